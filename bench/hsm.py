@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.keystore.hsm import objects
-from samdrift.keystore.hsm.store import TokenDecryptionKey, TokenSigningKey
-from samdrift.keystore.hsm.token import Token, module
+from samdrift.keystore.hsm.module import Token, module
+from samdrift.keystore.hsm.store import HsmDecryptionKey, HsmSigningKey
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.wire.crypto.keys import DecryptionKey, Oaep, SigningKey
 from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
@@ -40,9 +40,9 @@ def main() -> None:
         token = _token(Path(folder))
         signing = objects.make_key(token, "bench", KeyName.SIGNING, _BITS, _no_request)
         encryption = objects.make_key(token, "bench", KeyName.ENCRYPTION, _BITS, _no_request)
-        _tell("sign, token", _signing(TokenSigningKey(token, signing.key_id, certificate)))
+        _tell("sign, token", _signing(HsmSigningKey(token, signing.key_id, certificate)))
         _tell("sign, software", _signing(SoftwareSigningKey(own, certificate)))
-        in_token = TokenDecryptionKey(token, encryption.key_id, certificate)
+        in_token = HsmDecryptionKey(token, encryption.key_id, certificate)
         _tell("unwrap, token", _unwrapping(in_token, encryption.public))
         _tell("unwrap, software", _unwrapping(SoftwareDecryptionKey(own, certificate), own.public_key()))
 

@@ -1,4 +1,4 @@
-"""What a log costs: an append, the chain of version 0.1 against the salted leaves, and checkpoints.
+"""What a log costs: an append (the chain of 0.1 against salted leaves), checkpoints, and a verification.
 
 CPU of the one server process that runs ``append_log``, with the commit, on an embedded PostgreSQL that is as
 durable as in operation. The scheduler's own count is read: it has nanoseconds.
@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from psycopg import sql
 
-from bench import checkpoints
+from bench import checkpoints, logverify
 from bench.measure import Row, against_floor
 from samdrift.audit.entries import Happening
 from samdrift.vault.database import migrations
@@ -30,11 +30,11 @@ _ROUNDS, _REPEATS, _BAR = 31, 200, 1.1
 
 
 def rows() -> list[Row]:
-    """The cost of an append in the server's CPU, and that of the checkpoints of idle logs."""
+    """The cost of an append in the server's CPU, of the checkpoints of idle logs, and of a verification."""
     with TemporaryDirectory(prefix="samdrift-bench-") as folder:
         Path(folder).chmod(0o711)
         appends = asyncio.run(_rows(Path(folder)))
-    return [*appends, *checkpoints.rows()]
+    return [*appends, *checkpoints.rows(), *logverify.rows()]
 
 
 async def _rows(folder: Path) -> list[Row]:

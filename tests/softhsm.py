@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from samdrift.keystore.hsm.token import Module, Token, module
+from samdrift.keystore.hsm.module import Module, Token, module
 from tests.programs import requires
 
 requires_softhsm = requires("softhsm2-util", "softhsm2")

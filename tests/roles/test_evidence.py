@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import random
+import re
 import tarfile
 from collections.abc import Callable
 from hashlib import sha256
@@ -22,7 +24,9 @@ from samdrift.attestation.archive import ArchiveWriter
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.policies import Policy
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.principals import Role
 from samdrift.evidence.gathering import Order, gather
 from samdrift.evidence.loggathering import export_log
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
@@ -33,6 +37,7 @@ from tests import pki
 from tests.roles.letters import DRAFT
 from tests.roles.member import MT, Member
 from tests.roles.stage import Stage
+from tests.sizes import count, seed, soak
 from tests.unit.cli.commandline import in_process, samdrift
 
 Files = dict[str, bytes]
@@ -219,7 +224,7 @@ LEFT_OUT: dict[str, tuple[Callable[[Files], Files], str | tuple[str, ...]]] = {
     "another receipt than the one in the log": (altered_receipt, "message-receipts/"),
     "an entry that stands in the section": (
         without_line("log/mt.jsonl", "mt:message:new"),
-        "log/mt.jsonl is all of it",
+        ("log/mt.jsonl is all of it", "proofs/"),
     ),
 }
 
@@ -236,7 +241,7 @@ async def test_evidence_that_lacks_what_its_log_speaks_of_does_not_hold(
     assert all(each.startswith(fails) for each in broken), broken
     assert what != "one digest" or any(each.startswith("digest of the ") for each in broken), broken
     assert not verdict.valid
-    ended = await asyncio.to_thread(samdrift, "evidence", "verify", tmp_path / "less", "--json")
+    ended = await asyncio.to_thread(in_process, "evidence", "verify", tmp_path / "less", "--json")
     assert (ended.status, ended.document["valid"]) == (1, False)
 
 
@@ -277,6 +282,90 @@ async def test_a_deleted_message_leaves_its_receipt_and_digests_as_evidence(
     assert {sha256(content).hexdigest(), sha256(receipt).hexdigest()} <= kept
     assert [one.what.split(",")[0] for one in verdict.findings if one.what.startswith("digest of the env")]
     assert DRAFT.text.encode() not in b"".join(files.values())
+
+
+async def policy_of(member: Member) -> Policy:
+    """The policy of somebody who knows the keys of a member's logs, and wants no witness."""
+    keys = []
+    for role in (MT, Role.ACCESS_POINT):
+        async with member.open(role) as vault:
+            keys += [each.key for each in await vault.tree.keys()]
+    return Policy.parse("".join(f"log {key}\n" for key in keys).encode() + b"quorum none\n")
+
+
+async def test_each_entry_has_a_proof_up_to_a_checkpoint_that_the_policy_accepts(
+    stage: Stage, shown: tuple[str, dict[str, Path]]
+) -> None:
+    rules = await policy_of(stage.agency)
+    files = opened(shown[1]["agency"])
+    entries = sum(len(files[name].splitlines()) for name in ("log/ap.jsonl", "log/mt.jsonl"))
+    assert sum(name.endswith(".tlog-proof") for name in files) == entries > 4
+    verdict = await verify_evidence(shown[1]["agency"], None, policy=rules)
+    assert verdict.valid
+    assert sum("is in the tree of" in finding.why for finding in verdict.findings) == entries
+    other = await verify_evidence(shown[1]["agency"], None, policy=await policy_of(stage.habo))
+    assert not other.valid
+    assert all(finding.what.startswith("proofs/") for finding in other.findings if not finding.holds)
+
+
+PROOFS: dict[str, Callable[[Files], Files]] = {
+    "no proof at all": without("proofs/mt"),
+    "the proof of another entry": lambda files: (
+        files
+        | dict.fromkeys(
+            [name for name in files if name.endswith(".tlog-proof")],
+            next(data for name, data in files.items() if name.endswith(".tlog-proof")),
+        )
+    ),
+    "other facts than those of the entry": lambda files: {
+        name: data.replace(b'"at":"2', b'"at":"1') if name.endswith(".facts") else data
+        for name, data in files.items()
+    },
+    "a checkpoint of another size": lambda files: {
+        name: re.sub(rb"\n([0-9]+)\n", rb"\n1\1\n", data) if name.endswith(".tlog-proof") else data
+        for name, data in files.items()
+    },
+    "a proof that is none": lambda files: {
+        name: b"x" if name.endswith(".tlog-proof") else data for name, data in files.items()
+    },
+    "a proof of no entry": lambda files: files | {"proofs/mt-999999.tlog-proof": b"x"},
+}
+
+
+@pytest.mark.parametrize("what", PROOFS)
+async def test_an_entry_that_no_witnessed_checkpoint_has_does_not_hold(
+    stage: Stage, shown: tuple[str, dict[str, Path]], tmp_path: Path, what: str
+) -> None:
+    """The organisation itself made the evidence so, and signed it."""
+    await signed(PROOFS[what](opened(shown[1]["agency"])), tmp_path / "made", KEY)
+    verdict = await verify_evidence(tmp_path / "made", None, policy=await policy_of(stage.agency))
+    broken = [finding.what for finding in verdict.findings if not finding.holds]
+    assert broken
+    assert all(each.startswith("proofs/") for each in broken), broken
+
+
+@soak
+async def test_a_changed_byte_that_matters_is_found(
+    stage: Stage, shown: tuple[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    """Every byte in a soak; those of no meaning are blanks and line ends around the certificate's text."""
+    whole, path = shown[1]["habo"].read_bytes(), tmp_path / "changed"
+    rules, signer = await policy_of(stage.habo), (await verify_evidence(shown[1]["habo"], None)).signer
+    named = signer.fingerprint(SHA256()).hex()
+    drawn = random.Random(seed(17))
+    tried = count(150, len(whole))
+    places = range(len(whole)) if tried == len(whole) else drawn.sample(range(len(whole)), tried)
+    start = whole.index(b"certificate.pem\0")
+    for place in places:
+        path.write_bytes(
+            whole[:place] + bytes((whole[place] ^ 1 << drawn.randrange(8),)) + whole[place + 1 :]
+        )
+        try:
+            verdict = await verify_evidence(path, None, named, rules)
+        except MoveError:
+            continue
+        assert not verdict.valid or place > start, place
+        assert not verdict.valid or verdict.signer == signer
 
 
 async def signed(files: Files, to: Path, key: SigningKey, **statement: object) -> EvidenceVerdict:
@@ -320,10 +409,10 @@ async def test_who_signed_must_be_whom_the_verifier_names(
     own = (await verify_evidence(paths["habo"], None)).signer.fingerprint(SHA256()).hex()
     assert verdict.valid
     arguments = ("--signer", own, "--json")
-    forged = await asyncio.to_thread(samdrift, "evidence", "verify", tmp_path / "forged", *arguments)
+    forged = await asyncio.to_thread(in_process, "evidence", "verify", tmp_path / "forged", *arguments)
     broken = [one["what"] for one in forged.document["findings"] if not one["holds"]]
     assert (forged.status, broken) == (1, ["signer is the one that was named"])
-    true = await asyncio.to_thread(samdrift, "evidence", "verify", paths["habo"], *arguments)
+    true = await asyncio.to_thread(in_process, "evidence", "verify", paths["habo"], *arguments)
     assert true.status == 0
 
 

@@ -20,8 +20,8 @@ from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.installation.operator import running, vault_settings
-from samdrift.keystore.hsm.store import TokenDecryptionKey, TokenSigningKey
-from samdrift.keystore.settings import TokenAccess, TokenSettings
+from samdrift.keystore.hsm.store import HsmDecryptionKey, HsmSigningKey
+from samdrift.keystore.settings import HsmAccess, HsmSettings
 from samdrift.wire.crypto import xmlenc
 from samdrift.wire.crypto.keys import Oaep
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
@@ -82,7 +82,7 @@ async def place(stage: Stage, hsm: SoftHsm) -> AsyncIterator[Place]:
     label = hsm.unused()
     token = TokenConfig(label, hsm.pin_file())
     with server_folder() as folder:
-        tokens = TokenSettings(hsm.library, {VETLANDA.identifier: TokenAccess(label, token.pin_file)})
+        tokens = HsmSettings(hsm.library, {VETLANDA.identifier: HsmAccess(label, token.pin_file)})
         enrolled = await enrol(stage.federation, OPERATOR, folder, tokens)
         config = with_token(enrolled.config, hsm.library, token)
         assert vault_settings(config).tokens == tokens
@@ -103,8 +103,8 @@ async def test_softhsm_runs_the_whole_exchange(stage: Stage, place: Place) -> No
     """Out: signed in the token, and the receipt read. In: decrypted in it, and the receipt signed."""
     async with place.vetlanda.open(MT) as vault:
         keys = vault.keys()
-    assert isinstance(keys.signing, TokenSigningKey)
-    assert [type(key) for key in keys.decryption] == [TokenDecryptionKey]
+    assert isinstance(keys.signing, HsmSigningKey)
+    assert [type(key) for key in keys.decryption] == [HsmDecryptionKey]
     await exchanged(place.vetlanda, stage.agency, await place.vetlanda.send(stage.agency.address, WITH_PDF))
     await exchanged(stage.habo, place.vetlanda, await stage.habo.send(place.vetlanda.address, WITH_PDF))
 

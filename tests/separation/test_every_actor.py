@@ -47,6 +47,10 @@ OF_THE_PLATFORM = {
     "tell_organisation": "writes in an organisation's log what was done about it, and reads nothing",
     "operator_log": "the operator's own log",
     "read_operator_log": "the operator's own log",
+    "reach": "whether the database answers, and nothing that is in it",
+    "reach_objects": "whether the object store answers, and nothing that is in it",
+    "operator_tree": "the operator's own log, signed and proved",
+    "pause_signing": "the operator's own log: which vaults sign nothing now; it opens none of them",
     "refused": "the operator's own log: envelopes that were for nobody here",
 }
 """What else a gate has, and why it is nobody's way into a vault."""

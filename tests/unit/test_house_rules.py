@@ -62,8 +62,7 @@ _NOT_OF_A_VAULT = {
     "requests.py": "reads the folder of the custodians too",
     "seals.py": "reads the folder of the seals",
     "witness.py": "keeps its mark in a folder beside those of the vaults",
-    "hsm/module.py": "loads the library that the configuration names",
-    "hsm/token.py": "reads the file with a PIN that the configuration names",
+    "hsm/module.py": "loads the library and reads the file with a PIN that the configuration names",
 }
 _BESIDE_VAULTS = {("unlocking.py", "root"), ("vaultfolder.py", "os"), ("vaultfolder.py", "folder")}
 """The file of the root key, and that of a vault's lock, which are in the key store's own folder."""

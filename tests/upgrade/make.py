@@ -35,7 +35,7 @@ from samdrift.demo.cast import HABO, DemoOperator
 from samdrift.demo.enrolment import enrol
 from samdrift.installation.operator import running
 from samdrift.keystore.custody import Custodians
-from samdrift.keystore.settings import TokenAccess, TokenSettings
+from samdrift.keystore.settings import HsmAccess, HsmSettings
 from samdrift.keystore.wrapping import ScryptCost
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.findings import Finding
@@ -94,7 +94,7 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
 
 async def _lived_in(stage: Stage, folder: Path, token: TokenConfig, library: Path) -> dict[str, Any]:
     """Have the organisations live through everything that leaves something behind."""
-    tokens = TokenSettings(library, {VETLANDA.identifier: TokenAccess(token.label, token.pin_file)})
+    tokens = HsmSettings(library, {VETLANDA.identifier: HsmAccess(token.label, token.pin_file)})
     demo = DemoOperator("operator-u", "AP0020-SDK-DEMO", (ANEBY, VETLANDA))
     await enrol(stage.federation, demo, folder, tokens)
     await _moves_in(stage, folder)

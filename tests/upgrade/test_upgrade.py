@@ -13,7 +13,7 @@ from samdrift.audit.chain import verify_chain
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.operator import vault_settings
-from samdrift.keystore.hsm.store import TokenSigningKey
+from samdrift.keystore.hsm.store import HsmSigningKey
 from samdrift.keystore.interface import KeyStore
 from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
@@ -117,7 +117,7 @@ async def test_keys_in_an_hsm_still_sign(upgraded: Upgraded) -> None:
     organisation = ParticipantIdentifier(upgraded.stored.facts["token"]["organisation"])
     async with upgraded.gate.open(WORKER, organisation, MT, Purpose.TRACE) as vault:
         keys = vault.keys()
-    assert isinstance(keys.signing, TokenSigningKey)
+    assert isinstance(keys.signing, HsmSigningKey)
     assert keys.signing.certificate is not None
 
 

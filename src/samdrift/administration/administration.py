@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from samdrift.administration.turns import in_turn
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.audit.events import AuditEvent
 from samdrift.config.model import Config
@@ -34,13 +35,18 @@ class Administration:
 
 
 @contextlib.asynccontextmanager
-async def administering(config: Config, *, begin: bool = False) -> AsyncIterator[Administration]:
+async def administering(
+    config: Config, *, begin: bool = False, changes: bool = True
+) -> AsyncIterator[Administration]:
     """Open the installation beside whatever runs; an older one is brought up to date.
 
-    A new one is made where ``begin`` says so, for commands that put something into it.
+    A new one is made where ``begin`` says so, for commands that put something into it. Who ``changes``
+    something waits for others that do.
     """
     settings = vault_settings(config)
     async with contextlib.AsyncExitStack() as stack:
+        if changes:
+            await stack.enter_async_context(in_turn(config.vaults))
         keys, provisioner = await stack.enter_async_context(provisioning(settings, begin=begin))
         gate = await Gate.start(settings, keys=keys)
         stack.push_async_callback(gate.close)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from samdrift.administration.administration import provisioning
+from samdrift.administration.turns import in_turn
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.cli.output import complain, print_line, print_text
@@ -62,7 +63,7 @@ def hardening(
 
 async def _rotate(config: Config, only: ParticipantIdentifier | None) -> tuple[int, int]:
     """Numbers of logins that got a new password, and that could not. With the administrator's login alone."""
-    async with provisioning(vault_settings(config)) as (keys, provisioner):
+    async with in_turn(config.vaults), provisioning(vault_settings(config)) as (keys, provisioner):
         hosted = [one for one in await provisioner.registrations() if only in (None, one.organisation)]
         if only is not None and not hosted:
             raise Unusable("the organisation has no vault here")

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from samdrift.administration.administration import administering
 from samdrift.attestation.trustfolder import read_trust
+from samdrift.cli.logverification import read_policy
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint
 from samdrift.cli.output import complain, print_json, print_line
 from samdrift.config.errors import Unusable, shown
@@ -61,7 +62,7 @@ def export_evidence(
 
 
 async def _gather(config: Config, order: Order, out: Path) -> bool:
-    async with administering(config) as installation:
+    async with administering(config, changes=False) as installation:
         return await gather(installation, order, out)
 
 
@@ -75,9 +76,16 @@ def verify(
     signer: Annotated[
         str | None, typer.Option(help="SHA-256 of the organisation's certificate, which must have signed.")
     ] = None,
+    policy: Annotated[
+        Path | None,
+        typer.Option(
+            "--policy",
+            help="Your policy (c2sp.org/tlog-policy): keys of the logs, witnesses, quorum.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Verify evidence offline: signature, digests, entries of logs, receipts, and the signer.
+    """Verify evidence offline: signature, digests, entries of logs, their proofs, receipts, the signer.
 
     Whoever is trusted with --trust may be another organisation: compare the name, or give --signer.
     Exit status 0 when everything holds, 1 when something does not, 2 when the file is no evidence.
@@ -85,7 +93,8 @@ def verify(
     signer = None if signer is None else fingerprint("--signer", signer)
     with reported_as_usage_errors():
         folder = read_trust(trust) if trust is not None else None
-        verdict = run(verify_evidence(file, folder, signer))
+        rules = read_policy(policy) if policy is not None else None
+        verdict = run(verify_evidence(file, folder, signer, rules))
     if as_json:
         print_json(_document(verdict, checked=folder is not None))
     else:

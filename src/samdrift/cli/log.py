@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli import logfollowing, logrunning, logverification
+from samdrift.cli import logcontrol, logfollowing, logrunning, logverification
 
 app = typer.Typer(add_completion=False)
 
@@ -21,3 +21,5 @@ app.command()(logverification.export)
 app.command()(logverification.verify)
 app.command()(logfollowing.follow)
 app.command()(logfollowing.promises)
+app.command()(logcontrol.search)
+app.command()(logcontrol.sample)

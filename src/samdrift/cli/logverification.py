@@ -52,7 +52,7 @@ def export(
     name = one_line("--by", by)
 
     async def write() -> Exported:
-        async with administering(load(config)) as installation:
+        async with administering(load(config), changes=False) as installation:
             return await export_log(installation, _place(installation, organisation, role), name, out)
 
     with reported_as_usage_errors():

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -102,8 +102,18 @@ async def _supervise_until_stopped(children: Sequence[Child]) -> None:
 
 
 async def _until_stopped(config: Config, which: Which, supervisor: Supervisor | None) -> None:
-    stop = _told_to_stop()
+    starting = asyncio.current_task()
+    stop = _told_to_stop(lambda: starting.cancel() if starting is not None else None)
+    try:
+        await _serve_until(stop, config, which, supervisor)
+    except asyncio.CancelledError:
+        if not stop.is_set() or starting is None:
+            raise
+        starting.uncancel()  # Told to stop before it served, as while it waits for its database.
+    _LOGGER.info("stopped")
 
+
+async def _serve_until(stop: Stop, config: Config, which: Which, supervisor: Supervisor | None) -> None:
     async def hear(supervisor: Supervisor) -> None:
         await supervisor.hear()
         stop.set()
@@ -112,17 +122,34 @@ async def _until_stopped(config: Config, which: Which, supervisor: Supervisor | 
     if isolated:
         leave_no_trace()
     async with (supervising if isolated else running)(config, which.roles):
+        stop.serves()
         _LOGGER.info("running %s", which.value)
         heard = [hear(supervisor)] if supervisor is not None else []
         async with in_background(*heard, on_failure=lambda error: stop.set()):
             await stop.wait()
-    _LOGGER.info("stopped")
 
 
-def _told_to_stop() -> asyncio.Event:
-    """Set by SIGINT and SIGTERM."""
-    stop = asyncio.Event()
+class Stop(asyncio.Event):
+    """Set by SIGINT and SIGTERM, which interrupt a start that has not come to serve."""
+
+    def __init__(self, interrupt: Callable[[], object]) -> None:
+        super().__init__()
+        self._interrupt = interrupt
+
+    def serves(self) -> None:
+        """Interrupt nothing any more: from here on being set is enough."""
+        self._interrupt = bool
+
+    def tell(self) -> None:
+        """Have it stop."""
+        self.set()
+        interrupt, self._interrupt = self._interrupt, bool
+        interrupt()
+
+
+def _told_to_stop(interrupt: Callable[[], object] = bool) -> Stop:
+    stop = Stop(interrupt)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.tell)
     return stop

@@ -24,6 +24,6 @@ def credential(value: Any) -> str:
 
 
 def credential_file(name: str, environment: Mapping[str, str]) -> Path | None:
-    """Where the credential of that name is; ``None`` when none were handed over."""
+    """Return the path of the credential of that name; ``None`` when none were handed over."""
     folder = environment.get(_FOLDER)
     return Path(folder) / name if folder else None

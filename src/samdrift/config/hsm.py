@@ -23,7 +23,7 @@ from samdrift.config.kinds import CREDENTIAL, PATH, kind
 from samdrift.config.reading import Breaches
 from samdrift.config.toml import Table
 from samdrift.config.values import text
-from samdrift.keystore.settings import TokenAccess, TokenSettings
+from samdrift.keystore.settings import HsmAccess, HsmSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _NOWHERE = Path("/run/credentials/none-were-handed-over")
@@ -87,22 +87,22 @@ def check_pin(token: TokenConfig, _: Table) -> Breaches:
         yield "pin_credential", "stands beside pin_file; a PIN is in one place"
 
 
-def token_settings(
+def hsm_settings(
     tokens: TokensConfig | None,
     each: Mapping[ParticipantIdentifier, TokenConfig | None],
     environment: Mapping[str, str] = os.environ,
-) -> TokenSettings | None:
+) -> HsmSettings | None:
     """The tokens as the vaults reach them; PINs are read when they are needed, so that they may change."""
     if tokens is None:
         return None
     access = {
-        organisation: TokenAccess(
+        organisation: HsmAccess(
             token.label, _pin_file(token, environment), owner_only=not token.pin_credential
         )
         for organisation, token in each.items()
         if token is not None
     }
-    return TokenSettings(tokens.module, access)
+    return HsmSettings(tokens.module, access)
 
 
 def _pin_file(token: TokenConfig, environment: Mapping[str, str]) -> Path | None:

@@ -29,7 +29,7 @@ class Isolation(StrEnum):
     SHARED = "shared"
     """The secrets of all organisations, each used through its own vault."""
     PROCESS = "process"
-    """Those of one organisation in one role."""
+    """The secrets of one organisation in one role."""
 
 
 @dataclass(frozen=True, slots=True)

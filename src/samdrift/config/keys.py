@@ -37,7 +37,7 @@ class Kind(Generic[T]):
 
     name: str
     read: Callable[[Any, Path], T]
-    """Of a value of the file and the file's folder; :class:`ValueError` or :class:`TypeError` if unfit."""
+    """Reader of a value, given the file's folder; :class:`ValueError` or :class:`TypeError` if unfit."""
 
 
 class Shape(Enum):
@@ -77,7 +77,7 @@ class Key:
     """Its name in the file, where that differs from the attribute's."""
     unit: str = ""
     default: Any = UNSET
-    """For a key without an attribute that has a default."""
+    """Default of a key without an attribute that has one."""
     otherwise: str = ""
     """The effect of its absence in words, where the default does not tell."""
     required: bool = False
@@ -87,7 +87,7 @@ class Key:
     since: str = ""
     """The first version that knows it; that of the table that it is in, when empty."""
     change: Change | None = None
-    """As for the table that it is in, unless stated."""
+    """Effect of a change; by default that of the table that it is in."""
     formerly: str | None = None
     """Its name in the version before, which still works."""
 
@@ -101,7 +101,7 @@ class Compound:
     """Several keys of the file that make up one attribute, whose default is that of the first."""
 
     build: Callable[..., Any]
-    """Of the values in the order of the keys.
+    """Maker of the table's object, from the values in the order of the keys.
 
     :class:`ConfigError` names one of the keys, :class:`ValueError` means the first.
     """

@@ -365,7 +365,7 @@ class Config:
         ),
     ] = 200
     file: Path | None = None
-    """Where it was read, for what is followed there while the installation runs."""
+    """The file that it was read from, for what is followed there while the installation runs."""
 
     @property
     def roles(self) -> frozenset[Role]:

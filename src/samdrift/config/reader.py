@@ -203,7 +203,7 @@ PRODUCTION: tuple[Check, ...] = (
     _guard_address_book,
     _guard_sign_in,
 )
-"""Nothing meant for demonstration can be switched on in production (invariant 12)."""
+"""Refuse what is meant for demonstration alone in production (invariant 12)."""
 CHECKS: Checks = {
     Config: (
         _check_scanned,

@@ -137,7 +137,7 @@ class _Lines:
     def __init__(self, document: str) -> None:
         self.found: dict[str, int] = {}
         self._lengths: dict[str, int] = {}
-        """Of each array of tables so far."""
+        """Number of tables in each array of tables so far."""
         self._tokens: list[tuple[str, int]] = []
         line = 1
         for match in _TOKEN.finditer(document):

@@ -36,7 +36,7 @@ from samdrift.federation.shapes import Use
 from samdrift.federation.signin import SignInClient, SignInService
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
-from samdrift.keystore.settings import TokenSettings
+from samdrift.keystore.settings import HsmSettings
 from samdrift.messageservice.oauth.registrations import PATH as PATH_OF_ISSUER
 from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.net.server import listening_socket
@@ -88,7 +88,7 @@ async def enrol(
     federation: LocalFederation,
     operator: DemoOperator,
     folder: Path,
-    tokens: TokenSettings | None = None,
+    tokens: HsmSettings | None = None,
     sign_in: SignInService | None = None,
     *,
     witnesses: str = "",
@@ -347,37 +347,41 @@ def _config_text(
         *(["", "[logs]", f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
     ]
     for one in organisations:
-        clients = ", ".join(
-            f"{json.dumps(name)} = {json.dumps(value)}" for name, value in one.clients.items()
-        )
-        lines += [
-            "",
-            "[[organisations]]",
-            f"identifier = {json.dumps(one.identifier)}",
-            f"name = {json.dumps(one.name, ensure_ascii=False)}",
-            f"number = {json.dumps(one.number)}",
-            f"roles = {json.dumps(one.roles)}",
-            *(f"{key} = {json.dumps(host)}" for key, host in one.hosts.items()),
-            *(['contact = "Ring supporten, 010-123 45 67."'] if one.sign_in else []),
-            f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
-            "base_model = true",
-            *([f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
-            f"access_point = {json.dumps(f'https://{places.listen_c}')}",
-            f"clients = {{ {clients} }}",
-            "",
-            "[[organisations.message_clients]]",
-            f"id = {json.dumps(one.message_client)}",
-            f"keys = {json.dumps(one.message_client_keys)}",
-            f"scopes = {json.dumps([scope.value for scope in Scope])}",
-            "default = true",
-        ]
-        if one.message_service:
-            values = (f"{key} = {json.dumps(value)}" for key, value in one.message_service.items())
-            lines += ["", "[organisations.message_service]", *values]
-        if one.sign_in:
-            values = (f"{key} = {json.dumps(value)}" for key, value in one.sign_in.items())
-            lines += ["", "[organisations.sign_in]", *values]
+        lines += _entry(one, places.listen_c, witnesses)
     return "\n".join(lines) + "\n"
+
+
+def _entry(one: Served, listen_c: str, witnesses: str) -> Sequence[str]:
+    """The table of an organisation."""
+    clients = ", ".join(f"{json.dumps(name)} = {json.dumps(value)}" for name, value in one.clients.items())
+    lines = [
+        "",
+        "[[organisations]]",
+        f"identifier = {json.dumps(one.identifier)}",
+        f"name = {json.dumps(one.name, ensure_ascii=False)}",
+        f"number = {json.dumps(one.number)}",
+        f"roles = {json.dumps(one.roles)}",
+        *(f"{key} = {json.dumps(host)}" for key, host in one.hosts.items()),
+        *(['contact = "Ring supporten, 010-123 45 67."'] if one.sign_in else []),
+        f"functional_addresses = {json.dumps(list(one.mailboxes), ensure_ascii=False)}",
+        "base_model = true",
+        *([f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
+        f"access_point = {json.dumps(f'https://{listen_c}')}",
+        f"clients = {{ {clients} }}",
+        "",
+        "[[organisations.message_clients]]",
+        f"id = {json.dumps(one.message_client)}",
+        f"keys = {json.dumps(one.message_client_keys)}",
+        f"scopes = {json.dumps([scope.value for scope in Scope])}",
+        "default = true",
+    ]
+    if one.message_service:
+        values = (f"{key} = {json.dumps(value)}" for key, value in one.message_service.items())
+        lines += ["", "[organisations.message_service]", *values]
+    if one.sign_in:
+        values = (f"{key} = {json.dumps(value)}" for key, value in one.sign_in.items())
+        lines += ["", "[organisations.sign_in]", *values]
+    return lines
 
 
 def _listener(table: str, address: str, *, plain: bool = False) -> Sequence[str]:

@@ -7,26 +7,33 @@ of what the message says.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.resources import files
 from pathlib import Path
 from typing import BinaryIO
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift import __version__
+from samdrift.administration import logs
 from samdrift.administration.administration import Administration, hosted, signing_key
 from samdrift.attestation.archive import ArchiveWriter, new_file
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.notes import Checkpoint, Note
+from samdrift.audit.proofs import EntryProof
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence import verifying
 from samdrift.evidence.trace import Logged, entries
+from samdrift.installation.logkeeping import LogPlace
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.gate import Gate
+from samdrift.vault.logtree import SigningStopped
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -60,7 +67,10 @@ async def gather(installation: Administration, order: Order, out: Path) -> bool:
         now = datetime.now(UTC)
         writing = _Writing(gate, worker, order, found, ArchiveWriter(_Sink(file), int(now.timestamp())))
         for role in roles:
+            with contextlib.suppress(SigningStopped):
+                await logs.checkpoint(installation, LogPlace(organisation, role))
             await writing.role(role)
+        await writing.instructions()
         statement = writing.statement(now)
         signature = await asyncio.to_thread(key.sign, statement)
         await writing.end(statement, signature, key.certificate.public_bytes(Encoding.PEM))
@@ -108,6 +118,7 @@ class _Writing:
                 await self._message_receipts(vault)
                 await self._kept_digests(vault)
             await self._log(vault, role)
+            await self._proofs(vault, role)
             event = AuditEvent.ORGANISATION_EVIDENCE_EXPORTED
             vault.record(event, message=self._order.message_id, by=self._order.by)
 
@@ -177,6 +188,28 @@ class _Writing:
             page = await vault.log(after, min(_PAGE, head.sequence - after))
             number, after = number + 1, page[-1].sequence
             await self._add(verifying.section_file(role, number), _lines(page, ordered=True))
+
+    async def _proofs(self, vault: Vault, role: Role) -> None:
+        """Add each entry that a checkpoint covers, with the proof up to the last one that witnesses saw."""
+        note = await vault.tree.published()
+        if note is None:
+            return
+        size, first = Checkpoint.parse(Note.parse(note).text).size, (await vault.tree.state()).first
+        own = [one.entry for one in self._found if one.role is role and not one.former]
+        for entry in own:
+            index = entry.sequence - first
+            if entry.leaf is not None and index < size:
+                path = await vault.tree.inclusion(index, size)
+                name = verifying.proof_file(role, entry.sequence)
+                await self._add(f"{name}.entry", entry.leaf.entry)
+                await self._add(f"{name}.facts", entry.salt + entry.happening.content())
+                await self._add(f"{name}.tlog-proof", bytes(EntryProof(index, tuple(path), note)))
+
+    async def instructions(self) -> None:
+        """Add how to verify all of it without this program."""
+        here = files("samdrift.evidence")
+        await self._add(verifying.README_FILE, (here / "readme.txt").read_bytes())
+        await self._add(verifying.PROGRAM_FILE, (here / "verify.go").read_bytes())
 
     def _receipts_of(self, role: Role) -> Iterable[tuple[str, LogEntry]]:
         """Entries that speak of a receipt, with the name of its file."""

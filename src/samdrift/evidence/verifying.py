@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,7 +25,12 @@ from samdrift.audit.chain import ChainHead, LogVerification, link
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.leaves import commitment
-from samdrift.audit.merkle import Frontier
+from samdrift.audit.logverifying import TOLERANCE
+from samdrift.audit.merkle import Frontier, includes
+from samdrift.audit.notes import Checkpoint, Note
+from samdrift.audit.policies import Policy
+from samdrift.audit.proofs import EntryProof
+from samdrift.audit.reading import Malformed, Unverified
 from samdrift.contracts.principals import Role
 from samdrift.vault.records import Digest
 from samdrift.wire import receipt as receipts
@@ -35,14 +40,19 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.wssec import verify as verify_soap
 
 FORMAT = "samdrift evidence"
-VERSION = 4
+VERSION = 5
 """Since 2 a message receipt is named after the entry that speaks of it, and there are digests; since 3
-the certificates of peers that entries name; since 4 entries may be leaves of a tree.
+the certificates of peers that entries name; since 4 entries may be leaves of a tree; since 5 each of those
+has a proof up to a checkpoint.
 """
-KNOWN = (1, 2, 3, VERSION)
+KNOWN = (1, 2, 3, 4, VERSION)
 STATEMENT_FILE = "evidence.json"
 SIGNATURE_FILE = "evidence.json.sig"
 SIGNER_FILE = "certificate.pem"
+README_FILE = "README.txt"
+PROGRAM_FILE = "verify.go"
+"""The way to verify the evidence without this program; nothing depends on them here."""
+PROOFS = "proofs"
 TRANSPORT_RECEIPTS = "transport-receipts"
 MESSAGE_RECEIPTS = "message-receipts"
 PEER_CERTIFICATES = "peer-certificates"
@@ -85,6 +95,11 @@ def log_file(role: Role, *, former: bool) -> str:
     return f"log/{role.value}{'-former' if former else ''}.jsonl"
 
 
+def proof_file(role: Role, sequence: int) -> str:
+    """The entry in the tree, its facts and its proof, with an ending for each."""
+    return f"{PROOFS}/{role.value}-{sequence}"
+
+
 def before_file(role: Role) -> str:
     """The tree before the section, where that begins in it: its size and the roots of its full subtrees."""
     return f"section/{role.value}-before.json"
@@ -102,6 +117,7 @@ def role_of(name: str) -> Role:
 
 
 _MOST = 64 << 20
+_WITH_PROOFS = 5
 _WITH_CERTIFICATES = 3
 """The version of evidence since which it has the certificates of peers."""
 
@@ -142,6 +158,8 @@ class _Said:
     """Numbers and hashes of a role's section."""
     before: dict[str, Frontier] = field(default_factory=dict)
     """The tree before a role's section."""
+    proofs: dict[str, bytes] = field(default_factory=dict)
+    """Files of proofs."""
     known: dict[str, LogVerification] = field(default_factory=dict)
     """Verifications of each role's section."""
     kept: dict[str, str] = field(default_factory=dict)
@@ -161,11 +179,12 @@ class _File:
 
 
 async def verify_evidence(
-    path: Path, trust: TrustFolder | None, signer: str | None = None
+    path: Path, trust: TrustFolder | None, signer: str | None = None, policy: Policy | None = None
 ) -> EvidenceVerdict:
     """The verdict; :class:`MoveError` when the file is no evidence at all.
 
-    ``signer`` is the SHA-256 of the certificate that must have signed, where that is known.
+    ``signer`` is the SHA-256 of the certificate that must have signed, where that is known. With
+    ``policy`` every entry of a tree must be in a checkpoint that the policy accepts.
     """
     said = _Said()
     with path.open("rb") as file:
@@ -183,7 +202,7 @@ async def verify_evidence(
             rest.append(await reader.whole(member, _MOST))
     if len(rest) != 3:
         raise MoveError.of_evidence()
-    verdict = _judged(said, rest[0], rest[1], rest[2], trust)
+    verdict = _judged(said, rest[0], rest[1], rest[2], trust, policy)
     if signer is None:
         return verdict
     named = verdict.signer.fingerprint(SHA256()).hex() == signer
@@ -192,7 +211,12 @@ async def verify_evidence(
 
 
 def _judged(
-    said: _Said, statement: bytes, signature: bytes, certificate: bytes, trust: TrustFolder | None
+    said: _Said,
+    statement: bytes,
+    signature: bytes,
+    certificate: bytes,
+    trust: TrustFolder | None,
+    policy: Policy | None,
 ) -> EvidenceVerdict:
     document = read_object(statement, STATEMENT_FILE)
     try:
@@ -215,6 +239,7 @@ def _judged(
         *_missing_receipts(said, document["version"]),
         *_named_certificates(said, document["version"]),
         *_committed(said),
+        *_proofs(said, document["version"], policy),
         *(finding for role in said.sections for finding in _section(said, role, logs, named[1])),
     ]
     return EvidenceVerdict(*named, made_at.isoformat(), signer, tuple(findings))
@@ -245,6 +270,10 @@ def _look(said: _Said, name: str, data: bytes) -> None:
             said.findings.append(Finding(name, True, f"a message receipt: {receipt.status.value}"))
         elif folder == PEER_CERTIFICATES:
             said.findings.append(_peer_certificate(name, data))
+        elif folder == PROOFS:
+            said.proofs[name] = data
+        elif name in (README_FILE, PROGRAM_FILE):
+            return
         elif name == DIGESTS_FILE:
             said.kept = dict(map(_kept, data.splitlines()))
             said.findings.append(Finding(name, True, "each matches the commitment that it is listed for"))
@@ -452,6 +481,55 @@ def _committed(said: _Said) -> Iterator[Finding]:
                 yield Finding(where, digest is not None, why)
     if not said.kept.keys() <= named:
         yield Finding(DIGESTS_FILE, False, "has digests that no entry commits to")
+
+
+def _proofs(said: _Said, version: int, policy: Policy | None) -> Iterator[Finding]:
+    """Each entry of a tree is in a checkpoint, and by the policy, where there is one, witnessed there."""
+    left = set(said.proofs) if version >= _WITH_PROOFS else set[str]()
+    for name, log in said.entries.items():
+        if "former" in name:
+            continue
+        for entry in log:
+            if entry.leaf is None or version < _WITH_PROOFS:
+                continue
+            file = proof_file(role_of(name), entry.sequence)
+            parts = [said.proofs.get(f"{file}.{kind}") for kind in ("entry", "facts", "tlog-proof")]
+            left -= {f"{file}.{kind}" for kind in ("entry", "facts", "tlog-proof")}
+            yield _proof(file, entry, parts, policy)
+    for name in sorted(left):
+        yield Finding(name, False, "is a proof of no entry here")
+
+
+def _proof(file: str, entry: LogEntry, parts: Sequence[bytes | None], policy: Policy | None) -> Finding:
+    leaf, facts, proof = parts
+    if leaf is None or facts is None or proof is None:
+        return Finding(file, policy is None, "no checkpoint had this entry when the evidence was made")
+    if entry.leaf is None or (leaf, facts) != (entry.leaf.entry, entry.salt + entry.happening.content()):
+        return Finding(file, False, "is not the entry in the log's file")
+    try:
+        read = EntryProof.parse(proof)
+        if policy is not None:
+            signed = read.verify(entry.leaf.hash, policy)
+            return _witnessed(file, entry, signed.checkpoint, policy.witnessed_at(signed))
+        stated = Checkpoint.parse(Note.parse(read.checkpoint).text)
+    except (Malformed, Unverified) as fault:
+        return Finding(file, False, str(fault))
+    inside = includes(entry.leaf.hash, read.index, stated.size, read.path, stated.root)
+    why = f"is in the tree of {stated.size} entries; who signed and saw it was not checked (--policy)"
+    return Finding(file, inside, why if inside else "is not in the tree of its checkpoint")
+
+
+def _witnessed(file: str, entry: LogEntry, stated: Checkpoint, at: int | None) -> Finding:
+    where = f"entry {entry.sequence} is in the tree of {stated.size} entries of {stated.origin}"
+    if at is None:
+        return Finding(file, True, f"{where}; the policy wants no witness")
+    try:
+        seen = datetime.fromtimestamp(at, UTC)
+    except (ValueError, OverflowError, OSError):
+        return Finding(file, False, "its witnesses name a time that there is not")
+    if entry.at > seen + timedelta(seconds=TOLERANCE):
+        return Finding(file, False, f"its time is after {seen.isoformat()}, when its witnesses had seen it")
+    return Finding(file, True, f"{where}, which the policy's witnesses had seen at {seen.isoformat()}")
 
 
 def _section(said: _Said, role: str, logs: dict[str, Any], message: str) -> Iterator[Finding]:

@@ -56,7 +56,7 @@ class Claims:
     places: Mapping[str, Path]
     """Folders and files, with links resolved."""
     addresses: Mapping[str, SocketAddress]
-    """Where it listens."""
+    """Addresses that it listens on."""
     databases: frozenset[tuple[str, str, str]] = frozenset()
     """Host, port and name of a database elsewhere; several hosts of the same one are possible."""
     objects: tuple[str, ...] = ()
@@ -74,9 +74,9 @@ class Claims:
     credentials: Mapping[str, str] = field(default_factory=dict)
     """Credentials with passphrase and PINs; a supervisor has one set of them for all."""
     hosts: frozenset[str] = frozenset()
-    """Where persons reach its organisations: cookies are a host's, whatever its port."""
+    """Hosts at which persons reach its organisations: cookies are a host's, whatever its port."""
     first_user: int | None = None
-    """Where the Unix users of its processes begin."""
+    """First of the Unix users of its processes."""
 
 
 def require_apart(claims: Sequence[Claims]) -> None:

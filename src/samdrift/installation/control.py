@@ -36,7 +36,7 @@ class ControlRefused(Explained):
 
 
 def control_folder(config: VaultConfig) -> Path:
-    """Where the sockets of the processes of an installation are."""
+    """Return the folder with the sockets of the processes of an installation."""
     return config.control or config.secrets / ".control"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -12,9 +13,13 @@ from prometheus_client.registry import Collector
 from samdrift.audit.operations import unexpected
 from samdrift.keystore.interface import KeyStore
 from samdrift.net.background import in_background
+from samdrift.vault.errors import LoginRefused, VaultUnavailable
 from samdrift.vault.notifyqueue import NotifyQueue
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.settings import VaultSettings
+
+_BETWEEN_TRIES = 2.0
+"""Seconds until a database that was not there is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +31,42 @@ class Care:
 
 
 @contextlib.asynccontextmanager
-async def cared_for(settings: VaultSettings, keys: KeyStore) -> AsyncIterator[Care]:
+async def cared_for(
+    settings: VaultSettings, keys: KeyStore, heard: Callable[[str], None] = lambda reason: None
+) -> AsyncIterator[Care]:
     """Put the database's rights in order, then keep its queue of notifications moving.
 
+    A database that cannot be reached is waited for, however long that takes: it may be starting, too.
+    ``heard`` is told at each try why it is not there, or nothing when it is.
     :class:`~samdrift.vault.errors.DatabaseUnfit` where everybody may connect and that cannot be changed.
     """
-    provisioner = await Provisioner.connect(settings, keys=keys)
+    provisioner = await _when_there(settings, keys, heard)
     try:
-        await _put_in_order(settings, keys)
         queue = NotifyQueue(provisioner.database)
         async with in_background(queue.keep(), on_failure=unexpected("the queue of notifications")):
             yield Care(provisioner, queue)
     finally:
         await provisioner.close()
+
+
+async def _when_there(settings: VaultSettings, keys: KeyStore, heard: Callable[[str], None]) -> Provisioner:
+    """Connect once the database is there, and put it in order. A login that it refuses is not waited for."""
+    while True:
+        try:
+            provisioner = await Provisioner.connect(settings, keys=keys)
+            try:
+                await _put_in_order(settings, keys)
+            except BaseException:
+                await provisioner.close()
+                raise
+        except LoginRefused:
+            raise
+        except VaultUnavailable as outage:
+            heard(outage.cause or str(outage))
+            await asyncio.sleep(_BETWEEN_TRIES)
+        else:
+            heard("")
+            return provisioner
 
 
 async def _put_in_order(settings: VaultSettings, keys: KeyStore) -> None:

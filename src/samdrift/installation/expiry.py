@@ -32,12 +32,12 @@ _LOGGER = logging.getLogger("samdrift")
 
 @dataclass(frozen=True, slots=True)
 class _Expiry:
-    """When the certificate of the key in use ends, of one owner and name."""
+    """End of the certificate of the key in use, of one owner and name."""
 
     owner: str
-    """As the metrics have it, where they name organisations."""
+    """Label in the metrics, where they name organisations."""
     reference: str
-    """As the log has it."""
+    """Name in the log."""
     key: HeldKey
     until: datetime
 
@@ -52,9 +52,9 @@ class Expiries:
     per_organisation: bool = False
     gauge: Gauge | None = None
     operators: bool = True
-    """Whether to look at the operator's own too; a process of one organisation does not."""
+    """The operator's own are looked at too; not by a process of one organisation."""
     warns: bool = True
-    """Whether to warn; of several processes one does."""
+    """Warnings are written; by one of several processes."""
     _told: dict[tuple[str, KeyName], date] = field(default_factory=dict)
 
     def look(self) -> None:

@@ -49,6 +49,8 @@ class Dependency(StrEnum):
     ADDRESS_BOOK = "address-book"
     REVOCATION = "revocation"
     IDENTITY_PROVIDER = "identity-provider"
+    LOG = "log"
+    """A log's witnesses, by the log's random name: each cosigns it, and none refuses."""
 
 
 @dataclass(frozen=True, slots=True)

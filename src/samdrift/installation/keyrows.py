@@ -24,7 +24,7 @@ PURPOSES = {
 
 
 class Standing(StrEnum):
-    """How a key stands now, in words for people."""
+    """Standing of a key now, in words for people."""
 
     WAITS = "waits for its certificate"
     PLANNED = "planned"

@@ -99,7 +99,7 @@ class InnerDoors:
 
 
 def address_of(config: Config, door: Door) -> SocketAddress | None:
-    """Where a door is to be reached; ``None`` when it is not."""
+    """Return the address of a door; ``None`` when it is not to be reached."""
     access_point, message_service, metrics = config.access_point, config.message_service, config.metrics
     message_client, governance = config.message_client, config.governance
     match door:

@@ -28,6 +28,7 @@ from samdrift.config.model import Config
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.installation.health import Dependency
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.net.addresses import EnteredAddresses, any_address
@@ -73,6 +74,8 @@ class LogPlace:
         return int.from_bytes(digest[:4]) / (1 << 32)
 
 
+Watch = Callable[[str, str, str], None]
+"""Hears of a dependency, its place, and the reason why it is gone, or none."""
 OPERATORS = LogPlace()
 """The operator's own log."""
 
@@ -86,7 +89,7 @@ class LogHealth:
     failures: int = 0
     """Rounds that ended without a checkpoint since the start, for another reason than a locked vault."""
     witnessed: dict[LogPlace, datetime] = field(default_factory=dict)
-    """When all witnesses of a log had cosigned last; when it was first tried, where they never have."""
+    """Moment at which all witnesses had cosigned last, or of the first attempt where they never have."""
 
     def forget(self, place: LogPlace) -> None:
         """Know nothing of a log that is not signed here any more."""
@@ -160,14 +163,21 @@ class LogKeeper:
         caller: Caller,
         clock: Clock,
         cadence: timedelta,
+        note: Watch = lambda *_: None,
     ) -> None:
-        """``witnesses`` returns those of a log, as they are chosen now."""
+        """``witnesses`` returns those of a log, as they are chosen now.
+
+        ``note`` hears of each log by its name that is not witnessed, and why, and when it is again.
+        """
         self.health = LogHealth()
         self._gate = gate
         self._witnesses = witnesses
         self._caller = caller
         self._clock = clock
         self._cadence = cadence
+        self._note = note
+        self._gone: set[str] = set()
+        """Names of logs that were noted."""
         self._seen: dict[tuple[str, str], int] = {}
         """The size that a witness, by its key, cosigned last of a log, by its name."""
         self._places = asyncio.Semaphore(_AT_ONCE)
@@ -204,7 +214,7 @@ class LogKeeper:
         """
         witnesses = self._witnesses(place)
         async with self._tree(place) as tree:
-            state = await tree.sign(self._clock())
+            state = await self._signed(tree)
             if not witnesses:
                 await tree.silent(self._clock())
             elif (state.origin, str(witnesses[0].key)) not in self._seen:
@@ -240,6 +250,8 @@ class LogKeeper:
         self.health.witnessed.setdefault(place, self._clock())
         answers = await asyncio.gather(*(self._asked(place, state, one) for one in witnesses))
         stops: SigningStopped | None = None
+        faults = [answer for answer in answers if not isinstance(answer, Cosigned)]
+        self._noted(state.origin, f"a witness {_words(faults[0])}" if faults else "")
         async with self._tree(place) as tree:
             for one, answer in zip(witnesses, answers, strict=True):
                 now = self._clock()
@@ -247,8 +259,7 @@ class LogKeeper:
                     await tree.answered(state, one.key, now, answer.time, answer.line, "")
                     self._seen[state.origin, str(one.key)] = state.signed or 0
                     continue
-                fault = answer.reason.text if isinstance(answer, WitnessRefused) else answer.text
-                await tree.answered(state, one.key, now, None, None, fault)
+                await tree.answered(state, one.key, now, None, None, _words(answer))
                 if isinstance(answer, WitnessRefused) and answer.reason.stops:
                     if await tree.refuse(state, one.key, answer.reason.value, answer.seen, now):
                         _LOGGER.error("ALARM a log: %s. 'samdrift log status' says whose log it is", answer)
@@ -257,6 +268,20 @@ class LogKeeper:
             raise stops
         if all(isinstance(answer, Cosigned) for answer in answers):
             self.health.witnessed[place] = self._clock()
+
+    async def _signed(self, tree: LogTree) -> TreeState:
+        """Sign what is new; note a log of which nothing is signed."""
+        try:
+            return await tree.sign(self._clock())
+        except SigningStopped as stopped:
+            self._noted((await tree.state()).origin, str(stopped))
+            raise
+
+    def _noted(self, origin: str, reason: str) -> None:
+        """Note a log that is not witnessed, and once that it is again."""
+        if reason or origin in self._gone:
+            self._note(Dependency.LOG, origin, reason)
+        (self._gone.add if reason else self._gone.discard)(origin)
 
     async def _asked(
         self, place: LogPlace, state: TreeState, witness: Member
@@ -301,13 +326,20 @@ async def note_pauses(gate: Gate, keys: KeyStore, every: timedelta) -> None:
         await asyncio.sleep(every.total_seconds())
 
 
+def _words(answer: WitnessRefused | WitnessUnanswered) -> str:
+    """Return a witness's fault as it follows its name."""
+    if isinstance(answer, WitnessRefused):
+        return answer.reason.text
+    return f"has not answered: {answer.text}"
+
+
 @contextlib.asynccontextmanager
 async def operators_log_kept(
-    config: Config, gate: Gate, keys: KeyStore, clock: Clock
+    config: Config, gate: Gate, keys: KeyStore, clock: Clock, note: Watch
 ) -> AsyncIterator[LogHealth]:
     """Keep the operator's own log while the context lasts, and in it which vaults sign nothing."""
     async with (
-        logs_kept(config, gate, clock, [OPERATORS], ()) as health,
+        logs_kept(config, gate, clock, [OPERATORS], (), note) as health,
         in_background(
             note_pauses(gate, keys, _PAUSES_EVERY), on_failure=unexpected("the look at locked vaults")
         ),
@@ -328,11 +360,16 @@ async def witness_caller(config: Config) -> AsyncIterator[Caller]:
 
 @contextlib.asynccontextmanager
 async def logs_kept(
-    config: Config, gate: Gate, clock: Clock, logs: Iterable[LogPlace], roles: Iterable[Role]
+    config: Config,
+    gate: Gate,
+    clock: Clock,
+    logs: Iterable[LogPlace],
+    roles: Iterable[Role],
+    note: Watch,
 ) -> AsyncIterator[LogHealth]:
     """Keep logs signed and witnessed while the context lasts."""
     cadence = timedelta(seconds=config.logs.checkpoint_seconds)
     async with witness_caller(config) as caller:
-        keeper = LogKeeper(gate, Policies(config).of, caller, clock, cadence)
+        keeper = LogKeeper(gate, Policies(config).of, caller, clock, cadence, note)
         async with in_background(keeper.keep(logs, roles), on_failure=unexpected("the log")):
             yield keeper.health

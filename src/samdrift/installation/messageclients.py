@@ -53,7 +53,7 @@ class _File:
         self._served = {one.identifier for one in config.organisations}
 
     def build(self) -> Registrations:
-        """Of the organisations that this process serves.
+        """Build those of the organisations that this process serves.
 
         To shut a client out comes first: that its addresses are then nobody's is only told.
         """
@@ -105,7 +105,7 @@ def _check_bundle(bundle: Path | None) -> None:
 
 
 def _unassigned(config: Config) -> Iterator[tuple[str, str]]:
-    """Where organisations have message clients, and addresses that none of them gets."""
+    """Yield organisations that have message clients, with addresses that none of these gets."""
     known = registrations(config)
     for number, one in enumerate(config.organisations):
         addresses = known.of(one.identifier).routing.unassigned(one.functional_addresses)

@@ -17,7 +17,7 @@ from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.meters import Meters
 from samdrift.audit.operations import unexpected
 from samdrift.config.errors import Unusable
-from samdrift.config.hsm import token_settings
+from samdrift.config.hsm import hsm_settings
 from samdrift.config.model import Config
 from samdrift.config.passphrase import read_passphrase
 from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
@@ -94,7 +94,7 @@ def vault_settings(config: Config) -> VaultSettings:
         secrets=config.vaults.secrets,
         seals=config.vaults.seals,
         passphrase=read_passphrase(config.vaults),
-        tokens=token_settings(
+        tokens=hsm_settings(
             config.vaults.tokens, {each.identifier: each.token for each in config.organisations}
         ),
         other_users=config.isolation.first_user is not None,
@@ -122,19 +122,21 @@ async def running(
     """
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
-        keys = open_keys(settings, begin=True)
-        care = await stack.enter_async_context(cared_for(settings, keys))
+        keys, health = open_keys(settings, begin=True), Health(system_clock)
+        care = await stack.enter_async_context(
+            cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
+        )
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
         doors = PublicDoors(config, server_identities(keys))
-        parts = Parts(config, roles, keys, gate, doors)
+        parts = Parts(config, roles, keys, gate, doors, health=health)
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, care.queue))
         gauge = expiry_gauge(parts.registry)
         expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
         await stack.enter_async_context(watching(expiries))
         operator = await put_together(stack, parts, clients)
-        own = operators_log_kept(config, gate, keys, system_clock)
+        own = operators_log_kept(config, gate, keys, system_clock, parts.health.note)
         parts.logs.append(await stack.enter_async_context(own))
         await stack.enter_async_context(
             controlled(
@@ -165,8 +167,9 @@ class Parts:
 async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
     """Run the roles until ``stack`` ends; those that persons reach last, since they ask the others."""
     parts.registry.register(parts.health)
+    served = parts.roles & parts.config.roles
     logs = await stack.enter_async_context(
-        logs_kept(parts.config, parts.gate, system_clock, (), parts.roles & parts.config.roles)
+        logs_kept(parts.config, parts.gate, system_clock, (), served, parts.health.note)
     )
     parts.logs.append(logs)
     parts.registry.register(LogMetrics(parts.logs))

@@ -17,7 +17,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 HEALTH = "health"
 """The command's name."""
 Workers = Callable[[], Mapping[str, bool]]
-"""Whether each worker serves, by its name in the log."""
+"""Function that tells, by its name in the log, if each worker serves."""
 
 
 def answering_health(
@@ -44,7 +44,7 @@ class Running:
     since: datetime
     roles: frozenset[Role]
     workers: Mapping[str, bool]
-    """Whether each worker serves; empty at level ``shared``."""
+    """Workers by name, true for those that serve; empty at level ``shared``."""
     conditions: tuple[Condition, ...]
 
     def serves(self, organisation: ParticipantIdentifier, role: Role) -> bool:

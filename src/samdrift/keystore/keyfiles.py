@@ -57,7 +57,7 @@ class KeyStoreError(Explained, ValueError):
         self.text = text
 
 
-class TokenUnavailable(KeyStoreError, Temporary):
+class HsmUnavailable(KeyStoreError, Temporary):
     """A token is not there, not unlocked, or fails: what it was asked for can be tried later."""
 
 

@@ -10,7 +10,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 @dataclass(frozen=True, slots=True)
-class TokenAccess:
+class HsmAccess:
     """An organisation's token in a hardware security module."""
 
     label: str
@@ -21,9 +21,9 @@ class TokenAccess:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenSettings:
+class HsmSettings:
     """The tokens of those organisations that have one."""
 
     module: Path
     """The PKCS#11 library of the module's vendor."""
-    tokens: Mapping[ParticipantIdentifier, TokenAccess]
+    tokens: Mapping[ParticipantIdentifier, HsmAccess]

@@ -95,7 +95,7 @@ class Lock:
     seal: int
     officer: Stretching | None = None
     token: str = ""
-    """The key in a token that is needed (:mod:`samdrift.keystore.hsm.token`)."""
+    """The key in a token that is needed (:mod:`samdrift.keystore.hsm.module`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ class Working:
             services = {one.organisation: await self._service(stack, one) for one in self._settings}
             sending = self._sending(services, on_failure)
             await stack.enter_async_context(
-                in_background(self._run(self._fetching(services)), sending, on_failure=on_failure)
+                in_background(self._run(self._fetching(services), on_failure), sending, on_failure=on_failure)
             )
             yield
 
@@ -112,12 +112,19 @@ class Working:
         dispatcher = Dispatcher(lambda each: senders[each].turn(), self._clock, on_failure=on_failure)
         await dispatcher.run(rounds.due, _LOOK_EVERY)
 
-    async def _run(self, fetching: Sequence[tuple[ParticipantIdentifier, Fetching]]) -> None:
+    async def _run(
+        self,
+        fetching: Sequence[tuple[ParticipantIdentifier, Fetching]],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
         for number in itertools.count():
             whole = number % _ROUNDS == 0  # Whatever the order of a list.
             for organisation, each in fetching:
                 if self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT):
-                    await self._look(organisation, each, whole=whole)
+                    try:
+                        await self._look(organisation, each, whole=whole)
+                    except Exception as error:  # No fault of one organisation holds up another.
+                        on_failure(error)
             await asyncio.sleep(self._pause)
 
     async def _look(self, organisation: ParticipantIdentifier, each: Fetching, *, whole: bool) -> None:

@@ -31,9 +31,13 @@ def in_own_thread(call: Callable[[], T]) -> asyncio.Future[T]:
             future.set_result(result)  # type: ignore[arg-type]
 
     def run() -> None:
-        result, caught = None, None
+        result: T | None = None
+        caught: BaseException | None = None
         try:
             result = call()
+        except StopIteration as error:  # A future takes none.
+            caught = RuntimeError("a call ended as if it were a generator")
+            caught.__cause__ = error
         except BaseException as error:
             caught = error
         with contextlib.suppress(RuntimeError):  # The loop has been closed meanwhile.

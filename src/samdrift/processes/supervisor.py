@@ -26,7 +26,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import cared_for
 from samdrift.installation.expiry import Expiries, watching
-from samdrift.installation.health import Health, trying
+from samdrift.installation.health import Dependency, Health, trying
 from samdrift.installation.listeners import ROLES, Door, address_of
 from samdrift.installation.logkeeping import operators_log_kept
 from samdrift.installation.operator import own_dependencies, vault_settings
@@ -73,14 +73,16 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
         keys = await asyncio.to_thread(partial(open_keys, settings, begin=True))
-        await stack.enter_async_context(cared_for(settings, keys))
+        health = Health(system_clock)
+        await stack.enter_async_context(
+            cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
+        )
         gate = await Gate.start(settings, roles=roles, keys=keys)
         stack.push_async_callback(gate.close)
         folder = stack.enter_context(_sockets(config))
         users = Users(config.isolation, config.vaults)
         readers = Readers(settings, keys)
         hands = Hands(config, gate, keys, folder, users, readers)
-        health = Health(system_clock)
         house = _House(config, roles & config.roles, gate, hands, readers, health)
         await stack.enter_async_context(trying(health, own_dependencies(config, gate, keys)))
         stack.push_async_callback(house.stop)
@@ -88,7 +90,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
         await stack.enter_async_context(
             in_background(house.follow(), on_failure=unexpected("the supervisor"))
         )
-        await stack.enter_async_context(operators_log_kept(config, gate, keys, system_clock))
+        await stack.enter_async_context(operators_log_kept(config, gate, keys, system_clock, health.note))
         await stack.enter_async_context(watching(Expiries(keys, gate.registry, system_clock)))
         await stack.enter_async_context(
             controlled(

@@ -11,7 +11,7 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry
 
-from samdrift.config.hsm import token_settings
+from samdrift.config.hsm import hsm_settings
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.installation.databasecare import NotificationMetrics
@@ -19,8 +19,8 @@ from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health
 from samdrift.installation.listeners import Door, InnerDoors
 from samdrift.installation.operator import Parts, connection_idle, named_in_metrics, put_together
-from samdrift.keystore.hsm.store import TokenKeyStore
-from samdrift.keystore.hsm.tokens import Tokens
+from samdrift.keystore.hsm.locks import Hsm
+from samdrift.keystore.hsm.store import HsmKeyStore
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.unlocking import HandedUnlocker
 from samdrift.net.clock import system_clock
@@ -41,7 +41,7 @@ async def working(
     """
     config = narrowed(load(handed.config), handed)
     vaults = config.vaults
-    keys = TokenKeyStore(vaults.secrets, HandedUnlocker(handed.keys), _tokens(config, handed.pin))
+    keys = HsmKeyStore(vaults.secrets, HandedUnlocker(handed.keys), _tokens(config, handed.pin))
     database = HandedDatabase(handed.database, handed.reader.name, handed.reader.password)
     settings = VaultSettings(
         vaults.database,
@@ -98,11 +98,11 @@ def _expiries(
     )
 
 
-def _tokens(config: Config, pin: str | None) -> Tokens:
+def _tokens(config: Config, pin: str | None) -> Hsm:
     """The organisation's own token, with the PIN that was handed over."""
     named = {one.identifier: one.token for one in config.organisations if one.token is not None}
     bare = {whose: replace(token, pin_file=None, pin_credential="") for whose, token in named.items()}
-    tokens = Tokens(token_settings(config.vaults.tokens, bare))
+    tokens = Hsm(hsm_settings(config.vaults.tokens, bare))
     for organisation in bare if pin is not None else ():
         tokens.take(organisation, pin or "")
     return tokens

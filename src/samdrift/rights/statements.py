@@ -78,7 +78,7 @@ class SubjectKind(StrEnum):
     itself.
     """
     CLAIM = "claim"
-    """Those for whom the identity provider vouches so, while their session lasts: a stored mapping."""
+    """People for whom the identity provider vouches so, while their session lasts: a stored mapping."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ _GIVE_UP = "SELECT stood, remote FROM give_up($1, $2, $3)"
 
 
 class Standing(StrEnum):
-    """How a transfer stands when somebody wants to act on it."""
+    """Standing of a transfer when the operator wants to act on it."""
 
     WAITING = "waiting"
     UNDER_WAY = "under-way"
@@ -168,7 +168,7 @@ class AccessPointVault(Vault):
         return bool(waits)
 
     async def next_due(self) -> datetime | None:
-        """When the next transfer may be claimed, or ``None`` when none waits.
+        """Return when the next transfer may be claimed, or ``None`` when none waits.
 
         To have asked this and nothing else leaves no entry in the log.
         """
@@ -253,7 +253,7 @@ class AccessPointVault(Vault):
         return tuple(map(_status, await self._work.query(_WAITING, limit)))
 
     async def backlog(self) -> Backlog:
-        """How many transfers are not final, and since when."""
+        """Count the transfers that are not final, and return since when."""
         ((number, oldest),) = await self._work.look(_BACKLOG)
         return Backlog(number, oldest)
 

@@ -22,7 +22,7 @@ WOKEN: Statement = ("SELECT coalesce(current_setting('samdrift.wake', true), '')
 _NOTIFY = "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel"
 _AGAIN_AFTER = 1.0
 _LAST_WORDS = 2.0
-"""For how long the end of a process is put off by what it has not notified yet."""
+"""Seconds by which the end of a process is put off by what it has not notified yet."""
 _LOGGER = logging.getLogger("samdrift")
 
 

@@ -57,7 +57,7 @@ _MORE = crypto_secretstream_xchacha20poly1305_TAG_MESSAGE
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """Where one vault keeps its bodies, and the key that they are encrypted with."""
+    """Store of the bodies of one vault, and the key that they are encrypted with."""
 
     vault: str
     sealer: Sealer
@@ -82,7 +82,7 @@ class Body:
     id: str
     size: int
     sha256: bytes | None
-    """Of the plaintext, when it was asked for."""
+    """Digest of the plaintext, when it was asked for."""
     sealed: bytes | None = field(repr=False)
     """The encrypted stream, ``None`` when it is in the object store."""
     shelf: Shelf = field(repr=False)

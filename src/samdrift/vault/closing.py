@@ -42,7 +42,7 @@ _COUNTS = {
     Role.MESSAGE_CLIENT: _RECORD_KEEPING,
     Role.GOVERNANCE: _RECORD_KEEPING,
 }
-"""Of each role: records, those under way, and public records that were not handed over.
+"""Tables of each role: records, those under way, and public records that were not handed over.
 
 Message client and governance are an organisation's own store of what it sent, received and decided
 (architecture-sad 2), so that what closing would destroy there may be the only copy of a public record. Access
@@ -63,7 +63,7 @@ _CLOSINGS = "SELECT number, organisation, facts, begun_at, ended_at, certificate
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """How much a vault holds; nothing of what it says."""
+    """Number of records in a vault; nothing of what they say."""
 
     role: Role
     vault: str
@@ -80,7 +80,7 @@ class Stock:
     log_length: int
     log_hash: bytes
     exported: bool
-    """Whether the log was exported after the vault had been suspended for the last time."""
+    """The log was exported after the vault had been suspended for the last time."""
     ended: tuple[Happening, ...]
     """Entries of the log about what was under way and ended for the closing."""
 
@@ -133,7 +133,7 @@ class Closings:
         )
 
     async def _log_head(self, schema: str) -> ChainHead:
-        """Where the log of a vault ends."""
+        """Return the end of a vault's log."""
         cursor = psycopg.AsyncRawCursor(self._connection)
 
         async def query(question: str, *values: object) -> list[tuple[Any, ...]]:

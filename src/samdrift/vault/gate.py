@@ -150,7 +150,7 @@ class Gate:
 
     @property
     def database(self) -> Database:
-        """Where the vaults are, for whoever starts processes that open some of them."""
+        """The database with the vaults, for the supervisor of processes that open some of them."""
         return self._database
 
     async def reach(self) -> None:

@@ -40,7 +40,7 @@ WITH named AS MATERIALIZED (
     WHERE traces @> ARRAY[$1::bigint]
 ) SELECT sequence, content, previous, hash, retention, salt FROM named ORDER BY log, sequence LIMIT $2
 """
-"""As :data:`NAMING`, in logs of former suppliers."""
+"""The same as :data:`NAMING`, in logs of former suppliers."""
 
 REFUSED = """
 SELECT sequence, content, previous, hash, retention, salt FROM log

@@ -15,11 +15,11 @@ from samdrift.vault.errors import VaultUnavailable
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 CONNECTIONS = 32
-"""Of one login at once."""
+"""Limit of connections of one login."""
 OF_REGISTRY = 200
-"""Of the registry's login: one for each process that hears from it what is new, and is not a worker."""
+"""Limit for the registry's login: one for each process but workers that hears from it what is new."""
 OF_READER = 10
-"""Of the login of one worker: for the news, and for what it writes in the operator's log."""
+"""Limit for the login of one worker: for the news, and for what it writes in the operator's log."""
 _LIMITS = {
     "statement_timeout": "30s",
     "lock_timeout": "10s",

@@ -86,7 +86,7 @@ class OpenRefusal:
     witness: str
     reason: str
     size: int
-    """Of the checkpoint that was refused."""
+    """Size of the checkpoint that was refused."""
     seen: int | None
     """The size that the witness named, where it did."""
     at: datetime
@@ -98,9 +98,9 @@ class TreeState:
 
     origin: str
     edge: Frontier
-    """Of the last checkpoint."""
+    """Frontier of the last checkpoint."""
     checked_at: datetime | None
-    """When the log was last compared with its checkpoint."""
+    """Moment at which the log was last compared with its checkpoint."""
     first: int
     """The number of the tree's first entry."""
     size: int
@@ -113,7 +113,7 @@ class TreeState:
     key: str | None
     """The key in use, as it was announced."""
     stated: bool
-    """Whether the key was stated to be this log's."""
+    """The key was stated to be this log's."""
     refusal: OpenRefusal | None
 
 
@@ -123,7 +123,7 @@ class WitnessState:
 
     witness: str
     size: int
-    """Of the last checkpoint that it cosigned."""
+    """Size of the last checkpoint that it cosigned."""
     cosigned_at: int | None
     """Seconds of POSIX, by its own clock."""
     asked_at: datetime

@@ -120,7 +120,7 @@ class ConversationFilter:
     unhandled: bool = False
     done: bool | None = None
     sent: bool = False
-    """Those in which something was sent, in the order of that."""
+    """Conversations in which something was sent, in the order of that."""
 
 
 class Mail(StatementKeeping):

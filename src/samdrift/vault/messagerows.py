@@ -30,7 +30,7 @@ _SELECTED, _ = MESSAGES.split("FROM")
 _ORDER = "ORDER BY created_at DESC, id DESC, direction DESC"
 NEWEST = f"{_ORDER} LIMIT"
 Place = tuple[datetime, str, Direction]
-"""Where a message is in that order: when it was stored, its id and direction."""
+"""Place of a message in that order: the moment at which it was stored, its id and direction."""
 
 
 KNOW_MAILBOX = call("know_mailbox", 2)
@@ -44,7 +44,7 @@ SALT_BYTES = 32
 """Random bytes before a digest that the log commits to."""
 
 MOST_BYTES = 8 << 20
-"""Of details that are read at once; the last message goes beyond."""
+"""Limit of details that are read together; the last message goes beyond."""
 
 _OF_MAILBOXES = """
 SELECT found.* FROM unnest({marks}::bytea[]) AS own (mark) CROSS JOIN LATERAL ({each}) AS found {newest}
@@ -55,7 +55,7 @@ _WITHIN = """
     FROM ({found}) AS found
 ) AS measured WHERE before < {most} {order}
 """
-"""How long details are is known without reading them."""
+"""The length of details is known without reading them."""
 
 
 def of_addresses(column: str, addresses: Sequence[str], sealer: Sealer) -> dict[str, Value]:

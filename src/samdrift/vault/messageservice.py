@@ -433,7 +433,7 @@ class MessageServiceVault(SessionKeys):
         self._work.arrange(_FINISH, kind.value, record_id)
 
     async def next_due(self) -> datetime | None:
-        """When the next work may be claimed, or ``None`` when none waits.
+        """Return when the next work may be claimed, or ``None`` when none waits.
 
         To have asked this and nothing else leaves no entry in the log.
         """

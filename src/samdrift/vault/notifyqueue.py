@@ -28,7 +28,7 @@ from samdrift.vault.logins import members
 
 _LOOK_SECONDS = 5.0
 _FULL = 0.5
-"""From this part of the queue on the server tells who holds its tail."""
+"""Part of the queue from which on the server reports who holds its tail."""
 _TRIES = 60
 _BETWEEN_TRIES = 0.1
 """Together longer than the five seconds for which the server does not tell it again."""

@@ -64,7 +64,7 @@ class Room:
     notify: Callable[[], None]
     """Tells other processes that something waits in it."""
     state: Hashable
-    """Of its keys, when it was made: a room is not used for longer than that."""
+    """State of its keys when it was made: a room is not used for longer than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ class Vault:
         return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
 
     async def find_former_log(self, identifier: str) -> tuple[LogEntry, ...]:
-        """As :meth:`find_log`, in the logs that the organisation brought from former suppliers."""
+        """Find entries as :meth:`find_log` does, in logs that the organisation brought from elsewhere."""
         rows = await self._work.query(logbook.FORMER, logbook.trace(identifier), _MOST_FOUND)
         return tuple(entry for entry in map(logbook.entry, rows) if identifier in entry.ids.values())
 
@@ -178,7 +178,7 @@ class Vault:
 
     @property
     def log_origin(self) -> ChainHead:
-        """Where the chain of the log begins, to verify it from."""
+        """The beginning of the log's chain, to verify it from."""
         return origin(self._room.vault)
 
     async def sweep(self) -> int:

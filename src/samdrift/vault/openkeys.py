@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from samdrift.keystore.hsm.store import TokenKeyStore
-from samdrift.keystore.hsm.tokens import Tokens
-from samdrift.keystore.hsm.unlocking import TokenUnlocker
+from samdrift.keystore.hsm.locks import Hsm
+from samdrift.keystore.hsm.store import HsmKeyStore
+from samdrift.keystore.hsm.unlocking import HsmUnlocker
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.wrapping import ScryptCost
 from samdrift.vault.settings import VaultSettings
@@ -18,7 +18,5 @@ def open_keys(settings: VaultSettings, *, begin: bool = False, cost: ScryptCost 
     is for what is made here; what exists keeps its own.
     """
     folder, seals, passphrase = settings.secrets, settings.seals, settings.passphrase
-    tokens = Tokens(settings.tokens)
-    return TokenKeyStore(
-        folder, TokenUnlocker(folder, seals, passphrase, tokens, begin=begin, cost=cost), tokens
-    )
+    tokens = Hsm(settings.tokens)
+    return HsmKeyStore(folder, HsmUnlocker(folder, seals, passphrase, tokens, begin=begin, cost=cost), tokens)

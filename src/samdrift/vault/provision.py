@@ -46,7 +46,7 @@ _LOGGER = logging.getLogger("samdrift")
 
 
 class Provisioner:
-    """For installation and for adding and removing organisations. Every step is whole or not done."""
+    """Maker and remover of vaults, and of what they share. Every step is whole or not done."""
 
     def __init__(
         self,
@@ -171,7 +171,7 @@ class Provisioner:
     async def begin_closing(
         self, organisation: ParticipantIdentifier, facts: bytes, happening: Happening
     ) -> None:
-        """From here on the organisation's vaults open for nobody; what there was to destroy is on record."""
+        """Close the organisation's vaults to everybody; what there is to destroy is put on record."""
         async with self._transaction():
             await self.closings.begin(organisation, facts, happening)
         await self._announce()

@@ -77,7 +77,7 @@ class TransferStatus:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many transfers are not final, and when the oldest of them was handed over."""
+    """Number of transfers that are not final, and the moment at which the oldest was handed over."""
 
     transfers: int
     oldest: datetime | None
@@ -168,7 +168,7 @@ class ReceiptRecord:
     document: str
     handling_service_id: str | None
     conversation_id: str
-    """Of the message that is answered; the AS4 ConversationId of the receipt's transfer."""
+    """Conversation of the message that is answered; the AS4 ConversationId of the receipt's transfer."""
     state: ReceiptState
     created_at: datetime
 

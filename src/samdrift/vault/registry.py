@@ -26,7 +26,7 @@ DUE_MOMENTS = "SELECT vault, due_at FROM due_moments($1)"
 
 
 class RegistrationState(StrEnum):
-    """Whether an organisation's vault may be opened."""
+    """State of an organisation's vault: may it be opened?"""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
@@ -48,7 +48,7 @@ class Registration:
     secret: bytes = field(repr=False)
     """Password of the login, sealed with the vault's data key."""
     channel: str
-    """Where the vault tells that something waits."""
+    """Channel on which the vault notifies that something waits."""
 
     @property
     def active(self) -> bool:
@@ -107,7 +107,7 @@ class Registry:
         return registration is not None and registration.active
 
     def organisations(self, role: Role) -> tuple[ParticipantIdentifier, ...]:
-        """Those that are served in ``role``."""
+        """Return the organisations that are served in ``role``."""
         return tuple(
             organisation
             for organisation, hosted in self._known

@@ -37,7 +37,7 @@ class Generation:
     """The keys of one generation."""
 
     number: bytes
-    """As what is sealed begins."""
+    """Number that what is sealed begins with."""
     values: bytes = field(repr=False)
     bodies: bytes = field(repr=False)
     """The key of the streams that bodies are."""

@@ -51,7 +51,7 @@ class Claimed:
 
     claim: Claim
     doubted: bool = False
-    """Whether marks are lost of session keys for the same private key: then only a message that
+    """Marks are lost of session keys for the same private key: then only a message that
     is plainly its sender's is answered."""
 
 
@@ -60,11 +60,11 @@ class LostMarks:
     """Session keys of a time that were marked once, or never, and are not now."""
 
     since: datetime | None
-    """Of the last mark that is left; ``None`` when none is."""
+    """Moment of the last mark that is left; ``None`` when none is."""
     until: datetime
     found_at: datetime
     accepted_at: datetime | None
-    """When two custodians accepted it."""
+    """Moment at which two custodians accepted it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from samdrift.keystore.settings import TokenSettings
+from samdrift.keystore.settings import HsmSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class VaultSettings:
     connections_per_vault: int = 8
     """Most of them for one vault, so that one cannot starve the others."""
     idle: timedelta | None = None
-    """How long an unused connection stays open; by the number of vaults when it is ``None``."""
-    tokens: TokenSettings | None = None
+    """Time for which an unused connection stays open; by the number of vaults when it is ``None``."""
+    tokens: HsmSettings | None = None
     other_users: bool = False
-    """Whether processes of other Unix users log in to the embedded PostgreSQL."""
+    """Processes of other Unix users log in to the embedded PostgreSQL."""

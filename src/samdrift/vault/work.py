@@ -72,7 +72,7 @@ class UnitOfWork:
         return await self.look(sql, *values)
 
     async def look(self, sql: str, *values: Value) -> list[Row]:
-        """As :meth:`query`, to find out whether there is anything to do."""
+        """Query as :meth:`query` does, to find out if there is anything to do."""
         self.check_open()
         statements = [*self._held, (sql, values)]
         self._held.clear()
@@ -110,7 +110,7 @@ class UnitOfWork:
         self.arrange(sql, *values)
 
     def arrange(self, sql: str, *values: Value) -> None:
-        """As :meth:`later`, for when and by whom something is to be done."""
+        """Do as :meth:`later` does, for when and by whom something is to be done."""
         self.check_open()
         self._held.append((sql, values))
 

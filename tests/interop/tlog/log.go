@@ -169,11 +169,10 @@ func (l *exported) describe(parts []part, r *request) error {
 	l.begun = d.ChainBegins
 	text := r.Policy
 	for {
-		policy, err := torchwood.ParsePolicy(text)
-		if err != nil {
+		var err error
+		if l.policy, err = anyLog(text); err != nil {
 			return err
 		}
-		l.policy = policy
 		more := false
 		for _, each := range d.Keys {
 			if bytes.Contains(text, []byte("log "+each.Key+"\n")) {
@@ -208,6 +207,48 @@ func (l *exported) describe(parts []part, r *request) error {
 		l.known = append(l.known, c.Tree)
 	}
 	return nil
+}
+
+// anyOf is satisfied where one of the policies is: torchwood wants a signature of every log in a file.
+type anyOf []torchwood.Policy
+
+func anyLog(text []byte) (torchwood.Policy, error) {
+	var logs, rest []string
+	for _, line := range strings.SplitAfter(string(text), "\n") {
+		if strings.HasPrefix(line, "log ") {
+			logs = append(logs, line)
+		} else {
+			rest = append(rest, line)
+		}
+	}
+	var found anyOf
+	for _, line := range logs {
+		policy, err := torchwood.ParsePolicy([]byte(line + strings.Join(rest, "")))
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, policy)
+	}
+	return found, nil
+}
+
+func (a anyOf) Check(origin string, sigs []note.Signature) error {
+	err := errMalformed
+	for _, each := range a {
+		if err = each.Check(origin, sigs); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (a anyOf) Verifier(name string, hash uint32) (note.Verifier, error) {
+	for _, each := range a {
+		if v, err := each.Verifier(name, hash); err == nil {
+			return v, nil
+		}
+	}
+	return nil, &note.UnknownVerifierError{Name: name, KeyHash: hash}
 }
 
 func (l *exported) page(data []byte) error {

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from samdrift.audit.notes import announced
 from tests.interop.tlog.peer import Peer
 from tests.sizes import count, seed, soak
 from tests.unit.audit.forgeries import KINDS
-from tests.unit.audit.logs import POLICY, Log
+from tests.unit.audit.logs import BEGUN, CADENCE, POLICY, Log, Stated, made, stated
+from tests.unit.audit.signing import LOG, ONE, TWO, Signer
 from tests.unit.audit.test_forgeries import NOW, ORIGINALS, forged_logs, judged
 
 
@@ -34,6 +36,16 @@ def compared(peer: Peer, log: Log, known: bytes, path: Path) -> bool:
 @pytest.mark.parametrize("original", ORIGINALS, ids=range(len(ORIGINALS)))
 def test_both_hold_an_honest_log_for_good(peer: Peer, original: Log, tmp_path: Path) -> None:
     assert compared(peer, original, original.notes[-1].note, tmp_path / "log")
+
+
+def test_both_know_a_key_that_the_one_before_it_announced(peer: Peer, tmp_path: Path) -> None:
+    log, new = made(60, each=30), Signer(LOG.name, LOG.algorithm, "2")
+    known = log.notes[0].note
+    log.keys = [(LOG.key, b""), (new.key, LOG.private.sign(announced(new.key)))]
+    log.notes[-1] = Stated(60, stated(log, 60, BEGUN + 2 * CADENCE, (new, ONE, TWO)))
+    assert compared(peer, log, known, tmp_path / "log")
+    log.keys[-1] = (new.key, new.private.sign(announced(new.key)))
+    assert not compared(peer, log, known, tmp_path / "log")
 
 
 @soak

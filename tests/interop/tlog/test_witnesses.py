@@ -115,6 +115,9 @@ async def test_our_client_gets_a_cosignature_and_is_refused_what_does_not_contin
     key, whole = key_of(name, addresses), tree(30)
     member, now = Member(key, addresses[name]), datetime.now(UTC)
 
+    async def proves_nothing(old: int, new: int) -> list[bytes]:
+        return []
+
     async def prove(old: int, new: int) -> list[bytes]:
         return consistency_proof(old, new, whole.node)
 
@@ -128,5 +131,5 @@ async def test_our_client_gets_a_cosignature_and_is_refused_what_does_not_contin
         assert (refused.value.reason, refused.value.seen) == (Refusal.AHEAD, 30)
         forged = History(LOG, random.Random(1)).request(30, 30).partition(b"\n\n")[2]
         with pytest.raises(WitnessRefused) as refused:
-            await cosign(caller, member, forged, 30, lambda old, new: [], now)
+            await cosign(caller, member, forged, 30, proves_nothing, now)
         assert refused.value.reason is Refusal.CONTRADICTED

@@ -120,10 +120,10 @@ CUSTODY = (
     ),
     Mutant(
         "a PIN file that others can read is not used",
-        "keystore/hsm/token.py",
+        "keystore/hsm/module.py",
         "self._read = read_private if owner_only else Path.read_bytes",
         "self._read = Path.read_bytes",
-        ("tests/unit/keystore/hsm/test_token.py::test_a_pin_that_others_can_read_is_not_used",),
+        ("tests/unit/keystore/hsm/test_module.py::test_a_pin_that_others_can_read_is_not_used",),
     ),
     Mutant(
         "what runs as the user of a locked organisation is ended also without a supervisor",

@@ -572,7 +572,7 @@ AT_REST = (
     Mutant(
         "the name of a vault for strangers cannot be guessed",
         "vault/registry.py",
-        'return hashlib.sha256(f"samdrift public name {self.vault}".encode()).hexdigest()[:32]',
+        "return public_name(self.vault)",
         "return hashlib.sha256(self.organisation.value.encode()).hexdigest()[:32]",
         (
             "tests/unit/messageservice/oauth/test_token_endpoint.py"

@@ -9,6 +9,7 @@ _READS = (
     "tests/unit/cli/test_no_key_store.py"
     "::test_a_command_that_reads_leaves_nothing_where_there_is_no_key_store"
 )
+_TURNS = "tests/unit/administration/test_turns.py"
 _SETUP = "tests/unit/operations/test_setup.py"
 _HEALTH = "tests/unit/installation/test_health.py"
 _CHECKLIST = "tests/unit/administration/test_checklist.py"
@@ -56,6 +57,13 @@ OPERATIONS = (
         "            if not form.fullmatch(getattr(self, name)):\n",
         "            if False:\n",
         (f"{_SETUP}::test_an_answer_that_cannot_be_used",),
+    ),
+    Mutant(
+        "commands that change an installation go in turn",
+        "administration/turns.py",
+        "            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "            pass\n",
+        (f"{_TURNS}::test_one_waits_for_another_says_which_and_goes_on_when_that_is_killed",),
     ),
     Mutant(
         "an outage writes one line, however often it is met",

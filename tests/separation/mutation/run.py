@@ -30,6 +30,7 @@ from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.logs import LOGS
 from tests.separation.mutation.logtree import LOGTREE
+from tests.separation.mutation.logverification import LOGVERIFICATION
 from tests.separation.mutation.mailpages import MAIL_PAGES
 from tests.separation.mutation.moments import MOMENTS
 from tests.separation.mutation.mutant import ROOT, SOURCE, Mutant
@@ -71,6 +72,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *LOGS,
     *RIGHTS,
     *LOGTREE,
+    *LOGVERIFICATION,
     *TLOG,
     *TRANSPARENCY,
     *FORMS,

@@ -143,6 +143,36 @@ def test_a_decision_that_does_not_say_what_is_gone_is_wrong(ids: dict[str, str],
     assert not verified(log, tmp_path).holds
 
 
+def test_the_oldest_facts_of_a_class_miss_by_a_decision_alone(tmp_path: Path) -> None:
+    log = made(100, each=50)
+    first = next(place for place, row in enumerate(log.rows) if row.retention == Retention.READING)
+    log.rows[first] = replace(log.rows[first], content=None, salt=b"")
+    verdict = verified(log, tmp_path)
+    assert verdict.first_wrong is not None
+    assert verdict.first_wrong.number == first + 1
+
+
+@pytest.mark.parametrize("more", [-1, 1])
+def test_a_decision_says_of_how_many_entries_it_disposed(more: int, tmp_path: Path) -> None:
+    log = made(100, each=50)
+    gone = log.dispose(Retention.READING, 60, log.rows[-1].happening.at)
+    decision = log.rows[-1]
+    ids = dict(decision.happening.ids) | {"entries": str(gone + more)}
+    log.rows[-1] = decision.again(replace(decision.happening, ids=ids))
+    log.sign(decision.happening.at)
+    verdict = verified(log, tmp_path)
+    assert verdict.first_wrong is not None
+    assert verdict.first_wrong.number == 101
+
+
+def test_entries_that_a_checkpoint_has_and_the_file_lacks_are_missed(tmp_path: Path) -> None:
+    log = made(90, each=30)
+    del log.rows[75:]
+    verdict = verified(log, tmp_path)
+    assert verdict.first_wrong is not None
+    assert verdict.first_wrong.number == 61
+
+
 def test_an_entry_about_the_log_itself_is_never_disposed_of(tmp_path: Path) -> None:
     log = made(50, each=50)
     log.add(AuditEvent.LOG_KEY_STATED, log.rows[-1].happening.at, bytes(16))

@@ -20,7 +20,7 @@ from samdrift.cli import clientview as view
 from samdrift.client.keys import ClientKey
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import TlsIdentity, server_tls
-from tests.unit.cli.commandline import Ended, in_process, samdrift
+from tests.unit.cli.commandline import Ended, in_process
 from tests.unit.client.service import Service, client_of, page
 from tests.unit.net.test_tls import FIRST, localhost, write
 
@@ -68,7 +68,7 @@ class Desk:
         return self.folder / "client.toml"
 
     async def client(self, command: str, *arguments: str | Path) -> Ended:
-        return await asyncio.to_thread(samdrift, "client", command, *arguments, "--config", self.config)
+        return await asyncio.to_thread(in_process, "client", command, *arguments, "--config", self.config)
 
 
 @asynccontextmanager

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.config.hsm import TokenConfig, TokensConfig, token_settings
+from samdrift.config.hsm import TokenConfig, TokensConfig, hsm_settings
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
 from samdrift.installation.operator import vault_settings
-from samdrift.keystore.settings import TokenAccess, TokenSettings
+from samdrift.keystore.settings import HsmAccess, HsmSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.secretfiles import secret_file
 from tests.unit.config.test_reader import GOOD, write
@@ -26,12 +26,12 @@ def test_one_organisation_has_a_token_and_another_has_none(tmp_path: Path) -> No
     secret_file(tmp_path / "passphrase", "open sesame")
     text = f'{GOOD}{TOKEN}pin_file = "habo.pin"\n{OTHER}{LIBRARY}'
     settings = vault_settings(load(write(tmp_path, text))).tokens
-    access = TokenAccess("habo", tmp_path / "habo.pin")
-    assert settings == TokenSettings(Path("/usr/lib/softhsm/libsofthsm2.so"), {HABO: access})
+    access = HsmAccess("habo", tmp_path / "habo.pin")
+    assert settings == HsmSettings(Path("/usr/lib/softhsm/libsofthsm2.so"), {HABO: access})
 
 
 def test_a_pin_comes_from_a_credential_of_systemd(tmp_path: Path) -> None:
-    settings = token_settings(
+    settings = hsm_settings(
         TokensConfig(Path("/lib.so")),
         {HABO: TokenConfig("habo", pin_credential="habo-pin")},
         {"CREDENTIALS_DIRECTORY": str(tmp_path)},
@@ -41,8 +41,8 @@ def test_a_pin_comes_from_a_credential_of_systemd(tmp_path: Path) -> None:
 
 
 def test_a_pin_may_be_told_by_an_officer_alone() -> None:
-    settings = token_settings(TokensConfig(Path("/lib.so")), {HABO: TokenConfig("habo"), MULLSJO: None})
-    assert settings == TokenSettings(Path("/lib.so"), {HABO: TokenAccess("habo", None)})
+    settings = hsm_settings(TokensConfig(Path("/lib.so")), {HABO: TokenConfig("habo"), MULLSJO: None})
+    assert settings == HsmSettings(Path("/lib.so"), {HABO: HsmAccess("habo", None)})
 
 
 @pytest.mark.parametrize(

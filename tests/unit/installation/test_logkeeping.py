@@ -34,6 +34,7 @@ from samdrift.vault.logtree import SigningStopped, TreeState
 from samdrift.vault.logtree import WitnessState as Answered
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.audit.signing import ONE
 from tests.vaults import NOW, Installation, until
 
@@ -54,6 +55,7 @@ class Scene:
     members: tuple[Member, ...] = (MEMBER,)
     asked: list[WitnessRequest] = field(default_factory=list)
     away: bool = False
+    noted: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -61,7 +63,14 @@ class Scene:
     def restart(self) -> None:
         """As another process would begin."""
         gate = self.installation.gate
-        self.keeper = LogKeeper(gate, lambda _: self.members, self, lambda: self.now, MINUTE)
+        self.keeper = LogKeeper(
+            gate,
+            lambda _: self.members,
+            self,
+            lambda: self.now,
+            MINUTE,
+            lambda *noted: self.noted.append(noted),
+        )
 
     async def fetch(
         self,
@@ -165,12 +174,12 @@ async def test_silence_leaves_no_entry_and_no_checkpoint(scene: Scene) -> None:
 async def test_a_witness_that_is_away_is_asked_again_and_its_age_stays_known(scene: Scene) -> None:
     await scene.known()
     await scene.keeper.round(scene.place)
-    scene.away, cosigned = True, scene.now
+    scene.away, cosigned, away = True, scene.now, "has not answered: unreachable"
     await scene.log(3)
     scene.now += MINUTE
     await scene.keeper.round(scene.place)
     state, (answer,) = await scene.stands()
-    assert (answer.cosigned_at, answer.size, answer.fault) == (int(cosigned.timestamp()), 2, "unreachable")
+    assert (answer.cosigned_at, answer.size, answer.fault) == (int(cosigned.timestamp()), 2, away)
     assert state.signed == state.size == 5
     (age,) = [
         each
@@ -180,6 +189,8 @@ async def test_a_witness_that_is_away_is_asked_again_and_its_age_stays_known(sce
     assert age.samples[0].value == MINUTE.total_seconds()
     scene.away = False
     await scene.keeper.round(scene.place)
+    await scene.keeper.round(scene.place)
+    assert scene.noted == [("log", state.origin, f"a witness {away}"), ("log", state.origin, "")]
     assert (await scene.stands())[1][0].size == 5
 
 
@@ -219,6 +230,8 @@ async def test_a_witness_that_knows_another_history_ends_the_signing_and_nothing
     after, _ = await scene.stands()
     assert (after.signed, after.size) == (2, 5), "two entries, and the one about the refusal"
     assert len(scene.asked) == asked, "nothing is shown to anybody"
+    assert {name for _, name, _ in scene.noted} == {state.origin}
+    assert all("log resolve" in words for *_, words in scene.noted[1:])
     async with scene.installation.open(scene.organisation, AP) as vault:
         await vault.tree.resolve("a backup was restored", "Kim", "Alex", NOW)
     await scene.known()
@@ -226,6 +239,47 @@ async def test_a_witness_that_knows_another_history_ends_the_signing_and_nothing
     _, (answer,) = await scene.stands()
     assert renewed.origin != state.origin
     assert (answer.size, answer.fault) == (renewed.signed, "")
+
+
+@pytest.mark.parametrize("grows", [False, True])
+async def test_a_vault_that_is_put_back_as_a_whole_is_found_by_its_witness(scene: Scene, grows: bool) -> None:
+    """Every table of its schema as it was before, as a backup has it: nothing inside can show it.
+
+    Where it has grown since beyond what the witness has seen, it is the history that differs.
+    """
+    await scene.known()
+    await scene.keeper.round(scene.place)
+    login = await vault_login(scene.installation, scene.organisation, AP)
+    database = await superuser(scene.installation)
+    tables = [each for each in database.tables(login.schema) if not each.endswith("_seq")]
+    saved = {table: database.rows(f"SELECT t::text FROM {login.schema}.{table} t") for table in tables}
+    await scene.log(4)
+    await scene.keeper.round(scene.place)
+    seen, _ = await scene.stands()
+    database.rows(
+        "SET session_replication_role = replica; "
+        + "; ".join(
+            f"DELETE FROM {login.schema}.{table}; INSERT INTO {login.schema}.{table} OVERRIDING SYSTEM VALUE"
+            f" SELECT (each::{login.schema}.{table}).* FROM unnest(ARRAY[{_literals(rows)}]::text[]) each"
+            for table, rows in saved.items()
+        )
+        + "; RESET session_replication_role; SELECT 1"
+    )
+    scene.restart()
+    if grows:
+        await scene.log(9)
+    before, _ = await scene.stands()
+    with pytest.raises(SigningStopped):
+        await scene.keeper.round(scene.place)
+    after, _ = await scene.stands()
+    assert after.refusal is not None
+    assert after.refusal.reason == ("contradicted" if grows else "ahead")
+    assert after.refusal.seen == (None if grows else seen.signed)
+    assert (before.origin, before.size > (seen.signed or 0)) == (seen.origin, grows)
+
+
+def _literals(rows: list[tuple[object, ...]]) -> str:
+    return ", ".join("'" + str(text).replace("'", "''") + "'" for (text,) in rows)
 
 
 async def test_each_log_gets_its_turns_and_a_witness_that_hangs_holds_up_its_own_alone(scene: Scene) -> None:

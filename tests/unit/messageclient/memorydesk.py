@@ -94,7 +94,7 @@ class Office:
             for one in conversation.messages:
                 if one.id == message:
                     return conversation, one
-        raise NotHere
+        raise NotHere("", "")
 
     def put(self, conversation: Conversation) -> Conversation:
         self.conversations[conversation.id] = conversation
@@ -126,7 +126,7 @@ class MemoryDesk:
 
     def _need(self, right: Right, mailbox: str) -> None:
         if not self.may(right, mailbox):
-            raise NotHere
+            raise NotHere("", "")
 
     # --- reading ----------------------------------------------------------------------------------------
 
@@ -218,7 +218,7 @@ class MemoryDesk:
     def _one(self, conversation: str, right: Right = Right.READ) -> Conversation:
         one = self._office.conversations.get(conversation)
         if one is None:
-            raise NotHere
+            raise NotHere("", "")
         self._need(right, one.mailbox)
         return one
 
@@ -254,7 +254,7 @@ class MemoryDesk:
                 if each.id == file:
                     self._read(one, Act.FILE)
                     return FileContent(each, self._pieces(file))
-        raise NotHere
+        raise NotHere("", "")
 
     async def _pieces(self, file: str) -> AsyncIterator[bytes]:
         yield self._office.contents[file]
@@ -305,7 +305,7 @@ class MemoryDesk:
         for person in await self.colleagues(one.mailbox):
             if person.id == to:
                 return self._change(conversation, version, handler=person)
-        raise NotHere
+        raise NotHere("", "")
 
     async def set_done(self, conversation: str, version: int, *, done: bool) -> int:
         return self._change(conversation, version, done=done)
@@ -392,7 +392,7 @@ class MemoryDesk:
     def _draft(self, draft: str, right: Right = Right.WRITE) -> Draft:
         one = self._office.drafts.get(draft)
         if one is None:
-            raise NotHere
+            raise NotHere("", "")
         self._need(right, one.mailbox)
         return one
 
@@ -442,7 +442,7 @@ class MemoryDesk:
         for each in self._draft(draft, Right.READ).files:
             if each.id == file:
                 return FileContent(each, self._pieces(file))
-        raise NotHere
+        raise NotHere("", "")
 
     async def news_read(self, draft: str) -> None:
         one = self._draft(draft)
@@ -527,7 +527,7 @@ class MemoryDesk:
     async def found(self, token: str) -> tuple[Search, Found]:
         search = self._office.searches.get(token)
         if search is None:
-            raise NotHere
+            raise NotHere("", "")
         among = [one for folder in (Folder.OPEN, Folder.DONE) for one in self._in(folder, search.mailbox)]
         words = plain(search.words)
         fits = [one for one in among if words in plain(f"{one.subject} {one.counterpart}")]

@@ -115,6 +115,12 @@ def test_the_reason_of_a_refusal_is_beside_it() -> None:
     assert "attribute label is missing" in words(refused, SWEDISH)[1]
 
 
+def test_a_message_whose_time_to_undo_is_over_waits_to_be_sent() -> None:
+    window = replace(SENT, stage=Stage.WINDOW, status=None, until=NOW + timedelta(seconds=1))
+    assert words(window, SWEDISH)[0].text == "Skickas strax"
+    assert words(replace(window, until=NOW), SWEDISH)[0].text == "Väntar på att skickas"
+
+
 def states(delivery: Delivery) -> list[StepState]:
     return [step.state for step in picture(delivery, Step("Skrivet", StepState.DONE, NOW), SWEDISH)]
 

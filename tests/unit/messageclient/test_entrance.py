@@ -421,9 +421,12 @@ async def test_an_administrator_gives_and_ends_rights_and_sees_no_content_by_tha
         await house.sign_in(anna, "anna")
         assert "Socialtjänst" in (await anna.get("/", follow_redirects=True)).text
         assert "Anna Andersson" in (await anna.get(f"/rights/{SOC}")).text
-        elsewhere = await post(house, eva, f"/rights/{SCHOOL}/end", decision="3")
+        elsewhere = await post(house, eva, f"/rights/{SCHOOL}/end/3", why="Slutar")
         assert elsewhere.status_code == 404, "it is about another mailbox"
-        ended = await post(house, eva, f"/rights/{SOC}/end", decision="3")
+        asked = await eva.get(f"/rights/{SOC}/end/3")
+        assert (asked.status_code, "Anna Andersson" in asked.text) == (200, True)
+        assert (await post(house, eva, f"/rights/{SOC}/end/3", why="")).status_code == 422
+        ended = await post(house, eva, f"/rights/{SOC}/end/3", why="Slutar")
         assert ended.status_code == 303
         assert (await anna.get("/", follow_redirects=True)).status_code == 403
         assert "Ingen kan läsa" in (await eva.get(f"/rights/{SOC}")).text
@@ -455,7 +458,7 @@ async def test_a_manager_gives_content_of_the_own_mailbox_alone(house: House) ->
         for path in (f"/rights/{SCHOOL}", f"/rights/{SCHOOL}/give", f"/rights/{SCHOOL}/substitute"):
             assert (await bo.get(path)).status_code == 404
         assert (await post(house, bo, f"/rights/{SCHOOL}/give", rights=["read"], **fields)).status_code == 404
-        assert (await post(house, bo, f"/rights/{SOC}/end", decision="1")).status_code == 404, "another's"
+        assert (await post(house, bo, f"/rights/{SOC}/end/1", why="x")).status_code == 404, "another's"
     assert len(await house.events(AuditEvent.MK_ACCESS_DENIED)) == 4
 
 
@@ -468,7 +471,7 @@ async def test_a_reader_sees_who_reads_and_gives_nothing(house: House) -> None:
         assert (page.status_code, "Ge behörighet" in page.text) == (200, False)
         assert (await anna.get(f"/rights/{SCHOOL}")).status_code == 404
         assert (await anna.get("/rights/nothing")).status_code == 404
-        for path in (f"/rights/{SOC}/give", f"/rights/{SOC}/end", f"/rights/{SOC}/substitute"):
+        for path in (f"/rights/{SOC}/give", f"/rights/{SOC}/end/3", f"/rights/{SOC}/substitute"):
             assert (await post(house, anna, path, decision="3", rights=["write"])).status_code == 404
     statements = (await house.role.assignments.now(house.organisation)).copy.number
     assert statements == 3

@@ -209,9 +209,8 @@ async def test_a_file_as_text_and_for_twenty_recipients_is_read(move: Move, expo
 
 
 def _armored(data: bytes) -> bytes:
-    encoded = base64.encodebytes(data)
-    lines = [encoded.replace(b"\n", b"")[at : at + 64] for at in range(0, len(encoded), 64)]
-    text = b"\n".join(filter(None, lines))
+    encoded = base64.b64encode(data)
+    text = b"\n".join(encoded[at : at + 64] for at in range(0, len(encoded), 64))
     return b"-----BEGIN AGE ENCRYPTED FILE-----\n" + text + b"\n-----END AGE ENCRYPTED FILE-----\n"
 
 

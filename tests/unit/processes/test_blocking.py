@@ -25,6 +25,11 @@ async def test_a_call_that_hangs_is_given_up_in_time(hangs: threading.Event) -> 
     assert await within(60, lambda: 7) == 7
 
 
+async def test_an_error_that_no_future_takes_is_told_at_once() -> None:
+    with pytest.raises(RuntimeError, match="as if it were a generator"):
+        await within(60, lambda: next(iter(())))
+
+
 async def test_a_look_that_hangs_keeps_no_other_waiting(hangs: threading.Event) -> None:
     looked: list[str] = []
 

@@ -172,7 +172,8 @@ async def test_one_whose_keys_cannot_be_opened_just_then_is_tried_again(scene: S
             raise fault
         return Handed(b"")
 
-    command = [sys.executable, "-c", SERVES + WAITS, str(scene.folder / "one")]
+    handed = "import socket; socket.socket(fileno=os.dup(0)).recv(2, socket.MSG_WAITALL); "
+    command = [sys.executable, "-c", "import os; " + handed + SERVES + WAITS, str(scene.folder / "one")]
     child = Child("one", command, hand)
     assert not await child.start()
     keeping = asyncio.create_task(keep(child))

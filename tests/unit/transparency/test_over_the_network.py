@@ -29,9 +29,11 @@ async def asked(address: str, *, guarded: bool = False) -> Cosigned:
     member = Member(ONE.key, address)
     permits = None if guarded else any_address
     async with EnteredAddressClient(permits, plain=True, seconds=5) as caller:
-        return await cosign(
-            caller, member, checkpoint(8), 0, lambda old, new: consistency_proof(old, new, tree(8).node), NOW
-        )
+        return await cosign(caller, member, checkpoint(8), 0, prove, NOW)
+
+
+async def prove(old: int, new: int) -> list[bytes]:
+    return consistency_proof(old, new, tree(8).node)
 
 
 @asynccontextmanager

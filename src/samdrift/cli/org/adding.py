@@ -104,12 +104,12 @@ async def _added(
         if closing is not None and closing.certificate is None:
             raise Unusable(f"{organisation} is being closed: samdrift org close goes on with that first")
         await installation.provisioner.add_organisation(organisation, roles, happening)
-    async with administering(config) as installation:
+    async with administering(config, changes=False) as installation:
         return await _asked(installation, organisation, offline, roles)
 
 
 async def _shown(config: Config, organisation: ParticipantIdentifier, offline: bool) -> Facts:
-    async with administering(config) as installation:
+    async with administering(config, changes=False) as installation:
         known = {one.identifier for one in config.organisations}
         if organisation not in known | {one.organisation for one in installation.gate.registry.all()}:
             raise Unusable(f"{organisation} is neither in the configuration nor has it a vault here")

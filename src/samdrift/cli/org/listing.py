@@ -41,7 +41,7 @@ def list_organisations(config: ConfigFile, as_json: AsJson = False) -> int:
 
 
 async def _known(config: Config) -> tuple[list[Facts], tuple[Closing, ...]]:
-    async with administering(config) as installation:
+    async with administering(config, changes=False) as installation:
         now = system_clock()
         facts = [await gather(installation, one, None, now) for one in _organisations(installation)]
         return facts, await installation.provisioner.closings.all()

@@ -15,7 +15,7 @@ from typing import Any, Final
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pkcs11 import Attribute, AttributeReadOnly, KeyType, Mechanism, MechanismFlag, ObjectClass
 
-from samdrift.keystore.hsm.token import Token
+from samdrift.keystore.hsm.module import Token
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.keystore.wrapping import KEY_BYTES
 

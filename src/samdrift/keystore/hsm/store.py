@@ -1,6 +1,6 @@
 """The key store of an installation in which some organisations have tokens.
 
-Where a vault is locked with a token (:mod:`samdrift.keystore.hsm.token`), its
+Where a vault is locked with a token (:mod:`samdrift.keystore.hsm.module`), its
 keys for signing and decryption are made in that token and used there. What stays
 in files under the vault's secret, and so behind the token's PIN: keys of TLS,
 which Python's TLS cannot use from a token; keys that sign access tokens, which are
@@ -39,10 +39,10 @@ from samdrift.keystore import confined, vaultfolder
 from samdrift.keystore.choice import now
 from samdrift.keystore.confined import TOKEN, remove, write_new
 from samdrift.keystore.hsm import objects
+from samdrift.keystore.hsm.locks import Hsm
+from samdrift.keystore.hsm.module import Session, Token
 from samdrift.keystore.hsm.objects import MadeKey
-from samdrift.keystore.hsm.token import Session, Token
-from samdrift.keystore.hsm.tokens import Tokens
-from samdrift.keystore.hsm.unlocking import TokenUnlocker
+from samdrift.keystore.hsm.unlocking import HsmUnlocker
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import (
     KeyFault,
@@ -82,11 +82,11 @@ _RETIRED = ".retired"
 _IN_FILES: Final = frozenset({KeyName.TLS_CLIENT, KeyName.TLS_SERVER})
 
 
-class TokenKeyStore(SoftwareKeyStore):
+class HsmKeyStore(SoftwareKeyStore):
     """The software key store, with the keys of some vaults in HSMs."""
 
     def __init__(
-        self, folder: Path, unlocker: Unlocker, tokens: Tokens, clock: Callable[[], datetime] = now
+        self, folder: Path, unlocker: Unlocker, tokens: Hsm, clock: Callable[[], datetime] = now
     ) -> None:
         super().__init__(folder, unlocker, clock)
         self._tokens = tokens
@@ -100,7 +100,7 @@ class TokenKeyStore(SoftwareKeyStore):
             if organisation is not None and vaultfolder.current(path) is None:
                 token = self._tokens.lock(vault, organisation)
                 if token is not None:
-                    self._new_files(vault, *self._locking().token_lock(vault, token))
+                    self._new_files(vault, *self._locking().hsm_lock(vault, token))
         super().begin(vault, organisation)
 
     def use_token(self, vault: str, organisation: ParticipantIdentifier) -> None:
@@ -117,7 +117,7 @@ class TokenKeyStore(SoftwareKeyStore):
             token = self._tokens.lock(vault, organisation)
             if token is None:
                 raise KeyStoreError(KeyFault.MISSING, "the configuration names no token for the organisation")
-            self._lock_anew(vault, *self._locking().token_lock(vault, token))
+            self._lock_anew(vault, *self._locking().hsm_lock(vault, token))
 
     def create_key(
         self, vault: str, name: str, subject: x509.Name, bits: int = 3072, *, hosts: Sequence[str] = ()
@@ -182,14 +182,14 @@ class TokenKeyStore(SoftwareKeyStore):
 
     def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:
         there: dict[int, SigningKey] = {
-            each.file.number: TokenSigningKey(self._required(vault), each.key_id, each.certificate)
+            each.file.number: HsmSigningKey(self._required(vault), each.key_id, each.certificate)
             for each in self._references(vault).installed(name)
         }
         return {**there, **super()._signing(vault, name)}
 
     def _decrypting(self, vault: str, name: KeyName) -> Mapping[int, DecryptionKey]:
         there: dict[int, DecryptionKey] = {
-            each.file.number: TokenDecryptionKey(self._required(vault), each.key_id, each.certificate)
+            each.file.number: HsmDecryptionKey(self._required(vault), each.key_id, each.certificate)
             for each in self._references(vault).installed(name)
         }
         return {**there, **super()._decrypting(vault, name)}
@@ -229,8 +229,8 @@ class TokenKeyStore(SoftwareKeyStore):
             known = self._known_references[vault] = References(self._vault_folder(vault) / TOKEN)
         return known
 
-    def _locking(self) -> TokenUnlocker:
-        if not isinstance(self._unlocker, TokenUnlocker):
+    def _locking(self) -> HsmUnlocker:
+        if not isinstance(self._unlocker, HsmUnlocker):
             raise KeyStoreError(KeyFault.LOCKED, "this process makes no vaults")
         return self._unlocker
 
@@ -259,7 +259,7 @@ def certificate_request(
     return bytes(pem.armor("CERTIFICATE REQUEST", request.dump()))
 
 
-class TokenSigningKey:
+class HsmSigningKey:
     """An RSA key that signs in a token, with its certificate."""
 
     remote = True
@@ -274,7 +274,7 @@ class TokenSigningKey:
         return objects.sign(self._token, self._key_id, data)
 
 
-class TokenDecryptionKey:
+class HsmDecryptionKey:
     """An RSA key that unwraps session keys in a token, with its certificate."""
 
     remote = True

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from samdrift.keystore.hsm.tokens import Tokens
+from samdrift.keystore.hsm.locks import Hsm
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.keystore.unlocking import RootUnlocker
 from samdrift.keystore.wrapping import Lock, ScryptCost, sealed
 
 
-class TokenUnlocker(RootUnlocker):
+class HsmUnlocker(RootUnlocker):
     """Opens every vault of an installation; of some it has to ask their token, once.
 
     What the token has computed stays in this process's memory: a token that is
@@ -23,7 +23,7 @@ class TokenUnlocker(RootUnlocker):
         folder: Path,
         seals: Path,
         passphrase: bytes,
-        tokens: Tokens,
+        tokens: Hsm,
         *,
         begin: bool = True,
         cost: ScryptCost | None = None,
@@ -42,7 +42,7 @@ class TokenUnlocker(RootUnlocker):
             key = self._with_token(vault, lock, super().key(vault))
         return key
 
-    def token_lock(self, vault: str, token: str) -> tuple[Lock, bytes]:
+    def hsm_lock(self, vault: str, token: str) -> tuple[Lock, bytes]:
         """A new seal for the vault, and the key that opens what is locked by it and the token."""
         lock, key = self.new_lock(vault)
         lock = replace(lock, token=token)

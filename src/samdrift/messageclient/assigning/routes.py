@@ -109,7 +109,8 @@ class RightsPages:
             Route("/rights/{mailbox}/give", posted(self.give), methods=["POST"]),
             Route("/rights/{mailbox}/substitute", shown(self.substitute_form), methods=["GET"]),
             Route("/rights/{mailbox}/substitute", posted(self.substitute), methods=["POST"]),
-            Route("/rights/{mailbox}/end", posted(self.end), methods=["POST"]),
+            Route("/rights/{mailbox}/end/{decision}", shown(self.end_form), methods=["GET"]),
+            Route("/rights/{mailbox}/end/{decision}", posted(self.end), methods=["POST"]),
         )
 
     async def overview(self, request: Request, visit: Visit) -> Response:
@@ -178,19 +179,41 @@ class RightsPages:
             return await self._substitute_page(request, visit, mailbox, form, 422)
         return _see(mailbox)
 
+    async def end_form(self, request: Request, visit: Visit) -> Response:
+        """Ask whether what a decision gives is to end."""
+        mailbox = await self._mailbox(request, visit, to_give=True)
+        return await self._end_page(request, visit, mailbox, Form())
+
     async def end(self, request: Request, visit: Visit) -> Response:
         """End what a decision gives, from the next request on."""
         form = await received(request)
         mailbox = await self._mailbox(request, visit, to_give=True)
-        assigned = await self._assignments.now(visit.organisation)
-        digest = _decision(assigned, form["decision"], mailbox.id)
+        digest = _decision(
+            await self._assignments.now(visit.organisation), request.path_params["decision"], mailbox.id
+        )
         if digest is None:
             raise HTTPException(404)
-        why = form["why"].strip() or "ended on the page about rights"
-        await self._state(visit, form, "decision", why, partial(_ended, digest))
+        why = form.required("why", Phrase("Say why, for those who see the list later"))
+        if not form.errors:
+            await self._state(visit, form, "why", why, partial(_ended, digest))
         if form.errors:
-            raise HTTPException(404)
+            return await self._end_page(request, visit, mailbox, form, 422)
         return _see(mailbox)
+
+    async def _end_page(
+        self, request: Request, visit: Visit, mailbox: MailboxRecord, form: Form, status: int = 200
+    ) -> Response:
+        assigned = await self._assignments.now(visit.organisation)
+        number = request.path_params["decision"]
+        if _decision(assigned, number, mailbox.id) is None:
+            raise HTTPException(404)
+        whom = [
+            reader.name
+            for reader in assigned.readers(mailbox.id)
+            if number in {str(way.number) for way in reader.ways}
+        ]
+        context = {"mailbox": mailbox, "form": form, "number": number, "whom": whom}
+        return self._pages.page(request, "end_rights.html", status, **context)
 
     async def _give_page(
         self, request: Request, visit: Visit, mailbox: MailboxRecord, form: Form, status: int = 200

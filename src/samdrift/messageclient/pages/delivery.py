@@ -166,6 +166,9 @@ def words(delivery: Delivery, wording: Wording) -> tuple[Tag, str]:
 
 
 def _words(delivery: Delivery, wording: Wording) -> Words:
+    over = delivery.until is not None and wording.formats.now >= delivery.until
+    if delivery.stage is Stage.WINDOW and over:
+        return STAGES[Stage.OUTBOX]
     if delivery.stage is not Stage.HANDED_OVER:
         return STAGES[delivery.stage]
     if delivery.status is None:

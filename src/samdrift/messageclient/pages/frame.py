@@ -157,7 +157,10 @@ class Frame:
         ]
         if outbox or place.path == "/outbox":
             personal.append(Link(text(Phrase("Outbox")), "/outbox", outbox, current=place.path == "/outbox"))
-        organisation = (Link(text(Phrase("Address book")), "/addresses", current=place.path == "/addresses"),)
+        organisation = (
+            Link(text(Phrase("Address book")), "/addresses", current=place.path == "/addresses"),
+            Link(text(Phrase("Who can read")), RIGHTS),
+        )
         return (
             Section("", own),
             Section(text(Phrase("Your own")), tuple(personal)),

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from samdrift.messageclient import mail
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.mail import Act, Folder, Mailbox
-from samdrift.messageclient.pages.frame import FOLDER_OF_ALL, Frame, Place, RouteOf, saved_file, see
+from samdrift.messageclient.pages.frame import FOLDER_OF_ALL, Frame, Place, RouteOf, saved_file
 from samdrift.messageclient.pages.shown import Shown, party
 from samdrift.rights import Right
 from samdrift.web.texts import Phrase
@@ -65,17 +65,21 @@ class Reading:
         )
 
     async def start(self, request: Request, desk: Desk) -> Response:
-        """Lead to the first mailbox with something unread, else to the first one."""
+        """Show the first mailbox with something unread, else the first one."""
         mailboxes = await desk.mailboxes()
         if not mailboxes:
             return await self._frame.page(request, desk, "no_mailbox.html", mailboxes=mailboxes)
         unread = (box for box in mailboxes if box.counts.get(Folder.UNREAD, 0))
-        return see(f"/mailbox/{next(unread, mailboxes[0]).id}")
+        return await self._first(request, desk, mailboxes, next(unread, mailboxes[0]))
 
     async def mailbox(self, request: Request, desk: Desk) -> Response:
         """Show what is unread, or what is open where nothing is."""
         mailboxes = await desk.mailboxes()
-        box = find(mailboxes, request.path_params["mailbox"])
+        return await self._first(request, desk, mailboxes, find(mailboxes, request.path_params["mailbox"]))
+
+    async def _first(
+        self, request: Request, desk: Desk, mailboxes: Sequence[Mailbox], box: Mailbox
+    ) -> Response:
         folder = Folder.UNREAD if box.counts.get(Folder.UNREAD, 0) else Folder.OPEN
         return await self._list(request, desk, mailboxes, box, folder)
 
@@ -103,6 +107,7 @@ class Reading:
             mailbox=None,
             tabs=(),
             empty=EMPTY[folder],
+            path=request.url.path,
             **self._lines(request, desk, lines, f"?all={folder.value}"),
         )
 
@@ -127,6 +132,7 @@ class Reading:
             name=box.name,
             tabs=self._frame.tabs(request, box, place),
             empty=EMPTY[folder],
+            path=f"/mailbox/{box.id}/{folder.value}",
             **self._lines(request, desk, lines, f"?in={folder.value}"),
         )
 
@@ -159,6 +165,7 @@ class Reading:
             tabs=(),
             rows=rows,
             next="",
+            path="/outbox",
             empty=Phrase("Everything that you sent has left."),
         )
 

@@ -14,6 +14,7 @@ from samdrift.messageclient.desk import (
     DraftClosed,
     DraftTaken,
     NotReady,
+    OwnApproval,
     TooLate,
 )
 from samdrift.messageclient.mail import Caution, Draft, DraftStage, Mailbox, Person, RecipientCheck, Review
@@ -112,7 +113,7 @@ class Sending:
             draft = request.path_params["draft"]
             try:
                 await act(desk, draft, version_of(form), form)
-            except (Changed, DraftTaken, DraftClosed):
+            except (Changed, DraftTaken, DraftClosed, OwnApproval):
                 return await self._review(request, desk, draft, 409, _CHANGED)
             except NotReady:
                 return await self._review(request, desk, draft, 422)

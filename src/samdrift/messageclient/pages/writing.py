@@ -40,6 +40,7 @@ PROBLEMS = {
     ProblemCode.EMPTY: Phrase("Write a text or add a file"),
     ProblemCode.TOO_LARGE: Phrase("Remove files: the message is over 30 MB"),
     ProblemCode.FILE_TYPE: Phrase("Remove the file whose type is not accepted in the federation"),
+    ProblemCode.NOT_APPROVED: Phrase("A second person has to approve it first"),
     ProblemCode.REFERENCE: Phrase("Fill in both kind and value of the reference"),
 }
 FIELDS = {
@@ -150,8 +151,8 @@ class Writing:
             if form["add"]:
                 content = await _with_recipient(desk, content, form["add"])
             await desk.save_draft(draft.id, draft.version, content)
-        except (Changed, DraftTaken, DraftClosed) as conflict:
-            return await self._conflict(request, desk, draft, form, conflict)
+        except (Changed, DraftTaken, DraftClosed):
+            return await self._conflict(request, desk, draft, form)
         except NotReady:
             form = form_of(draft)
             form.refuse("files", PROBLEMS[ProblemCode.FILE_TYPE])
@@ -245,12 +246,19 @@ class Writing:
         desk: Desk,
         draft: Draft,
         form: Form,
-        conflict: Changed | DraftTaken | DraftClosed,
     ) -> Response:
         """Show what was typed beside the draft as it is: neither is lost."""
         draft = await desk.draft(draft.id)
-        if isinstance(conflict, DraftClosed):
-            return see(f"/draft/{draft.id}")
+        if draft.stage not in (DraftStage.OPEN, DraftStage.APPROVED):
+            return await self._frame.page(
+                request,
+                desk,
+                "closed_draft.html",
+                Place(draft.mailbox),
+                409,
+                draft=draft,
+                typed=(form["subject"], form["text"]),
+            )
         return await self._form(request, desk, draft, form_of(draft), 409, typed=form)
 
     async def _form(

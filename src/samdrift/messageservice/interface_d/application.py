@@ -171,7 +171,7 @@ class InterfaceD:
         return data
 
     async def _list(self, request: Request, access: Access) -> Response:
-        """All that fits, or a page of it; streamed, so that its length makes no difference.
+        """Answer with all that fits, or a page of it; streamed, so that its length makes no difference.
 
         Clauses: api-mt-mk 4.2 step 4.
         """

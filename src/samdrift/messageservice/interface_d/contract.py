@@ -47,7 +47,7 @@ class Members:
     ignored: frozenset[str] = frozenset()
     """May be there and makes no difference."""
     extensible: bool = False
-    """Whether anything else may be there too, as JSON:API has it for a document."""
+    """Anything else may be there too, as JSON:API has it for a document."""
 
 
 Shape = Text | Flag | Many | Members

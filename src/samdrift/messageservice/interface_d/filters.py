@@ -68,7 +68,7 @@ class Filters:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """How much of a list is asked for: all of it, when there is no size."""
+    """Part of a list that is asked for: all of it, when there is no size."""
 
     size: int | None = None
     after: Place | None = None

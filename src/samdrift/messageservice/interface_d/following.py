@@ -22,7 +22,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.records import Changes, MessageRecord
 
 MOST_STREAMS = 5
-"""Of one client at once."""
+"""Streams of one client at once."""
 
 _AT_ONCE = 200
 _ALIVE = 15.0
@@ -95,7 +95,7 @@ class Following:
                 yield sign
 
     async def _wait(self, token: str, access: Access, count: int) -> AsyncIterator[str]:
-        """Until there may be news, with signs of life meanwhile."""
+        """Wait until there may be news, and yield signs of life meanwhile."""
         for _ in range(_LOOK):
             if await self._told(access, count):
                 return
@@ -127,7 +127,7 @@ class Following:
 
 
 def _events(steps: Sequence[tuple[int, MessageRecord]]) -> Iterator[str]:
-    """Where to go on is told with the last of a place: who writes to itself has two messages there."""
+    """Yield events; the last of a place has the id to go on from: who writes to itself has two there."""
     for (at, record), following in zip_longest(steps, steps[1:]):
         last = following is None or following[0] != at
         yield (f"id: {at}\n" if last else "") + _event(record)

@@ -23,12 +23,12 @@ Value = Any
 """``None``, ``bool``, ``str``, ``float``, ``list`` and ``dict`` of such."""
 
 MAX_BYTES: Final = 48 << 20
-"""Of a document: a message of 30 MB whose base64 was escaped as some libraries do, and room beside it."""
+"""Limit of a document: a message of 30 MB, its base64 escaped as some libraries do, and room beside it."""
 
 MAX_VALUES: Final = 10_000
 """Names and values of a document; a person or a reference has seven."""
 MAX_STRAY: Final = 1_000
-"""Of them, those that have no place in the contract."""
+"""Limit of those of them that have no place in the contract."""
 MAX_DEPTH: Final = 16
 _STEP: Final = 1 << 10
 _BLOCK: Final = 1 << 20
@@ -105,7 +105,7 @@ class _Tree:
         self.events = 0
         self._open: list[dict[str, Value] | list[Value]] = []
         self._shapes: list[Shape | None] = []
-        """Of what is open; ``None`` inside what has no place."""
+        """Shapes of what is open; ``None`` inside what has no place."""
         self._names: list[str] = []
         self._values = 0
         self._stray = 0
@@ -159,7 +159,7 @@ class _Tree:
         return shape
 
     def _shape(self) -> Shape | None:
-        """Of the value that comes next."""
+        """Return the shape of the value that comes next."""
         if not self._open:
             return CREATE
         match self._shapes[-1]:

@@ -132,7 +132,7 @@ class Mailboxes:
 
 
 def place(record: MessageRecord) -> Place:
-    """Where a message is in a list."""
+    """Return the place of a message in a list."""
     return record.created_at, record.id, record.direction
 
 

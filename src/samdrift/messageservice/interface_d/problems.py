@@ -35,7 +35,7 @@ class Refused(Exception):
     def __init__(self, findings: Iterable[Finding], message_id: str | None = None) -> None:
         self.findings = tuple(findings)[:MAX_ISSUES]
         self.message_id = message_id
-        """Of the message that it is about; a UUID."""
+        """The id of the message that it is about; a UUID."""
         super().__init__("; ".join(finding.text for finding in self.findings))
 
 

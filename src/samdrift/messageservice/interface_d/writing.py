@@ -30,7 +30,7 @@ def text(value: object) -> str:
 
 
 def location(message_id: str) -> str:
-    """Where a message is, relative to the server.
+    """Return the address of a message, relative to the server.
 
     Clauses: api-mt-mk 3 sentence 8.
     """

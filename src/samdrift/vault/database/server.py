@@ -87,7 +87,7 @@ class Database:
 
     @property
     def address(self) -> str:
-        """How to reach it, as a libpq connection string without who logs in."""
+        """Return its address, as a libpq connection string without who logs in."""
         return self._address
 
     @property

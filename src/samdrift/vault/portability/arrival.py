@@ -37,7 +37,7 @@ _NO_BODY = ""
 
 
 class ArrivalStanding(StrEnum):
-    """How a vault stands to an export that is to be taken in."""
+    """Standing of a vault to an export that is to be taken in."""
 
     BEGUN = "begun"
     UNDER_WAY = "under-way"
@@ -68,7 +68,7 @@ class Arrival(Vault):
         return ArrivalStanding(standing)
 
     async def known(self, part: Part, keys: Sequence[tuple[str, ...]]) -> set[tuple[str, ...]]:
-        """Which of these records are there already."""
+        """Return those of these records that are there already."""
         key = ", ".join(part.key)
         sql = f"SELECT {key} FROM {part.name} WHERE {part.key[0]} = ANY($1::text[])"  # noqa: S608
         return set(await self._work.query(sql, [each[0] for each in keys])) & set(keys)
@@ -100,7 +100,7 @@ class Arrival(Vault):
 
 
 class AccessPointArrival(Arrival):
-    """Of a vault in the access point."""
+    """Arrival in a vault of the access point."""
 
     role = Role.ACCESS_POINT
 
@@ -117,7 +117,7 @@ class AccessPointArrival(Arrival):
 
 
 class MessageServiceArrival(Arrival):
-    """Of a vault in the message service."""
+    """Arrival in a vault of the message service."""
 
     role = Role.MESSAGE_SERVICE
 
@@ -200,7 +200,7 @@ class MessageServiceArrival(Arrival):
 
 
 class MessageClientArrival(Arrival):
-    """Of a vault in the message client."""
+    """Arrival in a vault of the message client."""
 
     role = Role.MESSAGE_CLIENT
 
@@ -232,7 +232,7 @@ class MessageClientArrival(Arrival):
 
 
 class GovernanceArrival(Arrival):
-    """Of a vault in governance."""
+    """Arrival in a vault of governance."""
 
     role = Role.GOVERNANCE
 

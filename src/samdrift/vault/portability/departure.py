@@ -24,7 +24,7 @@ Key = Sequence[Value]
 _PAGE = 500
 _PAGE_WITH_CONTENTS = 100
 _MOST_BYTES = 4 << 20
-"""Of sealed details in one page of messages; the last message goes beyond."""
+"""Limit of sealed details in one page of messages; the last message goes beyond."""
 
 _LOG = """
 SELECT sequence, content, previous, hash, retention, salt FROM log
@@ -119,7 +119,7 @@ class Departure:
         return [Taken({"log": log} | _entry(tuple(entry))) for *entry, log in rows]
 
     async def log_state(self) -> LogState:
-        """Where the log begins and ends."""
+        """Return the beginning and the end of the log."""
         vault = self._snapshot.shelf.vault
         return LogState(vault, origin(vault), await logbook.head(self._snapshot.query))
 
@@ -136,7 +136,7 @@ class Departure:
 
 
 class AccessPointDeparture(Departure):
-    """Of a vault in the access point."""
+    """Departure from a vault of the access point."""
 
     role = Role.ACCESS_POINT
 
@@ -169,7 +169,7 @@ class AccessPointDeparture(Departure):
 
 
 class MessageServiceDeparture(Departure):
-    """Of a vault in the message service."""
+    """Departure from a vault of the message service."""
 
     role = Role.MESSAGE_SERVICE
 
@@ -212,7 +212,7 @@ class MessageServiceDeparture(Departure):
         return await self._plain(_PROCESSED, after or ("",))
 
     async def cursors(self, after: Key = ()) -> list[Taken]:
-        """How far it has been read elsewhere."""
+        """Return the places up to which it has been read elsewhere."""
         return await self._plain(_CURSORS, after or ("",))
 
     async def work(self, after: Key = ()) -> list[Taken]:
@@ -245,7 +245,7 @@ class MessageServiceDeparture(Departure):
 
 
 class RecordKeepingDeparture(Departure):
-    """Of a vault that keeps public records."""
+    """Departure from a vault that keeps public records."""
 
     async def records(self, after: Key = ()) -> list[Taken]:
         """Public records that have not been handed over: the duty to do so moves along."""
@@ -253,7 +253,7 @@ class RecordKeepingDeparture(Departure):
 
 
 class MessageClientDeparture(RecordKeepingDeparture):
-    """Of a vault in the message client."""
+    """Departure from a vault of the message client."""
 
     role = Role.MESSAGE_CLIENT
 
@@ -325,7 +325,7 @@ class MessageClientDeparture(RecordKeepingDeparture):
 
 
 class GovernanceDeparture(RecordKeepingDeparture):
-    """Of a vault in governance."""
+    """Departure from a vault of governance."""
 
     role = Role.GOVERNANCE
 

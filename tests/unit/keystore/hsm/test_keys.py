@@ -14,14 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.x509.oid import NameOID
 
 from samdrift.keystore.hsm import objects
-from samdrift.keystore.hsm.store import TokenDecryptionKey, certificate_request
-from samdrift.keystore.hsm.token import Module, Token
+from samdrift.keystore.hsm.module import Module, Token
+from samdrift.keystore.hsm.store import HsmDecryptionKey, certificate_request
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.wire.crypto.keys import Oaep
 from samdrift.wire.errors import WireError, WireFault
 from tests import pki
 from tests.softhsm import SoftHsm, requires_softhsm
-from tests.unit.keystore.hsm.test_token import make_key
+from tests.unit.keystore.hsm.test_module import make_key
 
 SESSION_KEY = bytes(range(32))
 CERTIFICATE = pki.root("any", 1).certificate
@@ -38,8 +38,8 @@ def made(token: Token) -> objects.MadeKey:
 
 
 @pytest.fixture
-def key(token: Token, made: objects.MadeKey) -> TokenDecryptionKey:
-    return TokenDecryptionKey(token, made.key_id, CERTIFICATE)
+def key(token: Token, made: objects.MadeKey) -> HsmDecryptionKey:
+    return HsmDecryptionKey(token, made.key_id, CERTIFICATE)
 
 
 def wrapped(made: objects.MadeKey, oaep: Oaep = Oaep.SHA1) -> bytes:
@@ -48,7 +48,7 @@ def wrapped(made: objects.MadeKey, oaep: Oaep = Oaep.SHA1) -> bytes:
 
 @requires_softhsm
 def test_envelope_profile_xhe_3_4_4_2_the_session_key_is_unwrapped_in_the_token(
-    key: TokenDecryptionKey, made: objects.MadeKey
+    key: HsmDecryptionKey, made: objects.MadeKey
 ) -> None:
     assert key.unwrap(wrapped(made), Oaep.SHA1) == SESSION_KEY
 
@@ -56,7 +56,7 @@ def test_envelope_profile_xhe_3_4_4_2_the_session_key_is_unwrapped_in_the_token(
 @requires_softhsm
 @pytest.mark.parametrize("oaep", [Oaep.SHA256, Oaep.SHA256_MGF1_SHA1])
 def test_a_digest_that_the_token_does_not_offer_is_told_as_such(
-    key: TokenDecryptionKey, made: objects.MadeKey, oaep: Oaep
+    key: HsmDecryptionKey, made: objects.MadeKey, oaep: Oaep
 ) -> None:
     with pytest.raises(WireError) as raised:
         key.unwrap(wrapped(made, oaep), oaep)
@@ -70,7 +70,7 @@ def test_a_digest_that_the_token_does_not_offer_is_told_as_such(
     ids=["empty", "short", "zero", "too large", "random", "long"],
 )
 def test_what_does_not_open_is_the_messages_fault_and_not_the_tokens(
-    key: TokenDecryptionKey, made: objects.MadeKey, ciphertext: bytes
+    key: HsmDecryptionKey, made: objects.MadeKey, ciphertext: bytes
 ) -> None:
     with pytest.raises(WireError) as raised:
         key.unwrap(ciphertext, Oaep.SHA1)
@@ -79,7 +79,7 @@ def test_what_does_not_open_is_the_messages_fault_and_not_the_tokens(
 
 
 @requires_softhsm
-def test_bare_padding_is_not_taken_for_another(key: TokenDecryptionKey, made: objects.MadeKey) -> None:
+def test_bare_padding_is_not_taken_for_another(key: HsmDecryptionKey, made: objects.MadeKey) -> None:
     with pytest.raises(WireError):
         key.unwrap(made.public.encrypt(SESSION_KEY, padding.PKCS1v15()), Oaep.SHA1)
 
@@ -103,7 +103,7 @@ def test_what_a_failing_token_does_not_open_is_not_the_messages_fault() -> None:
 
     token = Failing(Module(lambda: None), "any", cast(Any, None))
     with pytest.raises(KeyStoreError) as raised:
-        TokenDecryptionKey(token, b"id", CERTIFICATE).unwrap(bytes(256), Oaep.SHA1)
+        HsmDecryptionKey(token, b"id", CERTIFICATE).unwrap(bytes(256), Oaep.SHA1)
     assert raised.value.fault is KeyFault.UNAVAILABLE
 
 

@@ -14,17 +14,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from samdrift.keystore.hsm.store import TokenKeyStore
-from samdrift.keystore.hsm.tokens import Tokens
-from samdrift.keystore.hsm.unlocking import TokenUnlocker
+from samdrift.keystore.hsm.locks import Hsm
+from samdrift.keystore.hsm.store import HsmKeyStore
+from samdrift.keystore.hsm.unlocking import HsmUnlocker
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
-from samdrift.keystore.settings import TokenAccess, TokenSettings
+from samdrift.keystore.settings import HsmAccess, HsmSettings
 from samdrift.keystore.unlocking import HandedUnlocker
 from samdrift.wire.crypto.keys import Oaep
 from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.softhsm import PIN, SoftHsm, requires_softhsm
-from tests.unit.keystore.hsm.test_token import count, expect
+from tests.unit.keystore.hsm.test_module import count, expect
 from tests.unit.keystore.test_software import SUBJECT, issue
 from tests.vaults import CHEAP
 
@@ -44,12 +44,12 @@ class Site:
         self.label = hsm.unused()
         self.pin_file: Path | None = hsm.pin_file()
 
-    def open(self, *, folder: Path | None = None, configured: bool = True) -> TokenKeyStore:
+    def open(self, *, folder: Path | None = None, configured: bool = True) -> HsmKeyStore:
         """The store as another process has it."""
-        access = {HABO: TokenAccess(self.label, self.pin_file)} if configured else {}
-        tokens = Tokens(TokenSettings(self.hsm.library, access))
+        access = {HABO: HsmAccess(self.label, self.pin_file)} if configured else {}
+        tokens = Hsm(HsmSettings(self.hsm.library, access))
         at, seals = folder or self.folder / "keys", self.folder / "seals"
-        return TokenKeyStore(at, TokenUnlocker(at, seals, b"open sesame", tokens, cost=CHEAP), tokens)
+        return HsmKeyStore(at, HsmUnlocker(at, seals, b"open sesame", tokens, cost=CHEAP), tokens)
 
     def objects(self, vault: str) -> int:
         """How many objects the token has of a vault."""
@@ -62,7 +62,7 @@ def site(hsm: SoftHsm, tmp_path: Path) -> Site:
 
 
 @pytest.fixture(scope="module")
-def used(hsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, TokenKeyStore]:
+def used(hsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, HsmKeyStore]:
     """A store that some tests share, with vault ``a1`` in a token."""
     site = Site(hsm, tmp_path_factory.mktemp("used"))
     store = site.open()
@@ -70,7 +70,7 @@ def used(hsm: SoftHsm, tmp_path_factory: pytest.TempPathFactory) -> tuple[Site, 
     return site, store
 
 
-def add(store: TokenKeyStore, vault: str, name: str = KeyName.SIGNING) -> x509.Certificate:
+def add(store: HsmKeyStore, vault: str, name: str = KeyName.SIGNING) -> x509.Certificate:
     certificate = issue(store.create_key(vault, name, SUBJECT, bits=2048))
     store.install_certificate(vault, name, certificate)
     return certificate
@@ -82,13 +82,13 @@ def public(certificate: x509.Certificate) -> rsa.RSAPublicKey:
     return key
 
 
-def signs(store: TokenKeyStore, vault: str, certificate: x509.Certificate) -> None:
+def signs(store: HsmKeyStore, vault: str, certificate: x509.Certificate) -> None:
     key = store.signing_key(vault)
     assert key.certificate == certificate
     public(certificate).verify(key.sign(b"data"), b"data", padding.PKCS1v15(), hashes.SHA256())
 
 
-def test_keys_of_an_organisation_with_a_token_live_there(used: tuple[Site, TokenKeyStore]) -> None:
+def test_keys_of_an_organisation_with_a_token_live_there(used: tuple[Site, HsmKeyStore]) -> None:
     site, store = used
     signing, encryption = add(store, "a1"), add(store, "a1", KeyName.ENCRYPTION)
     signs(site.open(), "a1", signing)
@@ -103,7 +103,7 @@ def content(path: Path) -> bytes:
 
 
 def test_an_organisation_without_a_token_has_its_keys_in_files_beside_it(
-    used: tuple[Site, TokenKeyStore],
+    used: tuple[Site, HsmKeyStore],
 ) -> None:
     _, store = used
     store.begin("b2", MULLSJO)
@@ -113,7 +113,7 @@ def test_an_organisation_without_a_token_has_its_keys_in_files_beside_it(
     assert not store.signing_key("b2").remote
 
 
-def test_keys_of_tls_stay_in_files_that_only_the_token_opens(used: tuple[Site, TokenKeyStore]) -> None:
+def test_keys_of_tls_stay_in_files_that_only_the_token_opens(used: tuple[Site, HsmKeyStore]) -> None:
     _, store = used
     add(store, "a1", KeyName.TLS_CLIENT)
     file, password = store.tls_client("a1")
@@ -133,7 +133,7 @@ def test_a_key_store_without_the_token_opens_nothing_of_the_vault(
         unconfigured.data_keys("a1")
     assert unconfigured.data_keys("b2")
     assert unconfigured.has_data_key("a1")
-    monkeypatch.setattr(TokenUnlocker, "_with_token", lambda self, vault, lock, key: key)
+    monkeypatch.setattr(HsmUnlocker, "_with_token", lambda self, vault, lock, key: key)
     with expect(KeyFault.DAMAGED):
         site.open().data_keys("a1")
 
@@ -235,7 +235,7 @@ def killed(*_: object) -> None:
     raise Killed
 
 
-def test_a_certificate_of_another_key_is_refused(used: tuple[Site, TokenKeyStore]) -> None:
+def test_a_certificate_of_another_key_is_refused(used: tuple[Site, HsmKeyStore]) -> None:
     _, store = used
     store.create_key("a1", KeyName.SIGNING, SUBJECT, bits=2048)
     store.begin("b3", MULLSJO)
@@ -244,7 +244,7 @@ def test_a_certificate_of_another_key_is_refused(used: tuple[Site, TokenKeyStore
         store.install_certificate("a1", KeyName.SIGNING, stranger)
 
 
-def test_weak_keys_are_not_made_in_a_token_either(used: tuple[Site, TokenKeyStore]) -> None:
+def test_weak_keys_are_not_made_in_a_token_either(used: tuple[Site, HsmKeyStore]) -> None:
     with expect(KeyFault.WEAK):
         used[1].create_key("a1", KeyName.SIGNING, SUBJECT, bits=1024)
 
@@ -293,7 +293,7 @@ def test_copies_from_before_do_not_open_also_when_a_kill_came_before_the_former_
     site.open(configured=False).begin("a1", HABO)
     backup = Path(shutil.copytree(site.folder / "keys", site.folder / "backup"))
     with monkeypatch.context() as killing:
-        killing.setattr(TokenUnlocker, "settle", killed)
+        killing.setattr(HsmUnlocker, "settle", killed)
         with pytest.raises(Killed):
             site.open().use_token("a1", HABO)
     site.open().use_token("a1", HABO)
@@ -354,9 +354,9 @@ def test_a_process_that_was_handed_a_vaults_key_uses_its_token_and_makes_nothing
     store = site.open()
     store.begin("a1", HABO)
     certificate = add(store, "a1")
-    tokens = Tokens(TokenSettings(site.hsm.library, {HABO: TokenAccess(site.label, site.pin_file)}))
+    tokens = Hsm(HsmSettings(site.hsm.library, {HABO: HsmAccess(site.label, site.pin_file)}))
     handed = HandedUnlocker({"a1": store.unlock_key("a1")})
-    worker = TokenKeyStore(site.folder / "keys", handed, tokens)
+    worker = HsmKeyStore(site.folder / "keys", handed, tokens)
     signs(worker, "a1", certificate)
     assert worker.data_keys("a1") == store.data_keys("a1")
     with expect(KeyFault.LOCKED):

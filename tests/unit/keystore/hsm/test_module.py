@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass, TokenFlag
 
 from samdrift.keystore.hsm import objects
-from samdrift.keystore.hsm.token import Module, Token
+from samdrift.keystore.hsm.module import Module, Token
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from tests.softhsm import PIN, SoftHsm, requires_softhsm
 
@@ -274,9 +274,9 @@ def test_a_child_of_a_fork_logs_in_for_itself(hsm: SoftHsm) -> None:
 import os
 from pathlib import Path
 from samdrift.keystore.hsm import objects
-from samdrift.keystore.hsm.token import module
-from samdrift.keystore.hsm.token import Token
-from tests.unit.keystore.hsm.test_token import make_key, verify
+from samdrift.keystore.hsm.module import module
+from samdrift.keystore.hsm.module import Token
+from tests.unit.keystore.hsm.test_module import make_key, verify
 token = Token(module(Path({str(hsm.library)!r})), {label!r}, Path({str(hsm.pin_file())!r}))
 key = make_key(token, "v1")
 child = os.fork()

@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from urllib.parse import quote, quote_from_bytes, unquote, unquote_to_bytes
 
 from samdrift.keystore.hsm import objects
-from samdrift.keystore.hsm.token import Token, module
-from samdrift.keystore.keyfiles import KeyFault, KeyStoreError, TokenUnavailable
-from samdrift.keystore.settings import TokenSettings
+from samdrift.keystore.hsm.module import Token, module
+from samdrift.keystore.keyfiles import HsmUnavailable, KeyFault, KeyStoreError
+from samdrift.keystore.settings import HsmSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _URI = re.compile(r"pkcs11:token=([^;]+);id=([^;]+);type=secret-key")
 
 
 @dataclass(frozen=True, slots=True)
-class TokenLock:
+class HsmLock:
     """Key in an HSM that a vault's secret opens with, as a URI (RFC 7512)."""
 
     label: str
@@ -33,7 +33,7 @@ class TokenLock:
         return f"pkcs11:token={quote(self.label, safe='')};id={key_id};type=secret-key"
 
     @classmethod
-    def read(cls, uri: str) -> TokenLock:
+    def read(cls, uri: str) -> HsmLock:
         """``DAMAGED`` for what was not written here."""
         match = _URI.fullmatch(uri)
         if match is None:
@@ -41,10 +41,10 @@ class TokenLock:
         return cls(unquote(match[1]), unquote_to_bytes(match[2]))
 
 
-class Tokens:
+class Hsm:
     """The tokens that the configuration names; nothing is asked of any until it is used."""
 
-    def __init__(self, settings: TokenSettings | None) -> None:
+    def __init__(self, settings: HsmSettings | None) -> None:
         self._labels: dict[ParticipantIdentifier, str] = {}
         self._tokens: dict[str, Token] = {}
         if settings is not None:
@@ -64,18 +64,18 @@ class Tokens:
         label = self._labels.get(organisation)
         if label is None:
             return None
-        return TokenLock(label, objects.make_secret(self._tokens[label], vault)).uri
+        return HsmLock(label, objects.make_secret(self._tokens[label], vault)).uri
 
     def open(self, vault: str, uri: str) -> bytes:
         """Return the value that the key of a lock computes for the vault, 32 bytes."""
-        lock = TokenLock.read(uri)
+        lock = HsmLock.read(uri)
         return objects.authenticate(self.token(uri), lock.key_id, f"samdrift vault {vault}".encode())
 
     def token(self, uri: str) -> Token:
         """The token that a lock names; ``UNAVAILABLE`` when the configuration has it no more."""
-        token = self._tokens.get(TokenLock.read(uri).label)
+        token = self._tokens.get(HsmLock.read(uri).label)
         if token is None:
-            raise TokenUnavailable(
+            raise HsmUnavailable(
                 KeyFault.UNAVAILABLE, "the vault's keys are in a token that the configuration does not name"
             )
         return token

@@ -28,7 +28,7 @@ import pkcs11
 from pkcs11 import Attribute, ObjectClass, TokenFlag
 
 from samdrift.keystore.durablefiles import NotPrivate, read_private
-from samdrift.keystore.keyfiles import KeyFault, KeyStoreError, TokenUnavailable
+from samdrift.keystore.keyfiles import HsmUnavailable, KeyFault, KeyStoreError
 
 _PATIENCE = 10.0
 """Seconds that a thread waits for a call of another one."""
@@ -49,7 +49,7 @@ _PIN: Final[dict[type[pkcs11.PKCS11Error], str]] = {
 
 
 class Token:
-    """A token, known by its label; every method raises :class:`TokenUnavailable`.
+    """A token, known by its label; every method raises :class:`HsmUnavailable`.
 
     ``LOCKED`` is for a PIN that does not open it, ``UNAVAILABLE`` for a token that
     cannot be reached; ``KeyStoreError`` (``MISSING``) for a key that is not in it.
@@ -103,7 +103,7 @@ class Token:
             pin = self.pin()
             mark = hashlib.sha256(pin.encode()).digest()
             if mark == self._refused:
-                raise TokenUnavailable(KeyFault.LOCKED, _PIN[pkcs11.PinIncorrect])
+                raise HsmUnavailable(KeyFault.LOCKED, _PIN[pkcs11.PinIncorrect])
             opened = self._log_in(self._present(library), pin, mark)
             held = self._session = Session(self._module.generation, opened)
         return held
@@ -125,7 +125,7 @@ class Token:
 
     def _log_in(self, token: Any, pin: str, mark: bytes) -> Any:
         if TokenFlag.USER_PIN_FINAL_TRY in token.flags:
-            raise TokenUnavailable(
+            raise HsmUnavailable(
                 KeyFault.LOCKED,
                 "the token would lock itself after one more wrong PIN: log in with its own tool first",
             )
@@ -135,23 +135,23 @@ class Token:
             return token.open()
         except tuple(_PIN) as error:
             self._refused = mark
-            raise TokenUnavailable(KeyFault.LOCKED, _PIN[type(error)]) from None
+            raise HsmUnavailable(KeyFault.LOCKED, _PIN[type(error)]) from None
 
     def pin(self) -> str:
         """Return the PIN, for ourselves or for the organisation's own process."""
         if self._pin_file is None:
             if self._told is None:
-                raise TokenUnavailable(KeyFault.LOCKED, "the token waits for its PIN")
+                raise HsmUnavailable(KeyFault.LOCKED, "the token waits for its PIN")
             return self._told
         try:
             if pin := self._read(self._pin_file).decode("utf-8").strip():
                 return pin
         except NotPrivate:
             text = "others than its owner can read or write the file with the token's PIN: chmod 600"
-            raise TokenUnavailable(KeyFault.LOCKED, text) from None
+            raise HsmUnavailable(KeyFault.LOCKED, text) from None
         except (OSError, ValueError):
             pass
-        raise TokenUnavailable(KeyFault.LOCKED, "the file with the token's PIN cannot be read, or is empty")
+        raise HsmUnavailable(KeyFault.LOCKED, "the file with the token's PIN cannot be read, or is empty")
 
 
 def _writing(session: Session, work: Callable[[Any], T]) -> T:
@@ -162,12 +162,12 @@ def _writing(session: Session, work: Callable[[Any], T]) -> T:
         writable.close()
 
 
-def _unavailable(error: pkcs11.PKCS11Error) -> TokenUnavailable:
+def _unavailable(error: pkcs11.PKCS11Error) -> HsmUnavailable:
     if isinstance(error, pkcs11.NoSuchToken):
-        return TokenUnavailable(KeyFault.UNAVAILABLE, "there is no token with the organisation's label")
+        return HsmUnavailable(KeyFault.UNAVAILABLE, "there is no token with the organisation's label")
     if isinstance(error, pkcs11.MultipleTokensReturned):
-        return TokenUnavailable(KeyFault.UNAVAILABLE, "several tokens have the organisation's label")
-    return TokenUnavailable(KeyFault.UNAVAILABLE, f"the token does not do its work: {type(error).__name__}")
+        return HsmUnavailable(KeyFault.UNAVAILABLE, "several tokens have the organisation's label")
+    return HsmUnavailable(KeyFault.UNAVAILABLE, f"the token does not do its work: {type(error).__name__}")
 
 
 @dataclass(slots=True)
@@ -220,11 +220,11 @@ class Module:
 
     @contextlib.contextmanager
     def calling(self) -> Iterator[Any]:
-        """The library, for this thread alone; ``TokenUnavailable`` (``UNAVAILABLE``) when it stays busy."""
+        """The library, for this thread alone; ``HsmUnavailable`` (``UNAVAILABLE``) when it stays busy."""
         called_at = self._called_at
         hangs = called_at is not None and monotonic() - called_at > self._patience
         if hangs or not self._turn.acquire(timeout=self._patience):
-            raise TokenUnavailable(KeyFault.UNAVAILABLE, "the tokens' library does not come back from a call")
+            raise HsmUnavailable(KeyFault.UNAVAILABLE, "the tokens' library does not come back from a call")
         self._called_at = monotonic()
         try:
             yield self._loaded()
@@ -248,7 +248,7 @@ class Module:
         try:
             library = self._load()
         except pkcs11.PKCS11Error:
-            raise TokenUnavailable(
+            raise HsmUnavailable(
                 KeyFault.UNAVAILABLE, "the PKCS#11 library cannot be loaded: see vaults.hsm.module"
             ) from None
         if self._forked:

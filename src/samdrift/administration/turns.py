@@ -1,0 +1,82 @@
+"""Commands that change an installation go in turn: one that has to wait says which it waits for.
+
+The lock is the operating system's, on a file beside the control sockets, so that a command that is killed
+leaves none behind. Between several machines with one cluster, the database keeps changes of rights and
+schemas apart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from samdrift.config.model import VaultConfig
+from samdrift.installation.control import control_folder
+from samdrift.keystore.durablefiles import private_folder
+
+_LOGGER = logging.getLogger("samdrift")
+_FILE = "turn"
+_BETWEEN_LOOKS = 0.2
+
+
+@contextlib.asynccontextmanager
+async def in_turn(vaults: VaultConfig) -> AsyncIterator[None]:
+    """Be the only command that changes the installation while the context lasts.
+
+    Where there is no key store yet there is nothing to change, and nothing is made.
+    """
+    if not await asyncio.to_thread(vaults.secrets.is_dir):
+        yield
+        return
+    descriptor = os.open(private_folder(control_folder(vaults)) / _FILE, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        await _taken(descriptor)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(_self()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+async def _taken(descriptor: int) -> None:
+    """Wait until nobody else holds the lock, and say once who does."""
+    told = False
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not told:
+                _LOGGER.warning("waits for %s", _holder(descriptor))
+                told = True
+            await asyncio.sleep(_BETWEEN_LOOKS)
+        else:
+            return
+
+
+def _self() -> dict[str, str]:
+    """This command by the words of its name alone: arguments may name persons."""
+    words = []
+    for each in sys.argv[1:3]:
+        if not each.replace("-", "").isalpha() or each.startswith("-"):
+            break
+        words.append(each)
+    return {
+        "command": " ".join(["samdrift", *words]),
+        "process": str(os.getpid()),
+        "since": f"{datetime.now(UTC):%H:%M:%SZ}",
+    }
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        found = json.loads(os.pread(descriptor, 1000, 0))
+        return f"{found['command']} (process {found['process']}, since {found['since']})"
+    except (ValueError, KeyError, TypeError):
+        return "another command"

@@ -1,0 +1,133 @@
+"""The guards of an exported log's verification, and of the proofs in evidence."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_VERIFYING = "tests/unit/audit/test_logverifying.py"
+_FORGERIES = "tests/unit/audit/test_forgeries.py"
+_FOUND = f"{_FORGERIES}::test_every_forgery_is_found_and_its_first_wrong_entry_named"
+_PROOFS = "tests/roles/test_evidence.py::test_an_entry_that_no_witnessed_checkpoint_has_does_not_hold"
+_MODULE = "audit/logverifying.py"
+
+LOGVERIFICATION = (
+    Mutant(
+        "log verify: entries are those that the log signed",
+        _MODULE,
+        "if stated.size == size and stated.root != root.hex():",
+        "if False:",
+        (_FOUND,),
+    ),
+    Mutant(
+        "log verify: a known checkpoint is one that the log has",
+        _MODULE,
+        "if each.size == size and each.root != root:",
+        "if False:",
+        (_FOUND,),
+    ),
+    Mutant(
+        "log verify: a log is no shorter than a known checkpoint",
+        _MODULE,
+        "if any(each.size > size for each in self._known):",
+        "if False:",
+        (_FOUND,),
+    ),
+    Mutant(
+        "log verify: no checkpoint has more entries than there are",
+        _MODULE,
+        "        if state.waiting:\n            self._wrong(",
+        "        if False:\n            self._wrong(",
+        (f"{_VERIFYING}::test_entries_that_a_checkpoint_has_and_the_file_lacks_are_missed",),
+    ),
+    Mutant(
+        "log verify: facts are those of their entry",
+        _MODULE,
+        "if sha256(record).digest() != leaf[_COMMITMENT]:",
+        "if False:",
+        (_FOUND,),
+    ),
+    Mutant(
+        "log verify: the time of an entry is between those of its checkpoints",
+        _MODULE,
+        "if not not_before <= record[_AT] <= not_after:",
+        "if False:",
+        (f"{_FORGERIES}::test_an_entry_that_was_backdated_before_any_witness_saw_it_is_named_itself",),
+    ),
+    Mutant(
+        "log verify: a cosignature of the future counts as none",
+        _MODULE,
+        "if time <= self._now + TOLERANCE}",
+        "}",
+        (f"{_VERIFYING}::test_a_cosignature_of_the_future_counts_as_none",),
+    ),
+    Mutant(
+        "log verify: the class of an entry is that of its event",
+        _MODULE,
+        "if _CLASSES.get(event, retention) != retention:",
+        "if False:",
+        (f"{_VERIFYING}::test_a_class_that_is_not_the_event_s_is_named_although_witnesses_saw_it",),
+    ),
+    Mutant(
+        "log verify: facts miss by a decision alone",
+        _MODULE,
+        "if found.last > through:",
+        "if False:",
+        (f"{_VERIFYING}::test_the_oldest_facts_of_a_class_miss_by_a_decision_alone",),
+    ),
+    Mutant(
+        "log verify: a decision says of how many entries",
+        _MODULE,
+        "elif decisions and found.count != decided:",
+        "elif False:",
+        (f"{_VERIFYING}::test_a_decision_says_of_how_many_entries_it_disposed",),
+    ),
+    Mutant(
+        "log verify: facts about the log itself are never missing",
+        _MODULE,
+        '            self._wrong(number, "its facts are missing, and are about the log itself")',
+        "            return",
+        (f"{_VERIFYING}::test_an_entry_about_the_log_itself_is_never_disposed_of",),
+    ),
+    Mutant(
+        "log verify: the first entry of the tree names what is before it",
+        _MODULE,
+        'if facts.get("event") != AuditEvent.LOG_TREE_BEGUN or facts.get("ids") != named:',
+        "if False:",
+        (_FOUND,),
+    ),
+    Mutant(
+        "log verify: a new key is announced by one that is known",
+        _MODULE,
+        "known.name == key.name and known.verifies(announced(key), announcement)",
+        "known.name == key.name",
+        (f"{_VERIFYING}::test_a_key_that_the_one_before_it_announced_signs_from_then_on",),
+    ),
+    Mutant(
+        "log verify: too few witnesses are none",
+        _MODULE,
+        "accepted = policy.suffices(times)",
+        "accepted = True",
+        (f"{_VERIFYING}::test_a_log_that_too_few_witnesses_saw_does_not_hold",),
+    ),
+    Mutant(
+        "evidence: an entry without a proof does not hold by a policy",
+        "evidence/verifying.py",
+        "return Finding(file, policy is None, ",
+        "return Finding(file, True, ",
+        (_PROOFS,),
+    ),
+    Mutant(
+        "evidence: a proof is of the entry that is shown",
+        "evidence/verifying.py",
+        'return Finding(file, False, "is not the entry in the log\'s file")',
+        'return Finding(file, True, "")',
+        (_PROOFS,),
+    ),
+    Mutant(
+        "evidence: a proof is of some entry that is shown",
+        "evidence/verifying.py",
+        'yield Finding(name, False, "is a proof of no entry here")',
+        "pass",
+        (_PROOFS,),
+    ),
+)

@@ -1,0 +1,104 @@
+"""The mail pages over a desk in a real vault: a message comes in, is read, answered, sent and undone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+
+import pytest_asyncio
+from starlette.requests import Request
+
+from samdrift.messageclient.desk import Desk
+from samdrift.messageclient.mail import DraftStage, Folder
+from samdrift.web.guards import session_of
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.messageclient.desks import Office
+from tests.unit.messageclient.mailroom import Mailroom
+from tests.unit.messageclient.memorydesk import ANNA, BO
+from tests.unit.web.scene import Clock, Scene
+from tests.vaults import Installation
+
+PDF = b"%PDF-1.7\n" + b"x" * 100_000
+
+
+class OverVault(Mailroom):
+    """The pages with desks over a vault."""
+
+    def __init__(self, vaults: Office) -> None:
+        super().__init__(Scene(Clock(vaults.now)))
+        self.vaults = vaults
+
+    async def desk(self, request: Request) -> Desk:
+        session = session_of(request)
+        assert session is not None
+        self.scene.clock.now = self.vaults.now
+        return self.vaults.desk(session.person.subject)
+
+
+@pytest_asyncio.fixture
+async def room(installation: Installation, organisation: ParticipantIdentifier) -> AsyncIterator[OverVault]:
+    opened = OverVault(await Office(installation, organisation).opened())
+    yield opened
+    assert opened.scene.failures == []
+
+
+def version_in(text: str) -> str:
+    found = re.search(r'name="version" value="(\d+)"', text)
+    assert found is not None
+    return found[1]
+
+
+async def test_a_message_that_came_in_is_read_answered_with_a_file_sent_and_undone(room: OverVault) -> None:
+    await room.vaults.receives(label="Kallelse till möte")
+    anna = await room.visit(ANNA)
+    listed = await anna.get("/")
+    href = re.search(r'href="(/conversation/[^"]+)"', listed.text)
+    assert href is not None
+    page = await anna.get(href[1].replace("&amp;", "&"))
+    assert "Kallelse till möte" in page.text
+    reply = re.search(r'action="(/message/[^"]+/reply)"', page.text)
+    assert reply is not None
+    begun = await anna.post(reply[1])
+    form = await anna.follow(begun)
+    draft = begun.headers["location"]
+    saved = await anna.post(f"{draft}/save", version=version_in(form.text), subject="Sv", text="Halv")
+    version = saved.json()["fields"]["version"]
+    reviewed = await anna.post(
+        draft, ("Yttrande.pdf", PDF), version=version, subject="Sv: Kallelse", text="Hel", review="yes"
+    )
+    page = await anna.follow(reviewed)
+    assert "Yttrande.pdf, 100 kB" in page.text
+    sent = await anna.post(f"{draft}/send", version=version_in(page.text))
+    assert "Skickas till" in (await anna.follow(sent)).text
+    older = await anna.post(draft, version=version, subject="Annat", text="Annan text")
+    assert (older.status_code, "Annan text" in older.text) == (409, True)
+    undone = await anna.post(f"{draft}/undo")
+    assert "Hel</textarea>" in (await anna.follow(undone)).text
+    kept = await room.vaults.desk("anna").draft(draft.rpartition("/")[2])
+    assert (kept.stage, kept.content.text) == (DraftStage.OPEN, "Hel")
+    file = re.search(r'href="(/draft/[^"]+/file/[^"]+)"', (await anna.get(draft)).text)
+    assert file is not None
+    assert (await anna.get(file[1])).content == PDF
+
+
+async def test_every_page_of_a_mailbox_of_others_is_nowhere_and_the_attempt_is_logged(
+    room: OverVault,
+) -> None:
+    await room.vaults.receives(label="Dold")
+    bo, anna = await room.visit(BO), await room.visit(ANNA)
+    del room.vaults.given["anna", "box"]
+    line = (await room.vaults.desk("bo").lines(Folder.OPEN, "box")).lines[0]
+    assert "Dold" in (await bo.get(f"/conversation/{line.id}")).text
+    one = await room.vaults.desk("bo").conversation(line.id)
+    for path in (
+        f"/conversation/{line.id}",
+        f"/conversation/{line.id}/print",
+        f"/message/{one.messages[0].id}/raw",
+        f"/message/{one.messages[0].id}/way",
+        f"/message/{one.messages[0].id}/readers",
+    ):
+        assert (await anna.get(path)).status_code == 404, path
+    answer = await anna.post(f"/conversation/{line.id}/take", version=str(line.version))
+    assert answer.status_code == 404
+    denied = [event for event, _ in await room.vaults.events() if "denied" in event]
+    assert len(denied) >= 6
