@@ -23,6 +23,7 @@ from samdrift.vault.sessionkeys import RefusalLimit
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.pki import DAY, key, name
 from tests.pki import NOW as PKI_NOW
+from tests.separation.mailcases import their_mail
 from tests.vaults import MINUTE, NOW, Installation, body, incoming, message, receipt, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
@@ -94,6 +95,8 @@ async def keep_records(installation: Installation, organisation: ParticipantIden
     for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE):
         async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
             vault.keep_record(str(uuid4()), now=NOW)
+    async with installation.open(organisation, Role.MESSAGE_CLIENT) as client:
+        await their_mail(client, "Orosanmälan")
     async with installation.open(organisation, Role.MESSAGE_CLIENT) as client:
         await client.know_person(
             Identity("https://login.habo.test", "anna", "Anna Åberg", {"groups": ("a",)})

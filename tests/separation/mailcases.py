@@ -90,10 +90,11 @@ def a_draft(mailbox: str, content: Mapping[str, Any], **more: Any) -> DraftRecor
 
 async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     """Store something of each kind."""
-    content = {"subject": marker, "text": marker}
+    content = {"subject": marker, "text": marker, "organisation": "0203:offer.se", "address": ADDRESS}
+    ids = {"message_id": "their-message", "remote_id": "their-remote", "refers_to": None}
     box = MailboxRecord(f"box {marker}", ADDRESS, marker)
     assert await vault.keep_mailbox(box)
-    came_in = a_message(Direction.IN, "arrived", content, files=1)
+    came_in = a_message(Direction.IN, "arrived", content | ids, files=1)
     large = await body(vault, marker.encode() * 10_000)
     file = FileRecord(new_id(), came_in.id, 0, large.size, large.id, {"name": marker, "type": ""})
     new = NewMail(came_in, "their-message", "their-thread", await body(vault), "their-remote")
@@ -105,12 +106,13 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     sent_draft = a_draft(box.id, content, stage="window", until=_END)
     for each in (draft, sent_draft):
         assert await vault.keep_draft(each)
-    out = a_message(Direction.OUT, "window", content, draft=sent_draft.id, due_at=_END)
+    ids = {"message_id": "their-sent", "remote_id": "their-sent", "refers_to": "their-message"}
+    out = a_message(Direction.OUT, "window", content | ids, draft=sent_draft.id, due_at=_END)
     reply = NewMail(out, "their-sent", "their-thread", await body(vault), None, "their-message")
     assert await vault.store_mail(reply, box.id, [], []) == conversation
     vault.keep_search(TOKEN, PERSON, content, now=NOW)
-    vault.use_address(ADDRESS, content, now=NOW)
-    vault.keep_favourite(PERSON, ADDRESS, content)
+    vault.use_address(f"0203:offer.se {ADDRESS}", content, now=NOW)
+    vault.keep_favourite(PERSON, f"0203:offer.se {ADDRESS}", content)
     vault.keep_mail_setting(SETTING, content)
     return TheirMail(
         mailbox=box.id,

@@ -23,6 +23,7 @@ from xml.etree import ElementTree
 from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.configuration import CONFIGURATION
 from tests.separation.mutation.custody import CUSTODY
+from tests.separation.mutation.desk import DESK
 from tests.separation.mutation.entrance import ENTRANCE
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
 from tests.separation.mutation.interface_a import INTERFACE_A
@@ -49,6 +50,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *GATE,
     *DATABASE,
     *AT_REST,
+    *DESK,
     *MAIL_PAGES,
     *MOMENTS,
     *INTERFACE_A,

@@ -21,6 +21,8 @@ from samdrift.vault.sealing import Sealer
 
 _TIME, _NUMBER, _FLAG, _DOCUMENT = Kind.TIME, Kind.NUMBER, Kind.FLAG, Kind.DOCUMENT
 _CONTENT = Fact("content", _DOCUMENT)
+_FILE_COUNT = "file_count"
+"""Column ``files`` in an export, whose records have members of that name for their contents."""
 
 
 def _part(
@@ -39,8 +41,8 @@ class MailPart:
 
     part: Part
     place: str = ""
-    marks: Mapping[str, str] = field(default_factory=dict)
-    """Members of the content, by the column of their mark."""
+    marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Members of the content that a mark is made of, with a space between them, by its column."""
     delivery: bool = False
 
     def question(self) -> str:
@@ -48,7 +50,7 @@ class MailPart:
         part = self.part
         columns = [fact.name for fact in part.facts if fact not in (_CONTENT, _DELIVERY)]
         sealed_columns = [*(["t.sealed"] if self.place else []), *(["t.delivery"] if self.delivery else [])]
-        facts = ", ".join(f"t.{name}" for name in columns)
+        facts = ", ".join(f"t.files AS {name}" if name == _FILE_COUNT else f"t.{name}" for name in columns)
         after = ", ".join(f"${number}" for number in range(1, len(part.key) + 1))
         key = ", ".join(part.key)
         body, join = (
@@ -77,13 +79,13 @@ class MailPart:
 
     def arriving(self, facts: Facts, body: str | None, sealer: Sealer) -> Facts:
         """Return the row of a record, sealed for this vault; its body is empty where it was removed."""
-        row = dict(facts)
+        row = {"files" if name == _FILE_COUNT else name: value for name, value in facts.items()}
         if self.place:
             content = json.loads(row.pop("content"))
             row["sealed"] = from_bytes(sealed(content, f"{self.place} {row['id']}", sealer))
-            for column, member in self.marks.items():
-                named = content.get(member)
-                row[column] = None if named is None else from_bytes(sealer.mark(str(named)))
+            for column, members in self.marks.items():
+                named = [content.get(member) for member in members]
+                row[column] = None if None in named else from_bytes(sealer.mark(" ".join(named)))
         if self.delivery:
             steps = row.pop("delivery")
             if steps is not None:
@@ -100,14 +102,14 @@ _DELIVERY = _optional("delivery", _DOCUMENT)
 MAILBOXES = MailPart(
     _part("mailboxes", (Fact("id"), Fact("needs_approval", _FLAG), Fact("undo_seconds", _NUMBER), _CONTENT)),
     "mailbox",
-    {"mark": "address"},
+    {"mark": ("address",)},
 )
 CONVERSATIONS = MailPart(
     _part(
         "conversations",
         (
             *map(Fact, ("id", "home", "mailbox")),
-            *(Fact(name, _NUMBER) for name in ("version", "messages", "files", "unread", "unreadable")),
+            *(Fact(name, _NUMBER) for name in ("version", "messages", _FILE_COUNT, "unread", "unreadable")),
             *(Fact(name, _FLAG) for name in ("done", "confidential")),
             Fact("latest_at", _TIME),
             _optional("sent_at", _TIME),
@@ -116,7 +118,7 @@ CONVERSATIONS = MailPart(
         ),
     ),
     "conversation",
-    {"mark": "conversation_id"},
+    {"mark": ("conversation_id",)},
 )
 MAIL = MailPart(
     _part(
@@ -128,14 +130,14 @@ MAIL = MailPart(
             *(Fact(name, _TIME) for name in ("at", "since")),
             *(_optional(name, _TIME) for name in ("dated_at", "due_at", "deadline", "opened_at")),
             Fact("confidential", _FLAG),
-            *(Fact(name, _NUMBER) for name in ("attempts", "files")),
+            *(Fact(name, _NUMBER) for name in ("attempts", _FILE_COUNT)),
             _CONTENT,
             _DELIVERY,
         ),
         contents=("documents",),
     ),
     "message",
-    {"mark": "message_id", "remote": "remote_id", "refers": "refers_to"},
+    {"mark": ("message_id",), "remote": ("remote_id",), "refers": ("refers_to",)},
     delivery=True,
 )
 FILES = MailPart(
@@ -183,10 +185,12 @@ ADDRESSES = MailPart(
         ),
     ),
     "address",
-    {"mark": "address"},
+    {"mark": ("organisation", "address")},
 )
 FAVOURITES = MailPart(
-    _part("favourites", (*map(Fact, ("id", "person")), _CONTENT)), "favourite", {"mark": "address"}
+    _part("favourites", (*map(Fact, ("id", "person")), _CONTENT)),
+    "favourite",
+    {"mark": ("organisation", "address")},
 )
 MAIL_PARTS = (MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES)
 """In the order in which they can be stored."""

@@ -1,0 +1,153 @@
+"""The guards of the desk: rights, the log before the content, versions, and sending once."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_DESK = "tests/unit/messageclient/test_desk.py"
+_SENDING = "tests/unit/messageclient/test_sending.py"
+_ELSEWHERE = f"{_DESK}::test_what_is_in_another_mailbox_or_organisation_is_not_here_alike"
+
+DESK = (
+    Mutant(
+        "a conversation is of a mailbox to which the person has the right",
+        "messageclient/scope.py",
+        """        for found in await vault.conversations_by_id([conversation]):
+            if all(self.may(right, found.mailbox) for right in rights):
+""",
+        """        for found in await vault.conversations_by_id([conversation]):
+            if True:
+""",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "a message is of a mailbox to which the person has the right",
+        "messageclient/scope.py",
+        """            for found in await vault.conversations_by_id([mail.conversation]):
+                if all(self.may(right, found.mailbox) for right in rights):
+""",
+        """            for found in await vault.conversations_by_id([mail.conversation]):
+                if True:
+""",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "a draft is of a mailbox to which the person has the right",
+        "messageclient/scope.py",
+        "if found is None or not any(self.may(right, found.mailbox) for right in rights):",
+        "if found is None:",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "a list is of mailboxes to which the person has the right",
+        "messageclient/scope.py",
+        "return tuple(one for one in found if any(self.may(right, one.id) for right in rights))",
+        "return tuple(found)",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "an attempt at what is not here is in the log",
+        "messageclient/scope.py",
+        "vault.record(AuditEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))",
+        "pass",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "the handler of a conversation has the right to write there",
+        "messageclient/handling.py",
+        "if to not in self._scope.permissions.holders(Right.WRITE, one.mailbox):",
+        "if False:",
+        (f"{_DESK}::test_a_conversation_has_one_handler_and_the_slower_of_two_learns_it",),
+    ),
+    Mutant(
+        "a conversation is changed in the version that was shown",
+        "messageclient/handling.py",
+        "replace(found, version=version),",
+        "found,",
+        (f"{_DESK}::test_a_conversation_has_one_handler_and_the_slower_of_two_learns_it",),
+    ),
+    Mutant(
+        "a conversation moves to a mailbox in which the person may write",
+        "messageclient/handling.py",
+        "await scope.mailbox(vault, after.mailbox, Right.WRITE)",
+        "pass",
+        (f"{_DESK}::test_a_conversation_moves_with_its_drafts_and_its_answer_comes_from_where_it_began",),
+    ),
+    Mutant(
+        "a draft has one writer",
+        "messageclient/writing.py",
+        "if record.writer != scope.person.id:",
+        "if False:",
+        (f"{_DESK}::test_a_draft_has_one_writer_and_every_change_a_version",),
+    ),
+    Mutant(
+        "a draft is saved in the version that was shown",
+        "messageclient/writing.py",
+        "if record.version != version:",
+        "if False:",
+        (f"{_DESK}::test_a_draft_has_one_writer_and_every_change_a_version",),
+    ),
+    Mutant(
+        "a draft that is sent does not change",
+        "messageclient/writing.py",
+        "if record.stage not in drafts.CHANGEABLE:",
+        "if False:",
+        (f"{_DESK}::test_sent_is_sent_once_and_can_be_undone_for_a_time",),
+    ),
+    Mutant(
+        "a draft is submitted once",
+        "messageclient/submitting.py",
+        "if found.stage in _SENT:",
+        "if False:",
+        (f"{_DESK}::test_sent_is_sent_once_and_can_be_undone_for_a_time",),
+    ),
+    Mutant(
+        "a person does not approve what they wrote",
+        "messageclient/submitting.py",
+        "if scope.person.id in (found.writer, found.asked_by) and not declined:",
+        "if False:",
+        (f"{_DESK}::test_a_second_person_approves_and_a_change_takes_the_approval_away",),
+    ),
+    Mutant(
+        "a mailbox that asks for approval sends nothing without",
+        "messageclient/submitting.py",
+        "if mailbox.needs_approval and draft.stage != DraftStage.APPROVED:",
+        "if False:",
+        (f"{_DESK}::test_a_second_person_approves_and_a_change_takes_the_approval_away",),
+    ),
+    Mutant(
+        "an answer stops where something new came",
+        "messageclient/submitting.py",
+        "if found.messages > seen:",
+        "if False:",
+        (f"{_DESK}::test_an_answer_returns_references_and_stops_where_something_new_came",),
+    ),
+    Mutant(
+        "a change of its files takes a draft's approval away",
+        "vault/sql/mail-1.sql",
+        "    UPDATE drafts d SET stage = 'open', approved_by = NULL, asked_by = NULL\n",
+        "    UPDATE drafts d SET asked_by = d.asked_by\n",
+        (f"{_DESK}::test_a_second_person_approves_and_a_change_takes_the_approval_away",),
+    ),
+    Mutant(
+        "a message that may have been posted is looked for before it is posted again",
+        "messageclient/sending.py",
+        "found = await self._look_for([mail]) if mail.attempts > 1 else {}",
+        "found = {}",
+        (f"{_SENDING}::test_an_answer_that_never_came_sends_nothing_twice",),
+    ),
+    Mutant(
+        "a message is not sent after its deadline",
+        "messageclient/sending.py",
+        "if head is None and self._is_late(mail):",
+        "if False:",
+        (f"{_SENDING}::test_what_is_not_taken_by_its_deadline_ends_with_the_reason",),
+    ),
+    Mutant(
+        "a message waits for the end of its undo window",
+        "vault/sql/mail-1.sql",
+        "WHERE d.stage = 'window' AND d.until <= now FOR UPDATE SKIP LOCKED",
+        "WHERE d.stage = 'window' FOR UPDATE SKIP LOCKED",
+        (f"{_SENDING}::test_a_message_is_sent_when_its_window_is_over_and_followed_to_its_end",),
+    ),
+)
