@@ -6,6 +6,8 @@ the organisation's own policy, as somebody would who trusts neither operator.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
@@ -43,6 +45,9 @@ POLICY = "witnesses.policy"
 _HOST = "127.0.0.1"
 _PROVER = Principal(PrincipalKind.WORKER, "demonstration")
 _PAGE = 500
+_TRIES = 10
+_PAUSE = 0.5
+"""Seconds between two tries to have a log witnessed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,10 @@ def logs_of(gate: Gate) -> tuple[LogPlace, ...]:
     return (OPERATORS, *(LogPlace(one.organisation, one.role) for one in gate.registry.all()))
 
 
+class NotYetWitnessed(DemoFailed):
+    """A log has entries that no witness has seen."""
+
+
 async def prove_logs(operators: Sequence[tuple[Config, Operator, DemoWitness]]) -> list[Verified]:
     """Have every log witnessed, and verify each as a stranger: by its key, the witness and the quorum."""
     found = []
@@ -105,9 +114,20 @@ async def prove_logs(operators: Sequence[tuple[Config, Operator, DemoWitness]]) 
         async with witness_caller(config) as caller:
             keeper = LogKeeper(operator.gate, Policies(config).of, caller, system_clock, cadence)
             for place in logs_of(operator.gate):
-                state = await keeper.round(place)
-                found.append(await _verified(config, operator.gate, place, state, witness))
+                found.append(await _proved(keeper, config, operator.gate, place, witness))
     return found
+
+
+async def _proved(
+    keeper: LogKeeper, config: Config, gate: Gate, place: LogPlace, witness: DemoWitness
+) -> Verified:
+    """Verify one log up to what it has now; it grows meanwhile, and a witness may have been busy."""
+    for _ in range(_TRIES - 1):
+        state = await keeper.round(place)
+        with contextlib.suppress(NotYetWitnessed):
+            return await _verified(config, gate, place, state, witness)
+        await asyncio.sleep(_PAUSE)
+    return await _verified(config, gate, place, await keeper.round(place), witness)
 
 
 async def _verified(
@@ -123,7 +143,7 @@ async def _verified(
     except (Explained, Malformed, Unverified) as fault:
         raise DemoFailed(f"the log of {whose} does not hold: {fault}") from None
     if size < state.size:
-        raise DemoFailed(f"the log of {whose} has {state.size} entries, of which {size} are witnessed")
+        raise NotYetWitnessed(f"the log of {whose} has {state.size} entries, of which {size} are witnessed")
     return Verified(f"{whose} at {_party(config)}", size, witness.name)
 
 
