@@ -108,13 +108,15 @@ class NotYetWitnessed(DemoFailed):
 
 async def prove_logs(operators: Sequence[tuple[Config, Operator, DemoWitness]]) -> list[Verified]:
     """Have every log witnessed, and verify each as a stranger: by its key, the witness and the quorum."""
-    found = []
+    found: list[Verified] = []
     for config, operator, witness in operators:
         cadence = timedelta(seconds=config.logs.checkpoint_seconds)
         async with witness_caller(config) as caller:
             keeper = LogKeeper(operator.gate, Policies(config).of, caller, system_clock, cadence)
-            for place in logs_of(operator.gate):
-                found.append(await _proved(keeper, config, operator.gate, place, witness))
+            found += [
+                await _proved(keeper, config, operator.gate, place, witness)
+                for place in logs_of(operator.gate)
+            ]
     return found
 
 
