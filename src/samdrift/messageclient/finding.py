@@ -19,7 +19,7 @@ from samdrift.messageclient.content import address_key, address_mark, recipient_
 from samdrift.messageclient.desk import NotHere
 from samdrift.messageclient.mail import Correspondent, Found, Recipient, Search, Stage
 from samdrift.messageclient.reading import lines_of
-from samdrift.messageclient.scope import OF_MAILBOX, Scope
+from samdrift.messageclient.scope import OF_MAILBOX, Scope, require_id
 from samdrift.rights import Right
 from samdrift.vault.mailrecords import AddressRecord, Content, MailRecord
 from samdrift.vault.messageclient import MessageClientVault
@@ -50,6 +50,7 @@ class FindingDesk:
         """Search what the person may read; stops at a time limit."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
+            require_id("search", token)
             kept = await vault.search(token, scope.person.id)
             if kept is None:
                 raise NotHere("search", token)

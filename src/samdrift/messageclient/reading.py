@@ -33,7 +33,7 @@ from samdrift.messageclient.mail import (
     Reading,
     Stage,
 )
-from samdrift.messageclient.scope import OF_MAILBOX, People, Scope
+from samdrift.messageclient.scope import OF_MAILBOX, People, Scope, is_id
 from samdrift.rights import Right
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.mail import ConversationFilter
@@ -334,7 +334,7 @@ def _place(after: str) -> tuple[datetime, str] | None:
         at = datetime.fromisoformat(moment)
     except ValueError:
         return None
-    return (at, last) if underscore and at.tzinfo is not None else None
+    return (at, last) if underscore and at.tzinfo is not None and is_id(last) else None
 
 
 def _subject(mail: Sequence[MailRecord]) -> str:

@@ -88,6 +88,7 @@ class Scope:
         self, vault: MessageClientVault, conversation: str, *rights: Right
     ) -> ConversationRecord:
         """Return a conversation in a mailbox to which the person has all of some rights."""
+        require_id("conversation", conversation)
         for found in await vault.conversations_by_id([conversation]):
             if all(self.may(right, found.mailbox) for right in rights):
                 return found
@@ -97,6 +98,7 @@ class Scope:
         self, vault: MessageClientVault, message: str, *rights: Right
     ) -> tuple[MailRecord, ConversationRecord]:
         """Return a message with its conversation, as :meth:`conversation`."""
+        require_id("message", message)
         for mail in await vault.mail([message]):
             for found in await vault.conversations_by_id([mail.conversation]):
                 if all(self.may(right, found.mailbox) for right in rights):
@@ -105,6 +107,7 @@ class Scope:
 
     async def draft(self, vault: MessageClientVault, draft: str, *rights: Right) -> DraftRecord:
         """Return a draft in a mailbox to which the person has one of some rights."""
+        require_id("draft", draft)
         found = await vault.draft(draft)
         if found is None or not any(self.may(right, found.mailbox) for right in rights):
             raise NotHere("draft", draft)
@@ -133,6 +136,16 @@ class People:
         return tuple(sorted({self[each] for each in persons}, key=lambda one: (one.name.casefold(), one.id)))
 
 
+def is_id(asked: str) -> bool:
+    """Return whether a text can be an id of ours: anything else may say anything, or upset the database."""
+    return _ID.fullmatch(asked) is not None
+
+
+def require_id(kind: str, asked: str) -> None:
+    """Raise :class:`NotHere` for a text that cannot be an id."""
+    if not is_id(asked):
+        raise NotHere(kind, asked)
+
+
 def _printable(asked: str) -> str:
-    """Return an id that was asked for, unless it is none of ours and might say anything."""
-    return asked if _ID.fullmatch(asked) else "(not an id)"
+    return asked if is_id(asked) else "(not an id)"

@@ -26,7 +26,7 @@ from samdrift.messageclient.mail import (
     ProblemCode,
     Stage,
 )
-from samdrift.messageclient.scope import OF_DRAFTS, People, Scope
+from samdrift.messageclient.scope import OF_DRAFTS, People, Scope, require_id
 from samdrift.rights import Right
 from samdrift.vault.bodies import new_id
 from samdrift.vault.errors import UnknownRecord
@@ -226,6 +226,7 @@ class WritingDesk:
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
             require_writer(scope, found, await scope.people(vault))
+            require_id("file", file)
             if not await vault.drop_draft_file(file, found.id, scope.person.id):
                 await changed_meanwhile(vault, found)
             vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=found.id, action="file-removed", file=file)

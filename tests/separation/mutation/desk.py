@@ -189,4 +189,11 @@ DESK = (
             "::test_a_text_that_another_tab_saves_while_a_file_is_on_its_way_is_not_overwritten",
         ),
     ),
+    Mutant(
+        "a text that cannot be an id is not here, and asks the database nothing",
+        "messageclient/scope.py",
+        "if not is_id(asked):",
+        "if False:",
+        (f"{_ATTACKED}::test_an_id_that_is_none_is_not_here_alike",),
+    ),
 )

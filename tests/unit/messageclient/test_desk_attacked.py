@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from samdrift.messageclient import content
-from samdrift.messageclient.desk import Changed, NotReady
+from samdrift.messageclient.desk import Changed, NotHere, NotReady
 from samdrift.messageclient.mail import DraftStage, Folder, ProblemCode
 from samdrift.web.formats import Formats
 from samdrift.web.texts import Language
@@ -83,3 +83,23 @@ def test_a_message_of_many_long_texts_is_not_read_as_markdown() -> None:
     assert content.is_laborious([content.DocumentText("", ("x" * 40_000,) * 3, ())])
     assert content.document_content(found[0], [])["html"][0] == "<h3>a</h3>\n"
     assert content.document_content(found[0], [], plain=True)["html"][0] == '<p class="plain"># a\n</p>'
+
+
+async def test_an_id_that_is_none_is_not_here_alike(office: Office) -> None:
+    """An id with a sign that no text of the database may have is as unknown as any other."""
+    bo = office.desk("bo")
+    draft, _ = await written(bo)
+    for attempt in (
+        bo.conversation("\0"),
+        bo.message("\0"),
+        bo.file("\0", "\0"),
+        bo.draft("\0"),
+        bo.found("\0"),
+        bo.take("\0", 1),
+        bo.submit("\0", 1),
+        bo.undo("\0"),
+        bo.remove_file(draft, "\0"),
+    ):
+        with pytest.raises(NotHere):
+            await attempt
+    assert (await bo.lines(Folder.OPEN, after=f"{office.now.isoformat()}_\0")).lines == ()
