@@ -344,6 +344,7 @@ def _config_text(
         "[address_book]",
         f"url = {json.dumps(places.address_book)}",
         'file = "addressbook.json"',
+        "refresh_seconds = 5",  # The operators join one after the other.
         *(["", "[logs]", f"witnesses = {json.dumps(witnesses)}"] if witnesses else []),
     ]
     for one in organisations:

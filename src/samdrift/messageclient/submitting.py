@@ -177,8 +177,6 @@ class SubmittingDesk:
         try:
             async with scope.open(Purpose.COMPOSE) as vault:
                 found = await scope.draft(vault, draft, Right.WRITE)
-                if found.stage in _SENT:
-                    return await _submitted(vault, found)
                 require_writer(scope, found, await scope.people(vault))
                 require_version(found, version)
                 moved = await self._moved(vault, found)
@@ -188,7 +186,7 @@ class SubmittingDesk:
         except DraftClosed as closed:
             if closed.stage not in _SENT:
                 raise
-        async with scope.open(Purpose.COMPOSE) as vault:  # Another tab was faster.
+        async with scope.open(Purpose.COMPOSE) as vault:  # It was submitted before.
             return await _submitted(vault, await scope.draft(vault, draft, Right.WRITE))
 
     async def _submit(self, vault: MessageClientVault, draft: DraftRecord) -> Submitted:

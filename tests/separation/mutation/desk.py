@@ -97,8 +97,8 @@ DESK = (
     Mutant(
         "a draft is submitted once",
         "messageclient/submitting.py",
-        "if found.stage in _SENT:",
-        "if False:",
+        "if closed.stage not in _SENT:",
+        "if True:",
         (f"{_DESK}::test_sent_is_sent_once_and_can_be_undone_for_a_time",),
     ),
     Mutant(

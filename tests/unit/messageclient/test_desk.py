@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -298,7 +299,10 @@ async def test_sent_is_sent_once_and_can_be_undone_for_a_time(office: Office) ->
     anna = office.desk()
     draft, version = await written(anna)
     sent = await anna.submit(draft, version)
-    assert await anna.submit(draft, version) == sent
+    again = None
+    with contextlib.suppress(DraftClosed):
+        again = await anna.submit(draft, version)
+    assert again == sent
     (waiting,) = await anna.outbox("box")
     assert (waiting.id, waiting.stage, waiting.direction) == (sent.messages[0], Stage.WINDOW, Direction.OUT)
     assert waiting.author is not None
