@@ -189,8 +189,8 @@ async def store_mail(vault: MessageClientVault, victim: Knowing) -> object:
 
 
 async def known_mail(vault: MessageClientVault, victim: Knowing) -> object:
-    ids = {victim.mail.message_id, "their-remote"}
-    return await is_(frozenset(), vault.known_mail(ids, Direction.IN))
+    ids = ({victim.mail.message_id}, {"their-remote"})
+    return await is_((frozenset(), frozenset()), vault.known_mail(*ids, Direction.IN))
 
 
 async def mail(vault: MessageClientVault, victim: Knowing) -> object:

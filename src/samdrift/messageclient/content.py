@@ -10,19 +10,22 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Any
 
 from samdrift.client.errors import Unreadable
 from samdrift.contracts.messages import MessageStatus
 from samdrift.messageclient.mail import DeliveryEvent, File, Identifier, Party, Recipient
 from samdrift.vault.mailrecords import FileRecord
-from samdrift.web.messagetext import message_text
+from samdrift.web.messagetext import message_text, plain_text
 
 Json = Mapping[str, Any]
 
 _MAX_LABEL = 10_000
 """Characters of a subject or name that are kept; the specification has 256."""
+_MAX_TEXTS = 500
+_MAX_CHARACTERS = 100_000
+"""Texts of one message, and characters of them together, of which the markdown is read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +116,25 @@ def _document(document: Json) -> DocumentText:
     )
 
 
-def document_content(document: DocumentText, files: Sequence[str]) -> dict[str, Any]:
-    """Return a document as the vault keeps it: its texts also as the HTML that pages show."""
+def is_laborious(found: Sequence[DocumentText]) -> bool:
+    """Return whether the texts of a message are too many or too long together to be read as markdown.
+
+    Each of them may be within the limits of one; a thousand such would hold up everything for minutes.
+    """
+    lengths = [len(text) for document in found for text in document.texts]
+    return len(lengths) > _MAX_TEXTS or sum(lengths) > _MAX_CHARACTERS
+
+
+def document_content(document: DocumentText, files: Sequence[str], *, plain: bool = False) -> dict[str, Any]:
+    """Return a document as the vault keeps it: its texts also as the HTML that pages show.
+
+    ``plain`` is for a message that :func:`is_laborious`.
+    """
+    shown = plain_text if plain else message_text
     return {
         "name": document.name,
         "texts": list(document.texts),
-        "html": [str(message_text(text)) for text in document.texts],
+        "html": [str(shown(text)) for text in document.texts],
         "files": list(files),
     }
 
@@ -272,6 +288,8 @@ def _time(value: object) -> datetime | None:
         return None
     try:
         found = datetime.fromisoformat(value)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+        moment = (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    # In the first and last year of the calendar a moment may lie outside of it in another time zone.
+    return moment if MINYEAR < moment.year < MAXYEAR else None

@@ -101,10 +101,15 @@ class Fetching:
 
     async def _missing(self, batch: list[Head], direction: Direction) -> list[Head]:
         """Return those that are not stored, the last of the list first, since the newest begins it."""
-        ids = {each for one in batch for each in (one.remote_id, one.message_id)}
+        asked = [each for each in batch if each.remote_id not in self._here]
+        ids, remote_ids = ({one.message_id for one in asked}, {one.remote_id for one in asked})
         async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
-            known = await vault.known_mail(ids - self._here, direction) | (ids & self._here)
-        return [each for each in reversed(batch) if not known & {each.remote_id, each.message_id}]
+            known, known_remote = await vault.known_mail(ids, remote_ids, direction)
+        return [
+            each
+            for each in reversed(asked)
+            if each.message_id not in known and each.remote_id not in known_remote
+        ]
 
     async def _fetch_all(self, missing: list[Head], direction: Direction, done: Round) -> None:
         """Fetch one after the other; one that cannot be had holds up no other, an outage ends it."""
@@ -225,7 +230,9 @@ class _Files:
         documents: list[dict[str, Any]] = []
         records: list[FileRecord] = []
         bodies: list[Body] = []
-        for number, document in enumerate(content.documents(resource)):
+        found = content.documents(resource)
+        plain = content.is_laborious(found)
+        for number, document in enumerate(found):
             ids = []
             for place, named in enumerate(document.files):
                 at = FilePlace(number, place)
@@ -236,7 +243,7 @@ class _Files:
                 records.append(FileRecord(new_id(), "", len(records), body.size, body.id, kept))
                 bodies.append(body)
                 ids.append(records[-1].id)
-            documents.append(content.document_content(document, ids))
+            documents.append(content.document_content(document, ids, plain=plain))
         return documents, records, bodies
 
 

@@ -84,6 +84,7 @@ class SubmittingDesk:
             found = await scope.draft(vault, draft, *OF_DRAFTS)
             files = await vault.files_of([found.id])
             mailbox = await _mailbox(vault, found.mailbox)
+            home, _ = await self._answered(vault, found, mailbox)
             people = await scope.people(vault)
             known = await vault.addresses()
             vault.record(AuditEvent.MK_READING_DRAFT, draft=found.id)
@@ -95,7 +96,7 @@ class SubmittingDesk:
             draft=drafts.draft_shown(found, files, people),
             problems=tuple(dict.fromkeys((*drafts.problems(typed, files), *unknown))),
             recipients=tuple(checks),
-            needs_approval=mailbox.needs_approval,
+            needs_approval=mailbox.needs_approval or home.needs_approval,
             undo_seconds=mailbox.undo_seconds,
             max_size=MAX_BYTES,
         )
@@ -194,9 +195,10 @@ class SubmittingDesk:
         files = await vault.files_of([draft.id])
         mailbox = await _mailbox(vault, draft.mailbox)
         _require_ready(draft, files)
-        if mailbox.needs_approval and draft.stage != DraftStage.APPROVED:
-            raise NotReady([Problem(ProblemCode.NOT_APPROVED, "approval")])
         home, answered = await self._answered(vault, draft, mailbox)
+        asks = mailbox.needs_approval or home.needs_approval  # To move a conversation is no way around it.
+        if asks and draft.stage != DraftStage.APPROVED:
+            raise NotReady([Problem(ProblemCode.NOT_APPROVED, "approval")])
         until = now + timedelta(seconds=mailbox.undo_seconds)
         closed = replace(draft, stage=DraftStage.WINDOW.value, until=until)
         if not await vault.keep_draft(closed):

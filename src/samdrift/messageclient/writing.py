@@ -150,7 +150,7 @@ class WritingDesk:
             again = replace(file, id=new_id(), owner=begun.id)
             await vault.add_draft_file(again, None, begun.writer)
         vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=begun.id, action="begun", mailbox=begun.mailbox)
-        return await shown(self._scope, vault, replace(begun, version=1))
+        return await shown(self._scope, vault, replace(begun, version=1 + len(files)))
 
     # --- changing -----------------------------------------------------------------------------------------
 

@@ -73,8 +73,8 @@ _STORE_MAIL = call("store_mail", 5)
 _STORE_BODY = call("store_body", 4)
 _STORE_FILE = call("store_file", 6)
 _KNOWN = """
-SELECT mark FROM messages WHERE mark = ANY($1::bytea[]) AND direction = $2
-UNION SELECT remote FROM messages WHERE remote = ANY($1::bytea[]) AND direction = $2
+SELECT false, mark FROM messages WHERE mark = ANY($1::bytea[]) AND direction = $3
+UNION ALL SELECT true, remote FROM messages WHERE remote = ANY($2::bytea[]) AND direction = $3
 """
 _BODY = "SELECT b.id, b.size, b.sealed FROM messages m JOIN bodies b ON b.id = m.body WHERE m.id = $1"
 _BODIES = """
@@ -246,14 +246,21 @@ class Mail(StatementKeeping):
         self._work.after_commit(self._room.tell)
         return str(conversation)
 
-    async def known_mail(self, ids: Collection[str], direction: Direction) -> frozenset[str]:
-        """Return those ids, of the federation or the message service, under which a message is here.
+    async def known_mail(
+        self, ids: Collection[str], remote_ids: Collection[str], direction: Direction
+    ) -> tuple[frozenset[str], frozenset[str]]:
+        """Return those ids of the federation, and those of the message service, of messages that are here.
 
-        To ask this alone leaves no entry in the log.
+        They are never compared with each other: a sender chooses the first, and might guess one of the
+        others. To ask this alone leaves no entry in the log.
         """
         marks = {self._sealer.mark(each): each for each in ids}
-        rows = await self._work.peek(_KNOWN, list(marks), direction.value)
-        return frozenset(marks[bytes(mark)] for (mark,) in rows)
+        remote = {self._sealer.mark(each): each for each in remote_ids}
+        rows = await self._work.peek(_KNOWN, list(marks), list(remote), direction.value)
+        return (
+            frozenset(marks[bytes(mark)] for is_remote, mark in rows if not is_remote),
+            frozenset(remote[bytes(mark)] for is_remote, mark in rows if is_remote),
+        )
 
     async def mail(self, messages: Sequence[str]) -> tuple[MailRecord, ...]:
         """Return those of some messages that are there."""

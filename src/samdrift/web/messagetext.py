@@ -37,10 +37,15 @@ def message_text(text: str) -> Markup:
     if isinstance(text, Markup):
         return text
     if len(text) > _MAX_LENGTH or _is_laborious(text):
-        return Markup('<p class="plain">{}</p>').format(text)
+        return plain_text(text)
     tokens = _PARSER.parse(text)
     _lower(tokens)
     return kept_text(_PARSER.renderer.render(tokens, _PARSER.options, {}))
+
+
+def plain_text(text: str) -> Markup:
+    """Return the text of a message as HTML that shows it as it was written."""
+    return Markup('<p class="plain">{}</p>').format(text)
 
 
 def kept_text(html: str) -> Markup:

@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _DESK = "tests/unit/messageclient/test_desk.py"
 _SENDING = "tests/unit/messageclient/test_sending.py"
+_ATTACKED = "tests/unit/messageclient/test_desk_attacked.py"
 _ELSEWHERE = f"{_DESK}::test_what_is_in_another_mailbox_or_organisation_is_not_here_alike"
 
 DESK = (
@@ -111,7 +112,7 @@ DESK = (
     Mutant(
         "a mailbox that asks for approval sends nothing without",
         "messageclient/submitting.py",
-        "if mailbox.needs_approval and draft.stage != DraftStage.APPROVED:",
+        "if asks and draft.stage != DraftStage.APPROVED:",
         "if False:",
         (f"{_DESK}::test_a_second_person_approves_and_a_change_takes_the_approval_away",),
     ),
@@ -125,8 +126,8 @@ DESK = (
     Mutant(
         "a change of its files takes a draft's approval away",
         "vault/sql/mail-1.sql",
-        "    UPDATE drafts d SET stage = 'open', approved_by = NULL, asked_by = NULL\n",
-        "    UPDATE drafts d SET asked_by = d.asked_by\n",
+        "SET stage = 'open', approved_by = NULL, asked_by = NULL, version = d.version + 1",
+        "SET version = d.version + 1",
         (f"{_DESK}::test_a_second_person_approves_and_a_change_takes_the_approval_away",),
     ),
     Mutant(
@@ -149,5 +150,33 @@ DESK = (
         "WHERE d.stage = 'window' AND d.until <= now FOR UPDATE SKIP LOCKED",
         "WHERE d.stage = 'window' FOR UPDATE SKIP LOCKED",
         (f"{_SENDING}::test_a_message_is_sent_when_its_window_is_over_and_followed_to_its_end",),
+    ),
+    Mutant(
+        "a change of its files is a change of a draft's version",
+        "vault/sql/mail-1.sql",
+        "asked_by = NULL, version = d.version + 1",
+        "asked_by = NULL",
+        (f"{_ATTACKED}::test_a_file_that_a_second_tab_adds_or_removes_is_not_sent_unseen",),
+    ),
+    Mutant(
+        "a conversation that was moved needs the approval that its address asks for",
+        "messageclient/submitting.py",
+        "asks = mailbox.needs_approval or home.needs_approval",
+        "asks = mailbox.needs_approval",
+        (f"{_ATTACKED}::test_a_conversation_that_was_moved_needs_the_approval_that_its_address_asks_for",),
+    ),
+    Mutant(
+        "an id that a sender chose is not taken for one of the message service",
+        "messageclient/fetching.py",
+        "if each.message_id not in known and each.remote_id not in known_remote",
+        "if not {each.message_id, each.remote_id} & (known | known_remote)",
+        (f"{_ATTACKED}::test_an_id_that_a_sender_chose_hides_no_message_of_the_message_service",),
+    ),
+    Mutant(
+        "a message of many long texts is not read as markdown",
+        "messageclient/content.py",
+        "return len(lengths) > _MAX_TEXTS or sum(lengths) > _MAX_CHARACTERS",
+        "return False",
+        (f"{_ATTACKED}::test_a_message_of_many_long_texts_is_not_read_as_markdown",),
     ),
 )

@@ -388,9 +388,12 @@ async def test_a_second_person_approves_and_a_change_takes_the_approval_away(
     upload = await anna.upload(draft, "a.txt", "text/plain")
     await upload.write(b"text")
     await upload.close()
-    with pytest.raises(NotReady):
+    with pytest.raises(Changed):
         await anna.submit(draft, approved)
-    approved = await bo.approve(draft, await anna.ask_approval(draft, approved))
+    with_file = (await anna.draft(draft)).version
+    with pytest.raises(NotReady):
+        await anna.submit(draft, with_file)
+    approved = await bo.approve(draft, await anna.ask_approval(draft, with_file))
     await anna.submit(draft, approved)
     assert (await anna.undo(draft)).stage is DraftStage.APPROVED
 

@@ -47,6 +47,7 @@ async def sent(office: Office, files: tuple[tuple[str, bytes], ...] = ()) -> str
         upload = await anna.upload(draft.id, name, "")
         await upload.write(data)
         await upload.close()
+    draft = await anna.draft(draft.id)
     (message,) = (await anna.submit(draft.id, draft.version)).messages
     return message
 

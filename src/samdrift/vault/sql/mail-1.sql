@@ -286,11 +286,12 @@ BEGIN
 END $$;
 
 -- Make ready for a change of a draft's files, which only its writer may change, and only until it is sent; an approval
--- is gone with it. False when it cannot be.
+-- is gone with it, and the draft has another version, so that nobody sends what they have not seen. False when it
+-- cannot be.
 CREATE FUNCTION _change_files(draft text, writer text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
-    UPDATE drafts d SET stage = 'open', approved_by = NULL, asked_by = NULL
+    UPDATE drafts d SET stage = 'open', approved_by = NULL, asked_by = NULL, version = d.version + 1
     WHERE d.id = $1 AND d.writer = $2 AND d.stage IN ('open', 'approved');
     RETURN FOUND;
 END $$;

@@ -1,0 +1,85 @@
+"""Attacks on the desk and on what fills it: two tabs, a detour through another mailbox, hostile messages."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+import pytest_asyncio
+
+from samdrift.messageclient import content
+from samdrift.messageclient.desk import Changed, NotReady
+from samdrift.messageclient.mail import DraftStage, Folder, ProblemCode
+from samdrift.web.formats import Formats
+from samdrift.web.texts import Language
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.messageclient.desks import Office
+from tests.unit.messageclient.test_desk import TYPED, received, written
+from tests.vaults import Installation
+
+
+@pytest_asyncio.fixture
+async def office(installation: Installation, organisation: ParticipantIdentifier) -> AsyncIterator[Office]:
+    yield await Office(installation, organisation).opened(needs_approval=True)
+
+
+async def test_a_file_that_a_second_tab_adds_or_removes_is_not_sent_unseen(office: Office) -> None:
+    """What is approved or sent is what was looked at: a file is a change of the draft like any other."""
+    anna, bo = office.desk("anna"), office.desk("bo")
+    draft, version = await written(anna)
+    upload = await anna.upload(draft, "a.txt", "text/plain")
+    await upload.write(b"text")
+    await upload.close()
+    with pytest.raises(Changed):
+        await anna.ask_approval(draft, version)
+    version = (await anna.draft(draft)).version
+    approved = await bo.approve(draft, await anna.ask_approval(draft, version))
+    (file,) = (await anna.draft(draft)).files
+    await anna.remove_file(draft, file.id)
+    with pytest.raises(Changed):
+        await anna.submit(draft, approved)
+    now = await anna.draft(draft)
+    assert (now.stage, now.approved_by) == (DraftStage.OPEN, None)
+
+
+async def test_a_conversation_that_was_moved_needs_the_approval_that_its_address_asks_for(
+    office: Office,
+) -> None:
+    """The message leaves from the first mailbox's address: another mailbox is no way around its rule."""
+    conversation = await received(office)
+    bo = office.desk("bo")
+    opened = await bo.conversation(conversation)
+    await bo.move(conversation, opened.version, "other")
+    draft = await bo.reply(opened.messages[0].id)
+    version = await bo.save_draft(draft.id, draft.version, TYPED)
+    assert (await bo.review(draft.id)).needs_approval
+    with pytest.raises(NotReady) as refused:
+        await bo.submit(draft.id, version)
+    assert refused.value.problems[0].code is ProblemCode.NOT_APPROVED
+
+
+async def test_an_id_that_a_sender_chose_hides_no_message_of_the_message_service(office: Office) -> None:
+    """A sender who guesses the message service's next id keeps no other message out."""
+    await office.receives(messageId="resource-2", label="Den första")
+    await office.receives(label="Den andra")
+    lines = (await office.desk("bo").lines(Folder.OPEN, "box")).lines
+    assert {line.subject for line in lines} == {"Den första", "Den andra"}
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00"])
+def test_a_time_stamp_at_an_end_of_the_calendar_can_be_shown(moment: str) -> None:
+    head = content.head({"id": "1", "attributes": {"creationDateTime": moment}})
+    if head.dated_at is not None:
+        assert Formats(Language.SWEDISH, datetime.now(UTC)).longer(head.dated_at)
+
+
+def test_a_message_of_many_long_texts_is_not_read_as_markdown() -> None:
+    """A text within the limits of one, a thousand times, would hold up all organisations for minutes."""
+    one = {"digitalDocument": [{"contentTextBody": ["# a\n"] * 5}] * 200}
+    found = content.documents({"attributes": one})
+    assert not content.is_laborious(found[:1])
+    assert content.is_laborious(found)
+    assert content.is_laborious([content.DocumentText("", ("x" * 40_000,) * 3, ())])
+    assert content.document_content(found[0], [])["html"][0] == "<h3>a</h3>\n"
+    assert content.document_content(found[0], [], plain=True)["html"][0] == '<p class="plain"># a\n</p>'
