@@ -179,4 +179,14 @@ DESK = (
         "return False",
         (f"{_ATTACKED}::test_a_message_of_many_long_texts_is_not_read_as_markdown",),
     ),
+    Mutant(
+        "a text that another tab saves while a file is on its way is not overwritten",
+        "messageclient/pages/writing.py",
+        "if draft.version != expected:",
+        "if False:",
+        (
+            "tests/unit/messageclient/test_mail_pages.py"
+            "::test_a_text_that_another_tab_saves_while_a_file_is_on_its_way_is_not_overwritten",
+        ),
+    ),
 )

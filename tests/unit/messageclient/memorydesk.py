@@ -544,6 +544,10 @@ class MemoryDesk:
         ]
 
 
+_ROOM = 1 << 20
+"""Bytes of a file; more are too large here."""
+
+
 class MemoryUpload:
     """A file on its way into a draft; only PDF is of a type that is sent."""
 
@@ -554,6 +558,8 @@ class MemoryUpload:
 
     async def write(self, piece: bytes) -> None:
         self._content += piece
+        if len(self._content) > _ROOM:
+            raise NotReady((Problem(ProblemCode.TOO_LARGE, "files", self._name),))
 
     async def close(self) -> None:
         if not self._content.startswith(b"%PDF"):

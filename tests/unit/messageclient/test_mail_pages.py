@@ -12,7 +12,16 @@ from samdrift.messageclient.mail import DraftStage, Folder
 from samdrift.messageclient.pages import mail_routes
 from tests.unit.messageclient.day import MULLSJO, SOC
 from tests.unit.messageclient.mailroom import Mailroom
-from tests.unit.messageclient.memorydesk import ALL, ANNA, BO, EVA, MemoryDesk, conversation, message
+from tests.unit.messageclient.memorydesk import (
+    ALL,
+    ANNA,
+    BO,
+    EVA,
+    MemoryDesk,
+    MemoryUpload,
+    conversation,
+    message,
+)
 from tests.unit.web.scene import NOW
 
 TO = f"{MULLSJO.organisation} {MULLSJO.address}"
@@ -195,6 +204,49 @@ async def test_a_file_of_another_type_is_refused_and_the_rest_is_kept(room: Mail
     assert 'href="#files"' in answer.text
     kept = room.office.drafts[draft.rpartition("/")[2]]
     assert ([file.name for file in kept.files], kept.content.text) == (["Bra.pdf"], "Se bilagor")
+
+
+async def test_a_file_that_is_too_large_is_refused_as_that_and_the_rest_is_kept(room: Mailroom) -> None:
+    anna = await room.visit()
+    draft = (await anna.post("/mailbox/soc/write")).headers["location"]
+    files = (("Stor.pdf", PDF + bytes(2 << 20)), ("Bra.pdf", PDF))
+    answer = await anna.post(draft, *files, version="1", text="Se bilagor", review="yes")
+    assert (answer.status_code, "Se bilagor</textarea>" in answer.text) == (422, True)
+    assert '<a href="#files">Ta bort bilagor: meddelandet är större än 30 MB</a>' in answer.text
+    kept = room.office.drafts[draft.rpartition("/")[2]]
+    assert ([file.name for file in kept.files], kept.content.text) == (["Bra.pdf"], "Se bilagor")
+
+
+async def test_a_draft_that_was_taken_over_while_a_file_is_added_keeps_both_texts(room: Mailroom) -> None:
+    anna, bo = await room.visit(), await room.visit(BO)
+    draft = await ready(room)
+    await bo.post(f"/draft/{draft}/take-over")
+    answer = await anna.post(
+        f"/draft/{draft}", ("Bra.pdf", PDF), version="2", subject="Ämne", text="Min rad", review="yes"
+    )
+    assert (answer.status_code, "Min rad" in answer.text, "En text" in answer.text) == (409, True, True)
+    assert room.office.drafts[draft].files == ()
+
+
+async def test_a_text_that_another_tab_saves_while_a_file_is_on_its_way_is_not_overwritten(
+    room: Mailroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, draft = await room.visit(), await ready(room)
+    close = MemoryUpload.close
+
+    async def slow(upload: MemoryUpload) -> None:
+        desk = MemoryDesk(room.office, ANNA)
+        now = await desk.draft(draft)
+        await desk.save_draft(draft, now.version, replace(now.content, text="Nyare"))
+        await close(upload)
+
+    monkeypatch.setattr(MemoryUpload, "close", slow)
+    files = (("Bra.pdf", PDF),)
+    answer = await anna.post(
+        f"/draft/{draft}", *files, version="2", subject="Ämne", text="Äldre", review="yes"
+    )
+    assert (answer.status_code, "Äldre" in answer.text, "Nyare" in answer.text) == (409, True, True)
+    assert room.office.drafts[draft].content.text == "Nyare"
 
 
 async def test_an_older_tab_overwrites_nothing_and_shows_both_texts(room: Mailroom) -> None:

@@ -137,29 +137,23 @@ class Writing:
     async def post(self, request: Request, desk: Desk) -> Response:
         """Save the form with its files, then do what its button says."""
         draft = await desk.draft(request.path_params["draft"])
-        refused: list[NotReady] = []
-
-        async def sink(part: FilePart) -> FileSink:
-            return _Kept(await desk.upload(draft.id, part.name, part.media_type), refused)
-
+        files = _Files(desk, draft.id)
+        form = await received(request, files.open)
         try:
-            form = await received(request, sink)
             if version_of(form) != draft.version:
                 raise Changed(draft.version)
-            draft = await desk.draft(draft.id)  # Files that came with the form are in it now.
+            expected, draft = draft.version + files.kept, await desk.draft(draft.id)
+            if draft.version != expected:  # It was changed elsewhere while the files were on their way.
+                raise Changed(draft.version)
             content = content_of(form, draft.content)
             if form["add"]:
                 content = await _with_recipient(desk, content, form["add"])
             await desk.save_draft(draft.id, draft.version, content)
         except (Changed, DraftTaken, DraftClosed):
             return await self._conflict(request, desk, draft, form)
-        except NotReady:
-            form = form_of(draft)
-            form.refuse("files", PROBLEMS[ProblemCode.FILE_TYPE])
-            return await self._form(request, desk, draft, form, 422)
         if form["remove-file"]:
             await desk.remove_file(draft.id, form["remove-file"])
-        return await self._after(request, desk, draft, form, refused)
+        return await self._after(request, desk, draft, form, files.refused)
 
     async def _after(
         self,
@@ -167,14 +161,14 @@ class Writing:
         desk: Desk,
         draft: Draft,
         form: Form,
-        refused: list[NotReady],
+        refused: Sequence[ProblemCode],
     ) -> Response:
         """Answer a form that was saved."""
         draft = await desk.draft(draft.id)
         look = bool(form["look"] or (form["enter"] and form["find"].strip()))
         again = form_of(draft, form["find"] if look else "")
         if refused:
-            again.refuse("files", PROBLEMS[ProblemCode.FILE_TYPE])
+            again.refuse("files", PROBLEMS[refused[0]])
             return await self._form(request, desk, draft, again, 422)
         if look:
             return await self._form(request, desk, draft, again, look=True)
@@ -321,27 +315,59 @@ OFFERED = ("dnr", "1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.74.9.1"
 """Code systems of references that a person can choose."""
 
 
-class _Kept:
-    """A file on its way into a draft; one whose type is not accepted is noted, and the form goes on."""
+class _Files:
+    """Files of one form on their way into a draft. One that is refused is noted, and the form is read on."""
 
-    def __init__(self, sink: FileSink, refused: list[NotReady]) -> None:
+    def __init__(self, desk: Desk, draft: str) -> None:
+        self._desk = desk
+        self._draft = draft
+        self.kept = 0
+        """Number of files that are in the draft now; each has made another version of it."""
+        self.refused: list[ProblemCode] = []
+
+    async def open(self, part: FilePart) -> FileSink:
+        """Begin to add a file, or pass it over where the draft cannot be changed: saving will say so."""
+        try:
+            return _Kept(await self._desk.upload(self._draft, part.name, part.media_type), self)
+        except (DraftTaken, DraftClosed):
+            return _Kept(None, self)
+
+
+class _Kept:
+    """A file of :class:`_Files`; without a sink the rest of it is passed over."""
+
+    def __init__(self, sink: FileSink | None, files: _Files) -> None:
         self._sink = sink
-        self._refused = refused
+        self._files = files
 
     async def write(self, piece: bytes) -> None:
         """Hand on the next piece."""
-        await self._sink.write(piece)
+        if self._sink is not None:
+            try:
+                await self._sink.write(piece)
+            except NotReady as refusal:
+                await self._refuse(refusal)
 
     async def close(self) -> None:
         """Keep the file, or note that it is refused."""
-        try:
-            await self._sink.close()
-        except NotReady as refusal:
-            self._refused.append(refusal)
+        if self._sink is not None:
+            try:
+                await self._sink.close()
+                self._files.kept += 1
+            except NotReady as refusal:
+                await self._refuse(refusal)
+            except (Changed, DraftTaken, DraftClosed):  # As saving will say.
+                await self.discard()
 
     async def discard(self) -> None:
         """Forget the file."""
-        await self._sink.discard()
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            await sink.discard()
+
+    async def _refuse(self, refusal: NotReady) -> None:
+        self._files.refused += [problem.code for problem in refusal.problems]
+        await self.discard()
 
 
 def key_of(recipient: Recipient) -> str:
