@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,21 +24,26 @@ import pytest_asyncio
 import typer
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from samdrift.audit.entries import Happening
+from samdrift.audit.events import AuditEvent, Retention
 from samdrift.cli.main import COMMANDS
 from samdrift.config.errors import Unusable
 from samdrift.config.reader import load
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.demo.cast import DemoOrganisation
 from samdrift.demo.enrolment import write_client
+from samdrift.evidence.logreading import MAX_SAMPLE
 from samdrift.installation import rolesettings
 from samdrift.installation.operator import vault_settings
 from samdrift.isolationcheck.calls import unnamed
 from samdrift.isolationcheck.canary import Planted, nonexistent, plant, remove, state
 from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.vault.database.server import Database
+from samdrift.vault.logbook import append_statement
 from tests.roles.canaries import FIRST, SECOND, Canaries
 from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import Superuser
+from tests.vaults import WORKER
 
 Path_ = tuple[str, ...]
 OWN, THEIRS = FIRST, SECOND
@@ -70,6 +76,8 @@ class Ground:
     client: Path
     planted: Planted
     folder: Path
+    exported: Path
+    """The log of the own message service, as a file from after the other one's records were made."""
 
 
 Case = Callable[[Ground, Planted], Sequence[str | Path]]
@@ -115,6 +123,19 @@ def evidence(ground: Ground, about: Planted) -> Sequence[str | Path]:
     return *own, "--out", out, "--section", "--by", "anna", "--config", ground.config
 
 
+def mailbox_add(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    return OWN.identifier.value, about.address, "Registrator", "--config", ground.config
+
+
+def log_search(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    return ground.exported, about.message_id
+
+
+def log_sample(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    """Draw all entries about the log itself: of message clients, both organisations have one named alike."""
+    return ground.exported, "--seed", about.message_id, "--class", "log", "--count", str(MAX_SAMPLE)
+
+
 CASES: dict[Path_, tuple[Case, ...]] = {
     ("evidence", "export"): (evidence,),
     ("trace",): (trace,),
@@ -123,6 +144,9 @@ CASES: dict[Path_, tuple[Case, ...]] = {
     ("queue", "retry"): (of_queue(),),
     ("queue", "give-up"): (of_queue("--reason", "test"),),
     ("queue", "refused"): (of_whole_queue,),
+    ("mailbox", "add"): (mailbox_add,),
+    ("log", "search"): (log_search,),
+    ("log", "sample"): (log_sample,),
     ("client", "send"): (client_send, client_answer),
     ("client", "list"): (client_list,),
     ("client", "get"): (of_client,),
@@ -130,11 +154,25 @@ CASES: dict[Path_, tuple[Case, ...]] = {
 }
 OF_THE_OPERATOR = "the operator's view of the whole installation, without any organisation's records"
 PERSONS = ("--by", "anna", "--by-passphrase-file", "{anna}", "--with", "bo", "--with-passphrase-file", "{bo}")
+OLD_READINGS = ("--class", "reading", "--before", "2022-01-01")
+DISPOSE = ("{own}", "--role", "mt", *OLD_READINGS, "--decision", "test", *PERSONS)
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
     (("log", "checkpoint"), ("{own}",), 0),
     (("log", "status"), ("{own}",), 0),
     (("log", "resolve"), ("{own}", "--role", "mt", "--decision", "test", *PERSONS), 2),
+    (("log", "export"), ("{own}", "--role", "mt", "--out", "{folder}/log", "--by", "anna"), 0),
+    (("log", "retention"), ("{own}", "--role", "mt"), 0),
+    (("log", "dispose"), DISPOSE, 0),
+    (("mailbox", "list"), ("{own}",), 0),
+    (("mailbox", "rights"), ("{own}",), 0),
+    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 2),
+    (
+        ("mailbox", "appoint"),
+        ("{own}", "security-officer", "--subject", "{person}", "--name", "Kim", *PERSONS),
+        0,
+    ),
+    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 0),
     (("org", "show"), ("{own}", "--offline"), 1),
     (("org", "add"), ("{own}", "--offline"), 1),
     (("org", "suspend"), ("{own}", "--by", "anna", "--why", "test"), 0),
@@ -168,7 +206,8 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
 ]
 """Commands that act on the organisation which they name, in this order, and how they end.
 
-All that they could name of another is its certificate; an organisation that runs is not closed.
+All that they could name of another is its certificate, and a person whom it knows from a sign-in service
+that both have; an organisation that runs is not closed.
 """
 OF_REQUESTS = "a request of custodians, under its own number; what they agree to is in the request"
 OF_PEERS = "the operator's view of access points, by the transfer desk alone, without any message's content"
@@ -179,6 +218,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("config", "check"): OF_NO_VAULT,
     ("log", "follow"): OF_NO_VAULT,
     ("log", "promises"): OF_NO_VAULT,
+    ("log", "verify"): OF_NO_VAULT,
     ("witness", "serve"): OF_NO_VAULT,
     ("config", "reference"): OF_NO_VAULT,
     ("init",): OF_NO_VAULT,
@@ -246,9 +286,31 @@ def test_a_command_that_takes_an_identifier_is_not_excused() -> None:
     assert not excused
 
 
+SIGN_IN = """
+[organisations.sign_in]
+issuer = "https://login.samdrift.test"
+client_id = "samdrift"
+secret_file = "sign-in.secret"
+levels = ["loa3"]
+
+"""
+"""One sign-in service for all organisations, so that a person of one can be named to another."""
+
+
+def with_sign_in(config: Path) -> Path:
+    """Write the configuration of the installation that runs, with a sign-in service, beside it."""
+    text, after = config.read_text(), "[organisations.message_service]"
+    assert text.count(after) == len(load(config).organisations)
+    secret_file(config.with_name("sign-in.secret"), "secret")
+    found = config.with_name("with-sign-in.toml")
+    found.write_text(text.replace(after, SIGN_IN + after))
+    return found
+
+
 @pytest_asyncio.fixture(scope="module")
 async def ground(canaries: Canaries, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ground]:
-    config = load(canaries.config)
+    file = with_sign_in(canaries.config)
+    config = load(file)
     assert config.message_service is not None
     gate = canaries.process.gate
     issuers = OwnIssuers(config.message_service.address_d, gate.registry, rolesettings.profiles(config))
@@ -256,7 +318,11 @@ async def ground(canaries: Canaries, tmp_path_factory: pytest.TempPathFactory) -
     theirs = next(one for one in config.organisations if one.identifier == THEIRS.identifier)
     planted = await plant(gate, theirs, datetime.now(UTC))
     try:
-        yield Ground(canaries.config, client, planted, tmp_path_factory.mktemp("files"))
+        async with canaries.member(THEIRS).open(Role.MESSAGE_SERVICE) as vault:
+            vault.record(AuditEvent.MT_MESSAGE_READ, message=planted.message_id)
+        folder = tmp_path_factory.mktemp("files")
+        exported = await log_of(OWN, file, folder / "own-log")
+        yield Ground(file, client, planted, folder, exported)
     finally:
         await remove(gate, THEIRS.identifier, datetime.now(UTC))
 
@@ -272,6 +338,24 @@ def told(path: Path_, arguments: Sequence[str | Path]) -> tuple[int, bytes]:
             status = 2
             said.write(str(error))
     return status or 0, said.getvalue().encode()
+
+
+async def log_of(organisation: DemoOrganisation, config: Path, out: Path) -> Path:
+    """Export the log of an organisation's message service."""
+    arguments = (
+        organisation.identifier.value,
+        "--role",
+        "mt",
+        "--out",
+        out,
+        "--by",
+        "anna",
+        "--config",
+        config,
+    )
+    ended, said = await asyncio.to_thread(told, ("log", "export"), arguments)
+    assert ended == 0, said
+    return out
 
 
 @pytest.mark.parametrize(
@@ -294,8 +378,22 @@ async def test_a_command_tells_and_does_nothing_about_anothers_records(
     assert await state(gate, planted) == before
 
 
+async def test_an_exported_log_has_entries_of_its_own_organisation_alone(ground: Ground) -> None:
+    """The other one's log has what a search of the own log does not find."""
+    theirs = await log_of(THEIRS, ground.config, ground.folder / "their-log")
+    found, said = told(("log", "search"), (theirs, ground.planted.message_id))
+    assert (found, ground.planted.message_id.encode() in said) == (0, True)
+    everything = "--seed", "7", "--class", "all", "--count", MAX_SAMPLE
+    ended, drawn = told(("log", "sample"), (ground.exported, *map(str, everything)))
+    assert ended == 0
+    assert not any(trace.encode() in drawn for trace in ground.planted.traces)
+
+
 async def everything_of(canaries: Canaries, organisation: DemoOrganisation) -> dict[str, object]:
-    """Registrations, content of the vaults but for the log and its checkpoints, and key files."""
+    """Registrations, content of the vaults but for the log and its checkpoints, and key files.
+
+    Of the log, which goes on while it runs, the number of entries without facts.
+    """
     settings = vault_settings(load(canaries.config))
     database = await Database.start(settings)
     try:
@@ -311,6 +409,8 @@ async def everything_of(canaries: Canaries, organisation: DemoOrganisation) -> d
         found[vault] = registration
         content = seen_by.snapshot(schema)
         found |= {f"{schema}.{table}": rows for table, rows in content.items() if not table.startswith("log")}
+        gone = f"SELECT count(*) FROM {schema}.log WHERE content IS NULL"
+        found[f"{schema} without facts"] = seen_by.rows(gone)
         files = [file for file in (settings.secrets / vault).rglob("*") if file.is_file()]
         found |= {str(file): file.read_bytes() for file in files if not file.name.startswith("log-key")}
     return found
@@ -318,7 +418,10 @@ async def everything_of(canaries: Canaries, organisation: DemoOrganisation) -> d
 
 @pytest_asyncio.fixture(scope="module")
 async def things(canaries: Canaries, ground: Ground) -> dict[str, str]:
-    """What commands are given: two custodians, a certificate of the other organisation, an age key."""
+    """What commands are given: two custodians, a certificate of the other organisation, an age key.
+
+    The other one has a mailbox and an administrator, and both have old entries in their logs.
+    """
     folder, identity = ground.folder, pyrage.x25519.Identity.generate()
     found = {"own": OWN.identifier.value, "folder": str(folder), "recipient": str(identity.to_public())}
     for name in ("anna", "bo"):
@@ -333,7 +436,41 @@ async def things(canaries: Canaries, ground: Ground) -> dict[str, str]:
     for name, content in contents.items():
         (folder / name).write_bytes(content)
         found[name] = str(folder / name)
+    found["person"] = PERSON
+    await settled(ground, found)
+    for organisation, readings in ((OWN, OLD), (THEIRS, THEIR_OLD)):
+        await read_long_ago(canaries, organisation, readings)
     return found
+
+
+PERSON = "kim"
+OLD, THEIR_OLD = 2, 3
+
+
+async def settled(ground: Ground, things: dict[str, str]) -> None:
+    """Give the other organisation a mailbox, and an administrator."""
+    theirs, config = THEIRS.identifier.value, ("--config", ground.config)
+    person = ("--subject", PERSON, "--name", "Kim", *(each.format(**things) for each in PERSONS))
+    for path, arguments in (
+        (("mailbox", "add"), (theirs, THEIRS.mailbox.identifier, "Registrator")),
+        (("mailbox", "appoint"), (theirs, "administrator", *person)),
+    ):
+        ended, said = await asyncio.to_thread(told, path, (*arguments, *config))
+        assert ended == 0, said
+
+
+async def read_long_ago(canaries: Canaries, organisation: DemoOrganisation, readings: int) -> None:
+    """Append readings of 2021 to the log of an organisation's message service."""
+    happening = Happening(
+        datetime(2021, 5, 1, tzinfo=UTC),
+        AuditEvent.MT_MESSAGE_READ,
+        "system:journal",
+        "serve",
+        {"message": "7"},
+    )
+    statement, values = append_statement([happening] * readings)
+    async with canaries.member(organisation).open(Role.MESSAGE_SERVICE) as vault:
+        await vault._work.query(statement, *values)
 
 
 @pytest.mark.parametrize(("path", "arguments", "status"), ALONE, ids=lambda value: str(value)[:60])
@@ -352,3 +489,38 @@ async def test_a_command_for_one_organisation_leaves_another_alone(
     assert ended == status, said
     assert THEIRS.identifier.value.encode() not in said
     assert await everything_of(canaries, THEIRS) == before
+
+
+async def test_facts_are_disposed_of_in_the_log_of_the_named_organisation_alone(
+    canaries: Canaries, ground: Ground, things: dict[str, str]
+) -> None:
+    given = [each.format(**things) for each in DISPOSE]
+    ended, said = await asyncio.to_thread(told, ("log", "dispose"), (*given, "--config", ground.config))
+    assert ended == 0, said
+    before = {Retention.READING: datetime(2022, 1, 1, tzinfo=UTC)}
+    found = []
+    for organisation in (OWN, THEIRS):
+        async with canaries.process.gate.open(
+            WORKER, organisation.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN
+        ) as vault:
+            _, older, gone = (await vault.tree.ages(before))[Retention.READING]
+            found.append((older, gone))
+    assert found == [(0, OLD), (THEIR_OLD, 0)]
+
+
+async def test_mailboxes_and_rights_are_those_of_the_named_organisation_alone(
+    ground: Ground, things: dict[str, str]
+) -> None:
+    """The other one has a mailbox and an administrator, who has another id in each organisation."""
+
+    async def listed(what: str, organisation: DemoOrganisation) -> list[dict[str, str]]:
+        arguments = organisation.identifier.value, "--json", "--config", ground.config
+        ended, said = await asyncio.to_thread(told, ("mailbox", what), arguments)
+        assert ended == 0, said
+        (rows,) = json.loads(said).values()
+        return list(rows)
+
+    for what, column in (("list", "id"), ("rights", "to")):
+        own, theirs = [{row[column] for row in await listed(what, one)} for one in (OWN, THEIRS)]
+        assert len(theirs) == 1
+        assert not own & theirs

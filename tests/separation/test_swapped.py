@@ -14,17 +14,24 @@ import pytest
 
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.contracts.statements import NumberedStatement
+from samdrift.vault.bodies import new_id
 from samdrift.vault.errors import SealBroken
+from samdrift.vault.mailrecords import FileRecord, MailboxRecord, NewMail, NoteRecord
+from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.openkeys import open_keys
+from samdrift.vault.people import Identity, SessionRecord
+from samdrift.vault.portability.departure import MessageClientDeparture
 from samdrift.vault.records import StatusEvent
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.sessionkeys import RefusalLimit, sealed_mark_key
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.separation.vaultlogin import superuser, vault_login
-from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
+from tests.separation.mailcases import a_draft, a_message
+from tests.separation.vaultlogin import Superuser, superuser, vault_login
+from tests.vaults import MINUTE, NOW, WORKER, Installation, body, message, receipt
 
-MT = Role.MESSAGE_SERVICE
+MT, MK = Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT
 Column = tuple[str, str]
 
 
@@ -39,7 +46,23 @@ class Held:
     commitment: str
 
 
+@dataclass(frozen=True)
+class HeldMail:
+    """One row of each kind in a vault of the message client."""
+
+    installation: Installation
+    organisation: ParticipantIdentifier
+    schema: str
+    name: str
+    """Person, search token and setting."""
+    conversation: str
+    message: str
+    draft: str
+    session: bytes
+
+
 Read = Callable[[MessageServiceVault, Held], Awaitable[object]]
+ReadMail = Callable[[MessageClientVault, HeldMail], Awaitable[object]]
 
 
 async def _body(vault: MessageServiceVault, held: Held) -> object:
@@ -52,6 +75,13 @@ async def _mark_keys(vault: MessageServiceVault, held: Held) -> object:
     )
 
 
+async def _conversations(vault: MessageClientVault, held: HeldMail) -> object:
+    """Read as a move to another supplier does, which alone opens them."""
+    gate, kind = held.installation.gate, MessageClientDeparture
+    async with gate.depart(WORKER, held.organisation, kind, {}) as departing:
+        return await departing.conversations()
+
+
 SEALED: dict[Column, Read] = {
     ("messages", "details"): lambda vault, held: vault.message(held.message_id),
     ("mailboxes", "address"): lambda vault, held: vault.mailboxes(),
@@ -62,7 +92,24 @@ SEALED: dict[Column, Read] = {
     ("bodies", "sealed"): _body,
     ("mark_keys", "sealed"): _mark_keys,
 }
-"""Columns that hold what is encrypted, and how each is read."""
+"""Columns of the message service that hold what is encrypted, and how each is read."""
+SEALED_MAIL: dict[Column, ReadMail] = {
+    ("mailboxes", "sealed"): lambda vault, held: vault.mailboxes(),
+    ("conversations", "sealed"): _conversations,
+    ("messages", "sealed"): lambda vault, held: vault.mail([held.message]),
+    ("messages", "delivery"): lambda vault, held: vault.mail([held.message]),
+    ("files", "sealed"): lambda vault, held: vault.files_of([held.message]),
+    ("notes", "sealed"): lambda vault, held: vault.notes(held.conversation),
+    ("drafts", "sealed"): lambda vault, held: vault.draft(held.draft),
+    ("searches", "sealed"): lambda vault, held: vault.search(held.name, held.name),
+    ("addresses", "sealed"): lambda vault, held: vault.addresses(),
+    ("favourites", "sealed"): lambda vault, held: vault.favourites(held.name),
+    ("settings", "sealed"): lambda vault, held: vault.mail_setting(held.name),
+    ("persons", "sealed"): lambda vault, held: vault.persons(),
+    ("sessions", "sealed"): lambda vault, held: vault.session(held.session),
+    ("statements", "sealed"): lambda vault, held: vault.statements_after(0, 10),
+}
+"""Columns of the message client that hold what is encrypted, and how each is read."""
 CLEAR: dict[Column, str] = {
     ("bodies", "sha256"): "of an envelope, for its transfer; never of a message's content",
     ("log", "content"): "facts; a swapped entry breaks the chain",
@@ -85,6 +132,16 @@ CLEAR: dict[Column, str] = {
     ("messages", "recipient_mark"): "a keyed mark to search by",
     ("messages", "mailbox"): "a keyed mark to search by",
     ("mailboxes", "mark"): "a keyed mark to search by",
+    ("conversations", "mark"): "a keyed mark of the conversationId, to search by",
+    ("messages", "mark"): "a keyed mark of the messageId, to search by",
+    ("messages", "remote"): "a keyed mark of the id at the message service, to search by",
+    ("messages", "refers"): "a keyed mark of the messageId that it refers to, to search by",
+    ("addresses", "mark"): "a keyed mark of the address, to search by",
+    ("favourites", "mark"): "a keyed mark of the address, to search by",
+    ("persons", "mark"): "a keyed mark of issuer and subject; what is sealed beside it is bound to it",
+    ("sessions", "mark"): "a keyed mark of the cookie; what is sealed beside it is bound to it",
+    ("sessions", "provider_session"): "a keyed mark of the sign-in service's session, to end it by",
+    ("sign_ins", "mark"): "a keyed mark of a sign-in that has begun its session",
     ("transfers", "digest"): "of an envelope as it is sent",
     ("transfers", "receipt"): "signed by the peer: evidence",
     ("peer_certificates", "certificate"): "public: what peers show to everybody; the log names it",
@@ -119,9 +176,10 @@ async def test_every_column_with_bytes_is_sealed_or_says_why_not(
                 login.schema,
             )
         )
-    missing = found - set(SEALED) - set(CLEAR)
+    sealed = {*SEALED, *SEALED_MAIL}
+    missing = found - sealed - set(CLEAR)
     assert not missing, f"seal it and swap it in SEALED, or say in CLEAR what it holds: {missing}"
-    assert set(SEALED) | set(CLEAR) <= found
+    assert sealed | set(CLEAR) <= found
 
 
 async def held(
@@ -152,7 +210,6 @@ async def test_what_is_put_in_anothers_place_does_not_open(
     installation: Installation, column: Column, of: str
 ) -> None:
     """The value of one's own row becomes another one's, as somebody could do who writes to the database."""
-    table, name = column
     seen_by, own = await superuser(installation), await installation.organisation([MT])
     mine = await held(installation, own)
     if of == "another vault":
@@ -161,6 +218,7 @@ async def test_what_is_put_in_anothers_place_does_not_open(
         theirs = await held(installation, own, "annan-inkorg")
     async with installation.open(own, MT) as vault:
         await SEALED[column](vault, mine)
+    table, name = column
     row = f"(SELECT {name} FROM {theirs.schema}.{table} ORDER BY ctid DESC LIMIT 1)"
     place = f"ctid = (SELECT ctid FROM {mine.schema}.{table} ORDER BY ctid LIMIT 1)"
     before = seen_by.snapshot(mine.schema)[table]
@@ -169,3 +227,75 @@ async def test_what_is_put_in_anothers_place_does_not_open(
     async with installation.open(own, MT) as vault:
         with pytest.raises(SealBroken):
             await SEALED[column](vault, mine)
+
+
+async def held_mail(installation: Installation, organisation: ParticipantIdentifier, number: int) -> HeldMail:
+    """Store a row of each kind, the ``number``-th in its vault."""
+    name = f"name-{number}"
+    content = {"text": name}
+    mail = a_message(Direction.IN, "arrived", content, delivery=content, files=1)
+    thread = f"thread {number}"
+    signed_in = SessionRecord(
+        mark=sha256(f"{organisation.value} {name}".encode()).digest(),
+        sign_in=sha256(name.encode()).digest(),
+        identity=Identity("https://login.test", name, name),
+        level="loa3",
+        authenticated_at=NOW,
+        provider_session=name,
+        began=NOW,
+        used=NOW,
+    )
+    async with installation.open(organisation, MK) as vault:
+        box = MailboxRecord(new_id(), f"{name}:{organisation.value}", name)
+        assert await vault.keep_mailbox(box)
+        file = await body(vault)
+        record = FileRecord(new_id(), mail.id, 0, file.size, file.id, content)
+        new = NewMail(mail, f"message {number}", thread, await body(vault), f"remote {number}")
+        conversation = await vault.store_mail(new, box.id, [record], [file])
+        assert conversation is not None
+        assert await vault.add_note(NoteRecord(new_id(), conversation, name, NOW, content))
+        draft = a_draft(box.id, content)
+        assert await vault.keep_draft(draft)
+        vault.keep_search(name, name, content, now=NOW)
+        vault.use_address(name, content, now=NOW)
+        vault.keep_favourite(name, name, content)
+        vault.keep_mail_setting(name, content)
+        assert await vault.begin_session(signed_in)
+        assert await vault.append_statements([NumberedStatement(number, name.encode())]) == number
+    schema = (await vault_login(installation, organisation, MK)).schema
+    return HeldMail(installation, organisation, schema, name, conversation, mail.id, draft.id, signed_in.mark)
+
+
+@pytest.mark.parametrize("of", ["another vault", "another row"])
+async def test_what_is_put_in_the_place_of_mail_does_not_open(installation: Installation, of: str) -> None:
+    """For each column of the message client in turn; what was there is put back afterwards."""
+    seen_by, own = await superuser(installation), await installation.organisation([MK])
+    mine = await held_mail(installation, own, 1)
+    values = {column: stored(seen_by, mine.schema, column) for column in SEALED_MAIL}
+    if of == "another vault":
+        theirs = await held_mail(installation, await installation.organisation([MK]), 1)
+    else:
+        theirs = await held_mail(installation, own, 2)
+    opened = []
+    for column, read in SEALED_MAIL.items():
+        (value,) = values[column]
+        (foreign,) = stored(seen_by, theirs.schema, column) - {value}
+        async with installation.open(own, MK) as vault:
+            assert await read(vault, mine)
+        table, name = column
+        change = f"UPDATE {mine.schema}.{table} SET {name} = %s WHERE {{}} RETURNING ctid::text"
+        ((place,),) = seen_by.rows(change.format(f"{name} = %s"), foreign, value)
+        async with installation.open(own, MK) as vault:
+            try:
+                await read(vault, mine)
+                opened.append(column)
+            except SealBroken:
+                pass
+        assert seen_by.rows(change.format("ctid = %s::tid"), value, place)
+    assert not opened, f"bind it to its vault and its row: {opened}"
+
+
+def stored(seen_by: Superuser, schema: str, column: Column) -> set[bytes]:
+    """Return the values of a column."""
+    table, name = column
+    return {value for (value,) in seen_by.rows(f"SELECT {name} FROM {schema}.{table}")}

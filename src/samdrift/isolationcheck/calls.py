@@ -107,6 +107,7 @@ def learned(
 
 def unnamed(body: bytes, planted: Planted) -> bytes:
     """Return an answer without the names that the question gave, and without its own time and id."""
-    for name in (*planted.traces, planted.organisation.value, planted.address, planted.client):
+    # An address may have the organisation's identifier in it.
+    for name in (*planted.traces, planted.address, planted.organisation.value, planted.client):
         body = body.replace(name.encode(), b"#") if name else body
     return _OF_THE_ANSWER.sub(rb"\1\2#", body)

@@ -46,7 +46,6 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import Registration
 from samdrift.vault.settings import VaultSettings
-from samdrift.wire.identifiers import ParticipantIdentifier
 
 _LOGGER = logging.getLogger("samdrift")
 
@@ -169,11 +168,20 @@ class Hands:
         access_point = registration.role is Role.ACCESS_POINT
         return self.users.of_vault(registration.vault, access_point=access_point)
 
-    def _give_password(self, organisation: ParticipantIdentifier, user: UnixUser | None) -> None:
-        """The password at its Domibus is a file that the worker reads with each call."""
+    def _give_files(self, registration: Registration, user: UnixUser | None) -> None:
+        """Give a worker the files that it reads itself: secrets of its organisation at other services."""
         for one in self._config.organisations:
-            if one.identifier == organisation and one.domibus and one.domibus.password_file:
-                _own(one.domibus.password_file.resolve(), user)
+            if one.identifier != registration.organisation:
+                continue
+            files: list[Path | None] = []
+            if registration.role is Role.MESSAGE_SERVICE and one.domibus is not None:
+                files.append(one.domibus.password_file)
+            if registration.role is Role.MESSAGE_CLIENT and one.message_service is not None:
+                files.append(one.message_service.key_file)
+            if registration.role is Role.MESSAGE_CLIENT and one.sign_in is not None:
+                files.append(one.sign_in.secret_file)
+            for file in filter(None, files):
+                _own(file.resolve(), user)
 
     def _make_room(
         self,
@@ -182,12 +190,12 @@ class Hands:
         roles: tuple[Role, ...],
         user: UnixUser | None,
     ) -> None:
-        """For a message service: a folder for its copy of the address book, and what else it reads itself."""
+        """Make a folder for the copy of the address book, and give what else a worker reads itself."""
         book = self._config.address_book
-        if Role.MESSAGE_SERVICE not in roles:
+        if not {Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT} & {*roles}:
             return
         if registration is not None:
-            self._give_password(registration.organisation, user)
+            self._give_files(registration, user)
         if book is None:
             return
         folder = private_folder(copy_folder(book.file, name))

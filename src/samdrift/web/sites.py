@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from samdrift.net.origins import not_there
 from samdrift.web.sessions import Sessions
 from samdrift.web.signin.flow import SignIn
 
@@ -67,7 +67,7 @@ def by_host(find: FindSite, application: ASGIApp) -> ASGIApp:
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         site = await find(hosts[0].decode("latin-1").lower()) if len(hosts) == 1 else None
         if site is None:
-            await Response(status_code=404)(scope, receive, send)
+            await not_there()(scope, receive, send)
             return
         await application({**scope, _SITE: site}, receive, send)
 

@@ -54,6 +54,13 @@ NEIGHBOURS = (
         (f"{_PLACES}::test_who_floods_with_junk_is_answered_slower_and_others_are_not",),
     ),
     Mutant(
+        "one login leaves database connections to commands",
+        "vault/database/capacity.py",
+        "SPARE = 64\n",
+        "SPARE = 32\n",
+        ("tests/unit/vault/database/test_capacity.py",),
+    ),
+    Mutant(
         "silent connections of one address are bounded",
         "net/accepting.py",
         "return not limited or self._of_address[address] < self._per_address",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -28,3 +29,8 @@ def test_an_answer_differs_by_its_own_time_and_id_alone() -> None:
 )
 def test_a_value_of_another_shape_or_name_is_compared(old: bytes, new: bytes) -> None:
     assert unnamed(ANSWER, PLANTED) != unnamed(ANSWER.replace(old, new), PLANTED)
+
+
+def test_an_address_with_the_organisations_identifier_in_it_is_one_name() -> None:
+    planted = replace(PLANTED, address=f"sdk.registrator.{PLANTED.organisation.value}")
+    assert unnamed(f"{planted.address} is none".encode(), planted) == b"# is none"

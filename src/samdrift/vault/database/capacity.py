@@ -12,8 +12,11 @@ from datetime import timedelta
 
 BURSTS = 64
 """Connections in addition to one for each vault."""
-SPARE = 32
-"""Connections of the server that are left to commands and to those who listen."""
+SPARE = 64
+"""Connections of the server that are left to commands and to those who listen.
+
+Twice as many as one vault's login may open: whoever has its password cannot take all of them.
+"""
 LEAST_ROOM = 300
 _LEAST_IDLE = timedelta(seconds=60)
 _IDLE_PER_VAULT = timedelta(seconds=1)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from samdrift.vault.database.capacity import BURSTS, LEAST_ROOM, SPARE, Capacity, embedded_room
 from samdrift.vault.gate import Gate
+from samdrift.vault.logins import CONNECTIONS
 from tests.vaults import Installation
 
 
@@ -30,6 +31,11 @@ def test_the_more_vaults_there_are_the_longer_an_unused_one_stays() -> None:
 def test_what_the_server_has_no_room_for_is_missing() -> None:
     found = Capacity.of(600, 97)
     assert (found.most, found.missing) == (97 - SPARE, 600 + BURSTS - (97 - SPARE))
+
+
+def test_one_login_cannot_take_what_is_left_to_commands() -> None:
+    """Not even while the pool has all the connections that it may have."""
+    assert SPARE >= 2 * CONNECTIONS
 
 
 def test_the_operator_chooses_both() -> None:

@@ -1,0 +1,169 @@
+"""Pictures of the user guide and README: each that is named exists; when asked, all are taken again."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from playwright.async_api import Browser, Page, expect
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from samdrift.messageclient.assigning import routes as assigning
+from samdrift.messageclient.pages import LOCALE, TEMPLATES, mail_routes
+from samdrift.rights import Right
+from samdrift.web.application import application, signed_in
+from samdrift.web.assets import Assets
+from samdrift.web.pages import Pages
+from samdrift.web.sessions import Person
+from samdrift.web.sites import Site
+from samdrift.web.texts import OWN, Phrase, Texts
+from tests.browser.harness import DARK, Served, chromium, served
+from tests.browser.mailpages import PDF
+from tests.unit.messageclient.mailroom import Mailroom
+from tests.unit.web.scene import ANNA, Scene
+
+TAKE = "SAMDRIFT_TESTS_PICTURES"
+"""Environment variable with which the pictures are taken again."""
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "docs" / "pictures"
+MOST = 125_000
+"""Bytes of a picture: a page with all of them opens on a slow line."""
+GROUP = Phrase("Group %(group)s", {"group": "registratur"})
+EVA = replace(ANNA, subject="eva", name="Eva Ek")
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+class Photographed(Mailroom):
+    """The mail pages, and the page about a mailbox's readers with invented decisions."""
+
+    def __init__(self, scene: Scene, beside: dict[str, Site]) -> None:
+        super().__init__(scene, beside)
+        locales, templates = [OWN, LOCALE, assigning.LOCALE], [TEMPLATES, assigning.TEMPLATES]
+        self._read("Begäran om uppgifter, 3 bilagor")
+        self.pages = Pages(Texts(locales), Assets(), scene.clock, templates)
+
+    def application(self) -> ASGIApp:
+        routes = (*mail_routes(self.pages, self.desk), Route("/rights/soc", signed_in(self._readers)))
+        return application(self.scene.find, self.pages, routes, self.scene.failures.append)
+
+    def _read(self, subject: str) -> None:
+        """Have a conversation read: a list with fewer rows makes a smaller picture."""
+        (one,) = [each for each in self.office.conversations.values() if each.subject == subject]
+        self.office.put(replace(one, messages=tuple(replace(m, was_unread=False) for m in one.messages)))
+
+    async def _readers(self, request: Request) -> Response:
+        (mailbox,) = [box for box in await (await self.desk(request)).mailboxes() if box.id == "soc"]
+        lines = _readers(self.scene.clock.now)
+        groups = [way for line in lines for way in line.ways if way.through == GROUP]
+        context = {"mailbox": mailbox, "lines": lines, "groups": groups, "may_give": True}
+        return self.pages.page(request, "who_can_read.html", **context)
+
+
+def _readers(now: datetime) -> list[assigning.Line]:
+    def line(name: str, through: Phrase, number: int, why: str, days: int, ago: float) -> assigning.Line:
+        way = assigning.WayLine(through, number, "Karin Kvist", why, now + timedelta(days=days))
+        rights = [Right.READ, Right.WRITE, *([Right.MANAGE] if name == "Eva Ek" else [])]
+        words = tuple(assigning.RIGHTS[right] for right in rights)
+        return assigning.Line(name, words, (way,), now - timedelta(hours=ago) if ago else None)
+
+    substitute = Phrase("Substitute for %(name)s", {"name": "Bo Berg"})
+    return [
+        line("Anna Andersson", Phrase("Assigned"), 4, "Handläggare, enheten för barn och unga", 210, 0.1),
+        line("Eva Ek", Phrase("Assigned"), 2, "Enhetschef", 180, 20),
+        line("Ali Demir", substitute, 9, "Föräldraledighet", 65, 3),
+        line("Rut Rask", GROUP, 3, "Registraturen läser alla brevlådor", 180, 49),
+    ]
+
+
+Story = Callable[[Served, Page], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture: how a person gets to the page, and how it is looked at."""
+
+    story: Story
+    width: int = 1280
+    height: int = 860
+    look: str = "light"
+    person: Person = ANNA
+
+
+async def _conversation(mail: Served, page: Page) -> None:
+    await page.goto(mail.address("/mailbox/soc"))
+    await page.get_by_role("link", name="Kallelse till SIP-möte 3 december").click()
+    await page.get_by_role("button", name="Ta ärendet").click()
+    await expect(page.locator("main").get_by_text("hos dig")).to_be_visible()
+
+
+async def _list(mail: Served, page: Page) -> None:
+    await page.goto(mail.address("/mailbox/soc"))
+
+
+async def _review(mail: Served, page: Page) -> None:
+    await _conversation(mail, page)
+    await page.get_by_role("button", name="Svara", exact=True).click()
+    await page.get_by_label("Text", exact=True).fill("Hej Karin,\n\nTorsdag 3 december kl. 9 passar oss bra.")
+    await page.locator("#files").set_input_files(
+        [{"name": "Yttrande.pdf", "mimeType": "application/pdf", "buffer": PDF}]
+    )
+    await page.get_by_role("button", name="Granska innan du skickar").click()
+    await expect(page.get_by_role("button", name="Skicka", exact=True)).to_be_visible()
+
+
+async def _undo(mail: Served, page: Page) -> None:
+    await _review(mail, page)
+    await page.clock.install()
+    await page.get_by_role("button", name="Skicka", exact=True).click()
+    await expect(page.get_by_role("button", name="Ångra")).to_be_visible()
+
+
+async def _who_can_read(mail: Served, page: Page) -> None:
+    await page.goto(mail.address("/rights/soc"))
+
+
+TAKEN = {
+    "samtal.png": Picture(_conversation),
+    "samtal-morkt.png": Picture(_conversation, look=DARK),
+    "lista-telefon.png": Picture(_list, width=390, height=780),
+    "granska.png": Picture(_review, height=760),
+    "angra.png": Picture(_undo, height=700),
+    "vilka-kan-lasa.png": Picture(_who_can_read, height=830, person=EVA),
+}
+
+
+def named() -> set[str]:
+    """Return the pictures that documents name."""
+    documents = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+    return {name for each in documents for name in re.findall(r"pictures/([\w-]+\.png)", each.read_text())}
+
+
+async def _take(browser: Browser, name: str, picture: Picture) -> None:
+    async with (
+        served(browser, Photographed) as mail,
+        mail.visitor(
+            width=picture.width, height=picture.height, look=picture.look, person=picture.person
+        ) as page,
+    ):
+        await picture.story(mail, page)
+        await page.screenshot(path=FOLDER / name, animations="disabled", caret="hide")
+        assert mail.scene.failures == []
+
+
+async def test_each_picture_is_named_by_a_document_and_small() -> None:
+    if TAKE in os.environ:
+        async with chromium() as browser:
+            for name, picture in TAKEN.items():
+                await _take(browser, name, picture)
+    assert named() == set(TAKEN) == {each.name for each in FOLDER.iterdir()}
+    for name in TAKEN:
+        content = (FOLDER / name).read_bytes()
+        assert content.startswith(PNG), name
+        assert len(content) <= MOST, name
