@@ -319,7 +319,7 @@ async def ground(canaries: Canaries, tmp_path_factory: pytest.TempPathFactory) -
     planted = await plant(gate, theirs, datetime.now(UTC))
     try:
         async with canaries.member(THEIRS).open(Role.MESSAGE_SERVICE) as vault:
-            vault.record(AuditEvent.MT_MESSAGE_READ, message=planted.message_id)
+            vault.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=planted.message_id)
         folder = tmp_path_factory.mktemp("files")
         exported = await log_of(OWN, file, folder / "own-log")
         yield Ground(file, client, planted, folder, exported)
