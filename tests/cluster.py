@@ -11,8 +11,8 @@ from typing import Any
 
 import psycopg
 
+from samdrift.federation.ports import free_port
 from samdrift.keystore.durablefiles import private_folder
-from samdrift.net.server import listening_socket
 from samdrift.vault.database.postgres import EmbeddedPostgres
 from samdrift.vault.settings import VaultSettings
 from tests.vaults import settings_in
@@ -66,8 +66,7 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     password = secrets.token_hex(8)
     server = EmbeddedPostgres(folder, lambda: password)
     server.start()
-    with listening_socket("127.0.0.1", 0) as probe:
-        port = probe.getsockname()[1]
+    port = free_port("127.0.0.1")
     with (folder / "data/postgresql.conf").open("a") as configuration:
         configuration.write(f"listen_addresses = '127.0.0.1'\nport = {port}\n")
     made = Cluster(folder, server, port, password)

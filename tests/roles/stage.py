@@ -25,6 +25,7 @@ from samdrift.demo.cast import AGENCY, HABO, MULLSJO, OPERATORS, DemoOrganisatio
 from samdrift.demo.enrolment import enrol
 from samdrift.federation.authority import Authority
 from samdrift.federation.directory import FunctionalAddress
+from samdrift.federation.ports import free_port
 from samdrift.federation.server import DOCUMENTS, LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.federation.shapes import Use
@@ -88,8 +89,7 @@ def hasty(config: Config, malware: MalwareConfig) -> Config:
 
 
 def _free_address() -> SocketAddress:
-    with listening_socket(HOST) as sock:
-        return SocketAddress(HOST, sock.getsockname()[1])
+    return SocketAddress(HOST, free_port(HOST))
 
 
 def _as_it_is_here(organisation: OrganisationConfig) -> OrganisationConfig:

@@ -31,6 +31,7 @@ from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.persons import persons_of
 from samdrift.federation.authority import Authority
+from samdrift.federation.ports import free_port
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.shapes import Use
 from samdrift.federation.signin import SignInClient, SignInService
@@ -39,7 +40,6 @@ from samdrift.keystore.keyfiles import KeyName
 from samdrift.keystore.settings import HsmSettings
 from samdrift.messageservice.oauth.registrations import PATH as PATH_OF_ISSUER
 from samdrift.messageservice.oauth.registrations import OwnIssuers
-from samdrift.net.server import listening_socket
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import public_name
@@ -255,8 +255,7 @@ def _served(folder: Path, organisation: DemoOrganisation, certificates: _Certifi
 
 
 def _free_address() -> str:
-    with listening_socket(HOST) as sock:
-        return f"{HOST}:{sock.getsockname()[1]}"
+    return f"{HOST}:{free_port(HOST)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ and not a reason to move.
 
 from __future__ import annotations
 
+import secrets
 import socket
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
@@ -16,6 +17,10 @@ from samdrift.federation import store
 from samdrift.federation.store import FederationError
 
 _ATTEMPTS = 20
+_FIRST = 10_240
+_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""The ports that the system gives to outgoing connections."""
+_USUAL_START = 32_768
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,22 @@ def bound_sockets(folder: Path, host: str) -> Sockets:
         raise FederationError("another process has taken a port of this federation") from None
     store.write(path, asdict(_Ports(port(http), port(dns_tcp), port(closed))))
     return Sockets(http, dns_udp, dns_tcp, closed)
+
+
+def free_port(host: str) -> int:
+    """Find a port that is free, and that no outgoing connection is given before somebody listens at it."""
+    try:
+        end = int(_RANGE.read_text().split()[0])
+    except (OSError, ValueError):
+        end = _USUAL_START
+    for _ in range(_ATTEMPTS):
+        found = _FIRST + secrets.randbelow(max(end - _FIRST, 1))
+        try:
+            _bound(socket.SOCK_STREAM, host, found).close()
+        except OSError:
+            continue
+        return found
+    raise FederationError(f"no port of {host} is free")
 
 
 def port(sock: socket.socket) -> int:

@@ -12,7 +12,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.contracts.discovery import CertificatePurpose
+from samdrift.federation import ports
 from samdrift.federation.directory import FunctionalAddress
+from samdrift.federation.ports import free_port
 from samdrift.federation.server import LocalFederation, running
 from samdrift.federation.shapes import Ca
 from samdrift.federation.store import FederationError
@@ -155,3 +157,23 @@ async def test_damaged_folder_is_told_by_file(federation_folder: Path, file: str
     with pytest.raises(FederationError):
         async with running(federation_folder):
             pass
+
+
+def test_a_port_for_later_is_none_that_an_outgoing_connection_is_given() -> None:
+    """So that it is still free when an installation starts again at it."""
+    start = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    found = {free_port("127.0.0.1") for _ in range(20)}
+    assert len(found) > 1
+    assert max(found) < start
+    for port in found:
+        with socket.create_server(("127.0.0.1", port)):
+            pass
+
+
+def test_a_port_that_is_taken_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = taken.getsockname()[1]
+        numbers = iter([number, number, number - ports._FIRST + 1])
+        monkeypatch.setattr(ports, "_FIRST", 0)
+        monkeypatch.setattr(ports.secrets, "randbelow", lambda most: next(numbers))
+        assert free_port("127.0.0.1") != number
