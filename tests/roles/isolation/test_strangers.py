@@ -73,9 +73,14 @@ async def strangers_see(house: House) -> dict[str, tuple[object, ...]]:
 
 
 def told(answer: web.Answer, *, bare: bool = False) -> tuple[object, ...]:
-    """Status, fields and body; of a signed AS4 error only that it is one."""
+    """Status, fields and body; of a signed AS4 error only that it is one.
+
+    A promise of the log is left out: it differs with each answer, and whether there is one depends on what
+    the process already had open.
+    """
+    left_out = {"samdrift-log-promise", *(["content-length"] if bare else [])}
     fields: Mapping[str, str] = {
-        name: value for name, value in answer.headers.items() if not bare or name != "content-length"
+        name: value for name, value in answer.headers.items() if name not in left_out
     }
     return answer.status, sorted(fields.items()), b"" if bare else answer.body
 
