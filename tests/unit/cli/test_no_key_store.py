@@ -81,6 +81,12 @@ READS: dict[Path_, Sequence[str]] = {
     ("addressbook",): ("habo",),
     ("isolation", "check"): (),
     ("log", "checkpoint"): (),
+    ("log", "dispose"): (
+        ORGANISATION,
+        *("--role", "mt", "--class", "reading", "--decision", "dnr 1"),
+        *PERSONS,
+    ),
+    ("log", "retention"): (ORGANISATION, "--role", "mt"),
     ("log", "export"): ("--out", "{folder}/log", "--by", "anna"),
     ("log", "resolve"): (ORGANISATION, "--role", "mt", "--decision", "dnr 1", "--by", "anna"),
     ("log", "status"): (),

@@ -94,7 +94,11 @@ async def test_an_unknown_host_gets_the_same_bare_answer_everywhere(
     browser: httpx.AsyncClient, host: str, path: str
 ) -> None:
     answer = await browser.get(path, headers={"host": host})
-    assert (answer.status_code, answer.content, dict(answer.headers)) == (404, b"", {"content-length": "0"})
+    assert (answer.status_code, answer.content, dict(answer.headers)) == (
+        404,
+        b"",
+        {"cache-control": "no-store", "content-length": "0"},
+    )
 
 
 async def test_a_host_is_known_in_any_letters_and_only_once(scene: Scene, browser: httpx.AsyncClient) -> None:
