@@ -13,6 +13,11 @@ from samdrift.contracts.errors import Explained, Temporary
 class InterfaceError(Explained):
     """Base of what the client raises; the text is one line for a person."""
 
+    @property
+    def for_logs(self) -> str:
+        """The text without words of the other side, which may quote a message."""
+        return str(self)
+
 
 class Unreachable(InterfaceError, Temporary):
     """No usable answer came; the same call may succeed later, and can be made again safely."""
@@ -46,6 +51,10 @@ class Refused(InterfaceError):
         self.issues = issues
         self.explained = bool(told)
         """True when the refusal came with a document that says why, as a message service's own does."""
+
+    @property
+    def for_logs(self) -> str:
+        return f"HTTP status {self.status}"
 
 
 def refusal(status: int, body: bytes) -> Refused:

@@ -79,16 +79,16 @@ class Sending:
             found = await self._look_for([mail]) if mail.attempts > 1 else {}
             head = found.get(mail.id)
             if head is None and self._is_late(mail):
-                await self._end(mail, Stage.NOT_SENT, mail.delivery.get("reason", ""))
+                await self._end(mail, Stage.NOT_SENT, mail.delivery.get("reason", ""), "not taken in time")
                 return
             remote = head.remote_id if head else await self._posted(mail)
         except Refused as refused:
             if refused.status in _AGAIN:
-                await self._postpone(mail, str(refused))
+                await self._postpone(mail, refused)
             else:
-                await self._end(mail, Stage.REFUSED, str(refused))
+                await self._end(mail, Stage.REFUSED, str(refused), refused.for_logs)
         except InterfaceError as outage:
-            await self._postpone(mail, str(outage))
+            await self._postpone(mail, outage)
         else:
             await self._handed_over(mail, remote)
 
@@ -159,7 +159,7 @@ class Sending:
                 )
                 vault.record(AuditEvent.MK_MESSAGE_HANDED_OVER, message=mail.content["message_id"])
 
-    async def _postpone(self, mail: MailRecord, reason: str) -> None:
+    async def _postpone(self, mail: MailRecord, failure: InterfaceError) -> None:
         now = self._clock()
         due = now + _pause(mail.attempts)
         if mail.deadline is not None and now < mail.deadline < due:
@@ -172,11 +172,16 @@ class Sending:
                 now=now,
                 due=due,
                 attempts=mail.attempts,
-                delivery=dict(mail.delivery) | {"reason": reason},
+                delivery=dict(mail.delivery) | {"reason": str(failure)},
             )
-            vault.record(AuditEvent.MK_MESSAGE_POSTPONED, message=mail.content["message_id"], reason=reason)
+            vault.record(
+                AuditEvent.MK_MESSAGE_POSTPONED,
+                message=mail.content["message_id"],
+                reason=failure.for_logs,
+            )
 
-    async def _end(self, mail: MailRecord, stage: Stage, reason: str) -> None:
+    async def _end(self, mail: MailRecord, stage: Stage, reason: str, logged: str) -> None:
+        """End a message: the person reads the reason; the log has ``logged``."""
         async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
             await vault.move_mail(
                 mail,
@@ -191,7 +196,7 @@ class Sending:
                 AuditEvent.MK_MESSAGE_NOT_SENT,
                 message=mail.content["message_id"],
                 stage=stage.value,
-                reason=reason,
+                reason=logged,
             )
 
     # --- what became of it --------------------------------------------------------------------------------

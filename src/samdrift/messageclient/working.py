@@ -134,7 +134,8 @@ class Working:
                 await each.look_sent(address)
         except (InterfaceError, Temporary) as failure:
             if organisation not in self._outages:  # Once for each outage.
-                _LOGGER.warning("message client: a message service cannot be used: %s", failure)
+                told = failure.for_logs if isinstance(failure, InterfaceError) else str(failure)
+                _LOGGER.warning("message client: a message service cannot be used: %s", told)
             self._outages[organisation] = str(failure)
         else:
             self._outages.pop(organisation, None)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from samdrift.audit.events import AuditEvent
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Mailbox
 from samdrift.contracts.messages import MessageStatus
@@ -176,6 +177,22 @@ async def test_a_refused_message_ends_with_what_the_message_service_says(office:
     assert shown.delivery is not None
     assert shown.stage is Stage.REFUSED
     assert "the label is too long" in shown.delivery.reason
+
+
+async def test_what_the_message_service_says_of_a_message_is_in_no_log(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Another supplier's words may quote the message: the person sees them, the logs have the status."""
+    await sent(office)
+    office.service.refuse = '"**Hej**" is not allowed'
+    async with office.service.running() as client:
+        office.pass_by(11)
+        await sending(office, client).turn()
+    async with office.installation.open(office.organisation, Role.MESSAGE_CLIENT) as vault:
+        entries = await vault.log()
+    (ended,) = [each for each in entries if each.event == AuditEvent.MK_MESSAGE_NOT_SENT]
+    assert ended.ids["reason"] == "HTTP status 400"
+    assert "Hej" not in caplog.text
 
 
 async def test_what_was_sent_from_here_is_not_fetched_as_anothers(office: Office) -> None:
