@@ -35,6 +35,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _BATCH = 200
 """Messages of a list that are looked for in the vault together."""
+_MAX_REMEMBERED = 50_000
 _MOST_FAILURES = 3
 """Messages in a row that the message service fails to hand out, before it is left for later."""
 _UNTYPED = "application/octet-stream"
@@ -63,7 +64,7 @@ class Fetching:
         self._service = service
         self._clock = clock
         self._here = set[str]()
-        """Ids of the message service for messages that are stored under another id."""
+        """Ids of the message service for messages that are known to be stored."""
 
     async def look(self, *, whole: bool = True) -> Round:
         """Fetch what is new.
@@ -102,14 +103,24 @@ class Fetching:
     async def _missing(self, batch: list[Head], direction: Direction) -> list[Head]:
         """Return those that are not stored, the last of the list first, since the newest begins it."""
         asked = [each for each in batch if each.remote_id not in self._here]
+        if not asked:
+            return []
         ids, remote_ids = ({one.message_id for one in asked}, {one.remote_id for one in asked})
         async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
             known, known_remote = await vault.known_mail(ids, remote_ids, direction)
-        return [
+        missing = [
             each
             for each in reversed(asked)
             if each.message_id not in known and each.remote_id not in known_remote
         ]
+        self._remember(remote_ids - {each.remote_id for each in missing})
+        return missing
+
+    def _remember(self, remote_ids: set[str]) -> None:
+        """Keep in mind what is stored; beyond a number, begin anew rather than grow."""
+        if len(self._here) + len(remote_ids) > _MAX_REMEMBERED:
+            self._here.clear()
+        self._here |= remote_ids
 
     async def _fetch_all(self, missing: list[Head], direction: Direction, done: Round) -> None:
         """Fetch one after the other; one that cannot be had holds up no other, an outage ends it."""
@@ -136,8 +147,7 @@ class Fetching:
             done.gone += 1
             return
         done.stored += stored
-        if not stored:
-            self._here.add(listed.remote_id)
+        self._remember({listed.remote_id})
 
     async def _store_readable(self, listed: Head, direction: Direction) -> bool:
         async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:

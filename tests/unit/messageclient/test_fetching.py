@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from samdrift.messageclient import fetching
 from samdrift.messageclient.fetching import Fetching
 from samdrift.vault.mail import ConversationFilter
 from samdrift.vault.mailrecords import MailboxRecord
+from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.sparse import SparseService
 from tests.vaults import NOW, Installation
@@ -62,6 +64,35 @@ async def test_a_message_is_stored_whole_once_and_its_conversation_is_unread(
     assert document["files"] == [file.id for file in files]
     assert [file.content["type"] for file in files] == ["application/pdf", "application/octet-stream"]
     assert events.count(AuditEvent.MK_MESSAGE_STORED) == 1
+
+
+async def test_what_is_known_is_looked_for_in_the_vault_once(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that stays new at the message service opens no vault at each of many looks."""
+    await with_mailbox(installation, organisation)
+    service = SparseService()
+    service.receives()
+    asked = 0
+    known_mail = MessageClientVault.known_mail
+
+    async def counted(vault: MessageClientVault, *what: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return await known_mail(vault, *what)
+
+    monkeypatch.setattr(MessageClientVault, "known_mail", counted)
+    async with service.running() as client:
+        assert (await fetcher(installation, organisation, client).look()).stored == 1
+        fetch = fetcher(installation, organisation, client)
+        asked = 0
+        for _ in range(3):
+            assert (await fetch.look()).stored == 0
+        assert asked == 1
+        service.receives()
+        assert (await fetch.look()).stored == 1
+        assert (await fetch.look()).stored == 0
+        assert asked == 2
 
 
 async def test_a_list_is_read_in_batches_and_to_its_end_only_when_asked(
