@@ -146,7 +146,9 @@ async def _asked(caller: Caller, witness: VerifierKey, url: str, content: bytes)
     try:
         return await caller.fetch(url, LIMITS, content=content, headers={"content-type": "text/plain"})
     except NoAnswer as failure:
-        raise WitnessUnanswered(witness, failure.fault.value) from None
+        fault = failure.fault.value
+        text = fault if failure.kind == fault else f"{fault} ({failure.kind})"
+        raise WitnessUnanswered(witness, text) from None
 
 
 def _cosigned(witness: VerifierKey, checkpoint: Checkpoint, body: bytes, now: datetime) -> Cosigned:
