@@ -150,6 +150,12 @@ async def state_key(
     return True
 
 
+async def require_log(installation: Administration, place: LogPlace) -> None:
+    """Return where a log is open here, so that nobody is asked to decide about one that is not."""
+    async with opened(installation, place) as tree:
+        await tree.state()
+
+
 async def dispose(
     installation: Administration,
     place: LogPlace,

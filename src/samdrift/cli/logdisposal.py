@@ -30,6 +30,8 @@ def retention(
 
     async def ask() -> dict[Retention, tuple[int, int, int]]:
         async with administering(load(config)) as installation:
+            place = LogPlace(organisation, role)
+            await logs.require_log(installation, place)
             now = system_clock()
             moments = {each: logs.kept_until(each, now) for each in logs.KEPT_YEARS}
             async with logs.opened(installation, LogPlace(organisation, role)) as tree:
@@ -79,12 +81,13 @@ def dispose(
 
     async def decide() -> int:
         async with administering(load(config)) as installation:
+            place = LogPlace(organisation, role)
+            await logs.require_log(installation, place)
             now = system_clock()
             moment = logs.kept_until(which, now) if before is None else before.replace(tzinfo=UTC)
             what = f"dispose of {kind} from before {moment:%Y-%m-%d} in the log {role.value}: {text}"
             matter = Matter("log dispose", organisation.value, what)
             agreed = await two_persons(installation, matter, present(by, other, by_file, other_file))
-            place = LogPlace(organisation, role)
             return await logs.dispose(installation, place, which, moment, text, agreed)
 
     with reported_as_usage_errors():
