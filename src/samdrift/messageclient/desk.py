@@ -122,7 +122,7 @@ class Permissions(Protocol):
 
 
 class Upload(Protocol):
-    """A file on its way into a draft: sealed as it arrives (as ``web.uploads.FileSink``)."""
+    """A file on its way into a draft: never on a disk in the clear (as ``web.uploads.FileSink``)."""
 
     async def write(self, piece: bytes) -> None:
         """Seal the next piece."""

@@ -1,4 +1,4 @@
-"""How an attachment is encrypted: its description in the header, and its content in a stream.
+"""Encryption of an attachment: its description in the header, and its content in a stream.
 
 AES-128-GCM for the content, RSA-OAEP with SHA-256 and MGF1-SHA256 for the one wrapped key, and
 nothing else (eDelivery AS4 common profile, transport-profile-as4 2.10 sentence 1; WSS SwA profile
