@@ -196,4 +196,11 @@ DESK = (
         "if False:",
         (f"{_ATTACKED}::test_an_id_that_is_none_is_not_here_alike",),
     ),
+    Mutant(
+        "words of a message service about a message are in no log",
+        "client/errors.py",
+        'return f"HTTP status {self.status}"',
+        "return str(self)",
+        (f"{_SENDING}::test_what_the_message_service_says_of_a_message_is_in_no_log",),
+    ),
 )
