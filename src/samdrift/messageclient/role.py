@@ -17,6 +17,7 @@ from samdrift.messageclient.assigning import rights_routes
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.entrance import access as entrance
 from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
+from samdrift.messageclient.entrance.ownkeys import jwks_route
 from samdrift.messageclient.entrance.sites import Sites
 from samdrift.messageclient.owndesk import desk
 from samdrift.messageclient.permissions import Assignments
@@ -80,7 +81,8 @@ class MessageClientRole:
                 self._gate, visit.organisation, visit.permissions, visit.person, self._book, self._clock
             )
 
-        return (*pages.mail_routes(self._pages, open_desk), *rights)
+        keys = jwks_route(self._sites, self._gate.worker("pages", Role.MESSAGE_CLIENT), self._clock)
+        return (*pages.mail_routes(self._pages, open_desk), *rights, keys)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

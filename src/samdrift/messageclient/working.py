@@ -13,12 +13,13 @@ from functools import partial
 from pathlib import Path
 
 from samdrift.client.errors import InterfaceError
-from samdrift.client.keys import ClientKey
+from samdrift.client.keys import ClientKey, KeptKey
 from samdrift.client.mailbox import Mailbox
 from samdrift.client.tokens import Tokens
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageclient.entrance.ownkeys import OwnKeys
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.sending import Sending
 from samdrift.net.background import in_background
@@ -45,8 +46,8 @@ class ServiceSettings:
     """Base address of interface D with its version."""
     token_endpoint: str
     client_id: str
-    key: bytes = field(repr=False)
-    """The private key in PEM by which it shows who it is."""
+    key: bytes | OwnKeys = field(repr=False)
+    """The private key by which it shows who it is: in PEM, or in its vault."""
     tls_issuers: Path | None = None
     audience: str | None = None
     """The authorisation server's name in assertions; its token endpoint by default."""
@@ -86,7 +87,7 @@ class Working:
             http,
             one.token_endpoint,
             one.client_id,
-            ClientKey.read(one.key),
+            KeptKey(one.key.tokens) if isinstance(one.key, OwnKeys) else ClientKey.read(one.key),
             self._clock,
             audience=one.audience,
         )

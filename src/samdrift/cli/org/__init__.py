@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli.org import adding, closing, keys, listing, locking, moving, state, token, unpacking
+from samdrift.cli.org import adding, closing, keys, listing, locking, moving, signin, state, token, unpacking
 
 app = typer.Typer(add_completion=False)
 
@@ -31,3 +31,4 @@ app.command("lock")(locking.lock)
 app.command("unlock")(locking.unlock)
 app.command("use-token")(token.use_token)
 app.add_typer(keys.app, name="keys")
+app.add_typer(signin.app, name="sign-in")
