@@ -192,6 +192,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
         ("{folder}/backup", "--by-passphrase-file", "{anna}", "--with-passphrase-file", "{bo}"),
         2,
     ),
+    (("org", "use-hsm"), ("{own}",), 2),
     (("org", "use-token"), ("{own}",), 2),
     (("org", "lock"), ("{own}", "--passphrase-file", "{anna}"), 0),
     (("org", "unlock"), ("{own}", "--passphrase-file", "{anna}"), 0),

@@ -94,9 +94,7 @@ def vault_settings(config: Config) -> VaultSettings:
         secrets=config.vaults.secrets,
         seals=config.vaults.seals,
         passphrase=read_passphrase(config.vaults),
-        tokens=hsm_settings(
-            config.vaults.tokens, {each.identifier: each.token for each in config.organisations}
-        ),
+        tokens=hsm_settings(config.vaults.hsm, {each.identifier: each.hsm for each in config.organisations}),
         other_users=config.isolation.first_user is not None,
         vaults=sum(len(each.roles) for each in config.organisations),
         connections=config.vaults.connections,
