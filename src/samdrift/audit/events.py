@@ -145,6 +145,8 @@ class AuditEvent(StrEnum):
     MT_MESSAGE_NEW = "mt:message:new"
     MT_MESSAGE_READ = "mt:message:read"
     MT_MESSAGE_DELETED = "mt:message:deleted"
+    MT_MESSAGE_EVIDENCED = "mt:message:evidenced"
+    """A message client was given evidence about it; that it got the original too is a reading besides."""
     MT_RECEIPT_QUEUED = "mt:receipt:queued"
     MT_RECEIPT_SUBMITTED = "mt:receipt:submitted"
     MT_RECEIPT_ACKNOWLEDGED = "mt:receipt:acknowledged"

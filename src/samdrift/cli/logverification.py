@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.administration.administration import Administration, administering
+from samdrift.administration.logexport import Exported, export_log
 from samdrift.administration.logs import logs_of
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
 from samdrift.audit.notes import MAX_NOTE, SignedCheckpoint
@@ -23,7 +24,6 @@ from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.evidence.logexport import verify_log
-from samdrift.evidence.loggathering import Exported, export_log
 from samdrift.installation.logkeeping import OPERATORS, LogPlace
 from samdrift.installation.loop import run
 from samdrift.wire.identifiers import ParticipantIdentifier

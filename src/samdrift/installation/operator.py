@@ -29,6 +29,7 @@ from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
 from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
+from samdrift.installation.evidence import VaultsEvidence
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health, Try, trying
 from samdrift.installation.listeners import Door, Doors, PublicDoors
@@ -198,7 +199,7 @@ async def _run_federated(stack: AsyncExitStack, parts: Parts, clients: Authoriza
         whom = clients or (authorization.tokens if authorization else None)
         if whom is None:
             raise ConfigError("message_service.address_d", "is missing, and there is a listen_d")
-        interface_d = role.interface_d(whom)
+        interface_d = role.interface_d(whom, VaultsEvidence(gate, parts.roles))
         beside = authorization.server.routes() if authorization else []
         application = guarded(interface_d.application(beside), unexpected("interface D"))
         await parts.doors.open(stack, Door.D, application)
