@@ -55,6 +55,7 @@ from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
+from samdrift.net.background import in_background
 from samdrift.net.clamd import ClamdScanner
 from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
@@ -63,6 +64,7 @@ from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.settings import VaultSettings
+from samdrift.vault.upkeep import keep_up
 from samdrift.wire.as4 import DEFAULT_LIMITS
 
 _FEDERATED = frozenset({Role.ACCESS_POINT, Role.MESSAGE_SERVICE})
@@ -230,6 +232,8 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         role = MessageClientRole(gate, hosts, sites, system_clock, book)
         working = Working(gate, used_services(config), system_clock, config.message_client.poll_seconds)
         await stack.enter_async_context(working.running(unexpected("fetching")))
+        left_behind = keep_up(gate, Role.MESSAGE_CLIENT, unexpected("the upkeep"))
+        await stack.enter_async_context(in_background(left_behind, on_failure=unexpected("the upkeep")))
         await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
         pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()

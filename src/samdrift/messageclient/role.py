@@ -20,6 +20,7 @@ from samdrift.messageclient.entrance.access import Access, NoRights, without_rig
 from samdrift.messageclient.entrance.sites import Sites
 from samdrift.messageclient.owndesk import desk
 from samdrift.messageclient.permissions import Assignments
+from samdrift.messageclient.scope import Uploads
 from samdrift.net.origins import HEALTH, by_host, origin
 from samdrift.vault.gate import Gate
 from samdrift.web import application as web
@@ -47,6 +48,7 @@ class MessageClientRole:
         self._hosts = hosts
         self._sites = sites
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
+        self._uploads = Uploads()
         parts = (entrance, assigning, pages)
         self._pages = Pages(
             Texts((OWN, *(part.LOCALE for part in parts))),
@@ -77,7 +79,14 @@ class MessageClientRole:
         async def open_desk(request: Request) -> Desk:
             visit = await access.visit(request)
             return desk(
-                self._gate, visit.organisation, visit.permissions, visit.person, self._book, self._clock
+                self._gate,
+                visit.organisation,
+                visit.permissions,
+                visit.person,
+                self._book,
+                self._clock,
+                uploads=self._uploads,
+                renewed=partial(access.renewed, request),
             )
 
         return (*pages.mail_routes(self._pages, open_desk), *rights)
