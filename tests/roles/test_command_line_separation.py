@@ -220,6 +220,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("log", "follow"): OF_NO_VAULT,
     ("log", "promises"): OF_NO_VAULT,
     ("log", "verify"): OF_NO_VAULT,
+    ("log", "reconcile"): OF_NO_VAULT,
     ("witness", "serve"): OF_NO_VAULT,
     ("config", "reference"): OF_NO_VAULT,
     ("init",): OF_NO_VAULT,

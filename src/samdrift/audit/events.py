@@ -35,6 +35,8 @@ class AuditEvent(StrEnum):
     """From here on entries are leaves of a tree; names the head of the chain before it."""
     LOG_EXPORTED = "log:export:written"
     """All of the log was written to a file, for whom it concerns to verify."""
+    LOG_RECONCILED = "log:reconciliation:made"
+    """The organisation's logs here were compared with each other, and what came of it."""
     LOG_FACTS_DISPOSED = "log:facts:disposed"
     """The facts of all entries of a class, up to a number, are disposed of by this decision."""
 

@@ -35,6 +35,7 @@ from samdrift.installation.health import Dependency, Health, Try, trying
 from samdrift.installation.listeners import Door, Doors, PublicDoors
 from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
 from samdrift.installation.metrics import meaningless_gauge, metrics_application, nothing_to_measure
+from samdrift.installation.reconciling import reconciled
 from samdrift.installation.replaceable import (
     identity_for_peers,
     newest_identity,
@@ -139,6 +140,7 @@ async def running(
         operator = await put_together(stack, parts, clients)
         own = operators_log_kept(config, gate, keys, system_clock, parts.health.note)
         parts.logs.append(await stack.enter_async_context(own))
+        await stack.enter_async_context(reconciled(gate, system_clock, parts.health.note))
         await stack.enter_async_context(
             controlled(
                 control_folder(config.vaults),
