@@ -130,7 +130,12 @@ class Mail(StatementKeeping):
 
     async def keep_mailbox(self, mailbox: MailboxRecord) -> bool:
         """Store a mailbox, or change it. False, and nothing changes, when another has its address."""
-        content = {"address": mailbox.address, "name": mailbox.name}
+        content = {
+            "address": mailbox.address,
+            "name": mailbox.name,
+            "asks_why": mailbox.asks_why,
+            "retired": mailbox.retired,
+        }
         ((kept,),) = await self._work.query(
             _KEEP_MAILBOX,
             mailbox.id,
@@ -353,7 +358,15 @@ class Mail(StatementKeeping):
 def _mailbox(row: Row, sealer: Sealer) -> MailboxRecord:
     mailbox, needs_approval, undo_seconds, value = row
     content = opened(value, f"mailbox {mailbox}", sealer)
-    return MailboxRecord(mailbox, content["address"], content["name"], needs_approval, undo_seconds)
+    return MailboxRecord(
+        mailbox,
+        content["address"],
+        content["name"],
+        needs_approval,
+        undo_seconds,
+        content.get("asks_why", False),
+        content.get("retired", False),
+    )
 
 
 def _record(row: Row, sealer: Sealer) -> MailRecord:
