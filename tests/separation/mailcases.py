@@ -153,6 +153,10 @@ async def mailboxes(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.mailboxes())
 
 
+async def mailbox_used(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.mailbox_used(victim.mail.mailbox))
+
+
 async def mailbox_counts(vault: MessageClientVault, victim: Knowing) -> object:
     (counts,) = await vault.mailbox_counts([victim.mail.mailbox], PERSON)
     assert (counts.open, counts.drafts, counts.outbox) == (0, 0, 0)
@@ -392,7 +396,15 @@ TELLING_NOTHING = frozenset(
 MAIL: dict[str, Case] = {
     case.__name__: case
     for case in (
-        *(keep_mailbox, mailboxes, mailbox_counts, conversations, conversations_by_id, change_conversation),
+        *(
+            keep_mailbox,
+            mailboxes,
+            mailbox_used,
+            mailbox_counts,
+            conversations,
+            conversations_by_id,
+            change_conversation,
+        ),
         *(
             new_to,
             add_note,

@@ -33,6 +33,7 @@ from samdrift.vault.statements import StatementKeeping
 
 _KEEP_MAILBOX = call("keep_mailbox", 5)
 _MAILBOXES = "SELECT id, needs_approval, undo_seconds, sealed FROM mailboxes"
+_MAILBOX_USED = "SELECT EXISTS (SELECT FROM conversations WHERE mailbox = $1 OR home = $1)"
 _COUNTS = """
 SELECT m.id, c.*, d.*, o.* FROM unnest($1::text[]) AS m (id)
 CROSS JOIN LATERAL (
@@ -149,6 +150,10 @@ class Mail(StatementKeeping):
     async def mailboxes(self) -> tuple[MailboxRecord, ...]:
         """Return all mailboxes of the organisation."""
         return tuple(_mailbox(row, self._sealer) for row in await self._work.query(_MAILBOXES))
+
+    async def mailbox_used(self, mailbox: str) -> bool:
+        """Return whether a conversation lies in a mailbox, or began at its address."""
+        return bool((await self._work.query(_MAILBOX_USED, mailbox))[0][0])
 
     async def mailbox_counts(self, mailboxes: Sequence[str], person: str) -> tuple[MailboxCounts, ...]:
         """Count what lies in some mailboxes."""

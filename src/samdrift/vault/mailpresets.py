@@ -1,7 +1,7 @@
 """What persons of a message client keep in order to use it again, and figures of its mailboxes.
 
-A preset is a saved view, a text template or a distribution list; it is a mailbox's or a person's, and sealed for
-that: who writes to the database gives none to another.
+A preset is a saved view, a text template or a distribution list; it is a mailbox's or a person's, and sealed
+for that: who writes to the database gives none to another.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class PresetRecord:
 
 @dataclass(frozen=True, slots=True)
 class WeekRecord:
-    """Messages of one mailbox in one week: counts, and medians in seconds where there is something to measure."""
+    """Messages of one mailbox in one week: counts, and medians in seconds where something was measured."""
 
     mailbox: str
     week: datetime
