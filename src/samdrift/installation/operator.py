@@ -223,7 +223,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     config, gate, doors = parts.config, parts.gate, parts.doors
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
         # What pages are made of takes a while to import, and most installations have none.
-        from samdrift.installation.signin import client_sites, used_services
+        from samdrift.installation.signin import client_profiles, client_sites, used_services
         from samdrift.messageclient.role import MessageClientRole
         from samdrift.messageclient.working import Working
 
@@ -231,8 +231,10 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
         public_only = not config.federation.private_addresses
         book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
-        role = MessageClientRole(gate, hosts, sites, system_clock, book)
-        working = Working(gate, used_services(config), system_clock, config.message_client.poll_seconds)
+        services = used_services(config)
+        profiles = client_profiles(config, services)
+        role = MessageClientRole(gate, hosts, sites, system_clock, book, profiles)
+        working = Working(gate, services, system_clock, config.message_client.poll_seconds)
         await stack.enter_async_context(working.running(unexpected("fetching")))
         left_behind = keep_up(gate, Role.MESSAGE_CLIENT, unexpected("the upkeep"))
         await stack.enter_async_context(in_background(left_behind, on_failure=unexpected("the upkeep")))

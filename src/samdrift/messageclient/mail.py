@@ -74,6 +74,8 @@ class Mailbox:
     """Messages that are not handed over to the message service yet."""
     needs_approval: bool
     undo_seconds: int
+    retired: bool = False
+    """Nothing new is written in it."""
 
 
 class Stage(StrEnum):
@@ -342,6 +344,15 @@ class Draft:
     """End of the undo window."""
 
 
+@dataclass(frozen=True, slots=True)
+class TextTemplate:
+    """A text of a mailbox that its persons put into messages."""
+
+    id: str
+    title: str
+    text: str
+
+
 class ProblemCode(StrEnum):
     """Reasons for which a draft cannot be sent."""
 
@@ -357,6 +368,7 @@ class ProblemCode(StrEnum):
     FILE_TYPE = "file-type"
     NOT_APPROVED = "not-approved"
     """The mailbox asks for a second person's approval, which is not there."""
+    ENDED_MAILBOX = "ended-mailbox"
     REFERENCE = "reference"
     """A person or reference lacks its code system, value or text."""
 

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import NoReturn
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.addressbook import AddressBook
@@ -83,6 +84,11 @@ class Scope:
             ) as vault:
                 vault.record(AuditEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))
             raise
+
+    async def refuse(self, kind: str, asked: str = "") -> NoReturn:
+        """Record a denial and raise :class:`NotHere`, where nothing had to be looked up to know."""
+        async with self.open(Purpose.READ):
+            raise NotHere(kind, asked)
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right."""

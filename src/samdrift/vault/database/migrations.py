@@ -45,7 +45,15 @@ VAULT = {
         "message-steps",
         "disposal",
     ),
-    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival", "disposal"),
+    Role.MESSAGE_CLIENT: (
+        *_RECORDS,
+        *_MAIL,
+        "people",
+        "statements",
+        "people-arrival",
+        "disposal",
+        "mail-presets",
+    ),
     Role.GOVERNANCE: (*_RECORDS, "disposal"),
 }
 
