@@ -107,6 +107,7 @@ class MessageClientRole:
                 self._book,
                 self._clock,
                 visit.person,
+                self._uploads,
             )
             profile = self._profiles.get(visit.organisation)
             management = Management(scope, () if profile is None else profile.addresses)
