@@ -35,6 +35,8 @@ class AuditEvent(StrEnum):
     """From here on entries are leaves of a tree; names the head of the chain before it."""
     LOG_EXPORTED = "log:export:written"
     """All of the log was written to a file, for whom it concerns to verify."""
+    LOG_CONTROL_RECORDED = "log:control:recorded"
+    """The organisation has looked through the log, and this is what came of it."""
     LOG_FACTS_DISPOSED = "log:facts:disposed"
     """The facts of all entries of a class, up to a number, are disposed of by this decision."""
 

@@ -51,6 +51,8 @@ class Dependency(StrEnum):
     IDENTITY_PROVIDER = "identity-provider"
     LOG = "log"
     """A log's witnesses, by the log's random name: each cosigns it, and none refuses."""
+    LOG_SYSTEM = "log-system"
+    """An organisation's own log system, by the random name of the log that is handed over to it."""
 
 
 @dataclass(frozen=True, slots=True)
