@@ -136,6 +136,11 @@ def log_sample(ground: Ground, about: Planted) -> Sequence[str | Path]:
     return ground.exported, "--seed", about.message_id, "--class", "log", "--count", str(MAX_SAMPLE)
 
 
+def log_hints(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    """Look for all that stands out; nothing in the command can name another's log."""
+    return ground.exported, "--many", "1"
+
+
 CASES: dict[Path_, tuple[Case, ...]] = {
     ("evidence", "export"): (evidence,),
     ("trace",): (trace,),
@@ -147,6 +152,7 @@ CASES: dict[Path_, tuple[Case, ...]] = {
     ("mailbox", "add"): (mailbox_add,),
     ("log", "search"): (log_search,),
     ("log", "sample"): (log_sample,),
+    ("log", "hints"): (log_hints,),
     ("client", "send"): (client_send, client_answer),
     ("client", "list"): (client_list,),
     ("client", "get"): (of_client,),
@@ -156,6 +162,7 @@ OF_THE_OPERATOR = "the operator's view of the whole installation, without any or
 PERSONS = ("--by", "anna", "--by-passphrase-file", "{anna}", "--with", "bo", "--with-passphrase-file", "{bo}")
 OLD_READINGS = ("--class", "reading", "--before", "2022-01-01")
 DISPOSE = ("{own}", "--role", "mt", *OLD_READINGS, "--decision", "test", *PERSONS)
+OUTCOME = ("{own}", "--role", "mt", "--outcome", "nothing", "--period", "April", *PERSONS[:4])
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
     (("log", "checkpoint"), ("{own}",), 0),
@@ -163,6 +170,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("log", "resolve"), ("{own}", "--role", "mt", "--decision", "test", *PERSONS), 2),
     (("log", "export"), ("{own}", "--role", "mt", "--out", "{folder}/log", "--by", "anna"), 0),
     (("log", "retention"), ("{own}", "--role", "mt"), 0),
+    (("log", "outcome"), OUTCOME, 0),
     (("log", "dispose"), DISPOSE, 0),
     (("mailbox", "list"), ("{own}",), 0),
     (("mailbox", "rights"), ("{own}",), 0),

@@ -37,6 +37,8 @@ class AuditEvent(StrEnum):
     """All of the log was written to a file, for whom it concerns to verify."""
     LOG_RECONCILED = "log:reconciliation:made"
     """The organisation's logs here were compared with each other, and what came of it."""
+    LOG_CONTROL_RECORDED = "log:control:recorded"
+    """The organisation has looked through the log, and this is what came of it."""
     LOG_FACTS_DISPOSED = "log:facts:disposed"
     """The facts of all entries of a class, up to a number, are disposed of by this decision."""
 

@@ -202,7 +202,7 @@ def _print(export: Path, verdict: LogVerdict, statements: Sequence[KeyStatement]
     for each in verdict.disposed:
         print_line(
             f"  {each.entries} entries of class {each.retention}, disposed of {each.at[:10]}"
-            f" by the decision in entry {each.decision}"
+            f" under decision {each.decision}"
         )
     if verdict.outside:
         print_line(f"  {verdict.outside} entries: their time is not between the witnessed times around them")

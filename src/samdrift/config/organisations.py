@@ -34,6 +34,7 @@ from samdrift.config.kinds import (
     client_keys,
     issuer_keys,
 )
+from samdrift.config.logs import LogSystemConfig
 from samdrift.config.reading import Breaches
 from samdrift.config.toml import Table
 from samdrift.contracts.messageclients import AddressPattern, Scope
@@ -407,6 +408,14 @@ class OrganisationConfig:
         Key(
             "The message service that its message client uses; without one nothing is fetched.",
             Tables(UsedServiceConfig),
+            since="0.2",
+        ),
+    ] = None
+    log_system: Annotated[
+        LogSystemConfig | None,
+        Key(
+            "Its own log system, to which its logs are handed over ([log](log.md#hand-over)).",
+            Tables(LogSystemConfig),
             since="0.2",
         ),
     ] = None

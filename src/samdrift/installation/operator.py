@@ -33,6 +33,7 @@ from samdrift.installation.evidence import VaultsEvidence
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health, Try, trying
 from samdrift.installation.listeners import Door, Doors, PublicDoors
+from samdrift.installation.loghandover import logs_handed_over
 from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
 from samdrift.installation.metrics import meaningless_gauge, metrics_application, nothing_to_measure
 from samdrift.installation.reconciling import reconciled
@@ -176,6 +177,9 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
     )
     parts.logs.append(logs)
     parts.registry.register(LogMetrics(parts.logs))
+    await stack.enter_async_context(
+        logs_handed_over(parts.config, parts.gate, system_clock, served, parts.health.note)
+    )
     operator = await _run_federated(stack, parts, clients)
     await _run_origins(stack, parts)
     return operator

@@ -116,46 +116,46 @@ class ReadingDesk:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
-            mail, _ = await scope.message(vault, message, Right.READ)
+            mail, found = await scope.message(vault, message, Right.READ)
             people = await scope.people(vault)
             (shown,) = await messages_of(scope, vault, [mail], people, Act.READ)
-            vault.record(AuditEvent.MK_READING_MESSAGE, message=shown.message_id)
+            _recorded(vault, AuditEvent.MK_READING_MESSAGE, mail, found)
         return shown
 
     async def file(self, message: str, file: str) -> FileContent:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
-            mail, _ = await scope.message(vault, message, Right.READ)
+            mail, case = await scope.message(vault, message, Right.READ)
             owner = mail.draft or mail.id
             found = next((one for one in await vault.files_of([owner]) if one.id == file), None)
             if found is None:
                 raise NotHere("file", file)
             body = await vault.file_body(file, owner)
             await vault.note_reading([mail.id], scope.person.id, Act.FILE.value, now=scope.now())
-            vault.record(AuditEvent.MK_READING_FILE, message=mail.content["message_id"], file=file)
+            _recorded(vault, AuditEvent.MK_READING_FILE, mail, case, file=file)
         return FileContent(content.file_of(found), body)
 
     async def raw(self, message: str) -> FileContent:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
-            mail, _ = await scope.message(vault, message, Right.READ)
+            mail, case = await scope.message(vault, message, Right.READ)
             if mail.stage != Stage.UNREADABLE:
                 raise NotHere("raw", message)
             body = await vault.mail_body(mail.id)
             await vault.note_reading([mail.id], scope.person.id, Act.RAW.value, now=scope.now())
-            vault.record(AuditEvent.MK_READING_RAW, message=mail.content["message_id"])
+            _recorded(vault, AuditEvent.MK_READING_RAW, mail, case)
         return FileContent(File(_RAW.id, _RAW.name, _RAW.media_type, body.size), body)
 
     async def readers(self, message: str) -> tuple[Reading, ...]:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
-            mail, _ = await scope.message(vault, message, Right.READ)
+            mail, case = await scope.message(vault, message, Right.READ)
             people = await scope.people(vault)
             found = await vault.readings([mail.id])
-            vault.record(AuditEvent.MK_READING_READERS, message=mail.content["message_id"])
+            _recorded(vault, AuditEvent.MK_READING_READERS, mail, case)
         return tuple(Reading(people[one.person], Act(one.act), one.first_at, one.last_at) for one in found)
 
     async def _conversation(self, conversation: str, act: Act) -> Conversation:
@@ -171,6 +171,7 @@ class ReadingDesk:
             vault.record(
                 _READ_AS[act],
                 conversation=min(names, default=""),
+                case=found.id,
                 mailbox=found.mailbox,
                 messages=str(len(mail)),
             )
@@ -190,6 +191,14 @@ class ReadingDesk:
             notes=tuple(Note(one.id, people[one.author], one.at, one.content["text"]) for one in notes),
             drafts=tuple(draft_mark(one, people) for one in drafts),
         )
+
+
+def _recorded(
+    vault: MessageClientVault, event: AuditEvent, mail: MailRecord, case: ConversationRecord, **facts: str
+) -> None:
+    """Record that a message was seen: which one, in which case, and in which mailbox."""
+    named = {"message": mail.content["message_id"], "case": case.id, "mailbox": case.mailbox}
+    vault.record(event, **named, **facts)
 
 
 async def lines_of(

@@ -231,7 +231,11 @@ class SubmittingDesk:
                 new = (await vault.mail_of(found.id))[seen:] if scope.may(Right.READ, found.mailbox) else ()
                 news = await messages_of(scope, vault, new, await scope.people(vault), Act.READ)
                 vault.record(
-                    AuditEvent.MK_READING_CONVERSATION, conversation=found.id, messages=str(len(news))
+                    AuditEvent.MK_READING_CONVERSATION,
+                    conversation=found.id,
+                    case=found.id,
+                    mailbox=found.mailbox,
+                    messages=str(len(news)),
                 )
                 return ConversationMoved(found.version, news)
         return None

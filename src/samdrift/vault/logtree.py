@@ -20,7 +20,7 @@ from samdrift.audit.events import AuditEvent, Retention
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import Frontier, Nodes, consistency_proof, inclusion_proof
 from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey, announced
-from samdrift.audit.reading import Malformed
+from samdrift.audit.reading import MAX_NUMBER, Malformed
 from samdrift.audit.tiles import WIDTH, Tile, bundle
 from samdrift.vault import logbook
 from samdrift.vault.database.session import Row, call
@@ -77,6 +77,7 @@ SELECT c.class, count(l.content),
 FROM unnest($1::int[], $2::text[]) AS c (class, before) LEFT JOIN log l ON l.retention = c.class
 GROUP BY c.class ORDER BY c.class
 """
+_HANDED_OVER = "SELECT t.origin, o.sequence FROM log_tree t CROSS JOIN log_handed_over o"
 _KEYS = "SELECT key, announcement, statement FROM log_keys ORDER BY number"
 
 
@@ -326,6 +327,17 @@ class LogTree:
         }
         rows = await self._read(_AGES, list(spelled), list(spelled.values()))
         return {Retention(number): (kept, old, gone) for number, kept, old, gone in rows}
+
+    async def to_hand_over(self, limit: int) -> tuple[str, list[Row]]:
+        """Return the log's name, and the rows, as :data:`logbook.BETWEEN` has them, that its organisation's
+        log system has not taken.
+        """
+        ((origin, place),) = await self._read(_HANDED_OVER)
+        return origin, await self._read(logbook.BETWEEN, place, MAX_NUMBER, limit)
+
+    async def handed_over(self, through: int, at: datetime) -> None:
+        """Keep that the log system has taken the entries up to a number."""
+        await self._write(call("keep_handed_over", 2), through, at)
 
     async def published(self) -> bytes | None:
         """Return the largest checkpoint that a witness has cosigned, with the latest cosignatures.

@@ -87,6 +87,10 @@ READS: dict[Path_, Sequence[str]] = {
         *("--role", "mt", "--class", "reading", "--decision", "dnr 1"),
         *PERSONS,
     ),
+    ("log", "outcome"): (
+        ORGANISATION,
+        *("--role", "mt", "--outcome", "nothing", "--period", "April", "--by", "anna"),
+    ),
     ("log", "retention"): (ORGANISATION, "--role", "mt"),
     ("log", "export"): ("--out", "{folder}/log", "--by", "anna"),
     ("log", "resolve"): (ORGANISATION, "--role", "mt", "--decision", "dnr 1", "--by", "anna"),

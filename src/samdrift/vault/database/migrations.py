@@ -18,6 +18,7 @@ from samdrift.contracts.principals import Role
 REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention", "log-tree", "log-pauses")
 WORKERS = ("workers", "worker-moments")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
+_LAST = ("disposal", "log-hand-over")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
 _MAIL = ("mail", "mail-moments", "mail-arrival")
 VAULT = {
@@ -30,7 +31,7 @@ VAULT = {
         "arrival",
         "accesspoint-moments",
         *_LATEST,
-        "disposal",
+        *_LAST,
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -43,7 +44,7 @@ VAULT = {
         "messageservice-moments",
         *_LATEST,
         "message-steps",
-        "disposal",
+        *_LAST,
     ),
     Role.MESSAGE_CLIENT: (
         *_RECORDS,
@@ -51,10 +52,10 @@ VAULT = {
         "people",
         "statements",
         "people-arrival",
-        "disposal",
+        *_LAST,
         "mail-presets",
     ),
-    Role.GOVERNANCE: (*_RECORDS, "disposal"),
+    Role.GOVERNANCE: (*_RECORDS, *_LAST),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
