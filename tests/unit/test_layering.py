@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "administration": ADMINISTERED,
     "operations": ADMINISTERED | {"administration"},
     "isolationcheck": ADMINISTERED | {"administration", "client"},
-    "evidence": ADMINISTERED | {"administration"},
+    "evidence": ADMINISTERED | {"administration", "web"},
     "portability": ADMINISTERED | {"administration"},
     "demo": ADMINISTERED | {"administration", "client", "evidence", "federation"},
     "cli": ADMINISTERED
@@ -63,6 +63,7 @@ MAY_IMPORT = {
         "operations",
         "portability",
         "processes",
+        "web",
     },
     "bootstrap": frozenset(),
 }

@@ -49,6 +49,8 @@ class Order:
     message_id: str
     by: str
     """The person who asks; recorded in the organisation's log."""
+    reason: str
+    """The reason; recorded there, too."""
     section: bool = False
     """True to include all that its logs say from the message on: proves more, and reveals more."""
 
@@ -120,7 +122,7 @@ class _Writing:
             await self._log(vault, role)
             await self._proofs(vault, role)
             event = AuditEvent.ORGANISATION_EVIDENCE_EXPORTED
-            vault.record(event, message=self._order.message_id, by=self._order.by)
+            vault.record(event, message=self._order.message_id, by=self._order.by, reason=self._order.reason)
 
     async def _transport_receipts(self, vault: AccessPointVault) -> None:
         """Add the receipts that peers gave for what was sent, and those given for what came in."""

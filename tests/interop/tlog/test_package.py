@@ -72,7 +72,9 @@ async def test_the_commands_of_the_readme_say_that_a_package_holds(
     await witnessed(member, folder / "policies")
     gate = member.operator.gate
     installation = Administration(member.config, gate._keys, cast(Any, None), gate)
-    assert await gather(installation, Order(member.organisation, message, "anna"), tmp_path / "package")
+    assert await gather(
+        installation, Order(member.organisation, message, "anna", "test"), tmp_path / "package"
+    )
     with tarfile.open(tmp_path / "package") as archive:
         archive.extractall(folder, filter="data")
     name = next(folder.glob("proofs/mt-*.entry")).stem
