@@ -80,12 +80,13 @@ class Ground:
     """The log of the own message service, as a file from after the other one's records were made."""
 
 
+ASKED = ("--by", "anna", "--reason", "test")
 Case = Callable[[Ground, Planted], Sequence[str | Path]]
 """Arguments that name the own organisation, and somebody's records."""
 
 
 def trace(ground: Ground, about: Planted) -> Sequence[str | Path]:
-    return OWN.identifier.value, about.message_id, "--config", ground.config
+    return OWN.identifier.value, about.message_id, *ASKED, "--config", ground.config
 
 
 def of_queue(*more: str) -> Case:
@@ -120,7 +121,7 @@ def evidence(ground: Ground, about: Planted) -> Sequence[str | Path]:
     """First of all cases: what the own log knows later is that its own client has asked for that message."""
     out = ground.folder / f"{about.message_id}.evidence"
     own = OWN.identifier.value, about.message_id
-    return *own, "--out", out, "--section", "--by", "anna", "--config", ground.config
+    return *own, "--out", out, "--section", *ASKED, "--config", ground.config
 
 
 def mailbox_add(ground: Ground, about: Planted) -> Sequence[str | Path]:
@@ -168,7 +169,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("log", "checkpoint"), ("{own}",), 0),
     (("log", "status"), ("{own}",), 0),
     (("log", "resolve"), ("{own}", "--role", "mt", "--decision", "test", *PERSONS), 2),
-    (("log", "export"), ("{own}", "--role", "mt", "--out", "{folder}/log", "--by", "anna"), 0),
+    (("log", "export"), ("{own}", "--role", "mt", "--out", "{folder}/log", *ASKED), 0),
     (("log", "retention"), ("{own}", "--role", "mt"), 0),
     (("log", "outcome"), OUTCOME, 0),
     (("log", "dispose"), DISPOSE, 0),
@@ -358,8 +359,7 @@ async def log_of(organisation: DemoOrganisation, config: Path, out: Path) -> Pat
         "mt",
         "--out",
         out,
-        "--by",
-        "anna",
+        *ASKED,
         "--config",
         config,
     )

@@ -86,6 +86,8 @@ class AuditEvent(StrEnum):
     ORGANISATION_IMPORT_BEGUN = "org:organisation:import-begun"
     ORGANISATION_IMPORTED = "org:organisation:imported"
     ORGANISATION_EVIDENCE_EXPORTED = "org:evidence:exported"
+    ORGANISATION_TRACED = "org:trace:shown"
+    """The way of a message was shown to a person of the operator's, and why."""
     ORGANISATION_CLOSING = "org:organisation:closing"
     """Two persons have decided that everything is destroyed."""
     ORGANISATION_ENDED = "org:organisation:ended"
