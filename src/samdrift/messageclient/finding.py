@@ -10,7 +10,7 @@ import asyncio
 import json
 import secrets
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 from samdrift.audit.events import AuditEvent
@@ -21,7 +21,8 @@ from samdrift.messageclient.mail import Correspondent, Found, Recipient, Search,
 from samdrift.messageclient.reading import lines_of
 from samdrift.messageclient.scope import OF_MAILBOX, Scope, require_id
 from samdrift.rights import Right
-from samdrift.vault.mailrecords import AddressRecord, Content, MailRecord
+from samdrift.vault.bodies import BodyReader
+from samdrift.vault.mailrecords import AddressRecord, Content
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.addressbook import FunctionalAddress
 
@@ -78,18 +79,19 @@ class FindingDesk:
         clock = asyncio.get_running_loop().time
         end = clock() + SECONDS
         of = await vault.count_mail(mailboxes)
-        while clock() < end and len(hits) < _MAX_FOUND:
-            batch = await vault.mail_before(mailboxes, place, _BATCH)
-            texts = await _texts(vault, batch) if search.whole_text else {}
+        while batch := await vault.mail_before(mailboxes, place, _BATCH):
+            readable = [one.id for one in batch if search.whole_text and one.stage != Stage.UNREADABLE]
+            bodies = await vault.mail_bodies(readable) if readable else {}
             for mail in batch:
-                text = _folded(f"{_head(mail.content)} {texts.get(mail.id, '')}")
+                if clock() >= end or len(hits) == _MAX_FOUND:
+                    return list(hits), looked_at, max(of, looked_at + 1)
+                body = bodies.get(mail.id)
+                text = _folded(f"{_head(mail.content)} {'' if body is None else await _words(body)}")
                 if all(word in text for word in words):
                     hits[mail.conversation] = None
-            looked_at += len(batch)
-            if len(batch) < _BATCH:
-                return list(hits)[:_MAX_FOUND], of, of
+                looked_at += 1
             place = (batch[-1].at, batch[-1].id)
-        return list(hits)[:_MAX_FOUND], looked_at, max(of, looked_at + 1)
+        return list(hits), of, of
 
     # --- addresses ----------------------------------------------------------------------------------------
 
@@ -147,13 +149,9 @@ def _rank(one: Correspondent) -> tuple[object, ...]:
     return (not one.favourite, -one.used, *names, *address_key(one.recipient))
 
 
-async def _texts(vault: MessageClientVault, batch: Sequence[MailRecord]) -> dict[str, str]:
-    """Return what the documents of some messages say."""
-    bodies = await vault.mail_bodies([one.id for one in batch if one.stage != Stage.UNREADABLE])
-    return {message: _words(json.loads(await body.read_all())) for message, body in bodies.items()}
-
-
-def _words(stored: Content) -> str:
+async def _words(body: BodyReader) -> str:
+    """Return what the documents of a message say."""
+    stored = json.loads(await body.read_all())
     return " ".join(
         text for document in stored["documents"] for text in (document["name"], *document["texts"])
     )
@@ -178,5 +176,10 @@ def _named(party: Content) -> Iterable[str]:
 
 def _folded(text: str) -> str:
     """Return a text without accents and capitals, as it is compared."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(each for each in apart if not unicodedata.combining(each))
+    folded = text.casefold()
+    if folded.isascii():
+        return folded
+    apart = unicodedata.normalize("NFKD", folded)
+    for accent in filter(unicodedata.combining, set(apart)):
+        apart = apart.replace(accent, "")  # Much faster than letter by letter.
+    return apart

@@ -35,7 +35,7 @@ from samdrift.messageclient.mail import (
 )
 from samdrift.messageclient.scope import OF_MAILBOX, People, Scope, is_id
 from samdrift.rights import Right
-from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.bodies import BodyReader
 from samdrift.vault.mail import ConversationFilter
 from samdrift.vault.mailrecords import ConversationRecord, DraftRecord, FileRecord, MailRecord
 from samdrift.vault.messageclient import MessageClientVault
@@ -256,10 +256,10 @@ async def messages_of(
     for reading in await vault.readings(ids):
         if reading.act == Act.READ:
             readers[reading.message].add(reading.person)
+    bodies = await vault.mail_bodies([one.id for one in mail if one.stage != Stage.UNREADABLE])
     shown = []
     for one in mail:
-        unreadable = one.stage == Stage.UNREADABLE
-        documents = () if unreadable else await _documents(vault, one, files[one.draft or one.id])
+        documents = await _documents(bodies.get(one.id), files[one.draft or one.id])
         shown.append(
             Message(
                 id=one.id,
@@ -302,13 +302,10 @@ def draft_mark(draft: DraftRecord, people: People) -> DraftMark:
     return DraftMark(draft.id, people[draft.writer], draft.saved_at)
 
 
-async def _documents(
-    vault: MessageClientVault, mail: MailRecord, files: Sequence[FileRecord]
-) -> tuple[Document, ...]:
-    try:
-        stored: Mapping[str, Any] = json.loads(await (await vault.mail_body(mail.id)).read_all())
-    except UnknownRecord:  # It was removed while the vault was exported.
+async def _documents(body: BodyReader | None, files: Sequence[FileRecord]) -> tuple[Document, ...]:
+    if body is None:  # It cannot be shown, or was removed while the vault was exported.
         return ()
+    stored: Mapping[str, Any] = json.loads(await body.read_all())
     known = {one.id: content.file_of(one) for one in files}
     return tuple(
         Document(

@@ -19,6 +19,7 @@ from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.mailrecords import (
     ConversationRecord,
     FileRecord,
+    HeadRecord,
     MailboxCounts,
     MailboxRecord,
     MailRecord,
@@ -66,10 +67,11 @@ SELECT m.* FROM unnest($1::text[]) AS c (id) CROSS JOIN LATERAL (
 ) AS m
 """  # noqa: S608
 """Columns are named in the inner questions; ``m.*`` keeps their order."""
-_HEADS = f"""{_MESSAGES}
+_HEADS = """
+SELECT id, conversation, stage, at, sealed FROM messages
 WHERE (at, id) < ($2, $3) AND conversation IN (SELECT id FROM conversations WHERE mailbox = ANY($1::text[]))
 ORDER BY at DESC, id DESC LIMIT $4
-"""  # noqa: S608
+"""
 _STORE_MAIL = call("store_mail", 5)
 _STORE_BODY = call("store_body", 4)
 _STORE_FILE = call("store_file", 6)
@@ -286,9 +288,13 @@ class Mail(StatementKeeping):
 
     async def mail_before(
         self, mailboxes: Collection[str], before: tuple[datetime, str], limit: int
-    ) -> tuple[MailRecord, ...]:
+    ) -> tuple[HeadRecord, ...]:
         """Return messages in some mailboxes from that place on, the latest first: to search in them."""
-        return await self._mail(_HEADS, list(mailboxes), *before, limit)
+        rows = await self._work.query(_HEADS, list(mailboxes), *before, limit)
+        return tuple(
+            HeadRecord(*(*facts, opened(value, f"message {facts[0]}", self._sealer)))
+            for *facts, value in rows
+        )
 
     async def referred(self, messages: Sequence[str]) -> dict[str, str]:
         """Return for each message the one that it refers to, where that one is here."""
@@ -303,7 +309,7 @@ class Mail(StatementKeeping):
         return body
 
     async def mail_bodies(self, messages: Sequence[str]) -> dict[str, BodyReader]:
-        """Return the documents of some messages, of those that are there: to search in them."""
+        """Return the documents of some messages, of those that are there."""
         rows = await self._work.query(_BODIES, list(messages))
         return {message: BodyReader(self._room.shelf, *body) for message, *body in rows}
 

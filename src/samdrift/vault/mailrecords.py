@@ -91,6 +91,17 @@ class MailRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadRecord:
+    """The part of a message that a search looks at."""
+
+    id: str
+    conversation: str
+    stage: str
+    at: datetime
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
 class NewMail:
     """A message to store, with what it is found by: marks are made of ids that others chose."""
 
