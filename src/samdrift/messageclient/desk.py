@@ -32,10 +32,13 @@ from samdrift.messageclient.mail import (
     Problem,
     Reading,
     Recipient,
+    RecipientList,
     Review,
     Search,
+    Selection,
     Submitted,
     TextTemplate,
+    View,
 )
 from samdrift.rights import Right
 
@@ -97,6 +100,14 @@ class OwnApproval(Explained):
 
     def __init__(self) -> None:
         super().__init__("you wrote this; a colleague has to approve it")
+
+
+class TooManyKept(Explained):
+    """More views or lists than one person or mailbox may have: remove one first. Nothing was kept."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"at most {most} of these are kept: remove one first")
+        self.most = most
 
 
 class ConversationMoved(Explained):
@@ -273,6 +284,33 @@ class Desk(Protocol):
 
     async def found(self, token: str) -> tuple[Search, Found]:
         """Search what the person may read; stops at a time limit."""
+
+    async def begin_selection(self, selection: Selection) -> str:
+        """Keep a selection, sealed, and return the random token that it is found under."""
+
+    async def selected(self, token: str, *, after: str = "", limit: int = 50) -> tuple[Selection, Lines]:
+        """Return conversations of a selection, the latest first."""
+
+    async def views(self) -> tuple[View, ...]:
+        """Return the kept views that the person can use, by name."""
+
+    async def view(self, view: str, *, after: str = "", limit: int = 50) -> tuple[View, Lines]:
+        """Return conversations of a kept view, the latest first."""
+
+    async def keep_view(self, token: str, name: str, *, for_mailbox: bool = False) -> str:
+        """Keep a selection under a name, for the person or for its mailbox, and return the view's id."""
+
+    async def drop_view(self, view: str) -> None:
+        """Remove a kept view; one of a mailbox takes the right to write in it."""
+
+    async def lists(self) -> tuple[RecipientList, ...]:
+        """Return the distribution lists that the person can use, by name."""
+
+    async def keep_list(self, kept: RecipientList) -> str:
+        """Store a distribution list, whose id is empty when it is new, and return its id."""
+
+    async def drop_list(self, kept: str) -> None:
+        """Remove a distribution list."""
 
     async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
         """Return addresses that fit, whatever their accents, those that are used most first."""

@@ -52,7 +52,7 @@ class FindingDesk:
         async with scope.open(Purpose.READ) as vault:
             require_id("search", token)
             kept = await vault.search(token, scope.person.id)
-            if kept is None:
+            if kept is None or "words" not in kept:
                 raise NotHere("search", token)
             search = Search(**kept)
             if search.mailbox is None:
@@ -74,7 +74,7 @@ class FindingDesk:
         self, vault: MessageClientVault, search: Search, mailboxes: Collection[str]
     ) -> tuple[list[str], int, int]:
         """Return the conversations with a hit, the messages that were looked at, and how many there are."""
-        words, hits, looked_at, place = _folded(search.words).split(), dict[str, None](), 0, _END_OF_TIME
+        words, hits, looked_at, place = folded(search.words).split(), dict[str, None](), 0, _END_OF_TIME
         clock = asyncio.get_running_loop().time
         end = clock() + SECONDS
         of = await vault.count_mail(mailboxes)
@@ -82,7 +82,7 @@ class FindingDesk:
             batch = await vault.mail_before(mailboxes, place, _BATCH)
             texts = await _texts(vault, batch) if search.whole_text else {}
             for mail in batch:
-                text = _folded(f"{_head(mail.content)} {texts.get(mail.id, '')}")
+                text = folded(f"{_head(mail.content)} {texts.get(mail.id, '')}")
                 if all(word in text for word in words):
                     hits[mail.conversation] = None
             looked_at += len(batch)
@@ -111,12 +111,12 @@ class FindingDesk:
                 *map(_listed, scope.book.copy.addresses if scope.book.copy else ()),
             )
         }
-        wanted = _folded(words).split()
+        wanted = folded(words).split()
         fitting = [
             _correspondent(one, known.get(key), favourite=key in liked)
             for key, one in recipients.items()
             if all(
-                word in _folded(" ".join((*address_key(one), one.organisation_name, one.address_name)))
+                word in folded(" ".join((*address_key(one), one.organisation_name, one.address_name)))
                 for word in wanted
             )
         ]
@@ -176,7 +176,7 @@ def _named(party: Content) -> Iterable[str]:
         yield from each
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """Return a text without accents and capitals, as it is compared."""
     apart = unicodedata.normalize("NFKD", text.casefold())
     return "".join(each for each in apart if not unicodedata.combining(each))

@@ -33,6 +33,7 @@ from samdrift.messageclient.mail import (
     Reading,
     Stage,
 )
+from samdrift.messageclient.presets import views_of
 from samdrift.messageclient.scope import OF_MAILBOX, People, Scope, is_id
 from samdrift.rights import Right
 from samdrift.vault.errors import UnknownRecord
@@ -62,6 +63,7 @@ class ReadingDesk:
         async with scope.open(Purpose.READ) as vault:
             found = await scope.mailboxes(vault, *OF_MAILBOX)
             counts = await vault.mailbox_counts([one.id for one in found], scope.person.id)
+            await views_of(scope, vault)
         counted = {one.mailbox: one for one in counts}
         shown = [
             Mailbox(
@@ -91,7 +93,7 @@ class ReadingDesk:
             else:
                 chosen = [(await scope.mailbox(vault, mailbox, Right.READ)).id]
             found = await vault.conversations(
-                chosen, _filter(folder, scope.person.id), limit=limit + 1, before=_place(after)
+                chosen, _filter(folder, scope.person.id), limit=limit + 1, before=place_of(after)
             )
             shown, more = found[:limit], len(found) > limit
             lines = await lines_of(scope, vault, shown)
@@ -102,7 +104,7 @@ class ReadingDesk:
                 lines=str(len(lines)),
             )
         last = (shown[-1].sent_at if folder is Folder.SENT else shown[-1].latest_at) if more else None
-        return Lines(lines, f"{last.isoformat()}_{shown[-1].id}" if last else "")
+        return Lines(lines, next_place(last, shown[-1].id) if last else "")
 
     async def conversation(self, conversation: str) -> Conversation:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
@@ -328,7 +330,12 @@ def _filter(folder: Folder, person: str) -> ConversationFilter:
             return ConversationFilter(sent=True)
 
 
-def _place(after: str) -> tuple[datetime, str] | None:
+def next_place(at: datetime, conversation: str) -> str:
+    """Return where a list goes on after a conversation."""
+    return f"{at.isoformat()}_{conversation}"
+
+
+def place_of(after: str) -> tuple[datetime, str] | None:
     """Return the place in a list that ``next`` named; the beginning for what names none."""
     moment, underscore, last = after.partition("_")
     try:

@@ -122,6 +122,11 @@ class ConversationFilter:
     done: bool | None = None
     sent: bool = False
     """Conversations in which something was sent, in the order of that."""
+    confidential: bool | None = None
+    files: bool | None = None
+    """True for those with a file in them."""
+    quiet_since: datetime | None = None
+    """Those in which nothing has come or gone since."""
 
 
 class Mail(StatementKeeping):
@@ -179,6 +184,9 @@ class Mail(StatementKeeping):
             ("handler IS NULL", True if chosen.unhandled else None),
             ("done = {}", chosen.done),
             ("sent_at IS NOT NULL", True if chosen.sent else None),
+            ("confidential = {}", chosen.confidential),
+            ("(files > 0) = {}", chosen.files),
+            ("latest_at < {}", chosen.quiet_since),
         ):
             if value is not None:
                 if "{}" in condition:

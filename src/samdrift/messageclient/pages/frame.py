@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from samdrift.messageclient.desk import Desk, NotHere
-from samdrift.messageclient.mail import FileContent, Folder, Mailbox
+from samdrift.messageclient.mail import FileContent, Folder, Mailbox, View
 from samdrift.messageclient.pages.shown import Shown
 from samdrift.rights import Right
 from samdrift.web.application import signed_in
@@ -118,7 +118,10 @@ class Frame:
         mailboxes = context.pop("mailboxes", None)
         if mailboxes is None:
             mailboxes = await desk.mailboxes()
-        context["sections"] = self._sections(request, desk, mailboxes, place)
+        views = context.pop("views", None)
+        if views is None:
+            views = await desk.views()
+        context["sections"] = self._sections(request, desk, mailboxes, place, views)
         context["write"] = _write(mailboxes, place)
         return self._pages.page(request, template, status, **context)
 
@@ -135,7 +138,12 @@ class Frame:
         )
 
     def _sections(
-        self, request: Request, desk: Desk, mailboxes: Sequence[Mailbox], place: Place
+        self,
+        request: Request,
+        desk: Desk,
+        mailboxes: Sequence[Mailbox],
+        place: Place,
+        views: Sequence[View],
     ) -> tuple[Section, ...]:
         def text(phrase: Phrase) -> str:
             return self.text(request, phrase)
@@ -165,9 +173,13 @@ class Frame:
         ]
         if _may_administer(desk, mailboxes):
             organisation.append(Link(text(Phrase("Administration")), ADMINISTRATION))
+        kept = tuple(
+            Link(one.name, f"/view/{one.id}", current=place.path == f"/view/{one.id}") for one in views
+        )
         return (
             Section("", own),
             Section(text(Phrase("Your own")), tuple(personal)),
+            *((Section(text(Phrase("Views")), kept),) if kept else ()),
             Section(text(Phrase("The organisation")), tuple(organisation)),
         )
 
