@@ -31,6 +31,7 @@ from samdrift.messageclient.mail import (
     Person,
     Problem,
     Reading,
+    Reason,
     Recipient,
     RecipientList,
     Review,
@@ -100,6 +101,14 @@ class OwnApproval(Explained):
 
     def __init__(self) -> None:
         super().__init__("you wrote this; a colleague has to approve it")
+
+
+class ReasonAsked(Explained):
+    """The mailbox asks why a person who does not work in it opens what is marked; nothing was shown."""
+
+    def __init__(self, conversation: str) -> None:
+        super().__init__("say why you open this conversation before it is shown")
+        self.conversation = conversation
 
 
 class TooManyKept(Explained):
@@ -180,6 +189,9 @@ class Desk(Protocol):
 
     async def raw(self, message: str) -> FileContent:
         """Open a message as the message service wrote it, for one that cannot be shown."""
+
+    async def say_why(self, conversation: str, reason: Reason) -> None:
+        """Say why a conversation is opened, where :class:`ReasonAsked` was raised; good for an hour."""
 
     async def readers(self, message: str) -> tuple[Reading, ...]:
         """Return who has seen a message, and how; the latest first."""

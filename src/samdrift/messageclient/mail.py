@@ -265,6 +265,20 @@ class Act(StrEnum):
     FILE = "file"
     RAW = "raw"
     PRINTED = "printed"
+    WHY = "why"
+    """Said why, before opening what is marked in a mailbox that they do not work in."""
+
+
+class Reason(StrEnum):
+    """Reasons for opening what is marked as confidential in a mailbox that one does not work in."""
+
+    CASE = "case"
+    COVER = "cover"
+    SUPERVISION = "supervision"
+    RECORDS = "records"
+    """A request for public records."""
+    MISTAKE = "mistake"
+    """To look into a fault, or something that went to the wrong place."""
 
 
 @dataclass(frozen=True, slots=True)

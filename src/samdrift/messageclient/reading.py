@@ -6,14 +6,14 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content
-from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.desk import NotHere, ReasonAsked
 from samdrift.messageclient.mail import (
     Act,
     Conversation,
@@ -31,6 +31,7 @@ from samdrift.messageclient.mail import (
     Note,
     Party,
     Reading,
+    Reason,
     Stage,
 )
 from samdrift.messageclient.presets import views_of
@@ -43,6 +44,7 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _MAX_LINES = 200
+_REASON_LASTS, _NEVER = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
 _RAW = File("raw", "meddelande.json", "application/json", 0)
 
 _READ_AS = {
@@ -118,7 +120,8 @@ class ReadingDesk:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
-            mail, _ = await scope.message(vault, message, Right.READ)
+            mail, place = await scope.message(vault, message, Right.READ)
+            await self._require_reason(vault, place)
             people = await scope.people(vault)
             (shown,) = await messages_of(scope, vault, [mail], people, Act.READ)
             vault.record(AuditEvent.MK_READING_MESSAGE, message=shown.message_id)
@@ -128,7 +131,8 @@ class ReadingDesk:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
-            mail, _ = await scope.message(vault, message, Right.READ)
+            mail, place = await scope.message(vault, message, Right.READ)
+            await self._require_reason(vault, place)
             owner = mail.draft or mail.id
             found = next((one for one in await vault.files_of([owner]) if one.id == file), None)
             if found is None:
@@ -142,7 +146,8 @@ class ReadingDesk:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
-            mail, _ = await scope.message(vault, message, Right.READ)
+            mail, place = await scope.message(vault, message, Right.READ)
+            await self._require_reason(vault, place)
             if mail.stage != Stage.UNREADABLE:
                 raise NotHere("raw", message)
             body = await vault.mail_body(mail.id)
@@ -160,10 +165,39 @@ class ReadingDesk:
             vault.record(AuditEvent.MK_READING_READERS, message=mail.content["message_id"])
         return tuple(Reading(people[one.person], Act(one.act), one.first_at, one.last_at) for one in found)
 
+    async def say_why(self, conversation: str, reason: Reason) -> None:
+        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            found = await scope.conversation(vault, conversation, Right.READ)
+            mail = await vault.mail_of(found.id)
+            ids = [one.id for one in mail]
+            await vault.note_reading(ids, scope.person.id, Act.WHY.value, now=scope.now())
+            names = {one.content["conversation_id"] for one in mail}
+            vault.record(
+                AuditEvent.MK_READING_REASON,
+                conversation=min(names, default=""),
+                mailbox=found.mailbox,
+                reason=reason.value,
+            )
+
+    async def _require_reason(self, vault: MessageClientVault, found: ConversationRecord) -> None:
+        """Raise :class:`ReasonAsked` where the mailbox asks why, unless that was said within the hour."""
+        scope = self._scope
+        if not found.confidential or scope.may(Right.WRITE, found.mailbox):
+            return
+        if not any(one.asks_why for one in await vault.mailboxes() if one.id == found.mailbox):
+            return
+        readings = await vault.readings([one.id for one in await vault.mail_of(found.id)])
+        said = (one.last_at for one in readings if one.person == scope.person.id and one.act == Act.WHY)
+        if max(said, default=_NEVER) < scope.now() - _REASON_LASTS:
+            raise ReasonAsked(found.id)
+
     async def _conversation(self, conversation: str, act: Act) -> Conversation:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.conversation(vault, conversation, Right.READ)
+            await self._require_reason(vault, found)
             mail = await vault.mail_of(found.id)
             people = await scope.people(vault)
             messages = await messages_of(scope, vault, mail, people, act)

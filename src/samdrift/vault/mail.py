@@ -104,6 +104,10 @@ _READINGS = """
 SELECT message, person, act, first_at, last_at FROM readings WHERE message = ANY($1::text[])
 ORDER BY last_at DESC, person, act
 """
+_LAST_READINGS = """
+SELECT r.person, max(r.last_at) FROM readings r JOIN messages m ON m.id = r.message
+JOIN conversations c ON c.id = m.conversation WHERE c.mailbox = $1 GROUP BY r.person
+"""
 _NEW_TO = """
 SELECT DISTINCT m.conversation FROM messages m WHERE m.conversation = ANY($1::text[]) AND m.direction = 'in'
 AND NOT EXISTS (SELECT FROM readings r WHERE r.message = m.id AND r.person = $2 AND r.act = 'read')
@@ -345,6 +349,10 @@ class Mail(StatementKeeping):
         return tuple(ReadingRecord(*row) for row in await self._work.query(_READINGS, list(messages)))
 
     # --- settings -----------------------------------------------------------------------------------------
+
+    async def last_readings(self, mailbox: str) -> dict[str, datetime]:
+        """Return when each person last saw a message in a mailbox."""
+        return dict(await self._work.query(_LAST_READINGS, mailbox))
 
     async def mail_setting(self, name: str) -> dict[str, Any] | None:
         """Return a setting; to ask for it leaves no entry in the log."""

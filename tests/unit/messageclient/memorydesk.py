@@ -45,6 +45,7 @@ from samdrift.messageclient.mail import (
     Problem,
     ProblemCode,
     Reading,
+    Reason,
     Recipient,
     RecipientCheck,
     RecipientList,
@@ -541,6 +542,9 @@ class MemoryDesk:
         words = plain(search.words)
         fits = [one for one in among if words in plain(f"{one.subject} {one.counterpart}")]
         return search, Found(tuple(map(self._line, fits)), len(among), len(among), complete=True)
+
+    async def say_why(self, conversation: str, reason: Reason) -> None:
+        self._office.seen.append(f"why {conversation} {reason}")
 
     # --- selections and lists -----------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ class Selecting:
     def routes(self) -> Sequence[RouteOf]:
         """Return the routes."""
         return (
-            ("GET", "/mailbox/{mailbox}/select", self.ask),
+            ("GET", "/select/{mailbox}", self.ask),
             ("GET", "/select", self.ask),
             ("POST", "/select", self.select),
             ("GET", "/selected/{token}", self.selected),
@@ -176,7 +176,7 @@ class Selecting:
             next=lines.next,
             path=path,
             view=view,
-            again=f"/mailbox/{selection.mailbox}/select" if selection.mailbox else "/select",
+            again=f"/select/{selection.mailbox}" if selection.mailbox else "/select",
             may_share=selection.mailbox is not None and desk.may(Right.WRITE, selection.mailbox),
         )
 
