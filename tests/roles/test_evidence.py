@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.administration.administration import Administration
+from samdrift.administration.evidence import export_evidence
+from samdrift.administration.logexport import export_log
 from samdrift.attestation.archive import ArchiveWriter
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
@@ -27,8 +29,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.audit.policies import Policy
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
-from samdrift.evidence.gathering import Order, gather
-from samdrift.evidence.loggathering import export_log
+from samdrift.evidence.gathering import Order
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
 from samdrift.installation.logkeeping import LogPlace
 from samdrift.wire.crypto.keys import SigningKey
@@ -47,7 +48,7 @@ KEY = SoftwareSigningKey(pki.key(0), pki.root("Anybody", 0).certificate)
 async def gathered(member: Member, message_id: str, out: Path, *, section: bool = False) -> bool:
     gate = member.operator.gate
     installation = Administration(member.config, gate._keys, cast(Any, None), gate)
-    return await gather(installation, Order(member.organisation, message_id, "anna", section), out)
+    return await export_evidence(installation, Order(member.organisation, message_id, "anna", section), out)
 
 
 def opened(path: Path) -> Files:
@@ -124,6 +125,37 @@ async def test_all_of_a_log_is_exported_and_holds_for_whoever_knows_its_key(
     assert verdict.document["size"] == written.signed > 10
     assert given == [{"by": "anna"}]
     assert DRAFT.text.encode() not in out.read_bytes()
+
+
+async def exported(member: Member, folder: Path) -> tuple[list[Path], list[Path]]:
+    """Export the logs of a member; returns the files, and a policy for each."""
+    gate, files, rules = member.operator.gate, [], []
+    installation = Administration(member.config, gate._keys, cast(Any, None), gate)
+    for role in (Role.ACCESS_POINT, MT):
+        name = f"{member.organisation.value.partition(':')[2]}.{role.value}"
+        await export_log(installation, LogPlace(member.organisation, role), "anna", folder / name)
+        async with member.open(role) as vault:
+            keys = [each.key for each in await vault.tree.keys()]
+        (folder / f"{name}.policy").write_text(f"log {keys[0]}\nquorum none\n")
+        files.append(folder / name)
+        rules.append(folder / f"{name}.policy")
+    return files, rules
+
+
+async def test_the_logs_of_both_operators_agree_about_what_they_exchanged(
+    stage: Stage, shown: tuple[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    own, rules = await exported(stage.habo, tmp_path)
+    others, more = await exported(stage.agency, tmp_path)
+    options = [part for path in (*rules, *more) for part in ("--policy", path)]
+    options += [part for path in others for part in ("--other", path)]
+    ended = in_process("log", "reconcile", *own, *options, "--json")
+    found = ended.document
+    assert (ended.status, found["differences"]) == (0, [])
+    for kind in ("submitted-without-transfer", "arrived-not-fetched", "verdict-without-receipt"):
+        assert found["compared"][kind] > 0
+    for kind in ("delivered-not-arrived", "arrived-not-sent", "receipt-not-given", "identifiers-differ"):
+        assert found["compared"][kind] > 0, "between the two operators"
 
 
 async def test_there_is_no_evidence_of_a_message_that_nobody_knows(stage: Stage, tmp_path: Path) -> None:

@@ -35,6 +35,8 @@ class AuditEvent(StrEnum):
     """From here on entries are leaves of a tree; names the head of the chain before it."""
     LOG_EXPORTED = "log:export:written"
     """All of the log was written to a file, for whom it concerns to verify."""
+    LOG_RECONCILED = "log:reconciliation:made"
+    """The organisation's logs here were compared with each other, and what came of it."""
     LOG_FACTS_DISPOSED = "log:facts:disposed"
     """The facts of all entries of a class, up to a number, are disposed of by this decision."""
 
@@ -145,6 +147,8 @@ class AuditEvent(StrEnum):
     MT_MESSAGE_NEW = "mt:message:new"
     MT_MESSAGE_READ = "mt:message:read"
     MT_MESSAGE_DELETED = "mt:message:deleted"
+    MT_MESSAGE_EVIDENCED = "mt:message:evidenced"
+    """A message client was given evidence about it; that it got the original too is a reading besides."""
     MT_RECEIPT_QUEUED = "mt:receipt:queued"
     MT_RECEIPT_SUBMITTED = "mt:receipt:submitted"
     MT_RECEIPT_ACKNOWLEDGED = "mt:receipt:acknowledged"

@@ -33,7 +33,7 @@ FAILED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class LogQuestion:
-    """What is asked of the log; the period is from ``since`` until before ``until``."""
+    """A question to the log; the period is from ``since`` until before ``until``."""
 
     since: datetime
     until: datetime

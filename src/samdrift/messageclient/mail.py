@@ -75,7 +75,7 @@ class Mailbox:
     needs_approval: bool
     undo_seconds: int
     retired: bool = False
-    """Nothing new is written in it."""
+    """True when nothing new is written in it."""
 
 
 class Stage(StrEnum):

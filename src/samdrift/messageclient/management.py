@@ -29,7 +29,7 @@ _MAX_TEXTS = 200
 
 
 class Management:
-    """What one person manages in one organisation, for one request."""
+    """The part of one organisation that one person manages, for one request."""
 
     def __init__(self, scope: Scope, addresses: Sequence[str]) -> None:
         """``addresses`` are the functional addresses that the organisation has by configuration."""

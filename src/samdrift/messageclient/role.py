@@ -23,6 +23,7 @@ from samdrift.messageclient.management import Management
 from samdrift.messageclient.owndesk import desk, names_of
 from samdrift.messageclient.permissions import Assignments
 from samdrift.messageclient.scope import Scope as PersonScope
+from samdrift.messageclient.scope import Uploads
 from samdrift.net.origins import HEALTH, by_host, origin
 from samdrift.vault.gate import Gate
 from samdrift.web import application as web
@@ -55,6 +56,7 @@ class MessageClientRole:
         self._hosts = hosts
         self._sites = sites
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
+        self._uploads = Uploads()
         parts = (entrance, administering, assigning, pages)
         self._pages = Pages(
             Texts((OWN, *(part.LOCALE for part in parts))),
@@ -85,7 +87,14 @@ class MessageClientRole:
         async def open_desk(request: Request) -> Desk:
             visit = await access.visit(request)
             return desk(
-                self._gate, visit.organisation, visit.permissions, visit.person, self._book, self._clock
+                self._gate,
+                visit.organisation,
+                visit.permissions,
+                visit.person,
+                self._book,
+                self._clock,
+                uploads=self._uploads,
+                renewed=partial(access.renewed, request),
             )
 
         async def open_office(request: Request) -> Office:
@@ -98,6 +107,7 @@ class MessageClientRole:
                 self._book,
                 self._clock,
                 visit.person,
+                self._uploads,
             )
             profile = self._profiles.get(visit.organisation)
             management = Management(scope, () if profile is None else profile.addresses)

@@ -1,4 +1,4 @@
-"""What persons of a message client keep in order to use it again, and figures of its mailboxes.
+"""Presets: texts, views and lists that persons of a message client use again, and figures of its mailboxes.
 
 A preset is a saved view, a text template or a distribution list; it is a mailbox's or a person's, and sealed
 for that: who writes to the database gives none to another.
@@ -71,9 +71,9 @@ class WeekRecord:
     sent: int
     failed: int
     opened_after: float | None
-    """From arrival to the first opening."""
+    """The time from arrival to the first opening."""
     answered_after: float | None
-    """From the first message of a conversation to the next one that was sent in it."""
+    """The time from the first message of a conversation to the next one that was sent in it."""
 
 
 class MailPresets(MailWriting):

@@ -24,7 +24,7 @@ RESULT = Path(__file__).parent / "accessibility.json"
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run of the tests found."""
+    """The result of a run of the tests."""
 
     at: datetime
     engine: str

@@ -44,7 +44,7 @@ class Permissions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Office:
-    """What one request has to do with: the person's scope, and what they manage."""
+    """One request's person: their scope, and the part of the organisation that they manage."""
 
     scope: Scope
     management: Management

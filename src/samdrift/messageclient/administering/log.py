@@ -58,7 +58,7 @@ EVENTS: Mapping[str, Phrase] = {
     AuditEvent.MK_DRAFT_CHANGED: Phrase("Wrote in a draft"),
     AuditEvent.MK_ACCESS_DENIED: Phrase("Asked for something that is not theirs to see"),
 }
-"""What an entry says, in words; an event that is not here is shown by its name."""
+"""Entries in words, by event; an event that is not here is shown by its name."""
 _ABOUT = (
     "action",
     "reason",

@@ -72,7 +72,7 @@ TROUBLES: Mapping[Trouble, Phrase] = {
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What the configuration says of an organisation's message client."""
+    """The configuration of an organisation's message client."""
 
     addresses: tuple[str, ...] = ()
     """Functional addresses of the organisation."""

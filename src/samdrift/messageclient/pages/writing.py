@@ -27,10 +27,11 @@ from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, saved_file
 from samdrift.messageclient.pages.handling import version_of
 from samdrift.messageclient.pages.shown import CODE_SYSTEMS, kind, party
 from samdrift.rights import Right
+from samdrift.web.application import NotSignedIn
 from samdrift.web.forms import Form
 from samdrift.web.hostile import visible
 from samdrift.web.texts import Phrase
-from samdrift.web.uploads import FilePart, FileSink, received
+from samdrift.web.uploads import FilePart, FileSink, StaleForm, received
 from samdrift.web.views import Attached
 
 PROBLEMS = {
@@ -147,6 +148,8 @@ class Writing:
         draft = await desk.draft(request.path_params["draft"])
         files = _Files(desk, draft.id)
         form = await received(request, files.open)
+        if files.signed_out:
+            raise StaleForm(form, files_lost=True)
         try:
             if version_of(form) != draft.version:
                 raise Changed(draft.version)
@@ -371,6 +374,8 @@ class _Files:
         self.kept = 0
         """Number of files that are in the draft now; each has made another version of it."""
         self.refused: list[ProblemCode] = []
+        self.signed_out = False
+        """The session ended while a file was on its way."""
 
     async def open(self, part: FilePart) -> FileSink:
         """Begin to add a file, or pass it over where the draft cannot be changed: saving will say so."""
@@ -404,6 +409,9 @@ class _Kept:
             except NotReady as refusal:
                 await self._refuse(refusal)
             except (Changed, DraftTaken, DraftClosed):  # As saving will say.
+                await self.discard()
+            except NotSignedIn:
+                self._files.signed_out = True
                 await self.discard()
 
     async def discard(self) -> None:
