@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -23,12 +24,12 @@ from samdrift.messageclient.servicecheck import Tried
 from samdrift.rights import Right, Rights, Substitution
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.people import Identity
-from samdrift.web.formats import SWEDEN
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 T = TypeVar("T")
+_SWEDEN = ZoneInfo("Europe/Stockholm")
 _ROLES = {
     Right.ADMINISTRATOR.value: Right.ADMINISTRATOR,
     Right.SECURITY_OFFICER.value: Right.SECURITY_OFFICER,
@@ -255,7 +256,7 @@ async def _figures(
     addresses = {one.id: one.address for one in mailboxes}
     return [
         {
-            "week": f"{one.week.astimezone(SWEDEN):%G-W%V}",
+            "week": f"{one.week.astimezone(_SWEDEN):%G-W%V}",
             "address": addresses[one.mailbox],
             "arrived": one.arrived,
             "sent": one.sent,

@@ -490,7 +490,7 @@ class Selection:
     confidential: bool | None = None
     files: bool | None = None
     quiet_days: int = 0
-    """Nothing has come or gone for so many days."""
+    """Days for which nothing has come or gone; 0 for any."""
     organisation: str = ""
     """Words of the other side's name, or its identifier."""
 

@@ -130,7 +130,7 @@ class ConversationFilter:
     files: bool | None = None
     """True for those with a file in them."""
     quiet_since: datetime | None = None
-    """Those in which nothing has come or gone since."""
+    """Moment since which nothing has come or gone in them."""
 
 
 class Mail(StatementKeeping):

@@ -83,7 +83,7 @@ class Line:
     rights: tuple[Phrase, ...]
     ways: tuple[WayLine, ...]
     seen_at: datetime | None
-    """When they last saw a message in the mailbox."""
+    """Latest sight of a message in the mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
