@@ -128,6 +128,10 @@ def mailbox_add(ground: Ground, about: Planted) -> Sequence[str | Path]:
     return OWN.identifier.value, about.address, "Registrator", "--config", ground.config
 
 
+def mailbox_change(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    return OWN.identifier.value, about.address, "--ask-why", "--config", ground.config
+
+
 def log_search(ground: Ground, about: Planted) -> Sequence[str | Path]:
     return ground.exported, about.message_id
 
@@ -151,6 +155,7 @@ CASES: dict[Path_, tuple[Case, ...]] = {
     ("queue", "give-up"): (of_queue("--reason", "test"),),
     ("queue", "refused"): (of_whole_queue,),
     ("mailbox", "add"): (mailbox_add,),
+    ("mailbox", "change"): (mailbox_change,),
     ("log", "search"): (log_search,),
     ("log", "sample"): (log_sample,),
     ("log", "hints"): (log_hints,),
@@ -175,6 +180,8 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("log", "dispose"), DISPOSE, 0),
     (("mailbox", "list"), ("{own}",), 0),
     (("mailbox", "rights"), ("{own}",), 0),
+    (("mailbox", "figures"), ("{own}",), 0),
+    (("mailbox", "check"), ("{own}",), 2),
     (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 2),
     (
         ("mailbox", "appoint"),

@@ -7,9 +7,7 @@ of persons come from the vault.
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -18,6 +16,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import NotHere
 from samdrift.messageclient.scope import People, Scope, is_id
+from samdrift.messageclient.tables import BEGINNING, csv_lines
 from samdrift.rights import Right
 from samdrift.vault.messageclient import MessageClientVault
 
@@ -106,7 +105,7 @@ class LogReading:
         return self._pieces(asked, people, place, end)
 
     async def _pieces(self, asked: LogQuestion, people: People, place: int, end: int) -> AsyncIterator[bytes]:
-        yield "\ufeff".encode() + csv_lines([("number", "time", "person", "id", "event", "purpose", "facts")])
+        yield BEGINNING + csv_lines([("number", "time", "person", "id", "event", "purpose", "facts")])
         while place < end:
             async with self._scope.open(Purpose.READ) as vault:
                 self._require_officer()
@@ -155,17 +154,6 @@ def person_of(entry: LogEntry) -> str:
     """Return the id of the person who acts in an entry, or whom it is about; empty for the service itself."""
     kind, _, name = entry.principal.partition(":")
     return name if kind == "user" else entry.ids.get("person", "")
-
-
-def csv_lines(rows: Sequence[Sequence[str]]) -> bytes:
-    """Return lines of CSV; a cell that would be a formula to a spreadsheet begins with an apostrophe."""
-    text = io.StringIO()
-    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([[_harmless(cell) for cell in row] for row in rows])
-    return text.getvalue().encode("utf-8", "replace")
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def _fits(entry: LogEntry, asked: LogQuestion) -> bool:

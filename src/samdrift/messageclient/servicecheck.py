@@ -85,6 +85,11 @@ async def try_service(
         await http.aclose()
 
 
+def result_of(tried: Sequence[Tried]) -> str:
+    """Return what came of a trial, for the log."""
+    return next((f"{one.step}: {one.trouble}" for one in tried if one.trouble), "no trouble")
+
+
 async def _trial(
     settings: ServiceSettings,
     addresses: Sequence[str],

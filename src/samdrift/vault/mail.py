@@ -106,6 +106,10 @@ _READINGS = """
 SELECT message, person, act, first_at, last_at FROM readings WHERE message = ANY($1::text[])
 ORDER BY last_at DESC, person, act
 """
+_LAST_READINGS = """
+SELECT r.person, max(r.last_at) FROM readings r JOIN messages m ON m.id = r.message
+JOIN conversations c ON c.id = m.conversation WHERE c.mailbox = $1 GROUP BY r.person
+"""
 _NEW_TO = """
 SELECT DISTINCT m.conversation FROM messages m WHERE m.conversation = ANY($1::text[]) AND m.direction = 'in'
 AND NOT EXISTS (SELECT FROM readings r WHERE r.message = m.id AND r.person = $2 AND r.act = 'read')
@@ -124,6 +128,11 @@ class ConversationFilter:
     done: bool | None = None
     sent: bool = False
     """Conversations in which something was sent, in the order of that."""
+    confidential: bool | None = None
+    files: bool | None = None
+    """True for those with a file in them."""
+    quiet_since: datetime | None = None
+    """Moment since which nothing has come or gone in them."""
 
 
 class Mail(StatementKeeping):
@@ -181,6 +190,9 @@ class Mail(StatementKeeping):
             ("handler IS NULL", True if chosen.unhandled else None),
             ("done = {}", chosen.done),
             ("sent_at IS NOT NULL", True if chosen.sent else None),
+            ("confidential = {}", chosen.confidential),
+            ("(files > 0) = {}", chosen.files),
+            ("latest_at < {}", chosen.quiet_since),
         ):
             if value is not None:
                 if "{}" in condition:
@@ -343,6 +355,10 @@ class Mail(StatementKeeping):
         return tuple(ReadingRecord(*row) for row in await self._work.query(_READINGS, list(messages)))
 
     # --- settings -----------------------------------------------------------------------------------------
+
+    async def last_readings(self, mailbox: str) -> dict[str, datetime]:
+        """Return when each person last saw a message in a mailbox."""
+        return dict(await self._work.query(_LAST_READINGS, mailbox))
 
     async def mail_setting(self, name: str) -> dict[str, Any] | None:
         """Return a setting; to ask for it leaves no entry in the log."""

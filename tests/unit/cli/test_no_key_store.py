@@ -99,6 +99,9 @@ READS: dict[Path_, Sequence[str]] = {
     ("log", "resolve"): (ORGANISATION, "--role", "mt", "--decision", "dnr 1", "--by", "anna"),
     ("log", "status"): (),
     ("mailbox", "add"): (ORGANISATION, "sdk.soc.0203:habo.se", "Socialtjänsten"),
+    ("mailbox", "change"): (ORGANISATION, "sdk.soc.0203:habo.se", "--end"),
+    ("mailbox", "figures"): (ORGANISATION,),
+    ("mailbox", "check"): (ORGANISATION,),
     ("mailbox", "appoint"): (
         ORGANISATION,
         "administrator",

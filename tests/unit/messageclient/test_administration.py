@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
-from samdrift.messageclient.logreading import csv_lines
+from samdrift.messageclient.tables import csv_lines
 from samdrift.rights import Right
 from tests.unit.messageclient.desks import OTHER_ADDRESS
 from tests.unit.messageclient.wholerole import ENVIRONMENT, FREE_ADDRESS, SOC, Whole, hrefs, whole_role

@@ -14,7 +14,7 @@ from samdrift.client.keys import ClientKey, KeyUnusable
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.administering.frame import SERVICE, Frame, Office, Routes
 from samdrift.messageclient.desk import NotHere
-from samdrift.messageclient.servicecheck import Step, Tried, Trouble, try_service
+from samdrift.messageclient.servicecheck import Step, Tried, Trouble, result_of, try_service
 from samdrift.messageclient.working import ServiceSettings
 from samdrift.rights import Right
 from samdrift.web.texts import Phrase
@@ -120,8 +120,7 @@ class Service:
                 one.address: one.name for one in await office.management.mailboxes() if not one.retired
             }
             tried = await try_service(settings, mailboxes, office.scope.book, office.scope.now)
-        troubles = [one for one in tried if one.trouble]
-        await self._record(office, f"{troubles[0].step}: {troubles[0].trouble}" if troubles else "no trouble")
+        await self._record(office, result_of(tried))
         return self._page(request, office, tried)
 
     def _page(self, request: Request, office: Office, tried: Sequence[Tried]) -> Response:
