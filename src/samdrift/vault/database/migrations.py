@@ -19,7 +19,8 @@ REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention", "l
 WORKERS = ("workers", "worker-moments")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
-_MAIL = ("mail", "mail-moments", "mail-arrival")
+_MAIL = ("mail", "mail-arrival")
+_MOMENT = ("moment", "mail-moment")
 VAULT = {
     Role.ACCESS_POINT: (
         "log",
@@ -28,9 +29,10 @@ VAULT = {
         "accesspoint",
         "accesspoint-arrival",
         "arrival",
-        "accesspoint-moments",
         *_LATEST,
         "disposal",
+        "moment",
+        "accesspoint-moment",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -40,13 +42,14 @@ VAULT = {
         "tokens",
         "messageservice-arrival",
         "arrival",
-        "messageservice-moments",
         *_LATEST,
         "message-steps",
         "disposal",
+        "moment",
+        "messageservice-moment",
     ),
-    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival", "disposal"),
-    Role.GOVERNANCE: (*_RECORDS, "disposal"),
+    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival", "disposal", *_MOMENT),
+    Role.GOVERNANCE: (*_RECORDS, "disposal", "moment"),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
