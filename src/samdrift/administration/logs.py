@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from samdrift.attestation.sshsig import sign as sshsig
 from samdrift.audit.events import AuditEvent, Retention
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.evidence.logstatements import FORMAT, NAMESPACE
 from samdrift.installation.logkeeping import (
     OPERATORS,
     LogKeeper,
@@ -33,10 +34,6 @@ from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.logtree import LogTree, SigningStopped, TreeState, WitnessState
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-FORMAT = "samdrift log key 1"
-"""The form of a statement that a key is a log's."""
-NAMESPACE = "samdrift-log-key"
-"""The purpose of a custodian's signature under it (SSHSIG)."""
 _WORKER = Principal(PrincipalKind.WORKER, "log")
 KEPT_YEARS = {
     Retention.TRANSFER: 5,
@@ -47,6 +44,13 @@ KEPT_YEARS = {
 """Years for which facts are kept by default; less is a decision, and never under one."""
 _OVERDUE = 2
 """Cadences after which a checkpoint or a cosignature is late."""
+
+
+class NoSuchLog(Explained):
+    """The organisation has no vault in that role here."""
+
+    def __init__(self) -> None:
+        super().__init__("that organisation has no such log in this installation")
 
 
 class NothingToResolve(Explained):
@@ -167,6 +171,22 @@ async def dispose(
     """Dispose of the facts of a class from before a moment, as two people decide; return of how many."""
     async with opened(installation, place) as tree:
         return await tree.dispose(retention, before, decision, agreed.first, agreed.second)
+
+
+async def record_control(
+    installation: Administration, place: LogPlace, custodian: Custodian, facts: Mapping[str, str]
+) -> bool:
+    """Record in a log what came of a look through it; false where the vault waits for its officer.
+
+    :class:`NoSuchLog` where there is none.
+    """
+    organisation, role = place.organisation, place.role
+    if organisation is None or role is None or installation.gate.registry.find(organisation, role) is None:
+        raise NoSuchLog
+    actor = Principal(PrincipalKind.OPERATOR, custodian.name)
+    return await installation.gate.tell_organisation(
+        actor, organisation, AuditEvent.LOG_CONTROL_RECORDED, facts, (role,)
+    )
 
 
 def kept_until(retention: Retention, now: datetime) -> datetime:

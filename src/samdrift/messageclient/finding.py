@@ -53,7 +53,7 @@ class FindingDesk:
         async with scope.open(Purpose.READ) as vault:
             require_id("search", token)
             kept = await vault.search(token, scope.person.id)
-            if kept is None:
+            if kept is None or "words" not in kept:
                 raise NotHere("search", token)
             search = Search(**kept)
             if search.mailbox is None:
@@ -75,7 +75,7 @@ class FindingDesk:
         self, vault: MessageClientVault, search: Search, mailboxes: Collection[str]
     ) -> tuple[list[str], int, int]:
         """Return the conversations with a hit, the messages that were looked at, and how many there are."""
-        words, hits, looked_at, place = _folded(search.words).split(), dict[str, None](), 0, _END_OF_TIME
+        words, hits, looked_at, place = folded(search.words).split(), dict[str, None](), 0, _END_OF_TIME
         clock = asyncio.get_running_loop().time
         end = clock() + SECONDS
         of = await vault.count_mail(mailboxes)
@@ -86,7 +86,7 @@ class FindingDesk:
                 if clock() >= end or len(hits) == _MAX_FOUND:
                     return list(hits), looked_at, max(of, looked_at + 1)
                 body = bodies.get(mail.id)
-                text = _folded(f"{_head(mail.content)} {'' if body is None else await _words(body)}")
+                text = folded(f"{_head(mail.content)} {'' if body is None else await _words(body)}")
                 if all(word in text for word in words):
                     hits[mail.conversation] = None
                 looked_at += 1
@@ -113,12 +113,12 @@ class FindingDesk:
                 *map(_listed, scope.book.copy.addresses if scope.book.copy else ()),
             )
         }
-        wanted = _folded(words).split()
+        wanted = folded(words).split()
         fitting = [
             _correspondent(one, known.get(key), favourite=key in liked)
             for key, one in recipients.items()
             if all(
-                word in _folded(" ".join((*address_key(one), one.organisation_name, one.address_name)))
+                word in folded(" ".join((*address_key(one), one.organisation_name, one.address_name)))
                 for word in wanted
             )
         ]
@@ -174,7 +174,7 @@ def _named(party: Content) -> Iterable[str]:
         yield from each
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """Return a text without accents and capitals, as it is compared."""
     folded = text.casefold()
     if folded.isascii():

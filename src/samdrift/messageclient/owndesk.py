@@ -8,6 +8,7 @@ from samdrift.messageclient.desk import Desk, Permissions
 from samdrift.messageclient.finding import FindingDesk
 from samdrift.messageclient.handling import HandlingDesk
 from samdrift.messageclient.mail import Person
+from samdrift.messageclient.presetdesk import PresetDesk
 from samdrift.messageclient.reading import ReadingDesk
 from samdrift.messageclient.scope import Names, Renewed, Scope, Uploads
 from samdrift.messageclient.submitting import SubmittingDesk
@@ -18,7 +19,7 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
-class OwnDesk(ReadingDesk, HandlingDesk, WritingDesk, SubmittingDesk, FindingDesk):
+class OwnDesk(ReadingDesk, HandlingDesk, WritingDesk, SubmittingDesk, FindingDesk, PresetDesk):
     """A :class:`~samdrift.messageclient.desk.Desk`."""
 
     @property

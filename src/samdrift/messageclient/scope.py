@@ -7,13 +7,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import NoReturn
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.desk import NotHere, Permissions
-from samdrift.messageclient.mail import Person
+from samdrift.messageclient.mail import Person, View
 from samdrift.rights import Right
 from samdrift.scheduling.places import Turns
 from samdrift.vault.gate import Gate
@@ -57,6 +58,8 @@ class Scope:
         self.permissions = permissions
         self.book = book
         self.person = person
+        self.views: tuple[View, ...] | None = None
+        """Kept views, once they were asked for in this request."""
         self.uploads = uploads
         self._renewed = renewed
 
@@ -83,6 +86,11 @@ class Scope:
             ) as vault:
                 vault.record(AuditEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))
             raise
+
+    async def refuse(self, kind: str, asked: str = "") -> NoReturn:
+        """Record a denial and raise :class:`NotHere`, where nothing had to be looked up to know."""
+        async with self.open(Purpose.READ):
+            raise NotHere(kind, asked)
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right."""

@@ -26,7 +26,9 @@ from samdrift.messageclient.mail import (
     Problem,
     ProblemCode,
     Stage,
+    TextTemplate,
 )
+from samdrift.messageclient.presets import text_templates
 from samdrift.messageclient.scope import OF_DRAFTS, People, Scope, require_id
 from samdrift.rights import Right
 from samdrift.vault.bodies import Body, BodyWriter, new_id
@@ -85,6 +87,12 @@ class WritingDesk:
             vault.record(AuditEvent.MK_READING_DRAFT, draft=found.id, file=named.id)
         return FileContent(content.file_of(named), body)
 
+    async def text_templates(self, mailbox: str) -> tuple[TextTemplate, ...]:
+        """Return the text templates of a mailbox in which the person writes, by title."""
+        async with self._scope.open(Purpose.READ) as vault:
+            place = await self._scope.mailbox(vault, mailbox, Right.WRITE)
+            return await text_templates(vault, place.id)
+
     # --- beginning ----------------------------------------------------------------------------------------
 
     async def new_draft(self, mailbox: str, content: DraftContent | None = None) -> Draft:
@@ -92,6 +100,8 @@ class WritingDesk:
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             place = await scope.mailbox(vault, mailbox, Right.WRITE)
+            if place.retired:
+                raise NotHere("ended mailbox", mailbox)
             return await self._begin(vault, self._new(place.id, content or DraftContent()))
 
     async def reply(self, message: str) -> Draft:

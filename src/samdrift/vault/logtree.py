@@ -20,7 +20,7 @@ from samdrift.audit.events import AuditEvent, Retention
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import Frontier, Nodes, consistency_proof, inclusion_proof
 from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey, announced
-from samdrift.audit.reading import Malformed
+from samdrift.audit.reading import MAX_NUMBER, Malformed
 from samdrift.audit.tiles import WIDTH, Tile, bundle
 from samdrift.vault import logbook
 from samdrift.vault.database.session import Row, call
@@ -77,6 +77,7 @@ SELECT c.class, count(l.content),
 FROM unnest($1::int[], $2::text[]) AS c (class, before) LEFT JOIN log l ON l.retention = c.class
 GROUP BY c.class ORDER BY c.class
 """
+_HANDED_OVER = "SELECT t.origin, o.sequence FROM log_tree t CROSS JOIN log_handed_over o"
 _KEYS = "SELECT key, announcement, statement FROM log_keys ORDER BY number"
 
 
@@ -327,6 +328,17 @@ class LogTree:
         rows = await self._read(_AGES, list(spelled), list(spelled.values()))
         return {Retention(number): (kept, old, gone) for number, kept, old, gone in rows}
 
+    async def to_hand_over(self, limit: int) -> tuple[str, list[Row]]:
+        """Return the log's name, and the rows, as :data:`logbook.BETWEEN` has them, that its organisation's
+        log system has not taken.
+        """
+        ((origin, place),) = await self._read(_HANDED_OVER)
+        return origin, await self._read(logbook.BETWEEN, place, MAX_NUMBER, limit)
+
+    async def handed_over(self, through: int, at: datetime) -> None:
+        """Keep that the log system has taken the entries up to a number."""
+        await self._write(call("keep_handed_over", 2), through, at)
+
     async def published(self) -> bytes | None:
         """Return the largest checkpoint that a witness has cosigned, with the latest cosignatures.
 
@@ -344,6 +356,15 @@ class LogTree:
         """Return the proof that the tree of ``size`` has entry ``index``, from 0 (RFC 9162 2.1.3.1)."""
         nodes = await self._nodes(lambda node: inclusion_proof(index, size, node))
         return inclusion_proof(index, size, nodes)
+
+    async def frontier(self, size: int) -> Frontier:
+        """Return the right edge of the tree of ``size`` entries, up to that of the last checkpoint."""
+
+        def peaks(node: Nodes) -> list[bytes]:
+            levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]
+            return [node(level, (size >> level) - 1) for level in levels]
+
+        return Frontier(size, peaks(await self._nodes(peaks)))
 
     async def resource(self, path: str) -> bytes:
         """Return the checkpoint, a tile or a bundle by its path (tlog-tiles).

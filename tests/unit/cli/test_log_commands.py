@@ -17,14 +17,14 @@ from typer.testing import CliRunner
 
 from samdrift.administration import logs
 from samdrift.administration.administration import Administration
-from samdrift.administration.logs import NAMESPACE
 from samdrift.attestation.signatures import canonical, signer
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent
+from samdrift.audit.events import AuditEvent, Retention
 from samdrift.cli.log import app
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.evidence import logreading
+from samdrift.evidence.logstatements import NAMESPACE
 from samdrift.installation.logkeeping import OPERATORS
 from samdrift.keystore.custody import Custodians, CustodyError
 from samdrift.vault.logbook import append_statement
@@ -225,7 +225,7 @@ async def test_two_custodians_dispose_of_a_class_and_the_exported_log_holds(
         await log(config, *decide[:5], "log", *decide[6:], *by)
     assert (await log(config, *decide, *by))[1].startswith("3 entries of class reading")
     out, rules = tmp_path / "log", tmp_path / "policy"
-    assert (await log(config, "export", *where, "--out", out, "--by", "kim"))[0] == 0
+    assert (await log(config, "export", *where, "--out", out, "--by", "kim", "--reason", "test"))[0] == 0
     async with installation.open(organisation, AP) as vault:
         (key,) = [each.key for each in await vault.tree.keys()]
     rules.write_text(f"log {key}\nquorum none\n")
@@ -234,3 +234,28 @@ async def test_two_custodians_dispose_of_a_class_and_the_exported_log_holds(
     assert [(each["class"], each["entries"]) for each in ended.document["disposed"]] == [("reading", 3)]
     decided = list(logreading.search(out, "plan 5"))
     assert [(each.ids["by"], each.ids["with"]) for each in decided] == [(kim, alex)]
+
+
+async def test_what_came_of_a_log_control_stands_in_the_log_for_good(
+    installation: Installation,
+    config: Path,  # noqa: F811
+    organisation: ParticipantIdentifier,
+    tmp_path: Path,
+) -> None:
+    (kim, secret), _ = custodians(installation, tmp_path)
+    said = ("--outcome", "two readings explained, none remarkable", "--period", "April", "--seed", "s 4")
+    by = ("--entries", "20", "--by", kim, "--by-passphrase-file", str(secret))
+    status, printed = await log(config, "outcome", organisation.value, "--role", "ap", *said, *by)
+    assert (status, "log:control:recorded" in printed) == (0, True)
+    async with installation.open(organisation, AP) as vault:
+        (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_CONTROL_RECORDED]
+    assert entry.ids == {
+        "outcome": "two readings explained, none remarkable",
+        "period": "April",
+        "seed": "s 4",
+        "entries": "20",
+        "by": kim,
+    }
+    assert (entry.principal, entry.retention) == (f"operator:{kim}", Retention.LOG)
+    with pytest.raises(Unusable, match="no such log"):
+        await log(config, "outcome", "0203:nowhere.se", "--role", "ap", *said, *by)
