@@ -35,6 +35,8 @@ class AuditEvent(StrEnum):
     """From here on entries are leaves of a tree; names the head of the chain before it."""
     LOG_EXPORTED = "log:export:written"
     """All of the log was written to a file, for whom it concerns to verify."""
+    LOG_NAMES_WRITTEN = "log:names:written"
+    """The names of the persons in the logs were written, encrypted for whom the organisation chose."""
     LOG_CONTROL_RECORDED = "log:control:recorded"
     """The organisation has looked through the log, and this is what came of it."""
     LOG_FACTS_DISPOSED = "log:facts:disposed"

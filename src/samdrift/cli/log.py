@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli import logcontrol, logdisposal, logfollowing, logrunning, logverification
+from samdrift.cli import logcontrol, logdisposal, logfollowing, lognames, logrunning, logverification
 
 app = typer.Typer(add_completion=False)
 
@@ -25,5 +25,6 @@ app.command()(logcontrol.search)
 app.command()(logcontrol.sample)
 app.command()(logcontrol.hints)
 app.command()(logcontrol.outcome)
+app.command()(lognames.names)
 app.command()(logdisposal.retention)
 app.command()(logdisposal.dispose)

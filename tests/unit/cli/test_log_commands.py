@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pyrage
 import pytest
 from typer.testing import CliRunner
 
@@ -27,8 +28,10 @@ from samdrift.contracts.principals import Role
 from samdrift.evidence import logreading
 from samdrift.installation.logkeeping import OPERATORS
 from samdrift.keystore.custody import Custodians, CustodyError
+from samdrift.portability.agefile import fingerprint
 from samdrift.vault.logbook import append_statement
 from samdrift.vault.openkeys import open_keys
+from samdrift.vault.people import Identity, SessionRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import found, requires
 from tests.secretfiles import secret_file
@@ -40,7 +43,8 @@ from tests.unit.cli.commandline import in_process
 from tests.unit.cli.test_org_commands import config  # noqa: F401
 from tests.vaults import CHEAP, NOW, Installation
 
-AP = Role.ACCESS_POINT
+AP, MK = Role.ACCESS_POINT, Role.MESSAGE_CLIENT
+KIM = Identity("https://login.example", "kim@habo.se", "Kim =Example")
 
 
 async def log(config: Path, *arguments: str | Path) -> tuple[int, str]:  # noqa: F811
@@ -259,3 +263,45 @@ async def test_what_came_of_a_log_control_stands_in_the_log_for_good(
     assert (entry.principal, entry.retention) == (f"operator:{kim}", Retention.LOG)
     with pytest.raises(Unusable, match="no such log"):
         await log(config, "outcome", "0203:nowhere.se", "--role", "ap", *said, *by)
+
+
+async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organisation_wants(
+    installation: Installation,
+    config: Path,  # noqa: F811
+    organisation: ParticipantIdentifier,
+    tmp_path: Path,
+) -> None:
+    """Two persons agree, and the log says for whom; no name is in the export, nor in the table as it is."""
+    async with installation.open(organisation, MK) as vault:
+        mark = bytes(32)
+        assert await vault.begin_session(SessionRecord(mark, mark, KIM, "loa3", NOW, None, NOW, NOW))
+        (person,) = [one.id for one in await vault.persons()]
+        vault.record(AuditEvent.MK_READING_MESSAGE, message="7", handler=person)
+    key = pyrage.x25519.Identity.generate()
+    (tmp_path / "key").write_text(f"{key}\n")
+    (kim, kims), (alex, alexs) = custodians(installation, tmp_path)
+    by = ("--by", kim, "--by-passphrase-file", str(kims))
+    both = (*by, "--with", alex, "--with-passphrase-file", str(alexs))
+    table, export = tmp_path / "names", tmp_path / "log"
+    write = ("names", organisation.value, "--out", table, "--to", str(key.to_public()))
+    with pytest.raises(Unusable, match="not done yet"):
+        await log(config, *write, *by)
+    assert not table.exists()
+    assert "names of persons: 1" in (await log(config, *write, *both))[1]
+    assert b"Example" not in table.read_bytes()
+    assert (await log(config, "export", organisation.value, "--role", "mk", "--out", export, "--by", kim))[
+        0
+    ] == 0
+    assert b"Example" not in export.read_bytes()
+    async with installation.open(organisation, MK) as vault:
+        (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_NAMES_WRITTEN]
+    assert (entry.ids["by"], entry.ids["recipients"]) == (kim, fingerprint(str(key.to_public())))
+    joined = ("--names", table, "--identity", tmp_path / "key", "--json")
+    found = in_process("log", "search", export, person, *joined)
+    (row,) = [row for row in found.document["entries"] if row["event"] == "mk:reading:message"]
+    assert row["facts"]["handler"] == f"{person} (Kim =Example)"
+    (tmp_path / "other").write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    for names, identity in ((table, tmp_path / "other"), (export, tmp_path / "key")):
+        ended = in_process("log", "search", export, person, "--names", names, "--identity", identity)
+        assert (ended.status, ended.output) == (2, "")
+    assert in_process("log", "search", export, person, "--names", table).status == 2
