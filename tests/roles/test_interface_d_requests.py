@@ -69,6 +69,7 @@ async def test_without_a_token_that_is_known_nothing_is_answered(
         ("POST", MESSAGES),
         ("GET", MESSAGES),
         ("GET", one),
+        ("GET", f"{one}/evidence"),
         ("DELETE", one),
         ("GET", "/v1/sdk/events"),
         ("GET", "/v1/logs/mt/checkpoint"),

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli import logcontrol, logdisposal, logfollowing, lognames, logrunning, logverification
+from samdrift.cli import (
+    logcontrol,
+    logdisposal,
+    logfollowing,
+    lognames,
+    logreconciling,
+    logrunning,
+    logverification,
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -21,6 +29,7 @@ app.command()(logverification.export)
 app.command()(logverification.verify)
 app.command()(logfollowing.follow)
 app.command()(logfollowing.promises)
+app.command("reconcile")(logreconciling.reconcile_logs)
 app.command()(logcontrol.search)
 app.command()(logcontrol.sample)
 app.command()(logcontrol.hints)

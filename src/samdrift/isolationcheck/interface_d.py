@@ -76,6 +76,10 @@ def read(planted: Planted) -> Request:
     return Request("GET", f"{MESSAGES}/{planted.message_id}")
 
 
+def evidence(planted: Planted) -> Request:
+    return Request("GET", f"{MESSAGES}/{planted.message_id}/evidence?original=true")
+
+
 def delete(planted: Planted) -> Request:
     return Request("DELETE", f"{MESSAGES}/{planted.message_id}")
 
@@ -102,6 +106,7 @@ CALLS: Calls = {
         Call("list from the place of the other's message", list_after, same=False),
     ),
     ("GET", f"{MESSAGES}/{{messageId}}"): (Call("read the other's message", read),),
+    ("GET", f"{MESSAGES}/{{messageId}}/evidence"): (Call("fetch evidence of the other's message", evidence),),
     ("DELETE", f"{MESSAGES}/{{messageId}}"): (Call("delete the other's message", delete),),
     ("GET", "/v1/sdk/events"): (Call("follow events from the beginning", follow, same=False),),
     ("GET", "/v1/logs/{role}/{resource:path}"): (Call("read the other's log", read_log),),

@@ -31,10 +31,15 @@ from samdrift.messageclient.mail import (
     Person,
     Problem,
     Reading,
+    Reason,
     Recipient,
+    RecipientList,
     Review,
     Search,
+    Selection,
     Submitted,
+    TextTemplate,
+    View,
 )
 from samdrift.rights import Right
 
@@ -96,6 +101,22 @@ class OwnApproval(Explained):
 
     def __init__(self) -> None:
         super().__init__("you wrote this; a colleague has to approve it")
+
+
+class ReasonAsked(Explained):
+    """The mailbox asks why a person who does not work in it opens what is marked; nothing was shown."""
+
+    def __init__(self, conversation: str) -> None:
+        super().__init__("say why you open this conversation before it is shown")
+        self.conversation = conversation
+
+
+class TooManyKept(Explained):
+    """More views or lists than one person or mailbox may have: remove one first. Nothing was kept."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"at most {most} of these are kept: remove one first")
+        self.most = most
 
 
 class ConversationMoved(Explained):
@@ -169,6 +190,9 @@ class Desk(Protocol):
     async def raw(self, message: str) -> FileContent:
         """Open a message as the message service wrote it, for one that cannot be shown."""
 
+    async def say_why(self, conversation: str, reason: Reason) -> None:
+        """Say why a conversation is opened, where :class:`ReasonAsked` was raised; good for an hour."""
+
     async def readers(self, message: str) -> tuple[Reading, ...]:
         """Return who has seen a message, and how; the latest first."""
 
@@ -208,6 +232,9 @@ class Desk(Protocol):
 
     async def send_again(self, message: str) -> Draft:
         """Begin a new message with the content and files of one that was sent; it refers to that one."""
+
+    async def text_templates(self, mailbox: str) -> tuple[TextTemplate, ...]:
+        """Return the text templates of a mailbox in which the person writes, by title."""
 
     async def draft(self, draft: str) -> Draft:
         """Open a draft."""
@@ -269,6 +296,33 @@ class Desk(Protocol):
 
     async def found(self, token: str) -> tuple[Search, Found]:
         """Search what the person may read; stops at a time limit."""
+
+    async def begin_selection(self, selection: Selection) -> str:
+        """Keep a selection, sealed, and return the random token that it is found under."""
+
+    async def selected(self, token: str, *, after: str = "", limit: int = 50) -> tuple[Selection, Lines]:
+        """Return conversations of a selection, the latest first."""
+
+    async def views(self) -> tuple[View, ...]:
+        """Return the kept views that the person can use, by name."""
+
+    async def view(self, view: str, *, after: str = "", limit: int = 50) -> tuple[View, Lines]:
+        """Return conversations of a kept view, the latest first."""
+
+    async def keep_view(self, token: str, name: str, *, for_mailbox: bool = False) -> str:
+        """Keep a selection under a name, for the person or for its mailbox, and return the view's id."""
+
+    async def drop_view(self, view: str) -> None:
+        """Remove a kept view; one of a mailbox takes the right to write in it."""
+
+    async def lists(self) -> tuple[RecipientList, ...]:
+        """Return the distribution lists that the person can use, by name."""
+
+    async def keep_list(self, kept: RecipientList) -> str:
+        """Store a distribution list, whose id is empty when it is new, and return its id."""
+
+    async def drop_list(self, kept: str) -> None:
+        """Remove a distribution list."""
 
     async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
         """Return addresses that fit, whatever their accents, those that are used most first."""

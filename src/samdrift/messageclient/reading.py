@@ -6,14 +6,14 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content
-from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.desk import NotHere, ReasonAsked
 from samdrift.messageclient.mail import (
     Act,
     Conversation,
@@ -31,17 +31,20 @@ from samdrift.messageclient.mail import (
     Note,
     Party,
     Reading,
+    Reason,
     Stage,
 )
+from samdrift.messageclient.presets import views_of
 from samdrift.messageclient.scope import OF_MAILBOX, People, Scope, is_id
 from samdrift.rights import Right
-from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.bodies import BodyReader
 from samdrift.vault.mail import ConversationFilter
 from samdrift.vault.mailrecords import ConversationRecord, DraftRecord, FileRecord, MailRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _MAX_LINES = 200
+_REASON_LASTS, _NEVER = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
 _RAW = File("raw", "meddelande.json", "application/json", 0)
 
 _READ_AS = {
@@ -62,6 +65,7 @@ class ReadingDesk:
         async with scope.open(Purpose.READ) as vault:
             found = await scope.mailboxes(vault, *OF_MAILBOX)
             counts = await vault.mailbox_counts([one.id for one in found], scope.person.id)
+            await views_of(scope, vault)
         counted = {one.mailbox: one for one in counts}
         shown = [
             Mailbox(
@@ -74,6 +78,7 @@ class ReadingDesk:
                 outbox=counted[one.id].outbox,
                 needs_approval=one.needs_approval,
                 undo_seconds=one.undo_seconds,
+                retired=one.retired,
             )
             for one in found
         ]
@@ -90,7 +95,7 @@ class ReadingDesk:
             else:
                 chosen = [(await scope.mailbox(vault, mailbox, Right.READ)).id]
             found = await vault.conversations(
-                chosen, _filter(folder, scope.person.id), limit=limit + 1, before=_place(after)
+                chosen, _filter(folder, scope.person.id), limit=limit + 1, before=place_of(after)
             )
             shown, more = found[:limit], len(found) > limit
             lines = await lines_of(scope, vault, shown)
@@ -101,7 +106,7 @@ class ReadingDesk:
                 lines=str(len(lines)),
             )
         last = (shown[-1].sent_at if folder is Folder.SENT else shown[-1].latest_at) if more else None
-        return Lines(lines, f"{last.isoformat()}_{shown[-1].id}" if last else "")
+        return Lines(lines, next_place(last, shown[-1].id) if last else "")
 
     async def conversation(self, conversation: str) -> Conversation:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
@@ -116,6 +121,7 @@ class ReadingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, found = await scope.message(vault, message, Right.READ)
+            await self._require_reason(vault, found)
             people = await scope.people(vault)
             (shown,) = await messages_of(scope, vault, [mail], people, Act.READ)
             _recorded(vault, AuditEvent.MK_READING_MESSAGE, mail, found)
@@ -126,6 +132,7 @@ class ReadingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, case = await scope.message(vault, message, Right.READ)
+            await self._require_reason(vault, case)
             owner = mail.draft or mail.id
             found = next((one for one in await vault.files_of([owner]) if one.id == file), None)
             if found is None:
@@ -140,6 +147,7 @@ class ReadingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, case = await scope.message(vault, message, Right.READ)
+            await self._require_reason(vault, case)
             if mail.stage != Stage.UNREADABLE:
                 raise NotHere("raw", message)
             body = await vault.mail_body(mail.id)
@@ -157,10 +165,39 @@ class ReadingDesk:
             _recorded(vault, AuditEvent.MK_READING_READERS, mail, case)
         return tuple(Reading(people[one.person], Act(one.act), one.first_at, one.last_at) for one in found)
 
+    async def say_why(self, conversation: str, reason: Reason) -> None:
+        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            found = await scope.conversation(vault, conversation, Right.READ)
+            mail = await vault.mail_of(found.id)
+            ids = [one.id for one in mail]
+            await vault.note_reading(ids, scope.person.id, Act.WHY.value, now=scope.now())
+            names = {one.content["conversation_id"] for one in mail}
+            vault.record(
+                AuditEvent.MK_READING_REASON,
+                conversation=min(names, default=""),
+                mailbox=found.mailbox,
+                reason=reason.value,
+            )
+
+    async def _require_reason(self, vault: MessageClientVault, found: ConversationRecord) -> None:
+        """Raise :class:`ReasonAsked` where the mailbox asks why, unless that was said within the hour."""
+        scope = self._scope
+        if not found.confidential or scope.may(Right.WRITE, found.mailbox):
+            return
+        if not any(one.asks_why for one in await vault.mailboxes() if one.id == found.mailbox):
+            return
+        readings = await vault.readings([one.id for one in await vault.mail_of(found.id)])
+        said = (one.last_at for one in readings if one.person == scope.person.id and one.act == Act.WHY)
+        if max(said, default=_NEVER) < scope.now() - _REASON_LASTS:
+            raise ReasonAsked(found.id)
+
     async def _conversation(self, conversation: str, act: Act) -> Conversation:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.conversation(vault, conversation, Right.READ)
+            await self._require_reason(vault, found)
             mail = await vault.mail_of(found.id)
             people = await scope.people(vault)
             messages = await messages_of(scope, vault, mail, people, act)
@@ -255,10 +292,10 @@ async def messages_of(
     for reading in await vault.readings(ids):
         if reading.act == Act.READ:
             readers[reading.message].add(reading.person)
+    bodies = await vault.mail_bodies([one.id for one in mail if one.stage != Stage.UNREADABLE])
     shown = []
     for one in mail:
-        unreadable = one.stage == Stage.UNREADABLE
-        documents = () if unreadable else await _documents(vault, one, files[one.draft or one.id])
+        documents = await _documents(bodies.get(one.id), files[one.draft or one.id])
         shown.append(
             Message(
                 id=one.id,
@@ -301,13 +338,10 @@ def draft_mark(draft: DraftRecord, people: People) -> DraftMark:
     return DraftMark(draft.id, people[draft.writer], draft.saved_at)
 
 
-async def _documents(
-    vault: MessageClientVault, mail: MailRecord, files: Sequence[FileRecord]
-) -> tuple[Document, ...]:
-    try:
-        stored: Mapping[str, Any] = json.loads(await (await vault.mail_body(mail.id)).read_all())
-    except UnknownRecord:  # It was removed while the vault was exported.
+async def _documents(body: BodyReader | None, files: Sequence[FileRecord]) -> tuple[Document, ...]:
+    if body is None:  # It cannot be shown, or was removed while the vault was exported.
         return ()
+    stored: Mapping[str, Any] = json.loads(await body.read_all())
     known = {one.id: content.file_of(one) for one in files}
     return tuple(
         Document(
@@ -336,7 +370,12 @@ def _filter(folder: Folder, person: str) -> ConversationFilter:
             return ConversationFilter(sent=True)
 
 
-def _place(after: str) -> tuple[datetime, str] | None:
+def next_place(at: datetime, conversation: str) -> str:
+    """Return where a list goes on after a conversation."""
+    return f"{at.isoformat()}_{conversation}"
+
+
+def place_of(after: str) -> tuple[datetime, str] | None:
     """Return the place in a list that ``next`` named; the beginning for what names none."""
     moment, underscore, last = after.partition("_")
     try:

@@ -128,9 +128,9 @@ def _expiries(
 
 def _tokens(config: Config, pin: str | None) -> Hsm:
     """The organisation's own token, with the PIN that was handed over."""
-    named = {one.identifier: one.token for one in config.organisations if one.token is not None}
+    named = {one.identifier: one.hsm for one in config.organisations if one.hsm is not None}
     bare = {whose: replace(token, pin_file=None, pin_credential="") for whose, token in named.items()}
-    tokens = Hsm(hsm_settings(config.vaults.tokens, bare))
+    tokens = Hsm(hsm_settings(config.vaults.hsm, bare))
     for organisation in bare if pin is not None else ():
         tokens.take(organisation, pin or "")
     return tokens

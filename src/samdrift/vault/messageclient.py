@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from samdrift.vault.mailwriting import MailWriting
+from samdrift.vault.mailpresets import MailPresets
 
 
-class MessageClientVault(MailWriting):
+class MessageClientVault(MailPresets):
     """Opened with role ``mk``."""

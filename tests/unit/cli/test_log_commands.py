@@ -18,7 +18,6 @@ from typer.testing import CliRunner
 
 from samdrift.administration import logs
 from samdrift.administration.administration import Administration
-from samdrift.administration.logs import NAMESPACE
 from samdrift.attestation.signatures import canonical, signer
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent, Retention
@@ -26,6 +25,7 @@ from samdrift.cli.log import app
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.evidence import logreading
+from samdrift.evidence.logstatements import NAMESPACE
 from samdrift.installation.logkeeping import OPERATORS
 from samdrift.keystore.custody import Custodians, CustodyError
 from samdrift.portability.agefile import fingerprint
@@ -229,7 +229,7 @@ async def test_two_custodians_dispose_of_a_class_and_the_exported_log_holds(
         await log(config, *decide[:5], "log", *decide[6:], *by)
     assert (await log(config, *decide, *by))[1].startswith("3 entries of class reading")
     out, rules = tmp_path / "log", tmp_path / "policy"
-    assert (await log(config, "export", *where, "--out", out, "--by", "kim"))[0] == 0
+    assert (await log(config, "export", *where, "--out", out, "--by", "kim", "--reason", "test"))[0] == 0
     async with installation.open(organisation, AP) as vault:
         (key,) = [each.key for each in await vault.tree.keys()]
     rules.write_text(f"log {key}\nquorum none\n")

@@ -25,6 +25,7 @@ from starlette.types import Scope as HttpScope
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.promises import HEADER
 from samdrift.contracts.errors import Temporary
+from samdrift.contracts.evidence import MessageEvidence, Original
 from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageservice.access import Access, Authorization, AuthorizationUnavailable, Unauthorized
@@ -81,12 +82,14 @@ class InterfaceD:
         served: Container[ParticipantIdentifier],
         mailboxes: Mailboxes,
         posting: Posting,
+        evidence: MessageEvidence,
     ) -> None:
         self._gate = gate
         self._authorization = authorization
         self._served = served
         self._mailboxes = mailboxes
         self._posting = posting
+        self._evidence = evidence
         self._places = Places(_SENT_AT_ONCE, _SENT_AT_ONCE_FOR_ONE)
         self._shares = Shares(_SHARE_OF_READING, _BURST)
         self._following = Following(gate, authorization)
@@ -96,6 +99,7 @@ class InterfaceD:
             Operation("GET", writing.MESSAGES, Scope.LIST, self._list),
             Operation("GET", f"{writing.MESSAGES}/{{messageId}}", Scope.READ, self._read),
             Operation("DELETE", f"{writing.MESSAGES}/{{messageId}}", Scope.DELETE, self._delete),
+            Operation("GET", f"{writing.MESSAGES}/{{messageId}}/evidence", Scope.READ, self._show_evidence),
             Operation("GET", "/v1/sdk/events", Scope.LIST, self._follow),
             Operation("GET", f"/v1{RESOURCE}", Scope.LOG, self._log),
         )
@@ -201,6 +205,18 @@ class InterfaceD:
         if not await self._mailboxes.delete(access, request.path_params["messageId"], narrowed):
             raise _nothing_there()
         return Response(status_code=202)
+
+    async def _show_evidence(self, request: Request, access: Access) -> Response:
+        original, narrowed = filters.read_original(request.query_params.multi_items())
+        message_id = request.path_params["messageId"]
+        found = await self._mailboxes.evidenced(access, message_id, narrowed, original=original)
+        if found is None:
+            raise _nothing_there()
+        body = None if found.body is None else Original(found.body.size, found.body)
+        package = await self._evidence.package(access.organisation, found.record.id, access.client, body)
+        if package is None:
+            raise _nothing_there()
+        return StreamingResponse(package, media_type="application/x-tar")
 
     async def _follow(self, request: Request, access: Access) -> Response:
         end = await self._following.end(access)
