@@ -177,6 +177,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("log", "export"), ("{own}", "--role", "mt", "--out", "{folder}/log", *ASKED), 0),
     (("log", "retention"), ("{own}", "--role", "mt"), 0),
     (("log", "outcome"), OUTCOME, 0),
+    (("log", "names"), ("{own}", "--out", "{folder}/names", "--to", "{recipient}", *PERSONS), 0),
     (("log", "dispose"), DISPOSE, 0),
     (("mailbox", "list"), ("{own}",), 0),
     (("mailbox", "rights"), ("{own}",), 0),

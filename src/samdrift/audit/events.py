@@ -35,6 +35,8 @@ class AuditEvent(StrEnum):
     """From here on entries are leaves of a tree; names the head of the chain before it."""
     LOG_EXPORTED = "log:export:written"
     """All of the log was written to a file, for whom it concerns to verify."""
+    LOG_NAMES_WRITTEN = "log:names:written"
+    """The names of the persons in the logs were written, encrypted for whom the organisation chose."""
     LOG_RECONCILED = "log:reconciliation:made"
     """The organisation's logs here were compared with each other, and what came of it."""
     LOG_CONTROL_RECORDED = "log:control:recorded"

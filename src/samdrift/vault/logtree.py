@@ -15,6 +15,7 @@ import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from samdrift.audit.events import AuditEvent, Retention
 from samdrift.audit.leaves import Leaf
@@ -31,6 +32,7 @@ from samdrift.wire.crypto.keys import LogKey
 _HEIGHT = 8
 _MOST_LEAVES = 10_000
 _HASH = bytes(32)
+_NO_FACTS: Mapping[str, str] = MappingProxyType({})
 
 _STATE = """
 SELECT t.origin, t.edge, t.checked_at, h.first, h.sequence, c.size, c.note, c.signed_at, k.key, k.statement,
@@ -274,15 +276,18 @@ class LogTree:
             await self._record(AuditEvent.LOG_WITNESS_REFUSED, facts)
         return bool(new)
 
-    async def resolve(self, decision: str, first: str, second: str, at: datetime) -> str | None:
+    async def resolve(
+        self, decision: str, first: str, second: str, at: datetime, proof: Mapping[str, str] = _NO_FACTS
+    ) -> str | None:
         """End a refusal by a decision of two people, as an entry of the log tells; ``None`` without one.
 
         The log goes on under another name, which is returned, beside the history that the witness knows.
+        ``proof`` is what the two have signed.
         """
         before = (await self.state()).origin
         ((renamed,),) = await self._write(call("resolve_refusal", 1), at)
         if renamed is not None:
-            facts = {"before": before, "origin": renamed, "decision": decision}
+            facts = {"before": before, "origin": renamed, "decision": decision, **proof}
             await self._record(AuditEvent.LOG_WITNESS_RESOLVED, facts | {"first": first, "second": second})
         return None if renamed is None else str(renamed)
 

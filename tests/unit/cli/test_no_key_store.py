@@ -90,6 +90,7 @@ READS: dict[Path_, Sequence[str]] = {
         *("--role", "mt", "--class", "reading", "--decision", "dnr 1"),
         *PERSONS,
     ),
+    ("log", "names"): (ORGANISATION, "--out", "{folder}/names", "--to", "{recipient}", *PERSONS),
     ("log", "outcome"): (
         ORGANISATION,
         *("--role", "mt", "--outcome", "nothing", "--period", "April", "--by", "anna"),
