@@ -7,7 +7,7 @@ of persons come from the vault.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,7 +38,9 @@ class LogQuestion:
     since: datetime
     until: datetime
     person: str = ""
-    """Acts of this person, and acts that concern them; of everyone where it is empty."""
+    """Acts of this person, and acts that concern them; of every person where it is empty."""
+    service: bool = False
+    """Acts of the service itself, too; where no person is named."""
     failed: bool = False
     """Only attempts that came to nothing."""
 
@@ -57,6 +59,8 @@ class LogPage:
 
     lines: tuple[LogLine, ...]
     after: int
+    mailboxes: Mapping[str, str]
+    """Names of mailboxes, by their ids."""
 
 
 class LogReading:
@@ -81,6 +85,7 @@ class LogReading:
             self._require_officer()
             self._record(vault, asked, "page")
             people = await scope.people(vault)
+            mailboxes = {one.id: one.name for one in await vault.mailboxes()}
             end = await vault.log_end()
             place = max(after, await self._begin(vault, asked.since, end))
             found: list[LogEntry] = []
@@ -88,7 +93,7 @@ class LogReading:
                 batch, place = await self._batch(vault, asked, place, end)
                 found += batch
         lines = tuple(_line(each, people) for each in found[:PAGE])
-        return LogPage(lines, found[PAGE - 1].sequence if len(found) > PAGE else 0)
+        return LogPage(lines, found[PAGE - 1].sequence if len(found) > PAGE else 0, mailboxes)
 
     async def table(self, asked: LogQuestion) -> AsyncIterator[bytes]:
         """Yield the log as CSV, piece by piece; that it is read is in the log before the first piece.
@@ -162,7 +167,7 @@ def _fits(entry: LogEntry, asked: LogQuestion) -> bool:
     if asked.failed and entry.event not in FAILED:
         return False
     if not asked.person:
-        return True
+        return asked.service or bool(person_of(entry)) or entry.event in FAILED
     concerned = (entry.ids.get("person"), entry.ids.get("handler"), entry.ids.get("by"))
     about = {asked.person, f"person:{asked.person}"}
     return entry.principal == f"user:{asked.person}" or bool(about & set(concerned))

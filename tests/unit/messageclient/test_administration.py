@@ -189,6 +189,10 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
     before = await siv.post("/administration/log", since=today(-30), until=today(-10), person="")
     assert "Loggen har inget sådant." in before.text
     assert (await siv.post("/administration/log", since="x", until=today())).status_code == 422
+    assert "Ett meddelande kom in" not in (await siv.post("/administration/log", person="", **period)).text
+    everything = await siv.post("/administration/log", person="service", **period)
+    assert "Ett meddelande kom in" in everything.text
+    assert "brevlåda Socialtjänst" in everything.text
     table = await siv.post("/administration/log/table", person="", **period)
     assert table.headers["content-disposition"].startswith("attachment")
     rows = list(csv.reader(io.StringIO(table.text.removeprefix("\ufeff"))))
