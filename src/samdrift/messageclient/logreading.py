@@ -25,6 +25,8 @@ PAGE = 100
 _BATCH = 1000
 _SLACK = timedelta(minutes=5)
 """Entries are in the order of commit: the time of one may be this much before that of its neighbour."""
+_PERSON = "person:"
+"""Begins a person as the author of a statement."""
 FAILED = frozenset(
     {AuditEvent.MK_ACCESS_DENIED, AuditEvent.MK_SIGN_IN_REFUSED, AuditEvent.VAULT_OPENING_DENIED}
 )
@@ -158,7 +160,10 @@ class LogReading:
 def person_of(entry: LogEntry) -> str:
     """Return the id of the person who acts in an entry, or whom it is about; empty for the service itself."""
     kind, _, name = entry.principal.partition(":")
-    return name if kind == "user" else entry.ids.get("person", "")
+    if kind == "user":
+        return name
+    stated_by = entry.ids.get("by", "")
+    return stated_by.removeprefix(_PERSON) if stated_by.startswith(_PERSON) else entry.ids.get("person", "")
 
 
 def _fits(entry: LogEntry, asked: LogQuestion) -> bool:
@@ -168,9 +173,7 @@ def _fits(entry: LogEntry, asked: LogQuestion) -> bool:
         return False
     if not asked.person:
         return asked.service or bool(person_of(entry)) or entry.event in FAILED
-    concerned = (entry.ids.get("person"), entry.ids.get("handler"), entry.ids.get("by"))
-    about = {asked.person, f"person:{asked.person}"}
-    return entry.principal == f"user:{asked.person}" or bool(about & set(concerned))
+    return asked.person in (person_of(entry), entry.ids.get("person"), entry.ids.get("handler"))
 
 
 def _line(entry: LogEntry, people: People) -> LogLine:

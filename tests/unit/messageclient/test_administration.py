@@ -181,7 +181,7 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
     assert (await siv.get("/administration")).headers["location"] == "/administration/log"
     period = {"since": today(-1), "until": today(1)}
     page = await siv.post("/administration/log", person=await whole.person("anna"), **period)
-    for text in ("Läste ett ärende", "Såg en lista", "Bad om något som personen inte får se", "Loggade in"):
+    for text in ("Läste ett samtal", "Såg en lista", "Bad om något som personen inte får se", "Loggade in"):
         assert f'<td data-label="Vad">{text}' in page.text, text
     assert "Beslutade om en behörighet</td>" not in page.text, "others' acts are not hers"
     failed = await siv.post("/administration/log", person="", failed="yes", **period)
@@ -199,6 +199,8 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
     assert rows[0] == ["number", "time", "person", "id", "event", "purpose", "facts"]
     events = [row[4] for row in rows[1:]]
     assert {"mk:reading:conversation", "mk:access:denied", "mk:rights:stated"} <= set(events)
+    (decision, *_) = [row for row in rows if row[4] == "mk:rights:stated"]
+    assert decision[2] == "Eva"
     assert "Orosanmälan" not in table.text
     assert [one.event for one in await whole.log()].count(AuditEvent.MK_READING_LOG) >= 7
 
