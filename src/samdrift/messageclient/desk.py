@@ -120,12 +120,16 @@ class TooManyKept(Explained):
 
 
 class ConversationMoved(Explained):
-    """The conversation has new messages since the answer was begun: read ``news`` before sending."""
+    """The conversation has new messages since the answer was begun: read ``news`` before sending.
 
-    def __init__(self, version: int, news: Sequence[Message]) -> None:
+    ``messages`` is their number in it with these, which is what :meth:`Desk.news_read` is told.
+    """
+
+    def __init__(self, version: int, news: Sequence[Message], messages: int) -> None:
         super().__init__("something new has come in this conversation since you opened it")
         self.version = version
         self.news = tuple(news)
+        self.messages = messages
 
 
 class Permissions(Protocol):
@@ -261,8 +265,11 @@ class Desk(Protocol):
     async def draft_file(self, draft: str, file: str) -> FileContent:
         """Open a file of a draft."""
 
-    async def news_read(self, draft: str) -> None:
-        """Note that the person has read what is new in the conversation that the draft answers."""
+    async def news_read(self, draft: str, messages: int) -> None:
+        """Note that the person has read the conversation that the draft answers up to so many messages.
+
+        Only what was shown counts: a message that came meanwhile stops sending once more.
+        """
 
     async def review(self, draft: str) -> Review:
         """Return the draft as it would be sent, with what is in the way."""

@@ -96,7 +96,8 @@ SELECT b.id, b.size, b.sealed FROM files f JOIN bodies b ON b.id = f.body WHERE 
 """
 _REFERRED = """
 SELECT m.id, r.id FROM messages m JOIN messages r ON r.mark = m.refers
-WHERE m.id = ANY($1::text[]) ORDER BY r.direction
+JOIN conversations c ON c.id = m.conversation JOIN conversations d ON d.id = r.conversation
+WHERE c.mailbox = d.mailbox AND m.id = ANY($1::text[]) ORDER BY r.direction
 """
 _CHANGE = call("change_conversation", 5)
 _ADD_NOTE = call("add_note", 5)
@@ -309,7 +310,7 @@ class Mail(StatementKeeping):
         )
 
     async def referred(self, messages: Sequence[str]) -> dict[str, str]:
-        """Return for each message the one that it refers to, where that one is here."""
+        """Return for each message the one that it refers to, where that one is in the same mailbox."""
         rows: list[Row] = await self._work.query(_REFERRED, list(messages))
         return {str(message): str(other) for message, other in rows}
 

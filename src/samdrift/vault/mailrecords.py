@@ -108,7 +108,7 @@ class NewMail:
     record: MailRecord
     message_id: str
     thread: str
-    """The conversation's id in the federation."""
+    """The text by which its conversation is found: its id in the federation, with the other organisation."""
     body: Body
     remote_id: str | None = None
     refers_to: str | None = None

@@ -454,11 +454,11 @@ class MemoryDesk:
                 return FileContent(each, self._pieces(file))
         raise NotHere("", "")
 
-    async def news_read(self, draft: str) -> None:
+    async def news_read(self, draft: str, messages: int) -> None:
         one = self._draft(draft)
         assert one.conversation is not None
         version = self._office.conversations[one.conversation].version
-        self._office.drafts[draft] = replace(one, seen=version)
+        self._office.drafts[draft] = replace(one, seen=min(messages, version))
 
     async def review(self, draft: str) -> Review:
         one = self._draft(draft, Right.READ)
@@ -508,7 +508,9 @@ class MemoryDesk:
         if one.conversation is not None:
             conversation = self._office.conversations[one.conversation]
             if one.seen != conversation.version:
-                raise ConversationMoved(conversation.version, conversation.messages[-1:])
+                raise ConversationMoved(
+                    conversation.version, conversation.messages[-1:], conversation.version
+                )
         until = self._office.now() + timedelta(seconds=self._office.undo_seconds)
         self._keep(one, stage=DraftStage.WINDOW, until=until)
         return Submitted(draft, (), one.conversation or "", until)
@@ -646,6 +648,8 @@ def _problems(draft: Draft) -> Sequence[Problem]:
         found.append(Problem(ProblemCode.NO_SUBJECT, "subject"))
     if not content.text.strip() and not draft.files:
         found.append(Problem(ProblemCode.EMPTY, "text"))
+    if not all(each.extension and each.label for each in content.persons):
+        found.append(Problem(ProblemCode.REFERENCE, "persons"))
     return found
 
 

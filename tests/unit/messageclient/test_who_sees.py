@@ -97,7 +97,7 @@ WALK: tuple[Sight, ...] = (
     does("/draft/{draft}", DRAFT, READ_DRAFT, version="1", subject="Hej", text="Hej", later="yes"),
     does("/draft/{draft}/save", DRAFT, READ_DRAFT, version="2", subject="Hej", text="Hej du"),
     sees("/draft/{draft}/review", READ_DRAFT),
-    does("/draft/{draft}/news-read", OPENED),
+    does("/draft/{draft}/news-read", OPENED, messages="1"),
     does("/draft/{draft}/ask", DRAFT, version="3"),
     does("/draft/{draft}/decline", DRAFT, version="4", reason="Nej", by="bo"),
     does("/draft/{draft}/ask", DRAFT, version="5"),

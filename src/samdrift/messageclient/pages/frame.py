@@ -105,16 +105,12 @@ class Frame:
         except NotHere:
             raise HTTPException(404) from None
         except ReasonAsked as asked:
-            return await self.page(
-                request,
-                desk,
-                "why.html",
-                None,
-                403,
-                conversation=asked.conversation,
-                reasons=REASONS,
-                form=Form(),
-            )
+            return await self.why(request, desk, asked.conversation, Form(), 403)
+
+    async def why(self, request: Request, desk: Desk, conversation: str, form: Form, status: int) -> Response:
+        """Ask why a conversation is opened."""
+        context = {"conversation": conversation, "reasons": REASONS, "form": form}
+        return await self.page(request, desk, "why.html", None, status, **context)
 
     def voice(self, request: Request, desk: Desk) -> Shown:
         """Return how things are put into words for the person who asks."""

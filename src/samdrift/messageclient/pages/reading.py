@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from samdrift.messageclient import mail
-from samdrift.messageclient.desk import Desk
+from samdrift.messageclient.desk import Desk, ReasonAsked
 from samdrift.messageclient.mail import Act, Folder, Mailbox, Reason
-from samdrift.messageclient.pages.frame import FOLDER_OF_ALL, REASONS, Frame, Place, RouteOf, saved_file, see
+from samdrift.messageclient.pages.frame import FOLDER_OF_ALL, Frame, Place, RouteOf, saved_file, see
 from samdrift.messageclient.pages.shown import Shown, party
 from samdrift.rights import Right
 from samdrift.web.texts import Phrase
@@ -243,9 +243,10 @@ class Reading:
         conversation = request.path_params["conversation"]
         if form["reason"] not in set(Reason):
             form.refuse("reason", Phrase("Choose a reason"))
-            return await self._frame.page(
-                request, desk, "why.html", None, 422, conversation=conversation, reasons=REASONS, form=form
-            )
+            try:
+                return await self.open(request, desk, conversation)
+            except ReasonAsked:
+                return await self._frame.why(request, desk, conversation, form, 422)
         await desk.say_why(conversation, Reason(form["reason"]))
         return see(f"/conversation/{conversation}")
 

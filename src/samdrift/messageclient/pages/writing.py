@@ -55,7 +55,7 @@ FIELDS = {
     "text": "text",
     "files": "files",
     "references": "reference-value",
-    "persons": "reference-value",
+    "persons": "person-name",
 }
 """Field of the form for the field of a problem; the text for any other."""
 MAX_SIZE = 30_000_000
@@ -341,6 +341,8 @@ class Writing:
             ],
             looked=look,
             systems=[(root, phrase) for root, phrase in CODE_SYSTEMS.items() if root in OFFERED],
+            person_systems=[(root, CODE_SYSTEMS[root]) for root in OFFERED_OF_PERSONS],
+            person_rows=draft.content.persons or (Identifier(OFFERED_OF_PERSONS[0], ""),),
             rows=[*draft.content.references, *[Identifier("dnr", "")] * _EMPTY_ROWS],
             theirs=[shown.reference(each) for each in draft.content.recipient_references],
             attached=[
@@ -363,6 +365,8 @@ class Writing:
 
 OFFERED = ("dnr", "1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.74.9.1", "1.3.88", "unregistred")
 """Code systems of references that a person can choose."""
+OFFERED_OF_PERSONS = ("0.9.2342.19200300.100.1.3", "1.2.752.29.6.2.1", "1.2.752.129.2.1.2.1")
+"""Code systems of persons on our side: e-mail, HSA id, local id."""
 
 
 class _Files:
@@ -484,11 +488,25 @@ def content_of(form: Form, before: DraftContent) -> DraftContent:
         subject=form["subject"],
         text=form["text"],
         confidential=form["confidentiality"] != "no",
+        persons=_persons(form, before),
         references=tuple(
             _labelled(Identifier(root, value.strip()), before.references)
             for root, value in rows
             if value.strip()
         ),
+    )
+
+
+def _persons(form: Form, before: DraftContent) -> tuple[Identifier, ...]:
+    """Return the persons on our side; a form without those fields leaves them as they are."""
+    names = form.all("person-name")
+    if not names:
+        return before.persons
+    rows = zip_longest(form.all("person-kind"), form.all("person-value"), names, fillvalue="")
+    return tuple(
+        Identifier(root, value.strip(), name.strip())
+        for root, value, name in rows
+        if value.strip() or name.strip()
     )
 
 
