@@ -229,8 +229,8 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
         public_only = not config.federation.private_addresses
         book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
-        role = MessageClientRole(gate, hosts, sites, system_clock, book)
         working = Working(gate, used_services(config), system_clock, config.message_client.poll_seconds)
+        role = MessageClientRole(gate, hosts, sites, system_clock, book, working.service)
         await stack.enter_async_context(working.running(unexpected("fetching")))
         await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
     if config.governance is not None and Role.GOVERNANCE in parts.roles:

@@ -7,7 +7,8 @@ from samdrift.contracts.clock import Clock
 from samdrift.messageclient.desk import Desk, Permissions
 from samdrift.messageclient.finding import FindingDesk
 from samdrift.messageclient.handling import HandlingDesk
-from samdrift.messageclient.mail import Person
+from samdrift.messageclient.handover.desk import HandOverDesk
+from samdrift.messageclient.mail import Person, Proofs
 from samdrift.messageclient.reading import ReadingDesk
 from samdrift.messageclient.scope import Names, Scope
 from samdrift.messageclient.submitting import SubmittingDesk
@@ -18,7 +19,7 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
-class OwnDesk(ReadingDesk, HandlingDesk, WritingDesk, SubmittingDesk, FindingDesk):
+class OwnDesk(ReadingDesk, HandlingDesk, HandOverDesk, WritingDesk, SubmittingDesk, FindingDesk):
     """A :class:`~samdrift.messageclient.desk.Desk`."""
 
     @property
@@ -44,10 +45,12 @@ def desk(
     book: AddressBook,
     clock: Clock,
     names: Names = names_of,
+    proofs: Proofs | None = None,
 ) -> Desk:
     """Return a person's desk in an organisation, for one request.
 
     ``permissions`` are those of this moment; ``book`` names organisations and says whether an address is
-    listed; ``names`` returns the names of persons, and needs no entry in the log.
+    listed; ``names`` returns the names of persons, and needs no entry in the log; ``proofs`` is the
+    organisation's message service, where it has one.
     """
-    return OwnDesk(Scope(gate, organisation, permissions, names, book, clock, person))
+    return OwnDesk(Scope(gate, organisation, permissions, names, book, clock, person, proofs))

@@ -18,6 +18,9 @@ from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.entrance import access as entrance
 from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
 from samdrift.messageclient.entrance.sites import Sites
+from samdrift.messageclient.handover import pages as handover
+from samdrift.messageclient.handover.pages import handover_routes
+from samdrift.messageclient.mail import Proofs
 from samdrift.messageclient.owndesk import desk
 from samdrift.messageclient.permissions import Assignments
 from samdrift.net.origins import HEALTH, by_host, origin
@@ -39,15 +42,20 @@ class MessageClientRole:
         sites: Sites,
         clock: Clock,
         book: AddressBook,
+        proofs: Callable[[ParticipantIdentifier], Proofs | None] = lambda _: None,
     ) -> None:
-        """``hosts`` are the organisations that are served, by the name of the host of each one's origin."""
+        """``hosts`` are the organisations that are served, by the name of the host of each one's origin.
+
+        ``proofs`` returns the message service of one, where its entry names any.
+        """
+        self._proofs = proofs
         self._clock = clock
         self._book = book
         self._gate = gate
         self._hosts = hosts
         self._sites = sites
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
-        parts = (entrance, assigning, pages)
+        parts = (entrance, assigning, pages, handover)
         self._pages = Pages(
             Texts((OWN, *(part.LOCALE for part in parts))),
             Assets(),
@@ -77,10 +85,17 @@ class MessageClientRole:
         async def open_desk(request: Request) -> Desk:
             visit = await access.visit(request)
             return desk(
-                self._gate, visit.organisation, visit.permissions, visit.person, self._book, self._clock
+                self._gate,
+                visit.organisation,
+                visit.permissions,
+                visit.person,
+                self._book,
+                self._clock,
+                proofs=self._proofs(visit.organisation),
             )
 
-        return (*pages.mail_routes(self._pages, open_desk), *rights)
+        mail = pages.mail_routes(self._pages, open_desk)
+        return (*mail, *handover_routes(self._pages, open_desk), *rights)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

@@ -12,7 +12,7 @@ from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.desk import NotHere, Permissions
-from samdrift.messageclient.mail import Person
+from samdrift.messageclient.mail import Person, Proofs
 from samdrift.rights import Right
 from samdrift.vault.gate import Gate
 from samdrift.vault.mailrecords import ConversationRecord, DraftRecord, MailboxRecord, MailRecord
@@ -39,6 +39,7 @@ class Scope:
         book: AddressBook,
         clock: Clock,
         person: Person,
+        proofs: Proofs | None = None,
     ) -> None:
         self._gate = gate
         self._names = names
@@ -48,6 +49,7 @@ class Scope:
         self.permissions = permissions
         self.book = book
         self.person = person
+        self.proofs = proofs
 
     def now(self) -> datetime:
         """Return the present moment."""

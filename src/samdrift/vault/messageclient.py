@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from samdrift.vault.mailwriting import MailWriting
+from samdrift.vault.mailkeeping import MailKeeping
 
 
-class MessageClientVault(MailWriting):
+class MessageClientVault(MailKeeping):
     """Opened with role ``mk``."""

@@ -45,7 +45,10 @@ VAULT = {
         "message-steps",
         "disposal",
     ),
-    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival", "disposal"),
+    Role.MESSAGE_CLIENT: (
+        *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", "disposal"),
+        *("handover", "handover-arrival"),
+    ),
     Role.GOVERNANCE: (*_RECORDS, "disposal"),
 }
 

@@ -192,5 +192,11 @@ FAVOURITES = MailPart(
     "favourite",
     {"mark": ("organisation", "address")},
 )
-MAIL_PARTS = (MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES)
+REGISTRATIONS = MailPart(
+    _part("registrations", (*map(Fact, ("id", "person")), Fact("at", _TIME), _CONTENT)), "registration"
+)
+MAIL_PARTS = (
+    *(MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES),
+    *(REGISTRATIONS,),
+)
 """In the order in which they can be stored."""
