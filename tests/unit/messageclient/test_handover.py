@@ -398,7 +398,7 @@ def test_a_document_says_what_it_is_about() -> None:
     (message,) = content["messages"]
     facts = {fact["label"]: fact["value"] for fact in message["facts"]}
     assert facts["Från"] == "Mullsjö kommun, Registrator\n0203:mullsjo.se, x:0203:mullsjo.se"
-    assert content["confidential"] == "Sekretessmarkerat av avsändaren"
+    assert content["confidential"] == "Omfattas av sekretess enligt avsändaren"
     assert message["heading"] == "Meddelande 1 av 1, inkommet 26 november 2026 10:42"
     assert message["files"][0]["name"] == "a⟦U+202E⟧b.pdf"
     (block,) = message["documents"][0]["blocks"]
