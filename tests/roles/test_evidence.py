@@ -127,6 +127,37 @@ async def test_all_of_a_log_is_exported_and_holds_for_whoever_knows_its_key(
     assert DRAFT.text.encode() not in out.read_bytes()
 
 
+async def exported(member: Member, folder: Path) -> tuple[list[Path], list[Path]]:
+    """Export the logs of a member; returns the files, and a policy for each."""
+    gate, files, rules = member.operator.gate, [], []
+    installation = Administration(member.config, gate._keys, cast(Any, None), gate)
+    for role in (Role.ACCESS_POINT, MT):
+        name = f"{member.organisation.value.partition(':')[2]}.{role.value}"
+        await export_log(installation, LogPlace(member.organisation, role), "anna", folder / name)
+        async with member.open(role) as vault:
+            keys = [each.key for each in await vault.tree.keys()]
+        (folder / f"{name}.policy").write_text(f"log {keys[0]}\nquorum none\n")
+        files.append(folder / name)
+        rules.append(folder / f"{name}.policy")
+    return files, rules
+
+
+async def test_the_logs_of_both_operators_agree_about_what_they_exchanged(
+    stage: Stage, shown: tuple[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    own, rules = await exported(stage.habo, tmp_path)
+    others, more = await exported(stage.agency, tmp_path)
+    options = [part for path in (*rules, *more) for part in ("--policy", path)]
+    options += [part for path in others for part in ("--other", path)]
+    ended = in_process("log", "reconcile", *own, *options, "--json")
+    found = ended.document
+    assert (ended.status, found["differences"]) == (0, [])
+    for kind in ("submitted-without-transfer", "arrived-not-fetched", "verdict-without-receipt"):
+        assert found["compared"][kind] > 0
+    for kind in ("delivered-not-arrived", "arrived-not-sent", "receipt-not-given", "identifiers-differ"):
+        assert found["compared"][kind] > 0, "between the two operators"
+
+
 async def test_there_is_no_evidence_of_a_message_that_nobody_knows(stage: Stage, tmp_path: Path) -> None:
     assert not await gathered(stage.habo, str(uuid4()), tmp_path / "none")
     assert list(tmp_path.iterdir()) == []

@@ -13,6 +13,7 @@ from samdrift.contracts.messages import Direction
 from samdrift.vault.bodies import new_id
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.mail import ConversationFilter
+from samdrift.vault.mailpresets import PresetKind, PresetRecord
 from samdrift.vault.mailrecords import (
     ConversationRecord,
     DraftRecord,
@@ -43,6 +44,7 @@ class TheirMail:
     draft: str
     sent_draft: str
     message_id: str
+    preset: str
 
 
 class Knowing(Protocol):
@@ -116,6 +118,8 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     vault.use_address(f"0203:offer.se {ADDRESS}", content, now=NOW)
     vault.keep_favourite(PERSON, f"0203:offer.se {ADDRESS}", content)
     vault.keep_mail_setting(SETTING, content)
+    preset = PresetRecord(new_id(), PresetKind.TEXT, box.id, content)
+    assert await vault.keep_preset(preset)
     return TheirMail(
         mailbox=box.id,
         conversation=conversation,
@@ -126,6 +130,7 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
         draft=draft.id,
         sent_draft=sent_draft.id,
         message_id=new.message_id,
+        preset=preset.id,
     )
 
 
@@ -148,6 +153,10 @@ async def keep_mailbox(vault: MessageClientVault, victim: Knowing) -> object:
 
 async def mailboxes(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.mailboxes())
+
+
+async def mailbox_used(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.mailbox_used(victim.mail.mailbox))
 
 
 async def mailbox_counts(vault: MessageClientVault, victim: Knowing) -> object:
@@ -365,6 +374,24 @@ async def favourites(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.favourites(PERSON))
 
 
+async def presets(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.presets(PresetKind.TEXT, [victim.mail.mailbox]))
+
+
+async def keep_preset(vault: MessageClientVault, victim: Knowing) -> object:
+    """That another organisation has the id is neither seen nor in the way."""
+    taken = PresetRecord(victim.mail.preset, PresetKind.VIEW, victim.mail.mailbox, {})
+    return await is_(True, vault.keep_preset(taken))
+
+
+async def drop_preset(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.drop_preset(victim.mail.preset, PresetKind.TEXT, victim.mail.mailbox))
+
+
+async def figures(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.figures([victim.mail.mailbox], NOW - 1000 * MINUTE))
+
+
 TELLING_NOTHING = frozenset(
     {
         case.__name__
@@ -383,7 +410,15 @@ TELLING_NOTHING = frozenset(
 MAIL: dict[str, Case] = {
     case.__name__: case
     for case in (
-        *(keep_mailbox, mailboxes, mailbox_counts, conversations, conversations_by_id, change_conversation),
+        *(
+            keep_mailbox,
+            mailboxes,
+            mailbox_used,
+            mailbox_counts,
+            conversations,
+            conversations_by_id,
+            change_conversation,
+        ),
         *(
             new_to,
             add_note,
@@ -401,5 +436,6 @@ MAIL: dict[str, Case] = {
         *(drop_draft_file, messages_of_draft, undo_sending, end_windows, claim_mail, move_mail, next_due),
         *(waiting, keep_search, search, use_address, address_answered, addresses, keep_favourite),
         *(drop_favourite, favourites, keep_registration, registrations),
+        *(presets, keep_preset, drop_preset, figures),
     )
 }

@@ -17,6 +17,7 @@ from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement
 from samdrift.vault.bodies import new_id
 from samdrift.vault.errors import SealBroken
+from samdrift.vault.mailpresets import PresetKind, PresetRecord
 from samdrift.vault.mailrecords import FileRecord, MailboxRecord, NewMail, NoteRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
@@ -104,6 +105,7 @@ SEALED_MAIL: dict[Column, ReadMail] = {
     ("searches", "sealed"): lambda vault, held: vault.search(held.name, held.name),
     ("addresses", "sealed"): lambda vault, held: vault.addresses(),
     ("favourites", "sealed"): lambda vault, held: vault.favourites(held.name),
+    ("presets", "sealed"): lambda vault, held: vault.presets(PresetKind.LIST, [held.name]),
     ("settings", "sealed"): lambda vault, held: vault.mail_setting(held.name),
     ("registrations", "sealed"): lambda vault, held: vault.registrations([held.conversation]),
     ("persons", "sealed"): lambda vault, held: vault.persons(),
@@ -263,6 +265,7 @@ async def held_mail(installation: Installation, organisation: ParticipantIdentif
         vault.use_address(name, content, now=NOW)
         vault.keep_favourite(name, name, content)
         vault.keep_mail_setting(name, content)
+        assert await vault.keep_preset(PresetRecord(new_id(), PresetKind.LIST, name, content))
         assert await vault.begin_session(signed_in)
         assert await vault.append_statements([NumberedStatement(number, name.encode())]) == number
     schema = (await vault_login(installation, organisation, MK)).schema

@@ -18,6 +18,7 @@ from samdrift.attestation.sshsig import sign as sshsig
 from samdrift.audit.events import AuditEvent, Retention
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.evidence.logstatements import FORMAT, NAMESPACE
 from samdrift.installation.logkeeping import (
     OPERATORS,
     LogKeeper,
@@ -33,10 +34,6 @@ from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.logtree import LogTree, SigningStopped, TreeState, WitnessState
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-FORMAT = "samdrift log key 1"
-"""The form of a statement that a key is a log's."""
-NAMESPACE = "samdrift-log-key"
-"""The purpose of a custodian's signature under it (SSHSIG)."""
 _WORKER = Principal(PrincipalKind.WORKER, "log")
 KEPT_YEARS = {
     Retention.TRANSFER: 5,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from samdrift.config.hsm import TokenConfig
+from samdrift.config.hsm import HsmTokenConfig
 from samdrift.config.keys import Change, Compound, Key, Shape, Tables
 from samdrift.config.kinds import (
     ALGORITHMS,
@@ -461,12 +461,11 @@ class OrganisationConfig:
             since="0.2",
         ),
     ] = None
-    token: Annotated[
-        TokenConfig | None,
+    hsm: Annotated[
+        HsmTokenConfig | None,
         Key(
             "Its token in the hardware security module; without one, its keys are in files ([hsm](hsm.md)).",
-            Tables(TokenConfig),
-            name="hsm",
+            Tables(HsmTokenConfig),
             since="0.2",
             formerly="token",
         ),

@@ -35,6 +35,7 @@ from samdrift.installation.health import Dependency, Health, Try, trying
 from samdrift.installation.listeners import Door, Doors, PublicDoors
 from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
 from samdrift.installation.metrics import meaningless_gauge, metrics_application, nothing_to_measure
+from samdrift.installation.reconciling import reconciled
 from samdrift.installation.replaceable import (
     identity_for_peers,
     newest_identity,
@@ -55,6 +56,7 @@ from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
+from samdrift.net.background import in_background
 from samdrift.net.clamd import ClamdScanner
 from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
@@ -63,6 +65,7 @@ from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.settings import VaultSettings
+from samdrift.vault.upkeep import keep_up
 from samdrift.wire.as4 import DEFAULT_LIMITS
 
 _FEDERATED = frozenset({Role.ACCESS_POINT, Role.MESSAGE_SERVICE})
@@ -95,9 +98,7 @@ def vault_settings(config: Config) -> VaultSettings:
         secrets=config.vaults.secrets,
         seals=config.vaults.seals,
         passphrase=read_passphrase(config.vaults),
-        tokens=hsm_settings(
-            config.vaults.tokens, {each.identifier: each.token for each in config.organisations}
-        ),
+        tokens=hsm_settings(config.vaults.hsm, {each.identifier: each.hsm for each in config.organisations}),
         other_users=config.isolation.first_user is not None,
         vaults=sum(len(each.roles) for each in config.organisations),
         connections=config.vaults.connections,
@@ -139,6 +140,7 @@ async def running(
         operator = await put_together(stack, parts, clients)
         own = operators_log_kept(config, gate, keys, system_clock, parts.health.note)
         parts.logs.append(await stack.enter_async_context(own))
+        await stack.enter_async_context(reconciled(gate, system_clock, parts.health.note))
         await stack.enter_async_context(
             controlled(
                 control_folder(config.vaults),
@@ -221,7 +223,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     config, gate, doors = parts.config, parts.gate, parts.doors
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
         # What pages are made of takes a while to import, and most installations have none.
-        from samdrift.installation.signin import client_sites, used_services
+        from samdrift.installation.signin import client_profiles, client_sites, used_services
         from samdrift.messageclient.role import MessageClientRole
         from samdrift.messageclient.working import Working
 
@@ -229,9 +231,13 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
         public_only = not config.federation.private_addresses
         book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
-        working = Working(gate, used_services(config), system_clock, config.message_client.poll_seconds)
-        role = MessageClientRole(gate, hosts, sites, system_clock, book, working.service)
+        services = used_services(config)
+        profiles = client_profiles(config, services)
+        working = Working(gate, services, system_clock, config.message_client.poll_seconds)
+        role = MessageClientRole(gate, hosts, sites, system_clock, book, profiles, working.service)
         await stack.enter_async_context(working.running(unexpected("fetching")))
+        left_behind = keep_up(gate, Role.MESSAGE_CLIENT, unexpected("the upkeep"))
+        await stack.enter_async_context(in_background(left_behind, on_failure=unexpected("the upkeep")))
         await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
         pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()

@@ -89,6 +89,11 @@ def follow(planted: Planted) -> Request:
     return Request("GET", "/v1/sdk/events", headers={"last-event-id": "0"}, silence=0.5)
 
 
+def read_log(planted: Planted) -> Request:
+    """A part of the other's log that is as long as no own one is; nothing in the path can name the other."""
+    return Request("GET", "/v1/logs/mt/tile/entries/x999/999")
+
+
 def describe(planted: Planted) -> Request:
     return Request("GET", "/v1/openapi.json")
 
@@ -104,6 +109,7 @@ CALLS: Calls = {
     ("GET", f"{MESSAGES}/{{messageId}}/evidence"): (Call("fetch evidence of the other's message", evidence),),
     ("DELETE", f"{MESSAGES}/{{messageId}}"): (Call("delete the other's message", delete),),
     ("GET", "/v1/sdk/events"): (Call("follow events from the beginning", follow, same=False),),
+    ("GET", "/v1/logs/{role}/{resource:path}"): (Call("read the other's log", read_log),),
     ("GET", "/v1/openapi.json"): (Call("read the description", describe),),
 }
 """Every route; one that is added needs its calls here (tests/separation/test_interfaces.py)."""

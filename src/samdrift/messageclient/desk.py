@@ -37,6 +37,7 @@ from samdrift.messageclient.mail import (
     Review,
     Search,
     Submitted,
+    TextTemplate,
 )
 from samdrift.rights import Right
 
@@ -218,6 +219,9 @@ class Desk(Protocol):
 
     async def send_again(self, message: str) -> Draft:
         """Begin a new message with the content and files of one that was sent; it refers to that one."""
+
+    async def text_templates(self, mailbox: str) -> tuple[TextTemplate, ...]:
+        """Return the text templates of a mailbox in which the person writes, by title."""
 
     async def draft(self, draft: str) -> Draft:
         """Open a draft."""

@@ -75,6 +75,8 @@ class Mailbox:
     """Messages that are not handed over to the message service yet."""
     needs_approval: bool
     undo_seconds: int
+    retired: bool = False
+    """True when nothing new is written in it."""
 
 
 class Stage(StrEnum):
@@ -309,7 +311,7 @@ class HandOver:
     """With the chosen messages alone, and with its notes only where they go along."""
     organisation: str
     address: str
-    """Of the mailbox that it lies in."""
+    """Functional address of the mailbox that it lies in."""
     parts: frozenset[Part]
     readings: Mapping[str, tuple[Reading, ...]]
     """By message."""
@@ -402,6 +404,15 @@ class Draft:
     """End of the undo window."""
 
 
+@dataclass(frozen=True, slots=True)
+class TextTemplate:
+    """A text of a mailbox that its persons put into messages."""
+
+    id: str
+    title: str
+    text: str
+
+
 class ProblemCode(StrEnum):
     """Reasons for which a draft cannot be sent."""
 
@@ -417,6 +428,7 @@ class ProblemCode(StrEnum):
     FILE_TYPE = "file-type"
     NOT_APPROVED = "not-approved"
     """The mailbox asks for a second person's approval, which is not there."""
+    ENDED_MAILBOX = "ended-mailbox"
     REFERENCE = "reference"
     """A person or reference lacks its code system, value or text."""
 

@@ -10,7 +10,7 @@ from samdrift.messageclient.handling import HandlingDesk
 from samdrift.messageclient.handover.desk import HandOverDesk
 from samdrift.messageclient.mail import Person, Proofs
 from samdrift.messageclient.reading import ReadingDesk
-from samdrift.messageclient.scope import Names, Scope
+from samdrift.messageclient.scope import Names, Renewed, Scope, Uploads
 from samdrift.messageclient.submitting import SubmittingDesk
 from samdrift.messageclient.writing import WritingDesk
 from samdrift.rights import Right
@@ -45,12 +45,18 @@ def desk(
     book: AddressBook,
     clock: Clock,
     names: Names = names_of,
+    *,
+    uploads: Uploads | None = None,
+    renewed: Renewed | None = None,
     proofs: Proofs | None = None,
 ) -> Desk:
     """Return a person's desk in an organisation, for one request.
 
     ``permissions`` are those of this moment; ``book`` names organisations and says whether an address is
-    listed; ``names`` returns the names of persons, and needs no entry in the log; ``proofs`` is the
-    organisation's message service, where it has one.
+    listed; ``names`` returns the names of persons, and needs no entry in the log. ``uploads`` are the turns
+    of all desks of a process; ``renewed`` is asked for the rights again after what took long; ``proofs`` is
+    the organisation's message service, where it has one.
     """
-    return OwnDesk(Scope(gate, organisation, permissions, names, book, clock, person, proofs))
+    uploads = uploads or Uploads()
+    scope = Scope(gate, organisation, permissions, names, book, clock, person, uploads, renewed, proofs)
+    return OwnDesk(scope)

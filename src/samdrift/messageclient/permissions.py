@@ -96,6 +96,14 @@ class PersonPermissions:
             if self._assigned.allows(each.id, _claims_of(each), right, mailbox)
         ]
 
+    def manages(self) -> bool:
+        """Return whether the person manages a mailbox, or administers the organisation."""
+        return any(
+            isinstance(what := holding.given.what, Rights)
+            and not what.rights.isdisjoint({Right.MANAGE, Right.ADMINISTRATOR})
+            for holding in self._assigned.ways(person_subject(self._person), self._claims)
+        )
+
     def any(self) -> bool:
         """Return whether the person has any right at all, so that the pages have something to show."""
         return any(True for _ in self._assigned.ways(person_subject(self._person), self._claims))

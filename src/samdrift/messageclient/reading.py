@@ -81,6 +81,7 @@ class ReadingDesk:
                 outbox=counted[one.id].outbox,
                 needs_approval=one.needs_approval,
                 undo_seconds=one.undo_seconds,
+                retired=one.retired,
             )
             for one in found
         ]

@@ -71,6 +71,7 @@ _MAIL_READERS: dict[str, _Read] = {
     "addresses": MessageClientDeparture.addresses,
     "favourites": MessageClientDeparture.favourites,
     "registrations": MessageClientDeparture.registrations,
+    "presets": MessageClientDeparture.presets,
 }
 _MAIL_PARTS = tuple(each.part for each in MAIL_PARTS)
 _READERS: dict[str, _Read] = {

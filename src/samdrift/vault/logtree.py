@@ -345,6 +345,15 @@ class LogTree:
         nodes = await self._nodes(lambda node: inclusion_proof(index, size, node))
         return inclusion_proof(index, size, nodes)
 
+    async def frontier(self, size: int) -> Frontier:
+        """Return the right edge of the tree of ``size`` entries, up to that of the last checkpoint."""
+
+        def peaks(node: Nodes) -> list[bytes]:
+            levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]
+            return [node(level, (size >> level) - 1) for level in levels]
+
+        return Frontier(size, peaks(await self._nodes(peaks)))
+
     async def resource(self, path: str) -> bytes:
         """Return the checkpoint, a tile or a bundle by its path (tlog-tiles).
 

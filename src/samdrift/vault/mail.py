@@ -33,6 +33,7 @@ from samdrift.vault.statements import StatementKeeping
 
 _KEEP_MAILBOX = call("keep_mailbox", 5)
 _MAILBOXES = "SELECT id, needs_approval, undo_seconds, sealed FROM mailboxes"
+_MAILBOX_USED = "SELECT EXISTS (SELECT FROM conversations WHERE mailbox = $1 OR home = $1)"
 _COUNTS = """
 SELECT m.id, c.*, d.*, o.* FROM unnest($1::text[]) AS m (id)
 CROSS JOIN LATERAL (
@@ -130,7 +131,12 @@ class Mail(StatementKeeping):
 
     async def keep_mailbox(self, mailbox: MailboxRecord) -> bool:
         """Store a mailbox, or change it. False, and nothing changes, when another has its address."""
-        content = {"address": mailbox.address, "name": mailbox.name}
+        content = {
+            "address": mailbox.address,
+            "name": mailbox.name,
+            "asks_why": mailbox.asks_why,
+            "retired": mailbox.retired,
+        }
         ((kept,),) = await self._work.query(
             _KEEP_MAILBOX,
             mailbox.id,
@@ -144,6 +150,10 @@ class Mail(StatementKeeping):
     async def mailboxes(self) -> tuple[MailboxRecord, ...]:
         """Return all mailboxes of the organisation."""
         return tuple(_mailbox(row, self._sealer) for row in await self._work.query(_MAILBOXES))
+
+    async def mailbox_used(self, mailbox: str) -> bool:
+        """Return whether a conversation lies in a mailbox, or began at its address."""
+        return bool((await self._work.query(_MAILBOX_USED, mailbox))[0][0])
 
     async def mailbox_counts(self, mailboxes: Sequence[str], person: str) -> tuple[MailboxCounts, ...]:
         """Count what lies in some mailboxes."""
@@ -353,7 +363,15 @@ class Mail(StatementKeeping):
 def _mailbox(row: Row, sealer: Sealer) -> MailboxRecord:
     mailbox, needs_approval, undo_seconds, value = row
     content = opened(value, f"mailbox {mailbox}", sealer)
-    return MailboxRecord(mailbox, content["address"], content["name"], needs_approval, undo_seconds)
+    return MailboxRecord(
+        mailbox,
+        content["address"],
+        content["name"],
+        needs_approval,
+        undo_seconds,
+        content.get("asks_why", False),
+        content.get("retired", False),
+    )
 
 
 def _record(row: Row, sealer: Sealer) -> MailRecord:

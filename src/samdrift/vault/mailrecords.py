@@ -25,6 +25,10 @@ class MailboxRecord:
     name: str
     needs_approval: bool = False
     undo_seconds: int = 10
+    asks_why: bool = False
+    """A person who may read it and not write in it says why before opening what is marked as confidential."""
+    retired: bool = False
+    """No new message is written in it; what comes to its address is still stored."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from samdrift.vault.mailkeeping import MailKeeping
+from samdrift.vault.mailpresets import MailPresets
 
 
-class MessageClientVault(MailKeeping):
+class MessageClientVault(MailPresets, MailKeeping):
     """Opened with role ``mk``."""

@@ -32,7 +32,8 @@ from samdrift.vault.work import Afterwards, UnitOfWork
 from samdrift.wire.crypto.keys import SigningKey
 
 _MOST_FOUND = 1000
-_LEFT_BEHIND = timedelta(days=1)
+_LEFT_BEHIND = timedelta(hours=12)
+"""Age of an object that no row knows when it is removed: nothing takes that long to arrive."""
 _KNOWN_BODIES = "SELECT id FROM bodies WHERE id = ANY($1::text[])"
 
 
@@ -182,7 +183,7 @@ class Vault:
         return origin(self._room.vault)
 
     async def sweep(self) -> int:
-        """Remove what a crash left in the object store: day-old objects that no row knows. Gives how many."""
+        """Remove what a crash left in the object store: old objects that no row knows. Gives how many."""
         shelf = self._room.shelf
         before = self._reason.clock() - _LEFT_BEHIND
         stored = await shelf.objects.under(shelf.vault)

@@ -124,7 +124,7 @@ DESK = (
         "a conversation moves to a mailbox in which the person may write",
         "messageclient/handling.py",
         "await scope.mailbox(vault, after.mailbox, Right.WRITE)",
-        "pass",
+        "next(one for one in await vault.mailboxes() if one.id == after.mailbox)",
         (f"{_DESK}::test_a_conversation_moves_with_its_drafts_and_its_answer_comes_from_where_it_began",),
     ),
     Mutant(

@@ -25,6 +25,23 @@ INTERFACE_C = (
         ),
     ),
     Mutant(
+        "that a client was judged is known from the front alone",
+        "net/forwarding.py",
+        "| {_VOUCHED, HAND_ON.encode()}",
+        "| {HAND_ON.encode()}",
+        ("tests/unit/net/test_forwarding.py::test_nobody_outside_can_say_that_a_client_was_judged",),
+    ),
+    Mutant(
+        "a message service hands on its own organisation's logs alone",
+        "processes/front.py",
+        "if place_of(self._folder, name, Door.D) == judged]",
+        "]",
+        (
+            "tests/unit/processes/test_front.py"
+            "::test_a_message_service_hands_on_its_own_organisations_logs_alone",
+        ),
+    ),
+    Mutant(
         "a client certificate is one organisation's",
         "accesspoint/interface_c.py",
         'client = self._clients().get(request.scope.get(CLIENT_CERTIFICATE) or "")',

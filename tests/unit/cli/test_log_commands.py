@@ -17,7 +17,6 @@ from typer.testing import CliRunner
 
 from samdrift.administration import logs
 from samdrift.administration.administration import Administration
-from samdrift.administration.logs import NAMESPACE
 from samdrift.attestation.signatures import canonical, signer
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
@@ -25,6 +24,7 @@ from samdrift.cli.log import app
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.evidence import logreading
+from samdrift.evidence.logstatements import NAMESPACE
 from samdrift.installation.logkeeping import OPERATORS
 from samdrift.keystore.custody import Custodians, CustodyError
 from samdrift.vault.logbook import append_statement

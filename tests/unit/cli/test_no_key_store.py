@@ -44,6 +44,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("org", "close"): (ORGANISATION, "--decision", "dnr 1", *PERSONS),
     ("org", "lock"): (ORGANISATION, "--passphrase-file", "{words}"),
     ("org", "unlock"): (ORGANISATION, "--passphrase-file", "{words}"),
+    ("org", "use-hsm"): (ORGANISATION,),
     ("org", "use-token"): (ORGANISATION,),
     ("org", "keys", "list"): (),
     ("org", "keys", "create"): (ORGANISATION, "signing", *PERSONS),

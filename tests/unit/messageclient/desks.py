@@ -86,7 +86,7 @@ class Office:
             self.book,
             self.clock,
             names,
-            self.proofs,
+            proofs=self.proofs,
         )
 
     def clock(self) -> datetime:

@@ -54,6 +54,7 @@ from samdrift.messageclient.mail import (
     Search,
     Stage,
     Submitted,
+    TextTemplate,
 )
 from samdrift.rights import Right
 from samdrift.web.messagetext import message_text
@@ -83,6 +84,7 @@ class Office:
     readings: list[tuple[str, Reading]] = field(default_factory=list)
     searches: dict[str, Search] = field(default_factory=dict)
     book: list[Correspondent] = field(default_factory=list)
+    texts: list[TextTemplate] = field(default_factory=list)
     approval: set[str] = field(default_factory=set)
     undo_seconds: int = 10
     seen: list[str] = field(default_factory=list)
@@ -578,6 +580,10 @@ class MemoryDesk:
         words = plain(search.words)
         fits = [one for one in among if words in plain(f"{one.subject} {one.counterpart}")]
         return search, Found(tuple(map(self._line, fits)), len(among), len(among), complete=True)
+
+    async def text_templates(self, mailbox: str) -> tuple[TextTemplate, ...]:
+        self._need(Right.WRITE, mailbox)
+        return tuple(self._office.texts)
 
     async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
         found = [each for each in self._office.book if plain(words) in plain(str(each.recipient))]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from starlette.exceptions import HTTPException
@@ -16,6 +17,7 @@ from starlette.routing import Route
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageclient.administering.frame import sections
 from samdrift.messageclient.entrance.access import Access, Visit
 from samdrift.messageclient.permissions import (
     OF_MAILBOX,
@@ -116,7 +118,7 @@ class RightsPages:
     async def overview(self, request: Request, visit: Visit) -> Response:
         """Show the mailboxes whose readers a person may see."""
         mailboxes = [one for one in await self._mailboxes(visit) if _may_see(visit, one.id)]
-        return self._pages.page(request, "rights.html", mailboxes=mailboxes)
+        return self._page(request, visit, "rights.html", mailboxes=mailboxes)
 
     async def readers(self, request: Request, visit: Visit) -> Response:
         """Show who can read a mailbox, through what, since when and until when, and when they were here."""
@@ -125,8 +127,9 @@ class RightsPages:
         names = {each.id: each.identity.name for each in assigned.persons}
         lines = [_line(each, names) for each in assigned.readers(mailbox.id)]
         groups = [_way(each, names) for each in assigned.groups(mailbox.id)]
-        return self._pages.page(
+        return self._page(
             request,
+            visit,
             "who_can_read.html",
             mailbox=mailbox,
             lines=lines,
@@ -213,15 +216,16 @@ class RightsPages:
             if number in {str(way.number) for way in reader.ways}
         ]
         context = {"mailbox": mailbox, "form": form, "number": number, "whom": whom}
-        return self._pages.page(request, "end_rights.html", status, **context)
+        return self._page(request, visit, "end_rights.html", status, **context)
 
     async def _give_page(
         self, request: Request, visit: Visit, mailbox: MailboxRecord, form: Form, status: int = 200
     ) -> Response:
         assigned = await self._assignments.now(visit.organisation)
         administrator = visit.permissions.may(Right.ADMINISTRATOR)
-        return self._pages.page(
+        return self._page(
             request,
+            visit,
             "give_rights.html",
             status,
             mailbox=mailbox,
@@ -237,7 +241,13 @@ class RightsPages:
         assigned = await self._assignments.now(visit.organisation)
         absent = [(each.person, each.name) for each in assigned.readers(mailbox.id)]
         context = {"mailbox": mailbox, "form": form, "persons": _persons(assigned), "absent": absent}
-        return self._pages.page(request, "substitute.html", status, **context)
+        return self._page(request, visit, "substitute.html", status, **context)
+
+    def _page(
+        self, request: Request, visit: Visit, template: str, status: int = 200, **context: Any
+    ) -> Response:
+        ways = sections(self._pages, request, visit.permissions, manages=visit.permissions.manages())
+        return self._pages.page(request, template, status, sections=ways, **context)
 
     async def _person(self, visit: Visit, form: Form) -> str | None:
         """Return the chosen person, or one who is made known by an administrator; refuses the field."""

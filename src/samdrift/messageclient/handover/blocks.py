@@ -31,12 +31,12 @@ class _Reader(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.blocks: list[Block] = []
         self._runs: list[dict[str, Any]] | None = None
-        """Where text goes; ``None`` between blocks, where there is only white space."""
+        """Runs to which text is added; ``None`` between blocks."""
         self._bold = 0
         self._italic = 0
         self._as_written = False
         self._lists: list[int | None] = []
-        """For each open list the number of its next item, or nothing where it has none."""
+        """Numbers of the next item of each open list; ``None`` for one without numbers."""
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         if tag in ("ul", "ol"):

@@ -35,7 +35,7 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 @dataclass(slots=True)
 class _Out:
-    """What the writer of the ZIP file has written and nobody has taken."""
+    """Bytes of the ZIP file that nobody has taken yet."""
 
     held: list[bytes] = field(default_factory=list)
 

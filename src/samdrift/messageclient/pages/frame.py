@@ -43,8 +43,8 @@ FOLDER_OF_ALL = {Folder.MINE: "/mine", Folder.SENT: "/sent"}
 """Views over all mailboxes at a time."""
 
 
-RIGHTS = "/rights"
-"""Address of the pages on which rights are seen and given (:mod:`samdrift.messageclient.assigning`)."""
+RIGHTS, ADMINISTRATION = "/rights", "/administration"
+"""Addresses of pages in other packages (:mod:`samdrift.messageclient.assigning` and ``administering``)."""
 
 
 def see(path: str) -> Response:
@@ -118,7 +118,7 @@ class Frame:
         mailboxes = context.pop("mailboxes", None)
         if mailboxes is None:
             mailboxes = await desk.mailboxes()
-        context["sections"] = self._sections(request, mailboxes, place)
+        context["sections"] = self._sections(request, desk, mailboxes, place)
         context["write"] = _write(mailboxes, place)
         return self._pages.page(request, template, status, **context)
 
@@ -134,7 +134,9 @@ class Frame:
             for folder, phrase in _FOLDERS
         )
 
-    def _sections(self, request: Request, mailboxes: Sequence[Mailbox], place: Place) -> tuple[Section, ...]:
+    def _sections(
+        self, request: Request, desk: Desk, mailboxes: Sequence[Mailbox], place: Place
+    ) -> tuple[Section, ...]:
         def text(phrase: Phrase) -> str:
             return self.text(request, phrase)
 
@@ -157,20 +159,28 @@ class Frame:
         ]
         if outbox or place.path == "/outbox":
             personal.append(Link(text(Phrase("Outbox")), "/outbox", outbox, current=place.path == "/outbox"))
-        organisation = (
+        organisation = [
             Link(text(Phrase("Address book")), "/addresses", current=place.path == "/addresses"),
             Link(text(Phrase("Who can read")), RIGHTS),
-        )
+        ]
+        if _may_administer(desk, mailboxes):
+            organisation.append(Link(text(Phrase("Administration")), ADMINISTRATION))
         return (
             Section("", own),
             Section(text(Phrase("Your own")), tuple(personal)),
-            Section(text(Phrase("The organisation")), organisation),
+            Section(text(Phrase("The organisation")), tuple(organisation)),
         )
+
+
+def _may_administer(desk: Desk, mailboxes: Sequence[Mailbox]) -> bool:
+    """Return whether the person has something to do on the pages of administration."""
+    roles = (Right.ADMINISTRATOR, Right.SECURITY_OFFICER)
+    return any(desk.may(role) for role in roles) or any(Right.MANAGE in box.rights for box in mailboxes)
 
 
 def _write(mailboxes: Sequence[Mailbox], place: Place) -> str:
     """Return where a new message begins: in the mailbox at hand, else in the first that may be written in."""
-    may = [box.id for box in mailboxes if Right.WRITE in box.rights]
+    may = [box.id for box in mailboxes if Right.WRITE in box.rights and not box.retired]
     chosen = place.mailbox if place.mailbox in may else next(iter(may), "")
     return f"/mailbox/{chosen}/write" if chosen else ""
 

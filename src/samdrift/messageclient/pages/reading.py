@@ -196,7 +196,11 @@ class Reading:
         query = f"?{'all' if everywhere else 'in'}={folder.value}"
         place = Place(box.id, folder, FOLDER_OF_ALL.get(folder, "") if everywhere else "")
         may_write = desk.may(Right.WRITE, one.mailbox)
-        others = [each for each in mailboxes if each.id != box.id and Right.WRITE in each.rights]
+        others = [
+            each
+            for each in mailboxes
+            if each.id != box.id and Right.WRITE in each.rights and not each.retired
+        ]
         return await self._frame.page(
             request,
             desk,

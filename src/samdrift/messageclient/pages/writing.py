@@ -21,14 +21,16 @@ from samdrift.messageclient.mail import (
     Identifier,
     ProblemCode,
     Recipient,
+    TextTemplate,
 )
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, saved_file, see
 from samdrift.messageclient.pages.handling import version_of
 from samdrift.messageclient.pages.shown import CODE_SYSTEMS, kind, party
 from samdrift.rights import Right
+from samdrift.web.application import NotSignedIn
 from samdrift.web.forms import Form
 from samdrift.web.texts import Phrase
-from samdrift.web.uploads import FilePart, FileSink, received
+from samdrift.web.uploads import FilePart, FileSink, StaleForm, received
 from samdrift.web.views import Attached
 
 PROBLEMS = {
@@ -41,6 +43,7 @@ PROBLEMS = {
     ProblemCode.TOO_LARGE: Phrase("Remove files: the message is over 30 MB"),
     ProblemCode.FILE_TYPE: Phrase("Remove the file whose type is not accepted in the federation"),
     ProblemCode.NOT_APPROVED: Phrase("A second person has to approve it first"),
+    ProblemCode.ENDED_MAILBOX: Phrase("The mailbox has ended: write in another one"),
     ProblemCode.REFERENCE: Phrase("Fill in both kind and value of the reference"),
 }
 FIELDS = {
@@ -139,6 +142,8 @@ class Writing:
         draft = await desk.draft(request.path_params["draft"])
         files = _Files(desk, draft.id)
         form = await received(request, files.open)
+        if files.signed_out:
+            raise StaleForm(form, files_lost=True)
         try:
             if version_of(form) != draft.version:
                 raise Changed(draft.version)
@@ -146,6 +151,8 @@ class Writing:
             if draft.version != expected:  # It was changed elsewhere while the files were on their way.
                 raise Changed(draft.version)
             content = content_of(form, draft.content)
+            if form["insert"]:
+                content = await _with_template(desk, draft.mailbox, content, form["template"])
             if form["add"]:
                 content = await _with_recipient(desk, content, form["add"])
             await desk.save_draft(draft.id, draft.version, content)
@@ -174,6 +181,8 @@ class Writing:
             return await self._form(request, desk, draft, again, look=True)
         if form["add"] or form["remove"] or form["remove-file"] or form["more"]:
             return see(f"/draft/{draft.id}#{'files' if form['remove-file'] else 'find'}")
+        if form["insert"]:
+            return see(f"/draft/{draft.id}#text")
         if form["later"]:
             return see("/drafts")
         review = await desk.review(draft.id)
@@ -307,8 +316,12 @@ class Writing:
                 for file in draft.files
             ],
             limit=MAX_SIZE,
+            templates=[(each.id, each.title) for each in await self._templates(desk, draft)],
             may_write=desk.may(Right.WRITE, draft.mailbox),
         )
+
+    async def _templates(self, desk: Desk, draft: Draft) -> Sequence[TextTemplate]:
+        return await desk.text_templates(draft.mailbox) if desk.may(Right.WRITE, draft.mailbox) else ()
 
 
 OFFERED = ("dnr", "1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.74.9.1", "1.3.88", "unregistred")
@@ -324,6 +337,8 @@ class _Files:
         self.kept = 0
         """Number of files that are in the draft now; each has made another version of it."""
         self.refused: list[ProblemCode] = []
+        self.signed_out = False
+        """The session ended while a file was on its way."""
 
     async def open(self, part: FilePart) -> FileSink:
         """Begin to add a file, or pass it over where the draft cannot be changed: saving will say so."""
@@ -358,6 +373,9 @@ class _Kept:
                 await self._refuse(refusal)
             except (Changed, DraftTaken, DraftClosed):  # As saving will say.
                 await self.discard()
+            except NotSignedIn:
+                self._files.signed_out = True
+                await self.discard()
 
     async def discard(self) -> None:
         """Forget the file."""
@@ -373,6 +391,15 @@ class _Kept:
 def key_of(recipient: Recipient) -> str:
     """Return the value that stands for a recipient in a form."""
     return f"{recipient.organisation} {recipient.address}"
+
+
+async def _with_template(desk: Desk, mailbox: str, content: DraftContent, template: str) -> DraftContent:
+    """Put a text template of the mailbox after what is written already."""
+    for each in await desk.text_templates(mailbox):
+        if each.id == template:
+            text = "\n\n".join(filter(None, (content.text.rstrip(), each.text)))
+            return replace(content, text=text)
+    return content
 
 
 async def _with_recipient(desk: Desk, content: DraftContent, key: str) -> DraftContent:

@@ -35,9 +35,11 @@ from samdrift.messageservice.interface_d.following import Following, TooManyStre
 from samdrift.messageservice.interface_d.mailboxes import Found, Listing, Mailboxes
 from samdrift.messageservice.interface_d.posting import Posting
 from samdrift.messageservice.interface_d.problems import Answer, Refused, bad_request, broken, problem
+from samdrift.net.forwarding import BEHIND_FRONT, HAND_ON
+from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
 from samdrift.scheduling.places import NoPlace, Places
 from samdrift.scheduling.shares import Shares
-from samdrift.vault.errors import VaultDenied
+from samdrift.vault.errors import UnknownRecord, VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.vault.opening import PROMISES, promised
 from samdrift.vault.records import MessageRecord
@@ -57,6 +59,7 @@ _COST_OF_REQUEST = 0.001
 """Seconds that a request counts as, whatever comes of it."""
 _CHALLENGE = 'Bearer realm="interface D"'
 _LONGEST_NUMBER = 18
+_OTHERS = frozenset(Role) - {Role.MESSAGE_SERVICE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class InterfaceD:
             Operation("DELETE", f"{writing.MESSAGES}/{{messageId}}", Scope.DELETE, self._delete),
             Operation("GET", f"{writing.MESSAGES}/{{messageId}}/evidence", Scope.READ, self._show_evidence),
             Operation("GET", "/v1/sdk/events", Scope.LIST, self._follow),
+            Operation("GET", f"/v1{RESOURCE}", Scope.LOG, self._log),
         )
 
     def application(self, also: Sequence[BaseRoute] = ()) -> Starlette:
@@ -225,6 +229,22 @@ class InterfaceD:
         return StreamingResponse(
             events, media_type="text/event-stream", headers={"cache-control": "no-store"}
         )
+
+    async def _log(self, request: Request, access: Access) -> Response:
+        """Show a log of the organisation, which leaves no entry in it: else it would never come to an end.
+
+        The log of a vault that another process has is served by that one, to which the front goes on.
+        """
+        role, resource = request.path_params["role"], request.path_params["resource"]
+        if role in _OTHERS and request.scope.get(BEHIND_FRONT):
+            return problem(404, NOT_THERE, {HAND_ON: f"{role} {access.client}"})
+        try:
+            async with self._gate.open(
+                access.principal, access.organisation, Role(role), Purpose.DELIVER
+            ) as vault:
+                return part_of_log(resource, await vault.tree.resource(resource))
+        except (ValueError, UnknownRecord, VaultDenied):
+            return problem(404, NOT_THERE)
 
     async def _describe(self, request: Request) -> Response:
         return Response(self._description, media_type=_JSON)

@@ -46,8 +46,15 @@ VAULT = {
         "disposal",
     ),
     Role.MESSAGE_CLIENT: (
-        *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", "disposal"),
-        *("handover", "handover-arrival"),
+        *_RECORDS,
+        *_MAIL,
+        "people",
+        "statements",
+        "people-arrival",
+        "disposal",
+        "mail-presets",
+        "handover",
+        "handover-arrival",
     ),
     Role.GOVERNANCE: (*_RECORDS, "disposal"),
 }
