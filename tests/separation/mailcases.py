@@ -112,6 +112,8 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     out = a_message(Direction.OUT, "window", content | ids, draft=sent_draft.id, due_at=_END)
     reply = NewMail(out, "their-sent", "their-thread", await body(vault), None, "their-message")
     assert await vault.store_mail(reply, box.id, [], []) == conversation
+    (known,) = await vault.conversations_by_id([conversation])
+    assert await vault.keep_registration(known, PERSON, {"number": marker}, now=NOW) > 0
     vault.keep_search(TOKEN, PERSON, content, now=NOW)
     vault.use_address(f"0203:offer.se {ADDRESS}", content, now=NOW)
     vault.keep_favourite(PERSON, f"0203:offer.se {ADDRESS}", content)
@@ -171,10 +173,22 @@ async def conversations_by_id(vault: MessageClientVault, victim: Knowing) -> obj
     return await is_((), vault.conversations_by_id([victim.mail.conversation]))
 
 
-async def change_conversation(vault: MessageClientVault, victim: Knowing) -> object:
+def their_conversation(victim: Knowing) -> ConversationRecord:
     theirs, box = victim.mail.conversation, victim.mail.mailbox
-    known = ConversationRecord(theirs, box, box, 1, None, False, True, NOW, None, 1, 0, 0, 0)
+    return ConversationRecord(theirs, box, box, 1, None, False, True, NOW, None, 1, 0, 0, 0)
+
+
+async def change_conversation(vault: MessageClientVault, victim: Knowing) -> object:
+    known, box = their_conversation(victim), victim.mail.mailbox
     return await unknown(vault.change_conversation(known, handler="me", done=True, mailbox=box))
+
+
+async def keep_registration(vault: MessageClientVault, victim: Knowing) -> object:
+    return await unknown(vault.keep_registration(their_conversation(victim), "me", None, now=NOW))
+
+
+async def registrations(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.registrations([victim.mail.conversation]))
 
 
 async def new_to(vault: MessageClientVault, victim: Knowing) -> object:
@@ -435,6 +449,7 @@ MAIL: dict[str, Case] = {
         *(keep_mail_setting, keep_draft, draft, drafts, drafts_in, drop_draft, see_news, add_draft_file),
         *(drop_draft_file, messages_of_draft, undo_sending, end_windows, claim_mail, move_mail, next_due),
         *(waiting, keep_search, search, use_address, address_answered, addresses, keep_favourite),
-        *(drop_favourite, favourites, presets, keep_preset, drop_preset, figures),
+        *(drop_favourite, favourites, keep_registration, registrations),
+        *(presets, keep_preset, drop_preset, figures),
     )
 }

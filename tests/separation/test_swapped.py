@@ -107,6 +107,7 @@ SEALED_MAIL: dict[Column, ReadMail] = {
     ("favourites", "sealed"): lambda vault, held: vault.favourites(held.name),
     ("presets", "sealed"): lambda vault, held: vault.presets(PresetKind.LIST, [held.name]),
     ("settings", "sealed"): lambda vault, held: vault.mail_setting(held.name),
+    ("registrations", "sealed"): lambda vault, held: vault.registrations([held.conversation]),
     ("persons", "sealed"): lambda vault, held: vault.persons(),
     ("sessions", "sealed"): lambda vault, held: vault.session(held.session),
     ("statements", "sealed"): lambda vault, held: vault.statements_after(0, 10),
@@ -258,6 +259,8 @@ async def held_mail(installation: Installation, organisation: ParticipantIdentif
         assert await vault.add_note(NoteRecord(new_id(), conversation, name, NOW, content))
         draft = a_draft(box.id, content)
         assert await vault.keep_draft(draft)
+        (known,) = await vault.conversations_by_id([conversation])
+        assert await vault.keep_registration(known, name, content, now=NOW) > 0
         vault.keep_search(name, name, content, now=NOW)
         vault.use_address(name, content, now=NOW)
         vault.keep_favourite(name, name, content)

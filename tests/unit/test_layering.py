@@ -83,6 +83,7 @@ ONLY_IN = {
     "markdown_it": {"web"},
     "nh3": {"web"},
     "python_multipart": {"web"},
+    "typst": {"messageclient"},
 }
 """Libraries that one package alone may touch."""
 

@@ -24,10 +24,12 @@ from samdrift.messageclient.mail import (
     FileContent,
     Folder,
     Found,
+    HandOver,
     Lines,
     Mailbox,
     Message,
     Note,
+    Part,
     Person,
     Problem,
     Reading,
@@ -200,6 +202,11 @@ class Desk(Protocol):
     async def readers(self, message: str) -> tuple[Reading, ...]:
         """Return who has seen a message, and how; the latest first."""
 
+    async def handed_over(
+        self, conversation: str, messages: Sequence[str], parts: frozenset[Part]
+    ) -> HandOver:
+        """Open messages of a conversation in order to hand them over; without ``messages`` all of it."""
+
     # --- what a conversation is ---------------------------------------------------------------------------
 
     async def colleagues(self, mailbox: str) -> tuple[Person, ...]:
@@ -219,6 +226,9 @@ class Desk(Protocol):
 
     async def move(self, conversation: str, version: int, mailbox: str) -> int:
         """Put into another mailbox, in which the person may write as well."""
+
+    async def register(self, conversation: str, version: int, number: str) -> int:
+        """Note the number that it has in the organisation's own records; an empty one takes that back."""
 
     async def add_note(self, conversation: str, text: str) -> Note:
         """Add a note, which is never sent."""

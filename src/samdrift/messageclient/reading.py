@@ -32,6 +32,7 @@ from samdrift.messageclient.mail import (
     Party,
     Reading,
     Reason,
+    Registration,
     Stage,
 )
 from samdrift.messageclient.presets import views_of
@@ -39,7 +40,13 @@ from samdrift.messageclient.scope import OF_MAILBOX, People, Scope, is_id
 from samdrift.rights import Right
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.mail import ConversationFilter
-from samdrift.vault.mailrecords import ConversationRecord, DraftRecord, FileRecord, MailRecord
+from samdrift.vault.mailrecords import (
+    ConversationRecord,
+    DraftRecord,
+    FileRecord,
+    MailRecord,
+    RegistrationRecord,
+)
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -200,9 +207,7 @@ class ReadingDesk:
             await self._require_reason(vault, found)
             mail = await vault.mail_of(found.id)
             people = await scope.people(vault)
-            messages = await messages_of(scope, vault, mail, people, act)
-            notes = await vault.notes(found.id)
-            drafts = await vault.drafts_in([found.id])
+            shown = await conversation_of(scope, vault, found, mail, people, act)
             names = {one.content["conversation_id"] for one in mail}
             vault.record(
                 _READ_AS[act],
@@ -211,22 +216,39 @@ class ReadingDesk:
                 mailbox=found.mailbox,
                 messages=str(len(mail)),
             )
-        return Conversation(
-            id=found.id,
-            version=found.version,
-            mailbox=found.mailbox,
-            subject=_subject(mail),
-            counterpart=_counterpart(scope, mail),
-            confidential=found.confidential,
-            references=_references(mail),
-            handler=people.get(found.handler),
-            handler_away=found.handler is not None
-            and found.handler not in scope.permissions.holders(Right.WRITE, found.mailbox),
-            done=found.done,
-            messages=messages,
-            notes=tuple(Note(one.id, people[one.author], one.at, one.content["text"]) for one in notes),
-            drafts=tuple(draft_mark(one, people) for one in drafts),
-        )
+        return shown
+
+
+async def conversation_of(
+    scope: Scope,
+    vault: MessageClientVault,
+    found: ConversationRecord,
+    mail: Sequence[MailRecord],
+    people: People,
+    act: Act,
+) -> Conversation:
+    """Return a conversation with some of its messages, which count as seen by the person from now on."""
+    messages = await messages_of(scope, vault, mail, people, act)
+    notes = await vault.notes(found.id)
+    drafts = await vault.drafts_in([found.id])
+    registrations = await vault.registrations([found.id])
+    writers = scope.permissions.holders(Right.WRITE, found.mailbox)
+    return Conversation(
+        id=found.id,
+        version=found.version,
+        mailbox=found.mailbox,
+        subject=_subject(mail),
+        counterpart=_counterpart(scope, mail),
+        confidential=found.confidential,
+        references=_references(mail),
+        handler=people.get(found.handler),
+        handler_away=found.handler is not None and found.handler not in writers,
+        done=found.done,
+        messages=messages,
+        notes=tuple(Note(one.id, people[one.author], one.at, one.content["text"]) for one in notes),
+        drafts=tuple(draft_mark(one, people) for one in drafts),
+        registered=registered(registrations.get(found.id), people),
+    )
 
 
 def _recorded(
@@ -249,6 +271,7 @@ async def lines_of(
     drafts: defaultdict[str, list[DraftRecord]] = defaultdict(list)
     for draft in await vault.drafts_in(ids):
         drafts[draft.conversation or ""].append(draft)
+    registrations = await vault.registrations(ids)
     people = await scope.people(vault)
     lines = []
     for one in conversations:
@@ -273,9 +296,17 @@ async def lines_of(
                 drafts=tuple(draft_mark(each, people) for each in drafts[one.id]),
                 delivery=delivery_of(sent[-1]) if sent else None,
                 unreadable=one.unreadable > 0,
+                registered=registered(registrations.get(one.id), people),
             )
         )
     return tuple(lines)
+
+
+def registered(record: RegistrationRecord | None, people: People) -> Registration | None:
+    """Return the number of a conversation in the organisation's own records, where it has one."""
+    if record is None:
+        return None
+    return Registration(record.content["number"], people[record.person], record.at)
 
 
 async def messages_of(

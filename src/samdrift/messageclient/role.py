@@ -19,6 +19,9 @@ from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.entrance import access as entrance
 from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
 from samdrift.messageclient.entrance.sites import Sites
+from samdrift.messageclient.handover import pages as handover
+from samdrift.messageclient.handover.pages import handover_routes
+from samdrift.messageclient.mail import Proofs
 from samdrift.messageclient.management import Management
 from samdrift.messageclient.owndesk import desk, names_of
 from samdrift.messageclient.permissions import Assignments
@@ -44,12 +47,15 @@ class MessageClientRole:
         clock: Clock,
         book: AddressBook,
         profiles: Profiles | None = None,
+        proofs: Callable[[ParticipantIdentifier], Proofs | None] = lambda _: None,
     ) -> None:
         """``hosts`` are the organisations that are served, by the name of the host of each one's origin.
 
-        ``profiles`` is what the configuration says of the message client of each.
+        ``profiles`` is what the configuration says of the message client of each; ``proofs`` returns the
+        message service of one, where its entry names any.
         """
         self._profiles = profiles or {}
+        self._proofs = proofs
         self._clock = clock
         self._book = book
         self._gate = gate
@@ -57,7 +63,7 @@ class MessageClientRole:
         self._sites = sites
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
         self._uploads = Uploads()
-        parts = (entrance, administering, assigning, pages)
+        parts = (entrance, administering, assigning, pages, handover)
         self._pages = Pages(
             Texts((OWN, *(part.LOCALE for part in parts))),
             Assets(),
@@ -95,6 +101,7 @@ class MessageClientRole:
                 self._clock,
                 uploads=self._uploads,
                 renewed=partial(access.renewed, request),
+                proofs=self._proofs(visit.organisation),
             )
 
         async def open_office(request: Request) -> Office:
@@ -114,7 +121,8 @@ class MessageClientRole:
             return Office(scope, management, visit.permissions.manages())
 
         administration = administration_routes(self._pages, open_office, self._profiles)
-        return (*pages.mail_routes(self._pages, open_desk), *rights, *administration)
+        mail = pages.mail_routes(self._pages, open_desk)
+        return (*mail, *handover_routes(self._pages, open_desk), *rights, *administration)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

@@ -14,7 +14,7 @@ from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.desk import NotHere, Permissions
-from samdrift.messageclient.mail import Person, View
+from samdrift.messageclient.mail import Person, Proofs, View
 from samdrift.rights import Right
 from samdrift.scheduling.places import Turns
 from samdrift.vault.gate import Gate
@@ -49,6 +49,7 @@ class Scope:
         person: Person,
         uploads: Uploads,
         renewed: Renewed | None = None,
+        proofs: Proofs | None = None,
     ) -> None:
         self._gate = gate
         self._names = names
@@ -62,6 +63,7 @@ class Scope:
         """Kept views, once they were asked for in this request."""
         self.uploads = uploads
         self._renewed = renewed
+        self.proofs = proofs
 
     async def renew(self) -> None:
         """Ask anew for the person's rights, which may have ended while the request took its time."""

@@ -169,6 +169,16 @@ class ReadingRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistrationRecord:
+    """A conversation's number in the organisation's own records, which is in ``content``."""
+
+    conversation: str
+    person: str
+    at: datetime
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
 class AddressRecord:
     """An address that was written to, and what came of it."""
 

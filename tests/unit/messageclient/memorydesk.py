@@ -34,12 +34,14 @@ from samdrift.messageclient.mail import (
     FileContent,
     Folder,
     Found,
+    HandOver,
     Identifier,
     Line,
     Lines,
     Mailbox,
     Message,
     Note,
+    Part,
     Party,
     Person,
     Problem,
@@ -49,6 +51,7 @@ from samdrift.messageclient.mail import (
     Recipient,
     RecipientCheck,
     RecipientList,
+    Registration,
     Review,
     Search,
     Selection,
@@ -118,6 +121,16 @@ class Office:
         file = File(self.id("f"), name, media_type, len(content))
         self.contents[file.id] = content
         return file
+
+
+@dataclass
+class InMemory:
+    """Content that can be read as often as one likes."""
+
+    content: bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.content
 
 
 class MemoryDesk:
@@ -285,6 +298,39 @@ class MemoryDesk:
                 before = found.get((reading.person, reading.act), reading)
                 found[reading.person, reading.act] = replace(before, last_at=reading.last_at)
         return tuple(reversed(found.values()))
+
+    async def handed_over(
+        self, conversation: str, messages: Sequence[str], parts: frozenset[Part]
+    ) -> HandOver:
+        one = self._one(conversation, Right.READ)
+        chosen = tuple(each for each in one.messages if not messages or each.id in messages)
+        if not chosen or len(chosen) < len(messages):
+            raise NotHere("", "")
+        for each in chosen:
+            self._read(each, Act.HANDED_OVER)
+        return HandOver(
+            conversation=replace(one, messages=chosen, notes=one.notes if Part.NOTES in parts else ()),
+            organisation=OURS,
+            address=self._office.boxes[one.mailbox][1],
+            parts=parts,
+            readings={each.id: await self.readers(each.id) for each in chosen},
+            files={
+                file.id: InMemory(self._office.contents[file.id])
+                for each in chosen
+                for document in each.documents
+                for file in document.files
+                if Part.FILES in parts
+            },
+            raw={each.id: InMemory(b"{}") for each in chosen if each.stage is Stage.UNREADABLE},
+            remote={},
+            proofs=None,
+            person=self._person,
+            at=self._office.now(),
+        )
+
+    async def register(self, conversation: str, version: int, number: str) -> int:
+        registered = Registration(number, self._person, self._office.now()) if number else None
+        return self._change(conversation, version, registered=registered)
 
     # --- what a conversation is ---------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ _ACTS = {
     Act.RAW: Phrase("Downloaded the raw form"),
     Act.PRINTED: Phrase("Printed"),
     Act.WHY: Phrase("Said why"),
+    Act.HANDED_OVER: Phrase("Took along in a package"),
 }
 EMPTY = {
     Folder.UNREAD: Phrase("Nothing is unread. New messages to the mailbox appear here."),
@@ -218,6 +219,7 @@ class Reading:
             subject=shown.subject(one.subject),
             tags=_references(shown, one),
             handler=shown.handler(one.handler),
+            registered_by=shown.registered(one.registered),
             is_mine=one.handler is not None and one.handler.id == desk.person.id,
             may_write=may_write,
             items_in_order=tuple(reversed(_in_order(shown, one, may_write=may_write))),

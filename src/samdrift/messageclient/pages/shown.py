@@ -154,6 +154,9 @@ class Shown:
             state, _ = delivery.words(line.delivery, self._wording)
             if state.kind in (Kind.BAD, Kind.WARNING):
                 yield state
+        if line.registered:
+            number = {"number": line.registered.number}
+            yield Tag(self.say(Phrase("Registered as %(number)s", number)), Kind.GOOD)
         if line.done:
             yield Tag(self.say(Phrase("Done")), Kind.GOOD)
 
@@ -178,6 +181,13 @@ class Shown:
         if handler.id == self._me.id:
             return self.say(Phrase("with you"))
         return self.say(Phrase("with %(name)s", {"name": self.person(handler)}))
+
+    def registered(self, registration: mail.Registration | None) -> str:
+        """Return who has registered a conversation, and when; empty where nobody has."""
+        if registration is None:
+            return ""
+        by = {"name": self.person(registration.person), "time": self.formats.longer(registration.at)}
+        return self.say(Phrase("%(name)s, %(time)s", by))
 
     # --- messages -----------------------------------------------------------------------------------------
 

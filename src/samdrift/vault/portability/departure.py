@@ -313,6 +313,10 @@ class MessageClientDeparture(RecordKeepingDeparture):
         """Favourites of persons."""
         return await self._mail(mailparts.FAVOURITES, after)
 
+    async def registrations(self, after: Key = ()) -> list[Taken]:
+        """Numbers of conversations in the organisation's own records."""
+        return await self._mail(mailparts.REGISTRATIONS, after)
+
     async def presets(self, after: Key = ()) -> list[Taken]:
         """Saved views, text templates and distribution lists of mailboxes and persons."""
         return await self._mail(mailparts.PRESETS, after)

@@ -197,10 +197,16 @@ FAVOURITES = MailPart(
     "favourite",
     marks={"mark": ("organisation", "address")},
 )
+REGISTRATIONS = MailPart(
+    _part("registrations", (*map(Fact, ("id", "person")), Fact("at", _TIME), _CONTENT)), "registration"
+)
 PRESETS = MailPart(
     _part("presets", (*map(Fact, ("id", "kind", "owner")), _CONTENT)),
     "preset",
     ("kind", "id", "owner"),
 )
-MAIL_PARTS = (MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES, PRESETS)
+MAIL_PARTS = (
+    *(MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES),
+    *(PRESETS, REGISTRATIONS),
+)
 """In the order in which they can be stored."""
