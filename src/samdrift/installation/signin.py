@@ -15,6 +15,7 @@ from samdrift.config.organisations import SamlConfig, SignInConfig, UsedServiceC
 from samdrift.config.roles import MessageClientRoleConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
+from samdrift.messageclient.administering import Profile, Profiles
 from samdrift.messageclient.entrance.ownkeys import OwnKeys
 from samdrift.messageclient.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.working import ServiceSettings
@@ -72,6 +73,16 @@ def used_services(config: Config, gate: Gate) -> tuple[ServiceSettings, ...]:
         for number, one in enumerate(config.organisations)
         if one.message_service is not None and Role.MESSAGE_CLIENT in one.roles
     )
+
+
+def client_profiles(config: Config, services: Sequence[ServiceSettings]) -> Profiles:
+    """Return what the configuration says of the message client of each organisation."""
+    used = {one.organisation: one for one in services}
+    return {
+        one.identifier: Profile(tuple(one.functional_addresses), used.get(one.identifier))
+        for one in config.organisations
+        if Role.MESSAGE_CLIENT in one.roles
+    }
 
 
 def _shown_by(

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from samdrift.client.errors import InterfaceError
-from samdrift.client.keys import ClientKey, KeptKey
+from samdrift.client.keys import ClientKey, KeptKey, ShowsWho
 from samdrift.client.mailbox import Mailbox
 from samdrift.client.tokens import Tokens
 from samdrift.contracts.clock import Clock
@@ -53,6 +53,10 @@ class ServiceSettings:
     """The authorisation server's name in assertions; its token endpoint by default."""
     public_only: bool = True
 
+    def shows_who(self) -> ShowsWho:
+        """Return what shows who the message client is; :class:`KeyUnusable` for a file that will not do."""
+        return KeptKey(self.key.tokens) if isinstance(self.key, OwnKeys) else ClientKey.read(self.key)
+
 
 class Working:
     """Fetches for all organisations, one after the other, and sends for each when something is due."""
@@ -64,6 +68,11 @@ class Working:
         self._clock = clock
         self._pause = pause
         self._outages: dict[ParticipantIdentifier, str] = {}
+        self._services: Mapping[ParticipantIdentifier, Mailbox] = {}
+
+    def service(self, organisation: ParticipantIdentifier) -> Mailbox | None:
+        """Return the message service of an organisation, for what a person asks of it; while it runs."""
+        return self._services.get(organisation)
 
     def outage(self, organisation: ParticipantIdentifier) -> str:
         """Return why a message service could not be used the last time; empty if it could."""
@@ -74,6 +83,7 @@ class Working:
         """Work while the context lasts."""
         async with AsyncExitStack() as stack:
             services = {one.organisation: await self._service(stack, one) for one in self._settings}
+            self._services = services
             sending = self._sending(services, on_failure)
             await stack.enter_async_context(
                 in_background(self._run(self._fetching(services), on_failure), sending, on_failure=on_failure)
@@ -87,7 +97,7 @@ class Working:
             http,
             one.token_endpoint,
             one.client_id,
-            KeptKey(one.key.tokens) if isinstance(one.key, OwnKeys) else ClientKey.read(one.key),
+            one.shows_who(),
             self._clock,
             audience=one.audience,
         )

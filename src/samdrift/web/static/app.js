@@ -8,6 +8,7 @@ import { goOn } from "./onward.js";
 import { pressByKeys } from "./keys.js";
 import { sendOnce } from "./once.js";
 import { watchSession } from "./session.js";
+import { suggest } from "./suggest.js";
 
 closeMenus(document);
 countDown(document);
@@ -16,4 +17,5 @@ goOn(document);
 saveDrafts(document);
 pressByKeys(document);
 sendOnce(document);
+suggest(document);
 watchSession(document);
