@@ -185,6 +185,8 @@ WALK: tuple[Sight, ...] = (
     does("/administration/service", AuditEvent.MK_SERVICE_CHECKED, by="eva"),
     sees("/administration/log", AuditEvent.MK_READING_LOG, by="siv"),
     does("/administration/log", AuditEvent.MK_READING_LOG, by="siv", since=day(-1), until=day()),
+    sees("/sessions", OPENED, by="eva"),
+    does("/sessions", OPENED, AuditEvent.MK_SESSION_ENDED, by="eva", person="{anna}"),
     does("/administration/log/table", AuditEvent.MK_READING_LOG, by="siv", since=day(-1), until=day()),
 )
 """Every route of the role, in an order in which each has something to show or do.
