@@ -16,6 +16,9 @@ from samdrift.messageclient import administering, assigning, pages
 from samdrift.messageclient.administering import Office, Profiles, administration_routes
 from samdrift.messageclient.assigning import rights_routes
 from samdrift.messageclient.desk import Desk
+from samdrift.messageclient.disposal import pages as disposal
+from samdrift.messageclient.disposal.pages import disposal_routes
+from samdrift.messageclient.disposal.running import Disposing
 from samdrift.messageclient.entrance import access as entrance
 from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
 from samdrift.messageclient.entrance.sites import Sites
@@ -63,7 +66,8 @@ class MessageClientRole:
         self._sites = sites
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
         self._uploads = Uploads()
-        parts = (entrance, administering, assigning, pages, handover)
+        self.disposing = Disposing(gate, clock)
+        parts = (entrance, administering, assigning, pages, handover, disposal)
         self._pages = Pages(
             Texts((OWN, *(part.LOCALE for part in parts))),
             Assets(),
@@ -122,7 +126,8 @@ class MessageClientRole:
 
         administration = administration_routes(self._pages, open_office, self._profiles)
         mail = pages.mail_routes(self._pages, open_desk)
-        return (*mail, *handover_routes(self._pages, open_desk), *rights, *administration)
+        disposals = disposal_routes(self._pages, open_office, self.disposing.notify)
+        return (*mail, *handover_routes(self._pages, open_desk), *rights, *administration, *disposals)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

@@ -55,6 +55,8 @@ VAULT = {
         "mail-presets",
         "handover",
         "handover-arrival",
+        "mail-disposal",
+        "mail-disposal-arrival",
     ),
     Role.GOVERNANCE: (*_RECORDS, "disposal"),
 }
