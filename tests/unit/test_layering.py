@@ -78,6 +78,7 @@ ONLY_IN = {
     "aiohttp": {"net"},
     "rich": {"cli"},
     "typer": {"cli"},
+    "rfc3161_client": {"transparency"},
     "jinja2": {"web"},
     "babel": {"web"},
     "markdown_it": {"web"},

@@ -104,7 +104,7 @@ class Moment:
     """A moment that the rules of SDK name, in words, with its time where that is known."""
 
     name: str
-    """For programs."""
+    """Name that programs read."""
     text: Phrase
     at: datetime | None
 

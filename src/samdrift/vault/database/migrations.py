@@ -15,7 +15,17 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention", "log-tree", "log-pauses")
+REGISTRY = (
+    "log",
+    "registry",
+    "roles",
+    "moments",
+    "salted-log",
+    "retention",
+    "log-tree",
+    "log-pauses",
+    "log-stamps",
+)
 WORKERS = ("workers", "worker-moments")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
@@ -31,6 +41,7 @@ VAULT = {
         "accesspoint-moments",
         *_LATEST,
         "disposal",
+        "log-stamps",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -44,9 +55,18 @@ VAULT = {
         *_LATEST,
         "message-steps",
         "disposal",
+        "log-stamps",
     ),
-    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival", "disposal"),
-    Role.GOVERNANCE: (*_RECORDS, "disposal"),
+    Role.MESSAGE_CLIENT: (
+        *_RECORDS,
+        *_MAIL,
+        "people",
+        "statements",
+        "people-arrival",
+        "disposal",
+        "log-stamps",
+    ),
+    Role.GOVERNANCE: (*_RECORDS, "disposal", "log-stamps"),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
