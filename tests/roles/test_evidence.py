@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.administration.administration import Administration
+from samdrift.administration.evidence import export_evidence
+from samdrift.administration.logexport import export_log
 from samdrift.attestation.archive import ArchiveWriter
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
@@ -27,8 +29,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.audit.policies import Policy
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
-from samdrift.evidence.gathering import Order, gather
-from samdrift.evidence.loggathering import export_log
+from samdrift.evidence.gathering import Order
 from samdrift.evidence.trace import Asked, trace
 from samdrift.evidence.traceview import moments
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
@@ -50,7 +51,7 @@ KEY = SoftwareSigningKey(pki.key(0), pki.root("Anybody", 0).certificate)
 async def gathered(member: Member, message_id: str, out: Path, *, section: bool = False) -> bool:
     gate = member.operator.gate
     installation = Administration(member.config, gate._keys, cast(Any, None), gate)
-    return await gather(
+    return await export_evidence(
         installation, Order(member.organisation, message_id, "anna", "complaint 7", section), out
     )
 

@@ -17,6 +17,7 @@ from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement
 from samdrift.vault.bodies import new_id
 from samdrift.vault.errors import SealBroken
+from samdrift.vault.mailpresets import PresetKind, PresetRecord
 from samdrift.vault.mailrecords import FileRecord, MailboxRecord, NewMail, NoteRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
@@ -104,7 +105,9 @@ SEALED_MAIL: dict[Column, ReadMail] = {
     ("searches", "sealed"): lambda vault, held: vault.search(held.name, held.name),
     ("addresses", "sealed"): lambda vault, held: vault.addresses(),
     ("favourites", "sealed"): lambda vault, held: vault.favourites(held.name),
+    ("presets", "sealed"): lambda vault, held: vault.presets(PresetKind.LIST, [held.name]),
     ("settings", "sealed"): lambda vault, held: vault.mail_setting(held.name),
+    ("registrations", "sealed"): lambda vault, held: vault.registrations([held.conversation]),
     ("persons", "sealed"): lambda vault, held: vault.persons(),
     ("sessions", "sealed"): lambda vault, held: vault.session(held.session),
     ("statements", "sealed"): lambda vault, held: vault.statements_after(0, 10),
@@ -257,10 +260,13 @@ async def held_mail(installation: Installation, organisation: ParticipantIdentif
         assert await vault.add_note(NoteRecord(new_id(), conversation, name, NOW, content))
         draft = a_draft(box.id, content)
         assert await vault.keep_draft(draft)
+        (known,) = await vault.conversations_by_id([conversation])
+        assert await vault.keep_registration(known, name, content, now=NOW) > 0
         vault.keep_search(name, name, content, now=NOW)
         vault.use_address(name, content, now=NOW)
         vault.keep_favourite(name, name, content)
         vault.keep_mail_setting(name, content)
+        assert await vault.keep_preset(PresetRecord(new_id(), PresetKind.LIST, name, content))
         assert await vault.begin_session(signed_in)
         assert await vault.append_statements([NumberedStatement(number, name.encode())]) == number
     schema = (await vault_login(installation, organisation, MK)).schema

@@ -9,6 +9,7 @@ import typer
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from samdrift.administration.administration import administering
+from samdrift.administration.evidence import export_evidence as export
 from samdrift.attestation.trustfolder import read_trust
 from samdrift.cli.logverification import read_policy
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
@@ -17,7 +18,7 @@ from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
-from samdrift.evidence.gathering import Order, gather
+from samdrift.evidence.gathering import Order
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
 from samdrift.installation.loop import run
 from samdrift.wire.crypto import certificates
@@ -63,7 +64,7 @@ def export_evidence(
 
 async def _gather(config: Config, order: Order, out: Path) -> bool:
     async with administering(config, changes=False) as installation:
-        return await gather(installation, order, out)
+        return await export(installation, order, out)
 
 
 @app.command("verify")

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.administration.administration import Administration, administering
+from samdrift.administration.logexport import Exported, export_log
 from samdrift.administration.logs import logs_of
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
@@ -26,7 +27,6 @@ from samdrift.config.inputs import read_certificates
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.evidence.logexport import describe_log, verify_log
-from samdrift.evidence.loggathering import Exported, export_log
 from samdrift.evidence.logstamps import LogStamp, judge_stamps, read_stamps
 from samdrift.evidence.logstatements import KeyStatement, check_statements
 from samdrift.evidence.trace import Asked
@@ -257,7 +257,7 @@ def _print(export: Path, found: _Found) -> None:
     for each in verdict.disposed:
         print_line(
             f"  {each.entries} entries of class {each.retention}, disposed of {each.at[:10]}"
-            f" by the decision in entry {each.decision}"
+            f" under decision {each.decision}"
         )
     if verdict.outside:
         print_line(f"  {verdict.outside} entries: their time is not between the witnessed times around them")

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from samdrift.config.keys import Key
-from samdrift.config.kinds import PATH, kind, whole
+from samdrift.config.kinds import ADDRESS, PATH, kind, whole
 from samdrift.config.toml import ConfigError
-from samdrift.config.values import text, texts
+from samdrift.config.values import SocketAddress, text, texts
 
 
 def _networks(value: Any) -> tuple[str, ...]:
@@ -101,9 +101,58 @@ class LogsConfig:
             example='["10.1.2.0/24"]',
         ),
     ] = ()
+    system_networks: Annotated[
+        tuple[str, ...],
+        Key(
+            "Networks that are not public and in which log systems of organisations may be.",
+            NETWORKS,
+            otherwise="none",
+            example='["10.1.3.0/24"]',
+        ),
+    ] = ()
 
     def __post_init__(self) -> None:
         if self.time_stamps is not None and self.time_stamps_trust is None:
             raise ConfigError(
                 "time_stamps_trust", "is missing: the certificates that time stamps must lead to"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class LogSystemConfig:
+    """An organisation's own log system, to which its logs are handed over (RFC 5425)."""
+
+    address: Annotated[
+        SocketAddress,
+        Key(
+            "Where it listens for syslog over TLS; its certificate has this name.",
+            ADDRESS,
+            example='"logs.habo.se:6514"',
+        ),
+    ]
+    certificate: Annotated[
+        Path, Key("Certificate (PEM) that is shown there.", PATH, example='"habo-logs.pem"')
+    ]
+    key_file: Annotated[
+        Path | None,
+        Key(
+            "Its private key (PEM).",
+            PATH,
+            otherwise="in the same file",
+            example='"habo-logs.key"',
+        ),
+    ] = None
+    tls_issuers: Annotated[
+        Path | None,
+        Key(
+            "Bundle (PEM) of issuers of its TLS certificate.",
+            PATH,
+            otherwise="Mozilla's",
+            example='"habo-issuers.pem"',
+        ),
+    ] = None
+
+    @property
+    def identity(self) -> tuple[Path, ...]:
+        """The files of the certificate and of its key."""
+        return (self.certificate,) if self.key_file is None else (self.certificate, self.key_file)

@@ -18,12 +18,16 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from samdrift.administration.logs import FORMAT, NAMESPACE
 from samdrift.attestation import sshsig
 from samdrift.attestation.signatures import canonical, signer, time_of
 from samdrift.attestation.trustfolder import TrustFolder
 from samdrift.evidence.logexport import DescribedKey, Description
 from samdrift.wire.crypto import certificates
+
+FORMAT = "samdrift log key 1"
+"""The form of a statement that a key is a log's."""
+NAMESPACE = "samdrift-log-key"
+"""The purpose of a custodian's signature under it (SSHSIG)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,11 @@ Ids are random and say nothing; they may be in a path. Times carry a zone.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.rights import Right
@@ -74,6 +75,8 @@ class Mailbox:
     """Messages that are not handed over to the message service yet."""
     needs_approval: bool
     undo_seconds: int
+    retired: bool = False
+    """True when nothing new is written in it."""
 
 
 class Stage(StrEnum):
@@ -154,6 +157,16 @@ class Line:
     delivery: Delivery | None
     """The latest sent message's, without its events."""
     unreadable: bool
+    registered: Registration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A conversation's number in the organisation's own records, and who registered it there."""
+
+    number: str
+    person: Person
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +259,7 @@ class Conversation:
     messages: tuple[Message, ...]
     notes: tuple[Note, ...]
     drafts: tuple[DraftMark, ...]
+    registered: Registration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +277,68 @@ class Act(StrEnum):
     FILE = "file"
     RAW = "raw"
     PRINTED = "printed"
+    WHY = "why"
+    """Said why, before opening what is marked in a mailbox that they do not work in."""
+    HANDED_OVER = "handed-over"
+    """In a package, to be kept or read elsewhere."""
+
+
+class Reason(StrEnum):
+    """Reasons for opening what is marked as confidential in a mailbox that one does not work in."""
+
+    CASE = "case"
+    COVER = "cover"
+    SUPERVISION = "supervision"
+    RECORDS = "records"
+    """A request for public records."""
+    MISTAKE = "mistake"
+    """To look into a fault, or something that went to the wrong place."""
+
+
+class Part(StrEnum):
+    """Parts of a hand-over besides the messages themselves."""
+
+    PDF = "pdf"
+    FILES = "files"
+    NOTES = "notes"
+    EVIDENCE = "evidence"
+    """Receipts, and what the message service's log says of each message."""
+    ORIGINAL = "original"
+    """Each message as the message service has it, byte for byte."""
+
+
+class Proofs(Protocol):
+    """A message service, for what the client itself does not keep."""
+
+    def evidence(self, message_id: str, *, original: bool = False) -> AsyncIterator[bytes]:
+        """Return evidence about a message in pieces."""
+
+    def raw(self, message_id: str) -> AsyncIterator[bytes]:
+        """Return a message as the message service writes it, in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Messages of a conversation to be handed over; that a person does so is in the log already."""
+
+    conversation: Conversation
+    """With the chosen messages alone, and with its notes only where they go along."""
+    organisation: str
+    address: str
+    """Functional address of the mailbox that it lies in."""
+    parts: frozenset[Part]
+    readings: Mapping[str, tuple[Reading, ...]]
+    """By message."""
+    files: Mapping[str, AsyncIterable[bytes]]
+    """Content of each file, by its id; the same each time it is read."""
+    raw: Mapping[str, AsyncIterable[bytes]]
+    """Content of messages that cannot be shown, by their ids."""
+    remote: Mapping[str, str]
+    """Ids at the message service, by message."""
+    proofs: Proofs | None
+    """``None`` where the organisation's entry names no message service."""
+    person: Person
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +418,15 @@ class Draft:
     """End of the undo window."""
 
 
+@dataclass(frozen=True, slots=True)
+class TextTemplate:
+    """A text of a mailbox that its persons put into messages."""
+
+    id: str
+    title: str
+    text: str
+
+
 class ProblemCode(StrEnum):
     """Reasons for which a draft cannot be sent."""
 
@@ -357,6 +442,7 @@ class ProblemCode(StrEnum):
     FILE_TYPE = "file-type"
     NOT_APPROVED = "not-approved"
     """The mailbox asks for a second person's approval, which is not there."""
+    ENDED_MAILBOX = "ended-mailbox"
     REFERENCE = "reference"
     """A person or reference lacks its code system, value or text."""
 
@@ -439,3 +525,53 @@ class Search:
     words: str
     whole_text: bool
     mailbox: str | None
+
+
+class State(StrEnum):
+    """States of conversations to select by."""
+
+    ANY = ""
+    UNREAD = "unread"
+    OPEN = "open"
+    DONE = "done"
+
+
+ANYBODY, ME, NOBODY = "", "me", "none"
+"""Handlers to select by, besides ids of persons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A selection of conversations of a mailbox, or of all that may be read; empty fields do not matter."""
+
+    mailbox: str | None = None
+    state: State = State.ANY
+    handler: str = ANYBODY
+    confidential: bool | None = None
+    files: bool | None = None
+    quiet_days: int = 0
+    """Days for which nothing has come or gone; 0 for any."""
+    organisation: str = ""
+    """Words of the other side's name, or its identifier."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A selection that was kept under a name, for its person, or for everyone who reads the mailbox."""
+
+    id: str
+    name: str
+    selection: Selection
+    mailbox: str | None
+    """The mailbox whose it is; ``None`` for the person's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientList:
+    """Recipients under one name, the person's own, or those of a mailbox; each gets a message of its own."""
+
+    id: str
+    name: str
+    recipients: tuple[Recipient, ...]
+    mailbox: str | None
+    """The mailbox whose it is; ``None`` for the person's own."""

@@ -7,9 +7,11 @@ from samdrift.contracts.clock import Clock
 from samdrift.messageclient.desk import Desk, Permissions
 from samdrift.messageclient.finding import FindingDesk
 from samdrift.messageclient.handling import HandlingDesk
-from samdrift.messageclient.mail import Person
+from samdrift.messageclient.handover.desk import HandOverDesk
+from samdrift.messageclient.mail import Person, Proofs
+from samdrift.messageclient.presetdesk import PresetDesk
 from samdrift.messageclient.reading import ReadingDesk
-from samdrift.messageclient.scope import Names, Scope
+from samdrift.messageclient.scope import Names, Renewed, Scope, Uploads
 from samdrift.messageclient.submitting import SubmittingDesk
 from samdrift.messageclient.writing import WritingDesk
 from samdrift.rights import Right
@@ -18,7 +20,7 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
-class OwnDesk(ReadingDesk, HandlingDesk, WritingDesk, SubmittingDesk, FindingDesk):
+class OwnDesk(ReadingDesk, HandlingDesk, HandOverDesk, WritingDesk, SubmittingDesk, FindingDesk, PresetDesk):
     """A :class:`~samdrift.messageclient.desk.Desk`."""
 
     @property
@@ -44,10 +46,18 @@ def desk(
     book: AddressBook,
     clock: Clock,
     names: Names = names_of,
+    *,
+    uploads: Uploads | None = None,
+    renewed: Renewed | None = None,
+    proofs: Proofs | None = None,
 ) -> Desk:
     """Return a person's desk in an organisation, for one request.
 
     ``permissions`` are those of this moment; ``book`` names organisations and says whether an address is
-    listed; ``names`` returns the names of persons, and needs no entry in the log.
+    listed; ``names`` returns the names of persons, and needs no entry in the log. ``uploads`` are the turns
+    of all desks of a process; ``renewed`` is asked for the rights again after what took long; ``proofs`` is
+    the organisation's message service, where it has one.
     """
-    return OwnDesk(Scope(gate, organisation, permissions, names, book, clock, person))
+    uploads = uploads or Uploads()
+    scope = Scope(gate, organisation, permissions, names, book, clock, person, uploads, renewed, proofs)
+    return OwnDesk(scope)

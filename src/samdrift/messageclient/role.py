@@ -12,14 +12,21 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
-from samdrift.messageclient import assigning, pages
+from samdrift.messageclient import administering, assigning, pages
+from samdrift.messageclient.administering import Office, Profiles, administration_routes
 from samdrift.messageclient.assigning import rights_routes
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.entrance import access as entrance
 from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
 from samdrift.messageclient.entrance.sites import Sites
-from samdrift.messageclient.owndesk import desk
+from samdrift.messageclient.handover import pages as handover
+from samdrift.messageclient.handover.pages import handover_routes
+from samdrift.messageclient.mail import Proofs
+from samdrift.messageclient.management import Management
+from samdrift.messageclient.owndesk import desk, names_of
 from samdrift.messageclient.permissions import Assignments
+from samdrift.messageclient.scope import Scope as PersonScope
+from samdrift.messageclient.scope import Uploads
 from samdrift.net.origins import HEALTH, by_host, origin
 from samdrift.vault.gate import Gate
 from samdrift.web import application as web
@@ -39,15 +46,24 @@ class MessageClientRole:
         sites: Sites,
         clock: Clock,
         book: AddressBook,
+        profiles: Profiles | None = None,
+        proofs: Callable[[ParticipantIdentifier], Proofs | None] = lambda _: None,
     ) -> None:
-        """``hosts`` are the organisations that are served, by the name of the host of each one's origin."""
+        """``hosts`` are the organisations that are served, by the name of the host of each one's origin.
+
+        ``profiles`` is what the configuration says of the message client of each; ``proofs`` returns the
+        message service of one, where its entry names any.
+        """
+        self._profiles = profiles or {}
+        self._proofs = proofs
         self._clock = clock
         self._book = book
         self._gate = gate
         self._hosts = hosts
         self._sites = sites
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
-        parts = (entrance, assigning, pages)
+        self._uploads = Uploads()
+        parts = (entrance, administering, assigning, pages, handover)
         self._pages = Pages(
             Texts((OWN, *(part.LOCALE for part in parts))),
             Assets(),
@@ -77,10 +93,36 @@ class MessageClientRole:
         async def open_desk(request: Request) -> Desk:
             visit = await access.visit(request)
             return desk(
-                self._gate, visit.organisation, visit.permissions, visit.person, self._book, self._clock
+                self._gate,
+                visit.organisation,
+                visit.permissions,
+                visit.person,
+                self._book,
+                self._clock,
+                uploads=self._uploads,
+                renewed=partial(access.renewed, request),
+                proofs=self._proofs(visit.organisation),
             )
 
-        return (*pages.mail_routes(self._pages, open_desk), *rights)
+        async def open_office(request: Request) -> Office:
+            visit = await access.visit(request)
+            scope = PersonScope(
+                self._gate,
+                visit.organisation,
+                visit.permissions,
+                names_of,
+                self._book,
+                self._clock,
+                visit.person,
+                self._uploads,
+            )
+            profile = self._profiles.get(visit.organisation)
+            management = Management(scope, () if profile is None else profile.addresses)
+            return Office(scope, management, visit.permissions.manages())
+
+        administration = administration_routes(self._pages, open_office, self._profiles)
+        mail = pages.mail_routes(self._pages, open_desk)
+        return (*mail, *handover_routes(self._pages, open_desk), *rights, *administration)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

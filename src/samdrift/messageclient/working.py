@@ -63,6 +63,11 @@ class Working:
         self._clock = clock
         self._pause = pause
         self._outages: dict[ParticipantIdentifier, str] = {}
+        self._services: Mapping[ParticipantIdentifier, Mailbox] = {}
+
+    def service(self, organisation: ParticipantIdentifier) -> Mailbox | None:
+        """Return the message service of an organisation, for what a person asks of it; while it runs."""
+        return self._services.get(organisation)
 
     def outage(self, organisation: ParticipantIdentifier) -> str:
         """Return why a message service could not be used the last time; empty if it could."""
@@ -73,6 +78,7 @@ class Working:
         """Work while the context lasts."""
         async with AsyncExitStack() as stack:
             services = {one.organisation: await self._service(stack, one) for one in self._settings}
+            self._services = services
             sending = self._sending(services, on_failure)
             await stack.enter_async_context(
                 in_background(self._run(self._fetching(services), on_failure), sending, on_failure=on_failure)

@@ -70,6 +70,8 @@ _MAIL_READERS: dict[str, _Read] = {
     "readings": MessageClientDeparture.readings,
     "addresses": MessageClientDeparture.addresses,
     "favourites": MessageClientDeparture.favourites,
+    "registrations": MessageClientDeparture.registrations,
+    "presets": MessageClientDeparture.presets,
 }
 _MAIL_PARTS = tuple(each.part for each in MAIL_PARTS)
 _READERS: dict[str, _Read] = {

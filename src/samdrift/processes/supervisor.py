@@ -315,7 +315,7 @@ class _House:
                 running[vault].tell((await self._readers.renew(vault)).line())
 
     def _doors_of(self, role: Role) -> tuple[Door, ...]:
-        return tuple(door for door in self._doors if ROLES.get(door) in (role, None))
+        return (*(door for door in self._doors if ROLES.get(door) in (role, None)), Door.LOG)
 
     def _hosted(self) -> list[Registration]:
         """Those that are served here, in a role that runs here; all but access points only as configured."""

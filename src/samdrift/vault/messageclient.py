@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from samdrift.vault.mailwriting import MailWriting
+from samdrift.vault.mailkeeping import MailKeeping
+from samdrift.vault.mailpresets import MailPresets
 
 
-class MessageClientVault(MailWriting):
+class MessageClientVault(MailPresets, MailKeeping):
     """Opened with role ``mk``."""

@@ -99,6 +99,10 @@ class Pages:
         language = language_of(request)
         return Wording(Formats(language, self._clock()), self._texts.of(language))
 
+    def lasting_wording(self, language: Language) -> Wording:
+        """Return the wording of what is kept: in one language, with whole dates."""
+        return Wording(Formats(language, self._clock(), lasting=True), self._texts.of(language))
+
     def _environment(self, language: Language, folders: Sequence[Path]) -> Environment:
         environment = _environment(self._texts.of(language), folders)
         environment.globals["asset"] = self.assets.path

@@ -11,12 +11,12 @@ from typing import Any, cast
 
 import pytest
 
+from samdrift.administration.logexport import write_tree
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.logverifying import LogVerifier
 from samdrift.config.logs import LogsConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
-from samdrift.evidence.loggathering import write_tree
 from samdrift.evidence.logstamps import LogStamp, judge_stamps, read_stamps
 from samdrift.installation.health import Dependency
 from samdrift.installation.timestamping import Stamper, stamper

@@ -11,7 +11,7 @@ from samdrift.contracts.addressbook import Listing
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.fetching import Fetching
-from samdrift.messageclient.mail import Person
+from samdrift.messageclient.mail import Person, Proofs
 from samdrift.messageclient.owndesk import desk
 from samdrift.rights import Right
 from samdrift.vault.mailrecords import MailboxRecord
@@ -62,6 +62,7 @@ class Office:
     book: EmptyBook = field(default_factory=EmptyBook)
     now: datetime = NOW
     service: SparseService = field(default_factory=SparseService)
+    proofs: Proofs | None = None
 
     async def opened(self, *, needs_approval: bool = False) -> Office:
         async with self.vault() as vault:
@@ -85,6 +86,7 @@ class Office:
             self.book,
             self.clock,
             names,
+            proofs=self.proofs,
         )
 
     def clock(self) -> datetime:

@@ -154,6 +154,9 @@ class Shown:
             state, _ = delivery.words(line.delivery, self._wording)
             if state.kind in (Kind.BAD, Kind.WARNING):
                 yield state
+        if line.registered:
+            number = {"number": line.registered.number}
+            yield Tag(self.say(Phrase("Registered as %(number)s", number)), Kind.GOOD)
         if line.done:
             yield Tag(self.say(Phrase("Done")), Kind.GOOD)
 
@@ -179,6 +182,13 @@ class Shown:
             return self.say(Phrase("with you"))
         return self.say(Phrase("with %(name)s", {"name": self.person(handler)}))
 
+    def registered(self, registration: mail.Registration | None) -> str:
+        """Return who has registered a conversation, and when; empty where nobody has."""
+        if registration is None:
+            return ""
+        by = {"name": self.person(registration.person), "time": self.formats.longer(registration.at)}
+        return self.say(Phrase("%(name)s, %(time)s", by))
+
     # --- messages -----------------------------------------------------------------------------------------
 
     def message(self, one: mail.Message, *, may_write: bool) -> Message:
@@ -193,7 +203,7 @@ class Shown:
             reply=f"/message/{one.id}/reply" if came and may_write else "",
             raw=f"/message/{one.id}/raw" if one.stage is mail.Stage.UNREADABLE else "",
             read_by=one.read_by,
-            readers=f"/message/{one.id}/readers" if came else "",
+            readers=f"/message/{one.id}/readers",
             way=f"/message/{one.id}/way",
             received=self._received(one) if came else "",
             delivery=None if one.delivery is None else self.delivery(one.delivery),

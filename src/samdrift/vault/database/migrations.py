@@ -28,8 +28,9 @@ REGISTRY = (
 )
 WORKERS = ("workers", "worker-moments")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
+_LAST = ("disposal", "log-hand-over", "moment")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
-_MAIL = ("mail", "mail-moments", "mail-arrival")
+_MAIL = ("mail", "mail-arrival")
 VAULT = {
     Role.ACCESS_POINT: (
         "log",
@@ -38,9 +39,9 @@ VAULT = {
         "accesspoint",
         "accesspoint-arrival",
         "arrival",
-        "accesspoint-moments",
         *_LATEST,
-        "disposal",
+        *_LAST,
+        "accesspoint-moment",
         "log-stamps",
     ),
     Role.MESSAGE_SERVICE: (
@@ -51,22 +52,17 @@ VAULT = {
         "tokens",
         "messageservice-arrival",
         "arrival",
-        "messageservice-moments",
         *_LATEST,
         "message-steps",
-        "disposal",
+        *_LAST,
+        "messageservice-moment",
         "log-stamps",
     ),
     Role.MESSAGE_CLIENT: (
-        *_RECORDS,
-        *_MAIL,
-        "people",
-        "statements",
-        "people-arrival",
-        "disposal",
-        "log-stamps",
+        *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
+        *("mail-presets", "handover", "handover-arrival", "log-stamps"),
     ),
-    Role.GOVERNANCE: (*_RECORDS, "disposal", "log-stamps"),
+    Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps"),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

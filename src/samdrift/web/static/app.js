@@ -7,6 +7,7 @@ import { gatherFiles } from "./files.js";
 import { pressByKeys } from "./keys.js";
 import { sendOnce } from "./once.js";
 import { watchSession } from "./session.js";
+import { suggest } from "./suggest.js";
 
 closeMenus(document);
 countDown(document);
@@ -14,4 +15,5 @@ gatherFiles(document);
 saveDrafts(document);
 pressByKeys(document);
 sendOnce(document);
+suggest(document);
 watchSession(document);
