@@ -104,5 +104,12 @@ def stamper(
     return Stamper(caller, config.time_stamps, followed.current, clock, note)
 
 
+def trusted_authority(config: LogsConfig) -> Trusted | None:
+    """Return whom time stamps must be by; ``None`` where the configuration names no authority."""
+    if config.time_stamps is None or config.time_stamps_trust is None:
+        return None
+    return _trusted(config.time_stamps_trust, config.time_stamps_policy)
+
+
 def _trusted(file: Path, policy: str | None) -> Trusted:
     return Trusted(read_certificates(file), policy)

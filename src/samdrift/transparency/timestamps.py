@@ -36,6 +36,8 @@ MAX_STAMP = 64 * 1024
 LIMITS = FetchLimits(max_bytes=MAX_STAMP, seconds=20)
 _AHEAD = timedelta(minutes=5)
 """Most by which an authority's clock may be before ours."""
+_GRANTED = b"\x30\x03\x02\x01\x00"
+"""The status of a response that has a token, in DER."""
 _HEADERS = {"content-type": "application/timestamp-query", "accept": "application/timestamp-reply"}
 _HASHES = {
     "2.16.840.1.101.3.4.2.1": hashlib.sha256,
@@ -112,6 +114,19 @@ async def ask(caller: Caller, address: str, trusted: Trusted, message: bytes, no
     if not now - _AHEAD <= stamp.at <= now + _AHEAD:
         raise StampUnavailable("its time is not now; compare the clocks")
     return stamp
+
+
+def token_of(data: bytes) -> bytes:
+    """Return the token in a response (TimeStampToken, RFC 5652), which containers have."""
+    return bytes(decode_timestamp_response(data).time_stamp_token())
+
+
+def response_of(token: bytes) -> bytes:
+    """Return the response that grants a token."""
+    content = _GRANTED + token
+    size = len(content).to_bytes((len(content).bit_length() + 7) // 8)
+    length = size if len(content) < 0x80 else bytes((0x80 | len(size),)) + size
+    return b"\x30" + length + content
 
 
 def host_of(address: str) -> str:
