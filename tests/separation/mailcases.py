@@ -391,6 +391,10 @@ async def readings(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.readings([victim.mail.came_in]))
 
 
+async def last_readings(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.last_readings(victim.mail.mailbox))
+
+
 async def mail_setting(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_(None, vault.mail_setting(SETTING))
 
@@ -558,7 +562,17 @@ MAIL: dict[str, Case] = {
             mail_before,
             count_mail,
         ),
-        *(referred, mail_body, mail_bodies, files_of, file_body, note_reading, readings, mail_setting),
+        *(
+            referred,
+            mail_body,
+            mail_bodies,
+            files_of,
+            file_body,
+            note_reading,
+            readings,
+            last_readings,
+            mail_setting,
+        ),
         *(keep_mail_setting, keep_draft, draft, drafts, drafts_in, drop_draft, see_news, add_draft_file),
         *(drop_draft_file, messages_of_draft, undo_sending, end_windows, claim_mail, move_mail, next_due),
         *(waiting, keep_search, search, use_address, address_answered, addresses, keep_favourite),

@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "messageservice": FLOORS,
     "messageclient": FLOORS | {"client", "web"},
     "governance": FLOORS,
-    "evidence": FLOORS | {"attestation", "config"},
+    "evidence": FLOORS | {"attestation", "config", "web"},
     "installation": RUN | {"transparency", "web"},
     "processes": RUNNING | {"installation", "transparency"},
     "administration": ADMINISTERED,
@@ -63,6 +63,7 @@ MAY_IMPORT = {
         "operations",
         "portability",
         "processes",
+        "web",
     },
     "bootstrap": frozenset(),
 }

@@ -8,6 +8,7 @@ from samdrift.cli import (
     logcontrol,
     logdisposal,
     logfollowing,
+    lognames,
     logreconciling,
     logrunning,
     logverification,
@@ -31,5 +32,8 @@ app.command()(logfollowing.promises)
 app.command("reconcile")(logreconciling.reconcile_logs)
 app.command()(logcontrol.search)
 app.command()(logcontrol.sample)
+app.command()(logcontrol.hints)
+app.command()(logcontrol.outcome)
+app.command()(lognames.names)
 app.command()(logdisposal.retention)
 app.command()(logdisposal.dispose)

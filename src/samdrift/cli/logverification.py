@@ -27,6 +27,7 @@ from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.evidence.logexport import describe_log, verify_log
 from samdrift.evidence.logstatements import KeyStatement, check_statements
+from samdrift.evidence.trace import Asked
 from samdrift.installation.logkeeping import OPERATORS, LogPlace
 from samdrift.installation.loop import run
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -43,6 +44,7 @@ def export(
     config: ConfigFile,
     out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
     by: Annotated[str, typer.Option("--by", help="Your name; recorded in the log.")],
+    reason: Annotated[str, typer.Option("--reason", help="The reason; recorded in the log.")],
     organisation: OptionalOrganisation = None,
     role: Annotated[
         Role | None, typer.Option("--role", help="The role whose log it is; wanted where there are several.")
@@ -52,11 +54,11 @@ def export(
 
     The file has every fact of the log, and is for whom the organisation gives it to.
     """
-    name = one_line("--by", by)
+    asked = Asked(one_line("--by", by), one_line("--reason", reason))
 
     async def write() -> Exported:
         async with administering(load(config), changes=False) as installation:
-            return await export_log(installation, _place(installation, organisation, role), name, out)
+            return await export_log(installation, _place(installation, organisation, role), asked, out)
 
     with reported_as_usage_errors():
         written = run(write())
@@ -202,7 +204,7 @@ def _print(export: Path, verdict: LogVerdict, statements: Sequence[KeyStatement]
     for each in verdict.disposed:
         print_line(
             f"  {each.entries} entries of class {each.retention}, disposed of {each.at[:10]}"
-            f" by the decision in entry {each.decision}"
+            f" under decision {each.decision}"
         )
     if verdict.outside:
         print_line(f"  {verdict.outside} entries: their time is not between the witnessed times around them")

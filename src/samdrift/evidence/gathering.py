@@ -47,6 +47,8 @@ class Order:
     message_id: str
     by: str
     """The person or system that asks; recorded in the organisation's log."""
+    reason: str
+    """The reason; recorded there, too."""
     section: bool = False
     """True to include all that its logs say from the message on: proves more, and reveals more."""
 
@@ -131,7 +133,7 @@ class _Writing:
             await self._log(vault, role)
             await self._proofs(vault, role)
             event = AuditEvent.ORGANISATION_EVIDENCE_EXPORTED
-            vault.record(event, message=self._order.message_id, by=self._order.by)
+            vault.record(event, message=self._order.message_id, by=self._order.by, reason=self._order.reason)
 
     async def _transport_receipts(self, vault: AccessPointVault) -> None:
         """Add the receipts that peers gave for what was sent, and those given for what came in."""

@@ -38,7 +38,8 @@ class VaultsEvidence:
     ) -> AsyncIterator[bytes] | None:
         """Return the package in pieces; ``None`` where the logs know no such message."""
         roles = [role for role in self._roles if self._gate.registry.serves(organisation, role)]
-        evidence = await Evidence.find(self._gate, Order(organisation, message_id, by), roles)
+        order = Order(organisation, message_id, by, "asked for over interface D")
+        evidence = await Evidence.find(self._gate, order, roles)
         if evidence is None:
             return None
         worker = Principal(PrincipalKind.WORKER, "evidence")

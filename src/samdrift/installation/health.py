@@ -53,6 +53,8 @@ class Dependency(StrEnum):
     """A log's witnesses, by the log's random name: each cosigns it, and none refuses."""
     RECONCILIATION = "reconciliation"
     """The logs of an organisation, by the first one's random name: they agree with each other."""
+    LOG_SYSTEM = "log-system"
+    """An organisation's own log system, by the random name of the log that is handed over to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from samdrift.installation.evidence import VaultsEvidence
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health, Try, trying
 from samdrift.installation.listeners import Door, Doors, PublicDoors
+from samdrift.installation.loghandover import logs_handed_over
 from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
 from samdrift.installation.metrics import meaningless_gauge, metrics_application, nothing_to_measure
 from samdrift.installation.reconciling import reconciled
@@ -176,6 +177,9 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
     )
     parts.logs.append(logs)
     parts.registry.register(LogMetrics(parts.logs))
+    await stack.enter_async_context(
+        logs_handed_over(parts.config, parts.gate, system_clock, served, parts.health.note)
+    )
     operator = await _run_federated(stack, parts, clients)
     await _run_origins(stack, parts)
     return operator
@@ -231,7 +235,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
         public_only = not config.federation.private_addresses
         book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
-        services = used_services(config)
+        services = used_services(config, gate)
         profiles = client_profiles(config, services)
         working = Working(gate, services, system_clock, config.message_client.poll_seconds)
         role = MessageClientRole(gate, hosts, sites, system_clock, book, profiles, working.service)

@@ -33,11 +33,15 @@ from samdrift.messageclient.mail import (
     Person,
     Problem,
     Reading,
+    Reason,
     Recipient,
+    RecipientList,
     Review,
     Search,
+    Selection,
     Submitted,
     TextTemplate,
+    View,
 )
 from samdrift.rights import Right
 
@@ -101,13 +105,33 @@ class OwnApproval(Explained):
         super().__init__("you wrote this; a colleague has to approve it")
 
 
-class ConversationMoved(Explained):
-    """The conversation has new messages since the answer was begun: read ``news`` before sending."""
+class ReasonAsked(Explained):
+    """The mailbox asks why a person who does not work in it opens what is marked; nothing was shown."""
 
-    def __init__(self, version: int, news: Sequence[Message]) -> None:
+    def __init__(self, conversation: str) -> None:
+        super().__init__("say why you open this conversation before it is shown")
+        self.conversation = conversation
+
+
+class TooManyKept(Explained):
+    """More views or lists than one person or mailbox may have: remove one first. Nothing was kept."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"at most {most} of these are kept: remove one first")
+        self.most = most
+
+
+class ConversationMoved(Explained):
+    """The conversation has new messages since the answer was begun: read ``news`` before sending.
+
+    ``messages`` is their number in it with these, which is what :meth:`Desk.news_read` is told.
+    """
+
+    def __init__(self, version: int, news: Sequence[Message], messages: int) -> None:
         super().__init__("something new has come in this conversation since you opened it")
         self.version = version
         self.news = tuple(news)
+        self.messages = messages
 
 
 class Permissions(Protocol):
@@ -171,6 +195,9 @@ class Desk(Protocol):
 
     async def raw(self, message: str) -> FileContent:
         """Open a message as the message service wrote it, for one that cannot be shown."""
+
+    async def say_why(self, conversation: str, reason: Reason) -> None:
+        """Say why a conversation is opened, where :class:`ReasonAsked` was raised; good for an hour."""
 
     async def readers(self, message: str) -> tuple[Reading, ...]:
         """Return who has seen a message, and how; the latest first."""
@@ -251,8 +278,11 @@ class Desk(Protocol):
     async def draft_file(self, draft: str, file: str) -> FileContent:
         """Open a file of a draft."""
 
-    async def news_read(self, draft: str) -> None:
-        """Note that the person has read what is new in the conversation that the draft answers."""
+    async def news_read(self, draft: str, messages: int) -> None:
+        """Note that the person has read the conversation that the draft answers up to so many messages.
+
+        Only what was shown counts: a message that came meanwhile stops sending once more.
+        """
 
     async def review(self, draft: str) -> Review:
         """Return the draft as it would be sent, with what is in the way."""
@@ -286,6 +316,33 @@ class Desk(Protocol):
 
     async def found(self, token: str) -> tuple[Search, Found]:
         """Search what the person may read; stops at a time limit."""
+
+    async def begin_selection(self, selection: Selection) -> str:
+        """Keep a selection, sealed, and return the random token that it is found under."""
+
+    async def selected(self, token: str, *, after: str = "", limit: int = 50) -> tuple[Selection, Lines]:
+        """Return conversations of a selection, the latest first."""
+
+    async def views(self) -> tuple[View, ...]:
+        """Return the kept views that the person can use, by name."""
+
+    async def view(self, view: str, *, after: str = "", limit: int = 50) -> tuple[View, Lines]:
+        """Return conversations of a kept view, the latest first."""
+
+    async def keep_view(self, token: str, name: str, *, for_mailbox: bool = False) -> str:
+        """Keep a selection under a name, for the person or for its mailbox, and return the view's id."""
+
+    async def drop_view(self, view: str) -> None:
+        """Remove a kept view; one of a mailbox takes the right to write in it."""
+
+    async def lists(self) -> tuple[RecipientList, ...]:
+        """Return the distribution lists that the person can use, by name."""
+
+    async def keep_list(self, kept: RecipientList) -> str:
+        """Store a distribution list, whose id is empty when it is new, and return its id."""
+
+    async def drop_list(self, kept: str) -> None:
+        """Remove a distribution list."""
 
     async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
         """Return addresses that fit, whatever their accents, those that are used most first."""

@@ -104,6 +104,7 @@ class HandlingDesk:
             vault.record(
                 AuditEvent.MK_CONVERSATION_CHANGED,
                 conversation=found.id,
+                case=found.id,
                 action=act,
                 mailbox=after.mailbox,
                 handler=after.handler or "",

@@ -9,6 +9,7 @@ from samdrift.messageclient.finding import FindingDesk
 from samdrift.messageclient.handling import HandlingDesk
 from samdrift.messageclient.handover.desk import HandOverDesk
 from samdrift.messageclient.mail import Person, Proofs
+from samdrift.messageclient.presetdesk import PresetDesk
 from samdrift.messageclient.reading import ReadingDesk
 from samdrift.messageclient.scope import Names, Renewed, Scope, Uploads
 from samdrift.messageclient.submitting import SubmittingDesk
@@ -19,7 +20,7 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
-class OwnDesk(ReadingDesk, HandlingDesk, HandOverDesk, WritingDesk, SubmittingDesk, FindingDesk):
+class OwnDesk(ReadingDesk, HandlingDesk, HandOverDesk, WritingDesk, SubmittingDesk, FindingDesk, PresetDesk):
     """A :class:`~samdrift.messageclient.desk.Desk`."""
 
     @property

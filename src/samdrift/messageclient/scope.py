@@ -14,7 +14,7 @@ from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.desk import NotHere, Permissions
-from samdrift.messageclient.mail import Person, Proofs
+from samdrift.messageclient.mail import Person, Proofs, View
 from samdrift.rights import Right
 from samdrift.scheduling.places import Turns
 from samdrift.vault.gate import Gate
@@ -59,6 +59,8 @@ class Scope:
         self.permissions = permissions
         self.book = book
         self.person = person
+        self.views: tuple[View, ...] | None = None
+        """Kept views, once they were asked for in this request."""
         self.uploads = uploads
         self._renewed = renewed
         self.proofs = proofs

@@ -231,9 +231,13 @@ class SubmittingDesk:
                 new = (await vault.mail_of(found.id))[seen:] if scope.may(Right.READ, found.mailbox) else ()
                 news = await messages_of(scope, vault, new, await scope.people(vault), Act.READ)
                 vault.record(
-                    AuditEvent.MK_READING_CONVERSATION, conversation=found.id, messages=str(len(news))
+                    AuditEvent.MK_READING_CONVERSATION,
+                    conversation=found.id,
+                    case=found.id,
+                    mailbox=found.mailbox,
+                    messages=str(len(news)),
                 )
-                return ConversationMoved(found.version, news)
+                return ConversationMoved(found.version, news, found.messages)
         return None
 
     async def _answered(
@@ -292,7 +296,8 @@ class SubmittingDesk:
             content=head,
             delivery={},
         )
-        return NewMail(record, message_id, thread, await writer.finish(), None, refers_to)
+        known_by = content.thread_of(thread, recipient.organisation)
+        return NewMail(record, message_id, known_by, await writer.finish(), None, refers_to)
 
     async def undo(self, draft: str) -> Draft:
         """Undo sending and return the draft as it was; :class:`TooLate`."""

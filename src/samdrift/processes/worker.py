@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from samdrift.audit.operations import unexpected
 from samdrift.config.hsm import hsm_settings
 from samdrift.config.model import Config
+from samdrift.config.organisations import OrganisationConfig
 from samdrift.config.reader import load
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
@@ -85,11 +87,28 @@ def _replace_reader(database: HandedDatabase, line: bytes) -> None:
 
 def narrowed(config: Config, handed: WorkerHandOver) -> Config:
     """The configuration without the other organisations, and with a copy of the address book of its own."""
-    own = tuple(one for one in config.organisations if one.identifier.value == handed.organisation)
+    own = tuple(
+        _with_copies(one, handed.name)
+        for one in config.organisations
+        if one.identifier.value == handed.organisation
+    )
     book = config.address_book
     if book is not None:
         book = replace(book, file=copy_folder(book.file, handed.name) / book.file.name)
     return replace(config, organisations=own, address_book=book)
+
+
+def _with_copies(one: OrganisationConfig, worker: str) -> OrganisationConfig:
+    """The organisation with the worker's own copies of the files that several of its workers read."""
+    own = one.log_system
+    if own is None:
+        return one
+
+    def copied(file: Path) -> Path:
+        return copy_folder(file, worker) / file.name
+
+    key = None if own.key_file is None else copied(own.key_file)
+    return replace(one, log_system=replace(own, certificate=copied(own.certificate), key_file=key))
 
 
 def _expiries(

@@ -91,13 +91,24 @@ class MailRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadRecord:
+    """The part of a message that a search looks at."""
+
+    id: str
+    conversation: str
+    stage: str
+    at: datetime
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
 class NewMail:
     """A message to store, with what it is found by: marks are made of ids that others chose."""
 
     record: MailRecord
     message_id: str
     thread: str
-    """The conversation's id in the federation."""
+    """The text by which its conversation is found: its id in the federation, with the other organisation."""
     body: Body
     remote_id: str | None = None
     refers_to: str | None = None

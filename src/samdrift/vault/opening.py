@@ -27,6 +27,7 @@ from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.session import Value
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.logtree import LogTree
+from samdrift.vault.moments import Moment
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.work import Afterwards, UnitOfWork
 from samdrift.wire.crypto.keys import SigningKey
@@ -64,6 +65,8 @@ class Room:
     """Tells those in this process who wait for news of it."""
     notify: Callable[[], None]
     """Tells other processes that something waits in it."""
+    due: Callable[[Moment | None], None]
+    """Brings the moment that a commit made to the registry; without one it is read from the vault."""
     state: Hashable
     """State of its keys when it was made: a room is not used for longer than that."""
 
@@ -103,6 +106,7 @@ class Vault:
             room.login,
             opening,
             room.notify,
+            room.due,
             quiet=reason.quiet,
             promising=self._promises is not None,
         )

@@ -74,7 +74,7 @@ async def test_the_commands_of_the_readme_say_that_a_package_holds(
     gate = member.operator.gate
     installation = Administration(member.config, gate._keys, cast(Any, None), gate)
     assert await export_evidence(
-        installation, Order(member.organisation, message, "anna"), tmp_path / "package"
+        installation, Order(member.organisation, message, "anna", "test"), tmp_path / "package"
     )
     with tarfile.open(tmp_path / "package") as archive:
         archive.extractall(folder, filter="data")

@@ -48,14 +48,19 @@ from samdrift.messageclient.mail import (
     Problem,
     ProblemCode,
     Reading,
+    Reason,
     Recipient,
     RecipientCheck,
+    RecipientList,
     Registration,
     Review,
     Search,
+    Selection,
     Stage,
+    State,
     Submitted,
     TextTemplate,
+    View,
 )
 from samdrift.rights import Right
 from samdrift.web.messagetext import message_text
@@ -86,6 +91,9 @@ class Office:
     searches: dict[str, Search] = field(default_factory=dict)
     book: list[Correspondent] = field(default_factory=list)
     texts: list[TextTemplate] = field(default_factory=list)
+    selections: dict[str, Selection] = field(default_factory=dict)
+    views: dict[str, View] = field(default_factory=dict)
+    lists: dict[str, RecipientList] = field(default_factory=dict)
     approval: set[str] = field(default_factory=set)
     undo_seconds: int = 10
     seen: list[str] = field(default_factory=list)
@@ -497,11 +505,11 @@ class MemoryDesk:
                 return FileContent(each, self._pieces(file))
         raise NotHere("", "")
 
-    async def news_read(self, draft: str) -> None:
+    async def news_read(self, draft: str, messages: int) -> None:
         one = self._draft(draft)
         assert one.conversation is not None
         version = self._office.conversations[one.conversation].version
-        self._office.drafts[draft] = replace(one, seen=version)
+        self._office.drafts[draft] = replace(one, seen=min(messages, version))
 
     async def review(self, draft: str) -> Review:
         one = self._draft(draft, Right.READ)
@@ -551,7 +559,9 @@ class MemoryDesk:
         if one.conversation is not None:
             conversation = self._office.conversations[one.conversation]
             if one.seen != conversation.version:
-                raise ConversationMoved(conversation.version, conversation.messages[-1:])
+                raise ConversationMoved(
+                    conversation.version, conversation.messages[-1:], conversation.version
+                )
         until = self._office.now() + timedelta(seconds=self._office.undo_seconds)
         self._keep(one, stage=DraftStage.WINDOW, until=until)
         return Submitted(draft, (), one.conversation or "", until)
@@ -585,6 +595,58 @@ class MemoryDesk:
         words = plain(search.words)
         fits = [one for one in among if words in plain(f"{one.subject} {one.counterpart}")]
         return search, Found(tuple(map(self._line, fits)), len(among), len(among), complete=True)
+
+    async def say_why(self, conversation: str, reason: Reason) -> None:
+        self._office.seen.append(f"why {conversation} {reason}")
+
+    # --- selections and lists -----------------------------------------------------------------------------
+
+    async def begin_selection(self, selection: Selection) -> str:
+        token = self._office.id("selection")
+        self._office.selections[token] = selection
+        return token
+
+    async def selected(self, token: str, *, after: str = "", limit: int = 50) -> tuple[Selection, Lines]:
+        selection = self._office.selections.get(token)
+        if selection is None:
+            raise NotHere("", "")
+        return selection, self._selected(selection)
+
+    def _selected(self, selection: Selection) -> Lines:
+        folder = {State.DONE: Folder.DONE, State.UNREAD: Folder.UNREAD}.get(selection.state, Folder.OPEN)
+        words = plain(selection.organisation)
+        found = [one for one in self._in(folder, selection.mailbox) if words in plain(str(one.counterpart))]
+        return Lines(tuple(map(self._line, found)), "")
+
+    async def views(self) -> tuple[View, ...]:
+        return tuple(self._office.views.values())
+
+    async def view(self, view: str, *, after: str = "", limit: int = 50) -> tuple[View, Lines]:
+        if view not in self._office.views:
+            raise NotHere("", "")
+        return self._office.views[view], self._selected(self._office.views[view].selection)
+
+    async def keep_view(self, token: str, name: str, *, for_mailbox: bool = False) -> str:
+        selection, _ = await self.selected(token)
+        kept = View(self._office.id("view"), name, selection, selection.mailbox if for_mailbox else None)
+        self._office.views[kept.id] = kept
+        return kept.id
+
+    async def drop_view(self, view: str) -> None:
+        await self.view(view)
+        del self._office.views[view]
+
+    async def lists(self) -> tuple[RecipientList, ...]:
+        return tuple(self._office.lists.values())
+
+    async def keep_list(self, kept: RecipientList) -> str:
+        kept = replace(kept, id=kept.id or self._office.id("list"))
+        self._office.lists[kept.id] = kept
+        return kept.id
+
+    async def drop_list(self, kept: str) -> None:
+        if self._office.lists.pop(kept, None) is None:
+            raise NotHere("", "")
 
     async def text_templates(self, mailbox: str) -> tuple[TextTemplate, ...]:
         self._need(Right.WRITE, mailbox)
@@ -637,6 +699,8 @@ def _problems(draft: Draft) -> Sequence[Problem]:
         found.append(Problem(ProblemCode.NO_SUBJECT, "subject"))
     if not content.text.strip() and not draft.files:
         found.append(Problem(ProblemCode.EMPTY, "text"))
+    if not all(each.extension and each.label for each in content.persons):
+        found.append(Problem(ProblemCode.REFERENCE, "persons"))
     return found
 
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
-from samdrift.messageclient.logreading import csv_lines
+from samdrift.messageclient.tables import csv_lines
 from samdrift.rights import Right
 from tests.unit.messageclient.desks import OTHER_ADDRESS
 from tests.unit.messageclient.wholerole import ENVIRONMENT, FREE_ADDRESS, SOC, Whole, hrefs, whole_role
@@ -181,7 +181,7 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
     assert (await siv.get("/administration")).headers["location"] == "/administration/log"
     period = {"since": today(-1), "until": today(1)}
     page = await siv.post("/administration/log", person=await whole.person("anna"), **period)
-    for text in ("Läste ett ärende", "Såg en lista", "Bad om något som personen inte får se", "Loggade in"):
+    for text in ("Läste ett samtal", "Såg en lista", "Bad om något som personen inte får se", "Loggade in"):
         assert f'<td data-label="Vad">{text}' in page.text, text
     assert "Beslutade om en behörighet</td>" not in page.text, "others' acts are not hers"
     failed = await siv.post("/administration/log", person="", failed="yes", **period)
@@ -189,12 +189,18 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
     before = await siv.post("/administration/log", since=today(-30), until=today(-10), person="")
     assert "Loggen har inget sådant." in before.text
     assert (await siv.post("/administration/log", since="x", until=today())).status_code == 422
+    assert "Ett meddelande kom in" not in (await siv.post("/administration/log", person="", **period)).text
+    everything = await siv.post("/administration/log", person="service", **period)
+    assert "Ett meddelande kom in" in everything.text
+    assert "brevlåda Socialtjänst" in everything.text
     table = await siv.post("/administration/log/table", person="", **period)
     assert table.headers["content-disposition"].startswith("attachment")
     rows = list(csv.reader(io.StringIO(table.text.removeprefix("\ufeff"))))
     assert rows[0] == ["number", "time", "person", "id", "event", "purpose", "facts"]
     events = [row[4] for row in rows[1:]]
     assert {"mk:reading:conversation", "mk:access:denied", "mk:rights:stated"} <= set(events)
+    (decision, *_) = [row for row in rows if row[4] == "mk:rights:stated"]
+    assert decision[2] == "Eva"
     assert "Orosanmälan" not in table.text
     assert [one.event for one in await whole.log()].count(AuditEvent.MK_READING_LOG) >= 7
 

@@ -144,7 +144,7 @@ async def test_what_is_in_another_mailbox_or_organisation_is_not_here_alike(
             desk.upload(draft, "a.txt", "text/plain"),
             desk.remove_file(draft, file),
             desk.draft_file(draft, file),
-            desk.news_read(draft),
+            desk.news_read(draft, 1),
             desk.review(draft),
             desk.ask_approval(draft, 1),
             desk.approve(draft, 1),
@@ -362,7 +362,12 @@ async def test_an_answer_returns_references_and_stops_where_something_new_came(o
     assert ("Anna Ek", Act.READ) in {
         (each.person.name, each.act) for each in await anna.readers(moved.value.news[0].id)
     }
-    await anna.news_read(draft.id)
+    await received(office, message_id="m-3", conversation="c", label="Ännu mer")
+    await anna.news_read(draft.id, moved.value.messages)
+    with pytest.raises(ConversationMoved) as moved:
+        await anna.submit(draft.id, version)
+    assert [one.subject for one in moved.value.news] == ["Ännu mer"], "it came after what was read"
+    await anna.news_read(draft.id, moved.value.messages)
     sent = await anna.submit(draft.id, version)
     answer = await anna.message(sent.messages[0])
     assert (answer.conversation_id, answer.refers_to) == ("c", first.id)

@@ -344,7 +344,16 @@ async def test_an_answer_stops_when_the_conversation_has_something_new(room: Mai
     room.office.add(one.id, news)
     stopped = await anna.post(f"/draft/{draft.id}/send", version=str(version))
     assert (stopped.status_code, "flyttat till den 4 december" in stopped.text) == (409, True)
-    await anna.post(f"/draft/{draft.id}/news-read", version=str(version))
+    shown = re.search(r'name="messages" value="(\d+)"', stopped.text)
+    assert shown is not None
+    more = message(room.office, MULLSJO, SOC, "Ännu en tid", "Mötet är inställt.", NOW)
+    room.office.add(one.id, more)
+    await anna.post(f"/draft/{draft.id}/news-read", version=str(version), messages=shown[1])
+    again = await anna.post(f"/draft/{draft.id}/send", version=str(version))
+    assert (again.status_code, "inställt" in again.text) == (409, True), "only what was shown is read"
+    shown = re.search(r'name="messages" value="(\d+)"', again.text)
+    assert shown is not None
+    await anna.post(f"/draft/{draft.id}/news-read", version=str(version), messages=shown[1])
     assert (await anna.post(f"/draft/{draft.id}/send", version=str(version))).status_code == 303
 
 
@@ -447,6 +456,8 @@ async def test_every_address_answers_alike_for_what_is_not_here(room: Mailroom) 
         "file": file.id,
         "draft": draft.id,
         "token": "token999",
+        "view": "view999",
+        "list": "list999",
     }
     nowhere = {**dict.fromkeys(theirs, "nothing"), "folder": Folder.OPEN.value}
     anna = await room.visit()
@@ -477,3 +488,19 @@ async def test_without_a_session_nothing_is_shown_and_what_was_typed_is_kept(roo
     assert (await anna.get("/mailbox/soc")).status_code == 401
     answer = await anna.post(f"/draft/{draft}", version="2", text="Skrivet under tiden")
     assert (answer.status_code, "Skrivet under tiden" in answer.text) == (403, True)
+
+
+async def test_a_person_on_our_own_side_is_typed_checked_and_sent(room: Mailroom) -> None:
+    anna = await room.visit()
+    draft = await ready(room)
+    place = f"/draft/{draft}"
+    fields = {"subject": "Hej", "text": "Hej", "person-kind": "0.9.2342.19200300.100.1.3", "review": "yes"}
+    half = await anna.post(place, version="2", person_name="Anna Andersson", person_value="", **fields)
+    assert (half.status_code, "eller ingetdera" in half.text) == (422, True)
+    address = "anna@habo.test"
+    answer = await anna.post(place, version="3", person_name="Anna Andersson", person_value=address, **fields)
+    assert f"Anna Andersson, {address}" in (await anna.follow(answer)).text
+    (person,) = room.office.drafts[draft].content.persons
+    assert (person.root, person.extension, person.label) == (fields["person-kind"], address, "Anna Andersson")
+    await anna.post(f"{place}/save", version="4", subject="Hej", text="Hej igen")
+    assert room.office.drafts[draft].content.persons == (person,), "another form leaves it as it is"

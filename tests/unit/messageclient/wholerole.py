@@ -106,18 +106,23 @@ class Whole:
 
     async def visit(self, name: str) -> Visitor:
         """Return the browser of a person who is signed in."""
-        site = await self.sites.find(self.origin.partition("://")[2])
-        assert site is not None
-        person = Person(ISSUER, name, name.capitalize(), LEVEL, self.clock())
-        value = await site.sessions.begin(person, secrets.token_bytes(32))
-        assert value is not None
+        value, token = await self.session(name)
         application = self.role.application(self.failures.append)
         transport = httpx.ASGITransport(application, raise_app_exceptions=False)
         browser = httpx.AsyncClient(
             transport=transport, base_url=self.origin, headers={"accept-language": "sv"}
         )
         browser.cookies.set(SESSION, value)
-        return Visitor(browser, self.origin, lambda: site.sessions.form_token(value))
+        return Visitor(browser, self.origin, token)
+
+    async def session(self, name: str) -> tuple[str, Any]:
+        """Begin a session; returns its cookie, and what makes tokens for its forms."""
+        site = await self.sites.find(self.origin.partition("://")[2])
+        assert site is not None
+        person = Person(ISSUER, name, name.capitalize(), LEVEL, self.clock())
+        value = await site.sessions.begin(person, secrets.token_bytes(32))
+        assert value is not None
+        return value, lambda: site.sessions.form_token(value)
 
     async def receives(self, **message: object) -> None:
         """Have a message come in and be fetched."""
@@ -165,15 +170,17 @@ def hrefs(page: httpx.Response, pattern: str) -> list[str]:
 
 @asynccontextmanager
 async def whole_role(
-    installation: Installation, service: ServiceSettings | None = None
+    installation: Installation,
+    service: ServiceSettings | None = None,
+    origin: str = "https://habo.sdk.test",
 ) -> AsyncIterator[Whole]:
     """Open the role for a new organisation with two mailboxes and an administrator, Eva."""
     organisation, clock, book = await installation.organisation([MK]), Clock(), EmptyBook()
-    host = "habo.sdk.test"
+    host = origin.partition("://")[2]
     settings = SiteSettings(
         organisation,
         "Håbo kommun",
-        f"https://{host}",
+        origin,
         ProviderSettings(ISSUER, "samdrift", (LEVEL,)),
         by_secret("samdrift", "secret"),
         contact="Ring växeln, 036-442 80 00.",

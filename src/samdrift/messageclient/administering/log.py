@@ -5,7 +5,7 @@ What is asked for is posted: no person and no day is in an address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -59,18 +59,21 @@ EVENTS: Mapping[str, Phrase] = {
     AuditEvent.MK_ACCESS_DENIED: Phrase("Asked for something that is not theirs to see"),
 }
 """Entries in words, by event; an event that is not here is shown by its name."""
-_ABOUT = (
-    "action",
-    "reason",
-    "message",
-    "conversation",
-    "draft",
-    "mailbox",
-    "file",
-    "statement",
-    "kind",
-    "asked",
-)
+SERVICE = "service"
+"""Stands for the service itself, where a form names a person."""
+_ABOUT = {
+    "mailbox": Phrase("mailbox"),
+    "folder": Phrase("list"),
+    "message": Phrase("message"),
+    "conversation": Phrase("conversation"),
+    "draft": Phrase("draft"),
+    "file": Phrase("file"),
+    "statement": Phrase("decision"),
+    "action": Phrase("act"),
+    "reason": Phrase("reason"),
+    "kind": Phrase("kind"),
+    "asked": Phrase("asked for"),
+}
 """Facts that are shown on a page, in this order; all of them are in the file."""
 
 
@@ -113,7 +116,8 @@ class Log:
         if asked is None:
             return await self._page(request, office, form, 422)
         found = await LogReading(office.scope).page(asked, _number(form["after"]))
-        lines = [_line(each) for each in found.lines]
+        text = self._frame.pages.wording(request).text
+        lines = [_line(each, found.mailboxes, text) for each in found.lines]
         return await self._page(request, office, form, lines=lines, asked=True, after=found.after)
 
     async def table(self, request: Request, office: Office) -> Response:
@@ -132,7 +136,9 @@ class Log:
     ) -> Response:
         context = {"lines": (), "asked": False, "after": 0, **more}
         persons = await LogReading(office.scope).persons()
-        return self._frame.page(request, office, "log.html", status, form=form, persons=persons, **context)
+        return self._frame.page(
+            request, office, "log.html", status, form=form, persons=persons, service=SERVICE, **context
+        )
 
 
 def _question(form: Form) -> LogQuestion | None:
@@ -144,7 +150,8 @@ def _question(form: Form) -> LogQuestion | None:
         form.refuse("until", Phrase("The last day is not before the first"))
         return None
     begin, end = (datetime.combine(day, time(), _ZONE) for day in (since, until + timedelta(days=1)))
-    return LogQuestion(begin, end, form["person"], form["failed"] == "yes")
+    service = form["person"] == SERVICE
+    return LogQuestion(begin, end, "" if service else form["person"], service, form["failed"] == "yes")
 
 
 def _day(form: Form, name: str) -> date | None:
@@ -162,9 +169,10 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
 
 
-def _line(line: LogLine) -> Line:
+def _line(line: LogLine, mailboxes: Mapping[str, str], text: Callable[[Phrase], str]) -> Line:
     entry = line.entry
-    about = [f"{name} {entry.ids[name]}" for name in _ABOUT if entry.ids.get(name)]
+    facts = {**entry.ids, "mailbox": mailboxes.get(entry.ids.get("mailbox", ""), "")}
+    about = [f"{text(name)} {facts[fact]}" for fact, name in _ABOUT.items() if facts.get(fact)]
     return Line(
         entry.at, line.person, EVENTS.get(entry.event), entry.event, ", ".join(about), entry.event in FAILED
     )

@@ -20,9 +20,9 @@ from samdrift.messageclient.disposal.desk import (
     SecondPerson,
     UnderWay,
 )
-from samdrift.messageclient.logreading import csv_lines
 from samdrift.messageclient.mail import Line
 from samdrift.messageclient.pages.shown import Shown
+from samdrift.messageclient.tables import csv_lines
 from samdrift.vault.maildisposal import DisposedRecord
 from samdrift.web.forms import Form
 from samdrift.web.pages import Pages

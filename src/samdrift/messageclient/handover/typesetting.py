@@ -32,7 +32,7 @@ def main() -> int:
     try:
         pdf = typeset(sys.stdin.buffer.read().decode())
     except Exception as error:
-        print(type(error).__name__, file=sys.stderr)
+        sys.stderr.write(f"{type(error).__name__}\n")
         return 1
     sys.stdout.buffer.write(pdf)
     return 0

@@ -10,7 +10,9 @@ from starlette.routing import Route
 from samdrift.messageclient.pages.finding import Finding
 from samdrift.messageclient.pages.frame import LOCALE, TEMPLATES, Frame, OpenDesk, RouteOf
 from samdrift.messageclient.pages.handling import Handling
+from samdrift.messageclient.pages.lists import Lists
 from samdrift.messageclient.pages.reading import Reading
+from samdrift.messageclient.pages.selecting import Selecting
 from samdrift.messageclient.pages.sending import Sending
 from samdrift.messageclient.pages.writing import Writing
 from samdrift.web.pages import Pages
@@ -28,6 +30,8 @@ def mail_routes(pages: Pages, open_desk: OpenDesk) -> tuple[Route, ...]:
         Writing(frame),
         Sending(frame),
         Finding(frame),
+        Selecting(frame),
+        Lists(frame),
     )
     return tuple(route for part in parts for route in routes_of(frame, part.routes()))
 

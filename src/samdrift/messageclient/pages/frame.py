@@ -11,11 +11,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from samdrift.messageclient.desk import Desk, NotHere
-from samdrift.messageclient.mail import FileContent, Folder, Mailbox
+from samdrift.messageclient.desk import Desk, NotHere, ReasonAsked
+from samdrift.messageclient.mail import FileContent, Folder, Mailbox, Reason, View
 from samdrift.messageclient.pages.shown import Shown
 from samdrift.rights import Right
 from samdrift.web.application import signed_in
+from samdrift.web.forms import Form
 from samdrift.web.guards import session_of
 from samdrift.web.pages import Pages
 from samdrift.web.policy import file_headers
@@ -38,6 +39,13 @@ _FOLDERS = (
     (Folder.UNHANDLED, Phrase("Without handler")),
     (Folder.OPEN, Phrase("All")),
     (Folder.DONE, Phrase("Done ones")),
+)
+REASONS = (
+    (Reason.CASE, Phrase("I work with a case that it belongs to")),
+    (Reason.COVER, Phrase("I stand in for a colleague")),
+    (Reason.SUPERVISION, Phrase("I supervise or follow up the work")),
+    (Reason.RECORDS, Phrase("A request for public records")),
+    (Reason.MISTAKE, Phrase("I look into a fault, or something that went to the wrong place")),
 )
 FOLDER_OF_ALL = {Folder.MINE: "/mine", Folder.SENT: "/sent"}
 """Views over all mailboxes at a time."""
@@ -91,10 +99,18 @@ class Frame:
 
     async def kept_here(self, request: Request, handler: Handler) -> Response:
         """Answer by a handler; what is not here for this person is answered like what is nowhere."""
+        desk = await self.open_desk(request)
         try:
-            return await handler(request, await self.open_desk(request))
+            return await handler(request, desk)
         except NotHere:
             raise HTTPException(404) from None
+        except ReasonAsked as asked:
+            return await self.why(request, desk, asked.conversation, Form(), 403)
+
+    async def why(self, request: Request, desk: Desk, conversation: str, form: Form, status: int) -> Response:
+        """Ask why a conversation is opened."""
+        context = {"conversation": conversation, "reasons": REASONS, "form": form}
+        return await self.page(request, desk, "why.html", None, status, **context)
 
     def voice(self, request: Request, desk: Desk) -> Shown:
         """Return how things are put into words for the person who asks."""
@@ -118,7 +134,10 @@ class Frame:
         mailboxes = context.pop("mailboxes", None)
         if mailboxes is None:
             mailboxes = await desk.mailboxes()
-        context["sections"] = self._sections(request, desk, mailboxes, place)
+        views = context.pop("views", None)
+        if views is None:
+            views = await desk.views()
+        context["sections"] = self._sections(request, desk, mailboxes, place, views)
         context["write"] = _write(mailboxes, place)
         return self._pages.page(request, template, status, **context)
 
@@ -135,7 +154,12 @@ class Frame:
         )
 
     def _sections(
-        self, request: Request, desk: Desk, mailboxes: Sequence[Mailbox], place: Place
+        self,
+        request: Request,
+        desk: Desk,
+        mailboxes: Sequence[Mailbox],
+        place: Place,
+        views: Sequence[View],
     ) -> tuple[Section, ...]:
         def text(phrase: Phrase) -> str:
             return self.text(request, phrase)
@@ -165,9 +189,13 @@ class Frame:
         ]
         if _may_administer(desk, mailboxes):
             organisation.append(Link(text(Phrase("Administration")), ADMINISTRATION))
+        kept = tuple(
+            Link(one.name, f"/view/{one.id}", current=place.path == f"/view/{one.id}") for one in views
+        )
         return (
             Section("", own),
             Section(text(Phrase("Your own")), tuple(personal)),
+            *((Section(text(Phrase("Views")), kept),) if kept else ()),
             Section(text(Phrase("The organisation")), tuple(organisation)),
         )
 

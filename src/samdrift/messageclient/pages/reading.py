@@ -11,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from samdrift.messageclient import mail
-from samdrift.messageclient.desk import Desk
-from samdrift.messageclient.mail import Act, Folder, Mailbox
-from samdrift.messageclient.pages.frame import FOLDER_OF_ALL, Frame, Place, RouteOf, saved_file
+from samdrift.messageclient.desk import Desk, ReasonAsked
+from samdrift.messageclient.mail import Act, Folder, Mailbox, Reason
+from samdrift.messageclient.pages.frame import FOLDER_OF_ALL, Frame, Place, RouteOf, saved_file, see
 from samdrift.messageclient.pages.shown import Shown, party
 from samdrift.rights import Right
 from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
 from samdrift.web.views import Message, Note, Row, Tag
 
 _ON_A_PAGE = 50
@@ -27,6 +28,7 @@ _ACTS = {
     Act.FILE: Phrase("Opened a file"),
     Act.RAW: Phrase("Downloaded the raw form"),
     Act.PRINTED: Phrase("Printed"),
+    Act.WHY: Phrase("Said why"),
     Act.HANDED_OVER: Phrase("Took along in a package"),
 }
 EMPTY = {
@@ -58,6 +60,7 @@ class Reading:
             ("GET", "/sent", self.of_all),
             ("GET", "/outbox", self.outbox),
             ("GET", "/conversation/{conversation}", self.conversation),
+            ("POST", "/conversation/{conversation}/why", self.why),
             ("GET", "/conversation/{conversation}/print", self.printed),
             ("GET", "/message/{message}/file/{file}", self.file),
             ("GET", "/message/{message}/raw", self.raw),
@@ -235,6 +238,19 @@ class Reading:
             note_open=note_open,
             request_query=query.removeprefix("?"),
         )
+
+    async def why(self, request: Request, desk: Desk) -> Response:
+        """Note why a conversation is opened, and lead to it."""
+        form = await received(request)
+        conversation = request.path_params["conversation"]
+        if form["reason"] not in set(Reason):
+            form.refuse("reason", Phrase("Choose a reason"))
+            try:
+                return await self.open(request, desk, conversation)
+            except ReasonAsked:
+                return await self._frame.why(request, desk, conversation, form, 422)
+        await desk.say_why(conversation, Reason(form["reason"]))
+        return see(f"/conversation/{conversation}")
 
     async def printed(self, request: Request, desk: Desk) -> Response:
         """Open a conversation as it goes on paper."""

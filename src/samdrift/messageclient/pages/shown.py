@@ -203,7 +203,7 @@ class Shown:
             reply=f"/message/{one.id}/reply" if came and may_write else "",
             raw=f"/message/{one.id}/raw" if one.stage is mail.Stage.UNREADABLE else "",
             read_by=one.read_by,
-            readers=f"/message/{one.id}/readers" if came else "",
+            readers=f"/message/{one.id}/readers",
             way=f"/message/{one.id}/way",
             received=self._received(one) if came else "",
             delivery=None if one.delivery is None else self.delivery(one.delivery),

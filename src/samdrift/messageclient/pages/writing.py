@@ -29,6 +29,7 @@ from samdrift.messageclient.pages.shown import CODE_SYSTEMS, kind, party
 from samdrift.rights import Right
 from samdrift.web.application import NotSignedIn
 from samdrift.web.forms import Form
+from samdrift.web.hostile import visible
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import FilePart, FileSink, StaleForm, received
 from samdrift.web.views import Attached
@@ -54,11 +55,15 @@ FIELDS = {
     "text": "text",
     "files": "files",
     "references": "reference-value",
-    "persons": "reference-value",
+    "persons": "person-name",
 }
 """Field of the form for the field of a problem; the text for any other."""
 MAX_SIZE = 30_000_000
+LIST = "list:"
+"""Begins the value that stands for a distribution list in a form, where a recipient's is."""
 _CHOICES = 12
+_SUGGESTED, _SHORTEST = 8, 2
+"""Suggestions, and letters from which on there are any."""
 _EMPTY_ROWS = 1
 _LOST = Phrase(
     "Your text could not be saved in the draft, since it was changed elsewhere. It is kept below: compare, "
@@ -82,6 +87,7 @@ class Writing:
             ("GET", "/draft/{draft}", self.draft),
             ("POST", "/draft/{draft}", self.post),
             ("POST", "/draft/{draft}/save", self.save),
+            ("POST", "/suggest", self.suggest),
             ("POST", "/draft/{draft}/take-over", self.take_over),
             ("POST", "/draft/{draft}/discard", self.discard),
             ("GET", "/draft/{draft}/file/{file}", self.file),
@@ -213,6 +219,31 @@ class Writing:
             }
         )
 
+    async def suggest(self, request: Request, desk: Desk) -> Response:
+        """Answer with addresses that fit what is being typed, for the script that shows them."""
+        form = await received(request)
+        words = form["find"].strip()
+        found = await desk.correspondents(words, _SUGGESTED) if len(words) >= _SHORTEST else ()
+        said = {True: Phrase("used before"), False: Phrase("not written to before")}
+        return JSONResponse(
+            {
+                "found": [
+                    {
+                        "key": key_of(each.recipient),
+                        "name": visible(party(each.recipient)),
+                        "beneath": " · ".join(
+                            self._frame.text(request, one)
+                            for one in (
+                                *((Phrase("Favourite"),) if each.favourite else ()),
+                                said[bool(each.used)],
+                            )
+                        ),
+                    }
+                    for each in found
+                ]
+            }
+        )
+
     async def take_over(self, request: Request, desk: Desk) -> Response:
         """Become the writer of a draft."""
         await received(request)
@@ -280,6 +311,7 @@ class Writing:
         found = (
             await desk.correspondents(form["find"], _CHOICES) if look or not draft.content.recipients else ()
         )
+        lists = await desk.lists() if look or not draft.content.recipients else ()
         chosen = {(each.organisation, each.address) for each in draft.content.recipients}
         return await self._frame.page(
             request,
@@ -302,8 +334,15 @@ class Writing:
                 if (look or each.used or each.favourite)
                 and (each.recipient.organisation, each.recipient.address) not in chosen
             ],
+            lists=[
+                (f"{LIST}{each.id}", each.name, len(each.recipients))
+                for each in lists
+                if form["find"].strip().casefold() in each.name.casefold()
+            ],
             looked=look,
             systems=[(root, phrase) for root, phrase in CODE_SYSTEMS.items() if root in OFFERED],
+            person_systems=[(root, CODE_SYSTEMS[root]) for root in OFFERED_OF_PERSONS],
+            person_rows=draft.content.persons or (Identifier(OFFERED_OF_PERSONS[0], ""),),
             rows=[*draft.content.references, *[Identifier("dnr", "")] * _EMPTY_ROWS],
             theirs=[shown.reference(each) for each in draft.content.recipient_references],
             attached=[
@@ -326,6 +365,8 @@ class Writing:
 
 OFFERED = ("dnr", "1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.74.9.1", "1.3.88", "unregistred")
 """Code systems of references that a person can choose."""
+OFFERED_OF_PERSONS = ("0.9.2342.19200300.100.1.3", "1.2.752.29.6.2.1", "1.2.752.129.2.1.2.1")
+"""Code systems of persons on our side: e-mail, HSA id, local id."""
 
 
 class _Files:
@@ -404,12 +445,23 @@ async def _with_template(desk: Desk, mailbox: str, content: DraftContent, templa
 
 async def _with_recipient(desk: Desk, content: DraftContent, key: str) -> DraftContent:
     """Return the content with a recipient of the address book, which alone says who there is."""
+    if key.startswith(LIST):
+        return await _with_list(desk, content, key.removeprefix(LIST))
     address = key.partition(" ")[2]
     if any(key_of(each) == key for each in content.recipients):
         return content
     for found in await desk.correspondents(address):
         if key_of(found.recipient) == key:
             return replace(content, recipients=(*content.recipients, found.recipient))
+    return content
+
+
+async def _with_list(desk: Desk, content: DraftContent, kept: str) -> DraftContent:
+    """Return the content with the recipients of a distribution list, none of them twice."""
+    for each in await desk.lists():
+        if each.id == kept:
+            known = {key_of(one): one for one in (*content.recipients, *each.recipients)}
+            return replace(content, recipients=tuple(known.values()))
     return content
 
 
@@ -436,11 +488,25 @@ def content_of(form: Form, before: DraftContent) -> DraftContent:
         subject=form["subject"],
         text=form["text"],
         confidential=form["confidentiality"] != "no",
+        persons=_persons(form, before),
         references=tuple(
             _labelled(Identifier(root, value.strip()), before.references)
             for root, value in rows
             if value.strip()
         ),
+    )
+
+
+def _persons(form: Form, before: DraftContent) -> tuple[Identifier, ...]:
+    """Return the persons on our side; a form without those fields leaves them as they are."""
+    names = form.all("person-name")
+    if not names:
+        return before.persons
+    rows = zip_longest(form.all("person-kind"), form.all("person-value"), names, fillvalue="")
+    return tuple(
+        Identifier(root, value.strip(), name.strip())
+        for root, value, name in rows
+        if value.strip() or name.strip()
     )
 
 
