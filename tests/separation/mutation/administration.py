@@ -94,8 +94,8 @@ ADMINISTRATION = (
     Mutant(
         "a person who does not work in a mailbox says why first",
         "messageclient/reading.py",
-        "            raise ReasonAsked(found.id)\n",
-        "            return\n",
+        "        raise ReasonAsked(found.id)\n",
+        "        return\n",
         (_WHY,),
     ),
     Mutant(

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
+from samdrift.messageclient.administering.log import EVENTS
 from samdrift.messageclient.tables import csv_lines
 from samdrift.rights import Right
 from tests.unit.messageclient.desks import OTHER_ADDRESS
@@ -226,3 +227,8 @@ async def test_the_accessibility_statement_is_read_by_everyone_and_says_how_to_r
     assert page.status_code == 200
     for text in ("2018:1937", "Rapportera en brist", "036-442 80 00", "www.digg.se/tdosanmalan"):
         assert text in page.text
+
+
+def test_every_event_of_the_message_client_has_words_in_the_log() -> None:
+    events = {event for event in AuditEvent if event.value.startswith("mk:")}
+    assert events - set(EVENTS) == set(), "say it in words in administering/log.py"

@@ -85,6 +85,13 @@ WALK: tuple[Sight, ...] = (
     sees("/message/{unreadable}/raw", AuditEvent.MK_READING_RAW),
     sees("/message/{message}/readers", MESSAGE, AuditEvent.MK_READING_READERS),
     sees("/message/{message}/way", MESSAGE),
+    sees("/conversation/{conversation}/package", CONVERSATION),
+    does(
+        "/conversation/{conversation}/package",
+        AuditEvent.MK_READING_HANDED_OVER,
+        messages="all",
+        parts="files",
+    ),
     does("/conversation/{conversation}/take", CHANGED, version="1"),
     does("/conversation/{conversation}/release", CHANGED, version="2"),
     does("/conversation/{conversation}/hand-over", CHANGED, version="3", to="{bo}"),
@@ -108,6 +115,12 @@ WALK: tuple[Sight, ...] = (
     does("/draft/{draft}/take-over", DRAFT, by="bo"),
     sees("/draft/{draft}/file/{none}", AuditEvent.MK_ACCESS_DENIED),
     does("/draft/{draft}/discard", DRAFT, READ_DRAFT, version="{version}", sure="yes", by="bo"),
+    does(
+        "/conversation/{conversation}/registered",
+        AuditEvent.MK_CONVERSATION_REGISTERED,
+        version="{version}",
+        number="SN 2026-7",
+    ),
     does("/message/{message}/again", AuditEvent.MK_ACCESS_DENIED),
     does("/conversation/{conversation}/move", CHANGED, version="{version}", mailbox="{other}"),
     sees("/search", OPENED),
@@ -328,6 +341,8 @@ async def test_who_does_not_work_in_a_mailbox_says_why_before_what_is_marked_is_
         asked_why = await bo.get(path)
         assert (asked_why.status_code, "Varför öppnar du det här?" in asked_why.text) == (403, True), path
         assert "Hemligt" not in asked_why.text
+    package = await bo.post(f"{place}/package", messages="all", parts="files")
+    assert (package.status_code, "Varför öppnar du det här?" in package.text) == (403, True)
     assert (await bo.post(f"{place}/why", reason="så klart")).status_code == 422
     opened = await bo.follow(await bo.post(f"{place}/why", reason="supervision"))
     assert "Hemligt innehåll" in opened.text

@@ -48,6 +48,8 @@ EVENTS: Mapping[str, Phrase] = {
     AuditEvent.MK_READING_FILE: Phrase("Opened a file"),
     AuditEvent.MK_READING_RAW: Phrase("Downloaded the raw form"),
     AuditEvent.MK_READING_PRINTED: Phrase("Printed a conversation"),
+    AuditEvent.MK_READING_HANDED_OVER: Phrase("Handed messages over"),
+    AuditEvent.MK_CONVERSATION_REGISTERED: Phrase("Registered a conversation"),
     AuditEvent.MK_READING_SEARCH: Phrase("Searched"),
     AuditEvent.MK_READING_DRAFT: Phrase("Read a draft"),
     AuditEvent.MK_READING_READERS: Phrase("Saw who has read a message"),
