@@ -101,6 +101,8 @@ class AuditEvent(StrEnum):
 
     KEYS_CREATED = "keys:key:created"
     KEYS_INSTALLED = "keys:certificate:installed"
+    KEYS_SELF_CERTIFIED = "keys:key:self-certified"
+    """A key was made and certified by itself, for a peer that is handed the certificate."""
     KEYS_ACTIVATED = "keys:key:activated"
     """From when a key is used was decided again."""
     KEYS_REVOKED = "keys:key:revoked"

@@ -235,7 +235,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
         public_only = not config.federation.private_addresses
         book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
-        services = used_services(config)
+        services = used_services(config, gate)
         profiles = client_profiles(config, services)
         working = Working(gate, services, system_clock, config.message_client.poll_seconds)
         role = MessageClientRole(gate, hosts, sites, system_clock, book, profiles, working.service)

@@ -18,6 +18,7 @@ from samdrift.messageclient.assigning import rights_routes
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.entrance import access as entrance
 from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
+from samdrift.messageclient.entrance.ownkeys import jwks_route
 from samdrift.messageclient.entrance.sites import Sites
 from samdrift.messageclient.handover import pages as handover
 from samdrift.messageclient.handover.pages import handover_routes
@@ -122,7 +123,8 @@ class MessageClientRole:
 
         administration = administration_routes(self._pages, open_office, self._profiles)
         mail = pages.mail_routes(self._pages, open_desk)
-        return (*mail, *handover_routes(self._pages, open_desk), *rights, *administration)
+        keys = jwks_route(self._sites, self._gate.worker("pages", Role.MESSAGE_CLIENT), self._clock)
+        return (*mail, *handover_routes(self._pages, open_desk), *rights, *administration, keys)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)
