@@ -205,7 +205,7 @@ WALK: tuple[Sight, ...] = (
 A new route gets its row here: what it shows of mail or of the organisation, and what it changes, is in the
 log, by the person, before it is shown.
 """
-SHOWS_NOTHING = frozenset({"/accessibility"})
+SHOWS_NOTHING = frozenset({"/accessibility", "/jwks"})
 """Routes that show nothing of the organisation's."""
 FOUND_IN_ANSWERS = {
     "draft": "/message/{message}/reply",
