@@ -113,6 +113,13 @@ ADMINISTRATION = (
         (f"{_SIGHTS}::test_every_route_leaves_entries_of_what_is_seen_and_done",),
     ),
     Mutant(
+        "a rule makes nobody a handler who does not write in the mailbox",
+        "messageclient/rules.py",
+        "if rule.handler in writers",
+        "if True",
+        (f"{_PAGES}::test_a_rule_gives_a_conversation_that_begins_its_handler_while_they_write_there",),
+    ),
+    Mutant(
         "only news that were shown count as read",
         "messageclient/writing.py",
         "min(messages, one.messages)",

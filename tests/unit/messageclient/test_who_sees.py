@@ -193,6 +193,16 @@ WALK: tuple[Sight, ...] = (
     sees("/administration/mailbox/{mailbox}/texts/{text}", OPENED, by="eva"),
     does("/administration/mailbox/{mailbox}/texts/{text}", OPENED, PRESET, by="eva", title="U", text="T"),
     does("/administration/mailbox/{mailbox}/texts/{text}/delete", PRESET, by="eva"),
+    does(
+        "/administration/mailbox/{mailbox}/rules",
+        OPENED,
+        PRESET,
+        by="eva",
+        organisation="x",
+        handler="{anna}",
+    ),
+    sees("/administration/mailbox/{mailbox}/rules", OPENED, by="eva"),
+    does("/administration/mailbox/{mailbox}/rules/{rule}/delete", PRESET, by="eva"),
     sees("/administration/statistics", OPENED, by="eva"),
     sees("/administration/service", AuditEvent.MK_SERVICE_CHECKED, by="eva"),
     does("/administration/service", AuditEvent.MK_SERVICE_CHECKED, by="eva"),
@@ -300,6 +310,8 @@ def learn(one: Sight, answer: httpx.Response, ids: dict[str, str]) -> None:
     for name, path in FOUND_IN_ANSWERS.items():
         if path == one.path and one.method == "POST":
             ids[name] = answer.headers["location"].rpartition("/")[2]
+    for href in hrefs(answer, '/administration/mailbox/[^"]+/rules/[^"]+/delete'):
+        ids["rule"] = href.split("/")[-2]
     for href in hrefs(answer, '/rights/box/end/[^"]+'):
         ids["decision"] = href.rpartition("/")[2]
     if one.path == "/administration/mailbox/{mailbox}/texts":
