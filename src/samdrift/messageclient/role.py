@@ -17,6 +17,7 @@ from samdrift.messageclient.administering import Office, Profiles, administratio
 from samdrift.messageclient.assigning import rights_routes
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.disposal import pages as disposal
+from samdrift.messageclient.disposal.pages import disposal_routes
 from samdrift.messageclient.disposal.running import Disposing
 from samdrift.messageclient.entrance import access as entrance
 from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
