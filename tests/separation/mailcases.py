@@ -318,6 +318,16 @@ async def waiting(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.waiting([victim.mail.mailbox], 1000))
 
 
+async def marks(vault: MessageClientVault, victim: Knowing) -> object:
+    found = await vault.marks([victim.mail.mailbox], [victim.mail.conversation], [b"m" * 32])
+    assert (found.lists, found.conversations, found.sessions) == ({}, {}, frozenset())
+    return await vault.marks(None, [victim.mail.conversation])
+
+
+async def arrived_since(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(0, vault.arrived_since([victim.mail.mailbox], NOW - 1000 * MINUTE))
+
+
 async def keep_search(vault: MessageClientVault, victim: Knowing) -> None:
     """Also at a time at which older ones go."""
     vault.keep_search(TOKEN, "me", {}, now=NOW + timedelta(days=2))
@@ -372,6 +382,8 @@ MAIL: dict[str, Case] = {
         *(keep_mailbox, mailboxes, mailbox_counts, conversations, conversations_by_id, change_conversation),
         *(
             new_to,
+            marks,
+            arrived_since,
             add_note,
             notes,
             store_mail,

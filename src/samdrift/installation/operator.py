@@ -54,6 +54,7 @@ from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
+from samdrift.net.background import in_background
 from samdrift.net.clamd import ClamdScanner
 from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
@@ -231,7 +232,10 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         role = MessageClientRole(gate, hosts, sites, system_clock, book)
         working = Working(gate, used_services(config), system_clock, config.message_client.poll_seconds)
         await stack.enter_async_context(working.running(unexpected("fetching")))
+        hearing = in_background(role.live.hear(), on_failure=unexpected("open pages"))
+        await stack.enter_async_context(hearing)
         await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
+        stack.callback(role.live.close)
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
         pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()
         await doors.open(stack, Door.GOV, guarded(pages, unexpected("governance")))

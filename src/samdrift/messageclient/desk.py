@@ -10,12 +10,13 @@ The types of what it returns are in :mod:`samdrift.messageclient.mail`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from samdrift.contracts.errors import Explained
 from samdrift.messageclient.mail import (
+    Change,
     Conversation,
     Correspondent,
     Draft,
@@ -27,6 +28,7 @@ from samdrift.messageclient.mail import (
     Lines,
     Mailbox,
     Message,
+    News,
     Note,
     Person,
     Problem,
@@ -35,6 +37,8 @@ from samdrift.messageclient.mail import (
     Review,
     Search,
     Submitted,
+    View,
+    Watch,
 )
 from samdrift.rights import Right
 
@@ -171,6 +175,23 @@ class Desk(Protocol):
 
     async def readers(self, message: str) -> tuple[Reading, ...]:
         """Return who has seen a message, and how; the latest first."""
+
+    # --- what an open page learns ---------------------------------------------------------------------------
+
+    async def watch(self, view: View) -> Watch:
+        """Return the state of what a page shows; no sight of content, and not recorded."""
+
+    async def news(self, view: View, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
+        """Return what has changed since a page was made in that state of list and conversation.
+
+        A page that has ``polled`` counts as open for a while.
+        """
+
+    async def follow(self, view: View, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
+        """Return what changes from that state on, as it does, until the session or a right ends.
+
+        :class:`~samdrift.messageclient.live.following.TooManyStreams`.
+        """
 
     # --- what a conversation is ---------------------------------------------------------------------------
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
+from samdrift.messageclient.attending import AttendingDesk
 from samdrift.messageclient.desk import Desk, Permissions
 from samdrift.messageclient.finding import FindingDesk
 from samdrift.messageclient.handling import HandlingDesk
+from samdrift.messageclient.live.following import Live
 from samdrift.messageclient.mail import Person
 from samdrift.messageclient.reading import ReadingDesk
 from samdrift.messageclient.scope import Names, Scope
@@ -18,7 +22,7 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
-class OwnDesk(ReadingDesk, HandlingDesk, WritingDesk, SubmittingDesk, FindingDesk):
+class OwnDesk(ReadingDesk, HandlingDesk, WritingDesk, SubmittingDesk, FindingDesk, AttendingDesk):
     """A :class:`~samdrift.messageclient.desk.Desk`."""
 
     @property
@@ -44,10 +48,15 @@ def desk(
     book: AddressBook,
     clock: Clock,
     names: Names = names_of,
+    live: Live | None = None,
+    again: Callable[[], Awaitable[Permissions]] | None = None,
 ) -> Desk:
     """Return a person's desk in an organisation, for one request.
 
     ``permissions`` are those of this moment; ``book`` names organisations and says whether an address is
     listed; ``names`` returns the names of persons, and needs no entry in the log.
+    ``live`` are the open pages of the process, and ``again`` returns the person's rights later, for a page
+    that stays open.
     """
-    return OwnDesk(Scope(gate, organisation, permissions, names, book, clock, person))
+    pages = live or Live(gate, clock)
+    return OwnDesk(Scope(gate, organisation, permissions, names, book, clock, person, pages, again))

@@ -14,10 +14,11 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
 from samdrift.messageclient import assigning, pages
 from samdrift.messageclient.assigning import rights_routes
-from samdrift.messageclient.desk import Desk
+from samdrift.messageclient.desk import Desk, Permissions
 from samdrift.messageclient.entrance import access as entrance
 from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
 from samdrift.messageclient.entrance.sites import Sites
+from samdrift.messageclient.live.following import Live
 from samdrift.messageclient.owndesk import desk
 from samdrift.messageclient.permissions import Assignments
 from samdrift.net.origins import HEALTH, by_host, origin
@@ -46,6 +47,7 @@ class MessageClientRole:
         self._gate = gate
         self._hosts = hosts
         self._sites = sites
+        self.live = Live(gate, clock)
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
         parts = (entrance, assigning, pages)
         self._pages = Pages(
@@ -76,8 +78,19 @@ class MessageClientRole:
 
         async def open_desk(request: Request) -> Desk:
             visit = await access.visit(request)
+
+            async def again() -> Permissions:
+                return (await access.visit(request)).permissions
+
             return desk(
-                self._gate, visit.organisation, visit.permissions, visit.person, self._book, self._clock
+                self._gate,
+                visit.organisation,
+                visit.permissions,
+                visit.person,
+                self._book,
+                self._clock,
+                live=self.live,
+                again=again,
             )
 
         return (*pages.mail_routes(self._pages, open_desk), *rights)

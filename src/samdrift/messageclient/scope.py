@@ -12,6 +12,7 @@ from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.desk import NotHere, Permissions
+from samdrift.messageclient.live.following import Live, May
 from samdrift.messageclient.mail import Person
 from samdrift.rights import Right
 from samdrift.vault.gate import Gate
@@ -39,7 +40,10 @@ class Scope:
         book: AddressBook,
         clock: Clock,
         person: Person,
+        live: Live,
+        again: Callable[[], Awaitable[Permissions]] | None,
     ) -> None:
+        """``again`` returns the person's rights at a later moment."""
         self._gate = gate
         self._names = names
         self._clock = clock
@@ -48,6 +52,8 @@ class Scope:
         self.permissions = permissions
         self.book = book
         self.person = person
+        self.live = live
+        self._again = again
 
     def now(self) -> datetime:
         """Return the present moment."""
@@ -71,6 +77,10 @@ class Scope:
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right."""
         return self.permissions.may(right, mailbox)
+
+    async def may_again(self) -> May:
+        """Return what the person may now, while a page stays open."""
+        return (self.permissions if self._again is None else await self._again()).may
 
     async def mailboxes(self, vault: MessageClientVault, *rights: Right) -> tuple[MailboxRecord, ...]:
         """Return the mailboxes to which the person has one of some rights."""

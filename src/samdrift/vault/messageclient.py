@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from samdrift.vault.mailwriting import MailWriting
+from samdrift.vault.mailmarks import MailMarking
 
 
-class MessageClientVault(MailWriting):
+class MessageClientVault(MailMarking):
     """Opened with role ``mk``."""

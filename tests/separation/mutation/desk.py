@@ -7,6 +7,7 @@ from tests.separation.mutation.mutant import Mutant
 _DESK = "tests/unit/messageclient/test_desk.py"
 _SENDING = "tests/unit/messageclient/test_sending.py"
 _ATTACKED = "tests/unit/messageclient/test_desk_attacked.py"
+_LIVE = "tests/unit/messageclient/test_live.py"
 _ELSEWHERE = f"{_DESK}::test_what_is_in_another_mailbox_or_organisation_is_not_here_alike"
 
 DESK = (
@@ -20,6 +21,34 @@ DESK = (
             if True:
 """,
         (_ELSEWHERE,),
+    ),
+    Mutant(
+        "an open page follows a conversation to whose mailbox the person has the right",
+        "messageclient/attending.py",
+        "if not mailbox or not scope.may(right, mailbox):",
+        "if not mailbox:",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "an open page follows a list to whose mailbox the person has the right",
+        "messageclient/attending.py",
+        "if not scope.may(Right.READ, view.mailbox):",
+        "if False:",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "an open page is told nothing once its session has ended",
+        "messageclient/live/following.py",
+        "if following.session not in marks.sessions:",
+        "if False:",
+        (f"{_LIVE}::test_a_stream_ends_with_its_session_whoever_ends_it",),
+    ),
+    Mutant(
+        "an open page is told nothing once the right to its mailbox has ended",
+        "messageclient/live/following.py",
+        "if not all(may(watch.right, mailbox) for mailbox in watch.mailboxes):",
+        "if False:",
+        (f"{_LIVE}::test_a_stream_ends_when_the_right_to_the_mailbox_is_gone",),
     ),
     Mutant(
         "a message is of a mailbox to which the person has the right",

@@ -32,6 +32,7 @@ from samdrift.messageclient.mail import (
     Recipient,
     Search,
     Stage,
+    View,
 )
 from samdrift.rights import Right
 from samdrift.vault.mailrecords import MailboxRecord
@@ -125,6 +126,10 @@ async def test_what_is_in_another_mailbox_or_organisation_is_not_here_alike(
             desk.file(message.id, file),
             desk.raw(message.id),
             desk.readers(message.id),
+            *(desk.watch(View("box")) for _ in range(desk.person.id == "cia")),
+            desk.watch(View(conversation=conversation)),
+            desk.news(View(conversation=conversation), ("", ""), office.now, polled=True),
+            desk.follow(View(conversation=conversation, writing=True), ("", ""), b"session"),
             desk.take(conversation, 1),
             desk.release(conversation, 1),
             desk.hand_over(conversation, 1, desk.person.id),

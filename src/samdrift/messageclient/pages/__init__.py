@@ -8,6 +8,7 @@ from starlette.routing import Route
 from samdrift.messageclient.pages.finding import Finding
 from samdrift.messageclient.pages.frame import LOCALE, TEMPLATES, Frame, OpenDesk
 from samdrift.messageclient.pages.handling import Handling
+from samdrift.messageclient.pages.live import LivePages
 from samdrift.messageclient.pages.reading import Reading
 from samdrift.messageclient.pages.sending import Sending
 from samdrift.messageclient.pages.writing import Writing
@@ -26,6 +27,7 @@ def mail_routes(pages: Pages, open_desk: OpenDesk) -> tuple[Route, ...]:
         Writing(frame),
         Sending(frame),
         Finding(frame),
+        LivePages(frame),
     )
     return tuple(
         Route(path, frame.posted(handler) if method == "POST" else frame.shown(handler), methods=[method])

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from samdrift.messageclient.desk import Desk, NotHere
-from samdrift.messageclient.mail import FileContent, Folder, Mailbox
+from samdrift.messageclient.mail import FileContent, Folder, Mailbox, View, Watch
 from samdrift.messageclient.pages.shown import Shown
 from samdrift.rights import Right
 from samdrift.web.application import signed_in
@@ -45,6 +47,9 @@ FOLDER_OF_ALL = {Folder.MINE: "/mine", Folder.SENT: "/sent"}
 
 RIGHTS = "/rights"
 """Address of the pages on which rights are seen and given (:mod:`samdrift.messageclient.assigning`)."""
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def see(path: str) -> Response:
@@ -122,6 +127,10 @@ class Frame:
         context["write"] = _write(mailboxes, place)
         return self._pages.page(request, template, status, **context)
 
+    async def live(self, request: Request, desk: Desk, view: View) -> str:
+        """Return the question by which a page learns that it has changed; before its content is read."""
+        return live_query(view, await desk.watch(view), self._pages.wording(request).formats.now)
+
     def tabs(self, request: Request, mailbox: Mailbox, place: Place) -> tuple[Link, ...]:
         """Return the views of a mailbox."""
         return tuple(
@@ -166,6 +175,19 @@ class Frame:
             Section(text(Phrase("Your own")), tuple(personal)),
             Section(text(Phrase("The organisation")), organisation),
         )
+
+
+def live_query(view: View, watch: Watch, now: datetime) -> str:
+    """Return the question that a page asks, with the state that it shows: ids and numbers alone."""
+    asked = {
+        "list": "all" if view.everything else view.mailbox,
+        "conversation": view.conversation,
+        "writing": "1" if view.writing else "",
+        "lists": watch.list_state,
+        "at": watch.conversation_state,
+        "since": str((now - EPOCH) // timedelta(milliseconds=1)),
+    }
+    return urlencode({name: value for name, value in asked.items() if value})
 
 
 def _write(mailboxes: Sequence[Mailbox], place: Place) -> str:

@@ -21,6 +21,7 @@ from samdrift.messageclient.mail import (
     Identifier,
     ProblemCode,
     Recipient,
+    View,
 )
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, saved_file, see
 from samdrift.messageclient.pages.handling import version_of
@@ -267,6 +268,10 @@ class Writing:
         typed: Form | None = None,
     ) -> Response:
         shown = self._frame.voice(request, desk)
+        mine, live = draft.writer.id == desk.person.id, ""
+        if draft.conversation and mine:
+            view = View(conversation=draft.conversation, writing=True)
+            live = await self._frame.live(request, desk, view)
         mailboxes = await desk.mailboxes()
         found = (
             await desk.correspondents(form["find"], _CHOICES) if look or not draft.content.recipients else ()
@@ -283,7 +288,8 @@ class Writing:
             form=form,
             typed=None if typed is None else (typed["subject"], typed["text"]),
             lost=_LOST,
-            mine=draft.writer.id == desk.person.id,
+            mine=mine,
+            live=live,
             writer=shown.person(draft.writer),
             mailbox_name=next((box.name for box in mailboxes if box.id == draft.mailbox), ""),
             recipients=[(key_of(each), party(each)) for each in draft.content.recipients],

@@ -45,7 +45,7 @@ VAULT = {
         "message-steps",
         "disposal",
     ),
-    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival", "disposal"),
+    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival", "disposal", "live"),
     Role.GOVERNANCE: (*_RECORDS, "disposal"),
 }
 

@@ -5,11 +5,13 @@ import { countDown } from "./countdown.js";
 import { saveDrafts } from "./draft.js";
 import { gatherFiles } from "./files.js";
 import { pressByKeys } from "./keys.js";
+import { followChanges } from "./live.js";
 import { sendOnce } from "./once.js";
 import { watchSession } from "./session.js";
 
 closeMenus(document);
 countDown(document);
+followChanges(document);
 gatherFiles(document);
 saveDrafts(document);
 pressByKeys(document);

@@ -1,0 +1,11 @@
+-- Pages follow what changes (messageclient/live). A session that ends and a right that changes are for every process
+-- that serves pages to hear of, whoever ended or stated it: a command is a process of its own.
+
+CREATE FUNCTION _wake_pages() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM _wake();
+    RETURN NULL;
+END $$;
+CREATE TRIGGER wake_pages AFTER DELETE ON sessions FOR EACH ROW EXECUTE FUNCTION _wake_pages();
+CREATE TRIGGER wake_pages AFTER INSERT ON statements FOR EACH ROW EXECUTE FUNCTION _wake_pages();
