@@ -328,6 +328,10 @@ async def arrived_since(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_(0, vault.arrived_since([victim.mail.mailbox], NOW - 1000 * MINUTE))
 
 
+async def hurry_mail(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.hurry_mail([victim.mail.message_id, "their-sent"], now=NOW)
+
+
 async def keep_search(vault: MessageClientVault, victim: Knowing) -> None:
     """Also at a time at which older ones go."""
     vault.keep_search(TOKEN, "me", {}, now=NOW + timedelta(days=2))
@@ -384,6 +388,7 @@ MAIL: dict[str, Case] = {
             new_to,
             marks,
             arrived_since,
+            hurry_mail,
             add_note,
             notes,
             store_mail,

@@ -48,6 +48,8 @@ class Dependency(StrEnum):
     SMP = "smp"
     ADDRESS_BOOK = "address-book"
     REVOCATION = "revocation"
+    MESSAGE_SERVICE = "message-service"
+    """A message service that message clients use over interface D, by its host."""
     IDENTITY_PROVIDER = "identity-provider"
     LOG = "log"
     """A log's witnesses, by the log's random name: each cosigns it, and none refuses."""

@@ -229,8 +229,9 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
         public_only = not config.federation.private_addresses
         book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
-        role = MessageClientRole(gate, hosts, sites, system_clock, book)
-        working = Working(gate, used_services(config), system_clock, config.message_client.poll_seconds)
+        every = config.message_client.poll_seconds
+        working = Working(gate, used_services(config), system_clock, every, parts.health.note)
+        role = MessageClientRole(gate, hosts, sites, system_clock, book, working.states.away_since)
         await stack.enter_async_context(working.running(unexpected("fetching")))
         hearing = in_background(role.live.hear(), on_failure=unexpected("open pages"))
         await stack.enter_async_context(hearing)

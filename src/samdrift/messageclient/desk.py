@@ -145,6 +145,10 @@ class Desk(Protocol):
     def person(self) -> Person:
         """The person whose desk it is."""
 
+    @property
+    def away_since(self) -> datetime | None:
+        """Moment since which the message service cannot be used; ``None`` while it can."""
+
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right, so that a page shows only what can be done."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
@@ -30,6 +31,11 @@ class OwnDesk(ReadingDesk, HandlingDesk, WritingDesk, SubmittingDesk, FindingDes
         """The person whose desk it is."""
         return self._scope.person
 
+    @property
+    def away_since(self) -> datetime | None:
+        """Moment since which the message service cannot be used; ``None`` while it can."""
+        return self._scope.away_since
+
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right, so that a page shows only what can be done."""
         return self._scope.may(right, mailbox)
@@ -50,13 +56,16 @@ def desk(
     names: Names = names_of,
     live: Live | None = None,
     again: Callable[[], Awaitable[Permissions]] | None = None,
+    away_since: datetime | None = None,
 ) -> Desk:
     """Return a person's desk in an organisation, for one request.
 
     ``permissions`` are those of this moment; ``book`` names organisations and says whether an address is
     listed; ``names`` returns the names of persons, and needs no entry in the log.
     ``live`` are the open pages of the process, and ``again`` returns the person's rights later, for a page
-    that stays open.
+    that stays open. The message service is ``away_since`` a moment, or is not.
     """
     pages = live or Live(gate, clock)
-    return OwnDesk(Scope(gate, organisation, permissions, names, book, clock, person, pages, again))
+    return OwnDesk(
+        Scope(gate, organisation, permissions, names, book, clock, person, pages, again, away_since)
+    )

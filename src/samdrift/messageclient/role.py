@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 from starlette.requests import Request
@@ -40,8 +41,13 @@ class MessageClientRole:
         sites: Sites,
         clock: Clock,
         book: AddressBook,
+        away_since: Callable[[ParticipantIdentifier], datetime | None] = lambda _: None,
     ) -> None:
-        """``hosts`` are the organisations that are served, by the name of the host of each one's origin."""
+        """``hosts`` are the organisations that are served, by the name of the host of each one's origin.
+
+        ``away_since`` returns since when an organisation's message service cannot be used.
+        """
+        self._away_since = away_since
         self._clock = clock
         self._book = book
         self._gate = gate
@@ -91,6 +97,7 @@ class MessageClientRole:
                 self._clock,
                 live=self.live,
                 again=again,
+                away_since=self._away_since(visit.organisation),
             )
 
         return (*pages.mail_routes(self._pages, open_desk), *rights)

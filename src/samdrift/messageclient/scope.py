@@ -42,6 +42,7 @@ class Scope:
         person: Person,
         live: Live,
         again: Callable[[], Awaitable[Permissions]] | None,
+        away_since: datetime | None,
     ) -> None:
         """``again`` returns the person's rights at a later moment."""
         self._gate = gate
@@ -53,6 +54,7 @@ class Scope:
         self.book = book
         self.person = person
         self.live = live
+        self.away_since = away_since
         self._again = again
 
     def now(self) -> datetime:

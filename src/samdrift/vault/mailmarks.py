@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from samdrift.vault.database.session import call
 from samdrift.vault.mailwriting import MailWriting
 
 _MARKS = """
@@ -29,6 +30,9 @@ _ARRIVED = """
 SELECT count(*) FROM messages m JOIN conversations c ON c.id = m.conversation
 WHERE m.at > $2 AND m.direction = 'in' AND c.mailbox = ANY($1::text[])
 """
+
+
+_HURRY = call("hurry_mail", 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,10 @@ class MailMarking(MailWriting):
             frozenset(map(bytes.fromhex, found.get("session", {}))),
             int(found["statement"][""][1]),
         )
+
+    def hurry_mail(self, remote_ids: Collection[str], *, now: datetime) -> None:
+        """Have the status of sent messages asked for now, by their ids at the message service."""
+        self._work.arrange(_HURRY, [self._sealer.mark(each) for each in remote_ids], now)
 
     async def arrived_since(self, mailboxes: Collection[str], moment: datetime) -> int:
         """Count the messages that came into some mailboxes after a moment."""

@@ -89,6 +89,7 @@ class Office:
     book: list[Correspondent] = field(default_factory=list)
     approval: set[str] = field(default_factory=set)
     undo_seconds: int = 10
+    away_since: datetime | None = None
     news: asyncio.Event | None = None
     """Set for a stream of an open page to say so; without one there is no room for streams."""
     present: dict[str, tuple[Present, ...]] = field(default_factory=dict)
@@ -130,6 +131,10 @@ class MemoryDesk:
     @property
     def person(self) -> Person:
         return self._person
+
+    @property
+    def away_since(self) -> datetime | None:
+        return self._office.away_since
 
     # --- what an open page learns -----------------------------------------------------------------------
 

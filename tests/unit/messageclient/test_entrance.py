@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+from starlette.responses import Response
 from starlette.types import ASGIApp
+from starlette.types import Scope as StarletteScope
 
 from samdrift.audit.events import AuditEvent
 from samdrift.config.organisations import DEMONSTRATION_LEVEL
@@ -24,6 +29,8 @@ from samdrift.messageclient.permissions import RightsRefused, person_subject
 from samdrift.messageclient.role import MessageClientRole
 from samdrift.net.addresses import any_address
 from samdrift.net.entered import EnteredAddressClient
+from samdrift.net.forwarding import Forwarder
+from samdrift.net.front import Front
 from samdrift.net.server import listening_socket, serving
 from samdrift.rights import (
     ORGANISATION,
@@ -475,3 +482,53 @@ async def test_a_reader_sees_who_reads_and_gives_nothing(house: House) -> None:
             assert (await post(house, anna, path, decision="3", rights=["write"])).status_code == 404
     statements = (await house.role.assignments.now(house.organisation)).copy.number
     assert statements == 3
+
+
+@contextlib.asynccontextmanager
+async def through_the_front(house: House, folder: Path) -> AsyncIterator[str]:
+    """The pages behind the front, as at the isolation level of processes; yields where the front is."""
+    place = folder / "worker"
+    forwarder = Forwarder()
+
+    async def later(scope: StarletteScope) -> Response:
+        return Response(status_code=503)
+
+    with socket.socket(socket.AF_UNIX) as behind, listening_socket("127.0.0.1") as before:
+        behind.bind(str(place))
+        front = Front(forwarder, house.failures.append).by_head("mk", lambda _: place, later)  # type: ignore[arg-type]
+        async with serving(house.application, behind), serving(front, before):
+            try:
+                yield f"http://127.0.0.1:{before.getsockname()[1]}"
+            finally:
+                await forwarder.aclose()
+
+
+async def test_a_stream_through_the_front_ends_with_the_session_and_with_the_right(
+    house: House, tmp_path: Path
+) -> None:
+    """Whoever signs out or takes the right away: what follows is not shown."""
+    eva, given = await house.administrator(), await house.reader("anna")
+
+    async def sign_out(browser: httpx.AsyncClient) -> None:
+        assert (await post(house, browser, "/sign-out")).status_code == 303
+
+    async def take_away(browser: httpx.AsyncClient) -> None:
+        ended = Ended(of=given)
+        house.clock.forward()
+        await house.role.assignments.state(house.organisation, eva, "test", lambda at: ended)
+
+    async with through_the_front(house, tmp_path) as address, httpx.AsyncClient() as outside:
+        for act in (sign_out, take_away):
+            async with house.browser() as browser:
+                await house.sign_in(browser, "anna")
+                headers = {"host": house.host, "cookie": f"{SESSION}={browser.cookies[SESSION]}"}
+                asked = f"{address}/live/events?list={SOC}&lists=0"
+                async with outside.stream("GET", asked, headers=headers, timeout=30) as answer:
+                    assert answer.headers["content-type"].startswith("text/event-stream")
+                    pieces = answer.aiter_text()
+                    assert "retry:" in await anext(pieces)
+                    await act(browser)
+                    rest = "".join([piece async for piece in pieces])
+                assert "news" not in rest
+                again = await outside.get(asked, headers=headers)
+                assert again.status_code in (401, 403)

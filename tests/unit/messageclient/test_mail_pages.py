@@ -477,3 +477,13 @@ async def test_without_a_session_nothing_is_shown_and_what_was_typed_is_kept(roo
     assert (await anna.get("/mailbox/soc")).status_code == 401
     answer = await anna.post(f"/draft/{draft}", version="2", text="Skrivet under tiden")
     assert (answer.status_code, "Skrivet under tiden" in answer.text) == (403, True)
+
+
+async def test_every_page_says_in_words_that_the_message_service_is_away(room: Mailroom) -> None:
+    anna = await room.visit()
+    room.office.away_since = NOW - timedelta(hours=1)
+    for path in ("/", f"/conversation/{the_sip(room)}", "/drafts"):
+        page = (await anna.get(path)).text
+        assert "Meddelandetjänsten går inte att nå sedan 09:52" in page
+    room.office.away_since = None
+    assert "går inte att nå" not in (await anna.get("/")).text

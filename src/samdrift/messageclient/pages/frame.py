@@ -125,6 +125,7 @@ class Frame:
             mailboxes = await desk.mailboxes()
         context["sections"] = self._sections(request, mailboxes, place)
         context["write"] = _write(mailboxes, place)
+        context["away_since"] = desk.away_since
         return self._pages.page(request, template, status, **context)
 
     async def live(self, request: Request, desk: Desk, view: View) -> str:

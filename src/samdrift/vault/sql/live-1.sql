@@ -9,3 +9,10 @@ BEGIN
 END $$;
 CREATE TRIGGER wake_pages AFTER DELETE ON sessions FOR EACH ROW EXECUTE FUNCTION _wake_pages();
 CREATE TRIGGER wake_pages AFTER INSERT ON statements FOR EACH ROW EXECUTE FUNCTION _wake_pages();
+
+-- Have the status of messages that were sent asked for now: the message service says that it has changed.
+CREATE FUNCTION hurry_mail(remotes bytea[], now timestamptz) RETURNS void
+LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    UPDATE messages m SET due_at = $2, attempts = 0
+    WHERE m.remote = ANY ($1) AND m.direction = 'out' AND m.stage = 'handed-over' AND m.due_at > $2
+$$;
