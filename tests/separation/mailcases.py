@@ -23,6 +23,7 @@ from samdrift.vault.mailrecords import (
     NoteRecord,
 )
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.noticing import NoticeRecord, WatchRecord
 from tests.vaults import MINUTE, NOW, body
 
 ADDRESS, PERSON, TOKEN, SETTING = "inkorg:0203:offer.se", "their-person", "their-token", "their-setting"
@@ -88,6 +89,11 @@ def a_draft(mailbox: str, content: Mapping[str, Any], **more: Any) -> DraftRecor
     return replace(draft, **more)
 
 
+def a_notice(name: str, content: Mapping[str, Any], person: str | None = PERSON) -> NoticeRecord:
+    """A notice that waits."""
+    return NoticeRecord(name, "new", person, NOW, _END, 0, None, None, content)
+
+
 async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     """Store something of each kind."""
     content = {"subject": marker, "text": marker, "organisation": "0203:offer.se", "address": ADDRESS}
@@ -114,6 +120,9 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     vault.use_address(f"0203:offer.se {ADDRESS}", content, now=NOW)
     vault.keep_favourite(PERSON, f"0203:offer.se {ADDRESS}", content)
     vault.keep_mail_setting(SETTING, content)
+    vault.keep_notice_choice(PERSON, content)
+    vault.keep_manning(box.id, content, now=NOW)
+    vault.add_notice(a_notice("their-notice", content))
     return TheirMail(
         mailbox=box.id,
         conversation=conversation,
@@ -332,6 +341,60 @@ async def hurry_mail(vault: MessageClientVault, victim: Knowing) -> None:
     vault.hurry_mail([victim.mail.message_id, "their-sent"], now=NOW)
 
 
+async def notice_choices(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.notice_choices())
+
+
+async def keep_notice_choice(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.keep_notice_choice(PERSON, {})
+
+
+async def manning(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.manning())
+
+
+async def keep_manning(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.keep_manning(victim.mail.mailbox, {}, now=NOW)
+
+
+async def due_watches(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.due_watches(now=_END))
+
+
+async def keep_watch(vault: MessageClientVault, victim: Knowing) -> None:
+    watch = WatchRecord(victim.mail.mailbox, NOW, NOW, escalated=False)
+    vault.keep_watch(watch, due=None, looked=NOW, escalated=True)
+
+
+async def unread_in(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.unread_in(victim.mail.mailbox))
+
+
+async def has_new(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.has_new("nobody", [victim.mail.mailbox], NOW - 1000 * MINUTE))
+
+
+async def add_notice(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.add_notice(a_notice(f"{new_id()}-notice", {}))
+
+
+async def claim_notices(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.claim_notices(now=_END - MINUTE, lease=MINUTE))
+
+
+async def move_notice(vault: MessageClientVault, victim: Knowing) -> None:
+    notice = a_notice("their-notice", {})
+    vault.move_notice(notice, due=None, outcome="sent", now=NOW, reason="")
+
+
+async def last_notices(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.last_notices())
+
+
+async def next_notice(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.next_notice())
+
+
 async def keep_search(vault: MessageClientVault, victim: Knowing) -> None:
     """Also at a time at which older ones go."""
     vault.keep_search(TOKEN, "me", {}, now=NOW + timedelta(days=2))
@@ -389,6 +452,19 @@ MAIL: dict[str, Case] = {
             marks,
             arrived_since,
             hurry_mail,
+            notice_choices,
+            keep_notice_choice,
+            manning,
+            keep_manning,
+            due_watches,
+            keep_watch,
+            unread_in,
+            has_new,
+            add_notice,
+            claim_notices,
+            move_notice,
+            last_notices,
+            next_notice,
             add_note,
             notes,
             store_mail,

@@ -27,7 +27,7 @@ from samdrift.vault.records import StatusEvent
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.sessionkeys import RefusalLimit, sealed_mark_key
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.separation.mailcases import a_draft, a_message
+from tests.separation.mailcases import a_draft, a_message, a_notice
 from tests.separation.vaultlogin import Superuser, superuser, vault_login
 from tests.vaults import MINUTE, NOW, WORKER, Installation, body, message, receipt
 
@@ -82,6 +82,11 @@ async def _conversations(vault: MessageClientVault, held: HeldMail) -> object:
         return await departing.conversations()
 
 
+async def _claimed(vault: MessageClientVault) -> object:
+    """Claim what is due at once, so that it is due again the next time."""
+    return await vault.claim_notices(now=NOW + 1000 * MINUTE, lease=-MINUTE)
+
+
 SEALED: dict[Column, Read] = {
     ("messages", "details"): lambda vault, held: vault.message(held.message_id),
     ("mailboxes", "address"): lambda vault, held: vault.mailboxes(),
@@ -104,6 +109,9 @@ SEALED_MAIL: dict[Column, ReadMail] = {
     ("searches", "sealed"): lambda vault, held: vault.search(held.name, held.name),
     ("addresses", "sealed"): lambda vault, held: vault.addresses(),
     ("favourites", "sealed"): lambda vault, held: vault.favourites(held.name),
+    ("notice_choices", "sealed"): lambda vault, held: vault.notice_choices(),
+    ("manning", "sealed"): lambda vault, held: vault.manning(),
+    ("notices", "sealed"): lambda vault, held: _claimed(vault),
     ("settings", "sealed"): lambda vault, held: vault.mail_setting(held.name),
     ("persons", "sealed"): lambda vault, held: vault.persons(),
     ("sessions", "sealed"): lambda vault, held: vault.session(held.session),
@@ -260,6 +268,9 @@ async def held_mail(installation: Installation, organisation: ParticipantIdentif
         vault.use_address(name, content, now=NOW)
         vault.keep_favourite(name, name, content)
         vault.keep_mail_setting(name, content)
+        vault.keep_notice_choice(name, content)
+        vault.keep_manning(box.id, content, now=NOW)
+        vault.add_notice(a_notice(name, content, person=name))
         assert await vault.begin_session(signed_in)
         assert await vault.append_statements([NumberedStatement(number, name.encode())]) == number
     schema = (await vault_login(installation, organisation, MK)).schema

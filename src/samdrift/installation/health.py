@@ -50,6 +50,8 @@ class Dependency(StrEnum):
     REVOCATION = "revocation"
     MESSAGE_SERVICE = "message-service"
     """A message service that message clients use over interface D, by its host."""
+    MAIL = "mail"
+    """The mail server that takes notices, by its host."""
     IDENTITY_PROVIDER = "identity-provider"
     LOG = "log"
     """A log's witnesses, by the log's random name: each cosigns it, and none refuses."""

@@ -221,6 +221,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     config, gate, doors = parts.config, parts.gate, parts.doors
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
         # What pages are made of takes a while to import, and most installations have none.
+        from samdrift.installation.mailing import notices
         from samdrift.installation.signin import client_sites, used_services
         from samdrift.messageclient.role import MessageClientRole
         from samdrift.messageclient.working import Working
@@ -235,6 +236,9 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         await stack.enter_async_context(working.running(unexpected("fetching")))
         hearing = in_background(role.live.hear(), on_failure=unexpected("open pages"))
         await stack.enter_async_context(hearing)
+        told = notices(config, gate, sites, role.assignments, system_clock, parts.health.note)
+        failed = unexpected("notices")
+        await stack.enter_async_context(in_background(told.run(gate, failed), on_failure=failed))
         await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
         stack.callback(role.live.close)
     if config.governance is not None and Role.GOVERNANCE in parts.roles:

@@ -90,11 +90,7 @@ class PersonPermissions:
         """Return the ids of the persons who have a right to a mailbox now; by claim, those of the latest
         sign-in.
         """
-        return [
-            each.id
-            for each in self._assigned.persons
-            if self._assigned.allows(each.id, _claims_of(each), right, mailbox)
-        ]
+        return self._assigned.holders(right, mailbox)
 
     def any(self) -> bool:
         """Return whether the person has any right at all, so that the pages have something to show."""
@@ -119,6 +115,10 @@ class Assigned:
             return self.copy.decide(request, self.at).allowed
         except Behind as behind:
             raise RightsBehind(behind.number, behind.wanted) from None
+
+    def holders(self, right: Right, mailbox: str) -> Sequence[str]:
+        """Return the ids of the persons who have a right; by claim, those of the latest sign-in."""
+        return [each.id for each in self.persons if self.allows(each.id, _claims_of(each), right, mailbox)]
 
     def ways(self, subject: Subject, claims: frozenset[Subject] = frozenset()) -> Iterator[Holding]:
         """Yield what a subject was given and has now, itself or by a claim."""

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
-from samdrift.messageclient import assigning, pages
+from samdrift.messageclient import assigning, notices, pages
 from samdrift.messageclient.assigning import rights_routes
 from samdrift.messageclient.desk import Desk, Permissions
 from samdrift.messageclient.entrance import access as entrance
@@ -55,7 +55,7 @@ class MessageClientRole:
         self._sites = sites
         self.live = Live(gate, clock)
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
-        parts = (entrance, assigning, pages)
+        parts = (entrance, assigning, notices, pages)
         self._pages = Pages(
             Texts((OWN, *(part.LOCALE for part in parts))),
             Assets(),
@@ -100,7 +100,8 @@ class MessageClientRole:
                 away_since=self._away_since(visit.organisation),
             )
 
-        return (*pages.mail_routes(self._pages, open_desk), *rights)
+        told = notices.notice_routes(self._pages, access, self._gate, self._clock)
+        return (*pages.mail_routes(self._pages, open_desk), *rights, *told)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

@@ -69,7 +69,9 @@ class _HandingOver(ssl.SSLContext):
         return self._current().wrap_bio(*arguments, **settings)
 
 
-def client_tls(own: Own | None = None, trust: Path | None = None) -> TlsContext:
+def client_tls(
+    own: Own | None = None, trust: Path | None = None, protocols: Sequence[str] = ("http/1.1",)
+) -> TlsContext:
     """Make a context for connections to peers: our identity, in mutual TLS, and a bundle of trusted issuers.
 
     Without ``trust`` these are Mozilla's (transport-profile-as4 2.4.1 a). The
@@ -82,7 +84,8 @@ def client_tls(own: Own | None = None, trust: Path | None = None) -> TlsContext:
     def build() -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(trust or certifi.where())
-        context.set_alpn_protocols(["http/1.1"])
+        if protocols:
+            context.set_alpn_protocols(protocols)
         return _common(context, own)
 
     return TlsContext("TLS as a client", build, lambda: _state(own, trust))

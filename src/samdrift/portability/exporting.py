@@ -70,6 +70,8 @@ _MAIL_READERS: dict[str, _Read] = {
     "readings": MessageClientDeparture.readings,
     "addresses": MessageClientDeparture.addresses,
     "favourites": MessageClientDeparture.favourites,
+    "notice_choices": MessageClientDeparture.notice_choices,
+    "manning": MessageClientDeparture.manning,
 }
 _MAIL_PARTS = tuple(each.part for each in MAIL_PARTS)
 _READERS: dict[str, _Read] = {

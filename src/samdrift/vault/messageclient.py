@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from samdrift.vault.mailmarks import MailMarking
+from samdrift.vault.noticing import Noticing
 
 
-class MessageClientVault(MailMarking):
+class MessageClientVault(Noticing):
     """Opened with role ``mk``."""

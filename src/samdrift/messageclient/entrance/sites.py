@@ -54,6 +54,10 @@ class Sites:
         known = self._sites.get(host)
         return None if known is None else await known.now()
 
+    def origins(self) -> Mapping[ParticipantIdentifier, str]:
+        """Return where the persons of each organisation sign in."""
+        return {one.settings.organisation: one.settings.origin for one in self._sites.values()}
+
     def organisation(self, site: Site) -> ParticipantIdentifier:
         """Return the organisation whose site it is."""
         return self._sites[site.origin.partition("://")[2]].settings.organisation

@@ -49,6 +49,8 @@ RIGHTS = "/rights"
 """Address of the pages on which rights are seen and given (:mod:`samdrift.messageclient.assigning`)."""
 
 
+NOTICES = "/notices"
+"""Address of the page on which a person chooses what to be told (:mod:`samdrift.messageclient.notices`)."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -170,6 +172,7 @@ class Frame:
         organisation = (
             Link(text(Phrase("Address book")), "/addresses", current=place.path == "/addresses"),
             Link(text(Phrase("Who can read")), RIGHTS),
+            Link(text(Phrase("Notices by mail")), NOTICES),
         )
         return (
             Section("", own),

@@ -45,7 +45,16 @@ VAULT = {
         "message-steps",
         "disposal",
     ),
-    Role.MESSAGE_CLIENT: (*_RECORDS, *_MAIL, "people", "statements", "people-arrival", "disposal", "live"),
+    Role.MESSAGE_CLIENT: (
+        *_RECORDS,
+        *_MAIL,
+        "people",
+        "statements",
+        "people-arrival",
+        "disposal",
+        "live",
+        "notices",
+    ),
     Role.GOVERNANCE: (*_RECORDS, "disposal"),
 }
 
