@@ -29,14 +29,6 @@ Connection = AsyncConnection[tuple[Any, ...]]
 _TEMPLATE = "samdrift_template"
 ROLES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
 """Of each organisation that is made here."""
-_MOMENTS = """
-CREATE TABLE registry.moments (
-    owner name PRIMARY KEY, vault text NOT NULL UNIQUE, due_at timestamptz
-) WITH (fillfactor = 50);
-ALTER TABLE registry.moments ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON registry.moments USING (owner = current_user);
-"""
-"""Where vaults keep when something is due, as in the registry, which they cannot reach from elsewhere."""
 _REGISTER = """
 INSERT INTO registry.registrations (organisation, role, vault, schema, login, secret, channel)
 VALUES (%s, %s, %s, %s, %s, %s, %s)
@@ -65,14 +57,10 @@ async def make_template(connection: Connection, database: Database) -> None:
     await logins.run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", _TEMPLATE)
     async with await _connected(database, _TEMPLATE) as inside, inside.transaction():
         await rights.harden(inside)
-        await logins.run(inside, "CREATE SCHEMA {}", "registry")
-        await inside.execute(_MOMENTS.encode())
-        await rights.let_owners_keep_moments(inside, database)
         for role in ROLES:
             owner = _owner_in_template(role)
             await logins.run(inside, "CREATE ROLE {} NOLOGIN", owner)
             await logins.run(inside, "GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", owner)
-            await rights.join_owners(inside, database, owner)
             await logins.run(inside, "CREATE SCHEMA {} AUTHORIZATION {}", role.value, owner)
             await migrations.migrate(inside, role.value, migrations.VAULT[role])
 
@@ -112,8 +100,6 @@ async def _vault(
     password = logins.new_password()
     await logins.run(inside, "CREATE ROLE {} NOLOGIN", owner)
     await logins.run(inside, "GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", owner)
-    await rights.join_owners(inside, database, owner)
-    await inside.execute("INSERT INTO registry.moments VALUES (%s, %s, NULL)", (owner, vault))
     await rights.make_vault_login(inside, database, role.value, login, password)
     await logins.run(inside, "GRANT CONNECT ON DATABASE {} TO {}", name, login)
     await logins.run(inside, "ALTER SCHEMA {} OWNER TO {}", role.value, owner)

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
-from samdrift.messageclient.mail import Present
+from samdrift.messageclient.live.openpages import Present
 from tests.browser.harness import CHROMIUM, Served, served
 from tests.unit.messageclient.day import MULLSJO, SOC
 from tests.unit.messageclient.mailroom import Mailroom

@@ -80,12 +80,13 @@ class Ground:
     """The log of the own message service, as a file from after the other one's records were made."""
 
 
+ASKED = ("--by", "anna", "--reason", "test")
 Case = Callable[[Ground, Planted], Sequence[str | Path]]
 """Arguments that name the own organisation, and somebody's records."""
 
 
 def trace(ground: Ground, about: Planted) -> Sequence[str | Path]:
-    return OWN.identifier.value, about.message_id, "--config", ground.config
+    return OWN.identifier.value, about.message_id, *ASKED, "--config", ground.config
 
 
 def of_queue(*more: str) -> Case:
@@ -120,11 +121,15 @@ def evidence(ground: Ground, about: Planted) -> Sequence[str | Path]:
     """First of all cases: what the own log knows later is that its own client has asked for that message."""
     out = ground.folder / f"{about.message_id}.evidence"
     own = OWN.identifier.value, about.message_id
-    return *own, "--out", out, "--section", "--by", "anna", "--config", ground.config
+    return *own, "--out", out, "--section", *ASKED, "--config", ground.config
 
 
 def mailbox_add(ground: Ground, about: Planted) -> Sequence[str | Path]:
     return OWN.identifier.value, about.address, "Registrator", "--config", ground.config
+
+
+def mailbox_change(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    return OWN.identifier.value, about.address, "--ask-why", "--config", ground.config
 
 
 def log_search(ground: Ground, about: Planted) -> Sequence[str | Path]:
@@ -136,6 +141,11 @@ def log_sample(ground: Ground, about: Planted) -> Sequence[str | Path]:
     return ground.exported, "--seed", about.message_id, "--class", "log", "--count", str(MAX_SAMPLE)
 
 
+def log_hints(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    """Look for all that stands out; nothing in the command can name another's log."""
+    return ground.exported, "--many", "1"
+
+
 CASES: dict[Path_, tuple[Case, ...]] = {
     ("evidence", "export"): (evidence,),
     ("trace",): (trace,),
@@ -145,8 +155,10 @@ CASES: dict[Path_, tuple[Case, ...]] = {
     ("queue", "give-up"): (of_queue("--reason", "test"),),
     ("queue", "refused"): (of_whole_queue,),
     ("mailbox", "add"): (mailbox_add,),
+    ("mailbox", "change"): (mailbox_change,),
     ("log", "search"): (log_search,),
     ("log", "sample"): (log_sample,),
+    ("log", "hints"): (log_hints,),
     ("client", "send"): (client_send, client_answer),
     ("client", "list"): (client_list,),
     ("client", "get"): (of_client,),
@@ -156,16 +168,21 @@ OF_THE_OPERATOR = "the operator's view of the whole installation, without any or
 PERSONS = ("--by", "anna", "--by-passphrase-file", "{anna}", "--with", "bo", "--with-passphrase-file", "{bo}")
 OLD_READINGS = ("--class", "reading", "--before", "2022-01-01")
 DISPOSE = ("{own}", "--role", "mt", *OLD_READINGS, "--decision", "test", *PERSONS)
+OUTCOME = ("{own}", "--role", "mt", "--outcome", "nothing", "--period", "April", *PERSONS[:4])
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
     (("log", "checkpoint"), ("{own}",), 0),
     (("log", "status"), ("{own}",), 0),
     (("log", "resolve"), ("{own}", "--role", "mt", "--decision", "test", *PERSONS), 2),
-    (("log", "export"), ("{own}", "--role", "mt", "--out", "{folder}/log", "--by", "anna"), 0),
+    (("log", "export"), ("{own}", "--role", "mt", "--out", "{folder}/log", *ASKED), 0),
     (("log", "retention"), ("{own}", "--role", "mt"), 0),
+    (("log", "outcome"), OUTCOME, 0),
+    (("log", "names"), ("{own}", "--out", "{folder}/names", "--to", "{recipient}", *PERSONS), 0),
     (("log", "dispose"), DISPOSE, 0),
     (("mailbox", "list"), ("{own}",), 0),
     (("mailbox", "rights"), ("{own}",), 0),
+    (("mailbox", "figures"), ("{own}",), 0),
+    (("mailbox", "check"), ("{own}",), 2),
     (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 2),
     (
         ("mailbox", "appoint"),
@@ -192,6 +209,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
         ("{folder}/backup", "--by-passphrase-file", "{anna}", "--with-passphrase-file", "{bo}"),
         2,
     ),
+    (("org", "use-hsm"), ("{own}",), 2),
     (("org", "use-token"), ("{own}",), 2),
     (("org", "lock"), ("{own}", "--passphrase-file", "{anna}"), 0),
     (("org", "unlock"), ("{own}", "--passphrase-file", "{anna}"), 0),
@@ -219,6 +237,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("log", "follow"): OF_NO_VAULT,
     ("log", "promises"): OF_NO_VAULT,
     ("log", "verify"): OF_NO_VAULT,
+    ("log", "reconcile"): OF_NO_VAULT,
     ("witness", "serve"): OF_NO_VAULT,
     ("config", "reference"): OF_NO_VAULT,
     ("init",): OF_NO_VAULT,
@@ -348,8 +367,7 @@ async def log_of(organisation: DemoOrganisation, config: Path, out: Path) -> Pat
         "mt",
         "--out",
         out,
-        "--by",
-        "anna",
+        *ASKED,
         "--config",
         config,
     )

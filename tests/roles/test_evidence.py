@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.administration.administration import Administration
+from samdrift.administration.evidence import export_evidence
+from samdrift.administration.logexport import export_log
 from samdrift.attestation.archive import ArchiveWriter
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
@@ -27,8 +29,9 @@ from samdrift.audit.events import AuditEvent
 from samdrift.audit.policies import Policy
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
-from samdrift.evidence.gathering import Order, gather
-from samdrift.evidence.loggathering import export_log
+from samdrift.evidence.gathering import Order
+from samdrift.evidence.trace import Asked, trace
+from samdrift.evidence.traceview import moments
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
 from samdrift.installation.logkeeping import LogPlace
 from samdrift.wire.crypto.keys import SigningKey
@@ -41,13 +44,16 @@ from tests.sizes import count, seed, soak
 from tests.unit.cli.commandline import in_process, samdrift
 
 Files = dict[str, bytes]
+ASKED = Asked("anna", "complaint 7")
 KEY = SoftwareSigningKey(pki.key(0), pki.root("Anybody", 0).certificate)
 
 
 async def gathered(member: Member, message_id: str, out: Path, *, section: bool = False) -> bool:
     gate = member.operator.gate
     installation = Administration(member.config, gate._keys, cast(Any, None), gate)
-    return await gather(installation, Order(member.organisation, message_id, "anna", section), out)
+    return await export_evidence(
+        installation, Order(member.organisation, message_id, "anna", "complaint 7", section), out
+    )
 
 
 def opened(path: Path) -> Files:
@@ -106,7 +112,7 @@ async def test_that_evidence_was_given_is_in_the_organisations_log(
             for entry in await vault.find_log(message_id)
             if entry.event == AuditEvent.ORGANISATION_EVIDENCE_EXPORTED
         ]
-    assert given == [{"message": message_id, "by": "anna"}]
+    assert given == [{"message": message_id, "by": "anna", "reason": "complaint 7"}]
 
 
 async def test_all_of_a_log_is_exported_and_holds_for_whoever_knows_its_key(
@@ -114,7 +120,7 @@ async def test_all_of_a_log_is_exported_and_holds_for_whoever_knows_its_key(
 ) -> None:
     gate, out, rules = stage.habo.operator.gate, tmp_path / "log", tmp_path / "policy"
     installation = Administration(stage.habo.config, gate._keys, cast(Any, None), gate)
-    written = await export_log(installation, LogPlace(stage.habo.organisation, MT), "anna", out)
+    written = await export_log(installation, LogPlace(stage.habo.organisation, MT), ASKED, out)
     async with stage.habo.open(MT) as vault:
         (key,) = [each.key for each in await vault.tree.keys()]
         given = [entry.ids for entry in await vault.log(0, 10_000) if entry.event == AuditEvent.LOG_EXPORTED]
@@ -122,8 +128,39 @@ async def test_all_of_a_log_is_exported_and_holds_for_whoever_knows_its_key(
     verdict = in_process("log", "verify", out, "--policy", rules, "--json")
     assert verdict.status == 0
     assert verdict.document["size"] == written.signed > 10
-    assert given == [{"by": "anna"}]
+    assert given == [{"by": "anna", "reason": "complaint 7"}]
     assert DRAFT.text.encode() not in out.read_bytes()
+
+
+async def exported(member: Member, folder: Path) -> tuple[list[Path], list[Path]]:
+    """Export the logs of a member; returns the files, and a policy for each."""
+    gate, files, rules = member.operator.gate, [], []
+    installation = Administration(member.config, gate._keys, cast(Any, None), gate)
+    for role in (Role.ACCESS_POINT, MT):
+        name = f"{member.organisation.value.partition(':')[2]}.{role.value}"
+        await export_log(installation, LogPlace(member.organisation, role), ASKED, folder / name)
+        async with member.open(role) as vault:
+            keys = [each.key for each in await vault.tree.keys()]
+        (folder / f"{name}.policy").write_text(f"log {keys[0]}\nquorum none\n")
+        files.append(folder / name)
+        rules.append(folder / f"{name}.policy")
+    return files, rules
+
+
+async def test_the_logs_of_both_operators_agree_about_what_they_exchanged(
+    stage: Stage, shown: tuple[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    own, rules = await exported(stage.habo, tmp_path)
+    others, more = await exported(stage.agency, tmp_path)
+    options = [part for path in (*rules, *more) for part in ("--policy", path)]
+    options += [part for path in others for part in ("--other", path)]
+    ended = in_process("log", "reconcile", *own, *options, "--json")
+    found = ended.document
+    assert (ended.status, found["differences"]) == (0, [])
+    for kind in ("submitted-without-transfer", "arrived-not-fetched", "verdict-without-receipt"):
+        assert found["compared"][kind] > 0
+    for kind in ("delivered-not-arrived", "arrived-not-sent", "receipt-not-given", "identifiers-differ"):
+        assert found["compared"][kind] > 0, "between the two operators"
 
 
 async def test_there_is_no_evidence_of_a_message_that_nobody_knows(stage: Stage, tmp_path: Path) -> None:
@@ -473,3 +510,23 @@ async def test_the_command_says_whether_it_holds(
     ended = await asyncio.to_thread(samdrift, "evidence", "verify", paths["habo"], "--trust", trust, "--json")
     assert (ended.status, ended.document["valid"], ended.document["message"]) == (0, True, message_id)
     assert ended.document["signer_checked"]
+
+
+async def test_who_traces_a_message_and_why_is_in_each_log_before_anything_is_read(
+    stage: Stage, shown: tuple[str, dict[str, Path]]
+) -> None:
+    message_id, _ = shown
+    gate, organisation = stage.agency.operator.gate, stage.agency.organisation
+    steps = await trace(gate, organisation, message_id, Asked("kim", "dnr 7"))
+    (moment,) = moments(steps, message_id)
+    (retrieved,) = [step.at for step in steps if step.what == AuditEvent.MT_MESSAGE_RETRIEVED]
+    assert (moment.name, moment.at) == ("dispatched-and-received", retrieved)
+    for role in (Role.ACCESS_POINT, MT):
+        async with stage.agency.open(role) as vault:
+            entries = await vault.log(0, 10_000)
+        asked = [entry for entry in entries if entry.event == AuditEvent.ORGANISATION_TRACED]
+        assert [dict(entry.ids) for entry in asked] == [{"about": message_id, "by": "kim", "reason": "dnr 7"}]
+        reading = [entry for entry in entries if entry.principal == "worker:trace by kim"]
+        assert reading[0] == asked[0]
+        assert {entry.purpose for entry in reading} == {"trace"}
+    assert await trace(gate, organisation, str(uuid4()), Asked("kim", "dnr 7")) == ()

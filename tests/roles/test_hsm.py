@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from samdrift.audit.events import AuditEvent
-from samdrift.config.hsm import TokenConfig, TokensConfig
+from samdrift.config.hsm import HsmConfig, HsmTokenConfig
 from samdrift.config.malware import MalwareConfig
 from samdrift.config.model import Config
 from samdrift.contracts.messages import Direction, MessageStatus
@@ -65,14 +65,14 @@ class Place:
         self.hsm.begin_anew()
 
 
-def with_token(config: Config, library: Path, token: TokenConfig) -> Config:
+def with_token(config: Config, library: Path, token: HsmTokenConfig) -> Config:
     organisations = tuple(
-        replace(one, token=token if one.identifier == VETLANDA.identifier else None)
+        replace(one, hsm=token if one.identifier == VETLANDA.identifier else None)
         for one in config.organisations
     )
     return replace(
         config,
-        vaults=replace(config.vaults, tokens=TokensConfig(library)),
+        vaults=replace(config.vaults, hsm=HsmConfig(library)),
         organisations=organisations,
     )
 
@@ -80,7 +80,7 @@ def with_token(config: Config, library: Path, token: TokenConfig) -> Config:
 @pytest_asyncio.fixture(scope="module")
 async def place(stage: Stage, hsm: SoftHsm) -> AsyncIterator[Place]:
     label = hsm.unused()
-    token = TokenConfig(label, hsm.pin_file())
+    token = HsmTokenConfig(label, hsm.pin_file())
     with server_folder() as folder:
         tokens = HsmSettings(hsm.library, {VETLANDA.identifier: HsmAccess(label, token.pin_file)})
         enrolled = await enrol(stage.federation, OPERATOR, folder, tokens)

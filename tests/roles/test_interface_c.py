@@ -18,9 +18,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.merkle import leaf_hash
 from samdrift.audit.policies import Policy
+from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.messageservice.outgoing.compose import Attachment
 from samdrift.net.addresses import any_address
+from samdrift.net.client import Fetched, FetchLimits
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.tls import TlsIdentity, client_tls
 from samdrift.scheduling.signals import Signals
@@ -348,10 +350,21 @@ async def test_what_was_not_acknowledged_is_given_again(stage: Stage) -> None:
         assert (await interface.fetch(item)).body == envelope.data
 
 
+class Bearer:
+    """Calls with an access token."""
+
+    def __init__(self, client: EnteredAddressClient, token: str) -> None:
+        self._client = client
+        self._token = {"authorization": f"Bearer {token}"}
+
+    async def fetch(self, url: str, limits: FetchLimits, **_: object) -> Fetched:
+        return await self._client.fetch(url, limits, headers=self._token)
+
+
 async def test_an_organisation_reads_along_in_each_of_its_logs_and_in_no_others(
     stage: Stage, tmp_path: Path
 ) -> None:
-    """Over the network, with the certificate of its system: what is followed is the log entry by entry."""
+    """Over the network, by certificate and by access token: what is followed is the log entry by entry."""
     names = set()
     for member in (stage.habo, stage.agency):
         file, password = await member.client_tls()
@@ -363,11 +376,16 @@ async def test_an_organisation_reads_along_in_each_of_its_logs_and_in_no_others(
                 hashes = [one.leaf.hash for one in await vault.log(limit=100_000) if one.leaf]
             names.add(state.origin)
             policy = Policy.parse(f"log {state.key}\nquorum none\n".encode())
-            address = f"{member.own_config.access_point}/c/v1/logs/{role.value}"
+            reader = stage.client(member, scopes=[Scope.LOG])
             async with EnteredAddressClient(any_address, own) as client:
-                with LogCopy(tmp_path / f"{member.organisation.value}-{role.value}") as copy:
-                    followed = await follow(LogAddress(client, address), policy, copy)
-                    found = [leaf_hash(content) for _, content in copy.entries()]
-            assert followed.checkpoint.checkpoint.size == state.signed == len(found)
-            assert found == hashes[: len(found)]
+                for caller, base in (
+                    (client, f"{member.own_config.access_point}/c/v1"),
+                    (Bearer(client, reader.token), f"{reader.base}/v1"),
+                ):
+                    with LogCopy(tmp_path / f"{len(names)}-{len(base)}") as copy:
+                        address = LogAddress(caller, f"{base}/logs/{role.value}")
+                        followed = await follow(address, policy, copy)
+                        found = [leaf_hash(content) for _, content in copy.entries()]
+                    assert followed.checkpoint.checkpoint.size == state.signed == len(found)
+                    assert found == hashes[: len(found)]
     assert len(names) == 4

@@ -69,8 +69,10 @@ async def test_without_a_token_that_is_known_nothing_is_answered(
         ("POST", MESSAGES),
         ("GET", MESSAGES),
         ("GET", one),
+        ("GET", f"{one}/evidence"),
         ("DELETE", one),
         ("GET", "/v1/sdk/events"),
+        ("GET", "/v1/logs/mt/checkpoint"),
     ):
         answer = await client.call(method, path, headers={"authorization": authorization})
         assert problem(answer) == (401, "Unauthorized")
@@ -87,13 +89,14 @@ async def test_5_1_a_scope_opens_its_operations_alone(stage: Stage, scope: Scope
         Scope.LIST: await client.list(),
         Scope.READ: await client.get(str(uuid4())),
         Scope.DELETE: await client.delete(str(uuid4())),
+        Scope.LOG: await client.call("GET", "/v1/logs/mt/checkpoint"),
     }
     for needed, answer in answers.items():
         assert (answer.status == 401) == (needed is not scope)
         if needed is not scope:
             assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
     told = (await denials(stage.habo))[before:]
-    assert told.count("the token lacks the scope") == 3
+    assert told.count("the token lacks the scope") == len(Scope) - 1
 
 
 async def test_an_organisation_that_is_not_served_gets_no_answer(stage: Stage) -> None:

@@ -55,6 +55,12 @@ async def read(stage: Stage, client: MessageClient, message_id: str) -> object:
     return as_nothing(answer, message_id)
 
 
+async def evidence(stage: Stage, client: MessageClient, message_id: str) -> object:
+    answer = await client.call("GET", f"{MESSAGES}/{message_id}/evidence?original=true")
+    assert answer.status == 404
+    return as_nothing(answer, message_id)
+
+
 async def delete(stage: Stage, client: MessageClient, message_id: str) -> object:
     answer = await client.delete(message_id)
     assert answer.status == 404
@@ -71,10 +77,11 @@ CASES: dict[tuple[str, str], Case] = {
     ("POST", MESSAGES): send,
     ("GET", MESSAGES): list_,
     ("GET", f"{MESSAGES}/{{messageId}}"): read,
+    ("GET", f"{MESSAGES}/{{messageId}}/evidence"): evidence,
     ("DELETE", f"{MESSAGES}/{{messageId}}"): delete,
     ("GET", "/v1/sdk/events"): follow,
 }
-DENIED = {send, read, delete}
+DENIED = {send, read, evidence, delete}
 """Those that name something which the client cannot reach, so that the log tells of it."""
 
 STRANGERS: dict[str, Callable[[Stage], MessageClient]] = {
@@ -92,7 +99,7 @@ def asker(stage: Stage, who: str) -> Member:
 
 def test_every_operation_has_a_case() -> None:
     nothing = cast(Any, None)
-    operations = InterfaceD(nothing, nothing, (), nothing, nothing).operations
+    operations = InterfaceD(nothing, nothing, (), nothing, nothing, nothing).operations
     assert {(one.method, one.path) for one in operations} == set(CASES)
 
 

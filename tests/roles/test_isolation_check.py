@@ -67,7 +67,7 @@ def test_every_route_of_interface_c_is_tried() -> None:
 
 
 def test_every_route_of_interface_d_is_tried() -> None:
-    application = InterfaceD(NOTHING, NOTHING, (), NOTHING, NOTHING).application()
+    application = InterfaceD(NOTHING, NOTHING, (), NOTHING, NOTHING, NOTHING).application()
     assert endpoints(*application.routes) == set(interface_d.CALLS), SAYS.format(interface_d.__name__)
 
 

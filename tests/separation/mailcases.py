@@ -13,6 +13,7 @@ from samdrift.contracts.messages import Direction
 from samdrift.vault.bodies import new_id
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.mail import ConversationFilter
+from samdrift.vault.mailpresets import PresetKind, PresetRecord
 from samdrift.vault.mailrecords import (
     ConversationRecord,
     DraftRecord,
@@ -44,6 +45,7 @@ class TheirMail:
     draft: str
     sent_draft: str
     message_id: str
+    preset: str
 
 
 class Knowing(Protocol):
@@ -116,6 +118,8 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     out = a_message(Direction.OUT, "window", content | ids, draft=sent_draft.id, due_at=_END)
     reply = NewMail(out, "their-sent", "their-thread", await body(vault), None, "their-message")
     assert await vault.store_mail(reply, box.id, [], []) == conversation
+    (known,) = await vault.conversations_by_id([conversation])
+    assert await vault.keep_registration(known, PERSON, {"number": marker}, now=NOW) > 0
     vault.keep_search(TOKEN, PERSON, content, now=NOW)
     vault.use_address(f"0203:offer.se {ADDRESS}", content, now=NOW)
     vault.keep_favourite(PERSON, f"0203:offer.se {ADDRESS}", content)
@@ -123,6 +127,8 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     vault.keep_notice_choice(PERSON, content)
     vault.keep_manning(box.id, content, now=NOW)
     vault.add_notice(a_notice("their-notice", content))
+    preset = PresetRecord(new_id(), PresetKind.TEXT, box.id, content)
+    assert await vault.keep_preset(preset)
     return TheirMail(
         mailbox=box.id,
         conversation=conversation,
@@ -133,6 +139,7 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
         draft=draft.id,
         sent_draft=sent_draft.id,
         message_id=new.message_id,
+        preset=preset.id,
     )
 
 
@@ -157,6 +164,10 @@ async def mailboxes(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.mailboxes())
 
 
+async def mailbox_used(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.mailbox_used(victim.mail.mailbox))
+
+
 async def mailbox_counts(vault: MessageClientVault, victim: Knowing) -> object:
     (counts,) = await vault.mailbox_counts([victim.mail.mailbox], PERSON)
     assert (counts.open, counts.drafts, counts.outbox) == (0, 0, 0)
@@ -171,10 +182,22 @@ async def conversations_by_id(vault: MessageClientVault, victim: Knowing) -> obj
     return await is_((), vault.conversations_by_id([victim.mail.conversation]))
 
 
-async def change_conversation(vault: MessageClientVault, victim: Knowing) -> object:
+def their_conversation(victim: Knowing) -> ConversationRecord:
     theirs, box = victim.mail.conversation, victim.mail.mailbox
-    known = ConversationRecord(theirs, box, box, 1, None, False, True, NOW, None, 1, 0, 0, 0)
+    return ConversationRecord(theirs, box, box, 1, None, False, True, NOW, None, 1, 0, 0, 0)
+
+
+async def change_conversation(vault: MessageClientVault, victim: Knowing) -> object:
+    known, box = their_conversation(victim), victim.mail.mailbox
     return await unknown(vault.change_conversation(known, handler="me", done=True, mailbox=box))
+
+
+async def keep_registration(vault: MessageClientVault, victim: Knowing) -> object:
+    return await unknown(vault.keep_registration(their_conversation(victim), "me", None, now=NOW))
+
+
+async def registrations(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.registrations([victim.mail.conversation]))
 
 
 async def new_to(vault: MessageClientVault, victim: Knowing) -> object:
@@ -249,6 +272,10 @@ async def note_reading(vault: MessageClientVault, victim: Knowing) -> object:
 
 async def readings(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.readings([victim.mail.came_in]))
+
+
+async def last_readings(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.last_readings(victim.mail.mailbox))
 
 
 async def mail_setting(vault: MessageClientVault, victim: Knowing) -> object:
@@ -370,6 +397,14 @@ async def unread_in(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_(None, vault.unread_in(victim.mail.mailbox))
 
 
+async def began_in(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.began_in(victim.mail.mailbox, NOW - 1000 * MINUTE))
+
+
+async def begin_acknowledging(vault: MessageClientVault, victim: Knowing) -> object:
+    return await vault.begin_acknowledging(f"{victim.mail.mailbox} x", now=NOW, before=NOW - MINUTE)
+
+
 async def has_new(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_(False, vault.has_new("nobody", [victim.mail.mailbox], NOW - 1000 * MINUTE))
 
@@ -428,6 +463,24 @@ async def favourites(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.favourites(PERSON))
 
 
+async def presets(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.presets(PresetKind.TEXT, [victim.mail.mailbox]))
+
+
+async def keep_preset(vault: MessageClientVault, victim: Knowing) -> object:
+    """That another organisation has the id is neither seen nor in the way."""
+    taken = PresetRecord(victim.mail.preset, PresetKind.VIEW, victim.mail.mailbox, {})
+    return await is_(True, vault.keep_preset(taken))
+
+
+async def drop_preset(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.drop_preset(victim.mail.preset, PresetKind.TEXT, victim.mail.mailbox))
+
+
+async def figures(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.figures([victim.mail.mailbox], NOW - 1000 * MINUTE))
+
+
 TELLING_NOTHING = frozenset(
     {
         case.__name__
@@ -446,7 +499,15 @@ TELLING_NOTHING = frozenset(
 MAIL: dict[str, Case] = {
     case.__name__: case
     for case in (
-        *(keep_mailbox, mailboxes, mailbox_counts, conversations, conversations_by_id, change_conversation),
+        *(
+            keep_mailbox,
+            mailboxes,
+            mailbox_used,
+            mailbox_counts,
+            conversations,
+            conversations_by_id,
+            change_conversation,
+        ),
         *(
             new_to,
             marks,
@@ -460,6 +521,8 @@ MAIL: dict[str, Case] = {
             keep_watch,
             unread_in,
             has_new,
+            began_in,
+            begin_acknowledging,
             add_notice,
             claim_notices,
             move_notice,
@@ -475,10 +538,21 @@ MAIL: dict[str, Case] = {
             mail_before,
             count_mail,
         ),
-        *(referred, mail_body, mail_bodies, files_of, file_body, note_reading, readings, mail_setting),
+        *(
+            referred,
+            mail_body,
+            mail_bodies,
+            files_of,
+            file_body,
+            note_reading,
+            readings,
+            last_readings,
+            mail_setting,
+        ),
         *(keep_mail_setting, keep_draft, draft, drafts, drafts_in, drop_draft, see_news, add_draft_file),
         *(drop_draft_file, messages_of_draft, undo_sending, end_windows, claim_mail, move_mail, next_due),
         *(waiting, keep_search, search, use_address, address_answered, addresses, keep_favourite),
-        *(drop_favourite, favourites),
+        *(drop_favourite, favourites, keep_registration, registrations),
+        *(presets, keep_preset, drop_preset, figures),
     )
 }

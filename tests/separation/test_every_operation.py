@@ -373,8 +373,15 @@ async def tree(vault: Vault, victim: Victim) -> object:
         assert theirs.isdisjoint(kept.key for kept in await vault.tree.keys())
     assert [kept.size for kept in await vault.tree.checkpoints()] == [1]
     await is_(b"\x00\x2a" + own.leaf.entry, vault.tree.tile(Tile(None, 0, 1)))
+    await is_(Frontier(1, (own.leaf.hash,)), vault.tree.frontier(1))
     with pytest.raises(UnknownRecord):
         await vault.tree.tile(Tile(None, 0, 2))
+    named, ((number, *_),) = await vault.tree.to_hand_over(100)
+    assert (named, number) == (state.origin, own.sequence)
+    await vault.tree.handed_over(1, NOW)
+    assert (await vault.tree.to_hand_over(100))[1] == []
+    for schema in victim.schemas.values():
+        assert victim.superuser.rows(f"SELECT sequence FROM {schema}.log_handed_over") == [(0,)]
     return [state.origin, state.key, state.note, await vault.tree.published()]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
@@ -30,7 +31,7 @@ from tests.cluster import ADMINISTRATOR, Cluster, cluster
 from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import vault_login
 from tests.unit.config.test_reader import GOOD, write
-from tests.vaults import installed, server_folder, submitted
+from tests.vaults import MINUTE, NOW, installed, server_folder, submitted
 
 AP = Role.ACCESS_POINT
 _CHECKOUT = Path(__file__).parents[2]
@@ -123,22 +124,22 @@ async def test_one_organisations_vault_is_put_back_from_its_own_dump(theirs: Clu
         damaged, other = await installation.organisation([AP]), await installation.organisation([AP])
         for organisation in (damaged, other):
             async with installation.open(organisation, AP) as vault:
-                await submitted(vault)
+                await submitted(vault, lease=MINUTE)
         schema = (await vault_login(installation, damaged, AP)).schema
         assert schema in [row[2] for row in theirs.ask(page("SELECT organisation", schema))]
         dump = theirs.folder / "vault.dump"
         program, *arguments = page("pg_dump", schema).replace("vault.dump", str(dump)).split()
         run(theirs, program, *arguments)
-        async with installation.open(other, AP) as vault:
-            await submitted(vault)
+        for organisation in (damaged, other):
+            async with installation.open(organisation, AP) as vault:
+                await submitted(vault, lease=-MINUTE)
     theirs.superuser(page("DROP", schema))
     program, *arguments = page("pg_restore", schema).replace("vault.dump", str(dump)).split()
     run(theirs, program, *arguments)
-    theirs.superuser(f"UPDATE registry.moments SET due_at = NULL WHERE owner = 'o{schema}'")
-    theirs.superuser(page("UPDATE", schema))
-    due = theirs.ask("SELECT owner FROM registry.moments WHERE due_at <= now()")
-    assert (f"o{schema}",) in due
     async with installed(theirs.settings()) as installation:
+        due = dict(await installation.gate.due(AP, datetime.max.replace(tzinfo=UTC)))
+        assert due[damaged] == NOW + MINUTE, "what waits is looked for again"
+        assert due[other] == NOW - MINUTE
         for organisation, waiting in ((damaged, 1), (other, 2)):
             async with installation.open(organisation, AP) as vault:
                 assert len(await vault.waiting(10)) == waiting

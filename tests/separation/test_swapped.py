@@ -17,6 +17,7 @@ from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement
 from samdrift.vault.bodies import new_id
 from samdrift.vault.errors import SealBroken
+from samdrift.vault.mailpresets import PresetKind, PresetRecord
 from samdrift.vault.mailrecords import FileRecord, MailboxRecord, NewMail, NoteRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
@@ -112,7 +113,9 @@ SEALED_MAIL: dict[Column, ReadMail] = {
     ("notice_choices", "sealed"): lambda vault, held: vault.notice_choices(),
     ("manning", "sealed"): lambda vault, held: vault.manning(),
     ("notices", "sealed"): lambda vault, held: _claimed(vault),
+    ("presets", "sealed"): lambda vault, held: vault.presets(PresetKind.LIST, [held.name]),
     ("settings", "sealed"): lambda vault, held: vault.mail_setting(held.name),
+    ("registrations", "sealed"): lambda vault, held: vault.registrations([held.conversation]),
     ("persons", "sealed"): lambda vault, held: vault.persons(),
     ("sessions", "sealed"): lambda vault, held: vault.session(held.session),
     ("statements", "sealed"): lambda vault, held: vault.statements_after(0, 10),
@@ -145,6 +148,7 @@ CLEAR: dict[Column, str] = {
     ("messages", "remote"): "a keyed mark of the id at the message service, to search by",
     ("messages", "refers"): "a keyed mark of the messageId that it refers to, to search by",
     ("addresses", "mark"): "a keyed mark of the address, to search by",
+    ("acknowledgements", "mark"): "a keyed mark of mailbox and address, so that one goes there once a day",
     ("favourites", "mark"): "a keyed mark of the address, to search by",
     ("persons", "mark"): "a keyed mark of issuer and subject; what is sealed beside it is bound to it",
     ("sessions", "mark"): "a keyed mark of the cookie; what is sealed beside it is bound to it",
@@ -264,6 +268,8 @@ async def held_mail(installation: Installation, organisation: ParticipantIdentif
         assert await vault.add_note(NoteRecord(new_id(), conversation, name, NOW, content))
         draft = a_draft(box.id, content)
         assert await vault.keep_draft(draft)
+        (known,) = await vault.conversations_by_id([conversation])
+        assert await vault.keep_registration(known, name, content, now=NOW) > 0
         vault.keep_search(name, name, content, now=NOW)
         vault.use_address(name, content, now=NOW)
         vault.keep_favourite(name, name, content)
@@ -271,6 +277,7 @@ async def held_mail(installation: Installation, organisation: ParticipantIdentif
         vault.keep_notice_choice(name, content)
         vault.keep_manning(box.id, content, now=NOW)
         vault.add_notice(a_notice(name, content, person=name))
+        assert await vault.keep_preset(PresetRecord(new_id(), PresetKind.LIST, name, content))
         assert await vault.begin_session(signed_in)
         assert await vault.append_statements([NumberedStatement(number, name.encode())]) == number
     schema = (await vault_login(installation, organisation, MK)).schema

@@ -84,6 +84,17 @@ async def test_it_reads_when_something_is_due_in_its_own_vault_and_in_no_other(
     assert_denied(taken, "UPDATE registry.moments SET due_at = NULL")
 
 
+async def test_it_keeps_when_something_is_due_in_its_own_vault_and_in_no_other(
+    worker: Worker, taken: psycopg.Connection[Row]
+) -> None:
+    names = f"ARRAY['{worker.theirs.vault}', '{worker.mine.vault}']"
+    values = f"{names}, ARRAY[1000, 1000]::bigint[], ARRAY['1999-01-01 UTC', '1999-01-01 UTC']::timestamptz[]"
+    attempt(taken, f"SELECT keep_moments({values})")
+    changed = "SELECT vault FROM registry.moments WHERE due_at = '1999-01-01 UTC'"
+    assert worker.superuser.rows(changed) == [(worker.mine.vault,)]
+    assert_denied(taken, f"SELECT registry.keep_moments({values})")
+
+
 async def test_nothing_of_a_vault_can_be_touched_also_of_its_own(
     worker: Worker, taken: psycopg.Connection[Row]
 ) -> None:

@@ -22,7 +22,8 @@ FLOORS = frozenset(
 """What a role that people do not see stands on; one that they do stands on ``web``, too."""
 ROLES = frozenset({"accesspoint", "messageservice", "messageclient", "governance"})
 RUNNING = FLOORS | ROLES | {"config", "domibus"}
-ADMINISTERED = RUNNING | {"attestation", "installation", "transparency"}
+RUN = RUNNING | {"attestation", "evidence"}
+ADMINISTERED = RUN | {"installation", "transparency"}
 MAY_IMPORT = {
     "wire": frozenset[str](),
     "audit": frozenset({"wire"}),
@@ -44,25 +45,25 @@ MAY_IMPORT = {
     "messageservice": FLOORS,
     "messageclient": FLOORS | {"client", "web"},
     "governance": FLOORS,
-    "installation": RUNNING | {"transparency", "web"},
+    "evidence": FLOORS | {"attestation", "config", "web"},
+    "installation": RUN | {"transparency", "web"},
     "processes": RUNNING | {"installation", "transparency"},
     "administration": ADMINISTERED,
     "operations": ADMINISTERED | {"administration"},
     "isolationcheck": ADMINISTERED | {"administration", "client"},
-    "evidence": ADMINISTERED | {"administration"},
     "portability": ADMINISTERED | {"administration"},
-    "demo": ADMINISTERED | {"administration", "client", "evidence", "federation"},
+    "demo": ADMINISTERED | {"administration", "client", "federation"},
     "cli": ADMINISTERED
     | {
         "administration",
         "client",
         "demo",
-        "evidence",
         "federation",
         "isolationcheck",
         "operations",
         "portability",
         "processes",
+        "web",
     },
     "bootstrap": frozenset(),
 }
@@ -82,6 +83,7 @@ ONLY_IN = {
     "markdown_it": {"web"},
     "nh3": {"web"},
     "python_multipart": {"web"},
+    "typst": {"messageclient"},
 }
 """Libraries that one package alone may touch."""
 

@@ -26,7 +26,7 @@ from typing import Any
 import pyrage
 
 from samdrift.audit.events import AuditEvent
-from samdrift.config.hsm import TokenConfig, TokensConfig
+from samdrift.config.hsm import HsmConfig, HsmTokenConfig
 from samdrift.config.malware import MalwareConfig
 from samdrift.config.model import Config
 from samdrift.contracts.messages import Direction, MessageStatus
@@ -68,7 +68,7 @@ async def main(archive: Path) -> None:
         pin.chmod(0o600)
         place = _made(folder / "operator")
         async with staged(_made(folder / "others")) as stage:
-            facts = await _lived_in(stage, place, TokenConfig(TOKEN, pin), hsm.library)
+            facts = await _lived_in(stage, place, HsmTokenConfig(TOKEN, pin), hsm.library)
         (folder / "facts.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", "utf-8")
         for gone in ("postmaster.opts", "postmaster.pid"):
             (place / "database" / gone).unlink(missing_ok=True)
@@ -92,7 +92,7 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     return member
 
 
-async def _lived_in(stage: Stage, folder: Path, token: TokenConfig, library: Path) -> dict[str, Any]:
+async def _lived_in(stage: Stage, folder: Path, token: HsmTokenConfig, library: Path) -> dict[str, Any]:
     """Have the organisations live through everything that leaves something behind."""
     tokens = HsmSettings(library, {VETLANDA.identifier: HsmAccess(token.label, token.pin_file)})
     demo = DemoOperator("operator-u", "AP0020-SDK-DEMO", (ANEBY, VETLANDA))
@@ -132,12 +132,12 @@ async def _lived_in(stage: Stage, folder: Path, token: TokenConfig, library: Pat
     }
 
 
-def _with_token(config: Config, library: Path, token: TokenConfig) -> Config:
+def _with_token(config: Config, library: Path, token: HsmTokenConfig) -> Config:
     organisations = tuple(
-        replace(one, token=token if one.identifier == VETLANDA.identifier else None)
+        replace(one, hsm=token if one.identifier == VETLANDA.identifier else None)
         for one in config.organisations
     )
-    vaults = replace(config.vaults, tokens=TokensConfig(library))
+    vaults = replace(config.vaults, hsm=HsmConfig(library))
     return replace(config, vaults=vaults, organisations=organisations)
 
 

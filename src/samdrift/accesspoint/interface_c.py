@@ -33,6 +33,7 @@ from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import Poll, Submission
 from samdrift.net.interface_c import PollRequest, decode_poll_request, encode_poll, encode_submission
+from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.scheduling.places import NoPlace, Places
 from samdrift.scheduling.shares import Shares
@@ -111,7 +112,7 @@ class InterfaceC:
                 Route("/c/v1/poll", self._poll, methods=["POST"]),
                 Route("/c/v1/inbox/{item_id}", self._fetch, methods=["GET"]),
                 Route("/c/v1/inbox/{item_id}", self._acknowledge, methods=["DELETE"]),
-                Route("/c/v1/logs/{role}/{resource:path}", self._log, methods=["GET"]),
+                Route(f"/c/v1{RESOURCE}", self._log, methods=["GET"]),
                 Route("/c/v1/openapi.json", self._describe, methods=["GET"]),
             ],
             exception_handlers={
@@ -174,19 +175,21 @@ class InterfaceC:
         return Response(status_code=204)
 
     async def _log(self, request: Request) -> Response:
-        """Show a log of the organisation, which leaves no entry in it: else it would never come to an end."""
-        client, path = await self._client(request), request.path_params["resource"]
-        try:
-            role = Role(request.path_params["role"])
-            async with self._gate.open(client.principal, client.organisation, role, Purpose.DELIVER) as vault:
-                content = await vault.tree.resource(path)
-        except (ValueError, UnknownRecord):
-            raise Problem(ProblemKind.NOT_FOUND, "there is no such part of a log here") from None
-        kind = "text/plain; charset=utf-8" if path == "checkpoint" else "application/octet-stream"
-        return Response(content, media_type=kind, headers={"cache-control": "no-store"})
+        return await log_answer(self._gate, await self._client(request), request)
 
     async def _describe(self, request: Request) -> Response:
         return Response(self._description, media_type="application/json")
+
+
+async def log_answer(gate: Gate, client: Client, request: Request) -> Response:
+    """Show a log of the organisation, which leaves no entry in it: else it would never come to an end."""
+    path = request.path_params["resource"]
+    try:
+        role = Role(request.path_params["role"])
+        async with gate.open(client.principal, client.organisation, role, Purpose.DELIVER) as vault:
+            return part_of_log(path, await vault.tree.resource(path))
+    except (ValueError, UnknownRecord):
+        raise Problem(ProblemKind.NOT_FOUND, NOT_THERE) from None
 
 
 def _item_id(request: Request) -> str:

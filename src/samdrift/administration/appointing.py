@@ -6,17 +6,21 @@ own, on its pages. Neither role sees content by that.
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from samdrift.administration.administration import Administration
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
 from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.installation.services import address_book
+from samdrift.installation.signin import used_services
+from samdrift.messageclient.mailboxes import change_mailbox, make_mailbox
 from samdrift.messageclient.permissions import Assigned, Assignments, person_subject
+from samdrift.messageclient.servicecheck import Tried, result_of, try_service
 from samdrift.net.clock import system_clock
 from samdrift.rights import (
     ORGANISATION,
@@ -30,6 +34,7 @@ from samdrift.rights import (
     SubjectKind,
 )
 from samdrift.vault.gate import WorkerGate
+from samdrift.vault.mailpresets import WeekRecord
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import Identity
@@ -64,10 +69,41 @@ class MessageClients:
         """Make a mailbox for a functional address and return its id; one that is there gets the name."""
         async with self._vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
             known = {one.address: one for one in await vault.mailboxes()}.get(address)
-            mailbox = known.id if known else secrets.token_hex(16)
-            await vault.keep_mailbox(MailboxRecord(mailbox, address, name))
-            vault.record(AuditEvent.MK_MAILBOX_CHANGED, mailbox=mailbox)
-        return mailbox
+            if known is None:
+                return (await make_mailbox(vault, address, name)).id
+            await change_mailbox(vault, known, replace(known, name=name))
+        return known.id
+
+    async def change_mailbox(self, address: str, by: str, **settings: Any) -> MailboxRecord:
+        """Change settings of the mailbox of an address; ``by`` is who runs the command."""
+        async with self._vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
+            known = {one.address: one for one in await vault.mailboxes()}.get(address)
+            if known is None:
+                raise Unusable("there is no mailbox with that address: samdrift mailbox list shows them")
+            changed = replace(known, **settings)
+            await change_mailbox(vault, known, changed, by=by)
+        return changed
+
+    async def figures(self, weeks: int) -> tuple[tuple[MailboxRecord, ...], tuple[WeekRecord, ...]]:
+        """Return the mailboxes, and counts of their messages in the last weeks."""
+        since = system_clock() - timedelta(weeks=weeks)
+        async with self._vaults.open(self.organisation, Purpose.MEASURE) as vault:
+            mailboxes = await vault.mailboxes()
+            return mailboxes, await vault.figures([one.id for one in mailboxes], since)
+
+    async def check_service(self, by: str) -> tuple[Tried, ...]:
+        """Try the message service that the configuration names, step by step."""
+        config = self.installation.config
+        mailboxes = {one.address: one.name for one in await self.mailboxes() if not one.retired}
+        found = [one for one in used_services(config) if one.organisation == self.organisation]
+        if not found:
+            raise Unusable(f"the configuration has no message_service of {self.organisation}")
+        public_only = not config.federation.private_addresses
+        async with address_book(config.address_book, public_only=public_only) as book:
+            tried = await try_service(found[0], mailboxes, book, system_clock)
+        async with self._vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
+            vault.record(AuditEvent.MK_SERVICE_CHECKED, result=result_of(tried), by=by)
+        return tried
 
     async def assigned(self) -> Assigned:
         """Return who has which rights now."""

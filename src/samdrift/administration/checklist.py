@@ -168,13 +168,13 @@ def _token(facts: Facts) -> Items:
     """Return whether the token that the entry names is used: nothing else tells that keys are still in
     files.
     """
-    named = facts.entry is not None and facts.entry.token is not None
+    named = facts.entry is not None and facts.entry.hsm is not None
     for role in facts.vaults:
         item = f"token {role.value}"
         if named and role in facts.in_token:
             yield Item(item, State.DONE, "its token opens the vault")
         elif named:
-            todo = f"samdrift org use-token {facts.organisation}, and replace the keys"
+            todo = f"samdrift org use-hsm {facts.organisation}, and replace the keys"
             yield Item(item, State.MISSING, "the vault opens without its token", todo)
         elif role in facts.in_token:
             yield Item(item, State.MISSING, "its entry does not name its token", "token in its entry")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from samdrift.attestation.sshsig import sign as sshsig
 from samdrift.audit.events import AuditEvent, Retention
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.evidence.logstatements import FORMAT, NAMESPACE
 from samdrift.installation.logkeeping import (
     OPERATORS,
     LogKeeper,
@@ -30,13 +31,9 @@ from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultUnavailable
-from samdrift.vault.logtree import LogTree, SigningStopped, TreeState, WitnessState
+from samdrift.vault.logtree import LogTree, OpenRefusal, SigningStopped, TreeState, WitnessState
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-FORMAT = "samdrift log key 1"
-"""The form of a statement that a key is a log's."""
-NAMESPACE = "samdrift-log-key"
-"""The purpose of a custodian's signature under it (SSHSIG)."""
 _WORKER = Principal(PrincipalKind.WORKER, "log")
 KEPT_YEARS = {
     Retention.TRANSFER: 5,
@@ -47,6 +44,13 @@ KEPT_YEARS = {
 """Years for which facts are kept by default; less is a decision, and never under one."""
 _OVERDUE = 2
 """Cadences after which a checkpoint or a cosignature is late."""
+
+
+class NoSuchLog(Explained):
+    """The organisation has no vault in that role here."""
+
+    def __init__(self) -> None:
+        super().__init__("that organisation has no such log in this installation")
 
 
 class NothingToResolve(Explained):
@@ -169,27 +173,51 @@ async def dispose(
         return await tree.dispose(retention, before, decision, agreed.first, agreed.second)
 
 
+async def record_control(
+    installation: Administration, place: LogPlace, custodian: Custodian, facts: Mapping[str, str]
+) -> bool:
+    """Record in a log what came of a look through it; false where the vault waits for its officer.
+
+    :class:`NoSuchLog` where there is none.
+    """
+    organisation, role = place.organisation, place.role
+    if organisation is None or role is None or installation.gate.registry.find(organisation, role) is None:
+        raise NoSuchLog
+    actor = Principal(PrincipalKind.OPERATOR, custodian.name)
+    return await installation.gate.tell_organisation(
+        actor, organisation, AuditEvent.LOG_CONTROL_RECORDED, facts, (role,)
+    )
+
+
 def kept_until(retention: Retention, now: datetime) -> datetime:
     """Return the moment from before which facts of a class may go by default."""
     return now - timedelta(days=365 * KEPT_YEARS[retention] + KEPT_YEARS[retention] // 4 + 1)
 
 
-async def require_refusal(installation: Administration, place: LogPlace) -> None:
-    """Return where a witness has refused the log; :class:`NothingToResolve` otherwise."""
+async def require_refusal(installation: Administration, place: LogPlace) -> tuple[str, OpenRefusal]:
+    """Return the name of a log and the refusal of it; :class:`NothingToResolve` where there is none."""
     async with opened(installation, place) as tree:
-        if (await tree.state()).refusal is None:
-            raise NothingToResolve
+        state = await tree.state()
+    if state.refusal is None:
+        raise NothingToResolve
+    return state.origin, state.refusal
 
 
 async def resolve(
-    installation: Administration, place: LogPlace, decision: str, agreed: TwoPersons, now: datetime
+    installation: Administration,
+    place: LogPlace,
+    decision: str,
+    agreed: TwoPersons,
+    now: datetime,
+    proof: Mapping[str, str],
 ) -> str:
     """Record the decision of two people about a refusal; return the name under which the log goes on.
 
+    ``proof`` is what they have signed, where they are the organisation's own.
     :class:`NothingToResolve` where no witness has refused.
     """
     async with opened(installation, place) as tree:
-        renamed = await tree.resolve(decision, agreed.first, agreed.second, now)
+        renamed = await tree.resolve(decision, agreed.first, agreed.second, now, proof)
     if renamed is None:
         raise NothingToResolve
     if place.organisation is not None:

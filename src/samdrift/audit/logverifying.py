@@ -26,7 +26,7 @@ from samdrift.audit.chain import ChainHead, LogVerification
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent, Retention
 from samdrift.audit.leaves import VERSION as LEAF_VERSION
-from samdrift.audit.logparts import MAX_WAITING, SALT, facts_in
+from samdrift.audit.logparts import MAX_KEYS, MAX_WAITING, SALT, facts_in
 from samdrift.audit.merkle import Frontier
 from samdrift.audit.notes import Checkpoint, Note, SignedCheckpoint, VerifierKey, announced
 from samdrift.audit.policies import Policy
@@ -90,6 +90,8 @@ class LogVerdict:
     """Entries of a form that is not known here, which were verified as leaves."""
     leaves: int
     """Entries in the tree."""
+    stated: Mapping[str, tuple[str, ...]]
+    """For each key that the log says is stated to be its own, the SHA-256 of such statements, in hex."""
 
     @property
     def holds(self) -> bool:
@@ -157,6 +159,7 @@ class _State:
     not_understood: int = 0
     classes: dict[int, _Disposed] = field(default_factory=dict)
     decisions: dict[int, list[_Decided]] = field(default_factory=dict)
+    stated: dict[str, list[str]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, saved: Mapping[str, Any]) -> Self:
@@ -289,6 +292,7 @@ class LogVerifier:
             outside=state.outside,
             not_understood=state.not_understood,
             leaves=self._tree.size,
+            stated={key: tuple(digests) for key, digests in state.stated.items()},
         )
 
     @property
@@ -441,8 +445,10 @@ class LogVerifier:
         disposed.count += 1
 
     def _about_the_log(self, number: int, content: bytes) -> None:
-        """Take up a decision to dispose of a class."""
+        """Take up a statement on a key, or a decision to dispose of a class."""
         facts = _facts(content)
+        if facts.get("event") == AuditEvent.LOG_KEY_STATED:
+            self._state_key(facts.get("ids"))
         if facts.get("event") != AuditEvent.LOG_FACTS_DISPOSED:
             return
         try:
@@ -458,6 +464,13 @@ class LogVerifier:
             self._wrong(number, "it is a decision to dispose of entries that cannot be disposed of")
             return
         decisions.append(_Decided(number, str(facts["at"]), through, count))
+
+    def _state_key(self, ids: Any) -> None:
+        key, digest = (ids.get("key"), ids.get("statement")) if isinstance(ids, dict) else ("", "")
+        if isinstance(key, str) and isinstance(digest, str) and len(self._state.stated) < MAX_KEYS:
+            known = self._state.stated.setdefault(key, [])
+            if len(known) < MAX_KEYS:
+                known.append(digest)
 
     def _disposals(self) -> Iterator[Disposal]:
         for retention, decisions in sorted(self._state.decisions.items()):

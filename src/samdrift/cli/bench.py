@@ -19,7 +19,18 @@ _CHECKOUT = Path(__file__).parents[3]
 _SOAK = "soak"
 _ORGANISATIONS = "organisations"
 _EXCHANGES = 1000
-_BENCHES = ("wire", "exchange", "large", _ORGANISATIONS, "isolation", "neighbour", "layout", "log", _SOAK)
+_BENCHES = (
+    "wire",
+    "exchange",
+    "large",
+    _ORGANISATIONS,
+    "isolation",
+    "neighbour",
+    "layout",
+    "log",
+    "web",
+    _SOAK,
+)
 
 
 @app.command()
@@ -27,7 +38,7 @@ def bench(
     name: Annotated[
         str,
         typer.Argument(
-            help="wire, exchange, large, organisations, isolation, neighbour, layout, log or soak."
+            help="wire, exchange, large, organisations, isolation, neighbour, layout, log, web or soak."
         ),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,

@@ -17,7 +17,7 @@ from samdrift.config.kinds import PATH, TEXT, kind
 from samdrift.config.reading import read_table
 from samdrift.config.toml import read_file
 from samdrift.config.values import text
-from samdrift.net.client import http_client
+from samdrift.net.client import HttpClient, http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.tls import client_tls
 
@@ -81,12 +81,18 @@ def load_client(path: Path) -> ClientConfig:
 async def connected(config: ClientConfig) -> AsyncIterator[tuple[Mailbox, Tokens]]:
     """The client's mailboxes and the tokens that open them, while the context lasts."""
     async with http_client(client_tls(trust=config.issuers), public_only=False) as http:
-        tokens = Tokens(
-            http,
-            config.token_endpoint,
-            config.client,
-            config.key,
-            system_clock,
-            audience=config.audience,
-        )
+        tokens = tokens_for(config, http)
         yield Mailbox(http, config.interface, tokens), tokens
+
+
+def tokens_for(config: ClientConfig, http: HttpClient, scope: str = "") -> Tokens:
+    """Return the client's access tokens, of ``scope`` or of all that it may have."""
+    return Tokens(
+        http,
+        config.token_endpoint,
+        config.client,
+        config.key,
+        system_clock,
+        scope=scope,
+        audience=config.audience,
+    )

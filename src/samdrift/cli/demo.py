@@ -19,7 +19,7 @@ from samdrift.demo.readyfile import write_ready
 from samdrift.demo.scenario import DemoFailed, Exchange, play
 from samdrift.demo.witnessing import prove_logs
 from samdrift.demo.world import World, world
-from samdrift.evidence.trace import Step, trace
+from samdrift.evidence.trace import Asked, Step, trace
 from samdrift.installation.loop import run
 
 app = typer.Typer(add_completion=False)
@@ -84,10 +84,13 @@ async def _run(console: Console, folder: Path, once: bool, ready: Path | None) -
                 await _stay(console, demo_world)
 
 
+_ASKED = Asked("demonstration", "demonstration")
+
+
 async def _way(exchange: Exchange, *, pages: bool) -> list[Step]:
     """The logged steps of both ends in order of time, checked to be whole."""
     sent, received = [
-        await trace(end.operator.gate, end.organisation, exchange.message_id)
+        await trace(end.operator.gate, end.organisation, exchange.message_id, _ASKED)
         for end in (exchange.sender, exchange.recipient)
     ]
     prove_way(exchange, sent, received, pages=pages)

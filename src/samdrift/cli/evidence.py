@@ -9,15 +9,16 @@ import typer
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from samdrift.administration.administration import administering
+from samdrift.administration.evidence import export_evidence as export
 from samdrift.attestation.trustfolder import read_trust
 from samdrift.cli.logverification import read_policy
-from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
 from samdrift.cli.output import complain, print_json, print_line
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
-from samdrift.evidence.gathering import Order, gather
+from samdrift.evidence.gathering import Order
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
 from samdrift.installation.loop import run
 from samdrift.wire.crypto import certificates
@@ -38,6 +39,7 @@ def export_evidence(
     out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
     config: ConfigFile,
     by: Annotated[str, typer.Option("--by", help="Your name; recorded in the organisation's log.")],
+    reason: Annotated[str, typer.Option("--reason", help="The reason; recorded in the organisation's log.")],
     section: Annotated[
         bool,
         typer.Option(
@@ -52,10 +54,9 @@ def export_evidence(
     """
     if not is_uuid(message_id):
         raise Unusable("the message id is not a UUID")
-    if not by.strip() or not by.isprintable():
-        raise Unusable("--by is a name")
+    order = Order(organisation, message_id, one_line("--by", by), one_line("--reason", reason), section)
     with reported_as_usage_errors():
-        found = run(_gather(load(config), Order(organisation, message_id, by.strip(), section), out))
+        found = run(_gather(load(config), order, out))
     if not found:
         complain("the organisation's logs know no such message")
     return 0 if found else 1
@@ -63,7 +64,7 @@ def export_evidence(
 
 async def _gather(config: Config, order: Order, out: Path) -> bool:
     async with administering(config, changes=False) as installation:
-        return await gather(installation, order, out)
+        return await export(installation, order, out)
 
 
 @app.command("verify")

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli import logcontrol, logdisposal, logfollowing, logrunning, logverification
+from samdrift.cli import (
+    logcontrol,
+    logdisposal,
+    logfollowing,
+    lognames,
+    logreconciling,
+    logrunning,
+    logverification,
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -21,7 +29,11 @@ app.command()(logverification.export)
 app.command()(logverification.verify)
 app.command()(logfollowing.follow)
 app.command()(logfollowing.promises)
+app.command("reconcile")(logreconciling.reconcile_logs)
 app.command()(logcontrol.search)
 app.command()(logcontrol.sample)
+app.command()(logcontrol.hints)
+app.command()(logcontrol.outcome)
+app.command()(lognames.names)
 app.command()(logdisposal.retention)
 app.command()(logdisposal.dispose)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,15 +16,20 @@ import typer
 from samdrift.audit.policies import Policy
 from samdrift.audit.promises import HEADER, MAX_PROMISE, Promise, Verdict, judge
 from samdrift.audit.reading import Malformed, Unverified
+from samdrift.cli.clientconfig import ClientConfig, load_client, tokens_for
 from samdrift.cli.org.options import AsJson
 from samdrift.cli.output import print_json, print_line, print_verdict
+from samdrift.client.tokens import Bearing
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
+from samdrift.contracts.messageclients import Scope
 from samdrift.installation.logkeeping import read_policy
 from samdrift.installation.loop import run
 from samdrift.net.addresses import any_address
+from samdrift.net.client import http_client
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.tls import TlsIdentity, client_tls
+from samdrift.transparency.asking import Caller
 from samdrift.transparency.following import (
     Followed,
     LogAddress,
@@ -49,6 +55,10 @@ PrivateKey = Annotated[
 Issuers = Annotated[
     Path | None, typer.Option("--issuers", help="Issuers of the server's certificate; otherwise Mozilla's.")
 ]
+ClientFile = Annotated[
+    Path | None,
+    typer.Option("--client", help="Configuration of your message client, whose access token opens the log."),
+]
 Every = Annotated[
     int | None, typer.Option("--every", min=1, help="Seconds between two rounds; otherwise one round alone.")
 ]
@@ -58,12 +68,15 @@ Cadence = Annotated[
 
 
 def follow(
-    address: Annotated[str, typer.Argument(help="Address of the log, ending in /c/v1/logs/ROLE.")],
+    address: Annotated[
+        str, typer.Argument(help="Address of the log: /c/v1/logs/ROLE, or with --client /v1/logs/ROLE.")
+    ],
     copy: Copy,
     policy: PolicyFile,
     certificate: Certificate = None,
     key: PrivateKey = None,
     issuers: Issuers = None,
+    client: ClientFile = None,
     every: Every = None,
 ) -> int:
     """Keep a verified copy of a log, and report a log that contradicts itself, has a gap or another key.
@@ -72,10 +85,22 @@ def follow(
     """
     with reported_as_usage_errors():
         rules = read_policy(policy)
+        if client is not None and (certificate or key or issuers):
+            raise Unusable("--client: its file names all that is needed; leave out the other options")
         own = None if certificate is None else TlsIdentity(certificate, key)
-        return run(
-            _follow(address, copy, rules, EnteredAddressClient(any_address, client_tls(own, issuers)), every)
+        caller = (
+            EnteredAddressClient(any_address, client_tls(own, issuers))
+            if client is None
+            else _bearing(load_client(client))
         )
+        return run(_follow(address, copy, rules, caller, every))
+
+
+@asynccontextmanager
+async def _bearing(config: ClientConfig) -> AsyncIterator[Caller]:
+    """Calls with an access token of scope ``log`` alone."""
+    async with http_client(client_tls(trust=config.issuers), public_only=False) as http:
+        yield Bearing(http, tokens_for(config, http, Scope.LOG.value))
 
 
 def promises(
@@ -120,9 +145,13 @@ def promises(
 
 
 async def _follow(
-    address: str, file: Path, policy: Policy, client: EnteredAddressClient, every: int | None
+    address: str,
+    file: Path,
+    policy: Policy,
+    caller: AbstractAsyncContextManager[Caller],
+    every: int | None,
 ) -> int:
-    async with client:
+    async with caller as client:
         with LogCopy(file) as copy:
             while True:
                 try:

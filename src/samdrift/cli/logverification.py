@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,9 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.administration.administration import Administration, administering
+from samdrift.administration.logexport import Exported, export_log
 from samdrift.administration.logs import logs_of
+from samdrift.attestation.trustfolder import read_trust
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
 from samdrift.audit.notes import MAX_NOTE, SignedCheckpoint
 from samdrift.audit.policies import MAX_POLICY, Policy
@@ -22,8 +25,9 @@ from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
-from samdrift.evidence.logexport import verify_log
-from samdrift.evidence.loggathering import Exported, export_log
+from samdrift.evidence.logexport import describe_log, verify_log
+from samdrift.evidence.logstatements import KeyStatement, check_statements
+from samdrift.evidence.trace import Asked
 from samdrift.installation.logkeeping import OPERATORS, LogPlace
 from samdrift.installation.loop import run
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -40,6 +44,7 @@ def export(
     config: ConfigFile,
     out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
     by: Annotated[str, typer.Option("--by", help="Your name; recorded in the log.")],
+    reason: Annotated[str, typer.Option("--reason", help="The reason; recorded in the log.")],
     organisation: OptionalOrganisation = None,
     role: Annotated[
         Role | None, typer.Option("--role", help="The role whose log it is; wanted where there are several.")
@@ -49,11 +54,11 @@ def export(
 
     The file has every fact of the log, and is for whom the organisation gives it to.
     """
-    name = one_line("--by", by)
+    asked = Asked(one_line("--by", by), one_line("--reason", reason))
 
     async def write() -> Exported:
         async with administering(load(config), changes=False) as installation:
-            return await export_log(installation, _place(installation, organisation, role), name, out)
+            return await export_log(installation, _place(installation, organisation, role), asked, out)
 
     with reported_as_usage_errors():
         written = run(write())
@@ -90,21 +95,34 @@ def verify(
         Path | None,
         typer.Option(metavar="FILE", help="Keeps how far it came, so that an interrupted run goes on there."),
     ] = None,
+    trust: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Folder of certificates to trust, for who states whose the keys are."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
-    """Verify a log offline: every entry, every checkpoint, its witnesses, times, and what was disposed of.
+    """Verify a log offline: entries, checkpoints, witnesses, times, disposals, and whose its keys are.
 
     Exit status 0 when it holds, 1 when it does not, 2 when the file cannot be used.
     """
     with reported_as_usage_errors():
         rules = read_policy(policy)
         verifier = LogVerifier(rules, int(time.time()), [_checkpoint(file, rules) for file in known])
+        folder = read_trust(trust) if trust is not None else None
         verdict = _verified(export, verifier, state)
+        described = describe_log(export)
+        statements = check_statements(described, verdict.stated, folder) if verdict.holds else ()
     if as_json:
-        print_json(_document(verdict))
+        print_json(_document(verdict, statements))
     else:
-        _print(export, verdict)
-    return 0 if verdict.holds else 1
+        _print(export, verdict, statements)
+    return 0 if _holds(verdict, statements) else 1
+
+
+def _holds(verdict: LogVerdict, statements: Sequence[KeyStatement]) -> bool:
+    return verdict.holds and all(each.holds for each in statements)
 
 
 def read_policy(file: Path) -> Policy:
@@ -136,10 +154,10 @@ def _verified(export: Path, verifier: LogVerifier, state: Path | None) -> LogVer
         raise Unusable(f"{shown(export)}: {fault}") from None
 
 
-def _document(verdict: LogVerdict) -> dict[str, Any]:
+def _document(verdict: LogVerdict, statements: Sequence[KeyStatement]) -> dict[str, Any]:
     wrong = verdict.first_wrong
     return {
-        "holds": verdict.holds,
+        "holds": _holds(verdict, statements),
         "origin": verdict.origin,
         "entries": verdict.entries,
         "size": verdict.size,
@@ -153,11 +171,24 @@ def _document(verdict: LogVerdict) -> dict[str, Any]:
         "unproved": verdict.unproved,
         "outside": verdict.outside,
         "not_understood": verdict.not_understood,
+        "keys": [
+            {
+                "key": each.key,
+                "stated_by": each.by or None,
+                "organisation": each.organisation or None,
+                "role": each.role or None,
+                "signed_with": each.signed_with or None,
+                "signer_checked": each.checked,
+                "fault": each.fault or None,
+            }
+            for each in statements
+        ],
     }
 
 
-def _print(export: Path, verdict: LogVerdict) -> None:
-    print_verdict(f"{shown(export)}: ", "holds" if verdict.holds else "DOES NOT HOLD", good=verdict.holds)
+def _print(export: Path, verdict: LogVerdict, statements: Sequence[KeyStatement]) -> None:
+    holds = _holds(verdict, statements)
+    print_verdict(f"{shown(export)}: ", "holds" if holds else "DOES NOT HOLD", good=holds)
     if verdict.first_wrong is not None:
         print_line(f"  first wrong: entry {verdict.first_wrong.number}: {verdict.first_wrong.why}")
     print_line(f"  log {verdict.origin or 'of no known name'}, {verdict.entries} entries read")
@@ -173,12 +204,25 @@ def _print(export: Path, verdict: LogVerdict) -> None:
     for each in verdict.disposed:
         print_line(
             f"  {each.entries} entries of class {each.retention}, disposed of {each.at[:10]}"
-            f" by the decision in entry {each.decision}"
+            f" under decision {each.decision}"
         )
     if verdict.outside:
         print_line(f"  {verdict.outside} entries: their time is not between the witnessed times around them")
     if verdict.not_understood:
         print_line(f"  {verdict.not_understood} entries: their form is not understood, they are in the tree")
+    for statement in statements:
+        print_line(f"  key {statement.key}: {_said_of(statement)}")
+
+
+def _said_of(statement: KeyStatement) -> str:
+    """Return who states whose a key is."""
+    if statement.fault:
+        return statement.fault
+    if not statement.by:
+        return "nobody has stated whose it is"
+    whose = f"{statement.organisation} {statement.role}".strip() or "the operator's own log"
+    checked = "trusted" if statement.checked else "compare it, or give --trust"
+    return f"that of {whose}, as the {statement.by} states, with {statement.signed_with}; {checked}"
 
 
 def _time(seconds: int | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -12,20 +13,23 @@ from samdrift.administration.appointing import MessageClients
 from samdrift.administration.dualcontrol import Persons
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import By, ByFile, With, WithFile, present
+from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, present
 from samdrift.config.errors import Unusable, printable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config, OrganisationConfig
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
 from samdrift.messageclient.permissions import Assigned
+from samdrift.messageclient.servicecheck import Tried
 from samdrift.rights import Right, Rights, Substitution
+from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.people import Identity
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 T = TypeVar("T")
+_SWEDEN = ZoneInfo("Europe/Stockholm")
 _ROLES = {
     Right.ADMINISTRATOR.value: Right.ADMINISTRATOR,
     Right.SECURITY_OFFICER.value: Right.SECURITY_OFFICER,
@@ -60,6 +64,90 @@ def add(
     print_line(f"{address}  {name}")
 
 
+@app.command("change")
+def change(
+    organisation: Organisation,
+    address: Annotated[str, typer.Argument(help="The functional address of the mailbox.")],
+    config: ConfigFile,
+    name: Annotated[str | None, typer.Option("--name", help="The name that persons see.")] = None,
+    second_person: Annotated[
+        bool | None,
+        typer.Option("--second-person/--one-person", help="A second person approves before sending."),
+    ] = None,
+    undo_seconds: Annotated[
+        int | None,
+        typer.Option("--undo-seconds", min=0, max=60, help="Time in which sending can be undone."),
+    ] = None,
+    ask_why: Annotated[
+        bool | None,
+        typer.Option(
+            "--ask-why/--ask-nothing",
+            help="Ask persons who may read it but not write in it why they open what is confidential.",
+        ),
+    ] = None,
+    ended: Annotated[
+        bool | None,
+        typer.Option("--end/--use-again", help="Let nothing new be written in it; what comes is stored."),
+    ] = None,
+    by: Actor = None,
+) -> None:
+    """Change the settings of a mailbox; what is not named stays as it is."""
+    chosen = {
+        "name": name and one_line("--name", name),
+        "needs_approval": second_person,
+        "undo_seconds": undo_seconds,
+        "asks_why": ask_why,
+        "retired": ended,
+    }
+    settings = {key: value for key, value in chosen.items() if value is not None}
+    with reported_as_usage_errors():
+        if not settings:
+            raise Unusable("nothing to change is named: --help lists the settings")
+        changed = run(_change(load(config), organisation, address, by or login(), settings))
+    print_line(f"{address}  {printable(changed.name)}  {_settings(changed)}")
+
+
+@app.command("figures")
+def figures(
+    organisation: Organisation,
+    config: ConfigFile,
+    weeks: Annotated[int, typer.Option("--weeks", min=1, max=520, help="How far back.")] = 8,
+    as_json: AsJson = False,
+) -> None:
+    """Count the messages of each mailbox by week: came in, sent, not delivered, and medians of times."""
+    with reported_as_usage_errors():
+        found = run(_figures(load(config), organisation, weeks))
+    if as_json:
+        print_json({"figures": found})
+        return
+    for one in found:
+        print_line(
+            f"{one['week']}  {one['address']}  in {one['arrived']}  sent {one['sent']}"
+            f"  failed {one['failed']}  opened after {_minutes(one['opened_after_seconds'])}"
+            f"  answered after {_minutes(one['answered_after_seconds'])}"
+        )
+
+
+@app.command("check")
+def check(organisation: Organisation, config: ConfigFile, by: Actor = None, as_json: AsJson = False) -> None:
+    """Try the message service of an organisation: name, connection, access token, lists, address book.
+
+    It fetches, sends and changes nothing. Ends with 1 where a step does not work.
+    """
+    with reported_as_usage_errors():
+        tried = run(_check(load(config), organisation, by or login()))
+    rows = [
+        {"step": one.step, "about": one.about, "trouble": one.trouble, "detail": one.detail} for one in tried
+    ]
+    if as_json:
+        print_json({"steps": rows})
+    for one in () if as_json else tried:
+        said = f"{one.trouble}: {printable(one.detail)}".rstrip(": ") if one.trouble else "works"
+        print_line(f"{one.step}  {printable(one.about)}  {said}")
+    if any(one.trouble for one in tried):
+        raise typer.Exit(1)
+
+
 @app.command("list")
 def list_mailboxes(organisation: Organisation, config: ConfigFile, as_json: AsJson = False) -> None:
     """List the mailboxes of an organisation."""
@@ -69,7 +157,7 @@ def list_mailboxes(organisation: Organisation, config: ConfigFile, as_json: AsJs
         print_json({"mailboxes": found})
         return
     for one in found:
-        print_line(f"{one['address']}  {printable(one['name'])}")
+        print_line(f"{one['address']}  {printable(one['name'])}{'  ended' if one['ended'] else ''}")
 
 
 @app.command("appoint")
@@ -139,7 +227,64 @@ async def _add(config: Config, organisation: ParticipantIdentifier, address: str
 async def _mailboxes(config: Config, organisation: ParticipantIdentifier) -> list[Mapping[str, Any]]:
     async with administering(config) as installation:
         found = await MessageClients(installation, organisation).mailboxes()
-    return [{"id": one.id, "address": one.address, "name": one.name} for one in found]
+    return [
+        {
+            "id": one.id,
+            "address": one.address,
+            "name": one.name,
+            "second_person": one.needs_approval,
+            "undo_seconds": one.undo_seconds,
+            "ask_why": one.asks_why,
+            "ended": one.retired,
+        }
+        for one in found
+    ]
+
+
+async def _change(
+    config: Config, organisation: ParticipantIdentifier, address: str, by: str, settings: Mapping[str, Any]
+) -> MailboxRecord:
+    async with administering(config) as installation:
+        return await MessageClients(installation, organisation).change_mailbox(address, by, **settings)
+
+
+async def _figures(
+    config: Config, organisation: ParticipantIdentifier, weeks: int
+) -> list[Mapping[str, Any]]:
+    async with administering(config) as installation:
+        mailboxes, found = await MessageClients(installation, organisation).figures(weeks)
+    addresses = {one.id: one.address for one in mailboxes}
+    return [
+        {
+            "week": f"{one.week.astimezone(_SWEDEN):%G-W%V}",
+            "address": addresses[one.mailbox],
+            "arrived": one.arrived,
+            "sent": one.sent,
+            "failed": one.failed,
+            "opened_after_seconds": one.opened_after,
+            "answered_after_seconds": one.answered_after,
+        }
+        for one in found
+    ]
+
+
+async def _check(config: Config, organisation: ParticipantIdentifier, by: str) -> tuple[Tried, ...]:
+    async with administering(config) as installation:
+        return await MessageClients(installation, organisation).check_service(by)
+
+
+def _settings(mailbox: MailboxRecord) -> str:
+    said = [
+        "second person" if mailbox.needs_approval else "one person",
+        f"undo {mailbox.undo_seconds} s",
+        *(["asks why"] if mailbox.asks_why else []),
+        *(["ended"] if mailbox.retired else []),
+    ]
+    return ", ".join(said)
+
+
+def _minutes(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{round(seconds / 60)} min"
 
 
 async def _appoint(

@@ -4,24 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from samdrift.attestation.archive import new_file
+from samdrift.cli.org.options import one_line
 from samdrift.cli.output import print_json, print_line
-from samdrift.config.errors import Unusable
+from samdrift.cli.persons import Actor, login
+from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
-from samdrift.evidence.trace import Step, trace
+from samdrift.evidence.trace import Asked, Step, trace
+from samdrift.evidence.traceview import erds, moments, words
 from samdrift.installation.loop import run
 from samdrift.installation.operator import vault_settings
 from samdrift.vault.gate import Gate
+from samdrift.web.texts import Language
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
 
 app = typer.Typer(add_completion=False)
+
+Why = Annotated[
+    str | None, typer.Option("--reason", help="The reason you look; recorded in the organisation's logs.")
+]
 
 
 @app.command("trace")
@@ -31,34 +41,53 @@ def trace_command(
     config: Annotated[
         list[Path], typer.Option(help="Configuration file of an installation; may be repeated.")
     ] = [],  # noqa: B006
+    reason: Why = None,
+    by: Actor = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write a page with the way as a picture.")
+    ] = None,
+    language: Annotated[Language, typer.Option("--language", help="The page's language.")] = Language.SWEDISH,
+    raw: Annotated[
+        bool, typer.Option("--raw", help="Show events and identifiers as the logs have them.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
     """Show every logged step of a message and of its receipt. Facts only: logs hold no content.
 
-    Without --config the installations of the demonstration are asked.
+    The organisation's logs say who has looked, and why. Without --config the installations of the
+    demonstration are asked. Exit status 1 when the logs know no such message.
     """
-    asked = read_participant(organisation), _message(message_id)
+    participant, message = read_participant(organisation), _message(message_id)
+    if reason is None and config:
+        raise Unusable("--reason says why you look: it is recorded in the organisation's logs")
+    asked = Asked(one_line("--by", by or login()), one_line("--reason", reason or "demonstration"))
     with reported_as_usage_errors():
-        steps = run(_steps(config or _demonstration(), *asked))
+        steps = run(_steps(config or _demonstration(), participant, message, asked))
+        if html is not None and steps:
+            _write_page(html, participant, message, steps, language)
     if as_json:
-        document = {"message": message_id, "steps": [_plain(step) for step in steps]}
-        print_json(document)
-    else:
+        print_json(_document(message, steps))
+        return 0 if steps else 1
+    if raw:
         for step in steps:
             ids = "  ".join(f"{name}={value}" for name, value in step.ids.items())
             print_line(f"{step.at:%Y-%m-%d %H:%M:%S.%f}Z  {step.where}  {step.what}  {ids}")
+    else:
+        _print(message, steps)
+    if html is not None and steps:
+        print_line(f"{shown(html)}: the way as a page")
     return 0 if steps else 1
 
 
 async def _steps(
-    configs: Sequence[Path], organisation: ParticipantIdentifier, message_id: str
+    configs: Sequence[Path], organisation: ParticipantIdentifier, message_id: str, asked: Asked
 ) -> tuple[Step, ...]:
     found: tuple[Step, ...] = ()
     for path in configs:
         gate = await Gate.start(vault_settings(load(path)))
         try:
             if any(gate.registry.serves(organisation, role) for role in Role):
-                found += await trace(gate, organisation, message_id)
+                found += await trace(gate, organisation, message_id, asked)
         finally:
             await gate.close()
     return found
@@ -77,5 +106,51 @@ def _message(text: str) -> str:
     return text
 
 
-def _plain(step: Step) -> dict[str, object]:
-    return asdict(step) | {"at": step.at.isoformat()}
+def _write_page(
+    file: Path, organisation: ParticipantIdentifier, message: str, steps: Sequence[Step], language: Language
+) -> None:
+    from samdrift.evidence.tracepage import trace_page  # What pages are made of takes a while to import.
+
+    page = trace_page(organisation.value, message, steps, datetime.now(UTC), language)
+    with new_file(file) as draft:
+        draft.write_bytes(page)
+
+
+def _print(message: str, steps: Sequence[Step]) -> None:
+    if not steps:
+        print_line("the organisation's logs know no such message")
+        return
+    for moment in moments(steps, message):
+        when = f"{moment.at:%Y-%m-%d %H:%M:%S}Z  " if moment.at else ""
+        print_line(f"{when}{moment.text.text}")
+    print_line()
+    place = max(len(step.where) for step in steps)
+    for step in steps:
+        name = erds(step, message)
+        said = f"{words(step).text}{f' [{name}]' if name else ''}"
+        print_line(f"{step.at:%Y-%m-%d %H:%M:%S}Z  {step.where:<{place}}  {said}{_why(step)}")
+
+
+def _why(step: Step) -> str:
+    reason = " ".join(filter(None, (step.ids.get("reason"), step.ids.get("detail"))))
+    return f": {reason}" if reason else ""
+
+
+def _document(message: str, steps: Sequence[Step]) -> dict[str, Any]:
+    return {
+        "message": message,
+        "moments": [
+            {"name": each.name, "at": each.at.isoformat() if each.at else None, "text": each.text.text}
+            for each in moments(steps, message)
+        ],
+        "steps": [
+            asdict(step)
+            | {
+                "at": step.at.isoformat(),
+                "role": step.role.value,
+                "words": words(step).text,
+                "erds": erds(step, message),
+            }
+            for step in steps
+        ],
+    }

@@ -23,6 +23,16 @@ class Unreachable(InterfaceError, Temporary):
     """No usable answer came; the same call may succeed later, and can be made again safely."""
 
 
+class NotOffered(InterfaceError):
+    """The message service has no evidence about a message, or offers none at all."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the message service hands out no receipts and no original of this message: they are gone,"
+            " or is another supplier's and does not offer them"
+        )
+
+
 class Unreadable(InterfaceError):
     """A message came and cannot be read, now or later: its raw form is all that can be had."""
 

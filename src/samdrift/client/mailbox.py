@@ -1,4 +1,4 @@
-"""The client's side of interface D: its four operations, and the events that Samdrift adds (api-mt-mk 3).
+"""The client's side of interface D: its four operations, and what Samdrift adds (api-mt-mk 3).
 
 :class:`EventStream` reads Server-sent events from bytes (HTML standard, "Server-sent events"), without I/O.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
-from samdrift.client.errors import Refused, Unreachable, refusal
+from samdrift.client.errors import NotOffered, Refused, Unreachable, refusal
 from samdrift.client.jsonstream import FileSink, JsonStream
 from samdrift.client.outgoing import OutgoingMessage
 from samdrift.client.tokens import Tokens
@@ -32,6 +32,8 @@ _SILENCE = 120.0
 _WHOLE_ANSWER = 600.0
 """Seconds in which an answer must have come to its end, however steadily it comes."""
 _LONGEST_EVENT = 64 * 1024
+_NOT_OFFERED = frozenset({400, 404, 405, 406})
+"""Answers of a message service that does not know the operation, or the message."""
 
 _MAX_EMPTY_PAGES = 3
 """Pages without a message that may follow each other and still name a next one."""
@@ -139,6 +141,22 @@ class Mailbox:
         async with self._exchange("GET", _path_of(message_id)) as answer:
             async for piece in _pieces(answer, _LARGE):
                 yield piece
+
+    async def evidence(self, message_id: str, *, original: bool = False) -> AsyncIterator[bytes]:
+        """Evidence about a message, a tar archive in pieces; with the message itself where that is asked for.
+
+        :class:`~samdrift.client.errors.NotOffered` where there is none, or the message service is another
+        supplier's: DIGG's API has no such operation.
+        """
+        path = f"{_path_of(message_id)}/evidence{'?original=true' if original else ''}"
+        try:
+            async with self._exchange("GET", path) as answer:
+                async for piece in _pieces(answer, _LARGE):
+                    yield piece
+        except Refused as refused:
+            if refused.status in _NOT_OFFERED:
+                raise NotOffered from None
+            raise
 
     async def delete(self, message_id: str) -> None:
         """Have a message deleted whose flow is over."""

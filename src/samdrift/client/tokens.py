@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from samdrift.client.errors import Unreachable, refusal
+from samdrift.client.errors import InterfaceError, Unreachable, refusal
 from samdrift.client.keys import ClientKey
 from samdrift.contracts.clock import Clock
-from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
+from samdrift.net.client import Fetched, FetchLimits, HttpClient, HttpFault, NoAnswer, fetch
 
 _LIMITS = FetchLimits(64 * 1024, 15.0)
 _SPARE = timedelta(seconds=20)
@@ -85,6 +86,38 @@ class Tokens:
         if answer.status != 200:
             raise refusal(answer.status, answer.body)
         return _granted(answer.body)
+
+
+class Bearing:
+    """Calls with an access token, which is asked for again where the one in hand is not accepted."""
+
+    def __init__(self, http: HttpClient, tokens: Tokens) -> None:
+        self._http = http
+        self._tokens = tokens
+
+    async def fetch(
+        self,
+        url: str,
+        limits: FetchLimits,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Fetched:
+        """GET ``url``, or POST ``content``; :class:`NoAnswer` without a whole answer or a token."""
+        answer = await self._once(url, limits, content, headers)
+        if answer.status == 401:
+            self._tokens.forget()
+            answer = await self._once(url, limits, content, headers)
+        return answer
+
+    async def _once(
+        self, url: str, limits: FetchLimits, content: bytes | None, headers: Mapping[str, str] | None
+    ) -> Fetched:
+        try:
+            bearer = {"authorization": f"Bearer {await self._tokens.token()}"}
+        except InterfaceError:
+            raise NoAnswer(HttpFault.UNREACHABLE, "no access token") from None
+        return await fetch(self._http, url, limits, content=content, headers={**(headers or {}), **bearer})
 
 
 def _granted(body: bytes) -> tuple[str, int]:

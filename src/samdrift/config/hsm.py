@@ -40,7 +40,7 @@ def _label_of(value: Any) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class TokensConfig:
+class HsmConfig:
     """The library that reaches the hardware security module."""
 
     module: Annotated[
@@ -50,7 +50,7 @@ class TokensConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenConfig:
+class HsmTokenConfig:
     """An organisation's token, and where its PIN is: in a file, in a credential, or with an officer alone."""
 
     label: Annotated[
@@ -81,15 +81,15 @@ class TokenConfig:
     ] = ""
 
 
-def check_pin(token: TokenConfig, _: Table) -> Breaches:
+def check_pin(token: HsmTokenConfig, _: Table) -> Breaches:
     """Refuse a PIN in two places."""
     if token.pin_file is not None and token.pin_credential:
         yield "pin_credential", "stands beside pin_file; a PIN is in one place"
 
 
 def hsm_settings(
-    tokens: TokensConfig | None,
-    each: Mapping[ParticipantIdentifier, TokenConfig | None],
+    tokens: HsmConfig | None,
+    each: Mapping[ParticipantIdentifier, HsmTokenConfig | None],
     environment: Mapping[str, str] = os.environ,
 ) -> HsmSettings | None:
     """The tokens as the vaults reach them; PINs are read when they are needed, so that they may change."""
@@ -105,7 +105,7 @@ def hsm_settings(
     return HsmSettings(tokens.module, access)
 
 
-def _pin_file(token: TokenConfig, environment: Mapping[str, str]) -> Path | None:
+def _pin_file(token: HsmTokenConfig, environment: Mapping[str, str]) -> Path | None:
     if token.pin_credential:
         return credential_file(token.pin_credential, environment) or _NOWHERE / token.pin_credential
     return token.pin_file

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from samdrift.config.keys import Key
-from samdrift.config.kinds import PATH, kind, whole
-from samdrift.config.values import texts
+from samdrift.config.kinds import ADDRESS, PATH, kind, whole
+from samdrift.config.values import SocketAddress, texts
 
 
 def _networks(value: Any) -> tuple[str, ...]:
@@ -55,3 +55,52 @@ class LogsConfig:
             example='["10.1.2.0/24"]',
         ),
     ] = ()
+    system_networks: Annotated[
+        tuple[str, ...],
+        Key(
+            "Networks that are not public and in which log systems of organisations may be.",
+            NETWORKS,
+            otherwise="none",
+            example='["10.1.3.0/24"]',
+        ),
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogSystemConfig:
+    """An organisation's own log system, to which its logs are handed over (RFC 5425)."""
+
+    address: Annotated[
+        SocketAddress,
+        Key(
+            "Where it listens for syslog over TLS; its certificate has this name.",
+            ADDRESS,
+            example='"logs.habo.se:6514"',
+        ),
+    ]
+    certificate: Annotated[
+        Path, Key("Certificate (PEM) that is shown there.", PATH, example='"habo-logs.pem"')
+    ]
+    key_file: Annotated[
+        Path | None,
+        Key(
+            "Its private key (PEM).",
+            PATH,
+            otherwise="in the same file",
+            example='"habo-logs.key"',
+        ),
+    ] = None
+    tls_issuers: Annotated[
+        Path | None,
+        Key(
+            "Bundle (PEM) of issuers of its TLS certificate.",
+            PATH,
+            otherwise="Mozilla's",
+            example='"habo-issuers.pem"',
+        ),
+    ] = None
+
+    @property
+    def identity(self) -> tuple[Path, ...]:
+        """The files of the certificate and of its key."""
+        return (self.certificate,) if self.key_file is None else (self.certificate, self.key_file)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated
 
 from samdrift.config.addressbook import AddressBookConfig
-from samdrift.config.hsm import TokensConfig
+from samdrift.config.hsm import HsmConfig
 from samdrift.config.isolation import IsolationConfig
 from samdrift.config.isolationcheck import IsolationCheckConfig
 from samdrift.config.keys import Change, Compound, Key, Shape, Tables
@@ -207,12 +207,11 @@ class VaultConfig:
             example='"samdrift-passphrase"',
         ),
     ] = ""
-    tokens: Annotated[
-        TokensConfig | None,
+    hsm: Annotated[
+        HsmConfig | None,
         Key(
             "The hardware security module, where organisations have a token in one ([hsm](hsm.md)).",
-            Tables(TokensConfig),
-            name="hsm",
+            Tables(HsmConfig),
             since="0.2",
             formerly="tokens",
         ),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
-from samdrift.config.hsm import TokenConfig
+from samdrift.config.hsm import HsmTokenConfig
 from samdrift.config.keys import Change, Compound, Key, Shape, Tables
 from samdrift.config.kinds import (
     ALGORITHMS,
@@ -34,6 +34,7 @@ from samdrift.config.kinds import (
     client_keys,
     issuer_keys,
 )
+from samdrift.config.logs import LogSystemConfig
 from samdrift.config.reading import Breaches
 from samdrift.config.toml import Table
 from samdrift.contracts.messageclients import AddressPattern, Scope
@@ -410,6 +411,14 @@ class OrganisationConfig:
             since="0.2",
         ),
     ] = None
+    log_system: Annotated[
+        LogSystemConfig | None,
+        Key(
+            "Its own log system, to which its logs are handed over ([log](log.md#hand-over)).",
+            Tables(LogSystemConfig),
+            since="0.2",
+        ),
+    ] = None
     contact: Annotated[
         str,
         Key(
@@ -461,12 +470,22 @@ class OrganisationConfig:
             since="0.2",
         ),
     ] = None
-    token: Annotated[
-        TokenConfig | None,
+    officers: Annotated[
+        Path | None,
+        Key(
+            "Public keys of its people who decide about its logs, as OpenSSH's allowed_signers "
+            "([log](log.md#when-a-witness-refuses)).",
+            PATH,
+            otherwise="custodians decide",
+            example='"habo-officers"',
+            since="0.2",
+        ),
+    ] = None
+    hsm: Annotated[
+        HsmTokenConfig | None,
         Key(
             "Its token in the hardware security module; without one, its keys are in files ([hsm](hsm.md)).",
-            Tables(TokenConfig),
-            name="hsm",
+            Tables(HsmTokenConfig),
             since="0.2",
             formerly="token",
         ),

@@ -11,7 +11,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
-from samdrift.config.hsm import TokenConfig, check_pin
+from samdrift.config.hsm import HsmTokenConfig, check_pin
 from samdrift.config.isolation import IsolationConfig, check_level
 from samdrift.config.keys import Tables
 from samdrift.config.malware import MalwareConfig, check_scanner
@@ -139,12 +139,12 @@ def _check_tokens(config: Config, _: Table) -> Breaches:
     """Require a library for tokens, and that no two organisations share a token (R6)."""
     labels: set[str] = set()
     for number, one in enumerate(config.organisations):
-        if one.token is None:
+        if one.hsm is None:
             continue
-        if one.token.label in labels:
+        if one.hsm.label in labels:
             yield f"organisations[{number}].hsm.label", "two organisations have the same token"
-        labels.add(one.token.label)
-    if labels and config.vaults.tokens is None:
+        labels.add(one.hsm.label)
+    if labels and config.vaults.hsm is None:
         yield "vaults.hsm", "is missing, and an organisation has a token"
 
 
@@ -219,7 +219,7 @@ CHECKS: Checks = {
     MessageServiceConfig: (_check_interface_d,),
     MalwareConfig: (check_scanner,),
     IsolationConfig: (check_level,),
-    TokenConfig: (check_pin,),
+    HsmTokenConfig: (check_pin,),
     DomibusConfig: (check_login,),
     SignInConfig: (check_levels,),
     OrganisationConfig: (

@@ -14,12 +14,16 @@ LONGEST_SECONDS = 30 * 60
 
 
 class Scope(StrEnum):
-    """Each opens one operation of interface D (api-mt-mk 5.1, "Behörighetsstyrande scope")."""
+    """Each opens one operation of interface D (api-mt-mk 5.1, "Behörighetsstyrande scope").
+
+    ``log`` is ours: it opens the organisation's logs for reading along, and no message.
+    """
 
     SEND = "urn:sdk.api:sendMessages"
     LIST = "urn:sdk.api:getMessageByFilter"
     READ = "urn:sdk.api:getMessage"
     DELETE = "urn:sdk.api:deleteMessage"
+    LOG = "log"
 
     @classmethod
     def named(cls, name: str) -> Self | None:

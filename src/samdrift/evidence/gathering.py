@@ -1,44 +1,42 @@
 """Puts together what an organisation can show of one message: entries of its logs, receipts, its signature.
 
-The file is a tar file, not encrypted: it holds facts and receipts, and nothing
-of what the message says.
+It is a tar archive, not encrypted: it holds facts and receipts, and nothing of what the message says, unless
+the original is asked for too.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
-from pathlib import Path
-from typing import BinaryIO
 
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift import __version__
-from samdrift.administration import logs
-from samdrift.administration.administration import Administration, hosted, signing_key
-from samdrift.attestation.archive import ArchiveWriter, new_file
+from samdrift.attestation.archive import ArchiveWriter, Member, Writing
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.notes import Checkpoint, Note
 from samdrift.audit.proofs import EntryProof
+from samdrift.contracts.evidence import Original
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence import verifying
 from samdrift.evidence.trace import Logged, entries
-from samdrift.installation.logkeeping import LogPlace
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.gate import Gate
-from samdrift.vault.logtree import SigningStopped
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
+from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 500
+
+
+Checkpointed = Callable[[Role], Awaitable[None]]
+"""Has a checkpoint of a role's log signed, so that it covers the newest entries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,43 +46,58 @@ class Order:
     organisation: ParticipantIdentifier
     message_id: str
     by: str
-    """The person who asks; recorded in the organisation's log."""
+    """The person or system that asks; recorded in the organisation's log."""
+    reason: str
+    """The reason; recorded there, too."""
     section: bool = False
     """True to include all that its logs say from the message on: proves more, and reveals more."""
 
 
-async def gather(installation: Administration, order: Order, out: Path) -> bool:
-    """Write ``out``, a new file; false, and none, when the organisation's logs know no such message."""
-    gate, organisation = installation.gate, order.organisation
-    worker = Principal(PrincipalKind.WORKER, f"evidence by {order.by}")
-    roles = hosted(gate, organisation)
-    found = await entries(gate, worker, Purpose.EXPORT, organisation, roles, order.message_id)
-    if not found:
-        return False
-    key = await signing_key(installation, organisation, roles)
-    with new_file(out) as draft, draft.open("r+b") as file:
-        file.truncate()
+class Evidence:
+    """Entries of an organisation's logs about one message, to be written as a package."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        worker: Principal,
+        order: Order,
+        roles: Sequence[Role],
+        found: Sequence[Logged],
+    ) -> None:
+        self._gate = gate
+        self._worker = worker
+        self._order = order
+        self._roles = roles
+        self._found = found
+
+    @classmethod
+    async def find(cls, gate: Gate, order: Order, roles: Sequence[Role]) -> Evidence | None:
+        """Look in the logs of some roles; ``None`` where they know no such message."""
+        worker = Principal(PrincipalKind.WORKER, f"evidence by {order.by}")
+        found = await entries(gate, worker, Purpose.EXPORT, order.organisation, roles, order.message_id)
+        return cls(gate, worker, order, roles, found) if found else None
+
+    async def write(
+        self,
+        sink: Writing,
+        key: SigningKey,
+        original: Original | None = None,
+        checkpoint: Checkpointed | None = None,
+    ) -> None:
+        """Write the package, signed with ``key``; ``checkpoint`` is called before a role's log is read."""
         now = datetime.now(UTC)
-        writing = _Writing(gate, worker, order, found, ArchiveWriter(_Sink(file), int(now.timestamp())))
-        for role in roles:
-            with contextlib.suppress(SigningStopped):
-                await logs.checkpoint(installation, LogPlace(organisation, role))
+        archive = ArchiveWriter(sink, int(now.timestamp()))
+        writing = _Writing(self._gate, self._worker, self._order, self._found, archive)
+        for role in self._roles:
+            if checkpoint is not None:
+                await checkpoint(role)
             await writing.role(role)
+        if original is not None:
+            await writing.original(original)
         await writing.instructions()
         statement = writing.statement(now)
         signature = await asyncio.to_thread(key.sign, statement)
         await writing.end(statement, signature, key.certificate.public_bytes(Encoding.PEM))
-        file.flush()
-        os.fsync(file.fileno())
-    return True
-
-
-class _Sink:
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-
-    async def write(self, data: bytes) -> None:
-        self._file.write(data)
 
 
 class _Writing:
@@ -120,7 +133,7 @@ class _Writing:
             await self._log(vault, role)
             await self._proofs(vault, role)
             event = AuditEvent.ORGANISATION_EVIDENCE_EXPORTED
-            vault.record(event, message=self._order.message_id, by=self._order.by)
+            vault.record(event, message=self._order.message_id, by=self._order.by, reason=self._order.reason)
 
     async def _transport_receipts(self, vault: AccessPointVault) -> None:
         """Add the receipts that peers gave for what was sent, and those given for what came in."""
@@ -204,6 +217,12 @@ class _Writing:
                 await self._add(f"{name}.entry", entry.leaf.entry)
                 await self._add(f"{name}.facts", entry.salt + entry.happening.content())
                 await self._add(f"{name}.tlog-proof", bytes(EntryProof(index, tuple(path), note)))
+
+    async def original(self, original: Original) -> None:
+        """Add the message itself, byte for byte: the entries commit to its digest."""
+        member = Member(verifying.ORIGINAL_FILE, original.size)
+        line = await self._archive.stream(member, original.pieces)
+        self._digests[member.name] = line.partition(" ")[0]
 
     async def instructions(self) -> None:
         """Add how to verify all of it without this program."""

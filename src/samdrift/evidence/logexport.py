@@ -137,6 +137,56 @@ async def _write_tree(source: LogSource, writer: ArchiveWriter) -> int:
     return start
 
 
+@dataclass(frozen=True, slots=True)
+class DescribedKey:
+    """A key that the log was signed with, as the description has it."""
+
+    key: VerifierKey
+    announced: bytes
+    """The signature of the key before it; empty for the first."""
+    statement: bytes
+    """The statement that it is this log's; empty where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The first part of an exported log, which nobody has signed."""
+
+    name: str
+    begins: bytes
+    keys: tuple[DescribedKey, ...]
+
+
+def describe_log(path: Path) -> Description:
+    """Return the description of an exported log; as :func:`verify_log` where it cannot be used."""
+    with path.open("rb") as file:
+        return _described(ArchiveFile(file))
+
+
+def _described(archive: ArchiveFile) -> Description:
+    member = archive.next()
+    if member is None or member.name != DESCRIPTION:
+        raise Malformed(f"it is not an exported log, which begins with {DESCRIPTION}")
+    content = archive.whole(member, MAX_DESCRIPTION)
+    try:
+        document = json.loads(content)
+        known = (document["format"], document["version"]) == (FORMAT, VERSION)
+        name, begins = str(document["log"]), bytes.fromhex(document["chain_begins"])
+        keys = tuple(
+            DescribedKey(
+                VerifierKey.parse(each["key"]),
+                from_base64(each["announced"], "announced"),
+                from_base64(each["statement"], "statement"),
+            )
+            for each in document["keys"]
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise Malformed("it does not describe a log", DESCRIPTION) from None
+    if not known or len(begins) != 32 or len(keys) > MAX_KEYS:
+        raise Malformed(f"it is not a log of version {VERSION}", DESCRIPTION)
+    return Description(name, begins, keys)
+
+
 def verify_log(
     path: Path, verifier: LogVerifier, state: Path | None = None, progress: Progress = lambda done: None
 ) -> LogVerdict:
@@ -175,23 +225,9 @@ class _Reading:
 
     def begin(self) -> None:
         """Read the description."""
-        member = self._archive.next()
-        if member is None or member.name != DESCRIPTION:
-            raise Malformed(f"it is not an exported log, which begins with {DESCRIPTION}")
-        content = self._archive.whole(member, MAX_DESCRIPTION)
-        try:
-            document = json.loads(content)
-            known = (document["format"], document["version"]) == (FORMAT, VERSION)
-            begins = bytes.fromhex(document["chain_begins"])
-            keys = [
-                (VerifierKey.parse(each["key"]), from_base64(each["announced"], "announced"))
-                for each in document["keys"]
-            ]
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            raise Malformed("it does not describe a log", DESCRIPTION) from None
-        if not known or len(begins) != 32 or len(keys) > MAX_KEYS:
-            raise Malformed(f"it is not a log of version {VERSION}", DESCRIPTION)
-        self._verifier.begin(begins, keys)
+        described = _described(self._archive)
+        announced = [(each.key, each.announced) for each in described.keys]
+        self._verifier.begin(described.begins, announced)
 
     def part(self) -> bool:
         """Read and verify the next page or bundle; false after the last one."""

@@ -11,17 +11,25 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_TRACER = Principal(PrincipalKind.WORKER, "trace")
 _PLACES = {
+    Role.MESSAGE_CLIENT: "message client",
     Role.MESSAGE_SERVICE: "message service",
     Role.ACCESS_POINT: "access point",
-    Role.MESSAGE_CLIENT: "message client",
     Role.GOVERNANCE: "governance",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The person who looks into an organisation's logs, and why; recorded in each of them."""
+
+    by: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,14 @@ class Step:
     where: str
     what: str
     ids: dict[str, str]
+    organisation: str
+    role: Role
+    principal: str
+    """Kind and name of the actor, as the log has it."""
+    number: int
+    """Number of the entry in that log."""
+    former: bool = False
+    """True for an entry in a log that the organisation brought from a former supplier."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +60,20 @@ class Logged:
     entry: LogEntry
 
 
-async def trace(gate: Gate, organisation: ParticipantIdentifier, message_id: str) -> tuple[Step, ...]:
-    """Every logged step of a message and of its receipt, at this organisation, the earliest first."""
+async def trace(
+    gate: Gate, organisation: ParticipantIdentifier, message_id: str, asked: Asked
+) -> tuple[Step, ...]:
+    """Return every logged step of a message and of its receipt, at this organisation, the earliest first.
+
+    That it is asked for is recorded in each of its logs before anything is read.
+    """
     roles = [role for role in _PLACES if gate.registry.serves(organisation, role)]
-    found = await entries(gate, _TRACER, Purpose.TRACE, organisation, roles, message_id)
+    tracer = Principal(PrincipalKind.WORKER, f"trace by {asked.by}")
+    for role in roles:
+        async with gate.open(tracer, organisation, role, Purpose.TRACE) as vault:
+            facts = {"about": message_id, "by": asked.by, "reason": asked.reason}
+            vault.record(AuditEvent.ORGANISATION_TRACED, **facts)
+    found = await entries(gate, tracer, Purpose.TRACE, organisation, roles, message_id)
     return tuple(_step(organisation, one) for one in found)
 
 
@@ -83,4 +109,15 @@ def _receipt(entry: LogEntry) -> list[str]:
 
 def _step(organisation: ParticipantIdentifier, one: Logged) -> Step:
     where = f"{organisation.value} {_PLACES[one.role]}{' of a former supplier' if one.former else ''}"
-    return Step(one.entry.at, where, one.entry.event, dict(one.entry.ids))
+    entry = one.entry
+    return Step(
+        entry.at,
+        where,
+        entry.event,
+        dict(entry.ids),
+        organisation.value,
+        one.role,
+        entry.principal,
+        entry.sequence,
+        one.former,
+    )

@@ -56,6 +56,8 @@ PROOFS = "proofs"
 TRANSPORT_RECEIPTS = "transport-receipts"
 MESSAGE_RECEIPTS = "message-receipts"
 PEER_CERTIFICATES = "peer-certificates"
+ORIGINAL_FILE = "original.xml"
+"""The message itself, where it was asked for: the only file with content."""
 DIGESTS_FILE = "digests.jsonl"
 """The digests that entries commit to, one JSON object a line."""
 COMMITTED = ("message", "envelope", "receipt")
@@ -239,6 +241,7 @@ def _judged(
         *_missing_receipts(said, document["version"]),
         *_named_certificates(said, document["version"]),
         *_committed(said),
+        *_original(said),
         *_proofs(said, document["version"], policy),
         *(finding for role in said.sections for finding in _section(said, role, logs, named[1])),
     ]
@@ -272,7 +275,7 @@ def _look(said: _Said, name: str, data: bytes) -> None:
             said.findings.append(_peer_certificate(name, data))
         elif folder == PROOFS:
             said.proofs[name] = data
-        elif name in (README_FILE, PROGRAM_FILE):
+        elif name in (README_FILE, PROGRAM_FILE, ORIGINAL_FILE):
             return
         elif name == DIGESTS_FILE:
             said.kept = dict(map(_kept, data.splitlines()))
@@ -481,6 +484,20 @@ def _committed(said: _Said) -> Iterator[Finding]:
                 yield Finding(where, digest is not None, why)
     if not said.kept.keys() <= named:
         yield Finding(DIGESTS_FILE, False, "has digests that no entry commits to")
+
+
+def _original(said: _Said) -> Iterator[Finding]:
+    """The message itself, where it is here, is one that an entry commits to."""
+    digest = said.digests.get(ORIGINAL_FILE)
+    if digest is None:
+        return
+    committed = {
+        said.kept.get(entry.ids["message_commitment"])
+        for log in said.entries.values()
+        for entry in log
+        if "message_commitment" in entry.ids
+    }
+    yield Finding(ORIGINAL_FILE, digest in committed, f"SHA-256 {digest}, which an entry commits to")
 
 
 def _proofs(said: _Said, version: int, policy: Policy | None) -> Iterator[Finding]:

@@ -33,7 +33,7 @@ from samdrift.net.trustfolder import read_policies
 from samdrift.vault.database.server import databases_of
 
 _MAY_BE_SHARED = frozenset(
-    {"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket", "vaults.tokens.module"}
+    {"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket", "vaults.hsm.module"}
     | {"isolation_check.tls_issuers", "logs.witnesses", "organisations.witnesses"}
 )
 """Files that are no installation's own; every other one is. A scanner keeps nothing of what it sees."""
@@ -194,8 +194,8 @@ def _passwords(organisations: Iterable[OrganisationConfig]) -> dict[str, Path]:
     for one in organisations:
         if one.domibus is not None:
             files[f"{one.identifier.value} domibus.password_file"] = one.domibus.password_file
-        if one.token is not None:
-            files[f"{one.identifier.value} token.pin_file"] = one.token.pin_file
+        if one.hsm is not None:
+            files[f"{one.identifier.value} hsm.pin_file"] = one.hsm.pin_file
     return {setting: file.resolve() for setting, file in files.items() if file is not None}
 
 
@@ -204,15 +204,15 @@ def _credentials(config: Config) -> Iterator[tuple[str, str]]:
     if config.vaults.passphrase_credential:
         yield "vaults.passphrase_credential", config.vaults.passphrase_credential
     for one in config.organisations:
-        if one.token is not None and one.token.pin_credential:
-            yield f"{one.identifier.value} token.pin_credential", one.token.pin_credential
+        if one.hsm is not None and one.hsm.pin_credential:
+            yield f"{one.identifier.value} hsm.pin_credential", one.hsm.pin_credential
 
 
 def _tokens(config: Config) -> Iterator[tuple[str, str]]:
     """The tokens of its organisations."""
     for one in config.organisations:
-        if config.vaults.tokens is not None and one.token is not None:
-            yield str(config.vaults.tokens.module.resolve()), one.token.label
+        if config.vaults.hsm is not None and one.hsm is not None:
+            yield str(config.vaults.hsm.module.resolve()), one.hsm.label
 
 
 def _numbers(places: Iterable[Path]) -> Iterator[tuple[int, int]]:

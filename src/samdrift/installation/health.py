@@ -55,6 +55,10 @@ class Dependency(StrEnum):
     IDENTITY_PROVIDER = "identity-provider"
     LOG = "log"
     """A log's witnesses, by the log's random name: each cosigns it, and none refuses."""
+    RECONCILIATION = "reconciliation"
+    """The logs of an organisation, by the first one's random name: they agree with each other."""
+    LOG_SYSTEM = "log-system"
+    """An organisation's own log system, by the random name of the log that is handed over to it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ class Door(StrEnum):
     MK = "mk"
     GOV = "gov"
     METRICS = "metrics"
+    LOG = "log"
+    """The log of a worker's own vault; behind the front alone."""
 
 
 ROLES = {
@@ -37,7 +39,7 @@ ROLES = {
     Door.MK: Role.MESSAGE_CLIENT,
     Door.GOV: Role.GOVERNANCE,
 }
-"""The role that answers at each; that of metrics is every role's."""
+"""The role that answers at each; those of metrics and log are every role's."""
 
 
 class Doors(Protocol):
@@ -115,6 +117,8 @@ def address_of(config: Config, door: Door) -> SocketAddress | None:
             return governance.listen if governance else None
         case Door.METRICS:
             return metrics.listen if metrics else None
+        case Door.LOG:
+            return None
 
 
 def bound_socket(config: Config, door: Door) -> socket.socket:

@@ -38,7 +38,7 @@ def notices(
 def mail_server(mail: MailConfig) -> MailServer:
     """Return the mail server of the configuration."""
     settings = MailServerSettings(mail.host, mail.port, mail.security, mail.user, _password(mail))
-    return MailServer(settings, client_tls(trust=mail.tls_issuers, protocols=()))
+    return MailServer(settings, client_tls(trust=mail.tls_issuers, http=False))
 
 
 def _password(mail: MailConfig) -> str:

@@ -29,11 +29,14 @@ from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
 from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
+from samdrift.installation.evidence import VaultsEvidence
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health, Try, trying
 from samdrift.installation.listeners import Door, Doors, PublicDoors
+from samdrift.installation.loghandover import logs_handed_over
 from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
 from samdrift.installation.metrics import meaningless_gauge, metrics_application, nothing_to_measure
+from samdrift.installation.reconciling import reconciled
 from samdrift.installation.replaceable import (
     identity_for_peers,
     newest_identity,
@@ -63,6 +66,7 @@ from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.settings import VaultSettings
+from samdrift.vault.upkeep import keep_up
 from samdrift.wire.as4 import DEFAULT_LIMITS
 
 _FEDERATED = frozenset({Role.ACCESS_POINT, Role.MESSAGE_SERVICE})
@@ -95,9 +99,7 @@ def vault_settings(config: Config) -> VaultSettings:
         secrets=config.vaults.secrets,
         seals=config.vaults.seals,
         passphrase=read_passphrase(config.vaults),
-        tokens=hsm_settings(
-            config.vaults.tokens, {each.identifier: each.token for each in config.organisations}
-        ),
+        tokens=hsm_settings(config.vaults.hsm, {each.identifier: each.hsm for each in config.organisations}),
         other_users=config.isolation.first_user is not None,
         vaults=sum(len(each.roles) for each in config.organisations),
         connections=config.vaults.connections,
@@ -139,6 +141,7 @@ async def running(
         operator = await put_together(stack, parts, clients)
         own = operators_log_kept(config, gate, keys, system_clock, parts.health.note)
         parts.logs.append(await stack.enter_async_context(own))
+        await stack.enter_async_context(reconciled(gate, system_clock, parts.health.note))
         await stack.enter_async_context(
             controlled(
                 control_folder(config.vaults),
@@ -174,6 +177,9 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
     )
     parts.logs.append(logs)
     parts.registry.register(LogMetrics(parts.logs))
+    await stack.enter_async_context(
+        logs_handed_over(parts.config, parts.gate, system_clock, served, parts.health.note)
+    )
     operator = await _run_federated(stack, parts, clients)
     await _run_origins(stack, parts)
     return operator
@@ -201,7 +207,7 @@ async def _run_federated(stack: AsyncExitStack, parts: Parts, clients: Authoriza
         whom = clients or (authorization.tokens if authorization else None)
         if whom is None:
             raise ConfigError("message_service.address_d", "is missing, and there is a listen_d")
-        interface_d = role.interface_d(whom)
+        interface_d = role.interface_d(whom, VaultsEvidence(gate, parts.roles))
         beside = authorization.server.routes() if authorization else []
         application = guarded(interface_d.application(beside), unexpected("interface D"))
         await parts.doors.open(stack, Door.D, application)
@@ -222,7 +228,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
         # What pages are made of takes a while to import, and most installations have none.
         from samdrift.installation.mailing import notices
-        from samdrift.installation.signin import client_sites, used_services
+        from samdrift.installation.signin import client_profiles, client_sites, used_services
         from samdrift.messageclient.role import MessageClientRole
         from samdrift.messageclient.working import Working
 
@@ -230,10 +236,16 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
         public_only = not config.federation.private_addresses
         book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
+        services = used_services(config)
+        profiles = client_profiles(config, services)
         every = config.message_client.poll_seconds
-        working = Working(gate, used_services(config), system_clock, every, parts.health.note)
-        role = MessageClientRole(gate, hosts, sites, system_clock, book, working.states.away_since)
+        working = Working(gate, services, system_clock, every, parts.health.note)
+        role = MessageClientRole(
+            gate, hosts, sites, system_clock, book, profiles, working.service, working.states.away_since
+        )
         await stack.enter_async_context(working.running(unexpected("fetching")))
+        left_behind = keep_up(gate, Role.MESSAGE_CLIENT, unexpected("the upkeep"))
+        await stack.enter_async_context(in_background(left_behind, on_failure=unexpected("the upkeep")))
         hearing = in_background(role.live.hear(), on_failure=unexpected("open pages"))
         await stack.enter_async_context(hearing)
         told = notices(config, gate, sites, role.assignments, system_clock, parts.health.note)

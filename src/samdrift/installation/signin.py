@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from samdrift.config.organisations import SignInConfig, host_of
 from samdrift.config.roles import MessageClientRoleConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
+from samdrift.messageclient.administering import Profile, Profiles
 from samdrift.messageclient.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.working import ServiceSettings
 from samdrift.net.addresses import EnteredAddresses, any_address
@@ -56,6 +57,16 @@ def used_services(config: Config) -> tuple[ServiceSettings, ...]:
         for number, one in enumerate(config.organisations)
         if one.message_service is not None and Role.MESSAGE_CLIENT in one.roles
     )
+
+
+def client_profiles(config: Config, services: Sequence[ServiceSettings]) -> Profiles:
+    """Return what the configuration says of the message client of each organisation."""
+    used = {one.organisation: one for one in services}
+    return {
+        one.identifier: Profile(tuple(one.functional_addresses), used.get(one.identifier))
+        for one in config.organisations
+        if Role.MESSAGE_CLIENT in one.roles
+    }
 
 
 def _site(

@@ -76,6 +76,10 @@ def read(planted: Planted) -> Request:
     return Request("GET", f"{MESSAGES}/{planted.message_id}")
 
 
+def evidence(planted: Planted) -> Request:
+    return Request("GET", f"{MESSAGES}/{planted.message_id}/evidence?original=true")
+
+
 def delete(planted: Planted) -> Request:
     return Request("DELETE", f"{MESSAGES}/{planted.message_id}")
 
@@ -83,6 +87,11 @@ def delete(planted: Planted) -> Request:
 def follow(planted: Planted) -> Request:
     """Everything that ever became of messages."""
     return Request("GET", "/v1/sdk/events", headers={"last-event-id": "0"}, silence=0.5)
+
+
+def read_log(planted: Planted) -> Request:
+    """A part of the other's log that is as long as no own one is; nothing in the path can name the other."""
+    return Request("GET", "/v1/logs/mt/tile/entries/x999/999")
 
 
 def describe(planted: Planted) -> Request:
@@ -97,8 +106,10 @@ CALLS: Calls = {
         Call("list from the place of the other's message", list_after, same=False),
     ),
     ("GET", f"{MESSAGES}/{{messageId}}"): (Call("read the other's message", read),),
+    ("GET", f"{MESSAGES}/{{messageId}}/evidence"): (Call("fetch evidence of the other's message", evidence),),
     ("DELETE", f"{MESSAGES}/{{messageId}}"): (Call("delete the other's message", delete),),
     ("GET", "/v1/sdk/events"): (Call("follow events from the beginning", follow, same=False),),
+    ("GET", "/v1/logs/{role}/{resource:path}"): (Call("read the other's log", read_log),),
     ("GET", "/v1/openapi.json"): (Call("read the description", describe),),
 }
 """Every route; one that is added needs its calls here (tests/separation/test_interfaces.py)."""

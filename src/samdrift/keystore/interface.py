@@ -204,7 +204,7 @@ class KeyStore(Protocol):
     def in_token(self, vault: str) -> bool:
         """Return whether the vault opens with its organisation's token, in which its keys are made."""
 
-    def use_token(self, vault: str, organisation: ParticipantIdentifier) -> None:
+    def use_hsm(self, vault: str, organisation: ParticipantIdentifier) -> None:
         """Have the vault opened by the organisation's token, in which its keys are made from now on.
 
         ``MISSING`` when the configuration has none for it.

@@ -268,7 +268,7 @@ class SoftwareKeyStore(KeyChoice):
         folder = vaultfolder.current(self._vault_folder(vault))
         return folder is not None and bool(self._locked(vault).lock.token)
 
-    def use_token(self, vault: str, organisation: ParticipantIdentifier) -> None:
+    def use_hsm(self, vault: str, organisation: ParticipantIdentifier) -> None:
         """``MISSING``: where this store is used, no organisation has a token."""
         raise KeyStoreError(KeyFault.MISSING, "the configuration names no token for the organisation")
 

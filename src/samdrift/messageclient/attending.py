@@ -9,8 +9,8 @@ from datetime import datetime
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import NotHere
 from samdrift.messageclient.live.following import Following
+from samdrift.messageclient.live.openpages import Change, News, OpenPage, Watch
 from samdrift.messageclient.live.presence import Stay
-from samdrift.messageclient.mail import Change, News, View, Watch
 from samdrift.messageclient.scope import Scope, require_id
 from samdrift.rights import Right
 from samdrift.vault.messageclient import MessageClientVault
@@ -22,12 +22,12 @@ class AttendingDesk:
     def __init__(self, scope: Scope) -> None:
         self._scope = scope
 
-    async def watch(self, view: View) -> Watch:
+    async def watch(self, view: OpenPage) -> Watch:
         """Return the state of what a page shows."""
         async with self._scope.open(Purpose.READ) as vault:
             return await self._watch(vault, view)
 
-    async def news(self, view: View, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
+    async def news(self, view: OpenPage, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
         """Return what has changed since a page was made in that state of list and conversation."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
@@ -44,7 +44,7 @@ class AttendingDesk:
             presence.others(scope.organisation, scope.person.id, watch.mailboxes),
         )
 
-    async def follow(self, view: View, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
+    async def follow(self, view: OpenPage, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
         """Return what changes from that state on, as it does, until the session or a right ends."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
@@ -58,7 +58,7 @@ class AttendingDesk:
         )
         return await scope.live.follow(scope.organisation, following)
 
-    async def _watch(self, vault: MessageClientVault, view: View) -> Watch:
+    async def _watch(self, vault: MessageClientVault, view: OpenPage) -> Watch:
         """Return what a page watches; the rights are asked for first, and an attempt without is recorded."""
         scope = self._scope
         if view.mailbox:
@@ -81,7 +81,7 @@ class AttendingDesk:
         listed_state, conversation_state = watch.states(marks.lists, marks.conversations)
         return replace(watch, list_state=listed_state, conversation_state=conversation_state)
 
-    def _stay(self, view: View, watch: Watch) -> Stay | None:
+    def _stay(self, view: OpenPage, watch: Watch) -> Stay | None:
         if not view.conversation:
             return None
         return Stay(self._scope.person, watch.mailbox, watch.conversation, view.writing)

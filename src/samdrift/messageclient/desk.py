@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Protocol
 
 from samdrift.contracts.errors import Explained
+from samdrift.messageclient.live.openpages import Change, News, OpenPage, Watch
 from samdrift.messageclient.mail import (
-    Change,
     Conversation,
     Correspondent,
     Draft,
@@ -25,20 +25,24 @@ from samdrift.messageclient.mail import (
     FileContent,
     Folder,
     Found,
+    HandOver,
     Lines,
     Mailbox,
     Message,
-    News,
     Note,
+    Part,
     Person,
     Problem,
     Reading,
+    Reason,
     Recipient,
+    RecipientList,
     Review,
     Search,
+    Selection,
     Submitted,
+    TextTemplate,
     View,
-    Watch,
 )
 from samdrift.rights import Right
 
@@ -102,13 +106,33 @@ class OwnApproval(Explained):
         super().__init__("you wrote this; a colleague has to approve it")
 
 
-class ConversationMoved(Explained):
-    """The conversation has new messages since the answer was begun: read ``news`` before sending."""
+class ReasonAsked(Explained):
+    """The mailbox asks why a person who does not work in it opens what is marked; nothing was shown."""
 
-    def __init__(self, version: int, news: Sequence[Message]) -> None:
+    def __init__(self, conversation: str) -> None:
+        super().__init__("say why you open this conversation before it is shown")
+        self.conversation = conversation
+
+
+class TooManyKept(Explained):
+    """More views or lists than one person or mailbox may have: remove one first. Nothing was kept."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"at most {most} of these are kept: remove one first")
+        self.most = most
+
+
+class ConversationMoved(Explained):
+    """The conversation has new messages since the answer was begun: read ``news`` before sending.
+
+    ``messages`` is their number in it with these, which is what :meth:`Desk.news_read` is told.
+    """
+
+    def __init__(self, version: int, news: Sequence[Message], messages: int) -> None:
         super().__init__("something new has come in this conversation since you opened it")
         self.version = version
         self.news = tuple(news)
+        self.messages = messages
 
 
 class Permissions(Protocol):
@@ -177,21 +201,29 @@ class Desk(Protocol):
     async def raw(self, message: str) -> FileContent:
         """Open a message as the message service wrote it, for one that cannot be shown."""
 
+    async def say_why(self, conversation: str, reason: Reason) -> None:
+        """Say why a conversation is opened, where :class:`ReasonAsked` was raised; good for an hour."""
+
     async def readers(self, message: str) -> tuple[Reading, ...]:
         """Return who has seen a message, and how; the latest first."""
 
+    async def handed_over(
+        self, conversation: str, messages: Sequence[str], parts: frozenset[Part]
+    ) -> HandOver:
+        """Open messages of a conversation in order to hand them over; without ``messages`` all of it."""
+
     # --- what an open page learns ---------------------------------------------------------------------------
 
-    async def watch(self, view: View) -> Watch:
+    async def watch(self, view: OpenPage) -> Watch:
         """Return the state of what a page shows; no sight of content, and not recorded."""
 
-    async def news(self, view: View, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
+    async def news(self, view: OpenPage, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
         """Return what has changed since a page was made in that state of list and conversation.
 
         A page that has ``polled`` counts as open for a while.
         """
 
-    async def follow(self, view: View, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
+    async def follow(self, view: OpenPage, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
         """Return what changes from that state on, as it does, until the session or a right ends.
 
         :class:`~samdrift.messageclient.live.following.TooManyStreams`.
@@ -217,6 +249,9 @@ class Desk(Protocol):
     async def move(self, conversation: str, version: int, mailbox: str) -> int:
         """Put into another mailbox, in which the person may write as well."""
 
+    async def register(self, conversation: str, version: int, number: str) -> int:
+        """Note the number that it has in the organisation's own records; an empty one takes that back."""
+
     async def add_note(self, conversation: str, text: str) -> Note:
         """Add a note, which is never sent."""
 
@@ -233,6 +268,9 @@ class Desk(Protocol):
 
     async def send_again(self, message: str) -> Draft:
         """Begin a new message with the content and files of one that was sent; it refers to that one."""
+
+    async def text_templates(self, mailbox: str) -> tuple[TextTemplate, ...]:
+        """Return the text templates of a mailbox in which the person writes, by title."""
 
     async def draft(self, draft: str) -> Draft:
         """Open a draft."""
@@ -259,8 +297,11 @@ class Desk(Protocol):
     async def draft_file(self, draft: str, file: str) -> FileContent:
         """Open a file of a draft."""
 
-    async def news_read(self, draft: str) -> None:
-        """Note that the person has read what is new in the conversation that the draft answers."""
+    async def news_read(self, draft: str, messages: int) -> None:
+        """Note that the person has read the conversation that the draft answers up to so many messages.
+
+        Only what was shown counts: a message that came meanwhile stops sending once more.
+        """
 
     async def review(self, draft: str) -> Review:
         """Return the draft as it would be sent, with what is in the way."""
@@ -294,6 +335,33 @@ class Desk(Protocol):
 
     async def found(self, token: str) -> tuple[Search, Found]:
         """Search what the person may read; stops at a time limit."""
+
+    async def begin_selection(self, selection: Selection) -> str:
+        """Keep a selection, sealed, and return the random token that it is found under."""
+
+    async def selected(self, token: str, *, after: str = "", limit: int = 50) -> tuple[Selection, Lines]:
+        """Return conversations of a selection, the latest first."""
+
+    async def views(self) -> tuple[View, ...]:
+        """Return the kept views that the person can use, by name."""
+
+    async def view(self, view: str, *, after: str = "", limit: int = 50) -> tuple[View, Lines]:
+        """Return conversations of a kept view, the latest first."""
+
+    async def keep_view(self, token: str, name: str, *, for_mailbox: bool = False) -> str:
+        """Keep a selection under a name, for the person or for its mailbox, and return the view's id."""
+
+    async def drop_view(self, view: str) -> None:
+        """Remove a kept view; one of a mailbox takes the right to write in it."""
+
+    async def lists(self) -> tuple[RecipientList, ...]:
+        """Return the distribution lists that the person can use, by name."""
+
+    async def keep_list(self, kept: RecipientList) -> str:
+        """Store a distribution list, whose id is empty when it is new, and return its id."""
+
+    async def drop_list(self, kept: str) -> None:
+        """Remove a distribution list."""
 
     async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
         """Return addresses that fit, whatever their accents, those that are used most first."""

@@ -191,7 +191,9 @@ class Fetching:
             content=head.content(),
             delivery=content.delivery_content(head.status, head.events) if direction is Direction.OUT else {},
         )
-        return NewMail(record, head.message_id, head.conversation_id, body, head.remote_id, head.refers_to)
+        other = head.sender if direction is Direction.IN else head.recipient
+        thread = content.thread_of(head.conversation_id, other.organisation)
+        return NewMail(record, head.message_id, thread, body, head.remote_id, head.refers_to)
 
     async def _store(
         self,

@@ -10,7 +10,7 @@ import asyncio
 import json
 import secrets
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
 from samdrift.audit.events import AuditEvent
@@ -21,7 +21,8 @@ from samdrift.messageclient.mail import Correspondent, Found, Recipient, Search,
 from samdrift.messageclient.reading import lines_of
 from samdrift.messageclient.scope import OF_MAILBOX, Scope, require_id
 from samdrift.rights import Right
-from samdrift.vault.mailrecords import AddressRecord, Content, MailRecord
+from samdrift.vault.bodies import BodyReader
+from samdrift.vault.mailrecords import AddressRecord, Content
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.addressbook import FunctionalAddress
 
@@ -52,7 +53,7 @@ class FindingDesk:
         async with scope.open(Purpose.READ) as vault:
             require_id("search", token)
             kept = await vault.search(token, scope.person.id)
-            if kept is None:
+            if kept is None or "words" not in kept:
                 raise NotHere("search", token)
             search = Search(**kept)
             if search.mailbox is None:
@@ -74,22 +75,23 @@ class FindingDesk:
         self, vault: MessageClientVault, search: Search, mailboxes: Collection[str]
     ) -> tuple[list[str], int, int]:
         """Return the conversations with a hit, the messages that were looked at, and how many there are."""
-        words, hits, looked_at, place = _folded(search.words).split(), dict[str, None](), 0, _END_OF_TIME
+        words, hits, looked_at, place = folded(search.words).split(), dict[str, None](), 0, _END_OF_TIME
         clock = asyncio.get_running_loop().time
         end = clock() + SECONDS
         of = await vault.count_mail(mailboxes)
-        while clock() < end and len(hits) < _MAX_FOUND:
-            batch = await vault.mail_before(mailboxes, place, _BATCH)
-            texts = await _texts(vault, batch) if search.whole_text else {}
+        while batch := await vault.mail_before(mailboxes, place, _BATCH):
+            readable = [one.id for one in batch if search.whole_text and one.stage != Stage.UNREADABLE]
+            bodies = await vault.mail_bodies(readable) if readable else {}
             for mail in batch:
-                text = _folded(f"{_head(mail.content)} {texts.get(mail.id, '')}")
+                if clock() >= end or len(hits) == _MAX_FOUND:
+                    return list(hits), looked_at, max(of, looked_at + 1)
+                body = bodies.get(mail.id)
+                text = folded(f"{_head(mail.content)} {'' if body is None else await _words(body)}")
                 if all(word in text for word in words):
                     hits[mail.conversation] = None
-            looked_at += len(batch)
-            if len(batch) < _BATCH:
-                return list(hits)[:_MAX_FOUND], of, of
+                looked_at += 1
             place = (batch[-1].at, batch[-1].id)
-        return list(hits)[:_MAX_FOUND], looked_at, max(of, looked_at + 1)
+        return list(hits), of, of
 
     # --- addresses ----------------------------------------------------------------------------------------
 
@@ -111,12 +113,12 @@ class FindingDesk:
                 *map(_listed, scope.book.copy.addresses if scope.book.copy else ()),
             )
         }
-        wanted = _folded(words).split()
+        wanted = folded(words).split()
         fitting = [
             _correspondent(one, known.get(key), favourite=key in liked)
             for key, one in recipients.items()
             if all(
-                word in _folded(" ".join((*address_key(one), one.organisation_name, one.address_name)))
+                word in folded(" ".join((*address_key(one), one.organisation_name, one.address_name)))
                 for word in wanted
             )
         ]
@@ -147,13 +149,9 @@ def _rank(one: Correspondent) -> tuple[object, ...]:
     return (not one.favourite, -one.used, *names, *address_key(one.recipient))
 
 
-async def _texts(vault: MessageClientVault, batch: Sequence[MailRecord]) -> dict[str, str]:
-    """Return what the documents of some messages say."""
-    bodies = await vault.mail_bodies([one.id for one in batch if one.stage != Stage.UNREADABLE])
-    return {message: _words(json.loads(await body.read_all())) for message, body in bodies.items()}
-
-
-def _words(stored: Content) -> str:
+async def _words(body: BodyReader) -> str:
+    """Return what the documents of a message say."""
+    stored = json.loads(await body.read_all())
     return " ".join(
         text for document in stored["documents"] for text in (document["name"], *document["texts"])
     )
@@ -176,7 +174,12 @@ def _named(party: Content) -> Iterable[str]:
         yield from each
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """Return a text without accents and capitals, as it is compared."""
-    apart = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(each for each in apart if not unicodedata.combining(each))
+    folded = text.casefold()
+    if folded.isascii():
+        return folded
+    apart = unicodedata.normalize("NFKD", folded)
+    for accent in filter(unicodedata.combining, set(apart)):
+        apart = apart.replace(accent, "")  # Much faster than letter by letter.
+    return apart

@@ -90,7 +90,9 @@ class HandlingDesk:
             found = await scope.conversation(vault, conversation, Right.READ, Right.WRITE)
             after = changed(found)
             if after.mailbox != found.mailbox:
-                await scope.mailbox(vault, after.mailbox, Right.WRITE)
+                place = await scope.mailbox(vault, after.mailbox, Right.WRITE)
+                if place.retired:
+                    raise NotHere("ended mailbox", place.id)
             new = await vault.change_conversation(
                 replace(found, version=version),
                 handler=after.handler,
@@ -102,6 +104,7 @@ class HandlingDesk:
             vault.record(
                 AuditEvent.MK_CONVERSATION_CHANGED,
                 conversation=found.id,
+                case=found.id,
                 action=act,
                 mailbox=after.mailbox,
                 handler=after.handler or "",

@@ -5,10 +5,11 @@ Ids are random and say nothing; they may be in a path. Times carry a zone.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.rights import Right
@@ -74,6 +75,8 @@ class Mailbox:
     """Messages that are not handed over to the message service yet."""
     needs_approval: bool
     undo_seconds: int
+    retired: bool = False
+    """True when nothing new is written in it."""
 
 
 class Stage(StrEnum):
@@ -154,6 +157,16 @@ class Line:
     delivery: Delivery | None
     """The latest sent message's, without its events."""
     unreadable: bool
+    registered: Registration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A conversation's number in the organisation's own records, and who registered it there."""
+
+    number: str
+    person: Person
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +259,7 @@ class Conversation:
     messages: tuple[Message, ...]
     notes: tuple[Note, ...]
     drafts: tuple[DraftMark, ...]
+    registered: Registration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +277,68 @@ class Act(StrEnum):
     FILE = "file"
     RAW = "raw"
     PRINTED = "printed"
+    WHY = "why"
+    """Said why, before opening what is marked in a mailbox that they do not work in."""
+    HANDED_OVER = "handed-over"
+    """In a package, to be kept or read elsewhere."""
+
+
+class Reason(StrEnum):
+    """Reasons for opening what is marked as confidential in a mailbox that one does not work in."""
+
+    CASE = "case"
+    COVER = "cover"
+    SUPERVISION = "supervision"
+    RECORDS = "records"
+    """A request for public records."""
+    MISTAKE = "mistake"
+    """To look into a fault, or something that went to the wrong place."""
+
+
+class Part(StrEnum):
+    """Parts of a hand-over besides the messages themselves."""
+
+    PDF = "pdf"
+    FILES = "files"
+    NOTES = "notes"
+    EVIDENCE = "evidence"
+    """Receipts, and what the message service's log says of each message."""
+    ORIGINAL = "original"
+    """Each message as the message service has it, byte for byte."""
+
+
+class Proofs(Protocol):
+    """A message service, for what the client itself does not keep."""
+
+    def evidence(self, message_id: str, *, original: bool = False) -> AsyncIterator[bytes]:
+        """Return evidence about a message in pieces."""
+
+    def raw(self, message_id: str) -> AsyncIterator[bytes]:
+        """Return a message as the message service writes it, in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Messages of a conversation to be handed over; that a person does so is in the log already."""
+
+    conversation: Conversation
+    """With the chosen messages alone, and with its notes only where they go along."""
+    organisation: str
+    address: str
+    """Functional address of the mailbox that it lies in."""
+    parts: frozenset[Part]
+    readings: Mapping[str, tuple[Reading, ...]]
+    """By message."""
+    files: Mapping[str, AsyncIterable[bytes]]
+    """Content of each file, by its id; the same each time it is read."""
+    raw: Mapping[str, AsyncIterable[bytes]]
+    """Content of messages that cannot be shown, by their ids."""
+    remote: Mapping[str, str]
+    """Ids at the message service, by message."""
+    proofs: Proofs | None
+    """``None`` where the organisation's entry names no message service."""
+    person: Person
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -342,6 +418,15 @@ class Draft:
     """End of the undo window."""
 
 
+@dataclass(frozen=True, slots=True)
+class TextTemplate:
+    """A text of a mailbox that its persons put into messages."""
+
+    id: str
+    title: str
+    text: str
+
+
 class ProblemCode(StrEnum):
     """Reasons for which a draft cannot be sent."""
 
@@ -357,6 +442,7 @@ class ProblemCode(StrEnum):
     FILE_TYPE = "file-type"
     NOT_APPROVED = "not-approved"
     """The mailbox asks for a second person's approval, which is not there."""
+    ENDED_MAILBOX = "ended-mailbox"
     REFERENCE = "reference"
     """A person or reference lacks its code system, value or text."""
 
@@ -441,77 +527,51 @@ class Search:
     mailbox: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Present:
-    """Another person who has a conversation open now."""
+class State(StrEnum):
+    """States of conversations to select by."""
 
-    person: Person
-    writing: bool
+    ANY = ""
+    UNREAD = "unread"
+    OPEN = "open"
+    DONE = "done"
+
+
+ANYBODY, ME, NOBODY = "", "me", "none"
+"""Handlers to select by, besides ids of persons."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A selection of conversations of a mailbox, or of all that may be read; empty fields do not matter."""
+
+    mailbox: str | None = None
+    state: State = State.ANY
+    handler: str = ANYBODY
+    confidential: bool | None = None
+    files: bool | None = None
+    quiet_days: int = 0
+    """Days for which nothing has come or gone; 0 for any."""
+    organisation: str = ""
+    """Words of the other side's name, or its identifier."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A page that is open: the list on it, and the conversation on it."""
+    """A selection that was kept under a name, for its person, or for everyone who reads the mailbox."""
 
-    mailbox: str = ""
-    """The mailbox of the list. Beside a conversation is the list of the one that it lies in."""
-    everything: bool = False
-    """The list is of all mailboxes that the person may read."""
-    conversation: str = ""
-    writing: bool = False
-    """The person writes in the conversation, and has no list beside."""
+    id: str
+    name: str
+    selection: Selection
+    mailbox: str | None
+    """The mailbox whose it is; ``None`` for the person's own."""
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
-    """The list and conversation of a page in the state that it shows, to learn that they have changed."""
+class RecipientList:
+    """Recipients under one name, the person's own, or those of a mailbox; each gets a message of its own."""
 
-    listed: tuple[str, ...] = ()
-    """Mailboxes of the list."""
-    conversation: str = ""
-    mailbox: str = ""
-    """The mailbox of the conversation."""
-    right: Right = Right.READ
-    """The right that the person needs for it."""
-    list_state: str = ""
-    conversation_state: str = ""
-
-    @property
-    def mailboxes(self) -> frozenset[str]:
-        """All mailboxes of which it shows something."""
-        return frozenset(filter(None, (*self.listed, self.mailbox)))
-
-    def states(
-        self, lists: Mapping[str, str], conversations: Mapping[str, tuple[str, str]]
-    ) -> tuple[str, str]:
-        """Return the state of both by the marks of mailboxes, and of conversations with their mailboxes."""
-        listed = "-".join(lists.get(mailbox, "0") for mailbox in self.listed)
-        if not self.conversation:
-            return listed, ""
-        mailbox, mark = conversations.get(self.conversation, ("", ""))
-        return listed, mark if mailbox == self.mailbox else "elsewhere"
-
-
-@dataclass(frozen=True, slots=True)
-class News:
-    """Changes since a page was made, and who else is there."""
-
-    arrived: int
-    """Messages that came into the mailboxes of the list."""
-    list_changed: bool
-    conversation_changed: bool
-    present: Mapping[str, tuple[Present, ...]]
-    """Colleagues, by conversation."""
-
-
-class Change(StrEnum):
-    """Kinds of things that an open page is told of."""
-
-    NEWS = "news"
-    """The list or the conversation has changed."""
-    PRESENT = "present"
-    """A colleague has come or gone, or begun to write."""
-    ALIVE = "alive"
-    """A sign of life."""
-    OVER = "over"
-    """The page is not for this person any more."""
+    id: str
+    name: str
+    recipients: tuple[Recipient, ...]
+    mailbox: str | None
+    """The mailbox whose it is; ``None`` for the person's own."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from samdrift.contracts.addressbook import AddressBook
@@ -11,10 +10,12 @@ from samdrift.messageclient.attending import AttendingDesk
 from samdrift.messageclient.desk import Desk, Permissions
 from samdrift.messageclient.finding import FindingDesk
 from samdrift.messageclient.handling import HandlingDesk
+from samdrift.messageclient.handover.desk import HandOverDesk
 from samdrift.messageclient.live.following import Live
-from samdrift.messageclient.mail import Person
+from samdrift.messageclient.mail import Person, Proofs
+from samdrift.messageclient.presetdesk import PresetDesk
 from samdrift.messageclient.reading import ReadingDesk
-from samdrift.messageclient.scope import Names, Scope
+from samdrift.messageclient.scope import Names, Renewed, Scope, Uploads
 from samdrift.messageclient.submitting import SubmittingDesk
 from samdrift.messageclient.writing import WritingDesk
 from samdrift.rights import Right
@@ -23,7 +24,16 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
-class OwnDesk(ReadingDesk, HandlingDesk, WritingDesk, SubmittingDesk, FindingDesk, AttendingDesk):
+class OwnDesk(
+    ReadingDesk,
+    HandlingDesk,
+    HandOverDesk,
+    WritingDesk,
+    SubmittingDesk,
+    FindingDesk,
+    PresetDesk,
+    AttendingDesk,
+):
     """A :class:`~samdrift.messageclient.desk.Desk`."""
 
     @property
@@ -54,18 +64,34 @@ def desk(
     book: AddressBook,
     clock: Clock,
     names: Names = names_of,
+    *,
+    uploads: Uploads | None = None,
+    renewed: Renewed | None = None,
+    proofs: Proofs | None = None,
     live: Live | None = None,
-    again: Callable[[], Awaitable[Permissions]] | None = None,
     away_since: datetime | None = None,
 ) -> Desk:
     """Return a person's desk in an organisation, for one request.
 
     ``permissions`` are those of this moment; ``book`` names organisations and says whether an address is
-    listed; ``names`` returns the names of persons, and needs no entry in the log.
-    ``live`` are the open pages of the process, and ``again`` returns the person's rights later, for a page
-    that stays open. The message service is ``away_since`` a moment, or is not.
+    listed; ``names`` returns the names of persons, and needs no entry in the log. ``uploads`` are the turns
+    of all desks of a process; ``renewed`` is asked for the rights again after what took long; ``proofs`` is
+    the organisation's message service, where it has one, which may be ``away_since`` a moment. ``live`` are
+    the open pages of the process.
     """
-    pages = live or Live(gate, clock)
-    return OwnDesk(
-        Scope(gate, organisation, permissions, names, book, clock, person, pages, again, away_since)
+    uploads = uploads or Uploads()
+    scope = Scope(
+        gate,
+        organisation,
+        permissions,
+        names,
+        book,
+        clock,
+        person,
+        uploads,
+        renewed,
+        proofs,
+        live,
+        away_since,
     )
+    return OwnDesk(scope)

@@ -7,7 +7,7 @@ a moment ago is gone. Nothing is cached longer than that, and nobody has a right
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -30,6 +30,7 @@ from samdrift.rights import (
     SubjectKind,
     Substitution,
 )
+from samdrift.rights.deciding import decide_by
 from samdrift.rights.folding import Holding
 from samdrift.rights.statements import OF_CONTENT, Act
 from samdrift.vault.gate import WorkerGate
@@ -92,6 +93,14 @@ class PersonPermissions:
         """
         return self._assigned.holders(right, mailbox)
 
+    def manages(self) -> bool:
+        """Return whether the person manages a mailbox, or administers the organisation."""
+        return any(
+            isinstance(what := holding.given.what, Rights)
+            and not what.rights.isdisjoint({Right.MANAGE, Right.ADMINISTRATOR})
+            for holding in self._assigned.ways(person_subject(self._person), self._claims)
+        )
+
     def any(self) -> bool:
         """Return whether the person has any right at all, so that the pages have something to show."""
         return any(True for _ in self._assigned.ways(person_subject(self._person), self._claims))
@@ -105,12 +114,16 @@ class Assigned:
     copy: Copy
     persons: tuple[PersonRecord, ...]
     at: datetime
+    another_day: bool = False
+    """True when ``at`` is a moment that was asked for, past or to come, and not now."""
 
     def allows(
         self, person: str, claims: frozenset[Subject], right: Right, mailbox: str | None = None
     ) -> bool:
         """Return whether a person has a right; :class:`RightsBehind` where a statement cannot be read."""
         request = Request(self.organisation, person_subject(person), right, Scope(mailbox), claims)
+        if self.another_day:
+            return decide_by(self.copy.state, request, self.at).allowed
         try:
             return self.copy.decide(request, self.at).allowed
         except Behind as behind:
@@ -127,7 +140,7 @@ class Assigned:
     @property
     def moment(self) -> datetime:
         """The moment that counts: a clock that was set back prolongs nothing."""
-        return max(self.at, self.copy.state.last or self.at)
+        return self.at if self.another_day else max(self.at, self.copy.state.last or self.at)
 
     def readers(self, mailbox: str) -> tuple[Reader, ...]:
         """Return everyone with a right to a mailbox now, with the ways by which they have it, by name.
@@ -144,6 +157,21 @@ class Assigned:
             )
         ]
         return tuple(sorted(found, key=lambda reader: (reader.name.casefold(), reader.person)))
+
+    def on(self, moment: datetime) -> Assigned:
+        """Return the rights of everyone at another moment, from the statements that are here now.
+
+        Groups are those of the latest sign-in: which ones a person was in before is not kept.
+        """
+        return replace(self, at=moment, another_day=True)
+
+    def systems(self, mailbox: str) -> tuple[tuple[str, Way], ...]:
+        """Return the systems with rights to a mailbox, by their ids, and how each has them."""
+        return tuple(
+            (holding.given.what.subject.id, self._way(Through.ASSIGNMENT, holding))
+            for holding in self.copy.state.holdings(self.moment)
+            if _gives(holding, mailbox) and holding.given.what.subject.kind is SubjectKind.SYSTEM
+        )
 
     def groups(self, mailbox: str) -> tuple[Way, ...]:
         """Return the claims of the sign-in service that give rights to a mailbox now."""

@@ -6,14 +6,14 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content
-from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.desk import NotHere, ReasonAsked
 from samdrift.messageclient.mail import (
     Act,
     Conversation,
@@ -31,17 +31,27 @@ from samdrift.messageclient.mail import (
     Note,
     Party,
     Reading,
+    Reason,
+    Registration,
     Stage,
 )
+from samdrift.messageclient.presets import views_of
 from samdrift.messageclient.scope import OF_MAILBOX, People, Scope, is_id
 from samdrift.rights import Right
-from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.bodies import BodyReader
 from samdrift.vault.mail import ConversationFilter
-from samdrift.vault.mailrecords import ConversationRecord, DraftRecord, FileRecord, MailRecord
+from samdrift.vault.mailrecords import (
+    ConversationRecord,
+    DraftRecord,
+    FileRecord,
+    MailRecord,
+    RegistrationRecord,
+)
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _MAX_LINES = 200
+_REASON_LASTS, _NEVER = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
 _RAW = File("raw", "meddelande.json", "application/json", 0)
 
 _READ_AS = {
@@ -62,6 +72,7 @@ class ReadingDesk:
         async with scope.open(Purpose.READ) as vault:
             found = await scope.mailboxes(vault, *OF_MAILBOX)
             counts = await vault.mailbox_counts([one.id for one in found], scope.person.id)
+            await views_of(scope, vault)
         counted = {one.mailbox: one for one in counts}
         shown = [
             Mailbox(
@@ -74,6 +85,7 @@ class ReadingDesk:
                 outbox=counted[one.id].outbox,
                 needs_approval=one.needs_approval,
                 undo_seconds=one.undo_seconds,
+                retired=one.retired,
             )
             for one in found
         ]
@@ -90,7 +102,7 @@ class ReadingDesk:
             else:
                 chosen = [(await scope.mailbox(vault, mailbox, Right.READ)).id]
             found = await vault.conversations(
-                chosen, _filter(folder, scope.person.id), limit=limit + 1, before=_place(after)
+                chosen, _filter(folder, scope.person.id), limit=limit + 1, before=place_of(after)
             )
             shown, more = found[:limit], len(found) > limit
             lines = await lines_of(scope, vault, shown)
@@ -101,7 +113,7 @@ class ReadingDesk:
                 lines=str(len(lines)),
             )
         last = (shown[-1].sent_at if folder is Folder.SENT else shown[-1].latest_at) if more else None
-        return Lines(lines, f"{last.isoformat()}_{shown[-1].id}" if last else "")
+        return Lines(lines, next_place(last, shown[-1].id) if last else "")
 
     async def conversation(self, conversation: str) -> Conversation:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
@@ -115,80 +127,136 @@ class ReadingDesk:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
-            mail, _ = await scope.message(vault, message, Right.READ)
+            mail, found = await scope.message(vault, message, Right.READ)
+            await self._require_reason(vault, found)
             people = await scope.people(vault)
             (shown,) = await messages_of(scope, vault, [mail], people, Act.READ)
-            vault.record(AuditEvent.MK_READING_MESSAGE, message=shown.message_id)
+            _recorded(vault, AuditEvent.MK_READING_MESSAGE, mail, found)
         return shown
 
     async def file(self, message: str, file: str) -> FileContent:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
-            mail, _ = await scope.message(vault, message, Right.READ)
+            mail, case = await scope.message(vault, message, Right.READ)
+            await self._require_reason(vault, case)
             owner = mail.draft or mail.id
             found = next((one for one in await vault.files_of([owner]) if one.id == file), None)
             if found is None:
                 raise NotHere("file", file)
             body = await vault.file_body(file, owner)
             await vault.note_reading([mail.id], scope.person.id, Act.FILE.value, now=scope.now())
-            vault.record(AuditEvent.MK_READING_FILE, message=mail.content["message_id"], file=file)
+            _recorded(vault, AuditEvent.MK_READING_FILE, mail, case, file=file)
         return FileContent(content.file_of(found), body)
 
     async def raw(self, message: str) -> FileContent:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
-            mail, _ = await scope.message(vault, message, Right.READ)
+            mail, case = await scope.message(vault, message, Right.READ)
+            await self._require_reason(vault, case)
             if mail.stage != Stage.UNREADABLE:
                 raise NotHere("raw", message)
             body = await vault.mail_body(mail.id)
             await vault.note_reading([mail.id], scope.person.id, Act.RAW.value, now=scope.now())
-            vault.record(AuditEvent.MK_READING_RAW, message=mail.content["message_id"])
+            _recorded(vault, AuditEvent.MK_READING_RAW, mail, case)
         return FileContent(File(_RAW.id, _RAW.name, _RAW.media_type, body.size), body)
 
     async def readers(self, message: str) -> tuple[Reading, ...]:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
-            mail, _ = await scope.message(vault, message, Right.READ)
+            mail, case = await scope.message(vault, message, Right.READ)
             people = await scope.people(vault)
             found = await vault.readings([mail.id])
-            vault.record(AuditEvent.MK_READING_READERS, message=mail.content["message_id"])
+            _recorded(vault, AuditEvent.MK_READING_READERS, mail, case)
         return tuple(Reading(people[one.person], Act(one.act), one.first_at, one.last_at) for one in found)
+
+    async def say_why(self, conversation: str, reason: Reason) -> None:
+        """See :class:`~samdrift.messageclient.desk.Desk`."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            found = await scope.conversation(vault, conversation, Right.READ)
+            mail = await vault.mail_of(found.id)
+            ids = [one.id for one in mail]
+            await vault.note_reading(ids, scope.person.id, Act.WHY.value, now=scope.now())
+            names = {one.content["conversation_id"] for one in mail}
+            vault.record(
+                AuditEvent.MK_READING_REASON,
+                conversation=min(names, default=""),
+                mailbox=found.mailbox,
+                reason=reason.value,
+            )
+
+    async def _require_reason(self, vault: MessageClientVault, found: ConversationRecord) -> None:
+        """Raise :class:`ReasonAsked` where the mailbox asks why, unless that was said within the hour."""
+        scope = self._scope
+        if not found.confidential or scope.may(Right.WRITE, found.mailbox):
+            return
+        if not any(one.asks_why for one in await vault.mailboxes() if one.id == found.mailbox):
+            return
+        readings = await vault.readings([one.id for one in await vault.mail_of(found.id)])
+        said = (one.last_at for one in readings if one.person == scope.person.id and one.act == Act.WHY)
+        if max(said, default=_NEVER) < scope.now() - _REASON_LASTS:
+            raise ReasonAsked(found.id)
 
     async def _conversation(self, conversation: str, act: Act) -> Conversation:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.conversation(vault, conversation, Right.READ)
+            await self._require_reason(vault, found)
             mail = await vault.mail_of(found.id)
             people = await scope.people(vault)
-            messages = await messages_of(scope, vault, mail, people, act)
-            notes = await vault.notes(found.id)
-            drafts = await vault.drafts_in([found.id])
+            shown = await conversation_of(scope, vault, found, mail, people, act)
             names = {one.content["conversation_id"] for one in mail}
             vault.record(
                 _READ_AS[act],
                 conversation=min(names, default=""),
+                case=found.id,
                 mailbox=found.mailbox,
                 messages=str(len(mail)),
             )
-        return Conversation(
-            id=found.id,
-            version=found.version,
-            mailbox=found.mailbox,
-            subject=_subject(mail),
-            counterpart=_counterpart(scope, mail),
-            confidential=found.confidential,
-            references=_references(mail),
-            handler=people.get(found.handler),
-            handler_away=found.handler is not None
-            and found.handler not in scope.permissions.holders(Right.WRITE, found.mailbox),
-            done=found.done,
-            messages=messages,
-            notes=tuple(Note(one.id, people[one.author], one.at, one.content["text"]) for one in notes),
-            drafts=tuple(draft_mark(one, people) for one in drafts),
-        )
+        return shown
+
+
+async def conversation_of(
+    scope: Scope,
+    vault: MessageClientVault,
+    found: ConversationRecord,
+    mail: Sequence[MailRecord],
+    people: People,
+    act: Act,
+) -> Conversation:
+    """Return a conversation with some of its messages, which count as seen by the person from now on."""
+    messages = await messages_of(scope, vault, mail, people, act)
+    notes = await vault.notes(found.id)
+    drafts = await vault.drafts_in([found.id])
+    registrations = await vault.registrations([found.id])
+    writers = scope.permissions.holders(Right.WRITE, found.mailbox)
+    return Conversation(
+        id=found.id,
+        version=found.version,
+        mailbox=found.mailbox,
+        subject=_subject(mail),
+        counterpart=_counterpart(scope, mail),
+        confidential=found.confidential,
+        references=_references(mail),
+        handler=people.get(found.handler),
+        handler_away=found.handler is not None and found.handler not in writers,
+        done=found.done,
+        messages=messages,
+        notes=tuple(Note(one.id, people[one.author], one.at, one.content["text"]) for one in notes),
+        drafts=tuple(draft_mark(one, people) for one in drafts),
+        registered=registered(registrations.get(found.id), people),
+    )
+
+
+def _recorded(
+    vault: MessageClientVault, event: AuditEvent, mail: MailRecord, case: ConversationRecord, **facts: str
+) -> None:
+    """Record that a message was seen: which one, in which case, and in which mailbox."""
+    named = {"message": mail.content["message_id"], "case": case.id, "mailbox": case.mailbox}
+    vault.record(event, **named, **facts)
 
 
 async def lines_of(
@@ -203,6 +271,7 @@ async def lines_of(
     drafts: defaultdict[str, list[DraftRecord]] = defaultdict(list)
     for draft in await vault.drafts_in(ids):
         drafts[draft.conversation or ""].append(draft)
+    registrations = await vault.registrations(ids)
     people = await scope.people(vault)
     lines = []
     for one in conversations:
@@ -227,9 +296,17 @@ async def lines_of(
                 drafts=tuple(draft_mark(each, people) for each in drafts[one.id]),
                 delivery=delivery_of(sent[-1]) if sent else None,
                 unreadable=one.unreadable > 0,
+                registered=registered(registrations.get(one.id), people),
             )
         )
     return tuple(lines)
+
+
+def registered(record: RegistrationRecord | None, people: People) -> Registration | None:
+    """Return the number of a conversation in the organisation's own records, where it has one."""
+    if record is None:
+        return None
+    return Registration(record.content["number"], people[record.person], record.at)
 
 
 async def messages_of(
@@ -246,10 +323,10 @@ async def messages_of(
     for reading in await vault.readings(ids):
         if reading.act == Act.READ:
             readers[reading.message].add(reading.person)
+    bodies = await vault.mail_bodies([one.id for one in mail if one.stage != Stage.UNREADABLE])
     shown = []
     for one in mail:
-        unreadable = one.stage == Stage.UNREADABLE
-        documents = () if unreadable else await _documents(vault, one, files[one.draft or one.id])
+        documents = await _documents(bodies.get(one.id), files[one.draft or one.id])
         shown.append(
             Message(
                 id=one.id,
@@ -292,13 +369,10 @@ def draft_mark(draft: DraftRecord, people: People) -> DraftMark:
     return DraftMark(draft.id, people[draft.writer], draft.saved_at)
 
 
-async def _documents(
-    vault: MessageClientVault, mail: MailRecord, files: Sequence[FileRecord]
-) -> tuple[Document, ...]:
-    try:
-        stored: Mapping[str, Any] = json.loads(await (await vault.mail_body(mail.id)).read_all())
-    except UnknownRecord:  # It was removed while the vault was exported.
+async def _documents(body: BodyReader | None, files: Sequence[FileRecord]) -> tuple[Document, ...]:
+    if body is None:  # It cannot be shown, or was removed while the vault was exported.
         return ()
+    stored: Mapping[str, Any] = json.loads(await body.read_all())
     known = {one.id: content.file_of(one) for one in files}
     return tuple(
         Document(
@@ -327,7 +401,12 @@ def _filter(folder: Folder, person: str) -> ConversationFilter:
             return ConversationFilter(sent=True)
 
 
-def _place(after: str) -> tuple[datetime, str] | None:
+def next_place(at: datetime, conversation: str) -> str:
+    """Return where a list goes on after a conversation."""
+    return f"{at.isoformat()}_{conversation}"
+
+
+def place_of(after: str) -> tuple[datetime, str] | None:
     """Return the place in a list that ``next`` named; the beginning for what names none."""
     moment, underscore, last = after.partition("_")
     try:

@@ -13,15 +13,22 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
-from samdrift.messageclient import assigning, notices, pages
+from samdrift.messageclient import administering, assigning, notices, pages
+from samdrift.messageclient.administering import Office, Profiles, administration_routes
 from samdrift.messageclient.assigning import rights_routes
-from samdrift.messageclient.desk import Desk, Permissions
+from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.entrance import access as entrance
 from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
 from samdrift.messageclient.entrance.sites import Sites
+from samdrift.messageclient.handover import pages as handover
+from samdrift.messageclient.handover.pages import handover_routes
 from samdrift.messageclient.live.following import Live
-from samdrift.messageclient.owndesk import desk
+from samdrift.messageclient.mail import Proofs
+from samdrift.messageclient.management import Management
+from samdrift.messageclient.owndesk import desk, names_of
 from samdrift.messageclient.permissions import Assignments
+from samdrift.messageclient.scope import Scope as PersonScope
+from samdrift.messageclient.scope import Uploads
 from samdrift.net.origins import HEALTH, by_host, origin
 from samdrift.vault.gate import Gate
 from samdrift.web import application as web
@@ -41,12 +48,17 @@ class MessageClientRole:
         sites: Sites,
         clock: Clock,
         book: AddressBook,
+        profiles: Profiles | None = None,
+        proofs: Callable[[ParticipantIdentifier], Proofs | None] = lambda _: None,
         away_since: Callable[[ParticipantIdentifier], datetime | None] = lambda _: None,
     ) -> None:
         """``hosts`` are the organisations that are served, by the name of the host of each one's origin.
 
-        ``away_since`` returns since when an organisation's message service cannot be used.
+        ``profiles`` is what the configuration says of the message client of each; ``proofs`` returns the
+        message service of one, where its entry names any, and ``away_since`` since when it cannot be used.
         """
+        self._profiles = profiles or {}
+        self._proofs = proofs
         self._away_since = away_since
         self._clock = clock
         self._book = book
@@ -55,7 +67,8 @@ class MessageClientRole:
         self._sites = sites
         self.live = Live(gate, clock)
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
-        parts = (entrance, assigning, notices, pages)
+        self._uploads = Uploads()
+        parts = (entrance, administering, assigning, notices, pages, handover)
         self._pages = Pages(
             Texts((OWN, *(part.LOCALE for part in parts))),
             Assets(),
@@ -84,10 +97,6 @@ class MessageClientRole:
 
         async def open_desk(request: Request) -> Desk:
             visit = await access.visit(request)
-
-            async def again() -> Permissions:
-                return (await access.visit(request)).permissions
-
             return desk(
                 self._gate,
                 visit.organisation,
@@ -95,13 +104,34 @@ class MessageClientRole:
                 visit.person,
                 self._book,
                 self._clock,
+                uploads=self._uploads,
+                renewed=partial(access.renewed, request),
+                proofs=self._proofs(visit.organisation),
                 live=self.live,
-                again=again,
                 away_since=self._away_since(visit.organisation),
             )
 
+        async def open_office(request: Request) -> Office:
+            visit = await access.visit(request)
+            scope = PersonScope(
+                self._gate,
+                visit.organisation,
+                visit.permissions,
+                names_of,
+                self._book,
+                self._clock,
+                visit.person,
+                self._uploads,
+            )
+            profile = self._profiles.get(visit.organisation)
+            management = Management(scope, () if profile is None else profile.addresses)
+            return Office(scope, management, visit.permissions.manages())
+
+        administration = administration_routes(self._pages, open_office, self._profiles)
+        mail = pages.mail_routes(self._pages, open_desk)
+        handed_over = handover_routes(self._pages, open_desk)
         told = notices.notice_routes(self._pages, access, self._gate, self._clock)
-        return (*pages.mail_routes(self._pages, open_desk), *rights, *told)
+        return (*mail, *handed_over, *rights, *administration, *told)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import NoReturn
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.addressbook import AddressBook
@@ -13,8 +15,9 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.desk import NotHere, Permissions
 from samdrift.messageclient.live.following import Live, May
-from samdrift.messageclient.mail import Person
+from samdrift.messageclient.mail import Person, Proofs, View
 from samdrift.rights import Right
+from samdrift.scheduling.places import Turns
 from samdrift.vault.gate import Gate
 from samdrift.vault.mailrecords import ConversationRecord, DraftRecord, MailboxRecord, MailRecord
 from samdrift.vault.messageclient import MessageClientVault
@@ -23,8 +26,13 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 Names = Callable[[MessageClientVault], Awaitable[Mapping[str, str]]]
 """Returns the names of the organisation's persons, by id."""
 
+Renewed = Callable[[], Awaitable[Permissions]]
+"""Returns the rights of the person of a request as they are by now."""
+
 OF_MAILBOX = (Right.READ, Right.WRITE, Right.APPROVE)
 OF_DRAFTS = (Right.WRITE, Right.APPROVE)
+_UPLOADS, _OF_ORGANISATION, _OF_PERSON = 48, 16, 4
+"""Files on their way at the same time, each with some megabytes of memory."""
 _ID = re.compile(r"[0-9a-z-]{1,64}")
 
 
@@ -40,9 +48,11 @@ class Scope:
         book: AddressBook,
         clock: Clock,
         person: Person,
-        live: Live,
-        again: Callable[[], Awaitable[Permissions]] | None,
-        away_since: datetime | None,
+        uploads: Uploads,
+        renewed: Renewed | None = None,
+        proofs: Proofs | None = None,
+        live: Live | None = None,
+        away_since: datetime | None = None,
     ) -> None:
         """``again`` returns the person's rights at a later moment."""
         self._gate = gate
@@ -53,9 +63,18 @@ class Scope:
         self.permissions = permissions
         self.book = book
         self.person = person
-        self.live = live
+        self.views: tuple[View, ...] | None = None
+        """Kept views, once they were asked for in this request."""
+        self.uploads = uploads
+        self._renewed = renewed
+        self.proofs = proofs
+        self.live = live or Live(gate, clock)
         self.away_since = away_since
-        self._again = again
+
+    async def renew(self) -> None:
+        """Ask anew for the person's rights, which may have ended while the request took its time."""
+        if self._renewed is not None:
+            self.permissions = await self._renewed()
 
     def now(self) -> datetime:
         """Return the present moment."""
@@ -76,13 +95,18 @@ class Scope:
                 vault.record(AuditEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))
             raise
 
+    async def refuse(self, kind: str, asked: str = "") -> NoReturn:
+        """Record a denial and raise :class:`NotHere`, where nothing had to be looked up to know."""
+        async with self.open(Purpose.READ):
+            raise NotHere(kind, asked)
+
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right."""
         return self.permissions.may(right, mailbox)
 
     async def may_again(self) -> May:
         """Return what the person may now, while a page stays open."""
-        return (self.permissions if self._again is None else await self._again()).may
+        return (self.permissions if self._renewed is None else await self._renewed()).may
 
     async def mailboxes(self, vault: MessageClientVault, *rights: Right) -> tuple[MailboxRecord, ...]:
         """Return the mailboxes to which the person has one of some rights."""
@@ -128,6 +152,28 @@ class Scope:
     async def people(self, vault: MessageClientVault) -> People:
         """Return the organisation's persons."""
         return People(await self._names(vault))
+
+
+class Uploads:
+    """Turns of files on their way into drafts; one that has none yet waits unread, and costs no memory.
+
+    Limited for the process, for each organisation and for each person, fairly in turn.
+    """
+
+    def __init__(self) -> None:
+        self._all = Turns(_UPLOADS)
+        self._of_organisation = defaultdict[ParticipantIdentifier, Turns](lambda: Turns(_OF_ORGANISATION))
+        self._of_person = defaultdict[tuple[ParticipantIdentifier, str], Turns](lambda: Turns(_OF_PERSON))
+
+    @asynccontextmanager
+    async def turn(self, organisation: ParticipantIdentifier, person: str) -> AsyncIterator[None]:
+        """Wait for a turn, and have it while the context lasts."""
+        async with (
+            self._of_person[organisation, person].turn(person),
+            self._of_organisation[organisation].turn(person),
+            self._all.turn(organisation),
+        ):
+            yield
 
 
 class People:

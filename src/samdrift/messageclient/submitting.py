@@ -94,7 +94,7 @@ class SubmittingDesk:
         unknown = () if listed else (Problem(ProblemCode.UNKNOWN_RECIPIENT, "recipients"),)
         return Review(
             draft=drafts.draft_shown(found, files, people),
-            problems=tuple(dict.fromkeys((*drafts.problems(typed, files), *unknown))),
+            problems=tuple(dict.fromkeys((*drafts.problems(typed, files), *unknown, *_ended(mailbox, home)))),
             recipients=tuple(checks),
             needs_approval=mailbox.needs_approval or home.needs_approval,
             undo_seconds=mailbox.undo_seconds,
@@ -196,6 +196,8 @@ class SubmittingDesk:
         mailbox = await _mailbox(vault, draft.mailbox)
         _require_ready(draft, files)
         home, answered = await self._answered(vault, draft, mailbox)
+        if ended := _ended(mailbox, home):
+            raise NotReady(ended)
         asks = mailbox.needs_approval or home.needs_approval  # To move a conversation is no way around it.
         if asks and draft.stage != DraftStage.APPROVED:
             raise NotReady([Problem(ProblemCode.NOT_APPROVED, "approval")])
@@ -229,9 +231,13 @@ class SubmittingDesk:
                 new = (await vault.mail_of(found.id))[seen:] if scope.may(Right.READ, found.mailbox) else ()
                 news = await messages_of(scope, vault, new, await scope.people(vault), Act.READ)
                 vault.record(
-                    AuditEvent.MK_READING_CONVERSATION, conversation=found.id, messages=str(len(news))
+                    AuditEvent.MK_READING_CONVERSATION,
+                    conversation=found.id,
+                    case=found.id,
+                    mailbox=found.mailbox,
+                    messages=str(len(news)),
                 )
-                return ConversationMoved(found.version, news)
+                return ConversationMoved(found.version, news, found.messages)
         return None
 
     async def _answered(
@@ -290,7 +296,8 @@ class SubmittingDesk:
             content=head,
             delivery={},
         )
-        return NewMail(record, message_id, thread, await writer.finish(), None, refers_to)
+        known_by = content.thread_of(thread, recipient.organisation)
+        return NewMail(record, message_id, known_by, await writer.finish(), None, refers_to)
 
     async def undo(self, draft: str) -> Draft:
         """Undo sending and return the draft as it was; :class:`TooLate`."""
@@ -323,6 +330,11 @@ def _require_ready(draft: DraftRecord, files: Sequence[FileRecord]) -> None:
     wrong = drafts.problems(drafts.typed(draft.content), files)
     if wrong:
         raise NotReady(wrong)
+
+
+def _ended(*mailboxes: MailboxRecord) -> tuple[Problem, ...]:
+    ended = any(one.retired for one in mailboxes)
+    return (Problem(ProblemCode.ENDED_MAILBOX, "mailbox"),) if ended else ()
 
 
 async def _mailbox(vault: MessageClientVault, mailbox: str) -> MailboxRecord:

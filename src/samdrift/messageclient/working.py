@@ -64,12 +64,18 @@ class Working:
         self._clock = clock
         self._pause = pause
         self.states = ServiceStates(clock, watch)
+        self._services: Mapping[ParticipantIdentifier, Mailbox] = {}
+
+    def service(self, organisation: ParticipantIdentifier) -> Mailbox | None:
+        """Return the message service of an organisation, for what a person asks of it; while it runs."""
+        return self._services.get(organisation)
 
     @contextlib.asynccontextmanager
     async def running(self, on_failure: Callable[[BaseException], None]) -> AsyncIterator[None]:
         """Work while the context lasts."""
         async with AsyncExitStack() as stack:
             services = {one.organisation: await self._service(stack, one) for one in self._settings}
+            self._services = services
             work = [*self._polling(services, on_failure).work(), self._sending(services, on_failure)]
             await stack.enter_async_context(in_background(*work, on_failure=on_failure))
             yield

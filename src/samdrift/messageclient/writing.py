@@ -6,10 +6,11 @@ A file is never on disk in the clear.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import mimetypes
+from contextlib import AsyncExitStack
 from dataclasses import replace
-from io import BytesIO
 from typing import NoReturn
 
 from samdrift.audit.events import AuditEvent
@@ -25,14 +26,16 @@ from samdrift.messageclient.mail import (
     Problem,
     ProblemCode,
     Stage,
+    TextTemplate,
 )
+from samdrift.messageclient.presets import text_templates
 from samdrift.messageclient.scope import OF_DRAFTS, People, Scope, require_id
 from samdrift.rights import Right
-from samdrift.vault.bodies import new_id
+from samdrift.vault.bodies import Body, BodyWriter, new_id
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.mailrecords import DraftRecord, FileRecord
 from samdrift.vault.messageclient import MessageClientVault
-from samdrift.wire.filetypes import agrees, canonical, detect
+from samdrift.wire.filetypes import Detector, Kind, agrees, canonical
 from samdrift.wire.sdkmessage.rules import MAX_BYTES
 
 _ON_THE_WAY = frozenset({Stage.WINDOW, Stage.OUTBOX})
@@ -84,6 +87,12 @@ class WritingDesk:
             vault.record(AuditEvent.MK_READING_DRAFT, draft=found.id, file=named.id)
         return FileContent(content.file_of(named), body)
 
+    async def text_templates(self, mailbox: str) -> tuple[TextTemplate, ...]:
+        """Return the text templates of a mailbox in which the person writes, by title."""
+        async with self._scope.open(Purpose.READ) as vault:
+            place = await self._scope.mailbox(vault, mailbox, Right.WRITE)
+            return await text_templates(vault, place.id)
+
     # --- beginning ----------------------------------------------------------------------------------------
 
     async def new_draft(self, mailbox: str, content: DraftContent | None = None) -> Draft:
@@ -91,6 +100,8 @@ class WritingDesk:
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             place = await scope.mailbox(vault, mailbox, Right.WRITE)
+            if place.retired:
+                raise NotHere("ended mailbox", mailbox)
             return await self._begin(vault, self._new(place.id, content or DraftContent()))
 
     async def reply(self, message: str) -> Draft:
@@ -199,14 +210,14 @@ class WritingDesk:
                 await changed_meanwhile(vault, found)
             vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=found.id, action="discarded")
 
-    async def news_read(self, draft: str) -> None:
-        """Note that the person has read what is new in the conversation that the draft answers."""
+    async def news_read(self, draft: str, messages: int) -> None:
+        """Note that the person has read the conversation that the draft answers up to so many messages."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
             require_writer(scope, found, await scope.people(vault))
             for one in await vault.conversations_by_id([found.conversation or ""]):
-                await vault.see_news(found.id, scope.person.id, one.messages)
+                await vault.see_news(found.id, scope.person.id, min(messages, one.messages))
 
     # --- files --------------------------------------------------------------------------------------------
 
@@ -235,8 +246,8 @@ class WritingDesk:
 class DraftUpload:
     """A file on its way into a draft: :class:`~samdrift.messageclient.desk.Upload`.
 
-    It is held in memory until it is whole, since the type of an archive shows at its end, and then sealed: at
-    most what one message has room for.
+    It is sealed as it comes, and is part of the draft once it is whole and its type is known. One that breaks
+    off is removed at once; what a process leaves that was killed, by the upkeep of the vault.
     """
 
     def __init__(self, scope: Scope, draft: str, name: str, media_type: str, room: int) -> None:
@@ -245,42 +256,81 @@ class DraftUpload:
         self._name = name
         self._media_type = media_type
         self._room = room
-        self._seen = BytesIO()
+        self._size = 0
+        self._detector = Detector()
+        self._opening = AsyncExitStack()
+        self._begun: tuple[MessageClientVault, BodyWriter] | None = None
 
     async def write(self, piece: bytes) -> None:
         """Take the next piece; :class:`NotReady` once the message would be too large."""
-        self._seen.write(piece)
-        if self._seen.tell() > self._room:
+        self._size += len(piece)
+        if self._size > self._room:
+            await self.discard()
             self._refuse(ProblemCode.TOO_LARGE)
+        _, writer = await self._begin()
+        await writer.write(piece)
+        self._detector.feed(piece)
 
     async def close(self) -> None:
-        """Keep the file, which is whole; :class:`NotReady` where it is empty or of another type."""
-        data = self._seen.getvalue()
-        if not data:
+        """Keep the file, which is whole; :class:`NotReady` where it is empty or of another type.
+
+        Much time may have passed since it was begun: what counts is what the person may do now.
+        """
+        try:
+            await self._keep()
+        finally:
+            await self.discard()
+
+    async def discard(self) -> None:
+        """Forget the file, unless it is kept already."""
+        await self._opening.aclose()
+
+    async def _keep(self) -> None:
+        if not self._size:
             self._refuse(ProblemCode.EMPTY)
-        kind = await asyncio.to_thread(file_type, self._name, self._media_type, data)
+        vault, writer = await self._begin()
+        body = await writer.finish()
+        kind = file_type(self._name, self._media_type, await self._kind(body))
         if not kind:
             self._refuse(ProblemCode.FILE_TYPE)
         scope = self._scope
-        async with scope.open(Purpose.COMPOSE) as vault:
-            writer = vault.new_body()
-            await writer.write(data)
-            body = await writer.finish()
+        await scope.renew()
+        async with self._opening:
             found = await scope.draft(vault, self._draft, Right.WRITE)
             kept = {"name": self._name, "type": kind}
             file = FileRecord(new_id(), found.id, 0, body.size, body.id, kept)
             if not await vault.add_draft_file(file, body, scope.person.id):
                 await changed_meanwhile(vault, found)
             vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=found.id, action="file-added", file=file.id)
-        await self.discard()
 
-    async def discard(self) -> None:
-        """Forget the file, of which only a part came."""
-        self._seen = BytesIO()
+    async def _begin(self) -> tuple[MessageClientVault, BodyWriter]:
+        """Return the opening, in which nothing is asked of the database before the file is whole."""
+        if self._begun is None:
+            scope, enter = self._scope, self._opening.enter_async_context
+            await enter(scope.uploads.turn(scope.organisation, scope.person.id))
+            vault = await enter(scope.open(Purpose.COMPOSE))
+            self._begun = vault, vault.new_body()
+        return self._begun
+
+    async def _kind(self, body: Body) -> Kind:
+        """Return the kind of content; the part of an archive that shows it is read from the sealed body."""
+        wanted = await asyncio.to_thread(self._detector.wanted)
+        part = b"" if wanted is None else await _part(body, wanted)
+        return await asyncio.to_thread(self._detector.kind, part)
 
     def _refuse(self, code: ProblemCode) -> NoReturn:
-        self._seen = BytesIO()
         raise NotReady([Problem(code, "files", self._name)])
+
+
+async def _part(body: Body, wanted: range) -> bytes:
+    place, part = 0, bytearray()
+    async with contextlib.aclosing(body.reader().pieces()) as pieces:
+        async for piece in pieces:
+            part += piece[max(wanted.start - place, 0) : max(wanted.stop - place, 0)]
+            place += len(piece)
+            if place >= wanted.stop:
+                break
+    return bytes(part)
 
 
 async def shown(scope: Scope, vault: MessageClientVault, record: DraftRecord) -> Draft:
@@ -324,12 +374,11 @@ async def changed_meanwhile(vault: MessageClientVault, record: DraftRecord) -> N
     raise Changed(now.version)
 
 
-def file_type(name: str, media_type: str, data: bytes) -> str:
+def file_type(name: str, media_type: str, kind: Kind) -> str:
     """Return the type that a file is sent as: that of its name or the declared one, as its content agrees.
 
     Empty where the content is of neither, or of no kind that can be told (content-specification 4.3.3.3).
     """
-    kind = detect(data)
     declared = (canonical(mimetypes.guess_type(name)[0] or ""), canonical(media_type))
     return next((each for each in declared if each and agrees(each, kind)), "")
 

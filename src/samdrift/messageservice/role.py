@@ -12,6 +12,7 @@ from samdrift.audit.operations import unexpected
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery
+from samdrift.contracts.evidence import MessageEvidence
 from samdrift.contracts.malware import MalwareScanner
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import AccessPoint
@@ -91,11 +92,11 @@ class MessageServiceRole:
         """Envelopes since the start that did not decrypt to a message of their sender's."""
         return self._inbox.meaningless
 
-    def interface_d(self, authorization: Authorization) -> InterfaceD:
+    def interface_d(self, authorization: Authorization, evidence: MessageEvidence) -> InterfaceD:
         """Interface D for those whom ``authorization`` knows."""
         gate, clock, new_id = self._around.gate, self._around.clock, _new_ids(self._around.rng)
         posting = Posting(gate, self.service, clock, new_id)
-        return InterfaceD(gate, authorization, self._profiles.keys(), Mailboxes(gate), posting)
+        return InterfaceD(gate, authorization, self._profiles.keys(), Mailboxes(gate), posting, evidence)
 
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:

@@ -5,7 +5,9 @@ slower side takes it: memory does not grow with it. When either side is gone the
 other is told by the end of its connection.
 
 The certificate of a mutual TLS connection goes along in the header of RFC 9440,
-over these sockets alone: what a client sends under that name is dropped.
+over these sockets alone: what a client sends under that name is dropped. So does the
+name of a client that one process has judged on behalf of another: the first one answers
+with :data:`HAND_ON`, and the request goes on to the other one as that client's.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -24,9 +26,18 @@ from yarl import URL
 
 from samdrift.net.server import CLIENT_CERTIFICATE, SHOWN_CERTIFICATE
 
+HAND_ON = "samdrift-hand-on"
+"""Field of an answer: the role whose process answers the request, which has been found in order."""
+BEHIND_FRONT = "samdrift.behind_front"
+"""Key in the scope of a request that came through a front."""
+VOUCHED = "samdrift.vouched"
+"""Key in the scope of a request: the client that another process of the organisation has judged."""
+
 _CLIENT_CERT = b"client-cert"
+_VOUCHED = b"samdrift-vouched"
 _NOT_HANDED_ON = frozenset(
     {_CLIENT_CERT, b"client-cert-chain", b"connection", b"keep-alive", b"proxy-connection", b"te"}
+    | {_VOUCHED, HAND_ON.encode()}
     | {b"trailer", b"transfer-encoding", b"upgrade", b"expect"}
 )
 """Fields that belong to one connection (RFC 9110 7.6.1), and those that only we may set."""
@@ -49,6 +60,15 @@ class BrokenOff(Exception):
     """The process went away in the middle of its answer."""
 
 
+class HandedOn(Exception):
+    """The process has found a request in order that another one answers: ``role`` says which."""
+
+    def __init__(self, role: str, client: str) -> None:
+        super().__init__(role)
+        self.role = role
+        self.client = client
+
+
 class Forwarder:
     """The way to the processes behind Unix sockets; to be closed by its owner."""
 
@@ -61,13 +81,22 @@ class Forwarder:
         for session in self._sessions.values():
             await session.close()
 
-    async def forward(self, place: Path, scope: Scope, receive: Receive, send: Send, begun: Begun) -> None:
+    async def forward(
+        self,
+        place: Path,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        begun: Begun,
+        goes_on: Callable[[str], bool] = lambda role: False,
+    ) -> None:
         """Have the process that listens at ``place`` answer; :class:`Away`, or :class:`BrokenOff`.
 
         ``begun`` is what was read of the body already. Returns also when the client has left.
+        :class:`HandedOn` where the process names a role that ``goes_on`` accepts.
         """
         body = _Body(scope, receive, begun)
-        exchange = asyncio.create_task(self._exchange(place, scope, body, send))
+        exchange = asyncio.create_task(self._exchange(place, scope, body, send, goes_on))
         stuck = asyncio.create_task(body.stuck(self._patience))
         tasks = (exchange, stuck, asyncio.create_task(body.gone()))
         try:
@@ -99,7 +128,9 @@ class Forwarder:
         except (aiohttp.ClientError, OSError, TimeoutError):
             raise Away from None
 
-    async def _exchange(self, place: Path, scope: Scope, body: _Body, send: Send) -> None:
+    async def _exchange(
+        self, place: Path, scope: Scope, body: _Body, send: Send, goes_on: Callable[[str], bool]
+    ) -> None:
         try:
             response = await self._session(place).request(
                 scope["method"],
@@ -112,6 +143,9 @@ class Forwarder:
         except (aiohttp.ClientError, OSError, TimeoutError):
             raise Away from None
         try:
+            role, _, client = response.headers.get(HAND_ON, "").partition(" ")
+            if role and goes_on(role):
+                raise HandedOn(role, client)
             body.answered = True
             await send(_start(response))
             async for piece in response.content.iter_any():
@@ -224,10 +258,12 @@ def behind_front(application: ASGIApp) -> ASGIApp:
     """
 
     async def behind(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(name, value) for name, value in scope["headers"] if name != _CLIENT_CERT]
-        shown = next((value for name, value in scope["headers"] if name == _CLIENT_CERT), None)
-        told = {CLIENT_CERTIFICATE: _fingerprint(shown), "headers": headers, "scheme": "https"}
-        await application({**scope, **told}, receive, send)
+        headers = [(name, value) for name, value in scope["headers"] if name not in (_CLIENT_CERT, _VOUCHED)]
+        added = dict(scope["headers"])
+        told = {CLIENT_CERTIFICATE: _fingerprint(added.get(_CLIENT_CERT)), BEHIND_FRONT: True}
+        if _VOUCHED in added:
+            told[VOUCHED] = added[_VOUCHED].decode("latin-1")
+        await application({**scope, **told, "headers": headers, "scheme": "https"}, receive, send)
 
     return behind
 
@@ -249,6 +285,8 @@ def _request_headers(scope: Scope) -> CIMultiDict[str]:
     )
     if shown := scope.get(SHOWN_CERTIFICATE):
         headers[_CLIENT_CERT.decode()] = f":{base64.b64encode(shown).decode()}:"
+    if vouched := scope.get(VOUCHED):
+        headers[_VOUCHED.decode()] = vouched
     return headers
 
 

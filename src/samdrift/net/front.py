@@ -8,17 +8,20 @@ answers strangers, so that a stranger learns no more than from one process for a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from samdrift.net.forwarding import Away, Begun, BrokenOff, Forwarder
+from samdrift.net.forwarding import VOUCHED, Away, Begun, BrokenOff, Forwarder, HandedOn
 from samdrift.wire.as4.usermessage import AddresseeReader
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Later = Callable[[Scope], Awaitable[Response]]
 """The answer while a process is away."""
+Onward = Callable[[Scope, Path, str], Path | None]
+"""The process that answers a request in a role that the process at the first place has named, if one may."""
 
 
 class Front:
@@ -29,11 +32,22 @@ class Front:
         self._forwarder = forwarder
         self._on_broken = on_broken
 
-    def by_head(self, interface: str, place: Callable[[Scope], Path], later: Later) -> ASGIApp:
-        """Hands on by what stands before the body."""
+    def by_head(
+        self, interface: str, place: Callable[[Scope], Path], later: Later, onward: Onward | None = None
+    ) -> ASGIApp:
+        """Hands on by what stands before the body; ``onward`` is for requests that one process has judged
+        and another one answers.
+        """
 
         async def application(scope: Scope, receive: Receive, send: Send) -> None:
-            await self._hand_on(interface, place(scope), later, scope, receive, send, Begun(receive))
+            first, begun = place(scope), Begun(receive)
+            onwards = (lambda role: None) if onward is None else partial(onward, scope, first)
+            try:
+                await self._hand_on(interface, first, later, scope, receive, send, begun, onwards)
+            except HandedOn as found:
+                second, vouched = onwards(found.role), {**scope, VOUCHED: found.client}
+                assert second is not None
+                await self._hand_on(interface, second, later, vouched, receive, send, begun)
 
         return application
 
@@ -61,9 +75,12 @@ class Front:
         receive: Receive,
         send: Send,
         begun: Begun,
+        onwards: Callable[[str], Path | None] = lambda role: None,
     ) -> None:
         try:
-            await self._forwarder.forward(place, scope, receive, send, begun)
+            await self._forwarder.forward(
+                place, scope, receive, send, begun, lambda role: onwards(role) is not None
+            )
         except Away:
             await (await later(scope))(scope, receive, send)
         except BrokenOff:

@@ -69,13 +69,11 @@ class _HandingOver(ssl.SSLContext):
         return self._current().wrap_bio(*arguments, **settings)
 
 
-def client_tls(
-    own: Own | None = None, trust: Path | None = None, protocols: Sequence[str] = ("http/1.1",)
-) -> TlsContext:
+def client_tls(own: Own | None = None, trust: Path | None = None, *, http: bool = True) -> TlsContext:
     """Make a context for connections to peers: our identity, in mutual TLS, and a bundle of trusted issuers.
 
     Without ``trust`` these are Mozilla's (transport-profile-as4 2.4.1 a). The
-    name in the server's certificate is always checked.
+    name in the server's certificate is always checked. ``http`` offers that protocol (RFC 7301).
 
     Clauses: transport-model-base 3.3.1 step 8, 3.3.2 step 8; transport-model-extended 3.3.1 step 11, 3.3.2
     step 12; transport-profile-as4 2.4.1 A1.
@@ -84,8 +82,8 @@ def client_tls(
     def build() -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(trust or certifi.where())
-        if protocols:
-            context.set_alpn_protocols(protocols)
+        if http:
+            context.set_alpn_protocols(["http/1.1"])
         return _common(context, own)
 
     return TlsContext("TLS as a client", build, lambda: _state(own, trust))

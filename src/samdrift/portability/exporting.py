@@ -72,6 +72,8 @@ _MAIL_READERS: dict[str, _Read] = {
     "favourites": MessageClientDeparture.favourites,
     "notice_choices": MessageClientDeparture.notice_choices,
     "manning": MessageClientDeparture.manning,
+    "registrations": MessageClientDeparture.registrations,
+    "presets": MessageClientDeparture.presets,
 }
 _MAIL_PARTS = tuple(each.part for each in MAIL_PARTS)
 _READERS: dict[str, _Read] = {

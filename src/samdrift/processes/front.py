@@ -37,6 +37,7 @@ from samdrift.net.forwarding import Forwarder
 from samdrift.net.front import Front
 from samdrift.net.guard import guarded
 from samdrift.net.origins import host_named, later
+from samdrift.net.readingalong import role_named
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.net.tls import TlsIdentity
 from samdrift.processes.handover import NOBODY, FrontHandOver, Routes, certificate_files, place_of
@@ -74,9 +75,11 @@ class Directory:
         return self._worker(recipient, Door.A)
 
     def of_client(self, scope: Scope) -> Path:
-        """Interface C."""
+        """Interface C, where a path may name the log of another worker of the same organisation."""
         client = self._clients().get(scope.get(CLIENT_CERTIFICATE) or "")
-        return self._worker(client.organisation if client else None, Door.C)
+        whose = client.organisation if client else None
+        role = role_named(scope["path"], "/c/v1")
+        return (whose and role and self._log_of(whose.value, role)) or self._worker(whose, Door.C)
 
     def of_issuer(self, scope: Scope) -> Path:
         """Interface D: the issuer that the path names, or the access token."""
@@ -84,6 +87,14 @@ class Directory:
         name = _named_in(request.url.path) or self._named_by(request.headers.get("authorization", ""))
         known = name if name in self.routes.of(Role.MESSAGE_SERVICE).values() else NOBODY
         return place_of(self._folder, known, Door.D)
+
+    def onward(self, scope: Scope, judged: Path, role: str) -> Path | None:
+        """Interface D, for a log: the worker in ``role`` of whose message service has judged the request."""
+        names = self.routes.of(Role.MESSAGE_SERVICE).items()
+        whose = [each for each, name in names if place_of(self._folder, name, Door.D) == judged]
+        if not whose or role_named(scope["path"], "/v1") != role or scope["method"] != "GET":
+            return None
+        return self._log_of(whose[0], role)
 
     def of_host(self, door: Door, scope: Scope) -> Path:
         """Where persons reach a role: the organisation whose host the request names."""
@@ -103,6 +114,11 @@ class Directory:
         """Where the organisation's worker listens for what comes to ``door``, or nobody's."""
         named = organisation.value if organisation is not None else ""
         return place_of(self._folder, self.routes.of(ROLES[door]).get(named, NOBODY), door)
+
+    def _log_of(self, whose: str, role: str) -> Path | None:
+        """Where the organisation's worker in a role serves its log; ``None`` where there is none."""
+        worker = self.routes.workers.get(role, {}).get(whose)
+        return None if worker is None else place_of(self._folder, worker, Door.LOG)
 
     def _named_by(self, authorization: str) -> str:
         """The worker of whoever has issued the bearer token, as it says."""
@@ -126,7 +142,7 @@ async def fronting(handed: FrontHandOver, sockets: Mapping[Door, socket.socket])
     applications: dict[Door, ASGIApp] = {
         Door.A: front.by_addressee("interface A", directory.of_recipient, _later_a),
         Door.C: front.by_head("interface C", directory.of_client, _later_c),
-        Door.D: front.by_head("interface D", directory.of_issuer, _later_d),
+        Door.D: front.by_head("interface D", directory.of_issuer, _later_d, directory.onward),
         Door.MK: front.by_head("the message client", partial(directory.of_host, Door.MK), _later_page),
         Door.GOV: front.by_head("governance", partial(directory.of_host, Door.GOV), _later_page),
     }

@@ -155,6 +155,6 @@ def certificate_files(folder: Path) -> Iterator[Path]:
     return (folder / f"tls-server-{number}.pem" for number in itertools.count())
 
 
-def copy_folder(address_book: Path, worker: str) -> Path:
-    """Where a worker keeps its copy of the address book; beside the one that is configured."""
-    return address_book.with_name(f"{address_book.name}.d") / worker
+def copy_folder(file: Path, worker: str) -> Path:
+    """Return the folder of a worker's own copy of a file; beside the one that is configured."""
+    return file.with_name(f"{file.name}.d") / worker

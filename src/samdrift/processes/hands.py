@@ -168,7 +168,7 @@ class Hands:
         access_point = registration.role is Role.ACCESS_POINT
         return self.users.of_vault(registration.vault, access_point=access_point)
 
-    def _give_files(self, registration: Registration, user: UnixUser | None) -> None:
+    def _give_files(self, name: str, registration: Registration, user: UnixUser | None) -> None:
         """Give a worker the files that it reads itself: secrets of its organisation at other services."""
         for one in self._config.organisations:
             if one.identifier != registration.organisation:
@@ -182,6 +182,19 @@ class Hands:
                 files.append(one.sign_in.secret_file)
             for file in filter(None, files):
                 _own(file.resolve(), user)
+            for file in one.log_system.identity if one.log_system is not None else ():
+                self._copy(file, name, user)
+
+    def _copy(self, file: Path, worker: str, user: UnixUser | None) -> None:
+        """Give a worker its own copy of a file that other workers of the organisation read too."""
+        folder = private_folder(copy_folder(file, worker))
+        if user is not None:
+            self.users.let_pass(folder)
+        _let_enter(folder, user)
+        try:
+            _write_for(folder / file.name, file.read_bytes(), user)
+        except OSError as error:
+            _LOGGER.warning("supervisor: a file of an organisation cannot be read (%s)", type(error).__name__)
 
     def _make_room(
         self,
@@ -192,11 +205,9 @@ class Hands:
     ) -> None:
         """Make a folder for the copy of the address book, and give what else a worker reads itself."""
         book = self._config.address_book
-        if not {Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT} & {*roles}:
-            return
         if registration is not None:
-            self._give_files(registration, user)
-        if book is None:
+            self._give_files(name, registration, user)
+        if book is None or not {Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT} & {*roles}:
             return
         folder = private_folder(copy_folder(book.file, name))
         if user is not None:
@@ -220,14 +231,19 @@ class Hands:
             data = file.read_bytes()
             key = encode_key(decode_key(data, password.encode()), self._password.encode())
             chain = encode_certificates(tuple(x509.load_pem_x509_certificates(data)))
-            draft = place.with_name(f".{place.name}")
-            draft.unlink(missing_ok=True)
-            draft.touch(0o600)
-            draft.write_bytes(key + chain)
-            _own(draft, self.users.front())
-            draft.replace(place)
+            _write_for(place, key + chain, self.users.front())
         for surplus in itertools.takewhile(Path.exists, places):
             surplus.unlink()
+
+
+def _write_for(place: Path, data: bytes, user: UnixUser | None) -> None:
+    """Write a file for a process, in a folder in which that process puts nothing."""
+    draft = place.with_name(f".{place.name}")
+    draft.unlink(missing_ok=True)
+    draft.touch(0o600)
+    draft.write_bytes(data)
+    _own(draft, user)
+    draft.replace(place)
 
 
 def _own(path: Path, user: UnixUser | None) -> None:

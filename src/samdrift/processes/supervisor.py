@@ -30,6 +30,7 @@ from samdrift.installation.health import Dependency, Health, trying
 from samdrift.installation.listeners import ROLES, Door, address_of
 from samdrift.installation.logkeeping import operators_log_kept
 from samdrift.installation.operator import own_dependencies, vault_settings
+from samdrift.installation.reconciling import reconciled
 from samdrift.installation.reporting import HEALTH, answering_health
 from samdrift.installation.unlocking import UNLOCK, unlocking
 from samdrift.keystore.durablefiles import private_folder
@@ -91,6 +92,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
             in_background(house.follow(), on_failure=unexpected("the supervisor"))
         )
         await stack.enter_async_context(operators_log_kept(config, gate, keys, system_clock, health.note))
+        await stack.enter_async_context(reconciled(gate, system_clock, health.note))
         await stack.enter_async_context(watching(Expiries(keys, gate.registry, system_clock)))
         await stack.enter_async_context(
             controlled(
@@ -313,7 +315,7 @@ class _House:
                 running[vault].tell((await self._readers.renew(vault)).line())
 
     def _doors_of(self, role: Role) -> tuple[Door, ...]:
-        return tuple(door for door in self._doors if ROLES.get(door) in (role, None))
+        return (*(door for door in self._doors if ROLES.get(door) in (role, None)), Door.LOG)
 
     def _hosted(self) -> list[Registration]:
         """Those that are served here, in a role that runs here; all but access points only as configured."""

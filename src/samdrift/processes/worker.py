@@ -8,27 +8,34 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from samdrift.audit.operations import unexpected
 from samdrift.config.hsm import hsm_settings
 from samdrift.config.model import Config
+from samdrift.config.organisations import OrganisationConfig
 from samdrift.config.reader import load
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health
 from samdrift.installation.listeners import Door, InnerDoors
 from samdrift.installation.operator import Parts, connection_idle, named_in_metrics, put_together
+from samdrift.installation.replaceable import registered_clients
 from samdrift.keystore.hsm.locks import Hsm
 from samdrift.keystore.hsm.store import HsmKeyStore
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.unlocking import HandedUnlocker
 from samdrift.net.clock import system_clock
+from samdrift.net.guard import guarded
 from samdrift.processes.handover import ReaderLogin, WorkerHandOver, copy_folder
+from samdrift.processes.logdoor import LogDoor
 from samdrift.processes.memory import MemoryMetrics
 from samdrift.vault.database.server import HandedDatabase
 from samdrift.vault.gate import Gate
 from samdrift.vault.settings import VaultSettings
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 @contextlib.asynccontextmanager
@@ -66,6 +73,10 @@ async def working(
         await put_together(
             stack, Parts(config, frozenset(handed.roles), keys, gate, doors, metrics, health=health)
         )
+        if handed.organisation is not None:
+            whose, (role,) = ParticipantIdentifier(handed.organisation), handed.roles
+            log = LogDoor(gate, role, whose, registered_clients(config)).application()
+            await doors.open(stack, Door.LOG, guarded(log, unexpected("reading along")))
         yield partial(_replace_reader, database)
 
 
@@ -76,11 +87,28 @@ def _replace_reader(database: HandedDatabase, line: bytes) -> None:
 
 def narrowed(config: Config, handed: WorkerHandOver) -> Config:
     """The configuration without the other organisations, and with a copy of the address book of its own."""
-    own = tuple(one for one in config.organisations if one.identifier.value == handed.organisation)
+    own = tuple(
+        _with_copies(one, handed.name)
+        for one in config.organisations
+        if one.identifier.value == handed.organisation
+    )
     book = config.address_book
     if book is not None:
         book = replace(book, file=copy_folder(book.file, handed.name) / book.file.name)
     return replace(config, organisations=own, address_book=book)
+
+
+def _with_copies(one: OrganisationConfig, worker: str) -> OrganisationConfig:
+    """The organisation with the worker's own copies of the files that several of its workers read."""
+    own = one.log_system
+    if own is None:
+        return one
+
+    def copied(file: Path) -> Path:
+        return copy_folder(file, worker) / file.name
+
+    key = None if own.key_file is None else copied(own.key_file)
+    return replace(one, log_system=replace(own, certificate=copied(own.certificate), key_file=key))
 
 
 def _expiries(
@@ -100,9 +128,9 @@ def _expiries(
 
 def _tokens(config: Config, pin: str | None) -> Hsm:
     """The organisation's own token, with the PIN that was handed over."""
-    named = {one.identifier: one.token for one in config.organisations if one.token is not None}
+    named = {one.identifier: one.hsm for one in config.organisations if one.hsm is not None}
     bare = {whose: replace(token, pin_file=None, pin_credential="") for whose, token in named.items()}
-    tokens = Hsm(hsm_settings(config.vaults.tokens, bare))
+    tokens = Hsm(hsm_settings(config.vaults.hsm, bare))
     for organisation in bare if pin is not None else ():
         tokens.take(organisation, pin or "")
     return tokens

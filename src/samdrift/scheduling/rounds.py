@@ -1,8 +1,9 @@
 """Rounds over the organisations: where something is due, and each one now and then.
 
 The registry knows when something becomes due in a vault: the vault's own code keeps that moment in
-the transaction that changes it. So nobody opens a vault in order to find nothing. Should a moment be
-wrong after all, by a mistake or by a hand in the database, nothing waits for longer than one round.
+the transaction that changes it, and whoever committed brings it to the registry. So nobody opens a vault in
+order to find nothing. Should a moment be wrong after all, by a mistake or by a hand in the database, nothing
+waits for longer than one round.
 """
 
 from __future__ import annotations

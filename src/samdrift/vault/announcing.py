@@ -16,9 +16,6 @@ from collections.abc import Awaitable, Callable, Collection
 from samdrift.vault.database.session import Statement
 from samdrift.vault.errors import VaultError
 
-WOKEN: Statement = ("SELECT coalesce(current_setting('samdrift.wake', true), '') = 'on'", ())
-"""Returns whether the transaction that it is in asked for a notification (``_wake()`` in the schema)."""
-
 _NOTIFY = "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel"
 _AGAIN_AFTER = 1.0
 _LAST_WORDS = 2.0

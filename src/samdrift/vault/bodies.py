@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -107,7 +107,10 @@ class BodyReader:
         self._shelf = shelf
         self._sealed = sealed
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        return self.pieces()
+
+    async def pieces(self) -> AsyncGenerator[bytes, None]:
         """Authenticated pieces; :class:`SealBroken` at the first that does not hold, or at a missing end."""
         opener = _Opener(self._shelf.sealer, self._shelf.context(self.id))
         if self._sealed is not None:

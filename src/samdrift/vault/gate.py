@@ -27,10 +27,11 @@ from samdrift.vault.database.capacity import ROOM, Capacity
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Row, Session, Statement, Value
-from samdrift.vault.errors import VaultDenied, VaultLocked, VaultSuspended, VaultUnavailable
+from samdrift.vault.errors import VaultDenied, VaultError, VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.logtree import LogTree
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.moments import STORED, Moment, Moments
 from samdrift.vault.objects import Objects
 from samdrift.vault.opening import Opening, Reason, Room, Vault
 from samdrift.vault.openkeys import open_keys
@@ -38,7 +39,7 @@ from samdrift.vault.portability.arrival import Arrival
 from samdrift.vault.portability.departure import Departure
 from samdrift.vault.portability.snapshot import snapshot
 from samdrift.vault.recordkeeping import GovernanceVault
-from samdrift.vault.registry import DUE_MOMENTS, LOGIN_SECRET, Registration, Registry
+from samdrift.vault.registry import DUE_MOMENTS, LOGIN_SECRET, Registration, RegistrationState, Registry
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
 from samdrift.vault.transferdesk import TransferDesk
@@ -108,6 +109,7 @@ class Gate:
         self._operator = database.registry()
         self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
         self._announcements = Announcements(partial(self._run, self._operator))
+        self._moments = Moments(partial(self._run, self._operator), self._moment)
         self._rooms: dict[str, Room] = {}
         self._vaults: dict[str, str] = {}
         """The vault of each current or former login."""
@@ -138,6 +140,7 @@ class Gate:
             await gate._wakeups.start()
             await gate._measure()
             gate._announcements.start()
+            gate._moments.start()
         except BaseException:
             await database.stop()
             raise
@@ -164,6 +167,7 @@ class Gate:
     async def close(self) -> None:
         """Hang up; what is open then fails with :class:`VaultUnavailable`."""
         await self._announcements.stop()
+        await self._moments.stop()
         await self._wakeups.stop()
         self._pool.close()
         await self._database.stop()
@@ -291,6 +295,8 @@ class Gate:
 
         The registry knows: no vault is opened.
         """
+        with contextlib.suppress(VaultError):
+            await self._moments.bring()
         rows = await self._wakeups.ask(DUE_MOMENTS, until)
         hosted = {
             one.vault: one.organisation for one in self.registry.all() if one.role is role and one.active
@@ -475,7 +481,20 @@ class Gate:
         shelf = Shelf(vault, sealer, self._objects)
         tell = partial(self._tell, registration.organisation)
         notify = partial(self._announcements.ask, registration.channel)
-        return Room(vault, login, shelf, self._keys, tell, notify, state)
+        due = partial(self._moments.committed, vault)
+        return Room(vault, login, shelf, self._keys, tell, notify, due, state)
+
+    async def _moment(self, vault: str) -> Moment | None:
+        """Read the moment of a vault; ``None`` where it is locked, or at its end."""
+        registration = next((one for one in self.registry.all() if one.vault == vault), None)
+        if registration is None or registration.state is RegistrationState.CLOSING:
+            return None
+        try:
+            room = await self._room(registration)
+        except VaultLocked:
+            return None
+        ((text,),) = (await self._run(room.login, [STORED]))[0]
+        return Moment.parse(text)
 
     def _data_keys(self, vault: str) -> DataKeys:
         """Its generations now; :class:`VaultLocked`, or unavailable for good when its keys are destroyed."""

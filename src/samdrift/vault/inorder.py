@@ -37,7 +37,6 @@ SELECT h.schema FROM hosted h
 JOIN pg_roles l ON l.rolname = h.login AND l.rolcanlogin AND l.rolconnlimit = %(connections)s
 WHERE h.nspacl::text = format('{%%1$s=UC/%%1$s,%%2$s=U/%%1$s}', h.owner, h.login)
   AND EXISTS (SELECT FROM members m WHERE m.member = l.oid AND m.granted = %(vaults)s)
-  AND EXISTS (SELECT FROM members m WHERE m.member = h.owner::regrole AND m.granted = %(owners)s)
   AND EXISTS (SELECT FROM members m WHERE m.member = CURRENT_USER::regrole AND m.granted = h.login)
   AND NOT EXISTS (
     SELECT FROM pg_proc p WHERE p.pronamespace = h.namespace AND p.proacl::text IS DISTINCT FROM
@@ -73,7 +72,6 @@ def _named(database: Database) -> dict[str, object]:
     return {
         "connections": logins.CONNECTIONS,
         "vaults": database.vault_group,
-        "owners": database.owner_group,
     }
 
 

@@ -15,12 +15,13 @@ import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from samdrift.audit.events import AuditEvent, Retention
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import Frontier, Nodes, consistency_proof, inclusion_proof
 from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey, announced
-from samdrift.audit.reading import Malformed
+from samdrift.audit.reading import MAX_NUMBER, Malformed
 from samdrift.audit.tiles import WIDTH, Tile, bundle
 from samdrift.vault import logbook
 from samdrift.vault.database.session import Row, call
@@ -31,6 +32,7 @@ from samdrift.wire.crypto.keys import LogKey
 _HEIGHT = 8
 _MOST_LEAVES = 10_000
 _HASH = bytes(32)
+_NO_FACTS: Mapping[str, str] = MappingProxyType({})
 
 _STATE = """
 SELECT t.origin, t.edge, t.checked_at, h.first, h.sequence, c.size, c.note, c.signed_at, k.key, k.statement,
@@ -77,6 +79,7 @@ SELECT c.class, count(l.content),
 FROM unnest($1::int[], $2::text[]) AS c (class, before) LEFT JOIN log l ON l.retention = c.class
 GROUP BY c.class ORDER BY c.class
 """
+_HANDED_OVER = "SELECT t.origin, o.sequence FROM log_tree t CROSS JOIN log_handed_over o"
 _KEYS = "SELECT key, announcement, statement FROM log_keys ORDER BY number"
 
 
@@ -273,15 +276,18 @@ class LogTree:
             await self._record(AuditEvent.LOG_WITNESS_REFUSED, facts)
         return bool(new)
 
-    async def resolve(self, decision: str, first: str, second: str, at: datetime) -> str | None:
+    async def resolve(
+        self, decision: str, first: str, second: str, at: datetime, proof: Mapping[str, str] = _NO_FACTS
+    ) -> str | None:
         """End a refusal by a decision of two people, as an entry of the log tells; ``None`` without one.
 
         The log goes on under another name, which is returned, beside the history that the witness knows.
+        ``proof`` is what the two have signed.
         """
         before = (await self.state()).origin
         ((renamed,),) = await self._write(call("resolve_refusal", 1), at)
         if renamed is not None:
-            facts = {"before": before, "origin": renamed, "decision": decision}
+            facts = {"before": before, "origin": renamed, "decision": decision, **proof}
             await self._record(AuditEvent.LOG_WITNESS_RESOLVED, facts | {"first": first, "second": second})
         return None if renamed is None else str(renamed)
 
@@ -327,6 +333,17 @@ class LogTree:
         rows = await self._read(_AGES, list(spelled), list(spelled.values()))
         return {Retention(number): (kept, old, gone) for number, kept, old, gone in rows}
 
+    async def to_hand_over(self, limit: int) -> tuple[str, list[Row]]:
+        """Return the log's name, and the rows, as :data:`logbook.BETWEEN` has them, that its organisation's
+        log system has not taken.
+        """
+        ((origin, place),) = await self._read(_HANDED_OVER)
+        return origin, await self._read(logbook.BETWEEN, place, MAX_NUMBER, limit)
+
+    async def handed_over(self, through: int, at: datetime) -> None:
+        """Keep that the log system has taken the entries up to a number."""
+        await self._write(call("keep_handed_over", 2), through, at)
+
     async def published(self) -> bytes | None:
         """Return the largest checkpoint that a witness has cosigned, with the latest cosignatures.
 
@@ -344,6 +361,15 @@ class LogTree:
         """Return the proof that the tree of ``size`` has entry ``index``, from 0 (RFC 9162 2.1.3.1)."""
         nodes = await self._nodes(lambda node: inclusion_proof(index, size, node))
         return inclusion_proof(index, size, nodes)
+
+    async def frontier(self, size: int) -> Frontier:
+        """Return the right edge of the tree of ``size`` entries, up to that of the last checkpoint."""
+
+        def peaks(node: Nodes) -> list[bytes]:
+            levels = [level for level in reversed(range(size.bit_length())) if size >> level & 1]
+            return [node(level, (size >> level) - 1) for level in levels]
+
+        return Frontier(size, peaks(await self._nodes(peaks)))
 
     async def resource(self, path: str) -> bytes:
         """Return the checkpoint, a tile or a bundle by its path (tlog-tiles).

@@ -19,6 +19,7 @@ from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.mailrecords import (
     ConversationRecord,
     FileRecord,
+    HeadRecord,
     MailboxCounts,
     MailboxRecord,
     MailRecord,
@@ -33,6 +34,7 @@ from samdrift.vault.statements import StatementKeeping
 
 _KEEP_MAILBOX = call("keep_mailbox", 5)
 _MAILBOXES = "SELECT id, needs_approval, undo_seconds, sealed FROM mailboxes"
+_MAILBOX_USED = "SELECT EXISTS (SELECT FROM conversations WHERE mailbox = $1 OR home = $1)"
 _COUNTS = """
 SELECT m.id, c.*, d.*, o.* FROM unnest($1::text[]) AS m (id)
 CROSS JOIN LATERAL (
@@ -65,10 +67,11 @@ SELECT m.* FROM unnest($1::text[]) AS c (id) CROSS JOIN LATERAL (
 ) AS m
 """  # noqa: S608
 """Columns are named in the inner questions; ``m.*`` keeps their order."""
-_HEADS = f"""{_MESSAGES}
+_HEADS = """
+SELECT id, conversation, stage, at, sealed FROM messages
 WHERE (at, id) < ($2, $3) AND conversation IN (SELECT id FROM conversations WHERE mailbox = ANY($1::text[]))
 ORDER BY at DESC, id DESC LIMIT $4
-"""  # noqa: S608
+"""
 _STORE_MAIL = call("store_mail", 5)
 _STORE_BODY = call("store_body", 4)
 _STORE_FILE = call("store_file", 6)
@@ -93,7 +96,8 @@ SELECT b.id, b.size, b.sealed FROM files f JOIN bodies b ON b.id = f.body WHERE 
 """
 _REFERRED = """
 SELECT m.id, r.id FROM messages m JOIN messages r ON r.mark = m.refers
-WHERE m.id = ANY($1::text[]) ORDER BY r.direction
+JOIN conversations c ON c.id = m.conversation JOIN conversations d ON d.id = r.conversation
+WHERE c.mailbox = d.mailbox AND m.id = ANY($1::text[]) ORDER BY r.direction
 """
 _CHANGE = call("change_conversation", 5)
 _ADD_NOTE = call("add_note", 5)
@@ -102,6 +106,10 @@ _NOTE_READING = "SELECT * FROM note_reading($1, $2, $3, $4)"
 _READINGS = """
 SELECT message, person, act, first_at, last_at FROM readings WHERE message = ANY($1::text[])
 ORDER BY last_at DESC, person, act
+"""
+_LAST_READINGS = """
+SELECT r.person, max(r.last_at) FROM readings r JOIN messages m ON m.id = r.message
+JOIN conversations c ON c.id = m.conversation WHERE c.mailbox = $1 GROUP BY r.person
 """
 _NEW_TO = """
 SELECT DISTINCT m.conversation FROM messages m WHERE m.conversation = ANY($1::text[]) AND m.direction = 'in'
@@ -121,6 +129,11 @@ class ConversationFilter:
     done: bool | None = None
     sent: bool = False
     """Conversations in which something was sent, in the order of that."""
+    confidential: bool | None = None
+    files: bool | None = None
+    """True for those with a file in them."""
+    quiet_since: datetime | None = None
+    """Moment since which nothing has come or gone in them."""
 
 
 class Mail(StatementKeeping):
@@ -130,7 +143,12 @@ class Mail(StatementKeeping):
 
     async def keep_mailbox(self, mailbox: MailboxRecord) -> bool:
         """Store a mailbox, or change it. False, and nothing changes, when another has its address."""
-        content = {"address": mailbox.address, "name": mailbox.name}
+        content = {
+            "address": mailbox.address,
+            "name": mailbox.name,
+            "asks_why": mailbox.asks_why,
+            "retired": mailbox.retired,
+        }
         ((kept,),) = await self._work.query(
             _KEEP_MAILBOX,
             mailbox.id,
@@ -144,6 +162,10 @@ class Mail(StatementKeeping):
     async def mailboxes(self) -> tuple[MailboxRecord, ...]:
         """Return all mailboxes of the organisation."""
         return tuple(_mailbox(row, self._sealer) for row in await self._work.query(_MAILBOXES))
+
+    async def mailbox_used(self, mailbox: str) -> bool:
+        """Return whether a conversation lies in a mailbox, or began at its address."""
+        return bool((await self._work.query(_MAILBOX_USED, mailbox))[0][0])
 
     async def mailbox_counts(self, mailboxes: Sequence[str], person: str) -> tuple[MailboxCounts, ...]:
         """Count what lies in some mailboxes."""
@@ -169,6 +191,9 @@ class Mail(StatementKeeping):
             ("handler IS NULL", True if chosen.unhandled else None),
             ("done = {}", chosen.done),
             ("sent_at IS NOT NULL", True if chosen.sent else None),
+            ("confidential = {}", chosen.confidential),
+            ("(files > 0) = {}", chosen.files),
+            ("latest_at < {}", chosen.quiet_since),
         ):
             if value is not None:
                 if "{}" in condition:
@@ -278,12 +303,16 @@ class Mail(StatementKeeping):
 
     async def mail_before(
         self, mailboxes: Collection[str], before: tuple[datetime, str], limit: int
-    ) -> tuple[MailRecord, ...]:
+    ) -> tuple[HeadRecord, ...]:
         """Return messages in some mailboxes from that place on, the latest first: to search in them."""
-        return await self._mail(_HEADS, list(mailboxes), *before, limit)
+        rows = await self._work.query(_HEADS, list(mailboxes), *before, limit)
+        return tuple(
+            HeadRecord(*(*facts, opened(value, f"message {facts[0]}", self._sealer)))
+            for *facts, value in rows
+        )
 
     async def referred(self, messages: Sequence[str]) -> dict[str, str]:
-        """Return for each message the one that it refers to, where that one is here."""
+        """Return for each message the one that it refers to, where that one is in the same mailbox."""
         rows: list[Row] = await self._work.query(_REFERRED, list(messages))
         return {str(message): str(other) for message, other in rows}
 
@@ -295,7 +324,7 @@ class Mail(StatementKeeping):
         return body
 
     async def mail_bodies(self, messages: Sequence[str]) -> dict[str, BodyReader]:
-        """Return the documents of some messages, of those that are there: to search in them."""
+        """Return the documents of some messages, of those that are there."""
         rows = await self._work.query(_BODIES, list(messages))
         return {message: BodyReader(self._room.shelf, *body) for message, *body in rows}
 
@@ -330,6 +359,10 @@ class Mail(StatementKeeping):
 
     # --- settings -----------------------------------------------------------------------------------------
 
+    async def last_readings(self, mailbox: str) -> dict[str, datetime]:
+        """Return when each person last saw a message in a mailbox."""
+        return dict(await self._work.query(_LAST_READINGS, mailbox))
+
     async def mail_setting(self, name: str) -> dict[str, Any] | None:
         """Return a setting; to ask for it leaves no entry in the log."""
         rows = await self._work.peek(_SETTING, name)
@@ -355,7 +388,15 @@ class Mail(StatementKeeping):
 def _mailbox(row: Row, sealer: Sealer) -> MailboxRecord:
     mailbox, needs_approval, undo_seconds, value = row
     content = opened(value, f"mailbox {mailbox}", sealer)
-    return MailboxRecord(mailbox, content["address"], content["name"], needs_approval, undo_seconds)
+    return MailboxRecord(
+        mailbox,
+        content["address"],
+        content["name"],
+        needs_approval,
+        undo_seconds,
+        content.get("asks_why", False),
+        content.get("retired", False),
+    )
 
 
 def _record(row: Row, sealer: Sealer) -> MailRecord:

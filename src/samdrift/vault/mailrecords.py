@@ -25,6 +25,10 @@ class MailboxRecord:
     name: str
     needs_approval: bool = False
     undo_seconds: int = 10
+    asks_why: bool = False
+    """A person who may read it and not write in it says why before opening what is marked as confidential."""
+    retired: bool = False
+    """No new message is written in it; what comes to its address is still stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +91,24 @@ class MailRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class HeadRecord:
+    """The part of a message that a search looks at."""
+
+    id: str
+    conversation: str
+    stage: str
+    at: datetime
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
 class NewMail:
     """A message to store, with what it is found by: marks are made of ids that others chose."""
 
     record: MailRecord
     message_id: str
     thread: str
-    """The conversation's id in the federation."""
+    """The text by which its conversation is found: its id in the federation, with the other organisation."""
     body: Body
     remote_id: str | None = None
     refers_to: str | None = None
@@ -151,6 +166,16 @@ class ReadingRecord:
     act: str
     first_at: datetime
     last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationRecord:
+    """A conversation's number in the organisation's own records, which is in ``content``."""
+
+    conversation: str
+    person: str
+    at: datetime
+    content: Content
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from samdrift.vault.mailkeeping import MailKeeping
+from samdrift.vault.mailpresets import MailPresets
 from samdrift.vault.noticing import Noticing
 
 
-class MessageClientVault(Noticing):
+class MessageClientVault(MailPresets, MailKeeping, Noticing):
     """Opened with role ``mk``."""

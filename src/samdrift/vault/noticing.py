@@ -32,6 +32,12 @@ SELECT EXISTS (
     )
 )
 """
+_BEGAN = """
+SELECT m.id FROM messages m JOIN conversations c ON c.id = m.conversation
+WHERE c.home = $1 AND c.messages = 1 AND m.direction = 'in' AND m.stage = 'arrived' AND m.at > $2
+ORDER BY m.at, m.id LIMIT $3
+"""
+_ACKNOWLEDGE = call("begin_acknowledging", 3)
 _ADD, _MOVE = call("add_notice", 6), call("move_notice", 5)
 _CLAIM = "SELECT * FROM claim_notices($1, $2, $3)"
 _NOTICES = """
@@ -106,6 +112,16 @@ class Noticing(MailMarking):
         """Return the arrival of the oldest and the latest message that nobody has opened, if any."""
         ((oldest, latest),) = await self._work.look(_UNREAD, mailbox)
         return None if oldest is None else (oldest, latest)
+
+    async def began_in(self, mailbox: str, since: datetime) -> tuple[str, ...]:
+        """Return messages that came to an address after that and began a conversation that has no other."""
+        rows = await self._work.look(_BEGAN, mailbox, since, _AT_ONCE)
+        return tuple(message for (message,) in rows)
+
+    async def begin_acknowledging(self, address: str, *, now: datetime, before: datetime) -> bool:
+        """Note that an automatic acknowledgement goes to an address; false when one has since ``before``."""
+        ((may,),) = await self._work.look(_ACKNOWLEDGE, self._sealer.mark(address), now, before)
+        return bool(may)
 
     async def has_new(self, person: str, mailboxes: Collection[str], since: datetime) -> bool:
         """Return whether something came into some mailboxes since then that a person has not opened."""

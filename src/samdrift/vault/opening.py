@@ -27,12 +27,14 @@ from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.session import Value
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.logtree import LogTree
+from samdrift.vault.moments import Moment
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.work import Afterwards, UnitOfWork
 from samdrift.wire.crypto.keys import SigningKey
 
 _MOST_FOUND = 1000
-_LEFT_BEHIND = timedelta(days=1)
+_LEFT_BEHIND = timedelta(hours=12)
+"""Age of an object that no row knows when it is removed: nothing takes that long to arrive."""
 _KNOWN_BODIES = "SELECT id FROM bodies WHERE id = ANY($1::text[])"
 
 
@@ -63,6 +65,8 @@ class Room:
     """Tells those in this process who wait for news of it."""
     notify: Callable[[], None]
     """Tells other processes that something waits in it."""
+    due: Callable[[Moment | None], None]
+    """Brings the moment that a commit made to the registry; without one it is read from the vault."""
     state: Hashable
     """State of its keys when it was made: a room is not used for longer than that."""
 
@@ -102,6 +106,7 @@ class Vault:
             room.login,
             opening,
             room.notify,
+            room.due,
             quiet=reason.quiet,
             promising=self._promises is not None,
         )
@@ -182,7 +187,7 @@ class Vault:
         return origin(self._room.vault)
 
     async def sweep(self) -> int:
-        """Remove what a crash left in the object store: day-old objects that no row knows. Gives how many."""
+        """Remove what a crash left in the object store: old objects that no row knows. Gives how many."""
         shelf = self._room.shelf
         before = self._reason.clock() - _LEFT_BEHIND
         stored = await shelf.objects.under(shelf.vault)

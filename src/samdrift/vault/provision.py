@@ -28,6 +28,7 @@ from samdrift.vault.database.cluster import check_server
 from samdrift.vault.database.server import ADMINISTRATOR, Database
 from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
 from samdrift.vault.inorder import out_of_order
+from samdrift.vault.moments import catch_up
 from samdrift.vault.objects import Objects
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.registry import (
@@ -100,7 +101,6 @@ class Provisioner:
             await rights.harden(self._connection)
             await self._run("CREATE SCHEMA IF NOT EXISTS registry")
             await migrations.migrate(self._connection, "registry", migrations.REGISTRY)
-            await rights.let_owners_keep_moments(self._connection, self._database)
             if not await self._rows("SELECT FROM registry.installation"):
                 channel = _name("c")
                 await self._rows("INSERT INTO registry.installation (channel) VALUES (%s)", channel)
@@ -110,11 +110,11 @@ class Provisioner:
             await migrations.migrate(self._connection, rights.WORKERS_REGISTRY, migrations.WORKERS)
             await migrations.allow(self._connection, rights.WORKERS_REGISTRY, self._database.worker_group)
             for role, schema, login in await out_of_order(self._connection, self._database):
-                await rights.join_owners(self._connection, self._database, _owner(schema))
                 await migrations.migrate(self._connection, schema, migrations.VAULT[role])
                 await migrations.allow(self._connection, schema, login)
                 await rights.join(self._connection, self._database.vault_group, login)
                 await logins.bound(self._connection, login, schema)
+        await self._read_moments()
         await rights.end_strays(self._connection, self._database)
 
     async def registrations(self) -> tuple[Registration, ...]:
@@ -239,7 +239,8 @@ class Provisioner:
     async def new_reader(self, vault: str | None) -> tuple[str, str]:
         """Make a login with its password for the worker of a vault, or nobody's, instead of the former one.
 
-        The password is kept nowhere: each start of a worker gets another one.
+        The password is kept nowhere: each start of a worker gets another one. What the former one did not
+        bring to the registry of when something is due is read.
         """
         login, password = _name("r"), logins.new_password()
         async with self._transaction():
@@ -252,6 +253,8 @@ class Provisioner:
                 if not await self._rows(changed, login, vault):
                     raise UnknownRecord
         await rights.end_strays(self._connection, self._database)
+        if vault is not None:
+            await self._read_moments(vault)
         return login, password
 
     async def end_readers(self) -> int:
@@ -331,6 +334,13 @@ class Provisioner:
         await self._announce()
         return str(vault)
 
+    async def _read_moments(self, only: str | None = None) -> None:
+        """Bring the registry what a process that was killed has not told it of when something is due."""
+        async with self._transaction():
+            question = "SELECT vault, schema FROM registry.registrations WHERE %s::text IS NULL OR vault = %s"
+            placed = await self._rows(question, only, only)
+            await catch_up(self._connection, self._connection, [(vault, schema) for vault, schema in placed])
+
     def _sealed(self, vault: str, password: str) -> bytes:
         return Sealer(vault, self._keys.data_keys(vault)).seal(password.encode(), LOGIN_SECRET)
 
@@ -338,7 +348,6 @@ class Provisioner:
         owner = _owner(schema)
         await self._run("CREATE ROLE {} NOLOGIN", owner)
         await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", owner)
-        await rights.join_owners(self._connection, self._database, owner)
         await rights.make_vault_login(self._connection, self._database, schema, login, password)
 
     async def _begin_log(self, schema: str, log_id: str, channel: str) -> None:

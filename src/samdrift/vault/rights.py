@@ -31,26 +31,9 @@ _NOTHING_REVOKED = "01006"
 
 async def make_groups(connection: Connection, database: Database) -> None:
     """Make the groups of logins that may connect, where they are missing."""
-    for group in (
-        database.registry_group,
-        database.vault_group,
-        database.worker_group,
-        database.owner_group,
-    ):
+    for group in (database.registry_group, database.vault_group, database.worker_group):
         if not await _exists(connection, group):
             await logins.run(connection, "CREATE ROLE {} NOLOGIN", group)
-
-
-async def let_owners_keep_moments(connection: Connection, database: Database) -> None:
-    """Let the owners of vaults' schemas reach the moments of vaults: row security lets each see its own."""
-    group = database.owner_group
-    await logins.run(connection, "GRANT USAGE ON SCHEMA registry TO {}", group)
-    await logins.run(connection, "GRANT SELECT, UPDATE (due_at) ON registry.moments TO {}", group)
-
-
-async def join_owners(connection: Connection, database: Database, owner: str) -> None:
-    """Make the owner of a vault's schema a member of its group."""
-    await logins.run(connection, "GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", database.owner_group, owner)
 
 
 async def make_vault_login(

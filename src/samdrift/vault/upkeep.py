@@ -1,4 +1,4 @@
-"""Removal of what crashes left behind: when a process starts, and once a day while it runs."""
+"""Removal of what crashes left behind, within a day: when a process starts, and twice a day while it runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from samdrift.vault.errors import VaultError, VaultLocked
 from samdrift.vault.gate import Gate
 
 _WORKER = Principal(PrincipalKind.WORKER, "upkeep")
-_EVERY = timedelta(days=1)
+_EVERY = timedelta(hours=11)
 _BREATH = 0.1
 """Seconds between two vaults: at a start others need the machine more."""
 

@@ -13,15 +13,25 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from samdrift.audit.entries import Happening
-from samdrift.vault.announcing import WOKEN
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.session import Row, Session, Statement, Value
 from samdrift.vault.errors import VaultClosed, VaultError, VaultUnavailable
 from samdrift.vault.logbook import LAST_LEAVES, append_statement
+from samdrift.vault.moments import Moment
 
 _BEGIN: Statement = ("BEGIN", ())
 _COMMIT: Statement = ("COMMIT", ())
 _ROLLBACK: Statement = ("ROLLBACK", ())
+_SETTLE: Statement = ("SET CONSTRAINTS ALL IMMEDIATE", ())
+"""Has the vault keep its moment now (``_keep_moment()`` in the schema), so that it can be asked for."""
+_OUTCOME: Statement = (
+    """
+SELECT coalesce(current_setting('samdrift.wake', true), '') = 'on',
+    coalesce(current_setting('samdrift.moment', true), '')
+""",
+    (),
+)
+"""Returns whether the transaction asked for a notification (``_wake()``), and the moment that it made."""
 
 Afterwards = Callable[[], Awaitable[None]]
 
@@ -35,11 +45,15 @@ class UnitOfWork:
         login: Login,
         opening: Happening,
         notify: Callable[[], None],
+        due: Callable[[Moment | None], None],
         *,
         quiet: bool,
         promising: bool = False,
     ) -> None:
         """``notify`` is called after a commit that other processes may have to act on.
+
+        ``due`` is called with the moment that a commit made, or with ``None`` where it is not known whether
+        the commit took place.
 
         A ``quiet`` opening leaves no entry while nothing but :meth:`look` and :meth:`arrange` was
         asked of it.
@@ -47,6 +61,7 @@ class UnitOfWork:
         self._pool = pool
         self._login = login
         self._notify = notify
+        self._due = due
         self._opening = opening
         self._quiet = quiet
         self._promising = promising
@@ -88,6 +103,7 @@ class UnitOfWork:
     async def at_once(self, sql: str, *values: Value) -> list[Row]:
         """Run a statement that is committed when this returns, whatever becomes of the rest.
 
+        Not one that changes what is due: that is brought to the registry with :meth:`commit` alone.
         Only before anything was asked: the rest has its own transaction, and nobody may hold one
         session while waiting for another.
         """
@@ -152,17 +168,21 @@ class UnitOfWork:
         logged = [append_statement(entries)] if entries else []
         if entries and self._promising:
             logged.append((LAST_LEAVES, (len(entries),)))
-        statements = [*self._held, *self._last, *logged, WOKEN, _COMMIT]
+        statements = [*self._held, *self._last, *logged, _SETTLE, _OUTCOME, _COMMIT]
         if self._session is None:
             self._session = await self._pool.borrow(self._login)
             statements.insert(0, _BEGIN)
         try:
-            *_, before, ((woken,),), _ = [[], *await self._session.run(statements)]
+            *_, before, _, ((woken, moment),), _ = [[], *await self._session.run(statements)]
         except BaseException:
+            if self._session.closed:
+                self._due(None)
             await self._give_back(roll_back=True)
             raise
         if entries and self._promising:
             self.committed = before
+        if moment:
+            self._due(Moment.parse(moment))
         if woken:
             self._notify()
         await self._give_back(roll_back=False)

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime, format_time
+from babel import Locale
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 
 from samdrift.web.texts import Language
 
 SWEDEN = ZoneInfo("Europe/Stockholm")
-_LOCALES = {Language.SWEDISH: "sv_SE", Language.ENGLISH: "en_GB"}
+_LOCALES = {Language.SWEDISH: Locale.parse("sv_SE"), Language.ENGLISH: Locale.parse("en_GB")}
 _YESTERDAY = {Language.SWEDISH: "i går", Language.ENGLISH: "yesterday"}
 _SIZES = (("MB", 1_000_000), ("kB", 1_000))
 
@@ -28,6 +29,8 @@ class Formats:
     language: Language
     now: datetime
     zone: tzinfo = SWEDEN
+    lasting: bool = False
+    """For what is read on other days: :meth:`longer` always has the whole date."""
 
     def short(self, moment: datetime) -> str:
         """``10:42`` for today, ``i går``, ``26 nov`` for this year, else ``26 nov 2025``."""
@@ -40,6 +43,8 @@ class Formats:
 
     def longer(self, moment: datetime) -> str:
         """``10:42`` for today, ``26 nov 10:42`` for this year, else with the year."""
+        if self.lasting:
+            return f"{self._day(moment.astimezone(self.zone), 'd MMMM y')} {self.clock(moment)}"
         local, today = moment.astimezone(self.zone), self.now.astimezone(self.zone)
         if local.date() == today.date():
             return self.clock(moment)
@@ -48,7 +53,7 @@ class Formats:
 
     def clock(self, moment: datetime) -> str:
         """``10:42``."""
-        return format_time(moment.astimezone(self.zone), "HH:mm", tzinfo=self.zone, locale=self._locale)
+        return f"{moment.astimezone(self.zone):%H:%M}"
 
     def exact(self, moment: datetime) -> str:
         """Everything: ``torsdag 26 november 2026 10:42:07 (UTC+01:00)``."""
@@ -78,7 +83,7 @@ class Formats:
         return format_date(local.date(), pattern, locale=self._locale).replace(".", "")
 
     @property
-    def _locale(self) -> str:
+    def _locale(self) -> Locale:
         return _LOCALES[self.language]
 
 

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from samdrift.contracts.clock import Clock
-from samdrift.web.assets import Assets
+from samdrift.web.assets import STATIC, Assets
 from samdrift.web.cookies import LANGUAGE, cookie
 from samdrift.web.formats import Formats
 from samdrift.web.guards import TOKEN_FIELD, form_token, session_of
@@ -98,24 +99,42 @@ class Pages:
         language = language_of(request)
         return Wording(Formats(language, self._clock()), self._texts.of(language))
 
+    def lasting_wording(self, language: Language) -> Wording:
+        """Return the wording of what is kept: in one language, with whole dates."""
+        return Wording(Formats(language, self._clock(), lasting=True), self._texts.of(language))
+
     def _environment(self, language: Language, folders: Sequence[Path]) -> Environment:
-        environment = Environment(
-            loader=_Narrow([TEMPLATES, *folders]),
-            autoescape=True,
-            undefined=StrictUndefined,
-            finalize=_shown,
-            auto_reload=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            extensions=["jinja2.ext.i18n"],
-        )
-        translations = self._texts.of(language)
-        environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+        environment = _environment(self._texts.of(language), folders)
         environment.globals["asset"] = self.assets.path
-        environment.filters["message_text"] = message_text
-        environment.filters["initials"] = initials
-        environment.filters["phrase"] = lambda phrase: phrase.into(translations)
         return environment
+
+
+def standalone(
+    template: str, texts: Texts, language: Language, now: datetime, folder: Path, **context: Any
+) -> bytes:
+    """Return a page that is a file of its own: its style is in it (``style``), and it loads nothing."""
+    page = _environment(texts.of(language), [folder]).get_template(template)
+    style = Markup((STATIC / "style.css").read_text())  # noqa: S704
+    own = {"language": language, "formats": Formats(language, now), "style": style}
+    return page.render({**own, **context}).encode()
+
+
+def _environment(translations: NullTranslations, folders: Sequence[Path]) -> Environment:
+    environment = Environment(
+        loader=_Narrow([TEMPLATES, *folders]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["message_text"] = message_text
+    environment.filters["initials"] = initials
+    environment.filters["phrase"] = lambda phrase: phrase.into(translations)
+    return environment
 
 
 def initials(name: str) -> str:

@@ -14,11 +14,13 @@ from __future__ import annotations
 import codecs
 import re
 import zlib
-from collections.abc import Callable
+from array import array
+from collections.abc import Iterator, Sequence
 from enum import Enum, auto
-from io import BytesIO
+from io import SEEK_CUR, SEEK_END, SEEK_SET
 from struct import error as struct_error
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
+from typing import IO, cast
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from samdrift.wire import xml
 from samdrift.wire.errors import WireError
@@ -91,6 +93,11 @@ _SPACE = b" \t\r\n\x0b\x0c"
 _MARK = codecs.BOM_UTF8
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _PIECE = 1 << 20
+_TAIL = _LARGEST_DIRECTORY + _ELSEWHERE_SIZE + _END_SIZE + _LONGEST_COMMENT
+"""Bytes at the end in which there is all that an archive says of itself."""
+_PART = 2 * _MOST_READ
+"""Bytes of an archive from an entry on, with its names, in which :data:`_MOST_READ` of it are."""
+_MOST_PLACES = 1 << 16
 
 _HTML = re.compile(
     rb"<(!doctype\s+html|html|head|body|script|iframe|style|table|title|a|div|font|img|h1|br|p|meta|link|object|embed)[\s>/]",
@@ -189,46 +196,6 @@ _OPEN_DOCUMENT_TYPES = {
 }
 
 
-def _ends_as_archive(data: bytes) -> bool:
-    """Return whether a reader of archives, which begins at the end, would take it for one.
-
-    Many are content with an end that something follows, as long as the directory stands before it.
-    """
-    return _end(data) is not None or _has_directory(data)
-
-
-def _kind_of_archive(data: bytes) -> Kind:
-    """The kind of what begins as an archive."""
-    at = _end(data)
-    if at is None:
-        return Kind.OTHER
-    directory = int.from_bytes(data[at + 12 : at + 16], "little")
-    start = int.from_bytes(data[at + 16 : at + 20], "little")
-    if start + directory != at or data.startswith(_ELSEWHERE, max(at - _ELSEWHERE_SIZE, 0)):
-        return Kind.AMBIGUOUS  # something stands before the archive, or it is larger than archives here are
-    if directory > _LARGEST_DIRECTORY:
-        return Kind.ZIP
-    try:
-        with ZipFile(BytesIO(data)) as archive:
-            return _kind_of_document(archive)
-    except _UNREADABLE:
-        return Kind.OTHER
-
-
-def _kind_of_document(archive: ZipFile) -> Kind:
-    """Names of parts are the same in small and capital letters (ISO/IEC 29500-2)."""
-    telling = [entry for entry in archive.infolist() if entry.filename.lower() in _TELLING]
-    if len(telling) > 1:
-        return Kind.AMBIGUOUS
-    if not telling or telling[0].compress_type not in _METHODS:
-        return Kind.ZIP
-    if telling[0].filename == _CONTENT_TYPES:
-        return _kind_of_open_xml(_beginning(archive, _CONTENT_TYPES))
-    if telling[0].filename == _MIMETYPE:
-        return _OPEN_DOCUMENT_TYPES.get(_beginning(archive, _MIMETYPE).strip(), Kind.ZIP)
-    return Kind.ZIP
-
-
 def _kind_of_open_xml(types: bytes) -> Kind:
     """By the main part, as whoever opens the document reads its type: what is no XML has none."""
     try:
@@ -238,38 +205,6 @@ def _kind_of_open_xml(types: bytes) -> Kind:
     found = {each.get("ContentType", "").strip().lower() for each in xml.children(root)}
     kinds = {_MAIN.get(each, Kind.ZIP) for each in found if each.endswith(_MAIN_PART)}
     return kinds.pop() if len(kinds) == 1 else Kind.ZIP
-
-
-def _beginning(archive: ZipFile, name: str) -> bytes:
-    """Unpack nothing that is packed in another way than office documents are."""
-    if archive.getinfo(name).compress_type not in _METHODS:
-        return b""
-    with archive.open(name) as entry:
-        return entry.read(_MOST_READ)
-
-
-def _end(data: bytes) -> int | None:
-    """Return the place of the record that ends an archive; only a comment may follow it."""
-    tail = max(len(data) - _END_SIZE - _LONGEST_COMMENT, 0)
-    at = data.rfind(_END, tail)
-    while at >= 0:
-        comment = int.from_bytes(data[at + 20 : at + _END_SIZE], "little")
-        if at + _END_SIZE + comment == len(data):
-            return at
-        at = data.rfind(_END, tail, at)
-    return None
-
-
-def _has_directory(data: bytes) -> bool:
-    """Return whether some end near the end of the file has a directory before it, whatever follows."""
-    tail = max(len(data) - _END_SIZE - _LONGEST_COMMENT, 0)
-    at = data.rfind(_END, tail, len(data) - _END_SIZE + len(_END)) if len(data) >= _END_SIZE else -1
-    while at >= 0:
-        size = int.from_bytes(data[at + 12 : at + 16], "little")
-        if 0 < size <= at and data.startswith(_ENTRY, at - size):
-            return True
-        at = data.rfind(_END, tail, at)
-    return False
 
 
 _MAGIC = (
@@ -299,35 +234,263 @@ _ARCHIVES = frozenset({Kind.ZIP, Kind.DOCX, Kind.XLSX, Kind.PPTX, Kind.ODT, Kind
 
 def detect(data: bytes) -> Kind:
     """The kind of a file."""
-    kind = _kind(data)
-    archive = kind in _ARCHIVES
-    if not archive and kind is not Kind.PROGRAM and _ends_as_archive(data):
+    detector = Detector()
+    detector.feed(data)
+    part = detector.wanted()
+    return detector.kind(b"" if part is None else data[part.start : part.stop])
+
+
+class Detector:
+    """Finds the kind of a file that comes in pieces, of which it holds the beginning and the end.
+
+    What kind of document an archive is shows somewhere between them: :meth:`wanted` says where, and
+    :meth:`kind` takes that part, which is read again.
+    """
+
+    def __init__(self) -> None:
+        self._size = 0
+        self._beginning = b""
+        self._tail = bytearray()
+        self._text = _Text()
+        self._entries = _Occurrences(_ENTRY)
+        self._streams = tuple(_Occurrences(f"{name}\0".encode("utf-16-le")) for name in _OFFICE_STREAMS)
+
+    def feed(self, piece: bytes) -> None:
+        """Take the next piece."""
+        if len(self._beginning) < _TEXT_BEGINNING:
+            self._beginning += piece[: _TEXT_BEGINNING - len(self._beginning)]
+        self._size += len(piece)
+        self._text.feed(piece)
+        self._entries.feed(piece)
+        if self._magic() is Kind.COMPOUND:
+            for stream in self._streams:
+                stream.feed(piece)
+        self._tail += piece[-_TAIL:]
+        if len(self._tail) > 2 * _TAIL:
+            del self._tail[:-_TAIL]
+
+    def wanted(self) -> range | None:
+        """Return the places of the part that shows what kind of document an archive is, if it is one."""
+        if self._magic() is not Kind.ZIP:
+            return None
+        archive = _Archive(self._size, bytes(self._tail))
+        start = archive.place_of_kind()
+        return None if start is None else range(start, min(self._size, start + _PART))
+
+    def kind(self, part: bytes = b"") -> Kind:
+        """Return the kind, now that all has come; ``part`` is what was :meth:`wanted`."""
+        kind = self._kind(part)
+        archive = kind in _ARCHIVES
+        if not archive and kind is not Kind.PROGRAM and self._ends_as_archive():
+            return Kind.AMBIGUOUS
+        binary = kind not in (Kind.PDF, Kind.TEXT, Kind.XML, Kind.HTML, Kind.PROGRAM)
+        if binary and b"%PDF-" in self._beginning[:_PDF_ANYWHERE]:
+            return Kind.AMBIGUOUS
+        return kind
+
+    def _magic(self) -> Kind | None:
+        return next((kind for magic, kind in _MAGIC if self._beginning.startswith(magic)), None)
+
+    def _kind(self, part: bytes) -> Kind:
+        beginning = self._beginning.removeprefix(_MARK).lstrip(_SPACE)
+        if beginning.startswith(b"%PDF-"):
+            return Kind.PDF
+        match self._magic():
+            case Kind.ZIP:
+                return _Archive(self._size, bytes(self._tail)).kind(part)
+            case Kind.COMPOUND:  # A document may hold others of another program.
+                return Kind.OFFICE if any(stream.places for stream in self._streams) else Kind.COMPOUND
+            case Kind() as kind:
+                return kind
+        if self._size and self._text.ended():
+            return _kind_of_text(beginning)
+        return Kind.PROGRAM if self._beginning.startswith(b"MZ") else Kind.OTHER
+
+    def _ends_as_archive(self) -> bool:
+        """Return whether a reader of archives, which begins at the end, would take it for one.
+
+        Many are content with an end that something follows, as long as the directory stands before it.
+        """
+        tail = bytes(self._tail)
+        before = self._size - len(tail)
+        if _end(tail) is not None:
+            return True
+        for at in _ends(tail):
+            size = int.from_bytes(tail[at + 12 : at + 16], "little")
+            if 0 < size <= before + at and self._entries.at(before + at - size):
+                return True
+        return False
+
+
+class _Archive:
+    """A file that begins as an archive, by its end, in which its directory is, and by one part."""
+
+    def __init__(self, size: int, tail: bytes) -> None:
+        self._size = size
+        self._tail = tail
+
+    def place_of_kind(self) -> int | None:
+        """Return where the entry begins that shows what kind of document it is."""
+        telling = self._telling()
+        return telling.header_offset if isinstance(telling, ZipInfo) else None
+
+    def kind(self, part: bytes) -> Kind:
+        """Return the kind of document; ``part`` begins at :meth:`place_of_kind`."""
+        telling = self._telling()
+        if isinstance(telling, Kind):
+            return telling
+        try:
+            with self._opened((telling.header_offset, part)) as archive:
+                if telling.filename == _CONTENT_TYPES:
+                    return _kind_of_open_xml(_start_of(archive, telling))
+                if telling.filename == _MIMETYPE:
+                    return _OPEN_DOCUMENT_TYPES.get(_start_of(archive, telling).strip(), Kind.ZIP)
+        except _UNREADABLE:
+            return Kind.OTHER
+        return Kind.ZIP
+
+    def _telling(self) -> ZipInfo | Kind:
+        """Return the entry that shows the kind of document, or the kind where the directory does."""
+        at = _end(self._tail)
+        if at is None:
+            return Kind.OTHER
+        directory = int.from_bytes(self._tail[at + 12 : at + 16], "little")
+        start = int.from_bytes(self._tail[at + 16 : at + 20], "little")
+        before = self._size - len(self._tail)
+        elsewhere = self._tail.startswith(_ELSEWHERE, max(at - _ELSEWHERE_SIZE, 0))
+        if start + directory != before + at or elsewhere:
+            return (
+                Kind.AMBIGUOUS
+            )  # something stands before the archive, or it is larger than archives here are
+        if directory > _LARGEST_DIRECTORY:
+            return Kind.ZIP
+        try:
+            with self._opened() as archive:
+                return _telling_entry(archive)
+        except _UNREADABLE:
+            return Kind.OTHER
+
+    def _opened(self, *parts: tuple[int, bytes]) -> ZipFile:
+        tail = (self._size - len(self._tail), self._tail)
+        return ZipFile(cast("IO[bytes]", _Sparse(self._size, (tail, *parts))))
+
+
+class _Sparse:
+    """A file of which some parts are here: as much of one as :class:`zipfile.ZipFile` asks for."""
+
+    def __init__(self, size: int, parts: Sequence[tuple[int, bytes]]) -> None:
+        self._size = size
+        self._parts = parts
+        self._place = 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        place = offset + {SEEK_SET: 0, SEEK_CUR: self._place, SEEK_END: self._size}[whence]
+        if place < 0:
+            raise OSError("a place before the file")
+        self._place = place
+        return place
+
+    def read(self, size: int = -1) -> bytes:
+        """Return what is here of what follows; ``OSError`` where none of it is."""
+        if self._place >= self._size or size == 0:
+            return b""
+        for start, part in self._parts:
+            inside = self._place - start
+            if 0 <= inside < len(part):
+                found = part[inside:] if size < 0 else part[inside : inside + size]
+                self._place += len(found)
+                return found
+        raise OSError("a part of the file that is not here")
+
+
+class _Text:
+    """Finds out whether pieces together are UTF-8 without control characters other than white space."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._broken = False
+
+    def feed(self, data: bytes) -> None:
+        for start in range(0, len(data), _PIECE):
+            if not self._broken:
+                piece = data[start : start + _PIECE]
+                self._broken = bool(_CONTROL.search(piece)) or not self._decodes(piece)
+
+    def ended(self) -> bool:
+        """Return whether all of it is text, now that it has ended."""
+        return not self._broken and self._decodes(b"", final=True)
+
+    def _decodes(self, piece: bytes, *, final: bool = False) -> bool:
+        try:
+            self._decoder.decode(piece, final)
+        except UnicodeDecodeError:
+            return False
+        return True
+
+
+class _Occurrences:
+    """The places at which some bytes occur in what comes in pieces."""
+
+    def __init__(self, wanted: bytes) -> None:
+        self._wanted = wanted
+        self._held = b""
+        self._before = 0
+        """Number of bytes before those that are held."""
+        self.places = array("Q")
+
+    def feed(self, piece: bytes) -> None:
+        data = self._held + piece if self._held else piece
+        at = data.find(self._wanted)
+        while at >= 0 and len(self.places) < _MOST_PLACES:
+            self.places.append(self._before + at)
+            at = data.find(self._wanted, at + 1)
+        self._held = data[-(len(self._wanted) - 1) :]
+        self._before += len(data) - len(self._held)
+
+    def at(self, place: int) -> bool:
+        """Return whether they occur there, or so often that not all places were kept."""
+        return len(self.places) == _MOST_PLACES or place in self.places
+
+
+def _telling_entry(archive: ZipFile) -> ZipInfo | Kind:
+    """Names of parts are the same in small and capital letters (ISO/IEC 29500-2)."""
+    telling = [entry for entry in archive.infolist() if entry.filename.lower() in _TELLING]
+    if len(telling) > 1:
         return Kind.AMBIGUOUS
-    binary = kind not in (Kind.PDF, Kind.TEXT, Kind.XML, Kind.HTML, Kind.PROGRAM)
-    if binary and b"%PDF-" in data[:_PDF_ANYWHERE]:
-        return Kind.AMBIGUOUS
-    return kind
+    if not telling or telling[0].compress_type not in _METHODS:
+        return Kind.ZIP  # Nothing is unpacked that is packed in another way than office documents are.
+    return telling[0]
 
 
-def _kind(data: bytes) -> Kind:
-    beginning = data[:_TEXT_BEGINNING].removeprefix(_MARK).lstrip(_SPACE)
-    if beginning.startswith(b"%PDF-"):
-        return Kind.PDF
-    for magic, kind in _MAGIC:
-        if data.startswith(magic):
-            return _CLOSER[kind](data) if kind in _CLOSER else kind
-    if _is_text(data):
-        return _kind_of_text(beginning)
-    return Kind.PROGRAM if data.startswith(b"MZ") else Kind.OTHER
+def _start_of(archive: ZipFile, entry: ZipInfo) -> bytes:
+    with archive.open(entry) as opened:
+        return opened.read(_MOST_READ)
 
 
-def _kind_of_compound(data: bytes) -> Kind:
-    """By the names of its streams, which are UTF-16; a document may hold others of another program."""
-    office = any(f"{name}\0".encode("utf-16-le") in data for name in _OFFICE_STREAMS)
-    return Kind.OFFICE if office else Kind.COMPOUND
+def _end(tail: bytes) -> int | None:
+    """Return the place of the record that ends an archive; only a comment may follow it."""
+    for at in _ends(tail):
+        comment = int.from_bytes(tail[at + 20 : at + _END_SIZE], "little")
+        if at + _END_SIZE + comment == len(tail):
+            return at
+    return None
 
 
-_CLOSER: dict[Kind, Callable[[bytes], Kind]] = {Kind.ZIP: _kind_of_archive, Kind.COMPOUND: _kind_of_compound}
+def _ends(tail: bytes) -> Iterator[int]:
+    """Yield the places near the end that look like the record that ends an archive, the last first."""
+    if len(tail) < _END_SIZE:
+        return
+    first = max(len(tail) - _END_SIZE - _LONGEST_COMMENT, 0)
+    at = tail.rfind(_END, first, len(tail) - _END_SIZE + len(_END))
+    while at >= 0:
+        yield at
+        at = tail.rfind(_END, first, at + len(_END) - 1)
 
 
 def _kind_of_text(beginning: bytes) -> Kind:
@@ -337,18 +500,3 @@ def _kind_of_text(beginning: bytes) -> Kind:
     if _HTML.match(beginning) or (root and _HTML.match(beginning, root.start())):
         return Kind.HTML
     return Kind.XML
-
-
-def _is_text(data: bytes) -> bool:
-    """Return whether it is UTF-8 without control characters other than white space."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        for start in range(0, len(data), _PIECE):
-            piece = data[start : start + _PIECE]
-            if _CONTROL.search(piece):
-                return False
-            decoder.decode(piece)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return False
-    return bool(data)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from samdrift.administration.administration import Administration
+from samdrift.administration.evidence import export_evidence
 from samdrift.audit.notes import Note
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Role
-from samdrift.evidence.gathering import Order, gather
+from samdrift.evidence.gathering import Order
 from tests.interop.tlog.build import program
 from tests.interop.tools import Unavailable, left_out
 from tests.programs import found
@@ -72,7 +73,9 @@ async def test_the_commands_of_the_readme_say_that_a_package_holds(
     await witnessed(member, folder / "policies")
     gate = member.operator.gate
     installation = Administration(member.config, gate._keys, cast(Any, None), gate)
-    assert await gather(installation, Order(member.organisation, message, "anna"), tmp_path / "package")
+    assert await export_evidence(
+        installation, Order(member.organisation, message, "anna", "test"), tmp_path / "package"
+    )
     with tarfile.open(tmp_path / "package") as archive:
         archive.extractall(folder, filter="data")
     name = next(folder.glob("proofs/mt-*.entry")).stem

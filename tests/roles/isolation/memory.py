@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
@@ -19,8 +20,13 @@ Secrets = Mapping[str, bytes]
 
 
 def found_in(pid: int, secrets: Secrets) -> set[str]:
-    """Which of ``secrets`` stand anywhere in the memory of a process: what a core of it would hold."""
+    """Return which of ``secrets`` are anywhere in the memory of a process: what a core of it would hold.
+
+    All are looked for in one pass, since there are hundreds and the memory is that of ten processes.
+    """
     overlap = max(map(len, secrets.values())) - 1
+    names = list(secrets)
+    search = BytesAhoCorasick(list(secrets.values()), implementation=Implementation.DFA)
     found: set[str] = set()
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
         for start, end in _places(pid):
@@ -31,7 +37,7 @@ def found_in(pid: int, secrets: Secrets) -> set[str]:
                     piece = before + memory.read(min(_PIECE, end - at))
                 except (OSError, ValueError, OverflowError):
                     break  # The kernel's own, or gone meanwhile.
-                found |= {name for name, secret in secrets.items() if secret in piece}
+                found |= {names[at] for at, _, _ in search.find_matches_as_indexes(piece, overlapping=True)}
                 before = piece[-overlap:]
     return found
 

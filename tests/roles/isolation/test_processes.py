@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import urllib.request
+from datetime import UTC, datetime
 from typing import Any
 
 import psutil
@@ -21,10 +22,12 @@ from samdrift.installation.reporting import ask_running
 from samdrift.installation.unlocking import UNLOCK
 from samdrift.vault.database.session import Session
 from samdrift.vault.openkeys import open_keys
+from tests.roles import web
 from tests.roles.isolation.house import (
     PAGES,
     PATIENCE,
     House,
+    base_d,
     client,
     exchanged,
     host_at,
@@ -32,7 +35,7 @@ from tests.roles.isolation.house import (
     visit,
 )
 from tests.roles.member import MT, until
-from tests.roles.messageclient import document
+from tests.roles.messageclient import MessageClient, document
 from tests.unit.cli.commandline import samdrift
 
 _READERS = """
@@ -53,6 +56,37 @@ async def test_messages_go_between_the_organisations_and_to_and_from_others(hous
     for member in (house.alfa, house.beta):
         posted = await peer.posts(peer.encloses(member), member)
         assert posted.is_receipt_of(member.certificate)
+
+
+async def test_each_organisation_reads_along_in_the_logs_of_all_its_vaults(house: House) -> None:
+    """Each log is another process's: by certificate and by access token the same bytes; never another's."""
+    origins = set()
+    for member in (house.alfa, house.beta):
+        tls = web.tls(member.config.inner_issuers, await member.client_tls())
+        bearer = await client(house, member)
+        for role in Role:
+            path = f"/logs/{role.value}/checkpoint"
+
+            async def signed(path: str = path, bearer: MessageClient = bearer) -> web.Answer | None:
+                answer = await bearer.call("GET", f"/v1{path}")
+                return answer if answer.status == 200 else None
+
+            async with member.open(role) as vault:
+                await vault.tree.sign(datetime.now(UTC))
+            by_token = await until(signed, f"a checkpoint of {role}", PATIENCE)
+            by_certificate = await web.call(tls, "GET", f"{member.own_config.access_point}/c/v1{path}")
+            assert by_certificate.status == 200
+            origins.add(by_token.body.partition(b"\n")[0])
+            origins.add(by_certificate.body.partition(b"\n")[0])
+        for path in ("/logs/ap/tile/entries/x999/999", "/logs/none/checkpoint"):
+            assert (await bearer.call("GET", f"/v1{path}")).status == 404
+    assert len(origins) == 2 * len(Role)
+    unknown = web.tls(house.alfa.config.inner_issuers, await house.stage.agency.client_tls())
+    for role in Role:
+        address = f"{house.alfa.own_config.access_point}/c/v1/logs/{role.value}/checkpoint"
+        assert (await web.call(unknown, "GET", address)).status == 403
+        plain = MessageClient(base_d(house.alfa), tls, "x")
+        assert (await plain.call("GET", f"/v1/logs/{role.value}/checkpoint")).status == 401
 
 
 async def test_message_clients_send_and_read_with_tokens_of_their_organisation(house: House) -> None:

@@ -10,7 +10,60 @@ _ATTACKED = "tests/unit/messageclient/test_desk_attacked.py"
 _LIVE = "tests/unit/messageclient/test_live.py"
 _ELSEWHERE = f"{_DESK}::test_what_is_in_another_mailbox_or_organisation_is_not_here_alike"
 
+_HANDOVER = "tests/unit/messageclient/test_handover.py"
+
 DESK = (
+    Mutant(
+        "what is handed over is of a mailbox that the person may read",
+        "messageclient/handover/desk.py",
+        "found = await scope.conversation(vault, conversation, Right.READ)\n            all_mail",
+        "found = await scope.conversation(vault, conversation)\n            all_mail",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "what is handed over is of the conversation that was opened",
+        "messageclient/handover/desk.py",
+        "            all_mail = await vault.mail_of(found.id)\n"
+        "            mail = [one for one in all_mail if not messages or one.id in messages]\n",
+        "            all_mail = await vault.mail_of(found.id)\n"
+        "            mail = list(await vault.mail(messages)) if messages else list(all_mail)\n",
+        (f"{_HANDOVER}::test_one_message_alone_goes_along_and_none_of_another_conversation",),
+    ),
+    Mutant(
+        "that something is handed over is in the log first",
+        "messageclient/handover/desk.py",
+        "                    AuditEvent.MK_READING_HANDED_OVER,",
+        "                    AuditEvent.MK_READING_MESSAGE,",
+        (f"{_HANDOVER}::test_that_it_leaves_is_in_the_log_first_and_all_can_see_who_took_it",),
+    ),
+    Mutant(
+        "a conversation is registered by one who may write",
+        "messageclient/handover/desk.py",
+        "found = await scope.conversation(vault, conversation, Right.READ, Right.WRITE)",
+        "found = await scope.conversation(vault, conversation, Right.READ)",
+        (f"{_HANDOVER}::test_one_who_may_read_alone_takes_a_package_and_registers_nothing",),
+    ),
+    Mutant(
+        "a file in a package is unpacked in its folder",
+        "messageclient/handover/package.py",
+        'fit = _UNFIT.sub("_", name).strip(" .")',
+        'fit = name.strip(" .")',
+        (f"{_HANDOVER}::test_hostile_names_of_files",),
+    ),
+    Mutant(
+        "hidden characters are visible in a document",
+        "messageclient/handover/document.py",
+        '"name": visible(file.name),',
+        '"name": file.name,',
+        (f"{_HANDOVER}::test_a_document_says_what_it_is_about",),
+    ),
+    Mutant(
+        "the process that sets a PDF has nothing of ours around it",
+        "messageclient/handover/pdf.py",
+        'env={"RAYON_NUM_THREADS": "1"},',
+        "env=None,",
+        (f"{_HANDOVER}::test_a_process_of_its_own_without_keys_sets_the_pdf",),
+    ),
     Mutant(
         "a conversation is of a mailbox to which the person has the right",
         "messageclient/scope.py",
@@ -100,7 +153,7 @@ DESK = (
         "a conversation moves to a mailbox in which the person may write",
         "messageclient/handling.py",
         "await scope.mailbox(vault, after.mailbox, Right.WRITE)",
-        "pass",
+        "next(one for one in await vault.mailboxes() if one.id == after.mailbox)",
         (f"{_DESK}::test_a_conversation_moves_with_its_drafts_and_its_answer_comes_from_where_it_began",),
     ),
     Mutant(

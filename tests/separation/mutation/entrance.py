@@ -19,6 +19,20 @@ ENTRANCE = (
         (f"{_ENTRANCE}::test_a_person_without_any_right_sees_nothing_and_is_signed_out",),
     ),
     Mutant(
+        "a right that ended while a file was on its way keeps it out",
+        "messageclient/writing.py",
+        "        await scope.renew()\n",
+        "",
+        (f"{_ENTRANCE}::test_what_ends_while_a_file_is_on_its_way_keeps_the_file_out",),
+    ),
+    Mutant(
+        "a session that ended while a file was on its way keeps it out",
+        "messageclient/entrance/access.py",
+        "if value is None or await site_of(request).sessions.find(value) is None:",
+        "if value is None:",
+        (f"{_ENTRANCE}::test_what_ends_while_a_file_is_on_its_way_keeps_the_file_out",),
+    ),
+    Mutant(
         "rights are read anew with each request",
         "messageclient/permissions.py",
         "copy = await self._current(organisation, vault)\n        return Assigned(",

@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _C = "tests/roles/test_interface_c.py"
 _D = "tests/roles/test_interface_d_separation.py"
+_EVIDENCE = "tests/roles/test_interface_d_evidence.py"
 _ASKED = "tests/roles/test_interface_d_requests.py"
 _REACHES = f"{_D}::test_a_client_reaches_nothing_of_another"
 _TOKENS = "tests/unit/messageservice/oauth/test_access_tokens.py"
@@ -21,6 +22,23 @@ INTERFACE_C = (
         (
             "tests/unit/net/test_forwarding.py"
             "::test_the_certificate_goes_along_and_what_a_client_says_of_one_does_not",
+        ),
+    ),
+    Mutant(
+        "that a client was judged is known from the front alone",
+        "net/forwarding.py",
+        "| {_VOUCHED, HAND_ON.encode()}",
+        "| {HAND_ON.encode()}",
+        ("tests/unit/net/test_forwarding.py::test_nobody_outside_can_say_that_a_client_was_judged",),
+    ),
+    Mutant(
+        "a message service hands on its own organisation's logs alone",
+        "processes/front.py",
+        "if place_of(self._folder, name, Door.D) == judged]",
+        "]",
+        (
+            "tests/unit/processes/test_front.py"
+            "::test_a_message_service_hands_on_its_own_organisations_logs_alone",
         ),
     ),
     Mutant(
@@ -67,6 +85,42 @@ INTERFACE_D = (
         "record.size and access.covers(record.mailbox) and filters",
         "record.size and filters",
         (_REACHES,),
+    ),
+    Mutant(
+        "evidence is of a message in a mailbox of the client's",
+        "messageservice/interface_d/mailboxes.py",
+        "            record = await _reached(vault, access, message_id, filters)\n"
+        "            if record is None:\n"
+        "                return None\n"
+        "            body = await _body(vault, record) if original else None\n",
+        "            record = await vault.message(message_id)\n"
+        "            if record is None:\n"
+        "                return None\n"
+        "            body = await _body(vault, record) if original else None\n",
+        (_REACHES,),
+    ),
+    Mutant(
+        "evidence is in the log under the client's name before it is shown",
+        "messageservice/interface_d/mailboxes.py",
+        "            vault.record(AuditEvent.MT_MESSAGE_EVIDENCED, message=record.id)\n",
+        "",
+        (f"{_EVIDENCE}::test_it_is_in_the_log_under_the_clients_name_before_it_is_shown",),
+    ),
+    Mutant(
+        "an original is a reading",
+        "messageservice/interface_d/mailboxes.py",
+        "            if body is not None:\n"
+        "                vault.record(AuditEvent.MT_MESSAGE_READ, message=record.id)\n"
+        "        return Found(record, (), body)",
+        "        return Found(record, (), body)",
+        (f"{_EVIDENCE}::test_it_is_in_the_log_under_the_clients_name_before_it_is_shown",),
+    ),
+    Mutant(
+        "an original in evidence is the one that the log commits to",
+        "evidence/verifying.py",
+        "yield Finding(ORIGINAL_FILE, digest in committed,",
+        "yield Finding(ORIGINAL_FILE, True,",
+        (f"{_EVIDENCE}::test_another_original_does_not_hold",),
     ),
     Mutant(
         "what is not there for a client is a denial in the log",

@@ -8,7 +8,7 @@ _VERIFYING = "tests/unit/audit/test_logverifying.py"
 _FORGERIES = "tests/unit/audit/test_forgeries.py"
 _FOUND = f"{_FORGERIES}::test_every_forgery_is_found_and_its_first_wrong_entry_named"
 _PROOFS = "tests/roles/test_evidence.py::test_an_entry_that_no_witnessed_checkpoint_has_does_not_hold"
-_GATHERING = "tests/unit/evidence/test_loggathering.py"
+_GATHERING = "tests/unit/administration/test_logexport.py"
 _MODULE = "audit/logverifying.py"
 
 LOGVERIFICATION = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tests.separation.mutation.mutant import Mutant
 
-_DATABASE = "tests/separation/test_database_denies.py"
 _WORKERS = "tests/separation/test_worker_registry.py"
 _MOMENTS = "tests/unit/vault/test_moments.py"
 _POOL = "tests/unit/vault/database/test_pool_sharing.py"
@@ -13,13 +12,6 @@ _IN_ORDER = "tests/unit/vault/test_inorder.py::test_what_is_not_in_order_is_foun
 
 MOMENTS = (
     Mutant(
-        "the code of a vault moves its own moment alone",
-        "vault/sql/moments-1.sql",
-        "USING (owner = current_user)",
-        "USING (true)",
-        (f"{_DATABASE}::test_the_code_of_a_vault_reaches_its_own_moment_alone",),
-    ),
-    Mutant(
         "a worker reads the moment of its own vault and of no other",
         "vault/sql/worker-moments-1.sql",
         " AND r.reader = session_user",
@@ -27,15 +19,43 @@ MOMENTS = (
         (f"{_WORKERS}::test_it_reads_when_something_is_due_in_its_own_vault_and_in_no_other",),
     ),
     Mutant(
+        "a worker keeps the moment of its own vault and of no other",
+        "vault/sql/worker-moments-2.sql",
+        "\n    WHERE r.reader = session_user",
+        "",
+        (f"{_WORKERS}::test_it_keeps_when_something_is_due_in_its_own_vault_and_in_no_other",),
+    ),
+    Mutant(
+        "of two moments the later one stays",
+        "vault/sql/moments-2.sql",
+        " AND m.number < kept.number",
+        "",
+        (f"{_MOMENTS}::test_of_two_moments_the_later_one_stays_whichever_comes_last",),
+    ),
+    Mutant(
+        "a commit that was cut short is looked for in the vault",
+        "vault/work.py",
+        "                self._due(None)\n",
+        "                pass\n",
+        (f"{_MOMENTS}::test_a_commit_whose_answer_is_lost_is_looked_for_in_the_vault",),
+    ),
+    Mutant(
+        "a start reads what was not sent",
+        "vault/provision.py",
+        "        await self._read_moments()\n",
+        "",
+        (f"{_MOMENTS}::test_a_start_reads_from_the_vault_what_was_not_sent",),
+    ),
+    Mutant(
         "who changes what is due locks the moment before it looks",
-        "vault/sql/messageservice-moments-1.sql",
-        "WHERE owner = current_user FOR NO KEY UPDATE",
-        "WHERE owner = current_user",
+        "vault/sql/moment-1.sql",
+        "PERFORM FROM moment FOR NO KEY UPDATE",
+        "PERFORM FROM moment",
         (f"{_MOMENTS}::test_who_commits_at_the_same_time_waits_and_then_looks",),
     ),
     Mutant(
         "nothing becomes due where no moment is kept",
-        "vault/sql/accesspoint-moments-1.sql",
+        "vault/sql/moment-1.sql",
         "    IF NOT FOUND THEN\n        RAISE 'the vault has no moment' USING ERRCODE ="
         " 'object_not_in_prerequisite_state';\n    END IF;\n",
         "",
@@ -43,7 +63,7 @@ MOMENTS = (
     ),
     Mutant(
         "a moment is kept with the transaction's last change",
-        "vault/sql/messageservice-moments-1.sql",
+        "vault/sql/messageservice-moment-1.sql",
         "DEFERRABLE INITIALLY DEFERRED",
         "DEFERRABLE INITIALLY IMMEDIATE",
         (f"{_MOMENTS}::test_a_moment_is_kept_at_the_very_end_of_a_transaction",),

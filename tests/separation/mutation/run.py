@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.separation.mutation.administration import ADMINISTRATION
 from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.configuration import CONFIGURATION
 from tests.separation.mutation.custody import CUSTODY
@@ -52,6 +53,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *AT_REST,
     *DESK,
     *MAIL_PAGES,
+    *ADMINISTRATION,
     *MOMENTS,
     *INTERFACE_A,
     *SESSION_KEYS,

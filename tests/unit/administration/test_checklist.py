@@ -11,7 +11,7 @@ from cryptography import x509
 
 from samdrift.administration.checklist import Asked, Facts, Item, State, checklist, ready
 from samdrift.administration.keyholder import HeldKeys, sha256
-from samdrift.config.hsm import TokenConfig
+from samdrift.config.hsm import HsmTokenConfig
 from samdrift.config.model import MessageClientConfig, OrganisationConfig
 from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.principals import Role
@@ -111,7 +111,7 @@ def test_who_is_not_served_in_a_role_is_not_ready() -> None:
 
 
 def test_a_token_that_opens_both_vaults_is_in_order() -> None:
-    facts = replace(READY, entry=replace(ENTRY, token=TokenConfig("habo")), in_token=(AP, MT))
+    facts = replace(READY, entry=replace(ENTRY, hsm=HsmTokenConfig("habo")), in_token=(AP, MT))
     assert wrong(facts) == {}
     assert item(facts, "token mt").state is State.DONE
 
@@ -173,9 +173,9 @@ UNTIL = SIGNING.certificate.not_valid_after_utc
 BOTH = ("SMP message", "SMP receipt")
 CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
     (
-        {"entry": replace(ENTRY, token=TokenConfig("habo")), "in_token": (AP,)},
+        {"entry": replace(ENTRY, hsm=HsmTokenConfig("habo")), "in_token": (AP,)},
         {"token mt": MISSING},
-        "org use-token",
+        "org use-hsm",
     ),
     ({"in_token": (AP,)}, {"token ap": MISSING}, "token in its entry"),
     ({"vaults": {AP: RegistrationState.ACTIVE}}, {"vault mt": MISSING}, "org add"),

@@ -88,6 +88,9 @@ class Log:
     notes: list[Stated] = field(default_factory=list)
     begins: bytes = origin("log").hash
     keys: list[tuple[VerifierKey, bytes]] = field(default_factory=list)
+    statements: dict[str, bytes] = field(default_factory=dict)
+    """Statements on keys, by the key."""
+    name: str = "test"
 
     def copy(self) -> Log:
         return replace(
@@ -121,7 +124,7 @@ class Log:
 
     def write(self, out: Path) -> Path:
         """Export the log."""
-        asyncio.run(write_log(_Source(self), "test", out))
+        asyncio.run(write_log(_Source(self), self.name, out))
         return out
 
 
@@ -138,7 +141,7 @@ class _Source:
     def __init__(self, log: Log) -> None:
         self._log = log
         self.chain_begins = log.begins
-        self.keys = [(*key, b"") for key in log.keys]
+        self.keys = [(*key, log.statements.get(str(key[0]), b"")) for key in log.keys]
 
     async def chain(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self._log.chain), 100):

@@ -58,6 +58,15 @@ def test_the_copy_is_brought_up_to_date(served: Reached, policy: Path) -> None:
         assert copy.last() == 5
 
 
+def test_an_access_token_needs_no_other_means(policy: Path) -> None:
+    """Options that would be passed over are refused."""
+    ended = in_process(
+        *("log", "follow", ADDRESS, policy.with_name("copy"), "--policy", policy),
+        *("--client", policy, "--issuers", policy),
+    )
+    assert (ended.status, "--client" in ended.complaints) == (2, True)
+
+
 def test_a_log_that_does_not_hold_ends_with_1_and_one_that_is_away_with_2(
     served: Reached, policy: Path
 ) -> None:

@@ -71,6 +71,26 @@ async def test_an_organisation_gets_mailboxes_and_an_administrator(
     assert (one["address"], one["name"]) == ("sdk.soc", "Socialtjänsten")
     assert await mailbox(config, "list", whose) == "sdk.soc  Socialtjänsten\n"
 
+    with pytest.raises(Unusable, match="nothing to change"):
+        await mailbox(config, "change", whose, "sdk.soc")
+    with pytest.raises(Unusable, match="no mailbox with that address"):
+        await mailbox(config, "change", whose, "sdk.elsewhere", "--end")
+    settings = ("--second-person", "--undo-seconds", "30", "--ask-why", "--end", "--by", "anna")
+    changed = await mailbox(config, "change", whose, "sdk.soc", *settings)
+    assert changed == "sdk.soc  Socialtjänsten  second person, undo 30 s, asks why, ended\n"
+    await mailbox(config, "add", whose, "sdk.soc", "Socialtjänst")
+    (kept,) = json.loads(await mailbox(config, "list", whose, "--json"))["mailboxes"]
+    assert (kept["name"], kept["second_person"], kept["undo_seconds"], kept["ended"]) == (
+        "Socialtjänst",
+        True,
+        30,
+        True,
+    ), "a new name leaves the settings as they are"
+    await mailbox(config, "change", whose, "sdk.soc", "--use-again")
+    assert json.loads(await mailbox(config, "figures", whose, "--json")) == {"figures": []}
+    with pytest.raises(Unusable, match="has no message_service"):
+        await mailbox(config, "check", whose)
+
     who = ("--subject", "kim", "--name", "Kim Karlsson")
     with pytest.raises(Unusable, match="the role is one of"):
         await mailbox(config, "appoint", whose, "read", *who, *two)

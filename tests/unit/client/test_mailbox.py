@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from samdrift.client import mailbox as mailbox_module
-from samdrift.client.errors import Refused, Unreachable
+from samdrift.client.errors import NotOffered, Refused, Unreachable
 from samdrift.client.jsonstream import FilePiece, FilePlace
 from samdrift.client.mailbox import Filter
 from samdrift.client.outgoing import Attachment, Correspondent, Labelled, OutgoingDocument, OutgoingMessage
@@ -409,3 +409,25 @@ async def test_a_message_of_another_shape_is_a_clear_error(data: object) -> None
     async with client_of(Service([JSONResponse({"data": data})])) as mailbox:
         with pytest.raises(Unreachable, match="another shape"):
             await mailbox.get("m")
+
+
+async def test_evidence_comes_in_pieces_and_the_original_where_it_is_asked_for() -> None:
+    async def package() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            yield bytes(100_000)
+
+    service = Service([StreamingResponse(package(), media_type="application/x-tar") for _ in range(2)])
+    async with client_of(service) as mailbox:
+        assert sum([len(piece) async for piece in mailbox.evidence("a/b")]) == 300_000
+        assert [piece async for piece in mailbox.evidence("m", original=True)]
+    assert [(method, path) for method, path, _ in service.asked] == [
+        ("GET", "/v1/sdk/messages/a%2Fb/evidence"),
+        ("GET", "/v1/sdk/messages/m/evidence?original=true"),
+    ]
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 406])
+async def test_a_message_service_without_evidence_is_said_to_lack_it(status: int) -> None:
+    async with client_of(Service([JSONResponse({"title": "no"}, status)])) as mailbox:
+        with pytest.raises(NotOffered, match="no receipts and no original"):
+            await anext(mailbox.evidence("m"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.config.hsm import TokenConfig, TokensConfig, hsm_settings
+from samdrift.config.hsm import HsmConfig, HsmTokenConfig, hsm_settings
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
 from samdrift.installation.operator import vault_settings
@@ -32,8 +32,8 @@ def test_one_organisation_has_a_token_and_another_has_none(tmp_path: Path) -> No
 
 def test_a_pin_comes_from_a_credential_of_systemd(tmp_path: Path) -> None:
     settings = hsm_settings(
-        TokensConfig(Path("/lib.so")),
-        {HABO: TokenConfig("habo", pin_credential="habo-pin")},
+        HsmConfig(Path("/lib.so")),
+        {HABO: HsmTokenConfig("habo", pin_credential="habo-pin")},
         {"CREDENTIALS_DIRECTORY": str(tmp_path)},
     )
     assert settings is not None
@@ -41,7 +41,7 @@ def test_a_pin_comes_from_a_credential_of_systemd(tmp_path: Path) -> None:
 
 
 def test_a_pin_may_be_told_by_an_officer_alone() -> None:
-    settings = hsm_settings(TokensConfig(Path("/lib.so")), {HABO: TokenConfig("habo"), MULLSJO: None})
+    settings = hsm_settings(HsmConfig(Path("/lib.so")), {HABO: HsmTokenConfig("habo"), MULLSJO: None})
     assert settings == HsmSettings(Path("/lib.so"), {HABO: HsmAccess("habo", None)})
 
 

@@ -228,9 +228,9 @@ def test_a_domibus_is_one_party_in_one_environment(
     [
         ("b", "pin_file", "b/pin", ""),
         ("a", "pin_file", "b/pin", "organisations.hsm.label"),
-        ("b", "pin_file", "a/pin", "0203:a.se token.pin_file"),
+        ("b", "pin_file", "a/pin", "0203:a.se hsm.pin_file"),
         ("b", "pin_credential", "b-pin", ""),
-        ("b", "pin_credential", "a-pin", "0203:a.se token.pin_credential"),
+        ("b", "pin_credential", "a-pin", "0203:a.se hsm.pin_credential"),
     ],
 )
 def test_a_token_is_one_installations(place: Place, label: str, where: str, pin: str, setting: str) -> None:

@@ -12,7 +12,7 @@ from samdrift.contracts.principals import Role
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.live.following import Live
-from samdrift.messageclient.mail import Person
+from samdrift.messageclient.mail import Person, Proofs
 from samdrift.messageclient.owndesk import desk
 from samdrift.rights import Right
 from samdrift.vault.mailrecords import MailboxRecord
@@ -63,6 +63,7 @@ class Office:
     book: EmptyBook = field(default_factory=EmptyBook)
     now: datetime = NOW
     service: SparseService = field(default_factory=SparseService)
+    proofs: Proofs | None = None
 
     async def opened(self, *, needs_approval: bool = False) -> Office:
         async with self.vault() as vault:
@@ -86,7 +87,8 @@ class Office:
             self.book,
             self.clock,
             names,
-            live,
+            proofs=self.proofs,
+            live=live,
         )
 
     def clock(self) -> datetime:

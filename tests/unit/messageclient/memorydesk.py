@@ -20,10 +20,10 @@ from samdrift.messageclient.desk import (
     TooLate,
 )
 from samdrift.messageclient.live.following import TooManyStreams
+from samdrift.messageclient.live.openpages import Change, News, OpenPage, Present, Watch
 from samdrift.messageclient.mail import (
     Act,
     Caution,
-    Change,
     Conversation,
     Correspondent,
     Delivery,
@@ -37,27 +37,32 @@ from samdrift.messageclient.mail import (
     FileContent,
     Folder,
     Found,
+    HandOver,
     Identifier,
     Line,
     Lines,
     Mailbox,
     Message,
-    News,
     Note,
+    Part,
     Party,
     Person,
-    Present,
     Problem,
     ProblemCode,
     Reading,
+    Reason,
     Recipient,
     RecipientCheck,
+    RecipientList,
+    Registration,
     Review,
     Search,
+    Selection,
     Stage,
+    State,
     Submitted,
+    TextTemplate,
     View,
-    Watch,
 )
 from samdrift.rights import Right
 from samdrift.web.messagetext import message_text
@@ -87,6 +92,10 @@ class Office:
     readings: list[tuple[str, Reading]] = field(default_factory=list)
     searches: dict[str, Search] = field(default_factory=dict)
     book: list[Correspondent] = field(default_factory=list)
+    texts: list[TextTemplate] = field(default_factory=list)
+    selections: dict[str, Selection] = field(default_factory=dict)
+    views: dict[str, View] = field(default_factory=dict)
+    lists: dict[str, RecipientList] = field(default_factory=dict)
     approval: set[str] = field(default_factory=set)
     undo_seconds: int = 10
     away_since: datetime | None = None
@@ -121,6 +130,16 @@ class Office:
         return file
 
 
+@dataclass
+class InMemory:
+    """Content that can be read as often as one likes."""
+
+    content: bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.content
+
+
 class MemoryDesk:
     """A :class:`~samdrift.messageclient.desk.Desk` over an office."""
 
@@ -138,7 +157,7 @@ class MemoryDesk:
 
     # --- what an open page learns -----------------------------------------------------------------------
 
-    async def watch(self, view: View) -> Watch:
+    async def watch(self, view: OpenPage) -> Watch:
         mailbox, state = "", ""
         if view.conversation:
             one = self._one(view.conversation)
@@ -147,7 +166,7 @@ class MemoryDesk:
         versions = sum(one.version for one in self._office.conversations.values() if one.mailbox in listed)
         return Watch(tuple(sorted(listed)), view.conversation, mailbox, Right.READ, str(versions), state)
 
-    async def news(self, view: View, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
+    async def news(self, view: OpenPage, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
         watch = await self.watch(view)
         arrived = sum(
             each.at > since
@@ -162,7 +181,7 @@ class MemoryDesk:
         changed = watch.list_state != shown[0], watch.conversation_state != shown[1]
         return News(arrived, *changed, others)
 
-    async def follow(self, view: View, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
+    async def follow(self, view: OpenPage, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
         if self._office.news is None:
             raise TooManyStreams
         return self._changes(self._office.news)
@@ -328,6 +347,39 @@ class MemoryDesk:
                 before = found.get((reading.person, reading.act), reading)
                 found[reading.person, reading.act] = replace(before, last_at=reading.last_at)
         return tuple(reversed(found.values()))
+
+    async def handed_over(
+        self, conversation: str, messages: Sequence[str], parts: frozenset[Part]
+    ) -> HandOver:
+        one = self._one(conversation, Right.READ)
+        chosen = tuple(each for each in one.messages if not messages or each.id in messages)
+        if not chosen or len(chosen) < len(messages):
+            raise NotHere("", "")
+        for each in chosen:
+            self._read(each, Act.HANDED_OVER)
+        return HandOver(
+            conversation=replace(one, messages=chosen, notes=one.notes if Part.NOTES in parts else ()),
+            organisation=OURS,
+            address=self._office.boxes[one.mailbox][1],
+            parts=parts,
+            readings={each.id: await self.readers(each.id) for each in chosen},
+            files={
+                file.id: InMemory(self._office.contents[file.id])
+                for each in chosen
+                for document in each.documents
+                for file in document.files
+                if Part.FILES in parts
+            },
+            raw={each.id: InMemory(b"{}") for each in chosen if each.stage is Stage.UNREADABLE},
+            remote={},
+            proofs=None,
+            person=self._person,
+            at=self._office.now(),
+        )
+
+    async def register(self, conversation: str, version: int, number: str) -> int:
+        registered = Registration(number, self._person, self._office.now()) if number else None
+        return self._change(conversation, version, registered=registered)
 
     # --- what a conversation is ---------------------------------------------------------------------------
 
@@ -497,11 +549,11 @@ class MemoryDesk:
                 return FileContent(each, self._pieces(file))
         raise NotHere("", "")
 
-    async def news_read(self, draft: str) -> None:
+    async def news_read(self, draft: str, messages: int) -> None:
         one = self._draft(draft)
         assert one.conversation is not None
         version = self._office.conversations[one.conversation].version
-        self._office.drafts[draft] = replace(one, seen=version)
+        self._office.drafts[draft] = replace(one, seen=min(messages, version))
 
     async def review(self, draft: str) -> Review:
         one = self._draft(draft, Right.READ)
@@ -551,7 +603,9 @@ class MemoryDesk:
         if one.conversation is not None:
             conversation = self._office.conversations[one.conversation]
             if one.seen != conversation.version:
-                raise ConversationMoved(conversation.version, conversation.messages[-1:])
+                raise ConversationMoved(
+                    conversation.version, conversation.messages[-1:], conversation.version
+                )
         until = self._office.now() + timedelta(seconds=self._office.undo_seconds)
         self._keep(one, stage=DraftStage.WINDOW, until=until)
         return Submitted(draft, (), one.conversation or "", until)
@@ -585,6 +639,62 @@ class MemoryDesk:
         words = plain(search.words)
         fits = [one for one in among if words in plain(f"{one.subject} {one.counterpart}")]
         return search, Found(tuple(map(self._line, fits)), len(among), len(among), complete=True)
+
+    async def say_why(self, conversation: str, reason: Reason) -> None:
+        self._office.seen.append(f"why {conversation} {reason}")
+
+    # --- selections and lists -----------------------------------------------------------------------------
+
+    async def begin_selection(self, selection: Selection) -> str:
+        token = self._office.id("selection")
+        self._office.selections[token] = selection
+        return token
+
+    async def selected(self, token: str, *, after: str = "", limit: int = 50) -> tuple[Selection, Lines]:
+        selection = self._office.selections.get(token)
+        if selection is None:
+            raise NotHere("", "")
+        return selection, self._selected(selection)
+
+    def _selected(self, selection: Selection) -> Lines:
+        folder = {State.DONE: Folder.DONE, State.UNREAD: Folder.UNREAD}.get(selection.state, Folder.OPEN)
+        words = plain(selection.organisation)
+        found = [one for one in self._in(folder, selection.mailbox) if words in plain(str(one.counterpart))]
+        return Lines(tuple(map(self._line, found)), "")
+
+    async def views(self) -> tuple[View, ...]:
+        return tuple(self._office.views.values())
+
+    async def view(self, view: str, *, after: str = "", limit: int = 50) -> tuple[View, Lines]:
+        if view not in self._office.views:
+            raise NotHere("", "")
+        return self._office.views[view], self._selected(self._office.views[view].selection)
+
+    async def keep_view(self, token: str, name: str, *, for_mailbox: bool = False) -> str:
+        selection, _ = await self.selected(token)
+        kept = View(self._office.id("view"), name, selection, selection.mailbox if for_mailbox else None)
+        self._office.views[kept.id] = kept
+        return kept.id
+
+    async def drop_view(self, view: str) -> None:
+        await self.view(view)
+        del self._office.views[view]
+
+    async def lists(self) -> tuple[RecipientList, ...]:
+        return tuple(self._office.lists.values())
+
+    async def keep_list(self, kept: RecipientList) -> str:
+        kept = replace(kept, id=kept.id or self._office.id("list"))
+        self._office.lists[kept.id] = kept
+        return kept.id
+
+    async def drop_list(self, kept: str) -> None:
+        if self._office.lists.pop(kept, None) is None:
+            raise NotHere("", "")
+
+    async def text_templates(self, mailbox: str) -> tuple[TextTemplate, ...]:
+        self._need(Right.WRITE, mailbox)
+        return tuple(self._office.texts)
 
     async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
         found = [each for each in self._office.book if plain(words) in plain(str(each.recipient))]
@@ -633,6 +743,8 @@ def _problems(draft: Draft) -> Sequence[Problem]:
         found.append(Problem(ProblemCode.NO_SUBJECT, "subject"))
     if not content.text.strip() and not draft.files:
         found.append(Problem(ProblemCode.EMPTY, "text"))
+    if not all(each.extension and each.label for each in content.persons):
+        found.append(Problem(ProblemCode.REFERENCE, "persons"))
     return found
 
 

@@ -42,6 +42,8 @@ class SparseService:
     deaf: int = 0
     """Posts that are taken and never answered."""
     refuse: str = ""
+    careless: bool = False
+    """Takes a message again under an id that it has."""
     url: str = ""
 
     def receives(self, **changes: Any) -> str:
@@ -93,7 +95,8 @@ class SparseService:
         if self.refuse:
             issue = {"typeCode": "BV", "title": "too-long", "detail": self.refuse}
             return JSONResponse({"title": "Bad request", "eventIssues": [issue]}, 400)
-        if any(each["messageId"] == attributes["messageId"] for each in self.messages.values()):
+        known = any(each["messageId"] == attributes["messageId"] for each in self.messages.values())
+        if known and not self.careless:
             issue = {"typeCode": "BV", "title": "duplicate", "detail": "the id is in use"}
             return JSONResponse({"title": "Bad request", "eventIssues": [issue]}, 400)
         service_id = f"resource-{len(self.messages) + 1}"

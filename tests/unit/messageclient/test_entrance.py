@@ -239,6 +239,40 @@ async def test_a_right_that_ends_is_gone_at_the_next_request(house: House) -> No
         )
 
 
+@pytest.mark.parametrize("ended", ["session", "right"])
+async def test_what_ends_while_a_file_is_on_its_way_keeps_the_file_out(house: House, ended: str) -> None:
+    """What was typed beside it comes back, unless there is nothing that the person may see any more."""
+    eva = await house.administrator()
+    given = await house.reader("anna", SOC, Right.READ, Right.WRITE)
+    async with house.browser() as browser:
+        await house.sign_in(browser, "anna")
+        page = await browser.get("/", follow_redirects=True)
+        headers = {"sec-fetch-site": "same-origin", "origin": house.origin}
+        token = re.findall(r'name="form-token" value="([^"]+)"', page.text)[0]
+        path = f"/mailbox/{SOC}/write"
+        draft = (await browser.post(path, data={"form-token": token}, headers=headers)).headers["location"]
+
+        async def body() -> AsyncIterator[bytes]:
+            named = "content-disposition: form-data; name="
+            yield f'--b\r\n{named}"form-token"\r\n\r\n{token}\r\n'.encode()
+            yield f'--b\r\n{named}"files"; filename="a.pdf"\r\n\r\n'.encode() + b"%PDF-1.7 " + bytes(300_000)
+            if ended == "right":
+                await house.role.assignments.state(
+                    house.organisation, eva, "test", lambda at: Ended(of=given)
+                )
+                house.clock.forward()
+            else:
+                async with house.installation.open(house.organisation, MK) as vault:
+                    await vault.end_sessions_of(await house.person("anna"), "test")
+            yield f'\r\n--b\r\n{named}"text"\r\n\r\nSkrivet\r\n--b--\r\n'.encode()
+
+        kind = {"content-type": "multipart/form-data; boundary=b"}
+        answer = await browser.post(draft, content=body(), headers=headers | kind)
+    assert answer.status_code == 403
+    assert ("Skrivet" in answer.text) == (ended == "session")
+    assert house.installation.objects(house.organisation) == set()
+
+
 async def test_a_claim_gives_what_a_stored_mapping_names_and_no_more(house: House) -> None:
     eva = await house.administrator()
     issuer = house.service.issuer(house.name)

@@ -17,9 +17,9 @@ from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement
 from samdrift.messageclient.desk import Desk, NotHere
 from samdrift.messageclient.live.following import MAX_OF_PERSON, Live, TooManyStreams
+from samdrift.messageclient.live.openpages import Change, OpenPage
 from samdrift.messageclient.live.presence import POLLED_FOR, Presence, Stay
-from samdrift.messageclient.mail import Change, Folder, Person, View
-from samdrift.vault.announcing import WOKEN
+from samdrift.messageclient.mail import Folder, Person
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import Identity, SessionRecord
 from samdrift.web.guards import session_of
@@ -31,6 +31,7 @@ from tests.vaults import NOW, Installation
 
 ROLES = [Role.MESSAGE_CLIENT]
 SESSION = b"m" * 32
+_WOKEN = "SELECT coalesce(current_setting('samdrift.wake', true), '') = 'on'"
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -66,7 +67,7 @@ class Pages:
             assert await vault.begin_session(record)
         return mark
 
-    async def follow(self, view: View, person: str = "anna") -> AsyncGenerator[Change]:
+    async def follow(self, view: OpenPage, person: str = "anna") -> AsyncGenerator[Change]:
         """Open a page in the state of now."""
         desk = self.desk(person)
         watch = await desk.watch(view)
@@ -100,28 +101,28 @@ async def first(stream: AsyncIterator[Change]) -> Change:
 
 
 async def test_a_page_is_told_that_its_list_has_changed_and_says_how_much_is_new(pages: Pages) -> None:
-    view = View("box")
+    view = OpenPage("box")
     watch = await pages.desk().watch(view)
     shown = watch.list_state, watch.conversation_state
     since = pages.office.now - timedelta(seconds=1)
     async with (
         aclosing(await pages.follow(view)) as stream,
-        aclosing(await pages.follow(View("other"), "bo")),
+        aclosing(await pages.follow(OpenPage("other"), "bo")),
     ):
         await pages.office.receives()
         assert await first(stream) is Change.NEWS
     news = await pages.desk().news(view, shown, since, polled=False)
     assert (news.arrived, news.list_changed) == (1, True)
-    assert (await pages.desk("bo").watch(View("other"))).list_state == "0"
+    assert (await pages.desk("bo").watch(OpenPage("other"))).list_state == "0"
     await pages.office.receives(to="miljo:0203:habo.se")
     assert (await pages.desk().news(view, shown, since, polled=False)).arrived == 1
-    everything = await pages.desk("bo").news(View(everything=True), shown, since, polled=False)
+    everything = await pages.desk("bo").news(OpenPage(everything=True), shown, since, polled=False)
     assert everything.arrived == 2
 
 
 async def test_a_page_of_a_conversation_is_told_of_what_colleagues_do_in_it(pages: Pages) -> None:
     conversation = await pages.conversation()
-    view = View(conversation=conversation)
+    view = OpenPage(conversation=conversation)
     for act in (
         lambda desk: desk.add_note(conversation, "ring"),
         lambda desk: desk.take(conversation, 2),
@@ -133,17 +134,17 @@ async def test_a_page_of_a_conversation_is_told_of_what_colleagues_do_in_it(page
 
 async def test_persons_who_have_it_open_see_each_other_and_are_in_no_log(pages: Pages) -> None:
     conversation = await pages.conversation()
-    view, writing = View(conversation=conversation), View(conversation=conversation, writing=True)
+    view, writing = OpenPage(conversation=conversation), OpenPage(conversation=conversation, writing=True)
     before = await pages.office.events()
     async with aclosing(await pages.follow(view)) as anna:
         async with aclosing(await pages.follow(writing, "bo")):
             assert await first(anna) is Change.PRESENT
-            there = (await pages.desk().news(View("box"), ("", ""), LONG_AGO, polled=False)).present
+            there = (await pages.desk().news(OpenPage("box"), ("", ""), LONG_AGO, polled=False)).present
             assert [(one.person.id, one.writing) for one in there[conversation]] == [("bo", True)]
             own = (await pages.desk("bo").news(view, ("", ""), LONG_AGO, polled=False)).present
             assert [(one.person.id, one.writing) for one in own[conversation]] == [("anna", False)]
         assert await first(anna) is Change.PRESENT
-        gone = await pages.desk().news(View("box"), ("", ""), LONG_AGO, polled=False)
+        gone = await pages.desk().news(OpenPage("box"), ("", ""), LONG_AGO, polled=False)
         assert gone.present == {}
     after = await pages.office.events()
     assert [event for event, _ in after[len(before) :] if "opening" not in event] == []
@@ -152,7 +153,7 @@ async def test_persons_who_have_it_open_see_each_other_and_are_in_no_log(pages: 
 
 async def test_a_page_that_asks_now_and_then_is_there_for_a_while(pages: Pages) -> None:
     conversation = await pages.conversation()
-    view = View(conversation=conversation)
+    view = OpenPage(conversation=conversation)
     await pages.desk("bo").news(view, ("", ""), LONG_AGO, polled=True)
     assert (await pages.desk().news(view, ("", ""), LONG_AGO, polled=False)).present
     pages.office.now += POLLED_FOR
@@ -160,7 +161,7 @@ async def test_a_page_that_asks_now_and_then_is_there_for_a_while(pages: Pages) 
 
 
 async def test_a_stream_ends_with_its_session_whoever_ends_it(pages: Pages) -> None:
-    async with aclosing(await pages.follow(View("box"))) as stream:
+    async with aclosing(await pages.follow(OpenPage("box"))) as stream:
         waiting = asyncio.create_task(told(stream))
         async with pages.office.vault() as vault:
             assert await vault.end_session(SESSION)
@@ -177,15 +178,15 @@ async def test_another_process_that_ends_a_session_or_states_a_right_wakes_this_
     for act in acts:
         async with pages.office.vault() as vault:
             await vault.last_statement()
-            before = await vault._work.look(*WOKEN[:1])
+            before = await vault._work.look(_WOKEN)
             await act(vault)
-            after = await vault._work.look(*WOKEN[:1])
+            after = await vault._work.look(_WOKEN)
         assert (before, after) == ([(False,)], [(True,)])
 
 
 async def test_a_stream_ends_when_the_right_to_the_mailbox_is_gone(pages: Pages) -> None:
     conversation = await pages.conversation()
-    for view in (View("box"), View(conversation=conversation)):
+    for view in (OpenPage("box"), OpenPage(conversation=conversation)):
         async with aclosing(await pages.follow(view)) as stream:
             waiting = asyncio.create_task(told(stream))
             rights = pages.office.given.pop(("anna", "box"))
@@ -196,27 +197,27 @@ async def test_a_stream_ends_when_the_right_to_the_mailbox_is_gone(pages: Pages)
 
 async def test_a_conversation_that_moves_out_of_sight_is_news_and_then_over(pages: Pages) -> None:
     conversation = await pages.conversation()
-    async with aclosing(await pages.follow(View(conversation=conversation))) as stream:
+    async with aclosing(await pages.follow(OpenPage(conversation=conversation))) as stream:
         await pages.desk("bo").move(conversation, 1, "other")
         assert await first(stream) is Change.NEWS
     with pytest.raises(NotHere):
-        await pages.desk().watch(View(conversation=conversation))
+        await pages.desk().watch(OpenPage(conversation=conversation))
 
 
 async def test_a_person_has_a_number_of_streams_and_gets_room_again(pages: Pages) -> None:
-    streams = [await pages.follow(View("box")) for _ in range(MAX_OF_PERSON)]
+    streams = [await pages.follow(OpenPage("box")) for _ in range(MAX_OF_PERSON)]
     with pytest.raises(TooManyStreams):
-        await pages.follow(View("box"))
-    async with aclosing(await pages.follow(View("other"), "bo")):
+        await pages.follow(OpenPage("box"))
+    async with aclosing(await pages.follow(OpenPage("other"), "bo")):
         await streams.pop().aclose()
-        streams.append(await pages.follow(View("box")))
+        streams.append(await pages.follow(OpenPage("box")))
     for stream in streams:
         await stream.aclose()
     assert pages.live._organisations == {}
 
 
 async def test_an_end_of_the_process_ends_streams(pages: Pages) -> None:
-    async with aclosing(await pages.follow(View("box"))) as stream:
+    async with aclosing(await pages.follow(OpenPage("box"))) as stream:
         waiting = asyncio.create_task(told(stream))
         pages.live.close()
         assert await waiting == []
@@ -234,7 +235,7 @@ async def test_one_question_to_the_vault_answers_all_streams(pages: Pages) -> No
 
     pages.live._vaults = Counting()  # type: ignore[assignment]
     pages.office.given |= {(f"p{number}", "box"): ALL for number in range(5)}
-    streams = [await pages.follow(View("box"), f"p{number}") for number in range(5)]
+    streams = [await pages.follow(OpenPage("box"), f"p{number}") for number in range(5)]
     waiting = [asyncio.create_task(first(stream)) for stream in streams]
     await pages.office.receives()
     assert await asyncio.gather(*waiting) == [Change.NEWS] * 5

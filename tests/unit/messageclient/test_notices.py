@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.message import EmailMessage
@@ -12,14 +13,17 @@ import pytest_asyncio
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.mail import Folder
+from samdrift.messageclient.notices.acknowledging import FIRST_LINE, SUBJECT
 from samdrift.messageclient.notices.manning import Manning
 from samdrift.messageclient.notices.worker import Notices, NoticeSettings
 from samdrift.messageclient.permissions import Assignments, person_subject
 from samdrift.net.smtp import MailRefused, MailServerUnavailable
 from samdrift.rights import Ended, Given, Right, Rights, Scope, Subject, SubjectKind
+from samdrift.vault.mail import ConversationFilter
+from samdrift.vault.mailrecords import MailRecord
 from samdrift.vault.people import Identity
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.unit.messageclient.desks import ALL, Office
+from tests.unit.messageclient.desks import ADDRESS, ALL, Office
 from tests.vaults import Installation
 
 ROLES = [Role.MESSAGE_CLIENT]
@@ -276,3 +280,80 @@ async def test_the_registry_knows_when_something_is_due(house: House) -> None:
     assert due is not None
     moments = [when for each, when in await gate.due(Role.MESSAGE_CLIENT, far) if each == organisation]
     assert moments == [due]
+
+
+# --- automatic acknowledgements -----------------------------------------------------------------------------
+
+TEXT = "Vi läser **vardagar** 8–17."
+
+
+async def answers(house: House) -> list[MailRecord]:
+    """Messages that were sent by nobody, the oldest first."""
+    async with house.office.vault() as vault:
+        found = await vault.conversations(["box", "other"], ConversationFilter(), limit=100)
+        mail = [one for each in found for one in await vault.mail_of(each.id)]
+    return sorted((one for one in mail if one.direction == "out"), key=lambda one: one.at)
+
+
+async def test_the_first_message_of_a_conversation_is_answered_once_and_marked(house: House) -> None:
+    await house.man(Manning(acknowledge=TEXT))
+    await house.office.receives(message_id="m-1", conversation="c-1")
+    await house.turn()
+    await house.office.receives(message_id="m-2", conversation="c-1", refToMessageId="m-1")
+    await house.turn()
+    (answer,) = await answers(house)
+    async with house.office.vault() as vault:
+        document = json.loads(await (await vault.mail_body(answer.id)).read_all())["documents"][0]
+    assert document["texts"] == [f"{FIRST_LINE}\n\n{TEXT}"]
+    assert (answer.stage, answer.author, answer.confidential) == ("outbox", None, True)
+    assert answer.content["subject"] == SUBJECT
+    assert (answer.content["conversation_id"], answer.content["refers_to"]) == ("c-1", "m-1")
+    assert answer.content["recipient"]["address"] == "registrator:0203:mullsjo.se"
+    assert answer.content["sender"]["address"] == ADDRESS
+    submitted = await house.events(AuditEvent.MK_MESSAGE_SUBMITTED)
+    assert [(ids["action"], ids["mailbox"]) for ids in submitted] == [("automatic", "box")]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"label": "Autosvar: vi är på semester"},
+        {"label": "SV: Automatic reply"},
+        {"label": "Automatisk bekräftelse"},
+        {"label": SUBJECT},
+        {"refToMessageId": "m-unknown"},
+        {"sender": "ours"},
+    ],
+    ids=str,
+)
+async def test_what_is_automatic_an_answer_or_our_own_is_not_answered(
+    house: House, message: dict[str, str]
+) -> None:
+    await house.man(Manning(acknowledge=TEXT))
+    if message.get("sender"):
+        message = {"sender": house.office.organisation.value}
+    await house.office.receives(**message)
+    await house.turn()
+    assert await answers(house) == []
+
+
+async def test_two_machines_that_do_not_know_each_other_come_to_an_end(house: House) -> None:
+    """One that begins a new conversation with each answer, and does not say what it is, gets one a day."""
+    await house.man(Manning(acknowledge=TEXT))
+    for _ in range(5):
+        await house.office.receives(label="Tack för ert meddelande")
+        await house.turn()
+    assert len(await answers(house)) == 1
+    await house.office.receives(label="En annan", from_="annan:0203:mullsjo.se")
+    await house.turn()
+    assert len(await answers(house)) == 2
+    house.office.pass_by(86_400)
+    await house.office.receives(label="Nästa dag")
+    await house.turn()
+    assert len(await answers(house)) == 3
+
+
+async def test_a_mailbox_without_a_text_answers_nothing(house: House) -> None:
+    await house.office.receives()
+    await house.turn()
+    assert await answers(house) == []

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from starlette.responses import Response
 
-from samdrift.net.forwarding import Away, Forwarder, behind_front
+from samdrift.net.forwarding import HAND_ON, VOUCHED, Away, Forwarder, behind_front
 from samdrift.net.front import Front
 from samdrift.net.server import CLIENT_CERTIFICATE, listening_socket, serving
 from samdrift.net.tls import server_tls
@@ -308,3 +308,66 @@ async def test_an_answer_before_the_end_of_the_request_is_passed_on(tmp_path: Pa
         got = await asked(address, b"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 9999999\r\n\r\nx")
     assert got.startswith(b"HTTP/1.1 413")
     assert b"enough" in got
+
+
+@asynccontextmanager
+async def two_behind(folder: Path, judging: Any, answering: Any, may: str) -> AsyncIterator[tuple[str, int]]:
+    """A front with a process that judges, and another one that answers in each of ``may``."""
+    first, second = folder / "first", folder / "second"
+    async with contextlib.AsyncExitStack() as stack:
+        for place, worker in ((first, judging), (second, answering)):
+            await stack.enter_async_context(serving(behind_front(worker), unix_socket(place)))
+        forwarder = Forwarder()
+        stack.push_async_callback(forwarder.aclose)
+        sock = listening_socket("127.0.0.1")
+        application = Front(forwarder, [].append).by_head(
+            "D", lambda scope: first, later, lambda scope, judged, role: second if role == may else None
+        )
+        await stack.enter_async_context(serving(application, sock))
+        yield sock.getsockname()
+
+
+async def judge(scope: Any, receive: Any, send: Any) -> None:
+    assert VOUCHED not in scope
+    await answer(send, b"not here", status=404, headers=[(HAND_ON.encode(), b"ap journal")])
+
+
+async def test_what_one_process_has_judged_another_one_answers_as_that_clients(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    async def ask(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope.get(VOUCHED))
+        await answer(send, b"the log")
+
+    request = b"GET /log HTTP/1.1\r\nHost: a\r\nSamdrift-Vouched: admin\r\nConnection: close\r\n\r\n"
+    async with two_behind(tmp_path, judge, ask, "ap") as address:
+        got = await asked(address, request)
+    assert seen == ["journal"]
+    assert b"the log" in got
+    assert b"samdrift" not in got.lower()
+
+
+async def test_a_role_that_the_front_does_not_allow_is_answered_by_the_process_that_judged(
+    tmp_path: Path,
+) -> None:
+    async def never(scope: Any, receive: Any, send: Any) -> None:
+        raise AssertionError
+
+    async with two_behind(tmp_path, judge, never, "mk") as address:
+        got = await asked(address, b"GET /log HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    assert got.startswith(b"HTTP/1.1 404")
+    assert b"not here" in got
+    assert b"samdrift" not in got.lower()
+
+
+async def test_nobody_outside_can_say_that_a_client_was_judged(tmp_path: Path) -> None:
+    seen: list[Any] = []
+
+    async def worker(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend([VOUCHED in scope, [name for name, _ in scope["headers"]]])
+        await answer(send)
+
+    async with fronted(tmp_path, worker) as address:
+        request = b"GET / HTTP/1.1\r\nHost: a\r\nSamdrift-Vouched: x\r\nConnection: close\r\n\r\n"
+        await asked(address, request)
+    assert seen == [False, [b"host"]]

@@ -32,7 +32,7 @@ def client(server: TestMailServer, folder: Path, *, trusted: bool = True, login:
     security = MailSecurity.TLS if server.implicit else MailSecurity.STARTTLS
     user, password = LOGIN if login else ("", "")
     settings = MailServerSettings("localhost", server.port, security, user, password)
-    return MailServer(settings, client_tls(trust=trust, protocols=()))
+    return MailServer(settings, client_tls(trust=trust, http=False))
 
 
 def a_mail() -> EmailMessage:

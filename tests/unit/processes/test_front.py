@@ -9,10 +9,13 @@ from typing import Any, cast
 import pytest
 from starlette.types import Scope
 
+from samdrift.accesspoint.interface_c import Client
 from samdrift.config.reader import load
 from samdrift.installation.listeners import ROLES, Door, address_of
+from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.processes.front import Directory
 from samdrift.processes.handover import NOBODY, Routes
+from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.config.test_reader import FOUR, write
 
 HABO, EKSJO = "0203:habo.se", "0203:eksjo.se"
@@ -28,6 +31,7 @@ ROUTES = Routes(
         "mk": {HABO: "worker-habo", EKSJO: "worker-eksjo"},
         "gov": {HABO: "governance-habo"},
         "ap": {HABO: "ap-habo", EKSJO: "ap-eksjo"},
+        "mt": {HABO: "mt-habo", EKSJO: "mt-eksjo"},
     }
 )
 
@@ -70,6 +74,50 @@ def test_an_organisation_that_is_served_no_more_leads_to_nobody(directory: Direc
     assert directory.of_host(Door.MK, request("eksjo.messages.example")).stem == "worker-eksjo"
 
 
+@pytest.mark.parametrize(
+    ("path", "place"),
+    [
+        ("/c/v1/poll", "ap-habo.c"),
+        ("/c/v1/logs/ap/checkpoint", "ap-habo.log"),
+        ("/c/v1/logs/mt/tile/entries/000", "mt-habo.log"),
+        ("/c/v1/logs/mk/checkpoint", "worker-habo.log"),
+        ("/c/v1/logs/none/checkpoint", "ap-habo.c"),
+        ("/c/v1/logs/mt", "ap-habo.c"),
+        ("/v1/logs/mt/checkpoint", "ap-habo.c"),
+    ],
+)
+def test_a_log_is_asked_for_at_the_worker_whose_it_is(directory: Directory, path: str, place: str) -> None:
+    habo = {"certificate": Client(ParticipantIdentifier(HABO), "journal")}
+    directory._clients = lambda: habo
+    asked = {**request(), "path": path, CLIENT_CERTIFICATE: "certificate"}
+    assert directory.of_client(asked) == Path("/run") / place
+    asked[CLIENT_CERTIFICATE] = "another"
+    assert directory.of_client(asked) == Path("/run") / f"{NOBODY}.c"
+
+
+@pytest.mark.parametrize(
+    ("judged", "role", "changed", "place"),
+    [
+        ("mt-habo.d", "ap", {}, "ap-habo.log"),
+        ("mt-eksjo.d", "ap", {}, "ap-eksjo.log"),
+        ("mt-eksjo.d", "gov", {}, None),
+        ("mt-habo.d", "mk", {}, None),
+        ("ap-habo.c", "ap", {}, None),
+        (f"{NOBODY}.d", "ap", {}, None),
+        ("mt-habo.d", "ap", {"method": "POST"}, None),
+        ("mt-habo.d", "ap", {"path": "/v1/sdk/messages"}, None),
+    ],
+)
+def test_a_message_service_hands_on_its_own_organisations_logs_alone(
+    directory: Directory, judged: str, role: str, changed: dict[str, str], place: str | None
+) -> None:
+    """And only what was asked for: one that was taken over reaches nothing of another organisation."""
+    named = "ap" if role == "mk" else role
+    asked = {**request(), "method": "GET", "path": f"/v1/logs/{named}/checkpoint", **changed}
+    expected = None if place is None else Path("/run") / place
+    assert directory.onward(asked, Path("/run") / judged, role) == expected
+
+
 def test_every_worker_is_measured_under_its_role(directory: Directory) -> None:
     found = {(one.kind, one.organisation) for one in directory.measured()}
     assert found == {(role, whose) for role, names in ROUTES.workers.items() for whose in names} | {
@@ -86,4 +134,4 @@ def test_every_listener_has_an_address_where_its_role_has_a_table_and_a_role_of_
         "192.0.2.11",
         "192.0.2.12",
     ]
-    assert set(ROLES) == set(Door) - {Door.METRICS}
+    assert set(ROLES) == set(Door) - {Door.METRICS, Door.LOG}

@@ -28,9 +28,8 @@ HARM = {
     "the login has a setting of its own": "ALTER ROLE {login} SET enable_sort = off",
     "it has one in this database": "ALTER ROLE {login} IN DATABASE postgres SET enable_sort = off",
     "the login is in no group": "REVOKE samdrift_vaults_postgres FROM {login}",
-    "the owner is in no group": "REVOKE samdrift_owners_postgres FROM {owner}",
     "a migration was not made": "UPDATE {schema}.versions SET version = 0 WHERE part = 'wakeups'",
-    "a part is unknown": "DELETE FROM {schema}.versions WHERE part = 'accesspoint-moments'",
+    "a part is unknown": "DELETE FROM {schema}.versions WHERE part = 'accesspoint-moment'",
 }
 NOT_MENDED = ("a migration was not made", "a part is unknown")
 """Findings that a start cannot set right: the part is there."""

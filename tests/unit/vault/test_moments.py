@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -17,9 +18,12 @@ from samdrift.contracts.transfer import TransferReason
 from samdrift.scheduling import dispatch
 from samdrift.scheduling.dispatch import Dispatcher
 from samdrift.scheduling.rounds import Rounds
+from samdrift.vault import moments
+from samdrift.vault.database.session import Row, Statement
 from samdrift.vault.errors import VaultLocked, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.moments import Moment, Moments, keep
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -48,6 +52,13 @@ async def truth(
     login = await vault_login(installation, organisation, role)
     administrator = await superuser(installation)
     ((due,),) = administrator.rows(f"SELECT min(due_at) FROM {login.schema}.{TABLES[role]}")
+    return due if due is None else due.astimezone(NOW.tzinfo)
+
+
+async def kept(installation: Installation, organisation: ParticipantIdentifier) -> datetime | None:
+    """The moment that the message service's vault has itself."""
+    login = await vault_login(installation, organisation, MT)
+    ((due,),) = (await superuser(installation)).rows(f"SELECT due_at FROM {login.schema}.moment")
     return due if due is None else due.astimezone(NOW.tzinfo)
 
 
@@ -202,11 +213,11 @@ async def test_the_moment_of_a_vault_that_is_dropped_goes_with_it(installation: 
 
 
 async def test_nothing_can_become_due_in_a_vault_without_a_moment(installation: Installation) -> None:
-    """Rather is nothing stored, than stored and forgotten."""
+    """Nothing is stored rather than stored and forgotten."""
     organisation = await installation.organisation([AP])
     login = await vault_login(installation, organisation, AP)
     administrator = await superuser(installation)
-    administrator.rows("DELETE FROM registry.moments WHERE vault = %s", login.vault)
+    administrator.rows(f"DELETE FROM {login.schema}.moment")
     with pytest.raises(VaultUnavailable):
         async with installation.open(organisation, AP) as vault:
             await submitted(vault, lease=MINUTE)
@@ -236,6 +247,118 @@ async def test_who_commits_last_sees_what_the_other_has_stored(
         ended.set()
 
     await asyncio.gather(store(), end())
+    assert await moment(installation, organisation, AP) == NOW + MINUTE
+
+
+async def test_of_two_moments_the_later_one_stays_whichever_comes_last(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Two processes commit one after the other, and what the first one sends comes late."""
+    login = await vault_login(installation, organisation, AP)
+    late, early = Moment(8, (NOW + MINUTE).isoformat()), Moment(7, NOW.isoformat())
+    for each in (late, early):
+        await installation.gate._run(installation.gate._operator, [keep({login.vault: each})])
+    assert await moment(installation, organisation, AP) == NOW + MINUTE
+
+
+async def test_a_start_reads_from_the_vault_what_was_not_sent(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a worker alone, whose login to the registry is another with each start."""
+    gate = installation.gate
+    vault = (await vault_login(installation, organisation, AP)).vault
+    starts = (installation.provisioner.install, lambda: installation.provisioner.new_reader(vault))
+    for number, start in enumerate(starts, 1):
+        async with installation.open(organisation, AP) as access_point:
+            await submitted(access_point, lease=-number * MINUTE)
+            monkeypatch.setattr(gate._moments, "committed", lambda *_: None)
+            access_point._work._due = gate._moments.committed
+        monkeypatch.undo()
+        assert await moment(installation, organisation, AP) != NOW - number * MINUTE
+        await start()
+        assert await moment(installation, organisation, AP) == NOW - number * MINUTE
+
+
+async def test_a_vault_that_was_put_back_from_a_copy_has_its_moment_read(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Its numbers are those of then: the registry has seen higher ones."""
+    login = await vault_login(installation, organisation, AP)
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault, lease=MINUTE)
+    assert await moment(installation, organisation, AP) == NOW + MINUTE
+    administrator = await superuser(installation)
+    administrator.rows("UPDATE registry.moments SET number = 99, due_at = NULL WHERE vault = %s", login.vault)
+    await installation.provisioner.install()
+    assert await moment(installation, organisation, AP) == NOW + MINUTE
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault, lease=MINUTE / 2)
+    assert await moment(installation, organisation, AP) == NOW + MINUTE / 2
+
+
+async def test_a_commit_whose_answer_is_lost_is_looked_for_in_the_vault(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+
+    async def store() -> None:
+        async with installation.open(organisation, AP) as vault:
+            await submitted(vault, lease=MINUTE)
+            await vault.waiting(1)
+            session = vault._work._session
+            assert session is not None
+            run = session.run
+
+            async def lost(statements: Sequence[Statement]) -> list[list[Row]]:
+                await run(statements)
+                session.close()
+                raise VaultUnavailable
+
+            session.run = lost  # type: ignore[method-assign]
+
+    with pytest.raises(VaultUnavailable):
+        await store()
+    assert await truth(installation, organisation, AP) == NOW + MINUTE
+    assert await moment(installation, organisation, AP) == NOW + MINUTE
+
+
+async def test_what_the_registry_does_not_take_is_sent_later_and_said_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(moments, "_TOGETHER", 0.0)
+    monkeypatch.setattr(moments, "_AGAIN_AFTER", 0.0)
+    sent: list[Statement] = []
+    refusals = 3
+
+    async def run(statements: Sequence[Statement]) -> None:
+        nonlocal refusals
+        refusals -= 1
+        if refusals >= 0:
+            raise VaultUnavailable
+        sent.extend(statements)
+
+    async def read(vault: str) -> Moment | None:
+        return None if vault == "gone" else Moment(3, None)
+
+    sending = Moments(run, read)
+    sending.start()
+    with caplog.at_level("INFO", "samdrift"):
+        sending.committed("a", Moment(1, "1999-01-01"))
+        sending.committed("a", Moment(2, None))
+        sending.committed("b", None)
+        sending.committed("gone", None)
+        await until(lambda: bool(sent))
+        await sending.stop()
+    assert sent == [keep({"a": Moment(2, None), "b": Moment(3, None)})]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_what_waits_is_sent_before_the_process_ends(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    gate = await Gate.start(installation.settings)
+    async with gate.open(WORKER, organisation, AP, Purpose.PROCESS) as vault:
+        await submitted(vault, lease=MINUTE)
+    await gate.close()
     assert await moment(installation, organisation, AP) == NOW + MINUTE
 
 
@@ -323,7 +446,7 @@ async def test_who_commits_at_the_same_time_waits_and_then_looks(
             done, _ = await asyncio.wait([ending], timeout=0.5)
             assert not done
         await ending
-    assert await moment(installation, organisation, MT) == NOW + MINUTE
+    assert await kept(installation, organisation) == NOW + MINUTE
 
 
 async def test_a_moment_is_kept_at_the_very_end_of_a_transaction(
@@ -342,4 +465,4 @@ async def test_a_moment_is_kept_at_the_very_end_of_a_transaction(
             except psycopg.errors.QueryCanceled:
                 pytest.fail("it waited for one that has not committed")
             one.execute(plan, ("c", NOW + 2 * MINUTE))
-    assert await moment(installation, organisation, MT) == NOW
+    assert await kept(installation, organisation) == NOW

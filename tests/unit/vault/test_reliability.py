@@ -45,12 +45,15 @@ CHILD = """
 import asyncio, os, sys
 from pathlib import Path
 from samdrift.audit.events import AuditEvent
+from samdrift.vault import moments
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.contracts.principals import Purpose, Role
 from tests.vaults import MINUTE, NOW, WORKER, body, outgoing, settings_in
 
-async def main(folder, organisation, size, hang):
+async def main(folder, organisation, size, how):
+    if how == "unheard":
+        moments._TOGETHER = 3600
     gate = await Gate.start(settings_in(Path(folder)))
     organisation = ParticipantIdentifier(organisation)
     while True:
@@ -61,12 +64,12 @@ async def main(folder, organisation, size, hang):
             )
             vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=envelope.envelope_id)
             await vault.next_due()
-            if hang:
+            if how == "hang":
                 print("inside", flush=True)
                 await asyncio.sleep(60)
         print(envelope.envelope_id, flush=True)
 
-asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4] == "hang"))
+asyncio.run(main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]))
 """
 
 
@@ -127,6 +130,24 @@ async def settled(own: Installation, organisation: ParticipantIdentifier) -> tup
         await asyncio.sleep(0.1)
         transfers, log = await stored(own, organisation, NOW + 10 * look * MINUTE)
     return transfers, log
+
+
+async def test_the_next_start_knows_what_became_due_just_before_a_kill(own: Installation) -> None:
+    """It is stored, and the registry has not heard of it."""
+    organisation = await hosted(own)
+    process = await child(own, organisation, "10", "unheard")
+    stored = {await line(process)}
+    process.kill()
+    assert await process.wait() == -signal.SIGKILL
+    assert organisation not in dict(await own.gate.due(AP, NOW + MINUTE))
+    provisioner = await Provisioner.connect(own.settings)
+    try:
+        await provisioner.install()
+    finally:
+        await provisioner.close()
+    assert organisation in dict(await own.gate.due(AP, NOW + MINUTE))
+    transfers, _ = await settled(own, organisation)
+    assert transfers >= stored
 
 
 @pytest.mark.parametrize("size", ["10000", "300000"], ids=["body in the row", "body in the object store"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli.org import adding, closing, keys, listing, locking, moving, state, token, unpacking
+from samdrift.cli.org import adding, closing, hsm, keys, listing, locking, moving, state, unpacking
 
 app = typer.Typer(add_completion=False)
 
@@ -29,5 +29,6 @@ app.command("close")(closing.close_organisation)
 app.command("verify-closing")(closing.verify_closing)
 app.command("lock")(locking.lock)
 app.command("unlock")(locking.unlock)
-app.command("use-token")(token.use_token)
+app.command("use-hsm")(hsm.use_hsm)
+app.command("use-token", hidden=True)(hsm.use_token)
 app.add_typer(keys.app, name="keys")

@@ -103,7 +103,7 @@ class HsmKeyStore(SoftwareKeyStore):
                     self._new_files(vault, *self._locking().hsm_lock(vault, token))
         super().begin(vault, organisation)
 
-    def use_token(self, vault: str, organisation: ParticipantIdentifier) -> None:
+    def use_hsm(self, vault: str, organisation: ParticipantIdentifier) -> None:
         """Lock a vault with its organisation's token; keys that are made from now on are in it.
 
         With a new seal; the former one is destroyed, and copies that were made before do not open.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from starlette.exceptions import HTTPException
@@ -16,6 +17,7 @@ from starlette.routing import Route
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageclient.administering.frame import sections
 from samdrift.messageclient.entrance.access import Access, Visit
 from samdrift.messageclient.permissions import (
     OF_MAILBOX,
@@ -27,6 +29,7 @@ from samdrift.messageclient.permissions import (
     Way,
     person_subject,
 )
+from samdrift.messageclient.tables import BEGINNING, csv_lines
 from samdrift.rights import (
     Effect,
     Ended,
@@ -46,12 +49,15 @@ from samdrift.web.application import signed_in
 from samdrift.web.forms import Form
 from samdrift.web.guards import session_of
 from samdrift.web.pages import Pages
+from samdrift.web.policy import file_headers
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOCALE = Path(__file__).parent / "locale"
 _ZONE = ZoneInfo("Europe/Stockholm")
+_SOON, _UNUSED = timedelta(days=14), timedelta(days=90)
+"""Times within which an end is marked, and after which a right that is not used is."""
 _ORDER = (Right.READ, Right.WRITE, Right.APPROVE, Right.MANAGE)
 RIGHTS = {
     Right.READ: Phrase("read"),
@@ -77,6 +83,7 @@ class Line:
     rights: tuple[Phrase, ...]
     ways: tuple[WayLine, ...]
     seen_at: datetime | None
+    """Latest sight of a message in the mailbox."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,7 @@ class WayLine:
     number: int
     by: str
     why: str
+    since: datetime
     until: datetime
 
 
@@ -104,7 +112,9 @@ class RightsPages:
         shown, posted = self._shown, self._posted
         return (
             Route("/rights", shown(self.overview)),
-            Route("/rights/{mailbox}", shown(self.readers)),
+            Route("/rights/{mailbox}", shown(self.readers), methods=["GET"]),
+            Route("/rights/{mailbox}", posted(self.readers_on), methods=["POST"]),
+            Route("/rights/{mailbox}/table", posted(self.table), methods=["POST"]),
             Route("/rights/{mailbox}/give", shown(self.form), methods=["GET"]),
             Route("/rights/{mailbox}/give", posted(self.give), methods=["POST"]),
             Route("/rights/{mailbox}/substitute", shown(self.substitute_form), methods=["GET"]),
@@ -116,23 +126,91 @@ class RightsPages:
     async def overview(self, request: Request, visit: Visit) -> Response:
         """Show the mailboxes whose readers a person may see."""
         mailboxes = [one for one in await self._mailboxes(visit) if _may_see(visit, one.id)]
-        return self._pages.page(request, "rights.html", mailboxes=mailboxes)
+        return self._page(request, visit, "rights.html", mailboxes=mailboxes)
 
     async def readers(self, request: Request, visit: Visit) -> Response:
         """Show who can read a mailbox, through what, since when and until when, and when they were here."""
         mailbox = await self._mailbox(request, visit)
         assigned = await self._assignments.now(visit.organisation)
-        names = {each.id: each.identity.name for each in assigned.persons}
-        lines = [_line(each, names) for each in assigned.readers(mailbox.id)]
-        groups = [_way(each, names) for each in assigned.groups(mailbox.id)]
-        return self._pages.page(
-            request,
-            "who_can_read.html",
-            mailbox=mailbox,
-            lines=lines,
-            groups=groups,
-            may_give=_may_give(visit, mailbox.id),
+        return await self._readers_page(request, visit, mailbox, assigned, Form())
+
+    async def readers_on(self, request: Request, visit: Visit) -> Response:
+        """Show who could read a mailbox on another day, or will be able to."""
+        form = await received(request)
+        mailbox = await self._mailbox(request, visit)
+        assigned = await self._assignments.now(visit.organisation)
+        try:
+            assigned = assigned.on(end_of(date.fromisoformat(form["day"]), _ZONE))
+        except (ValueError, OverflowError):
+            form.refuse("day", Phrase("Choose a day"))
+            return await self._readers_page(request, visit, mailbox, assigned, form, 422)
+        return await self._readers_page(request, visit, mailbox, assigned, form)
+
+    async def table(self, request: Request, visit: Visit) -> Response:
+        """Answer with the list as CSV."""
+        await received(request)
+        mailbox = await self._mailbox(request, visit)
+        assigned = await self._assignments.now(visit.organisation)
+        wording, lines = self._pages.wording(request), await self._lines(visit, mailbox, assigned)
+        rows = [
+            (
+                line.name,
+                wording.text(way.through),
+                str(way.number),
+                way.by,
+                way.why,
+                ", ".join(wording.text(right) for right in line.rights),
+                way.since.isoformat(timespec="seconds"),
+                way.until.isoformat(timespec="seconds"),
+                "" if line.seen_at is None else line.seen_at.isoformat(timespec="seconds"),
+            )
+            for line in lines
+            for way in line.ways
+        ]
+        head = ("name", "through", "decision", "by", "why", "may", "since", "until", "last here")
+        return Response(
+            BEGINNING + csv_lines([head, *rows]),
+            headers=file_headers("vilka-kan-lasa.csv"),
+            media_type="text/csv; charset=utf-8",
         )
+
+    async def _readers_page(
+        self,
+        request: Request,
+        visit: Visit,
+        mailbox: MailboxRecord,
+        assigned: Assigned,
+        form: Form,
+        status: int = 200,
+    ) -> Response:
+        names = {each.id: each.identity.name for each in assigned.persons}
+        return self._page(
+            request,
+            visit,
+            "who_can_read.html",
+            status,
+            mailbox=mailbox,
+            form=form,
+            lines=await self._lines(visit, mailbox, assigned),
+            groups=[_way(each, names) for each in assigned.groups(mailbox.id)],
+            may_give=_may_give(visit, mailbox.id) and not assigned.another_day,
+            day=assigned.at if assigned.another_day else None,
+            soon=assigned.moment + _SOON,
+            unused=assigned.moment - _UNUSED,
+        )
+
+    async def _lines(self, visit: Visit, mailbox: MailboxRecord, assigned: Assigned) -> list[Line]:
+        async with self._gate.open(
+            self._principal(visit), visit.organisation, Role.MESSAGE_CLIENT, Purpose.READ
+        ) as vault:
+            seen = await vault.last_readings(mailbox.id)
+        names = {each.id: each.identity.name for each in assigned.persons}
+        persons = [_line(each, names, seen.get(each.person)) for each in assigned.readers(mailbox.id)]
+        systems = [
+            Line(name, _in_order(way.rights), (_way(way, names),), None)
+            for name, way in assigned.systems(mailbox.id)
+        ]
+        return [*persons, *systems]
 
     async def form(self, request: Request, visit: Visit) -> Response:
         """Show the form by which rights are given."""
@@ -171,10 +249,11 @@ class RightsPages:
                 form.refuse(name, Phrase("Choose a person"))
         if absent == person:
             form.refuse("person", Phrase("Nobody substitutes for themselves"))
+        since = _since(form)
         until, why = _until(form), form.required("why", Phrase("Say why, for those who see the list later"))
         if not form.errors and until is not None:
             what = Substitution(person_subject(person), Scope(mailbox.id), person_subject(absent))
-            await self._state(visit, form, "person", why, partial(_given, what, until))
+            await self._state(visit, form, "person", why, partial(_given, what, until, since=since))
         if form.errors:
             return await self._substitute_page(request, visit, mailbox, form, 422)
         return _see(mailbox)
@@ -213,15 +292,16 @@ class RightsPages:
             if number in {str(way.number) for way in reader.ways}
         ]
         context = {"mailbox": mailbox, "form": form, "number": number, "whom": whom}
-        return self._pages.page(request, "end_rights.html", status, **context)
+        return self._page(request, visit, "end_rights.html", status, **context)
 
     async def _give_page(
         self, request: Request, visit: Visit, mailbox: MailboxRecord, form: Form, status: int = 200
     ) -> Response:
         assigned = await self._assignments.now(visit.organisation)
         administrator = visit.permissions.may(Right.ADMINISTRATOR)
-        return self._pages.page(
+        return self._page(
             request,
+            visit,
             "give_rights.html",
             status,
             mailbox=mailbox,
@@ -237,7 +317,13 @@ class RightsPages:
         assigned = await self._assignments.now(visit.organisation)
         absent = [(each.person, each.name) for each in assigned.readers(mailbox.id)]
         context = {"mailbox": mailbox, "form": form, "persons": _persons(assigned), "absent": absent}
-        return self._pages.page(request, "substitute.html", status, **context)
+        return self._page(request, visit, "substitute.html", status, **context)
+
+    def _page(
+        self, request: Request, visit: Visit, template: str, status: int = 200, **context: Any
+    ) -> Response:
+        ways = sections(self._pages, request, visit.permissions, manages=visit.permissions.manages())
+        return self._pages.page(request, template, status, sections=ways, **context)
 
     async def _person(self, visit: Visit, form: Form) -> str | None:
         """Return the chosen person, or one who is made known by an administrator; refuses the field."""
@@ -324,8 +410,10 @@ def _may_give(visit: Visit, mailbox: str) -> bool:
     return visit.permissions.may(Right.ADMINISTRATOR) or visit.permissions.may(Right.MANAGE, mailbox)
 
 
-def _given(what: Rights | Substitution, until: datetime, at: datetime) -> Given:
-    return Given(what, at, until, asked=False)
+def _given(
+    what: Rights | Substitution, until: datetime, at: datetime, *, since: datetime | None = None
+) -> Given:
+    return Given(what, max(at, since or at), until, asked=False)
 
 
 def _ended(digest: str, at: datetime) -> Ended:
@@ -341,6 +429,15 @@ def _decision(assigned: Assigned, number: str, mailbox: str) -> str | None:
     return None
 
 
+def _since(form: Form) -> datetime | None:
+    """Return the beginning of the first day; ``None`` for now."""
+    try:
+        return datetime.combine(date.fromisoformat(form["since"]), time(), _ZONE) if form["since"] else None
+    except ValueError:
+        form.refuse("since", Phrase("Choose the first day, or leave it empty"))
+        return None
+
+
 def _until(form: Form) -> datetime | None:
     try:
         return end_of(date.fromisoformat(form["until"]), _ZONE)
@@ -354,9 +451,13 @@ def _persons(assigned: Assigned) -> list[tuple[str, str]]:
     return sorted(found, key=lambda pair: pair[1].casefold())
 
 
-def _line(reader: Reader, names: dict[str, str]) -> Line:
-    rights = tuple(RIGHTS[right] for right in _ORDER if right in reader.rights)
-    return Line(reader.name, rights, tuple(_way(each, names) for each in reader.ways), reader.seen_at)
+def _line(reader: Reader, names: dict[str, str], seen_at: datetime | None) -> Line:
+    ways = tuple(_way(each, names) for each in reader.ways)
+    return Line(reader.name, _in_order(reader.rights), ways, seen_at)
+
+
+def _in_order(rights: frozenset[Right]) -> tuple[Phrase, ...]:
+    return tuple(RIGHTS[right] for right in _ORDER if right in rights)
 
 
 def _way(way: Way, names: dict[str, str]) -> WayLine:
@@ -365,7 +466,7 @@ def _way(way: Way, names: dict[str, str]) -> WayLine:
         Through.GROUP: Phrase("Group %(group)s", {"group": way.group.rpartition("#")[2]}),
         Through.SUBSTITUTION: Phrase("Substitute for %(name)s", {"name": names.get(way.absent, "")}),
     }[way.through]
-    return WayLine(through, way.number, names.get(way.by.id, ""), way.why, way.until)
+    return WayLine(through, way.number, names.get(way.by.id, ""), way.why, way.since, way.until)
 
 
 def _see(mailbox: MailboxRecord) -> Response:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageclient.live.openpages import Change, Watch
 from samdrift.messageclient.live.presence import Presence, Stay
-from samdrift.messageclient.mail import Change, Watch
 from samdrift.rights import Right
 from samdrift.vault.gate import Gate
 from samdrift.vault.mailmarks import MailMarks

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
-from samdrift.messageclient.mail import Person, Present
+from samdrift.messageclient.live.openpages import Present
+from samdrift.messageclient.mail import Person
 from samdrift.scheduling.signals import Signals
 from samdrift.wire.identifiers import ParticipantIdentifier
 

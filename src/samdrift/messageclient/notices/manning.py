@@ -33,6 +33,8 @@ class Manning:
     """Manned hours for which a message may lie unread; 0 for any number."""
     escalate_to: str = ""
     """Mail address that is told then."""
+    acknowledge: str = ""
+    """Text that automatically answers the first message of a conversation; empty for no answer."""
 
     def lain_unread(self, since: datetime) -> datetime | None:
         """Return when a message that came ``since`` has lain unread too long; ``None`` for never."""
@@ -65,6 +67,7 @@ class Manning:
             "holidays": self.holidays,
             "escalate_after": self.escalate_after,
             "escalate_to": self.escalate_to,
+            "acknowledge": self.acknowledge,
         }
 
     @classmethod
@@ -76,6 +79,7 @@ class Manning:
             content["holidays"],
             content["escalate_after"],
             content["escalate_to"],
+            content["acknowledge"],
         )
 
 

@@ -40,6 +40,7 @@ _PERIOD = re.compile(r"\s*[–—]\s*|\s+-\s+")
 _END_OF_DAY = 24 * 60
 _MAX_HOURS = 200
 _MAX_CLOSED = 400
+_MAX_TEXT = 2_000
 _DAYS = (
     Phrase("Monday"),
     Phrase("Tuesday"),
@@ -197,6 +198,7 @@ def _fields_of_manning(manning: Manning) -> Iterator[tuple[str, str]]:
     yield "closed", "\n".join(sorted(day.isoformat() for day in manning.closed))
     yield "hours", str(manning.escalate_after) if manning.escalate_after else ""
     yield "to", manning.escalate_to
+    yield "acknowledge", manning.acknowledge
 
 
 def _manning_of(form: Form) -> Manning | None:
@@ -210,9 +212,12 @@ def _manning_of(form: Form) -> Manning | None:
         form.refuse("to", _NO_ADDRESS)
     if to and not after:
         form.refuse("hours", Phrase("Write after how many hours the address is to be told"))
+    acknowledge = form["acknowledge"].strip()
+    if len(acknowledge) > _MAX_TEXT:
+        form.refuse("acknowledge", Phrase("The answer is too long: 2 000 characters at most"))
     if form.errors:
         return None
-    return Manning(hours, closed, form["holidays"] == "yes", int(after or 0), to)
+    return Manning(hours, closed, form["holidays"] == "yes", int(after or 0), to, acknowledge)
 
 
 def _hours_of(form: Form, number: int) -> Hours:

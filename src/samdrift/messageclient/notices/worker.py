@@ -19,6 +19,7 @@ from typing import Protocol
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageclient.notices.acknowledging import acknowledge
 from samdrift.messageclient.notices.manning import Manning, next_at
 from samdrift.messageclient.permissions import Assigned, Assignments
 from samdrift.net.smtp import MailRefused, MailServerUnavailable
@@ -144,14 +145,31 @@ class Notices:
             unread = await vault.unread_in(watch.mailbox)
             if unread is not None and unread[1] > watch.looked_at and self._post is not None:
                 for person, choice in choices.items():
-                    if (how := choice["mailboxes"].get(watch.mailbox)) and _reads(
-                        assigned, person, watch.mailbox
-                    ):
+                    how = choice["mailboxes"].get(watch.mailbox)
+                    if how and _reads(assigned, person, watch.mailbox):
                         due = _due(How(how), choice["hour"], last.get(person), now)
                         notice = _notice(Kind.NEW, person, watch.looked_at, due, choice["address"])
                         vault.add_notice(notice)
             hours = Manning.read(manning[watch.mailbox]) if watch.mailbox in manning else Manning()
+            if hours.acknowledge:
+                await self._acknowledge(organisation, vault, watch, hours.acknowledge, now)
             self._escalate(vault, watch, hours, unread[0] if unread else None, now)
+
+    async def _acknowledge(
+        self,
+        organisation: ParticipantIdentifier,
+        vault: MessageClientVault,
+        watch: WatchRecord,
+        text: str,
+        now: datetime,
+    ) -> None:
+        """Answer what came to a mailbox's own address since it was looked at, each conversation once."""
+        began = await vault.began_in(watch.mailbox, watch.looked_at)
+        if not began:
+            return
+        mailbox = next(one for one in await vault.mailboxes() if one.id == watch.mailbox)
+        for mail in await vault.mail(began):
+            await acknowledge(vault, organisation.value, mailbox, mail, text, now)
 
     def _escalate(
         self,

@@ -13,11 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
-from samdrift.messageclient.desk import Desk, NotHere
-from samdrift.messageclient.mail import FileContent, Folder, Mailbox, View, Watch
+from samdrift.messageclient.desk import Desk, NotHere, ReasonAsked
+from samdrift.messageclient.live.openpages import OpenPage, Watch
+from samdrift.messageclient.mail import FileContent, Folder, Mailbox, Reason, View
 from samdrift.messageclient.pages.shown import Shown
 from samdrift.rights import Right
 from samdrift.web.application import signed_in
+from samdrift.web.forms import Form
 from samdrift.web.guards import session_of
 from samdrift.web.pages import Pages
 from samdrift.web.policy import file_headers
@@ -41,12 +43,19 @@ _FOLDERS = (
     (Folder.OPEN, Phrase("All")),
     (Folder.DONE, Phrase("Done ones")),
 )
+REASONS = (
+    (Reason.CASE, Phrase("I work with a case that it belongs to")),
+    (Reason.COVER, Phrase("I stand in for a colleague")),
+    (Reason.SUPERVISION, Phrase("I supervise or follow up the work")),
+    (Reason.RECORDS, Phrase("A request for public records")),
+    (Reason.MISTAKE, Phrase("I look into a fault, or something that went to the wrong place")),
+)
 FOLDER_OF_ALL = {Folder.MINE: "/mine", Folder.SENT: "/sent"}
 """Views over all mailboxes at a time."""
 
 
-RIGHTS = "/rights"
-"""Address of the pages on which rights are seen and given (:mod:`samdrift.messageclient.assigning`)."""
+RIGHTS, ADMINISTRATION = "/rights", "/administration"
+"""Addresses of pages in other packages (:mod:`samdrift.messageclient.assigning` and ``administering``)."""
 
 
 NOTICES = "/notices"
@@ -98,10 +107,18 @@ class Frame:
 
     async def kept_here(self, request: Request, handler: Handler) -> Response:
         """Answer by a handler; what is not here for this person is answered like what is nowhere."""
+        desk = await self.open_desk(request)
         try:
-            return await handler(request, await self.open_desk(request))
+            return await handler(request, desk)
         except NotHere:
             raise HTTPException(404) from None
+        except ReasonAsked as asked:
+            return await self.why(request, desk, asked.conversation, Form(), 403)
+
+    async def why(self, request: Request, desk: Desk, conversation: str, form: Form, status: int) -> Response:
+        """Ask why a conversation is opened."""
+        context = {"conversation": conversation, "reasons": REASONS, "form": form}
+        return await self.page(request, desk, "why.html", None, status, **context)
 
     def voice(self, request: Request, desk: Desk) -> Shown:
         """Return how things are put into words for the person who asks."""
@@ -125,12 +142,15 @@ class Frame:
         mailboxes = context.pop("mailboxes", None)
         if mailboxes is None:
             mailboxes = await desk.mailboxes()
-        context["sections"] = self._sections(request, mailboxes, place)
+        views = context.pop("views", None)
+        if views is None:
+            views = await desk.views()
+        context["sections"] = self._sections(request, desk, mailboxes, place, views)
         context["write"] = _write(mailboxes, place)
         context["away_since"] = desk.away_since
         return self._pages.page(request, template, status, **context)
 
-    async def live(self, request: Request, desk: Desk, view: View) -> str:
+    async def live(self, request: Request, desk: Desk, view: OpenPage) -> str:
         """Return the question by which a page learns that it has changed; before its content is read."""
         return live_query(view, await desk.watch(view), self._pages.wording(request).formats.now)
 
@@ -146,7 +166,14 @@ class Frame:
             for folder, phrase in _FOLDERS
         )
 
-    def _sections(self, request: Request, mailboxes: Sequence[Mailbox], place: Place) -> tuple[Section, ...]:
+    def _sections(
+        self,
+        request: Request,
+        desk: Desk,
+        mailboxes: Sequence[Mailbox],
+        place: Place,
+        views: Sequence[View],
+    ) -> tuple[Section, ...]:
         def text(phrase: Phrase) -> str:
             return self.text(request, phrase)
 
@@ -169,19 +196,25 @@ class Frame:
         ]
         if outbox or place.path == "/outbox":
             personal.append(Link(text(Phrase("Outbox")), "/outbox", outbox, current=place.path == "/outbox"))
-        organisation = (
+        organisation = [
             Link(text(Phrase("Address book")), "/addresses", current=place.path == "/addresses"),
             Link(text(Phrase("Who can read")), RIGHTS),
             Link(text(Phrase("Notices by mail")), NOTICES),
+        ]
+        if _may_administer(desk, mailboxes):
+            organisation.append(Link(text(Phrase("Administration")), ADMINISTRATION))
+        kept = tuple(
+            Link(one.name, f"/view/{one.id}", current=place.path == f"/view/{one.id}") for one in views
         )
         return (
             Section("", own),
             Section(text(Phrase("Your own")), tuple(personal)),
-            Section(text(Phrase("The organisation")), organisation),
+            *((Section(text(Phrase("Views")), kept),) if kept else ()),
+            Section(text(Phrase("The organisation")), tuple(organisation)),
         )
 
 
-def live_query(view: View, watch: Watch, now: datetime) -> str:
+def live_query(view: OpenPage, watch: Watch, now: datetime) -> str:
     """Return the question that a page asks, with the state that it shows: ids and numbers alone."""
     asked = {
         "list": "all" if view.everything else view.mailbox,
@@ -194,9 +227,15 @@ def live_query(view: View, watch: Watch, now: datetime) -> str:
     return urlencode({name: value for name, value in asked.items() if value})
 
 
+def _may_administer(desk: Desk, mailboxes: Sequence[Mailbox]) -> bool:
+    """Return whether the person has something to do on the pages of administration."""
+    roles = (Right.ADMINISTRATOR, Right.SECURITY_OFFICER)
+    return any(desk.may(role) for role in roles) or any(Right.MANAGE in box.rights for box in mailboxes)
+
+
 def _write(mailboxes: Sequence[Mailbox], place: Place) -> str:
     """Return where a new message begins: in the mailbox at hand, else in the first that may be written in."""
-    may = [box.id for box in mailboxes if Right.WRITE in box.rights]
+    may = [box.id for box in mailboxes if Right.WRITE in box.rights and not box.retired]
     chosen = place.mailbox if place.mailbox in may else next(iter(may), "")
     return f"/mailbox/{chosen}/write" if chosen else ""
 

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.live.following import TooManyStreams
-from samdrift.messageclient.mail import Change, News, View
+from samdrift.messageclient.live.openpages import Change, News, OpenPage
 from samdrift.messageclient.pages.frame import EPOCH, Frame, RouteOf
 from samdrift.messageclient.pages.shown import Shown
 from samdrift.web.cookies import SESSION, cookie
@@ -68,11 +68,13 @@ class LivePages:
         return StreamingResponse(_stream(request, changes), headers=headers, media_type="text/event-stream")
 
 
-def _asked(request: Request) -> tuple[View, tuple[str, str], datetime]:
+def _asked(request: Request) -> tuple[OpenPage, tuple[str, str], datetime]:
     asked: Mapping[str, str] = request.query_params
     listed = asked.get("list", "")
     everything = listed == "all"
-    view = View("" if everything else listed, everything, asked.get("conversation", ""), "writing" in asked)
+    view = OpenPage(
+        "" if everything else listed, everything, asked.get("conversation", ""), "writing" in asked
+    )
     return view, (asked.get("lists", ""), asked.get("at", "")), _since(asked.get("since", ""))
 
 

@@ -11,12 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from samdrift.messageclient import mail
-from samdrift.messageclient.desk import Desk
-from samdrift.messageclient.mail import Act, Folder, Mailbox, View
-from samdrift.messageclient.pages.frame import FOLDER_OF_ALL, Frame, Place, RouteOf, saved_file
+from samdrift.messageclient.desk import Desk, ReasonAsked
+from samdrift.messageclient.live.openpages import OpenPage
+from samdrift.messageclient.mail import Act, Folder, Mailbox, Reason
+from samdrift.messageclient.pages.frame import FOLDER_OF_ALL, Frame, Place, RouteOf, saved_file, see
 from samdrift.messageclient.pages.shown import Shown, party
 from samdrift.rights import Right
 from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
 from samdrift.web.views import Message, Note, Row, Tag
 
 _ON_A_PAGE = 50
@@ -27,6 +29,8 @@ _ACTS = {
     Act.FILE: Phrase("Opened a file"),
     Act.RAW: Phrase("Downloaded the raw form"),
     Act.PRINTED: Phrase("Printed"),
+    Act.WHY: Phrase("Said why"),
+    Act.HANDED_OVER: Phrase("Took along in a package"),
 }
 EMPTY = {
     Folder.UNREAD: Phrase("Nothing is unread. New messages to the mailbox appear here."),
@@ -57,6 +61,7 @@ class Reading:
             ("GET", "/sent", self.of_all),
             ("GET", "/outbox", self.outbox),
             ("GET", "/conversation/{conversation}", self.conversation),
+            ("POST", "/conversation/{conversation}/why", self.why),
             ("GET", "/conversation/{conversation}/print", self.printed),
             ("GET", "/message/{message}/file/{file}", self.file),
             ("GET", "/message/{message}/raw", self.raw),
@@ -95,7 +100,7 @@ class Reading:
     async def of_all(self, request: Request, desk: Desk) -> Response:
         """Show a view over all mailboxes."""
         folder = next(one for one, path in FOLDER_OF_ALL.items() if path == request.url.path)
-        live = await self._frame.live(request, desk, View(everything=True))
+        live = await self._frame.live(request, desk, OpenPage(everything=True))
         lines = await desk.lines(folder, after=request.query_params.get("after", ""), limit=_ON_A_PAGE)
         place = Place(folder=folder, path=request.url.path)
         name = Phrase("With me") if folder is Folder.MINE else Phrase("Sent")
@@ -122,7 +127,7 @@ class Reading:
         folder: Folder,
     ) -> Response:
         after = request.query_params.get("after", "")
-        live = await self._frame.live(request, desk, View(box.id))
+        live = await self._frame.live(request, desk, OpenPage(box.id))
         lines = await desk.lines(folder, box.id, after=after, limit=_ON_A_PAGE)
         place = Place(box.id, folder)
         return await self._frame.page(
@@ -191,7 +196,7 @@ class Reading:
     ) -> Response:
         """Show a conversation; ``notice`` says what became of what was tried, ``note`` is one not kept."""
         everywhere = folder_of(request.query_params.get("all", ""))
-        view = View(everything=everywhere is not None, conversation=conversation)
+        view = OpenPage(everything=everywhere is not None, conversation=conversation)
         live = await self._frame.live(request, desk, view)
         one = await desk.conversation(conversation)
         mailboxes = await desk.mailboxes()
@@ -202,7 +207,11 @@ class Reading:
         query = f"?{'all' if everywhere else 'in'}={folder.value}"
         place = Place(box.id, folder, FOLDER_OF_ALL.get(folder, "") if everywhere else "")
         may_write = desk.may(Right.WRITE, one.mailbox)
-        others = [each for each in mailboxes if each.id != box.id and Right.WRITE in each.rights]
+        others = [
+            each
+            for each in mailboxes
+            if each.id != box.id and Right.WRITE in each.rights and not each.retired
+        ]
         return await self._frame.page(
             request,
             desk,
@@ -218,6 +227,7 @@ class Reading:
             subject=shown.subject(one.subject),
             tags=_references(shown, one),
             handler=shown.handler(one.handler),
+            registered_by=shown.registered(one.registered),
             is_mine=one.handler is not None and one.handler.id == desk.person.id,
             may_write=may_write,
             items_in_order=tuple(reversed(_in_order(shown, one, may_write=may_write))),
@@ -237,6 +247,19 @@ class Reading:
             request_query=query.removeprefix("?"),
             live=live,
         )
+
+    async def why(self, request: Request, desk: Desk) -> Response:
+        """Note why a conversation is opened, and lead to it."""
+        form = await received(request)
+        conversation = request.path_params["conversation"]
+        if form["reason"] not in set(Reason):
+            form.refuse("reason", Phrase("Choose a reason"))
+            try:
+                return await self.open(request, desk, conversation)
+            except ReasonAsked:
+                return await self._frame.why(request, desk, conversation, form, 422)
+        await desk.say_why(conversation, Reason(form["reason"]))
+        return see(f"/conversation/{conversation}")
 
     async def printed(self, request: Request, desk: Desk) -> Response:
         """Open a conversation as it goes on paper."""

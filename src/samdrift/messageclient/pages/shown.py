@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from samdrift.contracts.messages import Direction
 from samdrift.messageclient import mail
+from samdrift.messageclient.live.openpages import Present
 from samdrift.messageclient.pages import delivery
 from samdrift.web.messagetext import kept_text
 from samdrift.web.pages import Wording
@@ -115,14 +116,14 @@ class Shown:
             said.append(self.say(Phrase("Latest receipt %(time)s.", time)))
         return " ".join(said)
 
-    def here(self, there: Sequence[mail.Present]) -> str:
+    def here(self, there: Sequence[Present]) -> str:
         """Return in words who else has a conversation open."""
         named = [self._here(one) for one in there[:_NAMED]]
         if len(there) > _NAMED:
             named.append(self.say(Phrase("%(count)s more", {"count": len(there) - _NAMED})))
         return ", ".join(named)
 
-    def _here(self, one: mail.Present) -> str:
+    def _here(self, one: Present) -> str:
         name = {"name": self.person(one.person)}
         return self.say(
             Phrase("%(name)s writes now", name) if one.writing else Phrase("%(name)s is here", name)
@@ -171,6 +172,9 @@ class Shown:
             state, _ = delivery.words(line.delivery, self._wording)
             if state.kind in (Kind.BAD, Kind.WARNING):
                 yield state
+        if line.registered:
+            number = {"number": line.registered.number}
+            yield Tag(self.say(Phrase("Registered as %(number)s", number)), Kind.GOOD)
         if line.done:
             yield Tag(self.say(Phrase("Done")), Kind.GOOD)
 
@@ -196,6 +200,13 @@ class Shown:
             return self.say(Phrase("with you"))
         return self.say(Phrase("with %(name)s", {"name": self.person(handler)}))
 
+    def registered(self, registration: mail.Registration | None) -> str:
+        """Return who has registered a conversation, and when; empty where nobody has."""
+        if registration is None:
+            return ""
+        by = {"name": self.person(registration.person), "time": self.formats.longer(registration.at)}
+        return self.say(Phrase("%(name)s, %(time)s", by))
+
     # --- messages -----------------------------------------------------------------------------------------
 
     def message(self, one: mail.Message, *, may_write: bool) -> Message:
@@ -210,7 +221,7 @@ class Shown:
             reply=f"/message/{one.id}/reply" if came and may_write else "",
             raw=f"/message/{one.id}/raw" if one.stage is mail.Stage.UNREADABLE else "",
             read_by=one.read_by,
-            readers=f"/message/{one.id}/readers" if came else "",
+            readers=f"/message/{one.id}/readers",
             way=f"/message/{one.id}/way",
             received=self._received(one) if came else "",
             delivery=None if one.delivery is None else self.delivery(one.delivery),

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from samdrift.messageclient.desk import Changed, Desk, DraftClosed, DraftTaken, NotReady
+from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import (
     Draft,
     DraftContent,
@@ -21,15 +22,17 @@ from samdrift.messageclient.mail import (
     Identifier,
     ProblemCode,
     Recipient,
-    View,
+    TextTemplate,
 )
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, saved_file, see
 from samdrift.messageclient.pages.handling import version_of
 from samdrift.messageclient.pages.shown import CODE_SYSTEMS, kind, party
 from samdrift.rights import Right
+from samdrift.web.application import NotSignedIn
 from samdrift.web.forms import Form
+from samdrift.web.hostile import visible
 from samdrift.web.texts import Phrase
-from samdrift.web.uploads import FilePart, FileSink, received
+from samdrift.web.uploads import FilePart, FileSink, StaleForm, received
 from samdrift.web.views import Attached
 
 PROBLEMS = {
@@ -42,6 +45,7 @@ PROBLEMS = {
     ProblemCode.TOO_LARGE: Phrase("Remove files: the message is over 30 MB"),
     ProblemCode.FILE_TYPE: Phrase("Remove the file whose type is not accepted in the federation"),
     ProblemCode.NOT_APPROVED: Phrase("A second person has to approve it first"),
+    ProblemCode.ENDED_MAILBOX: Phrase("The mailbox has ended: write in another one"),
     ProblemCode.REFERENCE: Phrase("Fill in both kind and value of the reference"),
 }
 FIELDS = {
@@ -52,11 +56,15 @@ FIELDS = {
     "text": "text",
     "files": "files",
     "references": "reference-value",
-    "persons": "reference-value",
+    "persons": "person-name",
 }
 """Field of the form for the field of a problem; the text for any other."""
 MAX_SIZE = 30_000_000
+LIST = "list:"
+"""Begins the value that stands for a distribution list in a form, where a recipient's is."""
 _CHOICES = 12
+_SUGGESTED, _SHORTEST = 8, 2
+"""Suggestions, and letters from which on there are any."""
 _EMPTY_ROWS = 1
 _LOST = Phrase(
     "Your text could not be saved in the draft, since it was changed elsewhere. It is kept below: compare, "
@@ -80,6 +88,7 @@ class Writing:
             ("GET", "/draft/{draft}", self.draft),
             ("POST", "/draft/{draft}", self.post),
             ("POST", "/draft/{draft}/save", self.save),
+            ("POST", "/suggest", self.suggest),
             ("POST", "/draft/{draft}/take-over", self.take_over),
             ("POST", "/draft/{draft}/discard", self.discard),
             ("GET", "/draft/{draft}/file/{file}", self.file),
@@ -140,6 +149,8 @@ class Writing:
         draft = await desk.draft(request.path_params["draft"])
         files = _Files(desk, draft.id)
         form = await received(request, files.open)
+        if files.signed_out:
+            raise StaleForm(form, files_lost=True)
         try:
             if version_of(form) != draft.version:
                 raise Changed(draft.version)
@@ -147,6 +158,8 @@ class Writing:
             if draft.version != expected:  # It was changed elsewhere while the files were on their way.
                 raise Changed(draft.version)
             content = content_of(form, draft.content)
+            if form["insert"]:
+                content = await _with_template(desk, draft.mailbox, content, form["template"])
             if form["add"]:
                 content = await _with_recipient(desk, content, form["add"])
             await desk.save_draft(draft.id, draft.version, content)
@@ -175,6 +188,8 @@ class Writing:
             return await self._form(request, desk, draft, again, look=True)
         if form["add"] or form["remove"] or form["remove-file"] or form["more"]:
             return see(f"/draft/{draft.id}#{'files' if form['remove-file'] else 'find'}")
+        if form["insert"]:
+            return see(f"/draft/{draft.id}#text")
         if form["later"]:
             return see("/drafts")
         review = await desk.review(draft.id)
@@ -202,6 +217,31 @@ class Writing:
             {
                 "said": self._frame.text(request, Phrase("Saved")),
                 "fields": {"version": str(version)},
+            }
+        )
+
+    async def suggest(self, request: Request, desk: Desk) -> Response:
+        """Answer with addresses that fit what is being typed, for the script that shows them."""
+        form = await received(request)
+        words = form["find"].strip()
+        found = await desk.correspondents(words, _SUGGESTED) if len(words) >= _SHORTEST else ()
+        said = {True: Phrase("used before"), False: Phrase("not written to before")}
+        return JSONResponse(
+            {
+                "found": [
+                    {
+                        "key": key_of(each.recipient),
+                        "name": visible(party(each.recipient)),
+                        "beneath": " · ".join(
+                            self._frame.text(request, one)
+                            for one in (
+                                *((Phrase("Favourite"),) if each.favourite else ()),
+                                said[bool(each.used)],
+                            )
+                        ),
+                    }
+                    for each in found
+                ]
             }
         )
 
@@ -270,12 +310,13 @@ class Writing:
         shown = self._frame.voice(request, desk)
         mine, live = draft.writer.id == desk.person.id, ""
         if draft.conversation and mine:
-            view = View(conversation=draft.conversation, writing=True)
+            view = OpenPage(conversation=draft.conversation, writing=True)
             live = await self._frame.live(request, desk, view)
         mailboxes = await desk.mailboxes()
         found = (
             await desk.correspondents(form["find"], _CHOICES) if look or not draft.content.recipients else ()
         )
+        lists = await desk.lists() if look or not draft.content.recipients else ()
         chosen = {(each.organisation, each.address) for each in draft.content.recipients}
         return await self._frame.page(
             request,
@@ -299,8 +340,15 @@ class Writing:
                 if (look or each.used or each.favourite)
                 and (each.recipient.organisation, each.recipient.address) not in chosen
             ],
+            lists=[
+                (f"{LIST}{each.id}", each.name, len(each.recipients))
+                for each in lists
+                if form["find"].strip().casefold() in each.name.casefold()
+            ],
             looked=look,
             systems=[(root, phrase) for root, phrase in CODE_SYSTEMS.items() if root in OFFERED],
+            person_systems=[(root, CODE_SYSTEMS[root]) for root in OFFERED_OF_PERSONS],
+            person_rows=draft.content.persons or (Identifier(OFFERED_OF_PERSONS[0], ""),),
             rows=[*draft.content.references, *[Identifier("dnr", "")] * _EMPTY_ROWS],
             theirs=[shown.reference(each) for each in draft.content.recipient_references],
             attached=[
@@ -313,12 +361,18 @@ class Writing:
                 for file in draft.files
             ],
             limit=MAX_SIZE,
+            templates=[(each.id, each.title) for each in await self._templates(desk, draft)],
             may_write=desk.may(Right.WRITE, draft.mailbox),
         )
+
+    async def _templates(self, desk: Desk, draft: Draft) -> Sequence[TextTemplate]:
+        return await desk.text_templates(draft.mailbox) if desk.may(Right.WRITE, draft.mailbox) else ()
 
 
 OFFERED = ("dnr", "1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.74.9.1", "1.3.88", "unregistred")
 """Code systems of references that a person can choose."""
+OFFERED_OF_PERSONS = ("0.9.2342.19200300.100.1.3", "1.2.752.29.6.2.1", "1.2.752.129.2.1.2.1")
+"""Code systems of persons on our side: e-mail, HSA id, local id."""
 
 
 class _Files:
@@ -330,6 +384,8 @@ class _Files:
         self.kept = 0
         """Number of files that are in the draft now; each has made another version of it."""
         self.refused: list[ProblemCode] = []
+        self.signed_out = False
+        """The session ended while a file was on its way."""
 
     async def open(self, part: FilePart) -> FileSink:
         """Begin to add a file, or pass it over where the draft cannot be changed: saving will say so."""
@@ -364,6 +420,9 @@ class _Kept:
                 await self._refuse(refusal)
             except (Changed, DraftTaken, DraftClosed):  # As saving will say.
                 await self.discard()
+            except NotSignedIn:
+                self._files.signed_out = True
+                await self.discard()
 
     async def discard(self) -> None:
         """Forget the file."""
@@ -381,14 +440,34 @@ def key_of(recipient: Recipient) -> str:
     return f"{recipient.organisation} {recipient.address}"
 
 
+async def _with_template(desk: Desk, mailbox: str, content: DraftContent, template: str) -> DraftContent:
+    """Put a text template of the mailbox after what is written already."""
+    for each in await desk.text_templates(mailbox):
+        if each.id == template:
+            text = "\n\n".join(filter(None, (content.text.rstrip(), each.text)))
+            return replace(content, text=text)
+    return content
+
+
 async def _with_recipient(desk: Desk, content: DraftContent, key: str) -> DraftContent:
     """Return the content with a recipient of the address book, which alone says who there is."""
+    if key.startswith(LIST):
+        return await _with_list(desk, content, key.removeprefix(LIST))
     address = key.partition(" ")[2]
     if any(key_of(each) == key for each in content.recipients):
         return content
     for found in await desk.correspondents(address):
         if key_of(found.recipient) == key:
             return replace(content, recipients=(*content.recipients, found.recipient))
+    return content
+
+
+async def _with_list(desk: Desk, content: DraftContent, kept: str) -> DraftContent:
+    """Return the content with the recipients of a distribution list, none of them twice."""
+    for each in await desk.lists():
+        if each.id == kept:
+            known = {key_of(one): one for one in (*content.recipients, *each.recipients)}
+            return replace(content, recipients=tuple(known.values()))
     return content
 
 
@@ -415,11 +494,25 @@ def content_of(form: Form, before: DraftContent) -> DraftContent:
         subject=form["subject"],
         text=form["text"],
         confidential=form["confidentiality"] != "no",
+        persons=_persons(form, before),
         references=tuple(
             _labelled(Identifier(root, value.strip()), before.references)
             for root, value in rows
             if value.strip()
         ),
+    )
+
+
+def _persons(form: Form, before: DraftContent) -> tuple[Identifier, ...]:
+    """Return the persons on our side; a form without those fields leaves them as they are."""
+    names = form.all("person-name")
+    if not names:
+        return before.persons
+    rows = zip_longest(form.all("person-kind"), form.all("person-value"), names, fillvalue="")
+    return tuple(
+        Identifier(root, value.strip(), name.strip())
+        for root, value, name in rows
+        if value.strip() or name.strip()
     )
 
 

@@ -25,6 +25,7 @@ from starlette.types import Scope as HttpScope
 from samdrift.audit.events import AuditEvent
 from samdrift.audit.promises import HEADER
 from samdrift.contracts.errors import Temporary
+from samdrift.contracts.evidence import MessageEvidence, Original
 from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageservice.access import Access, Authorization, AuthorizationUnavailable, Unauthorized
@@ -34,9 +35,11 @@ from samdrift.messageservice.interface_d.following import Following, TooManyStre
 from samdrift.messageservice.interface_d.mailboxes import Found, Listing, Mailboxes
 from samdrift.messageservice.interface_d.posting import Posting
 from samdrift.messageservice.interface_d.problems import Answer, Refused, bad_request, broken, problem
+from samdrift.net.forwarding import BEHIND_FRONT, HAND_ON
+from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
 from samdrift.scheduling.places import NoPlace, Places
 from samdrift.scheduling.shares import Shares
-from samdrift.vault.errors import VaultDenied
+from samdrift.vault.errors import UnknownRecord, VaultDenied
 from samdrift.vault.gate import Gate
 from samdrift.vault.opening import PROMISES, promised
 from samdrift.vault.records import MessageRecord
@@ -56,6 +59,7 @@ _COST_OF_REQUEST = 0.001
 """Seconds that a request counts as, whatever comes of it."""
 _CHALLENGE = 'Bearer realm="interface D"'
 _LONGEST_NUMBER = 18
+_OTHERS = frozenset(Role) - {Role.MESSAGE_SERVICE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +82,14 @@ class InterfaceD:
         served: Container[ParticipantIdentifier],
         mailboxes: Mailboxes,
         posting: Posting,
+        evidence: MessageEvidence,
     ) -> None:
         self._gate = gate
         self._authorization = authorization
         self._served = served
         self._mailboxes = mailboxes
         self._posting = posting
+        self._evidence = evidence
         self._places = Places(_SENT_AT_ONCE, _SENT_AT_ONCE_FOR_ONE)
         self._shares = Shares(_SHARE_OF_READING, _BURST)
         self._following = Following(gate, authorization)
@@ -93,7 +99,9 @@ class InterfaceD:
             Operation("GET", writing.MESSAGES, Scope.LIST, self._list),
             Operation("GET", f"{writing.MESSAGES}/{{messageId}}", Scope.READ, self._read),
             Operation("DELETE", f"{writing.MESSAGES}/{{messageId}}", Scope.DELETE, self._delete),
+            Operation("GET", f"{writing.MESSAGES}/{{messageId}}/evidence", Scope.READ, self._show_evidence),
             Operation("GET", "/v1/sdk/events", Scope.LIST, self._follow),
+            Operation("GET", f"/v1{RESOURCE}", Scope.LOG, self._log),
         )
 
     def application(self, also: Sequence[BaseRoute] = ()) -> Starlette:
@@ -198,6 +206,18 @@ class InterfaceD:
             raise _nothing_there()
         return Response(status_code=202)
 
+    async def _show_evidence(self, request: Request, access: Access) -> Response:
+        original, narrowed = filters.read_original(request.query_params.multi_items())
+        message_id = request.path_params["messageId"]
+        found = await self._mailboxes.evidenced(access, message_id, narrowed, original=original)
+        if found is None:
+            raise _nothing_there()
+        body = None if found.body is None else Original(found.body.size, found.body)
+        package = await self._evidence.package(access.organisation, found.record.id, access.client, body)
+        if package is None:
+            raise _nothing_there()
+        return StreamingResponse(package, media_type="application/x-tar")
+
     async def _follow(self, request: Request, access: Access) -> Response:
         end = await self._following.end(access)
         after = _last_event(request.headers.get("last-event-id"), end)
@@ -209,6 +229,22 @@ class InterfaceD:
         return StreamingResponse(
             events, media_type="text/event-stream", headers={"cache-control": "no-store"}
         )
+
+    async def _log(self, request: Request, access: Access) -> Response:
+        """Show a log of the organisation, which leaves no entry in it: else it would never come to an end.
+
+        The log of a vault that another process has is served by that one, to which the front goes on.
+        """
+        role, resource = request.path_params["role"], request.path_params["resource"]
+        if role in _OTHERS and request.scope.get(BEHIND_FRONT):
+            return problem(404, NOT_THERE, {HAND_ON: f"{role} {access.client}"})
+        try:
+            async with self._gate.open(
+                access.principal, access.organisation, Role(role), Purpose.DELIVER
+            ) as vault:
+                return part_of_log(resource, await vault.tree.resource(resource))
+        except (ValueError, UnknownRecord, VaultDenied):
+            return problem(404, NOT_THERE)
 
     async def _describe(self, request: Request) -> Response:
         return Response(self._description, media_type=_JSON)

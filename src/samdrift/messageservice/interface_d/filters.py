@@ -22,6 +22,8 @@ from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import is_uuid
 
 LARGEST_PAGE = 1000
+ORIGINAL = "original"
+"""Parameter for the message itself along with evidence about it."""
 _FILTER = re.compile(r"filter\[([^\[\]]*)\](?:\[\])?", re.IGNORECASE)
 """An array is written ``filter[a]=x&filter[a]=y``, or with ``filter[a][]``."""
 _MAX_VALUES = 100
@@ -94,6 +96,15 @@ def read_filters(query: Query) -> Filters:
     if page != Page():
         raise Refused([broken("One message has no pages", "page")])
     return filters
+
+
+def read_original(query: Query) -> tuple[bool, Filters]:
+    """Read whether the original is to go along with evidence, and the filters for its message."""
+    items = list(query)
+    asked = [value for name, value in items if name == ORIGINAL]
+    if len(asked) > 1 or {*asked} - {"true", "false"}:
+        raise Refused([broken("It is true or false, and given once", ORIGINAL)])
+    return asked == ["true"], read_filters([item for item in items if item[0] != ORIGINAL])
 
 
 def after(record: MessageRecord) -> str:

@@ -110,6 +110,25 @@ class Mailboxes:
                 vault.record(AuditEvent.MT_MESSAGE_READ, message=record.id)
         return Found(record, events, body)
 
+    async def evidenced(
+        self, access: Access, message_id: str, filters: Filters, *, original: bool
+    ) -> Found | None:
+        """Record that the client is given evidence about a message; ``None`` when there is none for it.
+
+        The content is there where the ``original`` is asked for and may be fetched.
+        """
+        async with self._gate.open(
+            access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
+        ) as vault:
+            record = await _reached(vault, access, message_id, filters)
+            if record is None:
+                return None
+            body = await _body(vault, record) if original else None
+            vault.record(AuditEvent.MT_MESSAGE_EVIDENCED, message=record.id)
+            if body is not None:
+                vault.record(AuditEvent.MT_MESSAGE_READ, message=record.id)
+        return Found(record, (), body)
+
     async def delete(self, access: Access, message_id: str, filters: Filters) -> bool:
         """Delete a message; false when there is none for the client. :class:`Refused` while it is under way.
 

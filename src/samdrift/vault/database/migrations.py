@@ -18,8 +18,9 @@ from samdrift.contracts.principals import Role
 REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention", "log-tree", "log-pauses")
 WORKERS = ("workers", "worker-moments")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
+_LAST = ("disposal", "log-hand-over", "moment")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
-_MAIL = ("mail", "mail-moments", "mail-arrival")
+_MAIL = ("mail", "mail-arrival")
 VAULT = {
     Role.ACCESS_POINT: (
         "log",
@@ -28,9 +29,9 @@ VAULT = {
         "accesspoint",
         "accesspoint-arrival",
         "arrival",
-        "accesspoint-moments",
         *_LATEST,
-        "disposal",
+        *_LAST,
+        "accesspoint-moment",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -40,22 +41,16 @@ VAULT = {
         "tokens",
         "messageservice-arrival",
         "arrival",
-        "messageservice-moments",
         *_LATEST,
         "message-steps",
-        "disposal",
+        *_LAST,
+        "messageservice-moment",
     ),
     Role.MESSAGE_CLIENT: (
-        *_RECORDS,
-        *_MAIL,
-        "people",
-        "statements",
-        "people-arrival",
-        "disposal",
-        "live",
-        "notices",
+        *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
+        *("mail-presets", "handover", "handover-arrival", "live", "notices"),
     ),
-    Role.GOVERNANCE: (*_RECORDS, "disposal"),
+    Role.GOVERNANCE: (*_RECORDS, *_LAST),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

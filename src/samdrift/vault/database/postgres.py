@@ -250,14 +250,24 @@ def programs_folder() -> Path:
 
 
 def _system_user() -> pwd.struct_passwd | None:
-    """The user that the server runs as, made when it is missing; ``None`` for our own."""
+    """The user that the server runs as, made when it is missing; ``None`` for our own.
+
+    Servers that start at the same moment all make it: one succeeds, and to the others it is there already.
+    """
     if os.geteuid() != 0:
         return None
-    try:
-        return pwd.getpwnam(_USER)
-    except KeyError:
-        subprocess.run(["useradd", "--system", "--no-create-home", _USER], check=True)  # noqa: S607
-        return pwd.getpwnam(_USER)
+    for _ in range(_TRIES):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(_USER)
+        made = subprocess.run(
+            ["useradd", "--system", "--no-create-home", _USER],  # noqa: S607
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if made.returncode:
+            time.sleep(_BETWEEN_TRIES)
+    raise ServerFailed(f"the user {_USER} of the embedded PostgreSQL cannot be made: {made.stderr.strip()}")
 
 
 def _lock(path: Path, operation: int) -> int:

@@ -115,11 +115,6 @@ class Database:
         """The role that the registry logins of single workers are members of."""
         return f"samdrift_workers_{self.name}"
 
-    @property
-    def owner_group(self) -> str:
-        """The role that the owners of vaults' schemas are members of; it reaches their moments alone."""
-        return f"samdrift_owners_{self.name}"
-
     def registry(self) -> Login:
         """The login that reads the registry and writes the operator's log, with its newest password."""
         password = self._keys.login_password(PlatformLogin.REGISTRY)

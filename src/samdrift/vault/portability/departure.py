@@ -321,6 +321,14 @@ class MessageClientDeparture(RecordKeepingDeparture):
         """Hours in which mailboxes are manned."""
         return await self._mail(mailparts.MANNING, after)
 
+    async def registrations(self, after: Key = ()) -> list[Taken]:
+        """Numbers of conversations in the organisation's own records."""
+        return await self._mail(mailparts.REGISTRATIONS, after)
+
+    async def presets(self, after: Key = ()) -> list[Taken]:
+        """Saved views, text templates and distribution lists of mailboxes and persons."""
+        return await self._mail(mailparts.PRESETS, after)
+
     async def _mail(self, kind: MailPart, after: Key) -> list[Taken]:
         part, sealer = kind.part, self._snapshot.shelf.sealer
         most = _PAGE_WITH_CONTENTS if part.contents else _PAGE

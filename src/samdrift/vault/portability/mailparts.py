@@ -41,6 +41,8 @@ class MailPart:
 
     part: Part
     place: str = ""
+    bound: tuple[str, ...] = ("id",)
+    """Facts that the content is sealed for, in addition to the place."""
     marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Members of the content that a mark is made of, with a space between them, by its column."""
     delivery: bool = False
@@ -69,7 +71,7 @@ class MailPart:
         """Return the facts of a row, and id, size and stream of its body."""
         facts, *rest = row
         if self.place:
-            facts["content"] = _text(opened(rest.pop(0), f"{self.place} {facts['id']}", sealer))
+            facts["content"] = _text(opened(rest.pop(0), self._sealed_for(facts), sealer))
         if self.delivery:
             steps = rest.pop(0)
             facts["delivery"] = (
@@ -82,7 +84,7 @@ class MailPart:
         row = {"files" if name == _FILE_COUNT else name: value for name, value in facts.items()}
         if self.place:
             content = json.loads(row.pop("content"))
-            row["sealed"] = from_bytes(sealed(content, f"{self.place} {row['id']}", sealer))
+            row["sealed"] = from_bytes(sealed(content, self._sealed_for(row), sealer))
             for column, members in self.marks.items():
                 named = [content.get(member) for member in members]
                 row[column] = None if None in named else from_bytes(sealer.mark(" ".join(named)))
@@ -91,6 +93,9 @@ class MailPart:
             if steps is not None:
                 row["delivery"] = from_bytes(sealed(json.loads(steps), f"delivery {row['id']}", sealer))
         return row | ({"body": body or ""} if self.part.contents else {})
+
+    def _sealed_for(self, facts: Facts) -> str:
+        return " ".join((self.place, *(facts[name] for name in self.bound)))
 
 
 def _text(content: Mapping[str, Any]) -> str:
@@ -102,7 +107,7 @@ _DELIVERY = _optional("delivery", _DOCUMENT)
 MAILBOXES = MailPart(
     _part("mailboxes", (Fact("id"), Fact("needs_approval", _FLAG), Fact("undo_seconds", _NUMBER), _CONTENT)),
     "mailbox",
-    {"mark": ("address",)},
+    marks={"mark": ("address",)},
 )
 CONVERSATIONS = MailPart(
     _part(
@@ -118,7 +123,7 @@ CONVERSATIONS = MailPart(
         ),
     ),
     "conversation",
-    {"mark": ("conversation_id",)},
+    marks={"mark": ("conversation_id",)},
 )
 MAIL = MailPart(
     _part(
@@ -137,7 +142,7 @@ MAIL = MailPart(
         contents=("documents",),
     ),
     "message",
-    {"mark": ("message_id",), "remote": ("remote_id",), "refers": ("refers_to",)},
+    marks={"mark": ("message_id",), "remote": ("remote_id",), "refers": ("refers_to",)},
     delivery=True,
 )
 FILES = MailPart(
@@ -185,26 +190,25 @@ ADDRESSES = MailPart(
         ),
     ),
     "address",
-    {"mark": ("organisation", "address")},
+    marks={"mark": ("organisation", "address")},
 )
 FAVOURITES = MailPart(
     _part("favourites", (*map(Fact, ("id", "person")), _CONTENT)),
     "favourite",
-    {"mark": ("organisation", "address")},
+    marks={"mark": ("organisation", "address")},
+)
+REGISTRATIONS = MailPart(
+    _part("registrations", (*map(Fact, ("id", "person")), Fact("at", _TIME), _CONTENT)), "registration"
+)
+PRESETS = MailPart(
+    _part("presets", (*map(Fact, ("id", "kind", "owner")), _CONTENT)),
+    "preset",
+    ("kind", "id", "owner"),
+)
+MAIL_PARTS = (
+    *(MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES),
+    *(PRESETS, REGISTRATIONS),
 )
 NOTICE_CHOICES = MailPart(_part("notice_choices", (Fact("id"), _CONTENT)), "notice choice")
 MANNING = MailPart(_part("manning", (Fact("id"), _CONTENT)), "manning")
-MAIL_PARTS = (
-    MAILBOXES,
-    CONVERSATIONS,
-    MAIL,
-    FILES,
-    NOTES,
-    DRAFTS,
-    READINGS,
-    ADDRESSES,
-    FAVOURITES,
-    NOTICE_CHOICES,
-    MANNING,
-)
 """In the order in which they can be stored."""

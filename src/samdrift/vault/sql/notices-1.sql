@@ -38,6 +38,22 @@ CREATE UNIQUE INDEX notices_waiting ON notices (person) WHERE outcome IS NULL AN
 CREATE INDEX notices_due ON notices (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX notices_ended ON notices (ended_at) WHERE ended_at IS NOT NULL;
 
+-- To whom an automatic acknowledgement went, and when: none goes to the same address again soon.
+CREATE TABLE acknowledgements (
+    mark bytea       PRIMARY KEY,              -- of the mailbox and the address
+    at   timestamptz NOT NULL
+);
+CREATE INDEX acknowledgements_at ON acknowledgements (at);
+
+-- Whether one may go to an address; then it has gone. Those from before that time are forgotten.
+CREATE FUNCTION begin_acknowledging(mark bytea, now timestamptz, before timestamptz) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    DELETE FROM acknowledgements a WHERE a.at <= $3;
+    INSERT INTO acknowledgements VALUES ($1, $2) ON CONFLICT DO NOTHING;
+    RETURN FOUND;
+END $$;
+
 CREATE FUNCTION _watch() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -97,24 +113,15 @@ LANGUAGE sql SECURITY DEFINER SET search_path FROM CURRENT AS $$
     WHERE n.id = $1 AND n.outcome IS NULL
 $$;
 
--- The vault's moment (mail-moments-1.sql) is the earliest of messages, mailboxes and notices.
-CREATE OR REPLACE FUNCTION _keep_moment() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
-DECLARE
-    next timestamptz;
-BEGIN
-    PERFORM FROM registry.moments WHERE owner = current_user FOR NO KEY UPDATE;
-    IF NOT FOUND THEN
-        RAISE 'the vault has no moment' USING ERRCODE = 'object_not_in_prerequisite_state';
-    END IF;
+-- The vault's moment (mail-moment-1.sql) is the earliest of messages, mailboxes and notices.
+CREATE OR REPLACE FUNCTION _next_due() RETURNS timestamptz
+LANGUAGE sql AS $$
     SELECT least(
         (SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL),
         (SELECT min(due_at) FROM watches WHERE due_at IS NOT NULL),
         (SELECT min(due_at) FROM notices WHERE due_at IS NOT NULL)
-    ) INTO next;
-    UPDATE registry.moments SET due_at = next WHERE owner = current_user AND due_at IS DISTINCT FROM next;
-    RETURN NULL;
-END $$;
+    )
+$$;
 CREATE CONSTRAINT TRIGGER keep_moment AFTER INSERT OR DELETE OR UPDATE OF due_at ON watches
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION _keep_moment();
 CREATE CONSTRAINT TRIGGER keep_moment AFTER INSERT OR DELETE OR UPDATE OF due_at ON notices

@@ -8,6 +8,7 @@ import { pressByKeys } from "./keys.js";
 import { followChanges } from "./live.js";
 import { sendOnce } from "./once.js";
 import { watchSession } from "./session.js";
+import { suggest } from "./suggest.js";
 
 closeMenus(document);
 countDown(document);
@@ -16,4 +17,5 @@ gatherFiles(document);
 saveDrafts(document);
 pressByKeys(document);
 sendOnce(document);
+suggest(document);
 watchSession(document);

@@ -268,10 +268,10 @@ def test_a_vault_whose_organisation_gets_a_token_later_makes_its_next_keys_there
     known = unconfigured.data_keys("a1")
     backup = Path(shutil.copytree(site.folder / "keys", site.folder / "backup"))
     with expect(KeyFault.MISSING):
-        unconfigured.use_token("a1", HABO)
+        unconfigured.use_hsm("a1", HABO)
     store = site.open()
-    store.use_token("a1", HABO)
-    store.use_token("a1", HABO)
+    store.use_hsm("a1", HABO)
+    store.use_hsm("a1", HABO)
     assert store.data_keys("a1").generations[1:] == known.generations
     known = store.data_keys("a1")
     with expect(KeyFault.UNAVAILABLE):
@@ -295,8 +295,8 @@ def test_copies_from_before_do_not_open_also_when_a_kill_came_before_the_former_
     with monkeypatch.context() as killing:
         killing.setattr(HsmUnlocker, "settle", killed)
         with pytest.raises(Killed):
-            site.open().use_token("a1", HABO)
-    site.open().use_token("a1", HABO)
+            site.open().use_hsm("a1", HABO)
+    site.open().use_hsm("a1", HABO)
     with expect(KeyFault.MISSING):
         site.open(folder=backup).data_keys("a1")
     assert len(list((site.folder / "seals").iterdir())) == 1

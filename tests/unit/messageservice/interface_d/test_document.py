@@ -47,7 +47,7 @@ def test_every_operation_is_in_the_document_with_its_scope_and_the_other_way_rou
         for method in {"get", "post", "delete"} & item.keys()
         if path != "/v1/openapi.json"
     }
-    operations = InterfaceD(_NOTHING, _NOTHING, (), _NOTHING, _NOTHING).operations
+    operations = InterfaceD(_NOTHING, _NOTHING, (), _NOTHING, _NOTHING, _NOTHING).operations
     assert told == {(one.method, one.path): [one.scope.value] for one in operations}
 
 

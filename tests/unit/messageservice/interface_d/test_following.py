@@ -56,7 +56,7 @@ async def test_who_breaks_off_between_events_of_one_place_is_told_the_second_aga
 async def test_clients_that_hang_up_before_the_answer_begins_leave_no_stream_behind() -> None:
     """They come back by themselves, and are not told for ever that they have too many."""
     service = cast(Any, Service())
-    application = InterfaceD(service, service, {HABO}, service, service).application()
+    application = InterfaceD(service, service, {HABO}, service, service, service).application()
     answered: list[int] = []
 
     async def receive() -> dict[str, str]:

@@ -28,7 +28,7 @@ NOBODYS = "sdk.ingen.habo.se"
 @pytest_asyncio.fixture
 async def http(scene: Scene) -> AsyncIterator[httpx.AsyncClient]:
     gate, served = scene.installation.gate, {scene.habo, scene.mullsjo}
-    interface_d = InterfaceD(gate, scene.tokens, served, Mailboxes(gate), cast(Any, None))
+    interface_d = InterfaceD(gate, scene.tokens, served, Mailboxes(gate), cast(Any, None), cast(Any, None))
     application = interface_d.application(scene.server.routes())
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(cast(Any, application)), base_url=ADDRESS

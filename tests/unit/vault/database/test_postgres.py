@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,6 +12,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from samdrift.vault.database import postgres
 from samdrift.vault.database.postgres import EmbeddedPostgres
 from samdrift.vault.errors import ServerFailed
 from tests import postgrestemplate
@@ -147,3 +150,27 @@ def test_a_folder_that_holds_something_else_is_a_typed_error(tmp_path: Path) -> 
             server.start()
     finally:
         server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes the server's user")
+def test_another_server_makes_the_user_at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three worker processes of the suite, on a machine that was new, each tried to make the user."""
+    name, look = f"samdrift-test-{os.getpid()}", pwd.getpwnam
+    monkeypatch.setattr(postgres, "_USER", name)
+    looks = 0
+
+    def made_after_the_first_look(wanted: str) -> pwd.struct_passwd:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            subprocess.run(["useradd", "--system", "--no-create-home", name], check=True)
+            raise KeyError(wanted)
+        return look(wanted)
+
+    monkeypatch.setattr(pwd, "getpwnam", made_after_the_first_look)
+    try:
+        entry = postgres._system_user()
+        assert entry is not None
+        assert entry.pw_name == name
+    finally:
+        subprocess.run(["userdel", name], check=True, capture_output=True)

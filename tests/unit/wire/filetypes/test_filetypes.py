@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.wire.filetypes import Kind, agrees, canonical, detect
+from samdrift.wire.filetypes import Detector, Kind, agrees, canonical, detect
 from tests.unit.wire.filetypes import files
 
 KINDS = {
@@ -181,3 +181,26 @@ def test_whatever_is_in_a_file_there_is_an_answer(whole: bytes, data: st.DataObj
     end = data.draw(st.integers(start, min(start + 8, len(whole))))
     changed = whole[:start] + data.draw(st.binary(max_size=8)) + whole[end:]
     assert detect(changed) in Kind
+
+
+@given(
+    st.sampled_from([each for found in KINDS.values() for each in found if len(each) < 1 << 16]),
+    st.binary(max_size=40),
+    st.integers(1, 2000),
+)
+def test_a_file_in_pieces_is_of_the_kind_that_it_is_as_a_whole(data: bytes, more: bytes, piece: int) -> None:
+    for whole in (data, data + more, more + data):
+        detector = Detector()
+        for start in range(0, len(whole), piece):
+            detector.feed(whole[start : start + piece])
+        part = detector.wanted()
+        assert detector.kind(whole[part.start : part.stop] if part else b"") is detect(whole)
+
+
+def test_a_directory_before_an_end_is_found_wherever_pieces_are_cut() -> None:
+    whole = files.GIF + files.archive({"a": b"b"}) + b"more"
+    for cut in range(len(whole)):
+        detector = Detector()
+        detector.feed(whole[:cut])
+        detector.feed(whole[cut:])
+        assert detector.kind() is Kind.AMBIGUOUS

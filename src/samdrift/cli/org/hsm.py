@@ -1,4 +1,4 @@
-"""`samdrift org use-token`: an organisation that gets a token in a hardware security module later."""
+"""`samdrift org use-hsm`: an organisation that gets a token in a hardware security module later."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 from samdrift.administration.administration import administering
 from samdrift.audit.events import AuditEvent
 from samdrift.cli.org.options import ConfigFile, Organisation
-from samdrift.cli.output import print_line
+from samdrift.cli.output import complain, print_line
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
@@ -20,25 +20,31 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _WORKER = Principal(PrincipalKind.WORKER, "locking")
 
 
-def use_token(organisation: Organisation, config: ConfigFile) -> None:
+def use_hsm(organisation: Organisation, config: ConfigFile) -> None:
     """Have the organisation's vaults open with its token from now on, and its next keys made there.
 
     The token is the one of its entry in the configuration file. Nothing that was copied of
     the key store before opens any more.
     """
     with reported_as_usage_errors():
-        run(_use_token(load(config), organisation))
+        run(_use_hsm(load(config), organisation))
     print_line("its token opens it; keys that were made before stay in files until they are replaced")
 
 
-async def _use_token(config: Config, organisation: ParticipantIdentifier) -> None:
+def use_token(organisation: Organisation, config: ConfigFile) -> None:
+    """Do the same under the former name of the command, which works in version 0.2 only."""
+    complain("warning: the command is called samdrift org use-hsm now")
+    use_hsm(organisation, config)
+
+
+async def _use_hsm(config: Config, organisation: ParticipantIdentifier) -> None:
     async with administering(config) as installation:
         hosted = vaults_of(installation.gate, organisation)
         if not hosted:
             raise Unusable(f"{organisation.value} is not served here")
         for one in hosted:
             there = installation.keys.in_token(one.vault)
-            await asyncio.to_thread(installation.keys.use_token, one.vault, organisation)
+            await asyncio.to_thread(installation.keys.use_hsm, one.vault, organisation)
             if there:
                 continue
             await installation.gate.tell_organisation(

@@ -17,6 +17,7 @@ from samdrift.audit.notes import Note, VerifierKey
 from samdrift.audit.tiles import WIDTH
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
 from samdrift.evidence.logexport import Kept, write_log
+from samdrift.evidence.trace import Asked
 from samdrift.installation.logkeeping import LogPlace
 from samdrift.vault import logbook
 from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
@@ -33,12 +34,12 @@ class Exported:
     signed: int
 
 
-async def export_log(installation: Administration, place: LogPlace, by: str, out: Path) -> Exported:
-    """Write ``out``, a new file; ``by`` is the person who asks, which the log itself records first.
+async def export_log(installation: Administration, place: LogPlace, asked: Asked, out: Path) -> Exported:
+    """Write ``out``, a new file; who asks and why is recorded in the log itself first.
 
     Where a witness has refused the log nothing is signed, and the file has what was signed before.
     """
-    begins = await _recorded(installation, place, by)
+    begins = await _recorded(installation, place, asked)
     with contextlib.suppress(SigningStopped):
         await logs.checkpoint(installation, place)
     async with logs.opened(installation, place) as tree:
@@ -56,15 +57,15 @@ async def write_tree(tree: LogTree, begins: bytes, name: str, out: Path) -> Expo
     return Exported(state.size, state.signed or 0)
 
 
-async def _recorded(installation: Administration, place: LogPlace, by: str) -> bytes:
+async def _recorded(installation: Administration, place: LogPlace, asked: Asked) -> bytes:
     """Record the export, and return the hash that the log begins with."""
     event = AuditEvent.LOG_EXPORTED
     if place.organisation is None or place.role is None:
-        await note(installation, event, by, None, {})
+        await note(installation, event, asked.by, None, {"reason": asked.reason})
         return origin(OPERATOR_LOG).hash
-    worker = Principal(PrincipalKind.WORKER, f"log export by {by}")
+    worker = Principal(PrincipalKind.WORKER, f"log export by {asked.by}")
     async with installation.gate.open(worker, place.organisation, place.role, Purpose.EXPORT) as vault:
-        vault.record(event, by=by)
+        vault.record(event, by=asked.by, reason=asked.reason)
         return vault.log_origin.hash
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from samdrift.administration.logexport import Exported, write_tree
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent, Retention
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
@@ -19,7 +20,6 @@ from samdrift.audit.policies import Policy
 from samdrift.contracts.principals import Role
 from samdrift.evidence import logexport
 from samdrift.evidence.logexport import verify_log
-from samdrift.evidence.loggathering import Exported, write_tree
 from samdrift.vault.errors import VaultError
 from samdrift.vault.logbook import append_statement
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -1,4 +1,4 @@
-"""`samdrift org use-token`: an organisation that was served without a token gets one."""
+"""`samdrift org use-hsm`: an organisation that was served without a token gets one."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ async def test_from_files_to_a_token(config: Path, installation: Installation, h
     entry = f'\n[[organisations]]\nidentifier = "{name}"\nname = "K"\nroles = ["ap"]\n'
     without = config.read_text() + entry
     config.write_text(without)
-    assert "names no token" in await refused(config, "use-token", name)
+    assert "names no token" in await refused(config, "use-hsm", name)
     token = f'hsm = {{ label = "{hsm.unused()}", pin_file = "{hsm.pin_file()}" }}\n'
     library = f'\n[vaults.hsm]\nmodule = "{hsm.library}"\n'
     config.write_text(without + token + library)
     assert await asyncio.to_thread(states, config, name) == tokens("missing")
-    for _ in range(2):
-        await asyncio.to_thread(org, config, "use-token", name)
+    for command in ("use-hsm", "use-token"):
+        await asyncio.to_thread(org, config, command, name)
     assert await asyncio.to_thread(states, config, name) == tokens("done")
     settings = vault_settings(load(config))
     gate = await Gate.start(settings, keys=open_keys(settings))
@@ -62,4 +62,4 @@ async def test_from_files_to_a_token(config: Path, installation: Installation, h
 
 
 async def test_one_that_is_not_served_here_is_told(config: Path) -> None:
-    assert "is not served here" in await refused(config, "use-token", "0203:nobody.se")
+    assert "is not served here" in await refused(config, "use-hsm", "0203:nobody.se")

@@ -1,0 +1,281 @@
+"""One organisation's message client as benchmarks need it: a full mailbox, and a person who is signed in."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import random
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from starlette.types import ASGIApp, Message
+
+from samdrift.contracts.addressbook import Listing
+from samdrift.contracts.messages import Direction
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.installation.services import NoAddressBook
+from samdrift.messageclient import content
+from samdrift.messageclient.entrance.sites import Sites, SiteSettings
+from samdrift.messageclient.mail import Identifier, Party, Stage
+from samdrift.messageclient.permissions import person_subject
+from samdrift.messageclient.role import MessageClientRole
+from samdrift.net.client import Fetched, FetchLimits
+from samdrift.net.clock import system_clock
+from samdrift.rights import ORGANISATION, Right, Rights, Scope, Subject, SubjectKind
+from samdrift.rights.statements import Approved, Given
+from samdrift.vault.bodies import new_id
+from samdrift.vault.gate import Gate
+from samdrift.vault.mailrecords import MailboxRecord, MailRecord, NewMail
+from samdrift.vault.people import Identity
+from samdrift.vault.provision import Provisioner
+from samdrift.vault.settings import VaultSettings
+from samdrift.web.cookies import SESSION
+from samdrift.web.sessions import Person
+from samdrift.web.signin.provider import ProviderSettings, by_secret
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+HABO = ParticipantIdentifier("0203:habo.se")
+BOX, ADDRESS = "box", "social@habo.se"
+WORKER = Principal(PrincipalKind.WORKER, "bench")
+MK = Role.MESSAGE_CLIENT
+_ISSUER, _ORIGIN = "https://sign-in.example.se", "https://habo.example.se"
+_YEAR = timedelta(days=300)
+_WORDS = """
+ärende barn skola familj utredning beslut yttrande bilaga möte vårdnad kommun handläggare ansökan uppgift
+samtycke boende insats socialtjänst orosanmälan komplettering förälder stöd kontakt
+""".split()  # noqa: SIM905 - words are easier to read so
+_BATCH = 200
+_SECOND = 1.1
+"""Statements count from the second on in which they are made."""
+
+
+def settings_in(folder: Path) -> VaultSettings:
+    """Settings of an installation in ``folder``."""
+    return VaultSettings(
+        folder / "database", folder / "objects", folder / "secrets", folder / "seals", b"bench"
+    )
+
+
+@asynccontextmanager
+async def installed(
+    settings: VaultSettings, organisations: tuple[ParticipantIdentifier, ...] = (HABO,)
+) -> AsyncIterator[Gate]:
+    """Host organisations, each with a vault of a message client."""
+    provisioner = await Provisioner.connect(settings)
+    await provisioner.install()
+    for each in organisations:
+        await provisioner.add_organisation(each, [MK])
+    await provisioner.close()  # An embedded server is then started anew, with room for all of them.
+    gate = await Gate.start(settings)
+    try:
+        yield gate
+    finally:
+        await gate.close()
+
+
+class Letters:
+    """Messages as they come in, with texts from a fixed seed."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self._drawn = random.Random(12)
+        self._at = datetime.now(UTC) - timedelta(days=200)
+
+    async def fill(self, messages: int, thread: int) -> str:
+        """Store conversations of two messages, and one of many, whose id is returned."""
+        async with self._gate.open(WORKER, HABO, MK, Purpose.PROCESS) as vault:
+            await vault.keep_mailbox(MailboxRecord(BOX, ADDRESS, "Socialtjänst"))
+        left = [f"thread-{number // 2}" for number in range(messages - thread)] + ["long"] * thread
+        conversation = ""
+        while left:
+            async with self._gate.open(WORKER, HABO, MK, Purpose.RECEIVE) as vault:
+                for name in left[:_BATCH]:
+                    writer = vault.new_body()
+                    text = self._text(name == "long")
+                    document = content.DocumentText("Meddelande", (text,), ())
+                    await writer.write(
+                        content.document_content_bytes([content.document_content(document, [])])
+                    )
+                    new = self._letter(name)
+                    mail = NewMail(new, new.content["message_id"], name, await writer.finish(), new.id)
+                    conversation = await vault.store_mail(mail, BOX, (), ()) or conversation
+            left = left[_BATCH:]
+        return conversation
+
+    def _text(self, marked: bool) -> str:
+        lines = [" ".join(self._drawn.choices(_WORDS, k=12)) for _ in range(12)]
+        lines[2] = f"## {lines[2]}"
+        lines[4:7] = [f"- **{line[:20]}** {line[20:]}" for line in lines[4:7]]
+        return "\n".join(lines) if marked else "\n\n".join(lines)
+
+    def _letter(self, thread: str) -> MailRecord:
+        self._at += timedelta(minutes=20)
+        number, moment = self._drawn.randrange(1 << 40), self._at
+        reference = (Identifier("dnr", f"SN 2026-{number % 10_000}", "Diarienummer"),)
+        head = content.Head(
+            remote_id=str(number),
+            message_id=f"m-{number}",
+            conversation_id=thread,
+            refers_to=None,
+            status="NEW",
+            subject=" ".join(self._drawn.choices(_WORDS, k=5)),
+            confidential=True,
+            dated_at=moment,
+            sender=Party("0203:mullsjo.se", "registrator@mullsjo.se", "", "Registrator", (), reference),
+            recipient=Party(HABO.value, ADDRESS, "", "Socialtjänst"),
+            events=(),
+        )
+        return MailRecord(
+            id=new_id(),
+            conversation=new_id(),
+            direction=Direction.IN,
+            stage=Stage.ARRIVED.value,
+            status="NEW",
+            draft=None,
+            author=None,
+            at=moment,
+            dated_at=moment,
+            since=moment,
+            confidential=True,
+            due_at=None,
+            deadline=None,
+            attempts=0,
+            opened_at=None,
+            files=0,
+            content=head.content(),
+            delivery={},
+        )
+
+
+class AnyBook(NoAddressBook):
+    """An address book that lists every address."""
+
+    async def listing(self, organisation: ParticipantIdentifier, address: str) -> Listing:
+        return Listing.LISTED
+
+
+class _NoSignIn:
+    """A sign-in service that is never asked: the person is signed in already."""
+
+    async def fetch(self, url: str, limits: FetchLimits, **more: object) -> Fetched:
+        raise RuntimeError("nobody signs in here")
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An answer as it went over the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes = field(repr=False)
+    size: int
+
+    def text(self) -> str:
+        """Return the page, unpacked."""
+        packed = self.headers.get("content-encoding") == "gzip"
+        return (gzip.decompress(self.body) if packed else self.body).decode()
+
+
+class Browser:
+    """A person who is signed in, over the role's own application, without a network between."""
+
+    def __init__(self, application: ASGIApp, value: str) -> None:
+        self._application = application
+        self._cookie = f"{SESSION}={value}"
+
+    async def get(self, path: str) -> Answered:
+        """Ask for a page."""
+        return await self._ask("GET", path, (), {})
+
+    async def post(
+        self, path: str, body: Iterable[bytes], kind: str = "application/x-www-form-urlencoded"
+    ) -> Answered:
+        """Post a form, whose pieces are asked for when they are read."""
+        return await self._ask("POST", path, body, {"content-type": kind})
+
+    async def count(self, path: str) -> int:
+        """Download a file and return its size; nothing of it is held."""
+        return (await self._ask("GET", path, (), {}, held=False)).size
+
+    async def _ask(
+        self, method: str, path: str, body: Iterable[bytes], more: dict[str, str], *, held: bool = True
+    ) -> Answered:
+        named = {
+            "host": _ORIGIN.partition("://")[2],
+            "cookie": self._cookie,
+            "accept-encoding": "gzip",
+            "accept-language": "sv",
+            "sec-fetch-site": "same-origin",
+            "origin": _ORIGIN,
+            **more,
+        }
+        plain, _, query = path.partition("?")
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": plain,
+            "raw_path": plain.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "scheme": "https",
+            "http_version": "1.1",
+            "server": ("habo.example.se", 443),
+            "client": ("127.0.0.1", 1),
+            "headers": [(name.encode(), value.encode()) for name, value in named.items()],
+        }
+        pieces, begun, came, size = iter(body), list[Message](), list[bytes](), 0
+        over = asyncio.Event()
+
+        async def receive() -> Message:
+            piece = next(pieces, None)
+            if piece is None and over.is_set():
+                await asyncio.Event().wait()  # The browser stays and listens.
+            if piece is None:
+                over.set()
+            return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
+
+        async def send(message: Message) -> None:
+            nonlocal size
+            if message["type"] == "http.response.start":
+                begun.append(message)
+                return
+            size += len(message.get("body", b""))
+            if held:
+                came.append(message.get("body", b""))
+
+        await self._application(scope, receive, send)
+        headers = {name.decode(): value.decode() for name, value in begun[0]["headers"]}
+        return Answered(begun[0]["status"], headers, b"".join(came), size)
+
+
+async def signed_in(gate: Gate) -> Browser:
+    """Let a person in who may read and write in the mailbox, with a session in the vault."""
+    provider = ProviderSettings(_ISSUER, "samdrift", ("loa3",))
+    site = SiteSettings(HABO, "Håbo kommun", _ORIGIN, provider, by_secret("samdrift", "bench"))
+    sites = Sites(gate, [site], {_ISSUER: _NoSignIn()}, system_clock)
+    role = MessageClientRole(gate, {"habo.example.se": HABO}, sites, system_clock, AnyBook())
+    async with gate.open(WORKER, HABO, MK, Purpose.PROCESS) as vault:
+        anna, eva = [await vault.know_person(Identity(_ISSUER, name, name)) for name in ("anna", "eva")]
+    first, second = (Subject(SubjectKind.CUSTODIAN, name) for name in ("kim", "lo"))
+    administrator = Rights(person_subject(eva), ORGANISATION, frozenset({Right.ADMINISTRATOR}))
+    state = role.assignments.state
+    asked = await state(HABO, first, "bench", lambda at: Given(administrator, at, at + _YEAR, asked=True))
+    await state(HABO, second, "bench", lambda at: Approved(asked.digest))
+    await asyncio.sleep(_SECOND)
+    wanted = Rights(person_subject(anna), Scope(BOX), frozenset({Right.READ, Right.WRITE}))
+    await state(HABO, person_subject(eva), "bench", lambda at: Given(wanted, at, at + _YEAR, asked=False))
+    await asyncio.sleep(_SECOND)
+    now = datetime.now(UTC)
+    found = await sites.find("habo.example.se")
+    assert found is not None
+    person = Person(_ISSUER, "anna", "Anna Andersson", "loa3", now)
+    value = await found.sessions.begin(person, found.sessions.mark("sign-in", "bench"))
+    assert value is not None
+
+    def fail(error: BaseException) -> None:
+        raise error
+
+    return Browser(role.application(fail), value)

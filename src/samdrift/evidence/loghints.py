@@ -1,0 +1,100 @@
+"""Hints for log control: what in an exported log deserves a question, by rules that anybody can repeat.
+
+A hint is not a finding. Who read so much, or at that hour, or in another's case, may have had every reason;
+the organisation asks, and records what came of it. Only persons are looked at: a system reads what it is
+there to fetch, at any hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, tzinfo
+from enum import StrEnum
+
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent, Retention
+
+_PERSON = "user:"
+_SATURDAY = 5
+_CASE = "case"
+"""The fact of a reading and of a change that names the case: the conversation as it is handled here."""
+
+
+class HintKind(StrEnum):
+    """The rule by which readings stand out."""
+
+    MANY = "many-readings"
+    """A person read more on one day than the rule allows."""
+    HOURS = "odd-hours"
+    """A person read at night or at a weekend."""
+    ANOTHERS = "anothers-case"
+    """A person read in a case that another person was handling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules; an organisation fixes its own in advance."""
+
+    many: int
+    """Readings of a person on one day beyond which they are many."""
+    begins: time
+    ends: time
+    """Between these times of a weekday nothing is odd."""
+    zone: tzinfo
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Readings of one person on one day that a rule points at."""
+
+    kind: HintKind
+    person: str
+    """A random id, as in the log."""
+    day: date
+    readings: int
+    first: int
+    last: int
+    """Numbers of the first and the last of these entries."""
+    case: str = ""
+    handler: str = ""
+
+
+class _Found:
+    """Counts readings that belong together."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[HintKind, str, date, str, str], tuple[int, int, int]] = {}
+
+    def add(self, kind: HintKind, entry: LogEntry, day: date, case: str = "", handler: str = "") -> None:
+        key = kind, entry.principal, day, case, handler
+        count, first, _ = self._counts.get(key, (0, entry.sequence, 0))
+        self._counts[key] = count + 1, first, entry.sequence
+
+    def hints(self, many: int) -> Iterator[Hint]:
+        for (kind, who, day, case, handler), (count, first, last) in self._counts.items():
+            if kind is not HintKind.MANY or count > many:
+                yield Hint(kind, who.removeprefix(_PERSON), day, count, first, last, case, handler)
+
+
+def hints(entries: Iterable[LogEntry], rules: Rules) -> list[Hint]:
+    """Return the hints in the order of their first entries; memory is that of persons and days."""
+    found, handlers = _Found(), dict[str, str]()
+    for entry in entries:
+        case = entry.ids.get(_CASE, "")
+        if entry.event == AuditEvent.MK_CONVERSATION_CHANGED:
+            handlers[case] = entry.ids.get("handler", "")
+        if entry.retention != Retention.READING or not entry.principal.startswith(_PERSON):
+            continue
+        local = entry.at.astimezone(rules.zone)
+        found.add(HintKind.MANY, entry, local.date())
+        if _odd(local, rules):
+            found.add(HintKind.HOURS, entry, local.date())
+        handler = handlers.get(case, "") if case else ""
+        if handler and handler != entry.principal.removeprefix(_PERSON):
+            found.add(HintKind.ANOTHERS, entry, local.date(), case, handler)
+    return sorted(found.hints(rules.many), key=lambda hint: (hint.first, hint.kind))
+
+
+def _odd(local: datetime, rules: Rules) -> bool:
+    return local.weekday() >= _SATURDAY or not rules.begins <= local.time() < rules.ends

@@ -1,0 +1,83 @@
+"""Reconciliation of exported logs: each is verified first, and what is not proved is not compared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import Retention
+from samdrift.audit.logverifying import LogVerdict, LogVerifier
+from samdrift.audit.policies import Policy
+from samdrift.audit.reading import Malformed
+from samdrift.audit.reconciliation import SOURCES, ReadLog
+from samdrift.evidence.logexport import Description, Progress, describe_log, verify_log
+from samdrift.evidence.logreading import entries_of
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedLog:
+    """An exported log with the verdict on it, and, where it holds, its proved entries to compare."""
+
+    name: str
+    verdict: LogVerdict
+    read: ReadLog | None
+
+
+def read_verified(
+    path: Path,
+    policies: Sequence[Policy],
+    since: datetime | None = None,
+    progress: Progress = lambda done: None,
+) -> VerifiedLog:
+    """Verify an exported log by the policy that knows it, and read its proved entries from ``since`` on.
+
+    :class:`Malformed` where it cannot be used, or is not a log of transfers.
+    """
+    described = describe_log(path)
+    organisation, _, role = described.name.rpartition(" ")
+    if role not in SOURCES or not organisation:
+        raise Malformed("it is not the log of an organisation's access point, message service or client")
+    verifier = LogVerifier(_policy(described, policies), int(time.time()))
+    verdict = verify_log(path, verifier, progress=progress)
+    if not verdict.holds:
+        return VerifiedLog(described.name, verdict, None)
+    return VerifiedLog(
+        described.name,
+        verdict,
+        ReadLog.of(
+            described.name,
+            organisation,
+            role,
+            _proved(path, verdict, role, since),
+            whole=since is None,
+            disposed=[Retention[each.retention.upper()] for each in verdict.disposed],
+        ),
+    )
+
+
+def _policy(described: Description, policies: Sequence[Policy]) -> Policy:
+    """Return the policy that has a key of the log."""
+    keys = {each.key for each in described.keys}
+    for policy in policies:
+        if keys & {member.key for member in policy.logs}:
+            return policy
+    raise Malformed("no policy that is given has a key of this log")
+
+
+def _proved(path: Path, verdict: LogVerdict, role: str, since: datetime | None) -> Iterator[LogEntry]:
+    """Yield the entries that a checkpoint covers; :class:`Malformed` for one of another role's log."""
+    end = verdict.first + verdict.size
+    for entry in entries_of(path):
+        if entry.sequence >= end:
+            return
+        source = entry.event.partition(":")[0]
+        if source in SOURCES and source != role:
+            raise Malformed(
+                f"it says that it is the log {role}, and has what {source} logs", f"entry {entry.sequence}"
+            )
+        if since is None or entry.at >= since:
+            yield entry

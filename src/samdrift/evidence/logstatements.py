@@ -1,0 +1,112 @@
+"""Statements that a key is a log's: by whom, and whether they hold.
+
+A log is signed with a key that was made where it is kept. Whose log it is follows from a statement about that
+key by the organisation's certificate, by a custodian (SSHSIG), or by the operator's certificate for its own
+log; the log has the statement's digest as an entry. Whether its signer is who it should be is for the
+verifier: by a folder of certificates that it trusts, or by the fingerprint or key that is shown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+
+from samdrift.attestation import sshsig
+from samdrift.attestation.signatures import canonical, signer, time_of
+from samdrift.attestation.trustfolder import TrustFolder
+from samdrift.evidence.logexport import DescribedKey, Description
+from samdrift.wire.crypto import certificates
+
+FORMAT = "samdrift log key 1"
+"""The form of a statement that a key is a log's."""
+NAMESPACE = "samdrift-log-key"
+"""The purpose of a custodian's signature under it (SSHSIG)."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyStatement:
+    """The statement on one key of a log."""
+
+    key: str
+    by: str = ""
+    """The person or organisation that states it; empty where nobody has."""
+    organisation: str = ""
+    role: str = ""
+    signed_with: str = ""
+    """The signer's certificate or key, as the verifier compares it."""
+    checked: bool = False
+    """The signer is one of a folder of certificates that the verifier trusts."""
+    fault: str = ""
+
+    @property
+    def holds(self) -> bool:
+        """True also where nobody has stated it: that is shown, and is not a fault of the log."""
+        return not self.fault
+
+
+def check_statements(
+    log: Description, stated: Mapping[str, Sequence[str]], trust: TrustFolder | None
+) -> tuple[KeyStatement, ...]:
+    """Return the statement on each key that the log was signed with.
+
+    ``stated`` has for each key the digests of statements that the log's own entries name.
+    """
+    found = [_checked(each, stated.get(str(each.key), ()), trust) for each in log.keys]
+    return tuple(_named(each, log.name) for each in found)
+
+
+def _named(found: KeyStatement, name: str) -> KeyStatement:
+    """Fault a statement about another organisation's log than the one that the file calls itself."""
+    if found.by and not found.fault and name != (f"{found.organisation} {found.role}".strip() or "operator"):
+        return replace(found, fault=f"the statement is about {found.organisation} {found.role}, not {name}")
+    return found
+
+
+def _checked(described: DescribedKey, named: Sequence[str], trust: TrustFolder | None) -> KeyStatement:
+    key = str(described.key)
+    if not described.statement:
+        return KeyStatement(
+            key, fault="the log has a statement on it, and the file does not" if named else ""
+        )
+    if sha256(described.statement).hexdigest() not in named:
+        return KeyStatement(key, fault="the statement is not the one that the log's entry names")
+    try:
+        document = json.loads(described.statement)
+        return _read(key, document, trust)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return KeyStatement(key, fault="the statement cannot be read")
+
+
+def _read(key: str, document: dict[str, Any], trust: TrustFolder | None) -> KeyStatement:
+    by, organisation, role = (str(document[name]) for name in ("by", "organisation", "role"))
+    at, found = time_of(document["at"]), KeyStatement(key, by, organisation, role)
+    if document["format"] != FORMAT or document["key"] != key:
+        return replace(found, fault="the statement is about another key")
+    if "sshsig" in document:
+        signature = document.pop("sshsig")
+        holds = sshsig.verify(document["public"], canonical(document), NAMESPACE, signature)
+        signed = f"the key {document['public']}"
+        return replace(found, signed_with=signed, fault="" if holds else _NOT_SIGNED)
+    certificate = signer(document, document.pop("signature"))
+    if certificate is None:
+        return replace(found, fault=_NOT_SIGNED)
+    fault = _distrust(certificate, at, trust)
+    signed = f"{certificates.subject(certificate)} (SHA-256 {certificate.fingerprint(SHA256()).hex()})"
+    return replace(found, signed_with=signed, checked=trust is not None and not fault, fault=fault)
+
+
+_NOT_SIGNED = "the statement is not signed by the key that it names"
+
+
+def _distrust(certificate: x509.Certificate, at: datetime, trust: TrustFolder | None) -> str:
+    if trust is None:
+        return ""
+    judged = trust.judge(certificate, at)
+    return "" if judged.trusted else f"the signer of the statement is not trusted: {judged.reason.value}"

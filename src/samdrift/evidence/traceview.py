@@ -1,0 +1,225 @@
+"""The way of a message in words: for people, with the moments that the rules of SDK name.
+
+DIGG's annex on official documents (A1.2.9) has one moment for both ends: a message counts as dispatched,
+and as received, when it can be decrypted at the recipient's message service. The recipient's log has it; the
+sender knows by the message receipt that it has been.
+
+Beside our own events stand the names of ETSI EN 319 522-1 clause 6 for the events of an electronic registered
+delivery service, where they mean the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+
+from samdrift.audit.events import AuditEvent as E
+from samdrift.contracts.principals import Role
+from samdrift.evidence.trace import Step
+from samdrift.web.texts import Phrase
+from samdrift.web.views import StepState
+
+PLACES: Mapping[Role, Phrase] = MappingProxyType(
+    {
+        Role.ACCESS_POINT: Phrase("access point"),
+        Role.MESSAGE_SERVICE: Phrase("message service"),
+        Role.MESSAGE_CLIENT: Phrase("message client"),
+        Role.GOVERNANCE: Phrase("governance"),
+    }
+)
+FORMER = Phrase("former supplier")
+
+WORDS: Mapping[E, Phrase] = MappingProxyType(
+    {
+        E.MK_MESSAGE_SUBMITTED: Phrase("A person sent it"),
+        E.MK_MESSAGE_HANDED_OVER: Phrase("The message client handed it to the message service"),
+        E.MK_MESSAGE_POSTPONED: Phrase("The message client tries again later"),
+        E.MK_MESSAGE_NOT_SENT: Phrase("The message client could not send it"),
+        E.MK_MESSAGE_MOVED_ON: Phrase("The message client heard how far it has come"),
+        E.MK_MESSAGE_STORED: Phrase("The message client fetched and stored it"),
+        E.MK_MESSAGE_UNREADABLE: Phrase("The message client stored it, and cannot show it"),
+        E.MK_READING_MESSAGE: Phrase("A person opened it"),
+        E.MK_READING_FILE: Phrase("A person opened a file of it"),
+        E.MK_READING_RAW: Phrase("A person opened it in its raw form"),
+        E.MT_MESSAGE_SCHEDULED: Phrase("The message was checked and stored, to be sent"),
+        E.MT_MESSAGE_SUBMITTED: Phrase("It was encrypted for the recipient, signed and handed over"),
+        E.MT_MESSAGE_POSTPONED: Phrase("It is sent again later"),
+        E.MT_MESSAGE_HELD: Phrase("It waits for a service that is down"),
+        E.MT_MESSAGE_ACKNOWLEDGED: Phrase(
+            "The recipient’s access point has it; the message receipt is awaited"
+        ),
+        E.MT_MESSAGE_ACCEPTED: Phrase("The recipient has accepted it"),
+        E.MT_MESSAGE_REJECTED: Phrase("The recipient has rejected it"),
+        E.MT_MESSAGE_FAILED: Phrase("It was not delivered, or nobody can tell that it was"),
+        E.MT_MESSAGE_LATE: Phrase("A step came for it after it had ended"),
+        E.MT_MESSAGE_RETRIEVED: Phrase("Its signature was verified; it was decrypted, checked and accepted"),
+        E.MT_MESSAGE_REFUSED: Phrase("It was examined and rejected"),
+        E.MT_MALWARE_FOUND: Phrase("Malicious code was found in it"),
+        E.MT_SENDER_NOT_LISTED: Phrase("Its sender’s address is not in the address book"),
+        E.MT_MESSAGE_NEW: Phrase("It can be fetched by message clients"),
+        E.MT_MESSAGE_READ: Phrase("A message client fetched it"),
+        E.MT_MESSAGE_DELETED: Phrase("A message client deleted it"),
+        E.MT_RECEIPT_QUEUED: Phrase("The message receipt was written"),
+        E.MT_RECEIPT_SUBMITTED: Phrase("The message receipt was signed and handed over"),
+        E.MT_RECEIPT_ACKNOWLEDGED: Phrase("The sender’s access point has the message receipt"),
+        E.MT_RECEIPT_FAILED: Phrase("The message receipt was not delivered"),
+        E.MT_RECEIPT_RECEIVED: Phrase("The message receipt came, and was verified"),
+        E.MT_RECEIPT_UNMATCHED: Phrase("A message receipt came for a message that is not known"),
+        E.MT_RECEIPT_REFUSED: Phrase("A message receipt came that does not fit the message"),
+        E.AP_TRANSFER_QUEUED: Phrase("The envelope was stored, to be transferred"),
+        E.AP_TRANSFER_DELIVERED: Phrase("The envelope was delivered; its transport receipt was verified"),
+        E.AP_TRANSFER_POSTPONED: Phrase("The transfer is tried again later"),
+        E.AP_TRANSFER_FAILED: Phrase("The envelope could not be delivered"),
+        E.AP_TRANSFER_HASTENED: Phrase("The operator asked for an attempt now"),
+        E.AP_ENVELOPE_RECEIVED: Phrase("The envelope came, and its transport receipt was given"),
+        E.AP_ENVELOPE_DUPLICATE: Phrase("The envelope came again, and got the same transport receipt"),
+        E.AP_ENVELOPE_REFUSED: Phrase("The envelope was refused"),
+        E.AP_ENVELOPE_ACKNOWLEDGED: Phrase("The message service has the envelope; it was removed here"),
+        E.ORGANISATION_EVIDENCE_EXPORTED: Phrase("Evidence about it was exported"),
+        E.ORGANISATION_ENDED: Phrase("It ended because the organisation was closed here"),
+    }
+)
+"""Each event that an entry about a message can have."""
+
+ERDS: Mapping[E, str] = MappingProxyType(
+    {
+        E.MT_MESSAGE_SCHEDULED: "SubmissionAcceptance",
+        E.AP_TRANSFER_DELIVERED: "RelayAcceptance",
+        E.AP_TRANSFER_FAILED: "RelayFailure",
+        E.AP_ENVELOPE_RECEIVED: "RelayAcceptance",
+        E.AP_ENVELOPE_REFUSED: "RelayRejection",
+        E.MT_MESSAGE_RETRIEVED: "ContentConsignment",
+        E.MT_MESSAGE_REFUSED: "ContentConsignmentFailure",
+        E.MT_MESSAGE_NEW: "ConsignmentNotification",
+        E.MT_MESSAGE_READ: "ContentHandover",
+    }
+)
+"""Names of ETSI EN 319 522-1 clause 6 for events about the message itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment that the rules of SDK name, in words, with its time where that is known."""
+
+    name: str
+    """The value for programs."""
+    text: Phrase
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Station:
+    """A place on the picture of the way."""
+
+    text: Phrase
+    state: StepState
+    at: datetime | None
+
+
+def erds(step: Step, message_id: str) -> str | None:
+    """Return ETSI's name of a step about the message; ``None`` for other steps."""
+    event = _event(step)
+    about = (step.ids.get("message"), step.ids.get("envelope"))
+    return ERDS.get(event) if event is not None and message_id in about else None
+
+
+def words(step: Step) -> Phrase:
+    """Return a step in words; an event without any is shown by its name."""
+    event = _event(step)
+    return WORDS.get(event, Phrase(step.what)) if event is not None else Phrase(step.what)
+
+
+def moments(steps: Sequence[Step], message_id: str) -> tuple[Moment, ...]:
+    """Return when the message was dispatched and received by DIGG's rule (A1.2.9), or why it was not."""
+    found = _Found(steps, message_id)
+    decrypted, receipt = found.first(E.MT_MESSAGE_RETRIEVED), found.first(E.MT_RECEIPT_RECEIVED)
+    accepted, rejected = found.first(E.MT_MESSAGE_ACCEPTED), found.first(E.MT_MESSAGE_REJECTED)
+    refused, failed = found.first(E.MT_MESSAGE_REFUSED), found.first(E.MT_MESSAGE_FAILED)
+    if decrypted is not None:
+        text = Phrase("Dispatched and received: it could be decrypted at the recipient’s message service")
+        return (Moment("dispatched-and-received", text, decrypted),)
+    if accepted is not None and receipt is not None:
+        text = Phrase(
+            "Dispatched and received at the latest then: the recipient’s message receipt says that it was"
+            " decrypted and accepted"
+        )
+        return (Moment("dispatched-and-received-by", text, receipt),)
+    if rejected is not None or refused is not None:
+        return (
+            Moment("rejected", Phrase("Rejected by the recipient’s message service"), rejected or refused),
+        )
+    if failed is not None:
+        text = Phrase(
+            "Not dispatched: nothing says that it could be decrypted at the recipient’s message service"
+        )
+        return (Moment("failed", text, failed),)
+    text = Phrase("Not known to be dispatched yet: no message receipt has come")
+    return (Moment("under-way", text, None),)
+
+
+def stations(steps: Sequence[Step], message_id: str) -> tuple[Station, ...]:
+    """Return the picture of the way, as far as the logs that were asked show it."""
+    found = _Found(steps, message_id)
+    sent, came = found.first(*_SENT), found.first(E.AP_ENVELOPE_RECEIVED)
+    ends = [
+        (Phrase("Sent"), sent),
+        (Phrase("Encrypted and signed"), found.first(E.MT_MESSAGE_SUBMITTED, E.AP_TRANSFER_QUEUED)),
+    ]
+    arrived = came if sent is None or came is not None else found.first(E.AP_TRANSFER_DELIVERED)
+    decrypted = found.first(E.MT_MESSAGE_RETRIEVED)
+    receipt = found.first(E.MT_RECEIPT_RECEIVED, E.MT_RECEIPT_ACKNOWLEDGED)
+    if decrypted is None and found.first(E.MT_MESSAGE_ACCEPTED) is not None:
+        decrypted = receipt
+    way = [
+        (Phrase("At the recipient’s access point"), arrived),
+        (Phrase("Decrypted and accepted"), decrypted),
+        (Phrase("Message receipt at the sender"), receipt),
+    ]
+    fetched = found.first(E.MT_MESSAGE_READ, E.MK_MESSAGE_STORED)
+    if sent is None and found.steps:
+        way.append((Phrase("Fetched by a message client"), fetched))
+    return _states([*(ends if sent is not None else []), *way], failed=found.first(*_FAILED) is not None)
+
+
+_SENT = (E.MK_MESSAGE_SUBMITTED, E.MT_MESSAGE_SCHEDULED)
+_FAILED = (
+    E.MT_MESSAGE_FAILED,
+    E.MT_MESSAGE_REJECTED,
+    E.MT_MESSAGE_REFUSED,
+    E.MK_MESSAGE_NOT_SENT,
+    E.AP_ENVELOPE_REFUSED,
+)
+
+
+def _states(way: Sequence[tuple[Phrase, datetime | None]], *, failed: bool) -> tuple[Station, ...]:
+    """Return each station as done or waiting; of a message that failed, the first that waits has failed."""
+    found = list[Station]()
+    for text, at in way:
+        waits = StepState.FAILED if failed else StepState.WAITING
+        if waits in {one.state for one in found}:
+            waits = StepState.WAITING
+        found.append(Station(text, StepState.DONE if at is not None else waits, at))
+    return tuple(found)
+
+
+class _Found:
+    """The steps by their events; of the access point's, those about the message and not about its receipt."""
+
+    def __init__(self, steps: Sequence[Step], message_id: str) -> None:
+        self.steps = [
+            step
+            for step in steps
+            if step.role is not Role.ACCESS_POINT or step.ids.get("envelope") == message_id
+        ]
+
+    def first(self, *events: E) -> datetime | None:
+        return min((step.at for step in self.steps if step.what in events), default=None)
+
+
+def _event(step: Step) -> E | None:
+    try:
+        return E(step.what)
+    except ValueError:
+        return None

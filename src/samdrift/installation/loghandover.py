@@ -1,0 +1,169 @@
+"""The logs of organisations that have a log system of their own, each handed over to it as it grows.
+
+What one log system does concerns its organisation alone: entries wait in the log until they are taken, and a
+place in the vault, which no restart changes, says up to where they were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Mapping
+
+from samdrift.audit.operations import unexpected
+from samdrift.config.logs import LogSystemConfig
+from samdrift.config.model import Config
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.installation.health import Dependency
+from samdrift.installation.logkeeping import LogPlace, Watch
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.net.addresses import EnteredAddresses, Permits, any_address
+from samdrift.net.background import in_background
+from samdrift.net.client import HttpFault, NoAnswer
+from samdrift.net.entered import EnteredAddressClient
+from samdrift.net.tls import TlsIdentity, client_tls
+from samdrift.transparency.handover import (
+    SETTLE_SECONDS,
+    Connect,
+    HandedEntry,
+    LogName,
+    NotTaken,
+    frame,
+    hand_over,
+)
+from samdrift.vault import logbook
+from samdrift.vault.database.session import Row
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "log-hand-over")
+_EVERY = 5.0
+"""Seconds between two looks at a log."""
+_AT_ONCE = 16
+"""Logs that are handed over at the same time."""
+_MOST = 2000
+"""Entries of one connection."""
+_WHILE_GONE = 30.0
+"""Seconds until a log system that took nothing is tried again."""
+
+
+class LogHandOver:
+    """Hands over the logs of this process whose organisations want that."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        systems: Mapping[ParticipantIdentifier, Connect],
+        clock: Clock,
+        note: Watch = lambda *_: None,
+        settle: float = SETTLE_SECONDS,
+    ) -> None:
+        """``systems`` are the log systems, by organisation; ``note`` hears of each, by the log's name."""
+        self._gate = gate
+        self._systems = systems
+        self._clock = clock
+        self._note = note
+        self._settle = settle
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._unexpected = unexpected("the hand-over of logs")
+
+    async def keep(self, roles: Iterable[Role]) -> None:
+        """Hand over the logs of the organisations that are served here in ``roles``, until cancelled."""
+        served = tuple(roles)
+        under_way: dict[LogPlace, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as rounds:
+            while True:
+                for role in served:
+                    for organisation in self._gate.registry.organisations(role):
+                        place = LogPlace(organisation, role)
+                        if organisation in self._systems and (
+                            place not in under_way or under_way[place].done()
+                        ):
+                            under_way[place] = rounds.create_task(self._in_its_place(organisation, role))
+                await asyncio.sleep(_EVERY)
+
+    async def round(self, organisation: ParticipantIdentifier, role: Role) -> int:
+        """Hand over what is new in a log, and return how many entries that were; :class:`NotTaken`."""
+        async with self._gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+            origin, rows = await vault.tree.to_hand_over(_MOST)
+        if not rows:
+            return 0
+        name = LogName(origin, organisation.value, role.value)
+        frames = [frame(name, _entry(row)) for row in rows]
+        try:
+            await hand_over(self._systems[organisation], frames, self._settle)
+        except NotTaken as outage:
+            self._note(Dependency.LOG_SYSTEM, origin, str(outage))
+            raise
+        self._note(Dependency.LOG_SYSTEM, origin, "")
+        async with self._gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+            await vault.tree.handed_over(rows[-1][0], self._clock())
+        return len(rows)
+
+    async def _in_its_place(self, organisation: ParticipantIdentifier, role: Role) -> None:
+        """Hand over until nothing is new; wait where it cannot be done now."""
+        try:
+            async with self._places:
+                while await self.round(organisation, role) == _MOST:
+                    pass
+            return
+        except Temporary:
+            pass
+        except KeyStoreError as fault:
+            if fault.fault not in (KeyFault.LOCKED, KeyFault.UNAVAILABLE):
+                self._unexpected(fault)
+        except Exception as error:
+            self._unexpected(error)
+        await asyncio.sleep(_WHILE_GONE)
+
+
+def _entry(row: Row) -> HandedEntry:
+    number, content, _, digest, *_ = row
+    return HandedEntry(number, None if content is None else logbook.entry(row).happening, digest)
+
+
+@contextlib.asynccontextmanager
+async def logs_handed_over(
+    config: Config, gate: Gate, clock: Clock, roles: Iterable[Role], note: Watch
+) -> AsyncIterator[None]:
+    """Hand over logs to the log systems of the configuration while the context lasts."""
+    permits: Permits = EnteredAddresses(config.logs.system_networks)
+    if config.federation.private_addresses:
+        permits = any_address
+    async with contextlib.AsyncExitStack() as stack:
+        systems = {
+            one.identifier: LogSystemClient(one.log_system, permits, stack).connect
+            for one in config.organisations
+            if one.log_system is not None
+        }
+        if not systems:
+            yield
+            return
+        keeper = LogHandOver(gate, systems, clock, note)
+        async with in_background(keeper.keep(roles), on_failure=unexpected("the hand-over of logs")):
+            yield
+
+
+class LogSystemClient:
+    """An organisation's log system; files of its configuration that cannot be used stop no other's."""
+
+    def __init__(self, config: LogSystemConfig, permits: Permits, stack: contextlib.AsyncExitStack) -> None:
+        self._config = config
+        self._permits = permits
+        self._stack = stack
+        self._client: EnteredAddressClient | None = None
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Open a connection; :class:`NoAnswer` when there is none."""
+        config = self._config
+        if self._client is None:
+            own = TlsIdentity(config.certificate, config.key_file)
+            try:
+                tls = client_tls(own, config.tls_issuers, http=False)
+            except (OSError, ValueError) as error:
+                kind = f"the files of its configuration cannot be used, {type(error).__name__}"
+                raise NoAnswer(HttpFault.UNREACHABLE, kind) from None
+            self._client = await self._stack.enter_async_context(EnteredAddressClient(self._permits, tls))
+        return await self._client.connect(config.address.host, config.address.port)

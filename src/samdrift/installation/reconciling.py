@@ -1,0 +1,216 @@
+"""The service ``reconciliation``: each night it compares the logs that an organisation has here.
+
+It reads of each log the part that an exchange of messages takes, and verifies that part as it reads: every
+entry is one of the tree whose root the log has signed, with the facts that it commits to. What it finds
+is recorded in those logs, and a difference is a dependency that is gone until the logs agree again. For the
+process that has the keys of all vaults; each organisation's logs are compared with each other alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.leaves import Leaf, commitment
+from samdrift.audit.notes import SignedCheckpoint, VerifierKey
+from samdrift.audit.operations import unexpected
+from samdrift.audit.reading import Malformed, Unverified
+from samdrift.audit.reconciliation import EXCHANGE, SOURCES, ReadLog, Reconciliation, reconcile
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Explained, Temporary
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.installation.health import Dependency
+from samdrift.installation.logkeeping import Watch
+from samdrift.net.background import in_background
+from samdrift.vault import logbook
+from samdrift.vault.gate import Gate
+from samdrift.vault.logtree import LogTree, TreeState
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "reconciliation")
+_ROLES = tuple(Role(source) for source in SOURCES)
+_BACK = 2 * EXCHANGE
+"""Time before the comparison that is read: what began in its first half had all of the second to end."""
+_NIGHT, _NIGHT_LASTS = time(0), timedelta(hours=4)
+"""Hours (UTC) in which the organisations are compared, each at a moment of its own."""
+_AFTER_START = timedelta(hours=1)
+"""Time within which each is compared after a start: what was found before that is known again."""
+_AGAIN = timedelta(hours=1)
+_LOOK = timedelta(minutes=1)
+_PAGE = 1000
+_MOST = 500_000
+"""Entries of a log that are read, the latest ones, so that memory is bounded whatever its traffic."""
+_LOGGER = logging.getLogger("samdrift")
+
+
+class LogUnproved(Explained):
+    """A part of a log that is not as the log has signed it."""
+
+    def __init__(self, number: int, why: str) -> None:
+        super().__init__(f"entry {number}: {why}")
+
+
+@dataclass(slots=True)
+class Reconciler:
+    """Compares organisations' logs when their time has come."""
+
+    gate: Gate
+    clock: Clock
+    note: Watch = lambda *_: None
+    _due: dict[ParticipantIdentifier, datetime] = field(default_factory=dict)
+
+    async def keep(self) -> None:
+        """Compare each organisation once a night, until cancelled."""
+        report = unexpected("reconciliation")
+        while True:
+            now = self.clock()
+            hosted = {one for role in _ROLES for one in self.gate.registry.organisations(role)}
+            for gone in self._due.keys() - hosted:
+                del self._due[gone]
+            for organisation in sorted(hosted, key=str):
+                due = self._due.setdefault(organisation, now + _phase(organisation) * _AFTER_START)
+                if due <= now:
+                    try:
+                        await self.compare(organisation)
+                        self._due[organisation] = _next_night(organisation, now)
+                    except Temporary:
+                        self._due[organisation] = now + _AGAIN
+                    except Exception as error:
+                        self._due[organisation] = now + _AGAIN
+                        report(error)
+            await asyncio.sleep(_LOOK.total_seconds())
+
+    async def compare(self, organisation: ParticipantIdentifier) -> Reconciliation | None:
+        """Compare the logs of one organisation now, record what came of it, and note a difference.
+
+        ``None`` where a log does not hold.
+        """
+        roles = [role for role in _ROLES if self.gate.registry.serves(organisation, role)]
+        origin, logs = "", list[ReadLog]()
+        try:
+            for role in roles:
+                async with self.gate.open(_WORKER, organisation, role, Purpose.TRACE) as vault:
+                    state = await vault.tree.state()
+                    origin = origin or state.origin
+                    since = self.clock() - _BACK
+                    logs.append(await _proved(vault.tree, state, organisation, role, since))
+        except LogUnproved as fault:
+            await self._record(organisation, roles, {"fault": str(fault)})
+            self._noted(origin, f"a log is not as it was signed, {fault}")
+            return None
+        found = reconcile(logs)
+        if found.compared or found.differences:
+            await self._record(organisation, roles, _facts(found))
+        kinds = sorted({each.kind.value for each in found.differences})
+        reason = f"{len(found.differences)} differences between logs: {', '.join(kinds)}" if kinds else ""
+        self._noted(origin, reason)
+        return found
+
+    async def _record(
+        self, organisation: ParticipantIdentifier, roles: Sequence[Role], facts: dict[str, str]
+    ) -> None:
+        for role in roles:
+            async with self.gate.open(_WORKER, organisation, role, Purpose.TRACE) as vault:
+                vault.record(AuditEvent.LOG_RECONCILED, **facts)
+
+    def _noted(self, origin: str, reason: str) -> None:
+        if reason:
+            _LOGGER.error("ALARM logs that begin with %s: %s; see docs/log.md#reconciliation", origin, reason)
+        self.note(Dependency.RECONCILIATION, origin, reason)
+
+
+def _facts(found: Reconciliation) -> dict[str, str]:
+    """Return the outcome as the log has it: numbers, kinds, and the first things that differ."""
+    facts = {
+        "compared": str(sum(found.compared.values())),
+        "under_way": str(found.under_way),
+        "differences": str(len(found.differences)),
+    }
+    if found.differences:
+        facts["first"] = "; ".join(f"{each.kind.value} {each.about}" for each in found.differences[:10])
+    return facts
+
+
+async def _proved(
+    tree: LogTree, state: TreeState, organisation: ParticipantIdentifier, role: Role, since: datetime
+) -> ReadLog:
+    """Read the signed entries of a log from ``since`` on; :class:`LogUnproved` where they are not those."""
+    name = f"{organisation.value} {role.value}"
+    entries, disposed = list[LogEntry](), set[Retention]()
+    if state.note is None or state.key is None:
+        return ReadLog.of(name, organisation.value, role.value, entries, whole=False)
+    stated = _checkpoint(state, [each.key for each in await tree.keys()])
+    last = state.first + stated.size - 1
+    start = await _start(tree, max(state.first, last - _MOST + 1), last, since)
+    edge, number = await tree.frontier(start - state.first), start
+    while edge.size < stated.size:
+        rows = await tree.rows(number - 1, last, _PAGE)
+        if not rows:
+            raise LogUnproved(number, "it is missing")
+        for sequence, content, _, digest, retention, salt in rows:
+            if sequence != number:
+                raise LogUnproved(number, "it is missing")
+            if content is not None and commitment(salt, content) != digest:
+                raise LogUnproved(number, "its facts are not those of the entry in the tree")
+            number += 1
+            if content is None:
+                disposed.add(Retention(retention))
+        edge.extend(Leaf(row[0], row[4], row[3]).hash for row in rows)
+        entries += [logbook.entry(row) for row in rows if row[1] is not None]
+    if edge.root() != stated.root:
+        raise LogUnproved(start, "from here on the entries are not those that the log signed")
+    whole = start == state.first and state.first == 1
+    return ReadLog.of(name, organisation.value, role.value, entries, whole=whole, disposed=disposed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Signed:
+    size: int
+    root: bytes
+
+
+def _checkpoint(state: TreeState, keys: Sequence[str]) -> _Signed:
+    try:
+        signed = SignedCheckpoint.parse(state.note or b"", [VerifierKey.parse(key) for key in keys])
+    except (Malformed, Unverified) as fault:
+        raise LogUnproved(state.signed or 0, f"its checkpoint does not hold: {fault}") from None
+    return _Signed(signed.checkpoint.size, signed.checkpoint.root)
+
+
+async def _start(tree: LogTree, first: int, last: int, since: datetime) -> int:
+    """Return the number of the first entry from ``since`` on; facts that were disposed of are older."""
+    low, high = first, last + 1
+    while low < high:
+        middle = (low + high) // 2
+        rows = await tree.rows(middle - 1, middle, 1)
+        if rows and rows[0][1] is not None and logbook.entry(rows[0]).at >= since:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _phase(organisation: ParticipantIdentifier) -> float:
+    """Return the moment of an organisation within the night, as a fraction of it."""
+    digest = hashlib.sha256(f"reconciliation {organisation.value}".encode()).digest()
+    return int.from_bytes(digest[:4]) / (1 << 32)
+
+
+def _next_night(organisation: ParticipantIdentifier, now: datetime) -> datetime:
+    moment = datetime.combine(now.date(), _NIGHT, now.tzinfo) + _phase(organisation) * _NIGHT_LASTS
+    return moment if moment > now else moment + timedelta(days=1)
+
+
+@contextlib.asynccontextmanager
+async def reconciled(gate: Gate, clock: Clock, note: Watch) -> AsyncIterator[Reconciler]:
+    """Compare the logs of the organisations each night while the context lasts."""
+    reconciler = Reconciler(gate, clock, note)
+    async with in_background(reconciler.keep(), on_failure=unexpected("reconciliation")):
+        yield reconciler

@@ -1,0 +1,58 @@
+"""The accessibility statement (lagen om tillgänglighet till digital offentlig service, 13 §), for everyone.
+
+What it says of tests is what the last run of them stored (``accessibility.json``), written by
+``tests/browser/test_accessibility.py``.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from samdrift.messageclient.administering.frame import ACCESSIBILITY
+from samdrift.web.pages import Pages
+
+RESULT = Path(__file__).parent / "accessibility.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The result of a run of the tests."""
+
+    at: datetime
+    engine: str
+    """Name and version of what looked for faults."""
+    pages: int
+    checks: int
+    """Pages, each in both languages, in light, dark and forced colours, narrow and wide."""
+    faults: tuple[str, ...]
+    """Rules that were broken, with the page."""
+
+
+@cache
+def last_result() -> Result:
+    """Return what the last run of the tests stored."""
+    kept = json.loads(RESULT.read_text())
+    return Result(
+        datetime.fromisoformat(kept["at"]),
+        kept["engine"],
+        kept["pages"],
+        kept["checks"],
+        tuple(kept["faults"]),
+    )
+
+
+def accessibility_route(pages: Pages) -> Route:
+    """Return the route of the statement, which needs no session."""
+
+    async def show(request: Request) -> Response:
+        return pages.page(request, "accessibility.html", result=last_result())
+
+    return Route(ACCESSIBILITY, show)

@@ -1,0 +1,136 @@
+"""The frame of the administration pages: the ways through them at the side, and answers to refusals.
+
+Pages of other packages about the organisation are in it too: they extend ``administration.html`` and hand it
+:func:`sections`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.management import Management
+from samdrift.messageclient.scope import Scope
+from samdrift.rights import Right
+from samdrift.web.application import signed_in
+from samdrift.web.guards import session_of
+from samdrift.web.pages import Pages
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+from samdrift.web.views import Link, Section
+
+HERE = Path(__file__).parent
+TEMPLATES = HERE / "templates"
+LOCALE = HERE / "locale"
+ADMINISTRATION = "/administration"
+MAILBOXES, FIGURES = f"{ADMINISTRATION}/mailboxes", f"{ADMINISTRATION}/statistics"
+SERVICE, LOG = f"{ADMINISTRATION}/service", f"{ADMINISTRATION}/log"
+RIGHTS, ACCESSIBILITY = "/rights", "/accessibility"
+
+
+class Permissions(Protocol):
+    """The rights of the person who asks."""
+
+    def may(self, right: Right, mailbox: str | None = None) -> bool:
+        """Return whether the person has a right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Office:
+    """One request's person: their scope, and the part of the organisation that they manage."""
+
+    scope: Scope
+    management: Management
+    manages: bool
+    """True when the person manages some mailbox, as its manager or as an administrator."""
+
+
+OpenOffice = Callable[[Request], Awaitable[Office]]
+Handler = Callable[[Request, Office], Awaitable[Response]]
+RouteOf = tuple[str, str, Handler]
+"""Method, path and handler of a route."""
+
+
+def see(path: str) -> Response:
+    """Return the answer to a form that was accepted: look at another page."""
+    return RedirectResponse(path, 303)
+
+
+def sections(
+    pages: Pages, request: Request, permissions: Permissions, *, manages: bool
+) -> tuple[Section, ...]:
+    """Return the ways through the administration that are open to a person."""
+    text, path = pages.wording(request).text, request.url.path
+    administrator = permissions.may(Right.ADMINISTRATOR)
+
+    def link(phrase: Phrase, href: str, *below: str) -> Link:
+        current = path == href or any(path.startswith(one) for one in (f"{href}/", *below))
+        return Link(text(phrase), href, current=current)
+
+    found = []
+    if manages:
+        found = [
+            link(Phrase("Mailboxes"), MAILBOXES, f"{ADMINISTRATION}/mailbox/"),
+            link(Phrase("Who can read"), RIGHTS),
+            link(Phrase("Statistics"), FIGURES),
+        ]
+    if administrator:
+        found.append(link(Phrase("Message service"), SERVICE))
+    own = [] if manages else [link(Phrase("Who can read"), RIGHTS)]
+    if permissions.may(Right.SECURITY_OFFICER):
+        own.append(link(Phrase("Log"), LOG))
+    own.append(link(Phrase("Accessibility"), ACCESSIBILITY))
+    return (
+        Section("", (Link(text(Phrase("Back to the mail")), "/"),)),
+        *((Section(text(Phrase("Administration")), tuple(found)),) if found else ()),
+        Section(text(Phrase("Insight")), tuple(own)),
+    )
+
+
+class Frame:
+    """Everything that handlers of the administration pages share."""
+
+    def __init__(self, pages: Pages, open_office: OpenOffice) -> None:
+        self.pages = pages
+        self._open_office = open_office
+
+    def shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Answer with a page for a person who is signed in."""
+
+        async def answer(request: Request) -> Response:
+            return await self._answer(request, handler)
+
+        return signed_in(answer)
+
+    def posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Answer a form; without a session it is read for its own sake, which keeps what was typed."""
+
+        async def answer(request: Request) -> Response:
+            if session_of(request) is None:
+                await received(request)
+            return await self._answer(request, handler)
+
+        return answer
+
+    async def _answer(self, request: Request, handler: Handler) -> Response:
+        try:
+            return await handler(request, await self._open_office(request))
+        except NotHere:
+            raise HTTPException(404) from None
+
+    def page(
+        self, request: Request, office: Office, template: str, status: int = 200, **context: Any
+    ) -> Response:
+        """Return a page with the ways through the administration beside it."""
+        context["sections"] = sections(self.pages, request, office.scope.permissions, manages=office.manages)
+        return self.pages.page(request, template, status, **context)
+
+
+Routes = Sequence[RouteOf]

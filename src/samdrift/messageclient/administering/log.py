@@ -1,0 +1,178 @@
+"""The log as the security officer reads it, by person and by period, as a page and as CSV.
+
+What is asked for is posted: no person and no day is in an address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from samdrift.audit.events import AuditEvent
+from samdrift.messageclient.administering.frame import LOG, Frame, Office, Routes
+from samdrift.messageclient.logreading import FAILED, LogLine, LogQuestion, LogReading
+from samdrift.web.forms import Form
+from samdrift.web.policy import file_headers
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+
+_ZONE = ZoneInfo("Europe/Stockholm")
+_USUAL = timedelta(days=7)
+EVENTS: Mapping[str, Phrase] = {
+    AuditEvent.VAULT_OPENING_GRANTED: Phrase("Opened a page"),
+    AuditEvent.VAULT_OPENING_DENIED: Phrase("Was refused by the vault"),
+    AuditEvent.MK_SESSION_BEGUN: Phrase("Signed in"),
+    AuditEvent.MK_SESSION_ENDED: Phrase("Was signed out"),
+    AuditEvent.MK_SIGN_IN_REFUSED: Phrase("A sign-in failed"),
+    AuditEvent.MK_RIGHTS_STATED: Phrase("Decided about a right"),
+    AuditEvent.MK_MAILBOX_CHANGED: Phrase("Changed a mailbox"),
+    AuditEvent.MK_PRESET_CHANGED: Phrase("Changed a view, text or list"),
+    AuditEvent.MK_SERVICE_CHANGED: Phrase("Changed the message service"),
+    AuditEvent.MK_SERVICE_CHECKED: Phrase("Looked at the message service"),
+    AuditEvent.MK_MESSAGE_STORED: Phrase("A message came in"),
+    AuditEvent.MK_MESSAGE_UNREADABLE: Phrase("A message came in that cannot be shown"),
+    AuditEvent.MK_MESSAGE_SUBMITTED: Phrase("Sent a message"),
+    AuditEvent.MK_MESSAGE_UNDONE: Phrase("Undid sending"),
+    AuditEvent.MK_MESSAGE_HANDED_OVER: Phrase("A message went to the message service"),
+    AuditEvent.MK_MESSAGE_POSTPONED: Phrase("A message waits for the message service"),
+    AuditEvent.MK_MESSAGE_NOT_SENT: Phrase("A message was not sent"),
+    AuditEvent.MK_MESSAGE_MOVED_ON: Phrase("A message has another status"),
+    AuditEvent.MK_READING_LIST: Phrase("Saw a list"),
+    AuditEvent.MK_READING_CONVERSATION: Phrase("Read a conversation"),
+    AuditEvent.MK_READING_MESSAGE: Phrase("Read a message"),
+    AuditEvent.MK_READING_FILE: Phrase("Opened a file"),
+    AuditEvent.MK_READING_RAW: Phrase("Downloaded the raw form"),
+    AuditEvent.MK_READING_PRINTED: Phrase("Printed a conversation"),
+    AuditEvent.MK_READING_SEARCH: Phrase("Searched"),
+    AuditEvent.MK_READING_DRAFT: Phrase("Read a draft"),
+    AuditEvent.MK_READING_READERS: Phrase("Saw who has read a message"),
+    AuditEvent.MK_READING_REASON: Phrase("Said why a conversation is opened"),
+    AuditEvent.MK_READING_LOG: Phrase("Read the log"),
+    AuditEvent.MK_CONVERSATION_CHANGED: Phrase("Changed a conversation"),
+    AuditEvent.MK_CONVERSATION_NOTED: Phrase("Wrote a note"),
+    AuditEvent.MK_DRAFT_CHANGED: Phrase("Wrote in a draft"),
+    AuditEvent.MK_ACCESS_DENIED: Phrase("Asked for something that is not theirs to see"),
+}
+"""Entries in words, by event; an event that is not here is shown by its name."""
+SERVICE = "service"
+"""Stands for the service itself, where a form names a person."""
+_ABOUT = {
+    "mailbox": Phrase("mailbox"),
+    "folder": Phrase("list"),
+    "message": Phrase("message"),
+    "conversation": Phrase("conversation"),
+    "draft": Phrase("draft"),
+    "file": Phrase("file"),
+    "statement": Phrase("decision"),
+    "action": Phrase("act"),
+    "reason": Phrase("reason"),
+    "kind": Phrase("kind"),
+    "asked": Phrase("asked for"),
+}
+"""Facts that are shown on a page, in this order; all of them are in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An entry in words."""
+
+    at: datetime
+    person: str
+    event: Phrase | None
+    name: str
+    about: str
+    failed: bool
+
+
+class Log:
+    """Pages for security officers."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._frame = frame
+
+    def routes(self) -> Routes:
+        """Return the routes."""
+        return (
+            ("GET", LOG, self.ask),
+            ("POST", LOG, self.show),
+            ("POST", f"{LOG}/table", self.table),
+        )
+
+    async def ask(self, request: Request, office: Office) -> Response:
+        """Show the form in which person and period are chosen; the last seven days at first."""
+        today = self._frame.pages.wording(request).formats.now.astimezone(_ZONE).date()
+        form = Form((("since", (today - _USUAL).isoformat()), ("until", today.isoformat())))
+        return await self._page(request, office, form)
+
+    async def show(self, request: Request, office: Office) -> Response:
+        """Show what the log has of a person and a period."""
+        form = await received(request)
+        asked = _question(form)
+        if asked is None:
+            return await self._page(request, office, form, 422)
+        found = await LogReading(office.scope).page(asked, _number(form["after"]))
+        text = self._frame.pages.wording(request).text
+        lines = [_line(each, found.mailboxes, text) for each in found.lines]
+        return await self._page(request, office, form, lines=lines, asked=True, after=found.after)
+
+    async def table(self, request: Request, office: Office) -> Response:
+        """Answer with the same as CSV, in pieces."""
+        form = await received(request)
+        asked = _question(form)
+        if asked is None:
+            return await self._page(request, office, form, 422)
+        pieces = await LogReading(office.scope).table(asked)
+        return StreamingResponse(
+            pieces, headers=file_headers("logg.csv"), media_type="text/csv; charset=utf-8"
+        )
+
+    async def _page(
+        self, request: Request, office: Office, form: Form, status: int = 200, **more: object
+    ) -> Response:
+        context = {"lines": (), "asked": False, "after": 0, **more}
+        persons = await LogReading(office.scope).persons()
+        return self._frame.page(
+            request, office, "log.html", status, form=form, persons=persons, service=SERVICE, **context
+        )
+
+
+def _question(form: Form) -> LogQuestion | None:
+    """Return what a form asks; ``None`` where a day of it is not one."""
+    since, until = (_day(form, name) for name in ("since", "until"))
+    if since is None or until is None:
+        return None
+    if until < since:
+        form.refuse("until", Phrase("The last day is not before the first"))
+        return None
+    begin, end = (datetime.combine(day, time(), _ZONE) for day in (since, until + timedelta(days=1)))
+    service = form["person"] == SERVICE
+    return LogQuestion(begin, end, "" if service else form["person"], service, form["failed"] == "yes")
+
+
+def _day(form: Form, name: str) -> date | None:
+    try:
+        found = date.fromisoformat(form[name])
+    except ValueError:
+        found = None
+    if found is None or not 2000 < found.year < 9999:
+        form.refuse(name, Phrase("Choose a day"))
+        return None
+    return found
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
+
+
+def _line(line: LogLine, mailboxes: Mapping[str, str], text: Callable[[Phrase], str]) -> Line:
+    entry = line.entry
+    facts = {**entry.ids, "mailbox": mailboxes.get(entry.ids.get("mailbox", ""), "")}
+    about = [f"{text(name)} {facts[fact]}" for fact, name in _ABOUT.items() if facts.get(fact)]
+    return Line(
+        entry.at, line.person, EVENTS.get(entry.event), entry.event, ", ".join(about), entry.event in FAILED
+    )

@@ -1,0 +1,158 @@
+"""The page of the message service: where it is, who the organisation's client is to it, and a trial of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.audit.events import AuditEvent
+from samdrift.client.keys import ClientKey, KeyUnusable
+from samdrift.contracts.principals import Purpose
+from samdrift.messageclient.administering.frame import SERVICE, Frame, Office, Routes
+from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.servicecheck import Step, Tried, Trouble, result_of, try_service
+from samdrift.messageclient.working import ServiceSettings
+from samdrift.rights import Right
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+STEPS = {
+    Step.NAME: Phrase("The name of the host is found"),
+    Step.CONNECTION: Phrase("The host answers, and its certificate is trusted"),
+    Step.TOKEN: Phrase("The message client gets an access token"),
+    Step.LIST: Phrase("The messages of the mailbox can be listed"),
+    Step.BOOK: Phrase("The address is in the address book"),
+}
+TROUBLES: Mapping[Trouble, Phrase] = {
+    Trouble.NO_NAME: Phrase(
+        "The name leads nowhere. Check the address in the configuration, and that this installation can look "
+        "names up."
+    ),
+    Trouble.NO_ANSWER: Phrase(
+        "Nothing answers there. Ask the supplier whether the service is up, and whether a firewall lets this "
+        "installation through."
+    ),
+    Trouble.NOT_ALLOWED: Phrase(
+        "The address is one that this installation may not connect to, such as a private one. Check the "
+        "address in the configuration."
+    ),
+    Trouble.NOT_TRUSTED: Phrase(
+        "The certificate is not trusted, or is for another name. Check the issuers in the configuration "
+        "(tls_issuers), or ask the supplier for a new certificate."
+    ),
+    Trouble.TOO_SLOW: Phrase("The answer took too long. Try again; if it stays so, ask the supplier."),
+    Trouble.KEY: Phrase(
+        "The key file holds no usable private key. Make a new one and hand over its public half."
+    ),
+    Trouble.REFUSED_TOKEN: Phrase(
+        "The authorisation server does not accept the message client. Check the client id, and that the "
+        "public key below is registered there. A clock that is wrong by minutes has the same effect."
+    ),
+    Trouble.NO_TOKEN: Phrase(
+        "The authorisation server gave no usable answer. Check the address of its token endpoint."
+    ),
+    Trouble.REFUSED_LIST: Phrase(
+        "The message service does not let the message client see this address. Ask the supplier to give it "
+        "the address, with the right to read and to send."
+    ),
+    Trouble.NO_LIST: Phrase("The message service gave no usable answer. Ask the supplier."),
+    Trouble.NOT_LISTED: Phrase(
+        "The address book does not list this address: nobody else can write to it. Have it published."
+    ),
+    Trouble.BOOK_UNKNOWN: Phrase(
+        "The address book could not be asked. Messages come and go all the same; try again later."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The configuration of an organisation's message client."""
+
+    addresses: tuple[str, ...] = ()
+    """Functional addresses of the organisation."""
+    service: ServiceSettings | None = None
+
+
+Profiles = Mapping[ParticipantIdentifier, Profile]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A step of the trial in words."""
+
+    step: Phrase
+    about: str
+    trouble: Phrase | None
+    detail: str
+
+
+class Service:
+    """Pages for administrators."""
+
+    def __init__(self, frame: Frame, profiles: Profiles) -> None:
+        self._frame = frame
+        self._profiles = profiles
+
+    def routes(self) -> Routes:
+        """Return the routes."""
+        return (("GET", SERVICE, self.show), ("POST", SERVICE, self.check))
+
+    async def show(self, request: Request, office: Office) -> Response:
+        """Show the message service, and what is to be handed over to its supplier."""
+        await self._record(office, "looked at")
+        return self._page(request, office, ())
+
+    async def check(self, request: Request, office: Office) -> Response:
+        """Try the message service, and show what came of it."""
+        await received(request)
+        if not office.scope.may(Right.ADMINISTRATOR):
+            await office.scope.refuse("service")
+        settings = self._profile(office).service
+        tried: Sequence[Tried] = ()
+        if settings is not None:
+            mailboxes = {
+                one.address: one.name for one in await office.management.mailboxes() if not one.retired
+            }
+            tried = await try_service(settings, mailboxes, office.scope.book, office.scope.now)
+        await self._record(office, result_of(tried))
+        return self._page(request, office, tried)
+
+    def _page(self, request: Request, office: Office, tried: Sequence[Tried]) -> Response:
+        profile = self._profile(office)
+        return self._frame.page(
+            request,
+            office,
+            "service.html",
+            settings=profile.service,
+            keys=_public(profile.service),
+            lines=[_line(one) for one in tried],
+            good=bool(tried) and not any(one.trouble for one in tried),
+        )
+
+    def _profile(self, office: Office) -> Profile:
+        return self._profiles.get(office.scope.organisation, Profile())
+
+    async def _record(self, office: Office, result: str) -> None:
+        async with office.scope.open(Purpose.ADMINISTER) as vault:
+            if not office.scope.may(Right.ADMINISTRATOR):
+                raise NotHere("service", "")
+            vault.record(AuditEvent.MK_SERVICE_CHECKED, result=result)
+
+
+def _public(settings: ServiceSettings | None) -> str:
+    """Return the client's public key as a JWK set, to be registered at the message service."""
+    try:
+        return "" if settings is None else json.dumps(ClientKey.read(settings.key).public, indent=2)
+    except KeyUnusable:
+        return ""
+
+
+def _line(one: Tried) -> Line:
+    trouble = None if one.trouble is None else TROUBLES[one.trouble]
+    return Line(STEPS[one.step], one.about, trouble, one.detail)

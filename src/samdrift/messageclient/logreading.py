@@ -1,0 +1,195 @@
+"""The log of the organisation's message client as its security officer reads it: by person and by period.
+
+A reading is itself in the log before anything of it is shown. The log has identifiers, never content; names
+of persons come from the vault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Purpose
+from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.scope import People, Scope, is_id
+from samdrift.messageclient.tables import BEGINNING, csv_lines
+from samdrift.rights import Right
+from samdrift.vault.messageclient import MessageClientVault
+
+PAGE = 100
+"""Entries on a page."""
+_BATCH = 1000
+_SLACK = timedelta(minutes=5)
+"""Entries are in the order of commit: the time of one may be this much before that of its neighbour."""
+_PERSON = "person:"
+"""Begins a person as the author of a statement."""
+FAILED = frozenset(
+    {AuditEvent.MK_ACCESS_DENIED, AuditEvent.MK_SIGN_IN_REFUSED, AuditEvent.VAULT_OPENING_DENIED}
+)
+"""Events of attempts that came to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogQuestion:
+    """A question to the log; the period is from ``since`` until before ``until``."""
+
+    since: datetime
+    until: datetime
+    person: str = ""
+    """Acts of this person, and acts that concern them; of every person where it is empty."""
+    service: bool = False
+    """Acts of the service itself, too; where no person is named."""
+    failed: bool = False
+    """Only attempts that came to nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """An entry with the name of its person, which is empty for the service itself."""
+
+    entry: LogEntry
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Entries in their order; ``after`` is where the next page begins, 0 after the last."""
+
+    lines: tuple[LogLine, ...]
+    after: int
+    mailboxes: Mapping[str, str]
+    """Names of mailboxes, by their ids."""
+
+
+class LogReading:
+    """Reads the log for one person, who must be a security officer."""
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    async def persons(self) -> tuple[tuple[str, str], ...]:
+        """Return the organisation's persons by name, to choose one."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            self._require_officer()
+            found = [(one.id, one.identity.name or one.identity.subject) for one in await vault.persons()]
+            vault.record(AuditEvent.MK_READING_LOG, person="", page="question")
+        return tuple(sorted(found, key=lambda pair: (pair[1].casefold(), pair[0])))
+
+    async def page(self, asked: LogQuestion, after: int = 0) -> LogPage:
+        """Return a page of the log, beginning after an entry's number."""
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            self._require_officer()
+            self._record(vault, asked, "page")
+            people = await scope.people(vault)
+            mailboxes = {one.id: one.name for one in await vault.mailboxes()}
+            end = await vault.log_end()
+            place = max(after, await self._begin(vault, asked.since, end))
+            found: list[LogEntry] = []
+            while len(found) <= PAGE and place < end:
+                batch, place = await self._batch(vault, asked, place, end)
+                found += batch
+        lines = tuple(_line(each, people) for each in found[:PAGE])
+        return LogPage(lines, found[PAGE - 1].sequence if len(found) > PAGE else 0, mailboxes)
+
+    async def table(self, asked: LogQuestion) -> AsyncIterator[bytes]:
+        """Yield the log as CSV, piece by piece; that it is read is in the log before the first piece.
+
+        Each piece is an opening of its own, so that a slow reader holds up nothing.
+        """
+        scope = self._scope
+        async with scope.open(Purpose.READ) as vault:
+            self._require_officer()
+            self._record(vault, asked, "table")
+            people = await scope.people(vault)
+            end = await vault.log_end()
+            place = await self._begin(vault, asked.since, end)
+        return self._pieces(asked, people, place, end)
+
+    async def _pieces(self, asked: LogQuestion, people: People, place: int, end: int) -> AsyncIterator[bytes]:
+        yield BEGINNING + csv_lines([("number", "time", "person", "id", "event", "purpose", "facts")])
+        while place < end:
+            async with self._scope.open(Purpose.READ) as vault:
+                self._require_officer()
+                batch, place = await self._batch(vault, asked, place, end)
+                vault.record(AuditEvent.MK_READING_LOG, person=asked.person, page="table", up_to=str(place))
+            rows = [_row(_line(each, people)) for each in batch]
+            if rows:
+                yield await asyncio.to_thread(csv_lines, rows)
+
+    async def _begin(self, vault: MessageClientVault, since: datetime, end: int) -> int:
+        """Return a number after which all entries of a period come, by halving the log."""
+        low, high = 0, end
+        while high - low > _BATCH:
+            middle = (low + high) // 2
+            entries = await vault.log(middle, 1)
+            if entries and entries[0].at < since - _SLACK:
+                low = middle
+            else:
+                high = middle
+        return low
+
+    async def _batch(
+        self, vault: MessageClientVault, asked: LogQuestion, place: int, end: int
+    ) -> tuple[list[LogEntry], int]:
+        """Return what fits of the next entries, and where to go on."""
+        entries = [each for each in await vault.log(place, _BATCH) if each.sequence <= end]
+        if not entries or entries[0].at > asked.until + _SLACK:
+            return [], end
+        return [each for each in entries if _fits(each, asked)], entries[-1].sequence
+
+    def _record(self, vault: MessageClientVault, asked: LogQuestion, page: str) -> None:
+        vault.record(
+            AuditEvent.MK_READING_LOG,
+            person=asked.person if is_id(asked.person) else "",
+            since=asked.since.isoformat(),
+            until=asked.until.isoformat(),
+            page=page,
+        )
+
+    def _require_officer(self) -> None:
+        if not self._scope.may(Right.SECURITY_OFFICER):
+            raise NotHere("log", "")
+
+
+def person_of(entry: LogEntry) -> str:
+    """Return the id of the person who acts in an entry, or whom it is about; empty for the service itself."""
+    kind, _, name = entry.principal.partition(":")
+    if kind == "user":
+        return name
+    stated_by = entry.ids.get("by", "")
+    return stated_by.removeprefix(_PERSON) if stated_by.startswith(_PERSON) else entry.ids.get("person", "")
+
+
+def _fits(entry: LogEntry, asked: LogQuestion) -> bool:
+    if not asked.since <= entry.at < asked.until:
+        return False
+    if asked.failed and entry.event not in FAILED:
+        return False
+    if not asked.person:
+        return asked.service or bool(person_of(entry)) or entry.event in FAILED
+    return asked.person in (person_of(entry), entry.ids.get("person"), entry.ids.get("handler"))
+
+
+def _line(entry: LogEntry, people: People) -> LogLine:
+    person = person_of(entry)
+    return LogLine(entry, people[person].name if person else "")
+
+
+def _row(line: LogLine) -> tuple[str, ...]:
+    entry = line.entry
+    facts = "; ".join(f"{name}={value}" for name, value in sorted(entry.ids.items()) if value)
+    return (
+        str(entry.sequence),
+        entry.at.isoformat(timespec="seconds"),
+        line.person,
+        entry.principal,
+        entry.event,
+        entry.purpose,
+        facts,
+    )

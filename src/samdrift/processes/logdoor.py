@@ -1,0 +1,70 @@
+"""Where the front reaches a worker's log: each worker serves the log of its own vault.
+
+Interface C's requests come with the client's certificate, which is judged here as the access point does.
+Those of interface D were judged by the message service of the same organisation, which alone has the keys
+of access tokens; the front names the client that it found (:data:`~samdrift.net.forwarding.VOUCHED`).
+"""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from samdrift.accesspoint.interface_c import CurrentClients, log_answer
+from samdrift.accesspoint.problems import Problem, ProblemKind, answer_denied, answer_problem
+from samdrift.accesspoint.problems import answer_unavailable as later_c
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageservice.interface_d.problems import problem
+from samdrift.net.forwarding import VOUCHED
+from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
+from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.vault.errors import UnknownRecord, VaultDenied
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_LATER = {"retry-after": "30"}
+
+
+class LogDoor:
+    """The application."""
+
+    def __init__(
+        self, gate: Gate, role: Role, organisation: ParticipantIdentifier, clients: CurrentClients
+    ) -> None:
+        self._gate = gate
+        self._role = role
+        self._organisation = organisation
+        self._clients = clients
+
+    def application(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route(f"/c/v1{RESOURCE}", self._by_certificate, methods=["GET"]),
+                Route(f"/v1{RESOURCE}", self._vouched, methods=["GET"]),
+            ],
+            exception_handlers={Problem: answer_problem, VaultDenied: answer_denied, Temporary: later_c},
+        )
+
+    async def _by_certificate(self, request: Request) -> Response:
+        client = self._clients().get(request.scope.get(CLIENT_CERTIFICATE) or "")
+        if client is None:
+            raise Problem(ProblemKind.CLIENT_UNKNOWN, "this client certificate is not registered here")
+        return await log_answer(self._gate, client, request)
+
+    async def _vouched(self, request: Request) -> Response:
+        """Answer as interface D does: what is not there, is not there for this client."""
+        name, path = request.scope.get(VOUCHED), request.path_params["resource"]
+        if name is None:
+            raise HTTPException(404)
+        client = Principal(PrincipalKind.SYSTEM, name, self._organisation.value)
+        try:
+            async with self._gate.open(client, self._organisation, self._role, Purpose.DELIVER) as vault:
+                return part_of_log(path, await vault.tree.resource(path))
+        except (UnknownRecord, VaultDenied):
+            return problem(404, NOT_THERE)
+        except Temporary as outage:
+            return problem(503, str(outage), _LATER)

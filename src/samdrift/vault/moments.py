@@ -1,0 +1,209 @@
+"""When something is due in vaults, brought to the registry after the commit that changed it.
+
+A vault keeps its moment itself (sql/moment-1.sql), and gives each a number. No transaction spans a vault
+and the registry: the process that committed sends the moment afterwards, several together, and a later number
+wins whichever comes first. What a process that was killed did not send is read from the vaults at the next
+start (:func:`catch_up`); what could not be sent is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from psycopg import sql
+
+from samdrift.vault.database.session import Statement
+from samdrift.vault.errors import VaultError
+from samdrift.vault.logins import Connection
+
+STORED: Statement = ("SELECT number || ' ' || coalesce(due_at::text, '') FROM moment", ())
+"""Returns the moment that a vault has, as :meth:`Moment.parse` reads it."""
+_KEEP = "SELECT keep_moments($1::text[], $2::bigint[], $3::text[]::timestamptz[])"
+_AGAIN_AFTER = 1.0
+_TOGETHER = 0.1
+"""Seconds for which a moment waits for others: an exchange changes a queue a dozen times."""
+_LAST_WORDS = 2.0
+"""Seconds by which the end of a process is put off by what it has not sent yet."""
+_AT_ONCE = 100
+"""Vaults whose moments are read in one question."""
+_LOGGER = logging.getLogger("samdrift")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Moment:
+    """The earliest time at which something in a vault may be claimed."""
+
+    number: int
+    due: str | None
+    """The time as the database writes it; ``None`` when nothing waits."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        number, _, due = text.partition(" ")
+        return cls(int(number), due or None)
+
+
+def keep(moments: Mapping[str, Moment]) -> Statement:
+    """The statement that keeps the moments of vaults in the registry."""
+    found = moments.values()
+    return _KEEP, (list(moments), [each.number for each in found], [each.due for each in found])
+
+
+class Moments:
+    """Moments of vaults on their way to the registry; the latest of each vault."""
+
+    def __init__(
+        self,
+        run: Callable[[Sequence[Statement]], Awaitable[object]],
+        read: Callable[[str], Awaitable[Moment | None]],
+    ) -> None:
+        """``run`` runs statements in the registry; ``read`` returns the moment that a vault has now.
+
+        ``None`` where that vault cannot be opened any more.
+        """
+        self._run = run
+        self._read = read
+        self._waiting: dict[str, Moment] = {}
+        self._doubtful: set[str] = set()
+        """Vaults of which it is not known whether a commit took place."""
+        self._asked = asyncio.Event()
+        self._sending = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Send from now on, in the background."""
+        self._task = asyncio.create_task(self._keep())
+
+    def committed(self, vault: str, moment: Moment | None) -> None:
+        """Have the moment that a commit made sent soon; never fails.
+
+        ``None``: the commit was cut short, and may have taken place. The moment is read from the vault.
+        """
+        if moment is None:
+            self._doubtful.add(vault)
+        else:
+            self._put(vault, moment)
+        self._asked.set()
+
+    async def bring(self) -> None:
+        """Send now what waits; :class:`VaultUnavailable` where that cannot be, and it goes on waiting."""
+        async with self._sending:
+            failure = await self._look()
+            await self._send()
+            if failure is not None:
+                raise failure
+
+    async def stop(self) -> None:
+        """Send what is left, as far as that is possible now, and end."""
+        if self._task is None:
+            return
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+        with contextlib.suppress(TimeoutError, VaultError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await self.bring()
+
+    async def _look(self) -> VaultError | None:
+        """Read the moments that are in doubt; the last failure, where one could not be read now."""
+        failure = None
+        doubtful, self._doubtful = self._doubtful, set()
+        while doubtful:
+            vault = doubtful.pop()
+            try:
+                moment = await self._read(vault)
+            except VaultError as error:
+                self._doubtful.add(vault)
+                failure = error
+            except BaseException:
+                self._doubtful |= {vault, *doubtful}
+                raise
+            else:
+                if moment is not None:
+                    self._put(vault, moment)
+        return failure
+
+    async def _send(self) -> None:
+        if not self._waiting:
+            return
+        taken, self._waiting = self._waiting, {}
+        try:
+            await self._run([keep(taken)])
+        except BaseException:
+            for vault, moment in taken.items():
+                self._put(vault, moment)
+            raise
+
+    def _put(self, vault: str, moment: Moment) -> None:
+        known = self._waiting.get(vault)
+        if known is None or known.number < moment.number:
+            self._waiting[vault] = moment
+
+    async def _keep(self) -> None:
+        failed = False
+        while True:
+            await self._asked.wait()
+            await asyncio.sleep(_AGAIN_AFTER if failed else _TOGETHER)
+            self._asked.clear()
+            try:
+                await self.bring()
+            except VaultError:
+                if not failed:
+                    _LOGGER.warning(
+                        "database: the registry does not hear now when something is due in vaults"
+                    )
+                failed = True
+                self._asked.set()
+                continue
+            if failed:
+                _LOGGER.info("database: the registry hears again when something is due in vaults")
+            failed = False
+
+
+Placed = tuple[str, str]
+"""A vault and its schema."""
+
+
+async def catch_up(registry: Connection, vaults: Connection, placed: Iterable[Placed]) -> None:
+    """Bring the registry the moments that a crash kept from being sent, as administrator.
+
+    A vault whose number is behind the registry's was put back from a copy: its moment gets a later one.
+    The registry is read first, so that nothing that is committed meanwhile looks like that.
+    """
+    known = dict(await _rows(registry, "SELECT vault, number FROM registry.moments"))
+    waiting = [each for each in placed if each[0] in known]
+    for first in range(0, len(waiting), _AT_ONCE):
+        some = waiting[first : first + _AT_ONCE]
+        found = await _read(vaults, some)
+        for vault, schema in some:
+            if found[vault].number < known[vault]:
+                found[vault] = await _renewed(vaults, schema, known[vault])
+        late = {vault: moment for vault, moment in found.items() if moment.number > known[vault]}
+        if late:
+            await _rows(
+                registry,
+                "SELECT registry.keep_moments(%s::text[], %s::bigint[], %s::text[]::timestamptz[])",
+                *keep(late)[1],
+            )
+
+
+async def _read(vaults: Connection, placed: Sequence[Placed]) -> dict[str, Moment]:
+    question = sql.SQL("SELECT {}, number, due_at::text FROM {}.moment")
+    questions = [question.format(sql.Literal(vault), sql.Identifier(schema)) for vault, schema in placed]
+    rows = await (await vaults.execute(sql.SQL(" UNION ALL ").join(questions))).fetchall()
+    return {vault: Moment(number, due) for vault, number, due in rows}
+
+
+async def _renewed(vaults: Connection, schema: str, number: int) -> Moment:
+    renew = sql.SQL("UPDATE {}.moment SET number = greatest(number, %s) + 1 RETURNING number, due_at::text")
+    ((made, due),) = await (await vaults.execute(renew.format(sql.Identifier(schema)), (number,))).fetchall()
+    return Moment(made, due)
+
+
+async def _rows(connection: Connection, question: str, *values: object) -> list[tuple[Any, ...]]:
+    return await (await connection.execute(question.encode(), values)).fetchall()

@@ -1,0 +1,1 @@
+"""Log systems of others, to which logs are handed over."""

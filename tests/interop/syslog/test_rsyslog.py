@@ -1,0 +1,161 @@
+"""Hand-over to rsyslog with GnuTLS, as Debian has it: it is killed and comes back, and nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from samdrift.audit.entries import Happening
+from samdrift.net.addresses import any_address
+from samdrift.net.entered import EnteredAddressClient
+from samdrift.net.server import listening_socket
+from samdrift.net.tls import TlsIdentity, client_tls
+from samdrift.transparency.handover import Connect, HandedEntry, LogName, NotTaken, frame, hand_over
+from tests.programs import found, requires
+from tests.unit.net.test_tls import CLIENTS, FIRST, SECOND, certified, identity, localhost, write
+from tests.vaults import NOW, until
+
+pytestmark = [
+    requires("rsyslogd", "rsyslog-gnutls"),
+    pytest.mark.skipif(
+        found("rsyslogd") is not None and not list(Path("/usr/lib").glob("**/rsyslog/lmnsd_gtls.so")),
+        reason="there is no driver for TLS here: Debian has it in rsyslog-gnutls",
+    ),
+]
+
+LOG = LogName("samdrift.log/00", "0203:habo.se", "mt")
+CONFIGURATION = """
+global(
+    workDirectory="{folder}" maxMessageSize="64k" defaultNetstreamDriver="gtls"
+    defaultNetstreamDriverCAFile="{folder}/clients.pem"
+    defaultNetstreamDriverCertFile="{folder}/server.pem" defaultNetstreamDriverKeyFile="{folder}/server.pem"
+)
+module(
+    load="imtcp" streamDriver.name="gtls" streamDriver.mode="1" streamDriver.authMode="x509/name"
+    permittedPeer=["habo"]
+)
+input(type="imtcp" address="127.0.0.1" port="{port}")
+template(name="facts" type="string" string="%syslogfacility-text% %app-name% %procid% %msgid% %msg%\\n")
+action(type="omfile" file="{folder}/log" template="facts")
+"""
+
+
+@dataclass
+class Rsyslog:
+    """rsyslogd with a folder of its own, which can be killed and started again."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+    lines: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        with listening_socket("127.0.0.1") as sock:
+            self.port = sock.getsockname()[1]
+        identity(self.folder / "server.pem", localhost(FIRST))
+        write(self.folder / "clients.pem", CLIENTS.certificate)
+        write(self.folder / "issuers.pem", FIRST.certificate)
+        text = CONFIGURATION.format(folder=self.folder, port=self.port)
+        (self.folder / "rsyslog.conf").write_text(text)
+
+    async def start(self) -> None:
+        program = found("rsyslogd") or "rsyslogd"
+        files = ["-f", self.folder / "rsyslog.conf", "-i", self.folder / "pid"]
+        self.process = subprocess.Popen([program, "-n", *files])
+
+        def listens() -> bool:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
+                return True
+            return False
+
+        await until(listens)
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        (self.folder / "pid").unlink(missing_ok=True)
+
+    def stored(self) -> list[tuple[str, int]]:
+        """Header and number of each message that is in its file."""
+        file = self.folder / "log"
+        lines = file.read_text().splitlines() if file.exists() else []
+        heads = [line.partition("{") for line in lines if line.endswith("}")]
+        return [(head.strip(), json.loads("{" + rest)["number"]) for head, _, rest in heads]
+
+
+@pytest.fixture
+def rsyslog(tmp_path: Path) -> Iterator[Rsyslog]:
+    system = Rsyslog(tmp_path)
+    yield system
+    if system.process is not None and system.process.poll() is None:
+        system.kill()
+
+
+@asynccontextmanager
+async def connecting(system: Rsyslog, own: TlsIdentity) -> AsyncIterator[Connect]:
+    tls = client_tls(own, system.folder / "issuers.pem", http=False)
+    async with EnteredAddressClient(any_address, tls) as client:
+        yield lambda: client.connect("localhost", system.port)
+
+
+def known(folder: Path) -> TlsIdentity:
+    return identity(folder / "habo.pem", certified(CLIENTS, "habo", []))
+
+
+def frames(first: int, last: int) -> list[bytes]:
+    facts = {"message": 'å\n]" \\ 日本'}
+    happening = Happening(NOW, "mt:message:read", "system:journal", "read", facts)
+    return [frame(LOG, HandedEntry(each, happening, bytes(32))) for each in range(first, last + 1)]
+
+
+async def test_rsyslog_reads_facility_source_role_event_and_facts(rsyslog: Rsyslog) -> None:
+    await rsyslog.start()
+    async with connecting(rsyslog, known(rsyslog.folder)) as connect:
+        await hand_over(connect, frames(1, 100), settle=0.1)
+    await until(lambda: len(rsyslog.stored()) == 100)
+    head = "audit samdrift mt mt:message:read"
+    assert rsyslog.stored() == [(head, number) for number in range(1, 101)]
+
+
+async def test_rsyslog_takes_nothing_from_another_client(rsyslog: Rsyslog) -> None:
+    """Mutual: neither from one whose issuer it does not know, nor from one of another name."""
+    await rsyslog.start()
+    for name, stranger in (("a", certified(SECOND, "habo", [])), ("b", certified(CLIENTS, "other", []))):
+        own = identity(rsyslog.folder / f"{name}.pem", stranger)
+        async with connecting(rsyslog, own) as connect:
+            with pytest.raises(NotTaken):
+                await hand_over(connect, frames(1, 3), settle=5)
+    assert rsyslog.stored() == []
+
+
+async def test_rsyslog_is_killed_again_and_again_and_nothing_is_lost(rsyslog: Rsyslog) -> None:
+    """Each time while entries are on their way, or just taken; what was not taken is sent again."""
+    await rsyslog.start()
+    place, killed = 0, 0
+    async with connecting(rsyslog, known(rsyslog.folder)) as connect:
+        while place < 3000:
+            handing = asyncio.create_task(hand_over(connect, frames(place + 1, place + 500), settle=0.5))
+            if killed < 4:
+                enough = len(rsyslog.stored()) + 100 * killed
+                await until(lambda enough=enough: len(rsyslog.stored()) > enough)  # type: ignore[misc]
+                rsyslog.kill()
+                killed += 1
+                with pytest.raises(NotTaken):
+                    await handing
+                await rsyslog.start()
+                continue
+            await handing
+            place += 500
+    numbers = [number for _, number in rsyslog.stored()]
+    assert set(numbers) == set(range(1, 3001))
+    assert len(numbers) > 3000

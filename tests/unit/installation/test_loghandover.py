@@ -1,0 +1,139 @@
+"""Logs handed over to their organisations' log systems: all of it, at least once, and only their own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from samdrift.audit.events import AuditEvent, Retention
+from samdrift.contracts.principals import Role
+from samdrift.installation.loghandover import LogHandOver, LogSystemClient
+from samdrift.net.addresses import any_address
+from samdrift.transparency.handover import NotTaken
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import superuser, vault_login
+from tests.unit.transparency.logsystem import LogSystem
+from tests.vaults import NOW, Installation
+
+ROLES = (Role.ACCESS_POINT,)
+AP = Role.ACCESS_POINT
+
+
+@dataclass
+class Scene:
+    """Two organisations; the log system of one of them, and of the other none that is there."""
+
+    installation: Installation
+    own: ParticipantIdentifier
+    other: ParticipantIdentifier
+    system: LogSystem
+    noted: list[tuple[str, str, str]] = field(default_factory=list)
+    files: contextlib.AsyncExitStack = field(default_factory=contextlib.AsyncExitStack)
+
+    def keeper(self) -> LogHandOver:
+        """As another process would begin."""
+        systems = {
+            self.own: LogSystemClient(self.system.config, any_address, self.files).connect,
+            self.other: LogSystemClient(
+                replace(self.system.config, certificate=Path("/nowhere.pem")), any_address, self.files
+            ).connect,
+        }
+        return LogHandOver(
+            self.installation.gate, systems, lambda: NOW, lambda *each: self.noted.append(each), settle=0.01
+        )
+
+    async def log(self, whose: ParticipantIdentifier, entries: int) -> None:
+        async with self.installation.open(whose, AP) as vault:
+            for number in range(entries):
+                vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=f"{whose.value} {number}")
+
+    async def numbers(self, whose: ParticipantIdentifier) -> list[int]:
+        async with self.installation.open(whose, AP) as vault:
+            _, rows = await vault.tree.to_hand_over(100_000)
+            end = await vault.log_end()
+        assert [row[0] for row in rows] == list(range(end - len(rows) + 1, end + 1))
+        return list(range(1, end + 1))
+
+
+@pytest.fixture
+async def scene(installation: Installation, tmp_path: Path) -> AsyncIterator[Scene]:
+    async with _scene(installation, tmp_path) as scene:
+        yield scene
+
+
+@asynccontextmanager
+async def _scene(installation: Installation, folder: Path) -> AsyncIterator[Scene]:
+    own, other = [await installation.organisation(ROLES) for _ in range(2)]
+    system = LogSystem(folder)
+    scene = Scene(installation, own, other, system)
+    async with system.running(), scene.files:
+        yield scene
+
+
+async def test_each_entry_is_handed_over_once_and_its_place_outlives_the_process(scene: Scene) -> None:
+    for new in (3, 0, 5):
+        await scene.log(scene.own, new)
+        keeper = scene.keeper()
+        while await keeper.round(scene.own, AP):
+            pass
+        end = (await scene.numbers(scene.own))[-1]
+        assert [each["number"] for each in scene.system.facts] == list(range(1, end + 1))
+    assert not any(reason for _, _, reason in scene.noted)
+
+
+async def test_the_hand_over_leaves_no_entry_that_would_have_to_be_handed_over(scene: Scene) -> None:
+    await scene.log(scene.own, 1)
+    await scene.keeper().round(scene.own, AP)
+    assert await scene.keeper().round(scene.own, AP) == 0
+
+
+async def test_only_the_organisations_own_log_is_handed_over_with_its_facts(scene: Scene) -> None:
+    await scene.log(scene.own, 2)
+    await scene.log(scene.other, 2)
+    await scene.keeper().round(scene.own, AP)
+    assert {each["organisation"] for each in scene.system.facts} == {scene.own.value}
+    named = [each["ids"]["envelope"] for each in scene.system.facts if "envelope" in each["ids"]]
+    assert named == [f"{scene.own.value} 0", f"{scene.own.value} 1"]
+    assert scene.other.value not in str(scene.system.streams)
+
+
+async def test_what_a_killed_log_system_may_have_lost_comes_again(scene: Scene) -> None:
+    await scene.log(scene.own, 20)
+    scene.system.leaves_after = 3000
+    with pytest.raises(NotTaken):
+        await scene.keeper().round(scene.own, AP)
+    before = len(scene.system.streams)
+    scene.system.leaves_after = None
+    await scene.keeper().round(scene.own, AP)
+    again = LogSystem(scene.system.folder, scene.system.streams[before:]).facts
+    assert [each["number"] for each in again] == await scene.numbers(scene.own)
+    (_, name, reason), back = scene.noted[0], scene.noted[-1]
+    assert reason
+    assert back == ("log-system", name, "")
+    assert {each["log"] for each in again} == {name}
+
+
+async def test_files_that_cannot_be_used_concern_their_organisation_alone(scene: Scene) -> None:
+    await scene.log(scene.other, 1)
+    await scene.log(scene.own, 1)
+    keeper = scene.keeper()
+    with pytest.raises(NotTaken, match="the files of its configuration cannot be used, FileNotFoundError"):
+        await keeper.round(scene.other, AP)
+    assert await keeper.round(scene.own, AP) > 0
+
+
+async def test_what_was_disposed_of_is_handed_over_as_that(scene: Scene) -> None:
+    await scene.log(scene.own, 3)
+    schema = (await vault_login(scene.installation, scene.own, AP)).schema
+    (await superuser(scene.installation)).rows(
+        f"UPDATE {schema}.log SET content = NULL, salt = NULL, traces = '{{}}' WHERE retention = %s",
+        Retention.TRANSFER,
+    )
+    await scene.keeper().round(scene.own, AP)
+    assert [each["number"] for each in scene.system.facts] == await scene.numbers(scene.own)
+    assert sum("disposed" in each for each in scene.system.facts) == 3

@@ -1,0 +1,226 @@
+"""The service that compares an organisation's logs each night: what it finds, records and notes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from samdrift.audit.entries import Happening, LogEntry
+from samdrift.audit.events import AuditEvent as E
+from samdrift.audit.reconciliation import Kind
+from samdrift.contracts.principals import Role
+from samdrift.installation import reconciling
+from samdrift.installation.health import Dependency
+from samdrift.installation.reconciling import Reconciler
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.gate import Gate
+from samdrift.vault.logbook import append_statement
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests import virtualtime
+from tests.separation.vaultlogin import superuser, vault_login
+from tests.unit.audit.exchanges import BEGUN, HABO, World, exchanged
+from tests.vaults import Installation
+
+AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+ROLES = (AP, MT)
+
+
+@dataclass
+class Scene:
+    """An organisation whose vaults have a world's logs, and the service as it looks at them afterwards."""
+
+    installation: Installation
+    organisation: ParticipantIdentifier
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
+    noted: list[tuple[str, ...]] = field(default_factory=list)
+
+    async def fill(self, world: World) -> None:
+        shift = datetime.now(UTC) + timedelta(minutes=1) - BEGUN
+        for role in ROLES:
+            happenings = [
+                Happening(at + shift, event, "worker:test", "", ids)
+                for at, event, ids in world.logs[HABO, role.value].entries[1:]
+            ]
+            async with self.installation.open(self.organisation, role) as vault:
+                statement, values = append_statement(happenings)
+                await vault._work.query(statement, *values)
+        self.now = world.now + shift
+        await self.sign()
+
+    async def sign(self) -> None:
+        for role in ROLES:
+            for _ in range(2):  # The key's announcement is an entry of its own.
+                async with self.installation.open(self.organisation, role) as vault:
+                    await vault.tree.sign(self.now)
+
+    @property
+    def service(self) -> Reconciler:
+        return Reconciler(self.installation.gate, lambda: self.now, lambda *noted: self.noted.append(noted))
+
+    async def recorded(self, role: Role) -> list[LogEntry]:
+        async with self.installation.open(self.organisation, role) as vault:
+            return [entry for entry in await vault.log(0, 1000) if entry.event == E.LOG_RECONCILED]
+
+    async def change(self, sql: str) -> None:
+        login = await vault_login(self.installation, self.organisation, MT)
+        (await superuser(self.installation)).rows(sql.format(f"{login.schema}.log"))
+
+
+@pytest.fixture
+async def scene(installation: Installation) -> Scene:
+    return Scene(installation, await installation.organisation(ROLES))
+
+
+async def test_logs_that_agree_leave_an_entry_in_each_and_no_alarm(scene: Scene) -> None:
+    await scene.fill(exchanged())
+    found = await scene.service.compare(scene.organisation)
+    assert found is not None
+    assert found.holds
+    for role in ROLES:
+        (entry,) = await scene.recorded(role)
+        assert (entry.principal, entry.purpose) == ("worker:reconciliation", "trace")
+        assert entry.ids == {
+            "compared": str(sum(found.compared.values())),
+            "under_way": "0",
+            "differences": "0",
+        }
+    assert [(kind, reason) for kind, _, reason in scene.noted] == [(Dependency.RECONCILIATION, "")]
+
+
+async def test_a_difference_is_in_the_logs_in_health_and_an_alarm_until_they_agree(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    await scene.fill(exchanged(lambda world: world.without(HABO, E.MT_MESSAGE_RETRIEVED, "from-1")))
+    with caplog.at_level(logging.ERROR):
+        found = await scene.service.compare(scene.organisation)
+    assert found is not None
+    assert Kind.ARRIVED_NOT_FETCHED in {each.kind for each in found.differences}
+    (entry,) = await scene.recorded(AP)
+    assert "arrived-not-fetched from-1" in entry.ids["first"]
+    ((kind, origin, reason),) = scene.noted
+    assert kind == Dependency.RECONCILIATION
+    assert "arrived-not-fetched" in reason
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line.startswith("ALARM logs that begin with samdrift.log/")
+    assert scene.organisation.value not in f"{line} {origin} {reason}", "nobody is named"
+    assert "from-1" not in f"{line} {reason}"
+
+
+async def test_what_nobody_signed_is_not_compared(scene: Scene) -> None:
+    await scene.fill(exchanged())
+    before = await scene.service.compare(scene.organisation)
+    async with scene.installation.open(scene.organisation, MT) as vault:
+        vault.record(E.MT_MESSAGE_READ, message="none")
+    after = await scene.service.compare(scene.organisation)
+    assert before is not None
+    assert after is not None
+    assert (before.compared, before.differences) == (after.compared, after.differences)
+
+
+DAMAGES = {
+    "facts": (
+        "UPDATE {} SET content = convert_to(replace(convert_from(content, 'UTF8'), 'test', 'best'), 'UTF8')"
+        " WHERE sequence = 12",
+        "its facts are not those",
+    ),
+    "leaf": (
+        "UPDATE {} SET hash = sha256('x'), content = NULL, salt = NULL WHERE sequence = 12",
+        "not those that the log signed",
+    ),
+    "gap": ("DELETE FROM {} WHERE sequence = 12", "it is missing"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_a_log_that_was_changed_is_not_compared_but_named(scene: Scene, damage: str) -> None:
+    await scene.fill(exchanged())
+    sql, why = DAMAGES[damage]
+    await scene.change(sql)
+    assert await scene.service.compare(scene.organisation) is None
+    assert why in scene.noted[0][2]
+    assert why in (await scene.recorded(AP))[0].ids["fault"]
+
+
+async def test_an_organisation_without_traffic_gets_no_entry(scene: Scene) -> None:
+    await scene.sign()
+    found = await scene.service.compare(scene.organisation)
+    assert found is not None
+    assert not found.compared
+    assert await scene.recorded(AP) == []
+
+
+async def test_a_log_in_its_third_month_is_read_from_two_weeks_ago_on(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is older is neither read nor missed."""
+    await scene.fill(exchanged(lambda world: world.without(HABO, E.MT_MESSAGE_RETRIEVED, "from-1")))
+    read = list[int]()
+
+    def placed(row: Any) -> LogEntry:
+        read.append(row[0])
+        return entry(row)
+
+    entry = reconciling.logbook.entry
+    monkeypatch.setattr(reconciling.logbook, "entry", placed)
+    scene.now += timedelta(days=60)
+    found = await scene.service.compare(scene.organisation)
+    assert found is not None
+    assert found.holds
+    assert len(read) < 2 * 16, "the search alone"
+
+
+def gate_of(*organisations: ParticipantIdentifier) -> Gate:
+    return cast(Gate, SimpleNamespace(registry=SimpleNamespace(organisations=lambda role: organisations)))
+
+
+def comparing(monkeypatch: pytest.MonkeyPatch, act: Callable[[ParticipantIdentifier], None]) -> None:
+    async def compare(self: Reconciler, organisation: ParticipantIdentifier) -> None:
+        act(organisation)
+
+    monkeypatch.setattr(Reconciler, "compare", compare)
+
+
+@virtualtime.in_virtual_time
+async def test_each_organisation_is_compared_within_an_hour_and_then_once_a_night(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    times: dict[str, list[datetime]] = {}
+    comparing(monkeypatch, lambda one: times.setdefault(one.value, []).append(virtualtime.now()))
+    members = [ParticipantIdentifier(f"0203:kommun{number}.se") for number in range(20)]
+    keeping = asyncio.create_task(Reconciler(gate_of(*members), virtualtime.now).keep())
+    await asyncio.sleep(timedelta(days=3).total_seconds())
+    keeping.cancel()
+    assert set(times) == {one.value for one in members}
+    for each in times.values():
+        first, *nights = each
+        assert first - virtualtime.BEGAN <= timedelta(hours=1, minutes=1)
+        assert len(nights) == 3
+        assert all(one.hour < 4 or (one.hour == 4 and one.minute < 2) for one in nights)
+    assert len({each[1] for each in times.values()}) > 10, "not all at the same moment"
+
+
+@virtualtime.in_virtual_time
+async def test_a_vault_that_does_not_open_is_compared_an_hour_later_and_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    locked, other = ParticipantIdentifier("0203:a.se"), ParticipantIdentifier("0203:b.se")
+    times: dict[str, list[datetime]] = {}
+
+    def act(organisation: ParticipantIdentifier) -> None:
+        times.setdefault(organisation.value, []).append(virtualtime.now())
+        if organisation == locked:
+            raise VaultUnavailable
+
+    comparing(monkeypatch, act)
+    keeping = asyncio.create_task(Reconciler(gate_of(locked, other), virtualtime.now).keep())
+    await asyncio.sleep(timedelta(hours=6).total_seconds())
+    keeping.cancel()
+    assert len(times[locked.value]) >= 5
+    assert len(times[other.value]) == 1

@@ -1,0 +1,228 @@
+"""Pages of administration over a vault: mailboxes, settings, texts, figures, the log, and refusals."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest_asyncio
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Role
+from samdrift.messageclient.tables import csv_lines
+from samdrift.rights import Right
+from tests.unit.messageclient.desks import OTHER_ADDRESS
+from tests.unit.messageclient.wholerole import ENVIRONMENT, FREE_ADDRESS, SOC, Whole, hrefs, whole_role
+from tests.vaults import Installation
+
+ROLES = (Role.MESSAGE_CLIENT,)
+SETTINGS = {"needs_approval": "yes", "undo_seconds": "25", "asks_why": "yes"}
+READS = (Right.READ, Right.WRITE)
+
+
+@pytest_asyncio.fixture
+async def whole(installation: Installation) -> AsyncIterator[Whole]:
+    async with whole_role(installation) as opened:
+        yield opened
+
+
+def today(days: int = 0) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
+
+
+async def test_an_administrator_makes_changes_and_ends_a_mailbox_and_each_is_in_the_log(whole: Whole) -> None:
+    eva = await whole.visit("eva")
+    assert (await eva.get("/administration")).headers["location"] == "/administration/mailboxes"
+    listed = await eva.get("/administration/mailboxes")
+    assert all(each in listed.text for each in ("Socialtjänst", "Miljö", "Skapa en brevlåda"))
+    wrong = await eva.post("/administration/mailboxes/new", address="elsewhere:0203:x.se", name="Skola")
+    assert (wrong.status_code, "Skola" in wrong.text) == (422, True)
+    made = await eva.post("/administration/mailboxes/new", address=FREE_ADDRESS, name="Skola")
+    place = made.headers["location"]
+    page = await eva.follow(made)
+    assert "Skola" in page.text
+    unfit = await eva.post(place, name="", address=FREE_ADDRESS, **SETTINGS | {"undo_seconds": "61"})
+    assert unfit.status_code == 422
+    taken = await eva.post(place, name="Skola", address=OTHER_ADDRESS, **SETTINGS)
+    assert taken.status_code == 422
+    kept = await eva.follow(await eva.post(place, name="Elevhälsa", address=FREE_ADDRESS, **SETTINGS))
+    assert "Sparat." in kept.text
+    mailbox = (await whole.mailboxes())[place.rpartition("/")[2]]
+    assert (mailbox.name, mailbox.needs_approval, mailbox.undo_seconds) == ("Elevhälsa", True, 25)
+    assert mailbox.asks_why
+    assert "Avsluta brevlådan?" in (await eva.get(f"{place}/end")).text
+    await eva.post(f"{place}/end")
+    assert (await whole.mailboxes())[mailbox.id].retired
+    acts = [one.ids["action"] for one in await whole.log() if one.event == AuditEvent.MK_MAILBOX_CHANGED]
+    assert acts == ["made", "renamed", "retired"]
+
+
+async def test_a_manager_changes_the_own_mailbox_and_neither_its_name_nor_another(whole: Whole) -> None:
+    await whole.give("bo", SOC, Right.MANAGE)
+    bo = await whole.visit("bo")
+    place = f"/administration/mailbox/{SOC}"
+    listed = await bo.get("/administration/mailboxes")
+    assert ("Socialtjänst" in listed.text, "Miljö" in listed.text) == (True, False)
+    assert "Skapa en brevlåda" not in listed.text
+    assert (await bo.post(place, name="Annat", address=FREE_ADDRESS, **SETTINGS)).status_code == 303
+    changed = (await whole.mailboxes())[SOC]
+    assert (changed.name, changed.undo_seconds) == ("Socialtjänst", 25)
+    for path in (
+        "/administration/mailboxes/new",
+        "/administration/service",
+        "/administration/log",
+        f"{place}/end",
+        f"/administration/mailbox/{ENVIRONMENT}",
+        f"/administration/mailbox/{ENVIRONMENT}/texts",
+    ):
+        assert (await bo.get(path)).status_code == 404, path
+    for path in ("/administration/mailboxes/new", "/administration/service", f"{place}/end"):
+        assert (await bo.post(path, address=FREE_ADDRESS, name="x")).status_code == 404, path
+    assert len(await whole.mailboxes()) == 2
+    denied = [one for one in await whole.log() if one.event == AuditEvent.MK_ACCESS_DENIED]
+    assert len(denied) == 9
+
+
+async def test_a_person_who_manages_nothing_sees_no_page_of_administration(whole: Whole) -> None:
+    await whole.give("anna", SOC, *READS)
+    anna = await whole.visit("anna")
+    assert "/administration" not in (await anna.get("/mailbox/box/open")).text
+    for path in (
+        "",
+        "/mailboxes",
+        f"/mailbox/{SOC}",
+        f"/mailbox/{SOC}/texts",
+        "/statistics",
+        "/service",
+        "/log",
+    ):
+        assert (await anna.get(f"/administration{path}")).status_code == 404, path
+
+
+async def test_an_ended_mailbox_takes_in_what_comes_and_nothing_new_is_written_in_it(whole: Whole) -> None:
+    await whole.give("anna", SOC, *READS)
+    eva, anna = await whole.visit("eva"), await whole.visit("anna")
+    draft = (await anna.post(f"/mailbox/{SOC}/write")).headers["location"]
+    await eva.post(f"/administration/mailbox/{SOC}/end")
+    await whole.receives(label="Kom efteråt")
+    listed = await anna.get(f"/mailbox/{SOC}/open")
+    assert "Kom efteråt" in listed.text
+    assert "/write" not in listed.text
+    await anna.post(
+        draft, version="1", subject="Hej", text="Hej", confidentiality="yes", add=f"0203:x.se {ADDRESSEE}"
+    )
+    refused = await anna.post(f"{draft}/send", version="2")
+    assert (refused.status_code, "avslutad" in refused.text) == (422, True)
+    assert (await anna.post(f"/mailbox/{SOC}/write")).status_code == 404
+
+
+ADDRESSEE = "inkorg:0203:x.se"
+
+
+async def test_a_text_template_is_written_by_a_manager_and_used_by_who_writes(whole: Whole) -> None:
+    await whole.give("bo", SOC, Right.MANAGE)
+    await whole.give("anna", SOC, *READS)
+    await whole.give("anna", ENVIRONMENT, *READS)
+    bo, anna = await whole.visit("bo"), await whole.visit("anna")
+    texts = f"/administration/mailbox/{SOC}/texts"
+    assert (await bo.post(f"{texts}/new", title="", text="")).status_code == 422
+    listed = await bo.follow(await bo.post(f"{texts}/new", title="Begäran", text="Vi begär handlingar."))
+    (href,) = hrefs(listed, f'{texts}/(?!new)[^"]+')
+    await bo.post(href, title="Begäran om handlingar", text="Vi begär handlingar enligt nedan.")
+    draft = (await anna.post(f"/mailbox/{SOC}/write")).headers["location"]
+    form = await anna.get(draft)
+    assert "Begäran om handlingar" in form.text
+    answer = await anna.post(
+        draft, version="1", subject="", text="Hej.", template=href.rpartition("/")[2], insert="yes"
+    )
+    page = await anna.follow(answer)
+    assert "Hej.\n\nVi begär handlingar enligt nedan.</textarea>" in page.text
+    elsewhere = (await anna.post(f"/mailbox/{ENVIRONMENT}/write")).headers["location"]
+    assert "Begäran" not in (await anna.get(elsewhere)).text, "it is of the other mailbox"
+    await bo.post(f"{href}/delete")
+    assert "Begäran" not in (await anna.get(draft)).text
+    assert (await bo.post(f"{href}/delete")).status_code == 404
+    acts = [one.ids["action"] for one in await whole.log() if one.event == AuditEvent.MK_PRESET_CHANGED]
+    assert acts == ["kept", "kept", "removed"]
+
+
+async def test_statistics_count_by_mailbox_and_week_and_say_nothing_of_content(whole: Whole) -> None:
+    await whole.give("anna", SOC, *READS)
+    await whole.receives(label="Orosanmälan")
+    eva, anna = await whole.visit("eva"), await whole.visit("anna")
+    (href,) = hrefs(await anna.get(f"/mailbox/{SOC}/open"), '/conversation/[^"]+')
+    whole.clock.forward(600)
+    await anna.get(href.replace("&amp;", "&"))
+    page = await eva.get("/administration/statistics")
+    assert "Orosanmälan" not in page.text
+    row = page.text[page.text.index("Socialtjänst") :]
+    assert '<td data-label="Kom in">1</td>' in row
+    assert '<td data-label="Öppnades första gången efter">10 min</td>' in row
+
+
+async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole: Whole) -> None:
+    await whole.appoint("siv", Right.SECURITY_OFFICER)
+    await whole.give("anna", SOC, *READS)
+    await whole.receives(label="Orosanmälan")
+    anna, siv = await whole.visit("anna"), await whole.visit("siv")
+    (href,) = hrefs(await anna.get(f"/mailbox/{SOC}/open"), '/conversation/[^"]+')
+    await anna.get(href.replace("&amp;", "&"))
+    await anna.get("/conversation/elsewhere")
+    assert (
+        "Orosanmälan"
+        not in (
+            await siv.get(
+                "/",
+            )
+        ).text
+    )
+    assert (await siv.get("/administration")).headers["location"] == "/administration/log"
+    period = {"since": today(-1), "until": today(1)}
+    page = await siv.post("/administration/log", person=await whole.person("anna"), **period)
+    for text in ("Läste ett samtal", "Såg en lista", "Bad om något som personen inte får se", "Loggade in"):
+        assert f'<td data-label="Vad">{text}' in page.text, text
+    assert "Beslutade om en behörighet</td>" not in page.text, "others' acts are not hers"
+    failed = await siv.post("/administration/log", person="", failed="yes", **period)
+    assert failed.text.count('<tr><th scope="row">') == 1
+    before = await siv.post("/administration/log", since=today(-30), until=today(-10), person="")
+    assert "Loggen har inget sådant." in before.text
+    assert (await siv.post("/administration/log", since="x", until=today())).status_code == 422
+    assert "Ett meddelande kom in" not in (await siv.post("/administration/log", person="", **period)).text
+    everything = await siv.post("/administration/log", person="service", **period)
+    assert "Ett meddelande kom in" in everything.text
+    assert "brevlåda Socialtjänst" in everything.text
+    table = await siv.post("/administration/log/table", person="", **period)
+    assert table.headers["content-disposition"].startswith("attachment")
+    rows = list(csv.reader(io.StringIO(table.text.removeprefix("\ufeff"))))
+    assert rows[0] == ["number", "time", "person", "id", "event", "purpose", "facts"]
+    events = [row[4] for row in rows[1:]]
+    assert {"mk:reading:conversation", "mk:access:denied", "mk:rights:stated"} <= set(events)
+    (decision, *_) = [row for row in rows if row[4] == "mk:rights:stated"]
+    assert decision[2] == "Eva"
+    assert "Orosanmälan" not in table.text
+    assert [one.event for one in await whole.log()].count(AuditEvent.MK_READING_LOG) >= 7
+
+
+async def test_a_reader_of_the_log_who_is_no_security_officer_gets_nothing(whole: Whole) -> None:
+    eva = await whole.visit("eva")
+    period = {"since": today(-1), "until": today(1)}
+    for path in ("/administration/log", "/administration/log/table"):
+        assert (await eva.post(path, person="", **period)).status_code == 404
+    assert [one.event for one in await whole.log()].count(AuditEvent.MK_ACCESS_DENIED) == 2
+
+
+def test_no_cell_of_a_table_is_a_formula() -> None:
+    hostile = ("=1+1", "+1", "-1", "@x", "\t=1", "plain", 'a"b')
+    (row,) = csv.reader(io.StringIO(csv_lines([hostile]).decode()))
+    assert row == ["'=1+1", "'+1", "'-1", "'@x", "'\t=1", "plain", 'a"b']
+
+
+async def test_the_accessibility_statement_is_read_by_everyone_and_says_how_to_report(whole: Whole) -> None:
+    anna = await whole.visit("anna")
+    anna._browser.cookies.clear()
+    page = await anna.get("/accessibility")
+    assert page.status_code == 200
+    for text in ("2018:1937", "Rapportera en brist", "036-442 80 00", "www.digg.se/tdosanmalan"):
+        assert text in page.text

@@ -1,0 +1,67 @@
+"""Files that several workers of an organisation read: each has a copy of its own, which it cannot change."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.processes.hands import Hands
+from samdrift.processes.users import Users
+from samdrift.processes.worker import narrowed
+from tests.unit.config.test_reader import FOUR, write
+
+FIRST = 330_000
+LOG_SYSTEM = f"""
+[organisations.log_system]
+address = "logs.habo.se:6514"
+certificate = "habo.pem"
+key_file = "habo.key"
+
+[isolation]
+level = "process"
+first_user = {FIRST}
+"""
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to others")
+
+
+def test_each_worker_reads_its_own_copy_of_the_key_for_the_log_system(tmp_path: Path) -> None:
+    config = load(write(tmp_path, FOUR + LOG_SYSTEM))
+    (own,) = config.organisations
+    assert own.log_system is not None
+    for name in ("habo.pem", "habo.key"):
+        (tmp_path / name).write_text(f"of {name}")
+        (tmp_path / name).chmod(0o600)
+    users = Users(config.isolation, cast(Any, SimpleNamespace(secrets=tmp_path, objects=tmp_path)))
+    folder = tmp_path / "sockets"
+    folder.mkdir()
+    none = cast(Any, None)
+    hands = Hands(config, none, none, folder, users, none)
+    copies = set()
+    for number, role in enumerate(Role, start=1):
+        vault = tmp_path / f"vault{number}"
+        (vault / "0001").mkdir(parents=True)
+        user = users.of_vault(vault.name, access_point=role is Role.ACCESS_POINT)
+        assert user is not None
+        worker = f"worker{number}"
+        registration = SimpleNamespace(organisation=own.identifier, role=role)
+        for _ in range(2):  # Also when it is started again.
+            hands._give_files(worker, cast(Any, registration), user)
+        handed = SimpleNamespace(organisation=own.identifier.value, name=worker)
+        (mine,) = narrowed(config, cast(Any, handed)).organisations
+        assert mine.log_system is not None
+        assert mine.log_system.key_file is not None
+        for file, content in ((mine.log_system.certificate, "pem"), (mine.log_system.key_file, "key")):
+            state, above = file.stat(), file.parent.stat()
+            assert file.read_text() == f"of habo.{content}"
+            assert (state.st_uid, state.st_mode & 0o777) == (user.user, 0o600)
+            assert (above.st_uid, above.st_mode & 0o777) == (0, 0o710)
+            copies.add(file)
+    assert len(copies) == 2 * len(Role)
+    for name in ("habo.pem", "habo.key"):
+        assert (tmp_path / name).stat().st_uid == 0
