@@ -91,7 +91,8 @@ async def test_a_page_without_a_stream_asks(mail: Served) -> None:
 
 async def test_a_page_that_is_not_in_sight_asks_for_nothing_until_it_is(mail: Served) -> None:
     async with mail.visitor() as page:
-        await page.goto(mail.address("/mailbox/soc/open"))
+        async with page.expect_response("**/live/news*"):
+            await page.goto(mail.address("/mailbox/soc/open"))
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
         await page.evaluate(

@@ -181,6 +181,13 @@ async def test_what_was_read_meanwhile_and_what_may_not_be_read_any_more_is_told
     assert await house.events(AuditEvent.MK_NOTICE_ENDED) == []
 
 
+async def test_one_who_may_not_read_a_mailbox_is_not_told_of_it(house: House) -> None:
+    """A choice that was made while the person might: nothing waits, not even for a while."""
+    await house.choose("daily", "other")
+    await house.office.receives(to="miljo:0203:habo.se")
+    assert await house.worker().turn(house.office.organisation) is None
+
+
 async def _end(house: House) -> None:
     given = house.given  # type: ignore[attr-defined]
     await house.state(lambda at: Ended(of=given), house.eva)  # type: ignore[attr-defined]

@@ -205,10 +205,10 @@ PRESETS = MailPart(
     "preset",
     ("kind", "id", "owner"),
 )
-MAIL_PARTS = (
-    *(MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES),
-    *(PRESETS, REGISTRATIONS),
-)
 NOTICE_CHOICES = MailPart(_part("notice_choices", (Fact("id"), _CONTENT)), "notice choice")
 MANNING = MailPart(_part("manning", (Fact("id"), _CONTENT)), "manning")
+MAIL_PARTS = (
+    *(MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES),
+    *(PRESETS, REGISTRATIONS, NOTICE_CHOICES, MANNING),
+)
 """In the order in which they can be stored."""
