@@ -13,6 +13,7 @@ from samdrift.contracts.messages import Direction
 from samdrift.vault.bodies import new_id
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.mail import ConversationFilter
+from samdrift.vault.maildisposal import DisposalRule
 from samdrift.vault.mailpresets import PresetKind, PresetRecord
 from samdrift.vault.mailrecords import (
     ConversationRecord,
@@ -30,6 +31,8 @@ from tests.vaults import MINUTE, NOW, body
 ADDRESS, PERSON, TOKEN, SETTING = "inkorg:0203:offer.se", "their-person", "their-token", "their-setting"
 EVERYTHING = (NOW + 1000 * MINUTE, "")
 _END = NOW + 100 * MINUTE
+_FAR = NOW + 10_000_000 * MINUTE
+"""After the database's own time, by which it notes since when a conversation is done."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,10 @@ class TheirMail:
     sent_draft: str
     message_id: str
     preset: str
+    disposal: str
+    """One that is done; another is :func:`proposed`."""
+    unread: str
+    """A mailbox with a message that nobody has opened."""
 
 
 class Knowing(Protocol):
@@ -120,13 +127,25 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     assert await vault.store_mail(reply, box.id, [], []) == conversation
     (known,) = await vault.conversations_by_id([conversation])
     assert await vault.keep_registration(known, PERSON, {"number": marker}, now=NOW) > 0
+    (known,) = await vault.conversations_by_id([conversation])
+    assert await vault.keep_hold(known, PERSON, {"reason": marker}, now=NOW) > 0
+    disposal = await their_disposal(vault, marker)
     vault.keep_search(TOKEN, PERSON, content, now=NOW)
     vault.use_address(f"0203:offer.se {ADDRESS}", content, now=NOW)
     vault.keep_favourite(PERSON, f"0203:offer.se {ADDRESS}", content)
     vault.keep_mail_setting(SETTING, content)
     vault.keep_notice_choice(PERSON, content)
     vault.keep_manning(box.id, content, now=NOW)
+    told = a_notice("their-told-notice", content)
+    vault.add_notice(told)
+    vault.move_notice(told, due=None, outcome="sent", now=NOW, reason="")
     vault.add_notice(a_notice("their-notice", content))
+    unread = MailboxRecord(f"unread {marker}", f"unread-{ADDRESS}", marker)
+    assert await vault.keep_mailbox(unread)
+    ids = {"message_id": "their-unread", "remote_id": "their-unread", "refers_to": None}
+    waiting_message = a_message(Direction.IN, "arrived", content | ids)
+    of_its_own = NewMail(waiting_message, "their-unread", "their-unread", await body(vault), "their-unread")
+    assert await vault.store_mail(of_its_own, unread.id, [], []) is not None
     preset = PresetRecord(new_id(), PresetKind.TEXT, box.id, content)
     assert await vault.keep_preset(preset)
     return TheirMail(
@@ -140,7 +159,38 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
         sent_draft=sent_draft.id,
         message_id=new.message_id,
         preset=preset.id,
+        disposal=disposal,
+        unread=unread.id,
     )
+
+
+async def their_disposal(vault: MessageClientVault, marker: str) -> str:
+    """Dispose of a conversation of another mailbox, and propose that of one more."""
+    box = MailboxRecord(f"old {marker}", f"old {marker}:0203:offer.se", marker)
+    assert await vault.keep_mailbox(box)
+    rule, disposal = DisposalRule(box.id, "done", 1, PERSON, NOW, {"decision": marker}), new_id()
+    vault.keep_disposal_rule(rule)
+    for name in (disposal, proposed(disposal)):
+        ids = {"message_id": f"old {name}", "remote_id": f"old {name}", "refers_to": None}
+        one = a_message(Direction.IN, "arrived", ids)
+        new = NewMail(one, f"old {name}", f"old {name}", await body(vault), f"old {name}")
+        conversation = await vault.store_mail(new, box.id, [], [])
+        assert conversation is not None
+        await vault.note_reading([one.id], PERSON, "read", now=NOW)
+        (known,) = await vault.conversations_by_id([conversation])
+        await vault.change_conversation(known, handler=None, done=True, mailbox=box.id)
+        assert await vault.propose_disposal(name, rule, _FAR, PERSON, now=NOW)
+        if name == disposal:
+            assert await vault.decide_disposal(name, PERSON, agreed=True, now=NOW)
+            mail = await vault.mail_of(conversation)
+            assert await vault.dispose(name, conversation, mail, {one.id: {"message_id": marker}}, now=NOW)
+            assert await vault.end_disposal(name, now=NOW)
+    return disposal
+
+
+def proposed(disposal: str) -> str:
+    """Return the disposal that waits beside one that is done."""
+    return f"{disposal}-proposed"
 
 
 async def unknown(attempt: Awaitable[object]) -> None:
@@ -194,6 +244,80 @@ async def change_conversation(vault: MessageClientVault, victim: Knowing) -> obj
 
 async def keep_registration(vault: MessageClientVault, victim: Knowing) -> object:
     return await unknown(vault.keep_registration(their_conversation(victim), "me", None, now=NOW))
+
+
+async def keep_hold(vault: MessageClientVault, victim: Knowing) -> object:
+    return await unknown(vault.keep_hold(their_conversation(victim), "me", None, now=NOW))
+
+
+async def holds(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.holds([victim.mail.conversation]))
+
+
+def their_rule(victim: Knowing) -> DisposalRule:
+    old = victim.mail.mailbox.replace("box", "old", 1)
+    return DisposalRule(old, "done", 1, "me", NOW, {"decision": "mine"})
+
+
+async def keep_disposal_rule(vault: MessageClientVault, victim: Knowing) -> None:
+    """For a mailbox that is one's own, since none of another's is there to have a rule."""
+    await vault.keep_mailbox(MailboxRecord(their_rule(victim).mailbox, "own:0203:x.se", "own"))
+    vault.keep_disposal_rule(their_rule(victim))
+
+
+async def disposal_rules(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.disposal_rules([their_rule(victim).mailbox]))
+
+
+async def disposable(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.disposable(their_rule(victim).mailbox, "done", _FAR))
+
+
+async def propose_disposal(vault: MessageClientVault, victim: Knowing) -> object:
+    await vault.decide_disposal(proposed(victim.mail.disposal), "me", agreed=False, now=NOW)
+    return await is_(False, vault.propose_disposal(new_id(), their_rule(victim), _FAR, "me", now=NOW))
+
+
+async def decide_disposal(vault: MessageClientVault, victim: Knowing) -> object:
+    theirs = proposed(victim.mail.disposal)
+    return await is_(False, vault.decide_disposal(theirs, "me", agreed=True, now=NOW))
+
+
+async def disposals(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.disposals([their_rule(victim).mailbox]))
+
+
+async def agreed_disposals(vault: MessageClientVault, victim: Knowing) -> object:
+    await vault.decide_disposal(proposed(victim.mail.disposal), "me", agreed=True, now=NOW)
+    return await is_((), vault.agreed_disposals())
+
+
+async def disposal_items(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.disposal_items(proposed(victim.mail.disposal), "", 100))
+
+
+async def dispose(vault: MessageClientVault, victim: Knowing) -> object:
+    """Of what waits there, agreed to here."""
+    return await is_(False, disposed_of_theirs(vault, victim))
+
+
+async def disposed_of_theirs(vault: MessageClientVault, victim: Knowing) -> bool:
+    theirs = proposed(victim.mail.disposal)
+    await vault.decide_disposal(theirs, "me", agreed=True, now=NOW)
+    conversation = next(iter(await vault.disposal_items(theirs, "", 1)), victim.mail.conversation)
+    mail = await vault.mail_of(conversation)
+    contents = {one.id: {"message_id": "mine"} for one in mail}
+    return await vault.dispose(theirs, conversation, mail, contents, now=NOW)
+
+
+async def end_disposal(vault: MessageClientVault, victim: Knowing) -> object:
+    """Of one whose last conversation is gone."""
+    await disposed_of_theirs(vault, victim)
+    return await is_(False, vault.end_disposal(proposed(victim.mail.disposal), now=NOW))
+
+
+async def disposed(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.disposed(victim.mail.disposal, "", 100))
 
 
 async def registrations(vault: MessageClientVault, victim: Knowing) -> object:
@@ -394,11 +518,11 @@ async def keep_watch(vault: MessageClientVault, victim: Knowing) -> None:
 
 
 async def unread_in(vault: MessageClientVault, victim: Knowing) -> object:
-    return await is_(None, vault.unread_in(victim.mail.mailbox))
+    return await is_(None, vault.unread_in(victim.mail.unread))
 
 
 async def began_in(vault: MessageClientVault, victim: Knowing) -> object:
-    return await is_((), vault.began_in(victim.mail.mailbox, NOW - 1000 * MINUTE))
+    return await is_((), vault.began_in(victim.mail.unread, NOW - 1000 * MINUTE))
 
 
 async def begin_acknowledging(vault: MessageClientVault, victim: Knowing) -> object:
@@ -491,6 +615,14 @@ TELLING_NOTHING = frozenset(
             address_answered,
             keep_favourite,
             drop_favourite,
+            keep_disposal_rule,
+            hurry_mail,
+            keep_notice_choice,
+            keep_manning,
+            keep_watch,
+            add_notice,
+            begin_acknowledging,
+            move_notice,
         )
     }
 )
@@ -552,7 +684,9 @@ MAIL: dict[str, Case] = {
         *(keep_mail_setting, keep_draft, draft, drafts, drafts_in, drop_draft, see_news, add_draft_file),
         *(drop_draft_file, messages_of_draft, undo_sending, end_windows, claim_mail, move_mail, next_due),
         *(waiting, keep_search, search, use_address, address_answered, addresses, keep_favourite),
-        *(drop_favourite, favourites, keep_registration, registrations),
+        *(drop_favourite, favourites, keep_registration, registrations, keep_hold, holds),
+        *(keep_disposal_rule, disposal_rules, disposable, propose_disposal, decide_disposal, disposals),
+        *(agreed_disposals, disposal_items, dispose, end_disposal, disposed),
         *(presets, keep_preset, drop_preset, figures),
     )
 }

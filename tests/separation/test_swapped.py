@@ -28,7 +28,7 @@ from samdrift.vault.records import StatusEvent
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.sessionkeys import RefusalLimit, sealed_mark_key
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.separation.mailcases import a_draft, a_message, a_notice
+from tests.separation.mailcases import a_draft, a_message, a_notice, their_disposal
 from tests.separation.vaultlogin import Superuser, superuser, vault_login
 from tests.vaults import MINUTE, NOW, WORKER, Installation, body, message, receipt
 
@@ -60,6 +60,7 @@ class HeldMail:
     message: str
     draft: str
     session: bytes
+    disposal: str
 
 
 Read = Callable[[MessageServiceVault, Held], Awaitable[object]]
@@ -116,6 +117,10 @@ SEALED_MAIL: dict[Column, ReadMail] = {
     ("presets", "sealed"): lambda vault, held: vault.presets(PresetKind.LIST, [held.name]),
     ("settings", "sealed"): lambda vault, held: vault.mail_setting(held.name),
     ("registrations", "sealed"): lambda vault, held: vault.registrations([held.conversation]),
+    ("holds", "sealed"): lambda vault, held: vault.holds([held.conversation]),
+    ("disposal_rules", "sealed"): lambda vault, held: vault.disposal_rules([f"old {held.name}"]),
+    ("disposals", "sealed"): lambda vault, held: vault.disposals([f"old {held.name}"]),
+    ("disposed", "sealed"): lambda vault, held: vault.disposed(held.disposal, "", 10),
     ("persons", "sealed"): lambda vault, held: vault.persons(),
     ("sessions", "sealed"): lambda vault, held: vault.session(held.session),
     ("statements", "sealed"): lambda vault, held: vault.statements_after(0, 10),
@@ -149,6 +154,8 @@ CLEAR: dict[Column, str] = {
     ("messages", "refers"): "a keyed mark of the messageId that it refers to, to search by",
     ("addresses", "mark"): "a keyed mark of the address, to search by",
     ("acknowledgements", "mark"): "a keyed mark of mailbox and address, so that one goes there once a day",
+    ("disposed", "mark"): "a keyed mark of the messageId of what is gone, so that it is not fetched again",
+    ("disposed", "remote"): "a keyed mark of the id at the message service, for the same",
     ("favourites", "mark"): "a keyed mark of the address, to search by",
     ("persons", "mark"): "a keyed mark of issuer and subject; what is sealed beside it is bound to it",
     ("sessions", "mark"): "a keyed mark of the cookie; what is sealed beside it is bound to it",
@@ -270,6 +277,9 @@ async def held_mail(installation: Installation, organisation: ParticipantIdentif
         assert await vault.keep_draft(draft)
         (known,) = await vault.conversations_by_id([conversation])
         assert await vault.keep_registration(known, name, content, now=NOW) > 0
+        (known,) = await vault.conversations_by_id([conversation])
+        assert await vault.keep_hold(known, name, content, now=NOW) > 0
+        disposal = await their_disposal(vault, name)
         vault.keep_search(name, name, content, now=NOW)
         vault.use_address(name, content, now=NOW)
         vault.keep_favourite(name, name, content)
@@ -281,7 +291,9 @@ async def held_mail(installation: Installation, organisation: ParticipantIdentif
         assert await vault.begin_session(signed_in)
         assert await vault.append_statements([NumberedStatement(number, name.encode())]) == number
     schema = (await vault_login(installation, organisation, MK)).schema
-    return HeldMail(installation, organisation, schema, name, conversation, mail.id, draft.id, signed_in.mark)
+    return HeldMail(
+        installation, organisation, schema, name, conversation, mail.id, draft.id, signed_in.mark, disposal
+    )
 
 
 @pytest.mark.parametrize("of", ["another vault", "another row"])

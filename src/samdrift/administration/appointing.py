@@ -95,7 +95,11 @@ class MessageClients:
         """Try the message service that the configuration names, step by step."""
         config = self.installation.config
         mailboxes = {one.address: one.name for one in await self.mailboxes() if not one.retired}
-        found = [one for one in used_services(config) if one.organisation == self.organisation]
+        found = [
+            one
+            for one in used_services(config, self.installation.gate)
+            if one.organisation == self.organisation
+        ]
         if not found:
             raise Unusable(f"the configuration has no message_service of {self.organisation}")
         public_only = not config.federation.private_addresses

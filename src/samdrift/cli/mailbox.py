@@ -17,6 +17,7 @@ from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, prese
 from samdrift.config.errors import Unusable, printable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config, OrganisationConfig
+from samdrift.config.organisations import sign_in_issuer
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
 from samdrift.messageclient.permissions import Assigned
@@ -333,7 +334,7 @@ def _own(config: Config, organisation: ParticipantIdentifier) -> OrganisationCon
 
 
 def _identity(config: Config, organisation: ParticipantIdentifier, subject: str, name: str) -> Identity:
-    sign_in = _own(config, organisation).sign_in
-    if sign_in is None:
-        raise Unusable(f"the configuration has no sign_in of {organisation}")
-    return Identity(sign_in.issuer, one_line("--subject", subject), name)
+    issuer = sign_in_issuer(_own(config, organisation))
+    if issuer is None:
+        raise Unusable(f"the configuration has no sign_in or saml of {organisation}")
+    return Identity(issuer, one_line("--subject", subject), name)

@@ -236,7 +236,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
         public_only = not config.federation.private_addresses
         book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
-        services = used_services(config)
+        services = used_services(config, gate)
         profiles = client_profiles(config, services)
         every = config.message_client.poll_seconds
         working = Working(gate, services, system_clock, every, parts.health.note)
@@ -251,6 +251,8 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         told = notices(config, gate, sites, role.assignments, system_clock, parts.health.note)
         failed = unexpected("notices")
         await stack.enter_async_context(in_background(told.run(gate, failed), on_failure=failed))
+        disposing = role.disposing.run(unexpected("disposal"))
+        await stack.enter_async_context(in_background(disposing, on_failure=unexpected("disposal")))
         await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
         stack.callback(role.live.close)
     if config.governance is not None and Role.GOVERNANCE in parts.roles:

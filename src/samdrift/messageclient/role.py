@@ -17,8 +17,12 @@ from samdrift.messageclient import administering, assigning, notices, pages
 from samdrift.messageclient.administering import Office, Profiles, administration_routes
 from samdrift.messageclient.assigning import rights_routes
 from samdrift.messageclient.desk import Desk
+from samdrift.messageclient.disposal import pages as disposal
+from samdrift.messageclient.disposal.pages import disposal_routes
+from samdrift.messageclient.disposal.running import Disposing
 from samdrift.messageclient.entrance import access as entrance
 from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
+from samdrift.messageclient.entrance.ownkeys import jwks_route
 from samdrift.messageclient.entrance.sites import Sites
 from samdrift.messageclient.handover import pages as handover
 from samdrift.messageclient.handover.pages import handover_routes
@@ -68,7 +72,8 @@ class MessageClientRole:
         self.live = Live(gate, clock)
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
         self._uploads = Uploads()
-        parts = (entrance, administering, assigning, notices, pages, handover)
+        self.disposing = Disposing(gate, clock)
+        parts = (entrance, administering, assigning, notices, pages, handover, disposal)
         self._pages = Pages(
             Texts((OWN, *(part.LOCALE for part in parts))),
             Assets(),
@@ -129,9 +134,11 @@ class MessageClientRole:
 
         administration = administration_routes(self._pages, open_office, self._profiles)
         mail = pages.mail_routes(self._pages, open_desk)
-        handed_over = handover_routes(self._pages, open_desk)
+        disposals = disposal_routes(self._pages, open_office, self.disposing.notify)
         told = notices.notice_routes(self._pages, access, self._gate, self._clock)
-        return (*mail, *handed_over, *rights, *administration, *told)
+        offices = (*rights, *administration, *disposals, *told)
+        keys = jwks_route(self._sites, self._gate.worker("pages", Role.MESSAGE_CLIENT), self._clock)
+        return (*mail, *handover_routes(self._pages, open_desk), *offices, keys)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

@@ -10,11 +10,12 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from samdrift.client.keys import ClientKey
+from samdrift.client.keys import ClientKey, KeptKey, ShowsWho
 from samdrift.client.mailbox import Mailbox
 from samdrift.client.tokens import Tokens
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageclient.entrance.ownkeys import OwnKeys
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.polling import Client, Polling, ServiceStates, Watch
 from samdrift.messageclient.sending import Sending
@@ -39,12 +40,22 @@ class ServiceSettings:
     """Base address of interface D with its version."""
     token_endpoint: str
     client_id: str
-    key: bytes = field(repr=False)
-    """The private key in PEM by which it shows who it is."""
+    key: bytes | OwnKeys = field(repr=False)
+    """The private key by which it shows who it is: in PEM, or in its vault."""
     tls_issuers: Path | None = None
     audience: str | None = None
     """The authorisation server's name in assertions; its token endpoint by default."""
     public_only: bool = True
+
+    def shows_who(self) -> ShowsWho:
+        """Return the key as it is used; :class:`~samdrift.client.keys.KeyUnusable` for a file without."""
+        return KeptKey(self.key.tokens) if isinstance(self.key, OwnKeys) else ClientKey.read(self.key)
+
+    async def public_keys(self) -> dict[str, object]:
+        """Return the public keys as a JWK set (RFC 7517 5), to be registered at the message service."""
+        return (
+            await self.key.published() if isinstance(self.key, OwnKeys) else ClientKey.read(self.key).public
+        )
 
 
 class Working:
@@ -87,7 +98,7 @@ class Working:
             http,
             one.token_endpoint,
             one.client_id,
-            ClientKey.read(one.key),
+            one.shows_who(),
             self._clock,
             audience=one.audience,
         )

@@ -73,6 +73,10 @@ _MAIL_READERS: dict[str, _Read] = {
     "notice_choices": MessageClientDeparture.notice_choices,
     "manning": MessageClientDeparture.manning,
     "registrations": MessageClientDeparture.registrations,
+    "finished": MessageClientDeparture.finished,
+    "holds": MessageClientDeparture.holds,
+    "disposal_rules": MessageClientDeparture.disposal_rules,
+    "disposed": MessageClientDeparture.disposed,
     "presets": MessageClientDeparture.presets,
 }
 _MAIL_PARTS = tuple(each.part for each in MAIL_PARTS)

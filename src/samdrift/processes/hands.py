@@ -163,7 +163,7 @@ class Hands:
         if (known := self.users.known(registration.vault)) is not None:
             end_survivors(UnixUser(known, known))
         self._keys.make_log_key(registration.vault)
-        if Role.MESSAGE_SERVICE in roles:
+        if {Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT} & {*roles}:
             self.renew(registration.vault)
         access_point = registration.role is Role.ACCESS_POINT
         return self.users.of_vault(registration.vault, access_point=access_point)

@@ -31,8 +31,8 @@ from samdrift.web.assets import Assets
 from samdrift.web.guards import session_of
 from samdrift.web.pages import Pages
 from samdrift.web.sessions import Sessions
+from samdrift.web.signin.faults import Fault
 from samdrift.web.signin.flow import SignIn
-from samdrift.web.signin.idtoken import Fault
 from samdrift.web.signin.provider import Authenticate, Provider, ProviderSettings, by_key, by_secret
 from samdrift.web.sites import Site
 from samdrift.web.texts import Texts

@@ -42,6 +42,7 @@ from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
 from tests.separation.mutation.qualification import QUALIFICATION
 from tests.separation.mutation.rights import RIGHTS
+from tests.separation.mutation.saml import SAML
 from tests.separation.mutation.tlog import TLOG
 from tests.separation.mutation.transparency import TRANSPARENCY
 from tests.separation.mutation.web import ENTERED, FORMS, SESSIONS, SIGN_IN
@@ -80,6 +81,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *FORMS,
     *SESSIONS,
     *SIGN_IN,
+    *SAML,
     *ENTERED,
 )
 _COPIED = ("src", "tests", "pyproject.toml")

@@ -50,7 +50,8 @@ from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.people import Identity
 from samdrift.vault.registry import RegistrationState
 from samdrift.web.cookies import SESSION
-from samdrift.web.signin.provider import ProviderSettings, by_secret
+from samdrift.web.signin.provider import Provider, ProviderSettings, by_secret
+from samdrift.web.signin.service import OidcService
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import Installation, until
 
@@ -173,11 +174,10 @@ async def house(installation: Installation, service: SignInService) -> AsyncIter
         provider = ProviderSettings(
             service.issuer(name), "samdrift", (DEMONSTRATION_LEVEL,), claims=("groups",)
         )
-        settings = SiteSettings(
-            organisation, "Håbo kommun", origin, provider, by_secret("samdrift", SECRET), contact="Ring 1234."
-        )
         client = await stack.enter_async_context(EnteredAddressClient(any_address, plain=True))
-        sites = Sites(installation.gate, [settings], {provider.issuer: client}, clock)
+        used = OidcService(Provider(provider, by_secret("samdrift", SECRET), client, clock))
+        settings = SiteSettings(organisation, "Håbo kommun", origin, used, contact="Ring 1234.")
+        sites = Sites(installation.gate, [settings], clock)
         role = MessageClientRole(
             installation.gate, {f"{name}.localhost": organisation}, sites, clock, NoAddressBook()
         )

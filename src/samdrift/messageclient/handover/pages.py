@@ -56,6 +56,7 @@ class HandOverPages:
             ("GET", "/conversation/{conversation}/package", self.choice),
             ("POST", "/conversation/{conversation}/package", self.package),
             ("POST", "/conversation/{conversation}/registered", self.register),
+            ("POST", "/conversation/{conversation}/held", self.hold),
         )
 
     async def choice(self, request: Request, desk: Desk) -> Response:
@@ -102,6 +103,23 @@ class HandOverPages:
             return await self._page(request, desk, form, 409, CHANGED)
         return see(f"/conversation/{conversation}/package")
 
+    async def hold(self, request: Request, desk: Desk) -> Response:
+        """Keep the conversation from being disposed of, or end that."""
+        form = await received(request)
+        conversation, ends = request.path_params["conversation"], form["act"] == "take-back"
+        reason = form["reason"].strip()
+        if len(reason) > _LONGEST_NUMBER:
+            form.refuse("reason", Phrase("The reason is at most 256 characters long"))
+        if not reason and not ends:
+            form.refuse("reason", Phrase("Say why, for those who see it later"))
+        if form.errors:
+            return await self._page(request, desk, form, 422)
+        try:
+            await desk.hold(conversation, version_of(form), "" if ends else reason)
+        except Changed:
+            return await self._page(request, desk, form, 409, CHANGED)
+        return see(f"/conversation/{conversation}/package")
+
     async def _pdf(self, request: Request, desk: Desk, handover: HandOver) -> bytes | None:
         if Part.PDF not in handover.parts:
             return None
@@ -139,6 +157,7 @@ class HandOverPages:
             has_pdf=self._typesetter.available,
             may_register=desk.may(Right.WRITE, one.mailbox),
             registered_by=shown.person(one.registered.person) if one.registered else "",
+            held_by=shown.person(one.held.person) if one.held else "",
         )
 
     def _all(self, request: Request, one: Conversation) -> str:

@@ -48,7 +48,8 @@ VAULT = {
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
-        *("mail-presets", "handover", "handover-arrival", "live", "notices"),
+        *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
+        *("live", "notices"),
     ),
     Role.GOVERNANCE: (*_RECORDS, *_LAST),
 }
