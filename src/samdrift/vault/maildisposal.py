@@ -1,4 +1,4 @@
-"""Disposal of conversations in a message client's vault, by a decision that two persons agree to.
+"""The end of a conversation in a message client's vault: registration elsewhere, disposal by two persons.
 
 The database decides whether something may go, in the transaction in which it goes: nothing that nobody has
 opened, that is held, that a draft is in, or whose way is not over. A record stays, sealed: ids and digests.
@@ -14,9 +14,18 @@ from typing import Any
 
 from samdrift.vault.database.session import call
 from samdrift.vault.errors import UnknownRecord
-from samdrift.vault.mailkeeping import MailKeeping
-from samdrift.vault.mailrecords import Content, ConversationRecord, MailRecord, opened, sealed
+from samdrift.vault.mailrecords import (
+    Content,
+    ConversationRecord,
+    MailRecord,
+    RegistrationRecord,
+    opened,
+    sealed,
+)
+from samdrift.vault.mailwriting import MailWriting
 
+_KEEP_REGISTRATION = call("keep_registration", 5)
+_REGISTRATIONS = "SELECT id, person, at, sealed FROM registrations WHERE id = ANY($1::text[])"
 _KEEP_RULE = call("keep_disposal_rule", 6)
 _RULES = "SELECT id, since, days, person, at, sealed FROM disposal_rules WHERE id = ANY($1::text[])"
 _KEEP_HOLD = call("keep_hold", 5)
@@ -104,8 +113,28 @@ class DisposedRecord:
     content: Content
 
 
-class MailDisposal(MailKeeping):
-    """Rules, holds, disposals and records of them."""
+class MailDisposal(MailWriting):
+    """Registrations; rules, holds, disposals and records of them."""
+
+    async def keep_registration(
+        self, conversation: ConversationRecord, person: str, content: Content | None, *, now: datetime
+    ) -> int:
+        """Register a conversation, or take that back; the new version, or less than 0 if it has another."""
+        place = f"registration {conversation.id}"
+        value = None if content is None else sealed(content, place, self._sealer)
+        values = (conversation.id, conversation.version, person, now, value)
+        ((version,),) = await self._work.query(_KEEP_REGISTRATION, *values)
+        if version is None:
+            raise UnknownRecord
+        return int(version)
+
+    async def registrations(self, conversations: Sequence[str]) -> dict[str, RegistrationRecord]:
+        """Return the registrations of those of some conversations that are registered."""
+        rows = await self._work.query(_REGISTRATIONS, list(conversations))
+        return {
+            each: RegistrationRecord(each, person, at, opened(value, f"registration {each}", self._sealer))
+            for each, person, at, value in rows
+        }
 
     def keep_disposal_rule(self, rule: DisposalRule) -> None:
         """Store the rule of a mailbox, or change it."""
