@@ -135,6 +135,7 @@ CLEAR: dict[Column, str] = {
     ("log_checkpoints", "note"): "signed by the log: evidence that witnesses see",
     ("log_cosignatures", "first"): "signed by a witness: evidence",
     ("log_cosignatures", "last"): "signed by a witness: evidence",
+    ("log_stamps", "stamp"): "signed by an authority for time stamps: evidence",
     ("log_keys", "announcement"): "signed by the key before it: evidence",
     ("log_keys", "statement"): "signed by the organisation: evidence",
     ("messages", "sender_mark"): "a keyed mark to search by",
