@@ -178,14 +178,11 @@ async def whole_role(
     """Open the role for a new organisation with two mailboxes and an administrator, Eva."""
     organisation, clock, book = await installation.organisation([MK]), Clock(), EmptyBook()
     host = origin.partition("://")[2]
-    provider: Any = NoFetches()
-    used = ProviderSettings(ISSUER, "samdrift", (LEVEL,))
+    provider = ProviderSettings(ISSUER, "samdrift", (LEVEL,))
+    fetches: Any = NoFetches()
+    signs_in = OidcService(Provider(provider, by_secret("samdrift", "secret"), fetches, clock))
     settings = SiteSettings(
-        organisation,
-        "Håbo kommun",
-        origin,
-        OidcService(Provider(used, by_secret("samdrift", "secret"), provider, clock)),
-        contact="Ring växeln, 036-442 80 00.",
+        organisation, "Håbo kommun", origin, signs_in, contact="Ring växeln, 036-442 80 00."
     )
     sites = Sites(installation.gate, [settings], clock)
     profile = Profile((ADDRESS, OTHER_ADDRESS, FREE_ADDRESS), service)
