@@ -497,6 +497,16 @@ async def test_without_a_session_nothing_is_shown_and_what_was_typed_is_kept(roo
     assert (answer.status_code, "Skrivet under tiden" in answer.text) == (403, True)
 
 
+async def test_every_page_says_in_words_that_the_message_service_is_away(room: Mailroom) -> None:
+    anna = await room.visit()
+    room.office.away_since = NOW - timedelta(hours=1)
+    for path in ("/", f"/conversation/{the_sip(room)}", "/drafts"):
+        page = (await anna.get(path)).text
+        assert "Meddelandetjänsten går inte att nå sedan 09:52" in page
+    room.office.away_since = None
+    assert "går inte att nå" not in (await anna.get("/")).text
+
+
 async def test_a_person_on_our_own_side_is_typed_checked_and_sent(room: Mailroom) -> None:
     anna = await room.visit()
     draft = await ready(room)
