@@ -168,24 +168,38 @@ async def their_disposal(vault: MessageClientVault, marker: str) -> str:
     """Dispose of a conversation of another mailbox, and propose that of one more."""
     box = MailboxRecord(f"old {marker}", f"old {marker}:0203:offer.se", marker)
     assert await vault.keep_mailbox(box)
+    disposal, rule = await disposed_of_one(vault, box, marker)
+    await old_conversation(vault, box, proposed(disposal))
+    assert await vault.propose_disposal(proposed(disposal), rule, _FAR, PERSON, now=NOW)
+    return disposal
+
+
+async def disposed_of_one(
+    vault: MessageClientVault, box: MailboxRecord, marker: str
+) -> tuple[str, DisposalRule]:
+    """Dispose of a conversation that comes in for that; return the disposal and the rule of the mailbox."""
     rule, disposal = DisposalRule(box.id, "done", 1, PERSON, NOW, {"decision": marker}), new_id()
     vault.keep_disposal_rule(rule)
-    for name in (disposal, proposed(disposal)):
-        ids = {"message_id": f"old {name}", "remote_id": f"old {name}", "refers_to": None}
-        one = a_message(Direction.IN, "arrived", ids)
-        new = NewMail(one, f"old {name}", f"old {name}", await body(vault), f"old {name}")
-        conversation = await vault.store_mail(new, box.id, [], [])
-        assert conversation is not None
-        await vault.note_reading([one.id], PERSON, "read", now=NOW)
-        (known,) = await vault.conversations_by_id([conversation])
-        await vault.change_conversation(known, handler=None, done=True, mailbox=box.id)
-        assert await vault.propose_disposal(name, rule, _FAR, PERSON, now=NOW)
-        if name == disposal:
-            assert await vault.decide_disposal(name, PERSON, agreed=True, now=NOW)
-            mail = await vault.mail_of(conversation)
-            assert await vault.dispose(name, conversation, mail, {one.id: {"message_id": marker}}, now=NOW)
-            assert await vault.end_disposal(name, now=NOW)
-    return disposal
+    conversation = await old_conversation(vault, box, disposal)
+    assert await vault.propose_disposal(disposal, rule, _FAR, PERSON, now=NOW)
+    assert await vault.decide_disposal(disposal, PERSON, agreed=True, now=NOW)
+    (one,) = await vault.mail_of(conversation)
+    assert await vault.dispose(disposal, conversation, [one], {one.id: {"message_id": marker}}, now=NOW)
+    assert await vault.end_disposal(disposal, now=NOW)
+    return disposal, rule
+
+
+async def old_conversation(vault: MessageClientVault, box: MailboxRecord, name: str) -> str:
+    """Store a conversation that was read and is done."""
+    ids = {"message_id": f"old {name}", "remote_id": f"old {name}", "refers_to": None}
+    one = a_message(Direction.IN, "arrived", ids)
+    new = NewMail(one, f"old {name}", f"old {name}", await body(vault), f"old {name}")
+    conversation = await vault.store_mail(new, box.id, [], [])
+    assert conversation is not None
+    await vault.note_reading([one.id], PERSON, "read", now=NOW)
+    (known,) = await vault.conversations_by_id([conversation])
+    await vault.change_conversation(known, handler=None, done=True, mailbox=box.id)
+    return conversation
 
 
 def proposed(disposal: str) -> str:

@@ -48,6 +48,8 @@ class AuditEvent(StrEnum):
     """The key that checkpoints are signed with from here on; by the key before it, where there was one."""
     LOG_KEY_STATED = "log:key:stated"
     """Its organisation, or whoever speaks for it, has signed that a key is this log's."""
+    LOG_STAMPED = "log:stamp:kept"
+    """A time-stamping authority has stamped a checkpoint; names the stamp by its SHA-256."""
     LOG_WITNESS_REFUSED = "log:witness:refused"
     """A witness has seen another history of the log: nothing is signed until people have decided."""
     LOG_WITNESS_RESOLVED = "log:witness:resolved"

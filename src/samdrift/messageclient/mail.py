@@ -437,6 +437,19 @@ class TextTemplate:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class HandlerRule:
+    """A rule of a mailbox: who becomes the handler of a conversation that begins there, and fits."""
+
+    id: str
+    organisation: str
+    """Words of the other side's name, or its identifier; empty for any."""
+    subject: str
+    """Words of the subject; empty for any."""
+    handler: str
+    """Id of the person."""
+
+
 class ProblemCode(StrEnum):
     """Reasons for which a draft cannot be sent."""
 

@@ -131,7 +131,7 @@ class Assigned:
 
     def holders(self, right: Right, mailbox: str) -> Sequence[str]:
         """Return the ids of the persons who have a right; by claim, those of the latest sign-in."""
-        return [each.id for each in self.persons if self.allows(each.id, _claims_of(each), right, mailbox)]
+        return [each.id for each in self.persons if self.allows(each.id, claims_of(each), right, mailbox)]
 
     def ways(self, subject: Subject, claims: frozenset[Subject] = frozenset()) -> Iterator[Holding]:
         """Yield what a subject was given and has now, itself or by a claim."""
@@ -152,7 +152,7 @@ class Assigned:
             for each in self.persons
             if (
                 rights := frozenset(
-                    right for right in OF_MAILBOX if self.allows(each.id, _claims_of(each), right, mailbox)
+                    right for right in OF_MAILBOX if self.allows(each.id, claims_of(each), right, mailbox)
                 )
             )
         ]
@@ -182,7 +182,7 @@ class Assigned:
         )
 
     def _through(self, person: PersonRecord, mailbox: str) -> Iterator[Way]:
-        subject, claims = person_subject(person.id), _claims_of(person)
+        subject, claims = person_subject(person.id), claims_of(person)
         for holding in self.ways(subject):
             if _gives(holding, mailbox):
                 yield self._way(Through.ASSIGNMENT, holding)
@@ -353,7 +353,8 @@ class Assignments:
         return copy
 
 
-def _claims_of(person: PersonRecord) -> frozenset[Subject]:
+def claims_of(person: PersonRecord) -> frozenset[Subject]:
+    """Return the claims of a person's latest sign-in, as subjects of statements."""
     return claim_subjects(person.identity.issuer, person.identity.claims)
 
 

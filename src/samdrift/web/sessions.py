@@ -156,6 +156,11 @@ class Sessions:
         text = "\0".join((purpose, *values)).encode()
         return hmac.digest(self._key, text, hashlib.sha256)
 
+    def whose(self, person: Person) -> str:
+        """Return a mark of a person for pages, by which one knows whether it is the same one who is back."""
+        mark = self.mark("whose", person.issuer, person.subject)
+        return base64.urlsafe_b64encode(mark).rstrip(b"=").decode()
+
     def form_token(self, value: str) -> str:
         """Return a token for a form on a page of the session with that cookie; never the same twice.
 

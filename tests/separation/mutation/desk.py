@@ -79,8 +79,8 @@ DESK = (
     Mutant(
         "what is handed over is of a mailbox that the person may read",
         "messageclient/handover/desk.py",
-        "found = await scope.conversation(vault, conversation, Right.READ)\n            all_mail",
-        "found = await scope.conversation(vault, conversation)\n            all_mail",
+        "found = await scope.conversation(vault, conversation, Right.READ)\n            await require_reason",
+        "found = await scope.conversation(vault, conversation)\n            await require_reason",
         (_ELSEWHERE,),
     ),
     Mutant(

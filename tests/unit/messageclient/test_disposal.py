@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from samdrift.vault.errors import UnknownRecord, VaultUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.messageclient.desks import ALL, Office
+from tests.unit.messageclient.wholerole import ENVIRONMENT, SOC, Whole, hrefs, whole_role
 from tests.vaults import Installation
 
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 2000
@@ -425,3 +427,77 @@ async def test_the_record_is_a_table_in_which_nothing_is_a_formula(office: Archi
     assert len(lines) == 2
     assert '"=HYPERLINK' not in lines[1]
     assert "HYPERLINK" in lines[1]
+
+
+# --- the pages --------------------------------------------------------------------------------------------
+
+
+async def prepared_role(whole: Whole) -> None:
+    """Two managers of a mailbox in which a conversation was done more than a day ago."""
+    for name in ("anna", "bo"):
+        await whole.give(name, SOC, Right.READ, Right.WRITE, Right.MANAGE)
+    await whole.receives(label="Gammalt ärende")
+    anna = await whole.visit("anna")
+    href = hrefs(await anna.get(f"/mailbox/{SOC}/open"), r"/conversation/[^\"]+")[0]
+    conversation = href.partition("?")[0]
+    page = await anna.get(conversation)
+    version = re.search(r'name="version" value="(\d+)"', page.text)
+    assert version is not None
+    assert (await anna.post(f"{conversation}/done", version=version[1])).status_code == 303
+    whole.clock.forward(2 * 86_400)
+
+
+async def test_a_rule_is_set_proposed_by_one_agreed_to_by_another_and_done(
+    installation: Installation,
+) -> None:
+    """Through the whole role: pages, rights, and the worker that does it."""
+    async with whole_role(installation) as whole:
+        await prepared_role(whole)
+        anna, bo, place = (
+            await whole.visit("anna"),
+            await whole.visit("bo"),
+            f"/administration/disposal/{SOC}",
+        )
+        assert "Ingen regel: inget gallras" in (await anna.get("/administration/disposal")).text
+        wrong = await anna.post(f"{place}/rule", days="0", since="x", decision="")
+        assert (wrong.status_code, wrong.text.count('class="fault"') >= 3) == (422, True)
+        rule = await anna.post(f"{place}/rule", days="1", since="done", decision="KS 2026/9 § 12")
+        page = await anna.follow(rule)
+        assert "1 samtal med 1 meddelanden och 0 bilagor." in page.text
+        assert "Gammalt ärende" in page.text
+        proposed = await anna.post(f"{place}/propose")
+        page = await anna.follow(proposed)
+        one = proposed.headers["location"]
+        assert 'value="agree"' not in page.text, "another manager has to"
+        assert (await anna.post(one, act="agree")).status_code == 409
+        assert (await bo.post(f"{place}/propose")).status_code == 409
+        assert (await bo.post(one)).status_code == 422
+        assert 'value="agree"' in (await bo.get(one)).text
+        await bo.follow(await bo.post(one, act="agree"))
+        assert whole.role.disposing._wanted == {whole.organisation}
+        assert await whole.role.disposing._round(whole.failures.append) == set()
+        page = await anna.get(one)
+        assert ("Gallrat" in page.text, "Gammalt ärende" in page.text) == (True, False)
+        record = await bo.get(f"{one}/record")
+        assert record.headers["content-type"].startswith("text/csv")
+        assert len(record.text.splitlines()) == 2
+        assert (await bo.post(one, act="drop")).status_code == 409
+
+
+async def test_pages_of_disposal_are_nowhere_for_who_does_not_manage_the_mailbox(
+    installation: Installation,
+) -> None:
+    async with whole_role(installation) as whole:
+        await whole.give("anna", SOC, Right.READ, Right.WRITE)
+        await whole.give("bo", ENVIRONMENT, Right.MANAGE)
+        place = f"/administration/disposal/{SOC}"
+        for name in ("anna", "bo", "eva"):
+            person = await whole.visit(name)
+            answers = [
+                *[await person.get(path) for path in (place, f"{place}/x", f"{place}/x/record")],
+                await person.post(f"{place}/rule", days="1", since="done", decision="x"),
+                await person.post(f"{place}/propose"),
+                await person.post(f"{place}/x", act="agree"),
+            ]
+            assert {answer.status_code for answer in answers} == {404}, name
+        assert not [one for one in await whole.log() if one.event.startswith("mk:disposal")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -126,7 +127,7 @@ class HandOverPages:
         shown = Shown(self._pages.lasting_wording(Language.SWEDISH), desk.person)
         site = site_of(request).name
         document = Document(shown, handover, site, await digests(handover))
-        return await self._typesetter.pdf(document.content())
+        return await self._typesetter.pdf(await asyncio.to_thread(document.content))
 
     async def _page(
         self,
