@@ -170,6 +170,10 @@ WALK: tuple[Sight, ...] = (
     ),
     sees("/rights/{mailbox}/end/{decision}", OPENED, by="eva"),
     does("/rights/{mailbox}/end/{decision}", OPENED, STATED, by="eva", why="x"),
+    sees("/notices", OPENED),
+    does("/notices", AuditEvent.MK_NOTICE_CHOSEN, address="anna@habo.se", hour="8"),
+    sees("/manning/{mailbox}", OPENED, by="eva"),
+    does("/manning/{mailbox}", OPENED, MAILBOX, by="eva", hours="4"),
     sees("/administration", by="eva"),
     sees("/administration/mailboxes", OPENED, by="eva"),
     sees("/administration/mailboxes/new", OPENED, by="eva"),
@@ -217,8 +221,8 @@ WALK: tuple[Sight, ...] = (
 A new route gets its row here: what it shows of mail or of the organisation, and what it changes, is in the
 log, by the person, before it is shown.
 """
-SHOWS_NOTHING = frozenset({"/accessibility", "/jwks"})
-"""Routes that show nothing of the organisation's."""
+SHOWS_NOTHING = frozenset({"/accessibility", "/jwks", "/live/news", "/live/events"})
+"""Routes that show nothing of the organisation's but that something has changed, and who else is there."""
 FOUND_IN_ANSWERS = {
     "draft": "/message/{message}/reply",
     "search": "/search",
