@@ -182,6 +182,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("mailbox", "list"), ("{own}",), 0),
     (("mailbox", "rights"), ("{own}",), 0),
     (("mailbox", "figures"), ("{own}",), 0),
+    (("mailbox", "disposals"), ("{own}",), 0),
     (("mailbox", "check"), ("{own}",), 0),
     (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 2),
     (

@@ -51,6 +51,8 @@ class Dependency(StrEnum):
     IDENTITY_PROVIDER = "identity-provider"
     LOG = "log"
     """A log's witnesses, by the log's random name: each cosigns it, and none refuses."""
+    TIME_STAMPS = "time-stamps"
+    """The authority for time stamps on logs, by its host."""
     RECONCILIATION = "reconciliation"
     """The logs of an organisation, by the first one's random name: they agree with each other."""
     LOG_SYSTEM = "log-system"

@@ -242,6 +242,8 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         await stack.enter_async_context(working.running(unexpected("fetching")))
         left_behind = keep_up(gate, Role.MESSAGE_CLIENT, unexpected("the upkeep"))
         await stack.enter_async_context(in_background(left_behind, on_failure=unexpected("the upkeep")))
+        disposing = role.disposing.run(unexpected("disposal"))
+        await stack.enter_async_context(in_background(disposing, on_failure=unexpected("disposal")))
         await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
         pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()

@@ -230,6 +230,9 @@ class Desk(Protocol):
     async def register(self, conversation: str, version: int, number: str) -> int:
         """Note the number that it has in the organisation's own records; an empty one takes that back."""
 
+    async def hold(self, conversation: str, version: int, reason: str) -> int:
+        """Keep it from being disposed of, for a reason; an empty one ends that."""
+
     async def add_note(self, conversation: str, text: str) -> Note:
         """Add a note, which is never sent."""
 

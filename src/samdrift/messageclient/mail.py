@@ -170,6 +170,15 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A person's word that nothing of a conversation is disposed of, whatever a rule says."""
+
+    reason: str
+    person: Person
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Lines:
     """A page of a list; ``next`` is where the next one begins, empty after the last."""
 
@@ -260,6 +269,7 @@ class Conversation:
     notes: tuple[Note, ...]
     drafts: tuple[DraftMark, ...]
     registered: Registration | None = None
+    held: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)

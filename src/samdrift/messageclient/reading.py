@@ -23,6 +23,7 @@ from samdrift.messageclient.mail import (
     File,
     FileContent,
     Folder,
+    Hold,
     Identifier,
     Line,
     Lines,
@@ -220,6 +221,7 @@ async def conversation_of(
     notes = await vault.notes(found.id)
     drafts = await vault.drafts_in([found.id])
     registrations = await vault.registrations([found.id])
+    held = (await vault.holds([found.id])).get(found.id)
     writers = scope.permissions.holders(Right.WRITE, found.mailbox)
     return Conversation(
         id=found.id,
@@ -236,6 +238,7 @@ async def conversation_of(
         notes=tuple(Note(one.id, people[one.author], one.at, one.content["text"]) for one in notes),
         drafts=tuple(draft_mark(one, people) for one in drafts),
         registered=registered(registrations.get(found.id), people),
+        held=Hold(held.content["reason"], people[held.person], held.at) if held else None,
     )
 
 

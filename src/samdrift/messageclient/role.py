@@ -16,6 +16,9 @@ from samdrift.messageclient import administering, assigning, pages
 from samdrift.messageclient.administering import Office, Profiles, administration_routes
 from samdrift.messageclient.assigning import rights_routes
 from samdrift.messageclient.desk import Desk
+from samdrift.messageclient.disposal import pages as disposal
+from samdrift.messageclient.disposal.pages import disposal_routes
+from samdrift.messageclient.disposal.running import Disposing
 from samdrift.messageclient.entrance import access as entrance
 from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
 from samdrift.messageclient.entrance.ownkeys import jwks_route
@@ -64,7 +67,8 @@ class MessageClientRole:
         self._sites = sites
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
         self._uploads = Uploads()
-        parts = (entrance, administering, assigning, pages, handover)
+        self.disposing = Disposing(gate, clock)
+        parts = (entrance, administering, assigning, pages, handover, disposal)
         self._pages = Pages(
             Texts((OWN, *(part.LOCALE for part in parts))),
             Assets(),
@@ -123,8 +127,10 @@ class MessageClientRole:
 
         administration = administration_routes(self._pages, open_office, self._profiles)
         mail = pages.mail_routes(self._pages, open_desk)
+        disposals = disposal_routes(self._pages, open_office, self.disposing.notify)
+        offices = (*rights, *administration, *disposals)
         keys = jwks_route(self._sites, self._gate.worker("pages", Role.MESSAGE_CLIENT), self._clock)
-        return (*mail, *handover_routes(self._pages, open_desk), *rights, *administration, keys)
+        return (*mail, *handover_routes(self._pages, open_desk), *offices, keys)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

@@ -54,14 +54,8 @@ class ServiceSettings:
     public_only: bool = True
 
     def shows_who(self) -> ShowsWho:
-        """Return the key as it is used; :class:`~samdrift.client.keys.KeyUnusable` for a file without."""
+        """Return what shows who the message client is; :class:`KeyUnusable` for a file that will not do."""
         return KeptKey(self.key.tokens) if isinstance(self.key, OwnKeys) else ClientKey.read(self.key)
-
-    async def public_keys(self) -> dict[str, object]:
-        """Return the public keys as a JWK set (RFC 7517 5), to be registered at the message service."""
-        return (
-            await self.key.published() if isinstance(self.key, OwnKeys) else ClientKey.read(self.key).public
-        )
 
 
 class Working:

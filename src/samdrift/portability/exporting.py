@@ -71,6 +71,10 @@ _MAIL_READERS: dict[str, _Read] = {
     "addresses": MessageClientDeparture.addresses,
     "favourites": MessageClientDeparture.favourites,
     "registrations": MessageClientDeparture.registrations,
+    "finished": MessageClientDeparture.finished,
+    "holds": MessageClientDeparture.holds,
+    "disposal_rules": MessageClientDeparture.disposal_rules,
+    "disposed": MessageClientDeparture.disposed,
     "presets": MessageClientDeparture.presets,
 }
 _MAIL_PARTS = tuple(each.part for each in MAIL_PARTS)

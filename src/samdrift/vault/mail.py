@@ -78,6 +78,8 @@ _STORE_FILE = call("store_file", 6)
 _KNOWN = """
 SELECT false, mark FROM messages WHERE mark = ANY($1::bytea[]) AND direction = $3
 UNION ALL SELECT true, remote FROM messages WHERE remote = ANY($2::bytea[]) AND direction = $3
+UNION ALL SELECT false, mark FROM disposed WHERE mark = ANY($1::bytea[]) AND direction = $3
+UNION ALL SELECT true, remote FROM disposed WHERE remote = ANY($2::bytea[]) AND direction = $3
 """
 _BODY = "SELECT b.id, b.size, b.sealed FROM messages m JOIN bodies b ON b.id = m.body WHERE m.id = $1"
 _BODIES = """
@@ -274,7 +276,7 @@ class Mail(StatementKeeping):
     async def known_mail(
         self, ids: Collection[str], remote_ids: Collection[str], direction: Direction
     ) -> tuple[frozenset[str], frozenset[str]]:
-        """Return those ids of the federation, and those of the message service, of messages that are here.
+        """Return those ids of the federation, and of the message service, of messages that are or were here.
 
         They are never compared with each other: a sender chooses the first, and might guess one of the
         others. To ask this alone leaves no entry in the log.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from samdrift.vault.mailkeeping import MailKeeping
+from samdrift.vault.maildisposal import MailDisposal
 from samdrift.vault.mailpresets import MailPresets
 
 
-class MessageClientVault(MailPresets, MailKeeping):
+class MessageClientVault(MailPresets, MailDisposal):
     """Opened with role ``mk``."""

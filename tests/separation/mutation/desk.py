@@ -11,7 +11,69 @@ _ELSEWHERE = f"{_DESK}::test_what_is_in_another_mailbox_or_organisation_is_not_h
 
 _HANDOVER = "tests/unit/messageclient/test_handover.py"
 
+_DISPOSAL = "tests/unit/messageclient/test_disposal.py"
+
 DESK = (
+    Mutant(
+        "a disposal is of a mailbox that the person manages",
+        "messageclient/disposal/desk.py",
+        "return await self._scope.mailbox(vault, mailbox, Right.MANAGE)",
+        "return await self._scope.mailbox(vault, mailbox, *Right)",
+        (f"{_DISPOSAL}::test_without_the_right_to_manage_nothing_is_seen_or_done",),
+    ),
+    Mutant(
+        "who proposed a disposal does not agree to it where there is another manager",
+        "messageclient/disposal/desk.py",
+        "if agreed and self.needs_another(found):",
+        "if False:",
+        (f"{_DISPOSAL}::test_who_proposed_it_does_not_agree_to_it_where_there_is_another_manager",),
+    ),
+    Mutant(
+        "who manages a mailbox sees by that no content of what is disposed of",
+        "messageclient/disposal/desk.py",
+        "if not conversations or not scope.may(Right.READ, mailbox):",
+        "if not conversations:",
+        (f"{_DISPOSAL}::test_who_manages_and_may_not_read_sees_numbers_alone",),
+    ),
+    *(
+        Mutant(
+            f"nothing is disposed of that is {what}",
+            "vault/sql/mail-disposal-1.sql",
+            guard,
+            "true",
+            (f"{_DISPOSAL}::test_nothing_goes_that_is_unread_held_written_in_or_not_final",),
+        )
+        for what, guard in (
+            ("unread", "c.unread = 0"),
+            ("held", "NOT EXISTS (SELECT FROM holds h WHERE h.id = c.id)"),
+            (
+                "written in",
+                "NOT EXISTS (SELECT FROM drafts d WHERE d.conversation = c.id AND d.stage <> 'sent')",
+            ),
+        )
+    ),
+    Mutant(
+        "a disposal is checked again when something goes",
+        "vault/sql/mail-disposal-1.sql",
+        "OR NOT _disposable(one, decision.since, decision.before)",
+        "",
+        (f"{_DISPOSAL}::test_what_comes_in_between_keeps_a_conversation",),
+    ),
+    Mutant(
+        "only what was agreed to is disposed of",
+        "vault/sql/mail-disposal-1.sql",
+        "WHERE d.id = disposal AND d.stage = 'agreed' FOR SHARE",
+        "WHERE d.id = disposal FOR SHARE",
+        (f"{_DISPOSAL}::test_a_disposal_that_nobody_agreed_to_removes_nothing",),
+    ),
+    Mutant(
+        "what was disposed of is not fetched again",
+        "vault/mail.py",
+        "UNION ALL SELECT false, mark FROM disposed WHERE mark = ANY($1::bytea[]) AND direction = $3\n"
+        "UNION ALL SELECT true, remote FROM disposed WHERE remote = ANY($2::bytea[]) AND direction = $3\n",
+        "",
+        (f"{_DISPOSAL}::test_what_went_is_not_fetched_again_from_a_service_that_still_has_it",),
+    ),
     Mutant(
         "what is handed over is of a mailbox that the person may read",
         "messageclient/handover/desk.py",
@@ -38,8 +100,8 @@ DESK = (
     Mutant(
         "a conversation is registered by one who may write",
         "messageclient/handover/desk.py",
-        "found = await scope.conversation(vault, conversation, Right.READ, Right.WRITE)",
-        "found = await scope.conversation(vault, conversation, Right.READ)",
+        'Right.READ, Right.WRITE)\n            content = {"number"',
+        'Right.READ)\n            content = {"number"',
         (f"{_HANDOVER}::test_one_who_may_read_alone_takes_a_package_and_registers_nothing",),
     ),
     Mutant(

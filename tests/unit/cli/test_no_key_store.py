@@ -107,6 +107,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("mailbox", "add"): (ORGANISATION, "sdk.soc.0203:habo.se", "Socialtjänsten"),
     ("mailbox", "change"): (ORGANISATION, "sdk.soc.0203:habo.se", "--end"),
     ("mailbox", "figures"): (ORGANISATION,),
+    ("mailbox", "disposals"): (ORGANISATION,),
     ("mailbox", "check"): (ORGANISATION,),
     ("mailbox", "appoint"): (
         ORGANISATION,

@@ -35,6 +35,7 @@ from samdrift.messageclient.mail import (
     Folder,
     Found,
     HandOver,
+    Hold,
     Identifier,
     Line,
     Lines,
@@ -331,6 +332,10 @@ class MemoryDesk:
     async def register(self, conversation: str, version: int, number: str) -> int:
         registered = Registration(number, self._person, self._office.now()) if number else None
         return self._change(conversation, version, registered=registered)
+
+    async def hold(self, conversation: str, version: int, reason: str) -> int:
+        held = Hold(reason, self._person, self._office.now()) if reason else None
+        return self._change(conversation, version, held=held)
 
     # --- what a conversation is ---------------------------------------------------------------------------
 

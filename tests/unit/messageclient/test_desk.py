@@ -124,6 +124,7 @@ async def test_what_is_in_another_mailbox_or_organisation_is_not_here_alike(
             desk.printed(conversation),
             desk.handed_over(conversation, (), frozenset(Part)),
             desk.register(conversation, 1, "SN 1"),
+            desk.hold(conversation, 1, "x"),
             desk.message(message.id),
             desk.file(message.id, file),
             desk.raw(message.id),

@@ -91,3 +91,21 @@ class HandOverDesk:
                 action="registered" if number else "taken-back",
             )
         return new
+
+    async def hold(self, conversation: str, version: int, reason: str) -> int:
+        """Keep a conversation from being disposed of, for a reason; an empty one ends that."""
+        scope = self._scope
+        async with scope.open(Purpose.PROCESS) as vault:
+            found = await scope.conversation(vault, conversation, Right.READ, Right.WRITE)
+            content = {"reason": reason} if reason else None
+            known = replace(found, version=version)
+            new = await vault.keep_hold(known, scope.person.id, content, now=scope.now())
+            if new <= 0:
+                raise Changed(-new)
+            vault.record(
+                AuditEvent.MK_CONVERSATION_HELD,
+                conversation=found.id,
+                mailbox=found.mailbox,
+                action="held" if reason else "ended",
+            )
+        return new

@@ -15,7 +15,17 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention", "log-tree", "log-pauses")
+REGISTRY = (
+    "log",
+    "registry",
+    "roles",
+    "moments",
+    "salted-log",
+    "retention",
+    "log-tree",
+    "log-pauses",
+    "log-stamps",
+)
 WORKERS = ("workers", "worker-moments")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
 _LAST = ("disposal", "log-hand-over", "moment")
@@ -32,6 +42,7 @@ VAULT = {
         *_LATEST,
         *_LAST,
         "accesspoint-moment",
+        "log-stamps",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -45,12 +56,14 @@ VAULT = {
         "message-steps",
         *_LAST,
         "messageservice-moment",
+        "log-stamps",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
-        *("mail-presets", "handover", "handover-arrival"),
+        *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
+        "log-stamps",
     ),
-    Role.GOVERNANCE: (*_RECORDS, *_LAST),
+    Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps"),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

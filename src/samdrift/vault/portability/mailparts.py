@@ -205,8 +205,30 @@ PRESETS = MailPart(
     "preset",
     ("kind", "id", "owner"),
 )
+FINISHED = MailPart(_part("finished", (Fact("id"), Fact("at", _TIME))))
+HOLDS = MailPart(_part("holds", (*map(Fact, ("id", "person")), Fact("at", _TIME), _CONTENT)), "hold")
+DISPOSAL_RULES = MailPart(
+    _part(
+        "disposal_rules",
+        (*map(Fact, ("id", "since", "person")), Fact("days", _NUMBER), Fact("at", _TIME), _CONTENT),
+    ),
+    "disposal_rule",
+)
+DISPOSED = MailPart(
+    _part(
+        "disposed",
+        (
+            *map(Fact, ("id", "disposal", "conversation")),
+            Fact("direction", among=frozenset(Direction)),
+            *(Fact(name, _TIME) for name in ("at", "gone_at")),
+            _CONTENT,
+        ),
+    ),
+    "disposed",
+    marks={"mark": ("message_id",), "remote": ("remote_id",)},
+)
 MAIL_PARTS = (
     *(MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES),
-    *(PRESETS, REGISTRATIONS),
+    *(PRESETS, REGISTRATIONS, FINISHED, HOLDS, DISPOSAL_RULES, DISPOSED),
 )
 """In the order in which they can be stored."""
