@@ -183,7 +183,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("mailbox", "rights"), ("{own}",), 0),
     (("mailbox", "figures"), ("{own}",), 0),
     (("mailbox", "disposals"), ("{own}",), 0),
-    (("mailbox", "check"), ("{own}",), 2),
+    (("mailbox", "check"), ("{own}",), 0),
     (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 2),
     (
         ("mailbox", "appoint"),
