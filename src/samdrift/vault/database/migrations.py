@@ -15,8 +15,18 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention", "log-tree", "log-pauses")
-WORKERS = ("workers", "worker-moments")
+REGISTRY = (
+    "log",
+    "registry",
+    "roles",
+    "moments",
+    "salted-log",
+    "retention",
+    "log-tree",
+    "log-pauses",
+    "databases",
+)
+WORKERS = ("workers", "worker-moments", "worker-databases")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
 _LAST = ("disposal", "log-hand-over", "moment")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
