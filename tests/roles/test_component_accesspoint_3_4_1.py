@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 
@@ -17,6 +18,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.wire.as4 import As4Fault, build_error, new_message_id, read_response
 from samdrift.wire.ebms import EbmsErrorCode
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED
+from tests.official import DIGG, requires_digg
 from tests.roles.letters import changed
 from tests.roles.member import AP, Member
 from tests.roles.peer import Peer
@@ -58,6 +60,57 @@ def itself(peer: Peer) -> bytes:
 
 async def outgoing(sender: Member, peer: Peer, event: AuditEvent) -> LogEntry:
     return await sender.logged(AP, await sender.send(peer.address), event)
+
+
+FIELDS = {
+    "Identifierare för mottagande accesspunkt": ("peer",),
+    "Identifierare för avsändande accesspunkt": ("peer",),
+    "Mottagande accesspunkts certifikat och signatur på kvittens (AS4 signalmeddelande)": (
+        "certificate",
+        "signature",
+    ),
+    "Avsändande accesspunkts certifikat och signatur": ("certificate", "signature"),
+    "Avsändningstidpunkt": ("sent",),
+    "Mottagningstidpunkt": (),
+    "Identifierare för avsändande och mottagande Deltagare": ("sender", "recipient"),
+    "AS4 Message ID": ("as4",),
+    "AS4 Conversation ID": ("conversation",),
+    "Felorsak": ("reason",),
+}
+"""Facts of an entry by the names in DIGG's list; a message is received at the entry's own time."""
+
+
+def listed(event: str) -> list[str]:
+    """Return the names in the list of the specification for an event, in their order."""
+    text = (DIGG / "specs" / "component-accesspoint.txt").read_text()
+    part = text.rpartition("Informationsmodell: Händelselogg\n")[2].partition("3.5  ")[0]
+    names: list[str] = []
+    for block in re.split(r"\n\s*\n", part):
+        lines = [re.split(r"\s{3,}", line.strip()) for line in block.splitlines() if line.strip()]
+        if lines and lines[0][1:] == [event]:
+            names.append(" ".join(line[0] for line in lines))
+    return names
+
+
+@requires_digg
+async def test_each_field_of_the_list_in_the_specification_is_a_fact_of_its_event(stage: Stage) -> None:
+    """The list is read from the specification, so that a field which it gets is missing here.
+
+    Clauses: component-accesspoint 3.4.1 sentence 1, sentence 2.
+    """
+    peer = stage.peer()
+    delivered = await outgoing(stage.habo, peer, AuditEvent.AP_TRANSFER_DELIVERED)
+    posted = await peer.posts(peer.encloses(stage.habo), stage.habo)
+    received = await stage.habo.logged(AP, posted.message_id, AuditEvent.AP_ENVELOPE_RECEIVED)
+    spoiled = changed(peer.encloses(stage.habo), b"edelivery:xhe:1<", b"edelivery:xhe:9<")
+    posted = await peer.posts(spoiled, stage.habo)
+    refused = await stage.habo.logged(AP, posted.message_id, AuditEvent.AP_ENVELOPE_REFUSED)
+    for event, entry in (("Utgående meddelande", delivered), ("Inkommet meddelande", received)):
+        names = listed(event)
+        assert len(names) == 7
+        for name in names:
+            facts = (refused if name == "Felorsak" else entry).ids
+            assert all(facts[fact] for fact in FIELDS[name]), name
 
 
 class TestOutgoing:

@@ -31,7 +31,7 @@ from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultUnavailable
-from samdrift.vault.logtree import LogTree, SigningStopped, TreeState, WitnessState
+from samdrift.vault.logtree import LogTree, OpenRefusal, SigningStopped, TreeState, WitnessState
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "log")
@@ -194,22 +194,30 @@ def kept_until(retention: Retention, now: datetime) -> datetime:
     return now - timedelta(days=365 * KEPT_YEARS[retention] + KEPT_YEARS[retention] // 4 + 1)
 
 
-async def require_refusal(installation: Administration, place: LogPlace) -> None:
-    """Return where a witness has refused the log; :class:`NothingToResolve` otherwise."""
+async def require_refusal(installation: Administration, place: LogPlace) -> tuple[str, OpenRefusal]:
+    """Return the name of a log and the refusal of it; :class:`NothingToResolve` where there is none."""
     async with opened(installation, place) as tree:
-        if (await tree.state()).refusal is None:
-            raise NothingToResolve
+        state = await tree.state()
+    if state.refusal is None:
+        raise NothingToResolve
+    return state.origin, state.refusal
 
 
 async def resolve(
-    installation: Administration, place: LogPlace, decision: str, agreed: TwoPersons, now: datetime
+    installation: Administration,
+    place: LogPlace,
+    decision: str,
+    agreed: TwoPersons,
+    now: datetime,
+    proof: Mapping[str, str],
 ) -> str:
     """Record the decision of two people about a refusal; return the name under which the log goes on.
 
+    ``proof`` is what they have signed, where they are the organisation's own.
     :class:`NothingToResolve` where no witness has refused.
     """
     async with opened(installation, place) as tree:
-        renamed = await tree.resolve(decision, agreed.first, agreed.second, now)
+        renamed = await tree.resolve(decision, agreed.first, agreed.second, now, proof)
     if renamed is None:
         raise NothingToResolve
     if place.organisation is not None:

@@ -8,6 +8,7 @@ from samdrift.cli import (
     logcontrol,
     logdisposal,
     logfollowing,
+    lognames,
     logreconciling,
     logrunning,
     logverification,
@@ -33,5 +34,6 @@ app.command()(logcontrol.search)
 app.command()(logcontrol.sample)
 app.command()(logcontrol.hints)
 app.command()(logcontrol.outcome)
+app.command()(lognames.names)
 app.command()(logdisposal.retention)
 app.command()(logdisposal.dispose)

@@ -21,6 +21,7 @@ from samdrift.administration.dualcontrol import custodians_of
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import Retention
 from samdrift.audit.reading import Malformed
+from samdrift.cli.lognames import Identity, NamesFile, joined
 from samdrift.cli.logrunning import RoleOption
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
@@ -42,6 +43,8 @@ _COLUMNS = ("number", "at", "event", "principal", "purpose", "class", "facts")
 def search(
     export: Export,
     words: Annotated[str, typer.Argument(help="A person, message, reference or mailbox, or a part of it.")],
+    names: NamesFile = None,
+    identity: Identity = None,
     as_json: AsJson = False,
 ) -> int:
     """Show the entries of an exported log that name something, as CSV. Verify the file first.
@@ -49,7 +52,8 @@ def search(
     Exit status 1 if there is none.
     """
     wanted = one_line("WORDS", words)
-    return _shown(export, lambda: logreading.search(export, wanted), as_json=as_json)
+    named = joined(names, identity)
+    return _shown(export, lambda: logreading.search(export, wanted), named, as_json=as_json)
 
 
 def sample(
@@ -61,6 +65,8 @@ def sample(
     retention: Annotated[
         str, typer.Option("--class", help="transfer, reading, access, administration, log, or all.")
     ] = "reading",
+    names: NamesFile = None,
+    identity: Identity = None,
     as_json: AsJson = False,
 ) -> int:
     """Draw a sample of an exported log for a closer look, as CSV. Verify the file first.
@@ -68,7 +74,8 @@ def sample(
     Exit status 1 if there is no such entry.
     """
     fixed, only = one_line("--seed", seed), _class(retention)
-    return _shown(export, lambda: logreading.sample(export, fixed, count, only), as_json=as_json)
+    named = joined(names, identity)
+    return _shown(export, lambda: logreading.sample(export, fixed, count, only), named, as_json=as_json)
 
 
 def hints(
@@ -82,16 +89,24 @@ def hints(
     ends: Annotated[
         datetime, typer.Option("--to", formats=["%H:%M"], help="When it ends; weekends have none.")
     ] = datetime(1900, 1, 1, 18),
+    names: NamesFile = None,
+    identity: Identity = None,
     as_json: AsJson = False,
 ) -> int:
     """Show readings of an exported log to ask about: many, at odd hours, in another's case; as CSV.
 
     A hint is a question, no finding. Exit status 1 if there is none. Verify the file first.
     """
+    named = joined(names, identity)
     rules = Rules(many, begins.time(), ends.time(), _ZONE)
     with _read(export):
         found = find_hints(logreading.entries_of(export), rules)
-    rows = [{**asdict(each), "kind": each.kind.value, "day": each.day.isoformat()} for each in found]
+    rows = [
+        asdict(each)
+        | {"kind": each.kind.value, "day": each.day.isoformat()}
+        | {"person": named(each.person), "handler": named(each.handler)}
+        for each in found
+    ]
     if as_json:
         print_json({"hints": rows})
     elif rows:
@@ -138,9 +153,11 @@ def _class(name: str) -> Retention | None:
         raise Unusable(f"--class is one of {known}, or all") from None
 
 
-def _shown(export: Path, find: Callable[[], Iterable[LogEntry]], *, as_json: bool) -> int:
+def _shown(
+    export: Path, find: Callable[[], Iterable[LogEntry]], named: Callable[[str], str], *, as_json: bool
+) -> int:
     with _read(export):
-        rows = [_row(entry) for entry in find()]
+        rows = [_row(entry, named) for entry in find()]
     if as_json:
         print_json({"entries": rows})
     elif rows:
@@ -161,16 +178,16 @@ def _read(export: Path) -> Iterator[None]:
             raise Unusable(f"{shown(export)}: {fault}") from None
 
 
-def _row(entry: LogEntry) -> dict[str, Any]:
+def _row(entry: LogEntry, named: Callable[[str], str]) -> dict[str, Any]:
     known = {each.value: each.name.lower() for each in Retention}
     return {
         "number": entry.sequence,
         "at": entry.at.astimezone(UTC).isoformat(),
         "event": entry.event,
-        "principal": entry.principal,
+        "principal": named(entry.principal),
         "purpose": entry.purpose,
         "class": known.get(entry.retention, "") if entry.retention is not None else "",
-        "facts": dict(entry.ids),
+        "facts": {name: named(value) for name, value in entry.ids.items()},
     }
 
 

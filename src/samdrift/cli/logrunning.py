@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from samdrift.administration import logs
+from samdrift.administration import logs, officers
 from samdrift.administration.administration import Administration, administering
-from samdrift.administration.dualcontrol import Matter, custodians_of, two_persons
+from samdrift.administration.dualcontrol import Matter, TwoPersons, custodians_of, two_persons
 from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, print_verdict
-from samdrift.cli.persons import By, ByFile, With, WithFile, passphrase, present
-from samdrift.config.errors import Unusable
+from samdrift.cli.persons import ByFile, With, WithFile, passphrase, present
+from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
@@ -22,6 +24,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation.logkeeping import LogPlace
 from samdrift.installation.loop import run
 from samdrift.keystore.custody import Custodian
+from samdrift.keystore.durablefiles import write_new
 from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.logtree import SigningStopped
@@ -30,6 +33,9 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 RoleOption = Annotated[Role, typer.Option("--role", help="The role whose log it is.")]
 StatedBy = Annotated[
     str | None, typer.Option("--by", help="The custodian who states that a new key is this log's.")
+]
+AskedBy = Annotated[
+    str | None, typer.Option("--by", help="The custodian who asks, where no officers are named.")
 ]
 Decision = Annotated[str, typer.Option("--decision", help="The decision and its reason, in one line.")]
 
@@ -81,29 +87,66 @@ def resolve(
     role: RoleOption,
     decision: Decision,
     config: ConfigFile,
-    by: By,
+    by: AskedBy = None,
     other: With = None,
     by_file: ByFile = None,
     other_file: WithFile = None,
+    to_sign: Annotated[
+        Path | None, typer.Option("--to-sign", help="Write here what two officers sign, and decide nothing.")
+    ] = None,
+    signed: Annotated[
+        list[Path], typer.Option("--signed", help="An officer's signature under it; two are needed.")
+    ] = [],  # noqa: B006
 ) -> None:
-    """Record what two custodians decide about a log that a witness refused; it goes on under another name."""
+    """Record what two people decide about a log that a witness refused; it goes on under another name.
+
+    They are the organisation's own officers, where the configuration names them, who sign with ssh-keygen;
+    otherwise two custodians.
+    """
     text = one_line("--decision", decision)
 
-    async def decide() -> str:
+    async def decide() -> str | None:
         async with administering(load(config)) as installation:
             place = LogPlace(organisation, role)
             _known([each for each in logs.logs_of(installation, organisation) if each == place])
-            await logs.require_refusal(installation, place)
-            what = f"sign the log {role.value} of {organisation.value} under another name: {text}"
-            matter = Matter("log resolve", organisation.value, what)
-            persons = present(by, other, by_file, other_file)
-            agreed = await two_persons(installation, matter, persons)
-            return await logs.resolve(installation, place, text, agreed, system_clock())
+            origin, refusal = await logs.require_refusal(installation, place)
+            known = _officers(installation, organisation)
+            proof: Mapping[str, str] = {}
+            if known is None:
+                if by is None:
+                    raise Unusable("--by: two custodians decide about this log")
+                what = f"sign the log {role.value} of {organisation.value} under another name: {text}"
+                matter = Matter("log resolve", organisation.value, what)
+                persons = present(by, other, by_file, other_file)
+                agreed = await two_persons(installation, matter, persons)
+            else:
+                document = officers.document(place, origin, refusal, text)
+                if to_sign is not None:
+                    _write(to_sign, document)
+                    return None
+                first, second, proof = known.agreed(document, signed)
+                agreed = TwoPersons(first, second)
+            return await logs.resolve(installation, place, text, agreed, system_clock(), proof)
 
     with reported_as_usage_errors():
         renamed = run(decide())
+    if renamed is None:
+        print_line(f"two officers sign it: ssh-keygen -Y sign -n {officers.NAMESPACE} -f KEY {to_sign}")
+        return
     print_line(f"the log goes on as {renamed}; enter that name and its key at the witnesses")
     print_line("its key: samdrift log status")
+
+
+def _officers(installation: Administration, organisation: ParticipantIdentifier) -> officers.Officers | None:
+    """Return the organisation's own officers, where the configuration names them."""
+    named = {one.identifier: one.officers for one in installation.config.organisations}
+    file = named.get(organisation)
+    return None if file is None else officers.Officers.read(file)
+
+
+def _write(file: Path, document: bytes) -> None:
+    if not write_new(file, document):
+        raise Unusable(f"{shown(file)}: is there already")
 
 
 async def _signed(

@@ -49,6 +49,11 @@ def recipients(texts: Iterable[str]) -> tuple[str, ...]:
     return given
 
 
+def recipient_keys(texts: Iterable[str]) -> list[pyrage.x25519.Recipient]:
+    """Return the keys of recipients that :func:`recipients` has accepted."""
+    return [_recipient(text) for text in texts]
+
+
 def fingerprint(recipient: str) -> str:
     """Return the name of a recipient in a log."""
     return sha256(recipient.encode()).hexdigest()

@@ -15,6 +15,7 @@ import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from samdrift.audit.events import AuditEvent, Retention
 from samdrift.audit.leaves import Leaf
@@ -31,6 +32,7 @@ from samdrift.wire.crypto.keys import LogKey
 _HEIGHT = 8
 _MOST_LEAVES = 10_000
 _HASH = bytes(32)
+_NO_FACTS: Mapping[str, str] = MappingProxyType({})
 
 _STATE = """
 SELECT t.origin, t.edge, t.checked_at, h.first, h.sequence, c.size, c.note, c.signed_at, k.key, k.statement,
@@ -76,6 +78,13 @@ SELECT c.class, count(l.content),
     count(*) FILTER (WHERE l.sequence IS NOT NULL AND l.content IS NULL)
 FROM unnest($1::int[], $2::text[]) AS c (class, before) LEFT JOIN log l ON l.retention = c.class
 GROUP BY c.class ORDER BY c.class
+"""
+_LAST_STAMP = """
+SELECT s.size, s.at, s.until FROM log_stamps s JOIN log_tree t USING (origin) ORDER BY s.size DESC LIMIT 1
+"""
+_STAMPS = """
+SELECT s.size, c.note, s.stamp FROM log_stamps s JOIN log_checkpoints c USING (origin, size)
+JOIN log_tree t USING (origin) WHERE s.size > $1 ORDER BY s.size LIMIT $2
 """
 _HANDED_OVER = "SELECT t.origin, o.sequence FROM log_tree t CROSS JOIN log_handed_over o"
 _KEYS = "SELECT key, announcement, statement FROM log_keys ORDER BY number"
@@ -150,6 +159,15 @@ class KeptCheckpoint:
     """The note with the cosignatures that came first: entries up to its size are older than these."""
     last: bytes
     """The note with the latest cosignatures: entries after its size are younger than these."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastStamp:
+    """The last time stamp on a checkpoint: its size, its time, and the end of its certificates."""
+
+    size: int
+    at: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,15 +292,18 @@ class LogTree:
             await self._record(AuditEvent.LOG_WITNESS_REFUSED, facts)
         return bool(new)
 
-    async def resolve(self, decision: str, first: str, second: str, at: datetime) -> str | None:
+    async def resolve(
+        self, decision: str, first: str, second: str, at: datetime, proof: Mapping[str, str] = _NO_FACTS
+    ) -> str | None:
         """End a refusal by a decision of two people, as an entry of the log tells; ``None`` without one.
 
         The log goes on under another name, which is returned, beside the history that the witness knows.
+        ``proof`` is what the two have signed.
         """
         before = (await self.state()).origin
         ((renamed,),) = await self._write(call("resolve_refusal", 1), at)
         if renamed is not None:
-            facts = {"before": before, "origin": renamed, "decision": decision}
+            facts = {"before": before, "origin": renamed, "decision": decision, **proof}
             await self._record(AuditEvent.LOG_WITNESS_RESOLVED, facts | {"first": first, "second": second})
         return None if renamed is None else str(renamed)
 
@@ -302,6 +323,23 @@ class LogTree:
         for size, root, note, at, _, first, last in await self._read(_CHECKPOINTS, origin, after, limit):
             found.append(KeptCheckpoint(size, root, at, note + b"".join(first), note + b"".join(last)))
         return tuple(found)
+
+    async def last_stamp(self) -> LastStamp | None:
+        """Return the last time stamp, if there is one."""
+        return next((LastStamp(*row) for row in await self._read(_LAST_STAMP)), None)
+
+    async def stamps(self, after: int = -1, limit: int = 100) -> list[tuple[int, bytes, bytes]]:
+        """Return sizes of over ``after`` entries that were stamped, each with its note and its time stamp."""
+        return [(size, note, stamp) for size, note, stamp in await self._read(_STAMPS, after, limit)]
+
+    async def keep_stamp(
+        self, state: TreeState, at: datetime, until: datetime, stamp: bytes, facts: Mapping[str, str]
+    ) -> None:
+        """Keep a time stamp on the last checkpoint of ``state``, as an entry with ``facts`` tells."""
+        values = state.origin, state.signed or 0, at, until, stamp
+        ((new,),) = await self._write(call("keep_stamp", 5), *values)
+        if new:
+            await self._record(AuditEvent.LOG_STAMPED, facts)
 
     async def rows(self, after: int, until: int, limit: int) -> list[Row]:
         """Return rows of the log after a number, as :data:`logbook.BETWEEN` has them."""

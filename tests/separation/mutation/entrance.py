@@ -28,7 +28,7 @@ ENTRANCE = (
     Mutant(
         "a session that ended while a file was on its way keeps it out",
         "messageclient/entrance/access.py",
-        "if value is None or await site_of(request).sessions.find(value) is None:",
+        "if value is None or await site_of(request).sessions.find(value, used=used) is None:",
         "if value is None:",
         (f"{_ENTRANCE}::test_what_ends_while_a_file_is_on_its_way_keeps_the_file_out",),
     ),

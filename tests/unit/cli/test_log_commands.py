@@ -12,10 +12,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pyrage
 import pytest
 from typer.testing import CliRunner
 
-from samdrift.administration import logs
+from samdrift.administration import logs, officers
 from samdrift.administration.administration import Administration
 from samdrift.attestation.signatures import canonical, signer
 from samdrift.audit.entries import Happening
@@ -27,8 +28,10 @@ from samdrift.evidence import logreading
 from samdrift.evidence.logstatements import NAMESPACE
 from samdrift.installation.logkeeping import OPERATORS
 from samdrift.keystore.custody import Custodians, CustodyError
+from samdrift.portability.agefile import fingerprint
 from samdrift.vault.logbook import append_statement
 from samdrift.vault.openkeys import open_keys
+from samdrift.vault.people import Identity, SessionRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import found, requires
 from tests.secretfiles import secret_file
@@ -40,7 +43,8 @@ from tests.unit.cli.commandline import in_process
 from tests.unit.cli.test_org_commands import config  # noqa: F401
 from tests.vaults import CHEAP, NOW, Installation
 
-AP = Role.ACCESS_POINT
+AP, MK = Role.ACCESS_POINT, Role.MESSAGE_CLIENT
+KIM = Identity("https://login.example", "kim@habo.se", "Kim =Example")
 
 
 async def log(config: Path, *arguments: str | Path) -> tuple[int, str]:  # noqa: F811
@@ -259,3 +263,145 @@ async def test_what_came_of_a_log_control_stands_in_the_log_for_good(
     assert (entry.principal, entry.retention) == (f"operator:{kim}", Retention.LOG)
     with pytest.raises(Unusable, match="no such log"):
         await log(config, "outcome", "0203:nowhere.se", "--role", "ap", *said, *by)
+
+
+async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organisation_wants(
+    installation: Installation,
+    config: Path,  # noqa: F811
+    organisation: ParticipantIdentifier,
+    tmp_path: Path,
+) -> None:
+    """Two persons agree, and the log says for whom; no name is in the export, nor in the table as it is."""
+    async with installation.open(organisation, MK) as vault:
+        mark = bytes(32)
+        assert await vault.begin_session(SessionRecord(mark, mark, KIM, "loa3", NOW, None, NOW, NOW))
+        (person,) = [one.id for one in await vault.persons()]
+        vault.record(AuditEvent.MK_READING_MESSAGE, message="7", handler=person)
+    key = pyrage.x25519.Identity.generate()
+    (tmp_path / "key").write_text(f"{key}\n")
+    (kim, kims), (alex, alexs) = custodians(installation, tmp_path)
+    by = ("--by", kim, "--by-passphrase-file", str(kims))
+    both = (*by, "--with", alex, "--with-passphrase-file", str(alexs))
+    table, export = tmp_path / "names", tmp_path / "log"
+    write = ("names", organisation.value, "--out", table, "--to", str(key.to_public()))
+    with pytest.raises(Unusable, match="not done yet"):
+        await log(config, *write, *by)
+    assert not table.exists()
+    assert "names of persons: 1" in (await log(config, *write, *both))[1]
+    assert b"Example" not in table.read_bytes()
+    assert (await log(config, "export", organisation.value, "--role", "mk", "--out", export, "--by", kim))[
+        0
+    ] == 0
+    assert b"Example" not in export.read_bytes()
+    async with installation.open(organisation, MK) as vault:
+        (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_NAMES_WRITTEN]
+    assert (entry.ids["by"], entry.ids["recipients"]) == (kim, fingerprint(str(key.to_public())))
+    joined = ("--names", table, "--identity", tmp_path / "key", "--json")
+    found = in_process("log", "search", export, person, *joined)
+    (row,) = [row for row in found.document["entries"] if row["event"] == "mk:reading:message"]
+    assert row["facts"]["handler"] == f"{person} (Kim =Example)"
+    (tmp_path / "other").write_text(f"{pyrage.x25519.Identity.generate()}\n")
+    for names, identity in ((table, tmp_path / "other"), (export, tmp_path / "key")):
+        ended = in_process("log", "search", export, person, "--names", names, "--identity", identity)
+        assert (ended.status, ended.output) == (2, "")
+    assert in_process("log", "search", export, person, "--names", table).status == 2
+
+
+def officer(folder: Path, name: str) -> tuple[Path, str]:
+    """A person's key as ssh-keygen makes it, and its line among the allowed signers."""
+    key = folder / name
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    kind, public, _ = key.with_suffix(".pub").read_text().split(" ", 2)
+    return key, f"{name} {kind} {public} {name} of Habo"
+
+
+def signature(key: Path, file: Path, namespace: str = officers.NAMESPACE) -> Path:
+    signed = subprocess.run(
+        ["ssh-keygen", "-q", "-Y", "sign", "-n", namespace, "-f", key], stdin=file.open(), capture_output=True
+    )
+    made = key.with_name(f"{key.name}-{namespace}-{file.name}.sig")
+    made.write_bytes(signed.stdout)
+    return made
+
+
+@requires("ssh-keygen", "openssh-client")
+async def test_two_of_the_organisations_own_people_decide_about_a_refusal(
+    installation: Installation,
+    config: Path,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """With keys of their own: neither the operator nor its custodians, and no officer alone, can."""
+    organisation = await installation.organisation([AP])
+    (kim, kims), (alex, alexs), (eve, _) = [officer(tmp_path, name) for name in ("kim", "alex", "eve")]
+    allowed = tmp_path / "officers"
+    allowed.write_text(f"# of Habo\n{kims}\n{alexs}\n")
+    give_officers(config, organisation, allowed)
+    decide = ("resolve", organisation.value, "--role", "ap", "--decision", "backup of 3 May restored")
+    async with installation.open(organisation, AP) as vault:
+        state = await vault.tree.sign(NOW)
+        assert await vault.tree.refuse(state, ONE.key, "ahead", 9, NOW)
+    document = tmp_path / "decision"
+    assert officers.NAMESPACE in (await log(config, *decide, "--to-sign", document))[1]
+    said = json.loads(document.read_bytes())
+    assert (said["organisation"], said["origin"], said["seen"]) == (organisation.value, state.origin, 9)
+    one, other, stranger = [signature(key, document) for key in (kim, alex, eve)]
+    elsewhere = signature(alex, document, "file")
+    another = tmp_path / "another"
+    another.write_bytes(document.read_bytes().replace(b"3 May", b"4 May"))
+    (tmp_path / "custody").mkdir()
+    both = [file for _, file in custodians(installation, tmp_path / "custody")]
+    by_custodians = (
+        "--by",
+        "anna",
+        "--by-passphrase-file",
+        both[0],
+        "--with",
+        "bo",
+        "--with-passphrase-file",
+    )
+    for given, why in (
+        ((*by_custodians, "--with-passphrase-file", both[1]), "two different officers"),
+        (("--signed", one), "two different officers"),
+        (("--signed", one, "--signed", one), "two different officers"),
+        (("--signed", one, "--signed", stranger), "no officer has signed"),
+        (("--signed", one, "--signed", elsewhere), "no officer has signed"),
+        (("--signed", one, "--signed", signature(alex, another)), "no officer has signed"),
+    ):
+        with pytest.raises(Unusable, match=why):
+            await log(config, *decide, *given)
+    with pytest.raises(Unusable, match="no officer has signed"):
+        await log(config, *decide[:-1], "another decision", "--signed", one, "--signed", other)
+    status, printed = await log(config, *decide, "--signed", one, "--signed", other)
+    async with installation.open(organisation, AP) as vault:
+        (entry,) = [each for each in await vault.log() if each.event == AuditEvent.LOG_WITNESS_RESOLVED]
+    assert (status, entry.ids["origin"] in printed) == (0, True)
+    assert (entry.ids["first"], entry.ids["second"]) == ("kim", "alex")
+    for name, text in (("kim", entry.ids["signed"]), ("alex", entry.ids["countersigned"])):
+        assert verified_by_ssh(tmp_path, allowed, name, entry.ids["document"], text)
+
+
+ENTRY = """
+[[organisations]]
+identifier = "{organisation}"
+name = "Habo kommun"
+roles = ["ap"]
+officers = "{allowed}"
+"""
+
+
+def give_officers(config: Path, organisation: ParticipantIdentifier, allowed: Path) -> None:  # noqa: F811
+    """Name the officers of an organisation in the configuration."""
+    text = config.read_text()
+    config.write_text(f"{text}\n{ENTRY.format(organisation=organisation.value, allowed=allowed)}")
+
+
+def verified_by_ssh(folder: Path, allowed: Path, name: str, text: str, line: str) -> bool:
+    """Have ssh-keygen say whether a signature in the log is a person's under what the log says."""
+    wrapped = [line[place : place + 70] for place in range(0, len(line), 70)]
+    armoured = ["-----BEGIN SSH SIGNATURE-----", *wrapped, "-----END SSH SIGNATURE-----", ""]
+    (folder / "signature").write_text("\n".join(armoured))
+    command = ["ssh-keygen", "-Y", "verify", "-f", allowed, "-I", name, "-n", officers.NAMESPACE]
+    return (
+        subprocess.run([*command, "-s", folder / "signature"], input=text.encode(), check=False).returncode
+        == 0
+    )

@@ -46,6 +46,11 @@ READS: dict[Path_, Sequence[str]] = {
     ("org", "unlock"): (ORGANISATION, "--passphrase-file", "{words}"),
     ("org", "use-hsm"): (ORGANISATION,),
     ("org", "use-token"): (ORGANISATION,),
+    ("org", "sign-in", "list"): (ORGANISATION,),
+    ("org", "sign-in", "renew"): (ORGANISATION, *PERSONS),
+    ("org", "sign-in", "metadata"): (ORGANISATION,),
+    ("org", "sign-in", "jwks"): (ORGANISATION,),
+    ("org", "sign-in", "retire"): (ORGANISATION, "signing", "1", *PERSONS),
     ("org", "keys", "list"): (),
     ("org", "keys", "create"): (ORGANISATION, "signing", *PERSONS),
     ("org", "keys", "install"): (ORGANISATION, "signing", "{certificate}"),
@@ -91,6 +96,7 @@ READS: dict[Path_, Sequence[str]] = {
         *("--role", "mt", "--class", "reading", "--decision", "dnr 1"),
         *PERSONS,
     ),
+    ("log", "names"): (ORGANISATION, "--out", "{folder}/names", "--to", "{recipient}", *PERSONS),
     ("log", "outcome"): (
         ORGANISATION,
         *("--role", "mt", "--outcome", "nothing", "--period", "April", "--by", "anna"),
@@ -102,6 +108,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("mailbox", "add"): (ORGANISATION, "sdk.soc.0203:habo.se", "Socialtjänsten"),
     ("mailbox", "change"): (ORGANISATION, "sdk.soc.0203:habo.se", "--end"),
     ("mailbox", "figures"): (ORGANISATION,),
+    ("mailbox", "disposals"): (ORGANISATION,),
     ("mailbox", "check"): (ORGANISATION,),
     ("mailbox", "appoint"): (
         ORGANISATION,

@@ -85,6 +85,13 @@ WALK: tuple[Sight, ...] = (
     sees("/message/{unreadable}/raw", AuditEvent.MK_READING_RAW),
     sees("/message/{message}/readers", MESSAGE, AuditEvent.MK_READING_READERS),
     sees("/message/{message}/way", MESSAGE),
+    sees("/conversation/{conversation}/package", CONVERSATION),
+    does(
+        "/conversation/{conversation}/package",
+        AuditEvent.MK_READING_HANDED_OVER,
+        messages="all",
+        parts="files",
+    ),
     does("/conversation/{conversation}/take", CHANGED, version="1"),
     does("/conversation/{conversation}/release", CHANGED, version="2"),
     does("/conversation/{conversation}/hand-over", CHANGED, version="3", to="{bo}"),
@@ -97,7 +104,7 @@ WALK: tuple[Sight, ...] = (
     does("/draft/{draft}", DRAFT, READ_DRAFT, version="1", subject="Hej", text="Hej", later="yes"),
     does("/draft/{draft}/save", DRAFT, READ_DRAFT, version="2", subject="Hej", text="Hej du"),
     sees("/draft/{draft}/review", READ_DRAFT),
-    does("/draft/{draft}/news-read", OPENED),
+    does("/draft/{draft}/news-read", OPENED, messages="1"),
     does("/draft/{draft}/ask", DRAFT, version="3"),
     does("/draft/{draft}/decline", DRAFT, version="4", reason="Nej", by="bo"),
     does("/draft/{draft}/ask", DRAFT, version="5"),
@@ -108,6 +115,12 @@ WALK: tuple[Sight, ...] = (
     does("/draft/{draft}/take-over", DRAFT, by="bo"),
     sees("/draft/{draft}/file/{none}", AuditEvent.MK_ACCESS_DENIED),
     does("/draft/{draft}/discard", DRAFT, READ_DRAFT, version="{version}", sure="yes", by="bo"),
+    does(
+        "/conversation/{conversation}/registered",
+        AuditEvent.MK_CONVERSATION_REGISTERED,
+        version="{version}",
+        number="SN 2026-7",
+    ),
     does("/message/{message}/again", AuditEvent.MK_ACCESS_DENIED),
     does("/conversation/{conversation}/move", CHANGED, version="{version}", mailbox="{other}"),
     sees("/search", OPENED),
@@ -180,6 +193,16 @@ WALK: tuple[Sight, ...] = (
     sees("/administration/mailbox/{mailbox}/texts/{text}", OPENED, by="eva"),
     does("/administration/mailbox/{mailbox}/texts/{text}", OPENED, PRESET, by="eva", title="U", text="T"),
     does("/administration/mailbox/{mailbox}/texts/{text}/delete", PRESET, by="eva"),
+    does(
+        "/administration/mailbox/{mailbox}/rules",
+        OPENED,
+        PRESET,
+        by="eva",
+        organisation="x",
+        handler="{anna}",
+    ),
+    sees("/administration/mailbox/{mailbox}/rules", OPENED, by="eva"),
+    does("/administration/mailbox/{mailbox}/rules/{rule}/delete", PRESET, by="eva"),
     sees("/administration/statistics", OPENED, by="eva"),
     sees("/administration/service", AuditEvent.MK_SERVICE_CHECKED, by="eva"),
     does("/administration/service", AuditEvent.MK_SERVICE_CHECKED, by="eva"),
@@ -192,7 +215,7 @@ WALK: tuple[Sight, ...] = (
 A new route gets its row here: what it shows of mail or of the organisation, and what it changes, is in the
 log, by the person, before it is shown.
 """
-SHOWS_NOTHING = frozenset({"/accessibility"})
+SHOWS_NOTHING = frozenset({"/accessibility", "/jwks"})
 """Routes that show nothing of the organisation's."""
 FOUND_IN_ANSWERS = {
     "draft": "/message/{message}/reply",
@@ -287,6 +310,8 @@ def learn(one: Sight, answer: httpx.Response, ids: dict[str, str]) -> None:
     for name, path in FOUND_IN_ANSWERS.items():
         if path == one.path and one.method == "POST":
             ids[name] = answer.headers["location"].rpartition("/")[2]
+    for href in hrefs(answer, '/administration/mailbox/[^"]+/rules/[^"]+/delete'):
+        ids["rule"] = href.split("/")[-2]
     for href in hrefs(answer, '/rights/box/end/[^"]+'):
         ids["decision"] = href.rpartition("/")[2]
     if one.path == "/administration/mailbox/{mailbox}/texts":
@@ -328,6 +353,8 @@ async def test_who_does_not_work_in_a_mailbox_says_why_before_what_is_marked_is_
         asked_why = await bo.get(path)
         assert (asked_why.status_code, "Varför öppnar du det här?" in asked_why.text) == (403, True), path
         assert "Hemligt" not in asked_why.text
+    package = await bo.post(f"{place}/package", messages="all", parts="files")
+    assert (package.status_code, "Varför öppnar du det här?" in package.text) == (403, True)
     assert (await bo.post(f"{place}/why", reason="så klart")).status_code == 422
     opened = await bo.follow(await bo.post(f"{place}/why", reason="supervision"))
     assert "Hemligt innehåll" in opened.text

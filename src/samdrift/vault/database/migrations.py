@@ -24,6 +24,7 @@ REGISTRY = (
     "retention",
     "log-tree",
     "log-pauses",
+    "log-stamps",
     "databases",
 )
 WORKERS = ("workers", "worker-moments", "worker-databases")
@@ -42,6 +43,7 @@ VAULT = {
         *_LATEST,
         *_LAST,
         "accesspoint-moment",
+        "log-stamps",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -55,12 +57,14 @@ VAULT = {
         "message-steps",
         *_LAST,
         "messageservice-moment",
+        "log-stamps",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
-        *("mail-presets",),
+        *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
+        *("log-stamps", "live", "notices"),
     ),
-    Role.GOVERNANCE: (*_RECORDS, *_LAST),
+    Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps"),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

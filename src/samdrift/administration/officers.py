@@ -1,0 +1,108 @@
+"""People of an organisation who decide about its logs: what they sign, and whether two of them have.
+
+Each has an Ed25519 key of OpenSSH on a machine of the organisation, and signs the decision there::
+
+    ssh-keygen -Y sign -f KEY -n samdrift-log-resolution DOCUMENT
+
+So the operator can carry a decision out, and not make one. The log records the document and both signatures,
+which whoever reads it verifies with ``ssh-keygen -Y verify``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from samdrift.attestation.signatures import canonical
+from samdrift.attestation.sshsig import verify
+from samdrift.config.errors import Unusable, shown
+from samdrift.installation.logkeeping import LogPlace
+from samdrift.vault.logtree import OpenRefusal
+
+FORMAT = "samdrift log resolution 1"
+NAMESPACE = "samdrift-log-resolution"
+"""The purpose of an officer's signature (SSHSIG)."""
+MAX_DECISION = 300
+"""Most characters of a decision that officers sign: the whole document is one fact of the log."""
+_MAX_FILE = 1 << 16
+_LINE = re.compile(r"(?P<name>[^\s,*?!\"]{1,100})\s+(?P<key>ssh-ed25519 [A-Za-z0-9+/=]+)(\s.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Officers:
+    """The officers of an organisation: their names, by their public keys."""
+
+    names: Mapping[str, str]
+
+    @classmethod
+    def read(cls, file: Path) -> Officers:
+        """Read a file of allowed signers; :class:`Unusable` with the line at fault, or for fewer than two.
+
+        A line is a name and a key of kind ``ssh-ed25519``; options of OpenSSH would have to be understood
+        to be kept, so that there are none.
+        """
+        names: dict[str, str] = {}
+        for place, line in enumerate(_text(file).splitlines(), start=1):
+            if not line.strip() or line.startswith("#"):
+                continue
+            found = _LINE.fullmatch(line.strip())
+            if found is None:
+                raise Unusable(f"{shown(file)}, line {place}: is not a name and an ssh-ed25519 key")
+            names[found["key"]] = found["name"]
+        if len(set(names.values())) < 2:
+            raise Unusable(f"{shown(file)}: a decision takes two officers, and there are not two here")
+        return cls(names)
+
+    def agreed(self, document: bytes, signatures: Sequence[Path]) -> tuple[str, str, Mapping[str, str]]:
+        """Return who signed ``document``, and the proof for the log; :class:`Unusable` unless two have."""
+        found = {}
+        for file in signatures:
+            signature = _text(file)
+            name = self._signer(document, signature)
+            if name is None:
+                raise Unusable(f"{shown(file)}: no officer has signed this decision so")
+            found[name] = "".join(signature.strip().split("\n")[1:-1])
+        if len(found) < 2:
+            raise Unusable("two different officers have to sign the decision")
+        (first, one), (second, other), *_ = found.items()
+        return first, second, {"document": document.decode(), "signed": one, "countersigned": other}
+
+    def _signer(self, document: bytes, signature: str) -> str | None:
+        for key, name in self.names.items():
+            try:
+                if verify(key, document, NAMESPACE, signature):
+                    return name
+            except ValueError:
+                continue
+        return None
+
+
+def document(place: LogPlace, origin: str, refusal: OpenRefusal, decision: str) -> bytes:
+    """Return what officers sign: the refusal that they decide about, and the decision."""
+    if len(decision) > MAX_DECISION:
+        raise Unusable(f"--decision: officers sign at most {MAX_DECISION} characters")
+    return canonical(
+        {
+            "format": FORMAT,
+            "organisation": "" if place.organisation is None else place.organisation.value,
+            "role": "" if place.role is None else place.role.value,
+            "origin": origin,
+            "witness": refusal.witness.partition("+")[0],
+            "reason": refusal.reason,
+            "size": refusal.size,
+            "seen": refusal.seen,
+            "decision": decision,
+        }
+    )
+
+
+def _text(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_MAX_FILE).decode("utf-8")
+    except OSError as error:
+        raise Unusable(f"{shown(file)}: cannot be read ({type(error).__name__})") from None
+    except UnicodeDecodeError:
+        raise Unusable(f"{shown(file)}: is not text") from None

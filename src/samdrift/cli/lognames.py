@@ -1,0 +1,74 @@
+"""`samdrift log names`, and the names that commands of log control join to the ids in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift.administration.administration import administering
+from samdrift.administration.dualcontrol import Matter, two_persons
+from samdrift.cli.org.moving import To, ToFile
+from samdrift.cli.org.options import ConfigFile, Organisation
+from samdrift.cli.output import print_line
+from samdrift.cli.persons import By, ByFile, With, WithFile, present
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.installation.loop import run
+from samdrift.portability import agefile
+from samdrift.portability.names import read_names, with_name, write_names
+
+NamesFile = Annotated[
+    Path | None, typer.Option("--names", help="A table of samdrift log names, to show names beside the ids.")
+]
+Identity = Annotated[Path | None, typer.Option("--identity", help="The age key that opens that table.")]
+
+
+def names(
+    organisation: Organisation,
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
+    config: ConfigFile,
+    by: By,
+    to: To = [],  # noqa: B006
+    to_file: ToFile = None,
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+) -> None:
+    """Write the names of the persons in an organisation's logs, encrypted for whom it chose. Two persons.
+
+    Logs and exports of logs have random ids in their place.
+    """
+    with reported_as_usage_errors():
+        recipients = agefile.recipients([*to, *(agefile.lines(to_file) if to_file else [])])
+        if out.exists():
+            raise Unusable(f"{shown(out)}: is there already")
+        persons = present(by, other, by_file, other_file)
+
+        async def write() -> int:
+            async with administering(load(config)) as installation:
+                if installation.gate.registry.find(organisation, Role.MESSAGE_CLIENT) is None:
+                    raise Unusable("that organisation has no message client here, and so no persons")
+                what = f"write the names of persons in its logs, encrypted for {', '.join(recipients)}"
+                agreed = await two_persons(
+                    installation, Matter("log names", organisation.value, what), persons
+                )
+                return await write_names(installation, organisation, agreed.first, recipients, out)
+
+        written = run(write())
+    print_line(f"{shown(out)}: names of persons: {written}")
+
+
+def joined(file: Path | None, identity: Path | None) -> Callable[[str], str]:
+    """Return what shows a value of a log with the name that belongs to it, if a table is given."""
+    if (file is None) != (identity is None):
+        raise Unusable("--names and --identity belong together")
+    if file is None or identity is None:
+        return str
+    with reported_as_usage_errors():
+        return partial(with_name, names=read_names(file, agefile.identities(identity)))

@@ -1,0 +1,72 @@
+"""The table that joins names to the ids of persons in logs: apart from the logs, and encrypted with age.
+
+A log names persons by random ids, so that it can be handed over, kept and shown without their names. Whoever
+the organisation has chosen joins the two on a machine of its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pyrage
+
+from samdrift.administration.administration import Administration
+from samdrift.attestation.errors import MoveError, MoveFault
+from samdrift.audit.events import AuditEvent
+from samdrift.config.errors import shown
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.keystore.durablefiles import write_new
+from samdrift.portability.agefile import fingerprint, recipient_keys
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+FORMAT = "samdrift names 1"
+_LARGEST = 64 << 20
+_USER = "user:"
+
+
+async def write_names(
+    installation: Administration,
+    organisation: ParticipantIdentifier,
+    by: str,
+    recipients: Sequence[str],
+    out: Path,
+) -> int:
+    """Write ``out``, a new file that ``recipients`` open, and return how many persons are in it.
+
+    ``by`` is the person who asks; the organisation's log records that before anything is read.
+    """
+    worker = Principal(PrincipalKind.WORKER, f"log names by {by}")
+    async with installation.gate.open(worker, organisation, Role.MESSAGE_CLIENT, Purpose.EXPORT) as vault:
+        vault.record(
+            AuditEvent.LOG_NAMES_WRITTEN, by=by, recipients=" ".join(fingerprint(each) for each in recipients)
+        )
+    async with installation.gate.open(worker, organisation, Role.MESSAGE_CLIENT, Purpose.EXPORT) as vault:
+        names = {one.id: one.identity.name or one.identity.subject for one in await vault.persons()}
+    document = {"format": FORMAT, "organisation": organisation.value, "persons": names}
+    content = json.dumps(document, ensure_ascii=False).encode()
+    if not write_new(out, pyrage.encrypt(content, recipient_keys(recipients))):
+        raise FileExistsError(out)
+    return len(names)
+
+
+def read_names(file: Path, keys: Sequence[pyrage.x25519.Identity]) -> Mapping[str, str]:
+    """Return the names by id; :class:`MoveError` for a file that ``keys`` do not open, or something else."""
+    with file.open("rb") as opened:
+        sealed = opened.read(_LARGEST + 1)
+    try:
+        document = json.loads(pyrage.decrypt(sealed[:_LARGEST], keys))
+        if document["format"] != FORMAT:
+            raise ValueError
+        return {str(person): str(name) for person, name in document["persons"].items()}
+    except pyrage.DecryptError:
+        raise MoveError(MoveFault.OTHER_RECIPIENT, f"{shown(file)}: is not encrypted for this key") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise MoveError(MoveFault.DAMAGED, f"{shown(file)}: is not a table of names") from None
+
+
+def with_name(text: str, names: Mapping[str, str]) -> str:
+    """Return a value of a log with the name of the person whom it is the id of, if it is one."""
+    name = names.get(text.removeprefix(_USER))
+    return text if name is None else f"{text} ({name})"
