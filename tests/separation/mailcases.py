@@ -552,7 +552,7 @@ async def add_notice(vault: MessageClientVault, victim: Knowing) -> None:
 
 
 async def claim_notices(vault: MessageClientVault, victim: Knowing) -> object:
-    return await is_((), vault.claim_notices(now=_END - MINUTE, lease=MINUTE))
+    return await is_((), vault.claim_notices(now=_END, lease=MINUTE))
 
 
 async def move_notice(vault: MessageClientVault, victim: Knowing) -> None:

@@ -20,6 +20,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import MessageStatus
 from samdrift.messageclient.fetching import Fetching
+from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 SERVICE = "message-service"
@@ -199,9 +200,12 @@ class Polling:
         async with client.busy:
             try:
                 await work()
-            except (InterfaceError, Temporary) as failure:
-                told = failure.for_logs if isinstance(failure, InterfaceError) else str(failure)
-                self._states.note(client.organisation, client.at, told)
+            except InterfaceError as failure:
+                self._states.note(client.organisation, client.at, failure.for_logs)
+            except VaultError:  # Locked, suspended, or without its database: the service is not at fault.
+                return
+            except Temporary as failure:
+                self._states.note(client.organisation, client.at, str(failure))
             except Exception as error:
                 self._on_failure(error)
             else:

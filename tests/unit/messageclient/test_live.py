@@ -286,7 +286,7 @@ async def test_a_page_asks_by_ids_and_numbers_and_is_answered_in_words(pages: Pa
     await pages.office.receives(label="Ännu mer")
     told = (await anna.get(f"/live/news?{asked}")).json()
     assert told["list"] == "2 nya – visa"
-    assert told["conversation"] == "Något har hänt i ärendet – visa"
+    assert told["conversation"] == "Något har hänt i samtalet – visa"
 
 
 async def test_what_a_page_asks_by_itself_keeps_nobody_signed_in(pages: Pages) -> None:

@@ -25,6 +25,7 @@ from samdrift.messageclient.mail import Folder
 from samdrift.messageclient.polling import Client, Polling, ServiceStates
 from samdrift.messageclient.working import ServiceSettings, Working
 from samdrift.net.clock import system_clock
+from samdrift.vault.errors import VaultLocked
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import Office
 from tests.unit.messageclient.sparse import SparseService
@@ -241,3 +242,13 @@ async def test_no_word_of_a_refusal_is_noted_for_the_operator() -> None:
     asked = Asked(failure=Refused(401, "Kim Svensson"))
     await rounds([client("a", "mt.example.se", asked)], states, 1)
     assert set(noted) == {"HTTP status 401"}
+
+
+@in_virtual_time
+async def test_a_vault_that_is_locked_is_no_fault_of_the_message_service() -> None:
+    noted: list[str] = []
+    states = ServiceStates(lambda: NOW, lambda kind, at, reason: noted.append(reason))
+    locked = client("a", "mt.example.se", Asked(failure=VaultLocked()))
+    await rounds([locked], states, 100)
+    assert noted == []
+    assert states.away_since(locked.organisation) is None
