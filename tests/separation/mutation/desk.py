@@ -59,7 +59,7 @@ DESK = (
         "vault/sql/mail-disposal-1.sql",
         "OR NOT _disposable(one, decision.since, decision.before)",
         "",
-        (f"{_DISPOSAL}::test_what_comes_in_between_keeps_a_conversation",),
+        (f"{_DISPOSAL}::test_what_comes_in_between_keeps_a_conversation[new message]",),
     ),
     Mutant(
         "only what was agreed to is disposed of",
