@@ -235,10 +235,10 @@ async def test_what_is_put_in_anothers_place_does_not_open(
     async with installation.open(own, MT) as vault:
         await SEALED[column](vault, mine)
     table, name = column
-    row = f"(SELECT {name} FROM {theirs.schema}.{table} ORDER BY ctid DESC LIMIT 1)"
+    ((value,),) = seen_by.rows(f"SELECT {name} FROM {theirs.schema}.{table} ORDER BY ctid DESC LIMIT 1")
     place = f"ctid = (SELECT ctid FROM {mine.schema}.{table} ORDER BY ctid LIMIT 1)"
     before = seen_by.snapshot(mine.schema)[table]
-    seen_by.rows(f"UPDATE {mine.schema}.{table} SET {name} = {row} WHERE {place}")
+    seen_by.rows(f"UPDATE {mine.schema}.{table} SET {name} = %s WHERE {place}", value)
     assert seen_by.snapshot(mine.schema)[table] != before
     async with installation.open(own, MT) as vault:
         with pytest.raises(SealBroken):

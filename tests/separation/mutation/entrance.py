@@ -69,6 +69,13 @@ ENTRANCE = (
         (_RIGHTS_PAGE,),
     ),
     Mutant(
+        "sessions of others are ended by an administrator alone",
+        "messageclient/assigning/signingout.py",
+        "allowed = visit.permissions.may(Right.ADMINISTRATOR)",
+        "allowed = True",
+        (f"{_ENTRANCE}::test_an_administrator_signs_a_person_out_in_all_browsers_and_nobody_else_can",),
+    ),
+    Mutant(
         "a suspended organisation's pages are closed",
         "messageclient/entrance/sites.py",
         "return self._site(_CLOSED_KEY, Closed.SUSPENDED)",

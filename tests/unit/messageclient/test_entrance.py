@@ -273,6 +273,33 @@ async def test_what_ends_while_a_file_is_on_its_way_keeps_the_file_out(house: Ho
     assert house.installation.objects(house.organisation) == set()
 
 
+async def test_an_administrator_signs_a_person_out_in_all_browsers_and_nobody_else_can(house: House) -> None:
+    await house.administrator()
+    await house.reader("anna")
+    await house.reader("bo")
+    async with (
+        house.browser() as eva,
+        house.browser() as anna,
+        house.browser() as other,
+        house.browser() as bo,
+    ):
+        for browser, who in ((eva, "eva"), (anna, "anna"), (other, "anna"), (bo, "bo")):
+            await house.sign_in(browser, who)
+        page = await eva.get("/sessions")
+        assert (page.status_code, "Anna Andersson" in page.text) == (200, True)
+        for attempt in (await bo.get("/sessions"), await post(house, bo, "/sessions", person="x")):
+            assert (attempt.status_code, "Anna Andersson" in attempt.text) == (404, False)
+        assert (await post(house, eva, "/sessions", person="x")).status_code == 422
+        ended = await post(house, eva, "/sessions", person=await house.person("anna"))
+        assert (ended.status_code, "är utloggad i alla webbläsare" in ended.text) == (200, True)
+        gone = [(await each.get("/", follow_redirects=True)).status_code for each in (anna, other)]
+        assert (gone, (await bo.get("/", follow_redirects=True)).status_code) == ([401, 401], 200)
+        await house.sign_in(anna, "anna")
+        assert (await anna.get("/", follow_redirects=True)).status_code == 200
+    assert await house.events(AuditEvent.MK_SESSION_ENDED) == ["administrator", "administrator"]
+    assert len(await house.events(AuditEvent.MK_ACCESS_DENIED)) == 2
+
+
 async def test_a_claim_gives_what_a_stored_mapping_names_and_no_more(house: House) -> None:
     eva = await house.administrator()
     issuer = house.service.issuer(house.name)

@@ -65,6 +65,13 @@ async def test_a_conversation_is_shown_newest_first_with_what_belongs_to_it(room
     assert "ch 3 december" not in re.search(r"<title>(.*?)</title>", text)[1]  # type: ignore[index]
 
 
+async def test_a_conversation_on_paper_has_whole_dates(room: Mailroom) -> None:
+    anna = await room.visit()
+    page = await anna.get(f"/conversation/{the_sip(room)}/print")
+    assert re.search(r">\s*26 november 2026 \d\d:\d\d\s*<", page.text)
+    assert not re.search(r">\s*\d\d:\d\d\s*<", page.text), "no time of day alone"
+
+
 async def test_a_long_list_goes_on_where_it_stopped(room: Mailroom) -> None:
     for number in range(60):
         one = message(

@@ -124,6 +124,11 @@ class Frame:
         """Return how things are put into words for the person who asks."""
         return Shown(self._pages.wording(request), desk.person)
 
+    def lasting_voice(self, request: Request, desk: Desk) -> Shown:
+        """Return the same for paper, which is read on other days: with whole dates."""
+        language = self._pages.wording(request).formats.language
+        return Shown(self._pages.lasting_wording(language), desk.person)
+
     def text(self, request: Request, phrase: Phrase) -> str:
         """Return a text in the language of the person who asks."""
         return self._pages.wording(request).text(phrase)

@@ -264,7 +264,7 @@ class Reading:
     async def printed(self, request: Request, desk: Desk) -> Response:
         """Open a conversation as it goes on paper."""
         one = await desk.printed(request.path_params["conversation"])
-        shown = self._frame.voice(request, desk)
+        shown = self._frame.lasting_voice(request, desk)
         return await self._frame.page(
             request,
             desk,
@@ -274,6 +274,7 @@ class Reading:
             tags=_references(shown, one),
             items_in_order=_in_order(shown, one, may_write=False),
             printed_by=shown.person(desk.person),
+            formats=shown.formats,
         )
 
     async def file(self, request: Request, desk: Desk) -> Response:

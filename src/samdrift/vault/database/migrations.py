@@ -25,8 +25,9 @@ REGISTRY = (
     "log-tree",
     "log-pauses",
     "log-stamps",
+    "databases",
 )
-WORKERS = ("workers", "worker-moments")
+WORKERS = ("workers", "worker-moments", "worker-databases")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
 _LAST = ("disposal", "log-hand-over", "moment")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
