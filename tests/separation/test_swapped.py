@@ -85,11 +85,6 @@ async def _conversations(vault: MessageClientVault, held: HeldMail) -> object:
         return await departing.conversations()
 
 
-async def _claimed(vault: MessageClientVault) -> object:
-    """Claim what is due at once, so that it is due again the next time."""
-    return await vault.claim_notices(now=NOW + 1000 * MINUTE, lease=-MINUTE)
-
-
 SEALED: dict[Column, Read] = {
     ("messages", "details"): lambda vault, held: vault.message(held.message_id),
     ("mailboxes", "address"): lambda vault, held: vault.mailboxes(),
@@ -114,7 +109,7 @@ SEALED_MAIL: dict[Column, ReadMail] = {
     ("favourites", "sealed"): lambda vault, held: vault.favourites(held.name),
     ("notice_choices", "sealed"): lambda vault, held: vault.notice_choices(),
     ("manning", "sealed"): lambda vault, held: vault.manning(),
-    ("notices", "sealed"): lambda vault, held: _claimed(vault),
+    ("notices", "sealed"): lambda vault, held: vault.notices([held.name]),
     ("presets", "sealed"): lambda vault, held: vault.presets(PresetKind.LIST, [held.name]),
     ("settings", "sealed"): lambda vault, held: vault.mail_setting(held.name),
     ("registrations", "sealed"): lambda vault, held: vault.registrations([held.conversation]),
