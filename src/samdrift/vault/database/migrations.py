@@ -48,7 +48,7 @@ VAULT = {
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
-        *("mail-presets", "handover", "handover-arrival"),
+        *("mail-presets", "handover", "handover-arrival", "mail-bound"),
     ),
     Role.GOVERNANCE: (*_RECORDS, *_LAST),
 }
