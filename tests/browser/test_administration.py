@@ -122,6 +122,7 @@ async def pages(role: Open) -> list[tuple[str, str]]:
             text,
         ),
         *("/addresses", f"/administration/mailbox/{SOC}", "/accessibility"),
+        f"/administration/mailbox/{SOC}/rules",
     ]
     administrators = [
         *("/administration/mailboxes", "/administration/mailboxes/new", "/administration/service"),

@@ -17,6 +17,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from samdrift.wire.crypto.keys import TokenKey
 from samdrift.wire.jose.jwt import client_assertion
+from samdrift.wire.jose.keys import PublicKey
 
 _LIFETIME = timedelta(minutes=1)
 """Lifetime of an assertion: enough for the way to the token endpoint, too short to be of use to a thief."""
@@ -32,6 +33,9 @@ class ShowsWho(Protocol):
     async def shown(self, client: str, audience: str, now: datetime) -> str:
         """A statement of ``client`` to the authorisation server, good for once and for a minute."""
 
+    async def key_set(self) -> dict[str, object]:
+        """The public keys as a JWK set (RFC 7517 5), to be registered with the message service."""
+
 
 class KeptKey:
     """A key that is kept elsewhere, in a vault, and asked for with each use: it is replaced meanwhile."""
@@ -43,6 +47,10 @@ class KeptKey:
     async def shown(self, client: str, audience: str, now: datetime) -> str:
         """A statement of ``client`` to the authorisation server, good for once and for a minute."""
         return client_assertion(client, audience, str(uuid.uuid4()), now, (await self._keys())[0])
+
+    async def key_set(self) -> dict[str, object]:
+        """The public keys, also of the key that is used next."""
+        return {"keys": [PublicKey.named(key.public).published() for key in await self._keys()]}
 
 
 class ClientKey:
@@ -96,6 +104,10 @@ class ClientKey:
     async def shown(self, client: str, audience: str, now: datetime) -> str:
         """The same, as of a key that is kept elsewhere (:class:`ShowsWho`)."""
         return self.assertion(client, audience, now)
+
+    async def key_set(self) -> dict[str, object]:
+        """The public key as a set."""
+        return self.public
 
     @property
     def _named(self) -> dict[str, str]:

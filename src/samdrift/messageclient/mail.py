@@ -170,6 +170,15 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True)
+class Hold:
+    """A person's word that nothing of a conversation is disposed of, whatever a rule says."""
+
+    reason: str
+    person: Person
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Lines:
     """A page of a list; ``next`` is where the next one begins, empty after the last."""
 
@@ -260,6 +269,7 @@ class Conversation:
     notes: tuple[Note, ...]
     drafts: tuple[DraftMark, ...]
     registered: Registration | None = None
+    held: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,6 +435,19 @@ class TextTemplate:
     id: str
     title: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerRule:
+    """A rule of a mailbox: who becomes the handler of a conversation that begins there, and fits."""
+
+    id: str
+    organisation: str
+    """Words of the other side's name, or its identifier; empty for any."""
+    subject: str
+    """Words of the subject; empty for any."""
+    handler: str
+    """Id of the person."""
 
 
 class ProblemCode(StrEnum):

@@ -23,6 +23,7 @@ from samdrift.messageclient.mail import (
     File,
     FileContent,
     Folder,
+    Hold,
     Identifier,
     Line,
     Lines,
@@ -128,7 +129,7 @@ class ReadingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, found = await scope.message(vault, message, Right.READ)
-            await self._require_reason(vault, found)
+            await require_reason(scope, vault, found)
             people = await scope.people(vault)
             (shown,) = await messages_of(scope, vault, [mail], people, Act.READ)
             _recorded(vault, AuditEvent.MK_READING_MESSAGE, mail, found)
@@ -139,7 +140,7 @@ class ReadingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, case = await scope.message(vault, message, Right.READ)
-            await self._require_reason(vault, case)
+            await require_reason(scope, vault, case)
             owner = mail.draft or mail.id
             found = next((one for one in await vault.files_of([owner]) if one.id == file), None)
             if found is None:
@@ -154,7 +155,7 @@ class ReadingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, case = await scope.message(vault, message, Right.READ)
-            await self._require_reason(vault, case)
+            await require_reason(scope, vault, case)
             if mail.stage != Stage.UNREADABLE:
                 raise NotHere("raw", message)
             body = await vault.mail_body(mail.id)
@@ -188,23 +189,11 @@ class ReadingDesk:
                 reason=reason.value,
             )
 
-    async def _require_reason(self, vault: MessageClientVault, found: ConversationRecord) -> None:
-        """Raise :class:`ReasonAsked` where the mailbox asks why, unless that was said within the hour."""
-        scope = self._scope
-        if not found.confidential or scope.may(Right.WRITE, found.mailbox):
-            return
-        if not any(one.asks_why for one in await vault.mailboxes() if one.id == found.mailbox):
-            return
-        readings = await vault.readings([one.id for one in await vault.mail_of(found.id)])
-        said = (one.last_at for one in readings if one.person == scope.person.id and one.act == Act.WHY)
-        if max(said, default=_NEVER) < scope.now() - _REASON_LASTS:
-            raise ReasonAsked(found.id)
-
     async def _conversation(self, conversation: str, act: Act) -> Conversation:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.conversation(vault, conversation, Right.READ)
-            await self._require_reason(vault, found)
+            await require_reason(scope, vault, found)
             mail = await vault.mail_of(found.id)
             people = await scope.people(vault)
             shown = await conversation_of(scope, vault, found, mail, people, act)
@@ -232,6 +221,7 @@ async def conversation_of(
     notes = await vault.notes(found.id)
     drafts = await vault.drafts_in([found.id])
     registrations = await vault.registrations([found.id])
+    held = (await vault.holds([found.id])).get(found.id)
     writers = scope.permissions.holders(Right.WRITE, found.mailbox)
     return Conversation(
         id=found.id,
@@ -248,6 +238,7 @@ async def conversation_of(
         notes=tuple(Note(one.id, people[one.author], one.at, one.content["text"]) for one in notes),
         drafts=tuple(draft_mark(one, people) for one in drafts),
         registered=registered(registrations.get(found.id), people),
+        held=Hold(held.content["reason"], people[held.person], held.at) if held else None,
     )
 
 
@@ -257,6 +248,18 @@ def _recorded(
     """Record that a message was seen: which one, in which case, and in which mailbox."""
     named = {"message": mail.content["message_id"], "case": case.id, "mailbox": case.mailbox}
     vault.record(event, **named, **facts)
+
+
+async def require_reason(scope: Scope, vault: MessageClientVault, found: ConversationRecord) -> None:
+    """Raise :class:`ReasonAsked` where the mailbox asks why, unless that was said within the hour."""
+    if not found.confidential or scope.may(Right.WRITE, found.mailbox):
+        return
+    if not any(one.asks_why for one in await vault.mailboxes() if one.id == found.mailbox):
+        return
+    readings = await vault.readings([one.id for one in await vault.mail_of(found.id)])
+    said = (one.last_at for one in readings if one.person == scope.person.id and one.act == Act.WHY)
+    if max(said, default=_NEVER) < scope.now() - _REASON_LASTS:
+        raise ReasonAsked(found.id)
 
 
 async def lines_of(

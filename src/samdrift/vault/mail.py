@@ -87,6 +87,8 @@ _STORE_FILE = call("store_file", 7)
 _KNOWN = """
 SELECT false, mark FROM messages WHERE mark = ANY($1::bytea[]) AND direction = $3
 UNION ALL SELECT true, remote FROM messages WHERE remote = ANY($2::bytea[]) AND direction = $3
+UNION ALL SELECT false, mark FROM disposed WHERE mark = ANY($1::bytea[]) AND direction = $3
+UNION ALL SELECT true, remote FROM disposed WHERE remote = ANY($2::bytea[]) AND direction = $3
 """
 _BODY = """
 SELECT m.id, m.conversation, m.draft, m.bound, b.id, b.size, b.sealed
@@ -242,6 +244,7 @@ class Mail(StatementKeeping):
         ((version,),) = await self._work.query(_CHANGE, *values)
         if version is None:
             raise UnknownRecord
+        self._work.after_commit(self._room.tell)
         return int(version)
 
     async def new_to(self, person: str, conversations: Sequence[str]) -> frozenset[str]:
@@ -255,6 +258,7 @@ class Mail(StatementKeeping):
         value = sealed(note.content, place, self._sealer)
         values = (note.id, note.conversation, note.author, note.at, value)
         ((added,),) = await self._work.query(_ADD_NOTE, *values)
+        self._work.after_commit(self._room.tell)
         return bool(added)
 
     async def notes(self, conversation: str) -> tuple[NoteRecord, ...]:
@@ -298,7 +302,7 @@ class Mail(StatementKeeping):
     async def known_mail(
         self, ids: Collection[str], remote_ids: Collection[str], direction: Direction
     ) -> tuple[frozenset[str], frozenset[str]]:
-        """Return those ids of the federation, and those of the message service, of messages that are here.
+        """Return those ids of the federation, and of the message service, of messages that are or were here.
 
         They are never compared with each other: a sender chooses the first, and might guess one of the
         others. To ask this alone leaves no entry in the log.

@@ -94,8 +94,8 @@ ADMINISTRATION = (
     Mutant(
         "a person who does not work in a mailbox says why first",
         "messageclient/reading.py",
-        "            raise ReasonAsked(found.id)\n",
-        "            return\n",
+        "        raise ReasonAsked(found.id)\n",
+        "        return\n",
         (_WHY,),
     ),
     Mutant(
@@ -111,6 +111,13 @@ ADMINISTRATION = (
         "        vault.record(\n            AuditEvent.MK_READING_LIST,",
         "        dict(\n            event=AuditEvent.MK_READING_LIST,",
         (f"{_SIGHTS}::test_every_route_leaves_entries_of_what_is_seen_and_done",),
+    ),
+    Mutant(
+        "a rule makes nobody a handler who does not write in the mailbox",
+        "messageclient/rules.py",
+        "if rule.handler in writers",
+        "if True",
+        (f"{_PAGES}::test_a_rule_gives_a_conversation_that_begins_its_handler_while_they_write_there",),
     ),
     Mutant(
         "only news that were shown count as read",

@@ -71,6 +71,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("custodian", "remove"): ("anna", *PERSONS),
     ("custodian", "approve"): ("12345678", "--by", "anna", "--by-passphrase-file", "{words}"),
     ("database", "rotate-logins"): (),
+    ("database", "merge"): (),
     ("keys", "list"): (),
     ("keys", "install"): ("tls-server", "{certificate}"),
     ("keys", "retire"): ("access-point", "1"),
@@ -107,6 +108,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("mailbox", "add"): (ORGANISATION, "sdk.soc.0203:habo.se", "Socialtjänsten"),
     ("mailbox", "change"): (ORGANISATION, "sdk.soc.0203:habo.se", "--end"),
     ("mailbox", "figures"): (ORGANISATION,),
+    ("mailbox", "disposals"): (ORGANISATION,),
     ("mailbox", "check"): (ORGANISATION,),
     ("mailbox", "appoint"): (
         ORGANISATION,

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from samdrift.administration.logexport import write_tree
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.logverifying import LogVerifier
 from samdrift.audit.merkle import MemoryTree
-from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey
+from samdrift.audit.notes import Algorithm, Checkpoint, SignedCheckpoint, VerifierKey
 from samdrift.audit.policies import Member, Policy
 from samdrift.audit.proofs import WitnessRequest
 from samdrift.contracts.principals import Role
+from samdrift.evidence.logexport import verify_log
 from samdrift.installation.logkeeping import (
     OPERATORS,
     LogKeeper,
@@ -242,11 +245,14 @@ async def test_a_witness_that_knows_another_history_ends_the_signing_and_nothing
 
 
 @pytest.mark.parametrize("grows", [False, True])
-async def test_a_vault_that_is_put_back_as_a_whole_is_found_by_its_witness(scene: Scene, grows: bool) -> None:
+async def test_a_vault_that_is_put_back_as_a_whole_is_found_by_its_witness(
+    scene: Scene, tmp_path: Path, grows: bool
+) -> None:
     """Every table of its schema as it was before, as a backup has it: nothing inside can show it.
 
     Where it has grown since beyond what the witness has seen, it is the history that differs.
     """
+    scene.now = datetime.now(UTC)  # Entries have the time of the machine, to which the witness's belongs.
     await scene.known()
     await scene.keeper.round(scene.place)
     login = await vault_login(scene.installation, scene.organisation, AP)
@@ -276,6 +282,26 @@ async def test_a_vault_that_is_put_back_as_a_whole_is_found_by_its_witness(scene
     assert after.refusal.reason == ("contradicted" if grows else "ahead")
     assert after.refusal.seen == (None if grows else seen.signed)
     assert (before.origin, before.size > (seen.signed or 0)) == (seen.origin, grows)
+    await goes_on_under_another_name(scene, tmp_path, seen)
+
+
+async def goes_on_under_another_name(scene: Scene, folder: Path, lost: TreeState) -> None:
+    """Take the documented way out; whoever knows what was lost sees that it is, and nobody else."""
+    async with scene.installation.open(scene.organisation, AP) as vault:
+        renamed = await vault.tree.resolve("the backup of 3 May was restored", "Kim", "Alex", NOW)
+    await scene.known()
+    await scene.keeper.round(scene.place)
+    state, (answer,) = await scene.stands()
+    assert (state.origin, answer.fault, answer.size) == (renamed, "", state.signed)
+    async with scene.installation.open(scene.organisation, AP) as vault:
+        await write_tree(vault.tree, vault.log_origin.hash, "log", folder / "log")
+    policy = Policy(witnesses={"one": MEMBER}, quorum="one")
+    policy.logs = [Member(key) for key in scene.logs[state.origin]]
+    now = int(scene.now.timestamp())
+    verdict = verify_log(folder / "log", LogVerifier(policy, now))
+    assert (verdict.first_wrong, verdict.size, verdict.origin) == (None, state.signed, renamed)
+    known = SignedCheckpoint.parse(lost.note or b"", scene.logs[lost.origin])
+    assert not verify_log(folder / "log", LogVerifier(policy, now, [known])).holds
 
 
 def _literals(rows: list[tuple[object, ...]]) -> str:

@@ -21,6 +21,7 @@ from samdrift.messageclient.desk import (
     OwnApproval,
     TooLate,
 )
+from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import (
     Act,
     Caution,
@@ -124,10 +125,15 @@ async def test_what_is_in_another_mailbox_or_organisation_is_not_here_alike(
             desk.printed(conversation),
             desk.handed_over(conversation, (), frozenset(Part)),
             desk.register(conversation, 1, "SN 1"),
+            desk.hold(conversation, 1, "x"),
             desk.message(message.id),
             desk.file(message.id, file),
             desk.raw(message.id),
             desk.readers(message.id),
+            *(desk.watch(OpenPage("box")) for _ in range(desk.person.id == "cia")),
+            desk.watch(OpenPage(conversation=conversation)),
+            desk.news(OpenPage(conversation=conversation), ("", ""), office.now, polled=True),
+            desk.follow(OpenPage(conversation=conversation, writing=True), ("", ""), b"session"),
             desk.take(conversation, 1),
             desk.release(conversation, 1),
             desk.hand_over(conversation, 1, desk.person.id),

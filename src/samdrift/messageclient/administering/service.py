@@ -14,6 +14,7 @@ from samdrift.client.keys import KeyUnusable
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.administering.frame import SERVICE, Frame, Office, Routes
 from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.entrance.ownkeys import JWKS, OwnKeys
 from samdrift.messageclient.servicecheck import Step, Tried, Trouble, result_of, try_service
 from samdrift.messageclient.working import ServiceSettings
 from samdrift.rights import Right
@@ -131,6 +132,7 @@ class Service:
             "service.html",
             settings=profile.service,
             keys=await _public(profile.service),
+            published=JWKS if _is_published(profile.service) else "",
             lines=[_line(one) for one in tried],
             good=bool(tried) and not any(one.trouble for one in tried),
         )
@@ -146,11 +148,16 @@ class Service:
 
 
 async def _public(settings: ServiceSettings | None) -> str:
-    """Return the client's public keys as a JWK set, to be registered at the message service."""
+    """Return the client's public key as a JWK set, to be registered at the message service."""
     try:
-        return "" if settings is None else json.dumps(await settings.public_keys(), indent=2)
+        return "" if settings is None else json.dumps(await settings.shows_who().key_set(), indent=2)
     except KeyUnusable:
         return ""
+
+
+def _is_published(settings: ServiceSettings | None) -> bool:
+    """Return whether the keys are in the vault, and so at an address that a supplier can read them from."""
+    return settings is not None and isinstance(settings.key, OwnKeys)
 
 
 def _line(one: Tried) -> Line:

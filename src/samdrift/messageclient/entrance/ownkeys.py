@@ -50,10 +50,6 @@ class OwnKeys:
         async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
             return vault.token_keys(now=self._clock())[::-1]
 
-    async def published(self) -> dict[str, object]:
-        """Return the public keys of :meth:`tokens` as a JWK set (RFC 7517 5)."""
-        return {"keys": [PublicKey.named(key.public).published() for key in await self.tokens()]}
-
     async def _sign_in_keys(self) -> SignInKeys:
         async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
             return vault.sign_in_keys()
@@ -63,7 +59,7 @@ def jwks_route(sites: Sites, vaults: WorkerGate[MessageClientVault], clock: Cloc
     """Return the route of the organisation's public keys, for everybody who asks."""
 
     async def jwks(request: Request) -> Response:
-        keys = OwnKeys(vaults, sites.organisation(site_of(request)), clock)
-        return JSONResponse(await keys.published())
+        keys = await OwnKeys(vaults, sites.organisation(site_of(request)), clock).tokens()
+        return JSONResponse({"keys": [PublicKey.named(key.public).published() for key in keys]})
 
     return Route(JWKS, jwks)

@@ -10,7 +10,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import Changed, NotHere
 from samdrift.messageclient.mail import Act, HandOver, Part, Reading, Stage
-from samdrift.messageclient.reading import conversation_of
+from samdrift.messageclient.reading import conversation_of, require_reason
 from samdrift.messageclient.scope import Scope
 from samdrift.rights import Right
 
@@ -30,6 +30,7 @@ class HandOverDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.conversation(vault, conversation, Right.READ)
+            await require_reason(scope, vault, found)
             all_mail = await vault.mail_of(found.id)
             mail = [one for one in all_mail if not messages or one.id in messages]
             if not mail or len(mail) < len(set(messages)):
@@ -88,5 +89,23 @@ class HandOverDesk:
                 conversation=found.id,
                 mailbox=found.mailbox,
                 action="registered" if number else "taken-back",
+            )
+        return new
+
+    async def hold(self, conversation: str, version: int, reason: str) -> int:
+        """Keep a conversation from being disposed of, for a reason; an empty one ends that."""
+        scope = self._scope
+        async with scope.open(Purpose.PROCESS) as vault:
+            found = await scope.conversation(vault, conversation, Right.READ, Right.WRITE)
+            content = {"reason": reason} if reason else None
+            known = replace(found, version=version)
+            new = await vault.keep_hold(known, scope.person.id, content, now=scope.now())
+            if new <= 0:
+                raise Changed(-new)
+            vault.record(
+                AuditEvent.MK_CONVERSATION_HELD,
+                conversation=found.id,
+                mailbox=found.mailbox,
+                action="held" if reason else "ended",
             )
         return new

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +57,7 @@ class HandOverPages:
             ("GET", "/conversation/{conversation}/package", self.choice),
             ("POST", "/conversation/{conversation}/package", self.package),
             ("POST", "/conversation/{conversation}/registered", self.register),
+            ("POST", "/conversation/{conversation}/held", self.hold),
         )
 
     async def choice(self, request: Request, desk: Desk) -> Response:
@@ -102,13 +104,30 @@ class HandOverPages:
             return await self._page(request, desk, form, 409, CHANGED)
         return see(f"/conversation/{conversation}/package")
 
+    async def hold(self, request: Request, desk: Desk) -> Response:
+        """Keep the conversation from being disposed of, or end that."""
+        form = await received(request)
+        conversation, ends = request.path_params["conversation"], form["act"] == "take-back"
+        reason = form["reason"].strip()
+        if len(reason) > _LONGEST_NUMBER:
+            form.refuse("reason", Phrase("The reason is at most 256 characters long"))
+        if not reason and not ends:
+            form.refuse("reason", Phrase("Say why, for those who see it later"))
+        if form.errors:
+            return await self._page(request, desk, form, 422)
+        try:
+            await desk.hold(conversation, version_of(form), "" if ends else reason)
+        except Changed:
+            return await self._page(request, desk, form, 409, CHANGED)
+        return see(f"/conversation/{conversation}/package")
+
     async def _pdf(self, request: Request, desk: Desk, handover: HandOver) -> bytes | None:
         if Part.PDF not in handover.parts:
             return None
         shown = Shown(self._pages.lasting_wording(Language.SWEDISH), desk.person)
         site = site_of(request).name
         document = Document(shown, handover, site, await digests(handover))
-        return await self._typesetter.pdf(document.content())
+        return await self._typesetter.pdf(await asyncio.to_thread(document.content))
 
     async def _page(
         self,
@@ -139,6 +158,7 @@ class HandOverPages:
             has_pdf=self._typesetter.available,
             may_register=desk.may(Right.WRITE, one.mailbox),
             registered_by=shown.person(one.registered.person) if one.registered else "",
+            held_by=shown.person(one.held.person) if one.held else "",
         )
 
     def _all(self, request: Request, one: Conversation) -> str:

@@ -32,8 +32,7 @@ def main() -> int:
     try:
         pdf = typeset(sys.stdin.buffer.read().decode())
     except Exception as error:
-        print(type(error).__name__, file=sys.stderr)
-        return 1
+        sys.exit(type(error).__name__)
     sys.stdout.buffer.write(pdf)
     return 0
 
