@@ -18,7 +18,7 @@ from samdrift.contracts.principals import Role
 REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention", "log-tree", "log-pauses")
 WORKERS = ("workers", "worker-moments")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
-_LAST = ("disposal", "log-hand-over", "moment")
+_LAST = ("disposal", "log-hand-over", "moment", "checkpoints-arrival")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
 _MAIL = ("mail", "mail-arrival")
 VAULT = {
