@@ -90,6 +90,10 @@ class _Source:
         for start in range(0, self._count, WIDTH):
             yield [_kept(number) for number in range(start + 1, min(start + WIDTH, self._count) + 1)]
 
+    async def stamps(self) -> AsyncIterator[tuple[bytes, bytes]]:
+        for none in ():
+            yield none
+
     async def checkpoints(self) -> AsyncIterator[tuple[int, bytes]]:
         tree = Frontier()
         for number in range(1, self._count + 1):

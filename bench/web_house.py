@@ -68,12 +68,12 @@ async def installed(
     await provisioner.install()
     for each in organisations:
         await provisioner.add_organisation(each, [MK])
+    await provisioner.close()  # An embedded server is then started anew, with room for all of them.
     gate = await Gate.start(settings)
     try:
         yield gate
     finally:
         await gate.close()
-        await provisioner.close()
 
 
 class Letters:

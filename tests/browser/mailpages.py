@@ -33,6 +33,7 @@ async def paths(room: Mailroom) -> list[str]:
         "/outbox",
         f"/conversation/{sip.id}?in=unread",
         f"/conversation/{sip.id}/print",
+        f"/conversation/{sip.id}/package",
         f"/message/{sip.messages[-1].id}/readers",
         f"/message/{rejected.messages[0].id}/way",
         "/drafts",

@@ -16,7 +16,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from samdrift.messageclient.assigning import routes as assigning
-from samdrift.messageclient.pages import LOCALE, TEMPLATES, mail_routes
+from samdrift.messageclient.handover import pages as handover
+from samdrift.messageclient.pages import LOCALE
 from samdrift.rights import Right
 from samdrift.web.application import application, signed_in
 from samdrift.web.assets import Assets
@@ -26,7 +27,7 @@ from samdrift.web.sites import Site
 from samdrift.web.texts import OWN, Phrase, Texts
 from tests.browser.harness import DARK, Served, chromium, served
 from tests.browser.mailpages import PDF
-from tests.unit.messageclient.mailroom import Mailroom
+from tests.unit.messageclient.mailroom import FOLDERS, Mailroom
 from tests.unit.web.scene import ANNA, Scene
 
 TAKE = "SAMDRIFT_TESTS_PICTURES"
@@ -45,12 +46,13 @@ class Photographed(Mailroom):
 
     def __init__(self, scene: Scene, beside: dict[str, Site]) -> None:
         super().__init__(scene, beside)
-        locales, templates = [OWN, LOCALE, assigning.LOCALE], [TEMPLATES, assigning.TEMPLATES]
+        locales = [OWN, LOCALE, handover.LOCALE, assigning.LOCALE]
+        templates = [*FOLDERS, assigning.TEMPLATES]
         self._read("Begäran om uppgifter, 3 bilagor")
         self.pages = Pages(Texts(locales), Assets(), scene.clock, templates)
 
     def application(self) -> ASGIApp:
-        routes = (*mail_routes(self.pages, self.desk), Route("/rights/soc", signed_in(self._readers)))
+        routes = (*self.routes(), Route("/rights/soc", signed_in(self._readers)))
         return application(self.scene.find, self.pages, routes, self.scene.failures.append)
 
     def _read(self, subject: str) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from random import Random
 from typing import Final
 
@@ -23,6 +24,7 @@ from tests.domibus import soap
 from tests.roles.messageclient import document as client_document
 from tests.roles.messageclient import text_document
 from tests.unit.domibus.wire import samples as domibus_samples
+from tests.unit.web.samlprovider import OURS, SERVICE, Answer, described
 from tests.unit.wire import test_smp
 from tests.unit.wire.as4.crafting import Crafted, gzipped
 from tests.unit.wire.as4.parties import NOW, message, packed, receiver, sender, stranger
@@ -116,6 +118,18 @@ def receipts() -> Iterator[bytes]:
 def metadata() -> Iterator[bytes]:
     yield test_smp.SIGNED
     yield build_service_group(ServiceGroup(test_smp.HABO, ("https://smp.example/x",)))
+
+
+def saml_answers() -> Iterator[bytes]:
+    """Answers in the clear and encrypted, signed in either place; none of ours opens the encrypted one."""
+    answer = Answer("_request", NOW, "https://sp.test", "https://sp.test/", encrypted_for=None)
+    for changed in ({}, {"response_key": SERVICE}, {"encrypted_for": OURS}):
+        yield etree.tostring(replace(answer, **changed).response())
+
+
+def saml_metadata() -> Iterator[bytes]:
+    yield described([SERVICE])
+    yield described([SERVICE], by=SERVICE, around=True)
 
 
 def addressbooks() -> Iterator[bytes]:
@@ -224,6 +238,16 @@ SOAP = _shape(
         "BinarySecurityToken": _BASE64,
         "MessageId": ("", "x" * 1025, "m@x"),
         "Property": ("0203:receiver.example", "application/gzip", ""),
+    },
+)
+SAML_ANSWER = _shape(
+    saml_answers(),
+    {
+        "NameID": ("anna", ""),
+        "AttributeValue": ("Anna",),
+        "Audience": ("https://sp.test",),
+        "DigestValue": _BASE64,
+        "CipherValue": _BASE64,
     },
 )
 METADATA = _shape(

@@ -24,8 +24,11 @@ from samdrift.trust.policy import SIGNS_AND_DECRYPTS, ChainPolicy
 from samdrift.wire.addressbook import read_addresses, read_organisations
 from samdrift.wire.crypto.certificates import common_name, fingerprint
 from samdrift.wire.errors import WireError
+from samdrift.wire.saml.metadata import read_identity_provider
+from samdrift.wire.saml.response import read_response
 from samdrift.wire.smp import parse_service_group, verify_signed_service_metadata
 from tests.fuzz.pieces import cut, split, whole
+from tests.unit.web import samlprovider
 from tests.unit.wire.as4.parties import NOW, sender
 
 _PROFILES = ("digg-transport-as4-v1_0",)
@@ -39,6 +42,18 @@ def metadata(data: bytes) -> None:
         verdict.metadata.endpoint_for(_PROFILES, datetime.now(UTC))
     with contextlib.suppress(WireError):
         parse_service_group(data)
+
+
+def saml_answer(data: bytes) -> None:
+    """A SAML answer is read or refused."""
+    with contextlib.suppress(WireError):
+        read_response(data, [samlprovider.SERVICE.certificate], [])
+
+
+def saml_metadata(data: bytes) -> None:
+    """Metadata of a SAML service are read or refused."""
+    with contextlib.suppress(WireError):
+        read_identity_provider(data, samlprovider.ENTITY, None)
 
 
 def addressbook(data: bytes) -> None:

@@ -40,6 +40,8 @@ TARGETS = {
     "message": Target(documents.message, seeds.messages, seeds.MESSAGE),
     "receipt": Target(documents.message_receipt, seeds.receipts, seeds.RECEIPT),
     "metadata": Target(services.metadata, seeds.metadata, seeds.METADATA, trusting=True),
+    "saml": Target(services.saml_answer, seeds.saml_answers, seeds.SAML_ANSWER, trusting=True),
+    "saml-metadata": Target(services.saml_metadata, seeds.saml_metadata),
     "addressbook": Target(services.addressbook, seeds.addressbooks),
     "domibus": Target(services.domibus, seeds.domibus_answers),
     "request": Target(clients.request, seeds.requests),

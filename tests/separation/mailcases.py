@@ -13,6 +13,7 @@ from samdrift.contracts.messages import Direction
 from samdrift.vault.bodies import new_id
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.mail import ConversationFilter
+from samdrift.vault.maildisposal import DisposalRule
 from samdrift.vault.mailpresets import PresetKind, PresetRecord
 from samdrift.vault.mailrecords import (
     ConversationRecord,
@@ -24,11 +25,14 @@ from samdrift.vault.mailrecords import (
     NoteRecord,
 )
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.noticing import NoticeRecord, WatchRecord
 from tests.vaults import MINUTE, NOW, body
 
 ADDRESS, PERSON, TOKEN, SETTING = "inkorg:0203:offer.se", "their-person", "their-token", "their-setting"
 EVERYTHING = (NOW + 1000 * MINUTE, "")
 _END = NOW + 100 * MINUTE
+_FAR = NOW + 10_000_000 * MINUTE
+"""After the database's own time, by which it notes since when a conversation is done."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,10 @@ class TheirMail:
     sent_draft: str
     message_id: str
     preset: str
+    disposal: str
+    """One that is done; another is :func:`proposed`."""
+    unread: str
+    """A mailbox with a message that nobody has opened."""
 
 
 class Knowing(Protocol):
@@ -90,6 +98,11 @@ def a_draft(mailbox: str, content: Mapping[str, Any], **more: Any) -> DraftRecor
     return replace(draft, **more)
 
 
+def a_notice(name: str, content: Mapping[str, Any], person: str | None = PERSON) -> NoticeRecord:
+    """A notice that waits."""
+    return NoticeRecord(name, "new", person, NOW, _END, 0, None, None, content)
+
+
 async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     """Store something of each kind."""
     content = {"subject": marker, "text": marker, "organisation": "0203:offer.se", "address": ADDRESS}
@@ -112,10 +125,27 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     out = a_message(Direction.OUT, "window", content | ids, draft=sent_draft.id, due_at=_END)
     reply = NewMail(out, "their-sent", "their-thread", await body(vault), None, "their-message")
     assert await vault.store_mail(reply, box.id, [], []) == conversation
+    (known,) = await vault.conversations_by_id([conversation])
+    assert await vault.keep_registration(known, PERSON, {"number": marker}, now=NOW) > 0
+    (known,) = await vault.conversations_by_id([conversation])
+    assert await vault.keep_hold(known, PERSON, {"reason": marker}, now=NOW) > 0
+    disposal = await their_disposal(vault, marker)
     vault.keep_search(TOKEN, PERSON, content, now=NOW)
     vault.use_address(f"0203:offer.se {ADDRESS}", content, now=NOW)
     vault.keep_favourite(PERSON, f"0203:offer.se {ADDRESS}", content)
     vault.keep_mail_setting(SETTING, content)
+    vault.keep_notice_choice(PERSON, content)
+    vault.keep_manning(box.id, content, now=NOW)
+    told = a_notice("their-told-notice", content)
+    vault.add_notice(told)
+    vault.move_notice(told, due=None, outcome="sent", now=NOW, reason="")
+    vault.add_notice(a_notice("their-notice", content))
+    unread = MailboxRecord(f"unread {marker}", f"unread-{ADDRESS}", marker)
+    assert await vault.keep_mailbox(unread)
+    ids = {"message_id": "their-unread", "remote_id": "their-unread", "refers_to": None}
+    waiting_message = a_message(Direction.IN, "arrived", content | ids)
+    of_its_own = NewMail(waiting_message, "their-unread", "their-unread", await body(vault), "their-unread")
+    assert await vault.store_mail(of_its_own, unread.id, [], []) is not None
     preset = PresetRecord(new_id(), PresetKind.TEXT, box.id, content)
     assert await vault.keep_preset(preset)
     return TheirMail(
@@ -129,7 +159,52 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
         sent_draft=sent_draft.id,
         message_id=new.message_id,
         preset=preset.id,
+        disposal=disposal,
+        unread=unread.id,
     )
+
+
+async def their_disposal(vault: MessageClientVault, marker: str) -> str:
+    """Dispose of a conversation of another mailbox, and propose that of one more."""
+    box = MailboxRecord(f"old {marker}", f"old {marker}:0203:offer.se", marker)
+    assert await vault.keep_mailbox(box)
+    disposal, rule = await disposed_of_one(vault, box, marker)
+    await old_conversation(vault, box, proposed(disposal))
+    assert await vault.propose_disposal(proposed(disposal), rule, _FAR, PERSON, now=NOW)
+    return disposal
+
+
+async def disposed_of_one(
+    vault: MessageClientVault, box: MailboxRecord, marker: str
+) -> tuple[str, DisposalRule]:
+    """Dispose of a conversation that comes in for that; return the disposal and the rule of the mailbox."""
+    rule, disposal = DisposalRule(box.id, "done", 1, PERSON, NOW, {"decision": marker}), new_id()
+    vault.keep_disposal_rule(rule)
+    conversation = await old_conversation(vault, box, disposal)
+    assert await vault.propose_disposal(disposal, rule, _FAR, PERSON, now=NOW)
+    assert await vault.decide_disposal(disposal, PERSON, agreed=True, now=NOW)
+    (one,) = await vault.mail_of(conversation)
+    assert await vault.dispose(disposal, conversation, [one], {one.id: {"message_id": marker}}, now=NOW)
+    assert await vault.end_disposal(disposal, now=NOW)
+    return disposal, rule
+
+
+async def old_conversation(vault: MessageClientVault, box: MailboxRecord, name: str) -> str:
+    """Store a conversation that was read and is done."""
+    ids = {"message_id": f"old {name}", "remote_id": f"old {name}", "refers_to": None}
+    one = a_message(Direction.IN, "arrived", ids)
+    new = NewMail(one, f"old {name}", f"old {name}", await body(vault), f"old {name}")
+    conversation = await vault.store_mail(new, box.id, [], [])
+    assert conversation is not None
+    await vault.note_reading([one.id], PERSON, "read", now=NOW)
+    (known,) = await vault.conversations_by_id([conversation])
+    await vault.change_conversation(known, handler=None, done=True, mailbox=box.id)
+    return conversation
+
+
+def proposed(disposal: str) -> str:
+    """Return the disposal that waits beside one that is done."""
+    return f"{disposal}-proposed"
 
 
 async def unknown(attempt: Awaitable[object]) -> None:
@@ -171,10 +246,96 @@ async def conversations_by_id(vault: MessageClientVault, victim: Knowing) -> obj
     return await is_((), vault.conversations_by_id([victim.mail.conversation]))
 
 
-async def change_conversation(vault: MessageClientVault, victim: Knowing) -> object:
+def their_conversation(victim: Knowing) -> ConversationRecord:
     theirs, box = victim.mail.conversation, victim.mail.mailbox
-    known = ConversationRecord(theirs, box, box, 1, None, False, True, NOW, None, 1, 0, 0, 0)
+    return ConversationRecord(theirs, box, box, 1, None, False, True, NOW, None, 1, 0, 0, 0)
+
+
+async def change_conversation(vault: MessageClientVault, victim: Knowing) -> object:
+    known, box = their_conversation(victim), victim.mail.mailbox
     return await unknown(vault.change_conversation(known, handler="me", done=True, mailbox=box))
+
+
+async def keep_registration(vault: MessageClientVault, victim: Knowing) -> object:
+    return await unknown(vault.keep_registration(their_conversation(victim), "me", None, now=NOW))
+
+
+async def keep_hold(vault: MessageClientVault, victim: Knowing) -> object:
+    return await unknown(vault.keep_hold(their_conversation(victim), "me", None, now=NOW))
+
+
+async def holds(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.holds([victim.mail.conversation]))
+
+
+def their_rule(victim: Knowing) -> DisposalRule:
+    old = victim.mail.mailbox.replace("box", "old", 1)
+    return DisposalRule(old, "done", 1, "me", NOW, {"decision": "mine"})
+
+
+async def keep_disposal_rule(vault: MessageClientVault, victim: Knowing) -> None:
+    """For a mailbox that is one's own, since none of another's is there to have a rule."""
+    await vault.keep_mailbox(MailboxRecord(their_rule(victim).mailbox, "own:0203:x.se", "own"))
+    vault.keep_disposal_rule(their_rule(victim))
+
+
+async def disposal_rules(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.disposal_rules([their_rule(victim).mailbox]))
+
+
+async def disposable(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.disposable(their_rule(victim).mailbox, "done", _FAR))
+
+
+async def propose_disposal(vault: MessageClientVault, victim: Knowing) -> object:
+    await vault.decide_disposal(proposed(victim.mail.disposal), "me", agreed=False, now=NOW)
+    return await is_(False, vault.propose_disposal(new_id(), their_rule(victim), _FAR, "me", now=NOW))
+
+
+async def decide_disposal(vault: MessageClientVault, victim: Knowing) -> object:
+    theirs = proposed(victim.mail.disposal)
+    return await is_(False, vault.decide_disposal(theirs, "me", agreed=True, now=NOW))
+
+
+async def disposals(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.disposals([their_rule(victim).mailbox]))
+
+
+async def agreed_disposals(vault: MessageClientVault, victim: Knowing) -> object:
+    await vault.decide_disposal(proposed(victim.mail.disposal), "me", agreed=True, now=NOW)
+    return await is_((), vault.agreed_disposals())
+
+
+async def disposal_items(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.disposal_items(proposed(victim.mail.disposal), "", 100))
+
+
+async def dispose(vault: MessageClientVault, victim: Knowing) -> object:
+    """Of what waits there, agreed to here."""
+    return await is_(False, disposed_of_theirs(vault, victim))
+
+
+async def disposed_of_theirs(vault: MessageClientVault, victim: Knowing) -> bool:
+    theirs = proposed(victim.mail.disposal)
+    await vault.decide_disposal(theirs, "me", agreed=True, now=NOW)
+    conversation = next(iter(await vault.disposal_items(theirs, "", 1)), victim.mail.conversation)
+    mail = await vault.mail_of(conversation)
+    contents = {one.id: {"message_id": "mine"} for one in mail}
+    return await vault.dispose(theirs, conversation, mail, contents, now=NOW)
+
+
+async def end_disposal(vault: MessageClientVault, victim: Knowing) -> object:
+    """Of one whose last conversation is gone."""
+    await disposed_of_theirs(vault, victim)
+    return await is_(False, vault.end_disposal(proposed(victim.mail.disposal), now=NOW))
+
+
+async def disposed(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.disposed(victim.mail.disposal, "", 100))
+
+
+async def registrations(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.registrations([victim.mail.conversation]))
 
 
 async def new_to(vault: MessageClientVault, victim: Knowing) -> object:
@@ -331,6 +492,82 @@ async def waiting(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.waiting([victim.mail.mailbox], 1000))
 
 
+async def marks(vault: MessageClientVault, victim: Knowing) -> object:
+    found = await vault.marks([victim.mail.mailbox], [victim.mail.conversation], [b"m" * 32])
+    assert (found.lists, found.conversations, found.sessions) == ({}, {}, frozenset())
+    return await vault.marks(None, [victim.mail.conversation])
+
+
+async def arrived_since(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(0, vault.arrived_since([victim.mail.mailbox], NOW - 1000 * MINUTE))
+
+
+async def hurry_mail(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.hurry_mail([victim.mail.message_id, "their-sent"], now=NOW)
+
+
+async def notice_choices(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.notice_choices())
+
+
+async def keep_notice_choice(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.keep_notice_choice(PERSON, {})
+
+
+async def manning(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.manning())
+
+
+async def keep_manning(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.keep_manning(victim.mail.mailbox, {}, now=NOW)
+
+
+async def due_watches(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.due_watches(now=_END))
+
+
+async def keep_watch(vault: MessageClientVault, victim: Knowing) -> None:
+    watch = WatchRecord(victim.mail.mailbox, NOW, NOW, escalated=False)
+    vault.keep_watch(watch, due=None, looked=NOW, escalated=True)
+
+
+async def unread_in(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.unread_in(victim.mail.unread))
+
+
+async def began_in(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.began_in(victim.mail.unread, NOW - 1000 * MINUTE))
+
+
+async def begin_acknowledging(vault: MessageClientVault, victim: Knowing) -> object:
+    return await vault.begin_acknowledging(f"{victim.mail.mailbox} x", now=NOW, before=NOW - MINUTE)
+
+
+async def has_new(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.has_new("nobody", [victim.mail.mailbox], NOW - 1000 * MINUTE))
+
+
+async def add_notice(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.add_notice(a_notice(f"{new_id()}-notice", {}))
+
+
+async def claim_notices(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.claim_notices(now=_END, lease=MINUTE))
+
+
+async def move_notice(vault: MessageClientVault, victim: Knowing) -> None:
+    notice = a_notice("their-notice", {})
+    vault.move_notice(notice, due=None, outcome="sent", now=NOW, reason="")
+
+
+async def last_notices(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.last_notices())
+
+
+async def next_notice(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.next_notice())
+
+
 async def keep_search(vault: MessageClientVault, victim: Knowing) -> None:
     """Also at a time at which older ones go."""
     vault.keep_search(TOKEN, "me", {}, now=NOW + timedelta(days=2))
@@ -392,6 +629,14 @@ TELLING_NOTHING = frozenset(
             address_answered,
             keep_favourite,
             drop_favourite,
+            keep_disposal_rule,
+            hurry_mail,
+            keep_notice_choice,
+            keep_manning,
+            keep_watch,
+            add_notice,
+            begin_acknowledging,
+            move_notice,
         )
     }
 )
@@ -411,6 +656,24 @@ MAIL: dict[str, Case] = {
         ),
         *(
             new_to,
+            marks,
+            arrived_since,
+            hurry_mail,
+            notice_choices,
+            keep_notice_choice,
+            manning,
+            keep_manning,
+            due_watches,
+            keep_watch,
+            unread_in,
+            has_new,
+            began_in,
+            begin_acknowledging,
+            add_notice,
+            claim_notices,
+            move_notice,
+            last_notices,
+            next_notice,
             add_note,
             notes,
             store_mail,
@@ -435,6 +698,9 @@ MAIL: dict[str, Case] = {
         *(keep_mail_setting, keep_draft, draft, drafts, drafts_in, drop_draft, see_news, add_draft_file),
         *(drop_draft_file, messages_of_draft, undo_sending, end_windows, claim_mail, move_mail, next_due),
         *(waiting, keep_search, search, use_address, address_answered, addresses, keep_favourite),
-        *(drop_favourite, favourites, presets, keep_preset, drop_preset, figures),
+        *(drop_favourite, favourites, keep_registration, registrations, keep_hold, holds),
+        *(keep_disposal_rule, disposal_rules, disposable, propose_disposal, decide_disposal, disposals),
+        *(agreed_disposals, disposal_items, dispose, end_disposal, disposed),
+        *(presets, keep_preset, drop_preset, figures),
     )
 }

@@ -39,7 +39,7 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.openkeys import open_keys
-from samdrift.vault.people import Identity, SessionRecord
+from samdrift.vault.people import Identity, SessionRecord, SignInKeys
 from samdrift.vault.portability.arrival import (
     AccessPointArrival,
     Arrival,
@@ -126,6 +126,7 @@ class Victim:
     cursor: str
     assertion: bytes
     token_key: object
+    client_token_key: object
     superuser: Superuser
     schemas: dict[Role, str]
     vaults: dict[Role, str]
@@ -214,6 +215,7 @@ async def victim(installation: Installation) -> Victim:
         assert person is not None
         await client.append_statements([STATEMENT])
         pages_key = client.pages_key()
+        (client_token_key,) = client.token_keys(now=NOW)
         mail = await mailcases.their_mail(client, MARKER)
     for role in (AP, MK, GOV):
         async with installation.open(organisation, role) as signing:
@@ -222,6 +224,9 @@ async def victim(installation: Installation) -> Victim:
         row[0] for each in logins.values() for row in seen_by.rows(f"SELECT id FROM {each.schema}.bodies")
     ]
     give_keys(installation, logins[MT].vault, "victim")
+    for use in (KeyName.SIGN_IN_SIGNING, KeyName.SIGN_IN_ENCRYPTION):
+        store = open_keys(installation.settings)
+        store.create_certified_key(logins[MK].vault, use, name("victim"), PKI_NOW + 3650 * DAY, bits=2048)
     witness = Witness(bytes(32), NOW)
     open_keys(installation.settings).keep_witness(logins[MT].vault, witness)
     async with installation.open(organisation, MT) as messages:
@@ -242,6 +247,7 @@ async def victim(installation: Installation) -> Victim:
         "their-cursor",
         MARKER.encode(),
         token_key.public,
+        client_token_key.public,
         seen_by,
         {role: login.schema for role, login in logins.items()},
         {role: login.vault for role, login in logins.items()},
@@ -729,6 +735,19 @@ async def pages_key(vault: MessageClientVault, victim: Victim) -> object:
     return None
 
 
+async def sign_in_keys(vault: MessageClientVault, victim: Victim) -> object:
+    """The other organisation has keys, and this one has none."""
+    assert vault.sign_in_keys() == SignInKeys((), ())
+    return None
+
+
+async def client_token_keys(vault: MessageClientVault, victim: Victim) -> object:
+    """Whoever holds one vault's keys makes no statement of who another organisation is."""
+    (mine,) = vault.token_keys(now=NOW)
+    assert mine.public != victim.client_token_key
+    return None
+
+
 async def know_person(vault: MessageClientVault, victim: Victim) -> object:
     """That the other organisation knows the same person is neither seen nor in the way."""
     found = await vault.know_person(SESSION.identity)
@@ -910,6 +929,7 @@ PEOPLE = KEEPING | {
     case.__name__: case
     for case in (
         pages_key,
+        sign_in_keys,
         know_person,
         person,
         persons,
@@ -947,7 +967,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (count_refusal, refusals)}
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
-    MessageClientVault: PEOPLE | mailcases.MAIL,
+    MessageClientVault: PEOPLE | mailcases.MAIL | {"token_keys": client_token_keys},
     GovernanceVault: KEEPING,
     AccessPointArrival: ARRIVING,
     MessageServiceArrival: ARRIVING,

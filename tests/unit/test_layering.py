@@ -45,7 +45,7 @@ MAY_IMPORT = {
     "messageservice": FLOORS,
     "messageclient": FLOORS | {"client", "web"},
     "governance": FLOORS,
-    "evidence": FLOORS | {"attestation", "config", "web"},
+    "evidence": FLOORS | {"attestation", "config", "transparency", "web"},
     "installation": RUN | {"transparency", "web"},
     "processes": RUNNING | {"installation", "transparency"},
     "administration": ADMINISTERED,
@@ -78,11 +78,13 @@ ONLY_IN = {
     "aiohttp": {"net"},
     "rich": {"cli"},
     "typer": {"cli"},
+    "rfc3161_client": {"transparency"},
     "jinja2": {"web"},
     "babel": {"web"},
     "markdown_it": {"web"},
     "nh3": {"web"},
     "python_multipart": {"web"},
+    "typst": {"messageclient"},
 }
 """Libraries that one package alone may touch."""
 

@@ -34,6 +34,7 @@ from samdrift.rights import (
     SubjectKind,
 )
 from samdrift.vault.gate import WorkerGate
+from samdrift.vault.maildisposal import DisposalRecord, DisposalRule
 from samdrift.vault.mailpresets import WeekRecord
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
@@ -91,11 +92,24 @@ class MessageClients:
             mailboxes = await vault.mailboxes()
             return mailboxes, await vault.figures([one.id for one in mailboxes], since)
 
+    async def disposals(
+        self,
+    ) -> tuple[tuple[MailboxRecord, ...], dict[str, DisposalRule], tuple[DisposalRecord, ...]]:
+        """Return the mailboxes, the rules for disposal of those that have one, and all disposals."""
+        async with self._vaults.open(self.organisation, Purpose.MEASURE) as vault:
+            mailboxes = await vault.mailboxes()
+            ids = [one.id for one in mailboxes]
+            return mailboxes, await vault.disposal_rules(ids), await vault.disposals(ids)
+
     async def check_service(self, by: str) -> tuple[Tried, ...]:
         """Try the message service that the configuration names, step by step."""
         config = self.installation.config
         mailboxes = {one.address: one.name for one in await self.mailboxes() if not one.retired}
-        found = [one for one in used_services(config) if one.organisation == self.organisation]
+        found = [
+            one
+            for one in used_services(config, self.installation.gate)
+            if one.organisation == self.organisation
+        ]
         if not found:
             raise Unusable(f"the configuration has no message_service of {self.organisation}")
         public_only = not config.federation.private_addresses

@@ -4,20 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import os
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from samdrift.administration import logs
 from samdrift.administration.administration import Administration, hosted, signing_key
 from samdrift.attestation.archive import new_file
+from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Role
+from samdrift.evidence.asic import write_container
 from samdrift.evidence.gathering import Evidence, Order
-from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.logkeeping import LogPlace, stamp_caller
+from samdrift.installation.timestamping import trusted_authority
+from samdrift.net.clock import system_clock
+from samdrift.transparency.timestamps import ask, token_of
 from samdrift.vault.logtree import SigningStopped
 
 
-async def export_evidence(installation: Administration, order: Order, out: Path) -> bool:
-    """Write ``out``, a new file; false, and none, when the organisation's logs know no such message."""
+class NoAuthority(Explained):
+    """A time stamp is wanted, and the configuration names no authority for it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "--asic wants a time stamp: logs.time_stamps names no authority (docs/log.md#time-stamps)"
+        )
+
+
+async def export_evidence(
+    installation: Administration, order: Order, out: Path, *, stamped: bool = False
+) -> bool:
+    """Write ``out``, a new file; false, and none, when the organisation's logs know no such message.
+
+    ``stamped`` puts it into a container with a time stamp over it (ASiC-S).
+    """
+    if stamped and trusted_authority(installation.config.logs) is None:
+        raise NoAuthority
     organisation = order.organisation
     roles = hosted(installation.gate, organisation)
     evidence = await Evidence.find(installation.gate, order, roles)
@@ -31,15 +53,30 @@ async def export_evidence(installation: Administration, order: Order, out: Path)
 
     with new_file(out) as draft, draft.open("r+b") as file:
         file.truncate()
-        await evidence.write(_Sink(file), key, checkpoint=checkpoint)
+        sink = _Sink(BytesIO() if stamped else file)
+        await evidence.write(sink, key, checkpoint=checkpoint)
+        if stamped:
+            content = cast(BytesIO, sink.file).getvalue()
+            write_container(file, content, await _token(installation, content))
         file.flush()
         os.fsync(file.fileno())
     return True
 
 
+async def _token(installation: Administration, content: bytes) -> bytes:
+    """Return a time stamp over some content; ``StampUnavailable`` where the authority gives none."""
+    config = installation.config.logs
+    trusted = trusted_authority(config)
+    if trusted is None or config.time_stamps is None:
+        raise NoAuthority
+    async with stamp_caller(installation.config) as caller:
+        stamp = await ask(caller, config.time_stamps, trusted, content, system_clock())
+    return token_of(stamp.data)
+
+
 class _Sink:
     def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+        self.file = file
 
     async def write(self, data: bytes) -> None:
-        self._file.write(data)
+        self.file.write(data)

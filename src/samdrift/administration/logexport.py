@@ -117,6 +117,14 @@ class _Source:
                     for content in dict.fromkeys((each.first, each.last)):
                         yield each.size, content
 
+    async def stamps(self) -> AsyncIterator[tuple[bytes, bytes]]:
+        after = -1
+        while found := await self._tree.stamps(after):
+            for size, signed, stamp in found:
+                after = size
+                if size <= (self._state.signed or 0):
+                    yield signed, stamp
+
 
 def _kept(
     sequence: int, content: bytes | None, _: bytes, digest: bytes, retention: int, salt: bytes | None

@@ -17,13 +17,17 @@ from samdrift.audit.reading import Malformed
 from samdrift.audit.tiles import WIDTH, Tile
 
 FORMAT = "samdrift log"
-VERSION = 1
+VERSION = 2
+"""Since 2 there may be time stamps."""
+KNOWN = (1, VERSION)
 DESCRIPTION = "log.json"
 """The first part: format, version, the origin of the chain, and the number of checkpoints and entries."""
 CHAIN = "chain"
 """Folder of the entries of the first form, one JSON object a line, page after page."""
 FACTS = "facts"
 CHECKPOINTS = "checkpoints"
+STAMPS = "stamps"
+"""Folder of time stamps, each a note and the answer of an authority (RFC 3161) that is over it."""
 
 SALT = 16
 MAX_KEYS = 100
@@ -32,7 +36,10 @@ MAX_PAGE = 8 << 20
 MAX_ENTRIES = 4 << 20
 MAX_FACTS = 24 << 20
 MAX_CHECKPOINTS = 4 << 20
+MAX_STAMP = 64 << 10
 """Most bytes of each part, so that a reader's memory is bounded whatever it is given."""
+MAX_STAMPS = 20_000
+"""Most time stamps: one a day for 50 years."""
 MAX_WAITING = 4 * WIDTH
 """Most checkpoints that wait for the entries that they cover."""
 
@@ -47,6 +54,11 @@ def chain_part(page: int) -> str:
 def beside(folder: str, tile: Tile) -> str:
     """Return the name of the part beside a bundle of entries."""
     return folder + tile.path.removeprefix("tile/entries")
+
+
+def stamp_parts(number: int) -> tuple[str, str]:
+    """Return the names of a note and of the time stamp over it."""
+    return f"{STAMPS}/{number:06}.note", f"{STAMPS}/{number:06}.tsr"
 
 
 def records(parts: Iterable[bytes]) -> bytes:

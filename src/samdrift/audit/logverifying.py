@@ -26,7 +26,7 @@ from samdrift.audit.chain import ChainHead, LogVerification
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent, Retention
 from samdrift.audit.leaves import VERSION as LEAF_VERSION
-from samdrift.audit.logparts import MAX_KEYS, MAX_WAITING, SALT, facts_in
+from samdrift.audit.logparts import MAX_KEYS, MAX_STAMPS, MAX_WAITING, SALT, facts_in
 from samdrift.audit.merkle import Frontier
 from samdrift.audit.notes import Checkpoint, Note, SignedCheckpoint, VerifierKey, announced
 from samdrift.audit.policies import Policy
@@ -92,6 +92,8 @@ class LogVerdict:
     """Entries in the tree."""
     stated: Mapping[str, tuple[str, ...]]
     """For each key that the log says is stated to be its own, the SHA-256 of such statements, in hex."""
+    stamped: Mapping[str, int]
+    """The numbers of the entries that name time stamps, by the SHA-256 of these."""
 
     @property
     def holds(self) -> bool:
@@ -160,6 +162,7 @@ class _State:
     classes: dict[int, _Disposed] = field(default_factory=dict)
     decisions: dict[int, list[_Decided]] = field(default_factory=dict)
     stated: dict[str, list[str]] = field(default_factory=dict)
+    stamped: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def read(cls, saved: Mapping[str, Any]) -> Self:
@@ -181,11 +184,24 @@ class _State:
 class LogVerifier:
     """Verifies a log part after part: the chain, then for each bundle its checkpoints and its entries."""
 
-    def __init__(self, policy: Policy, now: int, known: Sequence[SignedCheckpoint] = ()) -> None:
-        """Begin with a policy, the time of now in seconds of POSIX, and checkpoints known from elsewhere."""
+    def __init__(
+        self,
+        policy: Policy,
+        now: int,
+        known: Sequence[SignedCheckpoint] = (),
+        stamps: Sequence[tuple[Checkpoint, int | None]] = (),
+    ) -> None:
+        """Begin with a policy, the time of now in seconds of POSIX, and checkpoints known from elsewhere.
+
+        ``stamps`` are checkpoints with time stamps, and the time of each by an authority that is trusted:
+        their entries are not younger.
+        """
         self._policy = policy
         self._now = now
-        self._known = sorted((each.checkpoint for each in known), key=lambda each: each.size)
+        self._known = sorted(
+            [*(each.checkpoint for each in known), *(each for each, _ in stamps)], key=lambda each: each.size
+        )
+        self._times = sorted((each.size, at) for each, at in stamps if at is not None)
         self._state = _State()
         self._tree = Frontier()
         self._chain: LogVerification | None = None
@@ -293,6 +309,7 @@ class LogVerifier:
             not_understood=state.not_understood,
             leaves=self._tree.size,
             stated={key: tuple(digests) for key, digests in state.stated.items()},
+            stamped=dict(state.stamped),
         )
 
     @property
@@ -389,7 +406,8 @@ class LogVerifier:
         if start == 0 and leaves and not self._begins(leaves[0], records[0]):
             return
         not_before = _spelled(state.not_before, -TOLERANCE) or b""
-        until = next((each.witnessed_at for each in state.waiting if each.witnessed_at is not None), None)
+        witnessed = [each.witnessed_at for each in state.waiting if each.witnessed_at is not None]
+        until = min([*witnessed[:1], *(at for size, at in self._times if size > start)], default=None)
         not_after = _spelled(until, TOLERANCE) or b"~"
         number = state.first + start - 1
         for leaf, record in zip(leaves, records, strict=True):
@@ -449,6 +467,8 @@ class LogVerifier:
         facts = _facts(content)
         if facts.get("event") == AuditEvent.LOG_KEY_STATED:
             self._state_key(facts.get("ids"))
+        if facts.get("event") == AuditEvent.LOG_STAMPED:
+            self._stamp(number, facts.get("ids"))
         if facts.get("event") != AuditEvent.LOG_FACTS_DISPOSED:
             return
         try:
@@ -471,6 +491,11 @@ class LogVerifier:
             known = self._state.stated.setdefault(key, [])
             if len(known) < MAX_KEYS:
                 known.append(digest)
+
+    def _stamp(self, number: int, ids: Any) -> None:
+        digest = ids.get("stamp") if isinstance(ids, dict) else None
+        if isinstance(digest, str) and len(self._state.stamped) < MAX_STAMPS:
+            self._state.stamped.setdefault(digest, number)
 
     def _disposals(self) -> Iterator[Disposal]:
         for retention, decisions in sorted(self._state.decisions.items()):

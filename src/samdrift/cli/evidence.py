@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,17 +12,21 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from samdrift.administration.administration import administering
 from samdrift.administration.evidence import export_evidence as export
-from samdrift.attestation.trustfolder import read_trust
+from samdrift.attestation.trustfolder import TrustFolder, read_trust
+from samdrift.audit.policies import Policy
 from samdrift.cli.logverification import read_policy
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
 from samdrift.cli.output import complain, print_json, print_line
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.inputs import read_certificates
 from samdrift.config.model import Config
 from samdrift.config.reader import load
+from samdrift.evidence.asic import is_container, read_container
 from samdrift.evidence.gathering import Order
-from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
+from samdrift.evidence.verifying import EvidenceVerdict, Finding, verify_evidence, verify_evidence_in
 from samdrift.installation.loop import run
+from samdrift.transparency.timestamps import Trusted
 from samdrift.wire.crypto import certificates
 from samdrift.wire.identifiers import is_uuid
 
@@ -47,6 +53,10 @@ def export_evidence(
             help="Include all log entries from the message on; they name other organisations too.",
         ),
     ] = False,
+    asic: Annotated[
+        bool,
+        typer.Option("--asic", help="Put it into a container (ASiC-S) with a time stamp over it."),
+    ] = False,
 ) -> int:
     """Write what the organisation's logs and receipts say of a message, signed with its key.
 
@@ -56,15 +66,15 @@ def export_evidence(
         raise Unusable("the message id is not a UUID")
     order = Order(organisation, message_id, one_line("--by", by), one_line("--reason", reason), section)
     with reported_as_usage_errors():
-        found = run(_gather(load(config), order, out))
+        found = run(_gather(load(config), order, out, asic=asic))
     if not found:
         complain("the organisation's logs know no such message")
     return 0 if found else 1
 
 
-async def _gather(config: Config, order: Order, out: Path) -> bool:
+async def _gather(config: Config, order: Order, out: Path, *, asic: bool) -> bool:
     async with administering(config, changes=False) as installation:
-        return await export(installation, order, out)
+        return await export(installation, order, out, stamped=asic)
 
 
 @app.command("verify")
@@ -84,6 +94,10 @@ def verify(
             help="Your policy (c2sp.org/tlog-policy): keys of the logs, witnesses, quorum.",
         ),
     ] = None,
+    authorities: Annotated[
+        Path | None,
+        typer.Option("--tsa", metavar="FILE", help="Certificates (PEM) that its time stamp must lead to."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Verify evidence offline: signature, digests, entries of logs, their proofs, receipts, the signer.
@@ -95,12 +109,26 @@ def verify(
     with reported_as_usage_errors():
         folder = read_trust(trust) if trust is not None else None
         rules = read_policy(policy) if policy is not None else None
-        verdict = run(verify_evidence(file, folder, signer, rules))
+        trusted = Trusted(read_certificates(authorities)) if authorities is not None else None
+        verdict = run(_verdict(file, folder, signer, rules, trusted))
     if as_json:
         print_json(_document(verdict, checked=folder is not None))
     else:
         _print(file, verdict, checked=folder is not None)
     return 0 if verdict.valid else 1
+
+
+async def _verdict(
+    file: Path, folder: TrustFolder | None, signer: str | None, rules: Policy | None, trusted: Trusted | None
+) -> EvidenceVerdict:
+    """Return the verdict on evidence, or on a container that it is in and the time stamp there."""
+    if not is_container(file):
+        verdict = await verify_evidence(file, folder, signer, rules)
+        missing = Finding("time stamp", False, "the file has none: it is not a container (ASiC-S)")
+        return replace(verdict, findings=(*verdict.findings, missing)) if trusted else verdict
+    container = read_container(file)
+    verdict = await verify_evidence_in(BytesIO(container.content), folder, signer, rules)
+    return replace(verdict, findings=(*verdict.findings, container.finding(trusted)))
 
 
 def _document(verdict: EvidenceVerdict, *, checked: bool) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ import typer
 from samdrift.administration.administration import Administration, administering
 from samdrift.administration.logexport import Exported, export_log
 from samdrift.administration.logs import logs_of
-from samdrift.attestation.trustfolder import read_trust
+from samdrift.attestation.trustfolder import TrustFolder, read_trust
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
 from samdrift.audit.notes import MAX_NOTE, SignedCheckpoint
 from samdrift.audit.policies import MAX_POLICY, Policy
@@ -23,13 +23,16 @@ from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation, o
 from samdrift.cli.output import print_json, print_line, print_verdict, progress
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.inputs import read_certificates
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.evidence.logexport import describe_log, verify_log
+from samdrift.evidence.logstamps import LogStamp, judge_stamps, read_stamps
 from samdrift.evidence.logstatements import KeyStatement, check_statements
 from samdrift.evidence.trace import Asked
 from samdrift.installation.logkeeping import OPERATORS, LogPlace
 from samdrift.installation.loop import run
+from samdrift.transparency.timestamps import Trusted
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 PolicyFile = Annotated[
@@ -101,6 +104,10 @@ def verify(
             metavar="DIR", help="Folder of certificates to trust, for who states whose the keys are."
         ),
     ] = None,
+    authorities: Annotated[
+        Path | None,
+        typer.Option("--tsa", metavar="FILE", help="Certificates (PEM) that its time stamps must lead to."),
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Verify a log offline: entries, checkpoints, witnesses, times, disposals, and whose its keys are.
@@ -109,20 +116,54 @@ def verify(
     """
     with reported_as_usage_errors():
         rules = read_policy(policy)
-        verifier = LogVerifier(rules, int(time.time()), [_checkpoint(file, rules) for file in known])
         folder = read_trust(trust) if trust is not None else None
-        verdict = _verified(export, verifier, state)
-        described = describe_log(export)
-        statements = check_statements(described, verdict.stated, folder) if verdict.holds else ()
+        trusted = Trusted(read_certificates(authorities)) if authorities is not None else None
+        seen = [_checkpoint(file, rules) for file in known]
+        found = _judged(export, rules, seen, state, folder, trusted)
     if as_json:
-        print_json(_document(verdict, statements))
+        print_json(_document(found))
     else:
-        _print(export, verdict, statements)
-    return 0 if _holds(verdict, statements) else 1
+        _print(export, found)
+    return 0 if found.holds else 1
 
 
-def _holds(verdict: LogVerdict, statements: Sequence[KeyStatement]) -> bool:
-    return verdict.holds and all(each.holds for each in statements)
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Everything that was found out about a log."""
+
+    verdict: LogVerdict
+    statements: Sequence[KeyStatement]
+    stamps: Sequence[LogStamp]
+
+    @property
+    def holds(self) -> bool:
+        stated = all(each.holds for each in self.statements)
+        return self.verdict.holds and stated and not any(each.fault for each in self.stamps)
+
+
+def _judged(
+    export: Path,
+    rules: Policy,
+    known: Sequence[SignedCheckpoint],
+    state: Path | None,
+    folder: TrustFolder | None,
+    trusted: Trusted | None,
+) -> _Found:
+    now = datetime.now(UTC)
+    try:
+        described = describe_log(export)
+        keys = {*(each.key for each in described.keys), *(member.key for member in rules.logs)}
+        stamps = read_stamps(export, keys, trusted)
+    except Malformed as fault:
+        raise Unusable(f"{shown(export)}: {fault}") from None
+    times = [
+        (each.checkpoint, int(each.at.timestamp()) if each.checked and each.at else None)
+        for each in stamps
+        if each.checkpoint is not None and not each.fault
+    ]
+    verdict = _verified(export, LogVerifier(rules, int(now.timestamp()), known, times), state)
+    statements = check_statements(described, verdict.stated, folder) if verdict.holds else ()
+    return _Found(verdict, statements, judge_stamps(stamps, verdict.stamped, verdict.first, now))
 
 
 def read_policy(file: Path) -> Policy:
@@ -154,10 +195,11 @@ def _verified(export: Path, verifier: LogVerifier, state: Path | None) -> LogVer
         raise Unusable(f"{shown(export)}: {fault}") from None
 
 
-def _document(verdict: LogVerdict, statements: Sequence[KeyStatement]) -> dict[str, Any]:
+def _document(found: _Found) -> dict[str, Any]:
+    verdict = found.verdict
     wrong = verdict.first_wrong
     return {
-        "holds": _holds(verdict, statements),
+        "holds": found.holds,
         "origin": verdict.origin,
         "entries": verdict.entries,
         "size": verdict.size,
@@ -181,14 +223,25 @@ def _document(verdict: LogVerdict, statements: Sequence[KeyStatement]) -> dict[s
                 "signer_checked": each.checked,
                 "fault": each.fault or None,
             }
-            for each in statements
+            for each in found.statements
+        ],
+        "stamps": [
+            {
+                "size": each.size,
+                "at": each.at.isoformat() if each.at else None,
+                "until": each.until.isoformat() if each.until else None,
+                "signer": each.signer or None,
+                "signer_checked": each.checked,
+                "fault": each.fault or None,
+            }
+            for each in found.stamps
         ],
     }
 
 
-def _print(export: Path, verdict: LogVerdict, statements: Sequence[KeyStatement]) -> None:
-    holds = _holds(verdict, statements)
-    print_verdict(f"{shown(export)}: ", "holds" if holds else "DOES NOT HOLD", good=holds)
+def _print(export: Path, found: _Found) -> None:
+    verdict = found.verdict
+    print_verdict(f"{shown(export)}: ", "holds" if found.holds else "DOES NOT HOLD", good=found.holds)
     if verdict.first_wrong is not None:
         print_line(f"  first wrong: entry {verdict.first_wrong.number}: {verdict.first_wrong.why}")
     print_line(f"  log {verdict.origin or 'of no known name'}, {verdict.entries} entries read")
@@ -210,8 +263,22 @@ def _print(export: Path, verdict: LogVerdict, statements: Sequence[KeyStatement]
         print_line(f"  {verdict.outside} entries: their time is not between the witnessed times around them")
     if verdict.not_understood:
         print_line(f"  {verdict.not_understood} entries: their form is not understood, they are in the tree")
-    for statement in statements:
+    for statement in found.statements:
         print_line(f"  key {statement.key}: {_said_of(statement)}")
+    for line in _said_of_stamps(found.stamps):
+        print_line(f"  {line}")
+
+
+def _said_of_stamps(stamps: Sequence[LogStamp]) -> Iterator[str]:
+    """Yield each time stamp that does not hold, and which the last one is that does."""
+    for each in stamps:
+        if each.fault:
+            yield f"time stamp {each.place}: {each.fault}"
+    good = [each for each in stamps if not each.fault]
+    if good:
+        last = good[-1]
+        checked = "" if last.checked else "; who gave it was not checked (--tsa)"
+        yield f"{len(good)} time stamps hold, the last of {last.at:%Y-%m-%d %H:%M}Z by {last.signer}{checked}"
 
 
 def _said_of(statement: KeyStatement) -> str:

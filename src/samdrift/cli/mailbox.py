@@ -17,11 +17,13 @@ from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, prese
 from samdrift.config.errors import Unusable, printable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config, OrganisationConfig
+from samdrift.config.organisations import sign_in_issuer
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
 from samdrift.messageclient.permissions import Assigned
 from samdrift.messageclient.servicecheck import Tried
 from samdrift.rights import Right, Rights, Substitution
+from samdrift.vault.maildisposal import DisposalRecord
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.people import Identity
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -126,6 +128,28 @@ def figures(
             f"  failed {one['failed']}  opened after {_minutes(one['opened_after_seconds'])}"
             f"  answered after {_minutes(one['answered_after_seconds'])}"
         )
+
+
+@app.command("disposals")
+def disposals(organisation: Organisation, config: ConfigFile, as_json: AsJson = False) -> None:
+    """List the rules for disposal of each mailbox, and the disposals with their counts; no content.
+
+    Managers of mailboxes decide about them on the pages.
+    """
+    with reported_as_usage_errors():
+        found = run(_disposals(load(config), organisation))
+    if as_json:
+        print_json({"mailboxes": found})
+        return
+    for one in found:
+        rule = one["rule"]
+        said = f"{rule['days']} days after {rule['since']}" if rule else "no rule"
+        print_line(f"{one['address']}  {said}")
+        for each in one["disposals"]:
+            print_line(
+                f"  {each['proposed_at']:.10}  {each['stage']}  conversations {each['conversations']}"
+                f"  gone {each['gone']}  kept {each['kept']}  {each['id']}"
+            )
 
 
 @app.command("check")
@@ -268,6 +292,41 @@ async def _figures(
     ]
 
 
+async def _disposals(config: Config, organisation: ParticipantIdentifier) -> list[Mapping[str, Any]]:
+    async with administering(config) as installation:
+        mailboxes, rules, found = await MessageClients(installation, organisation).disposals()
+    return [
+        {
+            "address": box.address,
+            "rule": {
+                "since": rules[box.id].since,
+                "days": rules[box.id].days,
+                "decision": rules[box.id].content["decision"],
+            }
+            if box.id in rules
+            else None,
+            "disposals": [_disposal(each) for each in found if each.mailbox == box.id],
+        }
+        for box in mailboxes
+    ]
+
+
+def _disposal(one: DisposalRecord) -> Mapping[str, Any]:
+    return {
+        "id": one.id,
+        "stage": one.stage,
+        "decision": one.content["decision"],
+        "proposed_at": one.proposed_at.isoformat(),
+        "decided_at": one.agreed_at and one.agreed_at.isoformat(),
+        "done_at": one.done_at and one.done_at.isoformat(),
+        "conversations": one.conversations,
+        "gone": one.gone,
+        "kept": one.kept,
+        "messages": one.messages,
+        "files": one.files,
+    }
+
+
 async def _check(config: Config, organisation: ParticipantIdentifier, by: str) -> tuple[Tried, ...]:
     async with administering(config) as installation:
         return await MessageClients(installation, organisation).check_service(by)
@@ -333,7 +392,7 @@ def _own(config: Config, organisation: ParticipantIdentifier) -> OrganisationCon
 
 
 def _identity(config: Config, organisation: ParticipantIdentifier, subject: str, name: str) -> Identity:
-    sign_in = _own(config, organisation).sign_in
-    if sign_in is None:
-        raise Unusable(f"the configuration has no sign_in of {organisation}")
-    return Identity(sign_in.issuer, one_line("--subject", subject), name)
+    issuer = sign_in_issuer(_own(config, organisation))
+    if issuer is None:
+        raise Unusable(f"the configuration has no sign_in or saml of {organisation}")
+    return Identity(issuer, one_line("--subject", subject), name)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -14,12 +15,42 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
+from samdrift.wire.crypto.keys import TokenKey
+from samdrift.wire.jose.jwt import client_assertion
+from samdrift.wire.jose.keys import PublicKey
+
 _LIFETIME = timedelta(minutes=1)
 """Lifetime of an assertion: enough for the way to the token endpoint, too short to be of use to a thief."""
 
 
 class KeyUnusable(Exception):
     """A key file that holds no private key for signing; the text says what is wrong."""
+
+
+class ShowsWho(Protocol):
+    """Something with which a message client shows an authorisation server who it is."""
+
+    async def shown(self, client: str, audience: str, now: datetime) -> str:
+        """A statement of ``client`` to the authorisation server, good for once and for a minute."""
+
+    async def key_set(self) -> dict[str, object]:
+        """The public keys as a JWK set (RFC 7517 5), to be registered with the message service."""
+
+
+class KeptKey:
+    """A key that is kept elsewhere, in a vault, and asked for with each use: it is replaced meanwhile."""
+
+    def __init__(self, keys: Callable[[], Awaitable[Sequence[TokenKey]]]) -> None:
+        """``keys`` returns the one in use first."""
+        self._keys = keys
+
+    async def shown(self, client: str, audience: str, now: datetime) -> str:
+        """A statement of ``client`` to the authorisation server, good for once and for a minute."""
+        return client_assertion(client, audience, str(uuid.uuid4()), now, (await self._keys())[0])
+
+    async def key_set(self) -> dict[str, object]:
+        """The public keys, also of the key that is used next."""
+        return {"keys": [PublicKey.named(key.public).published() for key in await self._keys()]}
 
 
 class ClientKey:
@@ -69,6 +100,14 @@ class ClientKey:
         }
         header = {"alg": self._algorithm, **self._named}
         return jwt.encode(header, claims, self._key, algorithms=[self._algorithm])
+
+    async def shown(self, client: str, audience: str, now: datetime) -> str:
+        """The same, as of a key that is kept elsewhere (:class:`ShowsWho`)."""
+        return self.assertion(client, audience, now)
+
+    async def key_set(self) -> dict[str, object]:
+        """The public key as a set."""
+        return self.public
 
     @property
     def _named(self) -> dict[str, str]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from samdrift.config.keys import Key
 from samdrift.config.kinds import ADDRESS, PATH, kind, whole
-from samdrift.config.values import SocketAddress, texts
+from samdrift.config.toml import ConfigError
+from samdrift.config.values import SocketAddress, text, texts
 
 
 def _networks(value: Any) -> tuple[str, ...]:
@@ -21,6 +24,21 @@ def _networks(value: Any) -> tuple[str, ...]:
     return texts(value)
 
 
+def _authority(value: Any) -> str:
+    address = text(value)
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.fragment:
+        raise ValueError("is not an http:// or https:// address")
+    return address
+
+
+def _policy(value: Any) -> str:
+    if not _IDENTIFIER.fullmatch(text(value)):
+        raise ValueError("is not an object identifier such as 0.4.0.2023.1.1")
+    return text(value)
+
+
+_IDENTIFIER = re.compile(r"[0-2](\.(0|[1-9][0-9]{0,9})){1,20}")
 NETWORKS = kind("list of networks", _networks)
 
 
@@ -46,10 +64,39 @@ class LogsConfig:
             example='"operator.policy"',
         ),
     ] = None
+    time_stamps: Annotated[
+        str | None,
+        Key(
+            "Address of an authority that stamps a checkpoint of each log once a day (RFC 3161); its "
+            "answers are signed, so that it may be without TLS ([log](log.md#time-stamps)).",
+            kind("http:// or https:// address", _authority),
+            otherwise="none",
+            example='"https://tsa.example.se/"',
+        ),
+    ] = None
+    time_stamps_trust: Annotated[
+        Path | None,
+        Key(
+            "Certificates (PEM) that the authority's must lead to, and those between that it does not send; "
+            "wanted with `time_stamps`.",
+            PATH,
+            otherwise="none",
+            example='"tsa-roots.pem"',
+        ),
+    ] = None
+    time_stamps_policy: Annotated[
+        str | None,
+        Key(
+            "Object identifier of the policy that time stamps must be given under.",
+            kind("object identifier", _policy),
+            otherwise="any",
+            example='"0.4.0.2023.1.1"',
+        ),
+    ] = None
     witness_networks: Annotated[
         tuple[str, ...],
         Key(
-            "Networks that are not public and in which witnesses may be, such as that of an organisation.",
+            "Networks that are not public and in which witnesses, or the authority for time stamps, may be.",
             NETWORKS,
             otherwise="none",
             example='["10.1.2.0/24"]',
@@ -64,6 +111,12 @@ class LogsConfig:
             example='["10.1.3.0/24"]',
         ),
     ] = ()
+
+    def __post_init__(self) -> None:
+        if self.time_stamps is not None and self.time_stamps_trust is None:
+            raise ConfigError(
+                "time_stamps_trust", "is missing: the certificates that time stamps must lead to"
+            )
 
 
 @dataclass(frozen=True, slots=True)

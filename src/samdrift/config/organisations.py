@@ -25,7 +25,6 @@ from samdrift.config.kinds import (
     PLACE,
     POSITIVE,
     SCOPES,
-    SERVICE,
     TEXT,
     TEXTS,
     TOKEN_TYPE,
@@ -36,12 +35,15 @@ from samdrift.config.kinds import (
 )
 from samdrift.config.logs import LogSystemConfig
 from samdrift.config.reading import Breaches
+from samdrift.config.signin import DEMONSTRATION_LEVEL as DEMONSTRATION_LEVEL
+from samdrift.config.signin import SamlConfig as SamlConfig
+from samdrift.config.signin import SignInConfig as SignInConfig
+from samdrift.config.signin import UsedServiceConfig as UsedServiceConfig
 from samdrift.config.toml import Table
 from samdrift.contracts.messageclients import AddressPattern, Scope
 from samdrift.contracts.principals import Role
 from samdrift.net.issuers import ExternalIssuer, KeysAt
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.jose.keys import Algorithm
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,121 +145,6 @@ class MessageClientConfig:
         ),
     ] = None
     default: Annotated[bool, Key("Gives it what comes to addresses that are no client's.", FLAG)] = False
-
-
-DEMONSTRATION_LEVEL = "urn:samdrift:demonstration:loa3"
-"""The level of assurance of the demonstration's persons, which nothing but the demonstration accepts."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignInConfig:
-    """An organisation's own sign-in service for persons (OpenID Connect)."""
-
-    issuer: Annotated[
-        str,
-        Key(
-            "Its issuer identifier; its metadata are found from there.",
-            SERVICE,
-            example='"https://login.habo.se"',
-            since="0.2",
-        ),
-    ]
-    client_id: Annotated[str, Key("The `client_id` that it knows us by.", CLIENT_ID, example='"samdrift"')]
-    secret_file: Annotated[
-        Path,
-        Key("File with the secret that it knows us by.", PATH, example='"login.habo.secret"'),
-    ]
-    levels: Annotated[
-        tuple[str, ...],
-        Key(
-            "Levels of assurance (`acr`) that open a session, the preferred one first; level 3 is demanded.",
-            TEXTS,
-            example='["http://id.sambi.se/loa/loa3"]',
-        ),
-    ]
-    claims: Annotated[
-        tuple[str, ...],
-        Key(
-            "Claims that decisions about rights may name, such as groups.",
-            TEXTS,
-            otherwise="none",
-            example='["groups"]',
-        ),
-    ] = ()
-    scopes: Annotated[tuple[str, ...], Key("Scopes that are asked for.", TEXTS)] = ("openid", "profile")
-    name_claim: Annotated[str, Key("The claim with a person's name.", TEXT)] = "name"
-    algorithms: Annotated[
-        frozenset[Algorithm],
-        Key("Signature algorithms that are accepted.", ALGORITHMS, example='["ES256"]', otherwise="all"),
-    ] = frozenset(Algorithm)
-    max_age_seconds: Annotated[
-        int | None,
-        Key(
-            "How long ago a person may have shown who they are.",
-            POSITIVE,
-            unit="seconds",
-            otherwise="as the sign-in service has it",
-            example="3600",
-        ),
-    ] = None
-    idle_seconds: Annotated[
-        int, Key("Time after which an unused session ends.", POSITIVE, unit="seconds")
-    ] = 1800
-    whole_seconds: Annotated[int, Key("Time after which any session ends.", POSITIVE, unit="seconds")] = 36000
-    tls_issuers: Annotated[
-        Path | None,
-        Key(
-            "Bundle (PEM) of issuers of its TLS certificate.",
-            PATH,
-            otherwise="Mozilla's",
-            example='"issuers.pem"',
-        ),
-    ] = None
-
-
-@dataclass(frozen=True, slots=True)
-class UsedServiceConfig:
-    """The message service that an organisation's message client uses, which may be another supplier's."""
-
-    interface: Annotated[
-        str,
-        Key(
-            "Base address of its interface D, with its version.",
-            HTTPS,
-            example='"https://messages.example.se/v1"',
-            since="0.2",
-        ),
-    ]
-    token_endpoint: Annotated[
-        str,
-        Key(
-            "Where access tokens are issued; for our own as `samdrift routing` prints it.",
-            HTTPS,
-            example='"https://messages.example.se/v1/oauth2/NAME/token"',
-        ),
-    ]
-    client_id: Annotated[str, Key("The `client_id` of the message client there.", CLIENT_ID, example='"mk"')]
-    key_file: Annotated[
-        Path, Key("File with the private key (PEM) that it shows who it is by.", PATH, example='"mk.pem"')
-    ]
-    audience: Annotated[
-        str,
-        Key(
-            "The authorisation server's name in assertions.",
-            TEXT,
-            otherwise="its token endpoint",
-            example='"https://login.example.se"',
-        ),
-    ] = ""
-    tls_issuers: Annotated[
-        Path | None,
-        Key(
-            "Bundle (PEM) of issuers of its TLS certificates.",
-            PATH,
-            otherwise="Mozilla's",
-            example='"issuers.pem"',
-        ),
-    ] = None
 
 
 EXTERNAL_ISSUER = Tables(
@@ -403,6 +290,15 @@ class OrganisationConfig:
             since="0.2",
         ),
     ] = None
+    saml: Annotated[
+        SamlConfig | None,
+        Key(
+            "Its sign-in service for persons where that speaks SAML, in place of `sign_in` "
+            "([sign-in](sign-in.md)).",
+            Tables(SamlConfig),
+            since="0.2",
+        ),
+    ] = None
     message_service: Annotated[
         UsedServiceConfig | None,
         Key(
@@ -513,14 +409,18 @@ def check_hosts(own: OrganisationConfig, _: Table) -> Breaches:
 
 def check_sign_in(own: OrganisationConfig, _: Table) -> Breaches:
     """Require that persons sign in somewhere: at pages of the organisation."""
-    if own.sign_in is not None and not {Role.MESSAGE_CLIENT, Role.GOVERNANCE} & set(own.roles):
-        yield "sign_in", "is for organisations with the role mk or gov"
+    if own.sign_in is not None and own.saml is not None:
+        yield "saml", "stands beside sign_in; persons sign in at one of them"
+    for key, service in (("sign_in", own.sign_in), ("saml", own.saml)):
+        if service is not None and not {Role.MESSAGE_CLIENT, Role.GOVERNANCE} & set(own.roles):
+            yield key, "is for organisations with the role mk or gov"
 
 
-def check_levels(own: SignInConfig, _: Table) -> Breaches:
-    """Require a level of assurance: without one, any sign-in would do."""
-    if not own.levels:
-        yield "levels", "names no level of assurance"
+def sign_in_issuer(own: OrganisationConfig) -> str | None:
+    """Return how the organisation's sign-in service is called, whose persons are known beside it."""
+    if own.saml is not None:
+        return own.saml.entity_id
+    return None if own.sign_in is None else own.sign_in.issuer
 
 
 def check_access_point(own: OrganisationConfig, _: Table) -> Breaches:

@@ -17,14 +17,11 @@ from samdrift.config.keys import Tables
 from samdrift.config.malware import MalwareConfig, check_scanner
 from samdrift.config.model import Config, DomibusConfig, Environment, OrganisationConfig, VaultConfig
 from samdrift.config.organisations import (
-    DEMONSTRATION_LEVEL,
     HOST_KEYS,
-    SignInConfig,
     check_access_point,
     check_client_addresses,
     check_client_keys,
     check_hosts,
-    check_levels,
     check_login,
     check_message_clients,
     check_sign_in,
@@ -32,6 +29,13 @@ from samdrift.config.organisations import (
 )
 from samdrift.config.reading import Breaches, Check, Checks, read_table
 from samdrift.config.roles import MessageServiceConfig
+from samdrift.config.signin import (
+    DEMONSTRATION_LEVEL,
+    SamlConfig,
+    SignInConfig,
+    check_levels,
+    check_metadata,
+)
 from samdrift.config.toml import Findings, Table, read_file
 
 _LOGGER = logging.getLogger("samdrift")
@@ -187,8 +191,10 @@ def _guard_sign_in(config: Config, _: Table) -> Breaches:
     for number, one in enumerate(config.organisations):
         if one.sign_in is not None and not one.sign_in.issuer.startswith("https://"):
             yield f"organisations[{number}].sign_in.issuer", "is not an address that begins with https://"
-        if one.sign_in is not None and DEMONSTRATION_LEVEL in one.sign_in.levels:
-            yield f"organisations[{number}].sign_in.levels", "has the level of the demonstration's persons"
+        for key, service in (("sign_in", one.sign_in), ("saml", one.saml)):
+            if service is not None and DEMONSTRATION_LEVEL in service.levels:
+                where = f"organisations[{number}].{key}.levels"
+                yield where, "has the level of the demonstration's persons"
 
 
 def _real(config: Config) -> bool:
@@ -222,6 +228,7 @@ CHECKS: Checks = {
     HsmTokenConfig: (check_pin,),
     DomibusConfig: (check_login,),
     SignInConfig: (check_levels,),
+    SamlConfig: (check_levels, check_metadata),
     OrganisationConfig: (
         check_access_point,
         check_hosts,

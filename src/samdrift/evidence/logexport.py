@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,20 +22,25 @@ from samdrift.audit.logparts import (
     DESCRIPTION,
     FACTS,
     FORMAT,
+    KNOWN,
     MAX_CHECKPOINTS,
     MAX_DESCRIPTION,
     MAX_ENTRIES,
     MAX_FACTS,
     MAX_KEYS,
     MAX_PAGE,
+    MAX_STAMP,
+    MAX_STAMPS,
+    STAMPS,
     VERSION,
     beside,
     chain_part,
     checkpoints_in,
     records,
+    stamp_parts,
 )
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
-from samdrift.audit.notes import VerifierKey
+from samdrift.audit.notes import MAX_NOTE, VerifierKey
 from samdrift.audit.reading import Malformed, from_base64, to_base64
 from samdrift.audit.tiles import WIDTH, Tile, bundle
 
@@ -77,6 +82,10 @@ class LogSource(Protocol):
         """Yield the signed checkpoints with their sizes, the smallest first."""
         ...
 
+    def stamps(self) -> AsyncIterator[tuple[bytes, bytes]]:
+        """Yield notes that were time-stamped, the smallest first, each with its time stamp."""
+        ...
+
 
 async def write_log(source: LogSource, name: str, out: Path) -> int:
     """Write ``out``, a new file, of the log called ``name``; return how many entries of the tree it has."""
@@ -97,6 +106,11 @@ async def write_log(source: LogSource, name: str, out: Path) -> int:
             "made_by": f"samdrift {__version__}",
         }
         await writer.add(DESCRIPTION, (json.dumps(description, indent=2) + "\n").encode())
+        number = 0
+        async for stamped in source.stamps():
+            number += 1
+            for part, content in zip(stamp_parts(number), stamped, strict=True):
+                await writer.add(part, content)
         page = 0
         async for lines in source.chain():
             page += 1
@@ -163,6 +177,23 @@ def describe_log(path: Path) -> Description:
         return _described(ArchiveFile(file))
 
 
+def stamps_of(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the notes of an exported log that were time-stamped, each with its time stamp."""
+    with path.open("rb") as file:
+        archive, number = ArchiveFile(file), 0
+        _described(archive)
+        while (member := archive.next()) is not None and member.name.startswith(f"{STAMPS}/"):
+            number += 1
+            note, stamp = stamp_parts(number)
+            if member.name != note or number > MAX_STAMPS:
+                raise Malformed("the time stamps do not follow each other", member.name)
+            content = archive.whole(member, MAX_NOTE)
+            member = archive.next()
+            if member is None or member.name != stamp:
+                raise Malformed("the part that comes next is missing", stamp)
+            yield content, archive.whole(member, MAX_STAMP)
+
+
 def _described(archive: ArchiveFile) -> Description:
     member = archive.next()
     if member is None or member.name != DESCRIPTION:
@@ -170,7 +201,7 @@ def _described(archive: ArchiveFile) -> Description:
     content = archive.whole(member, MAX_DESCRIPTION)
     try:
         document = json.loads(content)
-        known = (document["format"], document["version"]) == (FORMAT, VERSION)
+        known = document["format"] == FORMAT and document["version"] in KNOWN
         name, begins = str(document["log"]), bytes.fromhex(document["chain_begins"])
         keys = tuple(
             DescribedKey(
@@ -234,6 +265,9 @@ class _Reading:
         member = self._archive.next()
         if member is None:
             return False
+        if member.name.startswith(f"{STAMPS}/") and self._page == self._bundle == 0:
+            self._archive.whole(member, MAX_STAMP)
+            return True
         if member.name == chain_part(self._page + 1) and self._bundle == 0:
             self._page += 1
             lines = self._archive.whole(member, MAX_PAGE).splitlines()

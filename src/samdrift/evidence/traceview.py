@@ -60,6 +60,7 @@ WORDS: Mapping[E, Phrase] = MappingProxyType(
         E.MT_SENDER_NOT_LISTED: Phrase("Its sender’s address is not in the address book"),
         E.MT_MESSAGE_NEW: Phrase("It can be fetched by message clients"),
         E.MT_MESSAGE_READ: Phrase("A message client fetched it"),
+        E.MT_MESSAGE_EVIDENCED: Phrase("Evidence about it was given to a message client"),
         E.MT_MESSAGE_DELETED: Phrase("A message client deleted it"),
         E.MT_RECEIPT_QUEUED: Phrase("The message receipt was written"),
         E.MT_RECEIPT_SUBMITTED: Phrase("The message receipt was signed and handed over"),

@@ -188,20 +188,27 @@ async def verify_evidence(
     ``signer`` is the SHA-256 of the certificate that must have signed, where that is known. With
     ``policy`` every entry of a tree must be in a checkpoint that the policy accepts.
     """
-    said = _Said()
     with path.open("rb") as file:
-        reader = ArchiveReader(_File(file))
+        return await verify_evidence_in(file, trust, signer, policy)
+
+
+async def verify_evidence_in(
+    file: BinaryIO, trust: TrustFolder | None, signer: str | None = None, policy: Policy | None = None
+) -> EvidenceVerdict:
+    """Return the verdict on an open file; as :func:`verify_evidence`."""
+    said = _Said()
+    reader = ArchiveReader(_File(file))
+    member = await reader.next()
+    while member is not None and member.name != STATEMENT_FILE:
+        if member.name in said.digests:
+            raise MoveError.of_evidence()
+        data = await reader.whole(member, _MOST)
+        said.digests[member.name] = reader.line.partition(" ")[0]
+        _look(said, member.name, data)
         member = await reader.next()
-        while member is not None and member.name != STATEMENT_FILE:
-            if member.name in said.digests:
-                raise MoveError.of_evidence()
-            data = await reader.whole(member, _MOST)
-            said.digests[member.name] = reader.line.partition(" ")[0]
-            _look(said, member.name, data)
-            member = await reader.next()
-        rest = [] if member is None else [await reader.whole(member, _MOST)]
-        while (member := await reader.next()) is not None:
-            rest.append(await reader.whole(member, _MOST))
+    rest = [] if member is None else [await reader.whole(member, _MOST)]
+    while (member := await reader.next()) is not None:
+        rest.append(await reader.whole(member, _MOST))
     if len(rest) != 3:
         raise MoveError.of_evidence()
     verdict = _judged(said, rest[0], rest[1], rest[2], trust, policy)

@@ -29,6 +29,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation.health import Dependency
+from samdrift.installation.timestamping import Stamper, stamper
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.net.addresses import EnteredAddresses, any_address
@@ -164,8 +165,9 @@ class LogKeeper:
         clock: Clock,
         cadence: timedelta,
         note: Watch = lambda *_: None,
+        stamper: Stamper | None = None,
     ) -> None:
-        """``witnesses`` returns those of a log, as they are chosen now.
+        """``witnesses`` returns those of a log, as they are chosen now; ``stamper`` has it time-stamped.
 
         ``note`` hears of each log by its name that is not witnessed, and why, and when it is again.
         """
@@ -176,6 +178,7 @@ class LogKeeper:
         self._clock = clock
         self._cadence = cadence
         self._note = note
+        self._stamper = stamper
         self._gone: set[str] = set()
         """Names of logs that were noted."""
         self._seen: dict[tuple[str, str], int] = {}
@@ -230,6 +233,8 @@ class LogKeeper:
             try:
                 await self.round(place)
                 self.health.stopped.discard(place)
+                if self._stamper is not None:
+                    await self._stamper.stamp(lambda: self._tree(place))
             except SigningStopped:
                 self.health.stopped.add(place)
             except Temporary as outage:
@@ -359,6 +364,16 @@ async def witness_caller(config: Config) -> AsyncIterator[Caller]:
 
 
 @contextlib.asynccontextmanager
+async def stamp_caller(config: Config) -> AsyncIterator[Caller]:
+    """Return the client that calls the authority for time stamps, also without TLS: they are signed."""
+    permits = (
+        any_address if config.federation.private_addresses else EnteredAddresses(config.logs.witness_networks)
+    )
+    async with EnteredAddressClient(permits, plain=True) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
 async def logs_kept(
     config: Config,
     gate: Gate,
@@ -369,7 +384,10 @@ async def logs_kept(
 ) -> AsyncIterator[LogHealth]:
     """Keep logs signed and witnessed while the context lasts."""
     cadence = timedelta(seconds=config.logs.checkpoint_seconds)
-    async with witness_caller(config) as caller:
-        keeper = LogKeeper(gate, Policies(config).of, caller, clock, cadence, note)
+    async with contextlib.AsyncExitStack() as stack:
+        caller = await stack.enter_async_context(witness_caller(config))
+        authority = await stack.enter_async_context(stamp_caller(config))
+        stamps = stamper(config.logs, authority, clock, note)
+        keeper = LogKeeper(gate, Policies(config).of, caller, clock, cadence, note, stamps)
         async with in_background(keeper.keep(logs, roles), on_failure=unexpected("the log")):
             yield keeper.health

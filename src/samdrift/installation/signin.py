@@ -8,48 +8,64 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
 
-from samdrift.config.inputs import reason
+from samdrift.config.errors import Unusable
+from samdrift.config.inputs import read_certificates, reason
 from samdrift.config.model import Config, Environment, OrganisationConfig
-from samdrift.config.organisations import SignInConfig, host_of
+from samdrift.config.organisations import SamlConfig, SignInConfig, UsedServiceConfig, host_of
 from samdrift.config.roles import MessageClientRoleConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.administering import Profile, Profiles
+from samdrift.messageclient.entrance.ownkeys import OwnKeys
 from samdrift.messageclient.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.working import ServiceSettings
 from samdrift.net.addresses import EnteredAddresses, any_address
 from samdrift.net.clock import system_clock
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.tls import client_tls
-from samdrift.vault.gate import Gate
+from samdrift.vault.gate import Gate, WorkerGate
+from samdrift.vault.messageclient import MessageClientVault
 from samdrift.web.sessions import SessionLimits
-from samdrift.web.signin.provider import Fetches, ProviderSettings, by_secret
+from samdrift.web.signin.provider import Fetches, Provider, ProviderSettings, by_key, by_secret
+from samdrift.web.signin.saml.flow import Site as SamlSite
+from samdrift.web.signin.saml.provider import SamlProvider, SamlSettings, from_address, from_file
+from samdrift.web.signin.service import OidcService, SamlService, SignInService
 from samdrift.web.sites import Accent
+from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 @contextlib.asynccontextmanager
 async def client_sites(config: Config, own: MessageClientRoleConfig, gate: Gate) -> AsyncIterator[Sites]:
     """Return the sites of organisations whose persons can sign in; :class:`ConfigError` for what is unfit."""
+    vaults = gate.worker("sign-in", Role.MESSAGE_CLIENT)
     async with AsyncExitStack() as stack:
-        settings, fetches = [], dict[str, Fetches]()
+        settings = []
         for number, one in enumerate(config.organisations):
-            if one.sign_in is None or Role.MESSAGE_CLIENT not in one.roles:
+            used = one.sign_in or one.saml
+            if used is None or Role.MESSAGE_CLIENT not in one.roles:
                 continue
-            settings.append(_site(one, one.sign_in, own, f"organisations[{number}]"))
-            client = _client(config, own, one.sign_in)
-            fetches[one.sign_in.issuer] = await stack.enter_async_context(client)
-        yield Sites(gate, settings, fetches, system_clock)
+            where = f"organisations[{number}]"
+            client = await stack.enter_async_context(_client(config, own, used.tls_issuers))
+            keys = OwnKeys(vaults, one.identifier, system_clock)
+            if isinstance(used, SamlConfig):
+                service: SignInService = _saml(used, client, keys, f"{where}.saml")
+            else:
+                service = _oidc(used, client, keys, f"{where}.sign_in")
+            settings.append(_site(one, used, own, service, where))
+        yield Sites(gate, settings, system_clock)
 
 
-def used_services(config: Config) -> tuple[ServiceSettings, ...]:
+def used_services(config: Config, gate: Gate) -> tuple[ServiceSettings, ...]:
     """Return the message services that message clients use; :class:`ConfigError` for a key that is unfit."""
+    vaults = gate.worker("fetching", Role.MESSAGE_CLIENT)
     return tuple(
         ServiceSettings(
             one.identifier,
             one.message_service.interface,
             one.message_service.token_endpoint,
             one.message_service.client_id,
-            _read(one.message_service.key_file, f"organisations[{number}].message_service.key_file"),
+            _shown_by(one, one.message_service, vaults, f"organisations[{number}].message_service.key_file"),
             one.message_service.tls_issuers,
             one.message_service.audience or None,
             public_only=not config.federation.private_addresses,
@@ -69,38 +85,106 @@ def client_profiles(config: Config, services: Sequence[ServiceSettings]) -> Prof
     }
 
 
-def _site(
-    organisation: OrganisationConfig, sign_in: SignInConfig, own: MessageClientRoleConfig, where: str
-) -> SiteSettings:
-    scheme, usual = ("http", 80) if own.plain else ("https", 443)
-    port = "" if own.public_port == usual else f":{own.public_port}"
+def _shown_by(
+    organisation: OrganisationConfig,
+    service: UsedServiceConfig,
+    vaults: WorkerGate[MessageClientVault],
+    where: str,
+) -> bytes | OwnKeys:
+    """Return the key that shows a message service who the organisation is: in a file, or in its vault."""
+    if service.key_file is None:
+        return OwnKeys(vaults, organisation.identifier, system_clock)
+    return _read(service.key_file, where)
+
+
+def _oidc(sign_in: SignInConfig, client: Fetches, keys: OwnKeys, where: str) -> OidcService:
     longest = sign_in.max_age_seconds
+    settings = ProviderSettings(
+        sign_in.issuer,
+        sign_in.client_id,
+        sign_in.levels,
+        sign_in.algorithms,
+        sign_in.scopes,
+        sign_in.name_claim,
+        sign_in.claims,
+        None if longest is None else timedelta(seconds=longest),
+    )
+    if sign_in.secret_file is None:
+        authenticate = by_key(sign_in.client_id, keys.tokens)
+    else:
+        authenticate = by_secret(sign_in.client_id, _secret(sign_in.secret_file, f"{where}.secret_file"))
+    return OidcService(Provider(settings, authenticate, client, system_clock))
+
+
+def _saml(saml: SamlConfig, client: Fetches, keys: OwnKeys, where: str) -> SamlService:
+    longest, signers = saml.max_age_seconds, None
+    if saml.metadata_signers is not None:
+        signers = read_certificates(saml.metadata_signers)
+    settings = SamlSettings(
+        saml.entity_id,
+        saml.levels,
+        signers,
+        saml.subject_attribute,
+        saml.name_attribute,
+        saml.attributes,
+        None if longest is None else timedelta(seconds=longest),
+        saml.encrypted,
+    )
+    if isinstance(saml.metadata, Path):
+        _read(saml.metadata, f"{where}.metadata")
+        read = from_file(saml.metadata)
+    else:
+        read = from_address(saml.metadata, client)
+    return SamlService(SamlProvider(settings, read, system_clock), keys)
+
+
+def _site(
+    organisation: OrganisationConfig,
+    used: SignInConfig | SamlConfig,
+    own: MessageClientRoleConfig,
+    service: SignInService,
+    where: str,
+) -> SiteSettings:
     return SiteSettings(
         organisation.identifier,
         organisation.name,
-        f"{scheme}://{host_of(organisation, Role.MESSAGE_CLIENT)}{port}",
-        ProviderSettings(
-            sign_in.issuer,
-            sign_in.client_id,
-            sign_in.levels,
-            sign_in.algorithms,
-            sign_in.scopes,
-            sign_in.name_claim,
-            sign_in.claims,
-            None if longest is None else timedelta(seconds=longest),
-        ),
-        by_secret(sign_in.client_id, _secret(sign_in.secret_file, f"{where}.sign_in.secret_file")),
-        SessionLimits(timedelta(seconds=sign_in.idle_seconds), timedelta(seconds=sign_in.whole_seconds)),
+        pages_origin(organisation, own),
+        service,
+        SessionLimits(timedelta(seconds=used.idle_seconds), timedelta(seconds=used.whole_seconds)),
         _accent(organisation.accent, f"{where}.accent"),
         organisation.contact,
     )
 
 
-def _client(config: Config, own: MessageClientRoleConfig, sign_in: SignInConfig) -> EnteredAddressClient:
+def saml_metadata(
+    config: Config,
+    organisation: ParticipantIdentifier,
+    signing: Sequence[SigningKey],
+    decrypting: Sequence[DecryptionKey],
+) -> str:
+    """Return what an organisation's SAML service is to know of its pages; :class:`Unusable` without pages."""
+    for one in config.organisations:
+        if one.identifier == organisation and config.message_client is not None:
+            site = SamlSite(pages_origin(one, config.message_client), one.name)
+            signers = tuple(key.certificate for key in signing)
+            described = site.described(signers, tuple(key.certificate for key in decrypting))
+            if described is not None:
+                return described
+    raise Unusable("the configuration has no pages of that organisation")
+
+
+def pages_origin(organisation: OrganisationConfig, own: MessageClientRoleConfig) -> str:
+    """Return the origin of an organisation's pages, as its persons have it."""
+    scheme, usual = ("http", 80) if own.plain else ("https", 443)
+    port = "" if own.public_port == usual else f":{own.public_port}"
+    return f"{scheme}://{host_of(organisation, Role.MESSAGE_CLIENT)}{port}"
+
+
+def _client(config: Config, own: MessageClientRoleConfig, tls_issuers: Path | None) -> EnteredAddressClient:
     """Return the client for the sign-in service: in the demonstration it is on this machine."""
     demonstration = config.environment is Environment.DEMONSTRATION
     permits = any_address if demonstration else EnteredAddresses(own.networks)
-    return EnteredAddressClient(permits, client_tls(trust=sign_in.tls_issuers), plain=demonstration)
+    return EnteredAddressClient(permits, client_tls(trust=tls_issuers), plain=demonstration)
 
 
 def _secret(file: Path, where: str) -> str:

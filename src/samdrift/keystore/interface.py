@@ -95,6 +95,22 @@ class KeyStore(Protocol):
     ) -> bytes:
         """Make a new RSA key and return its certificate request (PEM); the key waits for its certificate."""
 
+    def create_certified_key(
+        self,
+        vault: str,
+        name: str,
+        subject: x509.Name,
+        until: datetime,
+        bits: int = 3072,
+        *,
+        active_from: datetime | None = None,
+    ) -> x509.Certificate:
+        """Make a new RSA key with a certificate until ``until`` that it signs itself, and put it to use.
+
+        For peers that know a key by what they were handed, as those of SAML do, and ask no issuer.
+        ``active_from`` is as for :meth:`install_certificate`.
+        """
+
     def install_certificate(
         self,
         vault: str,

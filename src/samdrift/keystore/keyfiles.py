@@ -26,6 +26,15 @@ class KeyName(StrEnum):
     LOG_SIGNING = "log-signing"
     """Signs what an organisation's log is proved by: checkpoints, exports, results of checks."""
 
+    SIGN_IN_SIGNING = "sign-in-signing"
+    """Signs requests to an organisation's SAML sign-in service."""
+
+    SIGN_IN_ENCRYPTION = "sign-in-encryption"
+    """Opens what that service encrypts for the organisation's pages."""
+
+
+DECRYPTING = frozenset({KeyName.ENCRYPTION, KeyName.SIGN_IN_ENCRYPTION})
+"""Keys that open what others encrypt, and sign nothing."""
 
 KEY_NAMES = "|".join(KeyName)
 """Any of them, for the pattern of a file's name."""

@@ -32,6 +32,7 @@ from typing import TypeVar
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
 from samdrift.keystore import confined, vaultfiles, vaultfolder
 from samdrift.keystore.backup import VaultBackup
@@ -46,6 +47,7 @@ from samdrift.keystore.keyfiles import (
     decode_certificate,
     key_name,
 )
+from samdrift.keystore.selfsigned import self_signed
 from samdrift.keystore.unlocking import ROOT, Unlocker
 from samdrift.keystore.vaultfiles import (
     LoadedKey,
@@ -106,6 +108,31 @@ class SoftwareKeyStore(KeyChoice):
             names = x509.SubjectAlternativeName([_general_name(each) for each in hosts])
             request = request.add_extension(names, critical=False)
         return request.sign(private_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def create_certified_key(
+        self,
+        vault: str,
+        name: str,
+        subject: x509.Name,
+        until: datetime,
+        bits: int = 3072,
+        *,
+        active_from: datetime | None = None,
+    ) -> x509.Certificate:
+        """Make a new RSA key with a certificate that it signs itself, and put it to use."""
+        require_strong(bits)
+        self._vault_folder(vault)
+        key, private_key = key_name(name), rsa.generate_private_key(65537, bits)
+
+        def sign(data: bytes) -> bytes:
+            return private_key.sign(data, PKCS1v15(), hashes.SHA256())
+
+        own = partial(self_signed, subject, (self._clock(), until))
+        certificate = x509.load_pem_x509_certificate(own(private_key.public_key(), sign))
+        with self._writing(vault) as files:
+            files.add(key, private_key)
+        self.install_certificate(vault, name, certificate, (), active_from)
+        return certificate
 
     def install_certificate(
         self,

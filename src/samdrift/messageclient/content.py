@@ -144,6 +144,14 @@ def document_content_bytes(documents: Sequence[Json]) -> bytes:
     return json.dumps({"documents": list(documents)}, ensure_ascii=False).encode("utf-8", "replace")
 
 
+def thread_of(conversation_id: str, organisation: str) -> str:
+    """Return the text that a conversation is known by: the federation's id, and the organisation it is with.
+
+    An organisation that knows the id of a conversation with another one begins one of its own by it.
+    """
+    return f"{conversation_id} {organisation}"
+
+
 def with_remote_id(read: Head, remote_id: str) -> Head:
     """Return a message under the id of the message service that it was asked for by."""
     return replace(read, remote_id=remote_id, message_id=read.message_id or remote_id)

@@ -10,11 +10,12 @@ The types of what it returns are in :mod:`samdrift.messageclient.mail`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from samdrift.contracts.errors import Explained
+from samdrift.messageclient.live.openpages import Change, News, OpenPage, Watch
 from samdrift.messageclient.mail import (
     Conversation,
     Correspondent,
@@ -24,10 +25,12 @@ from samdrift.messageclient.mail import (
     FileContent,
     Folder,
     Found,
+    HandOver,
     Lines,
     Mailbox,
     Message,
     Note,
+    Part,
     Person,
     Problem,
     Reading,
@@ -120,12 +123,16 @@ class TooManyKept(Explained):
 
 
 class ConversationMoved(Explained):
-    """The conversation has new messages since the answer was begun: read ``news`` before sending."""
+    """The conversation has new messages since the answer was begun: read ``news`` before sending.
 
-    def __init__(self, version: int, news: Sequence[Message]) -> None:
+    ``messages`` is their number in it with these, which is what :meth:`Desk.news_read` is told.
+    """
+
+    def __init__(self, version: int, news: Sequence[Message], messages: int) -> None:
         super().__init__("something new has come in this conversation since you opened it")
         self.version = version
         self.news = tuple(news)
+        self.messages = messages
 
 
 class Permissions(Protocol):
@@ -162,6 +169,10 @@ class Desk(Protocol):
     def person(self) -> Person:
         """The person whose desk it is."""
 
+    @property
+    def away_since(self) -> datetime | None:
+        """Moment since which the message service cannot be used; ``None`` while it can."""
+
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right, so that a page shows only what can be done."""
 
@@ -196,6 +207,28 @@ class Desk(Protocol):
     async def readers(self, message: str) -> tuple[Reading, ...]:
         """Return who has seen a message, and how; the latest first."""
 
+    async def handed_over(
+        self, conversation: str, messages: Sequence[str], parts: frozenset[Part]
+    ) -> HandOver:
+        """Open messages of a conversation in order to hand them over; without ``messages`` all of it."""
+
+    # --- what an open page learns ---------------------------------------------------------------------------
+
+    async def watch(self, view: OpenPage) -> Watch:
+        """Return the state of what a page shows; no sight of content, and not recorded."""
+
+    async def news(self, view: OpenPage, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
+        """Return what has changed since a page was made in that state of list and conversation.
+
+        A page that has ``polled`` counts as open for a while.
+        """
+
+    async def follow(self, view: OpenPage, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
+        """Return what changes from that state on, as it does, until the session or a right ends.
+
+        :class:`~samdrift.messageclient.live.following.TooManyStreams`.
+        """
+
     # --- what a conversation is ---------------------------------------------------------------------------
 
     async def colleagues(self, mailbox: str) -> tuple[Person, ...]:
@@ -215,6 +248,12 @@ class Desk(Protocol):
 
     async def move(self, conversation: str, version: int, mailbox: str) -> int:
         """Put into another mailbox, in which the person may write as well."""
+
+    async def register(self, conversation: str, version: int, number: str) -> int:
+        """Note the number that it has in the organisation's own records; an empty one takes that back."""
+
+    async def hold(self, conversation: str, version: int, reason: str) -> int:
+        """Keep it from being disposed of, for a reason; an empty one ends that."""
 
     async def add_note(self, conversation: str, text: str) -> Note:
         """Add a note, which is never sent."""
@@ -261,8 +300,11 @@ class Desk(Protocol):
     async def draft_file(self, draft: str, file: str) -> FileContent:
         """Open a file of a draft."""
 
-    async def news_read(self, draft: str) -> None:
-        """Note that the person has read what is new in the conversation that the draft answers."""
+    async def news_read(self, draft: str, messages: int) -> None:
+        """Note that the person has read the conversation that the draft answers up to so many messages.
+
+        Only what was shown counts: a message that came meanwhile stops sending once more.
+        """
 
     async def review(self, draft: str) -> Review:
         """Return the draft as it would be sent, with what is in the way."""

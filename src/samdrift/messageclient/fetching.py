@@ -26,6 +26,8 @@ from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content
 from samdrift.messageclient.content import Head, Json
 from samdrift.messageclient.mail import Stage
+from samdrift.messageclient.permissions import Assignments
+from samdrift.messageclient.rules import Rules
 from samdrift.vault.bodies import Body, BodyWriter, new_id
 from samdrift.vault.gate import WorkerGate
 from samdrift.vault.mailrecords import FileRecord, MailboxRecord, MailRecord, NewMail
@@ -63,6 +65,7 @@ class Fetching:
         self._organisation = organisation
         self._service = service
         self._clock = clock
+        self._rules = Rules(Assignments(vaults, clock), organisation)
         self._here = set[str]()
         """Ids of the message service for messages that are known to be stored."""
 
@@ -191,7 +194,9 @@ class Fetching:
             content=head.content(),
             delivery=content.delivery_content(head.status, head.events) if direction is Direction.OUT else {},
         )
-        return NewMail(record, head.message_id, head.conversation_id, body, head.remote_id, head.refers_to)
+        other = head.sender if direction is Direction.IN else head.recipient
+        thread = content.thread_of(head.conversation_id, other.organisation)
+        return NewMail(record, head.message_id, thread, body, head.remote_id, head.refers_to)
 
     async def _store(
         self,
@@ -206,8 +211,11 @@ class Fetching:
         own = head.recipient if direction is Direction.IN else head.sender
         mailbox = await _mailbox(vault, own.address, own.address_name)
         owned = [_of(file, new.record.id) for file in files]
-        if await vault.store_mail(new, mailbox, owned, bodies) is None:
+        conversation = await vault.store_mail(new, mailbox, owned, bodies)
+        if conversation is None:
             return False
+        if direction is Direction.IN:
+            await self._rules.apply(vault, conversation, head.sender, head.subject)
         facts = {"message": head.message_id, "mailbox": mailbox, "direction": direction.value}
         if fault:
             vault.record(AuditEvent.MK_MESSAGE_UNREADABLE, **facts, reason=fault)

@@ -7,7 +7,7 @@ of persons come from the vault.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,6 +25,8 @@ PAGE = 100
 _BATCH = 1000
 _SLACK = timedelta(minutes=5)
 """Entries are in the order of commit: the time of one may be this much before that of its neighbour."""
+_PERSON = "person:"
+"""Begins a person as the author of a statement."""
 FAILED = frozenset(
     {AuditEvent.MK_ACCESS_DENIED, AuditEvent.MK_SIGN_IN_REFUSED, AuditEvent.VAULT_OPENING_DENIED}
 )
@@ -38,7 +40,9 @@ class LogQuestion:
     since: datetime
     until: datetime
     person: str = ""
-    """Acts of this person, and acts that concern them; of everyone where it is empty."""
+    """Acts of this person, and acts that concern them; of every person where it is empty."""
+    service: bool = False
+    """Acts of the service itself, too; where no person is named."""
     failed: bool = False
     """Only attempts that came to nothing."""
 
@@ -57,6 +61,8 @@ class LogPage:
 
     lines: tuple[LogLine, ...]
     after: int
+    mailboxes: Mapping[str, str]
+    """Names of mailboxes, by their ids."""
 
 
 class LogReading:
@@ -81,6 +87,7 @@ class LogReading:
             self._require_officer()
             self._record(vault, asked, "page")
             people = await scope.people(vault)
+            mailboxes = {one.id: one.name for one in await vault.mailboxes()}
             end = await vault.log_end()
             place = max(after, await self._begin(vault, asked.since, end))
             found: list[LogEntry] = []
@@ -88,7 +95,7 @@ class LogReading:
                 batch, place = await self._batch(vault, asked, place, end)
                 found += batch
         lines = tuple(_line(each, people) for each in found[:PAGE])
-        return LogPage(lines, found[PAGE - 1].sequence if len(found) > PAGE else 0)
+        return LogPage(lines, found[PAGE - 1].sequence if len(found) > PAGE else 0, mailboxes)
 
     async def table(self, asked: LogQuestion) -> AsyncIterator[bytes]:
         """Yield the log as CSV, piece by piece; that it is read is in the log before the first piece.
@@ -153,7 +160,10 @@ class LogReading:
 def person_of(entry: LogEntry) -> str:
     """Return the id of the person who acts in an entry, or whom it is about; empty for the service itself."""
     kind, _, name = entry.principal.partition(":")
-    return name if kind == "user" else entry.ids.get("person", "")
+    if kind == "user":
+        return name
+    stated_by = entry.ids.get("by", "")
+    return stated_by.removeprefix(_PERSON) if stated_by.startswith(_PERSON) else entry.ids.get("person", "")
 
 
 def _fits(entry: LogEntry, asked: LogQuestion) -> bool:
@@ -162,10 +172,8 @@ def _fits(entry: LogEntry, asked: LogQuestion) -> bool:
     if asked.failed and entry.event not in FAILED:
         return False
     if not asked.person:
-        return True
-    concerned = (entry.ids.get("person"), entry.ids.get("handler"), entry.ids.get("by"))
-    about = {asked.person, f"person:{asked.person}"}
-    return entry.principal == f"user:{asked.person}" or bool(about & set(concerned))
+        return asked.service or bool(person_of(entry)) or entry.event in FAILED
+    return asked.person in (person_of(entry), entry.ids.get("person"), entry.ids.get("handler"))
 
 
 def _line(entry: LogEntry, people: People) -> LogLine:

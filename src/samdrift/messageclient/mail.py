@@ -5,10 +5,11 @@ Ids are random and say nothing; they may be in a path. Times carry a zone.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Protocol
 
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.rights import Right
@@ -156,6 +157,25 @@ class Line:
     delivery: Delivery | None
     """The latest sent message's, without its events."""
     unreadable: bool
+    registered: Registration | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A conversation's number in the organisation's own records, and who registered it there."""
+
+    number: str
+    person: Person
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A person's word that nothing of a conversation is disposed of, whatever a rule says."""
+
+    reason: str
+    person: Person
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +268,8 @@ class Conversation:
     messages: tuple[Message, ...]
     notes: tuple[Note, ...]
     drafts: tuple[DraftMark, ...]
+    registered: Registration | None = None
+    held: Hold | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +289,8 @@ class Act(StrEnum):
     PRINTED = "printed"
     WHY = "why"
     """Said why, before opening what is marked in a mailbox that they do not work in."""
+    HANDED_OVER = "handed-over"
+    """In a package, to be kept or read elsewhere."""
 
 
 class Reason(StrEnum):
@@ -279,6 +303,52 @@ class Reason(StrEnum):
     """A request for public records."""
     MISTAKE = "mistake"
     """To look into a fault, or something that went to the wrong place."""
+
+
+class Part(StrEnum):
+    """Parts of a hand-over besides the messages themselves."""
+
+    PDF = "pdf"
+    FILES = "files"
+    NOTES = "notes"
+    EVIDENCE = "evidence"
+    """Receipts, and what the message service's log says of each message."""
+    ORIGINAL = "original"
+    """Each message as the message service has it, byte for byte."""
+
+
+class Proofs(Protocol):
+    """A message service, for what the client itself does not keep."""
+
+    def evidence(self, message_id: str, *, original: bool = False) -> AsyncIterator[bytes]:
+        """Return evidence about a message in pieces."""
+
+    def raw(self, message_id: str) -> AsyncIterator[bytes]:
+        """Return a message as the message service writes it, in pieces."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """Messages of a conversation to be handed over; that a person does so is in the log already."""
+
+    conversation: Conversation
+    """With the chosen messages alone, and with its notes only where they go along."""
+    organisation: str
+    address: str
+    """Functional address of the mailbox that it lies in."""
+    parts: frozenset[Part]
+    readings: Mapping[str, tuple[Reading, ...]]
+    """By message."""
+    files: Mapping[str, AsyncIterable[bytes]]
+    """Content of each file, by its id; the same each time it is read."""
+    raw: Mapping[str, AsyncIterable[bytes]]
+    """Content of messages that cannot be shown, by their ids."""
+    remote: Mapping[str, str]
+    """Ids at the message service, by message."""
+    proofs: Proofs | None
+    """``None`` where the organisation's entry names no message service."""
+    person: Person
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,6 +435,19 @@ class TextTemplate:
     id: str
     title: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerRule:
+    """A rule of a mailbox: who becomes the handler of a conversation that begins there, and fits."""
+
+    id: str
+    organisation: str
+    """Words of the other side's name, or its identifier; empty for any."""
+    subject: str
+    """Words of the subject; empty for any."""
+    handler: str
+    """Id of the person."""
 
 
 class ProblemCode(StrEnum):

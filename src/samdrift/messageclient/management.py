@@ -13,9 +13,9 @@ from datetime import timedelta
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import NotHere
-from samdrift.messageclient.mail import TextTemplate
+from samdrift.messageclient.mail import HandlerRule, Person, TextTemplate
 from samdrift.messageclient.mailboxes import UnfitSetting, change_mailbox, make_mailbox
-from samdrift.messageclient.presets import text_templates
+from samdrift.messageclient.presets import handler_rules, rule_content, text_templates
 from samdrift.messageclient.scope import Scope, require_id
 from samdrift.rights import Right
 from samdrift.vault.bodies import new_id
@@ -137,22 +137,67 @@ class Management:
             content = {"title": template.title, "text": template.text}
             kept = PresetRecord(template.id or new_id(), PresetKind.TEXT, owner, content)
             await vault.keep_preset(kept)
-            vault.record(
-                AuditEvent.MK_PRESET_CHANGED, kind="text", preset=kept.id, mailbox=owner, action="kept"
-            )
+            self._record(vault, PresetKind.TEXT, kept.id, owner, "kept")
 
     async def drop_text(self, mailbox: str, template: str) -> None:
         """Remove a text template."""
+        await self._drop(mailbox, template, PresetKind.TEXT)
+
+    # --- rules of mailboxes ---------------------------------------------------------------------------------
+
+    async def rules(self, mailbox: str) -> tuple[tuple[HandlerRule, str], ...]:
+        """Return the rules of a mailbox in their order, each with the name of its handler."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             owner = (await self._one(vault, mailbox)).id
-            require_id("text", template)
-            if not await vault.drop_preset(template, PresetKind.TEXT, owner):
-                raise NotHere("text", template)
-            vault.record(
-                AuditEvent.MK_PRESET_CHANGED, kind="text", preset=template, mailbox=owner, action="removed"
-            )
+            people = await self._scope.people(vault)
+            return tuple((rule, people[rule.handler].name) for rule in await handler_rules(vault, owner))
 
-    # --- rules --------------------------------------------------------------------------------------------
+    async def handlers(self, mailbox: str) -> tuple[Person, ...]:
+        """Return the persons who may be a handler in a mailbox, by name."""
+        async with self._scope.open(Purpose.ADMINISTER) as vault:
+            owner = (await self._one(vault, mailbox)).id
+            people = await self._scope.people(vault)
+        return people.sorted(self._scope.permissions.holders(Right.WRITE, owner))
+
+    async def add_rule(self, mailbox: str, rule: HandlerRule) -> None:
+        """Add a rule after the others; its id is made here."""
+        if not (rule.organisation.strip() or rule.subject.strip()):
+            raise UnfitSetting("organisation", "a rule is about an organisation, a subject, or both")
+        if rule.handler not in {each.id for each in await self.handlers(mailbox)}:
+            raise UnfitSetting("handler", "the handler is a person who may write in the mailbox")
+        async with self._scope.open(Purpose.ADMINISTER) as vault:
+            owner = (await self._one(vault, mailbox)).id
+            if len(await handler_rules(vault, owner)) >= _MAX_TEXTS:
+                raise UnfitSetting("organisation", f"a mailbox has at most {_MAX_TEXTS} rules")
+            added = replace(
+                rule,
+                id=new_id(),
+                organisation=rule.organisation[:MAX_TITLE],
+                subject=rule.subject[:MAX_TITLE],
+            )
+            await vault.keep_preset(PresetRecord(added.id, PresetKind.RULE, owner, rule_content(added)))
+            self._record(vault, PresetKind.RULE, added.id, owner, "kept")
+
+    async def drop_rule(self, mailbox: str, rule: str) -> None:
+        """Remove a rule."""
+        await self._drop(mailbox, rule, PresetKind.RULE)
+
+    # --- rights -------------------------------------------------------------------------------------------
+
+    async def _drop(self, mailbox: str, preset: str, kind: PresetKind) -> None:
+        async with self._scope.open(Purpose.ADMINISTER) as vault:
+            owner = (await self._one(vault, mailbox)).id
+            require_id(kind, preset)
+            if not await vault.drop_preset(preset, kind, owner):
+                raise NotHere(kind, preset)
+            self._record(vault, kind, preset, owner, "removed")
+
+    def _record(
+        self, vault: MessageClientVault, kind: PresetKind, preset: str, mailbox: str, action: str
+    ) -> None:
+        vault.record(
+            AuditEvent.MK_PRESET_CHANGED, kind=kind.value, preset=preset, mailbox=mailbox, action=action
+        )
 
     async def _managed(self, vault: MessageClientVault) -> tuple[MailboxRecord, ...]:
         found = [one for one in await vault.mailboxes() if self._manages(one.id)]

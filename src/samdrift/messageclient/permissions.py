@@ -91,11 +91,7 @@ class PersonPermissions:
         """Return the ids of the persons who have a right to a mailbox now; by claim, those of the latest
         sign-in.
         """
-        return [
-            each.id
-            for each in self._assigned.persons
-            if self._assigned.allows(each.id, _claims_of(each), right, mailbox)
-        ]
+        return self._assigned.holders(right, mailbox)
 
     def manages(self) -> bool:
         """Return whether the person manages a mailbox, or administers the organisation."""
@@ -133,6 +129,10 @@ class Assigned:
         except Behind as behind:
             raise RightsBehind(behind.number, behind.wanted) from None
 
+    def holders(self, right: Right, mailbox: str) -> Sequence[str]:
+        """Return the ids of the persons who have a right; by claim, those of the latest sign-in."""
+        return [each.id for each in self.persons if self.allows(each.id, claims_of(each), right, mailbox)]
+
     def ways(self, subject: Subject, claims: frozenset[Subject] = frozenset()) -> Iterator[Holding]:
         """Yield what a subject was given and has now, itself or by a claim."""
         yield from self.copy.state.holdings(self.moment, subject, *sorted(claims, key=str))
@@ -152,7 +152,7 @@ class Assigned:
             for each in self.persons
             if (
                 rights := frozenset(
-                    right for right in OF_MAILBOX if self.allows(each.id, _claims_of(each), right, mailbox)
+                    right for right in OF_MAILBOX if self.allows(each.id, claims_of(each), right, mailbox)
                 )
             )
         ]
@@ -182,7 +182,7 @@ class Assigned:
         )
 
     def _through(self, person: PersonRecord, mailbox: str) -> Iterator[Way]:
-        subject, claims = person_subject(person.id), _claims_of(person)
+        subject, claims = person_subject(person.id), claims_of(person)
         for holding in self.ways(subject):
             if _gives(holding, mailbox):
                 yield self._way(Through.ASSIGNMENT, holding)
@@ -353,7 +353,8 @@ class Assignments:
         return copy
 
 
-def _claims_of(person: PersonRecord) -> frozenset[Subject]:
+def claims_of(person: PersonRecord) -> frozenset[Subject]:
+    """Return the claims of a person's latest sign-in, as subjects of statements."""
     return claim_subjects(person.identity.issuer, person.identity.claims)
 
 

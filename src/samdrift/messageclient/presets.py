@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from samdrift.messageclient.content import recipient_content, recipient_of
-from samdrift.messageclient.mail import RecipientList, Selection, State, TextTemplate, View
+from samdrift.messageclient.mail import HandlerRule, RecipientList, Selection, State, TextTemplate, View
 from samdrift.messageclient.scope import Scope
 from samdrift.rights import Right
 from samdrift.vault.mailpresets import PresetKind, PresetRecord
@@ -58,3 +58,16 @@ def list_of(preset: PresetRecord, person: str) -> RecipientList:
     recipients = tuple(recipient_of(one) for one in preset.content["recipients"])
     mailbox = None if preset.owner == person else preset.owner
     return RecipientList(preset.id, preset.content["name"], recipients, mailbox)
+
+
+async def handler_rules(vault: MessageClientVault, mailbox: str) -> tuple[HandlerRule, ...]:
+    """Return the rules of a mailbox in the order in which they were made, which is that of their ids."""
+    return tuple(
+        HandlerRule(one.id, one.content["organisation"], one.content["subject"], one.content["handler"])
+        for one in await vault.presets(PresetKind.RULE, [mailbox])
+    )
+
+
+def rule_content(rule: HandlerRule) -> dict[str, Any]:
+    """Return a rule as the vault keeps it."""
+    return {"organisation": rule.organisation, "subject": rule.subject, "handler": rule.handler}

@@ -23,6 +23,7 @@ from samdrift.messageclient.mail import (
     File,
     FileContent,
     Folder,
+    Hold,
     Identifier,
     Line,
     Lines,
@@ -32,6 +33,7 @@ from samdrift.messageclient.mail import (
     Party,
     Reading,
     Reason,
+    Registration,
     Stage,
 )
 from samdrift.messageclient.presets import views_of
@@ -39,7 +41,13 @@ from samdrift.messageclient.scope import OF_MAILBOX, People, Scope, is_id
 from samdrift.rights import Right
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.mail import ConversationFilter
-from samdrift.vault.mailrecords import ConversationRecord, DraftRecord, FileRecord, MailRecord
+from samdrift.vault.mailrecords import (
+    ConversationRecord,
+    DraftRecord,
+    FileRecord,
+    MailRecord,
+    RegistrationRecord,
+)
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -121,7 +129,7 @@ class ReadingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, found = await scope.message(vault, message, Right.READ)
-            await self._require_reason(vault, found)
+            await require_reason(scope, vault, found)
             people = await scope.people(vault)
             (shown,) = await messages_of(scope, vault, [mail], people, Act.READ)
             _recorded(vault, AuditEvent.MK_READING_MESSAGE, mail, found)
@@ -132,7 +140,7 @@ class ReadingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, case = await scope.message(vault, message, Right.READ)
-            await self._require_reason(vault, case)
+            await require_reason(scope, vault, case)
             owner = mail.draft or mail.id
             found = next((one for one in await vault.files_of([owner]) if one.id == file), None)
             if found is None:
@@ -147,7 +155,7 @@ class ReadingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, case = await scope.message(vault, message, Right.READ)
-            await self._require_reason(vault, case)
+            await require_reason(scope, vault, case)
             if mail.stage != Stage.UNREADABLE:
                 raise NotHere("raw", message)
             body = await vault.mail_body(mail.id)
@@ -181,28 +189,14 @@ class ReadingDesk:
                 reason=reason.value,
             )
 
-    async def _require_reason(self, vault: MessageClientVault, found: ConversationRecord) -> None:
-        """Raise :class:`ReasonAsked` where the mailbox asks why, unless that was said within the hour."""
-        scope = self._scope
-        if not found.confidential or scope.may(Right.WRITE, found.mailbox):
-            return
-        if not any(one.asks_why for one in await vault.mailboxes() if one.id == found.mailbox):
-            return
-        readings = await vault.readings([one.id for one in await vault.mail_of(found.id)])
-        said = (one.last_at for one in readings if one.person == scope.person.id and one.act == Act.WHY)
-        if max(said, default=_NEVER) < scope.now() - _REASON_LASTS:
-            raise ReasonAsked(found.id)
-
     async def _conversation(self, conversation: str, act: Act) -> Conversation:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.conversation(vault, conversation, Right.READ)
-            await self._require_reason(vault, found)
+            await require_reason(scope, vault, found)
             mail = await vault.mail_of(found.id)
             people = await scope.people(vault)
-            messages = await messages_of(scope, vault, mail, people, act)
-            notes = await vault.notes(found.id)
-            drafts = await vault.drafts_in([found.id])
+            shown = await conversation_of(scope, vault, found, mail, people, act)
             names = {one.content["conversation_id"] for one in mail}
             vault.record(
                 _READ_AS[act],
@@ -211,22 +205,41 @@ class ReadingDesk:
                 mailbox=found.mailbox,
                 messages=str(len(mail)),
             )
-        return Conversation(
-            id=found.id,
-            version=found.version,
-            mailbox=found.mailbox,
-            subject=_subject(mail),
-            counterpart=_counterpart(scope, mail),
-            confidential=found.confidential,
-            references=_references(mail),
-            handler=people.get(found.handler),
-            handler_away=found.handler is not None
-            and found.handler not in scope.permissions.holders(Right.WRITE, found.mailbox),
-            done=found.done,
-            messages=messages,
-            notes=tuple(Note(one.id, people[one.author], one.at, one.content["text"]) for one in notes),
-            drafts=tuple(draft_mark(one, people) for one in drafts),
-        )
+        return shown
+
+
+async def conversation_of(
+    scope: Scope,
+    vault: MessageClientVault,
+    found: ConversationRecord,
+    mail: Sequence[MailRecord],
+    people: People,
+    act: Act,
+) -> Conversation:
+    """Return a conversation with some of its messages, which count as seen by the person from now on."""
+    messages = await messages_of(scope, vault, mail, people, act)
+    notes = await vault.notes(found.id)
+    drafts = await vault.drafts_in([found.id])
+    registrations = await vault.registrations([found.id])
+    held = (await vault.holds([found.id])).get(found.id)
+    writers = scope.permissions.holders(Right.WRITE, found.mailbox)
+    return Conversation(
+        id=found.id,
+        version=found.version,
+        mailbox=found.mailbox,
+        subject=_subject(mail),
+        counterpart=_counterpart(scope, mail),
+        confidential=found.confidential,
+        references=_references(mail),
+        handler=people.get(found.handler),
+        handler_away=found.handler is not None and found.handler not in writers,
+        done=found.done,
+        messages=messages,
+        notes=tuple(Note(one.id, people[one.author], one.at, one.content["text"]) for one in notes),
+        drafts=tuple(draft_mark(one, people) for one in drafts),
+        registered=registered(registrations.get(found.id), people),
+        held=Hold(held.content["reason"], people[held.person], held.at) if held else None,
+    )
 
 
 def _recorded(
@@ -235,6 +248,18 @@ def _recorded(
     """Record that a message was seen: which one, in which case, and in which mailbox."""
     named = {"message": mail.content["message_id"], "case": case.id, "mailbox": case.mailbox}
     vault.record(event, **named, **facts)
+
+
+async def require_reason(scope: Scope, vault: MessageClientVault, found: ConversationRecord) -> None:
+    """Raise :class:`ReasonAsked` where the mailbox asks why, unless that was said within the hour."""
+    if not found.confidential or scope.may(Right.WRITE, found.mailbox):
+        return
+    if not any(one.asks_why for one in await vault.mailboxes() if one.id == found.mailbox):
+        return
+    readings = await vault.readings([one.id for one in await vault.mail_of(found.id)])
+    said = (one.last_at for one in readings if one.person == scope.person.id and one.act == Act.WHY)
+    if max(said, default=_NEVER) < scope.now() - _REASON_LASTS:
+        raise ReasonAsked(found.id)
 
 
 async def lines_of(
@@ -249,6 +274,7 @@ async def lines_of(
     drafts: defaultdict[str, list[DraftRecord]] = defaultdict(list)
     for draft in await vault.drafts_in(ids):
         drafts[draft.conversation or ""].append(draft)
+    registrations = await vault.registrations(ids)
     people = await scope.people(vault)
     lines = []
     for one in conversations:
@@ -273,9 +299,17 @@ async def lines_of(
                 drafts=tuple(draft_mark(each, people) for each in drafts[one.id]),
                 delivery=delivery_of(sent[-1]) if sent else None,
                 unreadable=one.unreadable > 0,
+                registered=registered(registrations.get(one.id), people),
             )
         )
     return tuple(lines)
+
+
+def registered(record: RegistrationRecord | None, people: People) -> Registration | None:
+    """Return the number of a conversation in the organisation's own records, where it has one."""
+    if record is None:
+        return None
+    return Registration(record.content["number"], people[record.person], record.at)
 
 
 async def messages_of(

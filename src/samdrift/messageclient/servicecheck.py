@@ -15,7 +15,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from samdrift.client.errors import InterfaceError, Refused
-from samdrift.client.keys import ClientKey, KeyUnusable
+from samdrift.client.keys import KeyUnusable
 from samdrift.client.mailbox import Filter, Mailbox
 from samdrift.client.tokens import Tokens
 from samdrift.contracts.addressbook import AddressBook, Listing
@@ -109,7 +109,7 @@ async def _trial(
         if tried[-1].trouble:
             return tuple(tried)
     try:
-        key = ClientKey.read(settings.key)
+        key = settings.shows_who()
     except KeyUnusable:
         return (*tried, Tried(Step.TOKEN, settings.client_id, Trouble.KEY))
     tokens = Tokens(http, settings.token_endpoint, settings.client_id, key, clock, audience=settings.audience)

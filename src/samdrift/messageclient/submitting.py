@@ -237,7 +237,7 @@ class SubmittingDesk:
                     mailbox=found.mailbox,
                     messages=str(len(news)),
                 )
-                return ConversationMoved(found.version, news)
+                return ConversationMoved(found.version, news, found.messages)
         return None
 
     async def _answered(
@@ -296,7 +296,8 @@ class SubmittingDesk:
             content=head,
             delivery={},
         )
-        return NewMail(record, message_id, thread, await writer.finish(), None, refers_to)
+        known_by = content.thread_of(thread, recipient.organisation)
+        return NewMail(record, message_id, known_by, await writer.finish(), None, refers_to)
 
     async def undo(self, draft: str) -> Draft:
         """Undo sending and return the draft as it was; :class:`TooLate`."""

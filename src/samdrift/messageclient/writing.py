@@ -210,14 +210,14 @@ class WritingDesk:
                 await changed_meanwhile(vault, found)
             vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=found.id, action="discarded")
 
-    async def news_read(self, draft: str) -> None:
-        """Note that the person has read what is new in the conversation that the draft answers."""
+    async def news_read(self, draft: str, messages: int) -> None:
+        """Note that the person has read the conversation that the draft answers up to so many messages."""
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
             require_writer(scope, found, await scope.people(vault))
             for one in await vault.conversations_by_id([found.conversation or ""]):
-                await vault.see_news(found.id, scope.person.id, one.messages)
+                await vault.see_news(found.id, scope.person.id, min(messages, one.messages))
 
     # --- files --------------------------------------------------------------------------------------------
 

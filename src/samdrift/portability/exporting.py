@@ -70,6 +70,13 @@ _MAIL_READERS: dict[str, _Read] = {
     "readings": MessageClientDeparture.readings,
     "addresses": MessageClientDeparture.addresses,
     "favourites": MessageClientDeparture.favourites,
+    "notice_choices": MessageClientDeparture.notice_choices,
+    "manning": MessageClientDeparture.manning,
+    "registrations": MessageClientDeparture.registrations,
+    "finished": MessageClientDeparture.finished,
+    "holds": MessageClientDeparture.holds,
+    "disposal_rules": MessageClientDeparture.disposal_rules,
+    "disposed": MessageClientDeparture.disposed,
     "presets": MessageClientDeparture.presets,
 }
 _MAIL_PARTS = tuple(each.part for each in MAIL_PARTS)

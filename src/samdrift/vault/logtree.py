@@ -79,6 +79,13 @@ SELECT c.class, count(l.content),
 FROM unnest($1::int[], $2::text[]) AS c (class, before) LEFT JOIN log l ON l.retention = c.class
 GROUP BY c.class ORDER BY c.class
 """
+_LAST_STAMP = """
+SELECT s.size, s.at, s.until FROM log_stamps s JOIN log_tree t USING (origin) ORDER BY s.size DESC LIMIT 1
+"""
+_STAMPS = """
+SELECT s.size, c.note, s.stamp FROM log_stamps s JOIN log_checkpoints c USING (origin, size)
+JOIN log_tree t USING (origin) WHERE s.size > $1 ORDER BY s.size LIMIT $2
+"""
 _HANDED_OVER = "SELECT t.origin, o.sequence FROM log_tree t CROSS JOIN log_handed_over o"
 _KEYS = "SELECT key, announcement, statement FROM log_keys ORDER BY number"
 
@@ -152,6 +159,15 @@ class KeptCheckpoint:
     """The note with the cosignatures that came first: entries up to its size are older than these."""
     last: bytes
     """The note with the latest cosignatures: entries after its size are younger than these."""
+
+
+@dataclass(frozen=True, slots=True)
+class LastStamp:
+    """The last time stamp on a checkpoint: its size, its time, and the end of its certificates."""
+
+    size: int
+    at: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +323,23 @@ class LogTree:
         for size, root, note, at, _, first, last in await self._read(_CHECKPOINTS, origin, after, limit):
             found.append(KeptCheckpoint(size, root, at, note + b"".join(first), note + b"".join(last)))
         return tuple(found)
+
+    async def last_stamp(self) -> LastStamp | None:
+        """Return the last time stamp, if there is one."""
+        return next((LastStamp(*row) for row in await self._read(_LAST_STAMP)), None)
+
+    async def stamps(self, after: int = -1, limit: int = 100) -> list[tuple[int, bytes, bytes]]:
+        """Return sizes of over ``after`` entries that were stamped, each with its note and its time stamp."""
+        return [(size, note, stamp) for size, note, stamp in await self._read(_STAMPS, after, limit)]
+
+    async def keep_stamp(
+        self, state: TreeState, at: datetime, until: datetime, stamp: bytes, facts: Mapping[str, str]
+    ) -> None:
+        """Keep a time stamp on the last checkpoint of ``state``, as an entry with ``facts`` tells."""
+        values = state.origin, state.signed or 0, at, until, stamp
+        ((new,),) = await self._write(call("keep_stamp", 5), *values)
+        if new:
+            await self._record(AuditEvent.LOG_STAMPED, facts)
 
     async def rows(self, after: int, until: int, limit: int) -> list[Row]:
         """Return rows of the log after a number, as :data:`logbook.BETWEEN` has them."""

@@ -78,6 +78,8 @@ _STORE_FILE = call("store_file", 6)
 _KNOWN = """
 SELECT false, mark FROM messages WHERE mark = ANY($1::bytea[]) AND direction = $3
 UNION ALL SELECT true, remote FROM messages WHERE remote = ANY($2::bytea[]) AND direction = $3
+UNION ALL SELECT false, mark FROM disposed WHERE mark = ANY($1::bytea[]) AND direction = $3
+UNION ALL SELECT true, remote FROM disposed WHERE remote = ANY($2::bytea[]) AND direction = $3
 """
 _BODY = "SELECT b.id, b.size, b.sealed FROM messages m JOIN bodies b ON b.id = m.body WHERE m.id = $1"
 _BODIES = """
@@ -96,7 +98,8 @@ SELECT b.id, b.size, b.sealed FROM files f JOIN bodies b ON b.id = f.body WHERE 
 """
 _REFERRED = """
 SELECT m.id, r.id FROM messages m JOIN messages r ON r.mark = m.refers
-WHERE m.id = ANY($1::text[]) ORDER BY r.direction
+JOIN conversations c ON c.id = m.conversation JOIN conversations d ON d.id = r.conversation
+WHERE c.mailbox = d.mailbox AND m.id = ANY($1::text[]) ORDER BY r.direction
 """
 _CHANGE = call("change_conversation", 5)
 _ADD_NOTE = call("add_note", 5)
@@ -221,6 +224,7 @@ class Mail(StatementKeeping):
         ((version,),) = await self._work.query(_CHANGE, *values)
         if version is None:
             raise UnknownRecord
+        self._work.after_commit(self._room.tell)
         return int(version)
 
     async def new_to(self, person: str, conversations: Sequence[str]) -> frozenset[str]:
@@ -233,6 +237,7 @@ class Mail(StatementKeeping):
         value = sealed(note.content, f"note {note.id}", self._sealer)
         values = (note.id, note.conversation, note.author, note.at, value)
         ((added,),) = await self._work.query(_ADD_NOTE, *values)
+        self._work.after_commit(self._room.tell)
         return bool(added)
 
     async def notes(self, conversation: str) -> tuple[NoteRecord, ...]:
@@ -273,7 +278,7 @@ class Mail(StatementKeeping):
     async def known_mail(
         self, ids: Collection[str], remote_ids: Collection[str], direction: Direction
     ) -> tuple[frozenset[str], frozenset[str]]:
-        """Return those ids of the federation, and those of the message service, of messages that are here.
+        """Return those ids of the federation, and of the message service, of messages that are or were here.
 
         They are never compared with each other: a sender chooses the first, and might guess one of the
         others. To ask this alone leaves no entry in the log.
@@ -309,7 +314,7 @@ class Mail(StatementKeeping):
         )
 
     async def referred(self, messages: Sequence[str]) -> dict[str, str]:
-        """Return for each message the one that it refers to, where that one is here."""
+        """Return for each message the one that it refers to, where that one is in the same mailbox."""
         rows: list[Row] = await self._work.query(_REFERRED, list(messages))
         return {str(message): str(other) for message, other in rows}
 

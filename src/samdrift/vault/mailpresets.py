@@ -49,6 +49,7 @@ class PresetKind(StrEnum):
     VIEW = "view"
     TEXT = "text"
     LIST = "list"
+    RULE = "rule"
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ class NewMail:
     record: MailRecord
     message_id: str
     thread: str
-    """The conversation's id in the federation."""
+    """The text by which its conversation is found: its id in the federation, with the other organisation."""
     body: Body
     remote_id: str | None = None
     refers_to: str | None = None
@@ -166,6 +166,16 @@ class ReadingRecord:
     act: str
     first_at: datetime
     last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationRecord:
+    """A conversation's number in the organisation's own records, which is in ``content``."""
+
+    conversation: str
+    person: str
+    at: datetime
+    content: Content
 
 
 @dataclass(frozen=True, slots=True)

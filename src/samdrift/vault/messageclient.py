@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from samdrift.vault.maildisposal import MailDisposal
 from samdrift.vault.mailpresets import MailPresets
+from samdrift.vault.noticing import Noticing
 
 
-class MessageClientVault(MailPresets):
+class MessageClientVault(MailPresets, MailDisposal, Noticing):
     """Opened with role ``mk``."""

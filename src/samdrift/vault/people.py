@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from samdrift.audit.events import AuditEvent
+from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.database.session import Row, call
 from samdrift.vault.recordkeeping import RecordKeepingVault
 from samdrift.vault.sealing import Sealer
+from samdrift.wire.crypto.keys import DecryptionKey, SigningKey, TokenKey
+
+T = TypeVar("T")
 
 SIGN_INS_KEPT = timedelta(hours=1)
 """Time for which a sign-in that began a session is remembered, so that it begins no second one."""
@@ -75,6 +79,14 @@ class SessionRecord:
     """Id of the person; known once the session is stored."""
 
 
+@dataclass(frozen=True, slots=True)
+class SignInKeys:
+    """Keys for a sign-in service that speaks SAML: to sign requests, the one in use first, and to decrypt."""
+
+    signing: tuple[SigningKey, ...]
+    decrypting: tuple[DecryptionKey, ...]
+
+
 class People(RecordKeepingVault):
     """A vault at whose pages persons sign in."""
 
@@ -82,6 +94,26 @@ class People(RecordKeepingVault):
         """Return the organisation's key for the marks of its pages: sessions, forms, sign-ins under way."""
         self._work.check_open()
         return self._sealer.pages_key
+
+    def sign_in_keys(self) -> SignInKeys:
+        """Return the organisation's keys for its SAML sign-in service; those that are not made are left out.
+
+        That they are used leaves no entry in the log: strangers cause it, who begin a sign-in.
+        """
+        self._work.check_open()
+        store, vault = self._room.keys, self._room.vault
+        return SignInKeys(
+            _made(lambda: store.signing_keys(vault, KeyName.SIGN_IN_SIGNING)),
+            _made(lambda: store.decryption_keys(vault, KeyName.SIGN_IN_ENCRYPTION)),
+        )
+
+    def token_keys(self, *, now: datetime) -> tuple[TokenKey, ...]:
+        """Return the organisation's keys for statements of who it is, as a client of others.
+
+        The newest first; all of them are published, and they are made and replaced automatically.
+        """
+        self._work.check_open()
+        return self._room.keys.token_keys(self._room.vault, now.date())
 
     async def know_person(self, identity: Identity) -> str:
         """Return the id of a person, who is entered if they are new, for rights before the first sign-in."""
@@ -154,11 +186,14 @@ class People(RecordKeepingVault):
         ((ended,),) = await self._work.look(_END_ALL)
         if ended:
             self.record(AuditEvent.MK_SESSION_ENDED, sessions=str(ended), reason=why)
+            self._work.after_commit(self._room.tell)
         return int(ended)
 
     def _ended(self, rows: list[Row], why: str) -> int:
         for (person,) in rows:
             self.record(AuditEvent.MK_SESSION_ENDED, person=person, **({"reason": why} if why else {}))
+        if rows:
+            self._work.after_commit(self._room.tell)
         return len(rows)
 
     async def _known(self, identity: Identity, at: datetime | None) -> str:
@@ -187,6 +222,15 @@ class People(RecordKeepingVault):
 
     def _session_at(self, issuer: str, provider_session: str) -> bytes:
         return self._sealer.mark(f"provider session\0{issuer}\0{provider_session}")
+
+
+def _made(keys: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:
+    try:
+        return keys()
+    except KeyStoreError as error:
+        if error.fault is KeyFault.MISSING:
+            return ()
+        raise
 
 
 def person_mark(issuer: str, subject: str, sealer: Sealer) -> bytes:

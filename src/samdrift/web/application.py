@@ -23,8 +23,9 @@ from samdrift.web.cookies import SESSION, cookie, drop_cookie
 from samdrift.web.guards import Forged, guarded_changes, session_of
 from samdrift.web.pages import Pages
 from samdrift.web.policy import with_policy
-from samdrift.web.signin.flow import local
-from samdrift.web.signinroutes import NOTICE, SignInRoutes
+from samdrift.web.signin.paths import ANSWER, NOTICE, POSTED
+from samdrift.web.signin.pending import local
+from samdrift.web.signinroutes import SignInRoutes
 from samdrift.web.sites import FindSite, by_host, site_of
 from samdrift.web.uploads import FormTooLarge, StaleForm
 
@@ -79,7 +80,12 @@ def application(
         },
     )
     inner.router.redirect_slashes = False  # It would lead to wherever the ``Host`` field says.
-    guards = guarded_changes(inner, refused=ends.forged, from_servers=frozenset({NOTICE}))
+    guards = guarded_changes(
+        inner,
+        refused=ends.forged,
+        from_elsewhere=frozenset({NOTICE, POSTED}),
+        by_own_proof=frozenset({ANSWER}),
+    )
     opened = _unless_closed(guards, pages)
     assets = Starlette(routes=[Route(f"{PREFIX}{{name}}", pages.assets.answer)])
 

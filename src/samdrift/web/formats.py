@@ -29,6 +29,8 @@ class Formats:
     language: Language
     now: datetime
     zone: tzinfo = SWEDEN
+    lasting: bool = False
+    """For what is read on other days: :meth:`longer` always has the whole date."""
 
     def short(self, moment: datetime) -> str:
         """``10:42`` for today, ``i går``, ``26 nov`` for this year, else ``26 nov 2025``."""
@@ -41,6 +43,8 @@ class Formats:
 
     def longer(self, moment: datetime) -> str:
         """``10:42`` for today, ``26 nov 10:42`` for this year, else with the year."""
+        if self.lasting:
+            return f"{self._day(moment.astimezone(self.zone), 'd MMMM y')} {self.clock(moment)}"
         local, today = moment.astimezone(self.zone), self.now.astimezone(self.zone)
         if local.date() == today.date():
             return self.clock(moment)

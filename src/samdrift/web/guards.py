@@ -21,6 +21,8 @@ from samdrift.web.sites import site_of
 
 TOKEN_FIELD = "form-token"  # noqa: S105 - the name of a field
 TOKEN_HEADER = "x-form-token"  # noqa: S105 - the name of a header
+BY_ITSELF = "/live/"
+"""Beginning of the addresses that an open page asks by itself: that keeps nobody signed in."""
 _SAFE = frozenset({"GET", "HEAD"})
 _SESSION = "samdrift.session"
 _VERIFIED = "samdrift.form-token-verified"
@@ -80,27 +82,40 @@ def session_of(connection: HTTPConnection) -> Session | None:
     return session
 
 
+async def _session(request: Request, value: str | None) -> Session | None:
+    if value is None:
+        return None
+    used = not request.url.path.startswith(BY_ITSELF)
+    return await site_of(request).sessions.find(value, used=used)
+
+
 Refused = Callable[[Request, Forged], Awaitable[Response]]
 """Returns the answer to a request that a guard refuses."""
 
 
 def guarded_changes(
-    application: ASGIApp, *, refused: Refused, from_servers: frozenset[str] = frozenset()
+    application: ASGIApp,
+    *,
+    refused: Refused,
+    from_elsewhere: frozenset[str] = frozenset(),
+    by_own_proof: frozenset[str] = frozenset(),
 ) -> ASGIApp:
     """Find the session of each request, and let none change anything that fails a guard.
 
-    ``from_servers`` are the paths to which other servers post, without cookies: no session is looked for
-    there and what is posted has proof of its own. Anywhere else an answer to a request that is not GET or
-    HEAD leaves only if its token was verified on the way, so a handler that forgets to cannot be overlooked.
+    ``from_elsewhere`` are the paths to which other servers and sites post, without cookies: no session is
+    looked for there, and what is posted has proof of its own or changes nothing. ``by_own_proof`` are those
+    to which pages of ours post without a session, with proof of their own in place of the token. Anywhere
+    else an answer to a request that is not GET or HEAD leaves only if its token was verified on the way, so a
+    handler that forgets to cannot be overlooked.
     """
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in from_servers:
+        if scope["type"] != "http" or scope["path"] in from_elsewhere:
             await application(scope, receive, send)
             return
         request = Request(scope)
         value = cookie(request, SESSION)
-        session = None if value is None else await site_of(request).sessions.find(value)
+        session = await _session(request, value)
         verified: list[bool] = []
         scope = {**scope, _SESSION: session, _VERIFIED: verified}
         if scope["method"] in _SAFE:
@@ -110,6 +125,10 @@ def guarded_changes(
             check_origin(request)
         except Forged as forged:
             await (await refused(Request(scope), forged))(scope, receive, send)
+            return
+
+        if scope["path"] in by_own_proof:
+            await application(scope, receive, send)
             return
 
         async def after_the_token(message: Message) -> None:

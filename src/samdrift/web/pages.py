@@ -85,6 +85,7 @@ class Pages:
             "site": site,
             "person": session.person if session else None,
             "session_ends_in": _seconds(site.sessions.ends(session), now) if session else None,
+            "session_whose": site.sessions.whose(session.person) if session else None,
             "session_lasts": _seconds(site.sessions.last(session), now) if session else None,
             "form_token": form_token(request),
             "token_field": TOKEN_FIELD,
@@ -98,6 +99,10 @@ class Pages:
         """Return the wording of the person who asks."""
         language = language_of(request)
         return Wording(Formats(language, self._clock()), self._texts.of(language))
+
+    def lasting_wording(self, language: Language) -> Wording:
+        """Return the wording of what is kept: in one language, with whole dates."""
+        return Wording(Formats(language, self._clock(), lasting=True), self._texts.of(language))
 
     def _environment(self, language: Language, folders: Sequence[Path]) -> Environment:
         environment = _environment(self._texts.of(language), folders)

@@ -6,35 +6,45 @@ A sign-in is begun by a link: ``form-action 'self'`` also stops the redirect tha
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
+from urllib.parse import parse_qs
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from samdrift.web.cookies import LANGUAGE, SESSION, SIGN_IN, cookie, drop_cookie, set_cookie
-from samdrift.web.guards import session_of
+from samdrift.web.guards import form_token, session_of
 from samdrift.web.pages import Pages
-from samdrift.web.signin.flow import LASTS, local
-from samdrift.web.signin.idtoken import SignInFailed
-from samdrift.web.signin.provider import ProviderUnavailable
+from samdrift.web.signin.faults import Fault, SignInFailed
+from samdrift.web.signin.kept import ProviderUnavailable
+from samdrift.web.signin.paths import (
+    ANSWER,
+    METADATA,
+    NOTICE,
+    NOW,
+    POSTED,
+    SIGN_IN_PAGE,
+    SIGN_OUT,
+    SIGNED_OUT,
+    START,
+    STAY,
+)
+from samdrift.web.signin.pending import LASTS, local
+from samdrift.web.signin.saml.flow import FIELD as SAML_ANSWER
 from samdrift.web.sites import site_of
 from samdrift.web.texts import Language
 from samdrift.web.uploads import received
 
 _LOGGER = logging.getLogger("samdrift")
 
-SIGN_IN_PAGE = "/sign-in"
-START = "/sign-in/start"
-ANSWER = "/sign-in/answer"
-SIGN_OUT = "/sign-out"
-SIGNED_OUT = "/signed-out"
-STAY = "/session/stay"
-"""Where a page asks for a session to go on, and how long it then lasts."""
-NOTICE = "/sign-out/notice"
-"""Where the sign-in service posts its notices of logout (Back-Channel Logout 2.5)."""
 _A_YEAR = 365 * 24 * 3600
 _MAX_NOTICE = 32 * 1024
+_MAX_ANSWER = 512 * 1024
+_MAX_FIELDS = 10
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+", re.ASCII)
 
 
 class SignInRoutes:
@@ -48,9 +58,12 @@ class SignInRoutes:
         return (
             Route(SIGN_IN_PAGE, self.sign_in),
             Route(START, self.start),
-            Route(ANSWER, self.answer),
+            Route(ANSWER, self.answer, methods=["GET", "POST"]),
+            Route(POSTED, self.posted, methods=["POST"]),
+            Route(METADATA, self.metadata),
             Route(SIGN_OUT, self.sign_out, methods=["POST"]),
             Route(SIGNED_OUT, self.signed_out),
+            Route(NOW, self.now),
             Route(STAY, self.stay, methods=["POST"]),
             Route(NOTICE, self.notice, methods=["POST"]),
             Route("/language/{language}", self.language),
@@ -76,12 +89,9 @@ class SignInRoutes:
 
     async def answer(self, request: Request) -> Response:
         """Turn the sign-in service's answer into a session; a former one of this browser ends."""
-        query = request.query_params
         site = site_of(request)
         try:
-            completed = await site.sign_in.complete(
-                {name: query.getlist(name) for name in query}, cookie(request, SIGN_IN)
-            )
+            completed = await site.sign_in.complete(await _fields(request), cookie(request, SIGN_IN))
         except SignInFailed as failure:
             _LOGGER.warning("%s", failure)
             response: Response = self._pages.page(request, "sign_in_failed.html", 403)
@@ -96,6 +106,26 @@ class SignInRoutes:
         set_cookie(response, SESSION, completed.cookie)
         drop_cookie(response, SIGN_IN)
         return response
+
+    async def posted(self, request: Request) -> Response:
+        """Have the browser post the service's answer once more, from here, so that our cookie comes along."""
+        try:
+            (answer,) = (await _fields(request)).get(SAML_ANSWER, [""])
+        except (SignInFailed, ValueError):
+            answer = ""
+        if not _BASE64.fullmatch(answer):
+            _LOGGER.warning("%s", SignInFailed(Fault.ANSWER))
+            return self._pages.page(request, "sign_in_failed.html", 403)
+        return self._pages.page(
+            request, "sign_in_posted.html", action=ANSWER, name=SAML_ANSWER, answer=answer
+        )
+
+    async def metadata(self, request: Request) -> Response:
+        """Show what the organisation's sign-in service is to know of us, where its protocol has that."""
+        document = await site_of(request).sign_in.metadata()
+        if document is None:
+            raise HTTPException(404)
+        return Response(document, media_type="application/samlmetadata+xml")
 
     async def sign_out(self, request: Request) -> Response:
         """End the session."""
@@ -123,13 +153,29 @@ class SignInRoutes:
         limits = site_of(request).sessions.limits
         return JSONResponse({"seconds": int(limits.idle.total_seconds()) if session is not None else 0})
 
+    async def now(self, request: Request) -> Response:
+        """Give a page a token for its forms, whose session ended and whose person is back.
+
+        A script of ours alone can read it: other origins get no answer of ours to read.
+        """
+        session, site = session_of(request), site_of(request)
+        if session is None:
+            return JSONResponse({}, 401)
+        left = site.sessions.last(session) - self._pages.wording(request).formats.now
+        return JSONResponse(
+            {
+                "whose": site.sessions.whose(session.person),
+                "token": form_token(request),
+                "seconds": int(min(site.sessions.limits.idle, left).total_seconds()),
+                "lasts": int(left.total_seconds()),
+            }
+        )
+
     async def notice(self, request: Request) -> Response:
         """End the sessions that the sign-in service says have ended (Back-Channel Logout 2.8)."""
-        body = bytearray()
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _MAX_NOTICE:
-                return JSONResponse({"error": "invalid_request"}, 400)
+        body = await _body(request, _MAX_NOTICE)
+        if body is None:
+            return JSONResponse({"error": "invalid_request"}, 400)
         name, _, token = body.decode("latin-1").partition("=")
         try:
             await site_of(request).sign_in.end_from_outside(token if name == "logout_token" else "")
@@ -150,6 +196,27 @@ class SignInRoutes:
 
     def _unavailable(self, request: Request) -> Response:
         return self._pages.page(request, "sign_in_unavailable.html", 503)
+
+
+async def _fields(request: Request) -> dict[str, list[str]]:
+    """Return the fields of a sign-in service's answer: in the address, or in the form that it came as."""
+    if request.method != "POST":
+        return {name: request.query_params.getlist(name) for name in request.query_params}
+    body = await _body(request, _MAX_ANSWER)
+    try:
+        return parse_qs((body or b"").decode("ascii"), strict_parsing=True, max_num_fields=_MAX_FIELDS)
+    except ValueError:
+        raise SignInFailed(Fault.ANSWER) from None
+
+
+async def _body(request: Request, most: int) -> bytes | None:
+    """Return what was posted; ``None`` when it is longer than ``most``."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > most:
+            return None
+    return bytes(body)
 
 
 def _back(request: Request) -> str:

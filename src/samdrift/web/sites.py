@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samdrift.net.origins import not_there
 from samdrift.web.sessions import Sessions
-from samdrift.web.signin.flow import SignIn
+from samdrift.web.signin.pending import SignInFlow
 
 _SITE = "samdrift.site"
 
@@ -46,7 +46,7 @@ class Site:
     name: str
     """The organisation's name, as people say it."""
     sessions: Sessions
-    sign_in: SignIn
+    sign_in: SignInFlow
     accent: Accent = Accent.TEAL
     contact: str = ""
     """Telephone or address of those who help when the pages do not open."""

@@ -31,10 +31,10 @@ class As4Package:
         )
         self._write(
             name=own_name,
-            key=_pem_key(own),
-            certificate=_pem(own),
+            key=pem_key(own),
+            certificate=pem(own),
             other=other_name,
-            other_certificate=_pem(other),
+            other_certificate=pem(other),
         )
 
     def call(self, call: str, **arguments: str | bytes) -> dict[str, Any]:
@@ -69,11 +69,11 @@ def _encoded(value: str | bytes) -> str:
     return base64.b64encode(value).decode("ascii") if isinstance(value, bytes) else value
 
 
-def _pem(identity: Certified) -> str:
+def pem(identity: Certified) -> str:
     return identity.certificate.public_bytes(Encoding.PEM).decode("ascii")
 
 
-def _pem_key(identity: Certified) -> str:
+def pem_key(identity: Certified) -> str:
     return identity.private_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(
         "ascii"
     )

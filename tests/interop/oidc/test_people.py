@@ -31,12 +31,12 @@ from samdrift.web.assets import Assets
 from samdrift.web.guards import session_of
 from samdrift.web.pages import Pages
 from samdrift.web.sessions import Sessions
+from samdrift.web.signin.faults import Fault
 from samdrift.web.signin.flow import SignIn
-from samdrift.web.signin.idtoken import Fault
 from samdrift.web.signin.provider import Authenticate, Provider, ProviderSettings, by_key, by_secret
 from samdrift.web.sites import Site
 from samdrift.web.texts import Texts
-from samdrift.wire.jose.keys import Algorithm
+from samdrift.wire.jose.keys import Algorithm, PublicKey
 from tests.browser.harness import CHROMIUM, chromium
 from tests.interop.oidc.build import install
 from tests.interop.oidc.test_external_issuer import TLS, running, tls_server
@@ -157,7 +157,7 @@ def _settings(origin: str, key: OurKey) -> dict[str, Any]:
         "response_types": ["code"],
     }
     by_secret_of = {**common, "client_secret": SECRET, "token_endpoint_auth_method": "client_secret_basic"}
-    ours = {**key.key.as_dict(private=False), "kid": "ours", "use": "sig", "alg": "ES256"}
+    ours = PublicKey.named(key.public).published()
     return {
         "certificate": certificate,
         "key": private_key,
@@ -189,7 +189,11 @@ async def sign_in(peer: Peer, page: Page) -> None:
 async def test_a_person_signs_in_and_comes_back(peer: Peer, way: str) -> None:
     """Discovery, S256, ``iss``, ``acr`` and the ID token's signature, with either way to show who we are."""
     if way == "key":
-        peer.use("key", by_key("key", peer.key, "ours"))
+
+        async def keys() -> list[OurKey]:
+            return [peer.key]
+
+        peer.use("key", by_key("key", keys))
     page = await peer.visit()
     await sign_in(peer, page)
     await page.wait_for_url(f"{peer.origin}/inside")

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
+from samdrift.messageclient.administering.accessibility import RESULT, last_result
 from tests.browser.harness import CHROMIUM, LOOKS, Served, chromium, served
 from tests.browser.mailpages import paths
+from tests.browser.test_administration import Open, opened, pages
 from tests.browser.test_pages import PAGES
 from tests.interop.oidc.build import install
 from tests.interop.tools import Unavailable, left_out
 from tests.unit.messageclient.mailroom import Mailroom
+from tests.vaults import Installation
 
 pytestmark = CHROMIUM
 HERE = Path(__file__).parent
@@ -56,9 +65,24 @@ async def mail(running: Browser) -> AsyncIterator[Served]:
         yield one
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def role(running: Browser, installation: Installation) -> AsyncIterator[Open]:
+    async with opened(installation, running) as one:
+        yield one
+
+
+LOOKED_AT: dict[str, int] = {}
+"""How often each page was looked at, by its address without ids, for the accessibility statement."""
+BROKEN: set[str] = set()
+"""Rules that were broken, with the page."""
+
+
 async def faults(page: Page, axe: str) -> list[object]:
     await page.evaluate(axe)
     found: list[object] = await page.evaluate(RUN, TAGS)
+    where = re.sub(r"/[0-9a-f-]{20,}", "/…", urlsplit(page.url).path)
+    LOOKED_AT[where] = LOOKED_AT.get(where, 0) + 1
+    BROKEN.update(f"{rule} ({where})" for rule, _ in found)
     return found
 
 
@@ -105,3 +129,44 @@ async def test_no_mail_page_has_a_fault(mail: Served, axe: str, language: str, l
             assert answer.status == 200, path
             found[path] = await faults(page, axe)
     assert {path: each for path, each in found.items() if each} == {}
+
+
+@pytest.mark.parametrize(("language", "look", "width"), VISITORS, ids=str)
+async def test_no_page_of_administration_has_a_fault(
+    role: Open, axe: str, language: str, look: str, width: int
+) -> None:
+    found = {}
+    for name, those in groupby(await pages(role), key=lambda one: one[0]):
+        async with role.visitor(name, language=language, look=look, width=width) as page:
+            for _, path in those:
+                answer = await page.goto(role.at(path))
+                assert answer is not None
+                assert answer.status == 200, path
+                found[path] = await faults(page, axe)
+            if name == "siv":
+                await page.locator("main form button").first.click()
+                await page.wait_for_selector("tbody")
+                found["log"] = await faults(page, axe)
+    assert {path: each for path, each in found.items() if each} == {}
+
+
+async def test_the_statement_says_what_this_run_found(axe: str) -> None:
+    """The last of this file: with ``SAMDRIFT_TESTS_STATEMENT=1`` its result becomes the statement's."""
+    version = re.search(r"axe v([0-9.]+)", axe)
+    assert version is not None
+    if os.environ.get("SAMDRIFT_TESTS_STATEMENT"):
+        result = {
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "engine": f"axe-core {version[1]}",
+            "pages": len(LOOKED_AT),
+            "checks": sum(LOOKED_AT.values()),
+            "faults": sorted(BROKEN - INTENDED),
+        }
+        RESULT.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        last_result.cache_clear()
+    stated = last_result()
+    assert (stated.engine, stated.faults) == (f"axe-core {version[1]}", tuple(sorted(BROKEN - INTENDED)))
+
+
+INTENDED = frozenset({"button-name (/list)"})
+"""The fault that is made in order to be found."""

@@ -7,9 +7,126 @@ from tests.separation.mutation.mutant import Mutant
 _DESK = "tests/unit/messageclient/test_desk.py"
 _SENDING = "tests/unit/messageclient/test_sending.py"
 _ATTACKED = "tests/unit/messageclient/test_desk_attacked.py"
+_NOTICES = "tests/unit/messageclient/test_notices.py"
+_LIVE = "tests/unit/messageclient/test_live.py"
 _ELSEWHERE = f"{_DESK}::test_what_is_in_another_mailbox_or_organisation_is_not_here_alike"
 
+_HANDOVER = "tests/unit/messageclient/test_handover.py"
+
+_DISPOSAL = "tests/unit/messageclient/test_disposal.py"
+
 DESK = (
+    Mutant(
+        "a disposal is of a mailbox that the person manages",
+        "messageclient/disposal/desk.py",
+        "return await self._scope.mailbox(vault, mailbox, Right.MANAGE)",
+        "return await self._scope.mailbox(vault, mailbox, *Right)",
+        (f"{_DISPOSAL}::test_without_the_right_to_manage_nothing_is_seen_or_done",),
+    ),
+    Mutant(
+        "who proposed a disposal does not agree to it where there is another manager",
+        "messageclient/disposal/desk.py",
+        "if agreed and self.needs_another(found):",
+        "if False:",
+        (f"{_DISPOSAL}::test_who_proposed_it_does_not_agree_to_it_where_there_is_another_manager",),
+    ),
+    Mutant(
+        "who manages a mailbox sees by that no content of what is disposed of",
+        "messageclient/disposal/desk.py",
+        "if not conversations or not scope.may(Right.READ, mailbox):",
+        "if not conversations:",
+        (f"{_DISPOSAL}::test_who_manages_and_may_not_read_sees_numbers_alone",),
+    ),
+    *(
+        Mutant(
+            f"nothing is disposed of that is {what}",
+            "vault/sql/mail-disposal-1.sql",
+            guard,
+            "true",
+            (f"{_DISPOSAL}::test_nothing_goes_that_is_unread_held_written_in_or_not_final",),
+        )
+        for what, guard in (
+            ("unread", "c.unread = 0"),
+            ("held", "NOT EXISTS (SELECT FROM holds h WHERE h.id = c.id)"),
+            (
+                "written in",
+                "NOT EXISTS (SELECT FROM drafts d WHERE d.conversation = c.id AND d.stage <> 'sent')",
+            ),
+        )
+    ),
+    Mutant(
+        "a disposal is checked again when something goes",
+        "vault/sql/mail-disposal-1.sql",
+        "OR NOT _disposable(one, decision.since, decision.before)",
+        "",
+        (f"{_DISPOSAL}::test_what_comes_in_between_keeps_a_conversation",),
+    ),
+    Mutant(
+        "only what was agreed to is disposed of",
+        "vault/sql/mail-disposal-1.sql",
+        "WHERE d.id = disposal AND d.stage = 'agreed' FOR SHARE",
+        "WHERE d.id = disposal FOR SHARE",
+        (f"{_DISPOSAL}::test_a_disposal_that_nobody_agreed_to_removes_nothing",),
+    ),
+    Mutant(
+        "what was disposed of is not fetched again",
+        "vault/mail.py",
+        "UNION ALL SELECT false, mark FROM disposed WHERE mark = ANY($1::bytea[]) AND direction = $3\n"
+        "UNION ALL SELECT true, remote FROM disposed WHERE remote = ANY($2::bytea[]) AND direction = $3\n",
+        "",
+        (f"{_DISPOSAL}::test_what_went_is_not_fetched_again_from_a_service_that_still_has_it",),
+    ),
+    Mutant(
+        "what is handed over is of a mailbox that the person may read",
+        "messageclient/handover/desk.py",
+        "found = await scope.conversation(vault, conversation, Right.READ)\n            await require_reason",
+        "found = await scope.conversation(vault, conversation)\n            await require_reason",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "what is handed over is of the conversation that was opened",
+        "messageclient/handover/desk.py",
+        "            all_mail = await vault.mail_of(found.id)\n"
+        "            mail = [one for one in all_mail if not messages or one.id in messages]\n",
+        "            all_mail = await vault.mail_of(found.id)\n"
+        "            mail = list(await vault.mail(messages)) if messages else list(all_mail)\n",
+        (f"{_HANDOVER}::test_one_message_alone_goes_along_and_none_of_another_conversation",),
+    ),
+    Mutant(
+        "that something is handed over is in the log first",
+        "messageclient/handover/desk.py",
+        "                    AuditEvent.MK_READING_HANDED_OVER,",
+        "                    AuditEvent.MK_READING_MESSAGE,",
+        (f"{_HANDOVER}::test_that_it_leaves_is_in_the_log_first_and_all_can_see_who_took_it",),
+    ),
+    Mutant(
+        "a conversation is registered by one who may write",
+        "messageclient/handover/desk.py",
+        'Right.READ, Right.WRITE)\n            content = {"number"',
+        'Right.READ)\n            content = {"number"',
+        (f"{_HANDOVER}::test_one_who_may_read_alone_takes_a_package_and_registers_nothing",),
+    ),
+    Mutant(
+        "a file in a package is unpacked in its folder",
+        "messageclient/handover/package.py",
+        'fit = _UNFIT.sub("_", name).strip(" .")',
+        'fit = name.strip(" .")',
+        (f"{_HANDOVER}::test_hostile_names_of_files",),
+    ),
+    Mutant(
+        "hidden characters are visible in a document",
+        "messageclient/handover/document.py",
+        '"name": visible(file.name),',
+        '"name": file.name,',
+        (f"{_HANDOVER}::test_a_document_says_what_it_is_about",),
+    ),
+    Mutant(
+        "the process that sets a PDF has nothing of ours around it",
+        "messageclient/handover/pdf.py",
+        'env={"RAYON_NUM_THREADS": "1"},',
+        "env=None,",
+        (f"{_HANDOVER}::test_a_process_of_its_own_without_keys_sets_the_pdf",),
+    ),
     Mutant(
         "a conversation is of a mailbox to which the person has the right",
         "messageclient/scope.py",
@@ -20,6 +137,72 @@ DESK = (
             if True:
 """,
         (_ELSEWHERE,),
+    ),
+    Mutant(
+        "an open page follows a conversation to whose mailbox the person has the right",
+        "messageclient/attending.py",
+        "if not mailbox or not scope.may(right, mailbox):",
+        "if not mailbox:",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "an open page follows a list to whose mailbox the person has the right",
+        "messageclient/attending.py",
+        "if not scope.may(Right.READ, view.mailbox):",
+        "if False:",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "an open page is told nothing once its session has ended",
+        "messageclient/live/following.py",
+        "if following.session not in marks.sessions:",
+        "if False:",
+        (f"{_LIVE}::test_a_stream_ends_with_its_session_whoever_ends_it",),
+    ),
+    Mutant(
+        "an open page is told nothing once the right to its mailbox has ended",
+        "messageclient/live/following.py",
+        "if not all(may(watch.right, mailbox) for mailbox in watch.mailboxes):",
+        "if False:",
+        (f"{_LIVE}::test_a_stream_ends_when_the_right_to_the_mailbox_is_gone",),
+    ),
+    Mutant(
+        "a person is told of mailboxes that they may read",
+        "messageclient/notices/worker.py",
+        "if how and _reads(assigned, person, watch.mailbox):",
+        "if how:",
+        (f"{_NOTICES}::test_one_who_may_not_read_a_mailbox_is_not_told_of_it",),
+    ),
+    Mutant(
+        "a person who may not read a mailbox any more is told nothing of it",
+        "messageclient/notices/worker.py",
+        'box for box in (choice or {}).get("mailboxes", {}) if _reads(assigned, notice.person, box)',
+        'box for box in (choice or {}).get("mailboxes", {})',
+        (f"{_NOTICES}::test_what_was_read_meanwhile_and_what_may_not_be_read_any_more_is_told_to_nobody",),
+    ),
+    Mutant(
+        "a page that asks by itself keeps nobody signed in",
+        "web/guards.py",
+        "used = not request.url.path.startswith(BY_ITSELF)",
+        "used = True",
+        (f"{_LIVE}::test_what_a_page_asks_by_itself_keeps_nobody_signed_in",),
+    ),
+    Mutant(
+        "no automatic answer goes to the same address again soon",
+        "messageclient/notices/acknowledging.py",
+        "if not await vault.begin_acknowledging(known_by, now=now, before=now - _AGAIN_AFTER):",
+        "if False:",
+        (f"{_NOTICES}::test_two_machines_that_do_not_know_each_other_come_to_an_end",),
+    ),
+    Mutant(
+        "a mailbox is manned by those who manage it",
+        "messageclient/notices/routes.py",
+        "if one.id == asked and (may(Right.ADMINISTRATOR) or may(Right.MANAGE, one.id)):",
+        "if one.id == asked:",
+        (
+            "tests/unit/messageclient/test_entrance.py"
+            "::test_a_manager_says_when_a_mailbox_is_manned_and_others_find_nothing_there",
+        ),
     ),
     Mutant(
         "a message is of a mailbox to which the person has the right",

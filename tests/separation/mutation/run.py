@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.separation.mutation.administration import ADMINISTRATION
 from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.configuration import CONFIGURATION
 from tests.separation.mutation.custody import CUSTODY
@@ -41,7 +42,9 @@ from tests.separation.mutation.peers import PEERS
 from tests.separation.mutation.proof import PROOF
 from tests.separation.mutation.qualification import QUALIFICATION
 from tests.separation.mutation.rights import RIGHTS
+from tests.separation.mutation.saml import SAML
 from tests.separation.mutation.tlog import TLOG
+from tests.separation.mutation.tracing import TRACING
 from tests.separation.mutation.transparency import TRANSPARENCY
 from tests.separation.mutation.web import ENTERED, FORMS, SESSIONS, SIGN_IN
 
@@ -52,6 +55,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *AT_REST,
     *DESK,
     *MAIL_PAGES,
+    *ADMINISTRATION,
     *MOMENTS,
     *INTERFACE_A,
     *SESSION_KEYS,
@@ -73,11 +77,13 @@ MUTANTS: tuple[Mutant, ...] = (
     *RIGHTS,
     *LOGTREE,
     *LOGVERIFICATION,
+    *TRACING,
     *TLOG,
     *TRANSPARENCY,
     *FORMS,
     *SESSIONS,
     *SIGN_IN,
+    *SAML,
     *ENTERED,
 )
 _COPIED = ("src", "tests", "pyproject.toml")

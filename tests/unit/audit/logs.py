@@ -90,6 +90,8 @@ class Log:
     keys: list[tuple[VerifierKey, bytes]] = field(default_factory=list)
     statements: dict[str, bytes] = field(default_factory=dict)
     """Statements on keys, by the key."""
+    stamps: list[tuple[bytes, bytes]] = field(default_factory=list)
+    """Notes that were time-stamped, each with its time stamp."""
     name: str = "test"
 
     def copy(self) -> Log:
@@ -155,6 +157,10 @@ class _Source:
                 Kept(row.leaf, b"" if row.content is None else row.salt + row.content)
                 for row in rows[start : start + WIDTH]
             ]
+
+    async def stamps(self) -> AsyncIterator[tuple[bytes, bytes]]:
+        for each in self._log.stamps:
+            yield each
 
     async def checkpoints(self) -> AsyncIterator[tuple[int, bytes]]:
         for each in self._log.notes:

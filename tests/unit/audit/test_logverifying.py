@@ -277,7 +277,7 @@ def changes() -> dict[str, Callable[[Parts], None]]:
         "description is no JSON": put("log.json", lambda old: old[:-5]),
         "description is deep": put("log.json", lambda old: b"[" * 60000),
         "another format": description(format="x"),
-        "another version": description(version=2),
+        "another version": description(version=3),
         "chain begins nowhere": description(chain_begins="00"),
         "keys are no list": description(keys=7),
         "a key is none": description(keys=[{"key": "x", "announced": ""}]),

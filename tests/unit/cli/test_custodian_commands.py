@@ -43,7 +43,7 @@ async def test_both_screens_show_the_fingerprint_of_the_key_that_the_new_custodi
     installation: Installation, config: Path, tmp_path: Path
 ) -> None:
     """Anna asks for cecilia, and cannot type a passphrase in her name."""
-    two = test_org_commands._staff(installation, tmp_path)
+    two = test_org_commands.staff(installation, tmp_path)
     hers = str(secret_file(tmp_path / "cecilia", CECILIA))
     annas = str(secret_file(tmp_path / "annas", "typed by anna herself"))
     shown = await beside(config, "key", "cecilia", "--passphrase-file", hers)
@@ -75,7 +75,7 @@ async def test_both_screens_show_the_fingerprint_of_the_key_that_the_new_custodi
 async def test_a_file_that_is_no_request_is_named_and_the_others_are_listed(
     installation: Installation, config: Path, tmp_path: Path
 ) -> None:
-    test_org_commands._staff(installation, tmp_path)
+    test_org_commands.staff(installation, tmp_path)
     folder = installation.settings.secrets / "custodians" / "requests"
     folder.mkdir(exist_ok=True)
     file = folder / "0badcafe.request"

@@ -62,7 +62,7 @@ async def test_an_organisation_gets_mailboxes_and_an_administrator(
     organisation = await installation.organisation([MK])
     served(config, organisation)
     whose = str(organisation)
-    two = test_org_commands._staff(installation, tmp_path)
+    two = test_org_commands.staff(installation, tmp_path)
     with pytest.raises(Unusable, match="none of the functional addresses"):
         await mailbox(config, "add", whose, "sdk.elsewhere", "Skola")
     for name in ("Soc", "Socialtjänsten"):
@@ -88,6 +88,8 @@ async def test_an_organisation_gets_mailboxes_and_an_administrator(
     ), "a new name leaves the settings as they are"
     await mailbox(config, "change", whose, "sdk.soc", "--use-again")
     assert json.loads(await mailbox(config, "figures", whose, "--json")) == {"figures": []}
+    (disposals,) = json.loads(await mailbox(config, "disposals", whose, "--json"))["mailboxes"]
+    assert (disposals["rule"], disposals["disposals"]) == (None, [])
     with pytest.raises(Unusable, match="has no message_service"):
         await mailbox(config, "check", whose)
 

@@ -48,6 +48,10 @@ part_of = "0203:nykommun.se"
 
 @pytest.fixture
 def config(installation: Installation, tmp_path: Path) -> Path:
+    return config_of(installation, tmp_path)
+
+
+def config_of(installation: Installation, tmp_path: Path) -> Path:
     """A configuration file for the installation that runs anyway."""
     settings = installation.settings
     secret_file(tmp_path / "passphrase", settings.passphrase)
@@ -170,7 +174,7 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
         async with installation.open(organisation, role, Purpose.EXPORT) as vault:  # type: ignore[call-overload]
             vault.record(AuditEvent.ORGANISATION_EXPORTED)
     certify_operator(open_keys(installation.settings))
-    persons = _staff(installation, tmp_path)
+    persons = staff(installation, tmp_path)
     backup = tmp_path / "backup.keys"
     nowhere = tmp_path / "nowhere" / "file"
     for command in (("keys", "create", name, "log-signing", "--out"), ("keys", "backup", name, "--out")):
@@ -242,7 +246,7 @@ async def test_the_operators_log_says_when_an_organisations_own_could_not_be_tol
     assert entry.ids["organisation_log"] == "not told"
 
 
-def _staff(installation: Installation, folder: Path) -> list[str]:
+def staff(installation: Installation, folder: Path) -> list[str]:
     """Two custodians; the options that name them and their passphrases' files."""
     options = []
     for person, option in ((PERSONS.first, "by"), (PERSONS.second, "with")):
@@ -267,7 +271,7 @@ async def test_only_a_backup_that_two_custodians_signed_is_restored(
 ) -> None:
     """One who makes up two passphrases can wrap a file, too."""
     organisation = await installation.organisation()
-    two = _staff(installation, tmp_path)
+    two = staff(installation, tmp_path)
     files = two[2:4] + two[6:8]
     signed = tmp_path / "signed.keys"
     await beside(config, "keys", "backup", organisation.value, "--out", str(signed), *two)
@@ -330,7 +334,7 @@ async def test_what_still_runs_as_the_organisations_user_is_ended_where_no_super
     config.write_text(config.read_text() + text)
     numbers = private_folder(installation.settings.secrets / "users")
     secret_file(numbers / "0777", vault.vault)
-    two = _staff(installation, tmp_path)
+    two = staff(installation, tmp_path)
     arguments = {
         "lock": ("--passphrase-file", str(secret_file(tmp_path / "officer", "what the officer knows"))),
         "close": ("--decision", DECISION, *two),
@@ -355,7 +359,7 @@ async def test_marks_that_a_restore_has_lost_are_shown_and_two_custodians_accept
     """Restoring an older backup says which marks are lost, or two custodians accept the risk."""
     organisation = await installation.organisation()
     await sessionkeys.test_a_restored_database_says_which_marks_are_lost(installation, organisation)
-    name, two = organisation.value, _staff(installation, tmp_path)
+    name, two = organisation.value, staff(installation, tmp_path)
     status, printed = await beside(config, "keys", "lost-marks", name)
     assert (status, "are missing" in printed, "or --accept" in printed) == (1, True, True)
     items = (await asyncio.to_thread(document, config, "show", name, "--offline"))["items"]

@@ -480,6 +480,62 @@ def test_sign_in_of_persons_is_read(tmp_path: Path) -> None:
     assert config.message_client.public_port == 8446
 
 
+SAML = PAGES.partition("[organisations.sign_in]")[0] + (
+    '[organisations.saml]\nentity_id = "https://idp.habo.test"\nmetadata = "idp.xml"\nlevels = ["loa3"]\n'
+)
+
+
+def test_sign_in_by_saml_is_read(tmp_path: Path) -> None:
+    saml = load(write(tmp_path, SAML)).organisations[0].saml
+    assert saml is not None
+    assert (saml.entity_id, saml.metadata, saml.encrypted) == (
+        "https://idp.habo.test",
+        tmp_path / "idp.xml",
+        True,
+    )
+    signers = 'metadata = "https://federation.test/md"\nmetadata_signers = "federation.pem"'
+    saml = load(write(tmp_path, SAML.replace('metadata = "idp.xml"', signers))).organisations[0].saml
+    assert saml is not None
+    assert (saml.metadata, saml.metadata_signers) == (
+        "https://federation.test/md",
+        tmp_path / "federation.pem",
+    )
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "where"),
+    [
+        ('levels = ["loa3"]', "levels = []", "saml.levels"),
+        ("loa3", DEMONSTRATION_LEVEL, "saml.levels"),
+        ('"idp.xml"', '"https://federation.test/md"', "saml.metadata_signers"),
+        ('"idp.xml"', '"http://federation.test/md"\nmetadata_signers = "federation.pem"', "saml.metadata"),
+        ("[organisations.saml]", "[organisations.sign_in]", "sign_in"),
+    ],
+)
+def test_sign_in_by_saml_that_is_not_safe_is_refused(
+    tmp_path: Path, right: str, wrong: str, where: str
+) -> None:
+    with pytest.raises(ConfigError, match=where.replace(".", r"\.")):
+        load(write(tmp_path, SAML.replace(right, wrong)))
+
+
+def test_persons_sign_in_at_one_service(tmp_path: Path) -> None:
+    both = PAGES + SAML[SAML.index("[organisations.saml]") :]
+    with pytest.raises(ConfigError, match="sign in at one of them"):
+        load(write(tmp_path, both))
+
+
+def test_without_secrets_in_files_the_own_key_in_the_vault_is_used(tmp_path: Path) -> None:
+    used = (
+        '[organisations.message_service]\ninterface = "https://m.test/v1"\n'
+        'token_endpoint = "https://m.test/token"\nclient_id = "mk"\n'
+    )
+    (own,) = load(write(tmp_path, PAGES.replace('secret_file = "secret"\n', "") + used)).organisations
+    assert own.sign_in is not None
+    assert own.message_service is not None
+    assert (own.sign_in.secret_file, own.message_service.key_file) == (None, None)
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "where"),
     [

@@ -112,6 +112,34 @@ def test_rotation_new_key_signs_and_old_keys_still_decrypt_until_retired(store: 
         store.retire("a1", KeyName.ENCRYPTION, 1)
 
 
+def test_a_key_that_certifies_itself_is_used_as_any_other(store: SoftwareKeyStore) -> None:
+    until = datetime(2049, 12, 31, tzinfo=UTC)
+    names = KeyName.SIGN_IN_SIGNING, KeyName.SIGN_IN_ENCRYPTION
+    signing, encryption = [
+        store.create_certified_key("a1", name, SUBJECT, until, bits=2048) for name in names
+    ]
+    for certificate in (signing, encryption):
+        certificate.verify_directly_issued_by(certificate)
+        assert (certificate.subject, certificate.not_valid_after_utc) == (SUBJECT, until)
+    key = store.signing_key("a1", KeyName.SIGN_IN_SIGNING)
+    public(signing).verify(key.sign(b"data"), b"data", padding.PKCS1v15(), hashes.SHA256())
+    (opens,) = store.decryption_keys("a1", KeyName.SIGN_IN_ENCRYPTION)
+    assert opens.unwrap(public(encryption).encrypt(b"session key", OAEP_SHA1), Oaep.SHA1) == b"session key"
+    with expect(KeyFault.MISSING):
+        store.signing_key("a1", KeyName.SIGNING)
+    with expect(KeyFault.WEAK):
+        store.create_certified_key("a1", names[0], SUBJECT, until, bits=1024)
+
+
+def test_a_key_that_certifies_itself_is_used_from_a_day_on(store: SoftwareKeyStore) -> None:
+    name, until = KeyName.SIGN_IN_SIGNING, datetime(2051, 1, 1, tzinfo=UTC)
+    first = store.create_certified_key("a1", name, SUBJECT, until, bits=2048)
+    later = datetime.now(UTC) + timedelta(days=1)
+    second = store.create_certified_key("a1", name, SUBJECT, until, bits=2048, active_from=later)
+    assert second.not_valid_after_utc == until
+    assert [key.certificate for key in store.signing_keys("a1", name)] == [first, second]
+
+
 def test_rotation_in_another_process_is_seen_at_once(tmp_path: Path) -> None:
     here, there = key_store(tmp_path / "keys"), key_store(tmp_path / "keys")
     add_key(here, "a1", KeyName.SIGNING)

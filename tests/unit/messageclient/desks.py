@@ -11,7 +11,8 @@ from samdrift.contracts.addressbook import Listing
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.fetching import Fetching
-from samdrift.messageclient.mail import Person
+from samdrift.messageclient.live.following import Live
+from samdrift.messageclient.mail import Person, Proofs
 from samdrift.messageclient.owndesk import desk
 from samdrift.rights import Right
 from samdrift.vault.mailrecords import MailboxRecord
@@ -62,6 +63,7 @@ class Office:
     book: EmptyBook = field(default_factory=EmptyBook)
     now: datetime = NOW
     service: SparseService = field(default_factory=SparseService)
+    proofs: Proofs | None = None
 
     async def opened(self, *, needs_approval: bool = False) -> Office:
         async with self.vault() as vault:
@@ -73,7 +75,7 @@ class Office:
     def vault(self) -> AbstractAsyncContextManager[MessageClientVault]:
         return self.installation.open(self.organisation, Role.MESSAGE_CLIENT)
 
-    def desk(self, person: str = "anna") -> Desk:
+    def desk(self, person: str = "anna", live: Live | None = None) -> Desk:
         async def names(vault: MessageClientVault) -> dict[str, str]:
             return {"anna": "Anna Ek", "bo": "Bo Al"}
 
@@ -85,6 +87,8 @@ class Office:
             self.book,
             self.clock,
             names,
+            proofs=self.proofs,
+            live=live,
         )
 
     def clock(self) -> datetime:

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import httpx
 from starlette.requests import Request
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from samdrift.messageclient.desk import Desk
+from samdrift.messageclient.handover import pages as handover
 from samdrift.messageclient.mail import Person
 from samdrift.messageclient.pages import LOCALE, TEMPLATES, mail_routes
 from samdrift.web.application import application
@@ -22,6 +24,8 @@ from tests.unit.messageclient.memorydesk import ANNA, BO, EVA, MemoryDesk, Offic
 from tests.unit.web.scene import ANNA as SIGNED_IN
 from tests.unit.web.scene import SAME_ORIGIN, Scene
 
+TEXTS = Texts([OWN, LOCALE, handover.LOCALE])
+FOLDERS = [TEMPLATES, handover.TEMPLATES]
 PERSONS = {"anna": ANNA, "bo": BO, "eva": EVA}
 
 
@@ -32,11 +36,17 @@ class Mailroom:
         """``beside`` are sites of which these pages know nothing."""
         self.scene = scene or Scene()
         self.office: Office = day.office(self.scene.clock)
-        self.pages = Pages(Texts([OWN, LOCALE]), Assets(), self.scene.clock, [TEMPLATES])
+        self.pages = Pages(TEXTS, Assets(), self.scene.clock, FOLDERS)
 
     def application(self) -> ASGIApp:
-        routes = mail_routes(self.pages, self.desk)
-        return application(self.scene.find, self.pages, routes, self.scene.failures.append)
+        return application(self.scene.find, self.pages, self.routes(), self.scene.failures.append)
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the routes of all pages about mail."""
+        return (
+            *mail_routes(self.pages, self.desk),
+            *handover.handover_routes(self.pages, self.desk),
+        )
 
     async def desk(self, request: Request) -> Desk:
         session = session_of(request)

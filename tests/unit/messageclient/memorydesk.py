@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -18,6 +19,8 @@ from samdrift.messageclient.desk import (
     NotReady,
     TooLate,
 )
+from samdrift.messageclient.live.following import TooManyStreams
+from samdrift.messageclient.live.openpages import Change, News, OpenPage, Present, Watch
 from samdrift.messageclient.mail import (
     Act,
     Caution,
@@ -34,12 +37,15 @@ from samdrift.messageclient.mail import (
     FileContent,
     Folder,
     Found,
+    HandOver,
+    Hold,
     Identifier,
     Line,
     Lines,
     Mailbox,
     Message,
     Note,
+    Part,
     Party,
     Person,
     Problem,
@@ -49,6 +55,7 @@ from samdrift.messageclient.mail import (
     Recipient,
     RecipientCheck,
     RecipientList,
+    Registration,
     Review,
     Search,
     Selection,
@@ -92,6 +99,10 @@ class Office:
     lists: dict[str, RecipientList] = field(default_factory=dict)
     approval: set[str] = field(default_factory=set)
     undo_seconds: int = 10
+    away_since: datetime | None = None
+    news: asyncio.Event | None = None
+    """Set for a stream of an open page to say so; without one there is no room for streams."""
+    present: dict[str, tuple[Present, ...]] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
     """What was shown, as an organisation's log would have it."""
     numbers: count[int] = field(default_factory=lambda: count(1))
@@ -120,6 +131,16 @@ class Office:
         return file
 
 
+@dataclass
+class InMemory:
+    """Content that can be read as often as one likes."""
+
+    content: bytes
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.content
+
+
 class MemoryDesk:
     """A :class:`~samdrift.messageclient.desk.Desk` over an office."""
 
@@ -130,6 +151,48 @@ class MemoryDesk:
     @property
     def person(self) -> Person:
         return self._person
+
+    @property
+    def away_since(self) -> datetime | None:
+        return self._office.away_since
+
+    # --- what an open page learns -----------------------------------------------------------------------
+
+    async def watch(self, view: OpenPage) -> Watch:
+        mailbox, state = "", ""
+        if view.conversation:
+            one = self._one(view.conversation)
+            mailbox, state = one.mailbox, str(one.version)
+        listed = {one.mailbox for one in self._in(Folder.OPEN, view.mailbox or None)}
+        versions = sum(one.version for one in self._office.conversations.values() if one.mailbox in listed)
+        return Watch(tuple(sorted(listed)), view.conversation, mailbox, Right.READ, str(versions), state)
+
+    async def news(self, view: OpenPage, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
+        watch = await self.watch(view)
+        arrived = sum(
+            each.at > since
+            for one in self._office.conversations.values()
+            for each in one.messages
+            if one.mailbox in watch.listed
+        )
+        others = {
+            conversation: tuple(one for one in there if one.person != self._person)
+            for conversation, there in self._office.present.items()
+        }
+        changed = watch.list_state != shown[0], watch.conversation_state != shown[1]
+        return News(arrived, *changed, others)
+
+    async def follow(self, view: OpenPage, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
+        if self._office.news is None:
+            raise TooManyStreams
+        return self._changes(self._office.news)
+
+    async def _changes(self, news: asyncio.Event) -> AsyncGenerator[Change]:
+        while True:
+            yield Change.ALIVE
+            await news.wait()
+            news.clear()
+            yield Change.NEWS
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         return right in self._office.rights.get((self._person.id, mailbox or ""), frozenset())
@@ -285,6 +348,43 @@ class MemoryDesk:
                 before = found.get((reading.person, reading.act), reading)
                 found[reading.person, reading.act] = replace(before, last_at=reading.last_at)
         return tuple(reversed(found.values()))
+
+    async def handed_over(
+        self, conversation: str, messages: Sequence[str], parts: frozenset[Part]
+    ) -> HandOver:
+        one = self._one(conversation, Right.READ)
+        chosen = tuple(each for each in one.messages if not messages or each.id in messages)
+        if not chosen or len(chosen) < len(messages):
+            raise NotHere("", "")
+        for each in chosen:
+            self._read(each, Act.HANDED_OVER)
+        return HandOver(
+            conversation=replace(one, messages=chosen, notes=one.notes if Part.NOTES in parts else ()),
+            organisation=OURS,
+            address=self._office.boxes[one.mailbox][1],
+            parts=parts,
+            readings={each.id: await self.readers(each.id) for each in chosen},
+            files={
+                file.id: InMemory(self._office.contents[file.id])
+                for each in chosen
+                for document in each.documents
+                for file in document.files
+                if Part.FILES in parts
+            },
+            raw={each.id: InMemory(b"{}") for each in chosen if each.stage is Stage.UNREADABLE},
+            remote={},
+            proofs=None,
+            person=self._person,
+            at=self._office.now(),
+        )
+
+    async def register(self, conversation: str, version: int, number: str) -> int:
+        registered = Registration(number, self._person, self._office.now()) if number else None
+        return self._change(conversation, version, registered=registered)
+
+    async def hold(self, conversation: str, version: int, reason: str) -> int:
+        held = Hold(reason, self._person, self._office.now()) if reason else None
+        return self._change(conversation, version, held=held)
 
     # --- what a conversation is ---------------------------------------------------------------------------
 
@@ -454,11 +554,11 @@ class MemoryDesk:
                 return FileContent(each, self._pieces(file))
         raise NotHere("", "")
 
-    async def news_read(self, draft: str) -> None:
+    async def news_read(self, draft: str, messages: int) -> None:
         one = self._draft(draft)
         assert one.conversation is not None
         version = self._office.conversations[one.conversation].version
-        self._office.drafts[draft] = replace(one, seen=version)
+        self._office.drafts[draft] = replace(one, seen=min(messages, version))
 
     async def review(self, draft: str) -> Review:
         one = self._draft(draft, Right.READ)
@@ -508,7 +608,9 @@ class MemoryDesk:
         if one.conversation is not None:
             conversation = self._office.conversations[one.conversation]
             if one.seen != conversation.version:
-                raise ConversationMoved(conversation.version, conversation.messages[-1:])
+                raise ConversationMoved(
+                    conversation.version, conversation.messages[-1:], conversation.version
+                )
         until = self._office.now() + timedelta(seconds=self._office.undo_seconds)
         self._keep(one, stage=DraftStage.WINDOW, until=until)
         return Submitted(draft, (), one.conversation or "", until)
@@ -646,6 +748,8 @@ def _problems(draft: Draft) -> Sequence[Problem]:
         found.append(Problem(ProblemCode.NO_SUBJECT, "subject"))
     if not content.text.strip() and not draft.files:
         found.append(Problem(ProblemCode.EMPTY, "text"))
+    if not all(each.extension and each.label for each in content.persons):
+        found.append(Problem(ProblemCode.REFERENCE, "persons"))
     return found
 
 

@@ -11,8 +11,10 @@ import pytest_asyncio
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
+from samdrift.messageclient.administering.log import EVENTS
 from samdrift.messageclient.tables import csv_lines
 from samdrift.rights import Right
+from samdrift.vault.mail import ConversationFilter
 from tests.unit.messageclient.desks import OTHER_ADDRESS
 from tests.unit.messageclient.wholerole import ENVIRONMENT, FREE_ADDRESS, SOC, Whole, hrefs, whole_role
 from tests.vaults import Installation
@@ -104,6 +106,9 @@ async def test_a_person_who_manages_nothing_sees_no_page_of_administration(whole
 async def test_an_ended_mailbox_takes_in_what_comes_and_nothing_new_is_written_in_it(whole: Whole) -> None:
     await whole.give("anna", SOC, *READS)
     eva, anna = await whole.visit("eva"), await whole.visit("anna")
+    content = {"organisation": "0203:x.se", "address": ADDRESSEE, "organisation_name": "", "address_name": ""}
+    async with whole.installation.open(whole.organisation, Role.MESSAGE_CLIENT) as vault:
+        vault.use_address(f"0203:x.se {ADDRESSEE}", content, now=whole.clock())
     draft = (await anna.post(f"/mailbox/{SOC}/write")).headers["location"]
     await eva.post(f"/administration/mailbox/{SOC}/end")
     await whole.receives(label="Kom efteråt")
@@ -115,6 +120,8 @@ async def test_an_ended_mailbox_takes_in_what_comes_and_nothing_new_is_written_i
     )
     refused = await anna.post(f"{draft}/send", version="2")
     assert (refused.status_code, "avslutad" in refused.text) == (422, True)
+    assert "0203:x.se" in refused.text, "nothing else is in the way"
+    assert AuditEvent.MK_MESSAGE_SUBMITTED not in {one.event for one in await whole.log()}
     assert (await anna.post(f"/mailbox/{SOC}/write")).status_code == 404
 
 
@@ -146,6 +153,50 @@ async def test_a_text_template_is_written_by_a_manager_and_used_by_who_writes(wh
     assert (await bo.post(f"{href}/delete")).status_code == 404
     acts = [one.ids["action"] for one in await whole.log() if one.event == AuditEvent.MK_PRESET_CHANGED]
     assert acts == ["kept", "kept", "removed"]
+
+
+async def test_a_rule_gives_a_conversation_that_begins_its_handler_while_they_write_there(
+    whole: Whole,
+) -> None:
+    await whole.give("bo", SOC, Right.MANAGE)
+    for name in ("anna", "cilla"):
+        await whole.give(name, SOC, *READS)
+    bo = await whole.visit("bo")
+    place = f"/administration/mailbox/{SOC}/rules"
+    anna, cilla = await whole.person("anna"), await whole.person("cilla")
+    assert (await bo.post(place, organisation="", subject="", handler=anna)).status_code == 422
+    assert (await bo.post(place, organisation="mullsjo", handler=await whole.person("bo"))).status_code == 422
+    for handler, fields in ((anna, {"subject": "orosanmalan"}), (cilla, {"organisation": "mullsjo"})):
+        assert (await bo.post(place, handler=handler, **fields)).status_code == 303
+    elsewhere = f"/administration/mailbox/{ENVIRONMENT}/rules"
+    assert (await bo.post(elsewhere, organisation="x", handler=anna)).status_code == 404
+    await whole.receives(label="Orosanmälan 7", conversation="c-1")
+    await whole.receives(label="Fråga", conversation="c-2")
+    await whole.receives(label="Övrigt", sender="0203:annan.se", from_="a:0203:annan.se")
+    assert await handlers(whole) == {"Orosanmälan 7": anna, "Fråga": cilla, "Övrigt": None}
+    eva = await whole.visit("eva")
+    listed = await eva.get(f"/rights/{SOC}")
+    (number, *_) = [
+        href for href in hrefs(listed, f'/rights/{SOC}/end/[^"]+') if "Anna" in (await eva.get(href)).text
+    ]
+    await eva.post(number, why="Slutar")
+    whole.clock.forward()
+    await whole.receives(label="Orosanmälan 8", conversation="c-3")
+    await whole.receives(label="Mer", conversation="c-1")
+    found = await handlers(whole)
+    assert found["Orosanmälan 8"] == cilla, "the next rule that fits"
+    assert found["Mer"] == anna, "a conversation that goes on keeps its handler, whom a person can change"
+    acts = [one.ids for one in await whole.log() if one.ids.get("action") == "by-rule"]
+    assert [each["handler"] for each in acts] == [anna, cilla, cilla]
+
+
+async def handlers(whole: Whole) -> dict[str, str | None]:
+    """Return the handler of each conversation, by the subject of its latest message."""
+    async with whole.installation.open(whole.organisation, Role.MESSAGE_CLIENT) as vault:
+        found = await vault.conversations([SOC], ConversationFilter(), limit=100)
+        latest = await vault.latest_mail([one.id for one in found])
+    subjects = {one.conversation: one.content["subject"] for one in latest}
+    return {subjects[one.id]: one.handler for one in found}
 
 
 async def test_statistics_count_by_mailbox_and_week_and_say_nothing_of_content(whole: Whole) -> None:
@@ -181,7 +232,7 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
     assert (await siv.get("/administration")).headers["location"] == "/administration/log"
     period = {"since": today(-1), "until": today(1)}
     page = await siv.post("/administration/log", person=await whole.person("anna"), **period)
-    for text in ("Läste ett ärende", "Såg en lista", "Bad om något som personen inte får se", "Loggade in"):
+    for text in ("Läste ett samtal", "Såg en lista", "Bad om något som personen inte får se", "Loggade in"):
         assert f'<td data-label="Vad">{text}' in page.text, text
     assert "Beslutade om en behörighet</td>" not in page.text, "others' acts are not hers"
     failed = await siv.post("/administration/log", person="", failed="yes", **period)
@@ -189,12 +240,18 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
     before = await siv.post("/administration/log", since=today(-30), until=today(-10), person="")
     assert "Loggen har inget sådant." in before.text
     assert (await siv.post("/administration/log", since="x", until=today())).status_code == 422
+    assert "Ett meddelande kom in" not in (await siv.post("/administration/log", person="", **period)).text
+    everything = await siv.post("/administration/log", person="service", **period)
+    assert "Ett meddelande kom in" in everything.text
+    assert "brevlåda Socialtjänst" in everything.text
     table = await siv.post("/administration/log/table", person="", **period)
     assert table.headers["content-disposition"].startswith("attachment")
     rows = list(csv.reader(io.StringIO(table.text.removeprefix("\ufeff"))))
     assert rows[0] == ["number", "time", "person", "id", "event", "purpose", "facts"]
     events = [row[4] for row in rows[1:]]
     assert {"mk:reading:conversation", "mk:access:denied", "mk:rights:stated"} <= set(events)
+    (decision, *_) = [row for row in rows if row[4] == "mk:rights:stated"]
+    assert decision[2] == "Eva"
     assert "Orosanmälan" not in table.text
     assert [one.event for one in await whole.log()].count(AuditEvent.MK_READING_LOG) >= 7
 
@@ -220,3 +277,8 @@ async def test_the_accessibility_statement_is_read_by_everyone_and_says_how_to_r
     assert page.status_code == 200
     for text in ("2018:1937", "Rapportera en brist", "036-442 80 00", "www.digg.se/tdosanmalan"):
         assert text in page.text
+
+
+def test_every_event_of_the_message_client_has_words_in_the_log() -> None:
+    events = {event for event in AuditEvent if event.value.startswith("mk:")}
+    assert events - set(EVENTS) == set(), "say it in words in administering/log.py"

@@ -21,6 +21,7 @@ from samdrift.messageclient.desk import (
     OwnApproval,
     TooLate,
 )
+from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import (
     Act,
     Caution,
@@ -28,6 +29,7 @@ from samdrift.messageclient.mail import (
     DraftStage,
     Folder,
     Identifier,
+    Part,
     ProblemCode,
     Recipient,
     Search,
@@ -121,10 +123,17 @@ async def test_what_is_in_another_mailbox_or_organisation_is_not_here_alike(
             *(desk.lines(folder, "box") for folder in [Folder.OPEN] if desk.person.id == "cia"),
             desk.conversation(conversation),
             desk.printed(conversation),
+            desk.handed_over(conversation, (), frozenset(Part)),
+            desk.register(conversation, 1, "SN 1"),
+            desk.hold(conversation, 1, "x"),
             desk.message(message.id),
             desk.file(message.id, file),
             desk.raw(message.id),
             desk.readers(message.id),
+            *(desk.watch(OpenPage("box")) for _ in range(desk.person.id == "cia")),
+            desk.watch(OpenPage(conversation=conversation)),
+            desk.news(OpenPage(conversation=conversation), ("", ""), office.now, polled=True),
+            desk.follow(OpenPage(conversation=conversation, writing=True), ("", ""), b"session"),
             desk.take(conversation, 1),
             desk.release(conversation, 1),
             desk.hand_over(conversation, 1, desk.person.id),
@@ -140,7 +149,7 @@ async def test_what_is_in_another_mailbox_or_organisation_is_not_here_alike(
             desk.upload(draft, "a.txt", "text/plain"),
             desk.remove_file(draft, file),
             desk.draft_file(draft, file),
-            desk.news_read(draft),
+            desk.news_read(draft, 1),
             desk.review(draft),
             desk.ask_approval(draft, 1),
             desk.approve(draft, 1),
@@ -358,7 +367,12 @@ async def test_an_answer_returns_references_and_stops_where_something_new_came(o
     assert ("Anna Ek", Act.READ) in {
         (each.person.name, each.act) for each in await anna.readers(moved.value.news[0].id)
     }
-    await anna.news_read(draft.id)
+    await received(office, message_id="m-3", conversation="c", label="Ännu mer")
+    await anna.news_read(draft.id, moved.value.messages)
+    with pytest.raises(ConversationMoved) as moved:
+        await anna.submit(draft.id, version)
+    assert [one.subject for one in moved.value.news] == ["Ännu mer"], "it came after what was read"
+    await anna.news_read(draft.id, moved.value.messages)
     sent = await anna.submit(draft.id, version)
     answer = await anna.message(sent.messages[0])
     assert (answer.conversation_id, answer.refers_to) == ("c", first.id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -104,3 +105,44 @@ async def test_an_id_that_is_none_is_not_here_alike(office: Office) -> None:
     answers = [(await asyncio.gather(attempt, return_exceptions=True))[0] for attempt in attempts]
     assert {type(answer) for answer in answers} == {NotHere}
     assert (await bo.lines(Folder.OPEN, after=f"{office.now.isoformat()}_\0")).lines == ()
+
+
+async def test_an_organisation_that_knows_the_id_of_a_conversation_gets_one_of_its_own(
+    office: Office,
+) -> None:
+    """Nothing that it sends appears among another organisation's messages."""
+    await office.receives(conversation="c-1", label="Från Mullsjö")
+    await office.receives(
+        conversation="c-1", label="Från en annan", sender="0203:annan.se", from_="a:0203:annan.se"
+    )
+    await office.receives(conversation="c-1", label="Mer från Mullsjö")
+    anna = office.desk("anna")
+    lines = (await anna.lines(Folder.OPEN, "box")).lines
+    found = {}
+    for line in lines:
+        opened = await anna.conversation(line.id)
+        found[opened.counterpart.organisation] = [one.subject for one in opened.messages]
+    assert found == {
+        "0203:mullsjo.se": ["Från Mullsjö", "Mer från Mullsjö"],
+        "0203:annan.se": ["Från en annan"],
+    }
+    theirs = next(line for line in lines if line.counterpart.organisation == "0203:mullsjo.se")
+    first = (await anna.conversation(theirs.id)).messages[0]
+    draft = await office.desk("anna").reply(first.id)
+    version = await anna.save_draft(draft.id, draft.version, replace(draft.content, text="Svar"))
+    version = await office.desk("bo").approve(draft.id, await anna.ask_approval(draft.id, version))
+    sent = await anna.submit(draft.id, version)
+    assert sent.conversation == theirs.id, "an answer stays with what it answers"
+
+
+async def test_what_a_message_refers_to_in_another_mailbox_is_not_named(office: Office) -> None:
+    await office.receives(message_id="m-1", to="miljo:0203:habo.se", label="I den andra brevlådan")
+    await office.receives(refToMessageId="m-1", label="Nämner den")
+    await office.receives(message_id="m-3", label="I samma")
+    await office.receives(refToMessageId="m-3", label="Nämner den i samma")
+    anna = office.desk("anna")
+    refers = {}
+    for line in (await anna.lines(Folder.OPEN, "box")).lines:
+        (one,) = (await anna.conversation(line.id)).messages
+        refers[one.subject] = one.refers_to is not None
+    assert refers == {"Nämner den": False, "I samma": False, "Nämner den i samma": True}

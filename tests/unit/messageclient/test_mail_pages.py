@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 
 from samdrift.messageclient.mail import DraftStage, Folder
-from samdrift.messageclient.pages import mail_routes
 from tests.unit.messageclient.day import MULLSJO, SOC
 from tests.unit.messageclient.mailroom import Mailroom
 from tests.unit.messageclient.memorydesk import (
@@ -64,6 +63,13 @@ async def test_a_conversation_is_shown_newest_first_with_what_belongs_to_it(room
     assert "Mottaget av organisationen 25 nov 15:10" in text
     assert "<strong>samordnat möte</strong>" in text
     assert "ch 3 december" not in re.search(r"<title>(.*?)</title>", text)[1]  # type: ignore[index]
+
+
+async def test_a_conversation_on_paper_has_whole_dates(room: Mailroom) -> None:
+    anna = await room.visit()
+    page = await anna.get(f"/conversation/{the_sip(room)}/print")
+    assert re.search(r">\s*26 november 2026 \d\d:\d\d\s*<", page.text)
+    assert not re.search(r">\s*\d\d:\d\d\s*<", page.text), "no time of day alone"
 
 
 async def test_a_long_list_goes_on_where_it_stopped(room: Mailroom) -> None:
@@ -345,7 +351,16 @@ async def test_an_answer_stops_when_the_conversation_has_something_new(room: Mai
     room.office.add(one.id, news)
     stopped = await anna.post(f"/draft/{draft.id}/send", version=str(version))
     assert (stopped.status_code, "flyttat till den 4 december" in stopped.text) == (409, True)
-    await anna.post(f"/draft/{draft.id}/news-read", version=str(version))
+    shown = re.search(r'name="messages" value="(\d+)"', stopped.text)
+    assert shown is not None
+    more = message(room.office, MULLSJO, SOC, "Ännu en tid", "Mötet är inställt.", NOW)
+    room.office.add(one.id, more)
+    await anna.post(f"/draft/{draft.id}/news-read", version=str(version), messages=shown[1])
+    again = await anna.post(f"/draft/{draft.id}/send", version=str(version))
+    assert (again.status_code, "inställt" in again.text) == (409, True), "only what was shown is read"
+    shown = re.search(r'name="messages" value="(\d+)"', again.text)
+    assert shown is not None
+    await anna.post(f"/draft/{draft.id}/news-read", version=str(version), messages=shown[1])
     assert (await anna.post(f"/draft/{draft.id}/send", version=str(version))).status_code == 303
 
 
@@ -454,7 +469,7 @@ async def test_every_address_answers_alike_for_what_is_not_here(room: Mailroom) 
     nowhere = {**dict.fromkeys(theirs, "nothing"), "folder": Folder.OPEN.value}
     anna = await room.visit()
     tried = 0
-    for route in mail_routes(room.pages, room.desk):
+    for route in room.routes():
         if "{" not in route.path:
             continue
         answers = []
@@ -462,6 +477,7 @@ async def test_every_address_answers_alike_for_what_is_not_here(room: Mailroom) 
             path = route.path.format(**ids)
             post = "POST" in (route.methods or ())
             fields = {"version": "1", "note": "x", "sure": "yes", "to": BO.id, "mailbox": "soc"}
+            fields |= {"number": "x", "parts": "files"}
             answer = await (anna.post(path, **fields) if post else anna.get(path))
             answers.append((answer.status_code, re.sub(r'"[\w=-]{60,}"|back=[^"]+', "", answer.text)))
             tried += 1
@@ -479,3 +495,29 @@ async def test_without_a_session_nothing_is_shown_and_what_was_typed_is_kept(roo
     assert (await anna.get("/mailbox/soc")).status_code == 401
     answer = await anna.post(f"/draft/{draft}", version="2", text="Skrivet under tiden")
     assert (answer.status_code, "Skrivet under tiden" in answer.text) == (403, True)
+
+
+async def test_every_page_says_in_words_that_the_message_service_is_away(room: Mailroom) -> None:
+    anna = await room.visit()
+    room.office.away_since = NOW - timedelta(hours=1)
+    for path in ("/", f"/conversation/{the_sip(room)}", "/drafts"):
+        page = (await anna.get(path)).text
+        assert "Meddelandetjänsten går inte att nå sedan 09:52" in page
+    room.office.away_since = None
+    assert "går inte att nå" not in (await anna.get("/")).text
+
+
+async def test_a_person_on_our_own_side_is_typed_checked_and_sent(room: Mailroom) -> None:
+    anna = await room.visit()
+    draft = await ready(room)
+    place = f"/draft/{draft}"
+    fields = {"subject": "Hej", "text": "Hej", "person-kind": "0.9.2342.19200300.100.1.3", "review": "yes"}
+    half = await anna.post(place, version="2", person_name="Anna Andersson", person_value="", **fields)
+    assert (half.status_code, "eller ingetdera" in half.text) == (422, True)
+    address = "anna@habo.test"
+    answer = await anna.post(place, version="3", person_name="Anna Andersson", person_value=address, **fields)
+    assert f"Anna Andersson, {address}" in (await anna.follow(answer)).text
+    (person,) = room.office.drafts[draft].content.persons
+    assert (person.root, person.extension, person.label) == (fields["person-kind"], address, "Anna Andersson")
+    await anna.post(f"{place}/save", version="4", subject="Hej", text="Hej igen")
+    assert room.office.drafts[draft].content.persons == (person,), "another form leaves it as it is"

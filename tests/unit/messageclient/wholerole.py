@@ -29,7 +29,8 @@ from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.people import Identity
 from samdrift.web.cookies import SESSION
 from samdrift.web.sessions import Person
-from samdrift.web.signin.provider import ProviderSettings, by_secret
+from samdrift.web.signin.provider import Provider, ProviderSettings, by_secret
+from samdrift.web.signin.service import OidcService
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import ADDRESS, OTHER_ADDRESS, EmptyBook
 from tests.unit.messageclient.sparse import SparseService
@@ -177,16 +178,13 @@ async def whole_role(
     """Open the role for a new organisation with two mailboxes and an administrator, Eva."""
     organisation, clock, book = await installation.organisation([MK]), Clock(), EmptyBook()
     host = origin.partition("://")[2]
+    provider = ProviderSettings(ISSUER, "samdrift", (LEVEL,))
+    fetches: Any = NoFetches()
+    signs_in = OidcService(Provider(provider, by_secret("samdrift", "secret"), fetches, clock))
     settings = SiteSettings(
-        organisation,
-        "Håbo kommun",
-        origin,
-        ProviderSettings(ISSUER, "samdrift", (LEVEL,)),
-        by_secret("samdrift", "secret"),
-        contact="Ring växeln, 036-442 80 00.",
+        organisation, "Håbo kommun", origin, signs_in, contact="Ring växeln, 036-442 80 00."
     )
-    fetches: Any = {ISSUER: NoFetches()}
-    sites = Sites(installation.gate, [settings], fetches, clock)
+    sites = Sites(installation.gate, [settings], clock)
     profile = Profile((ADDRESS, OTHER_ADDRESS, FREE_ADDRESS), service)
     role = MessageClientRole(
         installation.gate, {host: organisation}, sites, clock, book, {organisation: profile}

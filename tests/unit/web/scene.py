@@ -18,8 +18,8 @@ from samdrift.web.cookies import SESSION
 from samdrift.web.guards import TOKEN_FIELD
 from samdrift.web.pages import Pages
 from samdrift.web.sessions import Person, Session, Sessions
+from samdrift.web.signin.faults import Fault
 from samdrift.web.signin.flow import SignIn
-from samdrift.web.signin.idtoken import Fault
 from samdrift.web.signin.provider import Fetches, Provider, ProviderSettings, by_secret
 from samdrift.web.sites import Site
 from samdrift.web.texts import Texts

@@ -15,8 +15,8 @@ import pytest
 from joserfc.jwk import OctKey
 
 from samdrift.web.cookies import SESSION, SIGN_IN
-from samdrift.web.signin.flow import local
-from samdrift.web.signin.idtoken import Fault
+from samdrift.web.signin.faults import Fault
+from samdrift.web.signin.pending import local
 from samdrift.web.signin.provider import WELL_KNOWN
 from samdrift.wire.jose.keys import Algorithm
 from tests.unit.messageservice.oauth.scene import curve_key, rsa_key

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli.org import adding, closing, hsm, keys, listing, locking, moving, state, unpacking
+from samdrift.cli.org import adding, closing, hsm, keys, listing, locking, moving, signin, state, unpacking
 
 app = typer.Typer(add_completion=False)
 
@@ -32,3 +32,4 @@ app.command("unlock")(locking.unlock)
 app.command("use-hsm")(hsm.use_hsm)
 app.command("use-token", hidden=True)(hsm.use_token)
 app.add_typer(keys.app, name="keys")
+app.add_typer(signin.app, name="sign-in")

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from pkcs11 import Attribute, AttributeReadOnly, KeyType, Mechanism, MechanismFlag, ObjectClass
 
 from samdrift.keystore.hsm.module import Token
-from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
+from samdrift.keystore.keyfiles import DECRYPTING, KeyFault, KeyName, KeyStoreError
 from samdrift.keystore.wrapping import KEY_BYTES
 
 _ID_BYTES = 16
@@ -46,12 +46,12 @@ _ONE_USE: Final = {
 
 
 Request = Callable[[rsa.RSAPublicKey, Callable[[bytes], bytes]], bytes]
-"""Makes a certificate request, of the public key and what signs by the private one."""
+"""Makes a certificate request or a certificate, of the public key and what signs by the private one."""
 
 
 @dataclass(frozen=True, slots=True)
 class MadeKey:
-    """A new key pair in a token, with the request for its certificate."""
+    """A new key pair in a token, with the request for its certificate, or the certificate that it signed."""
 
     key_id: bytes
     public: rsa.RSAPublicKey
@@ -61,9 +61,9 @@ class MadeKey:
 def make_key(token: Token, vault: str, name: KeyName, bits: int, request: Request) -> MadeKey:
     """Make an RSA key for one use: to decrypt where ``name`` says so, else to sign.
 
-    One that decrypts signs its certificate request, and then nothing more.
+    One that decrypts signs ``request``, and then nothing more.
     """
-    decrypts = name is KeyName.ENCRYPTION
+    decrypts = name in DECRYPTING
     key_id = secrets.token_bytes(_ID_BYTES)
 
     def make(session: Any) -> MadeKey:

@@ -54,6 +54,7 @@ from samdrift.keystore.keyfiles import (
     file_name,
     key_name,
 )
+from samdrift.keystore.selfsigned import self_signed
 from samdrift.keystore.software import SoftwareKeyStore, require_strong
 from samdrift.keystore.unlocking import Unlocker
 from samdrift.keystore.vaultfolder import key_files
@@ -129,9 +130,31 @@ class HsmKeyStore(SoftwareKeyStore):
         require_strong(bits)
         made = objects.make_key(token, vault, key, bits, partial(certificate_request, subject))
         with vaultfolder.writing(self._vault_folder(vault)):
-            numbers = [held.number for held in super()._held(vault) if held.name is key]
-            self._references(vault).add(key, made, after=max(numbers, default=0))
+            self._add(vault, key, made)
         return made.request
+
+    def create_certified_key(
+        self,
+        vault: str,
+        name: str,
+        subject: x509.Name,
+        until: datetime,
+        bits: int = 3072,
+        *,
+        active_from: datetime | None = None,
+    ) -> x509.Certificate:
+        """Make a key as in software, but in the HSM."""
+        key, token = key_name(name), self._token(vault)
+        if token is None or key in _IN_FILES:
+            return super().create_certified_key(vault, name, subject, until, bits, active_from=active_from)
+        require_strong(bits)
+        own = partial(self_signed, subject, (self._clock(), until))
+        made = objects.make_key(token, vault, key, bits, own)
+        certificate = x509.load_pem_x509_certificate(made.request)
+        with vaultfolder.writing(self._vault_folder(vault)):
+            self._add(vault, key, made)
+        self.install_certificate(vault, name, certificate, (), active_from)
+        return certificate
 
     def install_certificate(
         self,
@@ -168,6 +191,10 @@ class HsmKeyStore(SoftwareKeyStore):
         """The PIN of the vault's token, for a process that is for this vault alone; ``None`` without one."""
         token = self._token(vault)
         return token.pin() if token is not None else None
+
+    def _add(self, vault: str, key: KeyName, made: objects.MadeKey) -> None:
+        numbers = [held.number for held in super()._held(vault) if held.name is key]
+        self._references(vault).add(key, made, after=max(numbers, default=0))
 
     def _held(self, vault: str) -> list[HeldKey]:
         references, held = self._references(vault), super()._held(vault)

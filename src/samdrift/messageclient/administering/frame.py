@@ -32,6 +32,7 @@ LOCALE = HERE / "locale"
 ADMINISTRATION = "/administration"
 MAILBOXES, FIGURES = f"{ADMINISTRATION}/mailboxes", f"{ADMINISTRATION}/statistics"
 SERVICE, LOG = f"{ADMINISTRATION}/service", f"{ADMINISTRATION}/log"
+DISPOSAL = f"{ADMINISTRATION}/disposal"
 RIGHTS, ACCESSIBILITY = "/rights", "/accessibility"
 
 
@@ -80,6 +81,7 @@ def sections(
             link(Phrase("Mailboxes"), MAILBOXES, f"{ADMINISTRATION}/mailbox/"),
             link(Phrase("Who can read"), RIGHTS),
             link(Phrase("Statistics"), FIGURES),
+            link(Phrase("Disposal"), DISPOSAL),
         ]
     if administrator:
         found.append(link(Phrase("Message service"), SERVICE))

@@ -5,7 +5,7 @@ What is asked for is posted: no person and no day is in an address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -48,6 +48,7 @@ EVENTS: Mapping[str, Phrase] = {
     AuditEvent.MK_READING_FILE: Phrase("Opened a file"),
     AuditEvent.MK_READING_RAW: Phrase("Downloaded the raw form"),
     AuditEvent.MK_READING_PRINTED: Phrase("Printed a conversation"),
+    AuditEvent.MK_READING_HANDED_OVER: Phrase("Took messages along in a package"),
     AuditEvent.MK_READING_SEARCH: Phrase("Searched"),
     AuditEvent.MK_READING_DRAFT: Phrase("Read a draft"),
     AuditEvent.MK_READING_READERS: Phrase("Saw who has read a message"),
@@ -55,22 +56,35 @@ EVENTS: Mapping[str, Phrase] = {
     AuditEvent.MK_READING_LOG: Phrase("Read the log"),
     AuditEvent.MK_CONVERSATION_CHANGED: Phrase("Changed a conversation"),
     AuditEvent.MK_CONVERSATION_NOTED: Phrase("Wrote a note"),
+    AuditEvent.MK_CONVERSATION_REGISTERED: Phrase("Registered a conversation, or took that back"),
+    AuditEvent.MK_CONVERSATION_HELD: Phrase("Exempted a conversation from disposal, or ended that"),
+    AuditEvent.MK_DISPOSAL_RULED: Phrase("Set a rule for disposal"),
+    AuditEvent.MK_DISPOSAL_PROPOSED: Phrase("Proposed disposal"),
+    AuditEvent.MK_DISPOSAL_AGREED: Phrase("Agreed to disposal"),
+    AuditEvent.MK_DISPOSAL_DROPPED: Phrase("Decided against disposal"),
+    AuditEvent.MK_DISPOSAL_GONE: Phrase("A conversation was disposed of"),
+    AuditEvent.MK_DISPOSAL_KEPT: Phrase("A conversation was kept from disposal"),
+    AuditEvent.MK_DISPOSAL_DONE: Phrase("A disposal is done"),
+    AuditEvent.MK_DISPOSAL_SHOWN: Phrase("Read the record of a disposal"),
     AuditEvent.MK_DRAFT_CHANGED: Phrase("Wrote in a draft"),
     AuditEvent.MK_ACCESS_DENIED: Phrase("Asked for something that is not theirs to see"),
 }
 """Entries in words, by event; an event that is not here is shown by its name."""
-_ABOUT = (
-    "action",
-    "reason",
-    "message",
-    "conversation",
-    "draft",
-    "mailbox",
-    "file",
-    "statement",
-    "kind",
-    "asked",
-)
+SERVICE = "service"
+"""Stands for the service itself, where a form names a person."""
+_ABOUT = {
+    "mailbox": Phrase("mailbox"),
+    "folder": Phrase("list"),
+    "message": Phrase("message"),
+    "conversation": Phrase("conversation"),
+    "draft": Phrase("draft"),
+    "file": Phrase("file"),
+    "statement": Phrase("decision"),
+    "action": Phrase("act"),
+    "reason": Phrase("reason"),
+    "kind": Phrase("kind"),
+    "asked": Phrase("asked for"),
+}
 """Facts that are shown on a page, in this order; all of them are in the file."""
 
 
@@ -113,7 +127,8 @@ class Log:
         if asked is None:
             return await self._page(request, office, form, 422)
         found = await LogReading(office.scope).page(asked, _number(form["after"]))
-        lines = [_line(each) for each in found.lines]
+        text = self._frame.pages.wording(request).text
+        lines = [_line(each, found.mailboxes, text) for each in found.lines]
         return await self._page(request, office, form, lines=lines, asked=True, after=found.after)
 
     async def table(self, request: Request, office: Office) -> Response:
@@ -132,7 +147,9 @@ class Log:
     ) -> Response:
         context = {"lines": (), "asked": False, "after": 0, **more}
         persons = await LogReading(office.scope).persons()
-        return self._frame.page(request, office, "log.html", status, form=form, persons=persons, **context)
+        return self._frame.page(
+            request, office, "log.html", status, form=form, persons=persons, service=SERVICE, **context
+        )
 
 
 def _question(form: Form) -> LogQuestion | None:
@@ -144,7 +161,8 @@ def _question(form: Form) -> LogQuestion | None:
         form.refuse("until", Phrase("The last day is not before the first"))
         return None
     begin, end = (datetime.combine(day, time(), _ZONE) for day in (since, until + timedelta(days=1)))
-    return LogQuestion(begin, end, form["person"], form["failed"] == "yes")
+    service = form["person"] == SERVICE
+    return LogQuestion(begin, end, "" if service else form["person"], service, form["failed"] == "yes")
 
 
 def _day(form: Form, name: str) -> date | None:
@@ -162,9 +180,10 @@ def _number(text: str) -> int:
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
 
 
-def _line(line: LogLine) -> Line:
+def _line(line: LogLine, mailboxes: Mapping[str, str], text: Callable[[Phrase], str]) -> Line:
     entry = line.entry
-    about = [f"{name} {entry.ids[name]}" for name in _ABOUT if entry.ids.get(name)]
+    facts = {**entry.ids, "mailbox": mailboxes.get(entry.ids.get("mailbox", ""), "")}
+    about = [f"{text(name)} {facts[fact]}" for fact, name in _ABOUT.items() if facts.get(fact)]
     return Line(
         entry.at, line.person, EVENTS.get(entry.event), entry.event, ", ".join(about), entry.event in FAILED
     )

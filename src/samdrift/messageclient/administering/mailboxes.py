@@ -18,7 +18,7 @@ from samdrift.messageclient.administering.frame import (
     Routes,
     see,
 )
-from samdrift.messageclient.mail import TextTemplate
+from samdrift.messageclient.mail import HandlerRule, TextTemplate
 from samdrift.messageclient.mailboxes import MAX_NAME, MAX_UNDO_SECONDS, UnfitSetting
 from samdrift.messageclient.management import MAX_TEXT, MAX_TITLE
 from samdrift.rights import Right
@@ -38,6 +38,11 @@ _UNFIT = {
     "undo_seconds": Phrase("Write a number of seconds from 0 to %(most)s", {"most": MAX_UNDO_SECONDS}),
     "title": Phrase("Write a title of at most %(most)s characters", {"most": MAX_TITLE}),
     "text": Phrase("Write a text of at most %(most)s characters", {"most": MAX_TEXT}),
+}
+
+_UNFIT_RULE = {
+    "organisation": Phrase("Write words of the organisation’s name, of the subject, or both"),
+    "handler": Phrase("Choose a person who writes in the mailbox"),
 }
 
 
@@ -77,6 +82,9 @@ class Mailboxes:
             ("GET", f"{one}/texts/{{text}}", self.text),
             ("POST", f"{one}/texts/{{text}}", self.keep_text),
             ("POST", f"{one}/texts/{{text}}/delete", self.drop_text),
+            ("GET", f"{one}/rules", self.rules),
+            ("POST", f"{one}/rules", self.add_rule),
+            ("POST", f"{one}/rules/{{rule}}/delete", self.drop_rule),
             ("GET", FIGURES, self.figures),
         )
 
@@ -247,6 +255,48 @@ class Mailboxes:
         status: int = 200,
     ) -> Response:
         return self._frame.page(request, office, "text.html", status, mailbox=mailbox, text=text, form=form)
+
+    # --- rules --------------------------------------------------------------------------------------------
+
+    async def rules(self, request: Request, office: Office) -> Response:
+        """Show the rules of a mailbox, and the form of another one."""
+        mailbox = await office.management.mailbox(request.path_params["mailbox"])
+        return await self._rules_page(request, office, mailbox, Form())
+
+    async def add_rule(self, request: Request, office: Office) -> Response:
+        """Add a rule."""
+        form = await received(request)
+        mailbox = await office.management.mailbox(request.path_params["mailbox"])
+        try:
+            rule = HandlerRule("", form["organisation"].strip(), form["subject"].strip(), form["handler"])
+            await office.management.add_rule(mailbox.id, rule)
+        except UnfitSetting as unfit:
+            form.refuse(unfit.field, _UNFIT_RULE[unfit.field])
+            return await self._rules_page(request, office, mailbox, form, 422)
+        return see(f"{ADMINISTRATION}/mailbox/{mailbox.id}/rules")
+
+    async def drop_rule(self, request: Request, office: Office) -> Response:
+        """Remove a rule."""
+        await received(request)
+        mailbox = request.path_params["mailbox"]
+        await office.management.drop_rule(mailbox, request.path_params["rule"])
+        return see(f"{ADMINISTRATION}/mailbox/{mailbox}/rules")
+
+    async def _rules_page(
+        self, request: Request, office: Office, mailbox: MailboxRecord, form: Form, status: int = 200
+    ) -> Response:
+        rules = await office.management.rules(mailbox.id)
+        handlers = await office.management.handlers(mailbox.id)
+        return self._frame.page(
+            request,
+            office,
+            "rules.html",
+            status,
+            mailbox=mailbox,
+            form=form,
+            rules=rules,
+            handlers=[(each.id, each.name) for each in handlers],
+        )
 
     # --- figures ------------------------------------------------------------------------------------------
 

@@ -10,10 +10,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from samdrift.audit.events import AuditEvent
-from samdrift.client.keys import ClientKey, KeyUnusable
+from samdrift.client.keys import KeyUnusable
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.administering.frame import SERVICE, Frame, Office, Routes
 from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.entrance.ownkeys import JWKS, OwnKeys
 from samdrift.messageclient.servicecheck import Step, Tried, Trouble, result_of, try_service
 from samdrift.messageclient.working import ServiceSettings
 from samdrift.rights import Right
@@ -106,7 +107,7 @@ class Service:
     async def show(self, request: Request, office: Office) -> Response:
         """Show the message service, and what is to be handed over to its supplier."""
         await self._record(office, "looked at")
-        return self._page(request, office, ())
+        return await self._page(request, office, ())
 
     async def check(self, request: Request, office: Office) -> Response:
         """Try the message service, and show what came of it."""
@@ -121,16 +122,17 @@ class Service:
             }
             tried = await try_service(settings, mailboxes, office.scope.book, office.scope.now)
         await self._record(office, result_of(tried))
-        return self._page(request, office, tried)
+        return await self._page(request, office, tried)
 
-    def _page(self, request: Request, office: Office, tried: Sequence[Tried]) -> Response:
+    async def _page(self, request: Request, office: Office, tried: Sequence[Tried]) -> Response:
         profile = self._profile(office)
         return self._frame.page(
             request,
             office,
             "service.html",
             settings=profile.service,
-            keys=_public(profile.service),
+            keys=await _public(profile.service),
+            published=JWKS if _is_published(profile.service) else "",
             lines=[_line(one) for one in tried],
             good=bool(tried) and not any(one.trouble for one in tried),
         )
@@ -145,12 +147,17 @@ class Service:
             vault.record(AuditEvent.MK_SERVICE_CHECKED, result=result)
 
 
-def _public(settings: ServiceSettings | None) -> str:
+async def _public(settings: ServiceSettings | None) -> str:
     """Return the client's public key as a JWK set, to be registered at the message service."""
     try:
-        return "" if settings is None else json.dumps(ClientKey.read(settings.key).public, indent=2)
+        return "" if settings is None else json.dumps(await settings.shows_who().key_set(), indent=2)
     except KeyUnusable:
         return ""
+
+
+def _is_published(settings: ServiceSettings | None) -> bool:
+    """Return whether the keys are in the vault, and so at an address that a supplier can read them from."""
+    return settings is not None and isinstance(settings.key, OwnKeys)
 
 
 def _line(one: Tried) -> Line:

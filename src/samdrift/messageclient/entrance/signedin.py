@@ -12,7 +12,7 @@ from samdrift.vault.gate import WorkerGate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import Identity, SessionRecord
 from samdrift.web.sessions import Person, Session
-from samdrift.web.signin.idtoken import Fault
+from samdrift.web.signin.faults import Fault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WITHIN = timedelta(minutes=1)

@@ -11,9 +11,7 @@ from samdrift.messageclient.entrance.signedin import FailedSignIns, VaultSession
 from samdrift.vault.errors import VaultError, VaultLocked, VaultSuspended
 from samdrift.vault.gate import Gate
 from samdrift.web.sessions import SessionLimits, Sessions
-from samdrift.web.signin.flow import SignIn
-from samdrift.web.signin.provider import Authenticate, Fetches, Provider, ProviderSettings
-from samdrift.web.signinroutes import ANSWER
+from samdrift.web.signin.service import Place, SignInService
 from samdrift.web.sites import Accent, Closed, Site
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -28,8 +26,7 @@ class SiteSettings:
     organisation: ParticipantIdentifier
     name: str
     origin: str
-    provider: ProviderSettings
-    authenticate: Authenticate
+    service: SignInService
     limits: SessionLimits = field(default_factory=SessionLimits)
     accent: Accent = Accent.TEAL
     contact: str = ""
@@ -38,15 +35,9 @@ class SiteSettings:
 class Sites:
     """The sites of all organisations, by the host that a request names."""
 
-    def __init__(
-        self, gate: Gate, settings: Sequence[SiteSettings], fetches: Mapping[str, Fetches], clock: Clock
-    ) -> None:
-        """``fetches`` calls the sign-in service of each issuer."""
+    def __init__(self, gate: Gate, settings: Sequence[SiteSettings], clock: Clock) -> None:
         vaults = gate.worker("pages", Role.MESSAGE_CLIENT)
-        self._sites = {
-            one.origin.partition("://")[2]: _OneSite(gate, one, fetches[one.provider.issuer], clock)
-            for one in settings
-        }
+        self._sites = {one.origin.partition("://")[2]: _OneSite(gate, one, clock) for one in settings}
         self._vaults = vaults
 
     async def find(self, host: str) -> Site | None:
@@ -54,20 +45,23 @@ class Sites:
         known = self._sites.get(host)
         return None if known is None else await known.now()
 
+    def origins(self) -> Mapping[ParticipantIdentifier, str]:
+        """Return where the persons of each organisation sign in."""
+        return {one.settings.organisation: one.settings.origin for one in self._sites.values()}
+
     def organisation(self, site: Site) -> ParticipantIdentifier:
         """Return the organisation whose site it is."""
         return self._sites[site.origin.partition("://")[2]].settings.organisation
 
 
 class _OneSite:
-    """A site over all requests: with the answers of its sign-in service, and the count of failed sign-ins."""
+    """A site over all requests, with the count of failed sign-ins."""
 
-    def __init__(self, gate: Gate, settings: SiteSettings, fetches: Fetches, clock: Clock) -> None:
+    def __init__(self, gate: Gate, settings: SiteSettings, clock: Clock) -> None:
         self.settings = settings
         self._registry = gate.registry
         self._vaults = gate.worker("pages", Role.MESSAGE_CLIENT)
         self._clock = clock
-        self._provider = Provider(settings.provider, settings.authenticate, fetches, clock)
         self._store = VaultSessions(self._vaults, settings.organisation)
         self._failed = FailedSignIns(self._vaults, settings.organisation, clock)
 
@@ -89,8 +83,13 @@ class _OneSite:
     def _site(self, key: bytes, closed: Closed | None = None) -> Site:
         settings = self.settings
         sessions = Sessions(self._store, key, self._clock, settings.limits)
-        answer = settings.origin + ANSWER
-        sign_in = SignIn(self._provider, sessions, answer, self._clock, self._failed)
+        place = Place(settings.origin, settings.name, sessions, self._clock, self._failed)
         return Site(
-            settings.origin, settings.name, sessions, sign_in, settings.accent, settings.contact, closed
+            settings.origin,
+            settings.name,
+            sessions,
+            settings.service.at(place),
+            settings.accent,
+            settings.contact,
+            closed,
         )

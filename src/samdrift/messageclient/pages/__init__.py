@@ -3,19 +3,22 @@
 Ids in their addresses are random; no word, number or name is in any of them.
 """
 
+from collections.abc import Sequence
+
 from starlette.routing import Route
 
 from samdrift.messageclient.pages.finding import Finding
-from samdrift.messageclient.pages.frame import LOCALE, TEMPLATES, Frame, OpenDesk
+from samdrift.messageclient.pages.frame import LOCALE, TEMPLATES, Frame, OpenDesk, RouteOf
 from samdrift.messageclient.pages.handling import Handling
 from samdrift.messageclient.pages.lists import Lists
+from samdrift.messageclient.pages.live import LivePages
 from samdrift.messageclient.pages.reading import Reading
 from samdrift.messageclient.pages.selecting import Selecting
 from samdrift.messageclient.pages.sending import Sending
 from samdrift.messageclient.pages.writing import Writing
 from samdrift.web.pages import Pages
 
-__all__ = ["LOCALE", "TEMPLATES", "OpenDesk", "mail_routes"]
+__all__ = ["LOCALE", "TEMPLATES", "OpenDesk", "mail_routes", "routes_of"]
 
 
 def mail_routes(pages: Pages, open_desk: OpenDesk) -> tuple[Route, ...]:
@@ -28,11 +31,16 @@ def mail_routes(pages: Pages, open_desk: OpenDesk) -> tuple[Route, ...]:
         Writing(frame),
         Sending(frame),
         Finding(frame),
+        LivePages(frame),
         Selecting(frame),
         Lists(frame),
     )
+    return tuple(route for part in parts for route in routes_of(frame, part.routes()))
+
+
+def routes_of(frame: Frame, routes: Sequence[RouteOf]) -> tuple[Route, ...]:
+    """Return routes with what the frame does around each handler."""
     return tuple(
         Route(path, frame.posted(handler) if method == "POST" else frame.shown(handler), methods=[method])
-        for part in parts
-        for method, path, handler in part.routes()
+        for method, path, handler in routes
     )

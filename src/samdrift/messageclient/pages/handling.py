@@ -93,5 +93,9 @@ def query_of(request: Request) -> str:
 
 def version_of(form: Form) -> int:
     """Return the version that a form was made for; a number that no version has where it is not one."""
-    digits = form["version"]
+    return number_in(form["version"])
+
+
+def number_in(digits: str) -> int:
+    """Return a number of a form, and one less than 0 for what is none."""
     return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 10 else -1

@@ -52,7 +52,12 @@ class Selecting:
         mailbox = request.path_params.get("mailbox", "")
         if mailbox:
             find(mailboxes, mailbox)
-        return await self._ask(request, desk, mailboxes, Form((("mailbox", mailbox), ("state", "open"))))
+        return await self._ask(
+            request,
+            desk,
+            mailboxes,
+            Form((("mailbox", mailbox), ("state", "open"), ("confidential", ""), ("files", ""))),
+        )
 
     async def select(self, request: Request, desk: Desk) -> Response:
         """Keep a selection and lead to its conversations."""

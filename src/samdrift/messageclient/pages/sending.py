@@ -19,7 +19,7 @@ from samdrift.messageclient.desk import (
 )
 from samdrift.messageclient.mail import Caution, Draft, DraftStage, Mailbox, Person, RecipientCheck, Review
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, see
-from samdrift.messageclient.pages.handling import version_of
+from samdrift.messageclient.pages.handling import number_in, version_of
 from samdrift.messageclient.pages.shown import Shown, party
 from samdrift.messageclient.pages.writing import PROBLEMS
 from samdrift.rights import Right
@@ -61,7 +61,7 @@ class Sending:
             return await desk.decline(draft, version, form["reason"].strip())
 
         async def news_read(desk: Desk, draft: str, version: int, form: Form) -> object:
-            await desk.news_read(draft)
+            await desk.news_read(draft, number_in(form["messages"]))
             return None
 
         acts = {"ask": ask, "approve": approve, "decline": decline, "news-read": news_read}
@@ -182,6 +182,7 @@ class Sending:
             must_ask=review.needs_approval and one.stage is DraftStage.OPEN,
             may_send=_may_send(desk, review, mine=mine),
             notice=notice,
+            news_up_to=0 if moved is None else moved.messages,
             news=[] if moved is None else [shown.message(each, may_write=False) for each in moved.news],
         )
 
@@ -238,6 +239,9 @@ def _answers(
     theirs = ", ".join(map(shown.reference, content.recipient_references))
     returned = shown.say(Phrase("Theirs, returned: %(references)s", {"references": theirs})) if theirs else ""
     add(Phrase("References"), ours or shown.say(Phrase("None of ours")), returned, field="references")
+    if content.persons:
+        contact = ", ".join(f"{each.label}, {each.extension}" for each in content.persons)
+        add(Phrase("Our contact person"), contact, field="person-name")
     add(Phrase("Subject"), shown.subject(content.subject), field="subject")
     text = content.text.strip()
     short = text if len(text) <= _PREVIEW else f"{text[:_PREVIEW].rstrip()} …"

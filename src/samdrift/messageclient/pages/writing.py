@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from samdrift.messageclient.desk import Changed, Desk, DraftClosed, DraftTaken, NotReady
+from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import (
     Draft,
     DraftContent,
@@ -55,7 +56,7 @@ FIELDS = {
     "text": "text",
     "files": "files",
     "references": "reference-value",
-    "persons": "reference-value",
+    "persons": "person-name",
 }
 """Field of the form for the field of a problem; the text for any other."""
 MAX_SIZE = 30_000_000
@@ -307,6 +308,10 @@ class Writing:
         typed: Form | None = None,
     ) -> Response:
         shown = self._frame.voice(request, desk)
+        mine, live = draft.writer.id == desk.person.id, ""
+        if draft.conversation and mine:
+            view = OpenPage(conversation=draft.conversation, writing=True)
+            live = await self._frame.live(request, desk, view)
         mailboxes = await desk.mailboxes()
         found = (
             await desk.correspondents(form["find"], _CHOICES) if look or not draft.content.recipients else ()
@@ -324,7 +329,8 @@ class Writing:
             form=form,
             typed=None if typed is None else (typed["subject"], typed["text"]),
             lost=_LOST,
-            mine=draft.writer.id == desk.person.id,
+            mine=mine,
+            live=live,
             writer=shown.person(draft.writer),
             mailbox_name=next((box.name for box in mailboxes if box.id == draft.mailbox), ""),
             recipients=[(key_of(each), party(each)) for each in draft.content.recipients],
@@ -341,6 +347,8 @@ class Writing:
             ],
             looked=look,
             systems=[(root, phrase) for root, phrase in CODE_SYSTEMS.items() if root in OFFERED],
+            person_systems=[(root, CODE_SYSTEMS[root]) for root in OFFERED_OF_PERSONS],
+            person_rows=draft.content.persons or (Identifier(OFFERED_OF_PERSONS[0], ""),),
             rows=[*draft.content.references, *[Identifier("dnr", "")] * _EMPTY_ROWS],
             theirs=[shown.reference(each) for each in draft.content.recipient_references],
             attached=[
@@ -363,6 +371,8 @@ class Writing:
 
 OFFERED = ("dnr", "1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.74.9.1", "1.3.88", "unregistred")
 """Code systems of references that a person can choose."""
+OFFERED_OF_PERSONS = ("0.9.2342.19200300.100.1.3", "1.2.752.29.6.2.1", "1.2.752.129.2.1.2.1")
+"""Code systems of persons on our side: e-mail, HSA id, local id."""
 
 
 class _Files:
@@ -484,11 +494,25 @@ def content_of(form: Form, before: DraftContent) -> DraftContent:
         subject=form["subject"],
         text=form["text"],
         confidential=form["confidentiality"] != "no",
+        persons=_persons(form, before),
         references=tuple(
             _labelled(Identifier(root, value.strip()), before.references)
             for root, value in rows
             if value.strip()
         ),
+    )
+
+
+def _persons(form: Form, before: DraftContent) -> tuple[Identifier, ...]:
+    """Return the persons on our side; a form without those fields leaves them as they are."""
+    names = form.all("person-name")
+    if not names:
+        return before.persons
+    rows = zip_longest(form.all("person-kind"), form.all("person-value"), names, fillvalue="")
+    return tuple(
+        Identifier(root, value.strip(), name.strip())
+        for root, value, name in rows
+        if value.strip() or name.strip()
     )
 
 

@@ -15,8 +15,19 @@ from psycopg import sql
 
 from samdrift.contracts.principals import Role
 
-REGISTRY = ("log", "registry", "roles", "moments", "salted-log", "retention", "log-tree", "log-pauses")
-WORKERS = ("workers", "worker-moments")
+REGISTRY = (
+    "log",
+    "registry",
+    "roles",
+    "moments",
+    "salted-log",
+    "retention",
+    "log-tree",
+    "log-pauses",
+    "log-stamps",
+    "databases",
+)
+WORKERS = ("workers", "worker-moments", "worker-databases")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
 _LAST = ("disposal", "log-hand-over", "moment", "checkpoints-arrival")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
@@ -32,6 +43,7 @@ VAULT = {
         *_LATEST,
         *_LAST,
         "accesspoint-moment",
+        "log-stamps",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -45,12 +57,14 @@ VAULT = {
         "message-steps",
         *_LAST,
         "messageservice-moment",
+        "log-stamps",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
-        *("mail-presets",),
+        *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
+        *("log-stamps", "live", "notices"),
     ),
-    Role.GOVERNANCE: (*_RECORDS, *_LAST),
+    Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps"),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

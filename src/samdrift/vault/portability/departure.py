@@ -344,6 +344,34 @@ class MessageClientDeparture(RecordKeepingDeparture):
         """Favourites of persons."""
         return await self._mail(mailparts.FAVOURITES, after)
 
+    async def notice_choices(self, after: Key = ()) -> list[Taken]:
+        """Choices of persons about what they are told of by mail."""
+        return await self._mail(mailparts.NOTICE_CHOICES, after)
+
+    async def manning(self, after: Key = ()) -> list[Taken]:
+        """Hours in which mailboxes are manned."""
+        return await self._mail(mailparts.MANNING, after)
+
+    async def registrations(self, after: Key = ()) -> list[Taken]:
+        """Numbers of conversations in the organisation's own records."""
+        return await self._mail(mailparts.REGISTRATIONS, after)
+
+    async def finished(self, after: Key = ()) -> list[Taken]:
+        """Moments since which conversations are done."""
+        return await self._mail(mailparts.FINISHED, after)
+
+    async def holds(self, after: Key = ()) -> list[Taken]:
+        """Conversations of which nothing is disposed of."""
+        return await self._mail(mailparts.HOLDS, after)
+
+    async def disposal_rules(self, after: Key = ()) -> list[Taken]:
+        """Rules of mailboxes for disposal."""
+        return await self._mail(mailparts.DISPOSAL_RULES, after)
+
+    async def disposed(self, after: Key = ()) -> list[Taken]:
+        """The record of messages that were disposed of."""
+        return await self._mail(mailparts.DISPOSED, after)
+
     async def presets(self, after: Key = ()) -> list[Taken]:
         """Saved views, text templates and distribution lists of mailboxes and persons."""
         return await self._mail(mailparts.PRESETS, after)

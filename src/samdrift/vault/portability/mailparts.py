@@ -2,7 +2,7 @@
 
 Sealed content leaves as the JSON that it is, and is sealed by the receiving vault; marks are made there of
 the ids and addresses in it. Searches stay, and so do the settings of the message service with the key that is
-shown there: the new supplier's vault makes its own.
+shown there, and notices that wait: the new supplier's vault makes its own.
 """
 
 from __future__ import annotations
@@ -197,10 +197,40 @@ FAVOURITES = MailPart(
     "favourite",
     marks={"mark": ("organisation", "address")},
 )
+REGISTRATIONS = MailPart(
+    _part("registrations", (*map(Fact, ("id", "person")), Fact("at", _TIME), _CONTENT)), "registration"
+)
 PRESETS = MailPart(
     _part("presets", (*map(Fact, ("id", "kind", "owner")), _CONTENT)),
     "preset",
     ("kind", "id", "owner"),
 )
-MAIL_PARTS = (MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES, PRESETS)
+NOTICE_CHOICES = MailPart(_part("notice_choices", (Fact("id"), _CONTENT)), "notice choice")
+MANNING = MailPart(_part("manning", (Fact("id"), _CONTENT)), "manning")
+FINISHED = MailPart(_part("finished", (Fact("id"), Fact("at", _TIME))))
+HOLDS = MailPart(_part("holds", (*map(Fact, ("id", "person")), Fact("at", _TIME), _CONTENT)), "hold")
+DISPOSAL_RULES = MailPart(
+    _part(
+        "disposal_rules",
+        (*map(Fact, ("id", "since", "person")), Fact("days", _NUMBER), Fact("at", _TIME), _CONTENT),
+    ),
+    "disposal_rule",
+)
+DISPOSED = MailPart(
+    _part(
+        "disposed",
+        (
+            *map(Fact, ("id", "disposal", "conversation")),
+            Fact("direction", among=frozenset(Direction)),
+            *(Fact(name, _TIME) for name in ("at", "gone_at")),
+            _CONTENT,
+        ),
+    ),
+    "disposed",
+    marks={"mark": ("message_id",), "remote": ("remote_id",)},
+)
+MAIL_PARTS = (
+    *(MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES),
+    *(PRESETS, REGISTRATIONS, FINISHED, HOLDS, DISPOSAL_RULES, DISPOSED, NOTICE_CHOICES, MANNING),
+)
 """In the order in which they can be stored."""

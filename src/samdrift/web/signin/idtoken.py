@@ -10,10 +10,9 @@ import hmac
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 
-from samdrift.contracts.errors import Explained
 from samdrift.web.sessions import Person
+from samdrift.web.signin.faults import Fault, SignInFailed
 from samdrift.web.signin.provider import ProviderSettings
 from samdrift.wire.jose.jwt import Claims, JwtInvalid, UnverifiedJwt
 from samdrift.wire.jose.keys import PublicKey
@@ -26,37 +25,6 @@ _MAX_SUBJECT = 255
 _MAX_NAME = 256
 _MAX_CLAIM_VALUES = 200
 _PLAIN_TYPES = ("jwt", "")
-
-
-class Fault(StrEnum):
-    """Why a sign-in or a notice of logout led to nothing."""
-
-    UNSOLICITED = "an answer that was not asked for in this browser"
-    LATE = "an answer that came too late"
-    STATE = "another state than was sent"
-    ISSUER_OF_ANSWER = "an answer of another issuer"
-    REFUSED = "the sign-in service did not sign the person in"
-    CODE = "the code was not redeemed"
-    TOKEN = "the token is not one"  # noqa: S105
-    ALGORITHM = "the token's algorithm is not accepted"
-    ISSUER = "the token is another issuer's"
-    SIGNATURE = "the token's signature does not hold"
-    AUDIENCE = "the token is for another client"
-    TIME = "the token is not valid at this time"
-    NONCE = "the token is for another sign-in"
-    LEVEL = "the level of assurance is not accepted"
-    AUTHENTICATION_TIME = "the person showed who they are too long ago"
-    CLAIMS = "the token lacks a claim or has an unusable one"
-    REPLAYED = "a sign-in that already began a session"
-    EVENT = "the token is not a notice of logout"
-
-
-class SignInFailed(Explained):
-    """A sign-in or notice that leads to nothing; ``fault`` is for the log."""
-
-    def __init__(self, fault: Fault) -> None:
-        super().__init__(f"sign-in: {fault}")
-        self.fault = fault
 
 
 Keys = Callable[[UnverifiedJwt], Awaitable[tuple[PublicKey, ...]]]

@@ -6,41 +6,27 @@ Its issuer is entered by a person, so every call goes through the client for suc
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-import logging
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 from urllib.parse import quote_plus, urlencode
 
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.errors import Temporary
 from samdrift.net.client import Fetched, FetchLimits, NoAnswer
 from samdrift.net.keysource import KeptKeys, KeysUnavailable
+from samdrift.web.signin.kept import Kept, ProviderUnavailable
 from samdrift.wire.crypto.keys import TokenKey
 from samdrift.wire.errors import WireError
-from samdrift.wire.jose.jwt import UnverifiedJwt, signed
+from samdrift.wire.jose.jwt import UnverifiedJwt, client_assertion
 from samdrift.wire.jose.keys import Algorithm, PublicKey, PublicKeys
 from samdrift.wire.webaddress import web_address
 
-_LOGGER = logging.getLogger("samdrift")
-
 WELL_KNOWN = "/.well-known/openid-configuration"
 _LIMITS = FetchLimits(max_bytes=256 * 1024, seconds=5.0)
-_FRESH = timedelta(hours=1)
-_STALE = timedelta(days=1)
-_PAUSE = timedelta(seconds=15)
-_ASSERTION_LASTS = timedelta(minutes=1)
-
-
-class ProviderUnavailable(Temporary):
-    """The sign-in service returns no usable answer now; the text names no person."""
-
-    service = "sign-in"
 
 
 class Fetches(Protocol):
@@ -57,25 +43,23 @@ class Fetches(Protocol):
         """GET ``url``, or POST ``content``; :class:`samdrift.net.client.NoAnswer`."""
 
 
-Authenticate = Callable[[str, datetime], tuple[Mapping[str, str], Mapping[str, str]]]
+Authenticate = Callable[[str, datetime], Awaitable[tuple[Mapping[str, str], Mapping[str, str]]]]
 """Returns header fields and form fields that show an issuer, at a time, who we are."""
 
 
-def by_key(client_id: str, key: TokenKey, name: str) -> Authenticate:
-    """Show who we are by a signed statement (``private_key_jwt``); ``name`` is the key's ``kid``."""
+TokenKeys = Callable[[], Awaitable[Sequence[TokenKey]]]
+"""Returns the organisation's keys for statements of its own, the one in use first."""
 
-    def authenticate(issuer: str, now: datetime) -> tuple[Mapping[str, str], Mapping[str, str]]:
-        claims = {
-            "iss": client_id,
-            "sub": client_id,
-            "aud": issuer,
-            "jti": secrets.token_urlsafe(16),
-            "iat": int(now.timestamp()),
-            "exp": int((now + _ASSERTION_LASTS).timestamp()),
-        }
+
+def by_key(client_id: str, keys: TokenKeys) -> Authenticate:
+    """Show who we are by a signed statement (``private_key_jwt``); a key's ``kid`` is its thumbprint."""
+
+    async def authenticate(issuer: str, now: datetime) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        key = (await keys())[0]
+        assertion = client_assertion(client_id, issuer, secrets.token_urlsafe(16), now, key)
         return {}, {
             "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-            "client_assertion": signed({"typ": "JWT", "kid": name}, claims, key),
+            "client_assertion": assertion,
         }
 
     return authenticate
@@ -84,7 +68,7 @@ def by_key(client_id: str, key: TokenKey, name: str) -> Authenticate:
 def by_secret(client_id: str, secret: str) -> Authenticate:
     """Show who we are by a shared secret (``client_secret_basic``)."""
 
-    def authenticate(issuer: str, now: datetime) -> tuple[Mapping[str, str], Mapping[str, str]]:
+    async def authenticate(issuer: str, now: datetime) -> tuple[Mapping[str, str], Mapping[str, str]]:
         pair = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode()
         return {"authorization": f"Basic {base64.b64encode(pair).decode()}"}, {}
 
@@ -154,25 +138,12 @@ class Provider:
         self._authenticate = authenticate
         self._client = client
         self._clock = clock
-        self._fetching = asyncio.Lock()
-        self._metadata: Metadata | None = None
-        self._fetched_at = self._tried_at = datetime.min.replace(tzinfo=clock().tzinfo)
+        self._metadata = Kept(self._fetch_metadata, clock)
         self._keys = KeptKeys(self._fetch_keys, clock)
 
     async def metadata(self) -> Metadata:
         """Return the issuer's metadata; :class:`ProviderUnavailable` when there are none to be had."""
-        async with self._fetching:  # People who come at the same time wait for the same answer.
-            now = self._clock()
-            if now - self._fetched_at > _FRESH and now - self._tried_at > _PAUSE:
-                self._tried_at = now
-                try:
-                    self._metadata = await self._fetch_metadata()
-                    self._fetched_at = now
-                except ProviderUnavailable as failure:
-                    _LOGGER.warning("metadata of a sign-in service: %s", failure)
-        if self._metadata is None or now - self._fetched_at > _STALE:
-            raise ProviderUnavailable("the sign-in service does not answer")
-        return self._metadata
+        return await self._metadata.now()
 
     async def keys(self, token: UnverifiedJwt) -> tuple[PublicKey, ...]:
         """Return the issuer's keys that may have signed ``token``, fetched again when it names a new one."""
@@ -184,7 +155,7 @@ class Provider:
     async def redeem(self, code: str, verifier: str, redirect_uri: str) -> str | None:
         """Exchange a code for an ID token (OpenID Connect Core 3.1.3); ``None`` when it is refused."""
         metadata = await self.metadata()
-        headers, form = self._authenticate(self.settings.issuer, self._clock())
+        headers, form = await self._authenticate(self.settings.issuer, self._clock())
         fields = {
             "grant_type": "authorization_code",
             "code": code,

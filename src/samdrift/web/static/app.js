@@ -4,14 +4,18 @@ import { closeMenus } from "./menus.js";
 import { countDown } from "./countdown.js";
 import { saveDrafts } from "./draft.js";
 import { gatherFiles } from "./files.js";
+import { goOn } from "./onward.js";
 import { pressByKeys } from "./keys.js";
+import { followChanges } from "./live.js";
 import { sendOnce } from "./once.js";
 import { watchSession } from "./session.js";
 import { suggest } from "./suggest.js";
 
 closeMenus(document);
 countDown(document);
+followChanges(document);
 gatherFiles(document);
+goOn(document);
 saveDrafts(document);
 pressByKeys(document);
 sendOnce(document);

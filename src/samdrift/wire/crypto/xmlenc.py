@@ -46,6 +46,8 @@ _BLOCK = 16
 _PIECE = 1 << 20
 _GCM_NONCE = 12
 _GCM_TAG = 16
+_MAX_WRAPPED = 4
+"""Wrapped session keys that are tried: each costs an operation with the private key."""
 
 RSA_OAEP_MGF1P: Final = "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p"
 """The profile's key transport; its mask function is always with SHA-1."""
@@ -217,6 +219,29 @@ def decrypt_element(
     if not decrypted.sound:
         raise failed()
     return decrypted.data
+
+
+def decrypt_authenticated(
+    encrypted: Element, wrapped: Sequence[Element], keys: Sequence[DecryptionKey]
+) -> bytes:
+    """The plaintext of ``EncryptedData`` whose cipher proves its integrity, for those who do answer.
+
+    The session key is in the ``EncryptedData``, or in one of ``wrapped``, the ``EncryptedKey`` beside it.
+    :class:`WireError`: ``ALGORITHM`` for AES-CBC, whose sender could be asked until it gives the plaintext
+    away; :class:`OaepNotOffered`; ``DECRYPTION`` for everything else.
+    """
+    cipher = ACCEPTED.get(_algorithm(encrypted))
+    if cipher is None or not cipher.authenticated:
+        raise WireError(WireFault.ALGORITHM, "a cipher that is not accepted", "EncryptionMethod")
+    ciphertext = text(cipher_value(encrypted))
+    found = [*encrypted.findall(f"{ds('KeyInfo')}/{xenc('EncryptedKey')}"), *wrapped]
+    for encrypted_key in found[:_MAX_WRAPPED]:
+        session_key, _ = _session_key(encrypted_key, keys, cipher.key_size)
+        if session_key is not None:
+            decrypted = decrypt(cipher, session_key, base64text.decode_pieces(ciphertext))
+            if decrypted.sound:
+                return decrypted.data
+    raise failed()
 
 
 def _session_key(

@@ -44,6 +44,9 @@ class Namespace:
     SMP2_BASIC = "http://docs.oasis-open.org/bdxr/ns/SMP/2/BasicComponents"
     XOP = "http://www.w3.org/2004/08/xop/include"
     DOMIBUS = "http://eu.domibus.wsplugin/"
+    SAML = "urn:oasis:names:tc:SAML:2.0:assertion"
+    SAML_PROTOCOL = "urn:oasis:names:tc:SAML:2.0:protocol"
+    SAML_METADATA = "urn:oasis:names:tc:SAML:2.0:metadata"
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,22 @@ def test_keys_of_an_organisation_with_a_token_live_there(used: tuple[Site, HsmKe
     assert not [path for path in (site.folder / "keys" / "a1").rglob("*") if b"PRIVATE" in content(path)]
 
 
+def test_a_key_that_certifies_itself_lives_in_the_token(used: tuple[Site, HsmKeyStore]) -> None:
+    site, store = used
+    until = datetime(2031, 1, 1, tzinfo=UTC)
+    names = KeyName.SIGN_IN_SIGNING, KeyName.SIGN_IN_ENCRYPTION
+    signing, encryption = [
+        store.create_certified_key("a1", name, SUBJECT, until, bits=2048) for name in names
+    ]
+    for certificate in (signing, encryption):
+        certificate.verify_directly_issued_by(certificate)
+    key = site.open().signing_key("a1", KeyName.SIGN_IN_SIGNING)
+    assert (key.certificate, key.remote) == (signing, True)
+    public(signing).verify(key.sign(b"data"), b"data", padding.PKCS1v15(), hashes.SHA256())
+    (opens,) = site.open().decryption_keys("a1", KeyName.SIGN_IN_ENCRYPTION)
+    assert opens.unwrap(public(encryption).encrypt(SESSION_KEY, Oaep.SHA1.padding), Oaep.SHA1) == SESSION_KEY
+
+
 def content(path: Path) -> bytes:
     return path.read_bytes() if path.is_file() else b""
 

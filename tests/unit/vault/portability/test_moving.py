@@ -35,6 +35,7 @@ from samdrift.vault.portability.departure import (
     MessageClientDeparture,
     MessageServiceDeparture,
 )
+from samdrift.vault.portability.mailparts import MAIL_PARTS
 from samdrift.vault.portability.parts import Part, Taken
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -55,7 +56,10 @@ PARTS = {
         parts.SESSION_KEYS,
         parts.MARK_KEYS,
     ),
-    MessageClientDeparture: (parts.records_part(Role.MESSAGE_CLIENT),),
+    MessageClientDeparture: (
+        parts.records_part(Role.MESSAGE_CLIENT),
+        *(each.part for each in MAIL_PARTS),
+    ),
     GovernanceDeparture: (parts.records_part(Role.GOVERNANCE),),
 }
 ARRIVALS: dict[type[Departure], type[Arrival]] = {
@@ -64,6 +68,8 @@ ARRIVALS: dict[type[Departure], type[Arrival]] = {
     MessageClientDeparture: MessageClientArrival,
     GovernanceDeparture: GovernanceArrival,
 }
+BODIES = frozenset({"envelope", "message", "documents", "file"})
+"""Contents that are bodies, and not columns."""
 Everything = dict[str, list[tuple[parts.Facts, dict[str, bytes]]]]
 
 
@@ -111,7 +117,7 @@ async def take_in(
 
 
 async def brought_with(vault: Arrival, facts: parts.Facts, contents: dict[str, bytes]) -> Brought:
-    large = {name: data for name, data in contents.items() if name in ("envelope", "message")}
+    large = {name: data for name, data in contents.items() if name in BODIES}
     stored: Body | None = None
     for data in large.values():
         writer = vault.new_body(digested="digest" in facts)

@@ -28,6 +28,7 @@ from samdrift.wire.crypto.xmldsig.enveloped import (
     sign_enveloped,
     verify_enveloped,
 )
+from samdrift.wire.crypto.xmldsig.part import signed_bytes
 from samdrift.wire.crypto.xmldsig.signature import (
     Reference,
     Resolver,
@@ -73,6 +74,7 @@ __all__ = [
     "read_signature",
     "read_signed_info",
     "sign_enveloped",
+    "signed_bytes",
     "unmatched",
     "verify_enveloped",
 ]

@@ -165,16 +165,16 @@ def _judge(root: Element, element: Element, new_sink: Callable[[], DigestSink]) 
         return SignatureVerdict(SignatureReason.CERTIFICATES)
     certificate = read_certificate(signature.key_info)
     (reference,) = signature.references
-    if reference.uri or not _is_enveloped(reference.transforms):
+    if reference.uri or not is_enveloped(reference.transforms):
         return SignatureVerdict(SignatureReason.REFERENCE, certificate)
     if not signature.made_by(certificate):
         return SignatureVerdict(SignatureReason.VALUE, certificate)
-    _take_out(element)
+    take_out(element)
     differing = unmatched([reference], lambda found: _digest(root, found.transforms, new_sink()))
     return SignatureVerdict(SignatureReason.DIGEST if differing else SignatureReason.VALID, certificate)
 
 
-def _is_enveloped(transforms: tuple[Transform, ...]) -> bool:
+def is_enveloped(transforms: tuple[Transform, ...]) -> bool:
     """Return whether the transforms are: take the signature out, then at most one canonical form."""
     algorithms = [transform.algorithm for transform in transforms]
     return algorithms[:1] == [ENVELOPED_SIGNATURE] and (
@@ -189,7 +189,7 @@ def _digest(root: Element, transforms: tuple[Transform, ...], sink: DigestSink) 
     return sink.digest()
 
 
-def _take_out(signature: Element) -> None:
+def take_out(signature: Element) -> None:
     """Remove ``signature`` from its tree and leave the text that follows it where it was."""
     parent, previous = signature.getparent(), signature.getprevious()
     if parent is None:

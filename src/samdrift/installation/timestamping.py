@@ -1,0 +1,115 @@
+"""Time stamps on the checkpoints of logs, once a day, where the operator has chosen an authority for that.
+
+Each stamp is an entry of its log, so that the next one is over it too: a time stamp whose certificate ends is
+carried on by those after it. A log in which nothing else happens is not stamped again until its last time
+stamp is about to end. The authority is a dependency: while it does not answer, nothing else waits for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from samdrift.config.inputs import read_certificates
+from samdrift.config.logs import LogsConfig
+from samdrift.contracts.clock import Clock
+from samdrift.installation.health import Dependency
+from samdrift.net.following import Followed, file_state
+from samdrift.transparency.asking import Caller
+from samdrift.transparency.timestamps import StampUnavailable, Trusted, ask, host_of
+from samdrift.vault.logtree import LastStamp, LogTree, TreeState
+
+_EVERY = timedelta(days=1)
+_AGAIN = timedelta(hours=1)
+_BEFORE_END = timedelta(days=60)
+"""Time before the end of the last stamp's certificates at which a silent log is stamped again."""
+
+Opened = Callable[[], AbstractAsyncContextManager[LogTree]]
+"""Opens the tree of a log for one unit of work."""
+
+
+class Stamper:
+    """Has the logs of one process stamped."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        address: str,
+        trusted: Callable[[], Trusted],
+        clock: Clock,
+        note: Callable[[str, str, str], None],
+    ) -> None:
+        """``note`` hears of the authority, by its host, and the reason why it is gone, or none."""
+        self._caller = caller
+        self._address = address
+        self._trusted = trusted
+        self._clock = clock
+        self._note = note
+        self._due: dict[str, datetime] = {}
+        """Time before which a log, by its name, is not looked at again."""
+
+    async def stamp(self, opened: Opened) -> bool:
+        """Have the last checkpoint of a log stamped, if it is time for that; true where it was."""
+        now = self._clock()
+        async with opened() as tree:
+            state = await tree.state()
+            if now < self._due.get(state.origin, now):
+                return False
+            last = await tree.last_stamp()
+        if state.note is None or not wanted(state, last, now):
+            self._due[state.origin] = now + _AGAIN
+            return False
+        try:
+            stamp = await ask(self._caller, self._address, self._trusted(), state.note, now)
+        except StampUnavailable as failure:
+            self._due[state.origin] = now + _AGAIN
+            self._note(Dependency.TIME_STAMPS, host_of(self._address), failure.text)
+            return False
+        self._note(Dependency.TIME_STAMPS, host_of(self._address), "")
+        facts = {
+            "origin": state.origin,
+            "size": str(state.signed),
+            "at": stamp.at.isoformat(),
+            "until": stamp.until.isoformat(),
+            "stamp": hashlib.sha256(stamp.data).hexdigest(),
+        }
+        async with opened() as tree:
+            await tree.keep_stamp(state, stamp.at, stamp.until, stamp.data, facts)
+        self._due[state.origin] = now + _EVERY
+        return True
+
+
+def wanted(state: TreeState, last: LastStamp | None, now: datetime) -> bool:
+    """Return whether a log is to be stamped: it has grown since a day, or its stamp is about to end."""
+    if last is None or last.until - _BEFORE_END < now:
+        return True
+    return last.at + _EVERY <= now and (state.signed or 0) > last.size + 1
+
+
+def stamper(
+    config: LogsConfig, caller: Caller, clock: Clock, note: Callable[[str, str, str], None]
+) -> Stamper | None:
+    """Return what the configuration wants; ``None`` where it names no authority."""
+    if config.time_stamps is None or config.time_stamps_trust is None:
+        return None
+    file, policy = config.time_stamps_trust, config.time_stamps_policy
+    followed = Followed(
+        "the certificates of the time-stamping authority",
+        lambda: _trusted(file, policy),
+        lambda: file_state(file),
+    )
+    return Stamper(caller, config.time_stamps, followed.current, clock, note)
+
+
+def trusted_authority(config: LogsConfig) -> Trusted | None:
+    """Return whom time stamps must be by; ``None`` where the configuration names no authority."""
+    if config.time_stamps is None or config.time_stamps_trust is None:
+        return None
+    return _trusted(config.time_stamps_trust, config.time_stamps_policy)
+
+
+def _trusted(file: Path, policy: str | None) -> Trusted:
+    return Trusted(read_certificates(file), policy)

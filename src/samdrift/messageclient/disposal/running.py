@@ -1,0 +1,142 @@
+"""The worker of disposal: removes what was agreed to, a conversation at a time, and goes on after a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import defaultdict
+from collections.abc import AsyncIterable, Callable
+from datetime import timedelta
+from typing import Any
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.vault.gate import Gate, WorkerGate
+from samdrift.vault.mailrecords import FileRecord, MailRecord
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_PAGE = 100
+_EVERY = timedelta(hours=11)
+"""Time after which all vaults are looked at again: what was agreed to in this process is done at once."""
+_RETRY = timedelta(minutes=1)
+_BREATH = 0.1
+"""Seconds between two vaults."""
+
+
+class Disposing:
+    """Does what was agreed to, for the organisations that are served in this process."""
+
+    def __init__(self, gate: Gate, clock: Clock) -> None:
+        self._gate = gate
+        self._vaults = gate.worker("disposal", Role.MESSAGE_CLIENT)
+        self._clock = clock
+        self._wanted: set[ParticipantIdentifier] = set()
+        self._news = asyncio.Event()
+
+    def notify(self, organisation: ParticipantIdentifier) -> None:
+        """Note that an organisation has agreed to a disposal."""
+        self._wanted.add(organisation)
+        self._news.set()
+
+    async def run(self, on_failure: Callable[[BaseException], None]) -> None:
+        """Work until cancelled; an outage is tried again."""
+        while True:
+            self._wanted.update(self._gate.registry.organisations(Role.MESSAGE_CLIENT))
+            pause = _EVERY
+            while self._wanted:
+                failed = await self._round(on_failure)
+                if failed:
+                    self._wanted |= failed
+                    pause = _RETRY
+                    break
+            self._news.clear()
+            try:
+                async with asyncio.timeout(pause.total_seconds()):
+                    await self._news.wait()
+            except TimeoutError:
+                continue
+
+    async def _round(self, on_failure: Callable[[BaseException], None]) -> set[ParticipantIdentifier]:
+        """Look after those who wait; returns those for whom it failed for now."""
+        failed = set[ParticipantIdentifier]()
+        while self._wanted:
+            organisation = self._wanted.pop()
+            if not self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT):
+                continue
+            try:
+                await dispose_agreed(self._vaults, organisation, self._clock)
+            except Temporary as outage:
+                if not outage.expected:
+                    on_failure(outage)
+                    failed.add(organisation)
+            except Exception as error:  # No fault of one organisation holds up another.
+                on_failure(error)
+            await asyncio.sleep(_BREATH)
+        return failed
+
+
+async def dispose_agreed(
+    vaults: WorkerGate[MessageClientVault], organisation: ParticipantIdentifier, clock: Clock
+) -> None:
+    """Do all disposals that an organisation has agreed to, to their end."""
+    async with vaults.open(organisation, Purpose.DISPOSE) as vault:
+        agreed = await vault.agreed_disposals()
+    for disposal in agreed:
+        after, more = "", True
+        while more:
+            async with vaults.open(organisation, Purpose.DISPOSE) as vault:
+                items = await vault.disposal_items(disposal, after, _PAGE)
+            for conversation in items:
+                async with vaults.open(organisation, Purpose.DISPOSE) as vault:
+                    await _dispose(vault, disposal, conversation, clock)
+            more = bool(items)
+            after = items[-1] if items else after
+        async with vaults.open(organisation, Purpose.DISPOSE) as vault:
+            if await vault.end_disposal(disposal, now=clock()):
+                vault.record(AuditEvent.MK_DISPOSAL_DONE, disposal=disposal)
+
+
+async def _dispose(vault: MessageClientVault, disposal: str, conversation: str, clock: Clock) -> None:
+    """Remove one conversation, with the record of it, in one transaction."""
+    mail = await vault.mail_of(conversation)
+    owners = {one.id: one.draft or one.id for one in mail}
+    files: defaultdict[str, list[FileRecord]] = defaultdict(list)
+    for file in await vault.files_of(sorted(set(owners.values()))):
+        files[file.owner].append(file)
+    registered = (await vault.registrations([conversation])).get(conversation)
+    number = registered.content["number"] if registered else ""
+    contents = {one.id: await _content(vault, one, files[owners[one.id]], number) for one in mail}
+    gone = await vault.dispose(disposal, conversation, mail, contents, now=clock())
+    vault.record(
+        AuditEvent.MK_DISPOSAL_GONE if gone else AuditEvent.MK_DISPOSAL_KEPT,
+        disposal=disposal,
+        conversation=conversation,
+        messages=str(len(mail)),
+    )
+
+
+async def _content(
+    vault: MessageClientVault, one: MailRecord, files: list[FileRecord], number: str
+) -> dict[str, Any]:
+    """Return what is recorded of a message: ids, sizes and digests, and nothing that it says."""
+    return {
+        "message_id": one.content["message_id"],
+        "remote_id": one.content.get("remote_id"),
+        "conversation_id": one.content["conversation_id"],
+        "registered": number,
+        "sha256": await _digest(await vault.mail_body(one.id)),
+        "files": [
+            {"size": file.size, "sha256": await _digest(await vault.file_body(file.id, file.owner))}
+            for file in files
+        ],
+    }
+
+
+async def _digest(pieces: AsyncIterable[bytes]) -> str:
+    digest = hashlib.sha256()
+    async for piece in pieces:
+        digest.update(piece)
+    return digest.hexdigest()

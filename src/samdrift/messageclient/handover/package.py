@@ -1,0 +1,299 @@
+"""The package of a hand-over: one ZIP file that is made while it is sent, and is never on a disk here.
+
+Nothing of it is held whole but the PDF, which is set before the first byte leaves. The manifest comes last,
+with the digest of every other file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zipfile
+from collections.abc import AsyncIterable, AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from samdrift.client.errors import InterfaceError, NotOffered
+from samdrift.contracts.errors import Temporary
+from samdrift.messageclient import content
+from samdrift.messageclient.mail import Document, HandOver, Identifier, Message, Part, Party
+
+FORMAT = "samdrift hand-over"
+VERSION = 1
+MANIFEST = "manifest.json"
+PDF = "meddelanden.pdf"
+_ZONE = ZoneInfo("Europe/Stockholm")
+_PIECE = 1 << 16
+_UNFIT = re.compile(r"[^\w .()+-]+")
+_LONGEST_NAME = 100
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names that mean something else on Windows, whatever follows them."""
+
+
+@dataclass(slots=True)
+class _Out:
+    """Bytes of the ZIP file that nobody has taken yet."""
+
+    held: list[bytes] = field(default_factory=list)
+
+    def write(self, data: bytes) -> int:
+        self.held.append(bytes(data))
+        return len(data)
+
+    def flush(self) -> None:
+        """Keep nothing back."""
+
+    def taken(self) -> bytes:
+        data = b"".join(self.held)
+        self.held.clear()
+        return data
+
+
+class Archive:
+    """A ZIP file in pieces. Each file of it is written by iterating over what :meth:`add` yields."""
+
+    def __init__(self, at: datetime) -> None:
+        self._out = _Out()
+        self._zip = zipfile.ZipFile(self._out, "w")  # type: ignore[call-overload]  # It writes, and asks for no place.
+        self._at = at.astimezone(_ZONE).timetuple()[:6]
+        self.files: dict[str, dict[str, Any]] = {}
+        """Size and digest of each file so far."""
+
+    async def add(
+        self, name: str, pieces: AsyncIterable[bytes], *, packed: bool = False
+    ) -> AsyncIterator[bytes]:
+        """Write a file; ``packed`` is for texts, since most files of messages are packed already."""
+        info = zipfile.ZipInfo(name, self._at)
+        info.compress_type = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+        info.external_attr = 0o600 << 16
+        digest, size = hashlib.sha256(), 0
+        with self._zip.open(info, "w") as file:
+            async for piece in pieces:
+                digest.update(piece)
+                size += len(piece)
+                file.write(piece)
+                yield self._out.taken()
+        self.files[name] = {"size": size, "sha256": digest.hexdigest()}
+        yield self._out.taken()
+
+    def end(self) -> bytes:
+        """Return the rest: the table of contents."""
+        self._zip.close()
+        return self._out.taken()
+
+
+async def digests(handover: HandOver) -> dict[str, str]:
+    """Return SHA-256 of each file, which the PDF lists before the files are sent."""
+    found = {}
+    for file, pieces in handover.files.items():
+        digest = hashlib.sha256()
+        async for piece in pieces:
+            digest.update(piece)
+        found[file] = digest.hexdigest()
+    return found
+
+
+async def package(handover: HandOver, pdf: bytes | None, readme: str) -> AsyncIterator[bytes]:
+    """Yield the package; an outage in the middle of a file breaks it off."""
+    archive = Archive(handover.at)
+    writing = _Writing(handover, archive)
+    async for piece in archive.add("LÄS MIG.txt", _whole(readme.encode()), packed=True):
+        yield piece
+    if pdf is not None:
+        async for piece in archive.add(PDF, _whole(pdf)):
+            yield piece
+    for number, message in enumerate(handover.conversation.messages, 1):
+        async for piece in writing.message(number, message):
+            yield piece
+    manifest = json.dumps(writing.manifest(), ensure_ascii=False, indent=2) + "\n"
+    async for piece in archive.add(MANIFEST, _whole(manifest.encode("utf-8", "replace")), packed=True):
+        yield piece
+    yield archive.end()
+
+
+class _Writing:
+    def __init__(self, handover: HandOver, archive: Archive) -> None:
+        self._handover = handover
+        self._archive = archive
+        self._messages: list[dict[str, Any]] = []
+
+    async def message(self, number: int, message: Message) -> AsyncIterator[bytes]:
+        """Write all of one message that goes along."""
+        handover, folder = self._handover, f"meddelande-{number}"
+        files: dict[str, str] = {}
+        for document in message.documents:
+            for file in document.files if Part.FILES in handover.parts else ():
+                name = f"{folder}/filer/{len(files) + 1}-{safe_name(file.name)}"
+                files[file.id] = name
+                async for piece in self._archive.add(name, handover.files[file.id]):
+                    yield piece
+        said = {"meddelande": f"{folder}/meddelande.json"}
+        if message.id in handover.raw:
+            async for piece in self._archive.add(said["meddelande"], handover.raw[message.id], packed=True):
+                yield piece
+        else:
+            text = json.dumps(message_content(message, files), ensure_ascii=False, indent=2) + "\n"
+            content_of = _whole(text.encode("utf-8", "replace"))
+            async for piece in self._archive.add(said["meddelande"], content_of, packed=True):
+                yield piece
+        missing: dict[str, str] = {}
+        async for piece in self._proofs(message, folder, said, missing):
+            yield piece
+        self._messages.append(
+            {
+                "messageId": message.message_id,
+                "conversationId": message.conversation_id,
+                "direction": message.direction.value,
+                "at": message.at.isoformat(),
+                "confidential": message.confidential,
+                "status": message.delivery.status if message.delivery else None,
+                "parts": said,
+                "files": list(files.values()),
+                "missing": missing,
+                "seen_by": [
+                    {
+                        "person": each.person.name or each.person.id,
+                        "act": each.act.value,
+                        "first_at": each.first_at.isoformat(),
+                        "last_at": each.last_at.isoformat(),
+                    }
+                    for each in handover.readings.get(message.id, ())
+                ],
+            }
+        )
+
+    async def _proofs(
+        self, message: Message, folder: str, said: dict[str, str], missing: dict[str, str]
+    ) -> AsyncIterator[bytes]:
+        """Write what the message service has: evidence, with the original in it, or the original alone."""
+        wanted = self._handover.parts & {Part.EVIDENCE, Part.ORIGINAL}
+        proofs, remote = self._handover.proofs, self._handover.remote.get(message.id)
+        if not wanted:
+            return
+        if proofs is None or remote is None:
+            missing.update(dict.fromkeys(sorted(wanted), "no message service has this message"))
+            return
+        original = Part.ORIGINAL in wanted
+        try:
+            pieces = await _begun(proofs.evidence(remote, original=original))
+        except (InterfaceError, Temporary) as failure:
+            missing.update(dict.fromkeys(sorted(wanted), _why(failure)))
+            if not original:
+                return
+        else:
+            said |= dict.fromkeys(sorted(wanted), name := f"{folder}/kvittenser.tar")
+            async for piece in self._archive.add(name, pieces):
+                yield piece
+            return
+        try:
+            pieces = await _begun(proofs.raw(remote))
+        except (InterfaceError, Temporary) as failure:
+            missing[Part.ORIGINAL] = _why(failure)
+            return
+        del missing[Part.ORIGINAL]
+        said[Part.ORIGINAL] = name = f"{folder}/original.json"
+        async for piece in self._archive.add(name, pieces, packed=True):
+            yield piece
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what is in the package, and where it comes from."""
+        handover, conversation = self._handover, self._handover.conversation
+        registered = conversation.registered
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "made_at": handover.at.isoformat(),
+            "made_by": handover.person.name or handover.person.id,
+            "organisation": handover.organisation,
+            "address": handover.address,
+            "subject": conversation.subject,
+            "confidential": conversation.confidential,
+            "registered": registered and {"number": registered.number, "at": registered.at.isoformat()},
+            "notes": [
+                {"author": note.author.name, "at": note.at.isoformat(), "text": note.text}
+                for note in conversation.notes
+            ],
+            "messages": self._messages,
+            "files": self._archive.files,
+        }
+
+
+def message_content(message: Message, files: Mapping[str, str]) -> dict[str, Any]:
+    """Return a message as this client keeps it, under the names of interface D (api-mt-mk, Meddelanden)."""
+    return {
+        "messageId": message.message_id,
+        "conversationId": message.conversation_id,
+        "creationDateTime": message.dated_at and message.dated_at.isoformat(),
+        "label": message.subject,
+        "confidentiality": message.confidential,
+        "sender": message.sender.organisation,
+        "senderAttention": _attention(message.sender),
+        "recipient": message.recipient.organisation,
+        "recipientAttention": _attention(message.recipient),
+        "digitalDocument": [_document(each, files) for each in message.documents],
+        "events": content.delivery_content("", message.delivery.events)["events"] if message.delivery else [],
+    }
+
+
+def _attention(party: Party) -> dict[str, Any]:
+    return {
+        "subOrganization": {"extension": party.address, "label": party.address_name},
+        "attentionPerson": _identifiers(party.persons),
+        "referenceId": _identifiers(party.references),
+    }
+
+
+def _identifiers(found: tuple[Identifier, ...]) -> list[dict[str, str]]:
+    return [{"root": one.root, "extension": one.extension, "label": one.label} for one in found]
+
+
+def _document(document: Document, files: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "documentName": document.name,
+        "contentTextBody": list(document.plain),
+        "contentFiles": [
+            {
+                "fileName": file.name,
+                "contentType": file.media_type,
+                "size": file.size,
+                "in": files.get(file.id, ""),
+            }
+            for file in document.files
+        ],
+    }
+
+
+def safe_name(name: str) -> str:
+    """Return a name under which a file can be unpacked anywhere, and is nowhere but in its folder."""
+    fit = _UNFIT.sub("_", name).strip(" .")
+    stem, dot, ending = fit.rpartition(".")
+    short = f"{stem[: _LONGEST_NAME - len(ending) - 1]}.{ending}" if dot and len(ending) < 20 else fit
+    short = short[:_LONGEST_NAME].strip(" .")
+    return f"_{short}" if _DEVICE.fullmatch(short) else short or "fil"
+
+
+async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Wait for the first piece: until it is there, nothing has been promised."""
+    first = await anext(pieces, b"")
+
+    async def all_of_it() -> AsyncIterator[bytes]:
+        yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_of_it()
+
+
+async def _whole(data: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(data), _PIECE):
+        yield data[at : at + _PIECE]
+
+
+def _why(failure: Exception) -> str:
+    """Return why something is missing, without words of the other side."""
+    if isinstance(failure, NotOffered):
+        return str(failure)
+    return failure.for_logs if isinstance(failure, InterfaceError) else str(failure)

@@ -1,0 +1,203 @@
+"""Pages of hand-over: what is to go along, the package, and the number in the organisation's own records."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from samdrift.messageclient.desk import Changed, Desk
+from samdrift.messageclient.handover.document import Document
+from samdrift.messageclient.handover.package import digests, package
+from samdrift.messageclient.handover.pdf import NoPdf, Typesetter
+from samdrift.messageclient.mail import Conversation, HandOver, Part
+from samdrift.messageclient.pages import OpenDesk, routes_of
+from samdrift.messageclient.pages.frame import Frame, RouteOf, see
+from samdrift.messageclient.pages.handling import version_of
+from samdrift.messageclient.pages.reading import CHANGED
+from samdrift.messageclient.pages.shown import Shown, party
+from samdrift.rights import Right
+from samdrift.web.formats import SWEDEN
+from samdrift.web.forms import Form
+from samdrift.web.pages import Pages
+from samdrift.web.policy import file_headers
+from samdrift.web.sites import site_of
+from samdrift.web.texts import Language, Phrase
+from samdrift.web.uploads import received
+
+TEMPLATES = Path(__file__).parent / "templates"
+LOCALE = Path(__file__).parent / "locale"
+_PARTS = {
+    Part.PDF: Phrase("PDF for the archive, with all texts and the list of files"),
+    Part.FILES: Phrase("The files as they are"),
+    Part.EVIDENCE: Phrase("Receipts and evidence of the message service"),
+    Part.ORIGINAL: Phrase("Each message as it was sent, byte for byte"),
+    Part.NOTES: Phrase("Notes, which were never sent"),
+}
+_ALL = "all"
+_LONGEST_NUMBER = 256
+_USUAL = frozenset({Part.PDF, Part.FILES, Part.EVIDENCE, Part.ORIGINAL})
+
+
+class HandOverPages:
+    """Handlers; they hold nothing between two requests but the places for setting a PDF."""
+
+    def __init__(self, frame: Frame, pages: Pages, typesetter: Typesetter) -> None:
+        self._frame = frame
+        self._pages = pages
+        self._typesetter = typesetter
+
+    def routes(self) -> Sequence[RouteOf]:
+        """Return the routes."""
+        return (
+            ("GET", "/conversation/{conversation}/package", self.choice),
+            ("POST", "/conversation/{conversation}/package", self.package),
+            ("POST", "/conversation/{conversation}/registered", self.register),
+            ("POST", "/conversation/{conversation}/held", self.hold),
+        )
+
+    async def choice(self, request: Request, desk: Desk) -> Response:
+        """Show what can go along, and whether the conversation is registered."""
+        usual = _USUAL if self._typesetter.available else _USUAL - {Part.PDF}
+        form = Form((("messages", _ALL), *(("parts", part.value) for part in sorted(usual))))
+        return await self._page(request, desk, form)
+
+    async def package(self, request: Request, desk: Desk) -> Response:
+        """Answer with the package, which is made while it is sent."""
+        form = await received(request)
+        parts = frozenset(Part(each) for each in form.all("parts") if each in set(Part))
+        chosen = form["messages"]
+        if not parts:
+            form.refuse("parts", Phrase("Choose what is to go along"))
+            return await self._page(request, desk, form, 422)
+        messages = () if chosen in ("", _ALL) else (chosen,)
+        handover = await desk.handed_over(request.path_params["conversation"], messages, parts)
+        try:
+            pdf = await self._pdf(request, desk, handover)
+        except NoPdf:
+            form.refuse("parts", Phrase("The PDF could not be made. Choose the package without it."))
+            return await self._page(request, desk, form, 503)
+        readme = self._pages.lasting_wording(Language.SWEDISH).text(_README)
+        name = f"meddelanden-{handover.at.astimezone(SWEDEN):%Y-%m-%d}.zip"
+        return StreamingResponse(
+            package(handover, pdf, readme), headers=file_headers(name), media_type="application/zip"
+        )
+
+    async def register(self, request: Request, desk: Desk) -> Response:
+        """Note the number in the organisation's own records, or take it back."""
+        form = await received(request)
+        conversation = request.path_params["conversation"]
+        number = form["number"].strip()
+        if len(number) > _LONGEST_NUMBER:
+            form.refuse("number", Phrase("The number is at most 256 characters long"))
+        if not number and form["act"] != "take-back":
+            form.refuse("number", Phrase("Enter the number in your records"))
+        if form.errors:
+            return await self._page(request, desk, form, 422)
+        try:
+            await desk.register(conversation, version_of(form), "" if form["act"] == "take-back" else number)
+        except Changed:
+            return await self._page(request, desk, form, 409, CHANGED)
+        return see(f"/conversation/{conversation}/package")
+
+    async def hold(self, request: Request, desk: Desk) -> Response:
+        """Keep the conversation from being disposed of, or end that."""
+        form = await received(request)
+        conversation, ends = request.path_params["conversation"], form["act"] == "take-back"
+        reason = form["reason"].strip()
+        if len(reason) > _LONGEST_NUMBER:
+            form.refuse("reason", Phrase("The reason is at most 256 characters long"))
+        if not reason and not ends:
+            form.refuse("reason", Phrase("Say why, for those who see it later"))
+        if form.errors:
+            return await self._page(request, desk, form, 422)
+        try:
+            await desk.hold(conversation, version_of(form), "" if ends else reason)
+        except Changed:
+            return await self._page(request, desk, form, 409, CHANGED)
+        return see(f"/conversation/{conversation}/package")
+
+    async def _pdf(self, request: Request, desk: Desk, handover: HandOver) -> bytes | None:
+        if Part.PDF not in handover.parts:
+            return None
+        shown = Shown(self._pages.lasting_wording(Language.SWEDISH), desk.person)
+        site = site_of(request).name
+        document = Document(shown, handover, site, await digests(handover))
+        return await self._typesetter.pdf(await asyncio.to_thread(document.content))
+
+    async def _page(
+        self,
+        request: Request,
+        desk: Desk,
+        form: Form,
+        status: int = 200,
+        notice: Phrase | None = None,
+    ) -> Response:
+        one = await desk.conversation(request.path_params["conversation"])
+        shown = self._frame.voice(request, desk)
+        return await self._frame.page(
+            request,
+            desk,
+            "hand_over.html",
+            None,
+            status,
+            form=form,
+            notice=notice,
+            conversation=one,
+            subject=shown.subject(one.subject),
+            messages=[(_ALL, self._all(request, one)), *self._each(request, shown, one)],
+            parts=[
+                (part.value, self._frame.text(request, phrase))
+                for part, phrase in _PARTS.items()
+                if part is not Part.PDF or self._typesetter.available
+            ],
+            has_pdf=self._typesetter.available,
+            may_register=desk.may(Right.WRITE, one.mailbox),
+            registered_by=shown.person(one.registered.person) if one.registered else "",
+            held_by=shown.person(one.held.person) if one.held else "",
+        )
+
+    def _all(self, request: Request, one: Conversation) -> str:
+        count = {"count": len(one.messages)}
+        whole = Phrase("The whole conversation, %(count)s messages", count)
+        return self._frame.text(request, Phrase("The message") if len(one.messages) == 1 else whole)
+
+    def _each(self, request: Request, shown: Shown, one: Conversation) -> list[tuple[str, str]]:
+        if len(one.messages) < 2:
+            return []
+        return [
+            (
+                each.id,
+                self._frame.text(
+                    request,
+                    Phrase(
+                        "Only that of %(time)s from %(name)s",
+                        {"time": shown.formats.longer(each.at), "name": party(each.sender)},
+                    ),
+                ),
+            )
+            for each in reversed(one.messages)
+        ]
+
+
+def handover_routes(pages: Pages, open_desk: OpenDesk) -> tuple[Route, ...]:
+    """Return the routes; ``open_desk`` opens the desk of the person who is signed in."""
+    frame = Frame(pages, open_desk)
+    return routes_of(frame, HandOverPages(frame, pages, Typesetter()).routes())
+
+
+_README = Phrase(
+    "This package holds messages that were exchanged over SDK.\n"
+    "\n"
+    "meddelanden.pdf: all texts, for people and archives (PDF/A-2a).\n"
+    "meddelande-1, meddelande-2 and so on: each message as the message client keeps it (meddelande.json),\n"
+    "its files as they are, and receipts with evidence (kvittenser.tar), with the message itself\n"
+    "as original.xml in it.\n"
+    "manifest.json: what is here, what could not be had and why, and the digest (SHA-256) of each file.\n"
+    "\n"
+    "The evidence can be checked without trust in this package: the instructions in kvittenser.tar say how.\n"
+)

@@ -1,0 +1,76 @@
+"""PDF of what is handed over, set by a process that has none of our keys."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from samdrift.contracts.errors import Explained
+
+_PROGRAM = "samdrift.messageclient.handover.typesetting"
+_AT_ONCE = 2
+"""Documents that one process has set at the same time: each takes a core and some 100 MB for a moment."""
+_SECONDS = 120.0
+_MAX_PDF = 64 << 20
+
+
+class NoPdf(Explained):
+    """A document that could not be set; the package can be had without it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"the PDF could not be made: {why}. The package can be had without it")
+
+
+class Typesetter:
+    """Sets documents as PDF/A-2a; shared by all requests of a process."""
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    @property
+    def available(self) -> bool:
+        """Return whether the optional part of the program that does it (extra ``pdf``) is installed."""
+        return find_spec("typst") is not None
+
+    async def pdf(self, document: Mapping[str, Any]) -> bytes:
+        """Return a document as a PDF; :class:`NoPdf` with the reason where that cannot be."""
+        if not self.available:
+            raise NoPdf("the program was installed without it (extra pdf)")
+        content = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
+        async with self._places:
+            return await self._run(content)
+
+    async def _run(self, content: bytes) -> bytes:
+        pipe = asyncio.subprocess.PIPE
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-m", _PROGRAM),
+                stdin=pipe,
+                stdout=pipe,
+                stderr=asyncio.subprocess.DEVNULL,
+                env={"RAYON_NUM_THREADS": "1"},
+                cwd="/",
+                limit=_MAX_PDF,
+            )
+        except OSError:
+            raise NoPdf("the process that makes it could not be started") from None
+        try:
+            async with asyncio.timeout(_SECONDS):
+                pdf, _ = await process.communicate(content)
+        except TimeoutError:
+            raise NoPdf(f"it was not ready after {_SECONDS:.0f} seconds") from None
+        finally:
+            if process.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if process.returncode != 0:
+            raise NoPdf("the process that makes it gave up")
+        if len(pdf) > _MAX_PDF:
+            raise NoPdf("it is too large")
+        return pdf

@@ -1,0 +1,73 @@
+"""A process of its own that sets one document: JSON comes in, a PDF goes out, and it ends.
+
+What people wrote is data throughout: the template is ours and fixed, and reads the JSON as texts, never as
+markup. The process has no keys and no environment, writes no file, and opens none but the program's own.
+:mod:`samdrift.messageclient.handover.pdf` starts it.
+"""
+
+from __future__ import annotations
+
+import re
+import resource
+import sys
+from pathlib import Path
+
+TEMPLATE = Path(__file__).parent / "template.typ"
+_MEMORY = 2 << 30
+_CPU_SECONDS = 120
+_ROUNDS = 40
+_WITHOUT_GLYPH = re.compile(r'the text `"((?:[^"\\]|\\.)*)"` could not be displayed')
+_ESCAPED = re.compile(r"\\u\{([0-9a-f]+)\}|\\(.)", re.DOTALL)
+_PLAIN_ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
+
+
+def main() -> int:
+    """Set what comes on standard input; status 1 where that cannot be done, without a word of the content."""
+    limit = resource.RLIM_INFINITY
+    for kind, most in ((resource.RLIMIT_AS, _MEMORY), (resource.RLIMIT_CPU, _CPU_SECONDS)):
+        _, hard = resource.getrlimit(kind)
+        lowest = most if hard == limit else min(most, hard)
+        resource.setrlimit(kind, (lowest, lowest))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        pdf = typeset(sys.stdin.buffer.read().decode())
+    except Exception as error:
+        sys.exit(type(error).__name__)
+    sys.stdout.buffer.write(pdf)
+    return 0
+
+
+def typeset(document: str) -> bytes:
+    """Return a document as a PDF; a character that no font has is shown by its number."""
+    import typst  # Loaded by this process alone: it takes 80 MB on the disk, and is optional.
+
+    template = TEMPLATE.read_bytes()
+    for _ in range(_ROUNDS):
+        compiler = typst.Compiler(template, ignore_system_fonts=True, sys_inputs={"data": document})
+        try:
+            # For archives (ISO 19005-2, level A), and for those who listen to it (ISO 14289-1).
+            pdf = compiler.compile(format="pdf", pdf_standards=["a-2a", "ua-1"])
+        except typst.TypstError as error:
+            missing = _characters_in(error.diagnostic)
+            if not missing:
+                raise
+            document = document.translate({ord(each): f"⟦U+{ord(each):04X}⟧" for each in missing})
+        else:
+            assert isinstance(pdf, bytes)
+            return pdf
+    raise ValueError("too many characters that no font has")
+
+
+def _characters_in(diagnostic: str) -> set[str]:
+    """Return the characters of which a compilation said that no font has them."""
+    texts = _WITHOUT_GLYPH.findall(diagnostic)
+    characters = {each for text in texts for each in _ESCAPED.sub(_unescaped, text)}
+    return {each for each in characters if each > "\x7f"}
+
+
+def _unescaped(match: re.Match[str]) -> str:
+    return chr(int(match[1], 16)) if match[1] else _PLAIN_ESCAPES.get(match[2], match[2])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+-- Conversations that are registered in the organisation's own records, under a number there (vault/mailkeeping.py).
+
+CREATE TABLE registrations (
+    id     text        PRIMARY KEY REFERENCES conversations,
+    person text        NOT NULL,
+    at     timestamptz NOT NULL,
+    sealed bytea       NOT NULL     -- the number
+);
+
+-- Register a conversation that has the version `known`, or without `sealed` take that back; gives the new version. Less
+-- than 0 and the present one when it is another; NULL without such a conversation.
+CREATE FUNCTION keep_registration(conversation text, known int, person text, at timestamptz, sealed bytea) RETURNS int
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    found int;
+BEGIN
+    UPDATE conversations c SET version = c.version + 1 WHERE c.id = $1 AND c.version = $2 RETURNING c.version INTO found;
+    IF found IS NULL THEN
+        SELECT -c.version INTO found FROM conversations c WHERE c.id = $1;
+        RETURN found;
+    END IF;
+    DELETE FROM registrations r WHERE r.id = $1;
+    IF $5 IS NOT NULL THEN
+        INSERT INTO registrations VALUES ($1, $3, $4, $5);
+    END IF;
+    RETURN found;
+END $$;

@@ -1,0 +1,51 @@
+"""Reasons for which a sign-in leads to nothing: for the organisation's log, never for the person."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from samdrift.contracts.errors import Explained
+
+
+class Fault(StrEnum):
+    """Why a sign-in or a notice of logout led to nothing."""
+
+    UNSOLICITED = "an answer that was not asked for in this browser"
+    LATE = "an answer that came too late"
+    STATE = "another state than was sent"
+    ISSUER_OF_ANSWER = "an answer of another issuer"
+    REFUSED = "the sign-in service did not sign the person in"
+    CODE = "the code was not redeemed"
+    TOKEN = "the token is not one"  # noqa: S105
+    ALGORITHM = "the token's algorithm is not accepted"
+    ISSUER = "the token is another issuer's"
+    SIGNATURE = "the token's signature does not hold"
+    AUDIENCE = "the token is for another client"
+    TIME = "the token is not valid at this time"
+    NONCE = "the token is for another sign-in"
+    LEVEL = "the level of assurance is not accepted"
+    AUTHENTICATION_TIME = "the person showed who they are too long ago"
+    CLAIMS = "the token lacks a claim or has an unusable one"
+    REPLAYED = "a sign-in that already began a session"
+    EVENT = "the token is not a notice of logout"
+    ANSWER = "the answer is not one that can be read"
+    SIGNED_BY = "the answer is not signed by the sign-in service"
+    CIPHER = "the answer's algorithm is not accepted"
+    DECRYPTION = "the assertion does not open"
+    UNENCRYPTED = "the assertion is not encrypted"
+    DESTINATION = "the answer is for another address"
+    REQUEST = "the answer is to another request"
+    ASSERTED_BY = "the assertion is another issuer's"
+    ADDRESSEE = "the assertion is for another service"
+    BEARER = "the assertion is not for whoever brings it here, now"
+    PERIOD = "the assertion is not valid at this time"
+    STATEMENT = "the assertion does not say how the person signed in"
+    SUBJECT = "the assertion does not name the person as agreed"
+
+
+class SignInFailed(Explained):
+    """A sign-in or notice that leads to nothing; ``fault`` is for the log."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(f"sign-in: {fault}")
+        self.fault = fault

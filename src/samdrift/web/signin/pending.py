@@ -1,0 +1,127 @@
+"""A sign-in on its way, whatever the protocol: what the browser holds of it, and what comes of it.
+
+Nothing is stored between the way there and the way back. The browser holds one random secret in a cookie;
+what the sign-in service is given to return are keyed hashes of it, of the time and of the page to come back
+to, made with the organisation's key. So an answer counts in the browser and at the organisation that asked,
+once, for ten minutes.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol, Self
+
+from samdrift.web.sessions import Person, Sessions
+from samdrift.web.signin.faults import Fault, SignInFailed
+
+LASTS = timedelta(minutes=10)
+"""Time that a person has at the sign-in service."""
+_COOKIE = re.compile(r"([\w-]{43})\.(\d{1,12})\.(/[\w/.~-]*)", re.ASCII)
+_BACK = re.compile(r"/|(?:/[\w~-][\w.~-]*)+/?", re.ASCII)
+_MAX_BACK = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A sign-in on its way: where the browser goes, and the cookie that it brings back."""
+
+    url: str
+    cookie: str
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A sign-in that led to a session."""
+
+    cookie: str
+    back: str
+    person: Person
+
+
+OnFailure = Callable[[Fault], Awaitable[None]]
+"""Records a failed sign-in in the organisation's log."""
+
+
+class SignInFlow(Protocol):
+    """Sign-in at one organisation, by the protocol of its sign-in service."""
+
+    async def begin(self, back: str, *, again: bool = False) -> Begun:
+        """Begin a sign-in that ends at the page ``back``; ``again`` has the person show who they are anew.
+
+        :class:`~samdrift.web.signin.kept.ProviderUnavailable`.
+        """
+
+    async def complete(self, fields: Mapping[str, Sequence[str]], cookie: str | None) -> Completed:
+        """Turn the sign-in service's answer into a session.
+
+        :class:`~samdrift.web.signin.faults.SignInFailed`, which has then been recorded, or
+        :class:`~samdrift.web.signin.kept.ProviderUnavailable`.
+        """
+
+    async def end_from_outside(self, notice: str) -> int:
+        """End the sessions that a notice of the sign-in service names; returns how many."""
+
+    async def leave(self, back: str) -> str | None:
+        """Return where a person also leaves the sign-in service; ``None`` if it has no such address."""
+
+    async def metadata(self) -> str | None:
+        """Return what the sign-in service is to know of us; ``None`` where the protocol has no such thing."""
+
+
+def local(path: str) -> str:
+    """Return ``path`` if it is a page of this site, else the first page: nobody is sent elsewhere."""
+    return path if len(path) <= _MAX_BACK and _BACK.fullmatch(path) else "/"
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A sign-in that waits for its answer, as the browser holds it."""
+
+    secret: str
+    began: int
+    back: str
+
+    def __str__(self) -> str:
+        return f"{self.secret}.{self.began}.{self.back}"
+
+    @classmethod
+    def new(cls, now: datetime, back: str) -> Self:
+        """Begin a sign-in that ends at the page ``back``."""
+        return cls(secrets.token_urlsafe(32), int(now.timestamp()), local(back))
+
+    @classmethod
+    def read(cls, cookie: str | None, now: datetime) -> Self:
+        """Read the cookie of a sign-in that an answer came for; :class:`SignInFailed`."""
+        found = _COOKIE.fullmatch(cookie or "")
+        if found is None or local(found[3]) != found[3]:
+            raise SignInFailed(Fault.UNSOLICITED)
+        pending = cls(found[1], int(found[2]), found[3])
+        if not pending.began_at - timedelta(seconds=1) <= now <= pending.began_at + LASTS:
+            raise SignInFailed(Fault.LATE)
+        return pending
+
+    @property
+    def began_at(self) -> datetime:
+        return datetime.fromtimestamp(self.began, UTC)
+
+    def derived(self, sessions: Sessions, purpose: str) -> str:
+        """Return what the sign-in service is given for ``purpose``, which only this browser can know."""
+        return encoded(sessions.mark(purpose, str(self)))
+
+
+def one(fields: Mapping[str, Sequence[str]], name: str, fault: Fault) -> str:
+    """Return the one value of a field of the answer."""
+    values = fields.get(name, ())
+    if len(values) != 1:
+        raise SignInFailed(fault)
+    return values[0]
+
+
+def encoded(data: bytes) -> str:
+    """Return ``data`` in base64url without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

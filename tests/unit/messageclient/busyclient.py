@@ -1,0 +1,136 @@
+"""A message client in a process of its own that fetches, writes and sends without end, to be killed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from samdrift.client.errors import InterfaceError
+from samdrift.client.keys import ClientKey
+from samdrift.client.mailbox import Mailbox
+from samdrift.client.tokens import Tokens
+from samdrift.contracts.principals import Role
+from samdrift.messageclient.desk import Desk
+from samdrift.messageclient.fetching import Fetching
+from samdrift.messageclient.mail import DraftContent, Person, Recipient
+from samdrift.messageclient.owndesk import desk
+from samdrift.messageclient.sending import Sending
+from samdrift.net.client import http_client
+from samdrift.net.clock import system_clock
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.messageclient.desks import ALL, EmptyBook, GivenRights
+from tests.vaults import settings_in
+
+TO = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "", "Registrator")
+LATER = timedelta(hours=1)
+"""How far the clock of the desk is ahead whose undo windows are still open when the test looks."""
+_LEFT, _WITHIN_WINDOW = 0, 1
+"""Places, of every five drafts, of the one that is not sent and of the one whose window stays open."""
+Told = tuple[str, str, str]
+"""Something that was acknowledged: what, of which draft, with which text."""
+
+
+class Client:
+    """The process, and what it was told is done."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(cls, folder: Path, organisation: ParticipantIdentifier, url: str, name: str) -> Client:
+        command = [sys.executable, "-m", __name__, str(folder), organisation.value, url, name]
+        root = Path(__file__).parents[3]
+        out = asyncio.subprocess.PIPE
+        return cls(await asyncio.create_subprocess_exec(*command, stdout=out, cwd=root))
+
+    async def told(self) -> Told | None:
+        """Return the next thing that was acknowledged; ``None`` once the process is dead."""
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        return tuple(json.loads(line)) if line.endswith(b"\n") else None
+
+    def kill(self) -> None:
+        """Kill it with signal 9, unless it is dead already."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def ended(self) -> int:
+        """Wait for its end and return the exit code."""
+        return await self._process.wait()
+
+
+@contextlib.contextmanager
+def killed_at_the_end(clients: list[Client]) -> Iterator[None]:
+    """Leave no process behind."""
+    try:
+        yield
+    finally:
+        for each in clients:
+            each.kill()
+
+
+def desk_at(gate: Gate, organisation: ParticipantIdentifier, ahead: timedelta = timedelta()) -> Desk:
+    """Return Anna's desk, at a clock that is ahead of the machine's."""
+
+    async def names(vault: MessageClientVault) -> dict[str, str]:
+        return {}
+
+    rights = GivenRights("anna", {("anna", "box"): ALL})
+    anna = Person("anna", "Anna")
+    return desk(gate, organisation, rights, anna, EmptyBook(), lambda: datetime.now(UTC) + ahead, names)
+
+
+async def _work(folder: Path, organisation: ParticipantIdentifier, url: str, name: str) -> None:
+    gate = await Gate.start(settings_in(folder))
+    vaults = gate.worker("busy", Role.MESSAGE_CLIENT)
+    async with http_client(public_only=False) as http, asyncio.TaskGroup() as group:
+        service = Mailbox(http, f"{url}/v1", Tokens(http, f"{url}/token", "c", ClientKey.new(), system_clock))
+        group.create_task(_fetch(Fetching(vaults, organisation, service, system_clock)))
+        group.create_task(_send(Sending(vaults, organisation, service, system_clock)))
+        group.create_task(_write(gate, organisation, name))
+
+
+async def _fetch(fetching: Fetching) -> None:
+    while True:
+        try:
+            await fetching.look()
+        except InterfaceError:
+            continue
+
+
+async def _send(sending: Sending) -> None:
+    while True:
+        await sending.turn()
+
+
+async def _write(gate: Gate, organisation: ParticipantIdentifier, name: str) -> None:
+    own, slow = desk_at(gate, organisation), desk_at(gate, organisation, LATER)
+    number = 0
+    while True:
+        number += 1
+        text = f"{name} {number}"
+        draft = await own.new_draft("box", DraftContent((TO,), "Beslut", "Halv"))
+        version = await own.save_draft(draft.id, draft.version, DraftContent((TO,), "Beslut", text))
+        _tell("saved", draft.id, text)
+        if number % 5 == _LEFT:
+            continue
+        within = number % 5 == _WITHIN_WINDOW
+        tabs = [slow if within else own] * 2
+        first, other = await asyncio.gather(*(tab.submit(draft.id, version) for tab in tabs))
+        assert first.messages == other.messages
+        _tell("window" if within else "sent", draft.id, text)
+
+
+def _tell(*told: str) -> None:
+    print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(_work(Path(sys.argv[1]), ParticipantIdentifier(sys.argv[2]), *sys.argv[3:]))

@@ -1,0 +1,204 @@
+"""The message client killed at random moments: nothing is lost, shown twice, or sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count as numbers
+
+import pytest_asyncio
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.client.mailbox import Mailbox
+from samdrift.contracts.principals import Role
+from samdrift.messageclient.desk import TooLate
+from samdrift.messageclient.fetching import Fetching
+from samdrift.messageclient.mail import DraftStage
+from samdrift.messageclient.sending import Sending
+from samdrift.vault.mailrecords import MailboxRecord
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.sizes import count, seed, soak
+from tests.unit.messageclient.busyclient import LATER, Client, Told, desk_at, killed_at_the_end
+from tests.unit.messageclient.desks import ADDRESS, OTHER_ADDRESS
+from tests.unit.messageclient.sparse import SparseService
+from tests.vaults import Installation, installed, server_folder, settings_in
+
+MK = Role.MESSAGE_CLIENT
+_WORKERS = 2
+_LARGE = b"%PDF-1.7\n" + bytes(200_000)
+_MOMENTS = 12
+"""Requests at the message service, at most, between the start of a process and its end."""
+
+
+@dataclass
+class DeadlyService(SparseService):
+    """A message service at which a client dies while it asks, before or after it was heard.
+
+    It takes a message again under an id that it knows, so that whoever sends twice is seen.
+    """
+
+    random: random.Random = field(default_factory=random.Random)
+    client: Client | None = None
+    left: int = 0
+
+    def aim(self, client: Client) -> None:
+        """Kill that client at one of its next requests, or of another's that works beside it."""
+        self.client, self.left = client, self.random.randrange(1, _MOMENTS)
+
+    async def send(self, request: Request) -> Response:
+        return await self._deadly(super().send, request)
+
+    async def one(self, request: Request) -> Response:
+        return await self._deadly(super().one, request)
+
+    async def listing(self, request: Request) -> Response:
+        return await self._deadly(super().listing, request)
+
+    async def _deadly(self, answer, request: Request) -> Response:  # type: ignore[no-untyped-def]
+        self.left -= 1
+        fatal = self.left == 0 and self.client is not None
+        if fatal and self.random.random() < 0.5:
+            self.client.kill()
+            fatal = False
+        response: Response = await answer(request)
+        if fatal:
+            self.client.kill()
+        return response
+
+
+@pytest_asyncio.fixture
+async def own() -> AsyncIterator[Installation]:
+    """An installation whose processes may be killed."""
+    with server_folder() as folder:
+        async with installed(settings_in(folder)) as running:
+            yield running
+
+
+@soak
+async def test_a_client_that_is_killed_at_any_moment_loses_nothing_and_sends_nothing_twice(
+    own: Installation,
+) -> None:
+    wanted = count(5, 500)
+    organisation = await own.organisation([MK])
+    async with own.open(organisation, MK) as vault:
+        await vault.keep_mailbox(MailboxRecord("box", ADDRESS, "Socialtjänst", undo_seconds=0))
+        await vault.keep_mailbox(MailboxRecord("other", OTHER_ADDRESS, "Miljö"))
+    service = DeadlyService(careless=True, random=random.Random(seed(16)))
+    for number in range(wanted):
+        files = (("a.pdf", "application/pdf", _LARGE),) if number % 7 == 0 else ()
+        service.receives(to=ADDRESS, files=files)
+    came = {each["messageId"] for each in service.messages.values()}
+    async with service.running() as client:
+        told = await _worked(own, organisation, service, wanted)
+        service.client = None
+        await _settled(own, organisation, service, client, told, came)
+
+
+async def _worked(
+    own: Installation, organisation: ParticipantIdentifier, service: DeadlyService, wanted: int
+) -> list[Told]:
+    """Let two processes work, and one after the other die, until so many messages were sent and fetched."""
+    told: list[Told] = []
+    names, folder, clients = numbers(), own.settings.secrets.parent, list[Client]()
+
+    async def work() -> None:
+        while not await _enough(own, organisation, told, wanted):
+            client = await Client.start(folder, organisation, service.url, f"p{next(names)}")
+            clients.append(client)
+            lives = service.random.randrange(5, 25)
+            while (one := await client.told()) is not None:
+                told.append(one)
+                lives -= 1
+                if lives == 0:
+                    client.kill()
+                elif lives == 10:
+                    service.aim(client)
+            assert await client.ended() == -9
+
+    with killed_at_the_end(clients):
+        await asyncio.gather(*(work() for _ in range(_WORKERS)))
+    return told
+
+
+async def _enough(
+    own: Installation, organisation: ParticipantIdentifier, told: list[Told], wanted: int
+) -> bool:
+    sent = sum(what == "sent" for what, _, _ in told)
+    async with own.open(organisation, MK) as vault:
+        return sent >= wanted and await vault.count_mail(["box"]) >= wanted + sent
+
+
+async def _settled(
+    own: Installation,
+    organisation: ParticipantIdentifier,
+    service: SparseService,
+    client: Mailbox,
+    told: list[Told],
+    came: set[str],
+) -> None:
+    """Do what is left of the work, much later, and look at all of it."""
+    vaults = own.gate.worker("settling", MK)
+    await Fetching(vaults, organisation, client, lambda: datetime.now(UTC)).look()
+    await _send_all(own, organisation, client, LATER - timedelta(minutes=20))
+    posted = [_said(each) for each in service.posted]
+    assert max(Counter(posted).values()) == 1, "sent twice"
+    own_desk, kept = desk_at(own.gate, organisation), {draft: text for _, draft, text in told}
+    for draft, text in kept.items():
+        assert (await own_desk.draft(draft)).content.text == text, "a draft is lost"
+    sent, waiting = ({draft for what, draft, _ in told if what == kind} for kind in ("sent", "window"))
+    assert {kept[each] for each in sent} <= set(posted), "lost"
+    assert not {kept[each] for each in waiting} & set(posted), "sent within the time for undoing"
+    undone = set(sorted(waiting)[::2])
+    for draft in undone:
+        assert (await desk_at(own.gate, organisation, LATER).undo(draft)).stage is DraftStage.OPEN
+    await _send_all(own, organisation, client, 2 * LATER)
+    posted = [_said(each) for each in service.posted]
+    assert max(Counter(posted).values()) == 1, "sent twice"
+    assert {kept[each] for each in waiting - undone} <= set(posted)
+    assert not {kept[each] for each in undone} & set(posted), "sent although it was undone"
+    for draft in waiting - undone:
+        try:
+            await own_desk.undo(draft)
+        except TooLate:
+            continue
+        raise AssertionError("undone although it was sent")
+    async with own.open(organisation, MK) as vault:
+        shown = await _shown(vault)
+    assert max(shown.values()) == 1, "shown twice"
+    assert came | {each["messageId"] for each in service.posted} <= set(shown), "not shown"
+
+
+async def _send_all(
+    own: Installation, organisation: ParticipantIdentifier, client: Mailbox, ahead: timedelta
+) -> None:
+    """Send what is due until then; what a killed process had claimed is free again."""
+    sending = Sending(
+        own.gate.worker("settling", MK), organisation, client, lambda: datetime.now(UTC) + ahead
+    )
+    before = -1
+    while before != (before := await _waiting(own, organisation)):
+        await sending.turn()
+
+
+async def _waiting(own: Installation, organisation: ParticipantIdentifier) -> int:
+    async with own.open(organisation, MK) as vault:
+        mail = await vault.mail(await vault.waiting(["box"], 10_000))
+    return sum(each.stage == "outbox" for each in mail) + sum(each.attempts for each in mail)
+
+
+async def _shown(vault: MessageClientVault) -> Counter[str]:
+    end = datetime.max.replace(tzinfo=UTC)
+    mail = await vault.mail_before(["box", "other"], (end, ""), 100_000)
+    return Counter(each.content["message_id"] for each in mail)
+
+
+def _said(attributes: dict[str, object]) -> str:
+    (document,) = attributes["digitalDocument"]  # type: ignore[misc]
+    (text,) = document["contentTextBody"]
+    return str(text)
