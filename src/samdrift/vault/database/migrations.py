@@ -29,7 +29,7 @@ REGISTRY = (
 )
 WORKERS = ("workers", "worker-moments", "worker-databases")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
-_LAST = ("disposal", "log-hand-over", "moment")
+_LAST = ("disposal", "log-hand-over", "moment", "checkpoints-arrival")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
 _MAIL = ("mail", "mail-arrival")
 VAULT = {
