@@ -73,7 +73,9 @@ def cluster(folder: Path) -> Iterator[Cluster]:
     (folder / "data/pg_hba.conf").write_text(SCRAM)
     server.control("restart", "-m", "fast")
     try:
-        made.superuser(f"CREATE ROLE {ADMINISTRATOR} LOGIN CREATEROLE PASSWORD '{password}'", "postgres")
+        made.superuser(
+            f"CREATE ROLE {ADMINISTRATOR} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'", "postgres"
+        )
         made.superuser(f"CREATE DATABASE samdrift OWNER {ADMINISTRATOR}", "postgres")
         yield made
     finally:

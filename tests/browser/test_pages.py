@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from playwright.async_api import Request, expect
+from playwright.async_api import Page, Request, expect
 
 from samdrift.web.cookies import SESSION
 from tests.browser.harness import CHROMIUM, LOOKS, Served
+from tests.unit.web.scene import ANNA
 
 pytestmark = CHROMIUM
 
@@ -147,11 +149,54 @@ async def test_what_was_typed_while_the_session_ended_is_sent_after_signing_in_a
         await expect(page.get_by_role("heading", level=1)).to_have_text("Granska innan du skickar")
 
 
+async def _ended(gallery: Served, page: Page) -> None:
+    """Write a message with a file, and let the session end."""
+    await page.clock.install()
+    await page.goto(gallery.address("/compose"))
+    await page.get_by_label("Till").fill("Mullsjö kommun, Elevhälsan")
+    await page.get_by_label("Text", exact=True).fill("Rad ett")
+    file = {"name": "Yttrande.pdf", "mimeType": "application/pdf", "buffer": b"%PDF-1.7" * 1000}
+    await page.get_by_label("Bilagor").set_input_files([file])
+    gallery.scene.clock.forward(timedelta(hours=1))
+    await page.clock.run_for(31 * 60 * 1000)
+    await expect(page.get_by_text("Du har loggats ut.")).to_be_visible()
+
+
+async def _come_back(page: Page) -> None:
+    """Come back to the window from another one."""
+    async with page.expect_response("**/session/now") as asked:
+        await page.evaluate("window.dispatchEvent(new Event('focus'))")
+    await (await asked.value).finished()
+
+
+async def test_who_signs_in_again_goes_on_with_page_text_and_files(gallery: Served) -> None:
+    async with gallery.visitor() as page:
+        await _ended(gallery, page)
+        await gallery.sign_in(page.context)
+        await _come_back(page)
+        await expect(page.get_by_text("Du har loggats ut.")).not_to_be_visible()
+        await page.get_by_role("button", name="Granska innan du skickar").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Granska innan du skickar")
+    assert [(part.name, sink.bytes) for part, sink in gallery.gallery.files] == [("Yttrande.pdf", 8000)]
+
+
+async def test_another_person_who_signs_in_does_not_go_on_with_the_page(gallery: Served) -> None:
+    async with gallery.visitor() as page:
+        await _ended(gallery, page)
+        await gallery.sign_in(page.context, replace(ANNA, subject="bo", name="Bo Berg"))
+        await _come_back(page)
+        await expect(page.get_by_text("Du har loggats ut.")).to_be_visible()
+        await page.get_by_role("button", name="Granska innan du skickar").click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text("Inget har skickats än")
+
+
 async def test_two_minutes_before_the_end_there_is_a_question(gallery: Served) -> None:
     async with gallery.visitor() as page:
         await page.clock.install()
         await page.goto(gallery.address("/compose"))
         await page.get_by_label("Ämne").fill("Halv tanke")
+        await page.clock.run_for(5000)
+        await expect(page.get_by_text("Sparat, version 1")).to_be_visible()
         await page.clock.run_for(27 * 60 * 1000)
         await expect(page.get_by_role("dialog")).not_to_be_visible()
         await page.clock.run_for(2 * 60 * 1000)
@@ -165,6 +210,18 @@ async def test_two_minutes_before_the_end_there_is_a_question(gallery: Served) -
         await page.clock.run_for(4 * 60 * 1000)
         await expect(page.get_by_text("Du har loggats ut.")).to_be_visible()
         await expect(page.get_by_label("Ämne")).to_have_value("Halv tanke")
+
+
+async def test_what_is_saved_while_one_types_keeps_the_session_and_asks_nothing(gallery: Served) -> None:
+    async with gallery.visitor() as page:
+        await page.clock.install()
+        await page.goto(gallery.address("/compose"))
+        await page.clock.run_for(27 * 60 * 1000)
+        await page.get_by_label("Ämne").fill("Halv tanke")
+        await page.clock.run_for(5000)
+        await expect(page.get_by_text("Sparat, version 1")).to_be_visible()
+        await page.clock.run_for(2 * 60 * 1000)
+        await expect(page.get_by_role("dialog", name="Är du kvar?")).not_to_be_visible()
 
 
 async def test_a_form_is_sent_once_however_often_its_button_is_pressed(gallery: Served) -> None:

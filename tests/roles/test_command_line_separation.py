@@ -255,6 +255,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("org", "verify-closing"): OF_NO_VAULT,
     ("org", "unpack"): OF_NO_VAULT,
     ("database", "hardening"): OF_NO_VAULT,
+    ("database", "merge"): "moves all vaults alike, each as it is, and shows nothing of any",
     ("evidence", "verify"): OF_NO_VAULT,
     ("custodian", "add"): OF_THE_OPERATOR,
     ("custodian", "key"): OF_THE_OPERATOR,

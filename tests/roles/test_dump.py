@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.installation.operator import vault_settings
@@ -23,6 +24,9 @@ from tests.roles.stage import Stage
 from tests.roles.test_planted_words import WORDS, Heard, comes_in_and_fails, is_exchanged, planted
 
 EXPECTED = "VaultUnavailable"
+_DATABASES = (
+    "SELECT datname FROM pg_database WHERE datname = current_database() OR datname ~ '^d[0-9a-f]{32}$'"
+)
 _UNTOUCHED = ("base/1", "base/4")
 """Folders of the databases that PostgreSQL keeps as templates: nobody can connect to them."""
 
@@ -50,9 +54,13 @@ def found_in(data: bytes) -> set[str]:
 
 
 def dumped(address: str) -> bytes:
-    """What a backup program gets from the database, values unpacked."""
+    """What a backup program gets from the databases, values unpacked."""
+    with psycopg.connect(address) as connection:
+        names = connection.execute(_DATABASES).fetchall()
+    assert len(names) > 1
     program = programs_folder() / "pg_dump"
-    return subprocess.run([program, "--dbname", address], capture_output=True, check=True).stdout
+    commands = [[program, "--dbname", make_conninfo(address, dbname=name)] for (name,) in names]
+    return b"".join(subprocess.run(each, capture_output=True, check=True).stdout for each in commands)
 
 
 def files_of(member: Member) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 import pytest_asyncio
+from psycopg.conninfo import make_conninfo
 from starlette.routing import Route
 
 from samdrift.accesspoint.interface_c import InterfaceC
@@ -149,14 +150,19 @@ async def test_the_result_is_signed_and_stands_in_the_log_of_every_organisation(
 
 
 async def test_a_leak_is_found_and_told_without_content(canaries: Canaries) -> None:
-    """The database lets one canary's login into the other's schema, as after an error of an administrator."""
+    """One canary's login is let into the other's database and schema, as after an administrator's error."""
     config = load(canaries.config)
     async with ground_of(config) as ground:
         mine, theirs = [await ground.crossings.find(one.identifier, MT) for one in (FIRST, SECOND)]
         database = await Database.start(vault_settings(config))
     try:
-        with psycopg.connect(database.administrator(), autocommit=True) as administrator:
-            grants = f"USAGE ON SCHEMA {theirs.schema}", f"SELECT ON {theirs.schema}.messages"
+        address = make_conninfo(database.administrator(), dbname=theirs.where or "")
+        with psycopg.connect(address, autocommit=True) as administrator:
+            grants = (
+                f"CONNECT ON DATABASE {theirs.where}",
+                f"USAGE ON SCHEMA {theirs.schema}",
+                f"SELECT ON {theirs.schema}.messages",
+            )
             for grant in grants:
                 administrator.execute(f"GRANT {grant} TO {mine.login.name}".encode())
             found, untold = await check(config)
@@ -166,6 +172,7 @@ async def test_a_leak_is_found_and_told_without_content(canaries: Canaries) -> N
         await database.stop()
     assert (found["passed"], untold) == (False, [])
     leaks = [one["operation"] for one in found["leaks"]]
+    assert "log in to the other's database as {my_login}" in leaks
     assert "SELECT count(*) FROM {theirs}.messages" in leaks
     assert found["attempts"] - found["denied"] >= len(leaks) > 0
     assert theirs.schema not in json.dumps(found)

@@ -25,6 +25,7 @@ from samdrift.vault.mailrecords import (
     NoteRecord,
 )
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.noticing import NoticeRecord, WatchRecord
 from tests.vaults import MINUTE, NOW, body
 
 ADDRESS, PERSON, TOKEN, SETTING = "inkorg:0203:offer.se", "their-person", "their-token", "their-setting"
@@ -50,6 +51,8 @@ class TheirMail:
     preset: str
     disposal: str
     """One that is done; another is :func:`proposed`."""
+    unread: str
+    """A mailbox with a message that nobody has opened."""
 
 
 class Knowing(Protocol):
@@ -95,6 +98,11 @@ def a_draft(mailbox: str, content: Mapping[str, Any], **more: Any) -> DraftRecor
     return replace(draft, **more)
 
 
+def a_notice(name: str, content: Mapping[str, Any], person: str | None = PERSON) -> NoticeRecord:
+    """A notice that waits."""
+    return NoticeRecord(name, "new", person, NOW, _END, 0, None, None, content)
+
+
 async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     """Store something of each kind."""
     content = {"subject": marker, "text": marker, "organisation": "0203:offer.se", "address": ADDRESS}
@@ -126,6 +134,18 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     vault.use_address(f"0203:offer.se {ADDRESS}", content, now=NOW)
     vault.keep_favourite(PERSON, f"0203:offer.se {ADDRESS}", content)
     vault.keep_mail_setting(SETTING, content)
+    vault.keep_notice_choice(PERSON, content)
+    vault.keep_manning(box.id, content, now=NOW)
+    told = a_notice("their-told-notice", content)
+    vault.add_notice(told)
+    vault.move_notice(told, due=None, outcome="sent", now=NOW, reason="")
+    vault.add_notice(a_notice("their-notice", content))
+    unread = MailboxRecord(f"unread {marker}", f"unread-{ADDRESS}", marker)
+    assert await vault.keep_mailbox(unread)
+    ids = {"message_id": "their-unread", "remote_id": "their-unread", "refers_to": None}
+    waiting_message = a_message(Direction.IN, "arrived", content | ids)
+    of_its_own = NewMail(waiting_message, "their-unread", "their-unread", await body(vault), "their-unread")
+    assert await vault.store_mail(of_its_own, unread.id, [], []) is not None
     preset = PresetRecord(new_id(), PresetKind.TEXT, box.id, content)
     assert await vault.keep_preset(preset)
     return TheirMail(
@@ -140,6 +160,7 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
         message_id=new.message_id,
         preset=preset.id,
         disposal=disposal,
+        unread=unread.id,
     )
 
 
@@ -471,6 +492,82 @@ async def waiting(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.waiting([victim.mail.mailbox], 1000))
 
 
+async def marks(vault: MessageClientVault, victim: Knowing) -> object:
+    found = await vault.marks([victim.mail.mailbox], [victim.mail.conversation], [b"m" * 32])
+    assert (found.lists, found.conversations, found.sessions) == ({}, {}, frozenset())
+    return await vault.marks(None, [victim.mail.conversation])
+
+
+async def arrived_since(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(0, vault.arrived_since([victim.mail.mailbox], NOW - 1000 * MINUTE))
+
+
+async def hurry_mail(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.hurry_mail([victim.mail.message_id, "their-sent"], now=NOW)
+
+
+async def notice_choices(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.notice_choices())
+
+
+async def keep_notice_choice(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.keep_notice_choice(PERSON, {})
+
+
+async def manning(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.manning())
+
+
+async def keep_manning(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.keep_manning(victim.mail.mailbox, {}, now=NOW)
+
+
+async def due_watches(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.due_watches(now=_END))
+
+
+async def keep_watch(vault: MessageClientVault, victim: Knowing) -> None:
+    watch = WatchRecord(victim.mail.mailbox, NOW, NOW, escalated=False)
+    vault.keep_watch(watch, due=None, looked=NOW, escalated=True)
+
+
+async def unread_in(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.unread_in(victim.mail.unread))
+
+
+async def began_in(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.began_in(victim.mail.unread, NOW - 1000 * MINUTE))
+
+
+async def begin_acknowledging(vault: MessageClientVault, victim: Knowing) -> object:
+    return await vault.begin_acknowledging(f"{victim.mail.mailbox} x", now=NOW, before=NOW - MINUTE)
+
+
+async def has_new(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.has_new("nobody", [victim.mail.mailbox], NOW - 1000 * MINUTE))
+
+
+async def add_notice(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.add_notice(a_notice(f"{new_id()}-notice", {}))
+
+
+async def claim_notices(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.claim_notices(now=_END, lease=MINUTE))
+
+
+async def move_notice(vault: MessageClientVault, victim: Knowing) -> None:
+    notice = a_notice("their-notice", {})
+    vault.move_notice(notice, due=None, outcome="sent", now=NOW, reason="")
+
+
+async def last_notices(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.last_notices())
+
+
+async def next_notice(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.next_notice())
+
+
 async def keep_search(vault: MessageClientVault, victim: Knowing) -> None:
     """Also at a time at which older ones go."""
     vault.keep_search(TOKEN, "me", {}, now=NOW + timedelta(days=2))
@@ -533,6 +630,13 @@ TELLING_NOTHING = frozenset(
             keep_favourite,
             drop_favourite,
             keep_disposal_rule,
+            hurry_mail,
+            keep_notice_choice,
+            keep_manning,
+            keep_watch,
+            add_notice,
+            begin_acknowledging,
+            move_notice,
         )
     }
 )
@@ -552,6 +656,24 @@ MAIL: dict[str, Case] = {
         ),
         *(
             new_to,
+            marks,
+            arrived_since,
+            hurry_mail,
+            notice_choices,
+            keep_notice_choice,
+            manning,
+            keep_manning,
+            due_watches,
+            keep_watch,
+            unread_in,
+            has_new,
+            began_in,
+            begin_acknowledging,
+            add_notice,
+            claim_notices,
+            move_notice,
+            last_notices,
+            next_notice,
             add_note,
             notes,
             store_mail,

@@ -1,7 +1,8 @@
 """The database itself denies (invariant 2): one vault's login can reach its own schema and nothing else.
 
 Nothing here goes through the gate. The attacker has a connection with vault A's
-own login and knows every name in vault B, which the database would never tell.
+own login and knows every name in vault B, which the database would never tell. B is another organisation's,
+in a database that the login cannot enter, or another role's of the same organisation, in the same database.
 """
 
 from __future__ import annotations
@@ -18,16 +19,21 @@ from samdrift.contracts.principals import Role
 from tests.separation.vaultlogin import Row, Superuser, VaultLogin, superuser, vault_login
 from tests.vaults import Installation, body, incoming, message, submitted
 
-DENIED = (psycopg.errors.InsufficientPrivilege,)
+NOT_ALLOWED = "42501"
+NOT_HERE = ("3F000", "42P01")
+"""SQLSTATE of a schema or table that is not in the database that the login may enter."""
 FEWEST_TABLES = {Role.ACCESS_POINT: 8, Role.MESSAGE_SERVICE: 8, Role.MESSAGE_CLIENT: 7, Role.GOVERNANCE: 7}
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Attacker and victim in one role, and who sees all."""
+    """Attacker and victims, and who sees all."""
 
     mine: VaultLogin
     theirs: VaultLogin
+    """The vault of another organisation in the same role."""
+    beside: VaultLogin
+    """The vault of the attacker's own organisation in another role."""
     superuser: Superuser
     role: Role
 
@@ -41,9 +47,11 @@ async def neighbours(installation: Installation, request: pytest.FixtureRequest)
     async with installation.open(victim, Role.MESSAGE_SERVICE) as messages:
         record = message()
         await messages.create_outgoing(record, await body(messages), now=record.created_at, lease=None)
+    other = Role.MESSAGE_SERVICE if request.param is Role.ACCESS_POINT else Role.ACCESS_POINT
     return Neighbours(
         await vault_login(installation, attacker, request.param),
         await vault_login(installation, victim, request.param),
+        await vault_login(installation, attacker, other),
         await superuser(installation),
         request.param,
     )
@@ -65,12 +73,14 @@ def attempt(connection: psycopg.Connection[Row], statement: str) -> list[Row]:
         return cursor.fetchall() if cursor.description is not None else []
 
 
-def assert_denied(connection: psycopg.Connection[Row], statement: str) -> None:
-    """Not allowed: what fails for another reason has been let in."""
+def assert_denied(connection: psycopg.Connection[Row], statement: str, *, here: bool = False) -> None:
+    """Not allowed: what fails for another reason has been let in.
+
+    What it names may be in another database, unless that is known to be ``here``.
+    """
     with pytest.raises(psycopg.Error) as caught:
         attempt(connection, statement)
-    assert isinstance(caught.value, DENIED), statement
-    assert caught.value.sqlstate == "42501", statement
+    assert caught.value.sqlstate in ((NOT_ALLOWED,) if here else (NOT_ALLOWED, *NOT_HERE)), statement
 
 
 TABLE_ATTEMPTS = (
@@ -88,29 +98,41 @@ TABLE_ATTEMPTS = (
 )
 
 
+def test_two_organisations_are_in_two_databases(neighbours: Neighbours) -> None:
+    mine, theirs, beside = (
+        neighbours.superuser.connect(each.schema).info.dbname
+        for each in (neighbours.mine, neighbours.theirs, neighbours.beside)
+    )
+    assert mine == beside != theirs
+    assert "postgres" not in (mine, theirs)
+
+
 @pytest.mark.parametrize("template", TABLE_ATTEMPTS)
 def test_no_table_of_another_vault_can_be_touched(
     neighbours: Neighbours, attacker: psycopg.Connection[Row], template: str
 ) -> None:
-    theirs = neighbours.theirs.schema
-    tables = [table for table in neighbours.superuser.tables(theirs) if not table.endswith("_seq")]
-    assert len(tables) >= FEWEST_TABLES[neighbours.role]
-    before = neighbours.superuser.snapshot(theirs)
-    for table in tables:
-        assert_denied(attacker, template.format(table=f"{theirs}.{table}"))
-    assert neighbours.superuser.snapshot(theirs) == before
+    for vault in (neighbours.theirs, neighbours.beside):
+        tables = [table for table in neighbours.superuser.tables(vault.schema) if not table.endswith("_seq")]
+        assert len(tables) >= FEWEST_TABLES[neighbours.role]
+        before = neighbours.superuser.snapshot(vault.schema)
+        for table in tables:
+            here = vault is neighbours.beside
+            assert_denied(attacker, template.format(table=f"{vault.schema}.{table}"), here=here)
+        assert neighbours.superuser.snapshot(vault.schema) == before
 
 
 def test_no_function_of_another_vault_can_be_run(
     neighbours: Neighbours, attacker: psycopg.Connection[Row]
 ) -> None:
-    functions = neighbours.superuser.functions(neighbours.theirs.schema)
-    assert len(functions) >= 9
-    before = neighbours.superuser.snapshot(neighbours.theirs.schema)
-    for name, arguments in functions:
-        nothing = ", ".join(["NULL"] * arguments)
-        assert_denied(attacker, f"SELECT {neighbours.theirs.schema}.{name}({nothing})")
-    assert neighbours.superuser.snapshot(neighbours.theirs.schema) == before
+    for vault in (neighbours.theirs, neighbours.beside):
+        functions = neighbours.superuser.functions(vault.schema)
+        assert len(functions) >= 9
+        before = neighbours.superuser.snapshot(vault.schema)
+        for name, arguments in functions:
+            nothing = ", ".join(["NULL"] * arguments)
+            here = vault is neighbours.beside
+            assert_denied(attacker, f"SELECT {vault.schema}.{name}({nothing})", here=here)
+        assert neighbours.superuser.snapshot(vault.schema) == before
 
 
 def test_no_moment_can_be_read_or_set_not_even_the_own(
@@ -129,6 +151,7 @@ def test_the_code_of_a_vault_reaches_nothing_of_the_registry(neighbours: Neighbo
     """What runs as a schema's owner: should a mistake in it be found, it still moves no moment."""
     with psycopg.connect(neighbours.superuser.address, autocommit=True) as connection:
         connection.execute(f"SET ROLE {neighbours.mine.owner}".encode())
+        assert connection.info.dbname == "postgres"
         for statement in (
             "SELECT * FROM registry.moments",
             "UPDATE registry.moments SET due_at = NULL",
@@ -136,7 +159,7 @@ def test_the_code_of_a_vault_reaches_nothing_of_the_registry(neighbours: Neighbo
             "SELECT registry.due_moments('infinity')",
             "SELECT registry.keep_moments('{}', '{}', '{}')",
         ):
-            assert_denied(connection, statement)
+            assert_denied(connection, statement, here=True)
 
 
 def test_the_own_vault_can_be_read_and_changed_by_its_functions_alone(
@@ -159,12 +182,12 @@ def test_the_own_vault_can_be_read_and_changed_by_its_functions_alone(
             f"ALTER TABLE {mine}.{table} ADD COLUMN mine int",
             f"CREATE TRIGGER mine AFTER INSERT ON {mine}.{table} EXECUTE FUNCTION _wake()",
         ):
-            assert_denied(attacker, statement)
+            assert_denied(attacker, statement, here=True)
     internal = [name for name, _ in neighbours.superuser.functions(mine) if name.startswith("_")]
     assert internal
     for name in internal:
         arguments = dict(neighbours.superuser.functions(mine))[name]
-        assert_denied(attacker, f"SELECT {mine}.{name}({', '.join(['NULL'] * arguments)})")
+        assert_denied(attacker, f"SELECT {mine}.{name}({', '.join(['NULL'] * arguments)})", here=True)
 
 
 def test_nobody_else_can_be_become(neighbours: Neighbours, attacker: psycopg.Connection[Row]) -> None:
@@ -234,16 +257,18 @@ OUTSIDE = (
 def test_nothing_outside_of_the_vault_can_be_made_changed_or_asked(
     neighbours: Neighbours, attacker: psycopg.Connection[Row], statement: str
 ) -> None:
-    assert_denied(
-        attacker,
-        statement.format(
-            mine=neighbours.mine.schema,
-            theirs=neighbours.theirs.schema,
-            my_login=neighbours.mine.login,
-            their_login=neighbours.theirs.login,
-            my_owner=neighbours.mine.owner,
-        ),
-    )
+    for vault in (neighbours.theirs, neighbours.beside):
+        assert_denied(
+            attacker,
+            statement.format(
+                mine=neighbours.mine.schema,
+                theirs=vault.schema,
+                my_login=neighbours.mine.login,
+                their_login=vault.login,
+                my_owner=neighbours.mine.owner,
+            ),
+            here=vault is neighbours.beside,
+        )
 
 
 def test_no_catalog_can_be_listed(neighbours: Neighbours, attacker: psycopg.Connection[Row]) -> None:
@@ -254,7 +279,7 @@ def test_no_catalog_can_be_listed(neighbours: Neighbours, attacker: psycopg.Conn
     )
     assert len(catalogs) > 150
     for (catalog,) in catalogs:
-        assert_denied(attacker, f"SELECT 1 FROM {catalog} LIMIT 1")
+        assert_denied(attacker, f"SELECT 1 FROM {catalog} LIMIT 1", here=True)
 
 
 def test_the_registry_and_the_operators_log_are_closed(
@@ -269,20 +294,24 @@ def test_the_registry_and_the_operators_log_are_closed(
 def test_what_a_number_tells_is_a_random_name(
     neighbours: Neighbours, attacker: psycopg.Connection[Row]
 ) -> None:
-    """PostgreSQL gives the name for an object's number to anybody; that is why names say nothing."""
-    ((number,),) = neighbours.superuser.rows(
-        "SELECT %s::regclass::oid::bigint", f"{neighbours.theirs.schema}.log"
-    )
-    ((name,),) = attempt(attacker, f"SELECT {number}::regclass::text")
-    assert name == f"{neighbours.theirs.schema}.log"
-    assert len(neighbours.theirs.schema) == 33
-    assert int(neighbours.theirs.schema[1:], 16) > 0
+    """PostgreSQL gives the name for an object's number to anybody in its database; so names say nothing."""
+    for vault in (neighbours.beside, neighbours.theirs):
+        question = "SELECT %s::regclass::oid::bigint"
+        ((number,),) = neighbours.superuser.rows(question, f"{vault.schema}.log")
+        ((name,),) = attempt(attacker, f"SELECT {number}::regclass::text")
+        assert (name == f"{vault.schema}.log") == (vault is neighbours.beside)
+        assert len(vault.schema) == 33
+        assert int(vault.schema[1:], 16) > 0
 
 
-@pytest.mark.parametrize("database", ["template1", "template0"])
-def test_no_other_database_can_be_entered(neighbours: Neighbours, database: str) -> None:
-    with pytest.raises(psycopg.OperationalError):
-        neighbours.mine.connect(dbname=database)
+def test_no_other_database_can_be_entered(neighbours: Neighbours) -> None:
+    """Neither another organisation's, nor the registry's, nor what databases are copied from."""
+    there = [name for (name,) in neighbours.superuser.rows("SELECT datname FROM pg_database")]
+    others = set(there) - {neighbours.mine.database}
+    assert {neighbours.theirs.database, "postgres", "postgres_template", "template1"} <= others
+    for name in others:
+        with pytest.raises(psycopg.OperationalError, match=r"permission denied|not currently accepting"):
+            neighbours.mine.connect(dbname=name)
 
 
 def test_each_password_opens_one_login(neighbours: Neighbours) -> None:

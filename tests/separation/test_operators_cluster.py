@@ -47,7 +47,11 @@ def denied(login: VaultLogin, statement: str) -> bool:
     with login.connect() as connection:
         try:
             connection.execute(statement.encode())
-        except psycopg.errors.InsufficientPrivilege:
+        except (
+            psycopg.errors.InsufficientPrivilege,
+            psycopg.errors.InvalidSchemaName,
+            psycopg.errors.UndefinedTable,
+        ):
             return True
     return False
 
@@ -68,7 +72,8 @@ async def test_vaults_live_in_a_cluster_whose_administrator_is_no_superuser(thei
         assert not denied(one, f"SELECT * FROM {one.schema}.log")
         assert not denied(one, "SELECT * FROM pg_stat_activity"), "what hardening takes away"
 
-        theirs.superuser(hardening_for(ADMINISTRATOR))
+        for database in ("samdrift", "samdrift_template"):
+            theirs.superuser(hardening_for(ADMINISTRATOR), database)
         await installation.provisioner.install()
         third = await lived(installation)
         for statement in (
@@ -142,6 +147,8 @@ async def test_rules_beside_our_own_way_in_are_looked_at_where_they_can_be_seen(
         ((1, "host", ["all"], ["all"], "10.0.0.0", "password"), [1]),
         ((1, "host", ["samdrift"], ["all"], "all", "ident"), [1]),
         ((1, "host", ["other"], ["all"], "all", "trust"), []),
+        ((1, "host", ["/^sam"], ["all"], "all", "trust"), [1]),
+        ((1, "host", ["/^d[0-9a-f]{32}$"], ["all"], "all", "trust"), []),
         ((1, "local", ["all"], ["postgres"], None, "trust"), []),
         ((1, "local", ["all"], ["all"], None, "peer"), []),
         ((1, "host", ["all"], ["all"], "all", "scram-sha-256"), []),
@@ -151,6 +158,28 @@ def test_a_rule_counts_when_it_can_let_a_vaults_login_in(rule: tuple[object, ...
     assert open_doors([rule], "samdrift") == found
     everybody = (0, rule[1], ["samdrift"], ["all"], None if rule[1] == "local" else "all", "scram-sha-256")
     assert open_doors([everybody, rule], "samdrift") == []
+
+
+async def test_an_administrator_who_may_make_no_databases_is_told_what_to_do(theirs: Cluster) -> None:
+    theirs.superuser("DROP DATABASE IF EXISTS samdrift_template WITH (FORCE)")
+    theirs.superuser(f"ALTER ROLE {ADMINISTRATOR} NOCREATEDB")
+    try:
+        provisioner = await Provisioner.connect(theirs.settings())
+        with pytest.raises(DatabaseUnfit, match=f'ALTER ROLE "{ADMINISTRATOR}" CREATEDB'):
+            await provisioner.install()
+        await provisioner.close()
+    finally:
+        theirs.superuser(f"ALTER ROLE {ADMINISTRATOR} CREATEDB")
+
+
+async def test_rules_for_databases_of_organisations_are_looked_at_too(theirs: Cluster) -> None:
+    theirs.superuser(hardening_for(ADMINISTRATOR))
+    theirs.allow("host /^d[0-9a-f]{32}$ all 127.0.0.1/32 trust\n" + SCRAM)
+    try:
+        with pytest.raises(DatabaseUnfit, match=r"pg_hba\.conf .* line 1"):
+            await Provisioner.connect(theirs.settings())
+    finally:
+        theirs.allow(SCRAM)
 
 
 async def test_a_wrong_password_and_a_server_without_tls_are_not_reached(theirs: Cluster) -> None:

@@ -6,6 +6,7 @@ connect to a new one, and make temporary tables in it.
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
@@ -111,30 +112,32 @@ async def test_a_restored_database_is_closed_by_the_next_start(
             assert len(await vault.waiting(10)) == 1
 
 
-def page(beginning: str, schema: str) -> str:
-    """Return what docs/database.md says to run, by how it begins, for one schema."""
+def page(beginning: str, database: str) -> str:
+    """Return what docs/database.md says to run, by how it begins, for one organisation's database."""
     blocks = (_CHECKOUT / "docs/database.md").read_text().split("```")[1::2]
     (block,) = [each.split("\n", 1)[1] for each in blocks if each.split("\n", 1)[1].startswith(beginning)]
-    return block.replace("VAULT", schema)
+    return re.sub(r"\bDATABASE(?=[; ]|$)(?! DATABASE)", database, block, flags=re.MULTILINE)
 
 
-async def test_one_organisations_vault_is_put_back_from_its_own_dump(theirs: Cluster) -> None:
+async def test_one_organisation_is_put_back_from_its_own_dump(theirs: Cluster) -> None:
     """As docs/database.md says, word by word; others are not touched."""
     async with installed(theirs.settings()) as installation:
         damaged, other = await installation.organisation([AP]), await installation.organisation([AP])
         for organisation in (damaged, other):
             async with installation.open(organisation, AP) as vault:
                 await submitted(vault, lease=MINUTE)
-        schema = (await vault_login(installation, damaged, AP)).schema
-        assert schema in [row[2] for row in theirs.ask(page("SELECT organisation", schema))]
-        dump = theirs.folder / "vault.dump"
-        program, *arguments = page("pg_dump", schema).replace("vault.dump", str(dump)).split()
+        login = await vault_login(installation, damaged, AP)
+        sizes = theirs.ask(page("SELECT organisation", login.database))
+        assert (damaged.value, login.database) in [row[:2] for row in sizes]
+        dump = theirs.folder / "organisation.dump"
+        program, *arguments = page("pg_dump", login.database).replace(dump.name, str(dump)).split()
         run(theirs, program, *arguments)
         for organisation in (damaged, other):
             async with installation.open(organisation, AP) as vault:
                 await submitted(vault, lease=-MINUTE)
-    theirs.superuser(page("DROP", schema))
-    program, *arguments = page("pg_restore", schema).replace("vault.dump", str(dump)).split()
+    for beginning in ("DROP", "CREATE DATABASE DATABASE", "REVOKE", "ALTER"):
+        theirs.superuser(page(beginning, login.database))
+    program, *arguments = page("pg_restore", login.database).replace(dump.name, str(dump)).split()
     run(theirs, program, *arguments)
     async with installed(theirs.settings()) as installation:
         due = dict(await installation.gate.due(AP, datetime.max.replace(tzinfo=UTC)))

@@ -28,7 +28,7 @@ from samdrift.vault.records import StatusEvent
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.sessionkeys import RefusalLimit, sealed_mark_key
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.separation.mailcases import a_draft, a_message, disposed_of_one
+from tests.separation.mailcases import a_draft, a_message, a_notice, disposed_of_one
 from tests.separation.vaultlogin import Superuser, superuser, vault_login
 from tests.vaults import MINUTE, NOW, WORKER, Installation, body, message, receipt
 
@@ -85,6 +85,11 @@ async def _conversations(vault: MessageClientVault, held: HeldMail) -> object:
         return await departing.conversations()
 
 
+async def _claimed(vault: MessageClientVault) -> object:
+    """Claim what is due at once, so that it is due again the next time."""
+    return await vault.claim_notices(now=NOW + 1000 * MINUTE, lease=-MINUTE)
+
+
 SEALED: dict[Column, Read] = {
     ("messages", "details"): lambda vault, held: vault.message(held.message_id),
     ("mailboxes", "address"): lambda vault, held: vault.mailboxes(),
@@ -107,6 +112,9 @@ SEALED_MAIL: dict[Column, ReadMail] = {
     ("searches", "sealed"): lambda vault, held: vault.search(held.name, held.name),
     ("addresses", "sealed"): lambda vault, held: vault.addresses(),
     ("favourites", "sealed"): lambda vault, held: vault.favourites(held.name),
+    ("notice_choices", "sealed"): lambda vault, held: vault.notice_choices(),
+    ("manning", "sealed"): lambda vault, held: vault.manning(),
+    ("notices", "sealed"): lambda vault, held: _claimed(vault),
     ("presets", "sealed"): lambda vault, held: vault.presets(PresetKind.LIST, [held.name]),
     ("settings", "sealed"): lambda vault, held: vault.mail_setting(held.name),
     ("registrations", "sealed"): lambda vault, held: vault.registrations([held.conversation]),
@@ -147,6 +155,7 @@ CLEAR: dict[Column, str] = {
     ("messages", "remote"): "a keyed mark of the id at the message service, to search by",
     ("messages", "refers"): "a keyed mark of the messageId that it refers to, to search by",
     ("addresses", "mark"): "a keyed mark of the address, to search by",
+    ("acknowledgements", "mark"): "a keyed mark of mailbox and address, so that one goes there once a day",
     ("disposed", "mark"): "a keyed mark of the messageId of what is gone, so that it is not fetched again",
     ("disposed", "remote"): "a keyed mark of the id at the message service, for the same",
     ("favourites", "mark"): "a keyed mark of the address, to search by",
@@ -231,10 +240,10 @@ async def test_what_is_put_in_anothers_place_does_not_open(
     async with installation.open(own, MT) as vault:
         await SEALED[column](vault, mine)
     table, name = column
-    row = f"(SELECT {name} FROM {theirs.schema}.{table} ORDER BY ctid DESC LIMIT 1)"
+    ((value,),) = seen_by.rows(f"SELECT {name} FROM {theirs.schema}.{table} ORDER BY ctid DESC LIMIT 1")
     place = f"ctid = (SELECT ctid FROM {mine.schema}.{table} ORDER BY ctid LIMIT 1)"
     before = seen_by.snapshot(mine.schema)[table]
-    seen_by.rows(f"UPDATE {mine.schema}.{table} SET {name} = {row} WHERE {place}")
+    seen_by.rows(f"UPDATE {mine.schema}.{table} SET {name} = %s WHERE {place}", value)
     assert seen_by.snapshot(mine.schema)[table] != before
     async with installation.open(own, MT) as vault:
         with pytest.raises(SealBroken):
@@ -277,6 +286,9 @@ async def held_mail(installation: Installation, organisation: ParticipantIdentif
         vault.use_address(name, content, now=NOW)
         vault.keep_favourite(name, name, content)
         vault.keep_mail_setting(name, content)
+        vault.keep_notice_choice(name, content)
+        vault.keep_manning(box.id, content, now=NOW)
+        vault.add_notice(a_notice(name, content, person=name))
         assert await vault.keep_preset(PresetRecord(new_id(), PresetKind.LIST, name, content))
         assert await vault.begin_session(signed_in)
         assert await vault.append_statements([NumberedStatement(number, name.encode())]) == number

@@ -71,7 +71,7 @@ async def test_it_reads_where_its_own_vault_is_and_of_no_other(
     for table in worker.superuser.tables("registry"):
         if not table.endswith("_seq"):
             for template in TABLE_ATTEMPTS:
-                assert_denied(taken, template.format(table=f"registry.{table}"))
+                assert_denied(taken, template.format(table=f"registry.{table}"), here=True)
 
 
 async def test_it_reads_when_something_is_due_in_its_own_vault_and_in_no_other(
@@ -79,8 +79,8 @@ async def test_it_reads_when_something_is_due_in_its_own_vault_and_in_no_other(
 ) -> None:
     worker.superuser.rows("UPDATE registry.moments SET due_at = now()")
     assert attempt(taken, "SELECT vault FROM due_moments('infinity')") == [(worker.mine.vault,)]
-    assert_denied(taken, "SELECT registry.due_moments('infinity')")
-    assert_denied(taken, "SELECT * FROM registry.moments")
+    assert_denied(taken, "SELECT registry.due_moments('infinity')", here=True)
+    assert_denied(taken, "SELECT * FROM registry.moments", here=True)
     assert_denied(taken, "UPDATE registry.moments SET due_at = NULL")
 
 
@@ -92,7 +92,7 @@ async def test_it_keeps_when_something_is_due_in_its_own_vault_and_in_no_other(
     attempt(taken, f"SELECT keep_moments({values})")
     changed = "SELECT vault FROM registry.moments WHERE due_at = '1999-01-01 UTC'"
     assert worker.superuser.rows(changed) == [(worker.mine.vault,)]
-    assert_denied(taken, f"SELECT registry.keep_moments({values})")
+    assert_denied(taken, f"SELECT registry.keep_moments({values})", here=True)
 
 
 async def test_nothing_of_a_vault_can_be_touched_also_of_its_own(

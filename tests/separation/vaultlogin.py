@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import Installation
 
 Row = tuple[Any, ...]
+_SCHEMA = re.compile(r"\bo?(s[0-9a-f]{32})\b")
+_WHERE = "SELECT coalesce(database, current_database()) FROM registry.registrations WHERE schema = ANY(%s)"
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class VaultLogin:
     channel: str
     address: str
     """Connection string with the password."""
+    database: str = ""
+    """Name of the database that it is in."""
 
     @property
     def owner(self) -> str:
@@ -45,23 +50,33 @@ class Superuser:
     address: str
 
     def rows(self, question: str, *values: object) -> Sequence[Row]:
-        with psycopg.connect(self.address, autocommit=True) as connection:
+        """Ask in the database of the vault whose schema is named there, else in the registry's."""
+        with self.connect(f"{question} {values}") as connection:
             cursor = connection.execute(question.encode(), values)
             return cursor.fetchall() if cursor.description is not None else []
 
+    def connect(self, naming: str = "") -> psycopg.Connection[Row]:
+        """Connect to the database of the vault whose schema is named there, else to the registry's."""
+        registry = psycopg.connect(self.address, autocommit=True)
+        schemas = _SCHEMA.findall(naming)
+        found = registry.execute(_WHERE, (schemas,)).fetchone() if schemas else None
+        if found is None:
+            return registry
+        registry.close()
+        return psycopg.connect(self.address, dbname=found[0], autocommit=True)
+
     def tables(self, schema: str) -> list[str]:
         found = self.rows(
-            "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind IN ('r', 'S')"
-            " ORDER BY relname",
-            schema,
+            f"SELECT relname FROM pg_class WHERE relnamespace = '{schema}'::regnamespace"
+            " AND relkind IN ('r', 'S') ORDER BY relname"
         )
         return [name for (name,) in found]
 
     def functions(self, schema: str) -> list[tuple[str, int]]:
         """Names and numbers of arguments."""
         found = self.rows(
-            "SELECT proname, pronargs FROM pg_proc WHERE pronamespace = %s::regnamespace ORDER BY proname",
-            schema,
+            f"SELECT proname, pronargs FROM pg_proc WHERE pronamespace = '{schema}'::regnamespace"
+            " ORDER BY proname"
         )
         return [(name, arguments) for name, arguments in found]
 
@@ -88,8 +103,9 @@ async def vault_login(
 ) -> VaultLogin:
     """The login of a vault, got the way the gate gets it: with the vault's data key."""
     administrator = await superuser(installation)
-    ((vault, schema, login, secret, channel),) = administrator.rows(
-        "SELECT vault, schema, login, secret, channel FROM registry.registrations"
+    ((vault, schema, login, secret, channel, where),) = administrator.rows(
+        "SELECT vault, schema, login, secret, channel, coalesce(database, current_database())"
+        " FROM registry.registrations"
         " WHERE organisation = %s AND role = %s",
         organisation.value,
         role.value,
@@ -97,9 +113,9 @@ async def vault_login(
     keys = open_keys(installation.settings)
     password = Sealer(vault, keys.data_keys(vault)).open(secret, LOGIN_SECRET).decode()
     database = await Database.start(installation.settings)
-    address = database.login(login, password).address
+    address = database.login(login, password, where).address
     await database.stop()
-    return VaultLogin(vault, schema, login, channel, address)
+    return VaultLogin(vault, schema, login, channel, address, where)
 
 
 async def registry_login(installation: Installation) -> str:

@@ -26,7 +26,6 @@ _BENCHES = (
     _ORGANISATIONS,
     "isolation",
     "neighbour",
-    "layout",
     "log",
     "web",
     _SOAK,
@@ -37,9 +36,7 @@ _BENCHES = (
 def bench(
     name: Annotated[
         str,
-        typer.Argument(
-            help="wire, exchange, large, organisations, isolation, neighbour, layout, log, web or soak."
-        ),
+        typer.Argument(help="wire, exchange, large, organisations, isolation, neighbour, log, web or soak."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     exchanges: Annotated[

@@ -51,6 +51,14 @@ def rotate_logins(config: ConfigFile, organisation: Organisation = None) -> None
         complain(f"{locked} logins keep theirs: their vaults are locked by the organisation's own officer")
 
 
+@app.command("merge")
+def merge(config: ConfigFile) -> None:
+    """Move all vaults back into one database, for version 0.1 (docs/upgrade.md)."""
+    with reported_as_usage_errors():
+        moved = run(_merge(load(config)))
+    print_line(f"the vaults of {moved} organisations are in the installation's database")
+
+
 @app.command("hardening")
 def hardening(
     administrator: Annotated[
@@ -73,6 +81,12 @@ async def _rotate(config: Config, only: ParticipantIdentifier | None) -> tuple[i
             if one not in locked:
                 await provisioner.rotate_login(one.organisation, one.role, _rotated())
         return len(hosted) - len(locked) + others, len(locked)
+
+
+async def _merge(config: Config) -> int:
+    """Number of organisations whose vaults were moved. With the administrator's login alone."""
+    async with in_turn(config.vaults), provisioning(vault_settings(config)) as (_, provisioner):
+        return await provisioner.move_back()
 
 
 async def _rotate_others(provisioner: Provisioner) -> int:

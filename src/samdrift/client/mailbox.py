@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
@@ -163,11 +163,20 @@ class Mailbox:
         async with self._exchange("DELETE", _path_of(message_id)) as answer:
             await _read(answer, _SMALL)
 
-    async def events(self, last_id: str = "") -> AsyncIterator[ServerEvent]:
-        """Yield events from now on, or after ``last_id``, until the connection ends."""
+    async def events(
+        self, last_id: str = "", *, opened: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[ServerEvent]:
+        """Yield events from now on, or after ``last_id``, until the connection ends.
+
+        ``opened`` is called once the message service has accepted. One that answers with something else has
+        no events: :class:`~samdrift.client.errors.Refused` with status 406.
+        """
         stream = EventStream()
         headers = {"accept": "text/event-stream", **({"last-event-id": last_id} if last_id else {})}
         async with self._exchange("GET", "/sdk/events", headers=headers) as answer:
+            if not answer.content_type.startswith("text/event-stream"):
+                raise Refused(406, "the answer is not a stream of events")
+            opened()
             async for piece in answer.pieces():
                 for event in _events(stream, piece):
                     yield event

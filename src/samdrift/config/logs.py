@@ -77,7 +77,8 @@ class LogsConfig:
     time_stamps_trust: Annotated[
         Path | None,
         Key(
-            "Certificates (PEM) that the authority's must lead to; wanted with `time_stamps`.",
+            "Certificates (PEM) that the authority's must lead to, and those between that it does not send; "
+            "wanted with `time_stamps`.",
             PATH,
             otherwise="none",
             example='"tsa-roots.pem"',

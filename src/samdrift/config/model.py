@@ -30,6 +30,7 @@ from samdrift.config.kinds import (
     choice,
 )
 from samdrift.config.logs import LogsConfig
+from samdrift.config.mail import MailConfig
 from samdrift.config.malware import MalwareConfig
 from samdrift.config.organisations import DomibusConfig as DomibusConfig
 from samdrift.config.organisations import MessageClientConfig as MessageClientConfig
@@ -328,6 +329,14 @@ class Config:
         ),
     ] = None
     """Always there where the message service is."""
+    mail: Annotated[
+        MailConfig | None,
+        Key(
+            "The mail server for notices to people; without the table none are sent.",
+            Tables(MailConfig),
+            since="0.2",
+        ),
+    ] = None
     address_book: Annotated[
         AddressBookConfig | None,
         Key(

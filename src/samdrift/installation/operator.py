@@ -227,6 +227,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     config, gate, doors = parts.config, parts.gate, parts.doors
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
         # What pages are made of takes a while to import, and most installations have none.
+        from samdrift.installation.mailing import notices
         from samdrift.installation.signin import client_profiles, client_sites, used_services
         from samdrift.messageclient.role import MessageClientRole
         from samdrift.messageclient.working import Working
@@ -237,14 +238,23 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
         services = used_services(config, gate)
         profiles = client_profiles(config, services)
-        working = Working(gate, services, system_clock, config.message_client.poll_seconds)
-        role = MessageClientRole(gate, hosts, sites, system_clock, book, profiles, working.service)
+        every = config.message_client.poll_seconds
+        working = Working(gate, services, system_clock, every, parts.health.note)
+        role = MessageClientRole(
+            gate, hosts, sites, system_clock, book, profiles, working.service, working.states.away_since
+        )
         await stack.enter_async_context(working.running(unexpected("fetching")))
         left_behind = keep_up(gate, Role.MESSAGE_CLIENT, unexpected("the upkeep"))
         await stack.enter_async_context(in_background(left_behind, on_failure=unexpected("the upkeep")))
+        hearing = in_background(role.live.hear(), on_failure=unexpected("open pages"))
+        await stack.enter_async_context(hearing)
+        told = notices(config, gate, sites, role.assignments, system_clock, parts.health.note)
+        failed = unexpected("notices")
+        await stack.enter_async_context(in_background(told.run(gate, failed), on_failure=failed))
         disposing = role.disposing.run(unexpected("disposal"))
         await stack.enter_async_context(in_background(disposing, on_failure=unexpected("disposal")))
         await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
+        stack.callback(role.live.close)
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
         pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()
         await doors.open(stack, Door.GOV, guarded(pages, unexpected("governance")))

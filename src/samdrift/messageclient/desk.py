@@ -10,11 +10,12 @@ The types of what it returns are in :mod:`samdrift.messageclient.mail`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from samdrift.contracts.errors import Explained
+from samdrift.messageclient.live.openpages import Change, News, OpenPage, Watch
 from samdrift.messageclient.mail import (
     Conversation,
     Correspondent,
@@ -168,6 +169,10 @@ class Desk(Protocol):
     def person(self) -> Person:
         """The person whose desk it is."""
 
+    @property
+    def away_since(self) -> datetime | None:
+        """Moment since which the message service cannot be used; ``None`` while it can."""
+
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right, so that a page shows only what can be done."""
 
@@ -206,6 +211,23 @@ class Desk(Protocol):
         self, conversation: str, messages: Sequence[str], parts: frozenset[Part]
     ) -> HandOver:
         """Open messages of a conversation in order to hand them over; without ``messages`` all of it."""
+
+    # --- what an open page learns ---------------------------------------------------------------------------
+
+    async def watch(self, view: OpenPage) -> Watch:
+        """Return the state of what a page shows; no sight of content, and not recorded."""
+
+    async def news(self, view: OpenPage, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
+        """Return what has changed since a page was made in that state of list and conversation.
+
+        A page that has ``polled`` counts as open for a while.
+        """
+
+    async def follow(self, view: OpenPage, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
+        """Return what changes from that state on, as it does, until the session or a right ends.
+
+        :class:`~samdrift.messageclient.live.following.TooManyStreams`.
+        """
 
     # --- what a conversation is ---------------------------------------------------------------------------
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
+from samdrift.messageclient.attending import AttendingDesk
 from samdrift.messageclient.desk import Desk, Permissions
 from samdrift.messageclient.finding import FindingDesk
 from samdrift.messageclient.handling import HandlingDesk
 from samdrift.messageclient.handover.desk import HandOverDesk
+from samdrift.messageclient.live.following import Live
 from samdrift.messageclient.mail import Person, Proofs
 from samdrift.messageclient.presetdesk import PresetDesk
 from samdrift.messageclient.reading import ReadingDesk
@@ -20,13 +24,27 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 
-class OwnDesk(ReadingDesk, HandlingDesk, HandOverDesk, WritingDesk, SubmittingDesk, FindingDesk, PresetDesk):
+class OwnDesk(
+    ReadingDesk,
+    HandlingDesk,
+    HandOverDesk,
+    WritingDesk,
+    SubmittingDesk,
+    FindingDesk,
+    PresetDesk,
+    AttendingDesk,
+):
     """A :class:`~samdrift.messageclient.desk.Desk`."""
 
     @property
     def person(self) -> Person:
         """The person whose desk it is."""
         return self._scope.person
+
+    @property
+    def away_since(self) -> datetime | None:
+        """Moment since which the message service cannot be used; ``None`` while it can."""
+        return self._scope.away_since
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right, so that a page shows only what can be done."""
@@ -50,14 +68,30 @@ def desk(
     uploads: Uploads | None = None,
     renewed: Renewed | None = None,
     proofs: Proofs | None = None,
+    live: Live | None = None,
+    away_since: datetime | None = None,
 ) -> Desk:
     """Return a person's desk in an organisation, for one request.
 
     ``permissions`` are those of this moment; ``book`` names organisations and says whether an address is
     listed; ``names`` returns the names of persons, and needs no entry in the log. ``uploads`` are the turns
     of all desks of a process; ``renewed`` is asked for the rights again after what took long; ``proofs`` is
-    the organisation's message service, where it has one.
+    the organisation's message service, where it has one, which may be ``away_since`` a moment. ``live`` are
+    the open pages of the process.
     """
     uploads = uploads or Uploads()
-    scope = Scope(gate, organisation, permissions, names, book, clock, person, uploads, renewed, proofs)
+    scope = Scope(
+        gate,
+        organisation,
+        permissions,
+        names,
+        book,
+        clock,
+        person,
+        uploads,
+        renewed,
+        proofs,
+        live,
+        away_since,
+    )
     return OwnDesk(scope)

@@ -91,11 +91,7 @@ class PersonPermissions:
         """Return the ids of the persons who have a right to a mailbox now; by claim, those of the latest
         sign-in.
         """
-        return [
-            each.id
-            for each in self._assigned.persons
-            if self._assigned.allows(each.id, claims_of(each), right, mailbox)
-        ]
+        return self._assigned.holders(right, mailbox)
 
     def manages(self) -> bool:
         """Return whether the person manages a mailbox, or administers the organisation."""
@@ -132,6 +128,10 @@ class Assigned:
             return self.copy.decide(request, self.at).allowed
         except Behind as behind:
             raise RightsBehind(behind.number, behind.wanted) from None
+
+    def holders(self, right: Right, mailbox: str) -> Sequence[str]:
+        """Return the ids of the persons who have a right; by claim, those of the latest sign-in."""
+        return [each.id for each in self.persons if self.allows(each.id, claims_of(each), right, mailbox)]
 
     def ways(self, subject: Subject, claims: frozenset[Subject] = frozenset()) -> Iterator[Holding]:
         """Yield what a subject was given and has now, itself or by a claim."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 
 from starlette.requests import Request
@@ -12,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
-from samdrift.messageclient import administering, assigning, pages
+from samdrift.messageclient import administering, assigning, notices, pages
 from samdrift.messageclient.administering import Office, Profiles, administration_routes
 from samdrift.messageclient.assigning import rights_routes
 from samdrift.messageclient.desk import Desk
@@ -25,6 +26,7 @@ from samdrift.messageclient.entrance.ownkeys import jwks_route
 from samdrift.messageclient.entrance.sites import Sites
 from samdrift.messageclient.handover import pages as handover
 from samdrift.messageclient.handover.pages import handover_routes
+from samdrift.messageclient.live.following import Live
 from samdrift.messageclient.mail import Proofs
 from samdrift.messageclient.management import Management
 from samdrift.messageclient.owndesk import desk, names_of
@@ -52,23 +54,26 @@ class MessageClientRole:
         book: AddressBook,
         profiles: Profiles | None = None,
         proofs: Callable[[ParticipantIdentifier], Proofs | None] = lambda _: None,
+        away_since: Callable[[ParticipantIdentifier], datetime | None] = lambda _: None,
     ) -> None:
         """``hosts`` are the organisations that are served, by the name of the host of each one's origin.
 
         ``profiles`` is what the configuration says of the message client of each; ``proofs`` returns the
-        message service of one, where its entry names any.
+        message service of one, where its entry names any, and ``away_since`` since when it cannot be used.
         """
         self._profiles = profiles or {}
         self._proofs = proofs
+        self._away_since = away_since
         self._clock = clock
         self._book = book
         self._gate = gate
         self._hosts = hosts
         self._sites = sites
+        self.live = Live(gate, clock)
         self.assignments = Assignments(gate.worker("rights", Role.MESSAGE_CLIENT), clock)
         self._uploads = Uploads()
         self.disposing = Disposing(gate, clock)
-        parts = (entrance, administering, assigning, pages, handover, disposal)
+        parts = (entrance, administering, assigning, notices, pages, handover, disposal)
         self._pages = Pages(
             Texts((OWN, *(part.LOCALE for part in parts))),
             Assets(),
@@ -107,6 +112,8 @@ class MessageClientRole:
                 uploads=self._uploads,
                 renewed=partial(access.renewed, request),
                 proofs=self._proofs(visit.organisation),
+                live=self.live,
+                away_since=self._away_since(visit.organisation),
             )
 
         async def open_office(request: Request) -> Office:
@@ -128,7 +135,8 @@ class MessageClientRole:
         administration = administration_routes(self._pages, open_office, self._profiles)
         mail = pages.mail_routes(self._pages, open_desk)
         disposals = disposal_routes(self._pages, open_office, self.disposing.notify)
-        offices = (*rights, *administration, *disposals)
+        told = notices.notice_routes(self._pages, access, self._gate, self._clock)
+        offices = (*rights, *administration, *disposals, *told)
         keys = jwks_route(self._sites, self._gate.worker("pages", Role.MESSAGE_CLIENT), self._clock)
         return (*mail, *handover_routes(self._pages, open_desk), *offices, keys)
 

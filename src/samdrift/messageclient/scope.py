@@ -14,6 +14,7 @@ from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.desk import NotHere, Permissions
+from samdrift.messageclient.live.following import Live, May
 from samdrift.messageclient.mail import Person, Proofs, View
 from samdrift.rights import Right
 from samdrift.scheduling.places import Turns
@@ -50,7 +51,10 @@ class Scope:
         uploads: Uploads,
         renewed: Renewed | None = None,
         proofs: Proofs | None = None,
+        live: Live | None = None,
+        away_since: datetime | None = None,
     ) -> None:
+        """``again`` returns the person's rights at a later moment."""
         self._gate = gate
         self._names = names
         self._clock = clock
@@ -64,6 +68,8 @@ class Scope:
         self.uploads = uploads
         self._renewed = renewed
         self.proofs = proofs
+        self.live = live or Live(gate, clock)
+        self.away_since = away_since
 
     async def renew(self) -> None:
         """Ask anew for the person's rights, which may have ended while the request took its time."""
@@ -97,6 +103,10 @@ class Scope:
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right."""
         return self.permissions.may(right, mailbox)
+
+    async def may_again(self) -> May:
+        """Return what the person may now, while a page stays open."""
+        return (self.permissions if self._renewed is None else await self._renewed()).may
 
     async def mailboxes(self, vault: MessageClientVault, *rights: Right) -> tuple[MailboxRecord, ...]:
         """Return the mailboxes to which the person has one of some rights."""

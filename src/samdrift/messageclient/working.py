@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import itertools
-import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from samdrift.client.errors import InterfaceError
 from samdrift.client.keys import ClientKey, KeptKey, ShowsWho
 from samdrift.client.mailbox import Mailbox
 from samdrift.client.tokens import Tokens
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageclient.entrance.ownkeys import OwnKeys
 from samdrift.messageclient.fetching import Fetching
+from samdrift.messageclient.polling import Client, Polling, ServiceStates, Watch
 from samdrift.messageclient.sending import Sending
 from samdrift.net.background import in_background
-from samdrift.net.client import http_client
+from samdrift.net.client import http_client, unwatched
 from samdrift.net.tls import client_tls
 from samdrift.scheduling.dispatch import Dispatcher
 from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_ROUNDS = 20
-"""Rounds after which lists are read whole, and what other clients have sent from our addresses is fetched."""
 _LOOK_EVERY = 2.0
 """Seconds between two questions of what is due: a message is on its way soon after its undo window."""
-_LOGGER = logging.getLogger("samdrift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +53,27 @@ class ServiceSettings:
 
 
 class Working:
-    """Fetches for all organisations, one after the other, and sends for each when something is due."""
+    """Fetches for all organisations, and sends for each when something is due."""
 
-    def __init__(self, gate: Gate, settings: Sequence[ServiceSettings], clock: Clock, pause: float) -> None:
-        """``pause`` is the time between two rounds, in seconds."""
+    def __init__(
+        self,
+        gate: Gate,
+        settings: Sequence[ServiceSettings],
+        clock: Clock,
+        pause: float,
+        watch: Watch = unwatched,
+    ) -> None:
+        """``pause`` is the time of a round of questions, in seconds."""
         self._gate = gate
         self._settings = settings
         self._clock = clock
         self._pause = pause
-        self._outages: dict[ParticipantIdentifier, str] = {}
+        self.states = ServiceStates(clock, watch)
         self._services: Mapping[ParticipantIdentifier, Mailbox] = {}
 
     def service(self, organisation: ParticipantIdentifier) -> Mailbox | None:
         """Return the message service of an organisation, for what a person asks of it; while it runs."""
         return self._services.get(organisation)
-
-    def outage(self, organisation: ParticipantIdentifier) -> str:
-        """Return why a message service could not be used the last time; empty if it could."""
-        return self._outages.get(organisation, "")
 
     @contextlib.asynccontextmanager
     async def running(self, on_failure: Callable[[BaseException], None]) -> AsyncIterator[None]:
@@ -84,10 +81,8 @@ class Working:
         async with AsyncExitStack() as stack:
             services = {one.organisation: await self._service(stack, one) for one in self._settings}
             self._services = services
-            sending = self._sending(services, on_failure)
-            await stack.enter_async_context(
-                in_background(self._run(self._fetching(services), on_failure), sending, on_failure=on_failure)
-            )
+            work = [*self._polling(services, on_failure).work(), self._sending(services, on_failure)]
+            await stack.enter_async_context(in_background(*work, on_failure=on_failure))
             yield
 
     async def _service(self, stack: AsyncExitStack, one: ServiceSettings) -> Mailbox:
@@ -103,11 +98,37 @@ class Working:
         )
         return Mailbox(http, one.interface, tokens)
 
-    def _fetching(
-        self, services: Mapping[ParticipantIdentifier, Mailbox]
-    ) -> list[tuple[ParticipantIdentifier, Fetching]]:
+    def _polling(
+        self, services: Mapping[ParticipantIdentifier, Mailbox], on_failure: Callable[[BaseException], None]
+    ) -> Polling:
         vaults = self._gate.worker("fetching", Role.MESSAGE_CLIENT)
-        return [(each, Fetching(vaults, each, service, self._clock)) for each, service in services.items()]
+
+        async def addresses(organisation: ParticipantIdentifier) -> list[str]:
+            async with vaults.open(organisation, Purpose.RECEIVE) as vault:
+                return [one.address for one in await vault.mailboxes()]
+
+        async def hurry(organisation: ParticipantIdentifier, remote_ids: Collection[str]) -> None:
+            async with vaults.open(organisation, Purpose.SEND) as vault:
+                vault.hurry_mail(remote_ids, now=self._clock())
+
+        clients = [
+            Client(
+                one.organisation,
+                urlsplit(one.interface).netloc,
+                services[one.organisation],
+                Fetching(vaults, one.organisation, services[one.organisation], self._clock),
+                partial(hurry, one.organisation),
+            )
+            for one in self._settings
+        ]
+        return Polling(
+            clients,
+            self.states,
+            pause=self._pause,
+            serves=self._serves,
+            addresses=addresses,
+            on_failure=on_failure,
+        )
 
     async def _sending(
         self, services: Mapping[ParticipantIdentifier, Mailbox], on_failure: Callable[[BaseException], None]
@@ -117,41 +138,11 @@ class Working:
         senders = {each: Sending(vaults, each, service, self._clock) for each, service in services.items()}
 
         def served() -> list[ParticipantIdentifier]:
-            return [each for each in senders if self._gate.registry.serves(each, role)]
+            return [each for each in senders if self._serves(each)]
 
         rounds = Rounds(partial(self._gate.due, role), served, self._clock)
         dispatcher = Dispatcher(lambda each: senders[each].turn(), self._clock, on_failure=on_failure)
         await dispatcher.run(rounds.due, _LOOK_EVERY)
 
-    async def _run(
-        self,
-        fetching: Sequence[tuple[ParticipantIdentifier, Fetching]],
-        on_failure: Callable[[BaseException], None],
-    ) -> None:
-        for number in itertools.count():
-            whole = number % _ROUNDS == 0  # Whatever the order of a list.
-            for organisation, each in fetching:
-                if self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT):
-                    try:
-                        await self._look(organisation, each, whole=whole)
-                    except Exception as error:  # No fault of one organisation holds up another.
-                        on_failure(error)
-            await asyncio.sleep(self._pause)
-
-    async def _look(self, organisation: ParticipantIdentifier, each: Fetching, *, whole: bool) -> None:
-        try:
-            await each.look(whole=whole)
-            for address in await self._addresses(organisation) if whole else ():
-                await each.look_sent(address)
-        except (InterfaceError, Temporary) as failure:
-            if organisation not in self._outages:  # Once for each outage.
-                told = failure.for_logs if isinstance(failure, InterfaceError) else str(failure)
-                _LOGGER.warning("message client: a message service cannot be used: %s", told)
-            self._outages[organisation] = str(failure)
-        else:
-            self._outages.pop(organisation, None)
-
-    async def _addresses(self, organisation: ParticipantIdentifier) -> list[str]:
-        vaults = self._gate.worker("fetching", Role.MESSAGE_CLIENT)
-        async with vaults.open(organisation, Purpose.RECEIVE) as vault:
-            return [one.address for one in await vault.mailboxes()]
+    def _serves(self, organisation: ParticipantIdentifier) -> bool:
+        return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

@@ -243,9 +243,11 @@ def database_script(answers: Answers) -> str:
         "-- Run as a superuser: psql --set ON_ERROR_STOP=1 --file database.sql postgres\n"
         "-- It asks for the password, which is then handed in as the file secrets/administrator.\n"
         f"\\prompt 'Password of {administrator}: ' password\n"
-        f"CREATE ROLE {administrator} LOGIN CREATEROLE PASSWORD :'password';\n"
-        f"CREATE DATABASE {name} OWNER {administrator} ENCODING 'UTF8' TEMPLATE template0;\n"
-        f"\\connect {name}\n" + hardening_for(str(administrator))
+        f"CREATE ROLE {administrator} LOGIN CREATEROLE CREATEDB PASSWORD :'password';\n"
+    ) + "".join(
+        f"CREATE DATABASE {each} OWNER {administrator} ENCODING 'UTF8' TEMPLATE template0;\n"
+        f"\\connect {each}\n" + hardening_for(str(administrator))
+        for each in (name, f"{name}_template")
     )
 
 

@@ -70,6 +70,8 @@ _MAIL_READERS: dict[str, _Read] = {
     "readings": MessageClientDeparture.readings,
     "addresses": MessageClientDeparture.addresses,
     "favourites": MessageClientDeparture.favourites,
+    "notice_choices": MessageClientDeparture.notice_choices,
+    "manning": MessageClientDeparture.manning,
     "registrations": MessageClientDeparture.registrations,
     "finished": MessageClientDeparture.finished,
     "holds": MessageClientDeparture.holds,

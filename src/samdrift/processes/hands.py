@@ -49,6 +49,9 @@ from samdrift.vault.settings import VaultSettings
 
 _LOGGER = logging.getLogger("samdrift")
 
+WITH_TOKEN_KEYS = frozenset({Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT})
+"""Roles whose vaults have keys that replace themselves: of access tokens, and of statements of a client."""
+
 
 class Hands:
     """Gives to each what is its own."""
@@ -163,7 +166,7 @@ class Hands:
         if (known := self.users.known(registration.vault)) is not None:
             end_survivors(UnixUser(known, known))
         self._keys.make_log_key(registration.vault)
-        if {Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT} & {*roles}:
+        if WITH_TOKEN_KEYS & {*roles}:
             self.renew(registration.vault)
         access_point = registration.role is Role.ACCESS_POINT
         return self.users.of_vault(registration.vault, access_point=access_point)

@@ -41,7 +41,7 @@ from samdrift.processes.blocking import Looks, within
 from samdrift.processes.cgroups import control_groups
 from samdrift.processes.child import Child, first_start, keep
 from samdrift.processes.handover import FRONT, NOBODY, Routes
-from samdrift.processes.hands import Hands, Readers
+from samdrift.processes.hands import WITH_TOKEN_KEYS, Hands, Readers
 from samdrift.processes.memory import used
 from samdrift.processes.process import name_in_log
 from samdrift.processes.survivors import end_survivors
@@ -258,13 +258,13 @@ class _House:
             _LOGGER.error("ALARM: processes of an organisation's user outlive its worker (%s)", error)
 
     async def _renew(self) -> None:
-        """Have the keys renewed that access tokens are signed with, once an hour."""
+        """Have the keys renewed that replace themselves, once an hour."""
         now = asyncio.get_running_loop().time()
         if now - self._renewed < _RENEW_SECONDS:
             return
         self._renewed = now
-        services = [one.vault for one in self._hosted() if one.role is Role.MESSAGE_SERVICE]
-        await self._renewals.at([vault for vault in services if vault in self._workers])
+        having = [one.vault for one in self._hosted() if one.role in WITH_TOKEN_KEYS]
+        await self._renewals.at([vault for vault in having if vault in self._workers])
 
     def _not_renewed(self, vault: str, error: BaseException) -> None:
         """A vault that is locked or gone meanwhile needs no key; other errors are told."""

@@ -8,7 +8,8 @@ Runs as the database's administrator.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -61,6 +62,10 @@ SELECT content FROM {schema}.log WHERE position(convert_to(%s, 'UTF8') IN conten
 _CLOSINGS = "SELECT number, organisation, facts, begun_at, ended_at, certificate FROM registry.closings"
 
 
+Inside = Callable[[str], AbstractAsyncContextManager[Connection]]
+"""Opens a transaction of its own in a database."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stock:
     """Number of records in a vault; nothing of what they say."""
@@ -100,57 +105,23 @@ class Closing:
 class Closings:
     """The record of organisations that are closed, or being closed."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, inside: Inside) -> None:
+        """``inside`` opens a transaction in a database."""
         self._connection = connection
+        self._inside = inside
 
     async def stock(self, organisation: ParticipantIdentifier) -> tuple[Stock, ...]:
         """Count what each of the organisation's vaults holds now."""
         found = await self._rows(
-            "SELECT role, vault, schema, state FROM registry.registrations WHERE organisation = %s"
-            " ORDER BY role",
+            "SELECT coalesce(database, current_database()), role, vault, schema, state"
+            " FROM registry.registrations WHERE organisation = %s ORDER BY role",
             organisation.value,
         )
-        return tuple([await self._stock(*row) for row in found])
-
-    async def _stock(self, role: str, vault: str, schema: str, state: str) -> Stock:
-        records, under_way, not_handed_over = await self._row(_COUNTS[Role(role)], schema)
-        events = _word(AuditEvent.ORGANISATION_EXPORTED), _word(AuditEvent.ORGANISATION_SUSPENDED)
-        bodies, exported, suspended = await self._row(_STOCK, schema, *events)
-        head = await self._log_head(schema)
-        ended = await self._told(schema, AuditEvent.ORGANISATION_ENDED)
-        return Stock(
-            Role(role),
-            vault,
-            RegistrationState(state),
-            records,
-            bodies,
-            under_way,
-            not_handed_over,
-            head.sequence,
-            head.hash,
-            exported > suspended,
-            ended,
-        )
-
-    async def _log_head(self, schema: str) -> ChainHead:
-        """Return the end of a vault's log."""
-        cursor = psycopg.AsyncRawCursor(self._connection)
-
-        async def query(question: str, *values: object) -> list[tuple[Any, ...]]:
-            return await (await cursor.execute(question.encode(), values)).fetchall()
-
-        async with self._connection.transaction():
-            path = sql.SQL("SET LOCAL search_path = {}").format(sql.Identifier(schema))
-            await self._connection.execute(path)
-            head = await logbook.head(query)
-            await self._connection.execute("RESET search_path")
-        return head
-
-    async def _told(self, schema: str, event: AuditEvent) -> tuple[Happening, ...]:
-        """Return the entries of a vault's log about an event, the oldest first."""
-        question = sql.SQL(_TOLD).format(schema=sql.Identifier(schema))
-        rows = await (await self._connection.execute(question, (_word(event),))).fetchall()
-        return tuple(Happening.parse(content) for (content,) in rows)
+        stock = []
+        for where, *row in found:
+            async with self._inside(where) as inside:
+                stock.append(await _stock(inside, *row))
+        return tuple(stock)
 
     async def all(self) -> tuple[Closing, ...]:
         """Every closing there was, the first one first."""
@@ -173,13 +144,15 @@ class Closings:
             happening.at,
         )
         if begun:
-            schemas = await self._rows(
+            vaults = await self._rows(
                 "UPDATE registry.registrations SET state = 'closing' WHERE organisation = %s"
-                " RETURNING schema",
+                " RETURNING schema, coalesce(database, current_database())",
                 organisation.value,
             )
-            for schema in ("registry", *(schema for (schema,) in schemas)):
-                await append_log(self._connection, schema, happening)
+            for schema, where in vaults:
+                async with self._inside(where) as inside:
+                    await append_log(inside, schema, happening)
+            await append_log(self._connection, "registry", happening)
 
     async def end(self, closing: Closing, certificate: bytes, happening: Happening) -> None:
         """Put on record, once, that everything is destroyed."""
@@ -194,13 +167,56 @@ class Closings:
             if ended:
                 await append_log(self._connection, "registry", happening)
 
-    async def _row(self, statement: str, schema: str, *values: object) -> tuple[Any, ...]:
-        question = sql.SQL(statement).format(schema=sql.Identifier(schema))
-        (row,) = await (await self._connection.execute(question, values)).fetchall()
-        return row
-
     async def _rows(self, statement: str, *values: object) -> Sequence[tuple[Any, ...]]:
         return await (await self._connection.execute(statement.encode(), values)).fetchall()
+
+
+async def _stock(connection: Connection, role: str, vault: str, schema: str, state: str) -> Stock:
+    records, under_way, not_handed_over = await _row(connection, _COUNTS[Role(role)], schema)
+    events = _word(AuditEvent.ORGANISATION_EXPORTED), _word(AuditEvent.ORGANISATION_SUSPENDED)
+    bodies, exported, suspended = await _row(connection, _STOCK, schema, *events)
+    head = await _log_head(connection, schema)
+    ended = await _told(connection, schema, AuditEvent.ORGANISATION_ENDED)
+    return Stock(
+        Role(role),
+        vault,
+        RegistrationState(state),
+        records,
+        bodies,
+        under_way,
+        not_handed_over,
+        head.sequence,
+        head.hash,
+        exported > suspended,
+        ended,
+    )
+
+
+async def _log_head(connection: Connection, schema: str) -> ChainHead:
+    """Return the end of a vault's log, in a transaction of the caller's."""
+    cursor = psycopg.AsyncRawCursor(connection)
+
+    async def query(question: str, *values: object) -> list[tuple[Any, ...]]:
+        return await (await cursor.execute(question.encode(), values)).fetchall()
+
+    path = sql.SQL("SET LOCAL search_path = {}").format(sql.Identifier(schema))
+    await connection.execute(path)
+    head = await logbook.head(query)
+    await connection.execute("RESET search_path")
+    return head
+
+
+async def _told(connection: Connection, schema: str, event: AuditEvent) -> tuple[Happening, ...]:
+    """Return the entries of a vault's log about an event, the oldest first."""
+    question = sql.SQL(_TOLD).format(schema=sql.Identifier(schema))
+    rows = await (await connection.execute(question, (_word(event),))).fetchall()
+    return tuple(Happening.parse(content) for (content,) in rows)
+
+
+async def _row(connection: Connection, statement: str, schema: str, *values: object) -> tuple[Any, ...]:
+    question = sql.SQL(statement).format(schema=sql.Identifier(schema))
+    (row,) = await (await connection.execute(question, values)).fetchall()
+    return row
 
 
 def _word(event: AuditEvent) -> str:

@@ -39,10 +39,13 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 DATABASE, OBJECTS, SEALS, KEYS, LOG = "database", "object store", "sealed values", "key store", "log"
 _ACTOR = "another organisation's vault login"
 _HOLDER = "whoever holds another organisation's keys"
-_NOT_ALLOWED = "42501"
+_NOT_ALLOWED = ("42501",)
+_NOT_HERE = (*_NOT_ALLOWED, "3F000", "42P01")
+"""SQLSTATE of what is not allowed, or, in the login's own database, not there to be named."""
 _PLACE = "isolation check"
 _FIND = """
-SELECT vault, schema, login, secret, channel FROM registrations WHERE organisation = $1 AND role = $2
+SELECT vault, schema, login, secret, channel, database FROM registrations
+WHERE organisation = $1 AND role = $2
 """
 _MADE = re.compile(r"^CREATE (?:OR REPLACE )?(TABLE|VIEW|FUNCTION) (\w+)", re.MULTILINE)
 
@@ -103,6 +106,8 @@ class Hosted:
     vault: str
     schema: str
     login: Login
+    where: str | None
+    """Its database."""
     secret: bytes = field(repr=False)
     channel: str
     shelf: Shelf = field(repr=False)
@@ -145,13 +150,16 @@ class Crossings:
             (rows,) = await registry.run([(_FIND, (organisation.value, role.value))])
         if not rows:
             raise UnknownRecord
-        vault, schema, name, secret, channel = rows[0]
+        vault, schema, name, secret, channel, database = rows[0]
         sealer = self._sealer(vault, vault)
-        login = self._database.login(name, sealer.open(secret, LOGIN_SECRET).decode())
-        return Hosted(vault, schema, login, secret, channel, Shelf(vault, sealer, self._objects))
+        login = self._database.login(name, sealer.open(secret, LOGIN_SECRET).decode(), database)
+        return Hosted(vault, schema, login, database, secret, channel, Shelf(vault, sealer, self._objects))
 
     async def in_database(self, mine: Hosted, theirs: Hosted, role: Role) -> list[Attempt]:
-        """With one vault's login at everything of another's, at the server, and at either log."""
+        """With one vault's login at everything of another's, at the server, and at either log.
+
+        In the other's database, if the login is let in there, which itself is a leak; else in its own.
+        """
         names = {
             "mine": mine.schema,
             "theirs": theirs.schema,
@@ -161,17 +169,22 @@ class Crossings:
             "their_owner": theirs.owner,
         }
         found = []
-        async with _session(mine.login) as session:
+        there = self._database.login(mine.login.name, mine.login.password, theirs.where)
+        let_in = await _opens(there)
+        codes = _NOT_ALLOWED if let_in else _NOT_HERE
+        async with _session(there if let_in else mine.login) as session:
             for interface, shown, template in statements(role):
                 statement = template.format(**names)
-                verdict, why = await _refused(session, statement)
+                verdict, why = await _refused(session, statement, codes)
                 found.append(Attempt(interface, shown, _ACTOR, verdict, why))
-        for shown, login in (
-            ("log in as {their_login} with the password of {my_login}", theirs.login.name),
-            ("log in as {their_owner} with the password of {my_login}", theirs.owner),
-            ("log in as postgres with the password of {my_login}", "postgres"),
+        for shown, login, where in (
+            ("log in to the other's database as {my_login}", mine.login.name, theirs.where),
+            ("log in to the registry's database as {my_login}", mine.login.name, None),
+            ("log in as {their_login} with the password of {my_login}", theirs.login.name, theirs.where),
+            ("log in as {their_owner} with the password of {my_login}", theirs.owner, theirs.where),
+            ("log in as postgres with the password of {my_login}", "postgres", None),
         ):
-            opened = await _opens(self._database.login(login, mine.login.password))
+            opened = await _opens(self._database.login(login, mine.login.password, where))
             found.append(_judged(DATABASE, shown, _ACTOR, leaked=opened))
         return found
 
@@ -297,12 +310,12 @@ async def _opens(login: Login) -> bool:
         return False
 
 
-async def _refused(session: Session, statement: str) -> tuple[Verdict, str]:
+async def _refused(session: Session, statement: str, codes: Sequence[str]) -> tuple[Verdict, str]:
     try:
         await session.run([("BEGIN", ()), (statement, ())])
         return Verdict.LEAKED, "the database did it"
     except VaultRefused as refused:
-        if refused.code == _NOT_ALLOWED:
+        if refused.code in codes:
             return Verdict.DENIED, ""
         return Verdict.LEAKED, "the database refused it for another reason than that it is not allowed"
     except UnknownRecord:

@@ -20,11 +20,13 @@ from samdrift.vault.inorder import out_of_order
 from samdrift.vault.logins import Connection
 from samdrift.vault.settings import VaultSettings
 
-# An access list that is not there is the default one, which lets everybody connect. An entry that names
+# Of the installation's database, its template, and those of organisations. An access list that is not
+# there is the default one, which lets everybody connect. An entry that names
 # no role, and so begins with "=", is everybody's.
 _EVERYBODY_CONNECTS = """
-SELECT datacl IS NULL OR EXISTS (SELECT FROM unnest(datacl) AS entry WHERE entry::text LIKE '=%')
-FROM pg_database WHERE datname = current_database()
+SELECT bool_or(datacl IS NULL OR EXISTS (SELECT FROM unnest(datacl) AS entry WHERE entry::text LIKE '=%'))
+FROM pg_database
+WHERE datname IN (current_database(), current_database() || '_template') OR datname ~ '^d[0-9a-f]{32}$'
 """
 _EVERYBODY_READS = """
 SELECT count(*) FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')

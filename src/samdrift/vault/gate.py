@@ -459,13 +459,13 @@ class Gate:
             self._pool.give_back(login, session)
 
     async def _room(self, registration: Registration) -> Room:
-        """The vault's room, made again with other keys, or with another password of its login.
+        """The vault's room, made again with other keys, another login, or in another database.
 
         Made aside, since its keys may be in a token far away.
         """
         vault = registration.vault
         room = self._rooms.get(vault)
-        state = self._keys.state(vault), registration.secret
+        state = self._keys.state(vault), registration.secret, registration.database
         if room is None or room.state != state:
             self._rooms.pop(vault, None)
             room = self._rooms[vault] = await asyncio.to_thread(self._new_room, registration, state)
@@ -476,7 +476,7 @@ class Gate:
         current = partial(self._data_keys, vault)
         sealer = Sealer(vault, current(), current)
         password = sealer.open(registration.secret, LOGIN_SECRET).decode()
-        login = self._database.login(registration.login, password)
+        login = self._database.login(registration.login, password, registration.database)
         self._vaults[login.name] = vault
         shelf = Shelf(vault, sealer, self._objects)
         tell = partial(self._tell, registration.organisation)
@@ -513,7 +513,7 @@ class Gate:
                 return await Session.connect(login.address)
             except VaultUnavailable:
                 renewed = await self._renewed(login)
-                if renewed.password == login.password:
+                if renewed == login:
                     raise
                 login = renewed
 

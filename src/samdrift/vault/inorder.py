@@ -2,12 +2,15 @@
 
 At each start every vault is brought up to date and gets its rights again, as after a restore
 (:meth:`~samdrift.vault.provision.Provisioner.install`). That takes dozens of statements for each. All
-of it is to be seen in the catalogs: a vault that is in order there is left alone.
+of it is to be seen in the catalogs: a vault that is in order there is left alone. What the whole cluster
+shares is asked once; the rest in each database, a few at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from psycopg import sql
@@ -18,26 +21,53 @@ from samdrift.vault.database import migrations
 from samdrift.vault.database.server import Database
 from samdrift.vault.logins import Connection
 
-Hosted = tuple[Role, str, str]
-"""A registration's role, schema and login."""
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A registered vault, and where it is."""
+
+    vault: str
+    role: Role
+    schema: str
+    login: str
+    where: str
+    """Its database."""
+
 
 _AT_ONCE = 100
 """Schemas whose versions are asked for in one question."""
+_DATABASES_AT_ONCE = 4
 
+_HOSTED = """
+SELECT vault, role, schema, login, coalesce(database, current_database()) FROM registry.registrations
+ORDER BY schema
+"""
+_LOGINS = """
+SELECT l.rolname FROM unnest(%(logins)s::text[], %(places)s::text[]) AS h (login, place)
+JOIN pg_roles l ON l.rolname = h.login AND l.rolcanlogin AND l.rolconnlimit = %(connections)s
+JOIN pg_database d ON d.datname = h.place
+WHERE (h.place = current_database() OR strpos(d.datacl::text, h.login || '=c/') > 0)
+  AND EXISTS (SELECT FROM pg_auth_members m WHERE m.inherit_option
+        AND m.member = l.oid AND m.roleid::regrole::text = %(vaults)s)
+  AND EXISTS (SELECT FROM pg_auth_members m WHERE m.inherit_option
+        AND m.member = CURRENT_USER::regrole AND m.roleid = l.oid)
+"""
+_SETTINGS = """
+SELECT r.rolname, s.setdatabase = 0, s.setconfig
+FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
+WHERE r.rolname = ANY(%(logins)s::text[])
+"""
+_DATABASES = "SELECT datname FROM pg_database WHERE datallowconn"
 # The rights are compared as the server writes them: an owner's own, then the login's (migrations.allow).
 # Whatever else is granted there puts the vault out of order.
 _RIGHTS = """
 WITH hosted AS (
-    SELECT r.role, r.schema, r.login, n.oid AS namespace, n.nspowner::regrole::text AS owner, n.nspacl
-    FROM registry.registrations r JOIN pg_namespace n ON n.nspname = r.schema
-), members AS (
-    SELECT m.member, m.roleid::regrole::text AS granted FROM pg_auth_members m WHERE m.inherit_option
+    SELECT h.schema, h.login, n.oid AS namespace, n.nspowner::regrole::text AS owner, n.nspacl
+    FROM unnest(%(schemas)s::text[], %(logins)s::text[]) AS h (schema, login)
+    JOIN pg_namespace n ON n.nspname = h.schema
 )
 SELECT h.schema FROM hosted h
-JOIN pg_roles l ON l.rolname = h.login AND l.rolcanlogin AND l.rolconnlimit = %(connections)s
 WHERE h.nspacl::text = format('{%%1$s=UC/%%1$s,%%2$s=U/%%1$s}', h.owner, h.login)
-  AND EXISTS (SELECT FROM members m WHERE m.member = l.oid AND m.granted = %(vaults)s)
-  AND EXISTS (SELECT FROM members m WHERE m.member = CURRENT_USER::regrole AND m.granted = h.login)
   AND NOT EXISTS (
     SELECT FROM pg_proc p WHERE p.pronamespace = h.namespace AND p.proacl::text IS DISTINCT FROM
         CASE WHEN starts_with(p.proname, '_') THEN format('{%%1$s=X/%%1$s}', h.owner)
@@ -48,64 +78,104 @@ WHERE h.nspacl::text = format('{%%1$s=UC/%%1$s,%%2$s=U/%%1$s}', h.owner, h.login
         AND c.relacl::text IS DISTINCT FROM format('{%%1$s=arwdDxtm/%%1$s,%%2$s=r/%%1$s}', h.owner, h.login)
   )
 """
-_SETTINGS = """
-SELECT g.schema, s.setdatabase = 0, s.setconfig FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
-JOIN registry.registrations g ON g.login = r.rolname
-"""
-_HOSTED = "SELECT role, schema, login FROM registry.registrations ORDER BY schema"
 _VERSIONS = "SELECT {name}, array_agg(part || ' ' || version) FROM {schema}.versions"
+
+
+async def hosted(connection: Connection, only: str | None = None) -> list[Hosted]:
+    """Return where each registered vault is, or one of them."""
+    rows = await _rows(connection, _HOSTED)
+    found = [Hosted(vault, Role(role), *rest) for vault, role, *rest in rows]
+    return [each for each in found if only in (None, each.vault)]
 
 
 async def out_of_order(connection: Connection, database: Database) -> list[Hosted]:
     """Return the vaults that lack something, or of which somebody has got something."""
-    hosted: list[Hosted] = [
-        (Role(role), schema, login) for role, schema, login in await _rows(connection, _HOSTED)
-    ]
-    right = {schema for (schema,) in await _rows(connection, _RIGHTS, _named(database))}
-    bounded = await _bounded(connection)
-    candidates = [each for each in hosted if each[1] in right & bounded]
-    current = await _current(connection, candidates)
-    return [each for each in hosted if each[1] not in current]
+    vaults = await hosted(connection)
+    right = await in_cluster(connection, database, vaults)
+    found = [each for each in vaults if each not in right]
+
+    async def look(inside: Connection, here: Sequence[Hosted]) -> None:
+        current = await within(inside, [each for each in here if each in right])
+        found.extend(each for each in here if each in right and each not in current)
+
+    missing = await each_database(connection, database, vaults, look)
+    return [*found, *(each for each in vaults if each.where in missing and each in right)]
 
 
-def _named(database: Database) -> dict[str, object]:
-    return {
+async def each_database(
+    connection: Connection,
+    database: Database,
+    vaults: Iterable[Hosted],
+    visit: Callable[[Connection, Sequence[Hosted]], Awaitable[None]],
+) -> set[str]:
+    """Visit each database that vaults are in, a few at once. Returns those that are not there."""
+    places: dict[str, list[Hosted]] = {}
+    for each in vaults:
+        places.setdefault(each.where, []).append(each)
+    there = {name for (name,) in await _rows(connection, _DATABASES)}
+    turns = asyncio.Semaphore(_DATABASES_AT_ONCE)
+
+    async def go(name: str) -> None:
+        async with turns:
+            inside = await database.administrators_connection(name)
+            try:
+                await visit(inside, places[name])
+            finally:
+                await inside.close()
+
+    ended = await asyncio.gather(*(go(name) for name in places if name in there), return_exceptions=True)
+    for failure in filter(None, ended):
+        raise failure
+    return places.keys() - there
+
+
+async def in_cluster(connection: Connection, database: Database, vaults: Sequence[Hosted]) -> set[Hosted]:
+    """Return the vaults whose login is in order, as far as the whole cluster shares that."""
+    values = {
+        "logins": [each.login for each in vaults],
+        "places": [each.where for each in vaults],
         "connections": logins.CONNECTIONS,
         "vaults": database.vault_group,
     }
-
-
-async def _bounded(connection: Connection) -> set[str]:
-    """Schemas whose login has its settings, and no others."""
+    right = {login for (login,) in await _rows(connection, _LOGINS, values)}
     wanted = await logins.wanted_settings(connection)
-    found: dict[str, list[tuple[bool, dict[str, str]]]] = {}
-    for schema, everywhere, config in await _rows(connection, _SETTINGS):
-        found.setdefault(schema, []).append((everywhere, dict(each.split("=", 1) for each in config)))
+    settings: dict[str, list[tuple[bool, dict[str, str]]]] = {}
+    for login, everywhere, config in await _rows(connection, _SETTINGS, values):
+        settings.setdefault(login, []).append((everywhere, dict(each.split("=", 1) for each in config)))
     return {
-        schema for schema, settings in found.items() if settings == [(True, wanted | {"search_path": schema})]
+        each
+        for each in vaults
+        if each.login in right and settings.get(each.login) == [(True, wanted | {"search_path": each.schema})]
     }
 
 
-async def _current(connection: Connection, hosted: Sequence[Hosted]) -> set[str]:
-    """Schemas in which every part has its latest version."""
+async def within(inside: Connection, vaults: Sequence[Hosted]) -> set[Hosted]:
+    """Return those of the vaults in a database whose schema is in order there."""
+    values = {"schemas": [each.schema for each in vaults], "logins": [each.login for each in vaults]}
+    right = {schema for (schema,) in await _rows(inside, _RIGHTS, values)}
+    return await _current(inside, [each for each in vaults if each.schema in right])
+
+
+async def _current(inside: Connection, vaults: Sequence[Hosted]) -> set[Hosted]:
+    """Return the vaults in which every part has its latest version."""
     wanted = {
         role: {f"{part} {migrations.versions(part)}" for part in parts}
         for role, parts in migrations.VAULT.items()
     }
-    found: set[str] = set()
-    for first in range(0, len(hosted), _AT_ONCE):
-        some = hosted[first : first + _AT_ONCE]
+    found: set[Hosted] = set()
+    for first in range(0, len(vaults), _AT_ONCE):
+        some = vaults[first : first + _AT_ONCE]
         questions = [
-            sql.SQL(_VERSIONS).format(name=sql.Literal(schema), schema=sql.Identifier(schema))
-            for _, schema, _ in some
+            sql.SQL(_VERSIONS).format(name=sql.Literal(each.schema), schema=sql.Identifier(each.schema))
+            for each in some
         ]
-        rows = await (await connection.execute(sql.SQL(" UNION ALL ").join(questions))).fetchall()
+        rows = await (await inside.execute(sql.SQL(" UNION ALL ").join(questions))).fetchall()
         present = {schema: set(parts or ()) for schema, parts in rows}
-        found |= {schema for role, schema, _ in some if present[schema] == wanted[role]}
+        found |= {each for each in some if present[each.schema] == wanted[each.role]}
     return found
 
 
 async def _rows(
-    connection: Connection, question: str, values: dict[str, object] | None = None
+    connection: Connection, question: str, values: Mapping[str, object] | None = None
 ) -> list[tuple[Any, ...]]:
     return await (await connection.execute(question.encode(), values)).fetchall()

@@ -40,8 +40,8 @@ _FIRM = {"temp_file_limit": "256MB"}
 
 _LOGIN = "SELECT rolconnlimit, rolcanlogin FROM pg_roles WHERE rolname = %s"
 _SETTINGS = """
-SELECT s.setdatabase = 0, s.setconfig FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
-WHERE r.rolname = %s
+SELECT d.datname, s.setconfig FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole
+LEFT JOIN pg_database d ON d.oid = s.setdatabase WHERE r.rolname = %s
 """
 _END = "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE usename = %s"
 _MEMBERS = """
@@ -88,11 +88,9 @@ async def bound(connection: Connection, login: str, schema: str, connections: in
         await connection.execute(limit.format(sql.Identifier(login), sql.Literal(connections)))
     wanted = await wanted_settings(connection) | {"search_path": schema}
     found = dict(await _rows(connection, _SETTINGS, login))
-    if False in found:
-        in_database = sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL")
-        database = sql.Identifier(connection.info.dbname)
-        await connection.execute(in_database.format(sql.Identifier(login), database))
-    known = dict(setting.split("=", 1) for setting in found.get(True, ()))
+    for where in found.keys() - {None}:
+        await run(connection, "ALTER ROLE {} IN DATABASE {} RESET ALL", login, where)
+    known = dict(setting.split("=", 1) for setting in found.get(None, ()))
     if known.keys() - wanted.keys():
         await connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(sql.Identifier(login)))
         known = {}
@@ -124,12 +122,7 @@ async def end_login(connection: Connection, login: str) -> None:
     """
     name = sql.Identifier(login)
     try:
-        await _patiently(connection, sql.SQL("ALTER ROLE {} NOLOGIN").format(name))
-        for _ in range(_TRIES):
-            if not await _rows(connection, _END, login):
-                break
-        else:
-            raise VaultUnavailable
+        await shut_out(connection, login)
         await _patiently(connection, sql.SQL("DROP OWNED BY {}").format(name))
         await _patiently(connection, sql.SQL("DROP ROLE {}").format(name))
     except psycopg.errors.UndefinedObject:
@@ -138,6 +131,15 @@ async def end_login(connection: Connection, login: str) -> None:
         _LOGGER.warning(
             "database: the login %s has made something elsewhere: it is shut out and stays", login
         )
+
+
+async def shut_out(connection: Connection, login: str) -> None:
+    """Let nobody in by the login, and end its sessions; :class:`VaultUnavailable` where one does not end."""
+    await _patiently(connection, sql.SQL("ALTER ROLE {} NOLOGIN").format(sql.Identifier(login)))
+    for _ in range(_TRIES):
+        if not await _rows(connection, _END, login):
+            return
+    raise VaultUnavailable
 
 
 async def run(connection: Connection, statement: LiteralString, *identifiers: str) -> None:

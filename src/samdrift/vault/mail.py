@@ -224,6 +224,7 @@ class Mail(StatementKeeping):
         ((version,),) = await self._work.query(_CHANGE, *values)
         if version is None:
             raise UnknownRecord
+        self._work.after_commit(self._room.tell)
         return int(version)
 
     async def new_to(self, person: str, conversations: Sequence[str]) -> frozenset[str]:
@@ -236,6 +237,7 @@ class Mail(StatementKeeping):
         value = sealed(note.content, f"note {note.id}", self._sealer)
         values = (note.id, note.conversation, note.author, note.at, value)
         ((added,),) = await self._work.query(_ADD_NOTE, *values)
+        self._work.after_commit(self._room.tell)
         return bool(added)
 
     async def notes(self, conversation: str) -> tuple[NoteRecord, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from samdrift.vault.maildisposal import MailDisposal
 from samdrift.vault.mailpresets import MailPresets
+from samdrift.vault.noticing import Noticing
 
 
-class MessageClientVault(MailPresets, MailDisposal):
+class MessageClientVault(MailPresets, MailDisposal, Noticing):
     """Opened with role ``mk``."""

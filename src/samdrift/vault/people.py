@@ -186,11 +186,14 @@ class People(RecordKeepingVault):
         ((ended,),) = await self._work.look(_END_ALL)
         if ended:
             self.record(AuditEvent.MK_SESSION_ENDED, sessions=str(ended), reason=why)
+            self._work.after_commit(self._room.tell)
         return int(ended)
 
     def _ended(self, rows: list[Row], why: str) -> int:
         for (person,) in rows:
             self.record(AuditEvent.MK_SESSION_ENDED, person=person, **({"reason": why} if why else {}))
+        if rows:
+            self._work.after_commit(self._room.tell)
         return len(rows)
 
     async def _known(self, identity: Identity, at: datetime | None) -> str:

@@ -2,11 +2,14 @@
 
 A vault is a schema with two roles of its own: an owner that nobody logs in as,
 and a login that owns nothing, reads that schema and runs its functions. Names
-are random, so that a list of them tells nothing.
+are random, so that a list of them tells nothing. The vaults of an organisation are in a database of
+its own (decision record 0020), which no transaction spans together with the registry: the vault's side is
+committed first, and the registry's, which decides, last.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -21,13 +24,13 @@ from samdrift.audit.chain import origin
 from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
 from samdrift.keystore.interface import KeyStore, PlatformLogin
-from samdrift.vault import logins, rights
+from samdrift.vault import databases, logins, relocation, rights
 from samdrift.vault.closing import Closings, append_log
 from samdrift.vault.database import migrations
 from samdrift.vault.database.cluster import check_server
 from samdrift.vault.database.server import ADMINISTRATOR, Database
 from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
-from samdrift.vault.inorder import out_of_order
+from samdrift.vault.inorder import Hosted, each_database, hosted, in_cluster, within
 from samdrift.vault.moments import catch_up
 from samdrift.vault.objects import Objects
 from samdrift.vault.openkeys import open_keys
@@ -60,7 +63,7 @@ class Provisioner:
         self._database = database
         self._connection = connection
         self._keys = keys
-        self.closings = Closings(connection)
+        self.closings = Closings(connection, self._inside)
         """The ends of organisations, those under way and those done."""
 
     @property
@@ -104,18 +107,14 @@ class Provisioner:
             if not await self._rows("SELECT FROM registry.installation"):
                 channel = _name("c")
                 await self._rows("INSERT INTO registry.installation (channel) VALUES (%s)", channel)
-                await self._begin_log("registry", OPERATOR_LOG, channel)
+                await _begin_log(self._connection, "registry", OPERATOR_LOG, channel)
             await rights.make_registry_login(self._connection, self._database, password)
             await self._run("CREATE SCHEMA IF NOT EXISTS {}", rights.WORKERS_REGISTRY)
             await migrations.migrate(self._connection, rights.WORKERS_REGISTRY, migrations.WORKERS)
             await migrations.allow(self._connection, rights.WORKERS_REGISTRY, self._database.worker_group)
-            for role, schema, login in await out_of_order(self._connection, self._database):
-                await migrations.migrate(self._connection, schema, migrations.VAULT[role])
-                await migrations.allow(self._connection, schema, login)
-                await rights.join(self._connection, self._database.vault_group, login)
-                await logins.bound(self._connection, login, schema)
-        await self._read_moments()
-        await rights.end_strays(self._connection, self._database)
+        async with self._alone():
+            await self._put_in_order()
+        await self._end_strays()
 
     async def registrations(self) -> tuple[Registration, ...]:
         """Read the registrations as administrator: the registry's own login may be out of order."""
@@ -136,7 +135,20 @@ class Provisioner:
 
         ``happening`` goes with it into the log of each that is made, and the operator's.
         """
-        return {role: await self._vault(organisation, role, happening) for role in roles}
+        async with self._alone():
+            known = await self._known(organisation)
+            missing = [role for role in roles if role not in known]
+            if missing:
+                where = await self._place(organisation)
+                async with self._inside(where) as inside:
+                    for role in missing:
+                        await self._vault(inside, organisation, role, where)
+                        if happening is not None:
+                            await self._note(inside, organisation, role, happening)
+        if missing:
+            await self._announce()
+            known = await self._known(organisation)
+        return {role: known[role] for role in roles}
 
     async def set_state(
         self,
@@ -154,7 +166,7 @@ class Provisioner:
             changed = await self._rows(
                 "UPDATE registry.registrations SET state = %s"
                 " WHERE organisation = %s AND role = %s AND state IN ('active', 'suspended', %s)"
-                " RETURNING schema",
+                " RETURNING schema, coalesce(database, current_database())",
                 state.value,
                 organisation.value,
                 role.value,
@@ -162,10 +174,13 @@ class Provisioner:
             )
             if not changed:
                 raise UnknownRecord
-            if role is Role.MESSAGE_CLIENT:
-                await self._run("SELECT {}.end_all_sessions()", changed[0][0])
-            if happening is not None:
-                await self._note(changed[0][0], organisation, role, happening)
+            ((schema, where),) = changed
+            if role is Role.MESSAGE_CLIENT or happening is not None:
+                async with self._inside(where) as inside:
+                    if role is Role.MESSAGE_CLIENT:
+                        await logins.run(inside, "SELECT {}.end_all_sessions()", schema)
+                    if happening is not None:
+                        await self._note(inside, organisation, role, happening)
         await self._announce()
 
     async def begin_closing(
@@ -180,14 +195,17 @@ class Provisioner:
         """Return whether something that the organisation brings from another supplier has not all come
         yet.
         """
-        schemas = await self._rows(
-            "SELECT schema FROM registry.registrations WHERE organisation = %s", organisation.value
+        places = await self._rows(
+            "SELECT schema, coalesce(database, current_database()) FROM registry.registrations"
+            " WHERE organisation = %s",
+            organisation.value,
         )
         begun = "SELECT FROM {}.arrivals WHERE done_at IS NULL"
-        for (schema,) in schemas:
+        for schema, where in places:
             question = sql.SQL(begun).format(sql.Identifier(schema))
-            if await (await self._connection.execute(question)).fetchall():
-                return True
+            async with self._inside(where) as inside:
+                if await (await inside.execute(question)).fetchall():
+                    return True
         return False
 
     async def rotate_login(
@@ -196,32 +214,33 @@ class Provisioner:
         """Give the vault another login with a new password; :class:`UnknownRecord` when there is no vault.
 
         ``happening`` goes with it into the organisation's log and the operator's.
-        The former login is dropped with its sessions and settings. The new one is made and
-        told in one transaction: whoever logs in meanwhile has the old one or reads the new one.
+        The former login is dropped with its sessions and settings. The new one is made, and then told in one
+        transaction: whoever logs in meanwhile has the old one or reads the new one.
         """
-        async with self._transaction():
-            await rights.wait_for_others(self._connection)
+        async with self._alone():
             known = await self._rows(
-                "SELECT vault, schema FROM registry.registrations WHERE organisation = %s AND role = %s",
+                "SELECT vault, schema, coalesce(database, current_database()) FROM registry.registrations"
+                " WHERE organisation = %s AND role = %s",
                 organisation.value,
                 role.value,
             )
             if not known:
                 raise UnknownRecord
-            ((vault, schema),) = known
+            ((vault, schema, where),) = known
             login, password = _name("l"), logins.new_password()
-            await rights.make_vault_login(self._connection, self._database, schema, login, password)
-            await migrations.allow(self._connection, schema, login)
+            async with self._inside(where) as inside:
+                await rights.make_vault_login(inside, self._database, schema, login, password)
+                await migrations.allow(inside, schema, login)
+                if happening is not None:
+                    await self._note(inside, organisation, role, happening)
             await self._rows(
                 "UPDATE registry.registrations SET login = %s, secret = %s WHERE vault = %s",
                 login,
                 self._sealed(vault, password),
                 vault,
             )
-            if happening is not None:
-                await self._note(schema, organisation, role, happening)
         await self._announce()
-        await rights.end_strays(self._connection, self._database)
+        await self._end_strays()
 
     async def rotate_registry(self) -> None:
         """Give the registry another login with a new password; the former one is dropped with its sessions.
@@ -230,11 +249,10 @@ class Provisioner:
         the one that opens (:meth:`Database.registry_session`), also after a crash between both.
         """
         password = logins.new_password()
-        async with self._transaction():
-            await rights.wait_for_others(self._connection)
+        async with self._alone():
             self._keys.keep_login_password(PlatformLogin.REGISTRY, password)
             await rights.make_registry_login(self._connection, self._database, password)
-        await rights.end_strays(self._connection, self._database)
+        await self._end_strays()
 
     async def new_reader(self, vault: str | None) -> tuple[str, str]:
         """Make a login with its password for the worker of a vault, or nobody's, instead of the former one.
@@ -242,9 +260,11 @@ class Provisioner:
         The password is kept nowhere: each start of a worker gets another one. What the former one did not
         bring to the registry of when something is due is read.
         """
+        for each in await hosted(self._connection, vault) if vault is not None else ():
+            async with self._inside(each.where) as inside:
+                await catch_up(self._connection, inside, [(each.vault, each.schema)])
         login, password = _name("r"), logins.new_password()
-        async with self._transaction():
-            await rights.wait_for_others(self._connection)
+        async with self._alone():
             await rights.make_reader(self._connection, self._database, login, password)
             if vault is None:
                 await self._rows("UPDATE registry.installation SET reader = %s", login)
@@ -252,18 +272,15 @@ class Provisioner:
                 changed = "UPDATE registry.registrations SET reader = %s WHERE vault = %s RETURNING vault"
                 if not await self._rows(changed, login, vault):
                     raise UnknownRecord
-        await rights.end_strays(self._connection, self._database)
-        if vault is not None:
-            await self._read_moments(vault)
+        await self._end_strays()
         return login, password
 
     async def end_readers(self) -> int:
         """Drop the logins of all workers, with their sessions; each gets another one. Returns how many."""
-        async with self._transaction():
-            await rights.wait_for_others(self._connection)
+        async with self._alone():
             await self._rows("UPDATE registry.registrations SET reader = NULL")
             await self._rows("UPDATE registry.installation SET reader = NULL")
-        return await rights.end_strays(self._connection, self._database)
+        return await self._end_strays()
 
     async def rotate_administrator(self) -> bool:
         """Give the embedded server's administrator a new password; false where the server is the operator's.
@@ -279,88 +296,152 @@ class Provisioner:
         return True
 
     async def drop(self, organisation: ParticipantIdentifier, role: Role) -> None:
-        """Remove a vault with everything in it. Its keys go first: what a crash leaves then is unreadable."""
+        """Remove a vault with everything in it. Its keys go first: what a crash leaves then is unreadable.
+
+        The database of the organisation goes with its last vault.
+        """
         await self.set_state(organisation, role, RegistrationState.CLOSING)
-        ((vault, schema, login),) = await self._rows(
-            "SELECT vault, schema, login FROM registry.registrations WHERE organisation = %s AND role = %s",
+        ((vault, schema, login, where, own),) = await self._rows(
+            "SELECT vault, schema, login, coalesce(database, current_database()), database IS NOT NULL"
+            " FROM registry.registrations WHERE organisation = %s AND role = %s",
             organisation.value,
             role.value,
         )
         self._keys.destroy(vault)
         await Objects(self._settings.objects).clear(vault)
-        await rights.end(self._connection, login)
-        async with self._transaction():
-            await self._run("DROP SCHEMA {} CASCADE", schema)
-            await self._run("DROP ROLE {}", _owner(schema))
+        async with self._alone():
+            last = own and len(await self._known(organisation)) == 1
+            if last:
+                async with self._beside() as beside:
+                    await databases.drop(beside, where)
+            async with self._beside(None if last else where) as beside:
+                await rights.end(beside, login)
+            async with self._inside(None if last else where) as inside:
+                await logins.run(inside, "DROP SCHEMA IF EXISTS {} CASCADE", schema)
+                await logins.run(inside, "DROP ROLE IF EXISTS {}", _owner(schema))
             await self._rows("DELETE FROM registry.registrations WHERE vault = %s", vault)
-        await rights.end_strays(self._connection, self._database)
+            if last:
+                await self._rows("DELETE FROM registry.databases WHERE name = %s", where)
+        await self._end_strays()
         await self._announce()
+
+    async def _put_in_order(self) -> None:
+        """Bring every vault up to date, a few databases at once, with nobody else doing so."""
+        async with self._beside() as beside:
+            await databases.make_template(beside, self._database)
+            await databases.drop_unused(beside)
+            vaults = await hosted(self._connection)
+            await rights.close_databases(beside, {each.where for each in vaults} - {self._database.name})
+        right = await in_cluster(self._connection, self._database, vaults)
+        hardening = asyncio.Lock()
+
+        async def visit(inside: migrations.Connection, here: Sequence[Hosted]) -> None:
+            async with hardening:
+                await rights.harden(inside)
+            current = await within(inside, [each for each in here if each in right])
+            async with self._transaction(inside):
+                for each in here:
+                    if each not in current:
+                        await self._mend(inside, each)
+            await catch_up(self._connection, inside, [(each.vault, each.schema) for each in here])
+
+        for name in await each_database(self._connection, self._database, vaults, visit):
+            _LOGGER.warning("database: the database %s, which vaults are in, is missing: restore it", name)
+        await self._move_out([each for each in vaults if each.where == self._database.name])
+
+    async def _move_out(self, vaults: Sequence[Hosted]) -> None:
+        """Move the vaults that 0.1 made in the installation's database, one organisation at a time."""
+        whose: dict[str, str] = dict(
+            await self._rows("SELECT vault, organisation FROM registry.registrations")
+        )
+        for organisation in sorted({whose[each.vault] for each in vaults}):
+            theirs = [each for each in vaults if whose[each.vault] == organisation]
+            where = await self._place(ParticipantIdentifier(organisation))
+            await relocation.move_out(self._database, theirs, where)
+        async with self._beside() as beside:
+            await rights.let_vaults_in(beside, self._database, let=False)
+
+    async def move_back(self) -> int:
+        """Move all vaults back into the installation's database, for version 0.1.
+
+        Returns of how many organisations.
+        """
+        async with self._alone():
+            places: dict[str, list[Hosted]] = {}
+            for each in await hosted(self._connection):
+                places.setdefault(each.where, []).append(each)
+            places.pop(self._database.name, None)
+            for where, vaults in places.items():
+                await relocation.move_back(self._database, vaults, where)
+            async with self._beside() as beside:
+                await databases.drop_unused(beside)
+        await self._announce()
+        return len(places)
+
+    async def _mend(self, inside: migrations.Connection, vault: Hosted) -> None:
+        await migrations.migrate(inside, vault.schema, migrations.VAULT[vault.role])
+        await migrations.allow(inside, vault.schema, vault.login)
+        await rights.let_in(inside, self._database, vault.login)
+        await logins.bound(inside, vault.login, vault.schema)
+
+    async def _place(self, organisation: ParticipantIdentifier) -> str:
+        """Return the database of an organisation, which is made where there is none."""
+        async with self._beside() as beside:
+            name = await databases.reserved(beside, organisation)
+            await databases.make(beside, self._database, name)
+        return name
+
+    async def _known(self, organisation: ParticipantIdentifier) -> dict[Role, str]:
+        found = await self._rows(
+            "SELECT role, vault FROM registry.registrations WHERE organisation = %s", organisation.value
+        )
+        return {Role(role): vault for role, vault in found}
 
     async def _vault(
-        self, organisation: ParticipantIdentifier, role: Role, happening: Happening | None
-    ) -> str:
-        async with self._transaction():
-            await self._rows("SELECT FROM registry.installation FOR UPDATE")
-            known = await self._rows(
-                "SELECT vault FROM registry.registrations WHERE organisation = %s AND role = %s",
-                organisation.value,
-                role.value,
-            )
-            if known:
-                return str(known[0][0])
-            vault, schema, login, channel = _name("v"), _name("s"), _name("l"), _name("c")
-            password = logins.new_password()
-            await self._make_roles(schema, login, password)
-            await self._run("CREATE SCHEMA {} AUTHORIZATION {}", schema, _owner(schema))
-            await migrations.migrate(self._connection, schema, migrations.VAULT[role])
-            await migrations.allow(self._connection, schema, login)
-            await self._begin_log(schema, vault, channel)
-            if happening is not None:
-                await self._note(schema, organisation, role, happening)
-            self._keys.begin(vault, organisation)
-            secret = self._sealed(vault, password)
-            await self._rows(
-                "INSERT INTO registry.registrations"
-                " (organisation, role, vault, schema, login, secret, channel)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
-                organisation.value,
-                role.value,
-                vault,
-                schema,
-                login,
-                secret,
-                channel,
-            )
-        await self._announce()
-        return str(vault)
-
-    async def _read_moments(self, only: str | None = None) -> None:
-        """Bring the registry what a process that was killed has not told it of when something is due."""
-        async with self._transaction():
-            question = "SELECT vault, schema FROM registry.registrations WHERE %s::text IS NULL OR vault = %s"
-            placed = await self._rows(question, only, only)
-            await catch_up(self._connection, self._connection, [(vault, schema) for vault, schema in placed])
+        self, inside: migrations.Connection, organisation: ParticipantIdentifier, role: Role, where: str
+    ) -> None:
+        """Make a vault in a database, and register it."""
+        vault, schema, login, channel = _name("v"), _name("s"), _name("l"), _name("c")
+        password = logins.new_password()
+        await logins.run(inside, "CREATE ROLE {} NOLOGIN", _owner(schema))
+        await logins.run(inside, "GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", _owner(schema))
+        await rights.make_vault_login(inside, self._database, schema, login, password)
+        await logins.run(inside, "CREATE SCHEMA {} AUTHORIZATION {}", schema, _owner(schema))
+        await migrations.migrate(inside, schema, migrations.VAULT[role])
+        await migrations.allow(inside, schema, login)
+        await _begin_log(inside, schema, vault, channel)
+        self._keys.begin(vault, organisation)
+        await self._rows(
+            "INSERT INTO registry.registrations"
+            " (organisation, role, vault, schema, login, secret, channel, database)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, nullif(%s, current_database()))",
+            organisation.value,
+            role.value,
+            vault,
+            schema,
+            login,
+            self._sealed(vault, password),
+            channel,
+            where,
+        )
 
     def _sealed(self, vault: str, password: str) -> bytes:
         return Sealer(vault, self._keys.data_keys(vault)).seal(password.encode(), LOGIN_SECRET)
 
-    async def _make_roles(self, schema: str, login: str, password: str) -> None:
-        owner = _owner(schema)
-        await self._run("CREATE ROLE {} NOLOGIN", owner)
-        await self._run("GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", owner)
-        await rights.make_vault_login(self._connection, self._database, schema, login, password)
-
-    async def _begin_log(self, schema: str, log_id: str, channel: str) -> None:
-        name = sql.Identifier(schema)
-        insert = sql.SQL("INSERT INTO {}.log_head (sequence, hash, channel) VALUES (0, %s, %s)")
-        await self._connection.execute(insert.format(name), (origin(log_id).hash, channel))
-        await self._connection.execute(sql.SQL("SELECT {}._begin_tree()").format(name))
-
     async def _note(
-        self, schema: str, organisation: ParticipantIdentifier, role: Role, happening: Happening
+        self,
+        inside: migrations.Connection,
+        organisation: ParticipantIdentifier,
+        role: Role,
+        happening: Happening,
     ) -> None:
         """Log what is done to a vault in its own log, and in the operator's, which says whose it is."""
-        await append_log(self._connection, schema, happening)
+        ((schema,),) = await self._rows(
+            "SELECT schema FROM registry.registrations WHERE organisation = %s AND role = %s",
+            organisation.value,
+            role.value,
+        )
+        await append_log(inside, schema, happening)
         whose = {"organisation": organisation.value, "role": role.value}
         await append_log(self._connection, "registry", replace(happening, ids={**happening.ids, **whose}))
 
@@ -380,15 +461,59 @@ class Provisioner:
         cursor = await self._connection.execute(statement.encode(), values)
         return await cursor.fetchall() if cursor.description is not None else []
 
+    async def _end_strays(self) -> int:
+        """Drop logins that were replaced, with their sessions. Returns how many it were.
+
+        They are looked for with nobody else making any: one that is just being made is on no record yet.
+        """
+        async with self._alone():
+            strays = await rights.strays(self._connection, self._database)
+        for where, gone in strays.items():
+            if where == self._database.name:
+                await rights.end(self._connection, *gone)
+            else:
+                async with self._beside(where) as inside:
+                    await rights.end(inside, *gone)
+        return sum(map(len, strays.values()))
+
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[None]:
+    async def _alone(self) -> AsyncIterator[None]:
+        """One transaction of the registry, with nobody else changing vaults, logins or rights."""
+        async with self._transaction():
+            await rights.wait_for_others(self._connection)
+            yield
+
+    @asynccontextmanager
+    async def _inside(self, where: str | None) -> AsyncIterator[migrations.Connection]:
+        """One transaction in another database, which is committed before the registry's."""
+        async with self._beside(where) as connection, self._transaction(connection):
+            yield connection
+
+    @asynccontextmanager
+    async def _beside(self, where: str | None = None) -> AsyncIterator[migrations.Connection]:
+        """A connection of its own to a database, outside of any transaction."""
+        connection = await self._database.administrators_connection(where)
         try:
-            async with self._connection.transaction():
+            yield connection
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def _transaction(self, connection: migrations.Connection | None = None) -> AsyncIterator[None]:
+        try:
+            async with (connection or self._connection).transaction():
                 yield
         except psycopg.OperationalError:
             raise VaultUnavailable from None
         except psycopg.Error as error:
             raise VaultRefused(error.sqlstate) from None
+
+
+async def _begin_log(connection: migrations.Connection, schema: str, log_id: str, channel: str) -> None:
+    name = sql.Identifier(schema)
+    insert = sql.SQL("INSERT INTO {}.log_head (sequence, hash, channel) VALUES (0, %s, %s)")
+    await connection.execute(insert.format(name), (origin(log_id).hash, channel))
+    await connection.execute(sql.SQL("SELECT {}._begin_tree()").format(name))
 
 
 async def _logged_in(database: Database) -> migrations.Connection:

@@ -18,7 +18,8 @@ OPERATOR_LOG = "registry"
 WHILE_SUSPENDED = frozenset({Purpose.EXPORT, Purpose.IMPORT, Purpose.CLOSE})
 """Purposes for which a suspended organisation's vault is still opened: it moves away, or is closed."""
 REGISTRATIONS = """
-SELECT organisation, role, state, vault, login, secret, channel FROM registrations ORDER BY organisation, role
+SELECT organisation, role, state, vault, login, secret, channel, database FROM registrations
+ORDER BY organisation, role
 """
 
 DUE_MOMENTS = "SELECT vault, due_at FROM due_moments($1)"
@@ -49,6 +50,8 @@ class Registration:
     """Password of the login, sealed with the vault's data key."""
     channel: str
     """Channel on which the vault notifies that something waits."""
+    database: str | None = None
+    """Name of its organisation's database; the installation's own when it is ``None``."""
 
     @property
     def active(self) -> bool:
@@ -70,7 +73,7 @@ class Registration:
     @classmethod
     def from_row(cls, row: Row) -> Registration:
         """A registration from a row of :data:`REGISTRATIONS`."""
-        organisation, role, state, vault, login, secret, channel = row
+        organisation, role, state, vault, login, secret, channel, database = row
         return cls(
             ParticipantIdentifier(organisation),
             Role(role),
@@ -79,6 +82,7 @@ class Registration:
             login,
             secret,
             channel,
+            database,
         )
 
 

@@ -1,10 +1,13 @@
-"""Which logins there are in the database of the vaults, and that nobody else may connect to it.
+"""Which logins there are in the databases of the vaults, and that nobody else may connect to them.
 
 PostgreSQL lets everybody connect to a new database and make temporary tables in it, and a
 dump does not say otherwise: a database that was restored is open until that is taken away.
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
+from typing import LiteralString
 
 import psycopg
 from psycopg import sql
@@ -24,6 +27,25 @@ _KNOWN = """
 SELECT login FROM registry.registrations UNION SELECT reader FROM registry.registrations
 UNION SELECT reader FROM registry.installation
 """
+_PLACES = """
+SELECT login, datname FROM pg_database, unnest(%s::text[]) AS login
+WHERE strpos(datacl::text, login || '=c/') > 0
+"""
+_OPEN_DATABASES = """
+SELECT datname FROM pg_database WHERE datname = ANY(%s::text[]) AND coalesce(datacl::text, '{=') ~ '[{,]='
+"""
+# What the hardening closes (sql/hardening.sql), seen by a few of each kind: it is all done, or nothing of it.
+_SOFT = r"""
+SELECT EXISTS (
+    SELECT FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relacl::text ~ '[{,]=a?r'
+) OR EXISTS (
+    SELECT FROM pg_namespace WHERE nspname IN ('public', 'information_schema') AND nspacl::text ~ '[{,]='
+) OR EXISTS (
+    SELECT FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
+        AND proname IN ('pg_stat_get_activity', 'pg_advisory_lock', 'lo_create', 'has_schema_privilege')
+        AND coalesce(proacl::text, '{=') ~ '[{,]='
+)
+"""
 WORKERS_REGISTRY = "worker_registry"
 """The schema in which workers find what they may know of the registry."""
 _NOTHING_REVOKED = "01006"
@@ -39,10 +61,18 @@ async def make_groups(connection: Connection, database: Database) -> None:
 async def make_vault_login(
     connection: Connection, database: Database, schema: str, login: str, password: str
 ) -> None:
-    """Make a vault's login, whose sessions the administrator may end."""
+    """Make a vault's login, whose sessions the administrator may end, in the vault's database."""
     await logins.make_login(connection, login, password)
     await logins.bound(connection, login, schema)
+    await let_in(connection, database, login)
+
+
+async def let_in(connection: Connection, database: Database, login: str) -> None:
+    """Let a vault's login connect to the database that the connection is to, and to no other."""
     await join(connection, database.vault_group, login)
+    where = connection.info.dbname
+    if where != database.name:
+        await logins.run(connection, "GRANT CONNECT ON DATABASE {} TO {}", where, login)
 
 
 async def make_registry_login(connection: Connection, database: Database, password: str) -> None:
@@ -76,21 +106,17 @@ async def wait_for_others(connection: Connection) -> None:
 
 
 async def harden(connection: Connection) -> None:
-    """Take from everybody what no vault needs; in an operator's cluster only where we are let."""
+    """Take from everybody what no vault needs in a database; in an operator's cluster only where we may."""
     found = await connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER")
-    if await found.fetchone() == (True,):
+    if await found.fetchone() == (True,) and await (await connection.execute(_SOFT)).fetchone() == (True,):
         await connection.execute(migrations.script("hardening").encode())
 
 
-async def end_strays(connection: Connection, database: Database) -> int:
-    """Drop logins that were replaced, with their sessions. Returns how many it were."""
-    gone = await _strays(connection, database)
-    await end(connection, *gone)
-    return len(gone)
-
-
 async def end(connection: Connection, *gone: str) -> None:
-    """Drop logins with their sessions; :class:`VaultUnavailable` where that cannot be now."""
+    """Drop logins with their sessions, in the database in which they have rights.
+
+    :class:`VaultUnavailable` where that cannot be now.
+    """
     try:
         for login in gone:
             await logins.end_login(connection, login)
@@ -100,19 +126,26 @@ async def end(connection: Connection, *gone: str) -> None:
         raise VaultRefused(error.sqlstate) from None
 
 
-async def _strays(connection: Connection, database: Database) -> list[str]:
-    """Logins that were replaced and are there still: a change was cut short, or is just being made."""
+async def strays(connection: Connection, database: Database) -> dict[str, list[str]]:
+    """Logins that were replaced and are there still, by database: a change was cut short."""
     registries = await logins.members(connection, database.registry_group)
     vaults = await logins.members(connection, database.vault_group)
     workers = await logins.members(connection, database.worker_group)
     rows = await (await connection.execute(_KNOWN)).fetchall()
     known = {database.registry_login, *(login for (login,) in rows)}
-    return [login for login in (*registries, *vaults, *workers) if login not in known]
+    gone = [login for login in (*registries, *vaults, *workers) if login not in known]
+    places: dict[str, str] = (
+        dict(await (await connection.execute(_PLACES, (gone,))).fetchall()) if gone else {}
+    )
+    found: dict[str, list[str]] = {}
+    for login in gone:
+        found.setdefault(places.get(login, database.name), []).append(login)
+    return found
 
 
 async def close_to_everybody(connection: Connection, database: Database) -> None:
     """Let our logins connect and nobody else; :class:`DatabaseUnfit` where that cannot be."""
-    groups = (database.vault_group, database.worker_group, database.registry_group)
+    groups = (database.worker_group, database.registry_group)
     warnings: list[str | None] = []
 
     def hear(notice: Diagnostic) -> None:
@@ -125,14 +158,39 @@ async def close_to_everybody(connection: Connection, database: Database) -> None
     finally:
         connection.remove_notice_handler(hear)
     if await _is_open(connection, owns=_NOTHING_REVOKED not in warnings):
-        who = connection.info.user
-        raise DatabaseUnfit(
-            f"everybody who can log in to the cluster may connect to the database {database.name}, and its"
-            f" administrator {who} cannot change that: as a superuser, ALTER DATABASE"
-            f" {name.as_string()} OWNER TO {sql.Identifier(who).as_string()}"
-        )
+        raise _stays_open(connection, database.name)
     grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
     await connection.execute(grant.format(name, sql.SQL(", ").join(map(sql.Identifier, groups))))
+
+
+async def let_vaults_in(connection: Connection, database: Database, *, let: bool) -> None:
+    """Let vaults' logins connect to the installation's database, where version 0.1 has the vaults, or not."""
+    change: LiteralString = (
+        "GRANT CONNECT ON DATABASE {} TO {}" if let else "REVOKE ALL ON DATABASE {} FROM {}"
+    )
+    await logins.run(connection, change, database.name, database.vault_group)
+
+
+async def close_databases(connection: Connection, names: Collection[str]) -> None:
+    """Let nobody connect to databases of organisations, or to their template, who was not let in.
+
+    :class:`DatabaseUnfit` where that cannot be: somebody else owns one, who restored it.
+    """
+    for closing in (True, False):
+        opened = await (await connection.execute(_OPEN_DATABASES, (list(names),))).fetchall()
+        for (name,) in opened:
+            if not closing:
+                raise _stays_open(connection, name)
+            await logins.run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
+
+
+def _stays_open(connection: Connection, name: str) -> DatabaseUnfit:
+    who = connection.info.user
+    return DatabaseUnfit(
+        f"everybody who can log in to the cluster may connect to the database {name}, and its"
+        f" administrator {who} cannot change that: as a superuser, ALTER DATABASE"
+        f" {sql.Identifier(name).as_string()} OWNER TO {sql.Identifier(who).as_string()}"
+    )
 
 
 async def _exists(connection: Connection, role: str) -> bool:

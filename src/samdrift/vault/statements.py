@@ -56,6 +56,7 @@ class StatementKeeping(People):
             ((stored,),) = await self._work.query(_APPEND, one.number, sealed)
             if not stored and await self._content(one.number) != one.content:
                 raise StatementTaken(one.number)
+        self._work.after_commit(self._room.tell)
         return await self.last_statement()
 
     async def _content(self, number: int) -> bytes | None:

@@ -21,6 +21,8 @@ from samdrift.web.sites import site_of
 
 TOKEN_FIELD = "form-token"  # noqa: S105 - the name of a field
 TOKEN_HEADER = "x-form-token"  # noqa: S105 - the name of a header
+BY_ITSELF = "/live/"
+"""Beginning of the addresses that an open page asks by itself: that keeps nobody signed in."""
 _SAFE = frozenset({"GET", "HEAD"})
 _SESSION = "samdrift.session"
 _VERIFIED = "samdrift.form-token-verified"
@@ -80,6 +82,13 @@ def session_of(connection: HTTPConnection) -> Session | None:
     return session
 
 
+async def _session(request: Request, value: str | None) -> Session | None:
+    if value is None:
+        return None
+    used = not request.url.path.startswith(BY_ITSELF)
+    return await site_of(request).sessions.find(value, used=used)
+
+
 Refused = Callable[[Request, Forged], Awaitable[Response]]
 """Returns the answer to a request that a guard refuses."""
 
@@ -106,7 +115,7 @@ def guarded_changes(
             return
         request = Request(scope)
         value = cookie(request, SESSION)
-        session = None if value is None else await site_of(request).sessions.find(value)
+        session = await _session(request, value)
         verified: list[bool] = []
         scope = {**scope, _SESSION: session, _VERIFIED: verified}
         if scope["method"] in _SAFE:

@@ -85,6 +85,7 @@ class Pages:
             "site": site,
             "person": session.person if session else None,
             "session_ends_in": _seconds(site.sessions.ends(session), now) if session else None,
+            "session_whose": site.sessions.whose(session.person) if session else None,
             "session_lasts": _seconds(site.sessions.last(session), now) if session else None,
             "form_token": form_token(request),
             "token_field": TOKEN_FIELD,

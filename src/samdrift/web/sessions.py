@@ -110,8 +110,11 @@ class Sessions:
         added = await self._store.add(Session(self.mark("session", value), sign_in, person, now, now))
         return value if added else None
 
-    async def find(self, value: str) -> Session | None:
-        """Return the session of a cookie, and note its use; ``None`` when there is none or it is over."""
+    async def find(self, value: str, *, used: bool = True) -> Session | None:
+        """Return the session of a cookie; ``None`` when there is none or it is over.
+
+        What a page asks for by itself, without its person, has not ``used`` it.
+        """
         mark = self.mark("session", value)
         session = await self._store.find(mark)
         if session is None:
@@ -120,9 +123,15 @@ class Sessions:
         if now >= self.ends(session):
             await self._store.end(mark)
             return None
-        if now - session.used >= _USED_AT_MOST_EVERY:
+        if used and now - session.used >= _USED_AT_MOST_EVERY:
             await self._store.touch(mark, now)
         return session
+
+    async def still(self, session: Session | None, value: str | None) -> Session | None:
+        """Return the session while it lasts, as long as a page is open: another page may have used it."""
+        if session is None or value is None or self._clock() < self.ends(session):
+            return session
+        return await self.find(value, used=False)
 
     def ends(self, session: Session) -> datetime:
         """Return when a session is over that is not used again."""
@@ -146,6 +155,11 @@ class Sessions:
         """Return a keyed hash of ``values`` that is of no use for another purpose or organisation."""
         text = "\0".join((purpose, *values)).encode()
         return hmac.digest(self._key, text, hashlib.sha256)
+
+    def whose(self, person: Person) -> str:
+        """Return a mark of a person for pages, by which one knows whether it is the same one who is back."""
+        mark = self.mark("whose", person.issuer, person.subject)
+        return base64.urlsafe_b64encode(mark).rstrip(b"=").decode()
 
     def form_token(self, value: str) -> str:
         """Return a token for a form on a page of the session with that cookie; never the same twice.

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from samdrift.web.cookies import LANGUAGE, SESSION, SIGN_IN, cookie, drop_cookie, set_cookie
-from samdrift.web.guards import session_of
+from samdrift.web.guards import form_token, session_of
 from samdrift.web.pages import Pages
 from samdrift.web.signin.faults import Fault, SignInFailed
 from samdrift.web.signin.kept import ProviderUnavailable
@@ -24,6 +24,7 @@ from samdrift.web.signin.paths import (
     ANSWER,
     METADATA,
     NOTICE,
+    NOW,
     POSTED,
     SIGN_IN_PAGE,
     SIGN_OUT,
@@ -62,6 +63,7 @@ class SignInRoutes:
             Route(METADATA, self.metadata),
             Route(SIGN_OUT, self.sign_out, methods=["POST"]),
             Route(SIGNED_OUT, self.signed_out),
+            Route(NOW, self.now),
             Route(STAY, self.stay, methods=["POST"]),
             Route(NOTICE, self.notice, methods=["POST"]),
             Route("/language/{language}", self.language),
@@ -150,6 +152,24 @@ class SignInRoutes:
         session = session_of(request)
         limits = site_of(request).sessions.limits
         return JSONResponse({"seconds": int(limits.idle.total_seconds()) if session is not None else 0})
+
+    async def now(self, request: Request) -> Response:
+        """Give a page a token for its forms, whose session ended and whose person is back.
+
+        A script of ours alone can read it: other origins get no answer of ours to read.
+        """
+        session, site = session_of(request), site_of(request)
+        if session is None:
+            return JSONResponse({}, 401)
+        left = site.sessions.last(session) - self._pages.wording(request).formats.now
+        return JSONResponse(
+            {
+                "whose": site.sessions.whose(session.person),
+                "token": form_token(request),
+                "seconds": int(min(site.sessions.limits.idle, left).total_seconds()),
+                "lasts": int(left.total_seconds()),
+            }
+        )
 
     async def notice(self, request: Request) -> Response:
         """End the sessions that the sign-in service says have ended (Back-Channel Logout 2.8)."""

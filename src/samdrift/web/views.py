@@ -63,6 +63,8 @@ class Row:
     tags: tuple[Tag, ...] = ()
     beside: tuple[str, ...] = ()
     """References, the handler, who is writing."""
+    id: str = ""
+    """Under which a page that is open learns who is there."""
 
 
 @dataclass(frozen=True, slots=True)

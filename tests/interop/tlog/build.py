@@ -1,4 +1,4 @@
-"""Builds Go's own libraries for logs and two witnesses in ``target``, once per change of their source.
+"""Builds Go's own libraries for logs, witnesses and an authority for time stamps, once per change of source.
 
 Versions and hashes are in ``go.mod`` and ``go.sum``. A stamp says what has been built, so that later runs
 need no network.
@@ -23,31 +23,34 @@ _BUILT = {
     "peer": ".",
     "litewitness": "filippo.io/torchwood/cmd/litewitness",
     "omniwitness": "github.com/transparency-dev/witness/cmd/omniwitness",
+    "timestamp-server": "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",
 }
+_ELSEWHERE = {"timestamp-server": _HERE.parent / "tsa"}
+"""Folders of programs with a ``go.mod`` of their own."""
 
 
 def program(name: str) -> Path:
     """Return a peer's program, built if need be; :class:`Unavailable` without Go."""
     require_version("go", "Go 1.", "version", r"go1\.(\d+)", _GO)
     _TARGET.mkdir(exist_ok=True)
-    stamp = _TARGET / f"{name}.built-from"
+    stamp, here = _TARGET / f"{name}.built-from", _ELSEWHERE.get(name, _HERE)
     with open(_TARGET / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not stamp.exists() or stamp.read_text() != _fingerprint():
-            _build(name)
-            stamp.write_text(_fingerprint())
+        if not stamp.exists() or stamp.read_text() != _fingerprint(here):
+            _build(name, here)
+            stamp.write_text(_fingerprint(here))
     return _TARGET / name
 
 
-def _fingerprint() -> str:
-    files = [_HERE / "go.mod", _HERE / "go.sum", *sorted(_HERE.glob("*.go"))]
+def _fingerprint(here: Path) -> str:
+    files = [here / "go.mod", here / "go.sum", *sorted(here.glob("*.go"))]
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def _build(name: str) -> None:
+def _build(name: str, here: Path) -> None:
     built = subprocess.run(
         [f"{found('go')}", "build", "-mod=readonly", "-buildvcs=false", "-o", _TARGET / name, _BUILT[name]],
-        cwd=_HERE,
+        cwd=here,
         env=os.environ | {"GOTOOLCHAIN": "auto"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

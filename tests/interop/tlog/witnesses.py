@@ -48,9 +48,9 @@ def ours(folder: Path, logs: Sequence[Signer]) -> Iterator[str]:
     state = folder / "state"
     policy = folder / "logs"
     policy.write_text("".join(f"log {log.key}\n" for log in logs) + "quorum none\n")
-    port = _free_port()
+    port = free_port()
     command = [sys.executable, "-m", "samdrift.cli.main", "witness", "serve", state, "--name", WITNESS.name]
-    with _running([*command, "--logs", policy, "--listen", f"127.0.0.1:{port}"], folder / "log", port):
+    with running([*command, "--logs", policy, "--listen", f"127.0.0.1:{port}"], folder / "log", port):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -68,7 +68,7 @@ def litewitness(folder: Path, logs: Sequence[Signer]) -> Iterator[str]:
     path = program("litewitness")
     require("ssh-agent", "OpenSSH")
     folder.mkdir(mode=0o700)
-    agent, database, port = folder / "agent", folder / "w.db", _free_port()
+    agent, database, port = folder / "agent", folder / "w.db", free_port()
     key = folder / "key"
     key.touch(mode=0o600)
     key.write_bytes(WITNESS.private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
@@ -76,11 +76,11 @@ def litewitness(folder: Path, logs: Sequence[Signer]) -> Iterator[str]:
     digest = hashlib.sha256(base64.b64decode(wire)).digest()
     fingerprint = "SHA256:" + base64.b64encode(digest).decode().rstrip("=")
     with ExitStack() as stack:
-        stack.enter_context(_running([found("ssh-agent"), "-D", "-a", agent], folder / "agent.log", agent))
+        stack.enter_context(running([found("ssh-agent"), "-D", "-a", agent], folder / "agent.log", agent))
         environment = os.environ | {"SSH_AUTH_SOCK": str(agent)}
         subprocess.run([f"{found('ssh-add')}", key], env=environment, capture_output=True, check=True)
         command = [path, "-ssh-agent", agent, "-name", WITNESS.name, "-key", fingerprint, "-db", database]
-        stack.enter_context(_running([*command, "-listen", f"127.0.0.1:{port}"], folder / "log", port))
+        stack.enter_context(running([*command, "-listen", f"127.0.0.1:{port}"], folder / "log", port))
         with contextlib.closing(sqlite3.connect(database)) as connection, connection:
             empty = base64.b64encode(hashlib.sha256(b"").digest()).decode()
             connection.executemany("INSERT INTO log VALUES (?, 0, ?)", [(log.name, empty) for log in logs])
@@ -105,21 +105,22 @@ def omniwitness(folder: Path, logs: Sequence[Signer]) -> Iterator[str]:
     key = VerifierKey(WITNESS.name, Algorithm.ED25519, WITNESS.key.public)
     seed = base64.b64encode(b"\x01" + WITNESS.private.private_bytes_raw()).decode()
     private.write_text(f"PRIVATE+KEY+{key.name}+{key.id.hex()}+{seed}")
-    port = _free_port()
+    port = free_port()
     command = [path, "--private_key_path", private, "--db_file", folder / "w.db", "--metrics_listen", ""]
     command += ["--additional_logs", folder / "logs.yaml", "--listen", f"127.0.0.1:{port}"]
-    with _running(command, folder / "log", port):
+    with running(command, folder / "log", port):
         yield f"http://127.0.0.1:{port}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return int(taken.getsockname()[1])
 
 
 @contextlib.contextmanager
-def _running(command: Sequence[object], log: Path, ready: int | Path) -> Iterator[None]:
+def running(command: Sequence[object], log: Path, ready: int | Path) -> Iterator[None]:
     """Run a program until the context ends; it is ready when its port or socket accepts."""
     with log.open("w") as output:
         process = subprocess.Popen(

@@ -7,6 +7,8 @@ from tests.separation.mutation.mutant import Mutant
 _DESK = "tests/unit/messageclient/test_desk.py"
 _SENDING = "tests/unit/messageclient/test_sending.py"
 _ATTACKED = "tests/unit/messageclient/test_desk_attacked.py"
+_NOTICES = "tests/unit/messageclient/test_notices.py"
+_LIVE = "tests/unit/messageclient/test_live.py"
 _ELSEWHERE = f"{_DESK}::test_what_is_in_another_mailbox_or_organisation_is_not_here_alike"
 
 _HANDOVER = "tests/unit/messageclient/test_handover.py"
@@ -77,8 +79,8 @@ DESK = (
     Mutant(
         "what is handed over is of a mailbox that the person may read",
         "messageclient/handover/desk.py",
-        "found = await scope.conversation(vault, conversation, Right.READ)\n            all_mail",
-        "found = await scope.conversation(vault, conversation)\n            all_mail",
+        "found = await scope.conversation(vault, conversation, Right.READ)\n            await require_reason",
+        "found = await scope.conversation(vault, conversation)\n            await require_reason",
         (_ELSEWHERE,),
     ),
     Mutant(
@@ -135,6 +137,72 @@ DESK = (
             if True:
 """,
         (_ELSEWHERE,),
+    ),
+    Mutant(
+        "an open page follows a conversation to whose mailbox the person has the right",
+        "messageclient/attending.py",
+        "if not mailbox or not scope.may(right, mailbox):",
+        "if not mailbox:",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "an open page follows a list to whose mailbox the person has the right",
+        "messageclient/attending.py",
+        "if not scope.may(Right.READ, view.mailbox):",
+        "if False:",
+        (_ELSEWHERE,),
+    ),
+    Mutant(
+        "an open page is told nothing once its session has ended",
+        "messageclient/live/following.py",
+        "if following.session not in marks.sessions:",
+        "if False:",
+        (f"{_LIVE}::test_a_stream_ends_with_its_session_whoever_ends_it",),
+    ),
+    Mutant(
+        "an open page is told nothing once the right to its mailbox has ended",
+        "messageclient/live/following.py",
+        "if not all(may(watch.right, mailbox) for mailbox in watch.mailboxes):",
+        "if False:",
+        (f"{_LIVE}::test_a_stream_ends_when_the_right_to_the_mailbox_is_gone",),
+    ),
+    Mutant(
+        "a person is told of mailboxes that they may read",
+        "messageclient/notices/worker.py",
+        "if how and _reads(assigned, person, watch.mailbox):",
+        "if how:",
+        (f"{_NOTICES}::test_one_who_may_not_read_a_mailbox_is_not_told_of_it",),
+    ),
+    Mutant(
+        "a person who may not read a mailbox any more is told nothing of it",
+        "messageclient/notices/worker.py",
+        'box for box in (choice or {}).get("mailboxes", {}) if _reads(assigned, notice.person, box)',
+        'box for box in (choice or {}).get("mailboxes", {})',
+        (f"{_NOTICES}::test_what_was_read_meanwhile_and_what_may_not_be_read_any_more_is_told_to_nobody",),
+    ),
+    Mutant(
+        "a page that asks by itself keeps nobody signed in",
+        "web/guards.py",
+        "used = not request.url.path.startswith(BY_ITSELF)",
+        "used = True",
+        (f"{_LIVE}::test_what_a_page_asks_by_itself_keeps_nobody_signed_in",),
+    ),
+    Mutant(
+        "no automatic answer goes to the same address again soon",
+        "messageclient/notices/acknowledging.py",
+        "if not await vault.begin_acknowledging(known_by, now=now, before=now - _AGAIN_AFTER):",
+        "if False:",
+        (f"{_NOTICES}::test_two_machines_that_do_not_know_each_other_come_to_an_end",),
+    ),
+    Mutant(
+        "a mailbox is manned by those who manage it",
+        "messageclient/notices/routes.py",
+        "if one.id == asked and (may(Right.ADMINISTRATOR) or may(Right.MANAGE, one.id)):",
+        "if one.id == asked:",
+        (
+            "tests/unit/messageclient/test_entrance.py"
+            "::test_a_manager_says_when_a_mailbox_is_manned_and_others_find_nothing_there",
+        ),
     ),
     Mutant(
         "a message is of a mailbox to which the person has the right",

@@ -28,7 +28,7 @@ ENTRANCE = (
     Mutant(
         "a session that ended while a file was on its way keeps it out",
         "messageclient/entrance/access.py",
-        "if value is None or await site_of(request).sessions.find(value) is None:",
+        "if value is None or await site_of(request).sessions.find(value, used=used) is None:",
         "if value is None:",
         (f"{_ENTRANCE}::test_what_ends_while_a_file_is_on_its_way_keeps_the_file_out",),
     ),
@@ -67,6 +67,13 @@ ENTRANCE = (
         "digests[way.number - 1]\n    return None",
         "digests[way.number - 1]\n    return assigned.copy.digests[int(number) - 1]",
         (_RIGHTS_PAGE,),
+    ),
+    Mutant(
+        "sessions of others are ended by an administrator alone",
+        "messageclient/assigning/signingout.py",
+        "allowed = visit.permissions.may(Right.ADMINISTRATOR)",
+        "allowed = True",
+        (f"{_ENTRANCE}::test_an_administrator_signs_a_person_out_in_all_browsers_and_nobody_else_can",),
     ),
     Mutant(
         "a suspended organisation's pages are closed",

@@ -8,7 +8,10 @@ _WORKERS = "tests/separation/test_worker_registry.py"
 _MOMENTS = "tests/unit/vault/test_moments.py"
 _POOL = "tests/unit/vault/database/test_pool_sharing.py"
 _ROUNDS = "tests/unit/scheduling/test_rounds.py"
-_IN_ORDER = "tests/unit/vault/test_inorder.py::test_what_is_not_in_order_is_found"
+_IN_ORDER_FILE = "tests/unit/vault/test_inorder.py"
+_IN_ORDER = f"{_IN_ORDER_FILE}::test_what_is_not_in_order_is_found"
+_MOVES = "tests/unit/vault/test_relocation.py"
+_DATABASE = "tests/separation/test_database_denies.py"
 
 MOMENTS = (
     Mutant(
@@ -76,6 +79,42 @@ MOMENTS = (
         (f"{_MOMENTS}::test_one_that_is_suspended_is_not_named_and_keeps_its_moment",),
     ),
     Mutant(
+        "a new database lets nobody in",
+        "vault/databases.py",
+        '        await logins.run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)\n',
+        "",
+        (f"{_DATABASE}::test_no_other_database_can_be_entered",),
+    ),
+    Mutant(
+        "vaults' logins do not enter the registry's database",
+        "vault/rights.py",
+        "groups = (database.worker_group, database.registry_group)",
+        "groups = (database.worker_group, database.registry_group, database.vault_group)",
+        (f"{_DATABASE}::test_no_other_database_can_be_entered",),
+    ),
+    Mutant(
+        "a start takes away what a restored database lets everybody do",
+        "vault/provision.py",
+        "            await rights.close_databases(beside, {each.where for each in vaults}"
+        " - {self._database.name})\n",
+        "",
+        (f"{_IN_ORDER_FILE}::test_what_a_restored_database_lets_everybody_do_is_taken_away",),
+    ),
+    Mutant(
+        "a vault that is moved is compared with the original",
+        "vault/relocation.py",
+        "if left != arrived:",
+        "if False:",
+        (f"{_MOVES}::test_what_does_not_arrive_as_it_was_is_not_moved",),
+    ),
+    Mutant(
+        "nobody is let into a vault that is being moved",
+        "vault/relocation.py",
+        "        await logins.shut_out(connection, vault.login)\n",
+        "        pass\n",
+        (f"{_MOVES}::test_a_move_out_that_is_killed_goes_on",),
+    ),
+    Mutant(
         "rounds go to those that are served here alone",
         "scheduling/rounds.py",
         " if each in served]",
@@ -113,8 +152,8 @@ MOMENTS = (
     Mutant(
         "a setting that a login has given itself puts its vault out of order",
         "vault/inorder.py",
-        'if settings == [(True, wanted | {"search_path": schema})]',
-        "if settings",
+        'and settings.get(each.login) == [(True, wanted | {"search_path": each.schema})]',
+        "and each.login in settings",
         (_IN_ORDER,),
     ),
 )

@@ -44,6 +44,7 @@ from tests.separation.mutation.qualification import QUALIFICATION
 from tests.separation.mutation.rights import RIGHTS
 from tests.separation.mutation.saml import SAML
 from tests.separation.mutation.tlog import TLOG
+from tests.separation.mutation.tracing import TRACING
 from tests.separation.mutation.transparency import TRANSPARENCY
 from tests.separation.mutation.web import ENTERED, FORMS, SESSIONS, SIGN_IN
 
@@ -76,6 +77,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *RIGHTS,
     *LOGTREE,
     *LOGVERIFICATION,
+    *TRACING,
     *TLOG,
     *TRANSPARENCY,
     *FORMS,

@@ -184,6 +184,13 @@ SESSIONS = (
 
 SIGN_IN = (
     Mutant(
+        "nobody goes on with a page that was made for another person",
+        "web/static/session.js",
+        "if (session.whose !== whose) return null;",
+        "",
+        ("tests/browser/test_pages.py::test_another_person_who_signs_in_does_not_go_on_with_the_page",),
+    ),
+    Mutant(
         "an answer has the state that was sent",
         "web/signin/flow.py",
         'if not hmac.compare_digest(one(query, "state", Fault.STATE).encode(), state.encode()):',

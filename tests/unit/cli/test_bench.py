@@ -6,14 +6,12 @@ import json
 from collections import Counter
 
 import bench.__main__
-import bench.layout
 import bench.organisations
 import bench.soak
 import pytest
 
 from tests.roles.soak import Report
 from tests.unit.cli.commandline import in_process
-from tests.vaults import server_folder
 
 
 @pytest.mark.parametrize(("faults", "status"), [([], 0), (["lost: a message", "lost: another"], 1)])
@@ -48,20 +46,6 @@ def test_what_cannot_be_measured_is_unusable(arguments: tuple[str, ...]) -> None
     ended = in_process("bench", *arguments)
     assert (ended.status, ended.output) == (2, "")
     assert "Traceback" not in ended.complaints
-
-
-@pytest.mark.parametrize("layout", ["schemas", "databases"])
-async def test_vaults_are_made_and_opened_in_each_layout_that_is_measured(
-    monkeypatch: pytest.MonkeyPatch, layout: str
-) -> None:
-    """One layout is made by the bench alone: it has to follow what vaults are made of."""
-    for visits in ("_VISITS", "_COLD_VISITS"):
-        monkeypatch.setattr(bench.layout, visits, 2)
-    with server_folder() as folder:
-        async with bench.layout._site(folder / layout, layout, 1) as site:
-            rows = [*await bench.layout._made(site), *await bench.layout._visited(site)]
-    assert {row.name.partition(": ")[2] for row in rows} >= {"files for one", "warm exchange's openings"}
-    assert all(row.work > 0 for row in rows if "openings" in row.name)
 
 
 def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(

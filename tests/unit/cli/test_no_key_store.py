@@ -71,6 +71,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("custodian", "remove"): ("anna", *PERSONS),
     ("custodian", "approve"): ("12345678", "--by", "anna", "--by-passphrase-file", "{words}"),
     ("database", "rotate-logins"): (),
+    ("database", "merge"): (),
     ("keys", "list"): (),
     ("keys", "install"): ("tls-server", "{certificate}"),
     ("keys", "retire"): ("access-point", "1"),

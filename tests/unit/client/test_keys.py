@@ -19,7 +19,9 @@ from cryptography.hazmat.primitives.serialization import (
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from samdrift.client.keys import ClientKey, KeyUnusable
+from samdrift.client.keys import ClientKey, KeptKey, KeyUnusable
+from samdrift.wire.crypto.softwarekeys import SoftwareTokenKey
+from samdrift.wire.jose.keys import PublicKey
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 
@@ -47,6 +49,23 @@ def test_what_the_key_signs_its_public_half_verifies(
     )
     assert 0 < token.claims["exp"] - NOW.timestamp() <= 300
     assert not {"d", "p", "q"} & set(own.public["keys"][0])  # type: ignore[index]
+
+
+async def test_a_key_that_is_kept_elsewhere_is_asked_for_each_time_and_all_of_them_are_shown() -> None:
+    first, second = [SoftwareTokenKey(ec.generate_private_key(ec.SECP256R1())) for _ in range(2)]
+    kept = [first]
+
+    async def keys() -> list[SoftwareTokenKey]:
+        return kept
+
+    own = KeptKey(keys)
+    for signs in (first, second):
+        kept.insert(0, signs)
+        public = KeySet.import_key_set(await own.key_set())  # type: ignore[arg-type]
+        token = jwt.decode(await own.shown("mk", "https://as", NOW), public, algorithms=["ES256"])
+        assert (token.claims["iss"], token.claims["aud"]) == ("mk", "https://as")
+        assert token.header["kid"] == PublicKey.named(signs.public).kid
+        assert not any("d" in key for key in (await own.key_set())["keys"])  # type: ignore[attr-defined]
 
 
 def test_no_two_assertions_are_the_same() -> None:

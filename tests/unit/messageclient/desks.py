@@ -11,6 +11,7 @@ from samdrift.contracts.addressbook import Listing
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.fetching import Fetching
+from samdrift.messageclient.live.following import Live
 from samdrift.messageclient.mail import Person, Proofs
 from samdrift.messageclient.owndesk import desk
 from samdrift.rights import Right
@@ -74,7 +75,7 @@ class Office:
     def vault(self) -> AbstractAsyncContextManager[MessageClientVault]:
         return self.installation.open(self.organisation, Role.MESSAGE_CLIENT)
 
-    def desk(self, person: str = "anna") -> Desk:
+    def desk(self, person: str = "anna", live: Live | None = None) -> Desk:
         async def names(vault: MessageClientVault) -> dict[str, str]:
             return {"anna": "Anna Ek", "bo": "Bo Al"}
 
@@ -87,6 +88,7 @@ class Office:
             self.clock,
             names,
             proofs=self.proofs,
+            live=live,
         )
 
     def clock(self) -> datetime:

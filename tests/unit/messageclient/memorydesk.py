@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import unicodedata
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -18,6 +19,8 @@ from samdrift.messageclient.desk import (
     NotReady,
     TooLate,
 )
+from samdrift.messageclient.live.following import TooManyStreams
+from samdrift.messageclient.live.openpages import Change, News, OpenPage, Present, Watch
 from samdrift.messageclient.mail import (
     Act,
     Caution,
@@ -96,6 +99,10 @@ class Office:
     lists: dict[str, RecipientList] = field(default_factory=dict)
     approval: set[str] = field(default_factory=set)
     undo_seconds: int = 10
+    away_since: datetime | None = None
+    news: asyncio.Event | None = None
+    """Set for a stream of an open page to say so; without one there is no room for streams."""
+    present: dict[str, tuple[Present, ...]] = field(default_factory=dict)
     seen: list[str] = field(default_factory=list)
     """What was shown, as an organisation's log would have it."""
     numbers: count[int] = field(default_factory=lambda: count(1))
@@ -144,6 +151,48 @@ class MemoryDesk:
     @property
     def person(self) -> Person:
         return self._person
+
+    @property
+    def away_since(self) -> datetime | None:
+        return self._office.away_since
+
+    # --- what an open page learns -----------------------------------------------------------------------
+
+    async def watch(self, view: OpenPage) -> Watch:
+        mailbox, state = "", ""
+        if view.conversation:
+            one = self._one(view.conversation)
+            mailbox, state = one.mailbox, str(one.version)
+        listed = {one.mailbox for one in self._in(Folder.OPEN, view.mailbox or None)}
+        versions = sum(one.version for one in self._office.conversations.values() if one.mailbox in listed)
+        return Watch(tuple(sorted(listed)), view.conversation, mailbox, Right.READ, str(versions), state)
+
+    async def news(self, view: OpenPage, shown: tuple[str, str], since: datetime, *, polled: bool) -> News:
+        watch = await self.watch(view)
+        arrived = sum(
+            each.at > since
+            for one in self._office.conversations.values()
+            for each in one.messages
+            if one.mailbox in watch.listed
+        )
+        others = {
+            conversation: tuple(one for one in there if one.person != self._person)
+            for conversation, there in self._office.present.items()
+        }
+        changed = watch.list_state != shown[0], watch.conversation_state != shown[1]
+        return News(arrived, *changed, others)
+
+    async def follow(self, view: OpenPage, shown: tuple[str, str], session: bytes) -> AsyncGenerator[Change]:
+        if self._office.news is None:
+            raise TooManyStreams
+        return self._changes(self._office.news)
+
+    async def _changes(self, news: asyncio.Event) -> AsyncGenerator[Change]:
+        while True:
+            yield Change.ALIVE
+            await news.wait()
+            news.clear()
+            yield Change.NEWS
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         return right in self._office.rights.get((self._person.id, mailbox or ""), frozenset())

@@ -17,7 +17,7 @@ from uuid import uuid4
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Mailbox
@@ -107,18 +107,20 @@ class SparseService:
             return Response(status_code=502)
         return Response(status_code=201, headers={"location": f"messages/{service_id}"})
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[Mailbox]:
-        """Serve, and give a client of it."""
-        routes = [
+    def routes(self) -> list[BaseRoute]:
+        return [
             Route("/token", self.token, methods=["POST"]),
             Route("/v1/sdk/messages", self.listing),
             Route("/v1/sdk/messages", self.send, methods=["POST"]),
             Route("/v1/sdk/messages/{id}", self.one),
         ]
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Mailbox]:
+        """Serve, and give a client of it."""
         sock = listening_socket("127.0.0.1")
         async with (
-            serving(Starlette(routes=routes), sock),
+            serving(Starlette(routes=self.routes()), sock),
             http_client(public_only=False, seconds=5.0) as http,
         ):
             self.url = f"http://127.0.0.1:{sock.getsockname()[1]}"

@@ -21,6 +21,7 @@ from samdrift.messageclient.desk import (
     OwnApproval,
     TooLate,
 )
+from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import (
     Act,
     Caution,
@@ -129,6 +130,10 @@ async def test_what_is_in_another_mailbox_or_organisation_is_not_here_alike(
             desk.file(message.id, file),
             desk.raw(message.id),
             desk.readers(message.id),
+            *(desk.watch(OpenPage("box")) for _ in range(desk.person.id == "cia")),
+            desk.watch(OpenPage(conversation=conversation)),
+            desk.news(OpenPage(conversation=conversation), ("", ""), office.now, polled=True),
+            desk.follow(OpenPage(conversation=conversation, writing=True), ("", ""), b"session"),
             desk.take(conversation, 1),
             desk.release(conversation, 1),
             desk.hand_over(conversation, 1, desk.person.id),

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import pytest_asyncio
+from starlette.responses import Response
 from starlette.types import ASGIApp
+from starlette.types import Scope as StarletteScope
 
 from samdrift.audit.events import AuditEvent
 from samdrift.config.organisations import DEMONSTRATION_LEVEL
@@ -20,10 +25,13 @@ from samdrift.contracts.principals import Role
 from samdrift.federation.signin import SignInClient, SignInPerson, SignInService, sign_in_service
 from samdrift.installation.services import NoAddressBook
 from samdrift.messageclient.entrance.sites import Sites, SiteSettings
+from samdrift.messageclient.notices.manning import Manning
 from samdrift.messageclient.permissions import RightsRefused, person_subject
 from samdrift.messageclient.role import MessageClientRole
 from samdrift.net.addresses import any_address
 from samdrift.net.entered import EnteredAddressClient
+from samdrift.net.forwarding import Forwarder
+from samdrift.net.front import Front
 from samdrift.net.server import listening_socket, serving
 from samdrift.rights import (
     ORGANISATION,
@@ -263,6 +271,33 @@ async def test_what_ends_while_a_file_is_on_its_way_keeps_the_file_out(house: Ho
     assert answer.status_code == 403
     assert ("Skrivet" in answer.text) == (ended == "session")
     assert house.installation.objects(house.organisation) == set()
+
+
+async def test_an_administrator_signs_a_person_out_in_all_browsers_and_nobody_else_can(house: House) -> None:
+    await house.administrator()
+    await house.reader("anna")
+    await house.reader("bo")
+    async with (
+        house.browser() as eva,
+        house.browser() as anna,
+        house.browser() as other,
+        house.browser() as bo,
+    ):
+        for browser, who in ((eva, "eva"), (anna, "anna"), (other, "anna"), (bo, "bo")):
+            await house.sign_in(browser, who)
+        page = await eva.get("/sessions")
+        assert (page.status_code, "Anna Andersson" in page.text) == (200, True)
+        for attempt in (await bo.get("/sessions"), await post(house, bo, "/sessions", person="x")):
+            assert (attempt.status_code, "Anna Andersson" in attempt.text) == (404, False)
+        assert (await post(house, eva, "/sessions", person="x")).status_code == 422
+        ended = await post(house, eva, "/sessions", person=await house.person("anna"))
+        assert (ended.status_code, "är utloggad i alla webbläsare" in ended.text) == (200, True)
+        gone = [(await each.get("/", follow_redirects=True)).status_code for each in (anna, other)]
+        assert (gone, (await bo.get("/", follow_redirects=True)).status_code) == ([401, 401], 200)
+        await house.sign_in(anna, "anna")
+        assert (await anna.get("/", follow_redirects=True)).status_code == 200
+    assert await house.events(AuditEvent.MK_SESSION_ENDED) == ["administrator", "administrator"]
+    assert len(await house.events(AuditEvent.MK_ACCESS_DENIED)) == 2
 
 
 async def test_a_claim_gives_what_a_stored_mapping_names_and_no_more(house: House) -> None:
@@ -509,3 +544,104 @@ async def test_a_reader_sees_who_reads_and_gives_nothing(house: House) -> None:
             assert (await post(house, anna, path, decision="3", rights=["write"])).status_code == 404
     statements = (await house.role.assignments.now(house.organisation)).copy.number
     assert statements == 3
+
+
+@contextlib.asynccontextmanager
+async def through_the_front(house: House, folder: Path) -> AsyncIterator[str]:
+    """The pages behind the front, as at the isolation level of processes; yields where the front is."""
+    place = folder / "worker"
+    forwarder = Forwarder()
+
+    async def later(scope: StarletteScope) -> Response:
+        return Response(status_code=503)
+
+    with socket.socket(socket.AF_UNIX) as behind, listening_socket("127.0.0.1") as before:
+        behind.bind(str(place))
+        front = Front(forwarder, house.failures.append).by_head("mk", lambda _: place, later)  # type: ignore[arg-type]
+        async with serving(house.application, behind), serving(front, before):
+            try:
+                yield f"http://127.0.0.1:{before.getsockname()[1]}"
+            finally:
+                await forwarder.aclose()
+
+
+async def test_a_stream_through_the_front_ends_with_the_session_and_with_the_right(
+    house: House, tmp_path: Path
+) -> None:
+    """Whoever signs out or takes the right away: what follows is not shown."""
+    eva, given = await house.administrator(), await house.reader("anna")
+
+    async def sign_out(browser: httpx.AsyncClient) -> None:
+        assert (await post(house, browser, "/sign-out")).status_code == 303
+
+    async def take_away(browser: httpx.AsyncClient) -> None:
+        ended = Ended(of=given)
+        house.clock.forward()
+        await house.role.assignments.state(house.organisation, eva, "test", lambda at: ended)
+
+    async with through_the_front(house, tmp_path) as address, httpx.AsyncClient() as outside:
+        for act in (sign_out, take_away):
+            async with house.browser() as browser:
+                await house.sign_in(browser, "anna")
+                headers = {"host": house.host, "cookie": f"{SESSION}={browser.cookies[SESSION]}"}
+                asked = f"{address}/live/events?list={SOC}&lists=0"
+                async with outside.stream("GET", asked, headers=headers, timeout=30) as answer:
+                    assert answer.headers["content-type"].startswith("text/event-stream")
+                    pieces = answer.aiter_text()
+                    assert "retry:" in await anext(pieces)
+                    await act(browser)
+                    rest = "".join([piece async for piece in pieces])
+                assert "news" not in rest
+                again = await outside.get(asked, headers=headers)
+                assert again.status_code in (401, 403)
+
+
+async def test_a_person_chooses_what_to_be_told_of_by_mail_in_mailboxes_that_they_read(house: House) -> None:
+    await house.administrator()
+    await house.reader("anna")
+    async with house.browser() as anna:
+        await house.sign_in(anna, "anna")
+        page = (await anna.get("/notices")).text
+        assert "Socialtjänst" in page
+        assert "Skola" not in page
+        chosen = {f"box-{SOC}": "daily", f"box-{SCHOOL}": "soon", "hour": "7"}
+        wrong = await post(house, anna, "/notices", address="anna på habo", **chosen)
+        assert (wrong.status_code, "Skriv en e-postadress" in wrong.text) == (422, True)
+        assert "anna på habo" in wrong.text
+        kept = await post(house, anna, "/notices", address="anna@habo.se", **chosen)
+        assert kept.headers["location"] == "/notices?kept=1"
+        page = (await anna.get("/notices")).text
+        assert 'value="anna@habo.se"' in page
+        assert '<option value="daily" selected>' in page
+    async with house.installation.open(house.organisation, MK) as vault:
+        (choice,) = (await vault.notice_choices()).values()
+    assert choice == {"address": "anna@habo.se", "mailboxes": {SOC: "daily"}, "hour": 7}
+
+
+async def test_a_manager_says_when_a_mailbox_is_manned_and_others_find_nothing_there(house: House) -> None:
+    await house.administrator()
+    await house.reader("anna", SOC, Right.READ, Right.MANAGE)
+    await house.reader("bo", SOC, Right.READ, Right.WRITE)
+    async with house.browser() as anna, house.browser() as bo:
+        await house.sign_in(anna, "anna")
+        await house.sign_in(bo, "bo")
+        for browser, mailbox in ((bo, SOC), (anna, SCHOOL), (anna, "nowhere")):
+            assert (await browser.get(f"/manning/{mailbox}")).status_code == 404
+            assert (await post(house, browser, f"/manning/{mailbox}", hours="4")).status_code == 404
+        assert 'value="08:00"' in (await anna.get(f"/manning/{SOC}")).text
+        times = {"from-0": "8.30", "to-0": "16:00", "from-5": "09:00", "to-5": "24:00", "holidays": "yes"}
+        faults = {"to-0": "7:00", "from-0": "24:30", "closed": "i juli", "hours": "0", "to": "x"}
+        for field, value in faults.items():
+            wrong = await post(house, anna, f"/manning/{SOC}", **(times | {field: value}))
+            assert (wrong.status_code, "Något behöver rättas" in wrong.text) == (422, True), field
+        more = {"closed": "2026-12-23\n2026-07-06 – 2026-07-07", "hours": "4", "to": "chef@habo.se"}
+        kept = await post(house, anna, f"/manning/{SOC}", **times, **more)
+        assert kept.headers["location"] == f"/manning/{SOC}?kept=1"
+        page = (await anna.get(f"/manning/{SOC}")).text
+        assert "2026-07-06\n2026-07-07\n2026-12-23" in page
+    async with house.installation.open(house.organisation, MK) as vault:
+        manning = Manning.read((await vault.manning())[SOC])
+        denied = [entry for entry in await vault.log() if entry.event == AuditEvent.MK_ACCESS_DENIED]
+    assert manning.hours == ((510, 960), None, None, None, None, (540, 1440), None)
+    assert (manning.escalate_after, manning.escalate_to, manning.holidays) == (4, "chef@habo.se", True)
+    assert len(denied) == 6

@@ -65,6 +65,13 @@ async def test_a_conversation_is_shown_newest_first_with_what_belongs_to_it(room
     assert "ch 3 december" not in re.search(r"<title>(.*?)</title>", text)[1]  # type: ignore[index]
 
 
+async def test_a_conversation_on_paper_has_whole_dates(room: Mailroom) -> None:
+    anna = await room.visit()
+    page = await anna.get(f"/conversation/{the_sip(room)}/print")
+    assert re.search(r">\s*26 november 2026 \d\d:\d\d\s*<", page.text)
+    assert not re.search(r">\s*\d\d:\d\d\s*<", page.text), "no time of day alone"
+
+
 async def test_a_long_list_goes_on_where_it_stopped(room: Mailroom) -> None:
     for number in range(60):
         one = message(
@@ -488,6 +495,16 @@ async def test_without_a_session_nothing_is_shown_and_what_was_typed_is_kept(roo
     assert (await anna.get("/mailbox/soc")).status_code == 401
     answer = await anna.post(f"/draft/{draft}", version="2", text="Skrivet under tiden")
     assert (answer.status_code, "Skrivet under tiden" in answer.text) == (403, True)
+
+
+async def test_every_page_says_in_words_that_the_message_service_is_away(room: Mailroom) -> None:
+    anna = await room.visit()
+    room.office.away_since = NOW - timedelta(hours=1)
+    for path in ("/", f"/conversation/{the_sip(room)}", "/drafts"):
+        page = (await anna.get(path)).text
+        assert "Meddelandetjänsten går inte att nå sedan 09:52" in page
+    room.office.away_since = None
+    assert "går inte att nå" not in (await anna.get("/")).text
 
 
 async def test_a_person_on_our_own_side_is_typed_checked_and_sent(room: Mailroom) -> None:

@@ -232,3 +232,25 @@ async def test_the_worker_sends_and_fetches_without_being_asked(office: Office, 
                 while not (await office.desk().lines(Folder.UNREAD)).lines:
                     await asyncio.sleep(0.05)
     assert failures == []
+
+
+async def test_the_status_is_asked_for_when_an_event_says_that_it_has_changed(office: Office) -> None:
+    """Else it would be minutes until the next question."""
+    message = await sent(office)
+    async with office.service.running() as client:
+        sender = sending(office, client)
+        for _ in range(9):
+            office.pass_by(700)
+            due = await sender.turn()
+        assert due is not None
+        assert due > office.now
+        office.service.messages["resource-1"]["messageStatus"] = "ACCEPTED"
+        for unknown, known in (("resource-9", due), ("resource-1", office.now)):
+            async with office.vault() as vault:
+                vault.hurry_mail([unknown], now=office.now)
+            async with office.vault() as vault:
+                assert await vault.next_due() == known
+        await sender.turn()
+    async with office.vault() as vault:
+        (mail,) = await vault.mail([message])
+    assert mail.status == "ACCEPTED"

@@ -176,6 +176,10 @@ WALK: tuple[Sight, ...] = (
     ),
     sees("/rights/{mailbox}/end/{decision}", OPENED, by="eva"),
     does("/rights/{mailbox}/end/{decision}", OPENED, STATED, by="eva", why="x"),
+    sees("/notices", OPENED),
+    does("/notices", AuditEvent.MK_NOTICE_CHOSEN, address="anna@habo.se", hour="8"),
+    sees("/manning/{mailbox}", OPENED, by="eva"),
+    does("/manning/{mailbox}", OPENED, MAILBOX, by="eva", hours="4"),
     sees("/administration", by="eva"),
     sees("/administration/mailboxes", OPENED, by="eva"),
     sees("/administration/mailboxes/new", OPENED, by="eva"),
@@ -214,6 +218,8 @@ WALK: tuple[Sight, ...] = (
     does("/administration/service", AuditEvent.MK_SERVICE_CHECKED, by="eva"),
     sees("/administration/log", AuditEvent.MK_READING_LOG, by="siv"),
     does("/administration/log", AuditEvent.MK_READING_LOG, by="siv", since=day(-1), until=day()),
+    sees("/sessions", OPENED, by="eva"),
+    does("/sessions", OPENED, AuditEvent.MK_SESSION_ENDED, by="eva", person="{anna}"),
     does("/administration/log/table", AuditEvent.MK_READING_LOG, by="siv", since=day(-1), until=day()),
 )
 """Every route of the role, in an order in which each has something to show or do.
@@ -237,8 +243,8 @@ LATER: tuple[Sight, ...] = (
     does("/administration/disposal/{mailbox}/{disposal}", AuditEvent.MK_DISPOSAL_DROPPED, act="drop"),
 )
 """Routes of what takes days: they are walked two days after the others, with a conversation that is done."""
-SHOWS_NOTHING = frozenset({"/accessibility", "/jwks"})
-"""Routes that show nothing of the organisation's."""
+SHOWS_NOTHING = frozenset({"/accessibility", "/jwks", "/live/news", "/live/events"})
+"""Routes that show nothing of the organisation's but that something has changed, and who else is there."""
 FOUND_IN_ANSWERS = {
     "draft": "/message/{message}/reply",
     "search": "/search",

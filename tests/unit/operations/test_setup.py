@@ -172,8 +172,8 @@ def test_production_is_set_up_with_a_scanner_and_with_every_answer() -> None:
 def test_a_cluster_of_ones_own_gets_a_script_and_its_steps() -> None:
     own = answers(database=CLUSTER)
     script = database_script(own)
-    assert "CREATE ROLE samdrift_admin LOGIN CREATEROLE PASSWORD :'password';" in script
-    assert "REVOKE SELECT ON ALL TABLES IN SCHEMA pg_catalog FROM PUBLIC" in script
+    assert "CREATE ROLE samdrift_admin LOGIN CREATEROLE CREATEDB PASSWORD :'password';" in script
+    assert script.count("REVOKE SELECT ON ALL TABLES IN SCHEMA pg_catalog FROM PUBLIC") == 2
     assert 'TO "samdrift_admin";' in script
     steps = remaining(own, Path("/srv/samdrift"), [])
     assert "database.sql" in steps[0]

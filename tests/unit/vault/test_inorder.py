@@ -26,7 +26,9 @@ HARM = {
     "a setting of the login's is another": "ALTER ROLE {login} SET statement_timeout = '1h'",
     "a setting of the login's is gone": "ALTER ROLE {login} RESET lock_timeout",
     "the login has a setting of its own": "ALTER ROLE {login} SET enable_sort = off",
-    "it has one in this database": "ALTER ROLE {login} IN DATABASE postgres SET enable_sort = off",
+    "it has one in this database": "ALTER ROLE {login} IN DATABASE {database} SET enable_sort = off",
+    "it has one in another database": "ALTER ROLE {login} IN DATABASE postgres SET enable_sort = off",
+    "the login may not connect": "REVOKE CONNECT ON DATABASE {database} FROM {login}",
     "the login is in no group": "REVOKE samdrift_vaults_postgres FROM {login}",
     "a migration was not made": "UPDATE {schema}.versions SET version = 0 WHERE part = 'wakeups'",
     "a part is unknown": "DELETE FROM {schema}.versions WHERE part = 'accesspoint-moment'",
@@ -40,7 +42,7 @@ async def test_what_is_in_order_is_left_alone(
 ) -> None:
     login = await vault_login(installation, organisation, AP)
     found = await out_of_order(installation.provisioner._connection, installation.provisioner.database)
-    assert login.schema not in [schema for _, schema, _ in found]
+    assert login.schema not in [each.schema for each in found]
 
 
 async def test_also_with_another_login(
@@ -49,7 +51,7 @@ async def test_also_with_another_login(
     await installation.provisioner.rotate_login(organisation, AP)
     login = await vault_login(installation, organisation, AP)
     found = await out_of_order(installation.provisioner._connection, installation.provisioner.database)
-    assert login.schema not in [schema for _, schema, _ in found]
+    assert login.schema not in [each.schema for each in found]
 
 
 @pytest.mark.parametrize("harm", HARM)
@@ -58,12 +60,42 @@ async def test_what_is_not_in_order_is_found(
 ) -> None:
     login = await vault_login(installation, organisation, AP)
     administrator = await superuser(installation)
-    administrator.rows(HARM[harm].format(schema=login.schema, login=login.login, owner=login.owner))
+    names = {"schema": login.schema, "login": login.login, "database": login.database}
+    with administrator.connect(login.schema) as connection:
+        connection.execute(HARM[harm].format(**names).encode())
     provisioner = installation.provisioner
     found = await out_of_order(provisioner._connection, provisioner.database)
-    assert (AP, login.schema, login.login) in found
+    assert (login.schema, login.login) in [(each.schema, each.login) for each in found]
     if harm not in NOT_MENDED:
         await provisioner.install()
         found = await out_of_order(provisioner._connection, provisioner.database)
-        assert login.schema not in [schema for _, schema, _ in found]
+        assert login.schema not in [each.schema for each in found]
     await provisioner.drop(organisation, AP)
+
+
+async def test_a_database_that_is_missing_is_said_and_keeps_no_other_from_starting(
+    installation: Installation, organisation: ParticipantIdentifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a restore of some databases and not of others."""
+    login, administrator = await vault_login(installation, organisation, AP), await superuser(installation)
+    away, back = (f"ALTER DATABASE {login.database} ALLOW_CONNECTIONS {may}" for may in ("false", "true"))
+    administrator.rows(away)
+    try:
+        caplog.clear()
+        await installation.provisioner.install()
+        found = await out_of_order(installation.provisioner._connection, installation.provisioner.database)
+    finally:
+        administrator.rows(back)
+    assert [record.args for record in caplog.records if record.args] == [(login.database,)]
+    assert login.schema in [each.schema for each in found]
+    await installation.provisioner.drop(organisation, AP)
+
+
+async def test_what_a_restored_database_lets_everybody_do_is_taken_away(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    login, administrator = await vault_login(installation, organisation, AP), await superuser(installation)
+    administrator.rows(f"GRANT CONNECT, TEMPORARY ON DATABASE {login.database} TO PUBLIC")
+    await installation.provisioner.install()
+    question = "SELECT has_database_privilege('public', %s, 'CONNECT, TEMPORARY')"
+    assert administrator.rows(question, login.database) == [(False,)]

@@ -6,7 +6,6 @@ import contextlib
 from dataclasses import replace
 from datetime import timedelta
 
-import psycopg
 import pytest
 
 from samdrift.audit.entries import Happening
@@ -326,6 +325,7 @@ async def test_the_database_knows_every_event_that_is_a_step(
         content = Happening(
             NOW, event, "worker:test", "process", {"message": "m", "to": 'a "message":"x'}
         ).content()
-        with psycopg.connect(seen_by.address, options=f"-c search_path={login.schema}") as connection:
+        with seen_by.connect(login.schema) as connection:
+            connection.execute(f"SET search_path = {login.schema}".encode())
             found = connection.execute("SELECT _step(%s)", (content,)).fetchone()
         assert found == ("m" if event in STEPS else None,), event

@@ -154,6 +154,7 @@ async def test_one_that_is_locked_keeps_its_moment_and_gets_its_turn_when_it_is_
     monkeypatch.setattr(dispatch, "_AFTER_FAILURE", timedelta(milliseconds=1))
     async with installation.open(organisation, AP) as vault:
         transfer = await submitted(vault, lease=MINUTE)
+    assert await moment(installation, organisation, AP) == NOW + MINUTE
     registration = installation.gate.registry.find(organisation, AP)
     assert registration is not None
     open_keys(installation.settings).relock(registration.vault, OFFICER)

@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import cast
+from typing import LiteralString, cast
 
 import pytest
 import pytest_asyncio
@@ -14,6 +14,7 @@ import pytest_asyncio
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.keystore.software import SoftwareKeyStore
+from samdrift.vault import logins
 from samdrift.vault.database import migrations
 from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Row, Session
@@ -23,6 +24,7 @@ from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.keystore.test_software import add_key
 from tests.vaults import (
     ELSEWHERE,
@@ -33,6 +35,8 @@ from tests.vaults import (
     until,
 )
 
+_OF = "SELECT name FROM registry.databases WHERE organisation = $1"
+_DATABASE = "SELECT datname FROM pg_database WHERE datname = $1"
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
 
@@ -82,19 +86,24 @@ async def test_two_who_add_the_same_organisation_at_once_agree(installation: Ins
     assert ids[0] == ids[1]
 
 
-async def test_no_name_in_the_database_tells_whose_a_vault_is(
+async def test_no_name_in_the_databases_tells_whose_a_vault_is(
     installation: Installation, organisation: ParticipantIdentifier, administrator: Session
 ) -> None:
     word = organisation.value.removeprefix("0203:").removesuffix(".se")
-    names = await rows(
-        administrator,
+    ids = await installation.provisioner.add_organisation(organisation, [AP, MT])
+    login = await vault_login(installation, organisation, AP)
+    question = (
         "SELECT string_agg(name, ' ') FROM (SELECT rolname::text FROM pg_roles"
         " UNION SELECT nspname FROM pg_namespace UNION SELECT relname FROM pg_class"
-        " UNION SELECT proname FROM pg_proc) AS names (name)",
+        " UNION SELECT datname FROM pg_database UNION SELECT proname FROM pg_proc) AS names (name)"
     )
-    assert word not in names[0][0]
-    ids = await installation.provisioner.add_organisation(organisation, [AP, MT])
-    assert all(len(vault) == 33 and vault not in names[0][0] for vault in ids.values())
+    with (await superuser(installation)).connect(login.schema) as inside:
+        ((within,),) = inside.execute(question).fetchall()
+    ((outside,),) = await rows(administrator, question)
+    assert login.schema in within
+    for names in (within, outside):
+        assert word not in names
+        assert all(len(vault) == 33 and vault not in names for vault in ids.values())
 
 
 async def test_no_password_stands_in_clear_anywhere_in_the_database(
@@ -120,9 +129,10 @@ async def test_every_vault_is_at_the_latest_version(
         organisation.value,
     )
     assert {role for role, _ in found} == set(Role)
+    seen_by = await superuser(installation)
     for role, schema in found:
         parts = migrations.VAULT[Role(role)]
-        versions = await rows(administrator, f"SELECT part, version FROM {schema}.versions ORDER BY part")
+        versions = seen_by.rows(f"SELECT part, version FROM {schema}.versions ORDER BY part")
         assert versions == [(part, migrations.versions(part)) for part in sorted(parts)]
 
 
@@ -133,15 +143,16 @@ async def test_a_dropped_vault_leaves_nothing_and_others_stay(
     async with installation.open(organisation, AP) as vault:
         await submitted(vault, os.urandom(300_000), lease=MINUTE)
     ids = await installation.provisioner.add_organisation(organisation, [AP, MT])
-    ((schema, login),) = await rows(
-        administrator, "SELECT schema, login FROM registry.registrations WHERE vault = $1", ids[AP]
+    ((schema, login, where),) = await rows(
+        administrator, "SELECT schema, login, database FROM registry.registrations WHERE vault = $1", ids[AP]
     )
+    inside = (await superuser(installation)).connect(schema)
     await installation.provisioner.drop(organisation, AP)
     await until(lambda: gate.registry.find(organisation, AP) is None)
     with pytest.raises(VaultDenied):
         async with installation.open(organisation, AP):
             raise AssertionError("opened")
-    assert await rows(administrator, "SELECT FROM pg_namespace WHERE nspname = $1", schema) == []
+    assert inside.execute("SELECT FROM pg_namespace WHERE nspname = %s", (schema,)).fetchall() == []
     assert (
         await rows(administrator, "SELECT FROM pg_roles WHERE rolname IN ($1, $2)", login, f"o{schema}") == []
     )
@@ -149,6 +160,12 @@ async def test_a_dropped_vault_leaves_nothing_and_others_stay(
     assert [list(folder.rglob("*")) for folder in folders if folder.exists()] in ([], [[]])
     async with installation.open(organisation, MT) as other:
         assert await other.messages() == ()
+    await installation.provisioner.drop(organisation, MT)
+    for role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE):
+        assert await rows(administrator, _DATABASE, where) == [(where,)]
+        await installation.provisioner.drop(organisation, role)
+    assert await rows(administrator, _DATABASE, where) == []
+    assert await rows(administrator, "SELECT FROM registry.databases WHERE name = $1", where) == []
 
 
 async def test_a_process_keeps_no_key_of_a_vault_that_is_dropped(
@@ -220,3 +237,34 @@ async def test_a_vault_that_cannot_be_made_is_not_half_made(
     with pytest.raises(OSError, match="disk full"):
         await installation.provisioner.add_organisation(ELSEWHERE, [AP])
     assert await rows(administrator, count) == before
+    assert await rows(administrator, _OF, ELSEWHERE.value) != []
+    await installation.provisioner.install()
+    assert await rows(administrator, _OF, ELSEWHERE.value) == [], (
+        "what was begun is dropped by the next start"
+    )
+
+
+async def test_a_database_whose_making_is_cut_short_lets_nobody_in_and_is_gone_on_with(
+    installation: Installation, administrator: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = logins.run
+
+    async def cut_short(connection: logins.Connection, statement: LiteralString, *names: str) -> None:
+        if statement.startswith("REVOKE ALL ON DATABASE"):
+            raise OSError("power cut")
+        await really(connection, statement, *names)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(logins, "run", cut_short)
+        with pytest.raises(OSError, match="power cut"):
+            await installation.provisioner.add_organisation(ELSEWHERE, [AP])
+    ((name,),) = await rows(administrator, _OF, ELSEWHERE.value)
+    may = "SELECT datallowconn, datacl IS NULL FROM pg_database WHERE datname = $1"
+    assert await rows(administrator, may, name) == [(False, True)]
+    await installation.provisioner.add_organisation(ELSEWHERE, [AP])
+    assert await rows(administrator, _OF, ELSEWHERE.value) == [(name,)]
+    assert await rows(administrator, may, name) == [(True, False)]
+    await installation.known(ELSEWHERE, AP)
+    async with installation.open(ELSEWHERE, AP) as vault:
+        await submitted(vault)
+    await installation.provisioner.drop(ELSEWHERE, AP)

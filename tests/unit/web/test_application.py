@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -15,7 +16,7 @@ from samdrift.web.application import signed_in
 from samdrift.web.cookies import SESSION, cookie, drop_cookie, set_cookie
 from samdrift.web.policy import file_headers
 from samdrift.web.sites import Closed
-from tests.unit.web.scene import ORIGIN, SAME_ORIGIN, Scene
+from tests.unit.web.scene import ANNA, ORIGIN, SAME_ORIGIN, Scene
 
 POLICY = {
     "content-security-policy": (
@@ -182,3 +183,21 @@ def test_a_cookies_value_adds_no_attributes() -> None:
 
 def test_the_origin_of_a_site_is_not_taken_from_a_request() -> None:
     assert Scene().site.origin == ORIGIN
+
+
+async def test_a_page_is_told_whose_session_it_has_now_and_gets_a_token_for_its_forms() -> None:
+    scene = Scene()
+    async with scene.browser() as browser:
+        assert (await browser.get("/session/now")).status_code == 401
+        value = await scene.signed_in(browser)
+        scene.clock.forward(timedelta(hours=9, minutes=45) - timedelta(minutes=29))
+        scene.store.sessions = {
+            mark: replace(one, used=scene.clock()) for mark, one in scene.store.sessions.items()
+        }
+        scene.clock.forward(timedelta(minutes=29))
+        told = (await browser.get("/session/now")).json()
+    assert (told["seconds"], told["lasts"]) == (15 * 60, 15 * 60)
+    assert told["whose"] == scene.sessions.whose(ANNA)
+    assert scene.sessions.is_form_token(value, told["token"])
+    assert scene.sessions.whose(replace(ANNA, subject="bo")) != told["whose"]
+    assert "anna" not in told["whose"]

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.administering.frame import sections
+from samdrift.messageclient.assigning.signingout import SigningOut
 from samdrift.messageclient.entrance.access import Access, Visit
 from samdrift.messageclient.permissions import (
     OF_MAILBOX,
@@ -126,7 +127,8 @@ class RightsPages:
     async def overview(self, request: Request, visit: Visit) -> Response:
         """Show the mailboxes whose readers a person may see."""
         mailboxes = [one for one in await self._mailboxes(visit) if _may_see(visit, one.id)]
-        return self._page(request, visit, "rights.html", mailboxes=mailboxes)
+        ends = visit.permissions.may(Right.ADMINISTRATOR)
+        return self._page(request, visit, "rights.html", mailboxes=mailboxes, ends=ends)
 
     async def readers(self, request: Request, visit: Visit) -> Response:
         """Show who can read a mailbox, through what, since when and until when, and when they were here."""
@@ -393,7 +395,8 @@ class RightsPages:
 
 def rights_routes(pages: Pages, access: Access, assignments: Assignments, gate: Gate) -> tuple[Route, ...]:
     """Return the routes of the pages about rights."""
-    return RightsPages(pages, access, assignments, gate).routes()
+    signing_out = SigningOut(pages, access, gate)
+    return (*RightsPages(pages, access, assignments, gate).routes(), *signing_out.routes())
 
 
 def _may_see(visit: Visit, mailbox: str) -> bool:

@@ -19,7 +19,7 @@ from samdrift.messageclient.permissions import Assignments, PersonPermissions
 from samdrift.vault.gate import Gate
 from samdrift.web.application import NotSignedIn, OnError
 from samdrift.web.cookies import SESSION, cookie, drop_cookie
-from samdrift.web.guards import session_of
+from samdrift.web.guards import BY_ITSELF, session_of
 from samdrift.web.pages import Pages
 from samdrift.web.sites import site_of
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -71,7 +71,8 @@ class Access:
     async def renewed(self, request: Request) -> PersonPermissions:
         """Return the rights at the end of a request that took long, if its session has not ended either."""
         value = cookie(request, SESSION)
-        if value is None or await site_of(request).sessions.find(value) is None:
+        used = not request.url.path.startswith(BY_ITSELF)
+        if value is None or await site_of(request).sessions.find(value, used=used) is None:
             raise NotSignedIn
         return (await self.visit(request)).permissions
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from samdrift.contracts.clock import Clock
@@ -44,6 +44,10 @@ class Sites:
         """Return the site of a host; ``None`` for one that is not served here."""
         known = self._sites.get(host)
         return None if known is None else await known.now()
+
+    def origins(self) -> Mapping[ParticipantIdentifier, str]:
+        """Return where the persons of each organisation sign in."""
+        return {one.settings.organisation: one.settings.origin for one in self._sites.values()}
 
     def organisation(self, site: Site) -> ParticipantIdentifier:
         """Return the organisation whose site it is."""

@@ -11,6 +11,7 @@ from samdrift.messageclient.pages.finding import Finding
 from samdrift.messageclient.pages.frame import LOCALE, TEMPLATES, Frame, OpenDesk, RouteOf
 from samdrift.messageclient.pages.handling import Handling
 from samdrift.messageclient.pages.lists import Lists
+from samdrift.messageclient.pages.live import LivePages
 from samdrift.messageclient.pages.reading import Reading
 from samdrift.messageclient.pages.selecting import Selecting
 from samdrift.messageclient.pages.sending import Sending
@@ -30,6 +31,7 @@ def mail_routes(pages: Pages, open_desk: OpenDesk) -> tuple[Route, ...]:
         Writing(frame),
         Sending(frame),
         Finding(frame),
+        LivePages(frame),
         Selecting(frame),
         Lists(frame),
     )

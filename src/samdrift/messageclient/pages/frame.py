@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from samdrift.messageclient.desk import Desk, NotHere, ReasonAsked
+from samdrift.messageclient.live.openpages import OpenPage, Watch
 from samdrift.messageclient.mail import FileContent, Folder, Mailbox, Reason, View
 from samdrift.messageclient.pages.shown import Shown
 from samdrift.rights import Right
@@ -53,6 +56,11 @@ FOLDER_OF_ALL = {Folder.MINE: "/mine", Folder.SENT: "/sent"}
 
 RIGHTS, ADMINISTRATION = "/rights", "/administration"
 """Addresses of pages in other packages (:mod:`samdrift.messageclient.assigning` and ``administering``)."""
+
+
+NOTICES = "/notices"
+"""Address of the page on which a person chooses what to be told (:mod:`samdrift.messageclient.notices`)."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def see(path: str) -> Response:
@@ -116,6 +124,11 @@ class Frame:
         """Return how things are put into words for the person who asks."""
         return Shown(self._pages.wording(request), desk.person)
 
+    def lasting_voice(self, request: Request, desk: Desk) -> Shown:
+        """Return the same for paper, which is read on other days: with whole dates."""
+        language = self._pages.wording(request).formats.language
+        return Shown(self._pages.lasting_wording(language), desk.person)
+
     def text(self, request: Request, phrase: Phrase) -> str:
         """Return a text in the language of the person who asks."""
         return self._pages.wording(request).text(phrase)
@@ -139,7 +152,12 @@ class Frame:
             views = await desk.views()
         context["sections"] = self._sections(request, desk, mailboxes, place, views)
         context["write"] = _write(mailboxes, place)
+        context["away_since"] = desk.away_since
         return self._pages.page(request, template, status, **context)
+
+    async def live(self, request: Request, desk: Desk, view: OpenPage) -> str:
+        """Return the question by which a page learns that it has changed; before its content is read."""
+        return live_query(view, await desk.watch(view), self._pages.wording(request).formats.now)
 
     def tabs(self, request: Request, mailbox: Mailbox, place: Place) -> tuple[Link, ...]:
         """Return the views of a mailbox."""
@@ -186,6 +204,7 @@ class Frame:
         organisation = [
             Link(text(Phrase("Address book")), "/addresses", current=place.path == "/addresses"),
             Link(text(Phrase("Who can read")), RIGHTS),
+            Link(text(Phrase("Notices by mail")), NOTICES),
         ]
         if _may_administer(desk, mailboxes):
             organisation.append(Link(text(Phrase("Administration")), ADMINISTRATION))
@@ -198,6 +217,19 @@ class Frame:
             *((Section(text(Phrase("Views")), kept),) if kept else ()),
             Section(text(Phrase("The organisation")), tuple(organisation)),
         )
+
+
+def live_query(view: OpenPage, watch: Watch, now: datetime) -> str:
+    """Return the question that a page asks, with the state that it shows: ids and numbers alone."""
+    asked = {
+        "list": "all" if view.everything else view.mailbox,
+        "conversation": view.conversation,
+        "writing": "1" if view.writing else "",
+        "lists": watch.list_state,
+        "at": watch.conversation_state,
+        "since": str((now - EPOCH) // timedelta(milliseconds=1)),
+    }
+    return urlencode({name: value for name, value in asked.items() if value})
 
 
 def _may_administer(desk: Desk, mailboxes: Sequence[Mailbox]) -> bool:

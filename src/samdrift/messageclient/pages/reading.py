@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from samdrift.messageclient import mail
 from samdrift.messageclient.desk import Desk, ReasonAsked
+from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import Act, Folder, Mailbox, Reason
 from samdrift.messageclient.pages.frame import FOLDER_OF_ALL, Frame, Place, RouteOf, saved_file, see
 from samdrift.messageclient.pages.shown import Shown, party
@@ -99,6 +100,7 @@ class Reading:
     async def of_all(self, request: Request, desk: Desk) -> Response:
         """Show a view over all mailboxes."""
         folder = next(one for one, path in FOLDER_OF_ALL.items() if path == request.url.path)
+        live = await self._frame.live(request, desk, OpenPage(everything=True))
         lines = await desk.lines(folder, after=request.query_params.get("after", ""), limit=_ON_A_PAGE)
         place = Place(folder=folder, path=request.url.path)
         name = Phrase("With me") if folder is Folder.MINE else Phrase("Sent")
@@ -112,6 +114,7 @@ class Reading:
             tabs=(),
             empty=EMPTY[folder],
             path=request.url.path,
+            live=live,
             **self._lines(request, desk, lines, f"?all={folder.value}"),
         )
 
@@ -124,6 +127,7 @@ class Reading:
         folder: Folder,
     ) -> Response:
         after = request.query_params.get("after", "")
+        live = await self._frame.live(request, desk, OpenPage(box.id))
         lines = await desk.lines(folder, box.id, after=after, limit=_ON_A_PAGE)
         place = Place(box.id, folder)
         return await self._frame.page(
@@ -137,6 +141,7 @@ class Reading:
             tabs=self._frame.tabs(request, box, place),
             empty=EMPTY[folder],
             path=f"/mailbox/{box.id}/{folder.value}",
+            live=live,
             **self._lines(request, desk, lines, f"?in={folder.value}"),
         )
 
@@ -170,6 +175,7 @@ class Reading:
             rows=rows,
             next="",
             path="/outbox",
+            live="",
             empty=Phrase("Everything that you sent has left."),
         )
 
@@ -189,10 +195,12 @@ class Reading:
         note_open: bool = False,
     ) -> Response:
         """Show a conversation; ``notice`` says what became of what was tried, ``note`` is one not kept."""
+        everywhere = folder_of(request.query_params.get("all", ""))
+        view = OpenPage(everything=everywhere is not None, conversation=conversation)
+        live = await self._frame.live(request, desk, view)
         one = await desk.conversation(conversation)
         mailboxes = await desk.mailboxes()
         box = find(mailboxes, one.mailbox)
-        everywhere = folder_of(request.query_params.get("all", ""))
         folder = everywhere or folder_of(request.query_params.get("in", "")) or Folder.OPEN
         beside = await desk.lines(folder, None if everywhere else box.id, limit=_BESIDE)
         shown = self._frame.voice(request, desk)
@@ -237,6 +245,7 @@ class Reading:
             note=note,
             note_open=note_open,
             request_query=query.removeprefix("?"),
+            live=live,
         )
 
     async def why(self, request: Request, desk: Desk) -> Response:
@@ -255,7 +264,7 @@ class Reading:
     async def printed(self, request: Request, desk: Desk) -> Response:
         """Open a conversation as it goes on paper."""
         one = await desk.printed(request.path_params["conversation"])
-        shown = self._frame.voice(request, desk)
+        shown = self._frame.lasting_voice(request, desk)
         return await self._frame.page(
             request,
             desk,
@@ -265,6 +274,7 @@ class Reading:
             tags=_references(shown, one),
             items_in_order=_in_order(shown, one, may_write=False),
             printed_by=shown.person(desk.person),
+            formats=shown.formats,
         )
 
     async def file(self, request: Request, desk: Desk) -> Response:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from samdrift.contracts.messages import Direction
 from samdrift.messageclient import mail
+from samdrift.messageclient.live.openpages import Present
 from samdrift.messageclient.pages import delivery
 from samdrift.web.messagetext import kept_text
 from samdrift.web.pages import Wording
@@ -31,6 +32,8 @@ CODE_SYSTEMS: Mapping[str, Phrase] = MappingProxyType(
 _OF_PERSONS = frozenset({"1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.74.9.1"})
 """Numbers of persons, which are on a conversation's own page and in no list."""
 _LISTED = 2
+_NAMED = 3
+"""Persons who are named as being in one place; of further ones, the number is."""
 _CLOCKS_DIFFER = timedelta(minutes=10)
 _TYPES = MappingProxyType(
     {
@@ -113,12 +116,26 @@ class Shown:
             said.append(self.say(Phrase("Latest receipt %(time)s.", time)))
         return " ".join(said)
 
+    def here(self, there: Sequence[Present]) -> str:
+        """Return in words who else has a conversation open."""
+        named = [self._here(one) for one in there[:_NAMED]]
+        if len(there) > _NAMED:
+            named.append(self.say(Phrase("%(count)s more", {"count": len(there) - _NAMED})))
+        return ", ".join(named)
+
+    def _here(self, one: Present) -> str:
+        name = {"name": self.person(one.person)}
+        return self.say(
+            Phrase("%(name)s writes now", name) if one.writing else Phrase("%(name)s is here", name)
+        )
+
     # --- lists --------------------------------------------------------------------------------------------
 
     def row(self, line: mail.Line, query: str = "", current: str = "") -> Row:
         """Return a conversation in a list; ``query`` leads back to the list that it was opened from."""
         return Row(
             href=f"/conversation/{line.id}{query}",
+            id=line.id,
             sender=party(line.counterpart),
             subject=self.subject(line.subject),
             at=line.at,
@@ -133,6 +150,7 @@ class Shown:
         """Return an open conversation in the list that it was opened from and has left since."""
         return Row(
             href=f"/conversation/{one.id}{query}",
+            id=one.id,
             sender=party(one.counterpart),
             subject=self.subject(one.subject),
             at=max(each.at for each in one.messages),

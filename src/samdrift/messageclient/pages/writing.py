@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from samdrift.messageclient.desk import Changed, Desk, DraftClosed, DraftTaken, NotReady
+from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import (
     Draft,
     DraftContent,
@@ -307,6 +308,10 @@ class Writing:
         typed: Form | None = None,
     ) -> Response:
         shown = self._frame.voice(request, desk)
+        mine, live = draft.writer.id == desk.person.id, ""
+        if draft.conversation and mine:
+            view = OpenPage(conversation=draft.conversation, writing=True)
+            live = await self._frame.live(request, desk, view)
         mailboxes = await desk.mailboxes()
         found = (
             await desk.correspondents(form["find"], _CHOICES) if look or not draft.content.recipients else ()
@@ -324,7 +329,8 @@ class Writing:
             form=form,
             typed=None if typed is None else (typed["subject"], typed["text"]),
             lost=_LOST,
-            mine=draft.writer.id == desk.person.id,
+            mine=mine,
+            live=live,
             writer=shown.person(draft.writer),
             mailbox_name=next((box.name for box in mailboxes if box.id == draft.mailbox), ""),
             recipients=[(key_of(each), party(each)) for each in draft.content.recipients],

@@ -25,8 +25,9 @@ REGISTRY = (
     "log-tree",
     "log-pauses",
     "log-stamps",
+    "databases",
 )
-WORKERS = ("workers", "worker-moments")
+WORKERS = ("workers", "worker-moments", "worker-databases")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
 _LAST = ("disposal", "log-hand-over", "moment")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
@@ -61,7 +62,7 @@ VAULT = {
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
         *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
-        "log-stamps",
+        *("log-stamps", "live", "notices"),
     ),
     Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps"),
 }

@@ -43,6 +43,8 @@ _CONFIGURATION = {
     "io_method": "sync",
     "timezone": "UTC",
     "jit": "off",
+    # A worker visits every organisation's database once in that time, whether or not it has changed.
+    "autovacuum_naptime": "15min",
     "update_process_title": "off",
     # Any login can fill the queue of notifications: 128 MB of the disk (vault/notifyqueue.py).
     "max_notify_queue_pages": "16384",

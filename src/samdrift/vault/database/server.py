@@ -164,15 +164,23 @@ class Database:
         kept = self._keys.login_passwords(PlatformLogin.ADMINISTRATOR)
         return tuple(make_conninfo(address, password=each) for each in kept) or (address,)
 
-    async def administrators_connection(self) -> AsyncConnection[tuple[Any, ...]]:
+    @property
+    def template(self) -> str:
+        """The name of the empty database that those of organisations are copies of."""
+        return f"{self.name}_template"
+
+    async def administrators_connection(self, where: str | None = None) -> AsyncConnection[tuple[Any, ...]]:
         """A connection of the administrator, by whichever of its passwords opens.
 
+        To an organisation's database, or the installation's own.
         :class:`LoginRefused` with what to do when none does, :class:`VaultUnavailable` when nobody answers.
         """
         failures: list[psycopg.Error] = []
         for address in self.administrators():
             try:
-                return await AsyncConnection.connect(address, autocommit=True)
+                return await AsyncConnection.connect(
+                    make_conninfo(address, dbname=where or self.name), autocommit=True
+                )
             except psycopg.Error as error:
                 failures.append(error)
         failure = refused_login(failures[0])
@@ -183,8 +191,10 @@ class Database:
             failure = LoginRefused(who, repair)
         raise failure from None
 
-    def login(self, name: str, password: str) -> Login:
-        return Login(name, password, make_conninfo(self._address, user=name, password=password))
+    def login(self, name: str, password: str, where: str | None = None) -> Login:
+        """A login to an organisation's database, or to the installation's own."""
+        address = make_conninfo(self._address, dbname=where or self.name, user=name, password=password)
+        return Login(name, password, address)
 
 
 def registry_login(password: str) -> str:

@@ -313,6 +313,14 @@ class MessageClientDeparture(RecordKeepingDeparture):
         """Favourites of persons."""
         return await self._mail(mailparts.FAVOURITES, after)
 
+    async def notice_choices(self, after: Key = ()) -> list[Taken]:
+        """Choices of persons about what they are told of by mail."""
+        return await self._mail(mailparts.NOTICE_CHOICES, after)
+
+    async def manning(self, after: Key = ()) -> list[Taken]:
+        """Hours in which mailboxes are manned."""
+        return await self._mail(mailparts.MANNING, after)
+
     async def registrations(self, after: Key = ()) -> list[Taken]:
         """Numbers of conversations in the organisation's own records."""
         return await self._mail(mailparts.REGISTRATIONS, after)

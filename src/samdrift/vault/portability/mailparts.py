@@ -2,7 +2,7 @@
 
 Sealed content leaves as the JSON that it is, and is sealed by the receiving vault; marks are made there of
 the ids and addresses in it. Searches stay, and so do the settings of the message service with the key that is
-shown there: the new supplier's vault makes its own.
+shown there, and notices that wait: the new supplier's vault makes its own.
 """
 
 from __future__ import annotations
@@ -205,6 +205,8 @@ PRESETS = MailPart(
     "preset",
     ("kind", "id", "owner"),
 )
+NOTICE_CHOICES = MailPart(_part("notice_choices", (Fact("id"), _CONTENT)), "notice choice")
+MANNING = MailPart(_part("manning", (Fact("id"), _CONTENT)), "manning")
 FINISHED = MailPart(_part("finished", (Fact("id"), Fact("at", _TIME))))
 HOLDS = MailPart(_part("holds", (*map(Fact, ("id", "person")), Fact("at", _TIME), _CONTENT)), "hold")
 DISPOSAL_RULES = MailPart(
@@ -229,6 +231,6 @@ DISPOSED = MailPart(
 )
 MAIL_PARTS = (
     *(MAILBOXES, CONVERSATIONS, MAIL, FILES, NOTES, DRAFTS, READINGS, ADDRESSES, FAVOURITES),
-    *(PRESETS, REGISTRATIONS, FINISHED, HOLDS, DISPOSAL_RULES, DISPOSED),
+    *(PRESETS, REGISTRATIONS, FINISHED, HOLDS, DISPOSAL_RULES, DISPOSED, NOTICE_CHOICES, MANNING),
 )
 """In the order in which they can be stored."""

@@ -6,12 +6,14 @@ import { saveDrafts } from "./draft.js";
 import { gatherFiles } from "./files.js";
 import { goOn } from "./onward.js";
 import { pressByKeys } from "./keys.js";
+import { followChanges } from "./live.js";
 import { sendOnce } from "./once.js";
 import { watchSession } from "./session.js";
 import { suggest } from "./suggest.js";
 
 closeMenus(document);
 countDown(document);
+followChanges(document);
 gatherFiles(document);
 goOn(document);
 saveDrafts(document);

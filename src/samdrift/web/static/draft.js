@@ -61,6 +61,7 @@ class Draft {
     try {
       const answer = await fetch(this.address, { method: "POST", body: fields, keepalive: fields.toString().length < 60000 });
       if (!answer.ok) return null;
+      this.form.ownerDocument.dispatchEvent(new Event("session-used"));
       const { said, fields: changed, over } = await answer.json();
       for (const [name, value] of Object.entries(changed ?? {})) {
         const field = this.form.elements.namedItem(name);

@@ -1,4 +1,5 @@
 // Two minutes before a session ends there is a question; staying costs one press and leaves the page alone.
+// Once it has ended, who signs in again in another window and comes back goes on here, with text and files.
 
 const ASK_BEFORE = 120;
 const LOOK_EVERY = 5;
@@ -9,7 +10,8 @@ export function watchSession(page) {
   const dialog = page.querySelector("dialog[data-session]");
   if (!(dialog instanceof HTMLDialogElement) || !body.dataset.sessionEnds) return;
   let ends = from(body.dataset.sessionEnds);
-  const last = from(body.dataset.sessionLasts);
+  let last = from(body.dataset.sessionLasts);
+  const idle = Number(body.dataset.sessionEnds);
   let asked = false;
 
   dialog.addEventListener("close", async () => {
@@ -19,6 +21,22 @@ export function watchSession(page) {
     ends = Math.min(from(String(seconds)), last);
     asked = false;
   });
+
+  page.addEventListener("session-used", () => {
+    ends = Math.min(from(String(idle)), last);
+    asked = false;
+  });
+
+  const back = async () => {
+    if (ends > Date.now() || page.visibilityState === "hidden") return;
+    const session = await now(page, body.dataset.sessionWhose ?? "");
+    if (session === null) return;
+    ends = from(String(session.seconds));
+    last = from(String(session.lasts));
+    asked = false;
+  };
+  page.defaultView?.addEventListener("focus", back);
+  page.addEventListener("visibilitychange", back);
 
   setInterval(() => {
     const left = Math.round((ends - Date.now()) / 1000);
@@ -47,6 +65,29 @@ async function stay(page) {
   try {
     const answer = await fetch("/session/stay", { method: "POST", headers: { "x-form-token": token } });
     return answer.ok ? (await answer.json()).seconds : null;
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * @param {Document} page
+ * @param {string} whose the person for whom the page was made: nobody else goes on with it
+ * @returns {Promise<{ seconds: number, lasts: number } | null>} the session of now, which the forms are then of
+ */
+async function now(page, whose) {
+  try {
+    const answer = await fetch("/session/now");
+    if (!answer.ok) return null;
+    const session = await answer.json();
+    if (session.whose !== whose) return null;
+    page.querySelector("meta[name=form-token]")?.setAttribute("content", session.token);
+    for (const field of page.querySelectorAll("input[name=form-token]")) {
+      if (field instanceof HTMLInputElement) field.value = session.token;
+    }
+    const band = page.querySelector("[data-session-over]");
+    if (band instanceof HTMLElement) band.hidden = true;
+    return session;
   } catch {
     return null;
   }

@@ -1,0 +1,52 @@
+"""Notices by mail, from the configuration: the mail server, and where people sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from samdrift.config.inputs import reason
+from samdrift.config.mail import MailConfig
+from samdrift.config.model import Config
+from samdrift.config.toml import ConfigError
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Role
+from samdrift.installation.health import Dependency
+from samdrift.messageclient.entrance.sites import Sites
+from samdrift.messageclient.notices.worker import Notices, NoticeSettings
+from samdrift.messageclient.permissions import Assignments
+from samdrift.net.smtp import MailServer, MailServerSettings
+from samdrift.net.tls import client_tls
+from samdrift.vault.gate import Gate
+
+Note = Callable[[str, str, str], None]
+"""Hears of a dependency, where it is, and why it is gone."""
+
+
+def notices(
+    config: Config, gate: Gate, sites: Sites, assignments: Assignments, clock: Clock, note: Note
+) -> Notices:
+    """Return the worker of notices; :class:`ConfigError` for a password that cannot be read."""
+    mail = config.mail
+    settings = NoticeSettings(mail.sender if mail else "", sites.origins())
+    server = None if mail is None else mail_server(mail)
+    watch = partial(note, Dependency.MAIL, mail.host if mail else "")
+    vaults = gate.worker("notices", Role.MESSAGE_CLIENT)
+    return Notices(vaults, assignments, settings, server, clock, watch)
+
+
+def mail_server(mail: MailConfig) -> MailServer:
+    """Return the mail server of the configuration."""
+    settings = MailServerSettings(mail.host, mail.port, mail.security, mail.user, _password(mail))
+    return MailServer(settings, client_tls(trust=mail.tls_issuers, http=False))
+
+
+def _password(mail: MailConfig) -> str:
+    if mail.password_file is None:
+        return ""
+    try:
+        return mail.password_file.read_bytes().decode().strip()
+    except OSError as error:
+        raise ConfigError("mail.password_file", f"cannot be read: {reason(error)}") from None
+    except UnicodeError:
+        raise ConfigError("mail.password_file", "is not text") from None

@@ -1,0 +1,194 @@
+"""Following: streams of open pages, which say that something changed and never what.
+
+A change wakes all streams of an organisation, and one question to its vault answers all of them. A stream
+ends with its session or its person's rights, whoever ended them: the vault wakes this process for another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
+
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Explained
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageclient.live.openpages import Change, Watch
+from samdrift.messageclient.live.presence import Presence, Stay
+from samdrift.rights import Right
+from samdrift.vault.gate import Gate
+from samdrift.vault.mailmarks import MailMarks
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+MAX_OF_PERSON = 3
+"""Streams of one person: a browser has six connections for a site, and needs some for pages."""
+MAX_OF_ORGANISATION = 100
+"""Streams of one organisation, whose people may share the connections of one address; further pages ask."""
+_ALIVE = 15.0
+"""Seconds after which a sign of life is sent, and the person's rights are looked at again."""
+_TOGETHER = 0.2
+"""Seconds for which a stream waits for what follows a change."""
+
+
+class TooManyStreams(Explained):
+    """The person or the organisation has as many streams as it may have."""
+
+    def __init__(self) -> None:
+        super().__init__("too many pages of one person or organisation follow changes at a time")
+
+
+May = Callable[[Right, str], bool]
+"""Returns whether the person has a right to a mailbox."""
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """A page that follows: its person, session, and what it shows."""
+
+    person: str
+    session: bytes
+    watch: Watch
+    stay: Stay | None
+    """``None`` for a page without a conversation."""
+    again: Callable[[], Awaitable[May]] = field(repr=False)
+    """Returns the person's rights as they are now; raises where they have none."""
+
+
+@dataclass
+class _Organisation:
+    """Streams of one organisation, and what was looked up for all of them."""
+
+    streams: Counter[str] = field(default_factory=Counter)
+    following: list[Following] = field(default_factory=list)
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    looked: tuple[int, float, MailMarks] | None = None
+    """The count of news, the time and what was there then."""
+
+
+class Live:
+    """Open pages of all organisations that a process serves."""
+
+    def __init__(self, gate: Gate, clock: Clock, alive: float = _ALIVE, together: float = _TOGETHER) -> None:
+        self.presence = Presence(clock)
+        self._news = gate.news
+        self._vaults = gate.worker("live", Role.MESSAGE_CLIENT)
+        self._wakeups = gate.wakeups
+        self._alive = alive
+        self._together = together
+        self._organisations: dict[ParticipantIdentifier, _Organisation] = {}
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """End every stream: pages come back by themselves."""
+        self._closing.set()
+
+    async def hear(self) -> None:
+        """Wake streams for what other processes did, until cancelled."""
+        async for organisation, role in self._wakeups():
+            if role is Role.MESSAGE_CLIENT:
+                self._news.notify(organisation)
+
+    async def follow(
+        self, organisation: ParticipantIdentifier, following: Following
+    ) -> AsyncGenerator[Change]:
+        """Return what changes, as it does; :class:`TooManyStreams` immediately if so."""
+        ours = self._organisations.setdefault(organisation, _Organisation())
+        if ours.streams[following.person] >= MAX_OF_PERSON or ours.streams.total() >= MAX_OF_ORGANISATION:
+            raise TooManyStreams
+        stream = self._stream(organisation, ours, following)
+        await anext(stream)  # Counted from here on, also where nobody reads it.
+        return stream
+
+    async def _stream(
+        self, organisation: ParticipantIdentifier, ours: _Organisation, following: Following
+    ) -> AsyncGenerator[Change]:
+        ours.streams[following.person] += 1
+        ours.following.append(following)
+        ours.looked = None
+        stay = following.stay
+        here = contextlib.nullcontext() if stay is None else self.presence.during(organisation, stay)
+        try:
+            with here:
+                yield Change.ALIVE
+                async for change in self._changes(organisation, ours, following):
+                    yield change
+        except Explained:  # The session, the rights or the vault is gone.
+            return
+        finally:
+            ours.following.remove(following)
+            ours.streams[following.person] -= 1
+            ours.streams += Counter()  # Without those that have none.
+            if not ours.following:
+                self._organisations.pop(organisation, None)
+
+    async def _changes(
+        self, organisation: ParticipantIdentifier, ours: _Organisation, following: Following
+    ) -> AsyncGenerator[Change]:
+        watch = following.watch
+        shown = watch.list_state, watch.conversation_state
+        may, statement = await following.again(), -1
+        there: object = {}
+        while not self._closing.is_set():
+            count, came = self._news.count(organisation), self.presence.changes.count(organisation)
+            marks = await self._looked(organisation, ours, count)
+            if following.session not in marks.sessions:
+                return
+            if marks.statement != statement:
+                may, statement = await following.again(), marks.statement
+            if not all(may(watch.right, mailbox) for mailbox in watch.mailboxes):
+                yield Change.OVER
+                return
+            now = watch.states(marks.lists, marks.conversations)
+            if now != shown:
+                shown = now
+                yield Change.NEWS
+            others = self._there(organisation, following)
+            if others != there:
+                there = others
+                yield Change.PRESENT
+            if not await self._wait(organisation, count, came):
+                may = await following.again()
+                yield Change.ALIVE
+
+    def _there(self, organisation: ParticipantIdentifier, following: Following) -> object:
+        return self.presence.others(organisation, following.person, following.watch.mailboxes)
+
+    async def _wait(self, organisation: ParticipantIdentifier, count: int, came: int) -> bool:
+        """Return true once there may be news, false after a while without any."""
+        waiting = [
+            asyncio.create_task(self._news.beyond(organisation, count, self._alive)),
+            asyncio.create_task(self.presence.changes.beyond(organisation, came, self._alive)),
+            asyncio.create_task(self._closing.wait()),
+        ]
+        try:
+            done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            woken = any(each.result() for each in done)
+        finally:
+            for task in waiting:
+                task.cancel()
+        if woken and not self._closing.is_set():
+            await asyncio.sleep(self._together)
+        return woken
+
+    async def _looked(
+        self, organisation: ParticipantIdentifier, ours: _Organisation, count: int
+    ) -> MailMarks:
+        """Return the state of everything that the organisation's streams watch, looked up once for all."""
+        async with ours.looking:
+            time = asyncio.get_running_loop().time()
+            if ours.looked is not None:
+                known, at, marks = ours.looked
+                if known >= count and time - at < self._alive / 2:
+                    return marks
+            now = self._news.count(organisation)
+            watched = [each.watch for each in ours.following]
+            async with self._vaults.open(organisation, Purpose.READ) as vault:
+                marks = await vault.marks(
+                    {mailbox for each in watched for mailbox in each.mailboxes},
+                    {each.conversation for each in watched if each.conversation},
+                    {each.session for each in ours.following},
+                )
+            ours.looked = now, time, marks
+            return marks

@@ -1,0 +1,122 @@
+"""Hours in which a mailbox is manned, and the moment at which it has lain unread for some of them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+ZONE = ZoneInfo("Europe/Stockholm")
+_LOOKED_AHEAD = 400
+"""Days after which a mailbox counts as manned never."""
+_MINUTES_OF_DAY = 24 * 60
+
+Hours = tuple[int, int] | None
+"""Minutes of a day from and to which a mailbox is manned; ``None`` for a day without."""
+OFFICE: tuple[Hours, ...] = ((480, 1020),) * 5 + (None, None)
+"""Eight to five from Monday to Friday."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manning:
+    """Hours in which a mailbox is manned, and the address that is told when it lies unread all the same."""
+
+    hours: tuple[Hours, ...] = OFFICE
+    """Hours of each day, the first for Mondays."""
+    closed: frozenset[date] = frozenset()
+    """Days on which it is not manned."""
+    holidays: bool = True
+    """It is not manned on public holidays and on the eves of Midsummer, Christmas and New Year."""
+    escalate_after: int = 0
+    """Manned hours for which a message may lie unread; 0 for any number."""
+    escalate_to: str = ""
+    """Mail address that is told then."""
+    acknowledge: str = ""
+    """Text that automatically answers the first message of a conversation; empty for no answer."""
+
+    def lain_unread(self, since: datetime) -> datetime | None:
+        """Return when a message that came ``since`` has lain unread too long; ``None`` for never."""
+        if not self.escalate_after:
+            return None
+        left = timedelta(hours=self.escalate_after)
+        for begin, end in self.manned(since):
+            if end - begin >= left:
+                return begin + left
+            left -= end - begin
+        return None
+
+    def manned(self, since: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """Yield the times from a moment on at which it is manned."""
+        first = since.astimezone(ZONE).date()
+        for number in range(_LOOKED_AHEAD):
+            day = first + timedelta(days=number)
+            hours = self.hours[day.weekday()]
+            if hours is None or day in self.closed or (self.holidays and is_holiday(day)):
+                continue
+            begin, end = (_moment(day, minutes) for minutes in hours)
+            if end > since:
+                yield max(begin, since), end
+
+    def content(self) -> dict[str, Any]:
+        """Return it as it is kept."""
+        return {
+            "hours": self.hours,
+            "closed": sorted(day.isoformat() for day in self.closed),
+            "holidays": self.holidays,
+            "escalate_after": self.escalate_after,
+            "escalate_to": self.escalate_to,
+            "acknowledge": self.acknowledge,
+        }
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any]) -> Manning:
+        """Return the inverse of :meth:`content`."""
+        return cls(
+            tuple(None if each is None else (each[0], each[1]) for each in content["hours"]),
+            frozenset(map(date.fromisoformat, content["closed"])),
+            content["holidays"],
+            content["escalate_after"],
+            content["escalate_to"],
+            content["acknowledge"],
+        )
+
+
+def _moment(day: date, minutes: int) -> datetime:
+    """Return a time of day in Sweden; 24:00 is the end of the day."""
+    if minutes >= _MINUTES_OF_DAY:
+        return datetime.combine(day + timedelta(days=1), time(), ZONE).astimezone(UTC)
+    return datetime.combine(day, time(minutes // 60, minutes % 60), ZONE).astimezone(UTC)
+
+
+def is_holiday(day: date) -> bool:
+    """Return whether a day is a public holiday in Sweden, or an eve on which offices are closed."""
+    fixed = {(1, 1), (1, 6), (5, 1), (6, 6), (12, 24), (12, 25), (12, 26), (12, 31)}
+    from_easter = (day - easter(day.year)).days
+    midsummer = day.month == 6 and 19 <= day.day <= 25 and day.weekday() == 4
+    midsummer_day = day.month == 6 and 20 <= day.day <= 26 and day.weekday() == 5
+    all_saints = day.weekday() == 5 and (date(day.year, 10, 31) <= day <= date(day.year, 11, 6))
+    moving = from_easter in (-2, 0, 1, 39, 49)
+    return (day.month, day.day) in fixed or moving or midsummer or midsummer_day or all_saints
+
+
+def easter(year: int) -> date:
+    """Return Easter Sunday of the Gregorian calendar (Meeus, Jones and Butcher)."""
+    golden = year % 19
+    century, rest = divmod(year, 100)
+    skipped, quarter = divmod(century, 4)
+    correction = (century - (century + 8) // 25 + 1) // 3
+    epact = (19 * golden + century - skipped - correction + 15) % 30
+    fours, ones = divmod(rest, 4)
+    weekday = (32 + 2 * quarter + 2 * fours - epact - ones) % 7
+    late = (golden + 11 * epact + 22 * weekday) // 451
+    month, day = divmod(epact + weekday - 7 * late + 114, 31)
+    return date(year, month, day + 1)
+
+
+def next_at(hour: int, after: datetime) -> datetime:
+    """Return the next moment after another at which it is some hour in Sweden."""
+    day = after.astimezone(ZONE).date()
+    found: Sequence[datetime] = [_moment(day + timedelta(days=number), hour * 60) for number in range(3)]
+    return next(moment for moment in found if moment > after)

@@ -1,0 +1,253 @@
+"""Pages about notices: what a person is told of by mail, and when a mailbox is manned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageclient.entrance.access import Access, Visit
+from samdrift.messageclient.notices.manning import Hours, Manning
+from samdrift.messageclient.notices.worker import How
+from samdrift.rights import Right
+from samdrift.vault.gate import Gate
+from samdrift.vault.mailrecords import MailboxRecord
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.web.application import signed_in
+from samdrift.web.forms import Form
+from samdrift.web.guards import session_of
+from samdrift.web.pages import Pages
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+
+TEMPLATES = Path(__file__).parent / "templates"
+LOCALE = Path(__file__).parent / "locale"
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)+")
+_MAX_ADDRESS = 254
+_TIME = re.compile(r"([01]?\d|2[0-4])[:.]([0-5]\d)")
+_PERIOD = re.compile(r"\s*[–—]\s*|\s+-\s+")
+_END_OF_DAY = 24 * 60
+_MAX_HOURS = 200
+_MAX_CLOSED = 400
+_MAX_TEXT = 2_000
+_DAYS = (
+    Phrase("Monday"),
+    Phrase("Tuesday"),
+    Phrase("Wednesday"),
+    Phrase("Thursday"),
+    Phrase("Friday"),
+    Phrase("Saturday"),
+    Phrase("Sunday"),
+)
+_NO_ADDRESS = Phrase("Write a mail address such as namn@kommun.se")
+_NO_TIME = Phrase("Write times such as 08:00 and 17:00, the later one last, or leave both empty")
+
+Handler = Callable[[Request, Visit], Awaitable[Response]]
+
+
+class NoticePages:
+    """Pages about notices and manning of one organisation's mailboxes."""
+
+    def __init__(self, pages: Pages, access: Access, gate: Gate, clock: Clock) -> None:
+        self._pages = pages
+        self._access = access
+        self._gate = gate
+        self._clock = clock
+
+    def routes(self) -> tuple[Route, ...]:
+        """Return the routes."""
+        return (
+            Route("/notices", self._shown(self.choice_form), methods=["GET"]),
+            Route("/notices", self._posted(self.choose), methods=["POST"]),
+            Route("/manning/{mailbox}", self._shown(self.manning_form), methods=["GET"]),
+            Route("/manning/{mailbox}", self._posted(self.man), methods=["POST"]),
+        )
+
+    # --- what a person is told ----------------------------------------------------------------------------
+
+    async def choice_form(self, request: Request, visit: Visit) -> Response:
+        """Show what the person is told of by mail."""
+        async with self._opened(visit, Purpose.READ) as vault:
+            mailboxes = [one for one in await vault.mailboxes() if visit.permissions.may(Right.READ, one.id)]
+            kept = (await vault.notice_choices()).get(visit.person.id, {})
+        return self._choices(request, mailboxes, Form(_fields_of_choice(kept)))
+
+    async def choose(self, request: Request, visit: Visit) -> Response:
+        """Keep what the person wants to be told of."""
+        form = await received(request)
+        async with self._opened(visit, Purpose.PROCESS) as vault:
+            mailboxes = [one for one in await vault.mailboxes() if visit.permissions.may(Right.READ, one.id)]
+            chosen = {one.id: form[f"box-{one.id}"] for one in mailboxes if form[f"box-{one.id}"] in set(How)}
+            address = form["address"].strip()
+            if (chosen or address) and not _is_address(address):
+                form.refuse("address", _NO_ADDRESS)
+            hour = form["hour"]
+            if hour not in _HOURS:
+                form.refuse("hour", Phrase("Choose an hour"))
+            if not form.errors:
+                content = {"address": address, "mailboxes": chosen, "hour": int(hour)}
+                vault.keep_notice_choice(visit.person.id, content)
+                vault.record(AuditEvent.MK_NOTICE_CHOSEN, mailboxes=" ".join(sorted(chosen)))
+        if form.errors:
+            return self._choices(request, mailboxes, form, 422)
+        return RedirectResponse("/notices?kept=1", 303)
+
+    def _choices(
+        self, request: Request, mailboxes: Sequence[MailboxRecord], form: Form, status: int = 200
+    ) -> Response:
+        named = sorted(mailboxes, key=lambda one: one.name.casefold())
+        kept = "kept" in request.query_params
+        return self._pages.page(
+            request, "notices.html", status, mailboxes=named, form=form, hours=_HOURS, kept=kept
+        )
+
+    # --- manning ------------------------------------------------------------------------------------------
+
+    async def manning_form(self, request: Request, visit: Visit) -> Response:
+        """Show when a mailbox is manned."""
+        mailbox, manning = await self._managed(request, visit)
+        return self._manning(request, mailbox, Form(_fields_of_manning(manning)))
+
+    async def man(self, request: Request, visit: Visit) -> Response:
+        """Keep when a mailbox is manned."""
+        form = await received(request)
+        mailbox, _ = await self._managed(request, visit)
+        manning = _manning_of(form)
+        if manning is None:
+            return self._manning(request, mailbox, form, 422)
+        async with self._opened(visit, Purpose.ADMINISTER) as vault:
+            vault.keep_manning(mailbox.id, manning.content(), now=self._clock())
+            vault.record(AuditEvent.MK_MAILBOX_CHANGED, mailbox=mailbox.id, action="manning")
+        return RedirectResponse(f"/manning/{mailbox.id}?kept=1", 303)
+
+    def _manning(self, request: Request, mailbox: MailboxRecord, form: Form, status: int = 200) -> Response:
+        days = tuple(enumerate(_DAYS))
+        kept = "kept" in request.query_params
+        return self._pages.page(
+            request, "manning.html", status, mailbox=mailbox, form=form, days=days, kept=kept
+        )
+
+    async def _managed(self, request: Request, visit: Visit) -> tuple[MailboxRecord, Manning]:
+        """Return the mailbox that is asked for; one that the person does not manage is answered like none."""
+        asked, may = request.path_params["mailbox"], visit.permissions.may
+        async with self._opened(visit, Purpose.READ) as vault:
+            mailboxes, kept = await vault.mailboxes(), await vault.manning()
+        for one in mailboxes:
+            if one.id == asked and (may(Right.ADMINISTRATOR) or may(Right.MANAGE, one.id)):
+                return one, Manning.read(kept[one.id]) if one.id in kept else Manning()
+        async with self._opened(visit, Purpose.READ) as vault:
+            vault.record(AuditEvent.MK_ACCESS_DENIED, kind="manning")
+        raise HTTPException(404)
+
+    def _opened(self, visit: Visit, purpose: Purpose) -> AbstractAsyncContextManager[MessageClientVault]:
+        principal = Principal(PrincipalKind.USER, visit.person.id, visit.organisation.value)
+        return self._gate.open(principal, visit.organisation, Role.MESSAGE_CLIENT, purpose)
+
+    def _shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            return await handler(request, await self._access.visit(request))
+
+        return signed_in(answer)
+
+    def _posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Answer a form; without a session it is read for its own sake, which keeps what was typed."""
+
+        async def answer(request: Request) -> Response:
+            if session_of(request) is None:
+                await received(request)
+            return await handler(request, await self._access.visit(request))
+
+        return answer
+
+
+_HOURS = tuple(str(hour) for hour in range(24))
+
+
+def notice_routes(pages: Pages, access: Access, gate: Gate, clock: Clock) -> tuple[Route, ...]:
+    """Return the routes of the pages about notices and manning."""
+    return NoticePages(pages, access, gate, clock).routes()
+
+
+def _is_address(text: str) -> bool:
+    return len(text) <= _MAX_ADDRESS and _ADDRESS.fullmatch(text) is not None
+
+
+def _fields_of_choice(kept: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "address", kept.get("address", "")
+    yield "hour", str(kept.get("hour", 8))
+    for mailbox, how in kept.get("mailboxes", {}).items():
+        yield f"box-{mailbox}", how
+
+
+def _fields_of_manning(manning: Manning) -> Iterator[tuple[str, str]]:
+    for number, hours in enumerate(manning.hours):
+        for name, minutes in zip(("from", "to"), hours or (None, None), strict=True):
+            yield f"{name}-{number}", "" if minutes is None else f"{minutes // 60:02}:{minutes % 60:02}"
+    yield "holidays", "yes" if manning.holidays else ""
+    yield "closed", "\n".join(sorted(day.isoformat() for day in manning.closed))
+    yield "hours", str(manning.escalate_after) if manning.escalate_after else ""
+    yield "to", manning.escalate_to
+    yield "acknowledge", manning.acknowledge
+
+
+def _manning_of(form: Form) -> Manning | None:
+    """Return what was typed; ``None`` where something in it is refused."""
+    hours = tuple(_hours_of(form, number) for number in range(len(_DAYS)))
+    closed = _closed_of(form)
+    after, to = form["hours"].strip(), form["to"].strip()
+    if after and not (after.isascii() and after.isdigit() and 0 < int(after) <= _MAX_HOURS):
+        form.refuse("hours", Phrase("Write a number of hours from 1 to 200, or leave it empty"))
+    if to and not _is_address(to):
+        form.refuse("to", _NO_ADDRESS)
+    if to and not after:
+        form.refuse("hours", Phrase("Write after how many hours the address is to be told"))
+    acknowledge = form["acknowledge"].strip()
+    if len(acknowledge) > _MAX_TEXT:
+        form.refuse("acknowledge", Phrase("The answer is too long: 2 000 characters at most"))
+    if form.errors:
+        return None
+    return Manning(hours, closed, form["holidays"] == "yes", int(after or 0), to, acknowledge)
+
+
+def _hours_of(form: Form, number: int) -> Hours:
+    fields = [f"{name}-{number}" for name in ("from", "to")]
+    typed = [form[field].strip() for field in fields]
+    if not any(typed):
+        return None
+    found = [_TIME.fullmatch(text) for text in typed]
+    minutes = [int(each[1]) * 60 + int(each[2]) for each in found if each]
+    if len(minutes) == 2 and minutes[0] < minutes[1] <= _END_OF_DAY:
+        return minutes[0], minutes[1]
+    form.refuse(fields[0], _NO_TIME)
+    return None
+
+
+def _closed_of(form: Form) -> frozenset[date]:
+    """Return single days, and all days of periods such as ``2026-07-06 – 2026-07-31``."""
+    closed = set[date]()
+    for line in form["closed"].splitlines():
+        if not (text := line.strip()):
+            continue
+        try:
+            first, _, last = _PERIOD.sub("/", text).partition("/")
+            begin, end = date.fromisoformat(first), date.fromisoformat(last or first)
+        except ValueError:
+            begin, end = date.max, date.min
+        if not timedelta() <= end - begin <= timedelta(days=_MAX_CLOSED):
+            form.refuse("closed", Phrase("Write a day or a period on each line: 2026-07-06 – 2026-07-31"))
+            continue
+        closed |= {begin + timedelta(days=number) for number in range((end - begin).days + 1)}
+    if len(closed) > _MAX_CLOSED:
+        form.refuse("closed", Phrase("So many days cannot be kept: 400 at most"))
+    return frozenset(closed)

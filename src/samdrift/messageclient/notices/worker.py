@@ -1,0 +1,286 @@
+"""The worker of notices: looks at mailboxes into which something came, and sends what persons chose.
+
+A mail says that there is something to read and where to sign in: no sender, no subject, no mailbox, no
+number. A person gets one for all that is new, at most every quarter of an hour, or one a day; none where
+everything has been read meanwhile, or the right to the mailbox is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+from enum import StrEnum
+from functools import partial
+from typing import Protocol
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageclient.notices.acknowledging import acknowledge
+from samdrift.messageclient.notices.manning import Manning, next_at
+from samdrift.messageclient.permissions import Assigned, Assignments
+from samdrift.net.smtp import MailRefused, MailServerUnavailable
+from samdrift.rights import Right
+from samdrift.scheduling.dispatch import Dispatcher
+from samdrift.scheduling.rounds import Rounds
+from samdrift.vault.bodies import new_id
+from samdrift.vault.gate import Gate, WorkerGate
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.noticing import NoticeRecord, WatchRecord
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_AT_MOST_EVERY = timedelta(minutes=15)
+_LEASE = timedelta(minutes=5)
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+_COMMITTED = timedelta(minutes=1)
+"""Time by which a message is here that came before a mailbox was looked at."""
+_WITHIN = timedelta(hours=24)
+"""Time in which a notice is tried; one that is older is news no more."""
+
+
+class Kind(StrEnum):
+    """Kinds of notices."""
+
+    NEW = "new"
+    UNREAD = "unread"
+    """A mailbox has lain unread."""
+
+
+class How(StrEnum):
+    """Ways in which a person is told of a mailbox."""
+
+    SOON = "soon"
+    DAILY = "daily"
+
+
+class Outcome(StrEnum):
+    """Ends of a notice."""
+
+    SENT = "sent"
+    NOT_NEEDED = "not-needed"
+    """Everything was read meanwhile, or the person may not read the mailbox any more."""
+    REFUSED = "refused"
+    NOT_SENT = "not-sent"
+    """The mail server could not be used in time."""
+
+
+class Post(Protocol):
+    """A server that takes mail."""
+
+    async def send(self, mail: EmailMessage, recipient: str) -> None:
+        """Hand a mail over; :class:`MailServerUnavailable`, or :class:`MailRefused`."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeSettings:
+    """The sender of notices, and where each organisation's people sign in."""
+
+    sender: str
+    origins: Mapping[ParticipantIdentifier, str]
+
+
+Vaults = WorkerGate[MessageClientVault]
+
+
+class Notices:
+    """Notices of all organisations."""
+
+    def __init__(
+        self,
+        vaults: Vaults,
+        assignments: Assignments,
+        settings: NoticeSettings,
+        post: Post | None,
+        clock: Clock,
+        watch: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Without ``post`` nobody is told by mail. ``watch`` hears why the mail server is gone, or empty."""
+        self._vaults = vaults
+        self._assignments = assignments
+        self._settings = settings
+        self._post = post
+        self._clock = clock
+        self._watch = watch
+
+    async def turn(self, organisation: ParticipantIdentifier) -> datetime | None:
+        """Do what is due, and return when more will be; ``None`` when nothing waits."""
+        now = self._clock()
+        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
+            watches = await vault.due_watches(now=now)
+            if watches:
+                await self._look(organisation, vault, watches, now)
+        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
+            claimed = await vault.claim_notices(now=now, lease=_LEASE)
+        for notice in claimed:
+            await self._tell(organisation, notice)
+        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
+            return await vault.next_notice()
+
+    async def run(self, gate: Gate, on_failure: Callable[[BaseException], None]) -> None:
+        """Do what is due until cancelled; the registry knows where something is."""
+        role = Role.MESSAGE_CLIENT
+
+        def served() -> list[ParticipantIdentifier]:
+            return [each for each in self._settings.origins if gate.registry.serves(each, role)]
+
+        dispatcher = Dispatcher(self.turn, self._clock, on_failure=on_failure)
+        await dispatcher.run(Rounds(partial(gate.due, role), served, self._clock).due)
+
+    # --- mailboxes ----------------------------------------------------------------------------------------
+
+    async def _look(
+        self,
+        organisation: ParticipantIdentifier,
+        vault: MessageClientVault,
+        watches: tuple[WatchRecord, ...],
+        now: datetime,
+    ) -> None:
+        assigned = await self._assignments.read(organisation, vault)
+        choices, manning = await vault.notice_choices(), await vault.manning()
+        last = await vault.last_notices() if choices else {}
+        for watch in watches:
+            unread = await vault.unread_in(watch.mailbox)
+            if unread is not None and unread[1] > watch.looked_at and self._post is not None:
+                for person, choice in choices.items():
+                    how = choice["mailboxes"].get(watch.mailbox)
+                    if how and _reads(assigned, person, watch.mailbox):
+                        due = _due(How(how), choice["hour"], last.get(person), now)
+                        notice = _notice(Kind.NEW, person, watch.looked_at, due, choice["address"])
+                        vault.add_notice(notice)
+            hours = Manning.read(manning[watch.mailbox]) if watch.mailbox in manning else Manning()
+            if hours.acknowledge:
+                await self._acknowledge(organisation, vault, watch, hours.acknowledge, now)
+            self._escalate(vault, watch, hours, unread[0] if unread else None, now)
+
+    async def _acknowledge(
+        self,
+        organisation: ParticipantIdentifier,
+        vault: MessageClientVault,
+        watch: WatchRecord,
+        text: str,
+        now: datetime,
+    ) -> None:
+        """Answer what came to a mailbox's own address since it was looked at, each conversation once."""
+        began = await vault.began_in(watch.mailbox, watch.looked_at)
+        if not began:
+            return
+        mailbox = next(one for one in await vault.mailboxes() if one.id == watch.mailbox)
+        for mail in await vault.mail(began):
+            await acknowledge(vault, organisation.value, mailbox, mail, text, now)
+
+    def _escalate(
+        self,
+        vault: MessageClientVault,
+        watch: WatchRecord,
+        hours: Manning,
+        oldest: datetime | None,
+        now: datetime,
+    ) -> None:
+        """Tell once that a mailbox lies unread, until all of it has been read."""
+        due = None if oldest is None else hours.lain_unread(oldest)
+        known = watch.looked_at + _COMMITTED
+        escalated = watch.escalated and oldest is not None and oldest < known
+        if due is not None and due <= now and not escalated:
+            vault.record(AuditEvent.MK_MAILBOX_ESCALATED, mailbox=watch.mailbox)
+            if hours.escalate_to and self._post is not None:
+                vault.add_notice(_notice(Kind.UNREAD, None, now, now, hours.escalate_to))
+            escalated = True
+        again = due if due is not None and due > now and not escalated else None
+        vault.keep_watch(watch, due=again, looked=now - _COMMITTED, escalated=escalated)
+
+    # --- notices ------------------------------------------------------------------------------------------
+
+    async def _tell(self, organisation: ParticipantIdentifier, notice: NoticeRecord) -> None:
+        if not await self._is_needed(organisation, notice):
+            await self._end(organisation, notice, Outcome.NOT_NEEDED, "")
+            return
+        if self._post is None:
+            await self._end(organisation, notice, Outcome.NOT_SENT, "no mail server is configured")
+            return
+        try:
+            await self._post.send(self._mail(organisation, notice), notice.content["to"])
+        except MailServerUnavailable as outage:
+            self._watch(outage.cause)
+            await self._postpone(organisation, notice, outage.cause)
+        except MailRefused as refused:
+            self._watch("")
+            await self._end(organisation, notice, Outcome.REFUSED, str(refused))
+        else:
+            self._watch("")
+            await self._end(organisation, notice, Outcome.SENT, "")
+
+    async def _is_needed(self, organisation: ParticipantIdentifier, notice: NoticeRecord) -> bool:
+        """Return whether a person may still read, and has not read, what a notice is about."""
+        if notice.person is None:
+            return True
+        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
+            assigned = await self._assignments.read(organisation, vault)
+            choice = (await vault.notice_choices()).get(notice.person)
+            mailboxes = [
+                box for box in (choice or {}).get("mailboxes", {}) if _reads(assigned, notice.person, box)
+            ]
+            return bool(mailboxes) and await vault.has_new(notice.person, mailboxes, notice.began_at)
+
+    async def _postpone(self, organisation: ParticipantIdentifier, notice: NoticeRecord, reason: str) -> None:
+        now = self._clock()
+        if now >= datetime.fromisoformat(notice.content["until"]):
+            await self._end(organisation, notice, Outcome.NOT_SENT, reason)
+            return
+        pause = min(_FIRST_PAUSE * (1 << min(notice.attempts, 10)), _LONGEST_PAUSE)
+        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
+            vault.move_notice(notice, due=now + pause, outcome=None, now=now, reason=reason)
+
+    async def _end(
+        self, organisation: ParticipantIdentifier, notice: NoticeRecord, outcome: Outcome, reason: str
+    ) -> None:
+        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
+            vault.move_notice(notice, due=None, outcome=outcome.value, now=self._clock(), reason=reason)
+            if outcome is not Outcome.NOT_NEEDED:
+                facts = {"kind": notice.kind, "outcome": outcome.value, "person": notice.person or ""}
+                vault.record(AuditEvent.MK_NOTICE_ENDED, **facts, **({"reason": reason} if reason else {}))
+
+    def _mail(self, organisation: ParticipantIdentifier, notice: NoticeRecord) -> EmailMessage:
+        origin = self._settings.origins[organisation]
+        swedish, english = _TEXTS[Kind(notice.kind)]
+        mail = EmailMessage()
+        mail["From"] = self._settings.sender
+        mail["To"] = notice.content["to"]
+        mail["Subject"] = "Du har något att läsa"
+        mail["Date"] = format_datetime(self._clock())
+        mail["Message-ID"] = make_msgid(domain=self._settings.sender.rpartition("@")[2])
+        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody answers it by machine.
+        mail.set_content(f"{swedish}\n\n{origin}\n\n{_CONTENT}\n\n--\n{english}\n\n{origin}\n")
+        return mail
+
+
+_CONTENT = "Vad det gäller skickas aldrig med e-post. Logga in för att läsa."
+_TEXTS = {
+    Kind.NEW: (
+        "Det har kommit något nytt till en brevlåda som du har valt att få besked om.",
+        "Something new has come to a mailbox that you have chosen to be told about.",
+    ),
+    Kind.UNREAD: (
+        "En brevlåda har legat oläst längre än den tid som är bestämd.",
+        "A mailbox has lain unread for longer than was decided.",
+    ),
+}
+
+
+def _notice(kind: Kind, person: str | None, began: datetime, due: datetime, to: str) -> NoticeRecord:
+    content = {"to": to, "until": (due + _WITHIN).isoformat()}
+    return NoticeRecord(new_id(), kind.value, person, began, due, 0, None, None, content)
+
+
+def _due(how: How, hour: int, last: datetime | None, now: datetime) -> datetime:
+    """Return when a person is told: soon, but not again before a while has passed, or at their hour."""
+    if how is How.DAILY:
+        return next_at(hour, now)
+    return now if last is None else max(now, last + _AT_MOST_EVERY)
+
+
+def _reads(assigned: Assigned, person: str, mailbox: str) -> bool:
+    """Return whether a person may read a mailbox now; by claim, as at their latest sign-in."""
+    return person in assigned.holders(Right.READ, mailbox)

@@ -1,0 +1,212 @@
+"""Looking for new messages: events of message services that offer them, and questions in turn to all.
+
+Organisations of one message service ask it one after the other, spread over the time of a round. Where it has
+events, a message is fetched as soon as one says that it is there, and the questions are a net below that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+
+from samdrift.client.errors import InterfaceError, Refused
+from samdrift.client.mailbox import Mailbox, ServerEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.messages import MessageStatus
+from samdrift.messageclient.fetching import Fetching
+from samdrift.vault.errors import VaultError
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+SERVICE = "message-service"
+"""Name of the dependency."""
+_WHOLE = 20
+"""Questions after which lists are read whole, and what other clients have sent is fetched."""
+_NET = 20
+"""Rounds in which an organisation that hears events is asked for once."""
+_AGAIN_AFTER, _LONGEST_PAUSE = 5.0, 300.0
+"""Seconds after which a stream of events that ended is taken up again, at first and at most."""
+_NOT_OFFERED = frozenset({400, 404, 405, 406, 501})
+"""Refusals of a message service that has no events."""
+_LOOK_AGAIN = 3600.0
+"""Seconds after which one that had no events is asked for them again."""
+
+
+def _named(data: str) -> tuple[str, str]:
+    """Return the message and status that an event names; empty texts for what it does not."""
+    try:
+        document = json.loads(data)
+        found = document["id"], document["attributes"]["messageStatus"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return "", ""
+    return (found[0], found[1]) if all(isinstance(each, str) for each in found) else ("", "")
+
+
+Watch = Callable[[str, str, str], None]
+"""Hears of a dependency, where it is, and why it is gone; the reason is empty when it is there."""
+
+
+@dataclass
+class Client:
+    """One organisation at its message service."""
+
+    organisation: ParticipantIdentifier
+    at: str
+    """Host of the message service."""
+    service: Mailbox
+    fetching: Fetching
+    hurry: Callable[[Collection[str]], Awaitable[None]]
+    """Has the status of sent messages asked for soon, by their ids at the message service."""
+    busy: asyncio.Lock = field(default_factory=asyncio.Lock)
+    looks: int = 0
+    hears: bool = False
+    """A stream of events is open."""
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: bool = False
+    moved: set[str] = field(default_factory=set)
+
+    def opened(self) -> None:
+        """Note that a stream of events is open; what came before it is looked for."""
+        self.hears = self.arrived = True
+        self.news.set()
+
+    def heard(self, event: ServerEvent) -> None:
+        """Note an event: a new message, a step of one that was sent, or something that is not understood."""
+        identity, status = _named(event.data)
+        if identity and status and status != MessageStatus.NEW.value:
+            self.moved.add(identity)
+        else:
+            self.arrived = True
+        self.news.set()
+
+
+class ServiceStates:
+    """Outages of message services: of each organisation for its pages, of each service for the operator."""
+
+    def __init__(self, clock: Clock, watch: Watch) -> None:
+        self._clock = clock
+        self._watch = watch
+        self._away: dict[ParticipantIdentifier, tuple[str, datetime, str]] = {}
+
+    def away_since(self, organisation: ParticipantIdentifier) -> datetime | None:
+        """Return since when an organisation's message service cannot be used; ``None`` when it can."""
+        known = self._away.get(organisation)
+        return None if known is None else known[1]
+
+    def note(self, organisation: ParticipantIdentifier, at: str, reason: str) -> None:
+        """Note how an organisation's last use of its service ended.
+
+        A service is gone while it is for one of its organisations.
+        """
+        if reason:
+            _, since, _ = self._away.get(organisation, ("", self._clock(), ""))
+            self._away[organisation] = at, since, reason
+        else:
+            self._away.pop(organisation, None)
+        self._watch(SERVICE, at, next((why for where, _, why in self._away.values() if where == at), ""))
+
+
+class Polling:
+    """Fetches for all organisations."""
+
+    def __init__(
+        self,
+        clients: Sequence[Client],
+        states: ServiceStates,
+        *,
+        pause: float,
+        serves: Callable[[ParticipantIdentifier], bool],
+        addresses: Callable[[ParticipantIdentifier], Awaitable[Sequence[str]]],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        """``pause`` is the time of a round, in seconds; ``addresses`` returns those of an organisation."""
+        self._clients = clients
+        self._states = states
+        self._pause = pause
+        self._serves = serves
+        self._addresses = addresses
+        self._on_failure = on_failure
+
+    def work(self) -> list[Coroutine[None, None, None]]:
+        """Return the work: rounds for each message service, and events for each organisation."""
+        services = defaultdict[str, list[Client]](list)
+        for client in self._clients:
+            services[client.at].append(client)
+        rounds = [self._rounds(clients) for clients in services.values()]
+        events = [each for client in self._clients for each in (self._hear(client), self._take_up(client))]
+        return rounds + events
+
+    async def _rounds(self, clients: Sequence[Client]) -> None:
+        number = 0
+        while True:
+            for place, client in enumerate(clients):
+                if not client.hears or (number + place) % _NET == 0:
+                    await self._look(client, whole=client.looks % _WHOLE == 0)
+                    client.looks += 1
+                await asyncio.sleep(self._pause / len(clients))
+            number += 1
+
+    async def _hear(self, client: Client) -> None:
+        """Hear the events of a message service, and come back where a stream ends."""
+        pause, last = _AGAIN_AFTER, ""
+        while True:
+            wait = pause
+            try:
+                if self._serves(client.organisation):
+                    async for event in client.service.events(last, opened=client.opened):
+                        pause, last = _AGAIN_AFTER, event.id or last
+                        client.heard(event)
+                    wait = _AGAIN_AFTER
+            except Refused as refused:
+                last = ""  # The place may be what is not understood any more.
+                wait = _LOOK_AGAIN if refused.status in _NOT_OFFERED else pause
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            except (InterfaceError, Temporary):  # A round says so, once.
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            except Exception as error:
+                self._on_failure(error)
+                wait = _LONGEST_PAUSE
+            client.hears = False
+            await asyncio.sleep(wait)
+
+    async def _take_up(self, client: Client) -> None:
+        """Fetch and follow what events have named, all that came meanwhile together."""
+        while True:
+            await client.news.wait()
+            client.news.clear()
+            moved, client.moved = client.moved, set()
+            if moved:
+                await self._try(client, partial(client.hurry, moved))
+            if client.arrived:
+                client.arrived = False
+                await self._look(client, whole=False)
+
+    async def _look(self, client: Client, *, whole: bool) -> None:
+        async def look() -> None:
+            await client.fetching.look(whole=whole)
+            for address in await self._addresses(client.organisation) if whole else ():
+                await client.fetching.look_sent(address)
+
+        if self._serves(client.organisation):
+            await self._try(client, look)
+
+    async def _try(self, client: Client, work: Callable[[], Awaitable[None]]) -> None:
+        """Do some work with a message service; no fault of one organisation holds up another."""
+        async with client.busy:
+            try:
+                await work()
+            except InterfaceError as failure:
+                self._states.note(client.organisation, client.at, failure.for_logs)
+            except VaultError:  # Locked, suspended, or without its database: the service is not at fault.
+                return
+            except Temporary as failure:
+                self._states.note(client.organisation, client.at, str(failure))
+            except Exception as error:
+                self._on_failure(error)
+            else:
+                self._states.note(client.organisation, client.at, "")

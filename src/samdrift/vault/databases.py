@@ -1,0 +1,98 @@
+"""Makes and drops the databases of organisations (decision record 0020), as the database's administrator.
+
+Each is a copy of an empty one, the template, that is hardened once. A copy does not say who may connect, and
+PostgreSQL lets everybody connect to a new database: it is made with connections refused, until that right is
+taken away. No database can be made in a transaction. So its name is put on record before, and whatever is
+called here can be called again where it was cut short.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+
+from samdrift.vault import logins, rights
+from samdrift.vault.database.server import Database
+from samdrift.vault.errors import DatabaseUnfit, VaultUnavailable
+from samdrift.vault.logins import Connection
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_STATE = "SELECT datallowconn FROM pg_database WHERE datname = %s"
+_UNUSED = """
+SELECT name FROM registry.databases
+WHERE name NOT IN (SELECT database FROM registry.registrations WHERE database IS NOT NULL)
+"""
+COPY: LiteralString = "CREATE DATABASE {} TEMPLATE {} ALLOW_CONNECTIONS false"
+_MAY_MAKE = "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = CURRENT_USER"
+
+
+async def make_template(connection: Connection, database: Database) -> None:
+    """Make the template where it is missing, and take from everybody what no vault needs."""
+    name = database.template
+    if not await _rows(connection, _STATE, name):
+        await _check_may_make(connection)
+        await logins.run(connection, "CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", name)
+    await rights.close_databases(connection, [name])
+    inside = await database.administrators_connection(name)
+    try:
+        await rights.harden(inside)
+    finally:
+        await inside.close()
+
+
+async def reserved(connection: Connection, organisation: ParticipantIdentifier) -> str:
+    """Return the name of the organisation's database, put on record where there was none."""
+    name = "d" + secrets.token_hex(16)
+    await _rows(
+        connection,
+        "INSERT INTO registry.databases VALUES (%s, %s) ON CONFLICT DO NOTHING",
+        organisation.value,
+        name,
+    )
+    question = "SELECT name FROM registry.databases WHERE organisation = %s"
+    return str((await _rows(connection, question, organisation.value))[0][0])
+
+
+async def make(connection: Connection, database: Database, name: str) -> None:
+    """Make a database that nobody may connect to but the administrator; one that is there is only closed.
+
+    :class:`VaultUnavailable` while somebody looks into the template.
+    """
+    known = await _rows(connection, _STATE, name)
+    if not known:
+        try:
+            await logins.run(connection, COPY, name, database.template)
+        except psycopg.errors.ObjectInUse:
+            raise VaultUnavailable("somebody is connected to the template of databases") from None
+    if known != [(True,)]:
+        await logins.run(connection, "REVOKE ALL ON DATABASE {} FROM PUBLIC", name)
+        await logins.run(connection, "ALTER DATABASE {} ALLOW_CONNECTIONS true", name)
+
+
+async def drop(connection: Connection, name: str) -> None:
+    """Drop a database, and end the sessions of whoever is connected to it."""
+    await logins.run(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+async def drop_unused(connection: Connection) -> None:
+    """Drop the databases on record that no vault is in: what began with them, or ended, was cut short."""
+    for (name,) in await _rows(connection, _UNUSED):
+        await drop(connection, name)
+        await _rows(connection, "DELETE FROM registry.databases WHERE name = %s", name)
+
+
+async def _check_may_make(connection: Connection) -> None:
+    if await _rows(connection, _MAY_MAKE) != [(True,)]:
+        who = connection.info.user
+        raise DatabaseUnfit(
+            f"the database's administrator {who} may make no databases: as a superuser,"
+            f" ALTER ROLE {sql.Identifier(who).as_string()} CREATEDB"
+        )
+
+
+async def _rows(connection: Connection, question: str, *values: object) -> list[tuple[Any, ...]]:
+    cursor = await connection.execute(question.encode(), values)
+    return await cursor.fetchall() if cursor.description is not None else []

@@ -1,0 +1,160 @@
+"""Notices in a message client's vault: who wants to be told of what, when mailboxes are manned, what waits.
+
+A notice says that there is something to read. What it is about is not in it, so nothing of a message is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from samdrift.vault.database.session import call
+from samdrift.vault.mailmarks import MailMarking
+from samdrift.vault.mailrecords import Content, opened, sealed
+
+_KEEP_CHOICE, _KEEP_MANNING = call("keep_notice_choice", 2), call("keep_manning", 3)
+_CHOICES = "SELECT id, sealed FROM notice_choices ORDER BY id"
+_MANNING = "SELECT id, sealed FROM manning ORDER BY id"
+_WATCHES = (
+    "SELECT mailbox, due_at, looked_at, escalated FROM watches WHERE due_at <= $1 ORDER BY due_at LIMIT $2"
+)
+_KEEP_WATCH = call("keep_watch", 5)
+_UNREAD = """
+SELECT min(m.at), max(m.at) FROM messages m JOIN conversations c ON c.id = m.conversation
+WHERE c.mailbox = $1 AND m.direction = 'in' AND m.opened_at IS NULL
+"""
+_NEW_TO = """
+SELECT EXISTS (
+    SELECT FROM messages m JOIN conversations c ON c.id = m.conversation
+    WHERE c.mailbox = ANY($2::text[]) AND m.direction = 'in' AND m.at >= $3 AND NOT EXISTS (
+        SELECT FROM readings r WHERE r.message = m.id AND r.person = $1 AND r.act = 'read'
+    )
+)
+"""
+_BEGAN = """
+SELECT m.id FROM messages m JOIN conversations c ON c.id = m.conversation
+WHERE c.home = $1 AND c.messages = 1 AND m.direction = 'in' AND m.stage = 'arrived' AND m.at > $2
+ORDER BY m.at, m.id LIMIT $3
+"""
+_ACKNOWLEDGE = call("begin_acknowledging", 3)
+_ADD, _MOVE = call("add_notice", 6), call("move_notice", 5)
+_CLAIM = "SELECT * FROM claim_notices($1, $2, $3)"
+_NOTICES = """
+SELECT id, kind, person, began_at, due_at, attempts, outcome, ended_at, sealed FROM notices
+WHERE id = ANY($1::text[]) ORDER BY id
+"""
+_LAST_SENT = """
+SELECT person, max(ended_at) FROM notices WHERE outcome = 'sent' AND person IS NOT NULL GROUP BY person
+"""
+_NEXT = "SELECT least((SELECT min(due_at) FROM watches), (SELECT min(due_at) FROM notices))"
+_AT_ONCE = 50
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRecord:
+    """A mailbox that has to be looked at."""
+
+    mailbox: str
+    due_at: datetime
+    looked_at: datetime
+    escalated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeRecord:
+    """A notice; it waits until it has an outcome."""
+
+    id: str
+    kind: str
+    person: str | None
+    began_at: datetime
+    due_at: datetime | None
+    attempts: int
+    outcome: str | None
+    ended_at: datetime | None
+    content: Content
+
+
+class Noticing(MailMarking):
+    """Notices, and what they follow from."""
+
+    async def notice_choices(self) -> dict[str, Content]:
+        """Return what each person wants to be told of, by the person's id."""
+        rows = await self._work.peek(_CHOICES)
+        return {person: opened(value, f"notice choice {person}", self._sealer) for person, value in rows}
+
+    def keep_notice_choice(self, person: str, content: Content) -> None:
+        """Store what a person wants to be told of."""
+        self._work.later(_KEEP_CHOICE, person, sealed(content, f"notice choice {person}", self._sealer))
+
+    async def manning(self) -> dict[str, Content]:
+        """Return when mailboxes are manned, by the mailbox's id."""
+        rows = await self._work.peek(_MANNING)
+        return {mailbox: opened(value, f"manning {mailbox}", self._sealer) for mailbox, value in rows}
+
+    def keep_manning(self, mailbox: str, content: Content, *, now: datetime) -> None:
+        """Store when a mailbox is manned, and have it looked at."""
+        value = sealed(content, f"manning {mailbox}", self._sealer)
+        self._work.later(_KEEP_MANNING, mailbox, value, now)
+
+    async def due_watches(self, *, now: datetime) -> tuple[WatchRecord, ...]:
+        """Return mailboxes that have to be looked at; to ask this alone leaves no entry in the log."""
+        return tuple(WatchRecord(*row) for row in await self._work.peek(_WATCHES, now, _AT_ONCE))
+
+    def keep_watch(
+        self, watch: WatchRecord, *, due: datetime | None, looked: datetime, escalated: bool
+    ) -> None:
+        """Note that a mailbox was looked at, and when it has to be again."""
+        self._work.arrange(_KEEP_WATCH, watch.mailbox, watch.due_at, due, looked, escalated)
+
+    async def unread_in(self, mailbox: str) -> tuple[datetime, datetime] | None:
+        """Return the arrival of the oldest and the latest message that nobody has opened, if any."""
+        ((oldest, latest),) = await self._work.look(_UNREAD, mailbox)
+        return None if oldest is None else (oldest, latest)
+
+    async def began_in(self, mailbox: str, since: datetime) -> tuple[str, ...]:
+        """Return messages that came to an address after that and began a conversation that has no other."""
+        rows = await self._work.look(_BEGAN, mailbox, since, _AT_ONCE)
+        return tuple(message for (message,) in rows)
+
+    async def begin_acknowledging(self, address: str, *, now: datetime, before: datetime) -> bool:
+        """Note that an automatic acknowledgement goes to an address; false when one has since ``before``."""
+        ((may,),) = await self._work.look(_ACKNOWLEDGE, self._sealer.mark(address), now, before)
+        return bool(may)
+
+    async def has_new(self, person: str, mailboxes: Collection[str], since: datetime) -> bool:
+        """Return whether something came into some mailboxes since then that a person has not opened."""
+        ((new,),) = await self._work.look(_NEW_TO, person, list(mailboxes), since)
+        return bool(new)
+
+    def add_notice(self, notice: NoticeRecord) -> None:
+        """Store a notice; a person for whom one waits gets that one for all."""
+        value = sealed(notice.content, f"notice {notice.id}", self._sealer)
+        facts = (notice.kind, notice.person, notice.began_at, notice.due_at)
+        self._work.arrange(_ADD, notice.id, *facts, value)
+
+    async def claim_notices(self, *, now: datetime, lease: timedelta) -> tuple[NoticeRecord, ...]:
+        """Take over notices that are to be sent."""
+        claimed = [each for (each,) in await self._work.look(_CLAIM, now, now + lease, _AT_ONCE)]
+        rows = await self._work.look(_NOTICES, claimed) if claimed else []
+        return tuple(
+            NoticeRecord(*(*row, opened(value, f"notice {row[0]}", self._sealer))) for *row, value in rows
+        )
+
+    def move_notice(
+        self, notice: NoticeRecord, *, due: datetime | None, outcome: str | None, now: datetime, reason: str
+    ) -> None:
+        """Have a notice tried again at a time, or end it with an outcome and why."""
+        content = dict(notice.content) | ({"reason": reason} if reason else {})
+        value = sealed(content, f"notice {notice.id}", self._sealer)
+        self._work.arrange(_MOVE, notice.id, due, outcome, now, value)
+
+    async def last_notices(self) -> dict[str, datetime]:
+        """Return when each person was sent the latest notice."""
+        return dict(await self._work.look(_LAST_SENT))
+
+    async def next_notice(self) -> datetime | None:
+        """Return when a mailbox or notice is due; to ask this alone leaves no entry in the log."""
+        due: datetime | None = (await self._work.peek(_NEXT))[0][0]
+        return due

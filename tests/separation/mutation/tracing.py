@@ -1,0 +1,104 @@
+"""The guards of reconciliation, of statements on keys, and of time stamps."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_RECONCILE = "tests/unit/cli/test_log_reconciling.py"
+_NIGHTLY = "tests/unit/installation/test_reconciling.py"
+_CHANGED = f"{_NIGHTLY}::test_a_log_that_was_changed_is_not_compared_but_named"
+_STATEMENTS = "tests/unit/evidence/test_logstatements.py"
+_WRONG = f"{_STATEMENTS}::test_a_statement_that_does_not_hold_is_named"
+_STAMPS = "tests/unit/installation/test_timestamping.py"
+_ASKED = "tests/unit/transparency/test_timestamps.py"
+_ASIC = "tests/unit/evidence/test_asic.py"
+
+TRACING = (
+    Mutant(
+        "log reconcile: what does not hold is not compared",
+        "evidence/logreconciling.py",
+        "if not verdict.holds:",
+        "if False:",
+        (f"{_RECONCILE}::test_a_log_that_does_not_hold_is_not_compared",),
+    ),
+    Mutant(
+        "log reconcile: what no checkpoint covers is not compared",
+        "evidence/logreconciling.py",
+        "if entry.sequence >= end:",
+        "if False:",
+        (f"{_RECONCILE}::test_what_no_checkpoint_covers_is_not_compared",),
+    ),
+    Mutant(
+        "log reconcile: a log has what its role logs",
+        "evidence/logreconciling.py",
+        "if source in SOURCES and source != role:",
+        "if False:",
+        (f"{_RECONCILE}::test_what_cannot_be_used_ends_with_2_and_one_line",),
+    ),
+    Mutant(
+        "reconciliation: facts are those in the tree",
+        "installation/reconciling.py",
+        "if content is not None and commitment(salt, content) != digest:",
+        "if False:",
+        (_CHANGED,),
+    ),
+    Mutant(
+        "reconciliation: entries are those that the log signed",
+        "installation/reconciling.py",
+        "if edge.root() != stated.root:",
+        "if False:",
+        (_CHANGED,),
+    ),
+    Mutant(
+        "log verify: a statement on a key is the one in the log",
+        "evidence/logstatements.py",
+        "if sha256(described.statement).hexdigest() not in named:",
+        "if False:",
+        (_WRONG,),
+    ),
+    Mutant(
+        "log verify: a statement is about that key",
+        "evidence/logstatements.py",
+        'if document["format"] != FORMAT or document["key"] != key:',
+        "if False:",
+        (_WRONG,),
+    ),
+    Mutant(
+        "log verify: a statement of a custodian is signed",
+        "evidence/logstatements.py",
+        'return replace(found, signed_with=signed, fault="" if holds else _NOT_SIGNED)',
+        "return replace(found, signed_with=signed)",
+        (_WRONG,),
+    ),
+    Mutant(
+        "log verify: who states whose a key is, is trusted",
+        "evidence/logstatements.py",
+        'return "" if judged.trusted else ',
+        'return "" if True else ',
+        (f"{_STATEMENTS}::test_the_signer_is_judged_by_the_folder_that_is_given",),
+    ),
+    Mutant(
+        "a time stamp is over what it is shown for",
+        "transparency/timestamps.py",
+        "if hashed is None or not secrets.compare_digest(hashed(message).digest(), imprint.message):",
+        "if hashed is None:",
+        (
+            f"{_ASIC}::test_a_time_stamp_over_something_else_or_by_another_does_not_hold",
+            f"{_ASKED}::test_a_stamp_over_something_else_is_refused",
+        ),
+    ),
+    Mutant(
+        "a time stamp answers the request that was made",
+        "transparency/timestamps.py",
+        "if decode_timestamp_response(answer.body).tst_info.nonce != request.nonce:",
+        "if False:",
+        (f"{_ASKED}::test_an_answer_to_another_request_is_no_answer",),
+    ),
+    Mutant(
+        "a time stamp whose certificates have ended was carried on in time",
+        "evidence/logstamps.py",
+        "if any(at is not None and at <= stamp.until for at in over):",
+        "if over:",
+        (f"{_STAMPS}::test_a_stamp_whose_certificates_have_ended_holds_if_a_later_one_was_over_it_in_time",),
+    ),
+)

@@ -1,0 +1,254 @@
+"""New messages as events say so and by questions in turn; a message service that is gone (api-mt-mk 4.2)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import BaseRoute, Route
+
+from samdrift.client.errors import Refused, Unreachable
+from samdrift.client.keys import ClientKey
+from samdrift.client.mailbox import ServerEvent
+from samdrift.contracts.principals import Role
+from samdrift.messageclient import polling
+from samdrift.messageclient.mail import Folder
+from samdrift.messageclient.polling import Client, Polling, ServiceStates
+from samdrift.messageclient.working import ServiceSettings, Working
+from samdrift.net.clock import system_clock
+from samdrift.vault.errors import VaultLocked
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.messageclient.desks import Office
+from tests.unit.messageclient.sparse import SparseService
+from tests.vaults import NOW, Installation
+from tests.virtualtime import in_virtual_time, seconds
+
+ROLES = [Role.MESSAGE_CLIENT]
+
+
+@dataclass
+class EventfulService(SparseService):
+    """A sparse service that has events, too."""
+
+    events: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    """Events to come; an empty text ends the stream."""
+    begun: list[str] = field(default_factory=list)
+    """Place from which each stream was asked for."""
+
+    def routes(self) -> list[BaseRoute]:
+        return [*super().routes(), Route("/v1/sdk/events", self.stream)]
+
+    async def stream(self, request: Request) -> Response:
+        self.begun.append(request.headers.get("last-event-id", ""))
+
+        async def events() -> AsyncIterator[str]:
+            yield ": here\n\n"
+            while event := await self.events.get():
+                yield event
+
+        return StreamingResponse(events(), media_type="text/event-stream")
+
+    def says(self, number: int, identity: str, status: str) -> None:
+        data = {"type": "messages", "id": identity, "attributes": {"messageStatus": status}}
+        self.events.put_nowait(f"id: {number}\nevent: messageStatus\ndata: {json.dumps(data)}\n\n")
+
+
+@pytest_asyncio.fixture
+async def office(installation: Installation, organisation: ParticipantIdentifier) -> Office:
+    return await Office(installation, organisation).opened()
+
+
+@dataclass
+class Run:
+    """What a worker noted of the message service, and its failures."""
+
+    noted: list[str] = field(default_factory=list)
+    failures: list[BaseException] = field(default_factory=list)
+
+    def watch(self, service: str, at: str, reason: str) -> None:
+        self.noted.append(reason)
+
+    def working(self, office: Office, folder: Path, pause: float) -> Working:
+        ClientKey.new().write(folder / "key.pem")
+        url, key = office.service.url, (folder / "key.pem").read_bytes()
+        settings = ServiceSettings(
+            office.organisation, f"{url}/v1", f"{url}/token", "client", key, public_only=False
+        )
+        return Working(office.installation.gate, [settings], system_clock, pause, self.watch)
+
+
+async def lines(office: Office, number: int) -> None:
+    """Wait until so many conversations are here."""
+    async with asyncio.timeout(60):
+        while len((await office.desk().lines(Folder.OPEN, "box")).lines) < number:
+            await asyncio.sleep(0.05)
+
+
+async def test_a_message_is_fetched_when_an_event_says_so_and_streams_are_resumed(
+    office: Office, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rounds are an hour apart: what comes, comes by events."""
+    monkeypatch.setattr(polling, "_AGAIN_AFTER", 0.05)
+    service = office.service = EventfulService()
+    service.receives()
+    run = Run()
+    async with service.running(), run.working(office, tmp_path, 3600).running(run.failures.append):
+        await lines(office, 1)
+        service.receives()
+        service.says(17, "resource-2", "NEW")
+        await lines(office, 2)
+        service.events.put_nowait("")
+        service.receives()
+        service.says(18, "resource-3", "NEW")
+        await lines(office, 3)
+        service.events.put_nowait("event: messageStatus\ndata: no JSON\n\n")
+        service.receives()
+        await lines(office, 4)
+        service.events.put_nowait("")
+    assert service.begun[:2] == ["", "17"]
+    assert (run.failures, set(run.noted)) == ([], {""})
+
+
+async def test_a_service_without_events_is_asked_in_rounds(office: Office, tmp_path: Path) -> None:
+    run = Run()
+    async with office.service.running(), run.working(office, tmp_path, 0.05).running(run.failures.append):
+        office.service.receives()
+        await lines(office, 1)
+        office.service.receives()
+        await lines(office, 2)
+    assert (run.failures, set(run.noted)) == ([], {""})
+
+
+# --- without a service --------------------------------------------------------------------------------------
+
+
+@dataclass
+class Asked:
+    """A message service without events that several organisations ask."""
+
+    seconds: float = 1.0
+    failure: Exception | None = None
+    at: list[float] = field(default_factory=list)
+    together: int = 0
+    most: int = 0
+
+    async def look(self, *, whole: bool) -> None:
+        self.at.append(seconds())
+        self.together += 1
+        self.most = max(self.most, self.together)
+        try:
+            if self.failure is not None:
+                raise self.failure
+            await asyncio.sleep(self.seconds)
+        finally:
+            self.together -= 1
+
+    async def look_sent(self, address: str) -> None:
+        raise AssertionError
+
+    async def events(self, last: str, opened: object) -> AsyncIterator[ServerEvent]:
+        raise Refused(404, "")
+        yield
+
+
+def client(name: str, at: str, asked: Asked) -> Client:
+    async def hurry(ids: object) -> None:
+        raise AssertionError
+
+    return Client(ParticipantIdentifier(f"0203:{name}.se"), at, asked, asked, hurry)  # type: ignore[arg-type]
+
+
+async def rounds(clients: list[Client], states: ServiceStates, time: float, pause: float = 30) -> None:
+    """Work for some time."""
+
+    async def addresses(organisation: ParticipantIdentifier) -> list[str]:
+        return []
+
+    failures: list[BaseException] = []
+    work = Polling(
+        clients,
+        states,
+        pause=pause,
+        serves=lambda _: True,
+        addresses=addresses,
+        on_failure=failures.append,
+    ).work()
+    tasks = [asyncio.create_task(each) for each in work]
+    await asyncio.sleep(time)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert failures == []
+
+
+def nobody(*_: Any) -> None:
+    """Hear nothing."""
+
+
+@in_virtual_time
+async def test_organisations_of_one_service_ask_it_in_turn_over_the_time_of_a_round() -> None:
+    """Three hundred do not ask at a time."""
+    asked = Asked(seconds=0.01)
+    many = [client(f"o{number}", "mt.example.se", asked) for number in range(300)]
+    await rounds(many, ServiceStates(lambda: NOW, nobody), 120)
+    assert asked.most == 1
+    per_round = 33  # 30 seconds, and 300 answers
+    assert max(sum(begin <= at < begin + 1 for at in asked.at) for begin in range(110)) <= 10
+    assert len(asked.at) >= 120 / per_round * 300 * 0.95
+
+
+@in_virtual_time
+async def test_a_service_that_does_not_answer_holds_up_no_other() -> None:
+    hanging, other = Asked(seconds=10**6), Asked()
+    clients = [client("a", "slow.example.se", hanging), client("b", "mt.example.se", other)]
+    await rounds(clients, ServiceStates(lambda: NOW, nobody), 310)
+    assert (len(hanging.at), len(other.at)) == (1, 10)
+
+
+@in_virtual_time
+async def test_a_service_is_gone_while_it_is_for_one_organisation_and_each_reads_since_when() -> None:
+    noted: list[tuple[str, str]] = []
+    clock = [NOW]
+    states = ServiceStates(lambda: clock[0], lambda kind, at, reason: noted.append((at, reason)))
+    well, ill = Asked(), Asked(failure=Unreachable("the message service gave no usable answer (timeout)"))
+    one, two = client("a", "mt.example.se", well), client("b", "mt.example.se", ill)
+    await rounds([one, two], states, 40)
+    reason = "the message service gave no usable answer (timeout)"
+    assert noted[0] == ("mt.example.se", "")
+    assert set(noted[1:]) == {("mt.example.se", reason)}, "it does not come and go in turn"
+    clock[0] += timedelta(hours=1)
+    await rounds([one, two], states, 40)
+    assert states.away_since(two.organisation) == NOW
+    assert states.away_since(one.organisation) is None
+    ill.failure = None
+    await rounds([one, two], states, 40)
+    assert noted[-1] == ("mt.example.se", "")
+    assert states.away_since(two.organisation) is None
+
+
+@in_virtual_time
+async def test_no_word_of_a_refusal_is_noted_for_the_operator() -> None:
+    noted: list[str] = []
+    states = ServiceStates(lambda: NOW, lambda kind, at, reason: noted.append(reason))
+    asked = Asked(failure=Refused(401, "Kim Svensson"))
+    await rounds([client("a", "mt.example.se", asked)], states, 1)
+    assert set(noted) == {"HTTP status 401"}
+
+
+@in_virtual_time
+async def test_a_vault_that_is_locked_is_no_fault_of_the_message_service() -> None:
+    noted: list[str] = []
+    states = ServiceStates(lambda: NOW, lambda kind, at, reason: noted.append(reason))
+    locked = client("a", "mt.example.se", Asked(failure=VaultLocked()))
+    await rounds([locked], states, 100)
+    assert noted == []
+    assert states.away_since(locked.organisation) is None
