@@ -217,6 +217,9 @@ async def victim(installation: Installation) -> Victim:
         pages_key = client.pages_key()
         (client_token_key,) = client.token_keys(now=NOW)
         mail = await mailcases.their_mail(client, MARKER)
+    for role in (AP, MK, GOV):
+        async with installation.open(organisation, role) as signing:
+            await signing.tree.sign(NOW)
     bodies = [
         row[0] for each in logins.values() for row in seen_by.rows(f"SELECT id FROM {each.schema}.bodies")
     ]
@@ -869,6 +872,8 @@ def page(name: str, key: tuple[object, ...] | None = None) -> Case:
             "persons": ("",),
             "statements": (0,),
             "former_log": (victim.vaults[AP], 0),
+            "log_keys": (victim.vaults[AP], ""),
+            "checkpoints": (victim.vaults[AP], "", 0),
         }
         read = getattr(vault, name)
         if name == "log":
@@ -941,7 +946,7 @@ PEOPLE = KEEPING | {
     )
 }
 DEPARTING: dict[str, Case] = {case.__name__: case for case in (log_state, was_removed, role)} | {
-    name: page(name) for name in ("log", "former_log")
+    name: page(name) for name in ("log", "former_log", "log_keys", "checkpoints")
 }
 CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointVault: BOTH

@@ -99,6 +99,8 @@ _READERS: dict[str, _Read] = {
     "records": RecordKeepingDeparture.records,
     "log": Departure.log,
     "former-log": Departure.former_log,
+    "log_keys": Departure.log_keys,
+    "checkpoints": Departure.checkpoints,
 }
 
 

@@ -44,7 +44,15 @@ _AP, _MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 
 
 def _of_record_keeping(role: Role) -> tuple[Part, ...]:
-    return parts.records_part(role), parts.log_part(role), parts.former_log_part(role)
+    return parts.records_part(role), *_of_log(role)
+
+
+def _of_log(role: Role) -> tuple[Part, ...]:
+    return parts.log_part(role), parts.former_log_part(role), *_proving(role)
+
+
+def _proving(role: Role) -> tuple[Part, ...]:
+    return parts.log_keys_part(role), parts.checkpoints_part(role)
 
 
 BEFORE: tuple[Part, ...] = (parts.INCOMING,)
@@ -61,8 +69,7 @@ BETWEEN: tuple[Part, ...] = (
     parts.WORK,
     parts.SESSION_KEYS,
     parts.MARK_KEYS,
-    parts.log_part(_MT),
-    parts.former_log_part(_MT),
+    *_of_log(_MT),
 )
 AFTER: tuple[Part, ...] = (
     parts.TRANSFERS,
@@ -71,6 +78,7 @@ AFTER: tuple[Part, ...] = (
     parts.log_part(_AP),
     parts.PEER_CERTIFICATES,
     parts.former_log_part(_AP),
+    *_proving(_AP),
 )
 OF_MESSAGE_CLIENT: tuple[Part, ...] = (
     parts.PERSONS,

@@ -29,7 +29,9 @@ An entry of a log has the hash sha256(previous, sequence in 8 bytes, content), w
 of the entry before it; before the first one it is sha256("samdrift log " and the log's id in manifest.json).
 An entry with "retention" is a leaf of a Merkle tree (RFC 6962): its hash is sha256(salt, content), and its
 leaf hash sha256(0, 2, sequence in 8 bytes, retention, hash), with 0, 2 and retention in one byte each. The
-first of them names the head of the entries before; where a log ends is then the root of the tree.
+first of them names the head of the entries before; where a log ends is then the root of the tree. Signed
+checkpoints of that tree, with cosignatures of witnesses (c2sp.org/tlog-checkpoint), are in checkpoints, the
+keys in log_keys.
 """
 
 UNPACKED = """\

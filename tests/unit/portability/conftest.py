@@ -15,6 +15,7 @@ import pytest
 
 from samdrift.administration.administration import Administration
 from samdrift.administration.dualcontrol import TwoPersons
+from samdrift.audit.notes import Note
 from samdrift.contracts.principals import Role
 from samdrift.portability.exporting import Exported, export
 from samdrift.portability.importing import Imported, Order, take_in
@@ -22,7 +23,8 @@ from samdrift.vault.openkeys import open_keys
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.movable import certify, fill
-from tests.vaults import Installation
+from tests.unit.audit.signing import ONE
+from tests.vaults import NOW, Installation
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 PERSONS = TwoPersons("anna", "bertil")
@@ -43,6 +45,16 @@ class Move:
         vault = self.installation.gate.registry.find(self.organisation, MT)
         assert vault is not None
         await asyncio.to_thread(certify, self.administration.keys, vault.vault)
+
+    async def sign(self) -> None:
+        """Have a checkpoint of each log, and one witness's cosignature of it."""
+        for role in Role:
+            async with self.installation.open(self.organisation, role) as vault:
+                await vault.tree.sign(NOW)
+                state = await vault.tree.state()
+                assert state.note is not None
+                line = ONE.line(Note.parse(state.note).text)
+                await vault.tree.answered(state, ONE.key, NOW, int(NOW.timestamp()), line, "")
 
     async def export(self, name: str = "export.age") -> Exported:
         to = [str(self.key.to_public())]

@@ -14,6 +14,9 @@ import pytest
 
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.audit.events import AuditEvent
+from samdrift.audit.leaves import Leaf
+from samdrift.audit.merkle import Frontier
+from samdrift.audit.notes import Note, SignedCheckpoint, VerifierKey
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.portability import exporting, manifest
@@ -22,6 +25,7 @@ from samdrift.vault.portability import parts
 from samdrift.vault.portability.departure import Departure, MessageServiceDeparture
 from samdrift.vault.portability.parts import Part, Taken
 from samdrift.vault.registry import RegistrationState
+from tests.unit.audit.signing import ONE
 from tests.unit.portability.conftest import AP, MT, Files, Move
 from tests.vaults import WORKER, until
 
@@ -37,7 +41,7 @@ DIFFERS = {
 }
 """Whether what an export says of itself is another thing at another supplier: its keys and its log are."""
 OWN_TO_A_SUPPLIER = (
-    *(f"{role}/{log}/" for role in Role for log in ("log", "former-log")),
+    *(f"{role}/{log}/" for role in Role for log in ("log", "former-log", "log_keys", "checkpoints")),
     *(f"mt/{marks}/" for marks in ("session_keys", "mark_keys")),
 )
 """Folders of an export to which each supplier adds something of its own."""
@@ -62,13 +66,36 @@ def require_marks_of(before: Files, after: Files) -> None:
         assert [one.get("envelope", "\\x") for one in added] == ["\\x"]
 
 
+def require_proof(files: Files, role: Role, log: str) -> None:
+    """Require that a former log is proved by a checkpoint of its time, with a witness's cosignature."""
+    entries, stated, keys = (
+        list(map(json.loads, files[f"{role}/{part}/000001.jsonl"].splitlines()))
+        for part in ("former-log", "checkpoints", "log_keys")
+    )
+    (last,) = [each for each in stated if each["log"] == log]
+    (key,) = [VerifierKey.parse(each["key"]) for each in keys if each["log"] == log]
+    note = bytes.fromhex(last["last"].removeprefix("\\x"))
+    signed = SignedCheckpoint.parse(note, [key])
+    assert list(Note.parse(note).verified([key, ONE.key])) == [key, ONE.key]
+    tree = Frontier()
+    for each in entries:
+        if each["log"] == log and each["retention"] is not None and tree.size < last["size"]:
+            digest = bytes.fromhex(each["hash"].removeprefix("\\x"))
+            tree.append(Leaf(each["sequence"], each["retention"], digest).hash)
+    assert (tree.size, tree.root()) == (signed.checkpoint.size, signed.checkpoint.root)
+
+
 async def test_an_organisation_that_moves_and_moves_on_has_the_same_at_each_supplier(move: Move) -> None:
+    await move.sign()
     await move.set_state(RegistrationState.SUSPENDED)
     first = await move.export()
     await move.leave()
     imported = await move.take_in(first, take_over=True)
     assert imported.manifest == first.manifest
     await move.certify()
+    await move.set_state(RegistrationState.ACTIVE)
+    await move.sign()
+    await move.set_state(RegistrationState.SUSPENDED)
     await move.export("again.age")
     before, after = move.files(), move.files("again.age")
     assert records(before) == records(after)
@@ -81,6 +108,11 @@ async def test_an_organisation_that_moves_and_moves_on_has_the_same_at_each_supp
         old = [json.loads(line) for line in before[f"{role}/log/000001.jsonl"].splitlines()]
         kept = [json.loads(line) for line in after[f"{role}/former-log/000001.jsonl"].splitlines()]
         assert [{name: each[name] for name in each if name != "log"} for each in kept] == old
+        for proof in ("log_keys", "checkpoints"):
+            old, kept = (files[f"{role}/{proof}/000001.jsonl"].splitlines() for files in (before, after))
+            assert old
+            assert set(old) < set(kept)
+        require_proof(after, role, first.manifest.logs[role.value].id)
 
 
 async def test_the_export_says_what_is_in_it_and_holds_no_private_key(move: Move) -> None:

@@ -29,7 +29,7 @@ REGISTRY = (
 )
 WORKERS = ("workers", "worker-moments", "worker-databases")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
-_LAST = ("disposal", "log-hand-over", "moment")
+_LAST = ("disposal", "log-hand-over", "moment", "checkpoints-arrival")
 _RECORDS = ("log", "wakeups", "bodies", "records", "records-arrival", "arrival", *_LATEST)
 _MAIL = ("mail", "mail-arrival")
 VAULT = {
@@ -62,7 +62,7 @@ VAULT = {
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
         *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
-        *("log-stamps", "live", "notices"),
+        *("log-stamps", "live", "notices", "mail-bound"),
     ),
     Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps"),
 }

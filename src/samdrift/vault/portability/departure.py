@@ -34,6 +34,29 @@ _FORMER_LOG = """
 SELECT sequence, content, previous, hash, retention, salt, log FROM former_log
 WHERE (log, sequence) > ($1, $2::bigint) ORDER BY log, sequence LIMIT $3
 """
+_LOG_KEYS = """
+SELECT to_jsonb(page) FROM (
+    SELECT * FROM (
+        SELECT $3::text AS log, key, number, announcement, statement FROM log_keys
+        UNION ALL SELECT log, key, number, announcement, statement FROM former_log_keys
+    ) AS known WHERE (log, key) > ($1, $2) ORDER BY log, key LIMIT $4
+) AS page
+"""
+_CHECKPOINTS = """
+SELECT to_jsonb(page) FROM (
+    SELECT * FROM (
+        SELECT $4::text AS log, c.origin, c.size, c.signed_at,
+            c.note || coalesce(string_agg(s.first, '' ORDER BY s.witness), '') AS first,
+            c.note || coalesce(string_agg(s.last, '' ORDER BY s.witness), '') AS last
+        FROM log_checkpoints c LEFT JOIN log_cosignatures s USING (origin, size)
+        WHERE s.witness IS NOT NULL
+            OR c.size = (SELECT max(size) FROM log_checkpoints o WHERE o.origin = c.origin)
+        GROUP BY c.origin, c.size
+        UNION ALL SELECT log, origin, size, signed_at, first, last FROM former_checkpoints
+    ) AS known WHERE (log, origin, size) > ($1, $2, $3::bigint) ORDER BY log, origin, size LIMIT $5
+) AS page
+"""
+"""Checkpoints that no witness has cosigned prove nothing to others, but for the last one."""
 _MESSAGES = """
 SELECT to_jsonb(m) - '{before,details,body}'::text[], m.details, b.id, b.size, b.sealed FROM (
     SELECT found.*, sum(length) OVER (ORDER BY id, direction) - length AS before FROM (
@@ -117,6 +140,14 @@ class Departure:
         """Entries of the logs that the organisation brought from earlier suppliers."""
         rows = await self._snapshot.query(_FORMER_LOG, *(after or ("", 0)), _PAGE)
         return [Taken({"log": log} | _entry(tuple(entry))) for *entry, log in rows]
+
+    async def log_keys(self, after: Key = ()) -> list[Taken]:
+        """Keys of the log and of earlier ones."""
+        return await self._plain(_LOG_KEYS, (*(after or ("", "")), self._snapshot.shelf.vault))
+
+    async def checkpoints(self, after: Key = ()) -> list[Taken]:
+        """Checkpoints of the log and of earlier ones, as far as they prove something."""
+        return await self._plain(_CHECKPOINTS, (*(after or ("", "", 0)), self._snapshot.shelf.vault))
 
     async def log_state(self) -> LogState:
         """Return the beginning and the end of the log."""
@@ -261,7 +292,7 @@ class MessageClientDeparture(RecordKeepingDeparture):
         """Persons who sign in; no session of theirs goes along."""
         sealer, found = self._snapshot.shelf.sealer, []
         for person, mark, sealed, seen_at in await self._snapshot.query(_PERSONS, *(after or ("",)), _PAGE):
-            identity = opened_identity(sealed, mark, sealer)
+            identity = opened_identity(sealed, mark, person, sealer)
             facts = {"issuer": identity.issuer, "subject": identity.subject, "name": identity.name}
             found.append(
                 Taken(facts | {"id": person, "claims": json.dumps(dict(identity.claims)), "seen_at": seen_at})

@@ -305,6 +305,24 @@ STATEMENTS = Part(Role.MESSAGE_CLIENT, "statements", ("number",), (Fact("number"
 """Statements of who may what, in their canonical form."""
 
 
+def log_keys_part(role: Role) -> Part:
+    """Keys of the vault's log and of earlier suppliers' ones, with their announcements and statements."""
+    optional = (Fact(name, _BYTES_, optional=True) for name in ("announcement", "statement"))
+    return Part(
+        role, "log_keys", ("log", "key"), (Fact("log"), Fact("key"), Fact("number", _NUMBER), *optional)
+    )
+
+
+def checkpoints_part(role: Role) -> Part:
+    """Checkpoints that witnesses have cosigned, and the last one, of the vault's log and of earlier ones.
+
+    The signed note with each witness's first cosignature, and with its latest.
+    """
+    notes = (Fact(name, _BYTES_) for name in ("first", "last"))
+    stated = (Fact("origin"), Fact("size", _NUMBER), Fact("signed_at", _TIME))
+    return Part(role, "checkpoints", ("log", "origin", "size"), (Fact("log"), *stated, *notes))
+
+
 def former_log_part(role: Role) -> Part:
     """Logs that the organisation brought from earlier suppliers."""
     return Part(role, "former-log", ("log", "sequence"), (Fact("log"), *_ENTRY))
