@@ -555,6 +555,10 @@ async def claim_notices(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.claim_notices(now=_END, lease=MINUTE))
 
 
+async def notices(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.notices(["their-notice"]))
+
+
 async def move_notice(vault: MessageClientVault, victim: Knowing) -> None:
     notice = a_notice("their-notice", {})
     vault.move_notice(notice, due=None, outcome="sent", now=NOW, reason="")
@@ -671,6 +675,7 @@ MAIL: dict[str, Case] = {
             begin_acknowledging,
             add_notice,
             claim_notices,
+            notices,
             move_notice,
             last_notices,
             next_notice,

@@ -31,6 +31,7 @@ OWN_LOG = {
     "keep_log_statement",
     "keep_refusal",
     "keep_silence",
+    "keep_stamp",
     "pause_log",
     "resolve_refusal",
 }

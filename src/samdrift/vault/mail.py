@@ -7,7 +7,7 @@ looked for by an id or address that others chose is found by a keyed mark of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,16 @@ from samdrift.contracts.messages import Direction
 from samdrift.vault.bodies import Body, BodyReader, body_values
 from samdrift.vault.database.session import Row, Value, call
 from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.mailbonds import (
+    conversation_bond,
+    file_bond,
+    mail_bond,
+    mailbox_place,
+    note_place,
+    require_bond,
+)
 from samdrift.vault.mailrecords import (
+    Content,
     ConversationRecord,
     FileRecord,
     HeadRecord,
@@ -51,11 +60,11 @@ CROSS JOIN LATERAL (
 """
 _CONVERSATIONS = """
 SELECT id, home, mailbox, version, handler, done, confidential, latest_at, sent_at, messages, files, unread,
-       unreadable FROM conversations
+       unreadable, bound FROM conversations
 """
 _MESSAGES = """
 SELECT id, conversation, direction, stage, status, draft, author, at, dated_at, since, confidential, due_at,
-       deadline, attempts, opened_at, files, sealed, delivery FROM messages
+       deadline, attempts, opened_at, files, sealed, delivery, body, bound FROM messages
 """
 _LATEST = f"""
 SELECT m.* FROM unnest($1::text[]) AS c (id) CROSS JOIN LATERAL (
@@ -68,22 +77,27 @@ SELECT m.* FROM unnest($1::text[]) AS c (id) CROSS JOIN LATERAL (
 """  # noqa: S608
 """Columns are named in the inner questions; ``m.*`` keeps their order."""
 _HEADS = """
-SELECT id, conversation, stage, at, sealed FROM messages
+SELECT id, conversation, stage, at, sealed, draft, body, bound FROM messages
 WHERE (at, id) < ($2, $3) AND conversation IN (SELECT id FROM conversations WHERE mailbox = ANY($1::text[]))
 ORDER BY at DESC, id DESC LIMIT $4
 """
 _STORE_MAIL = call("store_mail", 5)
 _STORE_BODY = call("store_body", 4)
-_STORE_FILE = call("store_file", 6)
+_STORE_FILE = call("store_file", 7)
 _KNOWN = """
 SELECT false, mark FROM messages WHERE mark = ANY($1::bytea[]) AND direction = $3
 UNION ALL SELECT true, remote FROM messages WHERE remote = ANY($2::bytea[]) AND direction = $3
 UNION ALL SELECT false, mark FROM disposed WHERE mark = ANY($1::bytea[]) AND direction = $3
 UNION ALL SELECT true, remote FROM disposed WHERE remote = ANY($2::bytea[]) AND direction = $3
 """
-_BODY = "SELECT b.id, b.size, b.sealed FROM messages m JOIN bodies b ON b.id = m.body WHERE m.id = $1"
+_BODY = """
+SELECT m.id, m.conversation, m.draft, m.bound, b.id, b.size, b.sealed
+FROM messages m JOIN bodies b ON b.id = m.body
+WHERE m.id = $1
+"""
 _BODIES = """
-SELECT m.id, b.id, b.size, b.sealed FROM messages m JOIN bodies b ON b.id = m.body
+SELECT m.id, m.conversation, m.draft, m.bound, b.id, b.size, b.sealed
+FROM messages m JOIN bodies b ON b.id = m.body
 WHERE m.id = ANY($1::text[])
 """
 _COUNT = """
@@ -91,17 +105,20 @@ SELECT count(*) FROM messages m JOIN conversations c ON c.id = m.conversation
 WHERE c.mailbox = ANY($1::text[])
 """
 _FILES = """
-SELECT id, owner, place, size, body, sealed FROM files WHERE owner = ANY($1::text[]) ORDER BY owner, place, id
+SELECT id, owner, place, size, body, sealed, bound FROM files WHERE owner = ANY($1::text[])
+ORDER BY owner, place, id
 """
 _FILE_BODY = """
-SELECT b.id, b.size, b.sealed FROM files f JOIN bodies b ON b.id = f.body WHERE f.id = $1 AND f.owner = $2
+SELECT f.id, f.owner, f.bound, b.id, b.size, b.sealed FROM files f JOIN bodies b ON b.id = f.body
+WHERE f.id = $1 AND f.owner = $2
 """
 _REFERRED = """
 SELECT m.id, r.id FROM messages m JOIN messages r ON r.mark = m.refers
 JOIN conversations c ON c.id = m.conversation JOIN conversations d ON d.id = r.conversation
 WHERE c.mailbox = d.mailbox AND m.id = ANY($1::text[]) ORDER BY r.direction
 """
-_CHANGE = call("change_conversation", 5)
+_BIND = call("bind_mail", 4)
+_CHANGE = call("change_conversation", 6)
 _ADD_NOTE = call("add_note", 5)
 _NOTES = "SELECT id, conversation, author, at, sealed FROM notes WHERE conversation = $1 ORDER BY at, id"
 _NOTE_READING = "SELECT * FROM note_reading($1, $2, $3, $4)"
@@ -157,7 +174,9 @@ class Mail(StatementKeeping):
             self._sealer.mark(mailbox.address),
             mailbox.needs_approval,
             mailbox.undo_seconds,
-            sealed(content, f"mailbox {mailbox.id}", self._sealer),
+            sealed(
+                content, mailbox_place(mailbox.id, mailbox.needs_approval, mailbox.undo_seconds), self._sealer
+            ),
         )
         return bool(kept)
 
@@ -209,18 +228,19 @@ class Mail(StatementKeeping):
         rows = await self._work.query(
             f"{query} ORDER BY {order} DESC, id DESC LIMIT ${len(values)}::int", *values
         )
-        return tuple(ConversationRecord(*row) for row in rows)
+        return tuple(_conversation(row, self._sealer) for row in rows)
 
     async def conversations_by_id(self, conversations: Sequence[str]) -> tuple[ConversationRecord, ...]:
         """Return those of some conversations that are there."""
         rows = await self._work.query(f"{_CONVERSATIONS} WHERE id = ANY($1::text[])", list(conversations))
-        return tuple(ConversationRecord(*row) for row in rows)
+        return tuple(_conversation(row, self._sealer) for row in rows)
 
     async def change_conversation(
         self, conversation: ConversationRecord, *, handler: str | None, done: bool, mailbox: str
     ) -> int:
         """Change what is done about a conversation; the new version, or less than 0 if it has another."""
-        values = (conversation.id, conversation.version, handler, done, mailbox)
+        bound = self._sealer.mark(conversation_bond(conversation.id, conversation.home, mailbox))
+        values = (conversation.id, conversation.version, handler, done, mailbox, bound)
         ((version,),) = await self._work.query(_CHANGE, *values)
         if version is None:
             raise UnknownRecord
@@ -234,7 +254,8 @@ class Mail(StatementKeeping):
 
     async def add_note(self, note: NoteRecord) -> bool:
         """Store a note; false without its conversation."""
-        value = sealed(note.content, f"note {note.id}", self._sealer)
+        place = note_place(note.id, note.conversation, note.author)
+        value = sealed(note.content, place, self._sealer)
         values = (note.id, note.conversation, note.author, note.at, value)
         ((added,),) = await self._work.query(_ADD_NOTE, *values)
         self._work.after_commit(self._room.tell)
@@ -244,7 +265,7 @@ class Mail(StatementKeeping):
         """Return the notes of a conversation, the oldest first."""
         rows = await self._work.query(_NOTES, conversation)
         return tuple(
-            NoteRecord(*(*row, opened(value, f"note {row[0]}", self._sealer))) for *row, value in rows
+            NoteRecord(*(*row, opened(value, note_place(*row[:3]), self._sealer))) for *row, value in rows
         )
 
     # --- messages -----------------------------------------------------------------------------------------
@@ -267,6 +288,9 @@ class Mail(StatementKeeping):
         )
         if conversation is None:
             return None
+        mark, one = self._sealer.mark, mail.record.id
+        bound = mark(mail_bond(one, conversation, mail.record.draft, mail.body.id))
+        self._work.later(_BIND, one, bound, conversation, mark(conversation_bond(conversation, home, home)))
         self._store_body(mail.body)
         for body in bodies:
             self._store_body(body)
@@ -308,10 +332,7 @@ class Mail(StatementKeeping):
     ) -> tuple[HeadRecord, ...]:
         """Return messages in some mailboxes from that place on, the latest first: to search in them."""
         rows = await self._work.query(_HEADS, list(mailboxes), *before, limit)
-        return tuple(
-            HeadRecord(*(*facts, opened(value, f"message {facts[0]}", self._sealer)))
-            for *facts, value in rows
-        )
+        return tuple(_head(row, self._sealer) for row in rows)
 
     async def referred(self, messages: Sequence[str]) -> dict[str, str]:
         """Return for each message the one that it refers to, where that one is in the same mailbox."""
@@ -320,15 +341,15 @@ class Mail(StatementKeeping):
 
     async def mail_body(self, message: str) -> BodyReader:
         """Return the documents of a message; :class:`UnknownRecord` when there is no such message."""
-        body = await self._body(_BODY, message)
-        if body is None:
+        rows = await self._work.query(_BODY, message)
+        if not rows:
             raise UnknownRecord
-        return body
+        return self._bound_body(rows[0], mail_bond)
 
     async def mail_bodies(self, messages: Sequence[str]) -> dict[str, BodyReader]:
         """Return the documents of some messages, of those that are there."""
         rows = await self._work.query(_BODIES, list(messages))
-        return {message: BodyReader(self._room.shelf, *body) for message, *body in rows}
+        return {row[0]: self._bound_body(row, mail_bond) for row in rows}
 
     async def count_mail(self, mailboxes: Collection[str]) -> int:
         """Count the messages in some mailboxes."""
@@ -337,16 +358,14 @@ class Mail(StatementKeeping):
     async def files_of(self, owners: Sequence[str]) -> tuple[FileRecord, ...]:
         """Return the files of some messages or drafts, in their order."""
         rows = await self._work.query(_FILES, list(owners))
-        return tuple(
-            FileRecord(*(*row, opened(value, f"file {row[0]}", self._sealer))) for *row, value in rows
-        )
+        return tuple(_file(row, self._sealer) for row in rows)
 
     async def file_body(self, file: str, owner: str) -> BodyReader:
         """Return a file's content; :class:`UnknownRecord` when the message or draft has no such file."""
-        body = await self._body(_FILE_BODY, file, owner)
-        if body is None:
+        rows = await self._work.query(_FILE_BODY, file, owner)
+        if not rows:
             raise UnknownRecord
-        return body
+        return self._bound_body(rows[0], file_bond)
 
     async def note_reading(
         self, messages: Sequence[str], person: str, act: str, *, now: datetime
@@ -384,12 +403,19 @@ class Mail(StatementKeeping):
 
     def _store_file(self, file: FileRecord) -> None:
         value = sealed(file.content, f"file {file.id}", self._sealer)
-        self._work.later(_STORE_FILE, file.id, file.owner, file.place, file.size, file.body, value)
+        bound = self._sealer.mark(file_bond(file.id, file.owner, file.body))
+        self._work.later(_STORE_FILE, file.id, file.owner, file.place, file.size, file.body, value, bound)
+
+    def _bound_body(self, row: Row, bond: Callable[..., str]) -> BodyReader:
+        """Return a body of a row that names what it belongs to, and by which mark."""
+        *named, bound, body, size, value = row
+        require_bond(bound, bond(*named, body), self._sealer)
+        return BodyReader(self._room.shelf, body, size, value)
 
 
 def _mailbox(row: Row, sealer: Sealer) -> MailboxRecord:
     mailbox, needs_approval, undo_seconds, value = row
-    content = opened(value, f"mailbox {mailbox}", sealer)
+    content = opened(value, mailbox_place(mailbox, needs_approval, undo_seconds), sealer)
     return MailboxRecord(
         mailbox,
         content["address"],
@@ -401,10 +427,35 @@ def _mailbox(row: Row, sealer: Sealer) -> MailboxRecord:
     )
 
 
+def _conversation(row: Row, sealer: Sealer) -> ConversationRecord:
+    *facts, bound = row
+    require_bond(bound, conversation_bond(*facts[:3]), sealer)
+    return ConversationRecord(*facts)
+
+
+def _file(row: Row, sealer: Sealer) -> FileRecord:
+    *facts, value, bound = row
+    file, owner, *_, body = facts
+    require_bond(bound, file_bond(file, owner, body), sealer)
+    return FileRecord(*(*facts, opened(value, f"file {file}", sealer)))
+
+
+def _content(value: bytes, bond: str, bound: bytes | None, message: str, sealer: Sealer) -> Content:
+    require_bond(bound, bond, sealer)
+    return opened(value, f"message {message}", sealer)
+
+
+def _head(row: Row, sealer: Sealer) -> HeadRecord:
+    message, conversation, stage, at, value, draft, body, bound = row
+    content = _content(value, mail_bond(message, conversation, draft, body), bound, message, sealer)
+    return HeadRecord(message, conversation, stage, at, content)
+
+
 def _record(row: Row, sealer: Sealer) -> MailRecord:
-    *facts, value, delivery = row
+    *facts, value, delivery, body, bound = row
     message, conversation, direction, *rest = facts
-    content = opened(value, f"message {message}", sealer)
+    bond = mail_bond(message, conversation, rest[2], body)
+    content = _content(value, bond, bound, message, sealer)
     steps = {} if delivery is None else opened(delivery, f"delivery {message}", sealer)
     return MailRecord(*(message, conversation, Direction(direction), *rest, content, steps))
 

@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from samdrift.vault.bodies import Body, new_id
-from samdrift.vault.database.session import call
+from samdrift.vault.database.session import Row, call
+from samdrift.vault.errors import SealBroken
 from samdrift.vault.mail import Mail
+from samdrift.vault.mailbonds import conversation_bond, draft_place, file_bond, require_bond
 from samdrift.vault.mailrecords import (
     AddressRecord,
     Content,
@@ -24,15 +26,17 @@ from samdrift.vault.mailrecords import (
     opened,
     sealed,
 )
+from samdrift.vault.sealing import Sealer
 
 _DRAFTS = """
-SELECT id, mailbox, conversation, reply_to, seen, version, stage, writer, saved_at, asked_by, approved_by,
-       until, sealed FROM drafts
+SELECT d.id, d.mailbox, d.conversation, d.reply_to, d.seen, d.version, d.stage, d.writer, d.saved_at,
+       d.asked_by, d.approved_by, d.until, d.sealed, c.home, c.mailbox, c.bound
+FROM drafts d LEFT JOIN conversations c ON c.id = d.conversation
 """
 _KEEP_DRAFT = call("keep_draft", 2)
 _DROP_DRAFT = "SELECT dropped, remote FROM drop_draft($1, $2)"
 _SEE_NEWS = call("see_news", 3)
-_ADD_FILE = call("add_draft_file", 6)
+_ADD_FILE = call("add_draft_file", 7)
 _DROP_FILE = "SELECT * FROM drop_draft_file($1, $2, $3)"
 _UNDO = "SELECT * FROM undo_sending($1)"
 _END_WINDOWS = "SELECT * FROM end_windows($1)"
@@ -68,22 +72,22 @@ class MailWriting(Mail):
 
     async def draft(self, draft: str) -> DraftRecord | None:
         """Return a draft."""
-        found = await self._drafts(f"{_DRAFTS} WHERE id = $1", draft)
+        found = await self._drafts(f"{_DRAFTS} WHERE d.id = $1", draft)
         return found[0] if found else None
 
     async def drafts(self, mailboxes: Collection[str]) -> tuple[DraftRecord, ...]:
         """Return the drafts in some mailboxes that are not sent, the latest first."""
         return await self._drafts(
-            f"{_DRAFTS} WHERE mailbox = ANY($1::text[]) AND stage NOT IN ('window', 'sent')"
-            " ORDER BY saved_at DESC",
+            f"{_DRAFTS} WHERE d.mailbox = ANY($1::text[]) AND d.stage NOT IN ('window', 'sent')"
+            " ORDER BY d.saved_at DESC",
             list(mailboxes),
         )
 
     async def drafts_in(self, conversations: Sequence[str]) -> tuple[DraftRecord, ...]:
         """Return the drafts in some conversations that are not sent, the oldest first."""
         return await self._drafts(
-            f"{_DRAFTS} WHERE conversation = ANY($1::text[]) AND stage NOT IN ('window', 'sent')"
-            " ORDER BY saved_at",
+            f"{_DRAFTS} WHERE d.conversation = ANY($1::text[]) AND d.stage NOT IN ('window', 'sent')"
+            " ORDER BY d.saved_at",
             list(conversations),
         )
 
@@ -105,10 +109,11 @@ class MailWriting(Mail):
         Without a body it is one that another message or draft has too. An approval of the draft is gone.
         """
         value = sealed(file.content, f"file {file.id}", self._sealer)
+        bound = self._sealer.mark(file_bond(file.id, file.owner, file.body))
         if body is not None:
             self._store_body(body)
         ((added,),) = await self._work.query(
-            _ADD_FILE, file.id, file.owner, writer, file.size, file.body, value
+            _ADD_FILE, file.id, file.owner, writer, file.size, file.body, value, bound
         )
         return bool(added)
 
@@ -180,12 +185,14 @@ class MailWriting(Mail):
 
     def keep_search(self, token: str, person: str, content: Content, *, now: datetime) -> None:
         """Keep what a person searches for, for a day; older searches go."""
-        self._work.later(_KEEP_SEARCH, token, person, now, sealed(content, f"search {token}", self._sealer))
+        self._work.later(
+            _KEEP_SEARCH, token, person, now, sealed(content, f"search {token} {person}", self._sealer)
+        )
 
     async def search(self, token: str, person: str) -> dict[str, Any] | None:
         """Return what the person searched for under that token."""
         rows = await self._work.query(_SEARCH, token, person)
-        return opened(rows[0][0], f"search {token}", self._sealer) if rows else None
+        return opened(rows[0][0], f"search {token} {person}", self._sealer) if rows else None
 
     def use_address(self, address: str, content: Content, *, now: datetime) -> None:
         """Note that an address is written to."""
@@ -208,7 +215,7 @@ class MailWriting(Mail):
     def keep_favourite(self, person: str, address: str, content: Content) -> None:
         """Make an address a favourite of a person."""
         new = new_id()
-        value = sealed(content, f"favourite {new}", self._sealer)
+        value = sealed(content, f"favourite {new} {person}", self._sealer)
         self._work.later(_KEEP_FAVOURITE, new, person, self._sealer.mark(address), value)
 
     def drop_favourite(self, person: str, address: str) -> None:
@@ -218,15 +225,15 @@ class MailWriting(Mail):
     async def favourites(self, person: str) -> tuple[Content, ...]:
         """Return the favourites of a person."""
         rows = await self._work.query(_FAVOURITES, person)
-        return tuple(opened(value, f"favourite {each}", self._sealer) for each, value in rows)
+        return tuple(opened(value, f"favourite {each} {person}", self._sealer) for each, value in rows)
 
     async def _drafts(self, query: str, *values: Any) -> tuple[DraftRecord, ...]:
         rows = await self._work.query(query, *values)
-        return tuple(
-            DraftRecord(*(*row, opened(value, f"draft {row[0]}", self._sealer))) for *row, value in rows
-        )
+        return tuple(_draft(row, self._sealer) for row in rows)
 
     def _draft_row(self, draft: DraftRecord) -> str:
+        within = draft.conversation or draft.mailbox
+        place = draft_place(draft.id, within, draft.reply_to, draft.writer)
         return json.dumps(
             {
                 "id": draft.id,
@@ -241,6 +248,18 @@ class MailWriting(Mail):
                 "asked_by": draft.asked_by,
                 "approved_by": draft.approved_by,
                 "until": draft.until and draft.until.isoformat(),
-                "sealed": f"\\x{sealed(draft.content, f'draft {draft.id}', self._sealer).hex()}",
+                "sealed": f"\\x{sealed(draft.content, place, self._sealer).hex()}",
             }
         )
+
+
+def _draft(row: Row, sealer: Sealer) -> DraftRecord:
+    """Return a draft, which lies where its conversation lies, if it is in one."""
+    *facts, value, home, mailbox, bound = row
+    draft, lies_in, conversation, reply_to, *rest = facts
+    if conversation is not None:
+        require_bond(bound, conversation_bond(conversation, home, mailbox), sealer)
+        if lies_in != mailbox:
+            raise SealBroken
+    place = draft_place(draft, conversation or lies_in, reply_to, rest[3])
+    return DraftRecord(*(*facts, opened(value, place, sealer)))

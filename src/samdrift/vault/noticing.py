@@ -134,10 +134,13 @@ class Noticing(MailMarking):
         facts = (notice.kind, notice.person, notice.began_at, notice.due_at)
         self._work.arrange(_ADD, notice.id, *facts, value)
 
-    async def claim_notices(self, *, now: datetime, lease: timedelta) -> tuple[NoticeRecord, ...]:
+    async def claim_notices(self, *, now: datetime, lease: timedelta) -> tuple[str, ...]:
         """Take over notices that are to be sent."""
-        claimed = [each for (each,) in await self._work.look(_CLAIM, now, now + lease, _AT_ONCE)]
-        rows = await self._work.look(_NOTICES, claimed) if claimed else []
+        return tuple(each for (each,) in await self._work.look(_CLAIM, now, now + lease, _AT_ONCE))
+
+    async def notices(self, notices: Collection[str]) -> tuple[NoticeRecord, ...]:
+        """Return those of some notices that are there."""
+        rows = await self._work.look(_NOTICES, list(notices))
         return tuple(
             NoticeRecord(*(*row, opened(value, f"notice {row[0]}", self._sealer))) for *row, value in rows
         )

@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from samdrift.audit.events import AuditEvent
@@ -28,7 +28,7 @@ SIGN_INS_KEPT = timedelta(hours=1)
 _SESSIONS_KEPT = timedelta(days=2)
 """Age after which a session that nobody ended is removed."""
 
-_PERSON = "SELECT id FROM persons WHERE mark = $1"
+_PERSON = "SELECT id, sealed FROM persons WHERE mark = $1"
 _PERSONS = "SELECT id, mark, sealed, seen_at FROM persons ORDER BY id"
 _KNOW = call("know_person", 4)
 _SESSION = """
@@ -121,13 +121,12 @@ class People(RecordKeepingVault):
 
     async def person(self, issuer: str, subject: str) -> str | None:
         """Return the id of a person; ``None`` for one who is not known."""
-        rows = await self._work.look(_PERSON, self._mark_of(issuer, subject))
-        return rows[0][0] if rows else None
+        return await self._known_as(self._mark_of(issuer, subject))
 
     async def persons(self) -> tuple[PersonRecord, ...]:
         """Return everyone who is known, in the order of their ids, which means nothing."""
         return tuple(
-            PersonRecord(person, opened_identity(sealed, mark, self._sealer), seen_at)
+            PersonRecord(person, opened_identity(sealed, mark, person, self._sealer), seen_at)
             for person, mark, sealed, seen_at in await self._work.look(_PERSONS)
         )
 
@@ -147,7 +146,7 @@ class People(RecordKeepingVault):
             sid,
             session.began,
             session.began - _SESSIONS_KEPT,
-            self._sealer.seal(_session_content(session), _session_place(session.mark)),
+            self._sealer.seal(_session_content(session), _session_place(session.mark, person, session.began)),
         )
         if begun:
             self.record(AuditEvent.MK_SESSION_BEGUN, person=person, level=session.level)
@@ -198,13 +197,24 @@ class People(RecordKeepingVault):
 
     async def _known(self, identity: Identity, at: datetime | None) -> str:
         mark = self._mark_of(identity.issuer, identity.subject)
-        sealed = sealed_identity(identity, mark, self._sealer)
-        ((person,),) = await self._work.query(_KNOW, secrets.token_hex(16), mark, sealed, at)
-        return str(person)
+        person = await self._known_as(mark) or secrets.token_hex(16)
+        while True:
+            sealed = sealed_identity(identity, mark, person, self._sealer)
+            ((known,),) = await self._work.query(_KNOW, person, mark, sealed, at)
+            if known == person:
+                return person
+            person = str(known)  # Another process has entered them in the same moment.
+
+    async def _known_as(self, mark: bytes) -> str | None:
+        """Return the id of a person, which is bound to how the sign-in service names them."""
+        for person, sealed in await self._work.look(_PERSON, mark):
+            opened_identity(sealed, mark, person, self._sealer)
+            return str(person)
+        return None
 
     def _opened(self, row: Row) -> SessionRecord:
         mark, sealed, began, used, person = row
-        content = json.loads(self._sealer.open(sealed, _session_place(mark)))
+        content = json.loads(self._sealer.open(sealed, _session_place(mark, person, began)))
         return SessionRecord(
             mark,
             bytes.fromhex(content["sign_in"]),
@@ -238,18 +248,18 @@ def person_mark(issuer: str, subject: str, sealer: Sealer) -> bytes:
     return sealer.mark(f"person\0{issuer}\0{subject}")
 
 
-def sealed_identity(identity: Identity, mark: bytes, sealer: Sealer) -> bytes:
-    """Return how a person is named, sealed for the row with that mark."""
-    return sealer.seal(json.dumps(_facts(identity)).encode(), f"person {mark.hex()}")
+def sealed_identity(identity: Identity, mark: bytes, person: str, sealer: Sealer) -> bytes:
+    """Return how a person is named, sealed for the row with that mark and id."""
+    return sealer.seal(json.dumps(_facts(identity)).encode(), f"person {mark.hex()} {person}")
 
 
-def opened_identity(sealed: bytes, mark: bytes, sealer: Sealer) -> Identity:
+def opened_identity(sealed: bytes, mark: bytes, person: str, sealer: Sealer) -> Identity:
     """Return the inverse of :func:`sealed_identity`."""
-    return _identity(json.loads(sealer.open(sealed, f"person {mark.hex()}")))
+    return _identity(json.loads(sealer.open(sealed, f"person {mark.hex()} {person}")))
 
 
-def _session_place(mark: bytes) -> str:
-    return f"session {mark.hex()}"
+def _session_place(mark: bytes, person: str, began: datetime) -> str:
+    return f"session {mark.hex()} of {person} from {began.astimezone(UTC).isoformat()}"
 
 
 def _session_content(session: SessionRecord) -> bytes:

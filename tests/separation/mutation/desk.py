@@ -11,6 +11,8 @@ _NOTICES = "tests/unit/messageclient/test_notices.py"
 _LIVE = "tests/unit/messageclient/test_live.py"
 _ELSEWHERE = f"{_DESK}::test_what_is_in_another_mailbox_or_organisation_is_not_here_alike"
 
+_MOVED = "tests/separation/test_moved_rows.py"
+_MOVED_ROWS = f"{_MOVED}::test_a_row_that_is_moved_to_others_is_refused"
 _HANDOVER = "tests/unit/messageclient/test_handover.py"
 
 _DISPOSAL = "tests/unit/messageclient/test_disposal.py"
@@ -59,7 +61,7 @@ DESK = (
         "vault/sql/mail-disposal-1.sql",
         "OR NOT _disposable(one, decision.since, decision.before)",
         "",
-        (f"{_DISPOSAL}::test_what_comes_in_between_keeps_a_conversation",),
+        (f"{_DISPOSAL}::test_what_comes_in_between_keeps_a_conversation[new message]",),
     ),
     Mutant(
         "only what was agreed to is disposed of",
@@ -385,5 +387,33 @@ DESK = (
         'return f"HTTP status {self.status}"',
         "return str(self)",
         (f"{_SENDING}::test_what_the_message_service_says_of_a_message_is_in_no_log",),
+    ),
+    Mutant(
+        "a row that carries rights lies where it was put",
+        "vault/mailbonds.py",
+        "if bound is None or not hmac.compare_digest(bound, sealer.mark(bond)):",
+        "if False:",
+        (_MOVED_ROWS,),
+    ),
+    Mutant(
+        "a draft lies where its conversation lies",
+        "vault/mailwriting.py",
+        "if lies_in != mailbox:",
+        "if False:",
+        (f"{_MOVED}::test_a_draft_is_not_moved_apart_from_its_conversation",),
+    ),
+    Mutant(
+        "a session is bound to its person and its beginning",
+        "vault/people.py",
+        'return f"session {mark.hex()} of {person} from {began.astimezone(UTC).isoformat()}"',
+        'return f"session {mark.hex()}"',
+        (_MOVED_ROWS,),
+    ),
+    Mutant(
+        "who a person is is bound to their id",
+        "vault/people.py",
+        "            opened_identity(sealed, mark, person, self._sealer)\n",
+        "",
+        (_MOVED_ROWS,),
     ),
 )

@@ -281,8 +281,8 @@ DATABASE = (
     Mutant(
         "a login has no settings of its own for the database",
         "vault/logins.py",
-        "if False in found:",
-        "if not wanted:",
+        "for where in found.keys() - {None}:",
+        "for where in ():",
         (f"{_LOCKED_OUT}::test_settings_alone_are_put_right_at_the_next_start",),
     ),
     Mutant(
@@ -311,8 +311,8 @@ DATABASE = (
     Mutant(
         "a worker's former login to the registry is dropped with its sessions",
         "vault/rights.py",
-        "return [login for login in (*registries, *vaults, *workers) if login not in known]",
-        "return [login for login in (*registries, *vaults) if login not in known]",
+        "gone = [login for login in (*registries, *vaults, *workers) if login not in known]",
+        "gone = [login for login in (*registries, *vaults) if login not in known]",
         (f"{_WORKERS}::test_what_it_does_to_its_own_login_stops_no_other",),
     ),
     Mutant(

@@ -45,7 +45,8 @@ MOMENTS = (
     Mutant(
         "a start reads what was not sent",
         "vault/provision.py",
-        "        await self._read_moments()\n",
+        "            await catch_up(self._connection, inside,"
+        " [(each.vault, each.schema) for each in here])\n",
         "",
         (f"{_MOMENTS}::test_a_start_reads_from_the_vault_what_was_not_sent",),
     ),

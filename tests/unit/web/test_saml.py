@@ -6,8 +6,9 @@ import base64
 import re
 from collections.abc import AsyncIterator, Callable
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,10 +16,12 @@ import pytest
 from lxml import etree
 from signxml import DigestAlgorithm, SignatureMethod
 
+from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
 from samdrift.web.cookies import SESSION, SIGN_IN
 from samdrift.web.signin.faults import Fault
+from samdrift.web.signin.kept import ProviderUnavailable
 from samdrift.web.signin.saml.flow import SamlSignIn, Site
-from samdrift.web.signin.saml.provider import SamlProvider, SamlSettings
+from samdrift.web.signin.saml.provider import SamlProvider, SamlSettings, from_address, from_file
 from samdrift.wire.crypto.xmldsig import sign_enveloped
 from tests import pki
 from tests.unit.web.samlprovider import (
@@ -721,6 +724,45 @@ async def test_metadata_that_run_out_while_they_are_kept_are_not_used(visit: Vis
     assert (await visit.browser.get("/sign-in/start")).status_code == 303
     visit.scene.clock.forward(8 * MINUTE)
     assert (await visit.browser.get("/sign-in/start")).status_code == 503
+
+
+@dataclass
+class Publisher:
+    """An address with metadata: its answer, or none."""
+
+    answer: Fetched | None
+    asked: list[str] = field(default_factory=list)
+
+    async def fetch(self, url: str, limits: FetchLimits, **more: Any) -> Fetched:
+        self.asked.append(url)
+        if self.answer is None:
+            raise NoAnswer(HttpFault.UNREACHABLE)
+        return self.answer
+
+
+async def test_metadata_are_read_from_an_address(visit: Visit) -> None:
+    good = Publisher(Fetched(200, "", described([SERVICE], by=FEDERATION)))
+    provider = SamlProvider(SIGNED, from_address("https://md.test/habo", good), visit.scene.clock)
+    assert (await provider.description()).sign_in == SSO
+    assert good.asked == ["https://md.test/habo"]
+    for answer in (None, Fetched(404, "", b""), Fetched(200, "", b"{}")):
+        read = from_address("https://md.test/habo", Publisher(answer))
+        with pytest.raises(ProviderUnavailable):
+            await SamlProvider(SIGNED, read, visit.scene.clock).description()
+
+
+async def test_metadata_in_a_file_are_read_again_when_it_was_replaced(visit: Visit, tmp_path: Path) -> None:
+    file = tmp_path / "idp.xml"
+    provider = SamlProvider(SETTINGS, from_file(file), visit.scene.clock)
+    with pytest.raises(ProviderUnavailable):
+        await provider.description()
+    for owner in (SERVICE, NEXT):
+        file.write_bytes(described([owner]))
+        visit.scene.clock.forward(MINUTE)
+        assert (await provider.description()).signers == (owner.certificate,)
+    file.unlink()
+    visit.scene.clock.forward(MINUTE)
+    assert (await provider.description()).signers == (NEXT.certificate,), "an outage is bridged"
 
 
 async def test_a_notice_of_openid_connect_ends_nothing(visit: Visit) -> None:

@@ -114,7 +114,8 @@ class Notices:
                 await self._look(organisation, vault, watches, now)
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             claimed = await vault.claim_notices(now=now, lease=_LEASE)
-        for notice in claimed:
+            due = await vault.notices(claimed) if claimed else ()
+        for notice in due:
             await self._tell(organisation, notice)
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
             return await vault.next_notice()

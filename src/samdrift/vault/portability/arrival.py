@@ -222,7 +222,7 @@ class MessageClientArrival(Arrival):
         return {
             "id": facts["id"],
             "mark": parts.from_bytes(mark),
-            "sealed": parts.from_bytes(sealed_identity(identity, mark, self._sealer)),
+            "sealed": parts.from_bytes(sealed_identity(identity, mark, facts["id"], self._sealer)),
             "seen_at": facts["seen_at"],
         }
 

@@ -292,7 +292,7 @@ class MessageClientDeparture(RecordKeepingDeparture):
         """Persons who sign in; no session of theirs goes along."""
         sealer, found = self._snapshot.shelf.sealer, []
         for person, mark, sealed, seen_at in await self._snapshot.query(_PERSONS, *(after or ("",)), _PAGE):
-            identity = opened_identity(sealed, mark, sealer)
+            identity = opened_identity(sealed, mark, person, sealer)
             facts = {"issuer": identity.issuer, "subject": identity.subject, "name": identity.name}
             found.append(
                 Taken(facts | {"id": person, "claims": json.dumps(dict(identity.claims)), "seen_at": seen_at})

@@ -8,13 +8,22 @@ shown there, and notices that wait: the new supplier's vault makes its own.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Role
 from samdrift.vault.database.session import Row
+from samdrift.vault.mailbonds import (
+    conversation_bond,
+    draft_place,
+    file_bond,
+    mail_bond,
+    mailbox_place,
+    note_place,
+    require_bond,
+)
 from samdrift.vault.mailrecords import opened, sealed
 from samdrift.vault.portability.parts import Fact, Facts, Kind, Part, from_bytes
 from samdrift.vault.sealing import Sealer
@@ -41,8 +50,10 @@ class MailPart:
 
     part: Part
     place: str = ""
-    bound: tuple[str, ...] = ("id",)
-    """Facts that the content is sealed for, in addition to the place."""
+    bound: Callable[[Facts], str] | tuple[str, ...] = ("id",)
+    """Facts that the content is sealed for, in addition to the place; or what makes the place of them."""
+    bond: Callable[[Facts], str] | None = None
+    """Text of which the mark is made that binds a row to where it lies."""
     marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Members of the content that a mark is made of, with a space between them, by its column."""
     delivery: bool = False
@@ -52,6 +63,8 @@ class MailPart:
         part = self.part
         columns = [fact.name for fact in part.facts if fact not in (_CONTENT, _DELIVERY)]
         sealed_columns = [*(["t.sealed"] if self.place else []), *(["t.delivery"] if self.delivery else [])]
+        if self.bond is not None:
+            sealed_columns += ["t.bound", "t.body" if part.contents else "NULL"]
         facts = ", ".join(f"t.files AS {name}" if name == _FILE_COUNT else f"t.{name}" for name in columns)
         after = ", ".join(f"${number}" for number in range(1, len(part.key) + 1))
         key = ", ".join(part.key)
@@ -77,6 +90,9 @@ class MailPart:
             facts["delivery"] = (
                 None if steps is None else _text(opened(steps, f"delivery {facts['id']}", sealer))
             )
+        if self.bond is not None:
+            bound, body = rest.pop(0), rest.pop(0)
+            require_bond(bound, self.bond({**facts, "body": body}), sealer)
         return facts, tuple(rest)
 
     def arriving(self, facts: Facts, body: str | None, sealer: Sealer) -> Facts:
@@ -92,9 +108,15 @@ class MailPart:
             steps = row.pop("delivery")
             if steps is not None:
                 row["delivery"] = from_bytes(sealed(json.loads(steps), f"delivery {row['id']}", sealer))
-        return row | ({"body": body or ""} if self.part.contents else {})
+        if self.part.contents:
+            row["body"] = body or ""
+        if self.bond is not None:
+            row["bound"] = from_bytes(sealer.mark(self.bond(row)))
+        return row
 
     def _sealed_for(self, facts: Facts) -> str:
+        if callable(self.bound):
+            return self.bound(facts)
         return " ".join((self.place, *(facts[name] for name in self.bound)))
 
 
@@ -107,6 +129,7 @@ _DELIVERY = _optional("delivery", _DOCUMENT)
 MAILBOXES = MailPart(
     _part("mailboxes", (Fact("id"), Fact("needs_approval", _FLAG), Fact("undo_seconds", _NUMBER), _CONTENT)),
     "mailbox",
+    lambda row: mailbox_place(row["id"], row["needs_approval"], row["undo_seconds"]),
     marks={"mark": ("address",)},
 )
 CONVERSATIONS = MailPart(
@@ -123,6 +146,7 @@ CONVERSATIONS = MailPart(
         ),
     ),
     "conversation",
+    bond=lambda row: conversation_bond(row["id"], row["home"], row["mailbox"]),
     marks={"mark": ("conversation_id",)},
 )
 MAIL = MailPart(
@@ -142,6 +166,7 @@ MAIL = MailPart(
         contents=("documents",),
     ),
     "message",
+    bond=lambda row: mail_bond(row["id"], row["conversation"], row["draft"], row["body"]),
     marks={"mark": ("message_id",), "remote": ("remote_id",), "refers": ("refers_to",)},
     delivery=True,
 )
@@ -152,9 +177,12 @@ FILES = MailPart(
         contents=("file",),
     ),
     "file",
+    bond=lambda row: file_bond(row["id"], row["owner"], row["body"]),
 )
 NOTES = MailPart(
-    _part("notes", (*map(Fact, ("id", "conversation", "author")), Fact("at", _TIME), _CONTENT)), "note"
+    _part("notes", (*map(Fact, ("id", "conversation", "author")), Fact("at", _TIME), _CONTENT)),
+    "note",
+    lambda row: note_place(row["id"], row["conversation"], row["author"]),
 )
 DRAFTS = MailPart(
     _part(
@@ -170,6 +198,7 @@ DRAFTS = MailPart(
         ),
     ),
     "draft",
+    lambda row: draft_place(row["id"], row["conversation"] or row["mailbox"], row["reply_to"], row["writer"]),
 )
 READINGS = MailPart(
     _part(
@@ -195,6 +224,7 @@ ADDRESSES = MailPart(
 FAVOURITES = MailPart(
     _part("favourites", (*map(Fact, ("id", "person")), _CONTENT)),
     "favourite",
+    ("id", "person"),
     marks={"mark": ("organisation", "address")},
 )
 REGISTRATIONS = MailPart(

@@ -215,7 +215,7 @@ BEGIN
         END LOOP;
         DELETE FROM drafts d WHERE d.id = owner;
     END LOOP;
-    UPDATE drafts d SET conversation = NULL WHERE d.conversation = conversation;
+    DELETE FROM drafts d WHERE d.conversation = conversation;  -- Those that are sent; no other is left.
     FOREACH owner IN ARRAY coalesce(bodies, '{}') LOOP
         file := _drop_body(owner);
         IF file IS NOT NULL THEN

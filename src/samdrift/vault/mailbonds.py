@@ -1,0 +1,50 @@
+"""Bonds: keyed marks that tie rows of a message client's vault to the columns in the clear that carry rights.
+
+In which mailbox a conversation lies, which conversation a message is in, whose file a body is: the database
+has to know, to find and count them. Whoever can write to it cannot make the mark of another answer, so that
+what was moved by them is refused. They can put back what once was: a conversation into a mailbox in which it
+lay before.
+"""
+
+from __future__ import annotations
+
+import hmac
+
+from samdrift.vault.errors import SealBroken
+from samdrift.vault.sealing import Sealer
+
+
+def conversation_bond(conversation: str, home: str, mailbox: str) -> str:
+    """Return the text of which a conversation's mark is made."""
+    return f"bond conversation {conversation} of {home} in {mailbox}"
+
+
+def mail_bond(message: str, conversation: str, draft: str | None, body: str) -> str:
+    """Return the text of which a message's mark is made; the files of its draft are its own."""
+    return f"bond message {message} in {conversation} from {draft or '-'} with {body}"
+
+
+def file_bond(file: str, owner: str, body: str) -> str:
+    """Return the text of which a file's mark is made."""
+    return f"bond file {file} of {owner} with {body}"
+
+
+def require_bond(bound: bytes | None, bond: str, sealer: Sealer) -> None:
+    """Raise :class:`SealBroken` for a row that somebody else has put where it is."""
+    if bound is None or not hmac.compare_digest(bound, sealer.mark(bond)):
+        raise SealBroken
+
+
+def mailbox_place(mailbox: str, needs_approval: object, undo_seconds: object) -> str:
+    """Return the place for which a mailbox is sealed."""
+    return f"mailbox {mailbox} {bool(needs_approval)} {undo_seconds}"
+
+
+def note_place(note: str, conversation: str, author: str) -> str:
+    """Return the place for which a note is sealed."""
+    return f"note {note} {conversation} {author}"
+
+
+def draft_place(draft: str, within: str, reply_to: str | None, writer: str) -> str:
+    """Return the place for which a draft is sealed; ``within`` is its conversation, else its mailbox."""
+    return f"draft {draft} {within} {reply_to or '-'} {writer}"

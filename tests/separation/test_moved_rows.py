@@ -1,0 +1,139 @@
+"""Columns in the clear that carry rights are bound: who writes to the database moves nothing to themselves.
+
+Each is given the value of another row of the same vault, as a person of the organisation would do who can
+write to the database and wants to see what lies in another mailbox, or to be somebody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from samdrift.contracts.principals import Role
+from samdrift.vault.errors import SealBroken
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.portability.departure import MessageClientDeparture
+from tests.separation.mailcases import a_draft
+from tests.separation.test_swapped import HeldMail, held_mail
+from tests.separation.vaultlogin import superuser
+from tests.vaults import WORKER, Installation
+
+MK = Role.MESSAGE_CLIENT
+Read = Callable[[MessageClientVault, HeldMail], Awaitable[object]]
+
+
+async def _all_files(vault: MessageClientVault, held: HeldMail) -> object:
+    return [await vault.files_of([each.id]) for each in await vault.mail([held.message])]
+
+
+async def _search_mail(vault: MessageClientVault, held: HeldMail) -> object:
+    boxes = [one.id for one in await vault.mailboxes()]
+    return [await vault.mail_before(boxes, (_END, ""), 10)]
+
+
+async def _document(vault: MessageClientVault, held: HeldMail) -> object:
+    return await (await vault.mail_body(held.message)).read_all()
+
+
+async def _leave(vault: MessageClientVault, held: HeldMail) -> object:
+    gate = held.installation.gate
+    async with gate.depart(WORKER, held.organisation, MessageClientDeparture, {}) as departing:
+        return await departing.conversations()
+
+
+MOVED: dict[tuple[str, str], tuple[Read, ...]] = {
+    ("conversations", "mailbox"): (
+        lambda vault, held: vault.conversations_by_id([held.conversation]),
+        _leave,
+    ),
+    ("conversations", "home"): (lambda vault, held: vault.conversations_by_id([held.conversation]),),
+    ("messages", "conversation"): (
+        lambda vault, held: vault.mail([held.message]),
+        _search_mail,
+        _document,
+    ),
+    ("messages", "draft"): (lambda vault, held: vault.mail([held.message]), _document),
+    ("messages", "body"): (lambda vault, held: vault.mail([held.message]), _document),
+    ("files", "body"): (_all_files,),
+    ("drafts", "mailbox"): (lambda vault, held: vault.draft(held.draft),),
+    ("drafts", "writer"): (lambda vault, held: vault.draft(held.draft),),
+    ("notes", "author"): (lambda vault, held: vault.notes(held.conversation),),
+    ("mailboxes", "needs_approval"): (lambda vault, held: vault.mailboxes(),),
+    ("mailboxes", "undo_seconds"): (lambda vault, held: vault.mailboxes(),),
+    ("persons", "id"): (
+        lambda vault, held: vault.person("https://login.test", held.name),
+        lambda vault, held: vault.persons(),
+    ),
+    ("sessions", "person"): (lambda vault, held: vault.session(held.session),),
+    ("sessions", "began"): (lambda vault, held: vault.session(held.session),),
+    ("searches", "person"): (lambda vault, held: vault.search(held.name, _OTHER),),
+    ("favourites", "person"): (lambda vault, held: vault.favourites(_OTHER),),
+}
+"""Columns, and what reads them. The first row gets the value of the second one, or another value."""
+OTHER_VALUES: dict[str, Callable[[Any], object]] = {
+    "needs_approval": lambda before: not before,
+    "undo_seconds": lambda before: before + 1,
+    "began": lambda before: before + timedelta(hours=1),
+    "writer": lambda before: "somebody else",
+    "id": lambda before: "somebody else",
+    "draft": lambda before: "another draft",
+}
+KEYS = {"sessions": "mark", "persons": "mark"}
+ORDERS = {"sessions": "mark", "persons": "ctid"}
+_OTHER = "name-2"
+_END = datetime.max.replace(tzinfo=UTC)
+
+
+async def test_a_row_that_is_moved_to_others_is_refused(installation: Installation) -> None:
+    seen_by, own = await superuser(installation), await installation.organisation([MK])
+    mine = await held_mail(installation, own, 1)
+    await held_mail(installation, own, 2)
+    seen_by.rows(f"ALTER TABLE {mine.schema}.sessions DROP CONSTRAINT sessions_person_fkey")
+    accepted = []
+    for (table, column), reads in MOVED.items():
+        name, key = f"{mine.schema}.{table}", KEYS.get(table, "id")
+        rows = list(seen_by.rows(f"SELECT {key}, {column} FROM {name} ORDER BY {ORDERS.get(table, 'id')}"))
+        rows.sort(key=lambda row: row[0] != mine.session)
+        (of, before), (_, other) = rows[:2]
+        new = OTHER_VALUES[column](before) if column in OTHER_VALUES else other
+        change = f"UPDATE {name} SET {column} = %s WHERE {key} = %s"
+        assert new != before
+        seen_by.rows(change, new, of)
+        for number, read in enumerate(reads):
+            try:
+                async with installation.open(own, MK) as vault:
+                    await read(vault, mine)
+                accepted.append((table, column, number))
+            except SealBroken:
+                pass
+        seen_by.rows(change, before, of)
+        async with installation.open(own, MK) as vault:
+            await reads[0](vault, mine)
+    assert not accepted, f"bind it: {accepted}"
+
+
+async def test_a_draft_is_not_moved_apart_from_its_conversation(installation: Installation) -> None:
+    seen_by, own = await superuser(installation), await installation.organisation([MK])
+    mine, other = [await held_mail(installation, own, number) for number in (1, 2)]
+    async with installation.open(own, MK) as vault:
+        (conversation,) = await vault.conversations_by_id([mine.conversation])
+        (elsewhere,) = await vault.conversations_by_id([other.conversation])
+        answer = a_draft(conversation.mailbox, {"text": "answer"}, conversation=conversation.id)
+        assert await vault.keep_draft(answer)
+    change = f"UPDATE {mine.schema}.drafts SET mailbox = %s WHERE id = %s"
+    seen_by.rows(change, elsewhere.mailbox, answer.id)
+    async with installation.open(own, MK) as vault:
+        with pytest.raises(SealBroken):
+            await vault.draft(answer.id)
+    seen_by.rows(change, conversation.mailbox, answer.id)
+    async with installation.open(own, MK) as vault:
+        assert (
+            await vault.change_conversation(conversation, handler=None, done=False, mailbox=elsewhere.mailbox)
+            > 0
+        )
+        moved = await vault.draft(answer.id)
+    assert moved is not None
+    assert moved.mailbox == elsewhere.mailbox
