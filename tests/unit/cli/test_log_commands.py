@@ -289,9 +289,8 @@ async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organis
     assert not table.exists()
     assert "names of persons: 1" in (await log(config, *write, *both))[1]
     assert b"Example" not in table.read_bytes()
-    assert (await log(config, "export", organisation.value, "--role", "mk", "--out", export, "--by", kim))[
-        0
-    ] == 0
+    where = (organisation.value, "--role", "mk", "--out", export)
+    assert (await log(config, "export", *where, "--by", kim, "--reason", "control"))[0] == 0
     assert b"Example" not in export.read_bytes()
     async with installation.open(organisation, MK) as vault:
         (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_NAMES_WRITTEN]
@@ -360,7 +359,7 @@ async def test_two_of_the_organisations_own_people_decide_about_a_refusal(
         "--with-passphrase-file",
     )
     for given, why in (
-        ((*by_custodians, "--with-passphrase-file", both[1]), "two different officers"),
+        ((*by_custodians, both[1]), "two different officers"),
         (("--signed", one), "two different officers"),
         (("--signed", one, "--signed", one), "two different officers"),
         (("--signed", one, "--signed", stranger), "no officer has signed"),
