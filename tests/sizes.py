@@ -33,6 +33,7 @@ SEED = "SAMDRIFT_TESTS_SEED"
 """Environment variable with the seed of a soak, by which the workers have it too."""
 FIRST = (
     "tests/roles/isolation/",
+    "tests/browser/test_demonstration.py",
     "tests/roles/test_restarts.py",
     "tests/roles/test_key_rotation.py",
     "tests/upgrade/",

@@ -1,0 +1,271 @@
+"""The demonstration as it is started by hand: its persons sign in through Chromium and do a day's work.
+
+The messages have words in them that occur nowhere else; afterwards they are looked for wherever they must
+not be: in what the demonstration prints, addresses, titles and storage of the browser, and every file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest_asyncio
+from playwright.async_api import Browser, Frame, Page, expect
+
+from tests.browser.harness import CHROMIUM
+from tests.roles.test_dump import spellings
+from tests.vaults import server_folder
+
+pytestmark = CHROMIUM
+ROOT = Path(__file__).parents[2]
+WORDS = {
+    "subject": "Vildsvinsutredning",
+    "text": "Krokodiltexten",
+    "answer": "Noshorningssvaret",
+    "file name": "strutsbilagan.pdf",
+    "file": "Lodjursinnehallet",
+    "reference": "Flodhast-2026-17",
+    "note": "Giraffanteckningen",
+    "search": "Pelikansokningen",
+}
+PDF = b"%PDF-1.7\n" + WORDS["file"].encode() * 10_000
+FILE = {"name": WORDS["file name"], "mimeType": "application/pdf", "buffer": PDF}
+_MOST_PRESSES = 25
+_MINUTES = 240_000
+"""Milliseconds within which something must come, on a machine that has other things to do."""
+
+
+@dataclass
+class Demonstration:
+    """A demonstration that runs, and everywhere that its visitors have been."""
+
+    browser: Browser
+    ready: dict[str, Any]
+    seen: list[str] = field(default_factory=list)
+    """Addresses, titles and storage of the pages that were visited."""
+
+    def url(self, host: str) -> str:
+        return str(next(one["url"] for one in self.ready["pages"] if f"//{host}." in one["url"]))
+
+    @asynccontextmanager
+    async def person(
+        self, host: str, name: str, *, script: bool = True, width: int = 1280, language: str = "sv-SE"
+    ) -> AsyncIterator[Page]:
+        """Sign somebody in at their organisation, in two clicks."""
+        context = await self.browser.new_context(
+            locale=language, java_script_enabled=script, viewport={"width": width, "height": 900}
+        )
+        context.set_default_timeout(_MINUTES)
+        try:
+            page = await context.new_page()
+            page.on("framenavigated", self._visited)
+            await self.sign_in(page, host, name)
+            yield page
+            if script:
+                for at, state in (("localStorage", "{}"), ("sessionStorage", "{}")):
+                    assert await page.evaluate(f"JSON.stringify({at})") == state
+            for cookie in await context.cookies():
+                self.seen.append(str(cookie))
+        finally:
+            await context.close()
+
+    async def sign_in(self, page: Page, host: str, name: str) -> None:
+        """Follow the two links."""
+        await page.goto(self.url(host))
+        await page.locator("main a.button").first.click()
+        await page.get_by_role("link", name=name).click()
+        await page.wait_for_url(f"{self.url(host)}**")
+
+    def _visited(self, frame: Frame) -> None:
+        self.seen.append(frame.url)
+
+
+@pytest_asyncio.fixture
+async def folder() -> AsyncIterator[Path]:
+    with server_folder() as made:
+        yield made
+
+
+@asynccontextmanager
+async def running(browser: Browser, folder: Path) -> AsyncIterator[Demonstration]:
+    """Start ``samdrift demo --ready``, and end it as whatever has started it does."""
+    ready, out = folder / "ready.json", folder / "printed"
+    command = ("-m", "samdrift.cli.main", "demo", "--folder", str(folder / "demo"), "--ready", str(ready))
+    with out.open("wb") as printed:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *command, cwd=ROOT, stdout=printed, stderr=printed,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        )  # fmt: skip
+    try:
+        async with asyncio.timeout(_MINUTES / 500):
+            while not ready.exists():
+                assert process.returncode is None, out.read_text()
+                await asyncio.sleep(0.1)
+        yield Demonstration(browser, json.loads(ready.read_text()))
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def heading(page: Page, text: str) -> None:
+    await expect(page.get_by_role("heading", level=1)).to_have_text(text, timeout=_MINUTES)
+
+
+async def came(page: Page, subject: str, url: str) -> None:
+    """Look at the list until the message is there, and open it."""
+    line = page.get_by_role("link", name=subject).first
+    async with asyncio.timeout(_MINUTES / 1000):
+        while not await line.is_visible():
+            await page.goto(url)
+    await line.click()
+
+
+async def test_a_days_work_in_the_demonstration_leaves_no_word_of_it_anywhere(
+    browser: Browser, folder: Path
+) -> None:
+    async with running(browser, folder) as demo:
+        await _writes(demo)
+        await _answers(demo)
+        await _sees_the_receipt(demo)
+        await _answers_by_keyboard_alone(demo)
+        await _keeps_what_was_typed_while_the_session_ended(demo)
+        await _sees_no_content(demo)
+    words = {name: tuple(spellings(word)) for name, word in WORDS.items()}
+    for each in demo.seen:
+        assert not _found(each.encode(), words), "in an address, title or cookie"
+    for file in folder.rglob("*"):
+        if file.is_file() and not file.is_symlink():
+            assert not _found(file.read_bytes(), words), file.relative_to(folder)
+
+
+async def _writes(demo: Demonstration) -> None:
+    """A case worker in Mullsjö writes with file and reference, undoes, and sends again."""
+    async with demo.person("mullsjo", "Maja Moberg") as page:
+        await page.get_by_role("button", name="Nytt meddelande").click()
+        await page.locator("#find").fill("habo social")
+        await page.keyboard.press("Enter")
+        await page.locator("ul.found button").first.click()
+        await page.get_by_label("Ämne").fill(WORDS["subject"])
+        await page.get_by_label("Text", exact=True).fill(WORDS["text"])
+        await page.get_by_label("Referens", exact=True).first.fill(WORDS["reference"])
+        await page.locator("#files").set_input_files([FILE])
+        await page.get_by_role("button", name="Granska innan du skickar").click()
+        await heading(page, "Granska innan du skickar")
+        await page.get_by_role("button", name="Skicka", exact=True).click()
+        await page.get_by_role("button", name="Ångra").click()
+        await expect(page.get_by_label("Text", exact=True)).to_have_value(WORDS["text"])
+        await page.get_by_role("button", name="Granska innan du skickar").click()
+        await page.get_by_role("button", name="Skicka", exact=True).click()
+        await expect(page.get_by_role("button", name="Ångra")).to_be_visible()
+
+
+async def _answers(demo: Demonstration) -> None:
+    """A case worker in Habo, without script, in English, on a phone: reads, takes, notes, answers."""
+    async with demo.person("habo", "Anna Andersson", script=False, width=320, language="en-GB") as page:
+        await came(page, WORDS["subject"], page.url)
+        await expect(page.get_by_text(WORDS["text"])).to_be_visible()
+        await page.get_by_role("button", name="Take the conversation").click()
+        await page.get_by_role("button", name="Answer", exact=True).click()
+        await page.get_by_label("Text", exact=True).fill(WORDS["answer"])
+        await page.locator("#files").set_input_files([FILE])
+        await page.get_by_role("button", name="Check before sending").click()
+        await expect(page.get_by_text(WORDS["reference"])).to_be_visible()
+        await page.get_by_role("button", name="Send", exact=True).click()
+        await expect(page.get_by_role("button", name="Undo")).to_be_visible()
+
+
+async def _sees_the_receipt(demo: Demonstration) -> None:
+    """The answer comes back to Mullsjö, and what was sent says that it was received."""
+    async with demo.person("mullsjo", "Maja Moberg") as page:
+        async with asyncio.timeout(_MINUTES / 1000):
+            while not await page.get_by_text(WORDS["answer"]).first.is_visible():
+                await came(page, WORDS["subject"], f"{demo.url('mullsjo')}")
+        await expect(page.get_by_text("Mottaget av organisationen").first).to_be_visible()
+
+
+async def _answers_by_keyboard_alone(demo: Demonstration) -> None:
+    """From the page to sign in at to an answer with a reference that is sent: few presses besides text."""
+    async with demo.person("habo", "Ali Demir") as page:
+        await page.context.clear_cookies()
+        await page.goto(demo.url("habo"))
+        presses = 0
+
+        async def press(key: str) -> None:
+            nonlocal presses
+            presses += 1
+            await page.keyboard.press(key)
+
+        async def to(name: str) -> None:
+            await press("Tab")
+            while name not in await page.evaluate("document.activeElement.textContent"):
+                assert presses < 2 * _MOST_PRESSES, name
+                await press("Tab")
+            await press("Enter")
+
+        await to("Logga in")
+        await page.get_by_role("link", name="Ali Demir").click()  # The sign-in service is another's.
+        await page.wait_for_url(f"{demo.url('habo')}**")
+        await to("Hoppa till innehållet")
+        first = await page.locator('main a[href^="/conversation/"]').first.inner_text()
+        await to(first.splitlines()[-1].strip())
+        await page.wait_for_url("**/conversation/**")
+        await to("Hoppa till innehållet")
+        await to("Svara på det här")
+        await page.wait_for_url("**/draft/*")
+        await expect(page.get_by_label("Text", exact=True)).to_be_focused()
+        await page.keyboard.type(WORDS["answer"])
+        while await page.evaluate("document.activeElement.id") != "reference-value":
+            assert presses < 2 * _MOST_PRESSES
+            await press("Tab")
+        await page.keyboard.type(WORDS["reference"])
+        await press("Control+Enter")
+        await heading(page, "Granska innan du skickar")
+        await press("Control+Enter")
+        await expect(page.get_by_role("button", name="Ångra")).to_be_visible()
+        assert presses <= _MOST_PRESSES
+
+
+async def _keeps_what_was_typed_while_the_session_ended(demo: Demonstration) -> None:
+    async with demo.person("habo", "Bo Berg", script=False) as page:
+        await page.get_by_role("button", name="Nytt meddelande").click()
+        await page.get_by_label("Ämne").fill(WORDS["subject"])
+        await page.get_by_label("Text", exact=True).fill(WORDS["text"])
+        await page.context.clear_cookies()
+        await page.get_by_role("button", name="Spara utkast och stäng").click()
+        await heading(page, "Inget har skickats än")
+        await demo.sign_in(await page.context.new_page(), "habo", "Bo Berg")
+        await page.get_by_role("button", name="Fortsätt").click()
+        await expect(page.get_by_text("Du är inloggad igen.")).to_be_visible()
+        await page.get_by_role("button", name="Fortsätt").click()
+        await heading(page, "Utkast")
+        await page.get_by_role("link", name=WORDS["subject"]).first.click()
+        await expect(page.get_by_label("Text", exact=True)).to_have_value(WORDS["text"])
+
+
+async def _sees_no_content(demo: Demonstration) -> None:
+    """An administrator and a security officer sign in, and reach nothing that was written."""
+    async with demo.person("habo", "Anna Andersson") as page:
+        await came(page, WORDS["subject"], f"{demo.url('habo')}mine")
+        path = page.url
+        await page.goto(f"{demo.url('habo')}search")
+        await page.locator("#words").fill(WORDS["search"])
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/search/*")
+    for name in ("Karin Kvist", "Sten Sand"):
+        async with demo.person("habo", name) as page:
+            assert WORDS["subject"] not in await page.content()
+            answer = await page.goto(path)
+            assert answer is not None
+            assert (answer.status, WORDS["text"] in await page.content()) == (404, False)
+
+
+def _found(data: bytes, words: dict[str, tuple[bytes, ...]]) -> list[str]:
+    return [name for name, spelled in words.items() if any(one in data for one in spelled)]
