@@ -222,7 +222,11 @@ async def test_the_ways_in_which_a_service_may_answer(visit: Visit, changed: dic
     assert visit.subjects == ["anna"]
 
 
-@pytest.mark.parametrize("changed", [{}, {"assertion_key": None, "response_key": SERVICE}], ids=str)
+@pytest.mark.parametrize(
+    "changed",
+    [{}, {"assertion_key": None, "response_key": SERVICE}],
+    ids=["assertion signed", "response signed"],
+)
 async def test_an_assertion_need_not_be_encrypted_where_the_organisation_says_so(
     visit: Visit, changed: dict[str, Any]
 ) -> None:
