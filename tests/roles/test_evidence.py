@@ -161,7 +161,10 @@ async def test_the_logs_of_both_operators_agree_about_what_they_exchanged(
     options += [part for path in others for part in ("--other", path)]
     ended = in_process("log", "reconcile", *own, *options, "--json")
     found = ended.document
-    assert (ended.status, found["differences"]) == (0, [])
+    message, _ = shown
+    ours = [each for each in found["differences"] if message in (each["about"], *each["ids"].values())]
+    assert ours == [], "of the other tests' traffic some is not as it should be, on purpose"
+    assert ended.status == (1 if found["differences"] else 0)
     for kind in ("submitted-without-transfer", "arrived-not-fetched", "verdict-without-receipt"):
         assert found["compared"][kind] > 0
     for kind in ("delivered-not-arrived", "arrived-not-sent", "receipt-not-given", "identifiers-differ"):

@@ -73,6 +73,16 @@ async def follow(stage: Stage, client: MessageClient, message_id: str) -> object
         return message_id in [event["id"] for event in await stream.so_far()]
 
 
+async def read_log(stage: Stage, client: MessageClient, message_id: str) -> object:
+    """No path names an organisation: the log is that of the client's own."""
+    for resource in ("checkpoint", "tile/entries/000", f"tile/entries/{message_id}"):
+        answer = await client.call("GET", f"/v1/logs/mt/{resource}")
+        assert answer.status in (200, 404)
+        as_nothing(answer, message_id)
+    assert answer.status == 404
+    return answer.body
+
+
 CASES: dict[tuple[str, str], Case] = {
     ("POST", MESSAGES): send,
     ("GET", MESSAGES): list_,
@@ -80,6 +90,7 @@ CASES: dict[tuple[str, str], Case] = {
     ("GET", f"{MESSAGES}/{{messageId}}/evidence"): evidence,
     ("DELETE", f"{MESSAGES}/{{messageId}}"): delete,
     ("GET", "/v1/sdk/events"): follow,
+    ("GET", "/v1/logs/{role}/{resource:path}"): read_log,
 }
 DENIED = {send, read, evidence, delete}
 """Those that name something which the client cannot reach, so that the log tells of it."""

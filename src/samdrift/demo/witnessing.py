@@ -73,8 +73,10 @@ class DemoWitness:
     def of(cls, operator: DemoOperator, folder: Path) -> DemoWitness:
         """Make the key of the witness, or find it there."""
         name = f"witness.{operator.folder}.samdrift.test/1"
+        sock = listening_socket(_HOST)
+        sock.listen()  # An operator that starts before the witness answers waits for it.
         with opened(folder / "witness", name, {}) as made:
-            return cls(folder / "witness", name, listening_socket(_HOST), made.key)
+            return cls(folder / "witness", name, sock, made.key)
 
     def write_policy(self, folder: Path) -> None:
         """Have the logs of the operator in ``folder`` witnessed here."""
