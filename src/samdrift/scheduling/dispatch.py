@@ -179,6 +179,7 @@ class InFlight(ABC):
         self._on_failure = on_failure
         self._flying: defaultdict[ParticipantIdentifier, set[asyncio.Task[None]]] = defaultdict(set)
         self._backlog: set[ParticipantIdentifier] = set()
+        self._stopped = False
         self.dispatcher = Dispatcher(self._turn, clock, on_failure=on_failure)
 
     @abstractmethod
@@ -195,13 +196,19 @@ class InFlight(ABC):
         return flying | self._backlog | self.dispatcher.expecting()
 
     async def stop(self) -> None:
-        """Cancel what is in flight; leases bring it back at the next start."""
+        """Cancel what is in flight, and start nothing more; leases bring it back at the next start.
+
+        A turn that is claiming meanwhile would start its jobs when what they need is closed.
+        """
+        self._stopped = True
         tasks = [task for flying in self._flying.values() for task in flying]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
     def _start(self, organisation: ParticipantIdentifier, job: Job) -> None:
+        if self._stopped:
+            return
         task = asyncio.create_task(self._fly(organisation, job))
         self._flying[organisation].add(task)
         task.add_done_callback(lambda done: self._landed(organisation, done))

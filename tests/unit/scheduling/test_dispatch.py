@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from samdrift.contracts.errors import Temporary
-from samdrift.scheduling.dispatch import Dispatcher
+from samdrift.scheduling.dispatch import Dispatcher, InFlight
 from samdrift.vault.errors import VaultDenied
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import due_now
@@ -230,3 +230,34 @@ async def test_an_organisation_that_has_left_gets_no_more_turns_until_it_is_anno
             await asyncio.sleep(0.001)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+class Slow(InFlight):
+    """Claims a job for as long as a database takes."""
+
+    def __init__(self) -> None:
+        super().__init__(now, parallel=1, lease=timedelta(seconds=60), on_failure=lambda _: None)
+        self.begun = 0
+
+    async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
+        await asyncio.sleep(1)
+        self._start(organisation, self._job)
+        return None
+
+    async def _job(self) -> datetime | None:
+        self.begun += 1
+        return None
+
+
+@in_virtual_time
+@pytest.mark.parametrize(("stopped_after", "begun"), [(2, 1), (0.5, 0)])
+async def test_nothing_is_begun_after_the_end(stopped_after: float, begun: int) -> None:
+    """A turn was claiming when the work was ended, and its job ran into a client that was closed."""
+    work = Slow()
+    task = asyncio.create_task(work.dispatcher.run(due_now(A), 300))
+    await asyncio.sleep(stopped_after)
+    await work.stop()
+    await asyncio.sleep(2)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert work.begun == begun
