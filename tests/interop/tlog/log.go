@@ -92,6 +92,9 @@ func verifyLog(r *request) (*answer, error) {
 		return nil, err
 	}
 	rest := parts[1:]
+	for len(rest) > 0 && strings.HasPrefix(rest[0].name, "stamps/") {
+		rest = rest[1:] // Time stamps, which openssl ts verifies.
+	}
 	for len(rest) > 0 && strings.HasPrefix(rest[0].name, "chain/") && !l.stopped {
 		if err := l.page(rest[0].data); err != nil {
 			return nil, err
@@ -163,7 +166,7 @@ func (l *exported) describe(parts []part, r *request) error {
 	if err := json.Unmarshal(parts[0].data, &d); err != nil {
 		return err
 	}
-	if d.Format != "samdrift log" || d.Version != 1 {
+	if d.Format != "samdrift log" || (d.Version != 1 && d.Version != 2) {
 		return errMalformed
 	}
 	l.begun = d.ChainBegins
