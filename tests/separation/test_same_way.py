@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
@@ -33,6 +34,8 @@ from tests.vaults import NOW, Installation
 
 Way = list[list[str]]
 """The statements of each round trip."""
+_ATTEMPT: ContextVar[bool] = ContextVar("attempt", default=False)
+"""True within an attempt, and in what it starts: what goes on in the background meanwhile is not its way."""
 
 
 @pytest.fixture
@@ -42,7 +45,8 @@ def way(monkeypatch: pytest.MonkeyPatch) -> Way:
     run = Session.run
 
     async def noted(self: Session, statements: Sequence[Statement]) -> Any:
-        found.append([sql for sql, _ in statements])
+        if _ATTEMPT.get():
+            found.append([sql for sql, _ in statements])
         return await run(self, statements)
 
     monkeypatch.setattr(Session, "run", noted)
@@ -61,8 +65,12 @@ async def planted(installation: Installation) -> Planted:
 
 async def goes(way: Way, attempt: Callable[[], Awaitable[object]]) -> Way:
     way.clear()
-    with contextlib.suppress(UnknownRecord, Problem):
-        await attempt()
+    began = _ATTEMPT.set(True)
+    try:
+        with contextlib.suppress(UnknownRecord, Problem):
+            await attempt()
+    finally:
+        _ATTEMPT.reset(began)
     return list(way)
 
 
