@@ -91,7 +91,7 @@ class LogVerdict:
     leaves: int
     """Entries in the tree."""
     stated: Mapping[str, tuple[str, ...]]
-    """For each key that the log says is stated to be its own, the SHA-256 of such statements, in hex."""
+    """SHA-256, in hex, of the statements that the log names, by the key that they state to be its own."""
     stamped: Mapping[str, int]
     """The numbers of the entries that name time stamps, by the SHA-256 of these."""
 

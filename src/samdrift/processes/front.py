@@ -116,7 +116,7 @@ class Directory:
         return place_of(self._folder, self.routes.of(ROLES[door]).get(named, NOBODY), door)
 
     def _log_of(self, whose: str, role: str) -> Path | None:
-        """Where the organisation's worker in a role serves its log; ``None`` where there is none."""
+        """Return the socket at which an organisation's worker serves its log; ``None`` where it has none."""
         worker = self.routes.workers.get(role, {}).get(whose)
         return None if worker is None else place_of(self._folder, worker, Door.LOG)
 

@@ -1,4 +1,4 @@
-"""Where the front reaches a worker's log: each worker serves the log of its own vault.
+"""The door by which the front reaches a worker's log: each worker serves the log of its own vault.
 
 Interface C's requests come with the client's certificate, which is judged here as the access point does.
 Those of interface D were judged by the message service of the same organisation, which alone has the keys

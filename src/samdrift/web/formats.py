@@ -30,7 +30,7 @@ class Formats:
     now: datetime
     zone: tzinfo = SWEDEN
     lasting: bool = False
-    """For what is read on other days: :meth:`longer` always has the whole date."""
+    """True for a text that is read on other days: :meth:`longer` always has the whole date."""
 
     def short(self, moment: datetime) -> str:
         """``10:42`` for today, ``i går``, ``26 nov`` for this year, else ``26 nov 2025``."""

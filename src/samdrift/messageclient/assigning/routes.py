@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import partial
@@ -46,9 +46,7 @@ from samdrift.rights.statements import Act
 from samdrift.vault.gate import Gate
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.people import Identity
-from samdrift.web.application import signed_in
 from samdrift.web.forms import Form
-from samdrift.web.guards import session_of
 from samdrift.web.pages import Pages
 from samdrift.web.policy import file_headers
 from samdrift.web.texts import Phrase
@@ -72,8 +70,6 @@ _REFUSED = {
     Effect.OVER: Phrase("It has ended already."),
 }
 _UNFIT = Phrase("This cannot be decided so. The end is at most a year away, and the reason is one line.")
-
-Handler = Callable[[Request, Visit], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +106,7 @@ class RightsPages:
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes."""
-        shown, posted = self._shown, self._posted
+        shown, posted = self._access.shown, self._access.posted
         return (
             Route("/rights", shown(self.overview)),
             Route("/rights/{mailbox}", shown(self.readers), methods=["GET"]),
@@ -376,22 +372,6 @@ class RightsPages:
     def _principal(self, visit: Visit) -> Principal:
         return Principal(PrincipalKind.USER, visit.person.id, visit.organisation.value)
 
-    def _shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            return await handler(request, await self._access.visit(request))
-
-        return signed_in(answer)
-
-    def _posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """Answer a form; without a session it is read for its own sake, which keeps what was typed."""
-
-        async def answer(request: Request) -> Response:
-            if session_of(request) is None:
-                await received(request)
-            return await handler(request, await self._access.visit(request))
-
-        return answer
-
 
 def rights_routes(pages: Pages, access: Access, assignments: Assignments, gate: Gate) -> tuple[Route, ...]:
     """Return the routes of the pages about rights."""
@@ -433,7 +413,7 @@ def _decision(assigned: Assigned, number: str, mailbox: str) -> str | None:
 
 
 def _since(form: Form) -> datetime | None:
-    """Return the beginning of the first day; ``None`` for now."""
+    """Return the beginning of the first day; ``None`` for the present."""
     try:
         return datetime.combine(date.fromisoformat(form["since"]), time(), _ZONE) if form["since"] else None
     except ValueError:

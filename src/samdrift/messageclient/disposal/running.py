@@ -60,7 +60,7 @@ class Disposing:
                 continue
 
     async def _round(self, on_failure: Callable[[BaseException], None]) -> set[ParticipantIdentifier]:
-        """Look after those who wait; returns those for whom it failed for now."""
+        """Look after those who wait; returns those for whom it has to be tried again."""
         failed = set[ParticipantIdentifier]()
         while self._wanted:
             organisation = self._wanted.pop()

@@ -5,6 +5,7 @@ A person whose last right has ended is signed out at the next request, and told 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +18,12 @@ from samdrift.messageclient.entrance.sites import Sites
 from samdrift.messageclient.mail import Person
 from samdrift.messageclient.permissions import Assignments, PersonPermissions
 from samdrift.vault.gate import Gate
-from samdrift.web.application import NotSignedIn, OnError
+from samdrift.web.application import NotSignedIn, OnError, signed_in
 from samdrift.web.cookies import SESSION, cookie, drop_cookie
 from samdrift.web.guards import BY_ITSELF, session_of
 from samdrift.web.pages import Pages
 from samdrift.web.sites import site_of
+from samdrift.web.uploads import received
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -46,6 +48,9 @@ class Visit:
     """The sign-in service of the organisation."""
 
 
+Handler = Callable[[Request, Visit], Awaitable[Response]]
+
+
 class Access:
     """Finds out who asks and what they may."""
 
@@ -53,6 +58,24 @@ class Access:
         self._sites = sites
         self._assignments = assignments
         self._vaults = gate.worker("pages", Role.MESSAGE_CLIENT)
+
+    def shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint of a page, for whoever is signed in."""
+
+        async def answer(request: Request) -> Response:
+            return await handler(request, await self.visit(request))
+
+        return signed_in(answer)
+
+    def posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        """Answer a form; without a session it is read for its own sake, which keeps what was typed."""
+
+        async def answer(request: Request) -> Response:
+            if session_of(request) is None:
+                await received(request)
+            return await handler(request, await self.visit(request))
+
+        return answer
 
     async def visit(self, request: Request) -> Visit:
         """Return who asks, with their rights now; :class:`NotSignedIn` or :class:`NoRights`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import date, timedelta
 from pathlib import Path
@@ -24,9 +24,7 @@ from samdrift.rights import Right
 from samdrift.vault.gate import Gate
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
-from samdrift.web.application import signed_in
 from samdrift.web.forms import Form
-from samdrift.web.guards import session_of
 from samdrift.web.pages import Pages
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
@@ -53,8 +51,6 @@ _DAYS = (
 _NO_ADDRESS = Phrase("Write a mail address such as namn@kommun.se")
 _NO_TIME = Phrase("Write times such as 08:00 and 17:00, the later one last, or leave both empty")
 
-Handler = Callable[[Request, Visit], Awaitable[Response]]
-
 
 class NoticePages:
     """Pages about notices and manning of one organisation's mailboxes."""
@@ -68,10 +64,10 @@ class NoticePages:
     def routes(self) -> tuple[Route, ...]:
         """Return the routes."""
         return (
-            Route("/notices", self._shown(self.choice_form), methods=["GET"]),
-            Route("/notices", self._posted(self.choose), methods=["POST"]),
-            Route("/manning/{mailbox}", self._shown(self.manning_form), methods=["GET"]),
-            Route("/manning/{mailbox}", self._posted(self.man), methods=["POST"]),
+            Route("/notices", self._access.shown(self.choice_form), methods=["GET"]),
+            Route("/notices", self._access.posted(self.choose), methods=["POST"]),
+            Route("/manning/{mailbox}", self._access.shown(self.manning_form), methods=["GET"]),
+            Route("/manning/{mailbox}", self._access.posted(self.man), methods=["POST"]),
         )
 
     # --- what a person is told ----------------------------------------------------------------------------
@@ -153,22 +149,6 @@ class NoticePages:
     def _opened(self, visit: Visit, purpose: Purpose) -> AbstractAsyncContextManager[MessageClientVault]:
         principal = Principal(PrincipalKind.USER, visit.person.id, visit.organisation.value)
         return self._gate.open(principal, visit.organisation, Role.MESSAGE_CLIENT, purpose)
-
-    def _shown(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        async def answer(request: Request) -> Response:
-            return await handler(request, await self._access.visit(request))
-
-        return signed_in(answer)
-
-    def _posted(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-        """Answer a form; without a session it is read for its own sake, which keeps what was typed."""
-
-        async def answer(request: Request) -> Response:
-            if session_of(request) is None:
-                await received(request)
-            return await handler(request, await self._access.visit(request))
-
-        return answer
 
 
 _HOURS = tuple(str(hour) for hour in range(24))

@@ -63,7 +63,7 @@ class Site:
 
     @property
     def answer(self) -> str:
-        """Where answers are posted."""
+        """The address that answers are posted to."""
         return self.origin + POSTED
 
     def described(

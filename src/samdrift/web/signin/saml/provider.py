@@ -38,7 +38,7 @@ class SamlSettings:
     attributes: tuple[str, ...] = ()
     """Further attributes that a session keeps, such as groups."""
     longest_since: timedelta | None = None
-    """How long ago a person may have shown who they are."""
+    """Longest time since a person has shown who they are."""
     encrypted: bool = True
     """Assertions are refused that are not encrypted."""
 
