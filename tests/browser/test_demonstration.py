@@ -152,6 +152,7 @@ async def _writes(demo: Demonstration) -> None:
         await page.get_by_role("button", name="Nytt meddelande").click()
         await page.locator("#find").fill("habo social")
         await page.keyboard.press("Enter")
+        await expect(page.locator("main")).to_contain_text("Habo kommun", timeout=_MINUTES)
         await page.locator("ul.found button").first.click()
         await page.get_by_label("Ämne").fill(WORDS["subject"])
         await page.get_by_label("Text", exact=True).fill(WORDS["text"])

@@ -7,9 +7,10 @@ holds anything else is left alone.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence, Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +26,11 @@ from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.federation.signin import sign_in_service
 from samdrift.installation.operator import Operator, running
+from samdrift.net.addressbook import kept_copy
 
 _LAYOUT = "5"
+_SOON = 0.1
+"""Seconds between two looks at a copy of the address book."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,27 @@ async def world(folder: Path, progress: Progress, *, pages: bool = False) -> Asy
         for (_, started), witness in zip(run, witnesses, strict=True):
             await witness.enter(started)
             await witness.serve(outlasting)  # The operators ask it until they end.
+        if pages:
+            await _know_each_other(tuple(enrolled for enrolled, _ in run))
         yield World(federation, tuple(run), clients, tuple(witnesses), opened)
+
+
+async def _know_each_other(operators: Sequence[EnrolledOperator]) -> None:
+    """Wait until every operator's copy of the address book has the addresses of all: pages look for them."""
+    organisations = [each for one in operators for each in one.demo.organisations]
+    everybody = {box.identifier for each in organisations for box in each.mailboxes}
+    for one in operators:
+        if (book := one.config.address_book) is not None:
+            await _lists(book.file, everybody)
+
+
+async def _lists(file: Path, addresses: Set[str]) -> None:
+    """Wait until the copy of the address book in ``file`` has all ``addresses``."""
+    while True:
+        copy = await asyncio.to_thread(kept_copy, file)
+        if copy is not None and addresses <= {each.identifier for each in copy.addresses}:
+            return
+        await asyncio.sleep(_SOON)
 
 
 def prepare(folder: Path) -> None:
