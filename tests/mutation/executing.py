@@ -28,16 +28,16 @@ from tests.mutation.covering import SETTINGS, Passed
 _LIBRARIES = (
     *(
         "aiohttp",
+        "anyio.pytest_plugin",
+        "asn1crypto.x509",
         "cryptography.x509",
         "hypothesis",
         "httpx",
         "ijson",
-        "joserfc.jwt",
-        "lxml.etree",
-        "nacl.signing",
     ),
-    *("obstore", "prometheus_client", "psycopg", "pyhanko_certvalidator", "pytest", "pytest_asyncio", "rich"),
-    *("starlette.applications", "typer", "uvicorn", "uvloop"),
+    *("joserfc.jwt", "lxml.etree", "nacl.signing", "obstore", "pkcs11", "prometheus_client", "psutil"),
+    *("psycopg", "pyhanko_certvalidator", "pytest", "pytest_asyncio", "rich", "schemathesis.pytest.plugin"),
+    *("starlette.applications", "typer", "uvicorn", "uvloop", "xdist.plugin"),
 )
 _MOST = 900
 """Limit of processor seconds of tests on the unchanged code."""
