@@ -506,6 +506,10 @@ async def hurry_mail(vault: MessageClientVault, victim: Knowing) -> None:
     vault.hurry_mail([victim.mail.message_id, "their-sent"], now=NOW)
 
 
+async def put_off_mail(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.put_off_mail([victim.mail.sent], due=NOW + 1000 * MINUTE)
+
+
 async def notice_choices(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_({}, vault.notice_choices())
 
@@ -635,6 +639,7 @@ TELLING_NOTHING = frozenset(
             drop_favourite,
             keep_disposal_rule,
             hurry_mail,
+            put_off_mail,
             keep_notice_choice,
             keep_manning,
             keep_watch,
@@ -663,6 +668,7 @@ MAIL: dict[str, Case] = {
             marks,
             arrived_since,
             hurry_mail,
+            put_off_mail,
             notice_choices,
             keep_notice_choice,
             manning,

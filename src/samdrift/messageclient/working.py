@@ -81,7 +81,8 @@ class Working:
         async with AsyncExitStack() as stack:
             services = {one.organisation: await self._service(stack, one) for one in self._settings}
             self._services = services
-            work = [*self._polling(services, on_failure).work(), self._sending(services, on_failure)]
+            clients = self._clients(services)
+            work = [*self._polling(clients, on_failure).work(), self._sending(clients, on_failure)]
             await stack.enter_async_context(in_background(*work, on_failure=on_failure))
             yield
 
@@ -98,20 +99,14 @@ class Working:
         )
         return Mailbox(http, one.interface, tokens)
 
-    def _polling(
-        self, services: Mapping[ParticipantIdentifier, Mailbox], on_failure: Callable[[BaseException], None]
-    ) -> Polling:
+    def _clients(self, services: Mapping[ParticipantIdentifier, Mailbox]) -> list[Client]:
         vaults = self._gate.worker("fetching", Role.MESSAGE_CLIENT)
-
-        async def addresses(organisation: ParticipantIdentifier) -> list[str]:
-            async with vaults.open(organisation, Purpose.RECEIVE) as vault:
-                return [one.address for one in await vault.mailboxes()]
 
         async def hurry(organisation: ParticipantIdentifier, remote_ids: Collection[str]) -> None:
             async with vaults.open(organisation, Purpose.SEND) as vault:
                 vault.hurry_mail(remote_ids, now=self._clock())
 
-        clients = [
+        return [
             Client(
                 one.organisation,
                 urlsplit(one.interface).netloc,
@@ -121,6 +116,14 @@ class Working:
             )
             for one in self._settings
         ]
+
+    def _polling(self, clients: Sequence[Client], on_failure: Callable[[BaseException], None]) -> Polling:
+        vaults = self._gate.worker("fetching", Role.MESSAGE_CLIENT)
+
+        async def addresses(organisation: ParticipantIdentifier) -> list[str]:
+            async with vaults.open(organisation, Purpose.RECEIVE) as vault:
+                return [one.address for one in await vault.mailboxes()]
+
         return Polling(
             clients,
             self.states,
@@ -130,12 +133,13 @@ class Working:
             on_failure=on_failure,
         )
 
-    async def _sending(
-        self, services: Mapping[ParticipantIdentifier, Mailbox], on_failure: Callable[[BaseException], None]
-    ) -> None:
+    async def _sending(self, clients: Sequence[Client], on_failure: Callable[[BaseException], None]) -> None:
         """Send where something is due; the registry knows, so that no vault is opened to look."""
         role, vaults = Role.MESSAGE_CLIENT, self._gate.worker("sending", Role.MESSAGE_CLIENT)
-        senders = {each: Sending(vaults, each, service, self._clock) for each, service in services.items()}
+        senders = {
+            each.organisation: Sending(vaults, each.organisation, each.service, self._clock, each.hearing)
+            for each in clients
+        }
 
         def served() -> list[ParticipantIdentifier]:
             return [each for each in senders if self._serves(each)]

@@ -42,6 +42,7 @@ _UNDO = "SELECT * FROM undo_sending($1)"
 _END_WINDOWS = "SELECT * FROM end_windows($1)"
 _CLAIM = "SELECT * FROM claim_mail($1, $2, $3)"
 _MOVE = call("move_mail", 9)
+_PUT_OFF = call("put_off_mail", 2)
 _NEXT_DUE = "SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL"
 _OF_DRAFT = "SELECT id FROM messages WHERE draft = $1 ORDER BY id"
 _WAITING = """
@@ -171,6 +172,10 @@ class MailWriting(Mail):
         if moved:
             self._work.after_commit(self._room.tell)
         return bool(moved)
+
+    def put_off_mail(self, messages: Collection[str], *, due: datetime) -> None:
+        """Have the status of messages asked for again then; nothing of them has changed."""
+        self._work.arrange(_PUT_OFF, list(messages), due)
 
     async def next_due(self) -> datetime | None:
         """Return when the next message may be gone on with; to ask this alone leaves no entry in the log."""
