@@ -152,6 +152,8 @@ CLEAR: dict[Column, str] = {
     ("conversations", "bound"): "a keyed mark of where it lies (test_moved_rows.py)",
     ("messages", "bound"): "a keyed mark of its conversation and documents (test_moved_rows.py)",
     ("files", "bound"): "a keyed mark of its owner and content (test_moved_rows.py)",
+    ("drafts", "approval"): "a keyed mark of who approved what (test_moved_rows.py)",
+    ("sessions", "used_bound"): "a keyed mark of when it was last used (test_moved_rows.py)",
     ("addresses", "mark"): "a keyed mark of the address, to search by",
     ("acknowledgements", "mark"): "a keyed mark of mailbox and address, so that one goes there once a day",
     ("disposed", "mark"): "a keyed mark of the messageId of what is gone, so that it is not fetched again",

@@ -403,6 +403,27 @@ DESK = (
         (f"{_MOVED}::test_a_draft_is_not_moved_apart_from_its_conversation",),
     ),
     Mutant(
+        "an approval is of the text and the files that were approved",
+        "vault/mailbonds.py",
+        " with {sha256(value).hexdigest()} and {' '.join(sorted(files))}\"",
+        '"',
+        (f"{_MOVED}::test_an_approval_is_of_this_text_with_these_files_and_by_this_person",),
+    ),
+    Mutant(
+        "an approval is looked at where it counts",
+        "vault/mailwriting.py",
+        "require_bond(approval, bond, sealer)",
+        "assert bond",
+        (_MOVED_ROWS,),
+    ),
+    Mutant(
+        "a session's last use is bound to it",
+        "vault/people.py",
+        "require_bond(bound, session_bond(mark, used), self._sealer)",
+        "assert bound",
+        (_MOVED_ROWS,),
+    ),
+    Mutant(
         "a session is bound to its person and its beginning",
         "vault/people.py",
         'return f"session {mark.hex()} of {person} from {began.astimezone(UTC).isoformat()}"',
