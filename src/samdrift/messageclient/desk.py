@@ -10,7 +10,7 @@ The types of what it returns are in :mod:`samdrift.messageclient.mail`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -147,6 +147,9 @@ class Permissions(Protocol):
 
     def holders(self, right: Right, mailbox: str) -> Sequence[str]:
         """Return the ids of the persons who have a right to a mailbox now."""
+
+    def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
+        """Return who writes in a mailbox for whom now: the substitutes, by the id of who is absent."""
 
 
 class Upload(Protocol):

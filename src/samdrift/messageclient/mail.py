@@ -158,6 +158,8 @@ class Line:
     """The latest sent message's, without its events."""
     unreadable: bool
     registered: Registration | None = None
+    substitutes: tuple[Person, ...] = ()
+    """Who has it in place of its handler, who is absent now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +272,8 @@ class Conversation:
     drafts: tuple[DraftMark, ...]
     registered: Registration | None = None
     held: Hold | None = None
+    substitutes: tuple[Person, ...] = ()
+    """Who has it in place of its handler, who is absent now."""
 
 
 @dataclass(frozen=True, slots=True)

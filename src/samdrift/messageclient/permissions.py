@@ -93,6 +93,10 @@ class PersonPermissions:
         """
         return self._assigned.holders(right, mailbox)
 
+    def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
+        """Return who writes in a mailbox for whom now: the substitutes, by the id of who is absent."""
+        return self._assigned.substitutes(mailbox)
+
     def manages(self) -> bool:
         """Return whether the person manages a mailbox, or administers the organisation."""
         return any(
@@ -132,6 +136,17 @@ class Assigned:
     def holders(self, right: Right, mailbox: str) -> Sequence[str]:
         """Return the ids of the persons who have a right; by claim, those of the latest sign-in."""
         return [each.id for each in self.persons if self.allows(each.id, claims_of(each), right, mailbox)]
+
+    def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
+        """Return the persons who write in a mailbox now in place of one who is absent, by that one's id."""
+        found: dict[str, list[str]] = {}
+        for holding in self.copy.state.holdings(self.moment):
+            what = holding.given.what
+            if isinstance(what, Substitution) and what.scope in (ORGANISATION, Scope(mailbox)):
+                found.setdefault(what.absent.id, []).append(what.subject.id)
+        writers = set(self.holders(Right.WRITE, mailbox)) if found else set()
+        able = {absent: sorted(writers.intersection(those)) for absent, those in found.items()}
+        return {absent: those for absent, those in able.items() if those}
 
     def ways(self, subject: Subject, claims: frozenset[Subject] = frozenset()) -> Iterator[Holding]:
         """Yield what a subject was given and has now, itself or by a claim."""

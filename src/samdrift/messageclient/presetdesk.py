@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose
@@ -129,7 +130,7 @@ class PresetDesk:
         """Return a page; where the other side is selected by, until the page is full or time is over."""
         scope = self._scope
         mailboxes = await self._readable(vault, selection)
-        chosen = _filter(selection, scope.person.id, scope.now())
+        chosen = _filter(scope, selection, mailboxes)
         words = folded(selection.organisation).split()
         clock = asyncio.get_running_loop().time
         ends, place, found = clock() + SECONDS, place_of(after), list[Line]()
@@ -225,7 +226,8 @@ class PresetDesk:
         )
 
 
-def _filter(selection: Selection, person: str, now: datetime) -> ConversationFilter:
+def _filter(scope: Scope, selection: Selection, mailboxes: Sequence[str]) -> ConversationFilter:
+    person, now = scope.person.id, scope.now()
     handler = {ANYBODY: None, NOBODY: None, ME: person}.get(selection.handler, selection.handler)
     done = {State.OPEN: False, State.DONE: True}.get(selection.state)
     days = selection.quiet_days
@@ -237,6 +239,7 @@ def _filter(selection: Selection, person: str, now: datetime) -> ConversationFil
         confidential=selection.confidential,
         files=selection.files,
         quiet_since=now - timedelta(days=days) if days else None,
+        absent=scope.substitutes_for(mailboxes) if handler == person else (),
     )
 
 

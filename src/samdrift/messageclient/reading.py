@@ -72,7 +72,8 @@ class ReadingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.mailboxes(vault, *OF_MAILBOX)
-            counts = await vault.mailbox_counts([one.id for one in found], scope.person.id)
+            ids = [one.id for one in found]
+            counts = await vault.mailbox_counts(ids, scope.person.id, scope.substitutes_for(ids))
             await views_of(scope, vault)
         counted = {one.mailbox: one for one in counts}
         shown = [
@@ -103,7 +104,7 @@ class ReadingDesk:
             else:
                 chosen = [(await scope.mailbox(vault, mailbox, Right.READ)).id]
             found = await vault.conversations(
-                chosen, _filter(folder, scope.person.id), limit=limit + 1, before=place_of(after)
+                chosen, _filter(scope, folder, chosen), limit=limit + 1, before=place_of(after)
             )
             shown, more = found[:limit], len(found) > limit
             lines = await lines_of(scope, vault, shown)
@@ -239,6 +240,7 @@ async def conversation_of(
         drafts=tuple(draft_mark(one, people) for one in drafts),
         registered=registered(registrations.get(found.id), people),
         held=Hold(held.content["reason"], people[held.person], held.at) if held else None,
+        substitutes=people.sorted(scope.substitutes(found.mailbox).get(found.handler or "", ())),
     )
 
 
@@ -295,6 +297,7 @@ async def lines_of(
                 unread=one.unread > 0,
                 new_to_me=one.id in new,
                 handler=people.get(one.handler),
+                substitutes=people.sorted(scope.substitutes(one.mailbox).get(one.handler or "", ())),
                 done=one.done,
                 drafts=tuple(draft_mark(each, people) for each in drafts[one.id]),
                 delivery=delivery_of(sent[-1]) if sent else None,
@@ -388,12 +391,13 @@ async def _documents(body: BodyReader | None, files: Sequence[FileRecord]) -> tu
     )
 
 
-def _filter(folder: Folder, person: str) -> ConversationFilter:
+def _filter(scope: Scope, folder: Folder, mailboxes: Sequence[str]) -> ConversationFilter:
     match folder:
         case Folder.UNREAD:
             return ConversationFilter(unread=True)
         case Folder.MINE:
-            return ConversationFilter(handler=person, done=False)
+            absent = scope.substitutes_for(mailboxes)
+            return ConversationFilter(handler=scope.person.id, done=False, absent=absent)
         case Folder.UNHANDLED:
             return ConversationFilter(unhandled=True, done=False)
         case Folder.OPEN:

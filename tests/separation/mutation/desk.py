@@ -403,6 +403,16 @@ DESK = (
         (f"{_MOVED}::test_a_draft_is_not_moved_apart_from_its_conversation",),
     ),
     Mutant(
+        "conversations of who is absent are the substitute's alone",
+        "messageclient/scope.py",
+        "            if self.person.id in those\n",
+        "",
+        (
+            "tests/unit/messageclient/test_substitutes.py"
+            "::test_an_absent_handlers_conversations_go_to_the_substitute_until_that_ends",
+        ),
+    ),
+    Mutant(
         "an approval is of the text and the files that were approved",
         "vault/mailbonds.py",
         " with {sha256(value).hexdigest()} and {' '.join(sorted(files))}\"",
