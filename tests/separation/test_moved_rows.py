@@ -75,6 +75,8 @@ MOVED: dict[tuple[str, str], tuple[Read, ...]] = {
     ("sessions", "person"): (lambda vault, held: vault.session(held.session),),
     ("sessions", "began"): (lambda vault, held: vault.session(held.session),),
     ("sessions", "used"): (lambda vault, held: vault.session(held.session),),
+    ("verified_backups", "taken_at"): (lambda vault, held: vault.last_backup(),),
+    ("sole_readers", "person"): (lambda vault, held: vault.sole_readers(),),
     ("searches", "person"): (lambda vault, held: vault.search(held.name, _OTHER),),
     ("favourites", "person"): (lambda vault, held: vault.favourites(_OTHER),),
 }
@@ -84,6 +86,7 @@ OTHER_VALUES: dict[str, Callable[[Any], object]] = {
     "undo_seconds": lambda before: before + 1,
     "began": lambda before: before + timedelta(hours=1),
     "used": lambda before: before + timedelta(hours=1),
+    "taken_at": lambda before: before + timedelta(days=1),
     "stage": lambda before: "approved",
     "approved_by": lambda before: "somebody else",
     "writer": lambda before: "somebody else",
