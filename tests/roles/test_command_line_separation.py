@@ -132,6 +132,37 @@ def mailbox_change(ground: Ground, about: Planted) -> Sequence[str | Path]:
     return OWN.identifier.value, about.address, "--ask-why", "--config", ground.config
 
 
+def of_mailbox(*more: str) -> Case:
+    """Name the mailbox by the address of a record, which the own organisation has none of."""
+
+    def case(ground: Ground, about: Planted) -> Sequence[str | Path]:
+        return OWN.identifier.value, about.address, *more, "--config", ground.config
+
+    return case
+
+
+def of_preset(*more: str) -> Case:
+    """Name a template, rule or list by the id of another organisation's record."""
+
+    def case(ground: Ground, about: Planted) -> Sequence[str | Path]:
+        named = OWN.identifier.value, about.address, about.message_id, *more
+        return *named, *ASKED, "--config", ground.config
+
+    return case
+
+
+def text_keep(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    (file := ground.folder / "template").write_text("Hej")
+    named = OWN.identifier.value, about.address, "--title", "Hej", "--file", file
+    return *named, "--id", about.message_id, *ASKED, "--config", ground.config
+
+
+def recipients_keep(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    to = f"{about.organisation.value} {about.address}"
+    named = OWN.identifier.value, about.address, "--name", "Alla", "--to", to
+    return *named, "--id", about.message_id, *ASKED, "--config", ground.config
+
+
 def log_search(ground: Ground, about: Planted) -> Sequence[str | Path]:
     return ground.exported, about.message_id
 
@@ -156,6 +187,19 @@ CASES: dict[Path_, tuple[Case, ...]] = {
     ("queue", "refused"): (of_whole_queue,),
     ("mailbox", "add"): (mailbox_add,),
     ("mailbox", "change"): (mailbox_change,),
+    ("mailbox", "manning"): (of_mailbox(), of_mailbox("--hours", "sat=closed", *ASKED)),
+    ("mailbox", "disposal-rule"): (
+        of_mailbox("--since", "done", "--days", "30", "--decision", "dnr 1", *ASKED),
+    ),
+    ("mailbox", "text", "list"): (of_mailbox(),),
+    ("mailbox", "text", "keep"): (text_keep,),
+    ("mailbox", "text", "remove"): (of_preset(),),
+    ("mailbox", "rule", "list"): (of_mailbox(),),
+    ("mailbox", "rule", "add"): (of_mailbox("--handler", "kim", "--from", "kommun", *ASKED),),
+    ("mailbox", "rule", "remove"): (of_preset(),),
+    ("mailbox", "recipients", "list"): (of_mailbox(),),
+    ("mailbox", "recipients", "keep"): (recipients_keep,),
+    ("mailbox", "recipients", "remove"): (of_preset(),),
     ("log", "search"): (log_search,),
     ("log", "sample"): (log_sample,),
     ("log", "hints"): (log_hints,),
@@ -184,6 +228,9 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("mailbox", "figures"), ("{own}",), 0),
     (("mailbox", "disposals"), ("{own}",), 0),
     (("mailbox", "check"), ("{own}",), 0),
+    (("mailbox", "notices"), ("{own}",), 0),
+    (("mailbox", "deletion"), ("{own}",), 0),
+    (("mailbox", "backup-verified"), ("{own}", "--taken-at", "2026-01-01", *ASKED), 0),
     (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 2),
     (
         ("mailbox", "appoint"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import StrEnum
 
 from samdrift.audit.events import AuditEvent
 from samdrift.client.errors import InterfaceError, Refused
@@ -38,6 +39,16 @@ Others = Callable[[str], Sequence[str]]
 """Returns the other clients of our own message service that read an address."""
 
 
+class Reading(StrEnum):
+    """What is known of the clients that read an address."""
+
+    ALONE = "alone"
+    """This client alone reads it: nobody misses what is deleted."""
+    OTHERS = "others"
+    UNCONFIRMED = "unconfirmed"
+    """At another supplier's message service, an administrator has to confirm that nobody else does."""
+
+
 @dataclass(frozen=True, slots=True)
 class DeletionRule:
     """An organisation's choice to have messages deleted at the message service."""
@@ -51,10 +62,15 @@ class DeletionRule:
 
     def may(self, mailbox: MailboxRecord, confirmed: Mapping[str, SoleReaderRecord]) -> bool:
         """Return whether nobody else reads the address of a mailbox, as far as that is known."""
+        return self.state(mailbox, confirmed) is Reading.ALONE
+
+    def state(self, mailbox: MailboxRecord, confirmed: Mapping[str, SoleReaderRecord]) -> Reading:
+        """Return what is known of who reads the address of a mailbox."""
         if self.others is not None:
-            return not self.others(mailbox.address)
+            return Reading.OTHERS if self.others(mailbox.address) else Reading.ALONE
         known = confirmed.get(mailbox.id)
-        return known is not None and known.content["interface"] == self.interface
+        alone = known is not None and known.content["interface"] == self.interface
+        return Reading.ALONE if alone else Reading.UNCONFIRMED
 
 
 class Deleting:

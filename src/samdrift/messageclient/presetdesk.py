@@ -25,6 +25,8 @@ from samdrift.messageclient.mail import (
     View,
 )
 from samdrift.messageclient.presets import (
+    MAX_KEPT,
+    MAX_NAME,
     list_content,
     list_of,
     selection_content,
@@ -42,10 +44,7 @@ from samdrift.vault.messageclient import MessageClientVault
 
 SECONDS = 2.0
 """Time of one page of a selection, of which the other side is looked for in what is sealed."""
-MAX_NAME = 100
 _BATCH = 200
-_MAX_KEPT = 200
-"""Views or lists of one person or mailbox."""
 
 
 class PresetDesk:
@@ -201,8 +200,8 @@ class PresetDesk:
 
     async def _keep(self, vault: MessageClientVault, preset: PresetRecord) -> str:
         known = {one.id for one in await vault.presets(preset.kind, [preset.owner])}
-        if preset.id not in known and len(known) >= _MAX_KEPT:
-            raise TooManyKept(_MAX_KEPT)
+        if preset.id not in known and len(known) >= MAX_KEPT:
+            raise TooManyKept(MAX_KEPT)
         await vault.keep_preset(preset)
         self._record(vault, preset.id, preset.kind, preset.owner, "kept")
         return preset.id

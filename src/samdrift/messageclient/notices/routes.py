@@ -18,7 +18,14 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.entrance.access import Access, Visit
-from samdrift.messageclient.notices.manning import Hours, Manning
+from samdrift.messageclient.notices.manning import (
+    MAX_CLOSED,
+    MAX_HOURS,
+    MAX_TEXT,
+    Hours,
+    Manning,
+    is_mail_address,
+)
 from samdrift.messageclient.notices.worker import How
 from samdrift.rights import Right
 from samdrift.vault.gate import Gate
@@ -31,14 +38,9 @@ from samdrift.web.uploads import received
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOCALE = Path(__file__).parent / "locale"
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)+")
-_MAX_ADDRESS = 254
 _TIME = re.compile(r"([01]?\d|2[0-4])[:.]([0-5]\d)")
 _PERIOD = re.compile(r"\s*[–—]\s*|\s+-\s+")
 _END_OF_DAY = 24 * 60
-_MAX_HOURS = 200
-_MAX_CLOSED = 400
-_MAX_TEXT = 2_000
 _DAYS = (
     Phrase("Monday"),
     Phrase("Tuesday"),
@@ -86,7 +88,7 @@ class NoticePages:
             mailboxes = [one for one in await vault.mailboxes() if visit.permissions.may(Right.READ, one.id)]
             chosen = {one.id: form[f"box-{one.id}"] for one in mailboxes if form[f"box-{one.id}"] in set(How)}
             address = form["address"].strip()
-            if (chosen or address) and not _is_address(address):
+            if (chosen or address) and not is_mail_address(address):
                 form.refuse("address", _NO_ADDRESS)
             hour = form["hour"]
             if hour not in _HOURS:
@@ -159,10 +161,6 @@ def notice_routes(pages: Pages, access: Access, gate: Gate, clock: Clock) -> tup
     return NoticePages(pages, access, gate, clock).routes()
 
 
-def _is_address(text: str) -> bool:
-    return len(text) <= _MAX_ADDRESS and _ADDRESS.fullmatch(text) is not None
-
-
 def _fields_of_choice(kept: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "address", kept.get("address", "")
     yield "hour", str(kept.get("hour", 8))
@@ -186,14 +184,14 @@ def _manning_of(form: Form) -> Manning | None:
     hours = tuple(_hours_of(form, number) for number in range(len(_DAYS)))
     closed = _closed_of(form)
     after, to = form["hours"].strip(), form["to"].strip()
-    if after and not (after.isascii() and after.isdigit() and 0 < int(after) <= _MAX_HOURS):
+    if after and not (after.isascii() and after.isdigit() and 0 < int(after) <= MAX_HOURS):
         form.refuse("hours", Phrase("Write a number of hours from 1 to 200, or leave it empty"))
-    if to and not _is_address(to):
+    if to and not is_mail_address(to):
         form.refuse("to", _NO_ADDRESS)
     if to and not after:
         form.refuse("hours", Phrase("Write after how many hours the address is to be told"))
     acknowledge = form["acknowledge"].strip()
-    if len(acknowledge) > _MAX_TEXT:
+    if len(acknowledge) > MAX_TEXT:
         form.refuse("acknowledge", Phrase("The answer is too long: 2 000 characters at most"))
     if form.errors:
         return None
@@ -224,10 +222,10 @@ def _closed_of(form: Form) -> frozenset[date]:
             begin, end = date.fromisoformat(first), date.fromisoformat(last or first)
         except ValueError:
             begin, end = date.max, date.min
-        if not timedelta() <= end - begin <= timedelta(days=_MAX_CLOSED):
+        if not timedelta() <= end - begin <= timedelta(days=MAX_CLOSED):
             form.refuse("closed", Phrase("Write a day or a period on each line: 2026-07-06 – 2026-07-31"))
             continue
         closed |= {begin + timedelta(days=number) for number in range((end - begin).days + 1)}
-    if len(closed) > _MAX_CLOSED:
+    if len(closed) > MAX_CLOSED:
         form.refuse("closed", Phrase("So many days cannot be kept: 400 at most"))
     return frozenset(closed)
