@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import HandlerRule, Person, TextTemplate
 from samdrift.messageclient.mailboxes import UnfitSetting, change_mailbox, make_mailbox
 from samdrift.messageclient.presets import handler_rules, rule_content, text_templates
@@ -196,7 +196,7 @@ class Management:
         self, vault: MessageClientVault, kind: PresetKind, preset: str, mailbox: str, action: str
     ) -> None:
         vault.record(
-            AuditEvent.MK_PRESET_CHANGED, kind=kind.value, preset=preset, mailbox=mailbox, action=action
+            MKEvent.MK_PRESET_CHANGED, kind=kind.value, preset=preset, mailbox=mailbox, action=action
         )
 
     async def _managed(self, vault: MessageClientVault) -> tuple[MailboxRecord, ...]:

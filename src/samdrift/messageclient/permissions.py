@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Purpose
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
+from samdrift.messageclient.events import MKEvent
 from samdrift.rights import (
     ORGANISATION,
     Behind,
@@ -337,9 +337,7 @@ class Assignments:
             if effect not in (Effect.TAKEN, Effect.WAITING):
                 raise RightsRefused(effect)
             await vault.append_statements([NumberedStatement(number, content)])
-            vault.record(
-                AuditEvent.MK_RIGHTS_STATED, statement=str(number), by=str(by), digest=statement.digest
-            )
+            vault.record(MKEvent.MK_RIGHTS_STATED, statement=str(number), by=str(by), digest=statement.digest)
         return statement
 
     async def _current(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Copy:

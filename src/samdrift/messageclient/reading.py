@@ -14,6 +14,7 @@ from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content
 from samdrift.messageclient.desk import NotHere, ReasonAsked
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import (
     Act,
     Conversation,
@@ -56,8 +57,8 @@ _REASON_LASTS, _NEVER = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
 _RAW = File("raw", "meddelande.json", "application/json", 0)
 
 _READ_AS = {
-    Act.READ: AuditEvent.MK_READING_CONVERSATION,
-    Act.PRINTED: AuditEvent.MK_READING_PRINTED,
+    Act.READ: MKEvent.MK_READING_CONVERSATION,
+    Act.PRINTED: MKEvent.MK_READING_PRINTED,
 }
 
 
@@ -108,7 +109,7 @@ class ReadingDesk:
             shown, more = found[:limit], len(found) > limit
             lines = await lines_of(scope, vault, shown)
             vault.record(
-                AuditEvent.MK_READING_LIST,
+                MKEvent.MK_READING_LIST,
                 folder=folder.value,
                 mailbox=mailbox or "",
                 lines=str(len(lines)),
@@ -132,7 +133,7 @@ class ReadingDesk:
             await require_reason(scope, vault, found)
             people = await scope.people(vault)
             (shown,) = await messages_of(scope, vault, [mail], people, Act.READ)
-            _recorded(vault, AuditEvent.MK_READING_MESSAGE, mail, found)
+            _recorded(vault, MKEvent.MK_READING_MESSAGE, mail, found)
         return shown
 
     async def file(self, message: str, file: str) -> FileContent:
@@ -147,7 +148,7 @@ class ReadingDesk:
                 raise NotHere("file", file)
             body = await vault.file_body(file, owner)
             await vault.note_reading([mail.id], scope.person.id, Act.FILE.value, now=scope.now())
-            _recorded(vault, AuditEvent.MK_READING_FILE, mail, case, file=file)
+            _recorded(vault, MKEvent.MK_READING_FILE, mail, case, file=file)
         return FileContent(content.file_of(found), body)
 
     async def raw(self, message: str) -> FileContent:
@@ -160,7 +161,7 @@ class ReadingDesk:
                 raise NotHere("raw", message)
             body = await vault.mail_body(mail.id)
             await vault.note_reading([mail.id], scope.person.id, Act.RAW.value, now=scope.now())
-            _recorded(vault, AuditEvent.MK_READING_RAW, mail, case)
+            _recorded(vault, MKEvent.MK_READING_RAW, mail, case)
         return FileContent(File(_RAW.id, _RAW.name, _RAW.media_type, body.size), body)
 
     async def readers(self, message: str) -> tuple[Reading, ...]:
@@ -170,7 +171,7 @@ class ReadingDesk:
             mail, case = await scope.message(vault, message, Right.READ)
             people = await scope.people(vault)
             found = await vault.readings([mail.id])
-            _recorded(vault, AuditEvent.MK_READING_READERS, mail, case)
+            _recorded(vault, MKEvent.MK_READING_READERS, mail, case)
         return tuple(Reading(people[one.person], Act(one.act), one.first_at, one.last_at) for one in found)
 
     async def say_why(self, conversation: str, reason: Reason) -> None:
@@ -183,7 +184,7 @@ class ReadingDesk:
             await vault.note_reading(ids, scope.person.id, Act.WHY.value, now=scope.now())
             names = {one.content["conversation_id"] for one in mail}
             vault.record(
-                AuditEvent.MK_READING_REASON,
+                MKEvent.MK_READING_REASON,
                 conversation=min(names, default=""),
                 mailbox=found.mailbox,
                 reason=reason.value,

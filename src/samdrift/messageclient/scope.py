@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import NoReturn
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.desk import NotHere, Permissions
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.live.following import Live, May
 from samdrift.messageclient.mail import Person, Proofs, View
 from samdrift.rights import Right
@@ -92,7 +92,7 @@ class Scope:
             async with self._gate.open(
                 self._principal, self.organisation, Role.MESSAGE_CLIENT, purpose
             ) as vault:
-                vault.record(AuditEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))
+                vault.record(MKEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))
             raise
 
     async def refuse(self, kind: str, asked: str = "") -> NoReturn:

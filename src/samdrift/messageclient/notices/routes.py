@@ -14,10 +14,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.entrance.access import Access, Visit
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.notices.manning import Hours, Manning
 from samdrift.messageclient.notices.worker import How
 from samdrift.rights import Right
@@ -94,7 +94,7 @@ class NoticePages:
             if not form.errors:
                 content = {"address": address, "mailboxes": chosen, "hour": int(hour)}
                 vault.keep_notice_choice(visit.person.id, content)
-                vault.record(AuditEvent.MK_NOTICE_CHOSEN, mailboxes=" ".join(sorted(chosen)))
+                vault.record(MKEvent.MK_NOTICE_CHOSEN, mailboxes=" ".join(sorted(chosen)))
         if form.errors:
             return self._choices(request, mailboxes, form, 422)
         return RedirectResponse("/notices?kept=1", 303)
@@ -124,7 +124,7 @@ class NoticePages:
             return self._manning(request, mailbox, form, 422)
         async with self._opened(visit, Purpose.ADMINISTER) as vault:
             vault.keep_manning(mailbox.id, manning.content(), now=self._clock())
-            vault.record(AuditEvent.MK_MAILBOX_CHANGED, mailbox=mailbox.id, action="manning")
+            vault.record(MKEvent.MK_MAILBOX_CHANGED, mailbox=mailbox.id, action="manning")
         return RedirectResponse(f"/manning/{mailbox.id}?kept=1", 303)
 
     def _manning(self, request: Request, mailbox: MailboxRecord, form: Form, status: int = 200) -> Response:
@@ -143,7 +143,7 @@ class NoticePages:
             if one.id == asked and (may(Right.ADMINISTRATOR) or may(Right.MANAGE, one.id)):
                 return one, Manning.read(kept[one.id]) if one.id in kept else Manning()
         async with self._opened(visit, Purpose.READ) as vault:
-            vault.record(AuditEvent.MK_ACCESS_DENIED, kind="manning")
+            vault.record(MKEvent.MK_ACCESS_DENIED, kind="manning")
         raise HTTPException(404)
 
     def _opened(self, visit: Visit, purpose: Purpose) -> AbstractAsyncContextManager[MessageClientVault]:
