@@ -332,6 +332,7 @@ async def messages_of(
             Message(
                 id=one.id,
                 message_id=one.content["message_id"],
+                conversation=one.conversation,
                 conversation_id=one.content["conversation_id"],
                 direction=one.direction,
                 sender=scope.named(content.party(one.content["sender"])),

@@ -21,6 +21,7 @@ from samdrift.messageclient.pages.delivery import (
     TRANSFERS,
     event_words,
     picture,
+    reported,
     words,
 )
 from samdrift.web.formats import Formats
@@ -113,6 +114,15 @@ def test_why_a_transfer_failed_is_said_and_a_step_of_no_list_as_it_came() -> Non
 def test_the_reason_of_a_refusal_is_beside_it() -> None:
     refused = replace(SENT, stage=Stage.REFUSED, reason="attribute label is missing")
     assert "attribute label is missing" in words(refused, SWEDISH)[1]
+
+
+def test_a_refusal_with_a_code_is_said_in_words_and_what_was_reported_is_on_the_way_alone() -> None:
+    report = "HTTP status 400: MESSAGE_EXCHANGE_ERROR: BV: not-supported: The type is not supported"
+    refused = replace(SENT, stage=Stage.REFUSED, reason=report)
+    assert words(refused, SWEDISH)[1].startswith("Avvisat: filtypen tas inte emot. ")
+    assert report not in words(refused, SWEDISH)[1]
+    assert reported(refused) == report
+    assert reported(replace(refused, reason="attribute label is missing")) == ""
 
 
 def test_a_message_whose_time_to_undo_is_over_waits_to_be_sent() -> None:

@@ -258,8 +258,9 @@ class Shown:
     def way(self, one: mail.Message) -> tuple[Step, ...]:
         """Return the way of a message as a picture."""
         if one.delivery is None:
-            came = self.say(Phrase("Came in"))
-            return (Step(came, StepState.DONE, one.at),)
+            sent = Step(self.say(Phrase("Sent by the sender")), StepState.DONE, one.dated_at)
+            came = Step(self.say(Phrase("Came in")), StepState.DONE, one.at)
+            return (sent, came) if one.dated_at else (came,)
         written = Step(self.say(Phrase("Written")), StepState.DONE, one.at)
         return delivery.picture(one.delivery, written, self._wording)
 
