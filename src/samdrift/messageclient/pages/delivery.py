@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from samdrift.contracts.messages import MessageStatus
@@ -252,6 +252,14 @@ _PICTURE = (
     (Phrase("Receipt from the organisation"), frozenset({MessageStatus.ACCEPTED})),
 )
 """Steps of a message that goes well, and the statuses that prove each."""
+
+
+_ORDER = {status: place for place, status in enumerate(STEPS)}
+
+
+def in_order(event: DeliveryEvent) -> tuple[datetime, int]:
+    """Return the place of an event: those of one second come in the order of a way that goes well."""
+    return event.at.replace(microsecond=0), _ORDER.get(event.status, 0) if event.status else 0
 
 
 def picture(delivery: Delivery, written: Step, wording: Wording) -> tuple[Step, ...]:
