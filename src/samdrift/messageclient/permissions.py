@@ -93,17 +93,23 @@ class PersonPermissions:
         """
         return self._assigned.holders(right, mailbox)
 
-    def manages(self) -> bool:
-        """Return whether the person manages a mailbox, or administers the organisation."""
-        return any(
-            isinstance(what := holding.given.what, Rights)
-            and not what.rights.isdisjoint({Right.MANAGE, Right.ADMINISTRATOR})
-            for holding in self._assigned.ways(person_subject(self._person), self._claims)
+    def held(self) -> frozenset[Right]:
+        """Return all rights that the person has to some mailbox or in the organisation; a substitute reads
+        and writes.
+        """
+        ways = self._assigned.ways(person_subject(self._person), self._claims)
+        rights = (
+            what.rights if isinstance(what := holding.given.what, Rights) else _OF_SUBSTITUTES
+            for holding in ways
         )
+        return frozenset[Right]().union(*rights)
 
     def any(self) -> bool:
         """Return whether the person has any right at all, so that the pages have something to show."""
         return any(True for _ in self._assigned.ways(person_subject(self._person), self._claims))
+
+
+_OF_SUBSTITUTES = frozenset({Right.READ, Right.WRITE})
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -50,7 +49,6 @@ from samdrift.vault.mailrecords import (
     RegistrationRecord,
 )
 from samdrift.vault.messageclient import MessageClientVault
-from samdrift.wire.identifiers import ParticipantIdentifier
 
 _MAX_LINES = 200
 _REASON_LASTS, _NEVER = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
@@ -335,10 +333,11 @@ async def messages_of(
             Message(
                 id=one.id,
                 message_id=one.content["message_id"],
+                conversation=one.conversation,
                 conversation_id=one.content["conversation_id"],
                 direction=one.direction,
-                sender=_named(scope, content.party(one.content["sender"])),
-                recipient=_named(scope, content.party(one.content["recipient"])),
+                sender=scope.named(content.party(one.content["sender"])),
+                recipient=scope.named(content.party(one.content["recipient"])),
                 subject=one.content["subject"],
                 confidential=one.confidential,
                 at=one.at,
@@ -429,7 +428,7 @@ def _counterpart(scope: Scope, mail: Sequence[MailRecord]) -> Party:
     if not mail:
         return Party("", "")
     side = "sender" if mail[-1].direction is Direction.IN else "recipient"
-    return _named(scope, content.party(mail[-1].content[side]))
+    return scope.named(content.party(mail[-1].content[side]))
 
 
 def _references(mail: Sequence[MailRecord]) -> tuple[Identifier, ...]:
@@ -440,16 +439,3 @@ def _references(mail: Sequence[MailRecord]) -> tuple[Identifier, ...]:
         for identifier in content.identifiers(one.content[side]["references"])
     )
     return tuple(dict.fromkeys(found))
-
-
-def _named(scope: Scope, party: Party) -> Party:
-    """Return an organisation with the name that the address book has for it."""
-    book = scope.book.copy
-    if book is None or party.organisation_name:
-        return party
-    try:
-        participant = ParticipantIdentifier.parse(party.organisation)
-    except ValueError:
-        return party
-    known = book.organisation(participant)
-    return party if known is None else replace(party, organisation_name=known.name)

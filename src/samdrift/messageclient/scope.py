@@ -6,8 +6,9 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
@@ -15,7 +16,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.messageclient.desk import NotHere, Permissions
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.live.following import Live, May
-from samdrift.messageclient.mail import Person, Proofs, View
+from samdrift.messageclient.mail import Party, Person, Proofs, Recipient, View
 from samdrift.rights import Right
 from samdrift.scheduling.places import Turns
 from samdrift.vault.gate import Gate
@@ -28,6 +29,8 @@ Names = Callable[[MessageClientVault], Awaitable[Mapping[str, str]]]
 
 Renewed = Callable[[], Awaitable[Permissions]]
 """Returns the rights of the person of a request as they are by now."""
+
+NamedParty = TypeVar("NamedParty", Party, Recipient)
 
 OF_MAILBOX = (Right.READ, Right.WRITE, Right.APPROVE)
 OF_DRAFTS = (Right.WRITE, Right.APPROVE)
@@ -148,6 +151,18 @@ class Scope:
         if found is None or not any(self.may(right, found.mailbox) for right in rights):
             raise NotHere("draft", draft)
         return found
+
+    def named(self, party: NamedParty) -> NamedParty:
+        """Return a party with its organisation's name by the address book, where it came without."""
+        book = self.book.copy
+        if book is None or party.organisation_name:
+            return party
+        try:
+            participant = ParticipantIdentifier.parse(party.organisation)
+        except ValueError:
+            return party
+        known = book.organisation(participant)
+        return party if known is None else replace(party, organisation_name=known.name)
 
     async def people(self, vault: MessageClientVault) -> People:
         """Return the organisation's persons."""
