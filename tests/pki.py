@@ -155,7 +155,8 @@ class Authority:
             )
         )
         for serial in sorted(self.revoked):
-            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(revoked_at or at - DAY)
+            entry = x509.RevokedCertificateBuilder().serial_number(serial)
+            entry = entry.revocation_date(revoked_at or at - DAY)
             builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self.own.private_key, hashes.SHA256()).public_bytes(Encoding.DER)
 
