@@ -1,4 +1,4 @@
-"""The mutation run itself is by command; what it names exists, and the tests that it chooses, are held here."""
+"""The mutation run itself is by command; what it names, and how it chooses tests, is held here."""
 
 from __future__ import annotations
 
