@@ -74,6 +74,8 @@ class Tests:
         """Whether a test that failed on a mutant passes alone on the unchanged code."""
         for name in unaffected(Path("src"), asked["watched"]):
             importlib.import_module(name)
+        modules = {".".join(("samdrift", *Path(one).with_suffix("").parts)) for one in asked["watched"]}
+        assert not modules & sys.modules.keys(), "what is mutated is imported in each run"
 
     def run(self, name: str, line: int, code: str) -> dict[str, Any]:
         """Run tests on a mutant until the first failure; returns its fate and the test that noticed."""
@@ -132,17 +134,19 @@ def unaffected(source: Path, watched: list[str]) -> list[str]:
     imports: dict[str, set[str]] = {}
     for path in sorted(source.rglob("*.py")):
         parts = path.relative_to(source).with_suffix("").parts
-        found = imports[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = set()
+        found = {".".join(parts[:-1])}
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        names = (name.split(".") for name in found)
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        imports[name] = {".".join(each[:end]) for each in names for end in range(1, len(each) + 1)} - {name}
     reached = {".".join(("samdrift", *Path(one).with_suffix("").parts)) for one in watched}
     while more := {one for one, names in imports.items() if one not in reached and names & reached}:
         reached |= more
-    packages = {one.rpartition(".")[0] for one in reached}
-    return [one for one in imports if one not in reached | packages and one.rpartition(".")[2][0] != "_"]
+    return [one for one in imports if one not in reached and one.rpartition(".")[2][0] != "_"]
 
 
 def _forked(tests: list[str], limit: int, seconds: float) -> tuple[Fate, str | None, float]:

@@ -94,14 +94,18 @@ def test_what_runs_at_import_is_for_every_test_of_the_folder() -> None:
 
 
 def test_a_module_that_imports_a_mutated_one_through_another_is_affected(tmp_path: Path) -> None:
-    package = tmp_path / "samdrift"
-    package.mkdir()
+    """Through its own package, too, which Python imports first."""
     for name, code in {
         "__init__": "",
         "base": "",
         "middle": "def f():\n    from samdrift import base",
         "top": "import samdrift.middle",
         "other": "import json",
+        "package/__init__": "from samdrift.base import x",
+        "package/inside": "",
+        "beside": "from samdrift.package.inside import y",
     }.items():
-        (package / f"{name}.py").write_text(code)
-    assert unaffected(tmp_path, ["base.py"]) == ["samdrift.other"]
+        path = tmp_path / "samdrift" / f"{name}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(code)
+    assert unaffected(tmp_path, ["base.py"]) == ["samdrift", "samdrift.other"]
