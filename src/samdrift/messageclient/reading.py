@@ -13,6 +13,7 @@ from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content
 from samdrift.messageclient.desk import NotHere, ReasonAsked
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import (
     Act,
     Conversation,
@@ -54,8 +55,8 @@ _REASON_LASTS, _NEVER = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
 _RAW = File("raw", "meddelande.json", "application/json", 0)
 
 _READ_AS = {
-    Act.READ: AuditEvent.MK_READING_CONVERSATION,
-    Act.PRINTED: AuditEvent.MK_READING_PRINTED,
+    Act.READ: MKEvent.MK_READING_CONVERSATION,
+    Act.PRINTED: MKEvent.MK_READING_PRINTED,
 }
 
 
@@ -70,7 +71,8 @@ class ReadingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.mailboxes(vault, *OF_MAILBOX)
-            counts = await vault.mailbox_counts([one.id for one in found], scope.person.id)
+            ids = [one.id for one in found]
+            counts = await vault.mailbox_counts(ids, scope.person.id, scope.substitutes_for(ids))
             await views_of(scope, vault)
         counted = {one.mailbox: one for one in counts}
         shown = [
@@ -101,12 +103,12 @@ class ReadingDesk:
             else:
                 chosen = [(await scope.mailbox(vault, mailbox, Right.READ)).id]
             found = await vault.conversations(
-                chosen, _filter(folder, scope.person.id), limit=limit + 1, before=place_of(after)
+                chosen, _filter(scope, folder, chosen), limit=limit + 1, before=place_of(after)
             )
             shown, more = found[:limit], len(found) > limit
             lines = await lines_of(scope, vault, shown)
             vault.record(
-                AuditEvent.MK_READING_LIST,
+                MKEvent.MK_READING_LIST,
                 folder=folder.value,
                 mailbox=mailbox or "",
                 lines=str(len(lines)),
@@ -130,7 +132,7 @@ class ReadingDesk:
             await require_reason(scope, vault, found)
             people = await scope.people(vault)
             (shown,) = await messages_of(scope, vault, [mail], people, Act.READ)
-            _recorded(vault, AuditEvent.MK_READING_MESSAGE, mail, found)
+            _recorded(vault, MKEvent.MK_READING_MESSAGE, mail, found)
         return shown
 
     async def file(self, message: str, file: str) -> FileContent:
@@ -145,7 +147,7 @@ class ReadingDesk:
                 raise NotHere("file", file)
             body = await vault.file_body(file, owner)
             await vault.note_reading([mail.id], scope.person.id, Act.FILE.value, now=scope.now())
-            _recorded(vault, AuditEvent.MK_READING_FILE, mail, case, file=file)
+            _recorded(vault, MKEvent.MK_READING_FILE, mail, case, file=file)
         return FileContent(content.file_of(found), body)
 
     async def raw(self, message: str) -> FileContent:
@@ -158,7 +160,7 @@ class ReadingDesk:
                 raise NotHere("raw", message)
             body = await vault.mail_body(mail.id)
             await vault.note_reading([mail.id], scope.person.id, Act.RAW.value, now=scope.now())
-            _recorded(vault, AuditEvent.MK_READING_RAW, mail, case)
+            _recorded(vault, MKEvent.MK_READING_RAW, mail, case)
         return FileContent(File(_RAW.id, _RAW.name, _RAW.media_type, body.size), body)
 
     async def readers(self, message: str) -> tuple[Reading, ...]:
@@ -168,7 +170,7 @@ class ReadingDesk:
             mail, case = await scope.message(vault, message, Right.READ)
             people = await scope.people(vault)
             found = await vault.readings([mail.id])
-            _recorded(vault, AuditEvent.MK_READING_READERS, mail, case)
+            _recorded(vault, MKEvent.MK_READING_READERS, mail, case)
         return tuple(Reading(people[one.person], Act(one.act), one.first_at, one.last_at) for one in found)
 
     async def say_why(self, conversation: str, reason: Reason) -> None:
@@ -181,7 +183,7 @@ class ReadingDesk:
             await vault.note_reading(ids, scope.person.id, Act.WHY.value, now=scope.now())
             names = {one.content["conversation_id"] for one in mail}
             vault.record(
-                AuditEvent.MK_READING_REASON,
+                MKEvent.MK_READING_REASON,
                 conversation=min(names, default=""),
                 mailbox=found.mailbox,
                 reason=reason.value,
@@ -237,6 +239,7 @@ async def conversation_of(
         drafts=tuple(draft_mark(one, people) for one in drafts),
         registered=registered(registrations.get(found.id), people),
         held=Hold(held.content["reason"], people[held.person], held.at) if held else None,
+        substitutes=people.sorted(scope.substitutes(found.mailbox).get(found.handler or "", ())),
     )
 
 
@@ -293,6 +296,7 @@ async def lines_of(
                 unread=one.unread > 0,
                 new_to_me=one.id in new,
                 handler=people.get(one.handler),
+                substitutes=people.sorted(scope.substitutes(one.mailbox).get(one.handler or "", ())),
                 done=one.done,
                 drafts=tuple(draft_mark(each, people) for each in drafts[one.id]),
                 delivery=delivery_of(sent[-1]) if sent else None,
@@ -387,12 +391,13 @@ async def _documents(body: BodyReader | None, files: Sequence[FileRecord]) -> tu
     )
 
 
-def _filter(folder: Folder, person: str) -> ConversationFilter:
+def _filter(scope: Scope, folder: Folder, mailboxes: Sequence[str]) -> ConversationFilter:
     match folder:
         case Folder.UNREAD:
             return ConversationFilter(unread=True)
         case Folder.MINE:
-            return ConversationFilter(handler=person, done=False)
+            absent = scope.substitutes_for(mailboxes)
+            return ConversationFilter(handler=scope.person.id, done=False, absent=absent)
         case Folder.UNHANDLED:
             return ConversationFilter(unhandled=True, done=False)
         case Folder.OPEN:

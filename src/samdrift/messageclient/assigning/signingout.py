@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.administering.frame import sections
 from samdrift.messageclient.entrance.access import Access, Visit
+from samdrift.messageclient.events import MKEvent
 from samdrift.rights import Right
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
@@ -68,7 +68,7 @@ class SigningOut:
             allowed = visit.permissions.may(Right.ADMINISTRATOR)
             found = await vault.persons() if allowed else ()
             if not allowed:
-                vault.record(AuditEvent.MK_ACCESS_DENIED, kind="sessions")
+                vault.record(MKEvent.MK_ACCESS_DENIED, kind="sessions")
         if not allowed:
             raise HTTPException(404)
         return tuple(sorted(found, key=lambda each: each.identity.name))

@@ -244,7 +244,7 @@ class Reading:
             conversation=one,
             subject=shown.subject(one.subject),
             tags=_references(shown, one),
-            handler=shown.handler(one.handler),
+            handler=shown.handler(one.handler, one.substitutes),
             registered_by=shown.registered(one.registered),
             is_mine=one.handler is not None and one.handler.id == desk.person.id,
             may_write=may_write,

@@ -158,7 +158,7 @@ class Shown:
             at=max(each.at for each in one.messages),
             confidential=one.confidential,
             current=True,
-            beside=(*_listed(one.references), self.handler(one.handler)),
+            beside=(*_listed(one.references), self.handler(one.handler, one.substitutes)),
         )
 
     def subject(self, subject: str) -> str:
@@ -189,18 +189,25 @@ class Shown:
                 writer = {"name": self.person(draft.writer)}
                 yield self.say(Phrase("%(name)s is writing an answer", writer))
         if not line.done:
-            yield self.handler(line.handler)
+            yield self.handler(line.handler, line.substitutes)
         if line.files:
             phrase = Phrase("1 file") if line.files == 1 else Phrase("%(count)s files", {"count": line.files})
             yield self.say(phrase)
 
-    def handler(self, handler: mail.Person | None) -> str:
-        """Return who has a conversation, in words."""
+    def handler(self, handler: mail.Person | None, substitutes: Sequence[mail.Person] = ()) -> str:
+        """Return who has a conversation, in words; and who has it instead while its handler is absent."""
         if handler is None:
             return self.say(Phrase("without handler"))
         if handler.id == self._me.id:
             return self.say(Phrase("with you"))
-        return self.say(Phrase("with %(name)s", {"name": self.person(handler)}))
+        name = self.person(handler)
+        if any(one.id == self._me.id for one in substitutes):
+            return self.say(Phrase("with you, in place of %(name)s who is absent", {"name": name}))
+        if substitutes:
+            others = ", ".join(map(self.person, substitutes))
+            phrase = Phrase("with %(name)s, absent; %(others)s in place", {"name": name, "others": others})
+            return self.say(phrase)
+        return self.say(Phrase("with %(name)s", {"name": name}))
 
     def registered(self, registration: mail.Registration | None) -> str:
         """Return who has registered a conversation, and when; empty where nobody has."""
