@@ -164,6 +164,10 @@ CLEAR: dict[Column, str] = {
     ("transfers", "digest"): "of an envelope as it is sent",
     ("transfers", "receipt"): "signed by the peer: evidence",
     ("peer_certificates", "certificate"): "public: what peers show to everybody; the log names it",
+    (
+        "grounds",
+        "content",
+    ): "published by issuers; the log names it by its digest",
     ("attempts", "signed"): "digests that this access point has signed",
     ("incoming", "receipt"): "signed by this access point: evidence",
     ("used_assertions", "mark"): "a digest",

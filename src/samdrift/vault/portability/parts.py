@@ -215,6 +215,14 @@ PEER_CERTIFICATES = Part(
     ("sha256",),
     (Fact("sha256"), Fact("certificate", _BYTES_), Fact("first_at", _TIME)),
 )
+
+
+def grounds_part(role: Role) -> Part:
+    """Grounds on which certificates of others were trusted (:mod:`samdrift.vault.grounds`)."""
+    facts = (Fact("sha256"), Fact("content", _BYTES_), Fact("last_at", _TIME))
+    return Part(role, "grounds", ("sha256",), facts)
+
+
 MESSAGES = Part(
     Role.MESSAGE_SERVICE,
     "messages",
