@@ -98,8 +98,10 @@ CLAUSES = (
     Mutant(
         "a peer counts as authenticated once its certificate is trusted",
         "accesspoint/inbound.py",
-        "            grounds = await self._peers.require_trusted(header, now)\n            facts |= AUTHENTICATED\n",
-        "            facts |= AUTHENTICATED\n            grounds = await self._peers.require_trusted(header, now)\n",
+        "            grounds = await self._peers.require_trusted(header, now)\n"
+        "            facts |= AUTHENTICATED\n",
+        "            facts |= AUTHENTICATED\n"
+        "            grounds = await self._peers.require_trusted(header, now)\n",
         (f"{_PEERS}::test_nobody_is_reported_for_what_another_sends_in_its_name",),
     ),
     Mutant(
