@@ -92,6 +92,8 @@ class AuditEvent(StrEnum):
     ORGANISATION_EVIDENCE_EXPORTED = "org:evidence:exported"
     ORGANISATION_TRACED = "org:trace:shown"
     """The way of a message was shown to a person of the operator's, and why."""
+    ORGANISATION_COMMAND = "org:command:run"
+    """A person of the operator's ran a command about it; the entry says which, and why."""
     ORGANISATION_CLOSING = "org:organisation:closing"
     """Two persons have decided that everything is destroyed."""
     ORGANISATION_ENDED = "org:organisation:ended"
