@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _SALTED = "tests/unit/vault/test_saltedlog.py"
 _LEAVES = "tests/unit/audit/test_leaves.py"
+_COMMANDS = "tests/unit/cli/test_log_commands.py"
 _GATE = "tests/unit/vault/test_gate.py"
 _SQL = "vault/sql/salted-log-1.sql"
 
@@ -73,5 +74,22 @@ LOGS = (
         "return self.principal.kind is PrincipalKind.WORKER or self.purpose is Purpose.DELIVER",
         "return True",
         (f"{_GATE}::test_a_worker_that_finds_nothing_to_do_leaves_no_entry",),
+    ),
+    Mutant(
+        "a command about an organisation's logs is recorded in them",
+        "administration/administration.py",
+        "    hosted = [role for role in roles if gate.registry.find(organisation, role) is not None]",
+        "    hosted: list[Role] = []",
+        (f"{_COMMANDS}::test_who_runs_a_command_and_why_is_in_the_logs_that_it_is_about",),
+    ),
+    Mutant(
+        "a command about a vault that waits for its officer is recorded in the operator's log",
+        "administration/administration.py",
+        "    if not all(written):",
+        "    if False:",
+        (
+            f"{_COMMANDS}::"
+            "test_who_runs_a_command_about_a_vault_that_waits_for_its_officer_is_in_the_operators_log",
+        ),
     ),
 )
