@@ -83,6 +83,7 @@ async def fill(installation: Installation, organisation: ParticipantIdentifier) 
         assert await messages.delete(gone.id, Direction.OUT)
         messages.keep_digest(sha256(b"<m/>").digest())
         messages.keep_grounds(GROUNDS, now=NOW)
+        await messages.know_person(Identity("https://idp.habo.test", "kim", "Kim Åberg"), now=NOW)
         came = message(Direction.IN, message_id=sent.id)
         await messages.receive(
             came, await body(messages), receipt(came.id), b"<r/>", item_id="one", now=NOW, lease=None

@@ -137,6 +137,7 @@ class Victim:
     bodies: tuple[str, ...]
     mark_key: bytes
     person: str
+    person_behind: str
     pages_key: bytes
     mail: mailcases.TheirMail
 
@@ -146,7 +147,7 @@ class Victim:
     def traces(self) -> set[str]:
         """What must never come back from somebody else's vault."""
         names = {self.organisation.value, *self.bodies, *self.schemas.values()}
-        return {MARKER, RECORD, "secret-event-title", self.person, SUBJECT, *names}
+        return {MARKER, RECORD, "secret-event-title", self.person, self.person_behind, SUBJECT, *names}
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -208,6 +209,7 @@ async def victim(installation: Installation) -> Victim:
         messages.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
         commitment = messages.keep_digest(sha256(MARKER.encode()).digest())
         messages.keep_grounds(GROUNDS, now=LONG_AGO)
+        person_behind = await messages.know_person(SESSION.identity, now=NOW)
         await messages.tree.sign(NOW)
     seen_by = await superuser(installation)
     logins = {role: await vault_login(installation, organisation, role) for role in Role}
@@ -260,6 +262,7 @@ async def victim(installation: Installation) -> Victim:
         tuple(bodies),
         Sealer(logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)).session_marks,
         person,
+        person_behind,
         pages_key,
         mail,
     )
@@ -775,6 +778,17 @@ async def know_person(vault: MessageClientVault, victim: Victim) -> object:
     return None
 
 
+async def know_person_behind(vault: MessageServiceVault, victim: Victim) -> object:
+    """That a system of the other organisation acted for the same person is neither seen nor in the way."""
+    known = await vault.know_person(SESSION.identity, now=NOW)
+    assert known != victim.person_behind
+    return None
+
+
+async def persons_behind(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_((), vault.persons())
+
+
 async def person(vault: MessageClientVault, victim: Victim) -> object:
     return await is_(None, vault.person(ISSUER, SUBJECT))
 
@@ -988,7 +1002,8 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (take_session_key, look_after_marks, lost_marks, accept_lost_marks)}
     | {case.__name__: case for case in (count_refusal, refusals, keep_grounds, grounds, dispose_grounds)}
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
-    | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
+    | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work}
+    | {"know_person": know_person_behind, "persons": persons_behind},
     MessageClientVault: PEOPLE | mailcases.MAIL | {"token_keys": client_token_keys},
     GovernanceVault: KEEPING,
     AccessPointArrival: ARRIVING,
@@ -1000,7 +1015,8 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {"grounds": page("grounds")},
     MessageServiceDeparture: DEPARTING
     | {name: page(name) for name in ("messages", "receipts", "digests", "processed", "cursors", "work")}
-    | {"session_keys": page("session_keys"), "grounds": page("grounds"), "mark_keys": mark_keys},
+    | {name: page(name) for name in ("session_keys", "grounds", "persons")}
+    | {"mark_keys": mark_keys},
     MessageClientDeparture: DEPARTING
     | {name: page(name) for name in ("records", "persons", "statements")}
     | {kind.part.name: page(kind.part.name, ("",) * len(kind.part.key)) for kind in MAIL_PARTS},

@@ -96,7 +96,7 @@ _READERS: dict[str, _Read] = {
     "session_keys": MessageServiceDeparture.session_keys,
     "mark_keys": MessageServiceDeparture.mark_keys,
     "grounds": JudgingDeparture.grounds,
-    "persons": MessageClientDeparture.persons,
+    "persons": lambda vault, after: vault.persons(after),
     "statements": MessageClientDeparture.statements,
     "records": RecordKeepingDeparture.records,
     "log": Departure.log,

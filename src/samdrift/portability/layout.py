@@ -70,6 +70,7 @@ BETWEEN: tuple[Part, ...] = (
     parts.SESSION_KEYS,
     parts.MARK_KEYS,
     parts.grounds_part(_MT),
+    parts.persons_part(_MT),
     *_of_log(_MT),
 )
 AFTER: tuple[Part, ...] = (
@@ -83,7 +84,7 @@ AFTER: tuple[Part, ...] = (
     *_proving(_AP),
 )
 OF_MESSAGE_CLIENT: tuple[Part, ...] = (
-    parts.PERSONS,
+    parts.persons_part(Role.MESSAGE_CLIENT),
     parts.STATEMENTS,
     *(each.part for each in mailparts.MAIL_PARTS),
     *_of_record_keeping(Role.MESSAGE_CLIENT),

@@ -113,7 +113,8 @@ class Reason:
     def happening(self, event: AuditEvent, facts: Mapping[str, str] | None = None) -> Happening:
         """An event that happens now, by that principal and for that purpose."""
         principal = f"{self.principal.kind}:{self.principal.name}"
-        return Happening(self.clock(), event, principal, self.purpose, facts or {})
+        through = {"through": self.principal.through} if self.principal.through else {}
+        return Happening(self.clock(), event, principal, self.purpose, {**(facts or {}), **through})
 
 
 class Vault:

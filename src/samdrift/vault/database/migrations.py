@@ -60,6 +60,7 @@ VAULT = {
         "messageservice-moment",
         "log-stamps",
         "grounds",
+        "persons",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),

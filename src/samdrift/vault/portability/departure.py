@@ -160,6 +160,16 @@ class Departure:
         """Return whether a body that cannot be read has been removed, with its record, since the snapshot."""
         return not await self._snapshot.has_body(body.id)
 
+    async def _persons(self, after: Key) -> list[Taken]:
+        sealer, found = self._snapshot.shelf.sealer, []
+        for person, mark, sealed, seen_at in await self._snapshot.query(_PERSONS, *(after or ("",)), _PAGE):
+            identity = opened_identity(sealed, mark, person, sealer)
+            facts = {"issuer": identity.issuer, "subject": identity.subject, "name": identity.name}
+            found.append(
+                Taken(facts | {"id": person, "claims": json.dumps(dict(identity.claims)), "seen_at": seen_at})
+            )
+        return found
+
     async def _plain(self, sql: str, after: Key, most: int = _PAGE) -> list[Taken]:
         return [Taken(facts) for (facts,) in await self._snapshot.query(sql, *after, most)]
 
@@ -238,6 +248,10 @@ class MessageServiceDeparture(JudgingDeparture):
             found.append(Taken(facts, {"receipt": document}))
         return found
 
+    async def persons(self, after: Key = ()) -> list[Taken]:
+        """Persons for whom systems act."""
+        return await self._persons(after)
+
     async def digests(self, after: Key = ()) -> list[Taken]:
         """Digests that the log commits to."""
         rows = await self._snapshot.query(_DIGESTS, *(after or ("",)), _PAGE)
@@ -300,14 +314,7 @@ class MessageClientDeparture(RecordKeepingDeparture):
 
     async def persons(self, after: Key = ()) -> list[Taken]:
         """Persons who sign in; no session of theirs goes along."""
-        sealer, found = self._snapshot.shelf.sealer, []
-        for person, mark, sealed, seen_at in await self._snapshot.query(_PERSONS, *(after or ("",)), _PAGE):
-            identity = opened_identity(sealed, mark, person, sealer)
-            facts = {"issuer": identity.issuer, "subject": identity.subject, "name": identity.name}
-            found.append(
-                Taken(facts | {"id": person, "claims": json.dumps(dict(identity.claims)), "seen_at": seen_at})
-            )
-        return found
+        return await self._persons(after)
 
     async def statements(self, after: Key = ()) -> list[Taken]:
         """Statements of who may what."""
