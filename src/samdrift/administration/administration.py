@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from samdrift.administration.events import AdminEvent
 from samdrift.administration.turns import in_turn
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.audit.events import AuditEvent
@@ -116,7 +117,7 @@ async def record_command(
     In the operator's log for a command about the whole installation, and where no log of the organisation
     can be written, since its vaults wait for its officer.
     """
-    gate, event = installation.gate, AuditEvent.ORGANISATION_COMMAND
+    gate, event = installation.gate, AdminEvent.ORGANISATION_COMMAND
     facts = {"command": command, "by": asked.by, "reason": asked.reason}
     if organisation is None:
         await gate.operator_log(event, **facts)

@@ -12,6 +12,7 @@ import typer
 from samdrift.administration.administration import administering, record_command
 from samdrift.administration.appointing import MessageClients
 from samdrift.administration.dualcontrol import Persons
+from samdrift.cli.mailboxsettings import add_commands
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
 from samdrift.cli.persons import Actor, By, ByFile, Reason, With, WithFile, asked, present
@@ -32,6 +33,7 @@ from samdrift.vault.people import Identity
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
+add_commands(app)
 
 T = TypeVar("T")
 _SWEDEN = ZoneInfo("Europe/Stockholm")

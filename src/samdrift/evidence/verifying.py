@@ -16,13 +16,13 @@ from typing import Any, BinaryIO
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.attestation.archive import ArchiveReader
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.signatures import holds, read_object, time_of
 from samdrift.attestation.trustfolder import TrustFolder
 from samdrift.audit.chain import ChainHead, LogVerification, link
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.leaves import commitment
 from samdrift.audit.logverifying import TOLERANCE
 from samdrift.audit.merkle import Frontier, includes
@@ -34,6 +34,7 @@ from samdrift.contracts.principals import Role
 from samdrift.evidence import grounds
 from samdrift.evidence.findings import Finding
 from samdrift.evidence.grounds import role_of
+from samdrift.messageservice.events import MTEvent
 from samdrift.vault.records import Digest
 from samdrift.wire import receipt as receipts
 from samdrift.wire.as4 import As4Fault, ReceiptSignal, read_response
@@ -66,10 +67,10 @@ COMMITTED = ("message", "envelope", "receipt")
 """Objects that entries commit to: the fact has that name and ``_commitment``."""
 
 _RECEIPTS: Mapping[str, tuple[str, frozenset[str], str]] = {
-    AuditEvent.AP_TRANSFER_DELIVERED: (TRANSPORT_RECEIPTS, frozenset({"transfer"}), "got.soap"),
-    AuditEvent.AP_ENVELOPE_RECEIVED: (TRANSPORT_RECEIPTS, frozenset({"as4", "peer"}), "given.soap"),
-    AuditEvent.MT_RECEIPT_RECEIVED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "got.xml"),
-    AuditEvent.MT_RECEIPT_QUEUED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "given.xml"),
+    APEvent.AP_TRANSFER_DELIVERED: (TRANSPORT_RECEIPTS, frozenset({"transfer"}), "got.soap"),
+    APEvent.AP_ENVELOPE_RECEIVED: (TRANSPORT_RECEIPTS, frozenset({"as4", "peer"}), "given.soap"),
+    MTEvent.MT_RECEIPT_RECEIVED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "got.xml"),
+    MTEvent.MT_RECEIPT_QUEUED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "given.xml"),
 }
 """Entries that speak of a receipt: where it is, which facts name it, and how the file's name ends."""
 

@@ -14,11 +14,11 @@ import pyrage
 
 from samdrift.administration.administration import Administration
 from samdrift.attestation.errors import MoveError, MoveFault
-from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import shown
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.durablefiles import write_new
 from samdrift.portability.agefile import fingerprint, recipient_keys
+from samdrift.portability.events import MoveEvent
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -47,7 +47,7 @@ async def write_names(
     for role in hosted:
         async with gate.open(worker, organisation, role, Purpose.EXPORT) as vault:
             marks = " ".join(fingerprint(each) for each in recipients)
-            vault.record(AuditEvent.LOG_NAMES_WRITTEN, by=by, recipients=marks)
+            vault.record(MoveEvent.LOG_NAMES_WRITTEN, by=by, recipients=marks)
     for role in hosted:
         async with gate.open(worker, organisation, role, Purpose.EXPORT) as vault:
             if isinstance(vault, MessageClientVault | MessageServiceVault):

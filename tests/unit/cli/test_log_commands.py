@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 
 from samdrift.administration import logs, officers
 from samdrift.administration.administration import Administration
+from samdrift.administration.events import AdminEvent
 from samdrift.attestation.signatures import canonical, signer
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import LogEvent, Retention
 from samdrift.cli.log import app
 from samdrift.cli.persons import asked, login
 from samdrift.config.errors import Unusable
@@ -29,8 +30,12 @@ from samdrift.evidence import logreading
 from samdrift.evidence.logstatements import NAMESPACE
 from samdrift.installation.logkeeping import OPERATORS
 from samdrift.keystore.custody import Custodians, CustodyError
+from samdrift.messageclient.events import MKEvent
+from samdrift.messageservice.events import MTEvent
 from samdrift.portability.agefile import fingerprint
+from samdrift.portability.events import MoveEvent
 from samdrift.vault import logbook
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.logbook import append_statement
 from samdrift.vault.opening import Vault
@@ -89,7 +94,7 @@ async def test_a_log_is_signed_on_demand_and_its_key_stated(
 
 async def commands_in(vault: Vault) -> list[dict[str, str]]:
     entries = await vault.log(0, 10_000)
-    return [dict(entry.ids) for entry in entries if entry.event == AuditEvent.ORGANISATION_COMMAND]
+    return [dict(entry.ids) for entry in entries if entry.event == AdminEvent.ORGANISATION_COMMAND]
 
 
 async def test_who_runs_a_command_and_why_is_in_the_logs_that_it_is_about(
@@ -138,7 +143,7 @@ def test_a_reason_is_one_line(reason: str) -> None:
 async def commands_of_the_operator(installation: Installation) -> list[dict[str, str]]:
     rows = await installation.gate.operator_tree().rows(0, 10**9, 100_000)
     entries = [logbook.entry(row) for row in rows]
-    return [dict(entry.ids) for entry in entries if entry.event == AuditEvent.ORGANISATION_COMMAND]
+    return [dict(entry.ids) for entry in entries if entry.event == AdminEvent.ORGANISATION_COMMAND]
 
 
 async def operators_key_is_stated(installation: Installation) -> None:
@@ -170,7 +175,7 @@ async def test_a_custodian_states_the_key_of_an_organisation_that_has_its_keys_e
     assert (status, "in order" in printed, "not stated" in printed) == (0, True, False)
     async with installation.open(alone, AP) as vault:
         (kept,) = await vault.tree.keys()
-        (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_KEY_STATED]
+        (entry,) = [one for one in await vault.log() if one.event == LogEvent.LOG_KEY_STATED]
     assert kept.statement is not None
     stated = json.loads(kept.statement)
     signature = stated.pop("sshsig")
@@ -247,7 +252,7 @@ async def test_two_custodians_decide_about_a_refusal(
     assert row["origin"] in printed
     assert (row["origin"] != state.origin, row["refused_by"], row["faults"]) == (True, None, [])
     async with installation.open(organisation, AP) as vault:
-        (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_WITNESS_RESOLVED]
+        (entry,) = [one for one in await vault.log() if one.event == VaultEvent.LOG_WITNESS_RESOLVED]
     assert (entry.ids["first"], entry.ids["second"]) == ("anna", "bo")
 
 
@@ -264,7 +269,7 @@ async def test_two_custodians_dispose_of_a_class_and_the_exported_log_holds(
     tmp_path: Path,
 ) -> None:
     long_ago = datetime(2021, 5, 1, tzinfo=UTC)
-    reading = Happening(long_ago, AuditEvent.MT_MESSAGE_READ, "system:journal", "serve", {"message": "7"})
+    reading = Happening(long_ago, MTEvent.MT_MESSAGE_READ, "system:journal", "serve", {"message": "7"})
     statement, values = append_statement([reading] * 3)
     async with installation.open(organisation, AP) as vault:
         await vault._work.query(statement, *values)
@@ -311,7 +316,7 @@ async def test_what_came_of_a_log_control_stands_in_the_log_for_good(
     status, printed = await log(config, "outcome", organisation.value, "--role", "ap", *said, *by)
     assert (status, "log:control:recorded" in printed) == (0, True)
     async with installation.open(organisation, AP) as vault:
-        (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_CONTROL_RECORDED]
+        (entry,) = [one for one in await vault.log() if one.event == AdminEvent.LOG_CONTROL_RECORDED]
     assert entry.ids == {
         "outcome": "two readings explained, none remarkable",
         "period": "April",
@@ -335,7 +340,7 @@ async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organis
         mark = bytes(32)
         assert await vault.begin_session(SessionRecord(mark, mark, KIM, "loa3", NOW, None, NOW, NOW))
         (person,) = [one.id for one in await vault.persons()]
-        vault.record(AuditEvent.MK_READING_MESSAGE, message="7", handler=person)
+        vault.record(MKEvent.MK_READING_MESSAGE, message="7", handler=person)
     key = pyrage.x25519.Identity.generate()
     (tmp_path / "key").write_text(f"{key}\n")
     (kim, kims), (alex, alexs) = custodians(installation, tmp_path)
@@ -352,7 +357,7 @@ async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organis
     assert (await log(config, "export", *where, "--by", kim, "--reason", "control"))[0] == 0
     assert b"Example" not in export.read_bytes()
     async with installation.open(organisation, MK) as vault:
-        (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_NAMES_WRITTEN]
+        (entry,) = [one for one in await vault.log() if one.event == MoveEvent.LOG_NAMES_WRITTEN]
     assert (entry.ids["by"], entry.ids["recipients"]) == (kim, fingerprint(str(key.to_public())))
     joined = ("--names", table, "--identity", tmp_path / "key", "--json")
     found = in_process("log", "search", export, person, *joined)
@@ -431,7 +436,7 @@ async def test_two_of_the_organisations_own_people_decide_about_a_refusal(
         await log(config, *decide[:-1], "another decision", "--signed", one, "--signed", other)
     status, printed = await log(config, *decide, "--signed", one, "--signed", other)
     async with installation.open(organisation, AP) as vault:
-        (entry,) = [each for each in await vault.log() if each.event == AuditEvent.LOG_WITNESS_RESOLVED]
+        (entry,) = [each for each in await vault.log() if each.event == VaultEvent.LOG_WITNESS_RESOLVED]
     assert (status, entry.ids["origin"] in printed) == (0, True)
     assert (entry.ids["first"], entry.ids["second"]) == ("kim", "alex")
     for name, text in (("kim", entry.ids["signed"]), ("alex", entry.ids["countersigned"])):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from samdrift.audit.events import AuditEvent
+from samdrift.administration.events import AdminEvent
 from samdrift.cli.mailbox import app
 from samdrift.cli.persons import login
 from samdrift.config.errors import Unusable
@@ -73,7 +73,7 @@ async def test_an_organisation_gets_mailboxes_and_an_administrator(
     assert await mailbox(config, "list", whose) == "sdk.soc  Socialtjänsten\n"
     async with installation.open(organisation, MK) as vault:
         entries = [
-            one.ids for one in await vault.log(0, 1000) if one.event == AuditEvent.ORGANISATION_COMMAND
+            one.ids for one in await vault.log(0, 1000) if one.event == AdminEvent.ORGANISATION_COMMAND
         ]
     assert [one["command"] for one in entries] == ["mailbox add"] * 2 + ["mailbox list"] * 2
     assert {(one["by"], one["reason"]) for one in entries} == {(login(), "dnr 7")}

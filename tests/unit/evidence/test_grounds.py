@@ -16,9 +16,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.attestation.trustfolder import TrustFolder
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
 from samdrift.evidence.findings import Finding
 from samdrift.evidence.grounds import Named, document_file, findings
 from samdrift.wire.verdicts import Grounds
@@ -64,7 +64,7 @@ def files_of(grounds: Grounds) -> Files:
 
 def entry(name: str, certificate: x509.Certificate = PEER, at: datetime = NOW) -> LogEntry:
     facts = {"grounds": name, "certificate": certificate.fingerprint(SHA256()).hex()}
-    event = AuditEvent.AP_ENVELOPE_RECEIVED
+    event = APEvent.AP_ENVELOPE_RECEIVED
     return LogEntry(7, at, event, "worker:test", "receive", facts, bytes(32), bytes(32))
 
 
