@@ -9,7 +9,7 @@ class AdminEvent(AuditEvent):
     """A decision of people about an organisation, its keys or its log."""
 
     LOG_EXPORTED = "log:export:written"
-    """All of the log was written to a file, for whom it concerns to verify."""
+    """All of the log was written to a file that others can verify."""
     LOG_CONTROL_RECORDED = "log:control:recorded"
     """The organisation has looked through the log, and this is what came of it."""
     CUSTODY_CUSTODIAN_ADDED = "custody:custodian:added"
@@ -31,7 +31,7 @@ class AdminEvent(AuditEvent):
     KEYS_SELF_CERTIFIED = "keys:key:self-certified"
     """A key was made and certified by itself, for a peer that is handed the certificate."""
     KEYS_RETIRED = "keys:key:retired"
-    """A key is destroyed, permanently."""
+    """A key was destroyed, permanently."""
     KEYS_BACKED_UP = "keys:backup:made"
     AP_PEER_REPORTED = "ap:peer:reported"
     """A report to DIGG about a peer was written."""

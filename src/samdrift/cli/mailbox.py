@@ -97,7 +97,7 @@ def change(
     ] = None,
     ended: Annotated[
         bool | None,
-        typer.Option("--end/--use-again", help="Let nothing new be written in it; what comes is stored."),
+        typer.Option("--end/--use-again", help="Close it for new messages; incoming ones are still stored."),
     ] = None,
     by: Actor = None,
 ) -> None:

@@ -221,7 +221,7 @@ def _states(way: Sequence[tuple[Phrase, datetime | None]], *, failed: bool) -> t
 
 
 class _Found:
-    """The steps by their events; of the access point's, those about the message and not about its receipt."""
+    """Return the steps by event; of the access point's, those about the message, not its receipt."""
 
     def __init__(self, steps: Sequence[Step], message_id: str) -> None:
         self.steps = [

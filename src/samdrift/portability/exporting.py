@@ -333,6 +333,6 @@ def _client(client: MessageClientConfig) -> dict[str, Any]:
 
 
 async def read_page(vault: Departure, part: Part, after: Sequence[object]) -> list[Taken]:
-    """The page of ``part`` after the record with that key; empty after the last one."""
+    """Return the page of ``part`` after the record with that key; empty after the last one."""
     readers = _MAIL_READERS if part in _MAIL_PARTS else _READERS
     return await readers[part.name](vault, after)
