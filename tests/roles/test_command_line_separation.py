@@ -25,7 +25,7 @@ import typer
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import Retention
 from samdrift.cli.main import COMMANDS
 from samdrift.config.errors import Unusable
 from samdrift.config.reader import load
@@ -37,6 +37,7 @@ from samdrift.installation import rolesettings
 from samdrift.installation.operator import vault_settings
 from samdrift.isolationcheck.calls import unnamed
 from samdrift.isolationcheck.canary import Planted, nonexistent, plant, remove, state
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.vault.database.server import Database
 from samdrift.vault.logbook import append_statement
@@ -392,7 +393,7 @@ async def ground(canaries: Canaries, tmp_path_factory: pytest.TempPathFactory) -
     planted = await plant(gate, theirs, datetime.now(UTC))
     try:
         async with canaries.member(THEIRS).open(Role.MESSAGE_SERVICE) as vault:
-            vault.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=planted.message_id)
+            vault.record(MTEvent.MT_MESSAGE_SCHEDULED, message=planted.message_id)
         folder = tmp_path_factory.mktemp("files")
         exported = await log_of(OWN, file, folder / "own-log")
         yield Ground(file, client, planted, folder, exported)
@@ -535,7 +536,7 @@ async def read_long_ago(canaries: Canaries, organisation: DemoOrganisation, read
     """Append readings of 2021 to the log of an organisation's message service."""
     happening = Happening(
         datetime(2021, 5, 1, tzinfo=UTC),
-        AuditEvent.MT_MESSAGE_READ,
+        MTEvent.MT_MESSAGE_READ,
         "system:journal",
         "serve",
         {"message": "7"},

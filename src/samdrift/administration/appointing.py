@@ -13,11 +13,11 @@ from typing import Any
 
 from samdrift.administration.administration import Administration
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
-from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.services import address_book
 from samdrift.installation.signin import used_services
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mailboxes import change_mailbox, make_mailbox
 from samdrift.messageclient.permissions import Assigned, Assignments, person_subject
 from samdrift.messageclient.servicecheck import Tried, result_of, try_service
@@ -117,7 +117,7 @@ class MessageClients:
         async with address_book(config.address_book, public_only=public_only) as book:
             tried = await try_service(found[0], mailboxes, book, system_clock)
         async with self.vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
-            vault.record(AuditEvent.MK_SERVICE_CHECKED, result=result_of(tried), by=by)
+            vault.record(MKEvent.MK_SERVICE_CHECKED, result=result_of(tried), by=by)
         return tried
 
     async def assigned(self) -> Assigned:

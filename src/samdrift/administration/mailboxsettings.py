@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from samdrift.administration.appointing import MessageClients
-from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Purpose
 from samdrift.installation.signin import used_services
 from samdrift.messageclient.deleting import DeletionRule
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import HandlerRule, RecipientList, TextTemplate
 from samdrift.messageclient.notices.manning import Manning
 from samdrift.messageclient.permissions import claims_of
@@ -75,7 +75,7 @@ class MailboxSettings:
             backup = vault.note_backup(taken_at, {"by": self.by, "reason": self.reason}, now=now)
             before = known.taken_at.isoformat() if known else ""
             facts = {"backup": backup, "taken_at": taken_at.isoformat(), "before": before}
-            vault.record(AuditEvent.MK_BACKUP_VERIFIED, **facts, **self._facts)
+            vault.record(MKEvent.MK_BACKUP_VERIFIED, **facts, **self._facts)
         return backup
 
     async def deletions(self) -> Deletions:
@@ -100,7 +100,7 @@ class MailboxSettings:
             content = {"decision": decision, "by": self.by}
             vault.keep_disposal_rule(DisposalRule(box.id, since, days, "", system_clock(), content))
             facts = {"since": since, "days": str(days), "decision": decision}
-            vault.record(AuditEvent.MK_DISPOSAL_RULED, mailbox=box.id, **facts, **self._facts)
+            vault.record(MKEvent.MK_DISPOSAL_RULED, mailbox=box.id, **facts, **self._facts)
 
     # --- notices ------------------------------------------------------------------------------------------
 
@@ -118,7 +118,7 @@ class MailboxSettings:
             if (unfit := manning.unfit()) is not None:
                 raise Unusable(unfit[1])
             vault.keep_manning(box.id, manning.content(), now=system_clock())
-            vault.record(AuditEvent.MK_MAILBOX_CHANGED, mailbox=box.id, action="manning", **self._facts)
+            vault.record(MKEvent.MK_MAILBOX_CHANGED, mailbox=box.id, action="manning", **self._facts)
         return manning
 
     async def notices(self) -> tuple[tuple[MailboxRecord, ...], Mapping[str, Content]]:
@@ -132,7 +132,7 @@ class MailboxSettings:
             if person not in await vault.notice_choices():
                 raise Unusable("nobody of that id is told of anything: samdrift mailbox notices shows who is")
             vault.keep_notice_choice(person, {"address": "", "mailboxes": {}, "hour": 8})
-            vault.record(AuditEvent.MK_NOTICE_CHOSEN, person=person, mailboxes="", **self._facts)
+            vault.record(MKEvent.MK_NOTICE_CHOSEN, person=person, mailboxes="", **self._facts)
 
     # --- text templates, rules, distribution lists --------------------------------------------------------
 

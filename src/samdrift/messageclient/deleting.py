@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from samdrift.audit.events import AuditEvent
 from samdrift.client.errors import InterfaceError, Refused
 from samdrift.client.mailbox import Mailbox
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose
+from samdrift.messageclient.events import MKEvent
 from samdrift.vault.gate import WorkerGate
 from samdrift.vault.maildeletion import SoleReaderRecord
 from samdrift.vault.mailrecords import MailboxRecord, MailRecord
@@ -116,7 +116,7 @@ class Deleting:
             for mail in found:
                 if claimed[mail.id] == 1:
                     facts = {"message": mail.content["message_id"], "backup": backup.id}
-                    vault.record(AuditEvent.MK_MESSAGE_DELETING, **facts)
+                    vault.record(MKEvent.MK_MESSAGE_DELETING, **facts)
         return [(mail, claimed[mail.id]) for mail in found]
 
     async def _delete(self, mail: MailRecord, attempt: int) -> bool:
@@ -132,7 +132,7 @@ class Deleting:
             raise
         async with self._vaults.open(self.organisation, Purpose.DISPOSE) as vault:
             if await vault.end_deletion(mail.id, "deleted", now=self._clock()):
-                vault.record(AuditEvent.MK_MESSAGE_DELETED, message=mail.content["message_id"])
+                vault.record(MKEvent.MK_MESSAGE_DELETED, message=mail.content["message_id"])
         return True
 
     async def _postpone(
@@ -145,7 +145,7 @@ class Deleting:
             await vault.end_deletion(mail.id, "refused" if over else None, now=now, due=due)
             if final and (attempt == 1 or over):
                 vault.record(
-                    AuditEvent.MK_MESSAGE_UNDELETED,
+                    MKEvent.MK_MESSAGE_UNDELETED,
                     message=mail.content["message_id"],
                     reason=failure.for_logs,
                     tried="no more" if over else "again",

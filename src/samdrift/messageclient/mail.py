@@ -217,6 +217,8 @@ class Message:
     id: str
     message_id: str
     """Its id in the federation (``messageId``)."""
+    conversation: str
+    """Id here of the conversation that it is in."""
     conversation_id: str
     """The conversation's id in the federation (``conversationId``)."""
     direction: Direction

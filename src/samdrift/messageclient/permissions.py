@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Purpose
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
+from samdrift.messageclient.events import MKEvent
 from samdrift.rights import (
     ORGANISATION,
     Behind,
@@ -97,17 +97,23 @@ class PersonPermissions:
         """Return who writes in a mailbox for whom now: the substitutes, by the id of who is absent."""
         return self._assigned.substitutes(mailbox)
 
-    def manages(self) -> bool:
-        """Return whether the person manages a mailbox, or administers the organisation."""
-        return any(
-            isinstance(what := holding.given.what, Rights)
-            and not what.rights.isdisjoint({Right.MANAGE, Right.ADMINISTRATOR})
-            for holding in self._assigned.ways(person_subject(self._person), self._claims)
+    def held(self) -> frozenset[Right]:
+        """Return all rights that the person has to some mailbox or in the organisation; a substitute reads
+        and writes.
+        """
+        ways = self._assigned.ways(person_subject(self._person), self._claims)
+        rights = (
+            what.rights if isinstance(what := holding.given.what, Rights) else _OF_SUBSTITUTES
+            for holding in ways
         )
+        return frozenset[Right]().union(*rights)
 
     def any(self) -> bool:
         """Return whether the person has any right at all, so that the pages have something to show."""
         return any(True for _ in self._assigned.ways(person_subject(self._person), self._claims))
+
+
+_OF_SUBSTITUTES = frozenset({Right.READ, Right.WRITE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,9 +358,7 @@ class Assignments:
             if effect not in (Effect.TAKEN, Effect.WAITING):
                 raise RightsRefused(effect)
             await vault.append_statements([NumberedStatement(number, content)])
-            vault.record(
-                AuditEvent.MK_RIGHTS_STATED, statement=str(number), by=str(by), digest=statement.digest
-            )
+            vault.record(MKEvent.MK_RIGHTS_STATED, statement=str(number), by=str(by), digest=statement.digest)
         return statement
 
     async def _current(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Copy:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import NotHere, TooManyKept
 from samdrift.messageclient.drafts import MAX_RECIPIENTS
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.finding import folded
 from samdrift.messageclient.mail import (
     ANYBODY,
@@ -151,7 +151,7 @@ class PresetDesk:
         if not more and last is not None and words:  # Time was over first: the next page goes on from there.
             more = next_place(last.latest_at, last.id)
         vault.record(
-            AuditEvent.MK_READING_LIST,
+            MKEvent.MK_READING_LIST,
             folder=folder,
             mailbox=selection.mailbox or "",
             lines=str(len(shown)),
@@ -221,7 +221,7 @@ class PresetDesk:
     ) -> None:
         mailbox = "" if owner == self._scope.person.id else owner
         vault.record(
-            AuditEvent.MK_PRESET_CHANGED, kind=kind.value, preset=preset, mailbox=mailbox, action=action
+            MKEvent.MK_PRESET_CHANGED, kind=kind.value, preset=preset, mailbox=mailbox, action=action
         )
 
 

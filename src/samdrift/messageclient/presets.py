@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from samdrift.audit.events import AuditEvent
 from samdrift.messageclient.content import recipient_content, recipient_of
 from samdrift.messageclient.desk import NotHere
 from samdrift.messageclient.drafts import MAX_RECIPIENTS
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import HandlerRule, RecipientList, Selection, State, TextTemplate, View
 from samdrift.messageclient.mailboxes import UnfitSetting
 from samdrift.messageclient.scope import Scope, require_id
@@ -154,5 +154,5 @@ def _record(
     facts: Mapping[str, str],
 ) -> None:
     vault.record(
-        AuditEvent.MK_PRESET_CHANGED, kind=kind.value, preset=preset, mailbox=mailbox, action=action, **facts
+        MKEvent.MK_PRESET_CHANGED, kind=kind.value, preset=preset, mailbox=mailbox, action=action, **facts
     )

@@ -6,16 +6,17 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.desk import NotHere, Permissions
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.live.following import Live, May
-from samdrift.messageclient.mail import Person, Proofs, View
+from samdrift.messageclient.mail import Party, Person, Proofs, Recipient, View
 from samdrift.rights import Right
 from samdrift.scheduling.places import Turns
 from samdrift.vault.gate import Gate
@@ -28,6 +29,8 @@ Names = Callable[[MessageClientVault], Awaitable[Mapping[str, str]]]
 
 Renewed = Callable[[], Awaitable[Permissions]]
 """Returns the rights of the person of a request as they are by now."""
+
+NamedParty = TypeVar("NamedParty", Party, Recipient)
 
 OF_MAILBOX = (Right.READ, Right.WRITE, Right.APPROVE)
 OF_DRAFTS = (Right.WRITE, Right.APPROVE)
@@ -94,7 +97,7 @@ class Scope:
             async with self._gate.open(
                 self._principal, self.organisation, Role.MESSAGE_CLIENT, purpose
             ) as vault:
-                vault.record(AuditEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))
+                vault.record(MKEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))
             raise
 
     async def refuse(self, kind: str, asked: str = "") -> NoReturn:
@@ -165,6 +168,18 @@ class Scope:
         if found is None or not any(self.may(right, found.mailbox) for right in rights):
             raise NotHere("draft", draft)
         return found
+
+    def named(self, party: NamedParty) -> NamedParty:
+        """Return a party with its organisation's name by the address book, where it came without."""
+        book = self.book.copy
+        if book is None or party.organisation_name:
+            return party
+        try:
+            participant = ParticipantIdentifier.parse(party.organisation)
+        except ValueError:
+            return party
+        known = book.organisation(participant)
+        return party if known is None else replace(party, organisation_name=known.name)
 
     async def people(self, vault: MessageClientVault) -> People:
         """Return the organisation's persons."""

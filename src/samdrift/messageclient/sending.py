@@ -15,7 +15,6 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from samdrift.audit.events import AuditEvent
 from samdrift.client.errors import InterfaceError, Refused
 from samdrift.client.mailbox import Filter, Mailbox
 from samdrift.client.outgoing import Attachment, Correspondent, Labelled, OutgoingDocument, OutgoingMessage
@@ -24,6 +23,7 @@ from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content
 from samdrift.messageclient.content import Head, Json
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Identifier, Recipient, Stage
 from samdrift.vault.gate import WorkerGate
 from samdrift.vault.mailrecords import MailRecord
@@ -166,7 +166,7 @@ class Sending:
                 vault.use_address(
                     content.address_mark(recipient), content.recipient_content(recipient), now=now
                 )
-                vault.record(AuditEvent.MK_MESSAGE_HANDED_OVER, message=mail.content["message_id"])
+                vault.record(MKEvent.MK_MESSAGE_HANDED_OVER, message=mail.content["message_id"])
 
     async def _postpone(self, mail: MailRecord, failure: InterfaceError) -> None:
         now = self._clock()
@@ -184,7 +184,7 @@ class Sending:
                 delivery=dict(mail.delivery) | {"reason": str(failure)},
             )
             vault.record(
-                AuditEvent.MK_MESSAGE_POSTPONED,
+                MKEvent.MK_MESSAGE_POSTPONED,
                 message=mail.content["message_id"],
                 reason=failure.for_logs,
             )
@@ -202,7 +202,7 @@ class Sending:
                 delivery=dict(mail.delivery) | {"reason": reason},
             )
             vault.record(
-                AuditEvent.MK_MESSAGE_NOT_SENT,
+                MKEvent.MK_MESSAGE_NOT_SENT,
                 message=mail.content["message_id"],
                 stage=stage.value,
                 reason=logged,
@@ -263,7 +263,7 @@ class Sending:
             )
             if changed:
                 vault.record(
-                    AuditEvent.MK_MESSAGE_MOVED_ON, message=mail.content["message_id"], status=status or ""
+                    MKEvent.MK_MESSAGE_MOVED_ON, message=mail.content["message_id"], status=status or ""
                 )
             if changed and known is MessageStatus.ACCEPTED:
                 vault.address_answered(content.address_mark(_recipient(mail)), at=now)

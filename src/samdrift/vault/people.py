@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from samdrift.audit.events import AuditEvent
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.database.session import Row, call
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.mailbonds import require_bond, session_bond
 from samdrift.vault.recordkeeping import RecordKeepingVault
 from samdrift.vault.sealing import Sealer
@@ -151,7 +151,7 @@ class People(RecordKeepingVault):
             self._sealer.mark(session_bond(session.mark, session.began)),
         )
         if begun:
-            self.record(AuditEvent.MK_SESSION_BEGUN, person=person, level=session.level)
+            self.record(VaultEvent.MK_SESSION_BEGUN, person=person, level=session.level)
         return bool(begun)
 
     async def session(self, mark: bytes) -> SessionRecord | None:
@@ -186,13 +186,13 @@ class People(RecordKeepingVault):
         """End all sessions, for a reason that the log gives; returns how many."""
         ((ended,),) = await self._work.look(_END_ALL)
         if ended:
-            self.record(AuditEvent.MK_SESSION_ENDED, sessions=str(ended), reason=why)
+            self.record(VaultEvent.MK_SESSION_ENDED, sessions=str(ended), reason=why)
             self._work.after_commit(self._room.tell)
         return int(ended)
 
     def _ended(self, rows: list[Row], why: str) -> int:
         for (person,) in rows:
-            self.record(AuditEvent.MK_SESSION_ENDED, person=person, **({"reason": why} if why else {}))
+            self.record(VaultEvent.MK_SESSION_ENDED, person=person, **({"reason": why} if why else {}))
         if rows:
             self._work.after_commit(self._room.tell)
         return len(rows)

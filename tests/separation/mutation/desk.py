@@ -97,8 +97,8 @@ DESK = (
     Mutant(
         "that something is handed over is in the log first",
         "messageclient/handover/desk.py",
-        "                    AuditEvent.MK_READING_HANDED_OVER,",
-        "                    AuditEvent.MK_READING_MESSAGE,",
+        "                    MKEvent.MK_READING_HANDED_OVER,",
+        "                    MKEvent.MK_READING_MESSAGE,",
         (f"{_HANDOVER}::test_that_it_leaves_is_in_the_log_first_and_all_can_see_who_took_it",),
     ),
     Mutant(
@@ -234,7 +234,7 @@ DESK = (
     Mutant(
         "an attempt at what is not here is in the log",
         "messageclient/scope.py",
-        "vault.record(AuditEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))",
+        "vault.record(MKEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))",
         "pass",
         (_ELSEWHERE,),
     ),

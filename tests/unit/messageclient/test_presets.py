@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.messageclient import presetdesk
 from samdrift.messageclient.desk import NotHere, TooManyKept
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import (
     ME,
     NOBODY,
@@ -118,9 +118,7 @@ async def test_a_view_of_a_person_is_nobody_elses_and_one_of_a_mailbox_is_for_wh
     with pytest.raises(NotHere):
         await office.desk("bo").begin_selection(Selection("box"))
     await office.desk("anna").drop_view(shared)
-    acts = [
-        facts["action"] for event, facts in await office.events() if event == AuditEvent.MK_PRESET_CHANGED
-    ]
+    acts = [facts["action"] for event, facts in await office.events() if event == MKEvent.MK_PRESET_CHANGED]
     assert acts == ["kept", "kept", "removed"]
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from samdrift.audit.events import AuditEvent
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Mailbox
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.mail import DraftContent, Folder, Identifier, Recipient, Stage
 from samdrift.messageclient.sending import Sending
@@ -191,7 +191,7 @@ async def test_what_the_message_service_says_of_a_message_is_in_no_log(
         await sending(office, client).turn()
     async with office.installation.open(office.organisation, Role.MESSAGE_CLIENT) as vault:
         entries = await vault.log()
-    (ended,) = [each for each in entries if each.event == AuditEvent.MK_MESSAGE_NOT_SENT]
+    (ended,) = [each for each in entries if each.event == MKEvent.MK_MESSAGE_NOT_SENT]
     assert ended.ids["reason"] == "HTTP status 400"
     assert "Hej" not in caplog.text
 

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterable, Callable
 from datetime import timedelta
 from typing import Any
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageclient.events import MKEvent
 from samdrift.vault.gate import Gate, WorkerGate
 from samdrift.vault.mailrecords import FileRecord, MailRecord
 from samdrift.vault.messageclient import MessageClientVault
@@ -102,7 +102,7 @@ async def dispose_agreed(
             after = items[-1] if items else after
         async with vaults.open(organisation, Purpose.DISPOSE) as vault:
             if await vault.end_disposal(disposal, now=clock()):
-                vault.record(AuditEvent.MK_DISPOSAL_DONE, disposal=disposal)
+                vault.record(MKEvent.MK_DISPOSAL_DONE, disposal=disposal)
 
 
 async def _dispose(vault: MessageClientVault, disposal: str, conversation: str, clock: Clock) -> None:
@@ -117,7 +117,7 @@ async def _dispose(vault: MessageClientVault, disposal: str, conversation: str, 
     contents = {one.id: await _content(vault, one, files[owners[one.id]], number) for one in mail}
     gone = await vault.dispose(disposal, conversation, mail, contents, now=clock())
     vault.record(
-        AuditEvent.MK_DISPOSAL_GONE if gone else AuditEvent.MK_DISPOSAL_KEPT,
+        MKEvent.MK_DISPOSAL_GONE if gone else MKEvent.MK_DISPOSAL_KEPT,
         disposal=disposal,
         conversation=conversation,
         messages=str(len(mail)),

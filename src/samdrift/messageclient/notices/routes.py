@@ -14,10 +14,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageclient.administering.frame import sections
 from samdrift.messageclient.entrance.access import Access, Visit
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.notices.manning import (
     MAX_CLOSED,
     MAX_HOURS,
@@ -79,7 +80,7 @@ class NoticePages:
         async with self._opened(visit, Purpose.READ) as vault:
             mailboxes = [one for one in await vault.mailboxes() if visit.permissions.may(Right.READ, one.id)]
             kept = (await vault.notice_choices()).get(visit.person.id, {})
-        return self._choices(request, mailboxes, Form(_fields_of_choice(kept)))
+        return self._choices(request, visit, mailboxes, Form(_fields_of_choice(kept)))
 
     async def choose(self, request: Request, visit: Visit) -> Response:
         """Keep what the person wants to be told of."""
@@ -96,26 +97,29 @@ class NoticePages:
             if not form.errors:
                 content = {"address": address, "mailboxes": chosen, "hour": int(hour)}
                 vault.keep_notice_choice(visit.person.id, content)
-                vault.record(AuditEvent.MK_NOTICE_CHOSEN, mailboxes=" ".join(sorted(chosen)))
+                vault.record(MKEvent.MK_NOTICE_CHOSEN, mailboxes=" ".join(sorted(chosen)))
         if form.errors:
-            return self._choices(request, mailboxes, form, 422)
+            return self._choices(request, visit, mailboxes, form, 422)
         return RedirectResponse("/notices?kept=1", 303)
 
     def _choices(
-        self, request: Request, mailboxes: Sequence[MailboxRecord], form: Form, status: int = 200
+        self,
+        request: Request,
+        visit: Visit,
+        mailboxes: Sequence[MailboxRecord],
+        form: Form,
+        status: int = 200,
     ) -> Response:
         named = sorted(mailboxes, key=lambda one: one.name.casefold())
-        kept = "kept" in request.query_params
-        return self._pages.page(
-            request, "notices.html", status, mailboxes=named, form=form, hours=_HOURS, kept=kept
-        )
+        context = {"mailboxes": named, "form": form, "hours": _HOURS}
+        return self._page(request, visit, "notices.html", status, **context)
 
     # --- manning ------------------------------------------------------------------------------------------
 
     async def manning_form(self, request: Request, visit: Visit) -> Response:
         """Show when a mailbox is manned."""
         mailbox, manning = await self._managed(request, visit)
-        return self._manning(request, mailbox, Form(_fields_of_manning(manning)))
+        return self._manning(request, visit, mailbox, Form(_fields_of_manning(manning)))
 
     async def man(self, request: Request, visit: Visit) -> Response:
         """Keep when a mailbox is manned."""
@@ -123,18 +127,24 @@ class NoticePages:
         mailbox, _ = await self._managed(request, visit)
         manning = _manning_of(form)
         if manning is None:
-            return self._manning(request, mailbox, form, 422)
+            return self._manning(request, visit, mailbox, form, 422)
         async with self._opened(visit, Purpose.ADMINISTER) as vault:
             vault.keep_manning(mailbox.id, manning.content(), now=self._clock())
-            vault.record(AuditEvent.MK_MAILBOX_CHANGED, mailbox=mailbox.id, action="manning")
+            vault.record(MKEvent.MK_MAILBOX_CHANGED, mailbox=mailbox.id, action="manning")
         return RedirectResponse(f"/manning/{mailbox.id}?kept=1", 303)
 
-    def _manning(self, request: Request, mailbox: MailboxRecord, form: Form, status: int = 200) -> Response:
-        days = tuple(enumerate(_DAYS))
-        kept = "kept" in request.query_params
-        return self._pages.page(
-            request, "manning.html", status, mailbox=mailbox, form=form, days=days, kept=kept
-        )
+    def _manning(
+        self, request: Request, visit: Visit, mailbox: MailboxRecord, form: Form, status: int = 200
+    ) -> Response:
+        context = {"mailbox": mailbox, "form": form, "days": tuple(enumerate(_DAYS))}
+        return self._page(request, visit, "manning.html", status, **context)
+
+    def _page(
+        self, request: Request, visit: Visit, template: str, status: int, **context: object
+    ) -> Response:
+        context["sections"] = sections(self._pages, request, visit.permissions.held())
+        context["kept"] = "kept" in request.query_params
+        return self._pages.page(request, template, status, **context)
 
     async def _managed(self, request: Request, visit: Visit) -> tuple[MailboxRecord, Manning]:
         """Return the mailbox that is asked for; one that the person does not manage is answered like none."""
@@ -145,7 +155,7 @@ class NoticePages:
             if one.id == asked and (may(Right.ADMINISTRATOR) or may(Right.MANAGE, one.id)):
                 return one, Manning.read(kept[one.id]) if one.id in kept else Manning()
         async with self._opened(visit, Purpose.READ) as vault:
-            vault.record(AuditEvent.MK_ACCESS_DENIED, kind="manning")
+            vault.record(MKEvent.MK_ACCESS_DENIED, kind="manning")
         raise HTTPException(404)
 
     def _opened(self, visit: Visit, purpose: Purpose) -> AbstractAsyncContextManager[MessageClientVault]:

@@ -34,6 +34,8 @@ _OF_PERSONS = frozenset({"1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.
 _LISTED = 2
 _NAMED = 3
 """Persons who are named as being in one place; of further ones, the number is."""
+_NOTHING_MORE = "NA"
+"""Detail code of a step that nothing more is reported of (api-mt-mk, Mappning Kvittens och Event)."""
 _CLOCKS_DIFFER = timedelta(minutes=10)
 _TYPES = MappingProxyType(
     {
@@ -265,8 +267,9 @@ class Shown:
     def way(self, one: mail.Message) -> tuple[Step, ...]:
         """Return the way of a message as a picture."""
         if one.delivery is None:
-            came = self.say(Phrase("Came in"))
-            return (Step(came, StepState.DONE, one.at),)
+            sent = Step(self.say(Phrase("Sent by the sender")), StepState.DONE, one.dated_at)
+            came = Step(self.say(Phrase("Came in")), StepState.DONE, one.at)
+            return (sent, came) if one.dated_at else (came,)
         written = Step(self.say(Phrase("Written")), StepState.DONE, one.at)
         return delivery.picture(one.delivery, written, self._wording)
 
@@ -276,7 +279,7 @@ class Shown:
             (
                 self.formats.exact(event.at),
                 self.say(delivery.event_words(event)),
-                event.detail,
+                "" if event.detail.strip() == _NOTHING_MORE else event.detail,
             )
-            for event in one.events
+            for event in sorted(one.events, key=delivery.in_order)
         )
