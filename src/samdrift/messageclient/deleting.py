@@ -40,7 +40,7 @@ Others = Callable[[str], Sequence[str]]
 
 
 class Reading(StrEnum):
-    """What is known of the clients that read an address."""
+    """Knowledge of the clients that read an address."""
 
     ALONE = "alone"
     """This client alone reads it: nobody misses what is deleted."""

@@ -159,7 +159,7 @@ class Line:
     unreadable: bool
     registered: Registration | None = None
     substitutes: tuple[Person, ...] = ()
-    """Who has it in place of its handler, who is absent now."""
+    """Substitutes of its handler, who is absent now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +275,7 @@ class Conversation:
     registered: Registration | None = None
     held: Hold | None = None
     substitutes: tuple[Person, ...] = ()
-    """Who has it in place of its handler, who is absent now."""
+    """Substitutes of its handler, who is absent now."""
 
 
 @dataclass(frozen=True, slots=True)
