@@ -39,11 +39,10 @@ from samdrift.messageclient.mail import (
     RecipientList,
     Review,
     Search,
-    Selection,
     Submitted,
     TextTemplate,
-    View,
 )
+from samdrift.messageclient.selections import Selection, View
 from samdrift.rights import Right
 
 

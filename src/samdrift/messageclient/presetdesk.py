@@ -13,17 +13,7 @@ from samdrift.messageclient.desk import NotHere, TooManyKept
 from samdrift.messageclient.drafts import MAX_RECIPIENTS
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.finding import folded
-from samdrift.messageclient.mail import (
-    ANYBODY,
-    ME,
-    NOBODY,
-    Line,
-    Lines,
-    RecipientList,
-    Selection,
-    State,
-    View,
-)
+from samdrift.messageclient.mail import Line, Lines, RecipientList
 from samdrift.messageclient.presets import (
     MAX_KEPT,
     MAX_NAME,
@@ -35,6 +25,7 @@ from samdrift.messageclient.presets import (
 )
 from samdrift.messageclient.reading import lines_of, next_place, place_of
 from samdrift.messageclient.scope import Scope, require_id
+from samdrift.messageclient.selections import ANYBODY, ME, NOBODY, Selection, State, View
 from samdrift.rights import Right
 from samdrift.vault.bodies import new_id
 from samdrift.vault.mail import ConversationFilter

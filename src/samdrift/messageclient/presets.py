@@ -10,9 +10,10 @@ from samdrift.messageclient.content import recipient_content, recipient_of
 from samdrift.messageclient.desk import NotHere
 from samdrift.messageclient.drafts import MAX_RECIPIENTS
 from samdrift.messageclient.events import MKEvent
-from samdrift.messageclient.mail import HandlerRule, RecipientList, Selection, State, TextTemplate, View
+from samdrift.messageclient.mail import HandlerRule, RecipientList, TextTemplate
 from samdrift.messageclient.mailboxes import UnfitSetting
 from samdrift.messageclient.scope import Scope, require_id
+from samdrift.messageclient.selections import Selection, State, View
 from samdrift.rights import Right
 from samdrift.vault.bodies import new_id
 from samdrift.vault.mailpresets import PresetKind, PresetRecord

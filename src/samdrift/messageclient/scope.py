@@ -16,7 +16,8 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.messageclient.desk import NotHere, Permissions
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.live.following import Live, May
-from samdrift.messageclient.mail import Party, Person, Proofs, Recipient, View
+from samdrift.messageclient.mail import Party, Person, Proofs, Recipient
+from samdrift.messageclient.selections import View
 from samdrift.rights import Right
 from samdrift.scheduling.places import Turns
 from samdrift.vault.gate import Gate

@@ -58,13 +58,11 @@ from samdrift.messageclient.mail import (
     Registration,
     Review,
     Search,
-    Selection,
     Stage,
-    State,
     Submitted,
     TextTemplate,
-    View,
 )
+from samdrift.messageclient.selections import Selection, State, View
 from samdrift.rights import Right
 from samdrift.web.messagetext import message_text
 

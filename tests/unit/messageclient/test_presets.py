@@ -11,16 +11,8 @@ from samdrift.contracts.principals import Role
 from samdrift.messageclient import presetdesk
 from samdrift.messageclient.desk import NotHere, TooManyKept
 from samdrift.messageclient.events import MKEvent
-from samdrift.messageclient.mail import (
-    ME,
-    NOBODY,
-    DraftContent,
-    Folder,
-    Recipient,
-    RecipientList,
-    Selection,
-    State,
-)
+from samdrift.messageclient.mail import DraftContent, Folder, Recipient, RecipientList
+from samdrift.messageclient.selections import ME, NOBODY, Selection, State
 from samdrift.rights import Right
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import Office

@@ -15,8 +15,9 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from samdrift.messageclient.desk import Desk, NotHere, ReasonAsked
 from samdrift.messageclient.live.openpages import OpenPage, Watch
-from samdrift.messageclient.mail import FileContent, Folder, Mailbox, Reason, View
+from samdrift.messageclient.mail import FileContent, Folder, Mailbox, Reason
 from samdrift.messageclient.pages.shown import Shown
+from samdrift.messageclient.selections import View
 from samdrift.rights import Right
 from samdrift.web.application import signed_in
 from samdrift.web.forms import Form
