@@ -422,11 +422,11 @@ async def test_what_was_agreed_to_is_done_soon_after_a_vault_was_unlocked(
 
     monkeypatch.setattr(Gate, "open", waits_for_its_officer)
     work = asyncio.create_task(Disposing(gate, office.clock).run(failures.append))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         await asked.wait()
     assert await office.there(conversation)
     locked.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while await office.there(conversation):
             await asyncio.sleep(0.1)
     work.cancel()
