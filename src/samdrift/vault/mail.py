@@ -470,8 +470,8 @@ def _content(value: bytes, bond: str, bound: bytes | None, message: str, sealer:
 
 def _head(row: Row, sealer: Sealer) -> HeadRecord:
     message, conversation, stage, at, value, draft, body, bound = row
-    content = _content(value, mail_bond(message, conversation, draft, body), bound, message, sealer)
-    return HeadRecord(message, conversation, stage, at, content)
+    require_bond(bound, mail_bond(message, conversation, draft, body), sealer)
+    return HeadRecord(message, conversation, stage, at, sealer.open(value, f"message {message}"))
 
 
 def _record(row: Row, sealer: Sealer) -> MailRecord:
