@@ -43,7 +43,7 @@ _AHEAD = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Deletions:
-    """Deletion at the message service: the rule, how far it is, and what stands in its way."""
+    """Deletion at the message service: the rule, and what holds it back."""
 
     rule: DeletionRule | None
     backup: BackupRecord | None

@@ -118,7 +118,7 @@ class Delivery:
     until: datetime | None
     """End of the undo window, or the deadline of the outbox."""
     reason: str
-    """Why it was refused or not sent, in words of the message service; else empty."""
+    """The message service's reason for refusing or not sending it; empty without one."""
     events: tuple[DeliveryEvent, ...] = ()
     """The oldest first."""
 
