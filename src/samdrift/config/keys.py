@@ -12,7 +12,7 @@ part of docs/configuration.md. A new key is one such line, and the page made aga
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from enum import Enum, StrEnum
 from functools import cache
@@ -120,7 +120,7 @@ class Declared:
 
 def declared(tables: Tables) -> Iterator[Declared]:
     """Yield what is declared of a table, in the order of its attributes."""
-    own: Hashable = tables.type
+    own: Any = tables.type
     entries = tables.keys if tables.keys is not None else annotated(own)
     for attribute in fields(tables.type):
         entry = entries.get(attribute.name)
