@@ -126,11 +126,42 @@ def evidence(ground: Ground, about: Planted) -> Sequence[str | Path]:
 
 
 def mailbox_add(ground: Ground, about: Planted) -> Sequence[str | Path]:
-    return OWN.identifier.value, about.address, "Registrator", "--config", ground.config
+    return OWN.identifier.value, about.address, "Registrator", *ASKED, "--config", ground.config
 
 
 def mailbox_change(ground: Ground, about: Planted) -> Sequence[str | Path]:
-    return OWN.identifier.value, about.address, "--ask-why", "--config", ground.config
+    return OWN.identifier.value, about.address, "--ask-why", *ASKED, "--config", ground.config
+
+
+def of_mailbox(*more: str) -> Case:
+    """Name the mailbox by the address of a record, which the own organisation has none of."""
+
+    def case(ground: Ground, about: Planted) -> Sequence[str | Path]:
+        return OWN.identifier.value, about.address, *more, "--config", ground.config
+
+    return case
+
+
+def of_preset(*more: str) -> Case:
+    """Name a template, rule or list by the id of another organisation's record."""
+
+    def case(ground: Ground, about: Planted) -> Sequence[str | Path]:
+        named = OWN.identifier.value, about.address, about.message_id, *more
+        return *named, *ASKED, "--config", ground.config
+
+    return case
+
+
+def text_keep(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    (file := ground.folder / "template").write_text("Hej")
+    named = OWN.identifier.value, about.address, "--title", "Hej", "--file", file
+    return *named, "--id", about.message_id, *ASKED, "--config", ground.config
+
+
+def recipients_keep(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    to = f"{about.organisation.value} {about.address}"
+    named = OWN.identifier.value, about.address, "--name", "Alla", "--to", to
+    return *named, "--id", about.message_id, *ASKED, "--config", ground.config
 
 
 def log_search(ground: Ground, about: Planted) -> Sequence[str | Path]:
@@ -157,6 +188,19 @@ CASES: dict[Path_, tuple[Case, ...]] = {
     ("queue", "refused"): (of_whole_queue,),
     ("mailbox", "add"): (mailbox_add,),
     ("mailbox", "change"): (mailbox_change,),
+    ("mailbox", "manning"): (of_mailbox(), of_mailbox("--hours", "sat=closed", *ASKED)),
+    ("mailbox", "disposal-rule"): (
+        of_mailbox("--since", "done", "--days", "30", "--decision", "dnr 1", *ASKED),
+    ),
+    ("mailbox", "text", "list"): (of_mailbox(),),
+    ("mailbox", "text", "keep"): (text_keep,),
+    ("mailbox", "text", "remove"): (of_preset(),),
+    ("mailbox", "rule", "list"): (of_mailbox(),),
+    ("mailbox", "rule", "add"): (of_mailbox("--handler", "kim", "--from", "kommun", *ASKED),),
+    ("mailbox", "rule", "remove"): (of_preset(),),
+    ("mailbox", "recipients", "list"): (of_mailbox(),),
+    ("mailbox", "recipients", "keep"): (recipients_keep,),
+    ("mailbox", "recipients", "remove"): (of_preset(),),
     ("log", "search"): (log_search,),
     ("log", "sample"): (log_sample,),
     ("log", "hints"): (log_hints,),
@@ -172,26 +216,29 @@ DISPOSE = ("{own}", "--role", "mt", *OLD_READINGS, "--decision", "test", *PERSON
 OUTCOME = ("{own}", "--role", "mt", "--outcome", "nothing", "--period", "April", *PERSONS[:4])
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
-    (("log", "checkpoint"), ("{own}",), 0),
-    (("log", "status"), ("{own}",), 0),
+    (("log", "checkpoint"), ("{own}", "--reason", "test"), 0),
+    (("log", "status"), ("{own}", *ASKED), 0),
     (("log", "resolve"), ("{own}", "--role", "mt", "--decision", "test", *PERSONS), 2),
     (("log", "export"), ("{own}", "--role", "mt", "--out", "{folder}/log", *ASKED), 0),
-    (("log", "retention"), ("{own}", "--role", "mt"), 0),
+    (("log", "retention"), ("{own}", "--role", "mt", *ASKED), 0),
     (("log", "outcome"), OUTCOME, 0),
     (("log", "names"), ("{own}", "--out", "{folder}/names", "--to", "{recipient}", *PERSONS), 0),
     (("log", "dispose"), DISPOSE, 0),
-    (("mailbox", "list"), ("{own}",), 0),
-    (("mailbox", "rights"), ("{own}",), 0),
-    (("mailbox", "figures"), ("{own}",), 0),
-    (("mailbox", "disposals"), ("{own}",), 0),
-    (("mailbox", "check"), ("{own}",), 0),
-    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 2),
+    (("mailbox", "list"), ("{own}", *ASKED), 0),
+    (("mailbox", "rights"), ("{own}", *ASKED), 0),
+    (("mailbox", "figures"), ("{own}", *ASKED), 0),
+    (("mailbox", "disposals"), ("{own}", *ASKED), 0),
+    (("mailbox", "check"), ("{own}", *ASKED), 0),
+    (("mailbox", "notices"), ("{own}",), 0),
+    (("mailbox", "deletion"), ("{own}",), 0),
+    (("mailbox", "backup-verified"), ("{own}", "--taken-at", "2026-01-01", *ASKED), 0),
+    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", "--reason", "test", *PERSONS), 2),
     (
         ("mailbox", "appoint"),
-        ("{own}", "security-officer", "--subject", "{person}", "--name", "Kim", *PERSONS),
+        ("{own}", "security-officer", "--subject", "{person}", "--name", "Kim", "--reason", "test", *PERSONS),
         0,
     ),
-    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 0),
+    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", "--reason", "test", *PERSONS), 0),
     (("org", "show"), ("{own}", "--offline"), 1),
     (("org", "add"), ("{own}", "--offline"), 1),
     (("org", "suspend"), ("{own}", "--by", "anna", "--why", "test"), 0),
@@ -476,9 +523,17 @@ OLD, THEIR_OLD = 2, 3
 async def settled(ground: Ground, things: dict[str, str]) -> None:
     """Give the other organisation a mailbox, and an administrator."""
     theirs, config = THEIRS.identifier.value, ("--config", ground.config)
-    person = ("--subject", PERSON, "--name", "Kim", *(each.format(**things) for each in PERSONS))
+    person = (
+        "--subject",
+        PERSON,
+        "--name",
+        "Kim",
+        "--reason",
+        "test",
+        *(each.format(**things) for each in PERSONS),
+    )
     for path, arguments in (
-        (("mailbox", "add"), (theirs, THEIRS.mailbox.identifier, "Registrator")),
+        (("mailbox", "add"), (theirs, THEIRS.mailbox.identifier, "Registrator", *ASKED)),
         (("mailbox", "appoint"), (theirs, "administrator", *person)),
     ):
         ended, said = await asyncio.to_thread(told, path, (*arguments, *config))

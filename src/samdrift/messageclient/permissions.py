@@ -93,17 +93,32 @@ class PersonPermissions:
         """
         return self._assigned.holders(right, mailbox)
 
-    def manages(self) -> bool:
-        """Return whether the person manages a mailbox, or administers the organisation."""
-        return any(
-            isinstance(what := holding.given.what, Rights)
-            and not what.rights.isdisjoint({Right.MANAGE, Right.ADMINISTRATOR})
-            for holding in self._assigned.ways(person_subject(self._person), self._claims)
+    def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
+        """Return who writes in a mailbox for whom now: the substitutes, by the id of who is absent."""
+        return self._assigned.substitutes(mailbox)
+
+    def held(self) -> frozenset[Right]:
+        """Return all rights that the person has to some mailbox or in the organisation; a substitute reads
+        and writes.
+        """
+        ways = self._assigned.ways(person_subject(self._person), self._claims)
+        rights = (
+            what.rights if isinstance(what := holding.given.what, Rights) else _OF_SUBSTITUTES
+            for holding in ways
         )
+        return frozenset[Right]().union(*rights)
+
+    def ended(self) -> bool:
+        """Return whether a right that the person was given has been ended."""
+        state, moment = self._assigned.copy.state, self._assigned.moment
+        return any(True for _ in state.stopped(moment, person_subject(self._person), *self._claims))
 
     def any(self) -> bool:
         """Return whether the person has any right at all, so that the pages have something to show."""
         return any(True for _ in self._assigned.ways(person_subject(self._person), self._claims))
+
+
+_OF_SUBSTITUTES = frozenset({Right.READ, Right.WRITE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +147,17 @@ class Assigned:
     def holders(self, right: Right, mailbox: str) -> Sequence[str]:
         """Return the ids of the persons who have a right; by claim, those of the latest sign-in."""
         return [each.id for each in self.persons if self.allows(each.id, claims_of(each), right, mailbox)]
+
+    def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
+        """Return the persons who write in a mailbox now in place of one who is absent, by that one's id."""
+        found: dict[str, list[str]] = {}
+        for holding in self.copy.state.holdings(self.moment):
+            what = holding.given.what
+            if isinstance(what, Substitution) and what.scope in (ORGANISATION, Scope(mailbox)):
+                found.setdefault(what.absent.id, []).append(what.subject.id)
+        writers = set(self.holders(Right.WRITE, mailbox)) if found else set()
+        able = {absent: sorted(writers.intersection(those)) for absent, those in found.items()}
+        return {absent: those for absent, those in able.items() if those}
 
     def ways(self, subject: Subject, claims: frozenset[Subject] = frozenset()) -> Iterator[Holding]:
         """Yield what a subject was given and has now, itself or by a claim."""

@@ -110,7 +110,7 @@ class WritingDesk:
         async with scope.open(Purpose.COMPOSE) as vault:
             mail, found = await scope.message(vault, message, Right.READ, Right.WRITE)
             begun = replace(
-                self._new(found.mailbox, drafts.answer_to(mail)),
+                self._new(found.mailbox, self._named(drafts.answer_to(mail))),
                 conversation=found.id,
                 reply_to=mail.id,
                 seen=found.messages,
@@ -128,13 +128,17 @@ class WritingDesk:
             if mail.direction is not Direction.OUT or mail.stage in _ON_THE_WAY:
                 raise NotHere("sent message", message)
             begun = replace(
-                self._new(found.mailbox, drafts.once_more(mail, await _texts(vault, mail.id))),
+                self._new(found.mailbox, self._named(drafts.once_more(mail, await _texts(vault, mail.id)))),
                 conversation=found.id,
                 reply_to=mail.id,
                 seen=found.messages,
             )
             files = await vault.files_of([mail.draft or mail.id])
             return await self._begin(vault, begun, files)
+
+    def _named(self, typed: DraftContent) -> DraftContent:
+        """Return a draft's content with recipients as the address book names them: messages name none."""
+        return replace(typed, recipients=tuple(self._scope.named(each) for each in typed.recipients))
 
     def _new(self, mailbox: str, typed: DraftContent) -> DraftRecord:
         return DraftRecord(

@@ -403,6 +403,37 @@ DESK = (
         (f"{_MOVED}::test_a_draft_is_not_moved_apart_from_its_conversation",),
     ),
     Mutant(
+        "conversations of who is absent are the substitute's alone",
+        "messageclient/scope.py",
+        "            if self.person.id in those\n",
+        "",
+        (
+            "tests/unit/messageclient/test_substitutes.py"
+            "::test_an_absent_handlers_conversations_go_to_the_substitute_until_that_ends",
+        ),
+    ),
+    Mutant(
+        "an approval is of the text and the files that were approved",
+        "vault/mailbonds.py",
+        " with {sha256(value).hexdigest()} and {' '.join(sorted(files))}\"",
+        '"',
+        (f"{_MOVED}::test_an_approval_is_of_this_text_with_these_files_and_by_this_person",),
+    ),
+    Mutant(
+        "an approval is looked at where it counts",
+        "vault/mailwriting.py",
+        "require_bond(approval, bond, sealer)",
+        "assert bond",
+        (_MOVED_ROWS,),
+    ),
+    Mutant(
+        "a session's last use is bound to it",
+        "vault/people.py",
+        "require_bond(bound, session_bond(mark, used), self._sealer)",
+        "assert bound",
+        (_MOVED_ROWS,),
+    ),
+    Mutant(
         "a session is bound to its person and its beginning",
         "vault/people.py",
         'return f"session {mark.hex()} of {person} from {began.astimezone(UTC).isoformat()}"',
@@ -412,8 +443,8 @@ DESK = (
     Mutant(
         "who a person is is bound to their id",
         "vault/people.py",
-        "            opened_identity(sealed, mark, person, self._sealer)\n",
-        "",
+        "        opened_identity(sealed, mark, person, sealer)\n        return str(person)\n",
+        "        return str(person)\n",
         (_MOVED_ROWS,),
     ),
 )

@@ -290,6 +290,7 @@ def invented(text: str = "Hej", subject: str = "Ärende", files: tuple[File, ...
     message = Message(
         id="m",
         message_id="19c7e876-ef6f-4fb0-bccb-e93e3ab6e69f",
+        conversation="c",
         conversation_id="29c7e876-ef6f-4fb0-bccb-e93e3ab6e69f",
         direction=Direction.IN,
         sender=sender,

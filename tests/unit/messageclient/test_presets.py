@@ -11,16 +11,8 @@ from samdrift.contracts.principals import Role
 from samdrift.messageclient import presetdesk
 from samdrift.messageclient.desk import NotHere, TooManyKept
 from samdrift.messageclient.events import MKEvent
-from samdrift.messageclient.mail import (
-    ME,
-    NOBODY,
-    DraftContent,
-    Folder,
-    Recipient,
-    RecipientList,
-    Selection,
-    State,
-)
+from samdrift.messageclient.mail import DraftContent, Folder, Recipient, RecipientList
+from samdrift.messageclient.selections import ME, NOBODY, Selection, State
 from samdrift.rights import Right
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import Office
@@ -155,7 +147,7 @@ async def test_a_list_is_its_owners_and_each_recipient_gets_a_message(office: Of
 async def test_there_is_an_end_to_what_one_person_keeps(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presetdesk, "_MAX_KEPT", 1)
+    monkeypatch.setattr(presetdesk, "MAX_KEPT", 1)
     anna = office.desk("anna")
     kept = await anna.keep_list(RecipientList("", "Ett", (), None))
     with pytest.raises(TooManyKept):

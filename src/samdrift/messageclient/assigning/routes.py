@@ -320,7 +320,7 @@ class RightsPages:
     def _page(
         self, request: Request, visit: Visit, template: str, status: int = 200, **context: Any
     ) -> Response:
-        ways = sections(self._pages, request, visit.permissions, manages=visit.permissions.manages())
+        ways = sections(self._pages, request, visit.permissions.held())
         return self._pages.page(request, template, status, sections=ways, **context)
 
     async def _person(self, visit: Visit, form: Form) -> str | None:

@@ -28,7 +28,7 @@ _PATH = "/sessions"
 
 
 class SigningOut:
-    """The page of one organisation's administrators."""
+    """A page for one organisation's administrators."""
 
     def __init__(self, pages: Pages, access: Access, gate: Gate) -> None:
         self._pages = pages
@@ -86,7 +86,7 @@ class SigningOut:
         status: int = 200,
         ended: str = "",
     ) -> Response:
-        ways = sections(self._pages, request, visit.permissions, manages=visit.permissions.manages())
+        ways = sections(self._pages, request, visit.permissions.held())
         options = [(each.id, each.identity.name) for each in persons]
         return self._pages.page(
             request, "sign_out_person.html", status, sections=ways, persons=options, form=form, ended=ended

@@ -251,7 +251,8 @@ class DisposalDesk:
 
 
 def _rule(rule: DisposalRule, people: People) -> Rule:
-    return Rule(rule.since, rule.days, rule.content["decision"], people[rule.person], rule.at)
+    person = people[rule.person] if rule.person else Person("", rule.content["by"])  # By the operator.
+    return Rule(rule.since, rule.days, rule.content["decision"], person, rule.at)
 
 
 def _shown(one: DisposalRecord, people: People) -> Disposal:

@@ -44,6 +44,7 @@ VAULT = {
         *_LAST,
         "accesspoint-moment",
         "log-stamps",
+        "grounds",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -58,11 +59,14 @@ VAULT = {
         *_LAST,
         "messageservice-moment",
         "log-stamps",
+        "grounds",
+        "persons",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
         *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
-        *("log-stamps", "live", "notices", "mail-bound"),
+        *("log-stamps", "live", "notices", "mail-bound", "mail-following"),
+        *("draft-approvals", "session-use", "service-deletion"),
     ),
     Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps"),
 }
