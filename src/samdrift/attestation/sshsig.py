@@ -29,7 +29,7 @@ def sign(key: Ed25519PrivateKey, message: bytes, namespace: str) -> str:
 
 
 def public_line(key: Ed25519PrivateKey) -> str:
-    """Return the public key as OpenSSH writes it: kind and base64."""
+    """Return the public key in OpenSSH's format: type and base64."""
     return f"{_KIND.decode()} {b64encode(_public(key)).decode()}"
 
 

@@ -32,7 +32,7 @@ class VaultEvent(AuditEvent):
     """Something that was under way, since the organisation was closed here."""
     AP_TRANSFER_FAILED = "ap:transfer:failed"
     AP_TRANSFER_HASTENED = "ap:transfer:hastened"
-    """The operator asked for an attempt now."""
+    """The operator asked for an immediate attempt."""
     MT_MARKS_LOST = "mt:marks:lost"
     """The database came back from a backup that does not know which session keys were used since."""
     MK_SESSION_BEGUN = "mk:session:begun"

@@ -479,7 +479,7 @@ def _record(row: Row, sealer: Sealer) -> MailRecord:
 
 
 def _row_of(mail: NewMail, sealer: Sealer) -> str:
-    """The row of a message, without its conversation."""
+    """Return the row of a message, without its conversation."""
     one = mail.record
 
     def marked(text: str | None) -> str | None:

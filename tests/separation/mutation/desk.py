@@ -443,8 +443,8 @@ DESK = (
     Mutant(
         "who a person is is bound to their id",
         "vault/people.py",
-        "            opened_identity(sealed, mark, person, self._sealer)\n",
-        "",
+        "        opened_identity(sealed, mark, person, sealer)\n        return str(person)\n",
+        "        return str(person)\n",
         (_MOVED_ROWS,),
     ),
 )
