@@ -17,7 +17,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.messageservice.incoming import inbox
 from samdrift.net.clock import system_clock
 from samdrift.vault.openkeys import open_keys
