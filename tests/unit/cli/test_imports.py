@@ -15,9 +15,7 @@ from importlib import import_module
 for name in sys.argv[1:]:
     if os.fork() == 0:
         import_module(name)
-        parts = [each.split(".") for each in sys.modules]
-        loaded = {".".join(each[:2]) if each[0] == "samdrift" else each[0] for each in parts}
-        print(json.dumps([name, sorted(loaded)]), flush=True)
+        print(json.dumps([name, list(sys.modules)]), flush=True)
         os._exit(0)
     os.wait()
 """
