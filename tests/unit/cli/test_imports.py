@@ -21,7 +21,7 @@ for name in sys.argv[1:]:
 """
 PAGES = {
     "samdrift.web",
-    "samdrift.messageclient",
+    "samdrift.messageclient.role",
     "jinja2",
     "babel",
     "markdown_it",
