@@ -22,6 +22,8 @@ class AdminEvent(AuditEvent):
     CUSTODY_AGREED = "custody:two-persons:agreed"
     """Two custodians agree, and it is done now."""
     CUSTODY_REFUSED = "custody:two-persons:refused"
+    ORGANISATION_COMMAND = "org:command:run"
+    """A person of the operator's ran a command about it; the entry says which, and why."""
     ORGANISATION_CLOSING = "org:organisation:closing"
     """Two persons have decided that everything is destroyed."""
     ORGANISATION_CLOSED = "org:organisation:closed"

@@ -12,7 +12,7 @@ from samdrift.vault import logbook
 from samdrift.vault.bodies import Body, BodyReader, body_values, new_id
 from samdrift.vault.database.session import Row, Value, call
 from samdrift.vault.errors import UnknownRecord
-from samdrift.vault.opening import Vault
+from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.records import (
     Attempt,
     Backlog,
@@ -78,7 +78,7 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"
 
 
-class AccessPointVault(Vault):
+class AccessPointVault(JudgingVault):
     """Opened with role ``ap``."""
 
     async def submit(

@@ -398,7 +398,7 @@ DESK = (
     Mutant(
         "a draft lies where its conversation lies",
         "vault/mailwriting.py",
-        "if lies_in != mailbox:",
+        "if draft.mailbox != mailbox:",
         "if False:",
         (f"{_MOVED}::test_a_draft_is_not_moved_apart_from_its_conversation",),
     ),
@@ -443,8 +443,8 @@ DESK = (
     Mutant(
         "who a person is is bound to their id",
         "vault/people.py",
-        "            opened_identity(sealed, mark, person, self._sealer)\n",
-        "",
+        "        opened_identity(sealed, mark, person, sealer)\n        return str(person)\n",
+        "        return str(person)\n",
         (_MOVED_ROWS,),
     ),
 )

@@ -44,6 +44,7 @@ VAULT = {
         *_LAST,
         "accesspoint-moment",
         "log-stamps",
+        "grounds",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -58,6 +59,8 @@ VAULT = {
         *_LAST,
         "messageservice-moment",
         "log-stamps",
+        "grounds",
+        "persons",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
