@@ -447,7 +447,8 @@ async def test_who_can_read_says_since_when_until_when_last_here_and_on_another_
     assert ("Ersätter Anna" in later.text, "Vilka kunde läsa" in later.text) == (True, True)
     earlier = await anna.post(f"/rights/{SOC}", day=day(-10))
     assert "Ingen kan läsa" in earlier.text
-    assert (await anna.post(f"/rights/{SOC}", day="snart")).status_code == 422
+    for wrong in ("snart", "0001-01-01", "9999-12-31"):
+        assert (await anna.post(f"/rights/{SOC}", day=wrong)).status_code == 422, wrong
     table = await anna.post(f"/rights/{SOC}/table")
     rows = list(csv.reader(io.StringIO(table.text.removeprefix("\ufeff"))))
     assert (rows[0][0], rows[1][0], rows[1][1], rows[1][3]) == ("name", "Anna", "Tilldelad", "Eva")
