@@ -8,6 +8,7 @@ from samdrift.cli import (
     logcontrol,
     logdisposal,
     logfollowing,
+    logkept,
     lognames,
     logreconciling,
     logrunning,
@@ -37,3 +38,4 @@ app.command()(logcontrol.outcome)
 app.command()(lognames.names)
 app.command()(logdisposal.retention)
 app.command()(logdisposal.dispose)
+app.command()(logkept.kept)
