@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from samdrift.administration.dualcontrol import Person, Persons
+from samdrift.cli.org.options import one_line
 from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.inputs import reason as reason_of
 from samdrift.config.passphrase import read_private
@@ -80,8 +81,6 @@ def _read(file: Path) -> str:
 
 def asked(by: str | None, reason: str) -> Asked:
     """Return who runs a command and why, as it is recorded; without a name it is the login's."""
-    from samdrift.cli.org.options import one_line  # That package has commands that import this module.
-
     return Asked(one_line("--by", by or login()), one_line("--reason", reason))
 
 
