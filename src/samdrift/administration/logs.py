@@ -13,8 +13,6 @@ from typing import Any
 
 from samdrift.administration.administration import Administration, note, signing_key
 from samdrift.attestation.signatures import canonical, signed
-from samdrift.attestation.sshsig import public_line
-from samdrift.attestation.sshsig import sign as sshsig
 from samdrift.audit.events import AuditEvent, Retention
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
@@ -32,6 +30,8 @@ from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.logtree import LogTree, OpenRefusal, SigningStopped, TreeState, WitnessState
+from samdrift.wire.crypto.sshsig import public_line
+from samdrift.wire.crypto.sshsig import sign as sshsig
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "log")
