@@ -16,7 +16,7 @@ The state of a past moment is the same whenever it is asked for: every row has i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -35,6 +35,7 @@ from samdrift.rights.agreements import (
 )
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import Effect
+from samdrift.rights.record import Record
 from samdrift.rights.statements import Approved, Ended, Objected, Statement
 
 IsOfficer: TypeAlias = Callable[[Subject, datetime], bool]
@@ -290,6 +291,23 @@ class Agreements:
             return Effect.OVER
         end = max(row.statement.act.end, at)
         return Effect.WAITING if extended.end <= end + LONGEST_EXTENSION else Effect.TOO_LONG
+
+
+def read_record(organisation: str, contents: Iterable[bytes]) -> tuple[Record, Agreements]:
+    """Return the verified record that signed statements make, and the agreements in it.
+
+    :class:`~samdrift.rights.record.Broken` names the first statement at fault; a statement that this program
+    does not understand ends the record, which then says so.
+    """
+
+    def is_officer(subject: Subject, moment: datetime) -> bool:
+        return record.state.is_officer(subject, moment)
+
+    agreements = Agreements(organisation, is_officer)
+    record = Record(organisation, [agreements])
+    for content in contents:
+        record.accept(content)
+    return record, agreements
 
 
 def _countersigned(digest: str, agreed: Agreed, row: _Row, moment: datetime) -> Countersigned:

@@ -22,6 +22,8 @@ from typing import Any, ClassVar, Self, TypeAlias, TypeVar
 
 from samdrift.rights.canonical import Json, encode
 from samdrift.rights.fields import Fields, StatementError, moment_text
+from samdrift.wire.errors import WireError
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 LONGEST_AGREEMENT = timedelta(days=3660)
 """Longest time that one statement of an agreement covers: after ten years it is entered again."""
@@ -42,7 +44,6 @@ _PARTY = re.compile(
 )
 _SWEDISH = re.compile(r"[0-9]{6}-[0-9]{4}")
 _DUTY = re.compile(r"[a-z0-9][a-z0-9.-]{0,63}")
-_PARTICIPANT = re.compile(r"[0-9]{4}:[a-z0-9.-]{1,128}")
 
 Read = TypeVar("Read")
 
@@ -409,9 +410,12 @@ def _participant(fields: Fields, name: str) -> str:
 
 
 def _as_participant(text: str) -> str:
-    if not _PARTICIPANT.fullmatch(text):
-        raise ValueError("a participant is 0203: and a name")
-    return text
+    try:
+        if ParticipantIdentifier.parse(text).value == text:
+            return text
+    except WireError:
+        pass
+    raise ValueError("it is not a participant in its canonical form")
 
 
 def _as_country(text: str) -> str:

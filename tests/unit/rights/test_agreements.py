@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.rights.agreementfold import Agreements
+from samdrift.rights.agreementfold import Agreements, read_record
 from samdrift.rights.agreements import (
     AgreementKind,
     AtEnd,
@@ -338,8 +338,6 @@ def test_agreements_are_folded_from_a_signed_record() -> None:
     assert [each.digest for each in agreements.at(house.now).agreements] == [entered.digest]
     later = house.state(ANNA, Ended(of=entered.digest))
     assert not agreements.at(later.at).agreements[0].covers(later.at)
-    again = Agreements(HABO, lambda who, moment: read.state.is_officer(who, moment))
-    read = Record(HABO, [again])
-    for entry in house.record.entries:
-        read.accept(entry.signed.content)
+    read, again = read_record(HABO, [entry.signed.content for entry in house.record.entries])
+    assert read.number == house.record.number
     assert again.at(house.now) == agreements.at(house.now)
