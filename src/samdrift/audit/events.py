@@ -240,6 +240,11 @@ class AuditEvent(StrEnum):
     MK_ACCESS_DENIED = "mk:access:denied"
     """A person asked for what is not there for them."""
 
+    GOV_STATEMENT_KEPT = "gov:statement:kept"
+    """A signed statement was stored, in governance or as a role's copy; names its number and its SHA-256."""
+    GOV_STATEMENT_REFUSED = "gov:statement:refused"
+    """A statement was not accepted, and why: its signature, its place, or what it would have done."""
+
     @property
     def retention(self) -> Retention:
         """The class of its entries; it never changes, since entries are verified by it for years."""

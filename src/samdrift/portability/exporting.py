@@ -96,6 +96,7 @@ _READERS: dict[str, _Read] = {
     "mark_keys": MessageServiceDeparture.mark_keys,
     "persons": MessageClientDeparture.persons,
     "statements": MessageClientDeparture.statements,
+    "signed_statements": GovernanceDeparture.signed_statements,
     "records": RecordKeepingDeparture.records,
     "log": Departure.log,
     "former-log": Departure.former_log,

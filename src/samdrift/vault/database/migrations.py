@@ -44,6 +44,7 @@ VAULT = {
         *_LAST,
         "accesspoint-moment",
         "log-stamps",
+        "signed-statements",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -58,13 +59,14 @@ VAULT = {
         *_LAST,
         "messageservice-moment",
         "log-stamps",
+        "signed-statements",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
         *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
-        *("log-stamps", "live", "notices", "mail-bound"),
+        *("log-stamps", "live", "notices", "mail-bound", "signed-statements"),
     ),
-    Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps"),
+    Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival"),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

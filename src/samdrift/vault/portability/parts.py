@@ -303,6 +303,10 @@ PERSONS = Part(
 """Persons who sign in, each under the id by which statements and logs name them; ``claims`` is JSON."""
 STATEMENTS = Part(Role.MESSAGE_CLIENT, "statements", ("number",), (Fact("number", _NUMBER), Fact("content")))
 """Statements of who may what, in their canonical form."""
+SIGNED_STATEMENTS = Part(
+    Role.GOVERNANCE, "signed_statements", ("number",), (Fact("number", _NUMBER), Fact("content"))
+)
+"""The record of signed statements: each with its signature, in canonical form."""
 
 
 def log_keys_part(role: Role) -> Part:
