@@ -20,7 +20,7 @@ from samdrift.rights.agreements import Party
 from samdrift.rights.fields import moment_text
 
 _BOX = (230, 74)
-_GAP = (210, 66)
+_GAP = (240, 96)
 _MARGIN = 24
 
 _WORDS = {
@@ -32,7 +32,7 @@ _WORDS = {
         "missing-one": "1 skyldighet saknas: {duty}",
         "no-agreement": "inget avtal leder hit",
         "circle": "leder tillbaka, täcker inget",
-        "loose": "nås inte av någon kedja, täcker inget",
+        "loose": "ingen kedja leder hit, täcker inget",
         "inherited": "ärvt, tills avtal finns",
         "covered": "Allt som utförs är täckt.",
         "gaps": "{count} luckor.",
@@ -51,7 +51,7 @@ _WORDS = {
         "missing-one": "1 duty missing: {duty}",
         "no-agreement": "no agreement leads here",
         "circle": "leads back, covers nothing",
-        "loose": "reached by no chain, covers nothing",
+        "loose": "no chain leads here, covers nothing",
         "inherited": "inherited, until there is an agreement",
         "covered": "Everything that is performed is covered.",
         "gaps": "{count} gaps.",
@@ -170,7 +170,7 @@ class _Picture:
 
     def drawn(self) -> str:
         width = _MARGIN * 2 + max((x + _BOX[0] for x, _ in self._places.values()), default=_BOX[0])
-        height = _MARGIN * 3 + max((y + _BOX[1] for _, y in self._places.values()), default=_BOX[1])
+        height = _MARGIN * 2 + 84 + max((y + _BOX[1] for _, y in self._places.values()), default=_BOX[1])
         day = f"{self._register.moment:%Y-%m-%d}"
         title = self._words["title"].format(organisation=self._register.organisation, day=day)
         parts = [
@@ -261,24 +261,25 @@ class _Picture:
     def _line(self, line: _Line) -> Iterable[str]:
         (x1, y1), (x2, y2) = self._places[line.principal], self._places[line.performer]
         kind = " back" if line.note else " gap" if line.gaps else ""
-        start, end = (x1 + _BOX[0], y1 + _BOX[1] // 2), (x2, y2 + _BOX[1] // 2)
-        if x2 <= x1:
+        said = list(self._said(line))
+        if line.note or x2 <= x1:
             start, end = (x1 + 30, y1 + _BOX[1]), (x2 + _BOX[0] - 30, y2 + _BOX[1])
-            bend = max(start[1], end[1]) + _GAP[1] // 2
+            bend = max(start[1], end[1]) + 40
             curve = f"M{start[0]} {start[1]}C{start[0]} {bend} {end[0]} {bend} {end[0]} {end[1]}"
-            at = (min(start[0], end[0]), bend - 4)
+            at = (min(start[0], end[0]) + 16, bend + 14)
         else:
-            curve = f"M{start[0]} {start[1]}L{end[0]} {end[1]}"
-            at = (start[0] + 10, (start[1] + end[1]) // 2 - 24)
+            turn, level = x2 - _GAP[0] + 8, y2 + _BOX[1] // 2
+            curve = f"M{x1 + _BOX[0]} {y1 + _BOX[1] // 2}H{turn}V{level}H{x2}"
+            at = (turn + 8, level - 8 - 16 * (len([text for text, bad in said if not bad]) - 1))
         yield f'<path class="line{kind}" d="{curve}" marker-end="url(#head)"/>'
-        for place, (text, bad) in enumerate(self._said(line)):
-            style = "bad" if bad else "soft"
-            yield f'<text x="{at[0]}" y="{at[1] + place * 16}" class="{style}">{escape(text)}</text>'
+        for place, (text, bad) in enumerate(sorted(said, key=lambda each: each[1])):
+            style, below = ("bad", 10) if bad else ("soft", 0)
+            y = at[1] + place * 16 + (0 if line.note else below)
+            yield f'<text x="{at[0]}" y="{y}" class="{style}">{escape(text)}</text>'
 
     def _said(self, line: _Line) -> Iterable[tuple[str, bool]]:
-        kinds = dict.fromkeys(each.agreed.form.value for each in line.agreements)
-        names = ", ".join(self._words[each] for each in kinds)
-        yield _short(names, 32), "inherited" in kinds
+        for kind in dict.fromkeys(each.agreed.form.value for each in line.agreements):
+            yield self._words[kind], kind == "inherited"
         yield self._words["until"].format(day=f"{min(each.end for each in line.agreements):%Y-%m-%d}"), False
         duties = sorted({gap.duty for gap in line.gaps})
         if line.note:
