@@ -191,6 +191,8 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
         0,
     ),
     (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 0),
+    (("gov", "coverage"), ("{own}",), 1),
+    (("gov", "report"), ("{own}", "--offline"), 1),
     (("org", "show"), ("{own}", "--offline"), 1),
     (("org", "add"), ("{own}", "--offline"), 1),
     (("org", "suspend"), ("{own}", "--by", "anna", "--why", "test"), 0),
@@ -240,7 +242,6 @@ NO_RECORDS: dict[Path_, str] = {
     ("demo",): "runs an installation of its own, in a folder of its own",
     ("serve",): "serves all, each by the interfaces that are tried elsewhere",
     ("config", "check"): OF_NO_VAULT,
-    ("gov", "coverage"): OF_NO_VAULT,
     ("gov", "duty", "diff"): OF_NO_VAULT,
     ("gov", "duty", "list"): OF_NO_VAULT,
     ("gov", "duty", "show"): OF_NO_VAULT,
@@ -312,7 +313,7 @@ def test_a_command_that_takes_an_identifier_is_not_excused() -> None:
         " ".join(path)
         for path, command in commands().items()
         if path in NO_RECORDS and records & {str(each.name) for each in command.params}
-    } - {"addressbook", "custodian approve", "gov coverage"}
+    } - {"addressbook", "custodian approve"}
     assert not excused
 
 

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
 from samdrift.governance.coverage import Coverage
-from samdrift.governance.duties.catalogue import Duty, PassOn, Text
+from samdrift.governance.duties.catalogue import Catalogue, Duty, PassOn, Text
 from samdrift.rights.fields import moment_text
+from samdrift.rights.folding import Effect, State
+from samdrift.rights.statements import Reviewed, Statement
 
 COLLECTORS: Mapping[str, Text] = {
     "agreements.coverage": Text("Täckning genom avtal", "Coverage by agreements"),
@@ -47,7 +49,7 @@ class Status(StrEnum):
     """Statuses of a duty, from good to bad."""
 
     PEOPLE = "people's"
-    """Nothing in it can be seen by a system."""
+    """A duty of which a system sees nothing."""
     HELD = "held"
     STALE = "stale"
     """There was good evidence, and it is older than its limit."""
@@ -128,6 +130,37 @@ def report(
     found = dict(collected) | {"agreements.coverage": _of_coverage(coverage)}
     rows = [_row(duty, coverage, found) for duty in duties]
     return Report(register.organisation, register.moment, catalogue, version, tuple(rows))
+
+
+def of_catalogue(catalogue: Catalogue) -> Collected:
+    """Return the evidence that a catalogue is in use, which is as old as the catalogue."""
+    at = datetime.combine(catalogue.day, datetime.min.time(), UTC)
+    return Collected(at, True, Text(catalogue.label, catalogue.label))
+
+
+def of_rights(state: State, statements: Iterable[Statement], moment: datetime) -> dict[str, Collected]:
+    """Return what signed statements show of grants and their reviews at a moment; nothing without grants.
+
+    The review that counts is that of the right which nobody has looked at for longest; a right that was given
+    later than any review counts from its beginning.
+    """
+    reviews: dict[str, datetime] = {}
+    for each in statements:
+        if isinstance(each.act, Reviewed) and each.at <= moment and state.effect(each.digest) is Effect.TAKEN:
+            reviews[each.act.of] = each.at
+    looked = [
+        max([each.given.start, *(reviews[digest] for digest in each.statements if digest in reviews)])
+        for each in state.holdings(moment)
+    ]
+    if not looked:
+        return {}
+    count = len(looked)
+    grants = Text(f"{count} behörigheter, alla med slut", f"{count} grants, all with an end")
+    reviewed = Text(f"äldsta av {count} behörigheter", f"the oldest of {count} grants")
+    return {
+        "grants.in-force": Collected(moment, True, grants),
+        "reviews.done": Collected(min(looked), True, reviewed),
+    }
 
 
 def document(made: Report) -> dict[str, Any]:

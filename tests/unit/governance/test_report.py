@@ -12,12 +12,26 @@ import pytest
 
 from samdrift.governance.coverage import Coverage
 from samdrift.governance.duties.catalogue import Duty, Text
-from samdrift.governance.report import COLLECTORS, Collected, Report, Row, Status, document, report
+from samdrift.governance.report import COLLECTORS, Collected, Report, Row, Status, document, of_rights, report
 from samdrift.governance.reportoscal import assessment_results, catalog, component_definition
 from samdrift.governance.reportpage import page
+from samdrift.rights import Outcome, Right, fold
 from samdrift.rights.agreements import AgreementKind
 from tests.unit.governance.test_coverage import CATALOGUES, DUTIES, MOMENT, _chain, covered_at
 from tests.unit.rights.agreementbuilding import CHAIN, Book, agreed
+from tests.unit.rights.building import (
+    ANNA,
+    BO,
+    CILLA,
+    DAG,
+    HABO,
+    SCHOOL,
+    at,
+    founding,
+    grant,
+    review,
+    rights,
+)
 
 CATALOGUE = CATALOGUES[-1]
 NAMED = {each.collector for duty in DUTIES.values() for each in duty.collectors}
@@ -167,3 +181,28 @@ def test_oscal_has_every_duty_and_the_same_bytes_each_time() -> None:
         each["target"]["status"] == {"state": "not-satisfied", "reason": "fail"}
         for each in result["findings"]
     )
+
+
+def test_grants_and_their_reviews_are_seen_from_signed_statements() -> None:
+    """The right that nobody has looked at for longest counts."""
+    given = [*founding(), grant(ANNA, 1, rights(BO, SCHOOL, Right.READ), start=30)]
+    first = given[-1]
+    later = at(100)
+    state = fold(HABO, given)
+    found = of_rights(state, given, later)
+    assert found["grants.in-force"].good
+    assert found["reviews.done"].at == at(0), "the roles of the beginning"
+    assert of_rights(fold(HABO, []), [], later) == {}
+    looked = [review(DAG, 50, each, Outcome.KEEP) for each in (given[0], given[2])]
+    everything_stated = [*given, *looked]
+    state = fold(HABO, everything_stated)
+    assert of_rights(state, everything_stated, later)["reviews.done"].at == at(30)
+    again = [*everything_stated, review(DAG, 60, first, Outcome.KEEP)]
+    assert of_rights(fold(HABO, again), again, later)["reviews.done"].at == at(50)
+    assert of_rights(fold(HABO, again), again, at(55))["reviews.done"].at == at(30), "as it was known then"
+    strangers = [
+        *everything_stated,
+        review(BO, 60, given[0], Outcome.KEEP),
+        review(CILLA, 61, first, Outcome.KEEP),
+    ]
+    assert of_rights(fold(HABO, strangers), strangers, later)["reviews.done"].at == at(30)

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli.gov import coverage, duties
+from samdrift.cli.gov import coverage, duties, report
 
 app = typer.Typer(add_completion=False)
 
 
 @app.callback()
 def gov() -> None:
-    """Agreements, duties and their coverage."""
+    """Agreements, duties, their coverage, and the compliance report."""
 
 
 app.add_typer(duties.app, name="duty")
 app.command("coverage")(coverage.coverage)
+app.command("report")(report.make_report)

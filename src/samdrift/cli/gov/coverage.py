@@ -2,44 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
+from samdrift.administration.administration import administering
+from samdrift.cli.gov.basis import (
+    Installation,
+    Known,
+    On,
+    Operator,
+    Roles,
+    Statements,
+    from_file,
+    from_vault,
+    moment_of,
+    performers_of,
+    roles_here,
+)
 from samdrift.cli.gov.duties import CatalogueFile, read
 from samdrift.cli.org.options import AsJson, Organisation
 from samdrift.cli.output import print_json, print_line, require_new
-from samdrift.config.errors import Unusable, shown
+from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.governance.coverage import Basis, Coverage, Missing, Standing, standing
+from samdrift.config.reader import load
+from samdrift.governance.coverage import Coverage, Missing, Standing, standing
 from samdrift.governance.coverageview import document, picture
-from samdrift.governance.duties.catalogue import Catalogue, shipped
-from samdrift.net.clock import system_clock
-from samdrift.rights.agreementfold import Agreements, read_record
-from samdrift.rights.agreements import ROLES, Function, Party
-from samdrift.rights.folding import end_of
-from samdrift.rights.record import Broken
-
-_SWEDEN = ZoneInfo("Europe/Stockholm")
-_MAX_BYTES = 64 * 1024 * 1024
+from samdrift.installation.loop import run
+from samdrift.rights.agreements import Function
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 def coverage(
     organisation: Organisation,
-    statements: Annotated[
-        Path, typer.Option("--statements", help="The organisation's signed statements, a line each.")
-    ],
-    on: Annotated[str, typer.Option("--on", help="A day, like 2026-03-03: as it was known then.")] = "",
-    operator: Annotated[
-        str, typer.Option("--operator", help="The party that runs the roles, like SE:212000-0142.")
-    ] = "",
-    roles: Annotated[
-        str, typer.Option("--roles", help="The roles that are switched on, joined by commas.")
-    ] = "ap,mt,mk",
+    config: Installation = None,
+    statements: Statements = None,
+    on: On = "",
+    operator: Operator = "",
+    roles: Roles = "",
     catalogue: CatalogueFile = None,
     drawing: Annotated[
         Path | None, typer.Option("--picture", help="A new SVG file for the chain as a picture.")
@@ -53,13 +55,17 @@ def coverage(
     """
     if language not in ("sv", "en"):
         raise Unusable("--language: sv or en is wanted")
+    if (config is None) == (statements is None):
+        raise Unusable("one of --config and --statements is wanted")
     with reported_as_usage_errors():
         if drawing is not None:
             require_new(drawing)
-        used = read(catalogue)
-        moment = _moment(on)
-        agreements = _agreements(organisation.value, statements)
-        basis = Basis(agreements, _with(used, moment.date()), _performers(roles, operator))
+        used, moment = read(catalogue), moment_of(on)
+        if config is not None:
+            known, roles = run(_known(config, organisation, roles))
+        elif statements is not None:
+            known, roles = from_file(organisation.value, statements), roles or "ap,mt,mk"
+        basis = known.basis(used, moment.date(), performers_of(roles, operator))
         found = basis.at(moment)
         standings = [standing(basis, each, moment) for each in Function if each in basis.performers]
         if drawing is not None:
@@ -71,46 +77,9 @@ def coverage(
     return int(not found.covered)
 
 
-def _with(used: Catalogue, day: date) -> list[Catalogue]:
-    """Return the catalogues that come with this version, and ``used`` last: one that a file has applies on
-    the day that is asked about, so that it is seen what agreements lack.
-    """
-    known = [each for each in shipped() if each.label != used.label]
-    return [*known, used if len(known) < len(shipped()) else replace(used, applies=min(used.applies, day))]
-
-
-def _agreements(organisation: str, file: Path) -> Agreements:
-    with file.open("rb") as opened:
-        content = opened.read(_MAX_BYTES + 1)
-    if len(content) > _MAX_BYTES:
-        raise Unusable(f"{shown(file)}: larger than {_MAX_BYTES} bytes")
-    try:
-        record, agreements = read_record(organisation, content.splitlines())
-    except Broken as error:
-        raise Unusable(f"{shown(file)}: {error}") from None
-    if record.not_understood is not None:
-        raise Unusable(f"{shown(file)}: this version does not understand statement {record.not_understood}")
-    return agreements
-
-
-def _moment(on: str) -> datetime:
-    if not on:
-        return system_clock().astimezone(UTC).replace(microsecond=0)
-    try:
-        return end_of(date.fromisoformat(on), _SWEDEN).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Unusable("--on: a day is written as 2026-03-03") from None
-
-
-def _performers(roles: str, operator: str) -> dict[Function, Party | None]:
-    try:
-        named = [Function(each) for each in roles.split(",")]
-        party = Party.parse(operator) if operator else None
-    except ValueError:
-        raise Unusable("--roles are ap, mt and mk; --operator is a party like SE:212000-0142") from None
-    if not set(named) <= ROLES:
-        raise Unusable("--roles are ap, mt and mk")
-    return dict.fromkeys(named, party)
+async def _known(config: Path, organisation: ParticipantIdentifier, roles: str) -> tuple[Known, str]:
+    async with administering(load(config), changes=False) as installation:
+        return await from_vault(installation, organisation), roles or roles_here(installation, organisation)
 
 
 def _print(found: Coverage, standings: list[Standing], moment: datetime) -> None:
