@@ -8,7 +8,7 @@ another role or without Samdrift, comes to the same answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, Self, TypeAlias
@@ -43,6 +43,10 @@ class Fold(Protocol):
         ...
 
 
+Further: TypeAlias = Callable[[State], Fold]
+"""Makes a fold for the organisation of a state, whose rights it may ask for."""
+
+
 class Broken(ValueError):
     """A record that does not hold: the ``number`` of the first statement at fault, and why."""
 
@@ -70,7 +74,7 @@ class Entry:
 class Record:
     """The signed statements of one organisation, verified and folded."""
 
-    def __init__(self, organisation: str, folds: Sequence[Fold] = ()) -> None:
+    def __init__(self, organisation: str, folds: Sequence[Further] = ()) -> None:
         self.organisation = organisation
         self.state = State(organisation)
         """The rights that they amount to."""
@@ -79,11 +83,12 @@ class Record:
         self.entries: list[Entry] = []
         self.not_understood: int | None = None
         """Number of the first statement that this program does not understand; the record ends before it."""
-        self._folds = tuple(folds)
+        self.folds = tuple(each(self.state) for each in folds)
+        """The meaning of further kinds of statements, in the order given."""
         self._digests: set[str] = set()
 
     @classmethod
-    def of(cls, organisation: str, contents: Iterable[bytes], folds: Sequence[Fold] = ()) -> Self:
+    def of(cls, organisation: str, contents: Iterable[bytes], folds: Sequence[Further] = ()) -> Self:
         """Return the record of signed statements in order; :class:`Broken` names the first at fault."""
         record = cls(organisation, folds)
         for content in contents:
@@ -135,7 +140,7 @@ class Record:
         statement = signed.statement
         self.state.extend([statement])
         self.keys.take(statement, signed.key, verified.counter)
-        for fold in self._folds:
+        for fold in self.folds:
             fold.take(statement)
         self._digests.add(statement.digest)
         self.entries.append(Entry(self.number + 1, signed, verified, verdict))
@@ -160,7 +165,7 @@ class Record:
             return Effect.NO_AUTHORITY
         if self.keys.concerns(statement):
             return self.keys.judge(statement, signed.key)
-        for fold in self._folds:
+        for fold in self.folds:
             if fold.concerns(statement):
                 return fold.judge(statement)
         if isinstance(statement.act, Given | Approved | Reviewed | Objected | Ended):
@@ -185,9 +190,9 @@ class Record:
             case Ended(of=of) if of is not None and of in {each.id for each in self.keys.all()}:
                 return False  # Judged with the keys: only what has not begun.
             case Ended(of=of) if of is not None:
-                return not self._not_begun(of, statement)
-            case _:
-                return True
+                return self._begun(of, statement)
+            case act:
+                return isinstance(act, Ended | Objected | Reviewed)
 
     def _asked_long_ago(self, digest: str, statement: Statement) -> bool:
         """Return whether a custodian asked for it over a day ago, perhaps before a person had a key."""
@@ -197,9 +202,10 @@ class Record:
             return False
         return asked.by.kind is SubjectKind.CUSTODIAN and statement.at > asked.at + ASKED_FOR
 
-    def _not_begun(self, digest: str, statement: Statement) -> bool:
+    def _begun(self, digest: str, statement: Statement) -> bool:
+        """Return whether it is a right, and has begun."""
         try:
             named = self.state.statement(digest).act
         except KeyError:
             return False
-        return isinstance(named, Given) and named.start > statement.at
+        return isinstance(named, Given) and named.start <= statement.at

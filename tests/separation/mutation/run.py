@@ -43,6 +43,7 @@ from tests.separation.mutation.proof import PROOF
 from tests.separation.mutation.qualification import QUALIFICATION
 from tests.separation.mutation.rights import RIGHTS
 from tests.separation.mutation.saml import SAML
+from tests.separation.mutation.signing import SIGNING
 from tests.separation.mutation.tlog import TLOG
 from tests.separation.mutation.tracing import TRACING
 from tests.separation.mutation.transparency import TRANSPARENCY
@@ -75,6 +76,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *CUSTODY,
     *LOGS,
     *RIGHTS,
+    *SIGNING,
     *LOGTREE,
     *LOGVERIFICATION,
     *TRACING,

@@ -142,12 +142,15 @@ class Authenticator(Signer):
 class House:
     """An organisation with its record, whose statements are a minute apart."""
 
-    record: Record = field(default_factory=lambda: Record(HABO))
+    organisation: str = HABO
     now: datetime = DAY
     signers: dict[Subject, Signer] = field(default_factory=dict)
 
-    def stated(self, by: Subject, act: Act, organisation: str = HABO) -> Statement:
-        return Statement(organisation, by, self.now, "beslut 12", act)
+    def __post_init__(self) -> None:
+        self.record = Record(self.organisation)
+
+    def stated(self, by: Subject, act: Act, organisation: str = "") -> Statement:
+        return Statement(organisation or self.organisation, by, self.now, "beslut 12", act)
 
     def sign(self, by: Subject, act: Act) -> Signed:
         self.now += timedelta(minutes=1)
@@ -176,9 +179,9 @@ class House:
         return self.state(approver, Approved(asked.digest))
 
 
-def founded() -> House:
+def founded(organisation: str = HABO, now: datetime = DAY) -> House:
     """Karin and Kurt, custodians, have brought in Anna and Bo, who are administrator and security officer."""
-    house = House()
+    house = House(organisation, now)
     for custodian in (KARIN, KURT):
         own = Ssh(custodian, f"{custodian}")
         house.signers[custodian] = own

@@ -1,4 +1,4 @@
--- The organisation's signed statements, numbered from 1 without a gap, each sealed for its number (vault/statements.py).
+-- The organisation's signed statements, numbered from 1 without a gap, each sealed for its number (vault/signedstatements.py).
 -- Those of its governance are the record; those of other roles are a copy of it, which each role verifies for itself.
 
 CREATE TABLE signed_statements (
