@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from samdrift.rights.agreements import (
     AGREEMENT_ACTS,
@@ -34,7 +34,7 @@ from samdrift.rights.agreements import (
     Released,
 )
 from samdrift.rights.fields import Subject, SubjectKind
-from samdrift.rights.folding import Effect
+from samdrift.rights.folding import Effect, State
 from samdrift.rights.record import Record
 from samdrift.rights.statements import Approved, Ended, Objected, Statement
 
@@ -121,6 +121,11 @@ class Agreements:
         self._rows: dict[str, _Row] = {}
         self._objections: dict[str, str] = {}
         """The notice that an objection is to."""
+
+    @classmethod
+    def of(cls, state: State) -> Self:
+        """Return the agreements of the organisation of a state, whose rights are authority."""
+        return cls(state.organisation, state.is_officer)
 
     def concerns(self, statement: Statement) -> bool:
         """Return whether a statement is about agreements."""
@@ -300,13 +305,9 @@ def read_record(organisation: str, contents: Iterable[bytes]) -> tuple[Record, A
     does not understand ends the record, which then says so.
     """
 
-    def is_officer(subject: Subject, moment: datetime) -> bool:
-        return record.state.is_officer(subject, moment)
-
-    agreements = Agreements(organisation, is_officer)
-    record = Record(organisation, [agreements])
-    for content in contents:
-        record.accept(content)
+    record = Record.of(organisation, contents, [Agreements.of])
+    (agreements,) = record.folds
+    assert isinstance(agreements, Agreements)
     return record, agreements
 
 

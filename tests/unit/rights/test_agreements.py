@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.rights.agreementfold import Agreements, read_record
+from samdrift.rights.agreementfold import read_record
 from samdrift.rights.agreements import (
     AgreementKind,
     AtEnd,
@@ -28,7 +28,6 @@ from samdrift.rights.agreements import (
 from samdrift.rights.canonical import encode
 from samdrift.rights.fields import StatementError
 from samdrift.rights.folding import Effect
-from samdrift.rights.record import Record
 from samdrift.rights.statements import Approved, Ended, Objected, Statement
 from tests.unit.rights.agreementbuilding import (
     CHAIN,
@@ -327,8 +326,8 @@ def test_the_register_of_a_moment_is_the_same_whatever_is_stated_later() -> None
 def test_agreements_are_folded_from_a_signed_record() -> None:
     """Entered by an officer and countersigned by another with their own key, as the record verifies it."""
     house = founded()
-    agreements = Agreements(HABO, lambda who, moment: house.record.state.is_officer(who, moment))
-    house.record = Record.of(HABO, [each.signed.content for each in house.record.entries], [agreements])
+    contents = [each.signed.content for each in house.record.entries]
+    house.record, agreements = read_record(HABO, contents)
     for each in (named(TOWN, HABO), named(OPERATOR)):
         house.state(ANNA, each)
     entered = house.state(ANNA, agreed(duties=["sdk-sep"]))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -14,9 +13,10 @@ import typer
 
 from samdrift.administration.administration import Administration
 from samdrift.config.errors import Unusable, shown
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Role
 from samdrift.governance.coverage import Basis
 from samdrift.governance.duties.catalogue import Catalogue, shipped
+from samdrift.governance.records import Records
 from samdrift.net.clock import system_clock
 from samdrift.rights.agreementfold import Agreements, read_record
 from samdrift.rights.agreements import ROLES, Function, Party
@@ -42,9 +42,7 @@ Roles = Annotated[
 On = Annotated[str, typer.Option("--on", help="A day, like 2026-03-03: as it was known then.")]
 
 _SWEDEN = ZoneInfo("Europe/Stockholm")
-_WORKER = Principal(PrincipalKind.WORKER, "compliance")
 _MAX_BYTES = 64 * 1024 * 1024
-_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +70,21 @@ def from_file(organisation: str, file: Path) -> Known:
         content = opened.read(_MAX_BYTES + 1)
     if len(content) > _MAX_BYTES:
         raise Unusable(f"{shown(file)}: larger than {_MAX_BYTES} bytes")
-    with _explained(f"{shown(file)}: "):
-        return _known(*read_record(organisation, content.splitlines()))
+    try:
+        record, agreements = read_record(organisation, content.splitlines())
+    except Broken as error:
+        raise Unusable(f"{shown(file)}: {error}") from None
+    if record.not_understood is not None:
+        raise Unusable(f"{shown(file)}: this version does not understand statement {record.not_understood}")
+    return Known(record, agreements)
 
 
 async def from_vault(installation: Administration, organisation: ParticipantIdentifier) -> Known:
     """Return the record of an organisation that is served here; an empty one where it has no governance."""
-    contents: list[bytes] = []
-    if installation.gate.registry.find(organisation, Role.GOVERNANCE) is not None:
-        async with installation.gate.open(_WORKER, organisation, Role.GOVERNANCE, Purpose.READ) as vault:
-            last = await vault.last_signed_statement()
-            while len(contents) < last:
-                page = await vault.signed_statements_after(len(contents), _PAGE)
-                contents += [each.content for each in page]
-    with _explained("the record of the organisation: "):
-        return _known(*read_record(organisation.value, contents))
+    if installation.gate.registry.find(organisation, Role.GOVERNANCE) is None:
+        return Known(*read_record(organisation.value, ()))
+    record = await Records(installation.gate, system_clock).read(organisation)
+    return Known(record, next(each for each in record.folds if isinstance(each, Agreements)))
 
 
 def roles_here(installation: Administration, organisation: ParticipantIdentifier) -> str:
@@ -115,19 +113,3 @@ def performers_of(roles: str, operator: str) -> dict[Function, Party | None]:
     if not set(named) <= ROLES:
         raise Unusable("--roles are ap, mt and mk")
     return dict.fromkeys(named, party)
-
-
-def _known(record: Record, agreements: Agreements) -> Known:
-    if record.not_understood is not None:
-        raise Unusable(f"this version does not understand statement {record.not_understood}")
-    return Known(record, agreements)
-
-
-@contextmanager
-def _explained(where: str) -> Iterator[None]:
-    try:
-        yield
-    except Broken as error:
-        raise Unusable(f"{where}{error}") from None
-    except Unusable as error:
-        raise Unusable(f"{where}{error}") from None
