@@ -242,6 +242,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("demo",): "runs an installation of its own, in a folder of its own",
     ("serve",): "serves all, each by the interfaces that are tried elsewhere",
     ("config", "check"): OF_NO_VAULT,
+    ("gov", "declaration"): OF_THE_OPERATOR,
     ("gov", "duty", "diff"): OF_NO_VAULT,
     ("gov", "duty", "list"): OF_NO_VAULT,
     ("gov", "duty", "show"): OF_NO_VAULT,

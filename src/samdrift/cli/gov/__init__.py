@@ -20,3 +20,4 @@ def gov() -> None:
 app.add_typer(duties.app, name="duty")
 app.command("coverage")(coverage.coverage)
 app.command("report")(report.make_report)
+app.command("declaration")(report.declare)
