@@ -17,6 +17,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
+from samdrift.rights.agreementfold import Agreements
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import Effect
 from samdrift.rights.keyacts import Enrolled
@@ -30,6 +31,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 500
 _PRINCIPAL = Principal(PrincipalKind.WORKER, "governance")
+FOLDS: tuple[Further, ...] = (Agreements.of,)
+"""The meaning of statements that are not about rights and keys."""
 Roots = Callable[[Subject], Collection[str]]
 """Fingerprints of the keys by which the installation knows a custodian."""
 
@@ -55,6 +58,7 @@ _REASONS: Mapping[Verdict, str] = {
     Effect.TAKES_TWO: "it takes two: one who asks and another who approves",
     Effect.NAMES_NOTHING: "there is no such statement in the record",
     Effect.OVER: "it has ended already, or was approved before",
+    Effect.TOO_LONG: "it is longer than two people can extend an agreement by",
     Effect.KEY_TAKEN: "another person has that key, or it was lost",
 }
 
@@ -90,7 +94,7 @@ class RecordBroken(Temporary):
 class Records:
     """The records of the organisations whose governance is here."""
 
-    def __init__(self, gate: Gate, clock: Clock, folds: Sequence[Further] = ()) -> None:
+    def __init__(self, gate: Gate, clock: Clock, folds: Sequence[Further] = FOLDS) -> None:
         self._gate = gate
         self._vaults = gate.worker("governance", Role.GOVERNANCE)
         self._clock = clock

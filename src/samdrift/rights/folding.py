@@ -77,6 +77,8 @@ class Effect(StrEnum):
     """The statement that it names is not there at that moment, or is of another kind."""
     OVER = "over"
     """The end, or an earlier approval, of the thing named."""
+    TOO_LONG = "too-long"
+    """An extension beyond what two persons can extend by (:mod:`samdrift.rights.agreementfold`)."""
     KEY_TAKEN = "key-taken"
     """A key that another has, or that was lost (:mod:`samdrift.rights.enrolment`)."""
 

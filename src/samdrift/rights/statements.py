@@ -21,6 +21,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Self, TypeAlias
 
+from samdrift.rights.agreements import AGREEMENT_ACTS, AgreementAct
 from samdrift.rights.canonical import CanonicalError, Json, decode, encode
 from samdrift.rights.fields import (
     LONGEST,
@@ -153,10 +154,10 @@ class Ended:
     subject: Subject | None = None
 
 
-Further: TypeAlias = Enrolled | Lost
+Further: TypeAlias = AgreementAct | Enrolled | Lost
 """Acts that other modules of this package define: each has ``kind``, ``members`` and ``read``."""
 Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended | Further
-_FURTHER: Mapping[str, type[Further]] = {each.kind: each for each in (Enrolled, Lost)}
+_FURTHER: Mapping[str, type[Further]] = {each.kind: each for each in (*AGREEMENT_ACTS, Enrolled, Lost)}
 
 
 @dataclass(frozen=True)

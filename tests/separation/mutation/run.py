@@ -21,6 +21,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.separation.mutation.administration import ADMINISTRATION
+from tests.separation.mutation.agreements import AGREEMENTS
 from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.configuration import CONFIGURATION
 from tests.separation.mutation.custody import CUSTODY
@@ -75,6 +76,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *QUALIFICATION,
     *CUSTODY,
     *LOGS,
+    *AGREEMENTS,
     *RIGHTS,
     *SIGNING,
     *LOGTREE,
