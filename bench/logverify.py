@@ -22,10 +22,11 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.measure import Row, against_floor, reported
+from samdrift.accesspoint.events import APEvent
 from samdrift.attestation.archive import ArchiveFile
 from samdrift.audit.chain import origin
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent
+from samdrift.audit.events import LogEvent
 from samdrift.audit.leaves import Leaf, commitment
 from samdrift.audit.logparts import FACTS, MAX_FACTS, facts_in
 from samdrift.audit.logverifying import LogVerifier
@@ -106,9 +107,9 @@ class _Source:
 def _kept(number: int) -> Kept:
     facts = {name: str(UUID(int=number)) for name in ("envelope", "conversation", "transfer", "as4")}
     facts |= {"recipient": "0203:habo.se", "size": "10000"}
-    event = AuditEvent.AP_TRANSFER_QUEUED
+    event = APEvent.AP_TRANSFER_QUEUED
     if number == 1:
-        event, facts = AuditEvent.LOG_TREE_BEGUN, {"entries": "0", "head": origin("bench").hash.hex()}
+        event, facts = LogEvent.LOG_TREE_BEGUN, {"entries": "0", "head": origin("bench").hash.hex()}
     at = _BEGUN + timedelta(seconds=number)
     content = Happening(at, event, "worker:access-point", "send", facts).content()
     salt = number.to_bytes(16)

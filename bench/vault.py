@@ -19,7 +19,7 @@ import psutil
 import uvloop
 
 from bench.measure import Row, reported
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Body
@@ -109,7 +109,7 @@ async def _submit(vault: AccessPointVault) -> None:
     envelope = _outgoing()
     await vault.submit(envelope, await _body(vault), as4_message_id="a@b", now=now, lease=_LEASE)
     vault.record(
-        AuditEvent.AP_TRANSFER_QUEUED, envelope=envelope.envelope_id, conversation=envelope.conversation_id
+        APEvent.AP_TRANSFER_QUEUED, envelope=envelope.envelope_id, conversation=envelope.conversation_id
     )
 
 
@@ -119,7 +119,7 @@ async def _accept(vault: AccessPointVault) -> None:
         SDK_MESSAGE_EXTENDED.value, "AP0002-SDK-TEST", "00" * 32,
     )  # fmt: skip
     await vault.accept(item, await _body(vault), bytes(4_000), now=datetime.now(UTC))
-    vault.record(AuditEvent.AP_ENVELOPE_RECEIVED, envelope=item.envelope_id, as4=item.as4_message_id)
+    vault.record(APEvent.AP_ENVELOPE_RECEIVED, envelope=item.envelope_id, as4=item.as4_message_id)
 
 
 async def _deliver(vault: AccessPointVault) -> None:
@@ -127,7 +127,7 @@ async def _deliver(vault: AccessPointVault) -> None:
     now = datetime.now(UTC)
     (transfer,) = await vault.claim_transfers(now=now + _LEASE, lease=_LEASE, limit=1)
     await vault.delivered(transfer.id, now=now, receipt=bytes(4_000), peer="AP0002-SDK-TEST")
-    vault.record(AuditEvent.AP_TRANSFER_DELIVERED, envelope=transfer.envelope.envelope_id)
+    vault.record(APEvent.AP_TRANSFER_DELIVERED, envelope=transfer.envelope.envelope_id)
 
 
 async def _backlog(gate: Gate, size: int) -> Row:

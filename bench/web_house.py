@@ -34,7 +34,8 @@ from samdrift.vault.provision import Provisioner
 from samdrift.vault.settings import VaultSettings
 from samdrift.web.cookies import SESSION
 from samdrift.web.sessions import Person
-from samdrift.web.signin.provider import ProviderSettings, by_secret
+from samdrift.web.signin.provider import Provider, ProviderSettings, by_secret
+from samdrift.web.signin.service import OidcService
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 HABO = ParticipantIdentifier("0203:habo.se")
@@ -254,8 +255,8 @@ class Browser:
 async def signed_in(gate: Gate) -> Browser:
     """Let a person in who may read and write in the mailbox, with a session in the vault."""
     provider = ProviderSettings(_ISSUER, "samdrift", ("loa3",))
-    site = SiteSettings(HABO, "Håbo kommun", _ORIGIN, provider, by_secret("samdrift", "bench"))
-    sites = Sites(gate, [site], {_ISSUER: _NoSignIn()}, system_clock)
+    signs_in = OidcService(Provider(provider, by_secret("samdrift", "bench"), _NoSignIn(), system_clock))
+    sites = Sites(gate, [SiteSettings(HABO, "Håbo kommun", _ORIGIN, signs_in)], system_clock)
     role = MessageClientRole(gate, {"habo.example.se": HABO}, sites, system_clock, AnyBook())
     async with gate.open(WORKER, HABO, MK, Purpose.PROCESS) as vault:
         anna, eva = [await vault.know_person(Identity(_ISSUER, name, name)) for name in ("anna", "eva")]

@@ -37,7 +37,8 @@ async def _rows(folder: Path) -> list[Row]:
     async with installed(settings_in(folder), (HABO, *others)) as gate, service.running():
         server = psutil.Process(int((folder / "database/data/postmaster.pid").read_text().split()[0]))
         before = psutil.Process().memory_info().rss
-        key = ClientKey.new().pem()
+        ClientKey.new().write(folder / "client.pem")
+        key = (folder / "client.pem").read_bytes()
         settings = [
             ServiceSettings(
                 each, f"{service.url}/v1", f"{service.url}/token", "bench", key, public_only=False

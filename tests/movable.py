@@ -9,13 +9,13 @@ from uuid import uuid4
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement
 from samdrift.contracts.transfer import TransferReason
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyName
+from samdrift.messageservice.events import MTEvent
 from samdrift.vault.bodies import IN_ROW
 from samdrift.vault.people import Identity
 from samdrift.vault.records import StatusEvent
@@ -86,7 +86,7 @@ async def fill(installation: Installation, organisation: ParticipantIdentifier) 
         refused = replace(message(Direction.IN), size=0)
         await messages.receive(refused, None, None, None, item_id="two", now=NOW, lease=None)
         await messages.set_cursor("access-point-events", 2)
-        messages.record(AuditEvent.MT_MESSAGE_SUBMITTED, message=sent.id)
+        messages.record(MTEvent.MT_MESSAGE_SUBMITTED, message=sent.id)
     await keep_records(installation, organisation)
 
 

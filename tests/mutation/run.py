@@ -83,8 +83,16 @@ def executor() -> Iterator[subprocess.Popen[str]]:
 
 def ask(process: subprocess.Popen[str], mutant: Mutant) -> Mutant:
     """Have the tests run on a mutant; returns it with its fate."""
-    stages = TARGETS[mutant["package"]].stages(SOURCE / mutant["file"])
-    asked = {"file": mutant["file"], "code": mutant["code"], "stages": stages}
+    (packages,) = _COSMIC_RAY.glob("lib/python*/site-packages")
+    target = TARGETS[mutant["package"]]
+    asked = {
+        "file": mutant["file"],
+        "line": mutant["line"],
+        "code": mutant["code"],
+        "tests": target.tests,
+        "watched": [one.relative_to(SOURCE).as_posix() for one in target.modules()],
+        "coverage": str(packages),
+    }
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(json.dumps(asked) + "\n")

@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.isolationcheck.check import CheckEvent
 from tests.roles.member import Member
 from tests.roles.processes import Process, organisation, played
 from tests.roles.stage import Stage
@@ -44,7 +44,7 @@ class Canaries:
             async with self.process.gate.open(WORKER, OTHER.identifier, role, Purpose.TRACE) as vault:
                 entries = await vault.log(limit=10_000)
             checks = [entry for entry in entries if entry.principal == "worker:isolation-check"]
-            assert {entry.event for entry in checks} <= {AuditEvent.ISOLATION_CHECKED}
+            assert {entry.event for entry in checks} <= {CheckEvent.ISOLATION_CHECKED}
             found += [dict(entry.ids) for entry in checks]
         return found
 

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 import psutil
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.chain import LogVerification
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
@@ -23,6 +24,7 @@ from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import LocalFederation
 from samdrift.installation.operator import vault_settings
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.outgoing.compose import Attachment
 from samdrift.messageservice.service import MessageInvalid
 from samdrift.vault.errors import ServerFailed, VaultUnavailable
@@ -232,15 +234,15 @@ async def _counted(exchange: Exchange) -> list[str]:
     """What did not happen exactly once."""
     sender, recipient, message_id = exchange.sender, exchange.recipient, exchange.id
     entries = await recipient.log(MT, message_id)
-    receipts = [e.ids["envelope"] for e in entries if e.event == AuditEvent.MT_RECEIPT_QUEUED]
+    receipts = [e.ids["envelope"] for e in entries if e.event == MTEvent.MT_RECEIPT_QUEUED]
     if len(receipts) != 1:
         return [f"{'twice' if receipts else 'lost'}: {len(receipts)} receipts for {message_id}"]
     (receipt_id,) = receipts
     once = [
-        (sender, MT, message_id, AuditEvent.MT_MESSAGE_ACCEPTED),
-        (sender, MT, message_id, AuditEvent.MT_RECEIPT_RECEIVED),
-        (recipient, MT, message_id, AuditEvent.MT_MESSAGE_RETRIEVED),
-        (recipient, MT, message_id, AuditEvent.MT_MESSAGE_NEW),
+        (sender, MT, message_id, MTEvent.MT_MESSAGE_ACCEPTED),
+        (sender, MT, message_id, MTEvent.MT_RECEIPT_RECEIVED),
+        (recipient, MT, message_id, MTEvent.MT_MESSAGE_RETRIEVED),
+        (recipient, MT, message_id, MTEvent.MT_MESSAGE_NEW),
         *_transferred(sender, recipient, message_id),
         *_transferred(recipient, sender, receipt_id),
     ]
@@ -256,10 +258,10 @@ def _transferred(
     sender: Member, recipient: Member, envelope_id: str
 ) -> list[tuple[Member, Role, str, AuditEvent]]:
     return [
-        (sender, AP, envelope_id, AuditEvent.AP_TRANSFER_QUEUED),
-        (sender, AP, envelope_id, AuditEvent.AP_TRANSFER_DELIVERED),
-        (recipient, AP, envelope_id, AuditEvent.AP_ENVELOPE_RECEIVED),
-        (recipient, AP, envelope_id, AuditEvent.AP_ENVELOPE_ACKNOWLEDGED),
+        (sender, AP, envelope_id, APEvent.AP_TRANSFER_QUEUED),
+        (sender, AP, envelope_id, APEvent.AP_TRANSFER_DELIVERED),
+        (recipient, AP, envelope_id, APEvent.AP_ENVELOPE_RECEIVED),
+        (recipient, AP, envelope_id, APEvent.AP_ENVELOPE_ACKNOWLEDGED),
     ]
 
 

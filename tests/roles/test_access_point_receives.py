@@ -14,9 +14,10 @@ from uuid import uuid4
 import pytest
 
 from samdrift.accesspoint import inbound, refusals
+from samdrift.accesspoint.events import APEvent
 from samdrift.accesspoint.refusals import Refusals
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
+from samdrift.messageservice.events import MTEvent
 from samdrift.scheduling.shares import Shares
 from samdrift.wire.as4 import As4Fault
 from samdrift.wire.identifiers import FEDERATION_SDK, RECEIPT_EXTENDED, ProcessIdentifier
@@ -53,7 +54,7 @@ async def test_2_5_c_a_recipient_that_is_not_served_here(stage: Stage) -> None:
     posted = await peer.posts(envelope, stage.agency, {"final_recipient": not_here})
     assert posted.errors() == [("EBMS:0004", "NOT_SERVICED")]
     entry = await operators_log(stage.agency, posted.message_id)
-    assert entry.event == AuditEvent.AP_ENVELOPE_REFUSED
+    assert entry.event == APEvent.AP_ENVELOPE_REFUSED
     assert entry.ids["reason"] == "EBMS:0004: NOT_SERVICED"
     assert entry.ids["peer"] == peer.party
     assert entry.ids["recipient"] == not_here
@@ -69,7 +70,7 @@ async def test_2_5_a_a_type_of_message_that_is_not_served(stage: Stage, action: 
     peer = stage.peer()
     posted = await peer.posts(peer.encloses(stage.agency), stage.agency, {"action": action})
     assert posted.errors() == [("EBMS:0004", "NOT_SERVICED")]
-    assert (await operators_log(stage.agency, posted.message_id)).event == AuditEvent.AP_ENVELOPE_REFUSED
+    assert (await operators_log(stage.agency, posted.message_id)).event == APEvent.AP_ENVELOPE_REFUSED
 
 
 @pytest.mark.parametrize("recipient", ["", "habo.se", "0203:", "9999:habo.se", "0203:habo.se\n0203:habo.se"])
@@ -125,8 +126,8 @@ async def test_strangers_do_not_fill_the_operators_log(stage: Stage, monkeypatch
     await flooded[0].summarise()
     flooded[0]._allowances.clear()
     events = [entry.event for entry in await log(before[-1].sequence if before else 0)]
-    assert 5 <= events.count(AuditEvent.AP_ENVELOPE_REFUSED) <= 8
-    assert AuditEvent.AP_REFUSALS_COUNTED in events
+    assert 5 <= events.count(APEvent.AP_ENVELOPE_REFUSED) <= 8
+    assert APEvent.AP_REFUSALS_COUNTED in events
 
 
 # --- transport-profile-as4 2.3.1: which version of the profile ----------------------------------------------
@@ -141,7 +142,7 @@ async def test_2_3_1_roles_and_property_types_of_each_profile_are_accepted_and_l
     envelope = peer.encloses(stage.habo)
     posted = await peer.posts(envelope, stage.habo)
     assert posted.is_receipt_of(stage.habo.certificate)
-    entry = await stage.habo.logged(AP, envelope.id, AuditEvent.AP_ENVELOPE_RECEIVED)
+    entry = await stage.habo.logged(AP, envelope.id, APEvent.AP_ENVELOPE_RECEIVED)
     assert entry.ids["roles"] == entry.ids["property_types"] == profile.identifier
 
 
@@ -188,7 +189,7 @@ async def test_encrypted_for_another_access_point(stage: Stage) -> None:
     posted = await peer.posts(envelope, for_another)
     ((code, _),) = posted.errors()
     assert code == "EBMS:0102"
-    entry = await stage.agency.logged(AP, posted.message_id, AuditEvent.AP_ENVELOPE_REFUSED)
+    entry = await stage.agency.logged(AP, posted.message_id, APEvent.AP_ENVELOPE_REFUSED)
     assert code in entry.ids["reason"]
     assert envelope.id not in await waiting_envelopes(stage.agency)
 
@@ -247,9 +248,9 @@ async def test_a_message_again_gets_the_same_receipt_and_is_stored_once(stage: S
     await peer.message_receipts(envelope.id)
     late = await peer.repeats(first.message_id, first.packed, stage.agency)
     assert late.answer == first.answer
-    assert (await stage.agency.happened(AP, envelope.id)).count(AuditEvent.AP_ENVELOPE_RECEIVED) == 1
-    assert (await stage.agency.happened(AP, envelope.id)).count(AuditEvent.AP_ENVELOPE_DUPLICATE) == 2
-    assert (await stage.agency.happened(MT, envelope.id)).count(AuditEvent.MT_MESSAGE_RETRIEVED) == 1
+    assert (await stage.agency.happened(AP, envelope.id)).count(APEvent.AP_ENVELOPE_RECEIVED) == 1
+    assert (await stage.agency.happened(AP, envelope.id)).count(APEvent.AP_ENVELOPE_DUPLICATE) == 2
+    assert (await stage.agency.happened(MT, envelope.id)).count(MTEvent.MT_MESSAGE_RETRIEVED) == 1
 
 
 async def test_a_message_many_times_at_once_is_stored_once(stage: Stage) -> None:
@@ -260,7 +261,7 @@ async def test_a_message_many_times_at_once_is_stored_once(stage: Stage) -> None
     assert len({one.answer for one in posted}) == 1
     assert posted[0].is_receipt_of(stage.agency.certificate)
     await peer.message_receipts(envelope.id)
-    assert (await stage.agency.happened(AP, envelope.id)).count(AuditEvent.AP_ENVELOPE_RECEIVED) == 1
+    assert (await stage.agency.happened(AP, envelope.id)).count(APEvent.AP_ENVELOPE_RECEIVED) == 1
 
 
 async def test_a_message_id_again_with_something_else_does_not_get_a_proof_of_it(stage: Stage) -> None:
@@ -288,7 +289,7 @@ async def test_the_message_id_of_another_access_point_is_not_taken_for_a_duplica
 
 async def logged_and_deleted(member: Member, as4: str, envelope_id: str, reason: str) -> None:
     """3.2.2: the log has the reason, the message is gone, and nobody was told."""
-    entry = await member.logged(AP, as4, AuditEvent.AP_ENVELOPE_REFUSED)
+    entry = await member.logged(AP, as4, APEvent.AP_ENVELOPE_REFUSED)
     assert reason in entry.ids["reason"]
     assert envelope_id not in await waiting_envelopes(member)
     assert not await member.happened(MT, envelope_id)

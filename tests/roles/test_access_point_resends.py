@@ -13,9 +13,9 @@ import pytest
 import pytest_asyncio
 
 from samdrift.accesspoint.settings import AccessPointSettings
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.vault.events import VaultEvent
 from samdrift.wire.as4 import EbmsErrorCode
 from samdrift.wire.ebms import NOT_SERVICED
 from tests.roles.member import AP
@@ -159,7 +159,7 @@ async def test_the_peers_own_words_reach_the_sender(stage: Stage, sent: dict[str
     case = sent[kind]
     failure = await stage.habo.failure(case.message_id)
     assert failure == "Transfer failed: peer-refused | EBMS:0102 wrong key"
-    entry = await stage.habo.logged(AP, case.message_id, AuditEvent.AP_TRANSFER_FAILED)
+    entry = await stage.habo.logged(AP, case.message_id, VaultEvent.AP_TRANSFER_FAILED)
     assert (entry.ids["reason"], entry.ids["peer"]) == ("peer-refused", case.peer.party)
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.messageservice.events import MTEvent
 from samdrift.wire.as4 import EbmsErrorCode
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED
 from samdrift.wire.profile import AS4_1_0, AS4_1_2, TransportProfile
@@ -174,5 +174,5 @@ async def test_a_message_that_failed_stays_failed_when_its_receipt_comes_late(st
     message_id = await habo.send(peer.address)
     await habo.failure(message_id)
     await answers_message(peer, habo, message_id)
-    await habo.logged(MT, message_id, AuditEvent.MT_MESSAGE_LATE)
+    await habo.logged(MT, message_id, MTEvent.MT_MESSAGE_LATE)
     assert await habo.ends(message_id) is MessageStatus.MESSAGE_EXCHANGE_ERROR

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.federation.server import Service
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.service import MessageInvalid
 from samdrift.wire.addressbook import Query
 from samdrift.wire.codes import Detail, Reason
@@ -59,10 +59,10 @@ async def test_a_sender_that_is_not_in_the_copy_is_noted_and_heard(stage: Stage)
     await peer.posts(peer.seals(message, agency), agency)
     (receipt,) = await peer.message_receipts(message.message_id)
     assert not receipt.findings
-    await agency.logged(MT, message.message_id, AuditEvent.MT_SENDER_NOT_LISTED)
+    await agency.logged(MT, message.message_id, MTEvent.MT_SENDER_NOT_LISTED)
     listed = await stage.habo.send(agency.address)
     assert await stage.habo.ends(listed) is MessageStatus.ACCEPTED
-    assert AuditEvent.MT_SENDER_NOT_LISTED not in await agency.happened(MT, listed)
+    assert MTEvent.MT_SENDER_NOT_LISTED not in await agency.happened(MT, listed)
 
 
 async def test_clients_search_in_the_copy_whose_age_is_known(stage: Stage) -> None:

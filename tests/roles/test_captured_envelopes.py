@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction
+from samdrift.messageservice.events import MTEvent
 from samdrift.wire import sdkmessage
 from samdrift.wire.codes import Detail, ReceiptStatus
 from samdrift.wire.identifiers import RECEIPT_EXTENDED
@@ -82,14 +82,14 @@ def forged(forger: Peer, recipient: Member, captured: Captured, spelling: bytes 
 async def processed(forger: Peer, recipient: Member, envelope: Envelope) -> str:
     """Post it, and give the reason in the recipient's log."""
     await forger.posts(envelope, recipient)
-    entry = await recipient.logged(MT, envelope.id, AuditEvent.MT_MESSAGE_REFUSED)
+    entry = await recipient.logged(MT, envelope.id, MTEvent.MT_MESSAGE_REFUSED)
     return str(entry.ids["reason"])
 
 
 async def unanswered(forger: Peer, recipient: Member, envelopes: Sequence[Envelope]) -> None:
     """What was processed got no receipt, and left nothing but its refusal."""
     for envelope in envelopes:
-        assert await recipient.happened(MT, envelope.id) == [AuditEvent.MT_MESSAGE_REFUSED]
+        assert await recipient.happened(MT, envelope.id) == [MTEvent.MT_MESSAGE_REFUSED]
         assert await recipient.record(envelope.id, Direction.IN) is None
         assert forger.receipts_so_far(envelope.id) == []
 
@@ -214,7 +214,7 @@ async def test_refusals_after_decryption_are_limited_for_each_sender(stage: Stag
         await processed(forger, agency, each)
     limited = forger.encloses(agency)
     await forger.posts(limited, agency)
-    entry = await agency.logged(MT, limited.id, AuditEvent.MT_MESSAGE_HELD)
+    entry = await agency.logged(MT, limited.id, MTEvent.MT_MESSAGE_HELD)
     assert "waits" in entry.ids["reason"]
     fine = other.encloses(agency)
     await other.posts(fine, agency)
@@ -225,7 +225,7 @@ async def test_refusals_after_decryption_are_limited_for_each_sender(stage: Stag
         counted = {one.sender: one.number for one in await vault.refusals()}
         entries = await vault.log(limit=100_000)
     assert counted[forger.address.organisation.value] == most
-    told = [one.ids for one in entries if one.event == AuditEvent.MT_SENDER_LIMITED]
+    told = [one.ids for one in entries if one.event == MTEvent.MT_SENDER_LIMITED]
     assert {"sender": forger.address.organisation.value, "number": str(most)} in told
 
 

@@ -25,7 +25,7 @@ import typer
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import Retention
 from samdrift.cli.main import COMMANDS
 from samdrift.config.errors import Unusable
 from samdrift.config.reader import load
@@ -37,6 +37,7 @@ from samdrift.installation import rolesettings
 from samdrift.installation.operator import vault_settings
 from samdrift.isolationcheck.calls import unnamed
 from samdrift.isolationcheck.canary import Planted, nonexistent, plant, remove, state
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.vault.database.server import Database
 from samdrift.vault.logbook import append_statement
@@ -132,6 +133,37 @@ def mailbox_change(ground: Ground, about: Planted) -> Sequence[str | Path]:
     return OWN.identifier.value, about.address, "--ask-why", "--config", ground.config
 
 
+def of_mailbox(*more: str) -> Case:
+    """Name the mailbox by the address of a record, which the own organisation has none of."""
+
+    def case(ground: Ground, about: Planted) -> Sequence[str | Path]:
+        return OWN.identifier.value, about.address, *more, "--config", ground.config
+
+    return case
+
+
+def of_preset(*more: str) -> Case:
+    """Name a template, rule or list by the id of another organisation's record."""
+
+    def case(ground: Ground, about: Planted) -> Sequence[str | Path]:
+        named = OWN.identifier.value, about.address, about.message_id, *more
+        return *named, *ASKED, "--config", ground.config
+
+    return case
+
+
+def text_keep(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    (file := ground.folder / "template").write_text("Hej")
+    named = OWN.identifier.value, about.address, "--title", "Hej", "--file", file
+    return *named, "--id", about.message_id, *ASKED, "--config", ground.config
+
+
+def recipients_keep(ground: Ground, about: Planted) -> Sequence[str | Path]:
+    to = f"{about.organisation.value} {about.address}"
+    named = OWN.identifier.value, about.address, "--name", "Alla", "--to", to
+    return *named, "--id", about.message_id, *ASKED, "--config", ground.config
+
+
 def log_search(ground: Ground, about: Planted) -> Sequence[str | Path]:
     return ground.exported, about.message_id
 
@@ -156,6 +188,19 @@ CASES: dict[Path_, tuple[Case, ...]] = {
     ("queue", "refused"): (of_whole_queue,),
     ("mailbox", "add"): (mailbox_add,),
     ("mailbox", "change"): (mailbox_change,),
+    ("mailbox", "manning"): (of_mailbox(), of_mailbox("--hours", "sat=closed", *ASKED)),
+    ("mailbox", "disposal-rule"): (
+        of_mailbox("--since", "done", "--days", "30", "--decision", "dnr 1", *ASKED),
+    ),
+    ("mailbox", "text", "list"): (of_mailbox(),),
+    ("mailbox", "text", "keep"): (text_keep,),
+    ("mailbox", "text", "remove"): (of_preset(),),
+    ("mailbox", "rule", "list"): (of_mailbox(),),
+    ("mailbox", "rule", "add"): (of_mailbox("--handler", "kim", "--from", "kommun", *ASKED),),
+    ("mailbox", "rule", "remove"): (of_preset(),),
+    ("mailbox", "recipients", "list"): (of_mailbox(),),
+    ("mailbox", "recipients", "keep"): (recipients_keep,),
+    ("mailbox", "recipients", "remove"): (of_preset(),),
     ("log", "search"): (log_search,),
     ("log", "sample"): (log_sample,),
     ("log", "hints"): (log_hints,),
@@ -184,6 +229,9 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("mailbox", "figures"), ("{own}",), 0),
     (("mailbox", "disposals"), ("{own}",), 0),
     (("mailbox", "check"), ("{own}",), 0),
+    (("mailbox", "notices"), ("{own}",), 0),
+    (("mailbox", "deletion"), ("{own}",), 0),
+    (("mailbox", "backup-verified"), ("{own}", "--taken-at", "2026-01-01", *ASKED), 0),
     (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 2),
     (
         ("mailbox", "appoint"),
@@ -351,7 +399,7 @@ async def ground(canaries: Canaries, tmp_path_factory: pytest.TempPathFactory) -
     planted = await plant(gate, theirs, datetime.now(UTC))
     try:
         async with canaries.member(THEIRS).open(Role.MESSAGE_SERVICE) as vault:
-            vault.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=planted.message_id)
+            vault.record(MTEvent.MT_MESSAGE_SCHEDULED, message=planted.message_id)
         folder = tmp_path_factory.mktemp("files")
         exported = await log_of(OWN, file, folder / "own-log")
         yield Ground(file, client, planted, folder, exported)
@@ -494,7 +542,7 @@ async def read_long_ago(canaries: Canaries, organisation: DemoOrganisation, read
     """Append readings of 2021 to the log of an organisation's message service."""
     happening = Happening(
         datetime(2021, 5, 1, tzinfo=UTC),
-        AuditEvent.MT_MESSAGE_READ,
+        MTEvent.MT_MESSAGE_READ,
         "system:journal",
         "serve",
         {"message": "7"},

@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
+from samdrift.vault.events import VaultEvent
 from samdrift.wire.as4 import As4Fault, build_error, new_message_id, read_response
 from samdrift.wire.ebms import EbmsErrorCode
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED
@@ -99,12 +101,12 @@ async def test_each_field_of_the_list_in_the_specification_is_a_fact_of_its_even
     Clauses: component-accesspoint 3.4.1 sentence 1, sentence 2.
     """
     peer = stage.peer()
-    delivered = await outgoing(stage.habo, peer, AuditEvent.AP_TRANSFER_DELIVERED)
+    delivered = await outgoing(stage.habo, peer, APEvent.AP_TRANSFER_DELIVERED)
     posted = await peer.posts(peer.encloses(stage.habo), stage.habo)
-    received = await stage.habo.logged(AP, posted.message_id, AuditEvent.AP_ENVELOPE_RECEIVED)
+    received = await stage.habo.logged(AP, posted.message_id, APEvent.AP_ENVELOPE_RECEIVED)
     spoiled = changed(peer.encloses(stage.habo), b"edelivery:xhe:1<", b"edelivery:xhe:9<")
     posted = await peer.posts(spoiled, stage.habo)
-    refused = await stage.habo.logged(AP, posted.message_id, AuditEvent.AP_ENVELOPE_REFUSED)
+    refused = await stage.habo.logged(AP, posted.message_id, APEvent.AP_ENVELOPE_REFUSED)
     for event, entry in (("Utgående meddelande", delivered), ("Inkommet meddelande", received)):
         names = listed(event)
         assert len(names) == 7
@@ -125,7 +127,7 @@ class TestOutgoing:
         3.3.1 step 11, step 20, 3.3.2 step 11, step 20; transport-model-extended 3.3.1 step 14, step 26,
         3.3.2 step 15, step 26.
         """
-        entry = await outgoing(stage.habo, peer, AuditEvent.AP_TRANSFER_DELIVERED)
+        entry = await outgoing(stage.habo, peer, APEvent.AP_TRANSFER_DELIVERED)
         (received,) = peer.received
         message, facts = received.header.user_message, entry.ids
         assert facts["peer"] == peer.party, "Identifierare för mottagande accesspunkt"
@@ -143,7 +145,7 @@ class TestOutgoing:
     async def test_the_receipt_is_kept_with_the_signature_that_is_logged(
         self, stage: Stage, peer: Peer
     ) -> None:
-        entry = await outgoing(stage.habo, peer, AuditEvent.AP_TRANSFER_DELIVERED)
+        entry = await outgoing(stage.habo, peer, APEvent.AP_TRANSFER_DELIVERED)
         async with stage.habo.open(AP) as vault:
             receipt = await vault.proof(entry.ids["transfer"])
         assert receipt is not None
@@ -162,7 +164,7 @@ class TestOutgoing:
             return build_error(fault.as_error(), message_id=message_id, now=now, signer=peer.key)
 
         peer.answers(refuse, refuse, refuse)  # type: ignore[arg-type]
-        entry = await outgoing(stage.habo, peer, AuditEvent.AP_TRANSFER_FAILED)
+        entry = await outgoing(stage.habo, peer, VaultEvent.AP_TRANSFER_FAILED)
         facts = entry.ids
         assert (facts["reason"], facts["detail"]) == ("peer-refused", "EBMS:0004 the disk is full"), (
             "Felorsak"
@@ -184,7 +186,7 @@ class TestIncoming:
         """
         peer = stage.peer()
         posted = await peer.posts(peer.encloses(stage.habo), stage.habo)
-        entry = await stage.habo.logged(AP, posted.message_id, AuditEvent.AP_ENVELOPE_RECEIVED)
+        entry = await stage.habo.logged(AP, posted.message_id, APEvent.AP_ENVELOPE_RECEIVED)
         facts = entry.ids
         assert facts["peer"] == peer.party, "Identifierare för avsändande accesspunkt"
         assert facts["certificate"] == fingerprint(peer), "Avsändande accesspunkts certifikat"
@@ -199,7 +201,7 @@ class TestIncoming:
     async def test_the_signature_that_is_logged_is_the_senders(self, stage: Stage) -> None:
         peer = stage.peer()
         posted = await peer.posts(peer.encloses(stage.habo), stage.habo)
-        entry = await stage.habo.logged(AP, posted.message_id, AuditEvent.AP_ENVELOPE_RECEIVED)
+        entry = await stage.habo.logged(AP, posted.message_id, APEvent.AP_ENVELOPE_RECEIVED)
         logged, soap = b64decode(entry.ids["signature"]), soap_of(posted.packed.body)
         assert logged == signature_in(soap)
         (signed,) = etree.fromstring(soap).iter(f"{DS}SignedInfo")
@@ -216,7 +218,7 @@ class TestIncoming:
         whole = peer.encloses(stage.habo)
         envelope = changed(whole, b"edelivery:xhe:1<", b"edelivery:xhe:9<")
         posted = await peer.posts(envelope, stage.habo)
-        entry = await stage.habo.logged(AP, posted.message_id, AuditEvent.AP_ENVELOPE_REFUSED)
+        entry = await stage.habo.logged(AP, posted.message_id, APEvent.AP_ENVELOPE_REFUSED)
         elsewhere = await peer.posts(whole, stage.habo, {"final_recipient": "0203:okand.example.se"})
         operators = await stage.habo.operator.gate.refused(50)
         (of_nobody,) = [one for one in operators if one.ids.get("as4") == elsewhere.message_id]

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.outgoing.compose import Attachment
 from samdrift.wire.codes import Detail, Reason, ReceiptStatus
 from samdrift.wire.identifiers import PARTICIPANT_SCHEME
@@ -28,16 +28,16 @@ _HEADER = "/messagePayload/message/messageHeader"
 
 async def refused_without_a_trace(recipient: Member, message_id: str, codes: str) -> None:
     """The recipient has logged why, and kept nothing but facts."""
-    entry = await recipient.logged(MT, message_id, AuditEvent.MT_MESSAGE_REFUSED)
+    entry = await recipient.logged(MT, message_id, MTEvent.MT_MESSAGE_REFUSED)
     assert entry.ids["reason"] == codes
     assert not await recipient.holds_content(message_id)
 
 
 async def unanswered(recipient: Member, envelope_id: str, because: str) -> None:
     """The recipient has logged why, kept nothing, and written no receipt."""
-    entry = await recipient.logged(MT, envelope_id, AuditEvent.MT_MESSAGE_REFUSED)
+    entry = await recipient.logged(MT, envelope_id, MTEvent.MT_MESSAGE_REFUSED)
     assert because in entry.ids["reason"]
-    assert await recipient.happened(MT, envelope_id) == [AuditEvent.MT_MESSAGE_REFUSED]
+    assert await recipient.happened(MT, envelope_id) == [MTEvent.MT_MESSAGE_REFUSED]
     assert await recipient.record(envelope_id, Direction.IN) is None
 
 
@@ -121,7 +121,7 @@ async def test_row_6_message_id_used_before(stage: Stage) -> None:
     _, second = await peer.message_receipts(first.id, 2)
     assert codes(second) == [(Reason.RULE, Detail.DUPLICATE)]
     assert (await agency.reads(first.id)).label == DRAFT.label
-    refused = await agency.logged(MT, first.id, AuditEvent.MT_MESSAGE_REFUSED)
+    refused = await agency.logged(MT, first.id, MTEvent.MT_MESSAGE_REFUSED)
     assert refused.ids["reason"] == "BV duplicate"
 
 

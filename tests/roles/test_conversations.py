@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.outgoing.compose import complete, compose_each
 from samdrift.wire.sdkmessage import SdkMessage
 from tests.roles.letters import DRAFT, enclose_receipt, letter
@@ -63,9 +63,9 @@ async def test_a_receipt_for_a_message_that_nobody_sent(stage: Stage) -> None:
     unknown = str(uuid4())
     receipt = enclose_receipt(peer.address.organisation, habo.organisation, unknown, peer.signing)
     await peer.posts(receipt, habo)
-    await habo.logged(MT, receipt.id, AuditEvent.MT_RECEIPT_UNMATCHED)
+    await habo.logged(MT, receipt.id, MTEvent.MT_RECEIPT_UNMATCHED)
     assert await habo.record(unknown, Direction.OUT) is None
-    assert await habo.happened(MT, receipt.id) == [AuditEvent.MT_RECEIPT_UNMATCHED]
+    assert await habo.happened(MT, receipt.id) == [MTEvent.MT_RECEIPT_UNMATCHED]
     assert not peer.received
 
 
@@ -75,7 +75,7 @@ async def test_a_receipt_of_another_than_the_recipient_accepts_nothing(stage: St
     await habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
     forged = enclose_receipt(stranger.address.organisation, habo.organisation, message_id, stranger.signing)
     await stranger.posts(forged, habo)
-    await habo.logged(MT, forged.id, AuditEvent.MT_RECEIPT_UNMATCHED)
+    await habo.logged(MT, forged.id, MTEvent.MT_RECEIPT_UNMATCHED)
     record = await habo.record(message_id, Direction.OUT)
     assert record is not None
     assert record.status is MessageStatus.WAITING_FOR_RECEIPT

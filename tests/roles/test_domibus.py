@@ -14,10 +14,10 @@ from dataclasses import replace
 import pytest
 import pytest_asyncio
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.transfer import TransferUnavailable
 from samdrift.installation.accesspoints import connected
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.outgoing.compose import Attachment
 from tests.domibus.standin import Fault
 from tests.roles.domibus import Customers, customers_of_a_domibus
@@ -117,7 +117,7 @@ async def test_a_message_comes_in_and_its_receipt_goes_out(
     tranas, agency = members[0], customers.stage.agency
     message_id = await agency.send(tranas.address)
     await exchanged(agency, tranas, message_id)
-    entry = await tranas.logged(MT, message_id, AuditEvent.MT_MESSAGE_RETRIEVED)
+    entry = await tranas.logged(MT, message_id, MTEvent.MT_MESSAGE_RETRIEVED)
     assert entry.ids["as4"] in customers.domibus.downloaded, "what is durable here is marked there"
     assert (await tranas.reads(message_id)).label == DRAFT.label
 

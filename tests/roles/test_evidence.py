@@ -22,21 +22,23 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.administration.administration import Administration
+from samdrift.administration.events import AdminEvent
 from samdrift.administration.evidence import NoAuthority, export_evidence
 from samdrift.administration.logexport import export_log
 from samdrift.attestation.archive import ArchiveWriter
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.policies import Policy
 from samdrift.config.logs import LogsConfig
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.evidence.events import ProofEvent
 from samdrift.evidence.gathering import Order
 from samdrift.evidence.trace import Asked, trace
 from samdrift.evidence.traceview import moments
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
 from samdrift.installation.logkeeping import LogPlace
+from samdrift.messageservice.events import MTEvent
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from tests import pki
@@ -115,7 +117,7 @@ async def test_that_evidence_was_given_is_in_the_organisations_log(
         given = [
             entry.ids
             for entry in await vault.find_log(message_id)
-            if entry.event == AuditEvent.ORGANISATION_EVIDENCE_EXPORTED
+            if entry.event == ProofEvent.ORGANISATION_EVIDENCE_EXPORTED
         ]
     assert given == [{"message": message_id, "by": "anna", "reason": "complaint 7"}]
 
@@ -128,7 +130,7 @@ async def test_all_of_a_log_is_exported_and_holds_for_whoever_knows_its_key(
     written = await export_log(installation, LogPlace(stage.habo.organisation, MT), ASKED, out)
     async with stage.habo.open(MT) as vault:
         (key,) = [each.key for each in await vault.tree.keys()]
-        given = [entry.ids for entry in await vault.log(0, 10_000) if entry.event == AuditEvent.LOG_EXPORTED]
+        given = [entry.ids for entry in await vault.log(0, 10_000) if entry.event == AdminEvent.LOG_EXPORTED]
     rules.write_text(f"log {key}\nquorum none\n")
     verdict = in_process("log", "verify", out, "--policy", rules, "--json")
     assert verdict.status == 0
@@ -316,12 +318,12 @@ async def test_a_deleted_message_leaves_its_receipt_and_digests_as_evidence(
     async with member.open(MT) as vault:
         content = await (await vault.body(message_id, direction)).read_all()
         assert await vault.delete(message_id, direction)
-        vault.record(AuditEvent.MT_MESSAGE_DELETED, message=message_id)
+        vault.record(MTEvent.MT_MESSAGE_DELETED, message=message_id)
     assert await gathered(member, message_id, tmp_path / "after")
     verdict = await verify_evidence(tmp_path / "after", trust_of(member))
     assert [finding for finding in verdict.findings if not finding.holds] == []
     files = opened(tmp_path / "after")
-    assert AuditEvent.MT_MESSAGE_DELETED.encode() in files["log/mt.jsonl"]
+    assert MTEvent.MT_MESSAGE_DELETED.encode() in files["log/mt.jsonl"]
     (receipt,) = [data for each, data in files.items() if each.startswith("message-receipts/")]
     kept = {json.loads(line)["sha256"] for line in files["digests.jsonl"].splitlines()}
     assert {sha256(content).hexdigest(), sha256(receipt).hexdigest()} <= kept
@@ -527,12 +529,12 @@ async def test_who_traces_a_message_and_why_is_in_each_log_before_anything_is_re
     gate, organisation = stage.agency.operator.gate, stage.agency.organisation
     steps = await trace(gate, organisation, message_id, Asked("kim", "dnr 7"))
     (moment,) = moments(steps, message_id)
-    (retrieved,) = [step.at for step in steps if step.what == AuditEvent.MT_MESSAGE_RETRIEVED]
+    (retrieved,) = [step.at for step in steps if step.what == MTEvent.MT_MESSAGE_RETRIEVED]
     assert (moment.name, moment.at) == ("dispatched-and-received", retrieved)
     for role in (Role.ACCESS_POINT, MT):
         async with stage.agency.open(role) as vault:
             entries = await vault.log(0, 10_000)
-        asked = [entry for entry in entries if entry.event == AuditEvent.ORGANISATION_TRACED]
+        asked = [entry for entry in entries if entry.event == ProofEvent.ORGANISATION_TRACED]
         assert [dict(entry.ids) for entry in asked] == [{"about": message_id, "by": "kim", "reason": "dnr 7"}]
         reading = [entry for entry in entries if entry.principal == "worker:trace by kim"]
         assert reading[0] == asked[0]

@@ -22,7 +22,7 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.transfer import TransferReason
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
@@ -232,7 +232,7 @@ async def test_2_10_f_g_metadata_of_the_other_federations_smp_is_not_trusted(pla
         federation=FEDERATION_SDK,
     )
     await there.submit(envelope)
-    entry = await there.logged(AP, envelope.id, AuditEvent.AP_TRANSFER_POSTPONED)
+    entry = await there.logged(AP, envelope.id, APEvent.AP_TRANSFER_POSTPONED)
     assert entry.ids["reason"] == TransferReason.DISCOVERY_UNTRUSTED.value
     assert "unknown-issuer" in entry.ids["detail"]
 

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 from bench.process import Process
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.demo.cast import DemoOperator
 from samdrift.wire.as4 import ErrorSignal, read_response
 from tests.roles import web
@@ -102,7 +102,7 @@ async def test_interface_a(stage: Stage, target: Target, name: str) -> None:
         assert not isinstance(signal, ErrorSignal)
         message_id = signal.info.ref_to_message_id
         assert message_id is not None
-        await target.member.logged(AP, message_id, AuditEvent.AP_ENVELOPE_REFUSED)
+        await target.member.logged(AP, message_id, APEvent.AP_ENVELOPE_REFUSED)
     await target.holds_nothing()
 
 

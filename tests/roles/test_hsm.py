@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import pytest
 import pytest_asyncio
 
-from samdrift.audit.events import AuditEvent
 from samdrift.config.hsm import HsmConfig, HsmTokenConfig
 from samdrift.config.malware import MalwareConfig
 from samdrift.config.model import Config
@@ -22,6 +21,7 @@ from samdrift.federation.directory import FunctionalAddress
 from samdrift.installation.operator import running, vault_settings
 from samdrift.keystore.hsm.store import HsmDecryptionKey, HsmSigningKey
 from samdrift.keystore.settings import HsmAccess, HsmSettings
+from samdrift.messageservice.events import MTEvent
 from samdrift.wire.crypto import xmlenc
 from samdrift.wire.crypto.keys import Oaep
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
@@ -128,10 +128,10 @@ async def test_while_the_token_is_away_messages_wait_and_none_is_lost(stage: Sta
     place.take_token_away()
     try:
         out = await place.vetlanda.send(stage.habo.address, WITH_PDF)
-        held = await place.vetlanda.logged(MT, out, AuditEvent.MT_MESSAGE_HELD)
+        held = await place.vetlanda.logged(MT, out, MTEvent.MT_MESSAGE_HELD)
         assert held.ids["reason"] == "there is no token with the organisation's label"
         incoming = await stage.habo.send(place.vetlanda.address, WITH_PDF)
-        await place.vetlanda.logged(MT, incoming, AuditEvent.MT_MESSAGE_HELD)
+        await place.vetlanda.logged(MT, incoming, MTEvent.MT_MESSAGE_HELD)
         beside = await place.savsjo.send(stage.habo.address, WITH_PDF)
         await exchanged(place.savsjo, stage.habo, beside)
     finally:
@@ -152,7 +152,7 @@ async def test_a_session_key_that_the_token_cannot_unwrap_ends_the_message_with_
         letters = [peer.encloses(member) for member in (place.vetlanda, place.savsjo)]
     for envelope, member in zip(letters, (place.vetlanda, place.savsjo), strict=True):
         assert (await peer.posts(envelope, member)).is_receipt_of(member.certificate)
-    refused = await place.vetlanda.logged(MT, letters[0].id, AuditEvent.MT_MESSAGE_REFUSED)
+    refused = await place.vetlanda.logged(MT, letters[0].id, MTEvent.MT_MESSAGE_REFUSED)
     assert refused.ids["reason"] == (
         "the payload cannot be decrypted, or is not well-formed: "
         "the key does not do RSA-OAEP with this digest"

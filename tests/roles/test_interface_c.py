@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.merkle import leaf_hash
 from samdrift.audit.policies import Policy
 from samdrift.contracts.messageclients import Scope
@@ -153,8 +153,8 @@ async def test_submitting_again_changes_nothing(stage: Stage) -> None:
     assert await stage.agency.ends(envelope.id, Direction.IN) is MessageStatus.NEW
     late = await interface.submit(envelope.id, envelope.data)
     assert (late.status, late.document()) == (200, first.document())
-    assert (await habo.happened(AP, envelope.id)).count(AuditEvent.AP_TRANSFER_QUEUED) == 1
-    assert (await stage.agency.happened(AP, envelope.id)).count(AuditEvent.AP_ENVELOPE_RECEIVED) == 1
+    assert (await habo.happened(AP, envelope.id)).count(APEvent.AP_TRANSFER_QUEUED) == 1
+    assert (await stage.agency.happened(AP, envelope.id)).count(APEvent.AP_ENVELOPE_RECEIVED) == 1
 
 
 async def test_submitting_many_times_at_once_makes_one_transfer(stage: Stage) -> None:
@@ -316,8 +316,8 @@ async def test_what_was_acknowledged_is_gone(stage: Stage, how: str) -> None:
     assert (await interface.acknowledge(item)).problem == KNOWS_NOTHING
     assert (await interface.fetch(item)).problem == KNOWS_NOTHING
     assert await stage.gnosjo.happened(AP, envelope.id) == [
-        AuditEvent.AP_ENVELOPE_RECEIVED,
-        AuditEvent.AP_ENVELOPE_ACKNOWLEDGED,
+        APEvent.AP_ENVELOPE_RECEIVED,
+        APEvent.AP_ENVELOPE_ACKNOWLEDGED,
     ]
 
 

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.notes import VerifierKey
 from samdrift.audit.promises import HEADER, Promise
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.service import MessageInvalid, MessageService
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.findings import Finding
@@ -58,7 +58,7 @@ async def test_4_1_and_4_2_a_message_from_client_to_client(stage: Stage) -> None
     ours = sent["data"]["attributes"]
     assert {name: fetched[name] for name in ours} == ours
     assert listed[message_id] == {name: value for name, value in fetched.items() if name != "digitalDocument"}
-    assert await stage.agency.logged(MT, message_id, AuditEvent.MT_MESSAGE_READ)
+    assert await stage.agency.logged(MT, message_id, MTEvent.MT_MESSAGE_READ)
 
     for client, member, direction in (
         (sender, stage.habo, Direction.OUT),
@@ -68,7 +68,7 @@ async def test_4_1_and_4_2_a_message_from_client_to_client(stage: Stage) -> None
         assert (await client.delete(message_id)).status == (await client.get(message_id)).status == 404
         assert message_id not in await client.listed()
         assert await member.record(message_id, direction) is None
-        assert await member.logged(MT, message_id, AuditEvent.MT_MESSAGE_DELETED)
+        assert await member.logged(MT, message_id, MTEvent.MT_MESSAGE_DELETED)
 
 
 async def test_what_happened_to_a_message_is_told_the_latest_first(stage: Stage) -> None:
@@ -159,7 +159,7 @@ async def test_the_same_call_again_sends_the_message_once(stage: Stage) -> None:
     )
     assert await client.sends(dated) == message_id
     happened = await stage.habo.happened(MT, message_id)
-    assert happened.count(AuditEvent.MT_MESSAGE_SCHEDULED) == 1
+    assert happened.count(MTEvent.MT_MESSAGE_SCHEDULED) == 1
 
 
 async def test_the_same_call_again_is_that_whatever_has_changed_meanwhile(
@@ -342,9 +342,9 @@ async def test_each_answer_that_had_to_be_logged_has_the_logs_promise(stage: Sta
     client = stage.client(stage.agency)
     message_id = await exchanged(stage)
     answers = {
-        AuditEvent.MT_MESSAGE_READ: await client.get(message_id),
-        AuditEvent.MT_CLIENT_DENIED: await client.get(str(uuid4())),
-        AuditEvent.MT_MESSAGE_DELETED: await client.delete(message_id),
+        MTEvent.MT_MESSAGE_READ: await client.get(message_id),
+        MTEvent.MT_CLIENT_DENIED: await client.get(str(uuid4())),
+        MTEvent.MT_MESSAGE_DELETED: await client.delete(message_id),
     }
     async with stage.agency.open(MT) as vault:
         await vault.tree.sign(datetime.now(UTC))

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
 from samdrift.installation.evidence import VaultsEvidence
+from samdrift.messageservice.events import MTEvent
 from tests.roles.letters import DRAFT
 from tests.roles.member import MT
 from tests.roles.messageclient import MESSAGES, document, issues, text_document
@@ -104,17 +104,17 @@ async def test_it_is_in_the_log_under_the_clients_name_before_it_is_shown(
     async def given() -> list[tuple[str, str]]:
         async with stage.habo.open(MT) as vault:
             found = await vault.find_log(message_id)
-        named = (AuditEvent.MT_MESSAGE_EVIDENCED, AuditEvent.MT_MESSAGE_READ)
+        named = (MTEvent.MT_MESSAGE_EVIDENCED, MTEvent.MT_MESSAGE_READ)
         return [(entry.principal, entry.event) for entry in found if entry.event in named]
 
     client = stage.client(stage.habo, name="journalen")
     before = await given()
     await client.call("GET", f"{MESSAGES}/{message_id}/evidence")
-    assert (await given())[len(before) :] == [("system:journalen", AuditEvent.MT_MESSAGE_EVIDENCED)]
+    assert (await given())[len(before) :] == [("system:journalen", MTEvent.MT_MESSAGE_EVIDENCED)]
     await client.call("GET", f"{MESSAGES}/{message_id}/evidence?original=true")
     assert (await given())[len(before) + 1 :] == [
-        ("system:journalen", AuditEvent.MT_MESSAGE_EVIDENCED),
-        ("system:journalen", AuditEvent.MT_MESSAGE_READ),
+        ("system:journalen", MTEvent.MT_MESSAGE_EVIDENCED),
+        ("system:journalen", MTEvent.MT_MESSAGE_READ),
     ]
 
 

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messageclients import Scope
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.interface_d.problems import BAD_REQUEST
 from tests.roles.member import MT, Member
 from tests.roles.messageclient import MESSAGES, document, issues, text_document
@@ -41,7 +41,7 @@ async def denials(member: Member) -> list[str]:
         while page := await vault.log(after):
             entries += page
             after = page[-1].sequence
-    return [entry.ids["reason"] for entry in entries if entry.event == AuditEvent.MT_CLIENT_DENIED]
+    return [entry.ids["reason"] for entry in entries if entry.event == MTEvent.MT_CLIENT_DENIED]
 
 
 # --- who asks ---------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ async def test_a_client_sends_from_its_own_addresses(stage: Stage, whose: str) -
     where = f"{A}/senderAttention/subOrganization/extension"
     assert issues(answer) == [("BV", "security", where)]
     assert address.encode() not in answer.body
-    assert await habo.happened(MT, message_id) == [AuditEvent.MT_CLIENT_DENIED]
+    assert await habo.happened(MT, message_id) == [MTEvent.MT_CLIENT_DENIED]
 
 
 async def test_a_client_sends_as_its_own_organisation(stage: Stage) -> None:

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.interface_d.application import InterfaceD
 from tests.roles import web
 from tests.roles.member import MT, Member
@@ -129,11 +129,11 @@ async def test_a_client_reaches_nothing_of_another(
     assert (await habo.record(message_id, Direction.OUT), await habo.events(message_id)) == before
     if case in DENIED and case is not send:
         for asked in (message_id, unknown):
-            entry = await member.logged(MT, asked, AuditEvent.MT_CLIENT_DENIED)
+            entry = await member.logged(MT, asked, MTEvent.MT_CLIENT_DENIED)
             assert entry.principal.startswith("system:")
     if member is not habo:
         happened = await habo.happened(MT, message_id)
-        assert AuditEvent.MT_CLIENT_DENIED not in happened, "the other organisation's log is not touched"
+        assert MTEvent.MT_CLIENT_DENIED not in happened, "the other organisation's log is not touched"
 
 
 async def test_a_pattern_lists_what_it_covers(stage: Stage) -> None:

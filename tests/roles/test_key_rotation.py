@@ -20,9 +20,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner
 
+from samdrift.administration.events import AdminEvent
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
 from samdrift.cli.org import app
+from samdrift.cli.org.events import OrgEvent
 from samdrift.config.errors import Unusable
 from samdrift.config.malware import MalwareConfig
 from samdrift.contracts.messages import Direction, MessageStatus
@@ -32,6 +33,7 @@ from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.shapes import Use
 from samdrift.installation.operator import running
 from samdrift.keystore.custody import Custodians
+from samdrift.messageservice.events import MTEvent
 from samdrift.wire.crypto.certificates import fingerprint
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.smp import PublishedCertificates
@@ -197,10 +199,10 @@ async def test_r7_every_key_is_replaced_during_traffic_and_no_message_is_lost(pl
     first = next(message_id for _, recipient, message_id in sent if recipient is nassjo)
     assert await nassjo.reads(first), "what was stored under the former data key stays readable"
     events = [entry.event for entry in await place.logged()]
-    for event in (AuditEvent.KEYS_CREATED, AuditEvent.KEYS_INSTALLED, AuditEvent.KEYS_RETIRED):
+    for event in (OrgEvent.KEYS_CREATED, OrgEvent.KEYS_INSTALLED, AdminEvent.KEYS_RETIRED):
         assert events.count(event) == 3
-    assert events.count(AuditEvent.CUSTODY_AGREED) == 6
-    assert {AuditEvent.KEYS_ACTIVATED, AuditEvent.KEYS_DATA_KEY_ROTATED} < {*events}
+    assert events.count(AdminEvent.CUSTODY_AGREED) == 6
+    assert {OrgEvent.KEYS_ACTIVATED, OrgEvent.KEYS_DATA_KEY_ROTATED} < {*events}
 
 
 def later() -> str:
@@ -251,7 +253,7 @@ async def test_a_key_whose_certificate_smp_still_names_is_destroyed_only_when_th
     assert "for good, although SMP names its certificate" in text, "the other custodian reads it"
     await place.keys("retire", "encryption", number, *place.two, "--anyway")
     entry = (await place.logged())[-1]
-    assert (entry.event, entry.ids["number"]) == (AuditEvent.KEYS_RETIRED, number)
+    assert (entry.event, entry.ids["number"]) == (AdminEvent.KEYS_RETIRED, number)
     assert entry.ids["anyway"].startswith("SMP names its certificate")
     await place.publish()
 
@@ -310,7 +312,7 @@ async def test_a_backup_names_its_custodians_in_the_log_and_replaces_no_keys(pla
     out = place.folder / "backup"
     printed = await place.keys("backup", "--out", str(out), *place.two)
     entry = (await place.logged())[-1]
-    assert (entry.event, entry.ids["first"], entry.ids["second"]) == (AuditEvent.KEYS_BACKED_UP, "anna", "bo")
+    assert (entry.event, entry.ids["first"], entry.ids["second"]) == (AdminEvent.KEYS_BACKED_UP, "anna", "bo")
     assert entry.ids["backup"] in printed
     by, other = place.two[3], place.two[7]
     with pytest.raises(Unusable) as caught:
@@ -351,7 +353,7 @@ async def test_while_no_signing_key_is_in_use_messages_wait_and_go_on_with_the_n
     printed = await place.keys("revoke", "signing", number, "--reason", "lost", "--compromised")
     assert "no key of this name is in use now" in printed
     message_id = await nassjo.send(agency.address)
-    await nassjo.logged(MT, message_id, AuditEvent.MT_MESSAGE_HELD)
+    await nassjo.logged(MT, message_id, MTEvent.MT_MESSAGE_HELD)
     await place.keys("install", "signing", str(await place.certified("signing")), "--from", later())
     await place.publish()
     await place.keys("activate", "signing", str((await place.listed("signing"))[1][0]))

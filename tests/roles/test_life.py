@@ -9,17 +9,21 @@ from datetime import timedelta
 
 import pytest
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.administration.administration import Administration
 from samdrift.administration.checklist import State, checklist, ready
 from samdrift.administration.readiness import asking, gather
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.installation.operator import vault_settings
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.incoming import inbox
 from samdrift.net.clock import system_clock
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import RegistrationState
@@ -59,11 +63,11 @@ async def suspended(member: Member, *roles: Role) -> AsyncIterator[None]:
 
             await until(look, "the gate has heard")
 
-        await bring(RegistrationState.SUSPENDED, AuditEvent.ORGANISATION_SUSPENDED)
+        await bring(RegistrationState.SUSPENDED, VaultEvent.ORGANISATION_SUSPENDED)
         try:
             yield
         finally:
-            await bring(RegistrationState.ACTIVE, AuditEvent.ORGANISATION_RESUMED)
+            await bring(RegistrationState.ACTIVE, OrgEvent.ORGANISATION_RESUMED)
 
 
 class Silent:
@@ -97,7 +101,7 @@ async def test_what_peers_send_to_a_suspended_organisation_is_asked_for_again_an
 async def test_a_message_to_a_suspended_message_service_waits_at_its_access_point(stage: Stage) -> None:
     async with suspended(stage.habo, MT):
         message = await stage.mullsjo.send(stage.habo.address)
-        await stage.mullsjo.logged(AP, message, AuditEvent.AP_TRANSFER_DELIVERED)
+        await stage.mullsjo.logged(AP, message, APEvent.AP_TRANSFER_DELIVERED)
         assert message in {item.envelope_id for item in await stage.habo.waiting()}
     assert await stage.mullsjo.ends(message) is MessageStatus.ACCEPTED
 
@@ -105,7 +109,7 @@ async def test_a_message_to_a_suspended_message_service_waits_at_its_access_poin
 async def test_what_a_suspended_organisation_has_sent_goes_on_when_it_is_resumed(stage: Stage) -> None:
     async with suspended(stage.habo, AP):
         message = await stage.habo.send(stage.mullsjo.address)
-        await stage.habo.logged(MT, message, AuditEvent.MT_MESSAGE_SCHEDULED)
+        await stage.habo.logged(MT, message, MTEvent.MT_MESSAGE_SCHEDULED)
         record = await stage.habo.record(message, Direction.OUT)
         assert record is not None
         assert record.status is MessageStatus.SCHEDULED
@@ -129,11 +133,11 @@ async def test_both_logs_say_who_suspended_and_resumed_and_why(stage: Stage) -> 
     async with stage.mullsjo.open(AP) as vault:
         own = [entry for entry in await vault.log(limit=100_000) if entry.event.startswith("org:")]
     assert [(each.event, each.principal, each.ids) for each in own[-2:]] == [
-        (AuditEvent.ORGANISATION_SUSPENDED, "operator:anna", {"why": "a test"}),
-        (AuditEvent.ORGANISATION_RESUMED, "operator:anna", {"why": "a test"}),
+        (VaultEvent.ORGANISATION_SUSPENDED, "operator:anna", {"why": "a test"}),
+        (OrgEvent.ORGANISATION_RESUMED, "operator:anna", {"why": "a test"}),
     ]
     log = await stage.mullsjo.operator.gate.read_operator_log(limit=100_000)
-    told = [each for each in log if each.event == AuditEvent.ORGANISATION_RESUMED]
+    told = [each for each in log if each.event == OrgEvent.ORGANISATION_RESUMED]
     assert told[-1].ids == {"why": "a test", "role": "ap", "organisation": stage.mullsjo.organisation.value}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.config.malware import MalwareConfig
 from samdrift.config.model import Config
 from samdrift.contracts.messages import Direction, MessageStatus
@@ -21,6 +21,7 @@ from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.installation.control import control_folder
+from samdrift.installation.events import RunEvent
 from samdrift.installation.operator import running
 from samdrift.messageservice.incoming import inbox
 from samdrift.net.client import HttpClient
@@ -129,7 +130,7 @@ async def test_messages_to_and_from_a_locked_organisation_wait_and_go_on_when_it
         assert (await peer.repeats(message_id, packed, aneby)).is_receipt_of(aneby.certificate)
         await aneby.reaches(envelope.id, MessageStatus.NEW, Direction.IN)
         async with aneby.open(MT) as vault:
-            assert AuditEvent.VAULT_UNLOCKED in [entry.event for entry in await vault.log()]
+            assert RunEvent.VAULT_UNLOCKED in [entry.event for entry in await vault.log()]
 
 
 async def test_a_passphrase_is_replaced_and_given_back_while_everything_runs(place: Place) -> None:
@@ -144,7 +145,7 @@ async def test_a_passphrase_is_replaced_and_given_back_while_everything_runs(pla
         given_back = await place.org("lock", "--operator", present, second)
         assert (given_back.status, given_back.output) == (0, "the operator's passphrase opens it\n")
         async with aneby.open(MT) as vault:
-            changed = [entry for entry in await vault.log() if entry.event == AuditEvent.VAULT_LOCK_CHANGED]
+            changed = [entry for entry in await vault.log() if entry.event == OrgEvent.VAULT_LOCK_CHANGED]
         assert [entry.ids["by"] for entry in changed] == ["officer", "officer", "operator"]
     stopped = await place.org("unlock", "--passphrase-file", first)
     assert (stopped.status, "start it first" in stopped.complaints) == (2, True)

@@ -9,12 +9,13 @@ from pathlib import Path
 import pyrage
 import pytest
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
 from samdrift.evidence.trace import entries
 from samdrift.installation.operator import vault_settings
 from samdrift.keystore.custody import FOLDER, Custodians
+from samdrift.messageservice.events import MTEvent
 from samdrift.vault.provision import Provisioner
 from tests.roles.member import AP, MT, Member
 from tests.roles.stage import Stage
@@ -116,7 +117,7 @@ async def there(habo: Member, new: Member, message_id: str) -> None:
         assert receipt == await before.receipt_for_message(message_id)
     found = await entries(gate, WORKER, Purpose.EXPORT, organisation, (MT, AP), message_id)
     said = {one.entry.event for one in found if one.former}
-    assert {AuditEvent.MT_MESSAGE_SCHEDULED, AuditEvent.AP_TRANSFER_DELIVERED} <= said
+    assert {MTEvent.MT_MESSAGE_SCHEDULED, APEvent.AP_TRANSFER_DELIVERED} <= said
 
 
 @pytest.mark.parametrize(

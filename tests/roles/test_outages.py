@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.addressbook import Listing
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.federation.server import Failure, Service
+from samdrift.messageservice.events import MTEvent
 from samdrift.wire.addressbook import AddressBookCopy
 from samdrift.wire.identifiers import RECEIPT_EXTENDED, SDK_MESSAGE_BASE, ParticipantIdentifier
 from tests.roles.member import AP, MT, Member, until
@@ -96,7 +96,7 @@ async def test_operator_common_rules_4_1_2_a_a_waiting_sender_reads_which_servic
         assert timedelta(seconds=-1) <= since - began <= timedelta(seconds=60)
         await asyncio.sleep(LONG_ENOUGH)
         assert await waits_for(habo, message_id, f"{lookup.upper()} cannot be reached since ") == title
-        (held,) = [one for one in await habo.log(MT, message_id) if one.event == AuditEvent.MT_MESSAGE_HELD]
+        (held,) = [one for one in await habo.log(MT, message_id) if one.event == MTEvent.MT_MESSAGE_HELD]
         assert lookup.upper() in held.ids["reason"]
     await habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
 

@@ -14,7 +14,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
+from samdrift.administration.events import AdminEvent
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from tests import pki
 from tests.roles.letters import DRAFT, changed
@@ -92,7 +93,7 @@ async def test_tf_09_a_peer_that_does_not_conform_is_reported_to_digg(stage: Sta
     for words in (DRAFT.label, DRAFT.text, "CipherValue"):
         assert words.encode() not in b"".join(files.values()), "no content"
     log = await stage.habo.operator.gate.read_operator_log(limit=10_000)
-    (reported,) = [e.ids for e in log if e.event == AuditEvent.AP_PEER_REPORTED]
+    (reported,) = [e.ids for e in log if e.event == AdminEvent.AP_PEER_REPORTED]
     assert (reported["peer"], reported["by"], reported["refusals"]) == (peer.party, "anna", "3")
     assert reported["report"] == hashlib.sha256(files["rapport.json"]).hexdigest()
 
@@ -134,5 +135,5 @@ async def test_a_peer_that_does_it_too_often_raises_an_alarm_once(
     assert len(alarms) == 1
     assert peer.party not in alarms[0]
     log = await stage.habo.operator.gate.read_operator_log(limit=10_000)
-    (alarm,) = [e.ids for e in log if e.event == AuditEvent.AP_PEER_ALARM]
+    (alarm,) = [e.ids for e in log if e.event == APEvent.AP_PEER_ALARM]
     assert alarm["peer"] == peer.party

@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.service import MessageInvalid
 from samdrift.net.client import HttpClient
 from samdrift.vault.errors import VaultUnavailable
@@ -229,7 +230,7 @@ async def comes_in_and_fails(stage: Stage, heard: Heard) -> None:
 
 async def _refused(member: Member, envelope_id: str, as4: str) -> bool | None:
     entries = [*await member.log(MT, envelope_id), *await member.log(AP, as4)]
-    refusals = (AuditEvent.MT_MESSAGE_REFUSED, AuditEvent.AP_ENVELOPE_REFUSED)
+    refusals = (MTEvent.MT_MESSAGE_REFUSED, APEvent.AP_ENVELOPE_REFUSED)
     return True if any(entry.event in refusals for entry in entries) else None
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.service import MessageInvalid
 from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED, SDK_MESSAGE_BASE
 from tests.roles.letters import WITH_PDF, enclose, enclose_receipt, letter
@@ -21,9 +21,9 @@ async def test_same_operator_a_message_is_accepted_unsigned_and_unencrypted(stag
     message_id = await habo.send(mullsjo.address, WITH_PDF, SDK_MESSAGE_BASE)
     assert await habo.ends(message_id) is MessageStatus.ACCEPTED
     assert await mullsjo.ends(message_id, Direction.IN) is MessageStatus.NEW
-    retrieved = await mullsjo.logged(MT, message_id, AuditEvent.MT_MESSAGE_RETRIEVED)
+    retrieved = await mullsjo.logged(MT, message_id, MTEvent.MT_MESSAGE_RETRIEVED)
     assert "signer" not in retrieved.ids
-    received = await habo.logged(MT, message_id, AuditEvent.MT_RECEIPT_RECEIVED)
+    received = await habo.logged(MT, message_id, MTEvent.MT_RECEIPT_RECEIVED)
     assert "signer" not in received.ids
 
 
@@ -56,8 +56,8 @@ async def test_an_encrypted_payload_cannot_be_read_and_gets_no_receipt(stage: St
     message = letter(peer.address, habo.address)
     envelope = enclose(message, None, habo.encryption, document=SDK_MESSAGE_BASE)
     await peer.posts(envelope, habo)
-    await habo.logged(MT, envelope.id, AuditEvent.MT_MESSAGE_REFUSED)
-    assert await habo.happened(MT, envelope.id) == [AuditEvent.MT_MESSAGE_REFUSED]
+    await habo.logged(MT, envelope.id, MTEvent.MT_MESSAGE_REFUSED)
+    assert await habo.happened(MT, envelope.id) == [MTEvent.MT_MESSAGE_REFUSED]
 
 
 async def test_3_3_2_a_message_that_breaks_the_rules_is_rejected(stage: Stage) -> None:
@@ -71,7 +71,7 @@ async def test_3_3_2_a_message_that_breaks_the_rules_is_rejected(stage: Stage) -
     nothing = b'<messagePayload xmlns="urn:riv:infrastructure:messaging:MessageWithAttachments:3"/>'
     await habo.submit(enclose(message, None, None, payload=nothing, document=SDK_MESSAGE_BASE))
     assert {code for code, _ in await habo.rejections(message.message_id)} == {"SV structure"}
-    refused = await mullsjo.logged(MT, message.message_id, AuditEvent.MT_MESSAGE_REFUSED)
+    refused = await mullsjo.logged(MT, message.message_id, MTEvent.MT_MESSAGE_REFUSED)
     assert refused.ids["reason"] == "SV structure"
     assert not await mullsjo.holds_content(message.message_id)
 
@@ -104,7 +104,7 @@ async def test_transport_model_extended_3_2_d_a_receipt_under_the_base_model_ans
     await habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
     unsigned = enclose_receipt(peer.address.organisation, habo.organisation, message_id, None, RECEIPT_BASE)
     await peer.posts(unsigned, habo)
-    refused = await habo.logged(MT, unsigned.id, AuditEvent.MT_RECEIPT_REFUSED)
+    refused = await habo.logged(MT, unsigned.id, MTEvent.MT_RECEIPT_REFUSED)
     assert refused.ids["message"] == message_id
     record = await habo.record(message_id, Direction.OUT)
     assert record is not None

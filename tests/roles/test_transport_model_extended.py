@@ -10,8 +10,9 @@ import pytest
 import pytest_asyncio
 from cryptography.hazmat.primitives import hashes
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.outgoing.compose import reply
 from samdrift.vault.errors import UnknownRecord
 from samdrift.wire.as4 import ReceiptSignal, read_response
@@ -33,9 +34,9 @@ class Exchange:
     async def over(cls, sender: Member, recipient: Member, message_id: str) -> Exchange:
         assert await sender.ends(message_id) is MessageStatus.ACCEPTED
         assert await recipient.ends(message_id, Direction.IN) is MessageStatus.NEW
-        queued = await recipient.logged(MT, message_id, AuditEvent.MT_RECEIPT_QUEUED)
-        await sender.logged(AP, queued.ids["envelope"], AuditEvent.AP_ENVELOPE_ACKNOWLEDGED)
-        await recipient.logged(AP, message_id, AuditEvent.AP_ENVELOPE_ACKNOWLEDGED)
+        queued = await recipient.logged(MT, message_id, MTEvent.MT_RECEIPT_QUEUED)
+        await sender.logged(AP, queued.ids["envelope"], APEvent.AP_ENVELOPE_ACKNOWLEDGED)
+        await recipient.logged(AP, message_id, APEvent.AP_ENVELOPE_ACKNOWLEDGED)
         return cls(sender, recipient, message_id, queued.ids["envelope"])
 
 
@@ -67,11 +68,11 @@ class Test331PositiveReceipt:
         sentence 1, 3.3.1 step 2, step 7, step 30, 3.3.2 step 2.
         """
         assert await either.sender.happened(MT, either.message_id) == [
-            AuditEvent.MT_MESSAGE_SCHEDULED,
-            AuditEvent.MT_MESSAGE_SUBMITTED,
-            AuditEvent.MT_MESSAGE_ACKNOWLEDGED,
-            AuditEvent.MT_RECEIPT_RECEIVED,
-            AuditEvent.MT_MESSAGE_ACCEPTED,
+            MTEvent.MT_MESSAGE_SCHEDULED,
+            MTEvent.MT_MESSAGE_SUBMITTED,
+            MTEvent.MT_MESSAGE_ACKNOWLEDGED,
+            MTEvent.MT_RECEIPT_RECEIVED,
+            MTEvent.MT_MESSAGE_ACCEPTED,
         ]
 
     async def test_steps_8_to_14_at_the_senders_access_point(self, either: Exchange) -> None:
@@ -79,23 +80,23 @@ class Test331PositiveReceipt:
         3.3.1 step 8, step 13.
         """
         happened = await either.sender.happened(AP, either.message_id)
-        assert happened == [AuditEvent.AP_TRANSFER_QUEUED, AuditEvent.AP_TRANSFER_DELIVERED]
+        assert happened == [APEvent.AP_TRANSFER_QUEUED, APEvent.AP_TRANSFER_DELIVERED]
 
     async def test_steps_12_to_15_at_the_receivers_access_point(self, either: Exchange) -> None:
         """Clauses: transport-model-extended 3.3.1 step 15."""
         happened = await either.recipient.happened(AP, either.message_id)
-        assert happened == [AuditEvent.AP_ENVELOPE_RECEIVED, AuditEvent.AP_ENVELOPE_ACKNOWLEDGED]
+        assert happened == [APEvent.AP_ENVELOPE_RECEIVED, APEvent.AP_ENVELOPE_ACKNOWLEDGED]
 
     async def test_steps_16_to_22_at_the_receiver(self, either: Exchange) -> None:
         """Clauses: certpub-rest-binding 3.2 step 1b; content-specification 2.1 step 3;
         transport-model-extended 3.3.1 steps 20-22.
         """
         assert await either.recipient.happened(MT, either.message_id) == [
-            AuditEvent.MT_MESSAGE_RETRIEVED,
-            AuditEvent.MT_RECEIPT_QUEUED,
-            AuditEvent.MT_RECEIPT_SUBMITTED,
-            AuditEvent.MT_RECEIPT_ACKNOWLEDGED,
-            AuditEvent.MT_MESSAGE_NEW,
+            MTEvent.MT_MESSAGE_RETRIEVED,
+            MTEvent.MT_RECEIPT_QUEUED,
+            MTEvent.MT_RECEIPT_SUBMITTED,
+            MTEvent.MT_RECEIPT_ACKNOWLEDGED,
+            MTEvent.MT_MESSAGE_NEW,
         ]
 
     async def test_steps_23_to_27_the_receipt_through_both_access_points(self, either: Exchange) -> None:
@@ -103,21 +104,21 @@ class Test331PositiveReceipt:
         3.2 d; transport-model-extended 3.3.1 step 23, step 25, step 27.
         """
         assert await either.recipient.happened(AP, either.receipt_id) == [
-            AuditEvent.AP_TRANSFER_QUEUED,
-            AuditEvent.AP_TRANSFER_DELIVERED,
+            APEvent.AP_TRANSFER_QUEUED,
+            APEvent.AP_TRANSFER_DELIVERED,
         ]
         assert await either.sender.happened(AP, either.receipt_id) == [
-            AuditEvent.AP_ENVELOPE_RECEIVED,
-            AuditEvent.AP_ENVELOPE_ACKNOWLEDGED,
+            APEvent.AP_ENVELOPE_RECEIVED,
+            APEvent.AP_ENVELOPE_ACKNOWLEDGED,
         ]
         answered = await either.sender.happened(MT, either.receipt_id)
-        assert AuditEvent.MT_RECEIPT_QUEUED not in answered, "a receipt is not answered with a receipt"
+        assert MTEvent.MT_RECEIPT_QUEUED not in answered, "a receipt is not answered with a receipt"
 
     async def test_steps_17_and_29_the_published_certificates_signed(self, either: Exchange) -> None:
         """Clauses: transport-model-extended 2.11 c, 3.3.1 step 6, step 17, step 28, step 29, 3.3.2 step 6."""
         sender, recipient = either.sender, either.recipient
-        message = await recipient.logged(MT, either.message_id, AuditEvent.MT_MESSAGE_RETRIEVED)
-        receipt = await sender.logged(MT, either.message_id, AuditEvent.MT_RECEIPT_RECEIVED)
+        message = await recipient.logged(MT, either.message_id, MTEvent.MT_MESSAGE_RETRIEVED)
+        receipt = await sender.logged(MT, either.message_id, MTEvent.MT_RECEIPT_RECEIVED)
         for entry, signer in ((message, sender), (receipt, recipient)):
             certificate = (await signer.signing()).certificate
             assert entry.ids["certificate"] == certificate.fingerprint(hashes.SHA256()).hex()
@@ -159,8 +160,8 @@ class Test331PositiveReceipt:
     async def test_what_the_event_log_must_hold(self, either: Exchange) -> None:
         """component-accesspoint 3.4.1."""
         sender, recipient = either.sender, either.recipient
-        out = (await sender.logged(AP, either.message_id, AuditEvent.AP_TRANSFER_DELIVERED)).ids
-        come = (await recipient.logged(AP, either.message_id, AuditEvent.AP_ENVELOPE_RECEIVED)).ids
+        out = (await sender.logged(AP, either.message_id, APEvent.AP_TRANSFER_DELIVERED)).ids
+        come = (await recipient.logged(AP, either.message_id, APEvent.AP_ENVELOPE_RECEIVED)).ids
         sha256 = hashes.SHA256()
         assert out["peer"] == recipient.access_point.party
         assert out["certificate"] == recipient.certificate.fingerprint(sha256).hex()
@@ -175,7 +176,7 @@ class Test331PositiveReceipt:
 
         Clauses: content-specification 2.1 step 1.
         """
-        as4 = (await either.sender.logged(AP, either.message_id, AuditEvent.AP_TRANSFER_DELIVERED)).ids["as4"]
+        as4 = (await either.sender.logged(AP, either.message_id, APEvent.AP_TRANSFER_DELIVERED)).ids["as4"]
         async with either.recipient.open(AP) as vault:
             given = await vault.known_receipt(as4, either.sender.access_point.party)
         assert given is not None
@@ -185,7 +186,7 @@ class Test331PositiveReceipt:
 
 
 async def test_same_operator_the_message_went_through_as4(stage: Stage, at_home: Exchange) -> None:
-    entry = await stage.mullsjo.logged(AP, at_home.message_id, AuditEvent.AP_ENVELOPE_RECEIVED)
+    entry = await stage.mullsjo.logged(AP, at_home.message_id, APEvent.AP_ENVELOPE_RECEIVED)
     assert entry.ids["peer"] == stage.habo.access_point.party == stage.mullsjo.access_point.party
 
 
@@ -203,7 +204,7 @@ async def test_a_reply_stays_in_the_conversation(stage: Stage, exchange: Exchang
     assert received.conversation_id == original.conversation_id
     assert received.ref_to_message_id == original.message_id
     for member, envelope in ((habo, done.message_id), (agency, done.receipt_id)):
-        arrived = await member.logged(AP, envelope, AuditEvent.AP_ENVELOPE_RECEIVED)
+        arrived = await member.logged(AP, envelope, APEvent.AP_ENVELOPE_RECEIVED)
         assert arrived.ids["conversation"] == original.conversation_id
 
 
@@ -221,7 +222,7 @@ class Test332SignatureBroken:
         await habo.plant(message)
         await habo.submit(broken(enclose(message, await habo.signing(), agency.encryption)))
         assert [code for code, _ in await habo.rejections(message.message_id)] == ["SIG security"]
-        refused = await agency.logged(MT, message.message_id, AuditEvent.MT_MESSAGE_REFUSED)
+        refused = await agency.logged(MT, message.message_id, MTEvent.MT_MESSAGE_REFUSED)
         assert refused.ids["reason"] == "SIG security"
         assert not await agency.holds_content(message.message_id)
 

@@ -13,6 +13,7 @@ from samdrift.contracts.messages import Direction
 from samdrift.vault.bodies import new_id
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.mail import ConversationFilter
+from samdrift.vault.maildeletion import BackupRecord, DeletionCounts
 from samdrift.vault.maildisposal import DisposalRule
 from samdrift.vault.mailpresets import PresetKind, PresetRecord
 from samdrift.vault.mailrecords import (
@@ -146,6 +147,12 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     waiting_message = a_message(Direction.IN, "arrived", content | ids)
     of_its_own = NewMail(waiting_message, "their-unread", "their-unread", await body(vault), "their-unread")
     assert await vault.store_mail(of_its_own, unread.id, [], []) is not None
+    backup = vault.note_backup(NOW + 100 * MINUTE, content, now=NOW)
+    vault.keep_sole_reader(box.id, PERSON, content, now=NOW)
+    due = BackupRecord(backup, NOW + 100 * MINUTE, NOW, content)
+    assert not await vault.claim_deletions(
+        [box.id], due, stored_before=_FAR, now=NOW, lease=MINUTE, limit=10
+    ), "it is held"
     preset = PresetRecord(new_id(), PresetKind.TEXT, box.id, content)
     assert await vault.keep_preset(preset)
     return TheirMail(
@@ -506,6 +513,42 @@ async def hurry_mail(vault: MessageClientVault, victim: Knowing) -> None:
     vault.hurry_mail([victim.mail.message_id, "their-sent"], now=NOW)
 
 
+async def put_off_mail(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.put_off_mail([victim.mail.sent], due=NOW + 1000 * MINUTE)
+
+
+async def note_backup(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.note_backup(NOW + 1000 * MINUTE, {}, now=NOW)
+
+
+async def last_backup(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.last_backup())
+
+
+async def keep_sole_reader(vault: MessageClientVault, victim: Knowing) -> None:
+    vault.keep_sole_reader(victim.mail.mailbox, PERSON, None, now=NOW)
+
+
+async def sole_readers(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_({}, vault.sole_readers())
+
+
+async def claim_deletions(vault: MessageClientVault, victim: Knowing) -> object:
+    backup = BackupRecord("their-backup", _FAR, NOW, {})
+    claimed = vault.claim_deletions(
+        [victim.mail.mailbox], backup, stored_before=_FAR, now=NOW, lease=MINUTE, limit=10
+    )
+    return await is_({}, claimed)
+
+
+async def end_deletion(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.end_deletion(victim.mail.came_in, "deleted", now=NOW))
+
+
+async def deletion_counts(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(DeletionCounts(0, 0, 0), vault.deletion_counts())
+
+
 async def notice_choices(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_({}, vault.notice_choices())
 
@@ -635,6 +678,9 @@ TELLING_NOTHING = frozenset(
             drop_favourite,
             keep_disposal_rule,
             hurry_mail,
+            put_off_mail,
+            note_backup,
+            keep_sole_reader,
             keep_notice_choice,
             keep_manning,
             keep_watch,
@@ -663,6 +709,14 @@ MAIL: dict[str, Case] = {
             marks,
             arrived_since,
             hurry_mail,
+            put_off_mail,
+            note_backup,
+            last_backup,
+            keep_sole_reader,
+            sole_readers,
+            claim_deletions,
+            end_deletion,
+            deletion_counts,
             notice_choices,
             keep_notice_choice,
             manning,

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.interface import DataKeys
 from samdrift.keystore.keyfiles import KeyName
@@ -98,7 +98,7 @@ async def test_what_arrives_after_the_lock_opens_with_no_earlier_copy(
             events = [entry.event for entry in await opened.log()]
     finally:
         await gate.close()
-    assert {AuditEvent.VAULT_LOCK_CHANGED, AuditEvent.VAULT_LOGIN_ROTATED} <= set(events)
+    assert {OrgEvent.VAULT_LOCK_CHANGED, OrgEvent.VAULT_LOGIN_ROTATED} <= set(events)
 
     ((details, sealed),) = administrator.rows(
         f"SELECT m.details, b.sealed FROM {before.login.schema}.messages m"

@@ -11,10 +11,10 @@ import inspect
 import pytest
 import pytest_asyncio
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.isolationcheck.check import KINDS, not_staff, strangers
 from samdrift.vault.errors import VaultDenied
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.portability.arrival import AccessPointArrival, MessageServiceArrival
 from samdrift.vault.portability.departure import AccessPointDeparture, MessageServiceDeparture
@@ -126,7 +126,7 @@ async def test_a_stranger_opens_nothing_for_any_purpose(
     new = [
         line
         for line in (await logged(installation, theirs, role))[known:]
-        if line.startswith(AuditEvent.VAULT_OPENING_DENIED)
+        if line.startswith(VaultEvent.VAULT_OPENING_DENIED)
     ]
     assert [line.rpartition(" ")[2] for line in new] == [purpose.value for purpose in Purpose]
     assert all(f" {principal.kind}:" in line and own.value not in line for line in new)
@@ -144,7 +144,7 @@ async def test_only_the_operators_staff_stands_at_the_desk(
         async with installation.gate.operate(not_staff(own, theirs)[actor], theirs):
             pytest.fail("opened")
     last = (await logged(installation, theirs, Role.ACCESS_POINT))[-1]
-    assert last.startswith(AuditEvent.VAULT_OPENING_DENIED)
+    assert last.startswith(VaultEvent.VAULT_OPENING_DENIED)
 
 
 @pytest.mark.parametrize("actor", {**not_staff(OWN, THEIRS), **strangers(OWN, THEIRS)})

@@ -21,9 +21,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.chain import ChainHead, link, verify_chain
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.merkle import Frontier
 from samdrift.audit.tiles import Tile
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
@@ -32,6 +32,7 @@ from samdrift.contracts.statements import NumberedStatement
 from samdrift.contracts.transfer import TransferReason
 from samdrift.keystore.software import KeyFault, KeyName, KeyStoreError
 from samdrift.keystore.witness import Witness
+from samdrift.messageservice.events import MTEvent
 from samdrift.vault.accesspoint import AccessPointVault, Standing
 from samdrift.vault.bodies import BodyReader, BodyWriter
 from samdrift.vault.errors import SealBroken, UnknownRecord
@@ -173,8 +174,8 @@ async def victim(installation: Installation) -> Victim:
         done = await submitted(transfers)
         await transfers.failed(done.id, now=NOW, reason=TransferReason.GIVEN_UP, detail=MARKER)
         transfers.keep_certificate(MARKER.encode(), now=NOW)
-        transfers.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, note=MARKER)
-        transfers.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=MARKER)
+        transfers.record(APEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, note=MARKER)
+        transfers.record(APEvent.AP_ENVELOPE_REFUSED, reason=MARKER)
     async with installation.open(organisation, MT) as messages:
         assert await claim(messages, b"their envelope") == Claimed(Claim.TAKEN)
     async with installation.open(organisation, MT) as messages:
@@ -201,7 +202,7 @@ async def victim(installation: Installation) -> Victim:
         assert await messages.use_assertion(MARKER.encode(), until=NOW + MINUTE, now=NOW)
         (token_key,) = messages.token_keys(now=NOW)
         await messages.count_refusal(SENDER, limit=RefusalLimit(9, MINUTE), now=NOW)
-        messages.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
+        messages.record(MTEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
         commitment = messages.keep_digest(sha256(MARKER.encode()).digest())
         await messages.tree.sign(NOW)
     seen_by = await superuser(installation)
@@ -209,7 +210,7 @@ async def victim(installation: Installation) -> Victim:
     async with installation.open(organisation, MK) as client, installation.open(organisation, GOV) as office:
         for role, vault in ((MK, client), (GOV, office)):
             vault.keep_record(RECORD, now=NOW)
-            vault.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
+            vault.record(MTEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
             await with_body(vault, logins[role].schema, seen_by)
         assert await client.begin_session(SESSION)
         person = await client.person(ISSUER, SUBJECT)
@@ -330,7 +331,7 @@ async def log_origin(vault: Vault, victim: Victim) -> object:
 
 
 async def record(vault: Vault, victim: Victim) -> object:
-    vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=victim.transfer.envelope.envelope_id)
+    vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=victim.transfer.envelope.envelope_id)
     return None
 
 
@@ -1136,7 +1137,7 @@ async def test_a_lock_on_one_vault_delays_no_other(installation: Installation, v
         await held.claim_transfers(now=NOW + 100 * MINUTE, lease=MINUTE, limit=1000)
         async with installation.open(other, AP) as vault:
             await submitted(vault)
-            vault.record(AuditEvent.AP_TRANSFER_QUEUED)
+            vault.record(APEvent.AP_TRANSFER_QUEUED)
 
 
 def test_the_key_store_gives_a_vault_its_own_keys_alone(installation: Installation) -> None:

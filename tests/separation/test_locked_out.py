@@ -16,12 +16,12 @@ import psycopg
 import pytest
 import pytest_asyncio
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.keystore.interface import PlatformLogin
 from samdrift.vault import logins
 from samdrift.vault.database.server import registry_login
 from samdrift.vault.errors import LoginRefused, VaultError
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
@@ -111,7 +111,7 @@ async def starts(installation: Installation) -> str:
         gate = await Gate.start(installation.settings)
         try:
             await gate.read_operator_log()
-            await gate.operator_log(AuditEvent.VAULT_OPENING_DENIED)
+            await gate.operator_log(VaultEvent.VAULT_OPENING_DENIED)
         finally:
             await gate.close()
     except VaultError as error:

@@ -7,19 +7,22 @@ write to the database and wants to see what lies in another mailbox, or to be so
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from samdrift.contracts.principals import Role
+from samdrift.vault.bodies import new_id
 from samdrift.vault.errors import SealBroken
+from samdrift.vault.mailrecords import FileRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.portability.departure import MessageClientDeparture
 from tests.separation.mailcases import a_draft
 from tests.separation.test_swapped import HeldMail, held_mail
 from tests.separation.vaultlogin import superuser
-from tests.vaults import WORKER, Installation
+from tests.vaults import MINUTE, NOW, WORKER, Installation, body
 
 MK = Role.MESSAGE_CLIENT
 Read = Callable[[MessageClientVault, HeldMail], Awaitable[object]]
@@ -60,6 +63,8 @@ MOVED: dict[tuple[str, str], tuple[Read, ...]] = {
     ("files", "body"): (_all_files,),
     ("drafts", "mailbox"): (lambda vault, held: vault.draft(held.draft),),
     ("drafts", "writer"): (lambda vault, held: vault.draft(held.draft),),
+    ("drafts", "stage"): (lambda vault, held: vault.draft(held.draft),),
+    ("drafts", "approved_by"): (lambda vault, held: vault.draft(held.draft),),
     ("notes", "author"): (lambda vault, held: vault.notes(held.conversation),),
     ("mailboxes", "needs_approval"): (lambda vault, held: vault.mailboxes(),),
     ("mailboxes", "undo_seconds"): (lambda vault, held: vault.mailboxes(),),
@@ -69,6 +74,9 @@ MOVED: dict[tuple[str, str], tuple[Read, ...]] = {
     ),
     ("sessions", "person"): (lambda vault, held: vault.session(held.session),),
     ("sessions", "began"): (lambda vault, held: vault.session(held.session),),
+    ("sessions", "used"): (lambda vault, held: vault.session(held.session),),
+    ("verified_backups", "taken_at"): (lambda vault, held: vault.last_backup(),),
+    ("sole_readers", "person"): (lambda vault, held: vault.sole_readers(),),
     ("searches", "person"): (lambda vault, held: vault.search(held.name, _OTHER),),
     ("favourites", "person"): (lambda vault, held: vault.favourites(_OTHER),),
 }
@@ -77,6 +85,10 @@ OTHER_VALUES: dict[str, Callable[[Any], object]] = {
     "needs_approval": lambda before: not before,
     "undo_seconds": lambda before: before + 1,
     "began": lambda before: before + timedelta(hours=1),
+    "used": lambda before: before + timedelta(hours=1),
+    "taken_at": lambda before: before + timedelta(days=1),
+    "stage": lambda before: "approved",
+    "approved_by": lambda before: "somebody else",
     "writer": lambda before: "somebody else",
     "id": lambda before: "somebody else",
     "draft": lambda before: "another draft",
@@ -137,3 +149,53 @@ async def test_a_draft_is_not_moved_apart_from_its_conversation(installation: In
         moved = await vault.draft(answer.id)
     assert moved is not None
     assert moved.mailbox == elsewhere.mailbox
+
+
+@pytest.mark.parametrize("change", ["asked_by", "approved_by", "text", "file"])
+async def test_an_approval_is_of_this_text_with_these_files_and_by_this_person(
+    installation: Installation, change: str
+) -> None:
+    """Values that the same draft had before are put back, as well as other ones."""
+    seen_by, own = await superuser(installation), await installation.organisation([MK])
+    schema = (await held_mail(installation, own, 1)).schema
+    async with installation.open(own, MK) as vault:
+        (box,) = await vault.mailboxes()
+        draft = a_draft(box.id, {"text": "not this"}, writer="anna")
+        assert await vault.keep_draft(draft)
+        stored = await body(vault)
+        file = FileRecord(new_id(), draft.id, 0, stored.size, stored.id, {"name": "not this"})
+        assert await vault.add_draft_file(file, stored, "anna")
+    ((text,),) = seen_by.rows(f"SELECT sealed FROM {schema}.drafts WHERE id = %s", draft.id)
+    ((row,),) = seen_by.rows(f"SELECT to_jsonb(f)::text FROM {schema}.files f WHERE id = %s", file.id)
+    agreed = replace(
+        draft, stage="approved", asked_by="anna", approved_by="bo", version=3, content={"text": "this"}
+    )
+    async with installation.open(own, MK) as vault:
+        assert await vault.drop_draft_file(file.id, draft.id, "anna")
+        assert await vault.keep_draft(agreed)
+        kept = await vault.draft(draft.id)
+    assert kept is not None
+    assert (kept.stage, kept.asked_by, kept.approved_by) == ("approved", "anna", "bo")
+    if change == "file":
+        put_back = f"INSERT INTO {schema}.files SELECT * FROM jsonb_populate_record(NULL::{schema}.files, %s)"
+        seen_by.rows(put_back, row)
+    else:
+        column, value = ("sealed", text) if change == "text" else (change, "eva")
+        seen_by.rows(f"UPDATE {schema}.drafts SET {column} = %s WHERE id = %s", value, draft.id)
+    async with installation.open(own, MK) as vault:
+        with pytest.raises(SealBroken):
+            await vault.draft(draft.id)
+
+
+async def test_a_session_that_is_used_goes_on_and_an_older_use_changes_nothing(
+    installation: Installation,
+) -> None:
+    own = await installation.organisation([MK])
+    mine = await held_mail(installation, own, 1)
+    for minutes, seen in ((5, 5), (3, 5), (9, 9)):
+        async with installation.open(own, MK) as vault:
+            vault.touch_session(mine.session, NOW + minutes * MINUTE)
+        async with installation.open(own, MK) as vault:
+            session = await vault.session(mine.session)
+        assert session is not None
+        assert session.used == NOW + seen * MINUTE

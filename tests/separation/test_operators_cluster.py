@@ -9,7 +9,8 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from samdrift.audit.events import AuditEvent
+from samdrift.audit.events import LogEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.contracts.principals import Role
 from samdrift.vault.database.cluster import check_address, open_doors
 from samdrift.vault.database.migrations import hardening_for
@@ -92,7 +93,7 @@ async def test_the_registrys_password_changes_there_too(theirs: Cluster) -> None
             psycopg.connect(before)
         await lived(installation)
         (first,) = await installation.gate.read_operator_log()
-        assert first.event == AuditEvent.LOG_TREE_BEGUN
+        assert first.event == LogEvent.LOG_TREE_BEGUN
 
 
 async def test_passwords_change_by_command(theirs: Cluster) -> None:
@@ -109,7 +110,7 @@ async def test_passwords_change_by_command(theirs: Cluster) -> None:
         assert ended.output == f"{len(Role)} logins have a new password\n"
         async with installation.open(organisation, AP) as vault:
             await submitted(vault)
-            assert AuditEvent.VAULT_LOGIN_ROTATED in [entry.event for entry in await vault.log()]
+            assert OrgEvent.VAULT_LOGIN_ROTATED in [entry.event for entry in await vault.log()]
         with pytest.raises(psycopg.OperationalError):
             logins[0].connect()
         logins[1].connect().close()

@@ -117,6 +117,8 @@ SEALED_MAIL: dict[Column, ReadMail] = {
     ("disposal_rules", "sealed"): lambda vault, held: vault.disposal_rules([held.mailbox]),
     ("disposals", "sealed"): lambda vault, held: vault.disposals([held.mailbox]),
     ("disposed", "sealed"): lambda vault, held: vault.disposed(held.disposal, "", 10),
+    ("verified_backups", "sealed"): lambda vault, held: vault.last_backup(),
+    ("sole_readers", "sealed"): lambda vault, held: vault.sole_readers(),
     ("persons", "sealed"): lambda vault, held: vault.persons(),
     ("sessions", "sealed"): lambda vault, held: vault.session(held.session),
     ("statements", "sealed"): lambda vault, held: vault.statements_after(0, 10),
@@ -153,6 +155,8 @@ CLEAR: dict[Column, str] = {
     ("conversations", "bound"): "a keyed mark of where it lies (test_moved_rows.py)",
     ("messages", "bound"): "a keyed mark of its conversation and documents (test_moved_rows.py)",
     ("files", "bound"): "a keyed mark of its owner and content (test_moved_rows.py)",
+    ("drafts", "approval"): "a keyed mark of who approved what (test_moved_rows.py)",
+    ("sessions", "used_bound"): "a keyed mark of when it was last used (test_moved_rows.py)",
     ("addresses", "mark"): "a keyed mark of the address, to search by",
     ("acknowledgements", "mark"): "a keyed mark of mailbox and address, so that one goes there once a day",
     ("disposed", "mark"): "a keyed mark of the messageId of what is gone, so that it is not fetched again",
@@ -291,6 +295,8 @@ async def held_mail(installation: Installation, organisation: ParticipantIdentif
         vault.keep_mail_setting(name, content)
         vault.keep_notice_choice(name, content)
         vault.keep_manning(box.id, content, now=NOW)
+        vault.note_backup(NOW - number * MINUTE, content, now=NOW)
+        vault.keep_sole_reader(box.id, name, content, now=NOW)
         vault.add_notice(a_notice(name, content, person=name))
         assert await vault.keep_preset(PresetRecord(new_id(), PresetKind.LIST, name, content))
         assert await vault.begin_session(signed_in)

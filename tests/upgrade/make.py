@@ -25,7 +25,6 @@ from typing import Any
 
 import pyrage
 
-from samdrift.audit.events import AuditEvent
 from samdrift.config.hsm import HsmConfig, HsmTokenConfig
 from samdrift.config.malware import MalwareConfig
 from samdrift.config.model import Config
@@ -37,6 +36,7 @@ from samdrift.installation.operator import running
 from samdrift.keystore.custody import Custodians
 from samdrift.keystore.settings import HsmAccess, HsmSettings
 from samdrift.keystore.wrapping import ScryptCost
+from samdrift.messageservice.events import MTEvent
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import RECEIPT_EXTENDED
@@ -229,7 +229,7 @@ async def _in_every_state(stage: Stage, member: Member) -> None:
     assert await member.ends(rejected) is MessageStatus.MESSAGE_EXCHANGE_ERROR
     incoming = sender.letter(member)
     await sender.posts(sender.seals(incoming, member), member)
-    await member.logged(MT, incoming.message_id, AuditEvent.MT_MESSAGE_RETRIEVED)
+    await member.logged(MT, incoming.message_id, MTEvent.MT_MESSAGE_RETRIEVED)
     unknown = replace(stage.agency.address, functional_address="sdk.nowhere.0203:arbetsformedlingen.se")
     gone = await member.send(unknown)
     assert await member.ends(gone) is MessageStatus.MESSAGE_EXCHANGE_ERROR

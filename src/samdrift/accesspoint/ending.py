@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.events import VaultEvent
 
 _AT_ONCE = 200
 
@@ -22,7 +22,7 @@ async def end_some(vault: AccessPointVault, why: str, now: datetime) -> int:
     for transfer in transfers:
         await vault.failed(transfer.id, now=now, reason=TransferReason.GIVEN_UP, detail=why)
         vault.record(
-            AuditEvent.ORGANISATION_ENDED,
+            VaultEvent.ORGANISATION_ENDED,
             what="transfer",
             envelope=transfer.envelope_id,
             status=TransferState.FAILED.value,
@@ -32,7 +32,7 @@ async def end_some(vault: AccessPointVault, why: str, now: datetime) -> int:
     for item in items:
         await vault.acknowledge(item.id, now=now)
         vault.record(
-            AuditEvent.ORGANISATION_ENDED,
+            VaultEvent.ORGANISATION_ENDED,
             what="envelope",
             envelope=item.envelope_id,
             status="dropped",

@@ -19,6 +19,7 @@ from starlette.responses import Response as HttpResponse
 from starlette.routing import Route
 
 from samdrift.accesspoint.agreement import compare, participant, require_fresh
+from samdrift.accesspoint.events import APEvent
 from samdrift.accesspoint.facts import keep_peer, reception_facts
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.peers import Peers
@@ -161,7 +162,7 @@ class Inbound:
             peer, recipient = header.certificate, self._served(header.user_message)
             taken = await self._take(reception, header, recipient, facts, now)
             self._meters.came_in(recipient, taken.event)
-            if taken.event is AuditEvent.AP_ENVELOPE_REFUSED:
+            if taken.event is APEvent.AP_ENVELOPE_REFUSED:
                 await self._watch(facts, now)
             self._signals.notify(recipient)
             return taken.receipt
@@ -188,7 +189,7 @@ class Inbound:
         if alarm:
             peer_alarm()
             named = {name: facts[name] for name in ("peer", "certificate")}
-            await self._gate.operator_log(AuditEvent.AP_PEER_ALARM, **named)
+            await self._gate.operator_log(APEvent.AP_PEER_ALARM, **named)
 
     async def _signers(self, message: UserMessage) -> Sequence[x509.Certificate]:
         """Looked up for messages to organisations that are served here, and for no others."""
@@ -225,8 +226,8 @@ class Inbound:
             receipt = self._answers.receipt(header.user_message, arrived.complete.references, addressed, now)
             if arrived.envelope is None:
                 keep_peer(vault, header.certificate, now)
-                vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=arrived.problem, **facts)
-                return _Taken(receipt, AuditEvent.AP_ENVELOPE_REFUSED)
+                vault.record(APEvent.AP_ENVELOPE_REFUSED, reason=arrived.problem, **facts)
+                return _Taken(receipt, APEvent.AP_ENVELOPE_REFUSED)
             facts["envelope"] = arrived.envelope.id
             return await self._accept(
                 vault, writer, arrived.envelope, receipt, header.certificate, facts, now
@@ -295,12 +296,12 @@ class Inbound:
         accepted = await vault.accept(item, body, receipt.body, now=now)
         keep_peer(vault, peer, now)
         if accepted:
-            vault.record(AuditEvent.AP_ENVELOPE_RECEIVED, **facts)
-            return _Taken(receipt, AuditEvent.AP_ENVELOPE_RECEIVED)
-        vault.record(AuditEvent.AP_ENVELOPE_DUPLICATE, **facts)
+            vault.record(APEvent.AP_ENVELOPE_RECEIVED, **facts)
+            return _Taken(receipt, APEvent.AP_ENVELOPE_RECEIVED)
+        vault.record(APEvent.AP_ENVELOPE_DUPLICATE, **facts)
         known = await vault.known_receipt(item.as4_message_id, item.peer)
         answer = Response(receipt.content_type, known) if known else receipt
-        return _Taken(answer, AuditEvent.AP_ENVELOPE_DUPLICATE)
+        return _Taken(answer, APEvent.AP_ENVELOPE_DUPLICATE)
 
     async def _log_refusal(
         self,
@@ -325,7 +326,7 @@ class Inbound:
         reason = f"{fault.error.value}: {fault.detail}"
         async with self._vaults.open(recipient, Purpose.RECEIVE) as vault:
             keep_peer(vault, peer, now)
-            vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
+            vault.record(APEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
 
 
 def _scan(scanner: HeaderScanner, data: bytes) -> str:

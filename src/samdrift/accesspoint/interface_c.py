@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.accesspoint.outbound import Sending
 from samdrift.accesspoint.problems import (
     Problem,
@@ -27,7 +28,6 @@ from samdrift.accesspoint.problems import (
     answer_unavailable,
 )
 from samdrift.accesspoint.settings import AccessPointSettings
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
@@ -297,7 +297,7 @@ class Submissions:
             )
             if created:
                 vault.record(
-                    AuditEvent.AP_TRANSFER_QUEUED,
+                    APEvent.AP_TRANSFER_QUEUED,
                     envelope=header.id,
                     conversation=transfer.envelope.conversation_id,
                     as4=transfer.as4_message_id,
@@ -390,5 +390,5 @@ class Polling:
         envelope_id = await vault.acknowledge(item_id, now=self._clock())
         if envelope_id is None:
             return False
-        vault.record(AuditEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)
+        vault.record(APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)
         return True

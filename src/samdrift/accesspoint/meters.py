@@ -12,6 +12,7 @@ from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.accesspoint.verdict import Answer
 from samdrift.audit.events import AuditEvent
 from samdrift.vault.records import Backlog
@@ -63,9 +64,9 @@ class Meters:
         """Count the outcome of an AS4 message that was answered with a receipt."""
         of = self._of(organisation)
         match event:
-            case AuditEvent.AP_ENVELOPE_RECEIVED:
+            case APEvent.AP_ENVELOPE_RECEIVED:
                 _one(self._received, of)
-            case AuditEvent.AP_ENVELOPE_DUPLICATE:
+            case APEvent.AP_ENVELOPE_DUPLICATE:
                 _one(self._duplicates, of)
             case _:
                 self._refused.labels(**of, reason=INVALID_ENVELOPE).inc()

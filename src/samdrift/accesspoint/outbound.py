@@ -10,12 +10,12 @@ from functools import partial
 
 from cryptography import x509
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.accesspoint.facts import keep_peer, peer_facts, signature_facts, transfer_facts
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.route import NoRoute, Route, Routes
 from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
 from samdrift.accesspoint.verdict import Answer, judge
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
@@ -26,6 +26,7 @@ from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.errors import VaultLocked
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Backlog, Transfer
 from samdrift.wire.as4 import Compressed, PreparedMessage, SignedReference, prepare, user_message
@@ -185,13 +186,13 @@ class Outbound:
                 if await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"]):
                     signature = signature_facts(answer.signature)
                     keep_peer(vault, peer, now)
-                    vault.record(AuditEvent.AP_TRANSFER_DELIVERED, **facts, **signature)
+                    vault.record(APEvent.AP_TRANSFER_DELIVERED, **facts, **signature)
                 return None
             why = {"reason": answer.reason.value, "detail": answer.detail}
             if answer.final or later is None:
                 if await vault.failed(transfer.id, now=now, reason=answer.reason, detail=answer.detail):
                     keep_peer(vault, peer, now)
-                    vault.record(AuditEvent.AP_TRANSFER_FAILED, **facts, **why)
+                    vault.record(VaultEvent.AP_TRANSFER_FAILED, **facts, **why)
                 return None
             waits = await vault.postpone(
                 transfer.id,
@@ -203,7 +204,7 @@ class Outbound:
             )
             if waits:
                 keep_peer(vault, peer, now)
-                vault.record(AuditEvent.AP_TRANSFER_POSTPONED, **facts, **why)
+                vault.record(APEvent.AP_TRANSFER_POSTPONED, **facts, **why)
             return later
 
 
@@ -273,7 +274,7 @@ class Sending(InFlight):
         reason, detail = TransferReason.GIVEN_UP, "too many attempts ended without an outcome"
         await vault.failed(transfer.id, now=now, reason=reason, detail=detail)
         facts = transfer_facts(transfer)
-        vault.record(AuditEvent.AP_TRANSFER_FAILED, **facts, reason=reason.value, detail=detail)
+        vault.record(VaultEvent.AP_TRANSFER_FAILED, **facts, reason=reason.value, detail=detail)
         self._signals.notify(organisation)
         return True
 

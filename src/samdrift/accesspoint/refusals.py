@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from samdrift.accesspoint.agreement import Disagreement
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.wire.as4 import As4Fault
@@ -76,7 +77,7 @@ class Refusals:
         now = self._clock()
         if self._allowances.setdefault(peer, _Allowance(now)).taken(now):
             reason = f"{fault.error.value}: {fault.detail}"
-            await self._log(AuditEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
+            await self._log(APEvent.AP_ENVELOPE_REFUSED, reason=reason, **facts)
             return
         self._since = self._since or now
         self._counted.setdefault(peer, Counter())[fault.error.value] += 1
@@ -90,7 +91,7 @@ class Refusals:
             reason = f"{codes.total()} more since {since:%Y-%m-%dT%H:%M:%SZ}: " + ", ".join(
                 f"{code} {count}" for code, count in codes.most_common()
             )
-            await self._log(AuditEvent.AP_REFUSALS_COUNTED, reason=reason, **about)
+            await self._log(APEvent.AP_REFUSALS_COUNTED, reason=reason, **about)
 
     async def run(self, on_failure: Callable[[Exception], None]) -> None:
         """Summarise every minute until cancelled."""

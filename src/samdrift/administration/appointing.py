@@ -13,11 +13,11 @@ from typing import Any
 
 from samdrift.administration.administration import Administration
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
-from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.services import address_book
 from samdrift.installation.signin import used_services
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mailboxes import change_mailbox, make_mailbox
 from samdrift.messageclient.permissions import Assigned, Assignments, person_subject
 from samdrift.messageclient.servicecheck import Tried, result_of, try_service
@@ -52,23 +52,24 @@ class MessageClients:
     organisation: ParticipantIdentifier
 
     @property
-    def _vaults(self) -> WorkerGate[MessageClientVault]:
+    def vaults(self) -> WorkerGate[MessageClientVault]:
+        """The gate for its vault; :class:`Unusable` where it has none."""
         if self.installation.gate.registry.find(self.organisation, Role.MESSAGE_CLIENT) is None:
             raise Unusable(f"{self.organisation} has no message client here: samdrift org list shows who has")
         return self.installation.gate.worker("administration", Role.MESSAGE_CLIENT)
 
     @property
     def _assignments(self) -> Assignments:
-        return Assignments(self._vaults, system_clock)
+        return Assignments(self.vaults, system_clock)
 
     async def mailboxes(self) -> tuple[MailboxRecord, ...]:
         """Return the mailboxes."""
-        async with self._vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
+        async with self.vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
             return await vault.mailboxes()
 
     async def add_mailbox(self, address: str, name: str) -> str:
         """Make a mailbox for a functional address and return its id; one that is there gets the name."""
-        async with self._vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
+        async with self.vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
             known = {one.address: one for one in await vault.mailboxes()}.get(address)
             if known is None:
                 return (await make_mailbox(vault, address, name)).id
@@ -77,7 +78,7 @@ class MessageClients:
 
     async def change_mailbox(self, address: str, by: str, **settings: Any) -> MailboxRecord:
         """Change settings of the mailbox of an address; ``by`` is who runs the command."""
-        async with self._vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
+        async with self.vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
             known = {one.address: one for one in await vault.mailboxes()}.get(address)
             if known is None:
                 raise Unusable("there is no mailbox with that address: samdrift mailbox list shows them")
@@ -88,7 +89,7 @@ class MessageClients:
     async def figures(self, weeks: int) -> tuple[tuple[MailboxRecord, ...], tuple[WeekRecord, ...]]:
         """Return the mailboxes, and counts of their messages in the last weeks."""
         since = system_clock() - timedelta(weeks=weeks)
-        async with self._vaults.open(self.organisation, Purpose.MEASURE) as vault:
+        async with self.vaults.open(self.organisation, Purpose.MEASURE) as vault:
             mailboxes = await vault.mailboxes()
             return mailboxes, await vault.figures([one.id for one in mailboxes], since)
 
@@ -96,7 +97,7 @@ class MessageClients:
         self,
     ) -> tuple[tuple[MailboxRecord, ...], dict[str, DisposalRule], tuple[DisposalRecord, ...]]:
         """Return the mailboxes, the rules for disposal of those that have one, and all disposals."""
-        async with self._vaults.open(self.organisation, Purpose.MEASURE) as vault:
+        async with self.vaults.open(self.organisation, Purpose.MEASURE) as vault:
             mailboxes = await vault.mailboxes()
             ids = [one.id for one in mailboxes]
             return mailboxes, await vault.disposal_rules(ids), await vault.disposals(ids)
@@ -115,8 +116,8 @@ class MessageClients:
         public_only = not config.federation.private_addresses
         async with address_book(config.address_book, public_only=public_only) as book:
             tried = await try_service(found[0], mailboxes, book, system_clock)
-        async with self._vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
-            vault.record(AuditEvent.MK_SERVICE_CHECKED, result=result_of(tried), by=by)
+        async with self.vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
+            vault.record(MKEvent.MK_SERVICE_CHECKED, result=result_of(tried), by=by)
         return tried
 
     async def assigned(self) -> Assigned:
@@ -130,7 +131,7 @@ class MessageClients:
             self.organisation.value,
             f"make {identity.subject} of {identity.issuer} {role.value} of {self.organisation}",
         )
-        vaults, assignments = self._vaults, self._assignments
+        vaults, assignments = self.vaults, self._assignments
         agreed = await two_persons(self.installation, matter, persons)
         async with vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
             person = await vault.know_person(identity)
@@ -152,7 +153,7 @@ class MessageClients:
             self.organisation.value,
             f"end the roles of {identity.subject} of {identity.issuer} in {self.organisation}",
         )
-        vaults, assignments = self._vaults, self._assignments
+        vaults, assignments = self.vaults, self._assignments
         async with vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
             person = await vault.person(identity.issuer, identity.subject)
             assigned = await assignments.read(self.organisation, vault)

@@ -24,11 +24,11 @@ from cryptography import x509
 from samdrift.accesspoint import ending as ap
 from samdrift.administration.administration import Administration
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
+from samdrift.administration.events import AdminEvent
 from samdrift.administration.keyholder import HeldKeys, held_keys, sha256
 from samdrift.attestation import signatures
 from samdrift.attestation.signatures import canonical
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import Unusable
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
@@ -135,7 +135,7 @@ async def _begin(
     facts = canonical(_facts(installation, order, stock, by, backups, now))
     happening = Happening(
         now,
-        AuditEvent.ORGANISATION_CLOSING,
+        AdminEvent.ORGANISATION_CLOSING,
         f"operator:{agreed.first}",
         Purpose.CLOSE,
         {"organisation": order.organisation.value, "decision": order.decision, "with": agreed.second},
@@ -269,7 +269,7 @@ async def _destroy(installation: Administration, closing: Closing, key: SigningK
     signed = certificate(facts, now, key)
     happening = Happening(
         now,
-        AuditEvent.ORGANISATION_CLOSED,
+        AdminEvent.ORGANISATION_CLOSED,
         "platform",
         Purpose.CLOSE,
         {"organisation": organisation.value, "decision": facts["decision"]},
@@ -307,7 +307,7 @@ async def made_backups(gate: Gate, organisation: ParticipantIdentifier) -> list[
                 "held_by": [entry.ids["first"], entry.ids["second"]],
             }
             for entry in entries
-            if entry.event == AuditEvent.KEYS_BACKED_UP and entry.ids["organisation"] == organisation.value
+            if entry.event == AdminEvent.KEYS_BACKED_UP and entry.ids["organisation"] == organisation.value
         ]
     return found
 

@@ -10,8 +10,10 @@ import asyncio
 
 from samdrift.administration.administration import Administration, note
 from samdrift.administration.dualcontrol import Matter, Persons, custodians_of, record, two_persons
-from samdrift.audit.events import AuditEvent
+from samdrift.administration.events import AdminEvent
 from samdrift.keystore.custody import NEEDED, CustodyError, CustodyFault, PublicKey
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 _AT_ONCE = 1000
 
@@ -32,7 +34,7 @@ async def admit(installation: Administration, key: PublicKey, persons: Persons |
                 " alone. Find out what became of the others; samdrift custodian restart begins again",
             )
         facts = {"custodian": key.name, "fingerprint": key.fingerprint}
-        await record(installation, AuditEvent.CUSTODY_CUSTODIAN_ADDED, key.name, matter, facts)
+        await record(installation, AdminEvent.CUSTODY_CUSTODIAN_ADDED, key.name, matter, facts)
         await asyncio.to_thread(custodians.admit, key)
 
 
@@ -44,7 +46,7 @@ async def dismiss(installation: Administration, name: str, persons: Persons) -> 
         matter = Matter("custodian remove", "", f"make {name} a custodian no more")
         await _agreement(installation, matter, persons)
         facts = {"custodian": name}
-        await record(installation, AuditEvent.CUSTODY_CUSTODIAN_REMOVED, persons.first.name, matter, facts)
+        await record(installation, AdminEvent.CUSTODY_CUSTODIAN_REMOVED, persons.first.name, matter, facts)
         await asyncio.to_thread(custodians.dismiss, name)
 
 
@@ -62,11 +64,26 @@ async def restart(installation: Administration, by: str, why: str) -> tuple[str,
         ended = custodians.names()
         facts = {"ended": " ".join(ended), "why": why}
         hosted = {one.organisation for one in installation.gate.registry.all()}
-        await note(installation, AuditEvent.CUSTODY_RESTARTED, by, None, facts)
+        await note(installation, AdminEvent.CUSTODY_RESTARTED, by, None, facts)
         for organisation in sorted(hosted, key=lambda one: one.value):
-            await note(installation, AuditEvent.CUSTODY_RESTARTED, by, organisation, facts)
+            await _note_restart(installation, by, organisation, facts)
         await asyncio.to_thread(custodians.dismiss_all)
     return ended
+
+
+async def _note_restart(
+    installation: Administration, by: str, organisation: ParticipantIdentifier, facts: dict[str, str]
+) -> None:
+    """Record a restart in an organisation's log; while its vault is out of reach, in the operator's alone.
+
+    An HSM that is away keeps its own organisation from being told, and no other.
+    """
+    event = AdminEvent.CUSTODY_RESTARTED
+    try:
+        await note(installation, event, by, organisation, facts)
+    except VaultUnavailable:
+        about = {"organisation": organisation.value, "organisation_log": "not told"}
+        await installation.gate.operator_log(event, **facts, **about, by=by)
 
 
 async def _agreement(installation: Administration, matter: Matter, persons: Persons | None) -> None:
@@ -87,8 +104,8 @@ async def _were_two(installation: Administration) -> bool:
     while entries := await installation.gate.read_operator_log(after, _AT_ONCE):
         after = entries[-1].sequence
         for entry in entries:
-            if entry.event == AuditEvent.CUSTODY_RESTARTED:
+            if entry.event == AdminEvent.CUSTODY_RESTARTED:
                 added = set()
-            elif entry.event == AuditEvent.CUSTODY_CUSTODIAN_ADDED:
+            elif entry.event == AdminEvent.CUSTODY_CUSTODIAN_ADDED:
                 added.add(entry.ids.get("custodian", entry.ids["by"]))
     return len(added) >= NEEDED

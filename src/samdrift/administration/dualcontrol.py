@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from samdrift.administration.administration import Administration, note
+from samdrift.administration.events import AdminEvent
 from samdrift.audit.events import AuditEvent
 from samdrift.keystore.custody import (
     NEEDED,
@@ -81,7 +82,7 @@ async def two_persons(installation: Administration, matter: Matter, persons: Per
             await _refused(installation, matter, persons, error)
         raise
     facts = {"first": agreed.first, "second": agreed.second}
-    await record(installation, AuditEvent.CUSTODY_AGREED, agreed.first, matter, facts)
+    await record(installation, AdminEvent.CUSTODY_AGREED, agreed.first, matter, facts)
     return agreed
 
 
@@ -96,7 +97,7 @@ async def approve(installation: Administration, identifier: str, person: Person)
         await _refused(installation, request.matter, Persons(person), error)
         raise
     facts = {"request": request.id, "first": request.by, "second": person.name}
-    await record(installation, AuditEvent.CUSTODY_APPROVED, person.name, request.matter, facts)
+    await record(installation, AdminEvent.CUSTODY_APPROVED, person.name, request.matter, facts)
     return request
 
 
@@ -120,7 +121,7 @@ async def _agreed(installation: Administration, matter: Matter, persons: Persons
         return agreed
     request = await asyncio.to_thread(requests.ask, matter, first, now)
     facts = {"request": request.id, "first": first.name}
-    await record(installation, AuditEvent.CUSTODY_ASKED, first.name, matter, facts)
+    await record(installation, AdminEvent.CUSTODY_ASKED, first.name, matter, facts)
     raise CustodyError(
         CustodyFault.ASKED,
         f"asked, not done yet: {matter.text}. Within a day another custodian runs"
@@ -140,4 +141,4 @@ async def _refused(
     if persons.second is not None:
         names["second"] = persons.second.name
     facts = {"reason": error.fault.value} | names
-    await record(installation, AuditEvent.CUSTODY_REFUSED, persons.first.name, matter, facts)
+    await record(installation, AdminEvent.CUSTODY_REFUSED, persons.first.name, matter, facts)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from samdrift.administration import logs
 from samdrift.administration.administration import Administration, note
+from samdrift.administration.events import AdminEvent
 from samdrift.audit.chain import origin
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.notes import Note, VerifierKey
 from samdrift.audit.tiles import WIDTH
@@ -59,7 +59,7 @@ async def write_tree(tree: LogTree, begins: bytes, name: str, out: Path) -> Expo
 
 async def _recorded(installation: Administration, place: LogPlace, asked: Asked) -> bytes:
     """Record the export, and return the hash that the log begins with."""
-    event = AuditEvent.LOG_EXPORTED
+    event = AdminEvent.LOG_EXPORTED
     if place.organisation is None or place.role is None:
         await note(installation, event, asked.by, None, {"reason": asked.reason})
         return origin(OPERATOR_LOG).hash

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from samdrift.administration.administration import Administration, note, signing_key
+from samdrift.administration.events import AdminEvent
 from samdrift.attestation.signatures import canonical, signed
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import Retention
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.logstatements import FORMAT, NAMESPACE
@@ -29,6 +30,7 @@ from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.logtree import LogTree, OpenRefusal, SigningStopped, TreeState, WitnessState
 from samdrift.wire.crypto.sshsig import public_line
 from samdrift.wire.crypto.sshsig import sign as sshsig
@@ -185,7 +187,7 @@ async def record_control(
         raise NoSuchLog
     actor = Principal(PrincipalKind.OPERATOR, custodian.name)
     return await installation.gate.tell_organisation(
-        actor, organisation, AuditEvent.LOG_CONTROL_RECORDED, facts, (role,)
+        actor, organisation, AdminEvent.LOG_CONTROL_RECORDED, facts, (role,)
     )
 
 
@@ -222,7 +224,7 @@ async def resolve(
         raise NothingToResolve
     if place.organisation is not None:
         facts = {"origin": renamed, "decision": decision, "first": agreed.first, "second": agreed.second}
-        await note(installation, AuditEvent.LOG_WITNESS_RESOLVED, agreed.first, None, facts)
+        await note(installation, VaultEvent.LOG_WITNESS_RESOLVED, agreed.first, None, facts)
     return renamed
 
 

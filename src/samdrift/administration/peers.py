@@ -20,9 +20,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.accesspoint.refusals import clauses_of, is_of_peer
+from samdrift.administration.events import AdminEvent
 from samdrift.administration.queue import Refusal, TransferQueues
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import printable
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.vault.gate import Gate
@@ -95,7 +95,7 @@ class PeerRefusals:
     async def reported(self, peer: PeerBreaches, report: str) -> None:
         """Log that a report was written about a peer; ``report`` is the SHA-256 of its JSON document."""
         await self._gate.operator_log(
-            AuditEvent.AP_PEER_REPORTED,
+            AdminEvent.AP_PEER_REPORTED,
             peer=peer.party,
             certificate=peer.certificate,
             refusals=str(len(peer.breaches)),

@@ -14,6 +14,7 @@ from typing import Self
 
 from samdrift.administration.administration import Administration, note
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
+from samdrift.administration.events import AdminEvent
 from samdrift.administration.keyholder import owner, subject
 from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import Unusable
@@ -71,7 +72,7 @@ class SignInKeyring:
                 active_from=start if signs else None,
             )
             facts = {"key": key.value, "certificate": fingerprint(certificate)}
-            await self._note(AuditEvent.KEYS_SELF_CERTIFIED, by, **facts)
+            await self._note(AdminEvent.KEYS_SELF_CERTIFIED, by, **facts)
 
     async def retire(self, persons: Persons, by: str, name: KeyName, number: int) -> None:
         """Destroy a key for good; :class:`Unusable` for the one in use and for one that is not there."""
@@ -83,7 +84,7 @@ class SignInKeyring:
         text = f"destroy the {name} key number {number} of {self.organisation} for good"
         matter = Matter("org sign-in retire", self.organisation.value, text)
         await two_persons(self.installation, matter, persons)
-        await self._note(AuditEvent.KEYS_RETIRED, by, key=name.value, number=str(number))
+        await self._note(AdminEvent.KEYS_RETIRED, by, key=name.value, number=str(number))
         await asyncio.to_thread(self.installation.keys.retire, self.vault, name.value, number)
 
     def metadata(self) -> str:

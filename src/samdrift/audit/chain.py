@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
+from samdrift.audit.events import LogEvent
 from samdrift.audit.leaves import Leaf, commitment
 from samdrift.audit.merkle import Frontier
 
@@ -128,7 +128,7 @@ class LogVerification:
     def _begins_tree(self, entry: LogEntry | Leaf) -> bool:
         """Return whether an entry is of the kind that the first leaf has, and names the chain before it."""
         named = {"entries": str(self._chain.sequence), "head": self._chain.hash.hex()}
-        return isinstance(entry, LogEntry) and entry.event == AuditEvent.LOG_TREE_BEGUN and entry.ids == named
+        return isinstance(entry, LogEntry) and entry.event == LogEvent.LOG_TREE_BEGUN and entry.ids == named
 
 
 def verify_chain(entries: Iterable[LogEntry | Leaf], start: ChainHead) -> ChainVerdict:

@@ -8,6 +8,7 @@ which entry it was, and the first one that nothing proves any more is named.
 Three rules go beyond the hashes. The time in an entry lies between the witnessed times of the checkpoints
 around it. Facts are missing only where a decision in the log disposed of them: those of a class, from its
 oldest entry up to a number, and never those about the log itself. And a checkpoint that the reader knows
+from functools import lru_cache
 from elsewhere is one that the log must have reached, so that a log which was put back is found.
 """
 
@@ -17,6 +18,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from itertools import chain
 from types import MappingProxyType
@@ -24,7 +26,7 @@ from typing import Any, Self
 
 from samdrift.audit.chain import ChainHead, LogVerification
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import LogEvent, Retention, retention_of
 from samdrift.audit.leaves import VERSION as LEAF_VERSION
 from samdrift.audit.logparts import MAX_KEYS, MAX_STAMPS, MAX_WAITING, SALT, facts_in
 from samdrift.audit.merkle import Frontier
@@ -45,9 +47,6 @@ _NUMBER = slice(0, 9)
 _CLASS = 9
 _COMMITMENT = slice(10, 42)
 _LAST_TIME = int(datetime(9999, 12, 31, tzinfo=UTC).timestamp())
-_CLASSES: Mapping[bytes, int] = MappingProxyType(
-    {event.value.encode(): event.retention.value for event in AuditEvent}
-)
 _ABOUT_THE_LOG = Retention.LOG.value
 
 
@@ -143,7 +142,7 @@ class _Decided:
 
 @dataclass(slots=True)
 class _State:
-    """All that is known between two parts, in plain values, so that it can be put down and taken up again."""
+    """The state between two parts, in plain values, so that verification can be suspended and resumed."""
 
     origin: str = ""
     head: tuple[int, str] = (0, "")
@@ -431,7 +430,7 @@ class LogVerifier:
                 state.outside += 1
                 self._wrong(number, "its time is outside the witnessed times of the checkpoints around it")
             event = record[_EVENT : record.find(b'"', _EVENT)]
-            if _CLASSES.get(event, retention) != retention:
+            if _class_of(event) not in {None, retention}:
                 self._wrong(number, "its retention class is not the one of its event")
             if retention == _ABOUT_THE_LOG:
                 self._about_the_log(number, record[SALT:])
@@ -443,7 +442,7 @@ class LogVerifier:
         state.first = int.from_bytes(leaf[1:9]) if known else state.chained + 1
         facts = _facts(record[SALT:])
         named = {"entries": str(state.head[0]), "head": state.head[1]}
-        if facts.get("event") != AuditEvent.LOG_TREE_BEGUN or facts.get("ids") != named:
+        if facts.get("event") != LogEvent.LOG_TREE_BEGUN or facts.get("ids") != named:
             self._stop(1, "the first entry of the tree does not name the entries before it as they are here")
         elif state.first != state.chained + 1:
             self._stop(state.chained + 1, "the numbers of the tree do not go on from what is before it")
@@ -465,11 +464,11 @@ class LogVerifier:
     def _about_the_log(self, number: int, content: bytes) -> None:
         """Take up a statement on a key, or a decision to dispose of a class."""
         facts = _facts(content)
-        if facts.get("event") == AuditEvent.LOG_KEY_STATED:
+        if facts.get("event") == LogEvent.LOG_KEY_STATED:
             self._state_key(facts.get("ids"))
-        if facts.get("event") == AuditEvent.LOG_STAMPED:
+        if facts.get("event") == LogEvent.LOG_STAMPED:
             self._stamp(number, facts.get("ids"))
-        if facts.get("event") != AuditEvent.LOG_FACTS_DISPOSED:
+        if facts.get("event") != LogEvent.LOG_FACTS_DISPOSED:
             return
         try:
             ids = facts["ids"]
@@ -551,6 +550,12 @@ def _seconds(time: str) -> int | None:
         return int(datetime.fromisoformat(time).timestamp())
     except (ValueError, OverflowError):
         return None
+
+
+@lru_cache(maxsize=1024)
+def _class_of(event: bytes) -> int | None:
+    """Return the retention class of an event by its name's bytes; ``None`` where it is not known here."""
+    return retention_of(event.decode("utf-8", "replace"))
 
 
 def _facts(content: bytes) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import typer
 from samdrift.administration.administration import provisioning
 from samdrift.administration.turns import in_turn
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.output import complain, print_line, print_text
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
@@ -29,7 +29,7 @@ app = typer.Typer(add_completion=False)
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
 Organisation = Annotated[
-    str | None, typer.Option("--organisation", help="Only this one, such as 0203:habo.se.")
+    str | None, typer.Option("--organisation", help="Only this organisation, such as 0203:habo.se.")
 ]
 
 _ADMINISTRATOR = f"{PrincipalKind.WORKER}:administrator"
@@ -97,4 +97,4 @@ async def _rotate_others(provisioner: Provisioner) -> int:
 
 
 def _rotated(**facts: str) -> Happening:
-    return Happening(system_clock(), AuditEvent.VAULT_LOGIN_ROTATED, _ADMINISTRATOR, Purpose.MAINTAIN, facts)
+    return Happening(system_clock(), OrgEvent.VAULT_LOGIN_ROTATED, _ADMINISTRATOR, Purpose.MAINTAIN, facts)

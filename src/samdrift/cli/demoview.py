@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -12,11 +12,12 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.config.errors import printable
 from samdrift.demo.scenario import Exchange
 from samdrift.demo.witnessing import Verified
 from samdrift.evidence.trace import Step
+from samdrift.messageservice.events import MTEvent
 
 if TYPE_CHECKING:
     from samdrift.demo.world import World
@@ -64,22 +65,22 @@ def progress(console: Console) -> Iterator[Steps]:
         status.stop()
 
 
-_WORDS = {
-    AuditEvent.MT_MESSAGE_SCHEDULED: "message validated and stored",
-    AuditEvent.MT_MESSAGE_SUBMITTED: "encrypted for the recipient, signed, handed to the access point",
-    AuditEvent.AP_TRANSFER_QUEUED: "envelope stored for transfer",
-    AuditEvent.AP_TRANSFER_DELIVERED: "AS4 receipt verified; envelope deleted here",
-    AuditEvent.AP_ENVELOPE_RECEIVED: "AS4 message verified and decrypted; envelope stored; receipt signed",
-    AuditEvent.MT_MESSAGE_RETRIEVED: "signature verified, decrypted, validated, accepted",
-    AuditEvent.MT_RECEIPT_QUEUED: "message receipt written",
-    AuditEvent.AP_ENVELOPE_ACKNOWLEDGED: "envelope taken over by the message service; deleted here",
-    AuditEvent.MT_RECEIPT_SUBMITTED: "message receipt signed, handed to the access point",
-    AuditEvent.MT_RECEIPT_ACKNOWLEDGED: "message receipt delivered",
-    AuditEvent.MT_MESSAGE_NEW: "message ready to be fetched",
-    AuditEvent.MT_MESSAGE_ACKNOWLEDGED: "transport receipt noted; waiting for the message receipt",
-    AuditEvent.MT_RECEIPT_RECEIVED: "message receipt verified",
-    AuditEvent.MT_MESSAGE_ACCEPTED: "message accepted by the recipient",
-    AuditEvent.MT_MESSAGE_READ: "message read by the client",
+_WORDS: Mapping[str, str] = {
+    MTEvent.MT_MESSAGE_SCHEDULED: "message validated and stored",
+    MTEvent.MT_MESSAGE_SUBMITTED: "encrypted for the recipient, signed, handed to the access point",
+    APEvent.AP_TRANSFER_QUEUED: "envelope stored for transfer",
+    APEvent.AP_TRANSFER_DELIVERED: "AS4 receipt verified; envelope deleted here",
+    APEvent.AP_ENVELOPE_RECEIVED: "AS4 message verified and decrypted; envelope stored; receipt signed",
+    MTEvent.MT_MESSAGE_RETRIEVED: "signature verified, decrypted, validated, accepted",
+    MTEvent.MT_RECEIPT_QUEUED: "message receipt written",
+    APEvent.AP_ENVELOPE_ACKNOWLEDGED: "envelope taken over by the message service; deleted here",
+    MTEvent.MT_RECEIPT_SUBMITTED: "message receipt signed, handed to the access point",
+    MTEvent.MT_RECEIPT_ACKNOWLEDGED: "message receipt delivered",
+    MTEvent.MT_MESSAGE_NEW: "message ready to be fetched",
+    MTEvent.MT_MESSAGE_ACKNOWLEDGED: "transport receipt noted; waiting for the message receipt",
+    MTEvent.MT_RECEIPT_RECEIVED: "message receipt verified",
+    MTEvent.MT_MESSAGE_ACCEPTED: "message accepted by the recipient",
+    MTEvent.MT_MESSAGE_READ: "message read by the client",
 }
 
 
@@ -96,8 +97,7 @@ def exchange(console: Console, done: Exchange, steps: Sequence[Step]) -> None:
     for column in ("time (UTC)", "where", "what", "event"):
         table.add_column(column, no_wrap=column != "what", overflow="fold")
     for step in steps:
-        event = AuditEvent(step.what)
-        table.add_row(f"{step.at:%H:%M:%S.%f}"[:-3], step.where, _WORDS.get(event, ""), step.what)
+        table.add_row(f"{step.at:%H:%M:%S.%f}"[:-3], step.where, _WORDS.get(step.what, ""), step.what)
     console.print(table)
     console.print(
         f"  now: in the vaults of both message services ({sender} as sent and accepted, {recipient} as"
@@ -110,9 +110,9 @@ def _identifiers(steps: Sequence[Step]) -> list[tuple[str, str]]:
     """AS4 messages, access points and signing certificates that the steps name, each once, in order."""
     named: dict[tuple[str, str], None] = {}
     for step in steps:
-        if "as4" in step.ids and step.what == AuditEvent.AP_TRANSFER_QUEUED:
+        if "as4" in step.ids and step.what == APEvent.AP_TRANSFER_QUEUED:
             named["AS4 message", step.ids["as4"]] = None
-        if step.what == AuditEvent.AP_ENVELOPE_RECEIVED:
+        if step.what == APEvent.AP_ENVELOPE_RECEIVED:
             named["AS4 signed by", f"{step.ids['peer']}  sha256 {step.ids['certificate'][:16]}…"] = None
         if "signer" in step.ids:
             named["envelope signed by", f"{step.ids['signer']}  sha256 {step.ids['certificate'][:16]}…"] = (

@@ -14,13 +14,13 @@ from samdrift.attestation.errors import MoveError
 from samdrift.audit.logverifying import LogVerdict
 from samdrift.audit.policies import Policy
 from samdrift.audit.reading import Malformed
-from samdrift.audit.reconciliation import Difference, ReadLog, Reconciliation, reconcile
 from samdrift.cli.logverification import read_policy
 from samdrift.cli.org.options import AsJson
 from samdrift.cli.output import print_json, print_line, print_verdict, progress
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.evidence.logreconciling import VerifiedLog, read_verified
+from samdrift.evidence.reconciliation import Difference, ReadLog, Reconciliation, reconcile
 
 _SHOWN = 50
 """Differences that are shown to a person; ``--json`` has all."""

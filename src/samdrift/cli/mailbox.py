@@ -11,6 +11,7 @@ import typer
 from samdrift.administration.administration import administering
 from samdrift.administration.appointing import MessageClients
 from samdrift.administration.dualcontrol import Persons
+from samdrift.cli.mailboxsettings import add_commands
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
 from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, present
@@ -29,6 +30,7 @@ from samdrift.vault.people import Identity
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
+add_commands(app)
 
 T = TypeVar("T")
 _SWEDEN = ZoneInfo("Europe/Stockholm")
@@ -89,7 +91,7 @@ def change(
     ] = None,
     ended: Annotated[
         bool | None,
-        typer.Option("--end/--use-again", help="Let nothing new be written in it; what comes is stored."),
+        typer.Option("--end/--use-again", help="Close it for new messages; incoming ones are still stored."),
     ] = None,
     by: Actor = None,
 ) -> None:

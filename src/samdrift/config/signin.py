@@ -217,6 +217,17 @@ class UsedServiceConfig:
             example='"issuers.pem"',
         ),
     ] = None
+    delete_after_days: Annotated[
+        int | None,
+        Key(
+            "Days after which messages that are stored, and in a verified backup, are deleted there "
+            "([organisations](organisations.md#deletion-at-the-message-service)).",
+            POSITIVE,
+            otherwise="nothing is deleted there",
+            example="90",
+            since="0.2",
+        ),
+    ] = None
 
 
 def check_levels(own: SignInConfig | SamlConfig, _: Table) -> Breaches:

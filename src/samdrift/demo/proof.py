@@ -5,38 +5,39 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.chain import LogVerification
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.demo.scenario import DemoFailed, Exchange, Party
 from samdrift.evidence.trace import Step
+from samdrift.messageservice.events import MTEvent
 
 _PROVER = Principal(PrincipalKind.WORKER, "demonstration")
 _PATIENCE = 10.0
 _PAGE = 500
 
 _AT_SENDER = (
-    AuditEvent.MT_MESSAGE_SCHEDULED,
-    AuditEvent.AP_TRANSFER_QUEUED,
-    AuditEvent.MT_MESSAGE_SUBMITTED,
-    AuditEvent.AP_TRANSFER_DELIVERED,
-    AuditEvent.MT_MESSAGE_ACKNOWLEDGED,
-    AuditEvent.AP_ENVELOPE_RECEIVED,
-    AuditEvent.MT_RECEIPT_RECEIVED,
-    AuditEvent.MT_MESSAGE_ACCEPTED,
-    AuditEvent.AP_ENVELOPE_ACKNOWLEDGED,
+    MTEvent.MT_MESSAGE_SCHEDULED,
+    APEvent.AP_TRANSFER_QUEUED,
+    MTEvent.MT_MESSAGE_SUBMITTED,
+    APEvent.AP_TRANSFER_DELIVERED,
+    MTEvent.MT_MESSAGE_ACKNOWLEDGED,
+    APEvent.AP_ENVELOPE_RECEIVED,
+    MTEvent.MT_RECEIPT_RECEIVED,
+    MTEvent.MT_MESSAGE_ACCEPTED,
+    APEvent.AP_ENVELOPE_ACKNOWLEDGED,
 )
 _AT_RECIPIENT = (
-    AuditEvent.AP_ENVELOPE_RECEIVED,
-    AuditEvent.MT_MESSAGE_RETRIEVED,
-    AuditEvent.MT_RECEIPT_QUEUED,
-    AuditEvent.AP_ENVELOPE_ACKNOWLEDGED,
-    AuditEvent.AP_TRANSFER_QUEUED,
-    AuditEvent.MT_RECEIPT_SUBMITTED,
-    AuditEvent.AP_TRANSFER_DELIVERED,
-    AuditEvent.MT_RECEIPT_ACKNOWLEDGED,
-    AuditEvent.MT_MESSAGE_NEW,
-    AuditEvent.MT_MESSAGE_READ,
+    APEvent.AP_ENVELOPE_RECEIVED,
+    MTEvent.MT_MESSAGE_RETRIEVED,
+    MTEvent.MT_RECEIPT_QUEUED,
+    APEvent.AP_ENVELOPE_ACKNOWLEDGED,
+    APEvent.AP_TRANSFER_QUEUED,
+    MTEvent.MT_RECEIPT_SUBMITTED,
+    APEvent.AP_TRANSFER_DELIVERED,
+    MTEvent.MT_RECEIPT_ACKNOWLEDGED,
+    MTEvent.MT_MESSAGE_NEW,
+    MTEvent.MT_MESSAGE_READ,
 )
 """Each step of transport-model-extended 3.3.1 that leaves a trace, once at each end."""
 
@@ -54,7 +55,7 @@ def prove_way(
     ):
         logged = [step.what for step in steps]
         for event in expected:
-            most = 2 if pages and event is AuditEvent.MT_MESSAGE_READ else 1
+            most = 2 if pages and event is MTEvent.MT_MESSAGE_READ else 1
             if not 1 <= logged.count(event) <= most:
                 raise DemoFailed(
                     f"{event} stands {logged.count(event)} times in the log of {party.organisation.value}"

@@ -29,6 +29,7 @@ from samdrift.installation.operator import Operator, running
 from samdrift.net.addressbook import kept_copy
 
 _LAYOUT = "5"
+_PORT = "sign-in-port"
 _SOON = 0.1
 """Seconds between two looks at a copy of the address book."""
 
@@ -65,7 +66,7 @@ async def world(folder: Path, progress: Progress, *, pages: bool = False) -> Asy
     async with AsyncExitStack() as outlasting, AsyncExitStack() as stack:
         progress("A federation starts: certificate authorities, SML in DNS, SMP, CertPub, address book")
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
-        sign_in = await stack.enter_async_context(sign_in_service()) if pages else None
+        sign_in = await stack.enter_async_context(sign_in_service(kept=folder / _PORT)) if pages else None
         run, clients, opened = [], {}, list[Page]()
         own = [DemoWitness.of(operator, folder / operator.folder) for operator in operators]
         witnesses = [*own[1:], own[0]]

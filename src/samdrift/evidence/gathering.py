@@ -16,14 +16,15 @@ from importlib.resources import files
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift import __version__
+from samdrift.accesspoint.events import APEvent
 from samdrift.attestation.archive import ArchiveWriter, Member, Writing
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.notes import Checkpoint, Note
 from samdrift.audit.proofs import EntryProof
 from samdrift.contracts.evidence import Original
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence import verifying
+from samdrift.evidence.events import ProofEvent
 from samdrift.evidence.trace import Logged, entries
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.gate import Gate
@@ -132,14 +133,14 @@ class _Writing:
                 await self._kept_digests(vault)
             await self._log(vault, role)
             await self._proofs(vault, role)
-            event = AuditEvent.ORGANISATION_EVIDENCE_EXPORTED
+            event = ProofEvent.ORGANISATION_EVIDENCE_EXPORTED
             vault.record(event, message=self._order.message_id, by=self._order.by, reason=self._order.reason)
 
     async def _transport_receipts(self, vault: AccessPointVault) -> None:
         """Add the receipts that peers gave for what was sent, and those given for what came in."""
         for name, entry in self._receipts_of(Role.ACCESS_POINT):
             ids = entry.ids
-            if entry.event == AuditEvent.AP_TRANSFER_DELIVERED:
+            if entry.event == APEvent.AP_TRANSFER_DELIVERED:
                 receipt = await vault.proof(ids["transfer"])
             else:
                 receipt = await vault.known_receipt(ids["as4"], ids["peer"])

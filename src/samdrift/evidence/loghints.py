@@ -13,7 +13,8 @@ from datetime import date, datetime, time, tzinfo
 from enum import StrEnum
 
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import Retention
+from samdrift.messageclient.events import MKEvent
 
 _PERSON = "user:"
 _SATURDAY = 5
@@ -82,7 +83,7 @@ def hints(entries: Iterable[LogEntry], rules: Rules) -> list[Hint]:
     found, handlers = _Found(), dict[str, str]()
     for entry in entries:
         case = entry.ids.get(_CASE, "")
-        if entry.event == AuditEvent.MK_CONVERSATION_CHANGED:
+        if entry.event == MKEvent.MK_CONVERSATION_CHANGED:
             handlers[case] = entry.ids.get("handler", "")
         if entry.retention != Retention.READING or not entry.principal.startswith(_PERSON):
             continue

@@ -13,9 +13,9 @@ from samdrift.audit.events import Retention
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
 from samdrift.audit.policies import Policy
 from samdrift.audit.reading import Malformed
-from samdrift.audit.reconciliation import SOURCES, ReadLog
 from samdrift.evidence.logexport import Description, Progress, describe_log, verify_log
 from samdrift.evidence.logreading import entries_of
+from samdrift.evidence.reconciliation import SOURCES, ReadLog
 
 
 @dataclass(frozen=True, slots=True)

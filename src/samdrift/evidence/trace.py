@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.evidence.events import ProofEvent
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -72,7 +72,7 @@ async def trace(
     for role in roles:
         async with gate.open(tracer, organisation, role, Purpose.TRACE) as vault:
             facts = {"about": message_id, "by": asked.by, "reason": asked.reason}
-            vault.record(AuditEvent.ORGANISATION_TRACED, **facts)
+            vault.record(ProofEvent.ORGANISATION_TRACED, **facts)
     found = await entries(gate, tracer, Purpose.TRACE, organisation, roles, message_id)
     return tuple(_step(organisation, one) for one in found)
 

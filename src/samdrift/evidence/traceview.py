@@ -15,9 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
-from samdrift.audit.events import AuditEvent as E
+from samdrift.accesspoint.events import APEvent
+from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
+from samdrift.evidence.events import ProofEvent
 from samdrift.evidence.trace import Step
+from samdrift.messageclient.events import MKEvent
+from samdrift.messageservice.events import MTEvent
+from samdrift.vault.events import VaultEvent
 from samdrift.web.texts import Phrase
 from samdrift.web.views import StepState
 
@@ -31,70 +36,74 @@ PLACES: Mapping[Role, Phrase] = MappingProxyType(
 )
 FORMER = Phrase("former supplier")
 
-WORDS: Mapping[E, Phrase] = MappingProxyType(
+WORDS: Mapping[str, Phrase] = MappingProxyType(
     {
-        E.MK_MESSAGE_SUBMITTED: Phrase("A person sent it"),
-        E.MK_MESSAGE_HANDED_OVER: Phrase("The message client handed it to the message service"),
-        E.MK_MESSAGE_POSTPONED: Phrase("The message client tries again later"),
-        E.MK_MESSAGE_NOT_SENT: Phrase("The message client could not send it"),
-        E.MK_MESSAGE_MOVED_ON: Phrase("The message client heard how far it has come"),
-        E.MK_MESSAGE_STORED: Phrase("The message client fetched and stored it"),
-        E.MK_MESSAGE_UNREADABLE: Phrase("The message client stored it, and cannot show it"),
-        E.MK_READING_MESSAGE: Phrase("A person opened it"),
-        E.MK_READING_FILE: Phrase("A person opened a file of it"),
-        E.MK_READING_RAW: Phrase("A person opened it in its raw form"),
-        E.MT_MESSAGE_SCHEDULED: Phrase("The message was checked and stored, to be sent"),
-        E.MT_MESSAGE_SUBMITTED: Phrase("It was encrypted for the recipient, signed and handed over"),
-        E.MT_MESSAGE_POSTPONED: Phrase("It is sent again later"),
-        E.MT_MESSAGE_HELD: Phrase("It waits for a service that is down"),
-        E.MT_MESSAGE_ACKNOWLEDGED: Phrase(
+        MKEvent.MK_MESSAGE_SUBMITTED: Phrase("A person sent it"),
+        MKEvent.MK_MESSAGE_HANDED_OVER: Phrase("The message client handed it to the message service"),
+        MKEvent.MK_MESSAGE_POSTPONED: Phrase("The message client tries again later"),
+        MKEvent.MK_MESSAGE_NOT_SENT: Phrase("The message client could not send it"),
+        MKEvent.MK_MESSAGE_MOVED_ON: Phrase("The message client heard how far it has come"),
+        MKEvent.MK_MESSAGE_STORED: Phrase("The message client fetched and stored it"),
+        MKEvent.MK_MESSAGE_UNREADABLE: Phrase("The message client stored it, and cannot show it"),
+        MKEvent.MK_READING_MESSAGE: Phrase("A person opened it"),
+        MKEvent.MK_READING_FILE: Phrase("A person opened a file of it"),
+        MKEvent.MK_READING_RAW: Phrase("A person opened it in its raw form"),
+        MTEvent.MT_MESSAGE_SCHEDULED: Phrase("The message was checked and stored, to be sent"),
+        MTEvent.MT_MESSAGE_SUBMITTED: Phrase("It was encrypted for the recipient, signed and handed over"),
+        MTEvent.MT_MESSAGE_POSTPONED: Phrase("It is sent again later"),
+        MTEvent.MT_MESSAGE_HELD: Phrase("It waits for a service that is down"),
+        MTEvent.MT_MESSAGE_ACKNOWLEDGED: Phrase(
             "The recipient’s access point has it; the message receipt is awaited"
         ),
-        E.MT_MESSAGE_ACCEPTED: Phrase("The recipient has accepted it"),
-        E.MT_MESSAGE_REJECTED: Phrase("The recipient has rejected it"),
-        E.MT_MESSAGE_FAILED: Phrase("It was not delivered, or nobody can tell that it was"),
-        E.MT_MESSAGE_LATE: Phrase("A step came for it after it had ended"),
-        E.MT_MESSAGE_RETRIEVED: Phrase("Its signature was verified; it was decrypted, checked and accepted"),
-        E.MT_MESSAGE_REFUSED: Phrase("It was examined and rejected"),
-        E.MT_MALWARE_FOUND: Phrase("Malicious code was found in it"),
-        E.MT_SENDER_NOT_LISTED: Phrase("Its sender’s address is not in the address book"),
-        E.MT_MESSAGE_NEW: Phrase("It can be fetched by message clients"),
-        E.MT_MESSAGE_READ: Phrase("A message client fetched it"),
-        E.MT_MESSAGE_EVIDENCED: Phrase("Evidence about it was given to a message client"),
-        E.MT_MESSAGE_DELETED: Phrase("A message client deleted it"),
-        E.MT_RECEIPT_QUEUED: Phrase("The message receipt was written"),
-        E.MT_RECEIPT_SUBMITTED: Phrase("The message receipt was signed and handed over"),
-        E.MT_RECEIPT_ACKNOWLEDGED: Phrase("The sender’s access point has the message receipt"),
-        E.MT_RECEIPT_FAILED: Phrase("The message receipt was not delivered"),
-        E.MT_RECEIPT_RECEIVED: Phrase("The message receipt came, and was verified"),
-        E.MT_RECEIPT_UNMATCHED: Phrase("A message receipt came for a message that is not known"),
-        E.MT_RECEIPT_REFUSED: Phrase("A message receipt came that does not fit the message"),
-        E.AP_TRANSFER_QUEUED: Phrase("The envelope was stored, to be transferred"),
-        E.AP_TRANSFER_DELIVERED: Phrase("The envelope was delivered; its transport receipt was verified"),
-        E.AP_TRANSFER_POSTPONED: Phrase("The transfer is tried again later"),
-        E.AP_TRANSFER_FAILED: Phrase("The envelope could not be delivered"),
-        E.AP_TRANSFER_HASTENED: Phrase("The operator asked for an attempt now"),
-        E.AP_ENVELOPE_RECEIVED: Phrase("The envelope came, and its transport receipt was given"),
-        E.AP_ENVELOPE_DUPLICATE: Phrase("The envelope came again, and got the same transport receipt"),
-        E.AP_ENVELOPE_REFUSED: Phrase("The envelope was refused"),
-        E.AP_ENVELOPE_ACKNOWLEDGED: Phrase("The message service has the envelope; it was removed here"),
-        E.ORGANISATION_EVIDENCE_EXPORTED: Phrase("Evidence about it was exported"),
-        E.ORGANISATION_ENDED: Phrase("It ended because the organisation was closed here"),
+        MTEvent.MT_MESSAGE_ACCEPTED: Phrase("The recipient has accepted it"),
+        MTEvent.MT_MESSAGE_REJECTED: Phrase("The recipient has rejected it"),
+        MTEvent.MT_MESSAGE_FAILED: Phrase("It was not delivered, or nobody can tell that it was"),
+        MTEvent.MT_MESSAGE_LATE: Phrase("A step came for it after it had ended"),
+        MTEvent.MT_MESSAGE_RETRIEVED: Phrase(
+            "Its signature was verified; it was decrypted, checked and accepted"
+        ),
+        MTEvent.MT_MESSAGE_REFUSED: Phrase("It was examined and rejected"),
+        MTEvent.MT_MALWARE_FOUND: Phrase("Malicious code was found in it"),
+        MTEvent.MT_SENDER_NOT_LISTED: Phrase("Its sender’s address is not in the address book"),
+        MTEvent.MT_MESSAGE_NEW: Phrase("It can be fetched by message clients"),
+        MTEvent.MT_MESSAGE_READ: Phrase("A message client fetched it"),
+        MTEvent.MT_MESSAGE_EVIDENCED: Phrase("Evidence about it was given to a message client"),
+        MTEvent.MT_MESSAGE_DELETED: Phrase("A message client deleted it"),
+        MTEvent.MT_RECEIPT_QUEUED: Phrase("The message receipt was written"),
+        MTEvent.MT_RECEIPT_SUBMITTED: Phrase("The message receipt was signed and handed over"),
+        MTEvent.MT_RECEIPT_ACKNOWLEDGED: Phrase("The sender’s access point has the message receipt"),
+        MTEvent.MT_RECEIPT_FAILED: Phrase("The message receipt was not delivered"),
+        MTEvent.MT_RECEIPT_RECEIVED: Phrase("The message receipt came, and was verified"),
+        MTEvent.MT_RECEIPT_UNMATCHED: Phrase("A message receipt came for a message that is not known"),
+        MTEvent.MT_RECEIPT_REFUSED: Phrase("A message receipt came that does not fit the message"),
+        APEvent.AP_TRANSFER_QUEUED: Phrase("The envelope was stored, to be transferred"),
+        APEvent.AP_TRANSFER_DELIVERED: Phrase(
+            "The envelope was delivered; its transport receipt was verified"
+        ),
+        APEvent.AP_TRANSFER_POSTPONED: Phrase("The transfer is tried again later"),
+        VaultEvent.AP_TRANSFER_FAILED: Phrase("The envelope could not be delivered"),
+        VaultEvent.AP_TRANSFER_HASTENED: Phrase("The operator asked for an attempt now"),
+        APEvent.AP_ENVELOPE_RECEIVED: Phrase("The envelope came, and its transport receipt was given"),
+        APEvent.AP_ENVELOPE_DUPLICATE: Phrase("The envelope came again, and got the same transport receipt"),
+        APEvent.AP_ENVELOPE_REFUSED: Phrase("The envelope was refused"),
+        APEvent.AP_ENVELOPE_ACKNOWLEDGED: Phrase("The message service has the envelope; it was removed here"),
+        ProofEvent.ORGANISATION_EVIDENCE_EXPORTED: Phrase("Evidence about it was exported"),
+        VaultEvent.ORGANISATION_ENDED: Phrase("It ended because the organisation was closed here"),
     }
 )
 """Each event that an entry about a message can have."""
 
-ERDS: Mapping[E, str] = MappingProxyType(
+ERDS: Mapping[str, str] = MappingProxyType(
     {
-        E.MT_MESSAGE_SCHEDULED: "SubmissionAcceptance",
-        E.AP_TRANSFER_DELIVERED: "RelayAcceptance",
-        E.AP_TRANSFER_FAILED: "RelayFailure",
-        E.AP_ENVELOPE_RECEIVED: "RelayAcceptance",
-        E.AP_ENVELOPE_REFUSED: "RelayRejection",
-        E.MT_MESSAGE_RETRIEVED: "ContentConsignment",
-        E.MT_MESSAGE_REFUSED: "ContentConsignmentFailure",
-        E.MT_MESSAGE_NEW: "ConsignmentNotification",
-        E.MT_MESSAGE_READ: "ContentHandover",
+        MTEvent.MT_MESSAGE_SCHEDULED: "SubmissionAcceptance",
+        APEvent.AP_TRANSFER_DELIVERED: "RelayAcceptance",
+        VaultEvent.AP_TRANSFER_FAILED: "RelayFailure",
+        APEvent.AP_ENVELOPE_RECEIVED: "RelayAcceptance",
+        APEvent.AP_ENVELOPE_REFUSED: "RelayRejection",
+        MTEvent.MT_MESSAGE_RETRIEVED: "ContentConsignment",
+        MTEvent.MT_MESSAGE_REFUSED: "ContentConsignmentFailure",
+        MTEvent.MT_MESSAGE_NEW: "ConsignmentNotification",
+        MTEvent.MT_MESSAGE_READ: "ContentHandover",
     }
 )
 """Names of ETSI EN 319 522-1 clause 6 for events about the message itself."""
@@ -121,23 +130,21 @@ class Station:
 
 def erds(step: Step, message_id: str) -> str | None:
     """Return ETSI's name of a step about the message; ``None`` for other steps."""
-    event = _event(step)
     about = (step.ids.get("message"), step.ids.get("envelope"))
-    return ERDS.get(event) if event is not None and message_id in about else None
+    return ERDS.get(step.what) if message_id in about else None
 
 
 def words(step: Step) -> Phrase:
     """Return a step in words; an event without any is shown by its name."""
-    event = _event(step)
-    return WORDS.get(event, Phrase(step.what)) if event is not None else Phrase(step.what)
+    return WORDS.get(step.what, Phrase(step.what))
 
 
 def moments(steps: Sequence[Step], message_id: str) -> tuple[Moment, ...]:
     """Return when the message was dispatched and received by DIGG's rule (A1.2.9), or why it was not."""
     found = _Found(steps, message_id)
-    decrypted, receipt = found.first(E.MT_MESSAGE_RETRIEVED), found.first(E.MT_RECEIPT_RECEIVED)
-    accepted, rejected = found.first(E.MT_MESSAGE_ACCEPTED), found.first(E.MT_MESSAGE_REJECTED)
-    refused, failed = found.first(E.MT_MESSAGE_REFUSED), found.first(E.MT_MESSAGE_FAILED)
+    decrypted, receipt = found.first(MTEvent.MT_MESSAGE_RETRIEVED), found.first(MTEvent.MT_RECEIPT_RECEIVED)
+    accepted, rejected = found.first(MTEvent.MT_MESSAGE_ACCEPTED), found.first(MTEvent.MT_MESSAGE_REJECTED)
+    refused, failed = found.first(MTEvent.MT_MESSAGE_REFUSED), found.first(MTEvent.MT_MESSAGE_FAILED)
     if decrypted is not None:
         text = Phrase("Dispatched and received: it could be decrypted at the recipient’s message service")
         return (Moment("dispatched-and-received", text, decrypted),)
@@ -163,34 +170,37 @@ def moments(steps: Sequence[Step], message_id: str) -> tuple[Moment, ...]:
 def stations(steps: Sequence[Step], message_id: str) -> tuple[Station, ...]:
     """Return the picture of the way, as far as the logs that were asked show it."""
     found = _Found(steps, message_id)
-    sent, came = found.first(*_SENT), found.first(E.AP_ENVELOPE_RECEIVED)
+    sent, came = found.first(*_SENT), found.first(APEvent.AP_ENVELOPE_RECEIVED)
     ends = [
         (Phrase("Sent"), sent),
-        (Phrase("Encrypted and signed"), found.first(E.MT_MESSAGE_SUBMITTED, E.AP_TRANSFER_QUEUED)),
+        (
+            Phrase("Encrypted and signed"),
+            found.first(MTEvent.MT_MESSAGE_SUBMITTED, APEvent.AP_TRANSFER_QUEUED),
+        ),
     ]
-    arrived = came if sent is None or came is not None else found.first(E.AP_TRANSFER_DELIVERED)
-    decrypted = found.first(E.MT_MESSAGE_RETRIEVED)
-    receipt = found.first(E.MT_RECEIPT_RECEIVED, E.MT_RECEIPT_ACKNOWLEDGED)
-    if decrypted is None and found.first(E.MT_MESSAGE_ACCEPTED) is not None:
+    arrived = came if sent is None or came is not None else found.first(APEvent.AP_TRANSFER_DELIVERED)
+    decrypted = found.first(MTEvent.MT_MESSAGE_RETRIEVED)
+    receipt = found.first(MTEvent.MT_RECEIPT_RECEIVED, MTEvent.MT_RECEIPT_ACKNOWLEDGED)
+    if decrypted is None and found.first(MTEvent.MT_MESSAGE_ACCEPTED) is not None:
         decrypted = receipt
     way = [
         (Phrase("At the recipient’s access point"), arrived),
         (Phrase("Decrypted and accepted"), decrypted),
         (Phrase("Message receipt at the sender"), receipt),
     ]
-    fetched = found.first(E.MT_MESSAGE_READ, E.MK_MESSAGE_STORED)
+    fetched = found.first(MTEvent.MT_MESSAGE_READ, MKEvent.MK_MESSAGE_STORED)
     if sent is None and found.steps:
         way.append((Phrase("Fetched by a message client"), fetched))
     return _states([*(ends if sent is not None else []), *way], failed=found.first(*_FAILED) is not None)
 
 
-_SENT = (E.MK_MESSAGE_SUBMITTED, E.MT_MESSAGE_SCHEDULED)
+_SENT = (MKEvent.MK_MESSAGE_SUBMITTED, MTEvent.MT_MESSAGE_SCHEDULED)
 _FAILED = (
-    E.MT_MESSAGE_FAILED,
-    E.MT_MESSAGE_REJECTED,
-    E.MT_MESSAGE_REFUSED,
-    E.MK_MESSAGE_NOT_SENT,
-    E.AP_ENVELOPE_REFUSED,
+    MTEvent.MT_MESSAGE_FAILED,
+    MTEvent.MT_MESSAGE_REJECTED,
+    MTEvent.MT_MESSAGE_REFUSED,
+    MKEvent.MK_MESSAGE_NOT_SENT,
+    APEvent.AP_ENVELOPE_REFUSED,
 )
 
 
@@ -206,7 +216,7 @@ def _states(way: Sequence[tuple[Phrase, datetime | None]], *, failed: bool) -> t
 
 
 class _Found:
-    """The steps by their events; of the access point's, those about the message and not about its receipt."""
+    """Return the steps by event; of the access point's, those about the message, not its receipt."""
 
     def __init__(self, steps: Sequence[Step], message_id: str) -> None:
         self.steps = [
@@ -215,12 +225,5 @@ class _Found:
             if step.role is not Role.ACCESS_POINT or step.ids.get("envelope") == message_id
         ]
 
-    def first(self, *events: E) -> datetime | None:
+    def first(self, *events: AuditEvent) -> datetime | None:
         return min((step.at for step in self.steps if step.what in events), default=None)
-
-
-def _event(step: Step) -> E | None:
-    try:
-        return E(step.what)
-    except ValueError:
-        return None

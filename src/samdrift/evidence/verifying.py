@@ -17,13 +17,13 @@ from typing import Any, BinaryIO
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.attestation.archive import ArchiveReader
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.signatures import holds, read_object, time_of
 from samdrift.attestation.trustfolder import TrustFolder
 from samdrift.audit.chain import ChainHead, LogVerification, link
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.leaves import commitment
 from samdrift.audit.logverifying import TOLERANCE
 from samdrift.audit.merkle import Frontier, includes
@@ -32,6 +32,7 @@ from samdrift.audit.policies import Policy
 from samdrift.audit.proofs import EntryProof
 from samdrift.audit.reading import Malformed, Unverified
 from samdrift.contracts.principals import Role
+from samdrift.messageservice.events import MTEvent
 from samdrift.vault.records import Digest
 from samdrift.wire import receipt as receipts
 from samdrift.wire.as4 import As4Fault, ReceiptSignal, read_response
@@ -64,10 +65,10 @@ COMMITTED = ("message", "envelope", "receipt")
 """Objects that entries commit to: the fact has that name and ``_commitment``."""
 
 _RECEIPTS: Mapping[str, tuple[str, frozenset[str], str]] = {
-    AuditEvent.AP_TRANSFER_DELIVERED: (TRANSPORT_RECEIPTS, frozenset({"transfer"}), "got.soap"),
-    AuditEvent.AP_ENVELOPE_RECEIVED: (TRANSPORT_RECEIPTS, frozenset({"as4", "peer"}), "given.soap"),
-    AuditEvent.MT_RECEIPT_RECEIVED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "got.xml"),
-    AuditEvent.MT_RECEIPT_QUEUED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "given.xml"),
+    APEvent.AP_TRANSFER_DELIVERED: (TRANSPORT_RECEIPTS, frozenset({"transfer"}), "got.soap"),
+    APEvent.AP_ENVELOPE_RECEIVED: (TRANSPORT_RECEIPTS, frozenset({"as4", "peer"}), "given.soap"),
+    MTEvent.MT_RECEIPT_RECEIVED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "got.xml"),
+    MTEvent.MT_RECEIPT_QUEUED: (MESSAGE_RECEIPTS, frozenset({"envelope", "message"}), "given.xml"),
 }
 """Entries that speak of a receipt: where it is, which facts name it, and how the file's name ends."""
 

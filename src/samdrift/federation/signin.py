@@ -17,6 +17,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlencode
 
@@ -271,15 +272,29 @@ class SignInService:
 
 
 @contextlib.asynccontextmanager
-async def sign_in_service(host: str = "127.0.0.1") -> AsyncIterator[SignInService]:
-    """Run the service without TLS on this machine while the context lasts; browsers call it localhost."""
-    sock: socket.socket = listening_socket(host)
+async def sign_in_service(host: str = "127.0.0.1", kept: Path | None = None) -> AsyncIterator[SignInService]:
+    """Run the service without TLS on this machine while the context lasts; browsers call it localhost.
+
+    ``kept`` is a file with its port between two runs: persons are known by the address of their service.
+    """
+    sock = _listening(host, kept)
     async with contextlib.AsyncExitStack() as stack:
         http = http_client(public_only=False)
         stack.push_async_callback(http.aclose)
         service = SignInService(f"http://localhost:{sock.getsockname()[1]}", http)
         await stack.enter_async_context(serving(service.application(), sock))
         yield service
+
+
+def _listening(host: str, kept: Path | None) -> socket.socket:
+    """Listen at the port of the last run, or at another one where that is taken or there was none."""
+    try:
+        sock = listening_socket(host, int(kept.read_text()) if kept else 0)
+    except (OSError, ValueError):
+        sock = listening_socket(host)
+    if kept is not None:
+        kept.write_text(str(sock.getsockname()[1]))
+    return sock
 
 
 def _proper(client: SignInClient, asked: Mapping[str, str]) -> bool:

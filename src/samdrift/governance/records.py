@@ -63,6 +63,13 @@ _REASONS: Mapping[Verdict, str] = {
 }
 
 
+class GovEvent(AuditEvent):
+    """An event that governance writes."""
+
+    STATEMENT_REFUSED = "gov:statement:refused"
+    """A statement was not accepted, and why: its signature, its place, or what it would have done."""
+
+
 class StatementRefused(Explained):
     """A statement that was not accepted; the reason is in ``verdict`` and in the organisation's log."""
 
@@ -142,7 +149,7 @@ class Records:
                     record.append(each)
                     continue
                 del self._records[organisation]
-                vault.record(AuditEvent.GOV_STATEMENT_REFUSED, reason=verdict.value, **_facts(each))
+                vault.record(GovEvent.STATEMENT_REFUSED, reason=verdict.value, **_facts(each))
                 return (), verdict
             entries = tuple(record.entries[before:])
             for entry in entries:

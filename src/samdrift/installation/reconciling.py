@@ -17,15 +17,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import Retention
 from samdrift.audit.leaves import Leaf, commitment
 from samdrift.audit.notes import SignedCheckpoint, VerifierKey
 from samdrift.audit.operations import unexpected
 from samdrift.audit.reading import Malformed, Unverified
-from samdrift.audit.reconciliation import EXCHANGE, SOURCES, ReadLog, Reconciliation, reconcile
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.evidence.reconciliation import EXCHANGE, SOURCES, ReadLog, Reconciliation, reconcile
+from samdrift.installation.events import RunEvent
 from samdrift.installation.health import Dependency
 from samdrift.installation.logkeeping import Watch
 from samdrift.net.background import in_background
@@ -118,7 +119,7 @@ class Reconciler:
     ) -> None:
         for role in roles:
             async with self.gate.open(_WORKER, organisation, role, Purpose.TRACE) as vault:
-                vault.record(AuditEvent.LOG_RECONCILED, **facts)
+                vault.record(RunEvent.LOG_RECONCILED, **facts)
 
     def _noted(self, origin: str, reason: str) -> None:
         if reason:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from functools import cache, partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from samdrift.config.errors import Unusable
 from samdrift.config.inputs import read_certificates, reason
@@ -15,10 +17,13 @@ from samdrift.config.organisations import SamlConfig, SignInConfig, UsedServiceC
 from samdrift.config.roles import MessageClientRoleConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
+from samdrift.installation.messageclients import registered
 from samdrift.messageclient.administering import Profile, Profiles
+from samdrift.messageclient.deleting import DeletionRule
 from samdrift.messageclient.entrance.ownkeys import OwnKeys
 from samdrift.messageclient.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.working import ServiceSettings
+from samdrift.messageservice.oauth.registrations import Registered
 from samdrift.net.addresses import EnteredAddresses, any_address
 from samdrift.net.clock import system_clock
 from samdrift.net.entered import EnteredAddressClient
@@ -59,6 +64,7 @@ async def client_sites(config: Config, own: MessageClientRoleConfig, gate: Gate)
 def used_services(config: Config, gate: Gate) -> tuple[ServiceSettings, ...]:
     """Return the message services that message clients use; :class:`ConfigError` for a key that is unfit."""
     vaults = gate.worker("fetching", Role.MESSAGE_CLIENT)
+    current = cache(lambda: registered(config))
     return tuple(
         ServiceSettings(
             one.identifier,
@@ -69,6 +75,7 @@ def used_services(config: Config, gate: Gate) -> tuple[ServiceSettings, ...]:
             one.message_service.tls_issuers,
             one.message_service.audience or None,
             public_only=not config.federation.private_addresses,
+            deletion=_deletion(config, one, one.message_service, current),
         )
         for number, one in enumerate(config.organisations)
         if one.message_service is not None and Role.MESSAGE_CLIENT in one.roles
@@ -83,6 +90,30 @@ def client_profiles(config: Config, services: Sequence[ServiceSettings]) -> Prof
         for one in config.organisations
         if Role.MESSAGE_CLIENT in one.roles
     }
+
+
+def _deletion(
+    config: Config,
+    organisation: OrganisationConfig,
+    used: UsedServiceConfig,
+    current: Callable[[], Registered],
+) -> DeletionRule | None:
+    """Return the rule for deletion at a message service; of our own it is known who else reads an address."""
+    if used.delete_after_days is None:
+        return None
+    after = timedelta(days=used.delete_after_days)
+    own = config.message_service.address_d if config.message_service else ""
+    ours = bool(own) and urlsplit(own).netloc == urlsplit(used.interface).netloc
+    others = partial(_others, current(), organisation.identifier, used.client_id) if ours else None
+    return DeletionRule(after, used.interface, others)
+
+
+def _others(
+    current: Registered, organisation: ParticipantIdentifier, own: str, address: str
+) -> tuple[str, ...]:
+    """Return the other clients of an organisation that read an address at our own message service now."""
+    readers = current().of(organisation).readers(address)
+    return tuple(client for client in readers if client != own)
 
 
 def _shown_by(

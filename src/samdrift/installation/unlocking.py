@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation.control import Command, ControlRefused
+from samdrift.installation.events import RunEvent
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.vault.errors import VaultError
@@ -72,6 +72,6 @@ async def _without_sessions(gate: Gate, one: Registration) -> None:
 async def _logged(gate: Gate, one: Registration) -> None:
     """In the organisation's own log, where this process may write it."""
     try:
-        await gate.tell_organisation(_WORKER, one.organisation, AuditEvent.VAULT_UNLOCKED, {}, [one.role])
+        await gate.tell_organisation(_WORKER, one.organisation, RunEvent.VAULT_UNLOCKED, {}, [one.role])
     except VaultError as error:
         raise ControlRefused(f"unlocked, but {error}") from None

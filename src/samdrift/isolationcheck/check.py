@@ -37,12 +37,21 @@ from samdrift.net.tls import client_tls
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.crossing import Crossings
 from samdrift.vault.errors import UnknownRecord, VaultDenied, VaultError
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 NAME = "isolation-check"
+
+
+class CheckEvent(AuditEvent):
+    """The event of a check."""
+
+    ISOLATION_CHECKED = "isolation:checked"
+    """The operator has tried to cross from one organisation to another, and what came of it."""
+
 
 KINDS: Mapping[PrincipalKind, str] = {
     PrincipalKind.WORKER: "worker",
@@ -214,7 +223,7 @@ async def tell(gate: Gate, found: result.Document) -> list[ParticipantIdentifier
     untold, facts = [], result.facts(found)
     for organisation in sorted({one.organisation for one in gate.registry.all()}, key=str):
         try:
-            told = await gate.tell_organisation(CHECKER, organisation, AuditEvent.ISOLATION_CHECKED, facts)
+            told = await gate.tell_organisation(CHECKER, organisation, CheckEvent.ISOLATION_CHECKED, facts)
         except VaultError:
             told = False
         if not told:
@@ -395,4 +404,4 @@ async def _denials(gate: Gate, organisation: ParticipantIdentifier, role: Role, 
     """Return the number of denials that the organisation's log has got since."""
     async with gate.open(CHECKER, organisation, role, Purpose.MAINTAIN) as vault:
         entries = await vault.log(after, _MAX_ROWS)
-    return sum(entry.event == AuditEvent.VAULT_OPENING_DENIED for entry in entries)
+    return sum(entry.event == VaultEvent.VAULT_OPENING_DENIED for entry in entries)

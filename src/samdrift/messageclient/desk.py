@@ -10,7 +10,7 @@ The types of what it returns are in :mod:`samdrift.messageclient.mail`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -39,11 +39,10 @@ from samdrift.messageclient.mail import (
     RecipientList,
     Review,
     Search,
-    Selection,
     Submitted,
     TextTemplate,
-    View,
 )
+from samdrift.messageclient.selections import Selection, View
 from samdrift.rights import Right
 
 
@@ -147,6 +146,9 @@ class Permissions(Protocol):
 
     def holders(self, right: Right, mailbox: str) -> Sequence[str]:
         """Return the ids of the persons who have a right to a mailbox now."""
+
+    def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
+        """Return who writes in a mailbox for whom now: the substitutes, by the id of who is absent."""
 
 
 class Upload(Protocol):

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from samdrift.audit.events import AuditEvent
 from samdrift.client.errors import Refused, Unreachable, Unreadable
 from samdrift.client.jsonstream import FilePiece, FilePlace
 from samdrift.client.mailbox import Filter, Mailbox
@@ -25,6 +24,7 @@ from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content
 from samdrift.messageclient.content import Head, Json
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Stage
 from samdrift.messageclient.permissions import Assignments
 from samdrift.messageclient.rules import Rules
@@ -218,9 +218,9 @@ class Fetching:
             await self._rules.apply(vault, conversation, head.sender, head.subject)
         facts = {"message": head.message_id, "mailbox": mailbox, "direction": direction.value}
         if fault:
-            vault.record(AuditEvent.MK_MESSAGE_UNREADABLE, **facts, reason=fault)
+            vault.record(MKEvent.MK_MESSAGE_UNREADABLE, **facts, reason=fault)
         else:
-            vault.record(AuditEvent.MK_MESSAGE_STORED, **facts)
+            vault.record(MKEvent.MK_MESSAGE_STORED, **facts)
         return True
 
 
@@ -296,5 +296,5 @@ async def _mailbox(vault: MessageClientVault, address: str, name: str) -> str:
     new = MailboxRecord(new_id(), address, name or address)
     if not await vault.keep_mailbox(new):
         return await _mailbox(vault, address, name)
-    vault.record(AuditEvent.MK_MAILBOX_CHANGED, mailbox=new.id, action="begun")
+    vault.record(MKEvent.MK_MAILBOX_CHANGED, mailbox=new.id, action="begun")
     return new.id

@@ -13,10 +13,10 @@ import unicodedata
 from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.content import address_key, address_mark, recipient_content, recipient_of
 from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Correspondent, Found, Recipient, Search, Stage
 from samdrift.messageclient.reading import lines_of
 from samdrift.messageclient.scope import OF_MAILBOX, Scope, require_id
@@ -64,7 +64,7 @@ class FindingDesk:
             by_id = {one.id: one for one in await vault.conversations_by_id(hits)}
             lines = await lines_of(scope, vault, [by_id[each] for each in hits if each in by_id])
             vault.record(
-                AuditEvent.MK_READING_SEARCH,
+                MKEvent.MK_READING_SEARCH,
                 mailbox=search.mailbox or "",
                 lines=str(len(lines)),
                 looked_at=str(looked_at),

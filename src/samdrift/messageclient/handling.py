@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import Changed, NotHere
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Note, Person
 from samdrift.messageclient.scope import Scope
 from samdrift.rights import Right
@@ -75,7 +75,7 @@ class HandlingDesk:
             note = NoteRecord(new_id(), found.id, scope.person.id, scope.now(), {"text": text})
             if not await vault.add_note(note):
                 raise NotHere("conversation", conversation)
-            vault.record(AuditEvent.MK_CONVERSATION_NOTED, conversation=found.id, note=note.id)
+            vault.record(MKEvent.MK_CONVERSATION_NOTED, conversation=found.id, note=note.id)
         return Note(note.id, scope.person, note.at, text)
 
     async def _change(
@@ -102,7 +102,7 @@ class HandlingDesk:
             if new <= 0:
                 raise Changed(-new)
             vault.record(
-                AuditEvent.MK_CONVERSATION_CHANGED,
+                MKEvent.MK_CONVERSATION_CHANGED,
                 conversation=found.id,
                 case=found.id,
                 action=act,

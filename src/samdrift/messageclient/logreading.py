@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.scope import People, Scope, is_id
 from samdrift.messageclient.tables import BEGINNING, csv_lines
 from samdrift.rights import Right
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.messageclient import MessageClientVault
 
 PAGE = 100
@@ -27,9 +28,7 @@ _SLACK = timedelta(minutes=5)
 """Entries are in the order of commit: the time of one may be this much before that of its neighbour."""
 _PERSON = "person:"
 """Begins a person as the author of a statement."""
-FAILED = frozenset(
-    {AuditEvent.MK_ACCESS_DENIED, AuditEvent.MK_SIGN_IN_REFUSED, AuditEvent.VAULT_OPENING_DENIED}
-)
+FAILED = frozenset({MKEvent.MK_ACCESS_DENIED, MKEvent.MK_SIGN_IN_REFUSED, VaultEvent.VAULT_OPENING_DENIED})
 """Events of attempts that came to nothing."""
 
 
@@ -77,7 +76,7 @@ class LogReading:
         async with scope.open(Purpose.READ) as vault:
             self._require_officer()
             found = [(one.id, one.identity.name or one.identity.subject) for one in await vault.persons()]
-            vault.record(AuditEvent.MK_READING_LOG, person="", page="question")
+            vault.record(MKEvent.MK_READING_LOG, person="", page="question")
         return tuple(sorted(found, key=lambda pair: (pair[1].casefold(), pair[0])))
 
     async def page(self, asked: LogQuestion, after: int = 0) -> LogPage:
@@ -117,7 +116,7 @@ class LogReading:
             async with self._scope.open(Purpose.READ) as vault:
                 self._require_officer()
                 batch, place = await self._batch(vault, asked, place, end)
-                vault.record(AuditEvent.MK_READING_LOG, person=asked.person, page="table", up_to=str(place))
+                vault.record(MKEvent.MK_READING_LOG, person=asked.person, page="table", up_to=str(place))
             rows = [_row(_line(each, people)) for each in batch]
             if rows:
                 yield await asyncio.to_thread(csv_lines, rows)
@@ -145,7 +144,7 @@ class LogReading:
 
     def _record(self, vault: MessageClientVault, asked: LogQuestion, page: str) -> None:
         vault.record(
-            AuditEvent.MK_READING_LOG,
+            MKEvent.MK_READING_LOG,
             person=asked.person if is_id(asked.person) else "",
             since=asked.since.isoformat(),
             until=asked.until.isoformat(),

@@ -118,7 +118,7 @@ class Delivery:
     until: datetime | None
     """End of the undo window, or the deadline of the outbox."""
     reason: str
-    """Why it was refused or not sent, in words of the message service; else empty."""
+    """The message service's reason for refusing or not sending it; empty without one."""
     events: tuple[DeliveryEvent, ...] = ()
     """The oldest first."""
 
@@ -158,6 +158,8 @@ class Line:
     """The latest sent message's, without its events."""
     unreadable: bool
     registered: Registration | None = None
+    substitutes: tuple[Person, ...] = ()
+    """Substitutes of its handler, who is absent now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,8 @@ class Message:
     id: str
     message_id: str
     """Its id in the federation (``messageId``)."""
+    conversation: str
+    """Id here of the conversation that it is in."""
     conversation_id: str
     """The conversation's id in the federation (``conversationId``)."""
     direction: Direction
@@ -270,6 +274,8 @@ class Conversation:
     drafts: tuple[DraftMark, ...]
     registered: Registration | None = None
     held: Hold | None = None
+    substitutes: tuple[Person, ...] = ()
+    """Substitutes of its handler, who is absent now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -548,45 +554,6 @@ class Search:
     words: str
     whole_text: bool
     mailbox: str | None
-
-
-class State(StrEnum):
-    """States of conversations to select by."""
-
-    ANY = ""
-    UNREAD = "unread"
-    OPEN = "open"
-    DONE = "done"
-
-
-ANYBODY, ME, NOBODY = "", "me", "none"
-"""Handlers to select by, besides ids of persons."""
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """A selection of conversations of a mailbox, or of all that may be read; empty fields do not matter."""
-
-    mailbox: str | None = None
-    state: State = State.ANY
-    handler: str = ANYBODY
-    confidential: bool | None = None
-    files: bool | None = None
-    quiet_days: int = 0
-    """Days for which nothing has come or gone; 0 for any."""
-    organisation: str = ""
-    """Words of the other side's name, or its identifier."""
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """A selection that was kept under a name, for its person, or for everyone who reads the mailbox."""
-
-    id: str
-    name: str
-    selection: Selection
-    mailbox: str | None
-    """The mailbox whose it is; ``None`` for the person's own."""
 
 
 @dataclass(frozen=True, slots=True)

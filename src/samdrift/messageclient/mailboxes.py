@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import secrets
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.errors import Explained
+from samdrift.messageclient.events import MKEvent
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
 
@@ -55,7 +55,7 @@ async def _keep(vault: MessageClientVault, mailbox: MailboxRecord, act: str, fac
     if not await vault.keep_mailbox(mailbox):
         raise UnfitSetting("address", "another mailbox has this address")
     vault.record(
-        AuditEvent.MK_MAILBOX_CHANGED,
+        MKEvent.MK_MAILBOX_CHANGED,
         mailbox=mailbox.id,
         action=act,
         needs_approval=_said(mailbox.needs_approval),

@@ -10,22 +10,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import NotHere
 from samdrift.messageclient.mail import HandlerRule, Person, TextTemplate
 from samdrift.messageclient.mailboxes import UnfitSetting, change_mailbox, make_mailbox
-from samdrift.messageclient.presets import handler_rules, rule_content, text_templates
-from samdrift.messageclient.scope import Scope, require_id
+from samdrift.messageclient.presets import add_rule, drop_preset, handler_rules, keep_text, text_templates
+from samdrift.messageclient.scope import Scope
 from samdrift.rights import Right
-from samdrift.vault.bodies import new_id
-from samdrift.vault.mailpresets import PresetKind, PresetRecord, WeekRecord
+from samdrift.vault.mailpresets import PresetKind, WeekRecord
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
-
-MAX_TITLE, MAX_TEXT = 100, 20_000
-"""Characters of a text template."""
-_MAX_TEXTS = 200
 
 
 class Management:
@@ -123,21 +117,8 @@ class Management:
 
     async def keep_text(self, mailbox: str, template: TextTemplate) -> None:
         """Add a text template, whose id is then empty, or change one."""
-        if not 0 < len(template.title) <= MAX_TITLE:
-            raise UnfitSetting("title", f"a template has a title of at most {MAX_TITLE} characters")
-        if not len(template.text.strip()) > 0 or len(template.text) > MAX_TEXT:
-            raise UnfitSetting("text", f"a template has a text of at most {MAX_TEXT} characters")
         async with self._scope.open(Purpose.ADMINISTER) as vault:
-            owner = (await self._one(vault, mailbox)).id
-            known = {each.id for each in await vault.presets(PresetKind.TEXT, [owner])}
-            if template.id and template.id not in known:
-                raise NotHere("text", template.id)
-            if not template.id and len(known) >= _MAX_TEXTS:
-                raise UnfitSetting("title", f"a mailbox has at most {_MAX_TEXTS} templates: remove one first")
-            content = {"title": template.title, "text": template.text}
-            kept = PresetRecord(template.id or new_id(), PresetKind.TEXT, owner, content)
-            await vault.keep_preset(kept)
-            self._record(vault, PresetKind.TEXT, kept.id, owner, "kept")
+            await keep_text(vault, (await self._one(vault, mailbox)).id, template)
 
     async def drop_text(self, mailbox: str, template: str) -> None:
         """Remove a text template."""
@@ -161,22 +142,10 @@ class Management:
 
     async def add_rule(self, mailbox: str, rule: HandlerRule) -> None:
         """Add a rule after the others; its id is made here."""
-        if not (rule.organisation.strip() or rule.subject.strip()):
-            raise UnfitSetting("organisation", "a rule is about an organisation, a subject, or both")
         if rule.handler not in {each.id for each in await self.handlers(mailbox)}:
             raise UnfitSetting("handler", "the handler is a person who may write in the mailbox")
         async with self._scope.open(Purpose.ADMINISTER) as vault:
-            owner = (await self._one(vault, mailbox)).id
-            if len(await handler_rules(vault, owner)) >= _MAX_TEXTS:
-                raise UnfitSetting("organisation", f"a mailbox has at most {_MAX_TEXTS} rules")
-            added = replace(
-                rule,
-                id=new_id(),
-                organisation=rule.organisation[:MAX_TITLE],
-                subject=rule.subject[:MAX_TITLE],
-            )
-            await vault.keep_preset(PresetRecord(added.id, PresetKind.RULE, owner, rule_content(added)))
-            self._record(vault, PresetKind.RULE, added.id, owner, "kept")
+            await add_rule(vault, (await self._one(vault, mailbox)).id, rule)
 
     async def drop_rule(self, mailbox: str, rule: str) -> None:
         """Remove a rule."""
@@ -186,18 +155,7 @@ class Management:
 
     async def _drop(self, mailbox: str, preset: str, kind: PresetKind) -> None:
         async with self._scope.open(Purpose.ADMINISTER) as vault:
-            owner = (await self._one(vault, mailbox)).id
-            require_id(kind, preset)
-            if not await vault.drop_preset(preset, kind, owner):
-                raise NotHere(kind, preset)
-            self._record(vault, kind, preset, owner, "removed")
-
-    def _record(
-        self, vault: MessageClientVault, kind: PresetKind, preset: str, mailbox: str, action: str
-    ) -> None:
-        vault.record(
-            AuditEvent.MK_PRESET_CHANGED, kind=kind.value, preset=preset, mailbox=mailbox, action=action
-        )
+            await drop_preset(vault, kind, preset, (await self._one(vault, mailbox)).id)
 
     async def _managed(self, vault: MessageClientVault) -> tuple[MailboxRecord, ...]:
         found = [one for one in await vault.mailboxes() if self._manages(one.id)]

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Purpose
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
+from samdrift.messageclient.events import MKEvent
 from samdrift.rights import (
     ORGANISATION,
     Behind,
@@ -93,17 +93,27 @@ class PersonPermissions:
         """
         return self._assigned.holders(right, mailbox)
 
-    def manages(self) -> bool:
-        """Return whether the person manages a mailbox, or administers the organisation."""
-        return any(
-            isinstance(what := holding.given.what, Rights)
-            and not what.rights.isdisjoint({Right.MANAGE, Right.ADMINISTRATOR})
-            for holding in self._assigned.ways(person_subject(self._person), self._claims)
+    def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
+        """Return who writes in a mailbox for whom now: the substitutes, by the id of who is absent."""
+        return self._assigned.substitutes(mailbox)
+
+    def held(self) -> frozenset[Right]:
+        """Return all rights that the person has to some mailbox or in the organisation; a substitute reads
+        and writes.
+        """
+        ways = self._assigned.ways(person_subject(self._person), self._claims)
+        rights = (
+            what.rights if isinstance(what := holding.given.what, Rights) else _OF_SUBSTITUTES
+            for holding in ways
         )
+        return frozenset[Right]().union(*rights)
 
     def any(self) -> bool:
         """Return whether the person has any right at all, so that the pages have something to show."""
         return any(True for _ in self._assigned.ways(person_subject(self._person), self._claims))
+
+
+_OF_SUBSTITUTES = frozenset({Right.READ, Right.WRITE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,17 @@ class Assigned:
     def holders(self, right: Right, mailbox: str) -> Sequence[str]:
         """Return the ids of the persons who have a right; by claim, those of the latest sign-in."""
         return [each.id for each in self.persons if self.allows(each.id, claims_of(each), right, mailbox)]
+
+    def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
+        """Return the persons who write in a mailbox now in place of one who is absent, by that one's id."""
+        found: dict[str, list[str]] = {}
+        for holding in self.copy.state.holdings(self.moment):
+            what = holding.given.what
+            if isinstance(what, Substitution) and what.scope in (ORGANISATION, Scope(mailbox)):
+                found.setdefault(what.absent.id, []).append(what.subject.id)
+        writers = set(self.holders(Right.WRITE, mailbox)) if found else set()
+        able = {absent: sorted(writers.intersection(those)) for absent, those in found.items()}
+        return {absent: those for absent, those in able.items() if those}
 
     def ways(self, subject: Subject, claims: frozenset[Subject] = frozenset()) -> Iterator[Holding]:
         """Yield what a subject was given and has now, itself or by a claim."""
@@ -337,9 +358,7 @@ class Assignments:
             if effect not in (Effect.TAKEN, Effect.WAITING):
                 raise RightsRefused(effect)
             await vault.append_statements([NumberedStatement(number, content)])
-            vault.record(
-                AuditEvent.MK_RIGHTS_STATED, statement=str(number), by=str(by), digest=statement.digest
-            )
+            vault.record(MKEvent.MK_RIGHTS_STATED, statement=str(number), by=str(by), digest=statement.digest)
         return statement
 
     async def _current(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Copy:

@@ -70,6 +70,10 @@ class Client:
     arrived: bool = False
     moved: set[str] = field(default_factory=set)
 
+    def hearing(self) -> bool:
+        """Return whether events say now what changes at the message service."""
+        return self.hears
+
     def opened(self) -> None:
         """Note that a stream of events is open; what came before it is looked for."""
         self.hears = self.arrived = True

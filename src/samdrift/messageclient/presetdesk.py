@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import NotHere, TooManyKept
 from samdrift.messageclient.drafts import MAX_RECIPIENTS
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.finding import folded
-from samdrift.messageclient.mail import (
-    ANYBODY,
-    ME,
-    NOBODY,
-    Line,
-    Lines,
-    RecipientList,
-    Selection,
-    State,
-    View,
-)
+from samdrift.messageclient.mail import Line, Lines, RecipientList
 from samdrift.messageclient.presets import (
+    MAX_KEPT,
+    MAX_NAME,
     list_content,
     list_of,
     selection_content,
@@ -32,6 +25,7 @@ from samdrift.messageclient.presets import (
 )
 from samdrift.messageclient.reading import lines_of, next_place, place_of
 from samdrift.messageclient.scope import Scope, require_id
+from samdrift.messageclient.selections import ANYBODY, ME, NOBODY, Selection, State, View
 from samdrift.rights import Right
 from samdrift.vault.bodies import new_id
 from samdrift.vault.mail import ConversationFilter
@@ -41,10 +35,7 @@ from samdrift.vault.messageclient import MessageClientVault
 
 SECONDS = 2.0
 """Time of one page of a selection, of which the other side is looked for in what is sealed."""
-MAX_NAME = 100
 _BATCH = 200
-_MAX_KEPT = 200
-"""Views or lists of one person or mailbox."""
 
 
 class PresetDesk:
@@ -129,7 +120,7 @@ class PresetDesk:
         """Return a page; where the other side is selected by, until the page is full or time is over."""
         scope = self._scope
         mailboxes = await self._readable(vault, selection)
-        chosen = _filter(selection, scope.person.id, scope.now())
+        chosen = _filter(scope, selection, mailboxes)
         words = folded(selection.organisation).split()
         clock = asyncio.get_running_loop().time
         ends, place, found = clock() + SECONDS, place_of(after), list[Line]()
@@ -151,7 +142,7 @@ class PresetDesk:
         if not more and last is not None and words:  # Time was over first: the next page goes on from there.
             more = next_place(last.latest_at, last.id)
         vault.record(
-            AuditEvent.MK_READING_LIST,
+            MKEvent.MK_READING_LIST,
             folder=folder,
             mailbox=selection.mailbox or "",
             lines=str(len(shown)),
@@ -200,8 +191,8 @@ class PresetDesk:
 
     async def _keep(self, vault: MessageClientVault, preset: PresetRecord) -> str:
         known = {one.id for one in await vault.presets(preset.kind, [preset.owner])}
-        if preset.id not in known and len(known) >= _MAX_KEPT:
-            raise TooManyKept(_MAX_KEPT)
+        if preset.id not in known and len(known) >= MAX_KEPT:
+            raise TooManyKept(MAX_KEPT)
         await vault.keep_preset(preset)
         self._record(vault, preset.id, preset.kind, preset.owner, "kept")
         return preset.id
@@ -221,11 +212,12 @@ class PresetDesk:
     ) -> None:
         mailbox = "" if owner == self._scope.person.id else owner
         vault.record(
-            AuditEvent.MK_PRESET_CHANGED, kind=kind.value, preset=preset, mailbox=mailbox, action=action
+            MKEvent.MK_PRESET_CHANGED, kind=kind.value, preset=preset, mailbox=mailbox, action=action
         )
 
 
-def _filter(selection: Selection, person: str, now: datetime) -> ConversationFilter:
+def _filter(scope: Scope, selection: Selection, mailboxes: Sequence[str]) -> ConversationFilter:
+    person, now = scope.person.id, scope.now()
     handler = {ANYBODY: None, NOBODY: None, ME: person}.get(selection.handler, selection.handler)
     done = {State.OPEN: False, State.DONE: True}.get(selection.state)
     days = selection.quiet_days
@@ -237,6 +229,7 @@ def _filter(selection: Selection, person: str, now: datetime) -> ConversationFil
         confidential=selection.confidential,
         files=selection.files,
         quiet_since=now - timedelta(days=days) if days else None,
+        absent=scope.substitutes_for(mailboxes) if handler == person else (),
     )
 
 

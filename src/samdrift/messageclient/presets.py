@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 from samdrift.messageclient.content import recipient_content, recipient_of
-from samdrift.messageclient.mail import HandlerRule, RecipientList, Selection, State, TextTemplate, View
-from samdrift.messageclient.scope import Scope
+from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.drafts import MAX_RECIPIENTS
+from samdrift.messageclient.events import MKEvent
+from samdrift.messageclient.mail import HandlerRule, RecipientList, TextTemplate
+from samdrift.messageclient.mailboxes import UnfitSetting
+from samdrift.messageclient.scope import Scope, require_id
+from samdrift.messageclient.selections import Selection, State, View
 from samdrift.rights import Right
+from samdrift.vault.bodies import new_id
 from samdrift.vault.mailpresets import PresetKind, PresetRecord
 from samdrift.vault.messageclient import MessageClientVault
+
+MAX_TITLE, MAX_TEXT = 100, 20_000
+"""Characters of a text template."""
+MAX_NAME = 100
+MAX_KEPT = 200
+"""Presets of one kind that a mailbox or a person has."""
 
 
 async def text_templates(vault: MessageClientVault, mailbox: str) -> tuple[TextTemplate, ...]:
@@ -71,3 +84,76 @@ async def handler_rules(vault: MessageClientVault, mailbox: str) -> tuple[Handle
 def rule_content(rule: HandlerRule) -> dict[str, Any]:
     """Return a rule as the vault keeps it."""
     return {"organisation": rule.organisation, "subject": rule.subject, "handler": rule.handler}
+
+
+async def keep_text(vault: MessageClientVault, owner: str, template: TextTemplate, **facts: str) -> str:
+    """Add a text template to a mailbox, whose id is then empty, or change one; returns its id.
+
+    ``facts`` go into the log's entry, as in the functions below.
+    """
+    if not 0 < len(template.title) <= MAX_TITLE:
+        raise UnfitSetting("title", f"a template has a title of at most {MAX_TITLE} characters")
+    if not len(template.text.strip()) > 0 or len(template.text) > MAX_TEXT:
+        raise UnfitSetting("text", f"a template has a text of at most {MAX_TEXT} characters")
+    content = {"title": template.title, "text": template.text}
+    return await _keep(vault, PresetKind.TEXT, owner, template.id, content, "title", facts)
+
+
+async def add_rule(vault: MessageClientVault, owner: str, rule: HandlerRule, **facts: str) -> str:
+    """Add a rule to a mailbox, after the others, and return its id; the handler is judged before."""
+    if not (rule.organisation.strip() or rule.subject.strip()):
+        raise UnfitSetting("organisation", "a rule is about an organisation, a subject, or both")
+    added = replace(rule, organisation=rule.organisation[:MAX_TITLE], subject=rule.subject[:MAX_TITLE])
+    return await _keep(vault, PresetKind.RULE, owner, "", rule_content(added), "organisation", facts)
+
+
+async def keep_list(vault: MessageClientVault, owner: str, kept: RecipientList, **facts: str) -> str:
+    """Add a distribution list to a mailbox, whose id is then empty, or change one; returns its id."""
+    if not 0 < len(kept.name) <= MAX_NAME:
+        raise UnfitSetting("name", f"a distribution list has a name of at most {MAX_NAME} characters")
+    if not 0 < len(kept.recipients) <= MAX_RECIPIENTS:
+        raise UnfitSetting("recipients", f"a distribution list has 1 to {MAX_RECIPIENTS} recipients")
+    return await _keep(vault, PresetKind.LIST, owner, kept.id, list_content(kept), "name", facts)
+
+
+async def drop_preset(
+    vault: MessageClientVault, kind: PresetKind, preset: str, owner: str, **facts: str
+) -> None:
+    """Remove a preset of a mailbox; :class:`NotHere` where it has none of that id."""
+    require_id(kind, preset)
+    if not await vault.drop_preset(preset, kind, owner):
+        raise NotHere(kind, preset)
+    _record(vault, kind, preset, owner, "removed", facts)
+
+
+async def _keep(
+    vault: MessageClientVault,
+    kind: PresetKind,
+    owner: str,
+    preset: str,
+    content: dict[str, Any],
+    field: str,
+    facts: Mapping[str, str],
+) -> str:
+    known = {each.id for each in await vault.presets(kind, [owner])}
+    if preset and preset not in known:
+        raise NotHere(kind, preset)
+    if not preset and len(known) >= MAX_KEPT:
+        raise UnfitSetting(field, f"a mailbox has at most {MAX_KEPT} of them: remove one first")
+    kept = PresetRecord(preset or new_id(), kind, owner, content)
+    await vault.keep_preset(kept)
+    _record(vault, kind, kept.id, owner, "kept", facts)
+    return kept.id
+
+
+def _record(
+    vault: MessageClientVault,
+    kind: PresetKind,
+    preset: str,
+    mailbox: str,
+    action: str,
+    facts: Mapping[str, str],
+) -> None:
+    vault.record(
+        MKEvent.MK_PRESET_CHANGED, kind=kind.value, preset=preset, mailbox=mailbox, action=action, **facts
+    )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content
 from samdrift.messageclient.desk import NotHere, ReasonAsked
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import (
     Act,
     Conversation,
@@ -49,15 +49,14 @@ from samdrift.vault.mailrecords import (
     RegistrationRecord,
 )
 from samdrift.vault.messageclient import MessageClientVault
-from samdrift.wire.identifiers import ParticipantIdentifier
 
 _MAX_LINES = 200
 _REASON_LASTS, _NEVER = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
 _RAW = File("raw", "meddelande.json", "application/json", 0)
 
 _READ_AS = {
-    Act.READ: AuditEvent.MK_READING_CONVERSATION,
-    Act.PRINTED: AuditEvent.MK_READING_PRINTED,
+    Act.READ: MKEvent.MK_READING_CONVERSATION,
+    Act.PRINTED: MKEvent.MK_READING_PRINTED,
 }
 
 
@@ -72,7 +71,8 @@ class ReadingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.mailboxes(vault, *OF_MAILBOX)
-            counts = await vault.mailbox_counts([one.id for one in found], scope.person.id)
+            ids = [one.id for one in found]
+            counts = await vault.mailbox_counts(ids, scope.person.id, scope.substitutes_for(ids))
             await views_of(scope, vault)
         counted = {one.mailbox: one for one in counts}
         shown = [
@@ -103,12 +103,12 @@ class ReadingDesk:
             else:
                 chosen = [(await scope.mailbox(vault, mailbox, Right.READ)).id]
             found = await vault.conversations(
-                chosen, _filter(folder, scope.person.id), limit=limit + 1, before=place_of(after)
+                chosen, _filter(scope, folder, chosen), limit=limit + 1, before=place_of(after)
             )
             shown, more = found[:limit], len(found) > limit
             lines = await lines_of(scope, vault, shown)
             vault.record(
-                AuditEvent.MK_READING_LIST,
+                MKEvent.MK_READING_LIST,
                 folder=folder.value,
                 mailbox=mailbox or "",
                 lines=str(len(lines)),
@@ -132,7 +132,7 @@ class ReadingDesk:
             await require_reason(scope, vault, found)
             people = await scope.people(vault)
             (shown,) = await messages_of(scope, vault, [mail], people, Act.READ)
-            _recorded(vault, AuditEvent.MK_READING_MESSAGE, mail, found)
+            _recorded(vault, MKEvent.MK_READING_MESSAGE, mail, found)
         return shown
 
     async def file(self, message: str, file: str) -> FileContent:
@@ -147,7 +147,7 @@ class ReadingDesk:
                 raise NotHere("file", file)
             body = await vault.file_body(file, owner)
             await vault.note_reading([mail.id], scope.person.id, Act.FILE.value, now=scope.now())
-            _recorded(vault, AuditEvent.MK_READING_FILE, mail, case, file=file)
+            _recorded(vault, MKEvent.MK_READING_FILE, mail, case, file=file)
         return FileContent(content.file_of(found), body)
 
     async def raw(self, message: str) -> FileContent:
@@ -160,7 +160,7 @@ class ReadingDesk:
                 raise NotHere("raw", message)
             body = await vault.mail_body(mail.id)
             await vault.note_reading([mail.id], scope.person.id, Act.RAW.value, now=scope.now())
-            _recorded(vault, AuditEvent.MK_READING_RAW, mail, case)
+            _recorded(vault, MKEvent.MK_READING_RAW, mail, case)
         return FileContent(File(_RAW.id, _RAW.name, _RAW.media_type, body.size), body)
 
     async def readers(self, message: str) -> tuple[Reading, ...]:
@@ -170,7 +170,7 @@ class ReadingDesk:
             mail, case = await scope.message(vault, message, Right.READ)
             people = await scope.people(vault)
             found = await vault.readings([mail.id])
-            _recorded(vault, AuditEvent.MK_READING_READERS, mail, case)
+            _recorded(vault, MKEvent.MK_READING_READERS, mail, case)
         return tuple(Reading(people[one.person], Act(one.act), one.first_at, one.last_at) for one in found)
 
     async def say_why(self, conversation: str, reason: Reason) -> None:
@@ -183,7 +183,7 @@ class ReadingDesk:
             await vault.note_reading(ids, scope.person.id, Act.WHY.value, now=scope.now())
             names = {one.content["conversation_id"] for one in mail}
             vault.record(
-                AuditEvent.MK_READING_REASON,
+                MKEvent.MK_READING_REASON,
                 conversation=min(names, default=""),
                 mailbox=found.mailbox,
                 reason=reason.value,
@@ -239,6 +239,7 @@ async def conversation_of(
         drafts=tuple(draft_mark(one, people) for one in drafts),
         registered=registered(registrations.get(found.id), people),
         held=Hold(held.content["reason"], people[held.person], held.at) if held else None,
+        substitutes=people.sorted(scope.substitutes(found.mailbox).get(found.handler or "", ())),
     )
 
 
@@ -295,6 +296,7 @@ async def lines_of(
                 unread=one.unread > 0,
                 new_to_me=one.id in new,
                 handler=people.get(one.handler),
+                substitutes=people.sorted(scope.substitutes(one.mailbox).get(one.handler or "", ())),
                 done=one.done,
                 drafts=tuple(draft_mark(each, people) for each in drafts[one.id]),
                 delivery=delivery_of(sent[-1]) if sent else None,
@@ -334,10 +336,11 @@ async def messages_of(
             Message(
                 id=one.id,
                 message_id=one.content["message_id"],
+                conversation=one.conversation,
                 conversation_id=one.content["conversation_id"],
                 direction=one.direction,
-                sender=_named(scope, content.party(one.content["sender"])),
-                recipient=_named(scope, content.party(one.content["recipient"])),
+                sender=scope.named(content.party(one.content["sender"])),
+                recipient=scope.named(content.party(one.content["recipient"])),
                 subject=one.content["subject"],
                 confidential=one.confidential,
                 at=one.at,
@@ -388,12 +391,13 @@ async def _documents(body: BodyReader | None, files: Sequence[FileRecord]) -> tu
     )
 
 
-def _filter(folder: Folder, person: str) -> ConversationFilter:
+def _filter(scope: Scope, folder: Folder, mailboxes: Sequence[str]) -> ConversationFilter:
     match folder:
         case Folder.UNREAD:
             return ConversationFilter(unread=True)
         case Folder.MINE:
-            return ConversationFilter(handler=person, done=False)
+            absent = scope.substitutes_for(mailboxes)
+            return ConversationFilter(handler=scope.person.id, done=False, absent=absent)
         case Folder.UNHANDLED:
             return ConversationFilter(unhandled=True, done=False)
         case Folder.OPEN:
@@ -428,7 +432,7 @@ def _counterpart(scope: Scope, mail: Sequence[MailRecord]) -> Party:
     if not mail:
         return Party("", "")
     side = "sender" if mail[-1].direction is Direction.IN else "recipient"
-    return _named(scope, content.party(mail[-1].content[side]))
+    return scope.named(content.party(mail[-1].content[side]))
 
 
 def _references(mail: Sequence[MailRecord]) -> tuple[Identifier, ...]:
@@ -439,16 +443,3 @@ def _references(mail: Sequence[MailRecord]) -> tuple[Identifier, ...]:
         for identifier in content.identifiers(one.content[side]["references"])
     )
     return tuple(dict.fromkeys(found))
-
-
-def _named(scope: Scope, party: Party) -> Party:
-    """Return an organisation with the name that the address book has for it."""
-    book = scope.book.copy
-    if book is None or party.organisation_name:
-        return party
-    try:
-        participant = ParticipantIdentifier.parse(party.organisation)
-    except ValueError:
-        return party
-    known = book.organisation(participant)
-    return party if known is None else replace(party, organisation_name=known.name)

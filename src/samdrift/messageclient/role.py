@@ -130,7 +130,7 @@ class MessageClientRole:
             )
             profile = self._profiles.get(visit.organisation)
             management = Management(scope, () if profile is None else profile.addresses)
-            return Office(scope, management, visit.permissions.manages())
+            return Office(scope, management, visit.permissions.held())
 
         administration = administration_routes(self._pages, open_office, self._profiles)
         mail = pages.mail_routes(self._pages, open_desk)

@@ -5,7 +5,7 @@ A person who may not write in the mailbox any more becomes nobody's handler; the
 
 from __future__ import annotations
 
-from samdrift.audit.events import AuditEvent
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.finding import folded
 from samdrift.messageclient.mail import HandlerRule, Party
 from samdrift.messageclient.permissions import Assignments, claims_of
@@ -35,7 +35,7 @@ class Rules:
                 continue
             await vault.change_conversation(found, handler=handler, done=found.done, mailbox=found.mailbox)
             vault.record(
-                AuditEvent.MK_CONVERSATION_CHANGED,
+                MKEvent.MK_CONVERSATION_CHANGED,
                 conversation=found.id,
                 action="by-rule",
                 mailbox=found.mailbox,

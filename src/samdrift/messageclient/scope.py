@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.desk import NotHere, Permissions
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.live.following import Live, May
-from samdrift.messageclient.mail import Person, Proofs, View
+from samdrift.messageclient.mail import Party, Person, Proofs, Recipient
+from samdrift.messageclient.selections import View
 from samdrift.rights import Right
 from samdrift.scheduling.places import Turns
 from samdrift.vault.gate import Gate
@@ -28,6 +30,8 @@ Names = Callable[[MessageClientVault], Awaitable[Mapping[str, str]]]
 
 Renewed = Callable[[], Awaitable[Permissions]]
 """Returns the rights of the person of a request as they are by now."""
+
+NamedParty = TypeVar("NamedParty", Party, Recipient)
 
 OF_MAILBOX = (Right.READ, Right.WRITE, Right.APPROVE)
 OF_DRAFTS = (Right.WRITE, Right.APPROVE)
@@ -67,6 +71,7 @@ class Scope:
         """Kept views, once they were asked for in this request."""
         self.uploads = uploads
         self._renewed = renewed
+        self._substitutes: dict[str, Mapping[str, Sequence[str]]] = {}
         self.proofs = proofs
         self.live = live or Live(gate, clock)
         self.away_since = away_since
@@ -75,6 +80,7 @@ class Scope:
         """Ask anew for the person's rights, which may have ended while the request took its time."""
         if self._renewed is not None:
             self.permissions = await self._renewed()
+            self._substitutes.clear()
 
     def now(self) -> datetime:
         """Return the present moment."""
@@ -92,7 +98,7 @@ class Scope:
             async with self._gate.open(
                 self._principal, self.organisation, Role.MESSAGE_CLIENT, purpose
             ) as vault:
-                vault.record(AuditEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))
+                vault.record(MKEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))
             raise
 
     async def refuse(self, kind: str, asked: str = "") -> NoReturn:
@@ -103,6 +109,21 @@ class Scope:
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right."""
         return self.permissions.may(right, mailbox)
+
+    def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
+        """Return who writes in a mailbox in place of whom now; looked up once in a request."""
+        if mailbox not in self._substitutes:
+            self._substitutes[mailbox] = self.permissions.substitutes(mailbox)
+        return self._substitutes[mailbox]
+
+    def substitutes_for(self, mailboxes: Iterable[str]) -> tuple[tuple[str, str], ...]:
+        """Return mailboxes and persons in whose place this person works there now."""
+        return tuple(
+            (mailbox, absent)
+            for mailbox in mailboxes
+            for absent, those in self.substitutes(mailbox).items()
+            if self.person.id in those
+        )
 
     async def may_again(self) -> May:
         """Return what the person may now, while a page stays open."""
@@ -148,6 +169,18 @@ class Scope:
         if found is None or not any(self.may(right, found.mailbox) for right in rights):
             raise NotHere("draft", draft)
         return found
+
+    def named(self, party: NamedParty) -> NamedParty:
+        """Return a party with its organisation's name by the address book, where it came without."""
+        book = self.book.copy
+        if book is None or party.organisation_name:
+            return party
+        try:
+            participant = ParticipantIdentifier.parse(party.organisation)
+        except ValueError:
+            return party
+        known = book.organisation(participant)
+        return party if known is None else replace(party, organisation_name=known.name)
 
     async def people(self, vault: MessageClientVault) -> People:
         """Return the organisation's persons."""

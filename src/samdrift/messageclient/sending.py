@@ -12,10 +12,9 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-from samdrift.audit.events import AuditEvent
 from samdrift.client.errors import InterfaceError, Refused
 from samdrift.client.mailbox import Filter, Mailbox
 from samdrift.client.outgoing import Attachment, Correspondent, Labelled, OutgoingDocument, OutgoingMessage
@@ -24,6 +23,7 @@ from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content
 from samdrift.messageclient.content import Head, Json
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Identifier, Recipient, Stage
 from samdrift.vault.gate import WorkerGate
 from samdrift.vault.mailrecords import MailRecord
@@ -35,6 +35,8 @@ _LEASE = timedelta(minutes=15)
 """Time for which claimed messages are this process's: longer than any answer of the message service takes."""
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=10)
+_LONGEST_UNHEARD = timedelta(seconds=20)
+"""Time between two questions for a status where no event says that it has changed."""
 _FOLLOWED_FOR = timedelta(days=7)
 """Time after which a message whose status is still not final is not asked for any more."""
 _MAX_LISTED = 5_000
@@ -49,12 +51,19 @@ class Sending:
     """Sends for one organisation."""
 
     def __init__(
-        self, vaults: Vaults, organisation: ParticipantIdentifier, service: Mailbox, clock: Clock
+        self,
+        vaults: Vaults,
+        organisation: ParticipantIdentifier,
+        service: Mailbox,
+        clock: Clock,
+        hears: Callable[[], bool] = lambda: False,
     ) -> None:
+        """``hears`` returns whether events of the message service say when a status changes."""
         self._vaults = vaults
         self._organisation = organisation
         self._service = service
         self._clock = clock
+        self._hears = hears
 
     async def turn(self) -> datetime | None:
         """Do what is due, and return when more will be; ``None`` when nothing waits.
@@ -121,15 +130,15 @@ class Sending:
         location = await self._service.send(_outgoing(mail, documents, files))
         return location.rstrip("/").rpartition("/")[2]
 
-    async def _look_for(self, mail: Sequence[MailRecord]) -> dict[str, Head]:
-        """Return those of some messages that the message service has, by our id."""
+    async def _look_for(self, mail: Sequence[MailRecord], status: str = "") -> dict[str, Head]:
+        """Return those of some messages that the message service has, of one status if that is named."""
         found: dict[str, Head] = {}
         by_address: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for one in mail:
             by_address[one.content["sender"]["address"]][one.content["message_id"]] = one.id
         for address, wanted in by_address.items():
-            listed = 0
-            async with contextlib.aclosing(self._service.list(Filter(sender_address=address))) as heads:
+            listed, which = 0, Filter(status=status, sender_address=address)
+            async with contextlib.aclosing(self._service.list(which)) as heads:
                 async for resource in heads:
                     head = content.head(resource)
                     if head.message_id in wanted:
@@ -157,7 +166,7 @@ class Sending:
                 vault.use_address(
                     content.address_mark(recipient), content.recipient_content(recipient), now=now
                 )
-                vault.record(AuditEvent.MK_MESSAGE_HANDED_OVER, message=mail.content["message_id"])
+                vault.record(MKEvent.MK_MESSAGE_HANDED_OVER, message=mail.content["message_id"])
 
     async def _postpone(self, mail: MailRecord, failure: InterfaceError) -> None:
         now = self._clock()
@@ -175,7 +184,7 @@ class Sending:
                 delivery=dict(mail.delivery) | {"reason": str(failure)},
             )
             vault.record(
-                AuditEvent.MK_MESSAGE_POSTPONED,
+                MKEvent.MK_MESSAGE_POSTPONED,
                 message=mail.content["message_id"],
                 reason=failure.for_logs,
             )
@@ -193,7 +202,7 @@ class Sending:
                 delivery=dict(mail.delivery) | {"reason": reason},
             )
             vault.record(
-                AuditEvent.MK_MESSAGE_NOT_SENT,
+                MKEvent.MK_MESSAGE_NOT_SENT,
                 message=mail.content["message_id"],
                 stage=stage.value,
                 reason=logged,
@@ -206,17 +215,40 @@ class Sending:
         if not mail:
             return
         try:
-            found = await self._look_for(mail)
+            found = await self._waiting(mail)
+            found |= await self._look_for([one for one in mail if one.id not in found])
         except InterfaceError:
             found = {}
+        same = defaultdict[timedelta, list[str]](list)
         for one in mail:
-            await self._followed(one, found.get(one.id))
+            head = found.get(one.id)
+            if self._is_over(one, one.status) or (head is not None and _is_news(one, head)):
+                await self._followed(one, head)
+            else:
+                same[self._pause(one)].append(one.id)
+        if same:
+            async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
+                for pause, messages in same.items():
+                    vault.put_off_mail(messages, due=self._clock() + pause)
+
+    async def _waiting(self, mail: Sequence[MailRecord]) -> dict[str, Head]:
+        """Return those that still wait for a receipt: a short list, however much was sent after them."""
+        wait = MessageStatus.WAITING_FOR_RECEIPT.value
+        found = await self._look_for([one for one in mail if one.status == wait], wait)
+        return {message: head for message, head in found.items() if head.status == wait}
+
+    def _pause(self, mail: MailRecord) -> timedelta:
+        longest = _LONGEST_PAUSE if self._hears() else _LONGEST_UNHEARD
+        return min(_pause(mail.attempts), longest)
+
+    def _is_over(self, mail: MailRecord, status: str | None) -> bool:
+        known = content.status_of(status or "")
+        return (known is not None and known.final) or self._clock() - mail.at > _FOLLOWED_FOR
 
     async def _followed(self, mail: MailRecord, head: Head | None) -> None:
         now = self._clock()
         status = head.status if head and head.status else mail.status
-        known = content.status_of(status or "")
-        over = (known is not None and known.final) or now - mail.at > _FOLLOWED_FOR
+        over, known = self._is_over(mail, status), content.status_of(status or "")
         changed = status != mail.status
         steps = content.delivery_content(status or "", head.events) if head else None
         async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
@@ -225,16 +257,22 @@ class Sending:
                 stage=mail.stage,
                 status=status,
                 now=now,
-                due=None if over else now + (_FIRST_PAUSE if changed else _pause(mail.attempts)),
+                due=None if over else now + (_FIRST_PAUSE if changed else self._pause(mail)),
                 attempts=0 if changed else mail.attempts,
                 delivery=steps,
             )
             if changed:
                 vault.record(
-                    AuditEvent.MK_MESSAGE_MOVED_ON, message=mail.content["message_id"], status=status or ""
+                    MKEvent.MK_MESSAGE_MOVED_ON, message=mail.content["message_id"], status=status or ""
                 )
             if changed and known is MessageStatus.ACCEPTED:
                 vault.address_answered(content.address_mark(_recipient(mail)), at=now)
+
+
+def _is_news(mail: MailRecord, head: Head) -> bool:
+    """Return whether a message service says something of a message that the vault does not have."""
+    status = head.status or mail.status
+    return status != mail.status or content.delivery_content(status or "", head.events) != mail.delivery
 
 
 def _pause(attempts: int) -> timedelta:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.addressbook import Listing
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose
@@ -24,6 +23,7 @@ from samdrift.messageclient.desk import (
     OwnApproval,
     TooLate,
 )
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import (
     Act,
     Caution,
@@ -87,7 +87,7 @@ class SubmittingDesk:
             home, _ = await self._answered(vault, found, mailbox)
             people = await scope.people(vault)
             known = await vault.addresses()
-            vault.record(AuditEvent.MK_READING_DRAFT, draft=found.id)
+            vault.record(MKEvent.MK_READING_DRAFT, draft=found.id)
         typed = drafts.typed(found.content)
         checks = [await self._check(one, known) for one in typed.recipients]
         listed = all(Caution.NOT_LISTED not in one.cautions for one in checks)
@@ -215,7 +215,7 @@ class SubmittingDesk:
             conversation = conversation or stored
             messages.append(new.record.id)
             vault.record(
-                AuditEvent.MK_MESSAGE_SUBMITTED,
+                MKEvent.MK_MESSAGE_SUBMITTED,
                 message=new.message_id,
                 draft=draft.id,
                 mailbox=draft.mailbox,
@@ -231,7 +231,7 @@ class SubmittingDesk:
                 new = (await vault.mail_of(found.id))[seen:] if scope.may(Right.READ, found.mailbox) else ()
                 news = await messages_of(scope, vault, new, await scope.people(vault), Act.READ)
                 vault.record(
-                    AuditEvent.MK_READING_CONVERSATION,
+                    MKEvent.MK_READING_CONVERSATION,
                     conversation=found.id,
                     case=found.id,
                     mailbox=found.mailbox,
@@ -306,7 +306,7 @@ class SubmittingDesk:
             found = await scope.draft(vault, draft, Right.WRITE)
             if not await vault.undo_sending(found.id):
                 raise TooLate
-            vault.record(AuditEvent.MK_MESSAGE_UNDONE, draft=found.id, mailbox=found.mailbox)
+            vault.record(MKEvent.MK_MESSAGE_UNDONE, draft=found.id, mailbox=found.mailbox)
             return await shown(scope, vault, await scope.draft(vault, draft, Right.WRITE))
 
     async def outbox(self, mailbox: str | None = None) -> tuple[Message, ...]:
@@ -321,7 +321,7 @@ class SubmittingDesk:
             latest = sorted(mail, key=lambda one: (one.at, one.id), reverse=True)
             messages = await messages_of(scope, vault, latest, await scope.people(vault), Act.READ)
             vault.record(
-                AuditEvent.MK_READING_LIST, folder="outbox", mailbox=mailbox or "", lines=str(len(messages))
+                MKEvent.MK_READING_LIST, folder="outbox", mailbox=mailbox or "", lines=str(len(messages))
             )
         return messages
 

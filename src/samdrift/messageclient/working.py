@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
@@ -10,11 +11,14 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from samdrift.client.errors import InterfaceError
 from samdrift.client.keys import ClientKey, KeptKey, ShowsWho
 from samdrift.client.mailbox import Mailbox
 from samdrift.client.tokens import Tokens
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageclient.deleting import Deleting, DeletionRule
 from samdrift.messageclient.entrance.ownkeys import OwnKeys
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.polling import Client, Polling, ServiceStates, Watch
@@ -27,6 +31,8 @@ from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+_DELETE_EVERY = 3600.0
+"""Seconds between two rounds of deletion at message services."""
 _LOOK_EVERY = 2.0
 """Seconds between two questions of what is due: a message is on its way soon after its undo window."""
 
@@ -46,6 +52,8 @@ class ServiceSettings:
     audience: str | None = None
     """The authorisation server's name in assertions; its token endpoint by default."""
     public_only: bool = True
+    deletion: DeletionRule | None = None
+    """Without a rule all messages stay there."""
 
     def shows_who(self) -> ShowsWho:
         """Return what shows who the message client is; :class:`KeyUnusable` for a file that will not do."""
@@ -81,7 +89,9 @@ class Working:
         async with AsyncExitStack() as stack:
             services = {one.organisation: await self._service(stack, one) for one in self._settings}
             self._services = services
-            work = [*self._polling(services, on_failure).work(), self._sending(services, on_failure)]
+            clients = self._clients(services)
+            polling, sending = self._polling(clients, on_failure), self._sending(clients, on_failure)
+            work = [*polling.work(), sending, self._deleting(clients, on_failure)]
             await stack.enter_async_context(in_background(*work, on_failure=on_failure))
             yield
 
@@ -98,20 +108,14 @@ class Working:
         )
         return Mailbox(http, one.interface, tokens)
 
-    def _polling(
-        self, services: Mapping[ParticipantIdentifier, Mailbox], on_failure: Callable[[BaseException], None]
-    ) -> Polling:
+    def _clients(self, services: Mapping[ParticipantIdentifier, Mailbox]) -> list[Client]:
         vaults = self._gate.worker("fetching", Role.MESSAGE_CLIENT)
-
-        async def addresses(organisation: ParticipantIdentifier) -> list[str]:
-            async with vaults.open(organisation, Purpose.RECEIVE) as vault:
-                return [one.address for one in await vault.mailboxes()]
 
         async def hurry(organisation: ParticipantIdentifier, remote_ids: Collection[str]) -> None:
             async with vaults.open(organisation, Purpose.SEND) as vault:
                 vault.hurry_mail(remote_ids, now=self._clock())
 
-        clients = [
+        return [
             Client(
                 one.organisation,
                 urlsplit(one.interface).netloc,
@@ -121,6 +125,14 @@ class Working:
             )
             for one in self._settings
         ]
+
+    def _polling(self, clients: Sequence[Client], on_failure: Callable[[BaseException], None]) -> Polling:
+        vaults = self._gate.worker("fetching", Role.MESSAGE_CLIENT)
+
+        async def addresses(organisation: ParticipantIdentifier) -> list[str]:
+            async with vaults.open(organisation, Purpose.RECEIVE) as vault:
+                return [one.address for one in await vault.mailboxes()]
+
         return Polling(
             clients,
             self.states,
@@ -130,12 +142,33 @@ class Working:
             on_failure=on_failure,
         )
 
-    async def _sending(
-        self, services: Mapping[ParticipantIdentifier, Mailbox], on_failure: Callable[[BaseException], None]
-    ) -> None:
+    async def _deleting(self, clients: Sequence[Client], on_failure: Callable[[BaseException], None]) -> None:
+        """Delete for organisations that have chosen that, every now and then."""
+        vaults = self._gate.worker("deletion", Role.MESSAGE_CLIENT)
+        rules = {one.organisation: one.deletion for one in self._settings}
+        deleting = [
+            Deleting(vaults, each.organisation, each.service, rule, self._clock)
+            for each in clients
+            if (rule := rules[each.organisation]) is not None
+        ]
+        while deleting:
+            for one in deleting:
+                try:
+                    if self._serves(one.organisation):
+                        await one.turn()
+                except (InterfaceError, Temporary):  # Rounds of questions say so, once.
+                    continue
+                except Exception as error:  # No fault of one organisation holds up another.
+                    on_failure(error)
+            await asyncio.sleep(_DELETE_EVERY)
+
+    async def _sending(self, clients: Sequence[Client], on_failure: Callable[[BaseException], None]) -> None:
         """Send where something is due; the registry knows, so that no vault is opened to look."""
         role, vaults = Role.MESSAGE_CLIENT, self._gate.worker("sending", Role.MESSAGE_CLIENT)
-        senders = {each: Sending(vaults, each, service, self._clock) for each, service in services.items()}
+        senders = {
+            each.organisation: Sending(vaults, each.organisation, each.service, self._clock, each.hearing)
+            for each in clients
+        }
 
         def served() -> list[ParticipantIdentifier]:
             return [each for each in senders if self._serves(each)]

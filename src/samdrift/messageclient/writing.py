@@ -13,11 +13,11 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import NoReturn
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content, drafts
 from samdrift.messageclient.desk import Changed, DraftClosed, DraftTaken, NotHere, NotReady
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import (
     Draft,
     DraftContent,
@@ -60,7 +60,7 @@ class WritingDesk:
             files = await vault.files_of([one.id for one in found])
             people = await scope.people(vault)
             vault.record(
-                AuditEvent.MK_READING_LIST, folder="drafts", mailbox=mailbox or "", lines=str(len(found))
+                MKEvent.MK_READING_LIST, folder="drafts", mailbox=mailbox or "", lines=str(len(found))
             )
         return tuple(
             drafts.draft_shown(one, [file for file in files if file.owner == one.id], people) for one in found
@@ -71,7 +71,7 @@ class WritingDesk:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.draft(vault, draft, *OF_DRAFTS)
-            vault.record(AuditEvent.MK_READING_DRAFT, draft=found.id)
+            vault.record(MKEvent.MK_READING_DRAFT, draft=found.id)
             return await shown(scope, vault, found)
 
     async def draft_file(self, draft: str, file: str) -> FileContent:
@@ -84,7 +84,7 @@ class WritingDesk:
             if named is None:
                 raise NotHere("file", file)
             body = await vault.file_body(named.id, found.id)
-            vault.record(AuditEvent.MK_READING_DRAFT, draft=found.id, file=named.id)
+            vault.record(MKEvent.MK_READING_DRAFT, draft=found.id, file=named.id)
         return FileContent(content.file_of(named), body)
 
     async def text_templates(self, mailbox: str) -> tuple[TextTemplate, ...]:
@@ -110,7 +110,7 @@ class WritingDesk:
         async with scope.open(Purpose.COMPOSE) as vault:
             mail, found = await scope.message(vault, message, Right.READ, Right.WRITE)
             begun = replace(
-                self._new(found.mailbox, drafts.answer_to(mail)),
+                self._new(found.mailbox, self._named(drafts.answer_to(mail))),
                 conversation=found.id,
                 reply_to=mail.id,
                 seen=found.messages,
@@ -128,13 +128,17 @@ class WritingDesk:
             if mail.direction is not Direction.OUT or mail.stage in _ON_THE_WAY:
                 raise NotHere("sent message", message)
             begun = replace(
-                self._new(found.mailbox, drafts.once_more(mail, await _texts(vault, mail.id))),
+                self._new(found.mailbox, self._named(drafts.once_more(mail, await _texts(vault, mail.id)))),
                 conversation=found.id,
                 reply_to=mail.id,
                 seen=found.messages,
             )
             files = await vault.files_of([mail.draft or mail.id])
             return await self._begin(vault, begun, files)
+
+    def _named(self, typed: DraftContent) -> DraftContent:
+        """Return a draft's content with recipients as the address book names them: messages name none."""
+        return replace(typed, recipients=tuple(self._scope.named(each) for each in typed.recipients))
 
     def _new(self, mailbox: str, typed: DraftContent) -> DraftRecord:
         return DraftRecord(
@@ -160,7 +164,7 @@ class WritingDesk:
         for file in files:
             again = replace(file, id=new_id(), owner=begun.id)
             await vault.add_draft_file(again, None, begun.writer)
-        vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=begun.id, action="begun", mailbox=begun.mailbox)
+        vault.record(MKEvent.MK_DRAFT_CHANGED, draft=begun.id, action="begun", mailbox=begun.mailbox)
         return await shown(self._scope, vault, replace(begun, version=1 + len(files)))
 
     # --- changing -----------------------------------------------------------------------------------------
@@ -208,7 +212,7 @@ class WritingDesk:
             require_version(found, version)
             if not await vault.drop_draft(found):
                 await changed_meanwhile(vault, found)
-            vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=found.id, action="discarded")
+            vault.record(MKEvent.MK_DRAFT_CHANGED, draft=found.id, action="discarded")
 
     async def news_read(self, draft: str, messages: int) -> None:
         """Note that the person has read the conversation that the draft answers up to so many messages."""
@@ -240,7 +244,7 @@ class WritingDesk:
             require_id("file", file)
             if not await vault.drop_draft_file(file, found.id, scope.person.id):
                 await changed_meanwhile(vault, found)
-            vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=found.id, action="file-removed", file=file)
+            vault.record(MKEvent.MK_DRAFT_CHANGED, draft=found.id, action="file-removed", file=file)
 
 
 class DraftUpload:
@@ -301,7 +305,7 @@ class DraftUpload:
             file = FileRecord(new_id(), found.id, 0, body.size, body.id, kept)
             if not await vault.add_draft_file(file, body, scope.person.id):
                 await changed_meanwhile(vault, found)
-            vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=found.id, action="file-added", file=file.id)
+            vault.record(MKEvent.MK_DRAFT_CHANGED, draft=found.id, action="file-added", file=file.id)
 
     async def _begin(self) -> tuple[MessageClientVault, BodyWriter]:
         """Return the opening, in which nothing is asked of the database before the file is whole."""
@@ -361,7 +365,7 @@ async def change_draft(vault: MessageClientVault, record: DraftRecord, action: s
     """Store a changed draft and return its new version; :class:`Changed` where another was faster."""
     if not await vault.keep_draft(record):
         await changed_meanwhile(vault, record)
-    vault.record(AuditEvent.MK_DRAFT_CHANGED, draft=record.id, action=action, mailbox=record.mailbox)
+    vault.record(MKEvent.MK_DRAFT_CHANGED, draft=record.id, action=action, mailbox=record.mailbox)
     return record.version + 1
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.addressbook import AddressBook, Listing
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.malware import ScannerUnavailable
@@ -14,6 +13,7 @@ from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.messageservice import findings as rules
 from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.attributes import attributes, functional_address
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.findings import of_files
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.ledger import commitments
@@ -95,7 +95,7 @@ class MessageService:
                 vault.add_event(record.id, progress.unchecked(now), direction=Direction.OUT)
             await vault.schedule(WorkKind.DEADLINE, record.id, now + self._settings.sent_within)
             vault.record(
-                AuditEvent.MT_MESSAGE_SCHEDULED,
+                MTEvent.MT_MESSAGE_SCHEDULED,
                 message=record.id,
                 conversation=record.conversation_id,
                 **commitments(vault, message=payload_digest),
@@ -145,7 +145,7 @@ class MessageService:
         if malware is None:
             return True
         async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.COMPOSE) as vault:
-            vault.record(AuditEvent.MT_MALWARE_FOUND, message=message.message_id, signature=malware.signature)
+            vault.record(MTEvent.MT_MALWARE_FOUND, message=message.message_id, signature=malware.signature)
         raise MessageInvalid((malware.finding,))
 
     def _sender_findings(
@@ -183,7 +183,7 @@ class MessageService:
         async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.READ) as vault:
             if await vault.message(message_id, direction) is None:
                 return None
-            vault.record(AuditEvent.MT_MESSAGE_READ, message=message_id)
+            vault.record(MTEvent.MT_MESSAGE_READ, message=message_id)
             body = await vault.body(message_id, direction)
         return sdkmessage.parse(await body.read_all())
 

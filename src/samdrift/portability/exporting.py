@@ -24,7 +24,6 @@ from samdrift.administration.administration import WORKER, Administration, hoste
 from samdrift.administration.dualcontrol import TwoPersons
 from samdrift.attestation.archive import ArchiveWriter, Member, new_file
 from samdrift.attestation.errors import MoveError, MoveFault
-from samdrift.audit.events import AuditEvent
 from samdrift.config.model import MessageClientConfig, OrganisationConfig
 from samdrift.config.organisations import HOST_KEYS, host_of
 from samdrift.contracts.principals import Purpose, Role
@@ -35,6 +34,7 @@ from samdrift.portability.manifest import FORMAT, VERSION, Files, Log, Manifest
 from samdrift.portability.readme import README
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.errors import SealBroken
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.portability.departure import (
     AccessPointDeparture,
@@ -297,7 +297,7 @@ async def _log(
 ) -> None:
     for role in roles:
         async with gate.open(WORKER, organisation, role, Purpose.EXPORT) as vault:
-            vault.record(AuditEvent.ORGANISATION_EXPORTED, **facts)
+            vault.record(VaultEvent.ORGANISATION_EXPORTED, **facts)
 
 
 def _described(organisation: ParticipantIdentifier, entry: OrganisationConfig | None) -> dict[str, Any]:
@@ -332,6 +332,6 @@ def _client(client: MessageClientConfig) -> dict[str, Any]:
 
 
 async def read_page(vault: Departure, part: Part, after: Sequence[object]) -> list[Taken]:
-    """The page of ``part`` after the record with that key; empty after the last one."""
+    """Return the page of ``part`` after the record with that key; empty after the last one."""
     readers = _MAIL_READERS if part in _MAIL_PARTS else _READERS
     return await readers[part.name](vault, after)

@@ -24,12 +24,12 @@ from cryptography import x509
 from samdrift.administration.administration import Administration
 from samdrift.attestation.archive import damaged
 from samdrift.attestation.errors import MoveError, MoveFault
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferState
 from samdrift.portability import layout
 from samdrift.portability.agefile import decrypting
 from samdrift.portability.checking import Checked, check
+from samdrift.portability.events import MoveEvent
 from samdrift.portability.manifest import Manifest
 from samdrift.portability.reading import walk
 from samdrift.vault.bodies import Body
@@ -175,7 +175,7 @@ async def _begin(
                 )
                 raise MoveError(MoveFault.OCCUPIED, text)
             if standing[role] is ArrivalStanding.BEGUN:
-                vault.record(AuditEvent.ORGANISATION_IMPORT_BEGUN, by=by, manifest=export.hex())
+                vault.record(MoveEvent.ORGANISATION_IMPORT_BEGUN, by=by, manifest=export.hex())
     return standing
 
 
@@ -192,7 +192,7 @@ async def _finish(
         async with gate.arrive(_worker(order.by), organisation, _ARRIVALS[role]) as vault:
             await vault.finish(now=now, taken_over=order.take_over)
             vault.record(
-                AuditEvent.ORGANISATION_IMPORTED,
+                MoveEvent.ORGANISATION_IMPORTED,
                 by=order.by,
                 manifest=checked.statement.sha256.hex(),
                 signer=order.signer,

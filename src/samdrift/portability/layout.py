@@ -203,7 +203,7 @@ def _files(part: Part, facts: Facts, files: Any) -> Iterator[tuple[str, Member]]
             size = files[content].get("size") if isinstance(files[content], dict) else None
             member = Member(content_file(part, facts, content), size if type(size) is int else -1)
             if files[content] != {"file": member.name, "size": member.size} or member.size < 0:
-                raise ValueError("a record's file has another name or size than it must")
+                raise ValueError("a record's file does not have the name or size that the record states")
             yield content, member
 
 

@@ -14,11 +14,11 @@ import pyrage
 
 from samdrift.administration.administration import Administration
 from samdrift.attestation.errors import MoveError, MoveFault
-from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import shown
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.durablefiles import write_new
 from samdrift.portability.agefile import fingerprint, recipient_keys
+from samdrift.portability.events import MoveEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 FORMAT = "samdrift names 1"
@@ -40,7 +40,7 @@ async def write_names(
     worker = Principal(PrincipalKind.WORKER, f"log names by {by}")
     async with installation.gate.open(worker, organisation, Role.MESSAGE_CLIENT, Purpose.EXPORT) as vault:
         vault.record(
-            AuditEvent.LOG_NAMES_WRITTEN, by=by, recipients=" ".join(fingerprint(each) for each in recipients)
+            MoveEvent.LOG_NAMES_WRITTEN, by=by, recipients=" ".join(fingerprint(each) for each in recipients)
         )
     async with installation.gate.open(worker, organisation, Role.MESSAGE_CLIENT, Purpose.EXPORT) as vault:
         names = {one.id: one.identity.name or one.identity.subject for one in await vault.persons()}

@@ -125,9 +125,7 @@ class State:
         return self._last
 
     def extend(self, statements: Iterable[Statement]) -> None:
-        """Fold more statements in; those that are there change nothing. :class:`OutOfOrder` for earlier
-        ones.
-        """
+        """Fold more statements in, ignoring known ones; :class:`OutOfOrder` for earlier ones."""
         new = {each.digest: each for each in statements if each.digest not in self._statements}
         if self._last is not None and any(each.at < self._last for each in new.values()):
             raise OutOfOrder("a statement is of an earlier moment than the last one")

@@ -23,6 +23,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.vault import logbook
 from samdrift.vault.database.migrations import Connection
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -173,10 +174,10 @@ class Closings:
 
 async def _stock(connection: Connection, role: str, vault: str, schema: str, state: str) -> Stock:
     records, under_way, not_handed_over = await _row(connection, _COUNTS[Role(role)], schema)
-    events = _word(AuditEvent.ORGANISATION_EXPORTED), _word(AuditEvent.ORGANISATION_SUSPENDED)
+    events = _word(VaultEvent.ORGANISATION_EXPORTED), _word(VaultEvent.ORGANISATION_SUSPENDED)
     bodies, exported, suspended = await _row(connection, _STOCK, schema, *events)
     head = await _log_head(connection, schema)
-    ended = await _told(connection, schema, AuditEvent.ORGANISATION_ENDED)
+    ended = await _told(connection, schema, VaultEvent.ORGANISATION_ENDED)
     return Stock(
         Role(role),
         vault,

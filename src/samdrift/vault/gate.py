@@ -28,6 +28,7 @@ from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Row, Session, Statement, Value
 from samdrift.vault.errors import VaultDenied, VaultError, VaultLocked, VaultSuspended, VaultUnavailable
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.logtree import LogTree
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
@@ -273,7 +274,7 @@ class Gate:
         That it is done is recorded in its log, with ``facts``, before anything is read.
         """
         async with self.open(principal, organisation, kind.role, Purpose.EXPORT) as vault:
-            vault.record(AuditEvent.ORGANISATION_EXPORT_BEGUN, **facts)
+            vault.record(VaultEvent.ORGANISATION_EXPORT_BEGUN, **facts)
         room = vault._room
         async with snapshot(self._pool, room.login, room.shelf) as taken:
             yield kind(taken)
@@ -351,7 +352,7 @@ class Gate:
         """
         ((new,),) = await self._ask_operator(logbook.PAUSE, registration.vault, reason, self._clock())
         if new:
-            event = AuditEvent.LOG_SIGNING_CONTINUED if reason is None else AuditEvent.LOG_SIGNING_PAUSED
+            event = VaultEvent.LOG_SIGNING_CONTINUED if reason is None else VaultEvent.LOG_SIGNING_PAUSED
             whose = {"organisation": registration.organisation.value, "role": registration.role.value}
             await self.operator_log(event, **whose, **({} if reason is None else {"reason": reason}))
 
@@ -403,7 +404,7 @@ class Gate:
         is a customer is not its business. A reference connects the two entries.
         """
         self.denials += 1
-        principal, event = reason.principal, AuditEvent.VAULT_OPENING_DENIED
+        principal, event = reason.principal, VaultEvent.VAULT_OPENING_DENIED
         facts = {"reference": secrets.token_hex(8)}
         asked = {"organisation": organisation.value, "role": role.value, "of": principal.organisation or ""}
         await self._append(self._operator, reason.happening(event, facts | asked))

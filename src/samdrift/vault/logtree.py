@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import AuditEvent, LogEvent, Retention
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import Frontier, Nodes, consistency_proof, inclusion_proof
 from samdrift.audit.notes import Algorithm, Checkpoint, VerifierKey, announced
@@ -26,6 +26,7 @@ from samdrift.audit.tiles import WIDTH, Tile, bundle
 from samdrift.vault import logbook
 from samdrift.vault.database.session import Row, call
 from samdrift.vault.errors import UnknownRecord, VaultError
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.logbook import Query
 from samdrift.wire.crypto.keys import LogKey
 
@@ -289,7 +290,7 @@ class LogTree:
             facts = {"origin": state.origin, "witness": witness.name, "reason": reason, "size": str(size)}
             if seen is not None:
                 facts["seen"] = str(seen)
-            await self._record(AuditEvent.LOG_WITNESS_REFUSED, facts)
+            await self._record(VaultEvent.LOG_WITNESS_REFUSED, facts)
         return bool(new)
 
     async def resolve(
@@ -304,7 +305,7 @@ class LogTree:
         ((renamed,),) = await self._write(call("resolve_refusal", 1), at)
         if renamed is not None:
             facts = {"before": before, "origin": renamed, "decision": decision, **proof}
-            await self._record(AuditEvent.LOG_WITNESS_RESOLVED, facts | {"first": first, "second": second})
+            await self._record(VaultEvent.LOG_WITNESS_RESOLVED, facts | {"first": first, "second": second})
         return None if renamed is None else str(renamed)
 
     async def keys(self) -> tuple[KeptKey, ...]:
@@ -314,7 +315,7 @@ class LogTree:
     async def keep_statement(self, key: str, statement: bytes, facts: Mapping[str, str]) -> None:
         """Keep who states that ``key`` is this log's, as an entry with ``facts`` tells; the first stays."""
         await self._write(call("keep_log_statement", 2), key, statement)
-        await self._record(AuditEvent.LOG_KEY_STATED, facts)
+        await self._record(LogEvent.LOG_KEY_STATED, facts)
 
     async def checkpoints(self, after: int = -1, limit: int = 500) -> tuple[KeptCheckpoint, ...]:
         """Return checkpoints of more than ``after`` entries, the smallest first."""
@@ -339,7 +340,7 @@ class LogTree:
         values = state.origin, state.signed or 0, at, until, stamp
         ((new,),) = await self._write(call("keep_stamp", 5), *values)
         if new:
-            await self._record(AuditEvent.LOG_STAMPED, facts)
+            await self._record(LogEvent.LOG_STAMPED, facts)
 
     async def rows(self, after: int, until: int, limit: int) -> list[Row]:
         """Return rows of the log after a number, as :data:`logbook.BETWEEN` has them."""
@@ -440,7 +441,7 @@ class LogTree:
         facts = {"key": str(key)}
         if announced is not None:
             facts |= {"by": state.key or "", "signature": base64.b64encode(announced).decode()}
-        await self._record(AuditEvent.LOG_KEY_ANNOUNCED, facts)
+        await self._record(VaultEvent.LOG_KEY_ANNOUNCED, facts)
 
     async def _extend(self, edge: Frontier, first: int, size: int) -> None:
         """Read what is new and hash it on."""

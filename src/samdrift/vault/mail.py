@@ -47,7 +47,11 @@ _MAILBOX_USED = "SELECT EXISTS (SELECT FROM conversations WHERE mailbox = $1 OR 
 _COUNTS = """
 SELECT m.id, c.*, d.*, o.* FROM unnest($1::text[]) AS m (id)
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE unread > 0), count(*) FILTER (WHERE handler = $2 AND NOT done),
+    SELECT count(*) FILTER (WHERE unread > 0),
+           count(*) FILTER (WHERE NOT done AND (
+               handler = $2
+               OR handler IN (SELECT a.of FROM unnest($3::text[], $4::text[]) a (at, of) WHERE a.at = m.id)
+           )),
            count(*) FILTER (WHERE handler IS NULL AND NOT done), count(*) FILTER (WHERE NOT done),
            count(*) FILTER (WHERE done), count(*) FILTER (WHERE sent_at IS NOT NULL)
     FROM conversations WHERE mailbox = m.id AND messages > 0
@@ -62,6 +66,7 @@ _CONVERSATIONS = """
 SELECT id, home, mailbox, version, handler, done, confidential, latest_at, sent_at, messages, files, unread,
        unreadable, bound FROM conversations
 """
+_THEIRS = "(handler = ${} OR (mailbox, handler) IN (SELECT * FROM unnest(${}::text[], ${}::text[])))"
 _MESSAGES = """
 SELECT id, conversation, direction, stage, status, draft, author, at, dated_at, since, confidential, due_at,
        deadline, attempts, opened_at, files, sealed, delivery, body, bound FROM messages
@@ -144,6 +149,8 @@ class ConversationFilter:
 
     unread: bool = False
     handler: str | None = None
+    absent: tuple[tuple[str, str], ...] = ()
+    """Mailboxes and handlers there whose conversations count as ``handler``'s, who works in their place."""
     unhandled: bool = False
     done: bool | None = None
     sent: bool = False
@@ -153,6 +160,10 @@ class ConversationFilter:
     """True for those with a file in them."""
     quiet_since: datetime | None = None
     """Moment since which nothing has come or gone in them."""
+
+
+def _columns(pairs: Sequence[tuple[str, str]]) -> tuple[list[str], list[str]]:
+    return [one for one, _ in pairs], [other for _, other in pairs]
 
 
 class Mail(StatementKeeping):
@@ -188,9 +199,12 @@ class Mail(StatementKeeping):
         """Return whether a conversation lies in a mailbox, or began at its address."""
         return bool((await self._work.query(_MAILBOX_USED, mailbox))[0][0])
 
-    async def mailbox_counts(self, mailboxes: Sequence[str], person: str) -> tuple[MailboxCounts, ...]:
-        """Count what lies in some mailboxes."""
-        return tuple(MailboxCounts(*row) for row in await self._work.query(_COUNTS, list(mailboxes), person))
+    async def mailbox_counts(
+        self, mailboxes: Sequence[str], person: str, absent: Sequence[tuple[str, str]] = ()
+    ) -> tuple[MailboxCounts, ...]:
+        """Count what lies in some mailboxes; ``absent`` as in :class:`ConversationFilter`."""
+        rows = await self._work.query(_COUNTS, list(mailboxes), person, *_columns(absent))
+        return tuple(MailboxCounts(*row) for row in rows)
 
     # --- conversations ------------------------------------------------------------------------------------
 
@@ -208,7 +222,7 @@ class Mail(StatementKeeping):
         conditions = ["mailbox = ANY($1::text[])", "messages > 0"]
         for condition, value in (
             ("unread > 0", True if chosen.unread else None),
-            ("handler = {}", chosen.handler),
+            ("handler = {}", None if chosen.absent else chosen.handler),
             ("handler IS NULL", True if chosen.unhandled else None),
             ("done = {}", chosen.done),
             ("sent_at IS NOT NULL", True if chosen.sent else None),
@@ -220,6 +234,10 @@ class Mail(StatementKeeping):
                 if "{}" in condition:
                     values.append(value)
                 conditions.append(condition.format(f"${len(values)}"))
+        if chosen.absent:
+            number = len(values)
+            values += [chosen.handler, *_columns(chosen.absent)]
+            conditions.append(_THEIRS.format(number + 1, number + 2, number + 3))
         if before is not None:
             values += before
             conditions.append(f"({order}, id) < (${len(values) - 1}::timestamptz, ${len(values)}::text)")
@@ -461,7 +479,7 @@ def _record(row: Row, sealer: Sealer) -> MailRecord:
 
 
 def _row_of(mail: NewMail, sealer: Sealer) -> str:
-    """The row of a message, without its conversation."""
+    """Return the row of a message, without its conversation."""
     one = mail.record
 
     def marked(text: str | None) -> str | None:

@@ -9,6 +9,9 @@ lay before.
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
 
 from samdrift.vault.errors import SealBroken
 from samdrift.vault.sealing import Sealer
@@ -27,6 +30,19 @@ def mail_bond(message: str, conversation: str, draft: str | None, body: str) -> 
 def file_bond(file: str, owner: str, body: str) -> str:
     """Return the text of which a file's mark is made."""
     return f"bond file {file} of {owner} with {body}"
+
+
+def session_bond(mark: bytes, used: datetime) -> str:
+    """Return the text of which the mark of a session's last use is made."""
+    return f"bond session {mark.hex()} used {used.astimezone(UTC).isoformat()}"
+
+
+def approval_bond(
+    draft: str, asked_by: str | None, approved_by: str | None, value: bytes, files: Sequence[str]
+) -> str:
+    """Return the text of which the mark of a draft's approval is made; ``value`` is its sealed content."""
+    who = f"asked by {asked_by or '-'} approved by {approved_by or '-'}"
+    return f"bond draft {draft} {who} with {sha256(value).hexdigest()} and {' '.join(sorted(files))}"
 
 
 def require_bond(bound: bytes | None, bond: str, sealer: Sealer) -> None:

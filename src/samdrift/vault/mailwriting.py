@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,13 @@ from samdrift.vault.bodies import Body, new_id
 from samdrift.vault.database.session import Row, call
 from samdrift.vault.errors import SealBroken
 from samdrift.vault.mail import Mail
-from samdrift.vault.mailbonds import conversation_bond, draft_place, file_bond, require_bond
+from samdrift.vault.mailbonds import (
+    approval_bond,
+    conversation_bond,
+    draft_place,
+    file_bond,
+    require_bond,
+)
 from samdrift.vault.mailrecords import (
     AddressRecord,
     Content,
@@ -30,10 +37,14 @@ from samdrift.vault.sealing import Sealer
 
 _DRAFTS = """
 SELECT d.id, d.mailbox, d.conversation, d.reply_to, d.seen, d.version, d.stage, d.writer, d.saved_at,
-       d.asked_by, d.approved_by, d.until, d.sealed, c.home, c.mailbox, c.bound
+       d.asked_by, d.approved_by, d.until, d.sealed, c.home, c.mailbox, c.bound, d.approval,
+       ARRAY(SELECT f.id FROM files f WHERE f.owner = d.id)
 FROM drafts d LEFT JOIN conversations c ON c.id = d.conversation
 """
 _KEEP_DRAFT = call("keep_draft", 2)
+_FILES_OF = "SELECT id FROM files WHERE owner = $1"
+_ASKED = frozenset({"approval", "approved"})
+"""Stages in which a second person was asked."""
 _DROP_DRAFT = "SELECT dropped, remote FROM drop_draft($1, $2)"
 _SEE_NEWS = call("see_news", 3)
 _ADD_FILE = call("add_draft_file", 7)
@@ -42,6 +53,7 @@ _UNDO = "SELECT * FROM undo_sending($1)"
 _END_WINDOWS = "SELECT * FROM end_windows($1)"
 _CLAIM = "SELECT * FROM claim_mail($1, $2, $3)"
 _MOVE = call("move_mail", 9)
+_PUT_OFF = call("put_off_mail", 2)
 _NEXT_DUE = "SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL"
 _OF_DRAFT = "SELECT id FROM messages WHERE draft = $1 ORDER BY id"
 _WAITING = """
@@ -67,7 +79,14 @@ class MailWriting(Mail):
         A draft that was changed has the next version. Its mailbox and conversation stay, and what its writer
         knows of it (:meth:`see_news`).
         """
-        ((kept,),) = await self._work.query(_KEEP_DRAFT, self._draft_row(draft), draft.version)
+        row = self._draft_row(draft)
+        value = sealed(draft.content, _place_of(draft), self._sealer)
+        row["sealed"] = f"\\x{value.hex()}"
+        if _needs_bond(draft.stage, draft.asked_by, draft.approved_by):
+            files = [str(file) for (file,) in await self._work.query(_FILES_OF, draft.id)]
+            bond = approval_bond(draft.id, draft.asked_by, draft.approved_by, value, files)
+            row["approval"] = f"\\x{self._sealer.mark(bond).hex()}"
+        ((kept,),) = await self._work.query(_KEEP_DRAFT, json.dumps(row), draft.version)
         return bool(kept)
 
     async def draft(self, draft: str) -> DraftRecord | None:
@@ -172,6 +191,10 @@ class MailWriting(Mail):
             self._work.after_commit(self._room.tell)
         return bool(moved)
 
+    def put_off_mail(self, messages: Collection[str], *, due: datetime) -> None:
+        """Have the status of messages asked for again then; nothing of them has changed."""
+        self._work.arrange(_PUT_OFF, list(messages), due)
+
     async def next_due(self) -> datetime | None:
         """Return when the next message may be gone on with; to ask this alone leaves no entry in the log."""
         due: datetime | None = (await self._work.peek(_NEXT_DUE))[0][0]
@@ -231,35 +254,43 @@ class MailWriting(Mail):
         rows = await self._work.query(query, *values)
         return tuple(_draft(row, self._sealer) for row in rows)
 
-    def _draft_row(self, draft: DraftRecord) -> str:
-        within = draft.conversation or draft.mailbox
-        place = draft_place(draft.id, within, draft.reply_to, draft.writer)
-        return json.dumps(
-            {
-                "id": draft.id,
-                "mailbox": draft.mailbox,
-                "conversation": draft.conversation,
-                "reply_to": draft.reply_to,
-                "seen": draft.seen,
-                "version": 1,
-                "stage": draft.stage,
-                "writer": draft.writer,
-                "saved_at": draft.saved_at.isoformat(),
-                "asked_by": draft.asked_by,
-                "approved_by": draft.approved_by,
-                "until": draft.until and draft.until.isoformat(),
-                "sealed": f"\\x{sealed(draft.content, place, self._sealer).hex()}",
-            }
-        )
+    @staticmethod
+    def _draft_row(draft: DraftRecord) -> dict[str, Any]:
+        """Return the columns of a draft that are in the clear."""
+        return {
+            "id": draft.id,
+            "mailbox": draft.mailbox,
+            "conversation": draft.conversation,
+            "reply_to": draft.reply_to,
+            "seen": draft.seen,
+            "version": 1,
+            "stage": draft.stage,
+            "writer": draft.writer,
+            "saved_at": draft.saved_at.isoformat(),
+            "asked_by": draft.asked_by,
+            "approved_by": draft.approved_by,
+            "until": draft.until and draft.until.isoformat(),
+        }
+
+
+def _place_of(draft: DraftRecord) -> str:
+    return draft_place(draft.id, draft.conversation or draft.mailbox, draft.reply_to, draft.writer)
+
+
+def _needs_bond(stage: str, asked_by: str | None, approved_by: str | None) -> bool:
+    """Return whether a draft that can be sent says that a second person was asked or has approved."""
+    return stage in _ASKED or (stage != "sent" and (asked_by or approved_by) is not None)
 
 
 def _draft(row: Row, sealer: Sealer) -> DraftRecord:
     """Return a draft, which lies where its conversation lies, if it is in one."""
-    *facts, value, home, mailbox, bound = row
-    draft, lies_in, conversation, reply_to, *rest = facts
-    if conversation is not None:
-        require_bond(bound, conversation_bond(conversation, home, mailbox), sealer)
-        if lies_in != mailbox:
+    *facts, value, home, mailbox, bound, approval, files = row
+    draft = DraftRecord(*(*facts, {}))
+    if draft.conversation is not None:
+        require_bond(bound, conversation_bond(draft.conversation, home, mailbox), sealer)
+        if draft.mailbox != mailbox:
             raise SealBroken
-    place = draft_place(draft, conversation or lies_in, reply_to, rest[3])
-    return DraftRecord(*(*facts, opened(value, place, sealer)))
+    if _needs_bond(draft.stage, draft.asked_by, draft.approved_by):
+        bond = approval_bond(draft.id, draft.asked_by, draft.approved_by, value, files)
+        require_bond(approval, bond, sealer)
+    return replace(draft, content=opened(value, _place_of(draft), sealer))

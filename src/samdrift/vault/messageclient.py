@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from samdrift.vault.maildeletion import MailDeletion
 from samdrift.vault.maildisposal import MailDisposal
 from samdrift.vault.mailpresets import MailPresets
 from samdrift.vault.noticing import Noticing
 
 
-class MessageClientVault(MailPresets, MailDisposal, Noticing):
+class MessageClientVault(MailPresets, MailDisposal, MailDeletion, Noticing):
     """Opened with role ``mk``."""

@@ -26,6 +26,7 @@ from samdrift.vault.bodies import Body, BodyReader, BodyWriter, Shelf
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.session import Value
 from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.logtree import LogTree
 from samdrift.vault.moments import Moment
 from samdrift.vault.sealing import Sealer
@@ -99,7 +100,7 @@ class Vault:
     def __init__(self, room: Room, reason: Reason, pool: Pool) -> None:
         self._room = room
         self._reason = reason
-        opening = reason.happening(AuditEvent.VAULT_OPENING_GRANTED)
+        opening = reason.happening(VaultEvent.VAULT_OPENING_GRANTED)
         self._promises = PROMISES.get()
         self._work = UnitOfWork(
             pool,

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.statements import NumberedStatement
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.database.session import Row, call
+from samdrift.vault.events import VaultEvent
+from samdrift.vault.mailbonds import require_bond, session_bond
 from samdrift.vault.recordkeeping import RecordKeepingVault
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.signedstatements import ASSIGNED
@@ -34,10 +35,10 @@ _PERSON = "SELECT id, sealed FROM persons WHERE mark = $1"
 _PERSONS = "SELECT id, mark, sealed, seen_at FROM persons ORDER BY id"
 _KNOW = call("know_person", 4)
 _SESSION = """
-SELECT s.mark, s.sealed, s.began, s.used, s.person FROM sessions s WHERE s.mark = $1
+SELECT s.mark, s.sealed, s.began, s.used, s.person, s.used_bound FROM sessions s WHERE s.mark = $1
 """
-_BEGIN = call("begin_session", 8)
-_TOUCH = call("touch_session", 2)
+_BEGIN = call("begin_session", 9)
+_TOUCH = call("touch_session", 3)
 _END = "SELECT * FROM end_session($1)"
 _END_FROM_OUTSIDE = "SELECT * FROM end_sessions($1, $2, $3)"
 _END_OF = "SELECT * FROM end_sessions_of($1)"
@@ -149,9 +150,10 @@ class People(RecordKeepingVault):
             session.began,
             session.began - _SESSIONS_KEPT,
             self._sealer.seal(_session_content(session), _session_place(session.mark, person, session.began)),
+            self._sealer.mark(session_bond(session.mark, session.began)),
         )
         if begun:
-            self.record(AuditEvent.MK_SESSION_BEGUN, person=person, level=session.level)
+            self.record(VaultEvent.MK_SESSION_BEGUN, person=person, level=session.level)
         return bool(begun)
 
     async def session(self, mark: bytes) -> SessionRecord | None:
@@ -161,7 +163,7 @@ class People(RecordKeepingVault):
 
     def touch_session(self, mark: bytes, at: datetime) -> None:
         """Note that a session was used, and that its person was here."""
-        self._work.arrange(_TOUCH, mark, at)
+        self._work.arrange(_TOUCH, mark, at, self._sealer.mark(session_bond(mark, at)))
 
     async def end_session(self, mark: bytes) -> bool:
         """End a session; ``False`` when there is none."""
@@ -186,13 +188,13 @@ class People(RecordKeepingVault):
         """End all sessions, for a reason that the log gives; returns how many."""
         ((ended,),) = await self._work.look(_END_ALL)
         if ended:
-            self.record(AuditEvent.MK_SESSION_ENDED, sessions=str(ended), reason=why)
+            self.record(VaultEvent.MK_SESSION_ENDED, sessions=str(ended), reason=why)
             self._work.after_commit(self._room.tell)
         return int(ended)
 
     def _ended(self, rows: list[Row], why: str) -> int:
         for (person,) in rows:
-            self.record(AuditEvent.MK_SESSION_ENDED, person=person, **({"reason": why} if why else {}))
+            self.record(VaultEvent.MK_SESSION_ENDED, person=person, **({"reason": why} if why else {}))
         if rows:
             self._work.after_commit(self._room.tell)
         return len(rows)
@@ -215,7 +217,8 @@ class People(RecordKeepingVault):
         return None
 
     def _opened(self, row: Row) -> SessionRecord:
-        mark, sealed, began, used, person = row
+        mark, sealed, began, used, person, bound = row
+        require_bond(bound, session_bond(mark, used), self._sealer)
         content = json.loads(self._sealer.open(sealed, _session_place(mark, person, began)))
         return SessionRecord(
             mark,

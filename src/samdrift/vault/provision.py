@@ -15,6 +15,7 @@ import secrets
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, LiteralString, Self
 
 import psycopg
@@ -22,7 +23,7 @@ from psycopg import sql
 
 from samdrift.audit.chain import origin
 from samdrift.audit.entries import Happening
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import KeyStore, PlatformLogin
 from samdrift.vault import databases, logins, relocation, rights
 from samdrift.vault.closing import Closings, append_log
@@ -30,6 +31,7 @@ from samdrift.vault.database import migrations
 from samdrift.vault.database.cluster import check_server
 from samdrift.vault.database.server import ADMINISTRATOR, Database
 from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.inorder import Hosted, each_database, hosted, in_cluster, within
 from samdrift.vault.moments import catch_up
 from samdrift.vault.objects import Objects
@@ -46,6 +48,7 @@ from samdrift.vault.settings import VaultSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Row = tuple[Any, ...]
+_ADMINISTRATOR = f"{PrincipalKind.WORKER}:administrator"
 _LOGGER = logging.getLogger("samdrift")
 
 
@@ -351,13 +354,12 @@ class Provisioner:
 
     async def _move_out(self, vaults: Sequence[Hosted]) -> None:
         """Move the vaults that 0.1 made in the installation's database, one organisation at a time."""
-        whose: dict[str, str] = dict(
-            await self._rows("SELECT vault, organisation FROM registry.registrations")
-        )
+        whose = await self._whose()
         for organisation in sorted({whose[each.vault] for each in vaults}):
             theirs = [each for each in vaults if whose[each.vault] == organisation]
             where = await self._place(ParticipantIdentifier(organisation))
-            await relocation.move_out(self._database, theirs, where)
+            moved = _moved(VaultEvent.ORGANISATION_MOVED_OUT, organisation, len(theirs))
+            await relocation.move_out(self._database, theirs, where, moved)
         async with self._beside() as beside:
             await rights.let_vaults_in(beside, self._database, let=False)
 
@@ -367,16 +369,23 @@ class Provisioner:
         Returns of how many organisations.
         """
         async with self._alone():
+            whose = await self._whose()
             places: dict[str, list[Hosted]] = {}
             for each in await hosted(self._connection):
                 places.setdefault(each.where, []).append(each)
             places.pop(self._database.name, None)
             for where, vaults in places.items():
-                await relocation.move_back(self._database, vaults, where)
+                organisation = whose[vaults[0].vault]
+                moved = _moved(VaultEvent.ORGANISATION_MOVED_BACK, organisation, len(vaults))
+                await relocation.move_back(self._database, vaults, where, moved)
             async with self._beside() as beside:
                 await databases.drop_unused(beside)
         await self._announce()
         return len(places)
+
+    async def _whose(self) -> dict[str, str]:
+        """Return the organisation of each vault."""
+        return dict(await self._rows("SELECT vault, organisation FROM registry.registrations"))
 
     async def _mend(self, inside: migrations.Connection, vault: Hosted) -> None:
         await migrations.migrate(inside, vault.schema, migrations.VAULT[vault.role])
@@ -507,6 +516,12 @@ class Provisioner:
             raise VaultUnavailable from None
         except psycopg.Error as error:
             raise VaultRefused(error.sqlstate) from None
+
+
+def _moved(event: VaultEvent, organisation: str, vaults: int) -> Happening:
+    """Return the entry of the operator's log about the vaults of an organisation that are moved."""
+    facts = {"organisation": organisation, "vaults": str(vaults)}
+    return Happening(datetime.now(UTC), event, _ADMINISTRATOR, Purpose.MAINTAIN, facts)
 
 
 async def _begin_log(connection: migrations.Connection, schema: str, log_id: str, channel: str) -> None:

@@ -14,7 +14,9 @@ from typing import Any
 
 from psycopg import sql
 
+from samdrift.audit.entries import Happening
 from samdrift.vault import logins, rights
+from samdrift.vault.closing import append_log
 from samdrift.vault.database import migrations
 from samdrift.vault.database.server import Database
 from samdrift.vault.errors import VaultError
@@ -46,8 +48,11 @@ class MoveFailed(VaultError):
     text = "a vault did not arrive in its organisation's database as it was"
 
 
-async def move_out(database: Database, vaults: Sequence[Hosted], where: str) -> None:
-    """Move an organisation's vaults out of the installation's database into its own, which is empty."""
+async def move_out(database: Database, vaults: Sequence[Hosted], where: str, moved: Happening) -> None:
+    """Move an organisation's vaults out of the installation's database into its own, which is empty.
+
+    ``moved`` goes with the decision into the operator's log.
+    """
     async with _opened(database, None) as registry, _opened(database, where) as own:
         await _shut_out(registry, vaults)
         async with registry.transaction():
@@ -55,15 +60,17 @@ async def move_out(database: Database, vaults: Sequence[Hosted], where: str) -> 
                 for vault in vaults:
                     await copy(registry, own, vault)
                     await rights.let_in(own, database, vault.login)
-            await _decide(registry, vaults, where)
+            await _decide(registry, vaults, where, moved)
             for vault in vaults:
                 await logins.run(registry, "DROP SCHEMA {} CASCADE", vault.schema)
-        for vault in vaults:
-            await logins.bound(own, vault.login, vault.schema)
+        await _let_in(own, vaults)
 
 
-async def move_back(database: Database, vaults: Sequence[Hosted], where: str) -> None:
-    """Move an organisation's vaults out of its own database into the installation's, where 0.1 has them."""
+async def move_back(database: Database, vaults: Sequence[Hosted], where: str, moved: Happening) -> None:
+    """Move an organisation's vaults out of its own database into the installation's, where 0.1 has them.
+
+    ``moved`` goes with the decision into the operator's log.
+    """
     async with _opened(database, None) as registry, _opened(database, where) as own:
         await _shut_out(registry, vaults)
         async with registry.transaction():
@@ -71,9 +78,8 @@ async def move_back(database: Database, vaults: Sequence[Hosted], where: str) ->
             async with own.transaction():
                 for vault in vaults:
                     await copy(own, registry, vault)
-            await _decide(registry, vaults, None)
-        for vault in vaults:
-            await logins.bound(registry, vault.login, vault.schema)
+            await _decide(registry, vaults, None, moved)
+        await _let_in(registry, vaults)
 
 
 async def _shut_out(connection: Connection, vaults: Sequence[Hosted]) -> None:
@@ -81,9 +87,17 @@ async def _shut_out(connection: Connection, vaults: Sequence[Hosted]) -> None:
         await logins.shut_out(connection, vault.login)
 
 
-async def _decide(registry: Connection, vaults: Sequence[Hosted], where: str | None) -> None:
+async def _let_in(connection: Connection, vaults: Sequence[Hosted]) -> None:
+    for vault in vaults:
+        await logins.bound(connection, vault.login, vault.schema)
+
+
+async def _decide(
+    registry: Connection, vaults: Sequence[Hosted], where: str | None, moved: Happening
+) -> None:
     changed = "UPDATE registry.registrations SET database = %s WHERE vault = ANY(%s)"
     await registry.execute(changed, (where, [vault.vault for vault in vaults]))
+    await append_log(registry, "registry", moved)
 
 
 @asynccontextmanager

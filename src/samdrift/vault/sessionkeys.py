@@ -18,11 +18,11 @@ from hashlib import sha256
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
-from samdrift.audit.events import AuditEvent
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.keystore.witness import MARK_BYTES, Witness
 from samdrift.vault.database.session import call
 from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.signedstatements import SignedStatementKeeping
 
@@ -147,7 +147,7 @@ class SessionKeys(SignedStatementKeeping):
             return None
         found = LostMarks(since, until, now, None)
         first = "the beginning" if since is None else since.isoformat()
-        self.record(AuditEvent.MT_MARKS_LOST, since=first, until=until.isoformat())
+        self.record(VaultEvent.MT_MARKS_LOST, since=first, until=until.isoformat())
         return found
 
     async def lost_marks(self) -> tuple[LostMarks, ...]:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.statements import NumberedStatement
 from samdrift.vault.database.session import call
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.opening import Vault
 from samdrift.vault.sealing import Sealer
 
@@ -87,7 +87,7 @@ class SignedStatementKeeping(Vault):
         """
         for one in await self._append_to(SIGNED, statements):
             digest = sha256(one.content).hexdigest()
-            self.record(AuditEvent.GOV_STATEMENT_KEPT, statement=str(one.number), sha256=digest, **facts)
+            self.record(VaultEvent.GOV_STATEMENT_KEPT, statement=str(one.number), sha256=digest, **facts)
         return await self._last_of(SIGNED)
 
     async def _last_of(self, kept: Statements) -> int:

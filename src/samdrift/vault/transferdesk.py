@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.transfer import TransferReason
 from samdrift.vault.accesspoint import AccessPointVault, Standing
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.records import Attempt, TransferStatus
 
 _OF_TRANSFERS = "ap:transfer:"
@@ -58,7 +58,7 @@ class TransferDesk:
             return Standing.UNKNOWN
         stood = await self._vault.hasten(status.id, now=now)
         if stood is Standing.WAITING:
-            self._vault.record(AuditEvent.AP_TRANSFER_HASTENED, **_facts(status))
+            self._vault.record(VaultEvent.AP_TRANSFER_HASTENED, **_facts(status))
         return stood
 
     async def give_up(self, identifier: str, *, now: datetime, why: str) -> Standing:
@@ -69,7 +69,7 @@ class TransferDesk:
         stood = await self._vault.give_up(status.id, now=now, why=why)
         if stood is Standing.WAITING:
             reason = TransferReason.GIVEN_UP.value
-            self._vault.record(AuditEvent.AP_TRANSFER_FAILED, **_facts(status), reason=reason, detail=why)
+            self._vault.record(VaultEvent.AP_TRANSFER_FAILED, **_facts(status), reason=reason, detail=why)
         return stood
 
     async def refused(self, limit: int) -> tuple[LogEntry, ...]:

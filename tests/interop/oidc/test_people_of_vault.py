@@ -17,10 +17,11 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import Encoding
 from playwright.async_api import Browser, Page, expect
 
-from samdrift.audit.events import AuditEvent
+from samdrift.messageclient.events import MKEvent
 from samdrift.net.addresses import any_address
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.tls import client_tls
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.openkeys import open_keys
 from samdrift.web.signin.faults import Fault
 from samdrift.web.signin.provider import Authenticate, Provider, ProviderSettings, by_key, by_secret
@@ -141,15 +142,15 @@ async def test_our_own_key_in_the_vault_shows_who_we_are_also_when_it_is_replace
 async def test_a_person_who_leaves_the_service_is_signed_out_in_the_vault_by_its_notice(peer: Peer) -> None:
     peer.use("secret", by_secret("secret", SECRET))
     page = await peer.signed_in()
-    ended = len(await peer.pages.events(AuditEvent.MK_SESSION_ENDED))
+    ended = len(await peer.pages.events(VaultEvent.MK_SESSION_ENDED))
     await page.goto(f"{peer.pages.origin}/signed-out")
     await page.get_by_role("link", name="Logga ut även där").click()
     await page.get_by_role("button", name="Yes").click()
     await page.wait_for_url(f"{peer.pages.origin}/signed-out**")
     async with asyncio.timeout(60):
-        while len(await peer.pages.events(AuditEvent.MK_SESSION_ENDED)) == ended:
+        while len(await peer.pages.events(VaultEvent.MK_SESSION_ENDED)) == ended:
             await asyncio.sleep(0.05)
-    assert (await peer.pages.events(AuditEvent.MK_SESSION_ENDED))[-1] == "sign-in service"
+    assert (await peer.pages.events(VaultEvent.MK_SESSION_ENDED))[-1] == "sign-in service"
     await page.goto(f"{peer.pages.origin}/rights")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Du har loggats ut")
     await page.context.close()
@@ -160,5 +161,5 @@ async def test_a_lower_level_of_assurance_opens_nothing_and_is_in_the_log(peer: 
     page = await peer.visit()
     await page.goto(f"{peer.pages.origin}/sign-in/start")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Du blev inte inloggad")
-    assert (await peer.pages.events(AuditEvent.MK_SIGN_IN_REFUSED))[-1] == Fault.LEVEL
+    assert (await peer.pages.events(MKEvent.MK_SIGN_IN_REFUSED))[-1] == Fault.LEVEL
     await page.context.close()

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from cryptography.hazmat.primitives import hashes
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.wire.identifiers import RECEIPT_EXTENDED
 from samdrift.wire.sdkmessage import SdkMessage
@@ -69,7 +69,7 @@ async def test_who_sent_is_written_down(interop: Scene) -> None:
     as4_id = f"{uuid4()}@phase4.test"
     assert await interop.phase4_sends(envelope, message_id=as4_id) == _DELIVERED
     received = next(
-        one for one in await interop.logged(envelope.id) if one.event == AuditEvent.AP_ENVELOPE_RECEIVED
+        one for one in await interop.logged(envelope.id) if one.event == APEvent.AP_ENVELOPE_RECEIVED
     )
     certificate = interop.phase4_identity.certificate
     facts = {
@@ -125,8 +125,8 @@ async def test_when_our_answer_is_lost_phase4_gets_the_receipt_again(interop: Sc
     assert outcome == _DELIVERED
     await _read(interop, envelope)
     events = [one.event for one in await interop.logged(as4_id)]
-    assert events.count(AuditEvent.AP_ENVELOPE_RECEIVED) == 1
-    assert events.count(AuditEvent.AP_ENVELOPE_DUPLICATE) == 1
+    assert events.count(APEvent.AP_ENVELOPE_RECEIVED) == 1
+    assert events.count(APEvent.AP_ENVELOPE_DUPLICATE) == 1
 
 
 def _digest(data: bytes) -> str:
@@ -141,7 +141,7 @@ async def test_a_message_id_that_was_used_before_delivers_nothing_again(interop:
     again = await interop.phase4_sends(envelope, message_id=as4_id)
     assert (again["result"], again["matches"]) == ("success", False)
     events = [one.event for one in await interop.logged(as4_id)]
-    assert events.count(AuditEvent.AP_ENVELOPE_RECEIVED) == 1
+    assert events.count(APEvent.AP_ENVELOPE_RECEIVED) == 1
 
 
 async def test_an_envelope_that_contradicts_the_header_gets_a_receipt_and_goes_nowhere(
@@ -152,5 +152,5 @@ async def test_an_envelope_that_contradicts_the_header_gets_a_receipt_and_goes_n
     as4_id = f"{uuid4()}@phase4.test"
     assert await interop.phase4_sends(envelope, document=RECEIPT_EXTENDED, message_id=as4_id) == _DELIVERED
     (entry,) = await interop.logged(as4_id)
-    assert entry.event == AuditEvent.AP_ENVELOPE_REFUSED
+    assert entry.event == APEvent.AP_ENVELOPE_REFUSED
     assert entry.ids["reason"].startswith("Action differs")

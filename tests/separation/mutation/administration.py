@@ -108,8 +108,8 @@ ADMINISTRATION = (
     Mutant(
         "a list of conversations is in the log",
         "messageclient/presetdesk.py",
-        "        vault.record(\n            AuditEvent.MK_READING_LIST,",
-        "        dict(\n            event=AuditEvent.MK_READING_LIST,",
+        "        vault.record(\n            MKEvent.MK_READING_LIST,",
+        "        dict(\n            event=MKEvent.MK_READING_LIST,",
         (f"{_SIGHTS}::test_every_route_leaves_entries_of_what_is_seen_and_done",),
     ),
     Mutant(

@@ -97,8 +97,8 @@ DESK = (
     Mutant(
         "that something is handed over is in the log first",
         "messageclient/handover/desk.py",
-        "                    AuditEvent.MK_READING_HANDED_OVER,",
-        "                    AuditEvent.MK_READING_MESSAGE,",
+        "                    MKEvent.MK_READING_HANDED_OVER,",
+        "                    MKEvent.MK_READING_MESSAGE,",
         (f"{_HANDOVER}::test_that_it_leaves_is_in_the_log_first_and_all_can_see_who_took_it",),
     ),
     Mutant(
@@ -234,7 +234,7 @@ DESK = (
     Mutant(
         "an attempt at what is not here is in the log",
         "messageclient/scope.py",
-        "vault.record(AuditEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))",
+        "vault.record(MKEvent.MK_ACCESS_DENIED, kind=denied.kind, asked=_printable(denied.asked))",
         "pass",
         (_ELSEWHERE,),
     ),
@@ -401,6 +401,37 @@ DESK = (
         "if lies_in != mailbox:",
         "if False:",
         (f"{_MOVED}::test_a_draft_is_not_moved_apart_from_its_conversation",),
+    ),
+    Mutant(
+        "conversations of who is absent are the substitute's alone",
+        "messageclient/scope.py",
+        "            if self.person.id in those\n",
+        "",
+        (
+            "tests/unit/messageclient/test_substitutes.py"
+            "::test_an_absent_handlers_conversations_go_to_the_substitute_until_that_ends",
+        ),
+    ),
+    Mutant(
+        "an approval is of the text and the files that were approved",
+        "vault/mailbonds.py",
+        " with {sha256(value).hexdigest()} and {' '.join(sorted(files))}\"",
+        '"',
+        (f"{_MOVED}::test_an_approval_is_of_this_text_with_these_files_and_by_this_person",),
+    ),
+    Mutant(
+        "an approval is looked at where it counts",
+        "vault/mailwriting.py",
+        "require_bond(approval, bond, sealer)",
+        "assert bond",
+        (_MOVED_ROWS,),
+    ),
+    Mutant(
+        "a session's last use is bound to it",
+        "vault/people.py",
+        "require_bond(bound, session_bond(mark, used), self._sealer)",
+        "assert bound",
+        (_MOVED_ROWS,),
     ),
     Mutant(
         "a session is bound to its person and its beginning",

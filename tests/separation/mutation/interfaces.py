@@ -102,7 +102,7 @@ INTERFACE_D = (
     Mutant(
         "evidence is in the log under the client's name before it is shown",
         "messageservice/interface_d/mailboxes.py",
-        "            vault.record(AuditEvent.MT_MESSAGE_EVIDENCED, message=record.id)\n",
+        "            vault.record(MTEvent.MT_MESSAGE_EVIDENCED, message=record.id)\n",
         "",
         (f"{_EVIDENCE}::test_it_is_in_the_log_under_the_clients_name_before_it_is_shown",),
     ),
@@ -110,7 +110,7 @@ INTERFACE_D = (
         "an original is a reading",
         "messageservice/interface_d/mailboxes.py",
         "            if body is not None:\n"
-        "                vault.record(AuditEvent.MT_MESSAGE_READ, message=record.id)\n"
+        "                vault.record(MTEvent.MT_MESSAGE_READ, message=record.id)\n"
         "        return Found(record, (), body)",
         "        return Found(record, (), body)",
         (f"{_EVIDENCE}::test_it_is_in_the_log_under_the_clients_name_before_it_is_shown",),
@@ -125,9 +125,9 @@ INTERFACE_D = (
     Mutant(
         "what is not there for a client is a denial in the log",
         "messageservice/interface_d/mailboxes.py",
-        "    vault.record(AuditEvent.MT_CLIENT_DENIED, **ids,"
+        "    vault.record(MTEvent.MT_CLIENT_DENIED, **ids,"
         ' reason="no such message in the client\'s mailboxes")\n',
-        "    vault.record(AuditEvent.MT_MESSAGE_READ, **ids)\n",
+        "    vault.record(MTEvent.MT_MESSAGE_READ, **ids)\n",
         (_REACHES,),
     ),
     Mutant(

@@ -64,7 +64,7 @@ LOGVERIFICATION = (
     Mutant(
         "log verify: the class of an entry is that of its event",
         _MODULE,
-        "if _CLASSES.get(event, retention) != retention:",
+        "if _class_of(event) not in {None, retention}:",
         "if False:",
         (f"{_VERIFYING}::test_a_class_that_is_not_the_event_s_is_named_although_witnesses_saw_it",),
     ),
@@ -92,7 +92,7 @@ LOGVERIFICATION = (
     Mutant(
         "log verify: the first entry of the tree names what is before it",
         _MODULE,
-        'if facts.get("event") != AuditEvent.LOG_TREE_BEGUN or facts.get("ids") != named:',
+        'if facts.get("event") != LogEvent.LOG_TREE_BEGUN or facts.get("ids") != named:',
         "if False:",
         (_FOUND,),
     ),

@@ -109,6 +109,13 @@ MOMENTS = (
         (f"{_MOVES}::test_what_does_not_arrive_as_it_was_is_not_moved",),
     ),
     Mutant(
+        "a move is in the operator's log",
+        "vault/relocation.py",
+        '    await append_log(registry, "registry", moved)\n',
+        "",
+        (f"{_MOVES}::test_each_move_is_in_the_operators_log_with_its_organisation",),
+    ),
+    Mutant(
         "nobody is let into a vault that is being moved",
         "vault/relocation.py",
         "        await logins.shut_out(connection, vault.login)\n",

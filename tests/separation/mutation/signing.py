@@ -198,7 +198,7 @@ SIGNING = (
     _without(
         "every statement that is stored is an entry of the log",
         "vault/signedstatements.py",
-        "            self.record(AuditEvent.GOV_STATEMENT_KEPT, statement=str(one.number), sha256=digest, "
+        "            self.record(VaultEvent.GOV_STATEMENT_KEPT, statement=str(one.number), sha256=digest, "
         "**facts)\n",
         _RECORDS,
     ),

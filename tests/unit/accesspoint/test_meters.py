@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.verdict import Answer
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.transfer import TransferReason
 from samdrift.vault.records import Backlog
 from samdrift.wire.as4 import As4Fault
@@ -24,9 +24,9 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 def everything_happens(meters: Meters) -> None:
     """Each kind of thing that is counted, a different number of times."""
     for organisation in (HABO, MULLSJO):
-        meters.came_in(organisation, AuditEvent.AP_ENVELOPE_RECEIVED)
-    meters.came_in(HABO, AuditEvent.AP_ENVELOPE_DUPLICATE)
-    meters.came_in(HABO, AuditEvent.AP_ENVELOPE_REFUSED)
+        meters.came_in(organisation, APEvent.AP_ENVELOPE_RECEIVED)
+    meters.came_in(HABO, APEvent.AP_ENVELOPE_DUPLICATE)
+    meters.came_in(HABO, APEvent.AP_ENVELOPE_REFUSED)
     meters.refused(None, As4Fault(EbmsErrorCode.OTHER, NOT_SERVICED))
     meters.refused(None, As4Fault(EbmsErrorCode.FAILED_AUTHENTICATION, "certificate: revoked"))
     meters.nonconforming(alarm=False)

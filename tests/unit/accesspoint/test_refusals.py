@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.accesspoint.refusals import Refusals
 from samdrift.audit.events import AuditEvent
 from samdrift.wire.as4 import As4Fault
@@ -44,7 +45,7 @@ async def test_92_refusals_a_second_become_a_few_entries_and_a_count(operator: O
     assert 300 <= one_by_one <= 300 + SECONDS_OF_FLOOD // 5 + 1
     await operator.refusals.summarise()
     event, facts = operator.entries[-1]
-    assert event == AuditEvent.AP_REFUSALS_COUNTED
+    assert event == APEvent.AP_REFUSALS_COUNTED
     total = SECONDS_OF_FLOOD * EACH_SECOND
     assert facts["reason"].startswith(f"{total - one_by_one} more since 2026-11-26T08:00:0")
     assert "EBMS:0101" in facts["reason"]
@@ -58,7 +59,7 @@ async def test_a_flood_of_strangers_hides_no_refusal_of_a_peers_message(operator
     await operator.flood()
     await operator.refusals.add("AP0001-SDK-TEST", {"as4": "a@b"}, FORGED)
     event, facts = operator.entries[-1]
-    assert (event, facts.get("as4")) == (AuditEvent.AP_ENVELOPE_REFUSED, "a@b")
+    assert (event, facts.get("as4")) == (APEvent.AP_ENVELOPE_REFUSED, "a@b")
 
 
 async def test_single_refusals_are_logged_one_by_one_again_when_the_flood_is_over(operator: Operator) -> None:

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from samdrift.accesspoint.outbound import Sending
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.bodies import BodyReader
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.records import Transfer
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.settings import access_point_settings, retry_policy
@@ -130,5 +130,5 @@ async def test_invariant_8_a_transfer_whose_attempts_never_have_an_outcome_is_gi
     assert outbound.made == 2 * SETTINGS.retry.attempts
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         (entry,) = await vault.find_log(transfer.envelope.envelope_id)
-    assert entry.event == AuditEvent.AP_TRANSFER_FAILED
+    assert entry.event == VaultEvent.AP_TRANSFER_FAILED
     assert entry.ids["reason"] == "given-up"

@@ -12,11 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from samdrift.administration.administration import Administration
 from samdrift.administration.dualcontrol import Person, Persons
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.custody import Custodians
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki
@@ -57,9 +57,9 @@ async def suspended(
 ) -> None:
     """Suspend the organisation, and have its log exported after that."""
     for role in Role:
-        happening = Happening(NOW, AuditEvent.ORGANISATION_SUSPENDED, "operator:anna", "administer", {})
+        happening = Happening(NOW, VaultEvent.ORGANISATION_SUSPENDED, "operator:anna", "administer", {})
         await installation.provisioner.set_state(organisation, role, RegistrationState.SUSPENDED, happening)
     await until(lambda: not any(installation.gate.registry.serves(organisation, role) for role in Role))
     for role in Role if exported else ():
         async with installation.open(organisation, role, Purpose.EXPORT) as vault:  # type: ignore[call-overload]
-            vault.record(AuditEvent.ORGANISATION_EXPORTED)
+            vault.record(VaultEvent.ORGANISATION_EXPORTED)

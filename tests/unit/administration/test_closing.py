@@ -13,8 +13,8 @@ from samdrift.administration import closing
 from samdrift.administration.administration import Administration
 from samdrift.administration.closing import Order, close
 from samdrift.administration.dualcontrol import Persons
+from samdrift.administration.events import AdminEvent
 from samdrift.attestation.signatures import signed as sign
-from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import Unusable
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Purpose, Role
@@ -168,7 +168,7 @@ async def test_a_closed_organisation_leaves_a_certificate_and_nothing_else(
     (told,) = [
         entry
         for entry in await installation.gate.read_operator_log(limit=100_000)
-        if entry.event == AuditEvent.ORGANISATION_CLOSED and entry.ids["organisation"] == organisation.value
+        if entry.event == AdminEvent.ORGANISATION_CLOSED and entry.ids["organisation"] == organisation.value
     ]
     assert told.ids["decision"] == DECISION
     async with installation.open(other, MT) as vault:

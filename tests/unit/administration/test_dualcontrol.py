@@ -22,8 +22,8 @@ from samdrift.administration.dualcontrol import (
     requests_of,
     two_persons,
 )
+from samdrift.administration.events import AdminEvent
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.keystore.custody import Custodians, CustodyError, CustodyFault
 from samdrift.keystore.wrapping import ScryptCost
@@ -74,13 +74,13 @@ async def test_two_at_one_terminal_agree_at_once_and_both_names_are_in_both_logs
     (entry,) = await logged(installation, organisation)
     facts = {"action": "org close", "what": matter.text, "first": "anna", "second": "bo"}
     assert (entry.event, entry.principal, entry.purpose) == (
-        AuditEvent.CUSTODY_AGREED,
+        AdminEvent.CUSTODY_AGREED,
         "operator:anna",
         "administer",
     )
     assert entry.ids == facts
     last = (await installation.gate.read_operator_log(limit=100_000))[-1]
-    assert last.event == AuditEvent.CUSTODY_AGREED
+    assert last.event == AdminEvent.CUSTODY_AGREED
     assert last.ids == facts | {"organisation": organisation.value, "by": "anna"}
 
 
@@ -108,10 +108,10 @@ async def test_one_asks_another_approves_and_then_it_goes_through_once(
     assert await refusal(staffed, matter, Persons(ANNA)) is CustodyFault.ASKED
     names = [(entry.event, entry.principal) for entry in await logged(installation, organisation)]
     assert names == [
-        (AuditEvent.CUSTODY_ASKED, "operator:anna"),
-        (AuditEvent.CUSTODY_APPROVED, "operator:bo"),
-        (AuditEvent.CUSTODY_AGREED, "operator:anna"),
-        (AuditEvent.CUSTODY_ASKED, "operator:anna"),
+        (AdminEvent.CUSTODY_ASKED, "operator:anna"),
+        (AdminEvent.CUSTODY_APPROVED, "operator:bo"),
+        (AdminEvent.CUSTODY_AGREED, "operator:anna"),
+        (AdminEvent.CUSTODY_ASKED, "operator:anna"),
     ]
 
 
@@ -135,7 +135,7 @@ async def test_who_is_not_two_persons_is_refused_and_that_is_logged(
 ) -> None:
     assert await refusal(staffed, about(organisation), persons) is fault
     (entry,) = await logged(installation, organisation)
-    assert (entry.event, entry.ids["reason"]) == (AuditEvent.CUSTODY_REFUSED, fault.value)
+    assert (entry.event, entry.ids["reason"]) == (AdminEvent.CUSTODY_REFUSED, fault.value)
     assert not any(each in value for each in ("words", "another row") for value in entry.ids.values())
 
 
@@ -150,8 +150,8 @@ async def test_who_asked_cannot_approve_and_a_wrong_passphrase_approves_nothing(
             await approve(staffed, request.id, person)
     assert await refusal(staffed, matter, Persons(ANNA)) is CustodyFault.ASKED
     events = [entry.event for entry in await logged(installation, organisation)]
-    assert events.count(AuditEvent.CUSTODY_REFUSED) == 2
-    assert AuditEvent.CUSTODY_AGREED not in events
+    assert events.count(AdminEvent.CUSTODY_REFUSED) == 2
+    assert AdminEvent.CUSTODY_AGREED not in events
 
 
 async def test_nothing_is_agreed_where_there_are_not_two_custodians(
@@ -198,11 +198,11 @@ async def test_a_restart_is_in_every_log_and_begins_without_custodians(
     assert custodians.names() == ()
     entry = (await logged(installation, organisation))[-1]
     facts = {"ended": "anna", "why": "bo has left, and his file with him"}
-    assert (entry.event, entry.ids) == (AuditEvent.CUSTODY_RESTARTED, facts)
+    assert (entry.event, entry.ids) == (AdminEvent.CUSTODY_RESTARTED, facts)
     operators = [
         each.ids
         for each in await installation.gate.read_operator_log(limit=100_000)
-        if each.event == AuditEvent.CUSTODY_RESTARTED and each.ids["why"] == facts["why"]
+        if each.event == AdminEvent.CUSTODY_RESTARTED and each.ids["why"] == facts["why"]
     ]
     assert facts | {"by": "root"} in operators
     for person in (ANNA, BO):
@@ -212,6 +212,30 @@ async def test_a_restart_is_in_every_log_and_begins_without_custodians(
         await restart(place, "root", "to be alone")
     assert caught.value.fault is CustodyFault.EXISTS
     assert custodians.names() == ("anna", "bo")
+
+
+async def test_a_restart_is_in_all_other_logs_while_the_keys_of_one_organisation_are_away(
+    installation: Installation, place: Administration, organisation: ParticipantIdentifier, tmp_path: Path
+) -> None:
+    """Like those in a token that is unplugged: the operator's log says that this one was not told."""
+    away = await installation.organisation(ROLES)
+    registration = installation.gate.registry.find(away, Role.MESSAGE_SERVICE)
+    assert registration is not None
+    keys = installation.settings.secrets / registration.vault
+    kept = keys.rename(tmp_path / "kept")
+    try:
+        await restart(place, "root", "while one is away")
+    finally:
+        kept.rename(keys)
+    assert (await logged(installation, organisation))[-1].ids["why"] == "while one is away"
+    assert await logged(installation, away) == []
+    untold = [
+        each.ids["organisation"]
+        for each in await installation.gate.read_operator_log(limit=100_000)
+        if each.ids.get("why") == "while one is away" and each.ids.get("organisation_log") == "not told"
+    ]
+    assert away.value in untold
+    assert organisation.value not in untold
 
 
 async def test_the_asker_who_types_the_passphrase_of_a_third_makes_another_key_than_the_one_agreed_to(
@@ -238,7 +262,7 @@ async def test_the_asker_who_types_the_passphrase_of_a_third_makes_another_key_t
     await admit(staffed, hers, Persons(ANNA))
     assert custodians.key("cecilia") == hers
     entry = (await installation.gate.read_operator_log(limit=100_000))[-1]
-    assert entry.event == AuditEvent.CUSTODY_CUSTODIAN_ADDED
+    assert entry.event == AdminEvent.CUSTODY_CUSTODIAN_ADDED
     assert (entry.ids["custodian"], entry.ids["fingerprint"]) == ("cecilia", hers.fingerprint)
 
 
@@ -256,4 +280,4 @@ async def test_two_removals_that_were_both_agreed_to_leave_two_and_only_one_is_l
     assert [type(each) for each in ended].count(CustodyError) == 1
     assert len(custodians_of(staffed).names()) == 2
     events = [each.event for each in await installation.gate.read_operator_log(before, 100)]
-    assert events.count(AuditEvent.CUSTODY_CUSTODIAN_REMOVED) == 1
+    assert events.count(AdminEvent.CUSTODY_CUSTODIAN_REMOVED) == 1

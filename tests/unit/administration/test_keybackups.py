@@ -7,8 +7,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from samdrift.administration.closing import made_backups
+from samdrift.administration.events import AdminEvent
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import NOW
 
@@ -34,11 +36,11 @@ class Log:
 
 async def test_every_backup_of_the_organisation_is_named_however_long_the_log() -> None:
     log = Log(
-        entry(1, AuditEvent.KEYS_BACKED_UP, HABO, "20260302-3f2a91"),
-        entry(2, AuditEvent.KEYS_CREATED, HABO),
-        entry(3, AuditEvent.KEYS_BACKED_UP, MULLSJO, "20260302-77aa01"),
-        entry(4, AuditEvent.KEYS_RESTORED, HABO, "20260302-3f2a91"),
-        entry(5, AuditEvent.KEYS_BACKED_UP, HABO, "20260303-0c0d0e"),
+        entry(1, AdminEvent.KEYS_BACKED_UP, HABO, "20260302-3f2a91"),
+        entry(2, OrgEvent.KEYS_CREATED, HABO),
+        entry(3, AdminEvent.KEYS_BACKED_UP, MULLSJO, "20260302-77aa01"),
+        entry(4, OrgEvent.KEYS_RESTORED, HABO, "20260302-3f2a91"),
+        entry(5, AdminEvent.KEYS_BACKED_UP, HABO, "20260303-0c0d0e"),
     )
     found = await made_backups(cast(Any, SimpleNamespace(read_operator_log=log.read)), HABO)
     assert [each["number"] for each in found] == ["20260302-3f2a91", "20260303-0c0d0e"]

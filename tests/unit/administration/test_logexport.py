@@ -11,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.administration.logexport import Exported, write_tree
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import AuditEvent, LogEvent, Retention
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
 from samdrift.audit.notes import Note, VerifierKey
 from samdrift.audit.policies import Policy
 from samdrift.contracts.principals import Role
 from samdrift.evidence import logexport
 from samdrift.evidence.logexport import verify_log
+from samdrift.messageservice.events import MTEvent
 from samdrift.vault.errors import VaultError
 from samdrift.vault.logbook import append_statement
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -44,7 +46,7 @@ class Scene:
     async def log(self, entries: int) -> None:
         async with self.installation.open(self.organisation, AP) as vault:
             for number in range(entries):
-                vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=str(number))
+                vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=str(number))
 
     async def log_of(self, at: datetime, event: AuditEvent, entries: int) -> None:
         """Add entries of a time in the past."""
@@ -123,16 +125,16 @@ YEAR = timedelta(days=366)
 
 
 async def test_facts_are_disposed_of_by_a_decision_in_the_log_and_all_proofs_stay(scene: Scene) -> None:
-    await scene.log_of(LONG_AGO, AuditEvent.MT_MESSAGE_READ, 7)
-    await scene.log_of(LONG_AGO, AuditEvent.AP_TRANSFER_QUEUED, 4)
-    await scene.log_of(datetime.now(UTC), AuditEvent.MT_MESSAGE_READ, 3)
+    await scene.log_of(LONG_AGO, MTEvent.MT_MESSAGE_READ, 7)
+    await scene.log_of(LONG_AGO, APEvent.AP_TRANSFER_QUEUED, 4)
+    await scene.log_of(datetime.now(UTC), MTEvent.MT_MESSAGE_READ, 3)
     await scene.sign(ONE)
     assert await scene.dispose(Retention.READING, LONG_AGO + YEAR) == 7
     assert await scene.dispose(Retention.READING, LONG_AGO + YEAR) == 0
     assert await scene.dispose(Retention.TRANSFER, LONG_AGO + YEAR) == 4
     async with scene.installation.open(scene.organisation, AP) as vault:
         ages = await vault.tree.ages({Retention.READING: LONG_AGO, Retention.TRANSFER: datetime.now(UTC)})
-        decided = [each for each in await vault.log() if each.event == AuditEvent.LOG_FACTS_DISPOSED]
+        decided = [each for each in await vault.log() if each.event == LogEvent.LOG_FACTS_DISPOSED]
     assert ages == {Retention.TRANSFER: (0, 0, 4), Retention.READING: (3, 0, 7)}
     assert [each.ids["decision"] for each in decided] == ['Plan "5",\nåtta'] * 2
     await scene.sign(ONE)
@@ -154,7 +156,7 @@ async def test_facts_are_disposed_of_by_a_decision_in_the_log_and_all_proofs_sta
 async def test_the_database_keeps_what_is_about_the_log_and_the_last_year(
     scene: Scene, retention: Retention, before: datetime
 ) -> None:
-    await scene.log_of(LONG_AGO, AuditEvent.AP_TRANSFER_QUEUED, 2)
+    await scene.log_of(LONG_AGO, APEvent.AP_TRANSFER_QUEUED, 2)
     with pytest.raises(VaultError):
         await scene.dispose(retention, before)
     async with scene.installation.open(scene.organisation, AP) as vault:

@@ -15,9 +15,10 @@ from itertools import zip_longest
 
 from samdrift.audit.chain import ChainHead, link
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import AuditEvent, LogEvent, Retention
 from samdrift.audit.leaves import commitment
 from samdrift.audit.notes import Checkpoint, Note, announced
+from samdrift.messageservice.events import MTEvent
 from tests.unit.audit.logs import Log, Row, Stated, made
 from tests.unit.audit.signing import LOG, ONE, TWO, Signer
 
@@ -81,7 +82,7 @@ def entry_changed(drawn: random.Random, log: Log) -> None:
 
 def another_person(drawn: random.Random, log: Log) -> None:
     """A reading in the name of somebody innocent, in place of the one that was."""
-    place = _with_facts(drawn, log, AuditEvent.MT_MESSAGE_READ)
+    place = _with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)
     row = log.rows[place]
     log.rows[place] = row.again(replace(row.happening, principal="person:innocent"))
 
@@ -99,20 +100,20 @@ def end_dropped_alone(drawn: random.Random, log: Log) -> None:
 
 
 def reading_removed(drawn: random.Random, log: Log) -> None:
-    place = _with_facts(drawn, log, AuditEvent.MT_MESSAGE_READ)
+    place = _with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)
     del log.rows[place]
     _renumber(log, place)
 
 
 def reading_removed_alone(drawn: random.Random, log: Log) -> None:
     """A reading taken out, and the gap in the numbers left."""
-    del log.rows[_with_facts(drawn, log, AuditEvent.MT_MESSAGE_READ)]
+    del log.rows[_with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)]
 
 
 def reading_added(drawn: random.Random, log: Log) -> None:
     """A reading that never was, put between others."""
     place = _place(drawn, log)
-    like = log.rows[_with_facts(drawn, log, AuditEvent.MT_MESSAGE_READ)]
+    like = log.rows[_with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)]
     happening = replace(like.happening, principal="person:innocent")
     log.rows.insert(place, Row.of(0, happening, drawn.randbytes(16)))
     _renumber(log, place)
@@ -145,7 +146,7 @@ def swapped_with_numbers(drawn: random.Random, log: Log) -> None:
 
 def moved_back(drawn: random.Random, log: Log) -> None:
     """A reading moved six days back."""
-    place = _with_facts(drawn, log, AuditEvent.MT_MESSAGE_READ)
+    place = _with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)
     row = log.rows[place]
     log.rows[place] = row.again(replace(row.happening, at=row.happening.at - timedelta(days=6)))
 
@@ -159,7 +160,7 @@ def backdated(drawn: random.Random, log: Log) -> Log:
 
 def openings_and_readings_left_out(drawn: random.Random, log: Log) -> None:
     """Of a part of the log, everything about who opened and read."""
-    place = _with_facts(drawn, log, AuditEvent.MT_MESSAGE_READ)
+    place = _with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)
     end = drawn.randrange(place + 1, len(log.rows) + 1)
     kept = [row for row in log.rows[place:end] if row.retention not in (Retention.READING, Retention.ACCESS)]
     log.rows[place:end] = kept
@@ -183,7 +184,7 @@ def disposed_in_part(drawn: random.Random, log: Log) -> None:
 
 def disposed_beyond_the_decision(drawn: random.Random, log: Log) -> Log:
     """A decision about a class, and entries that are gone although they are not in it."""
-    place = _with_facts(drawn, log, AuditEvent.MT_MESSAGE_READ)
+    place = _with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)
     at = log.rows[-1].happening.at
     log.dispose(Retention.READING, log.rows[place].number - 1, at)
     log.sign(at + timedelta(seconds=10))
@@ -194,7 +195,7 @@ def disposed_beyond_the_decision(drawn: random.Random, log: Log) -> Log:
 
 def decision_forged(drawn: random.Random, log: Log) -> None:
     """Facts disposed of, and an entry made a decision about them."""
-    reading = _with_facts(drawn, log, AuditEvent.MT_MESSAGE_READ)
+    reading = _with_facts(drawn, log, MTEvent.MT_MESSAGE_READ)
     place = drawn.randrange(reading + 1, len(log.rows)) if reading + 1 < len(log.rows) else reading
     while log.rows[place].content is None:
         place -= 1
@@ -206,7 +207,7 @@ def decision_forged(drawn: random.Random, log: Log) -> None:
             log.rows[each] = without_facts(log.rows[each])
             gone += 1
     ids = {"class": "reading", "through": str(through), "entries": str(gone)}
-    decided = replace(happening, event=AuditEvent.LOG_FACTS_DISPOSED.value, ids=ids)
+    decided = replace(happening, event=LogEvent.LOG_FACTS_DISPOSED.value, ids=ids)
     log.rows[place] = Row.of(log.rows[place].number, decided, drawn.randbytes(16))
 
 

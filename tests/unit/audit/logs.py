@@ -10,15 +10,19 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.chain import ChainHead, link, origin
 from samdrift.audit.entries import Happening, LogEntry
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import AuditEvent, LogEvent, Retention, retention_of
 from samdrift.audit.leaves import Leaf, commitment
 from samdrift.audit.merkle import MemoryTree
 from samdrift.audit.notes import Checkpoint, VerifierKey
 from samdrift.audit.policies import Policy
 from samdrift.audit.tiles import WIDTH
+from samdrift.cli.org.events import OrgEvent
 from samdrift.evidence.logexport import Kept, write_log
+from samdrift.messageservice.events import MTEvent
+from samdrift.vault.events import VaultEvent
 from tests.unit.audit.signing import LOG, ONE, THREE, TWO, Signer
 
 POLICY = (
@@ -28,11 +32,11 @@ POLICY = (
 BEGUN = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 CADENCE = timedelta(minutes=5)
 _EVENTS = (
-    AuditEvent.AP_TRANSFER_QUEUED,
-    AuditEvent.MT_MESSAGE_READ,
-    AuditEvent.MT_MESSAGE_SUBMITTED,
-    AuditEvent.VAULT_OPENING_DENIED,
-    AuditEvent.KEYS_CREATED,
+    APEvent.AP_TRANSFER_QUEUED,
+    MTEvent.MT_MESSAGE_READ,
+    MTEvent.MT_MESSAGE_SUBMITTED,
+    VaultEvent.VAULT_OPENING_DENIED,
+    OrgEvent.KEYS_CREATED,
 )
 
 
@@ -54,7 +58,8 @@ class Row:
     @classmethod
     def of(cls, number: int, happening: Happening, salt: bytes) -> Row:
         content = happening.content()
-        retention = AuditEvent(happening.event).retention
+        retention = retention_of(happening.event)
+        assert retention is not None
         return cls(number, retention, salt, content, commitment(salt, content))
 
     def again(self, happening: Happening) -> Row:
@@ -121,7 +126,7 @@ class Log:
                 self.rows[place] = replace(row, content=None, salt=b"")
                 gone += 1
         ids = {"class": retention.name.lower(), "through": str(through), "entries": str(gone)}
-        self.add(AuditEvent.LOG_FACTS_DISPOSED, at, bytes(16), **ids)
+        self.add(LogEvent.LOG_FACTS_DISPOSED, at, bytes(16), **ids)
         return gone
 
     def write(self, out: Path) -> Path:
@@ -173,12 +178,12 @@ def made(entries: int = 700, chained: int = 0, each: int = 40, seed: int = 1, di
     log, at = Log(), BEGUN
     head = origin("log")
     for number in range(1, chained + 1):
-        happening = Happening(at, AuditEvent.AP_TRANSFER_QUEUED, "worker:test", "", {"envelope": str(number)})
+        happening = Happening(at, APEvent.AP_TRANSFER_QUEUED, "worker:test", "", {"envelope": str(number)})
         hashed = link(head.hash, number, happening.content())
         log.chain.append(LogEntry.placed(happening, number, head.hash, hashed))
         head = ChainHead(number, hashed)
     named = {"entries": str(head.sequence), "head": head.hash.hex()}
-    log.add(AuditEvent.LOG_TREE_BEGUN, at, drawn.randbytes(16), **named)
+    log.add(LogEvent.LOG_TREE_BEGUN, at, drawn.randbytes(16), **named)
     step = CADENCE / each
     while len(log.rows) < entries:
         at += step

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from samdrift.attestation.errors import MoveError
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import LogEvent, Retention
 from samdrift.audit.logverifying import LogVerdict, LogVerifier
 from samdrift.audit.merkle import leaf_hash
 from samdrift.audit.notes import announced
 from samdrift.audit.reading import Malformed
+from samdrift.cli.org.events import OrgEvent
 from samdrift.evidence import logexport
 from samdrift.evidence.logexport import verify_log
 from tests.unit.audit.logs import BEGUN, CADENCE, Log, Stated, made, policy, stated
@@ -92,7 +93,7 @@ def test_two_checkpoints_of_one_size_bracket_the_next_entry(tmp_path: Path) -> N
     """An idle log is witnessed again and again: what is written next is younger than the last time."""
     log = made(40, each=40)
     log.sign(BEGUN + timedelta(hours=5))
-    log.add(AuditEvent.KEYS_CREATED, BEGUN + timedelta(hours=1), bytes(16))
+    log.add(OrgEvent.KEYS_CREATED, BEGUN + timedelta(hours=1), bytes(16))
     log.sign(BEGUN + timedelta(hours=6))
     verdict = verified(log, tmp_path)
     assert verdict.first_wrong is not None
@@ -138,7 +139,7 @@ def test_disposal_is_reported_with_its_decision(tmp_path: Path) -> None:
 )
 def test_a_decision_that_does_not_say_what_is_gone_is_wrong(ids: dict[str, str], tmp_path: Path) -> None:
     log = made(150, each=50)
-    log.add(AuditEvent.LOG_FACTS_DISPOSED, log.rows[-1].happening.at, bytes(16), **ids)
+    log.add(LogEvent.LOG_FACTS_DISPOSED, log.rows[-1].happening.at, bytes(16), **ids)
     log.sign(log.rows[-1].happening.at)
     assert not verified(log, tmp_path).holds
 
@@ -175,7 +176,7 @@ def test_entries_that_a_checkpoint_has_and_the_file_lacks_are_missed(tmp_path: P
 
 def test_an_entry_about_the_log_itself_is_never_disposed_of(tmp_path: Path) -> None:
     log = made(50, each=50)
-    log.add(AuditEvent.LOG_KEY_STATED, log.rows[-1].happening.at, bytes(16))
+    log.add(LogEvent.LOG_KEY_STATED, log.rows[-1].happening.at, bytes(16))
     log.sign(log.rows[-1].happening.at)
     log.rows[-1] = replace(log.rows[-1], content=None)
     verdict = verified(log, tmp_path)

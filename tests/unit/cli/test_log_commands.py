@@ -18,9 +18,10 @@ from typer.testing import CliRunner
 
 from samdrift.administration import logs, officers
 from samdrift.administration.administration import Administration
+from samdrift.administration.events import AdminEvent
 from samdrift.attestation.signatures import canonical, signer
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import LogEvent, Retention
 from samdrift.cli.log import app
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
@@ -28,7 +29,11 @@ from samdrift.evidence import logreading
 from samdrift.evidence.logstatements import NAMESPACE
 from samdrift.installation.logkeeping import OPERATORS
 from samdrift.keystore.custody import Custodians, CustodyError
+from samdrift.messageclient.events import MKEvent
+from samdrift.messageservice.events import MTEvent
 from samdrift.portability.agefile import fingerprint
+from samdrift.portability.events import MoveEvent
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.logbook import append_statement
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.people import Identity, SessionRecord
@@ -111,7 +116,7 @@ async def test_a_custodian_states_the_key_of_an_organisation_that_has_its_keys_e
     assert (status, "in order" in printed, "not stated" in printed) == (0, True, False)
     async with installation.open(alone, AP) as vault:
         (kept,) = await vault.tree.keys()
-        (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_KEY_STATED]
+        (entry,) = [one for one in await vault.log() if one.event == LogEvent.LOG_KEY_STATED]
     assert kept.statement is not None
     stated = json.loads(kept.statement)
     signature = stated.pop("sshsig")
@@ -188,7 +193,7 @@ async def test_two_custodians_decide_about_a_refusal(
     assert row["origin"] in printed
     assert (row["origin"] != state.origin, row["refused_by"], row["faults"]) == (True, None, [])
     async with installation.open(organisation, AP) as vault:
-        (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_WITNESS_RESOLVED]
+        (entry,) = [one for one in await vault.log() if one.event == VaultEvent.LOG_WITNESS_RESOLVED]
     assert (entry.ids["first"], entry.ids["second"]) == ("anna", "bo")
 
 
@@ -205,7 +210,7 @@ async def test_two_custodians_dispose_of_a_class_and_the_exported_log_holds(
     tmp_path: Path,
 ) -> None:
     long_ago = datetime(2021, 5, 1, tzinfo=UTC)
-    reading = Happening(long_ago, AuditEvent.MT_MESSAGE_READ, "system:journal", "serve", {"message": "7"})
+    reading = Happening(long_ago, MTEvent.MT_MESSAGE_READ, "system:journal", "serve", {"message": "7"})
     statement, values = append_statement([reading] * 3)
     async with installation.open(organisation, AP) as vault:
         await vault._work.query(statement, *values)
@@ -252,7 +257,7 @@ async def test_what_came_of_a_log_control_stands_in_the_log_for_good(
     status, printed = await log(config, "outcome", organisation.value, "--role", "ap", *said, *by)
     assert (status, "log:control:recorded" in printed) == (0, True)
     async with installation.open(organisation, AP) as vault:
-        (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_CONTROL_RECORDED]
+        (entry,) = [one for one in await vault.log() if one.event == AdminEvent.LOG_CONTROL_RECORDED]
     assert entry.ids == {
         "outcome": "two readings explained, none remarkable",
         "period": "April",
@@ -276,7 +281,7 @@ async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organis
         mark = bytes(32)
         assert await vault.begin_session(SessionRecord(mark, mark, KIM, "loa3", NOW, None, NOW, NOW))
         (person,) = [one.id for one in await vault.persons()]
-        vault.record(AuditEvent.MK_READING_MESSAGE, message="7", handler=person)
+        vault.record(MKEvent.MK_READING_MESSAGE, message="7", handler=person)
     key = pyrage.x25519.Identity.generate()
     (tmp_path / "key").write_text(f"{key}\n")
     (kim, kims), (alex, alexs) = custodians(installation, tmp_path)
@@ -293,7 +298,7 @@ async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organis
     assert (await log(config, "export", *where, "--by", kim, "--reason", "control"))[0] == 0
     assert b"Example" not in export.read_bytes()
     async with installation.open(organisation, MK) as vault:
-        (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_NAMES_WRITTEN]
+        (entry,) = [one for one in await vault.log() if one.event == MoveEvent.LOG_NAMES_WRITTEN]
     assert (entry.ids["by"], entry.ids["recipients"]) == (kim, fingerprint(str(key.to_public())))
     joined = ("--names", table, "--identity", tmp_path / "key", "--json")
     found = in_process("log", "search", export, person, *joined)
@@ -372,7 +377,7 @@ async def test_two_of_the_organisations_own_people_decide_about_a_refusal(
         await log(config, *decide[:-1], "another decision", "--signed", one, "--signed", other)
     status, printed = await log(config, *decide, "--signed", one, "--signed", other)
     async with installation.open(organisation, AP) as vault:
-        (entry,) = [each for each in await vault.log() if each.event == AuditEvent.LOG_WITNESS_RESOLVED]
+        (entry,) = [each for each in await vault.log() if each.event == VaultEvent.LOG_WITNESS_RESOLVED]
     assert (status, entry.ids["origin"] in printed) == (0, True)
     assert (entry.ids["first"], entry.ids["second"]) == ("kim", "alex")
     for name, text in (("kim", entry.ids["signed"]), ("alex", entry.ids["countersigned"])):

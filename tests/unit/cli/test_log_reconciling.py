@@ -8,19 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.audit.events import AuditEvent as E
-from samdrift.audit.events import Retention
-from tests.unit.audit.exchanges import BEGUN, HABO, MULLSJO, Pages, World, exchanged
+from samdrift.accesspoint.events import APEvent
+from samdrift.audit.events import LogEvent, Retention
+from samdrift.messageservice.events import MTEvent
 from tests.unit.audit.logs import POLICY, Log
 from tests.unit.audit.signing import LOG
 from tests.unit.cli.commandline import Ended, in_process
+from tests.unit.evidence.exchanges import BEGUN, HABO, MULLSJO, Pages, World, exchanged
 
 
 def in_tree(pages: Pages) -> Log:
     """Return the log as a vault has it, with one checkpoint over all of it that witnesses have seen."""
     log = Log(name=pages.name, keys=[(LOG.key, b"")])
     for place, (at, event, ids) in enumerate(pages.entries):
-        named = {"entries": "0", "head": log.begins.hex()} if event is E.LOG_TREE_BEGUN else ids
+        named = {"entries": "0", "head": log.begins.hex()} if event is LogEvent.LOG_TREE_BEGUN else ids
         log.add(event, at, place.to_bytes(16), **named)
     log.sign(pages.entries[-1][0])
     return log
@@ -58,14 +59,14 @@ def test_logs_that_agree_end_with_0(tmp_path: Path) -> None:
 
 
 def test_a_difference_ends_with_1_and_names_entry_logs_and_message(tmp_path: Path) -> None:
-    world = exchanged(lambda world: world.without(HABO, E.MT_MESSAGE_RETRIEVED, "from-1"))
+    world = exchanged(lambda world: world.without(HABO, MTEvent.MT_MESSAGE_RETRIEVED, "from-1"))
     files = Files(tmp_path, world)
     ended = files.reconcile(files.of(HABO, "ap", "mt"), None, "--json")
     found = {each["kind"]: each for each in ended.document["differences"]}
     assert (ended.status, ended.document["agrees"]) == (1, False)
     one = found["arrived-not-fetched"]
     assert (one["about"], one["log"], one["other"]) == ("from-1", f"{HABO} ap", f"{HABO} mt")
-    assert world.logs[HABO, "ap"].entries[one["entry"] - 1][1] is E.AP_ENVELOPE_RECEIVED
+    assert world.logs[HABO, "ap"].entries[one["entry"] - 1][1] is APEvent.AP_ENVELOPE_RECEIVED
     text = files.reconcile(files.of(HABO, "ap", "mt")).output
     assert "DO NOT AGREE" in text
     assert "arrived-not-fetched: from-1: the access point has received it" in text
@@ -83,17 +84,17 @@ def test_a_log_that_does_not_hold_is_not_compared(tmp_path: Path) -> None:
 
 def test_what_no_checkpoint_covers_is_not_compared(tmp_path: Path) -> None:
     """An entry that nothing proves neither shows a difference nor fills one."""
-    world = exchanged(lambda world: world.without(HABO, E.MT_MESSAGE_RETRIEVED, "from-1"))
+    world = exchanged(lambda world: world.without(HABO, MTEvent.MT_MESSAGE_RETRIEVED, "from-1"))
     files = Files(tmp_path, world)
     log = in_tree(world.logs[HABO, "mt"])
     ids = {"message": "from-1", "as4": f"from-1@{MULLSJO}"}
-    log.add(E.MT_MESSAGE_RETRIEVED, world.now, bytes(16), **ids)
+    log.add(MTEvent.MT_MESSAGE_RETRIEVED, world.now, bytes(16), **ids)
     ended = files.reconcile([*files.of(HABO, "ap"), files.write(log)], None, "--json")
     assert "arrived-not-fetched" in {each["kind"] for each in ended.document["differences"]}
 
 
 def test_only_what_is_logged_since_a_day_is_compared(tmp_path: Path) -> None:
-    world = exchanged(lambda world: world.without(HABO, E.MT_MESSAGE_RETRIEVED, "from-1"))
+    world = exchanged(lambda world: world.without(HABO, MTEvent.MT_MESSAGE_RETRIEVED, "from-1"))
     files = Files(tmp_path, world)
     since = f"{BEGUN + timedelta(days=1):%Y-%m-%d}"
     assert files.reconcile(files.of(HABO, "ap", "mt"), None, "--since", since).status == 0

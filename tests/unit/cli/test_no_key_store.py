@@ -32,6 +32,7 @@ PERSONS = (
     "--with-passphrase-file",
     "{words}",
 )
+WHY = ("--by", "anna", "--reason", "test")
 READS: dict[Path_, Sequence[str]] = {
     ("doctor",): ("--offline",),
     ("status",): (),
@@ -110,6 +111,26 @@ READS: dict[Path_, Sequence[str]] = {
     ("mailbox", "figures"): (ORGANISATION,),
     ("mailbox", "disposals"): (ORGANISATION,),
     ("mailbox", "check"): (ORGANISATION,),
+    ("mailbox", "deletion"): (ORGANISATION,),
+    ("mailbox", "backup-verified"): (ORGANISATION, "--taken-at", "2026-01-01", *WHY),
+    ("mailbox", "disposal-rule"): (
+        *(ORGANISATION, "sdk.soc", "--since", "done", "--days", "30", "--decision", "dnr 1"),
+        *WHY,
+    ),
+    ("mailbox", "manning"): (ORGANISATION, "sdk.soc"),
+    ("mailbox", "notices"): (ORGANISATION,),
+    ("mailbox", "text", "list"): (ORGANISATION, "sdk.soc"),
+    ("mailbox", "text", "keep"): (ORGANISATION, "sdk.soc", "--title", "Hej", "--file", "{words}", *WHY),
+    ("mailbox", "text", "remove"): (ORGANISATION, "sdk.soc", "1", *WHY),
+    ("mailbox", "rule", "list"): (ORGANISATION, "sdk.soc"),
+    ("mailbox", "rule", "add"): (ORGANISATION, "sdk.soc", "--handler", "kim", "--from", "kommun", *WHY),
+    ("mailbox", "rule", "remove"): (ORGANISATION, "sdk.soc", "1", *WHY),
+    ("mailbox", "recipients", "list"): (ORGANISATION, "sdk.soc"),
+    ("mailbox", "recipients", "keep"): (
+        *(ORGANISATION, "sdk.soc", "--name", "Alla", "--to", f"{ORGANISATION} sdk.soc"),
+        *WHY,
+    ),
+    ("mailbox", "recipients", "remove"): (ORGANISATION, "sdk.soc", "1", *WHY),
     ("mailbox", "appoint"): (
         ORGANISATION,
         "administrator",

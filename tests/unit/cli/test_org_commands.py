@@ -17,8 +17,9 @@ from typer.testing import CliRunner
 
 from samdrift.administration.administration import administering, note
 from samdrift.administration.dualcontrol import Person
-from samdrift.audit.events import AuditEvent
+from samdrift.administration.events import AdminEvent
 from samdrift.cli.org import app
+from samdrift.cli.org.events import OrgEvent
 from samdrift.config.errors import Unusable
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Purpose, Role
@@ -26,6 +27,7 @@ from samdrift.installation.operator import vault_settings
 from samdrift.keystore.backup import UNSIGNED, Secret, read_header, unwrap_backup, wrap_backup
 from samdrift.keystore.custody import Custodian, Custodians
 from samdrift.keystore.durablefiles import private_folder
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.portability.arrival import AccessPointArrival
@@ -172,7 +174,7 @@ async def test_suspended_resumed_and_closed(installation: Installation, config: 
     await until(lambda: not any(registry.serves(organisation, role) for role in Role))
     for role in Role:
         async with installation.open(organisation, role, Purpose.EXPORT) as vault:  # type: ignore[call-overload]
-            vault.record(AuditEvent.ORGANISATION_EXPORTED)
+            vault.record(VaultEvent.ORGANISATION_EXPORTED)
     certify_operator(open_keys(installation.settings))
     persons = staff(installation, tmp_path)
     backup = tmp_path / "backup.keys"
@@ -225,7 +227,7 @@ async def test_the_lock_of_a_suspended_organisation_can_be_changed_and_that_is_l
     try:
         for role in Role:
             async with gate.open(WORKER, organisation, role, Purpose.TRACE) as vault:
-                changed = [one for one in await vault.log() if one.event == AuditEvent.VAULT_LOCK_CHANGED]
+                changed = [one for one in await vault.log() if one.event == OrgEvent.VAULT_LOCK_CHANGED]
             assert [one.ids["by"] for one in changed] == ["officer", "operator"]
     finally:
         await gate.close()
@@ -241,7 +243,7 @@ async def test_the_operators_log_says_when_an_organisations_own_could_not_be_tol
     loaded = load(config)
     async with administering(loaded) as place:
         before = (await place.gate.read_operator_log(0, 10000))[-1].sequence
-        await note(place, AuditEvent.KEYS_REVOKED, "anna", organisation, {"key": "signing"})
+        await note(place, OrgEvent.KEYS_REVOKED, "anna", organisation, {"key": "signing"})
         (entry,) = await place.gate.read_operator_log(before)
     assert entry.ids["organisation_log"] == "not told"
 
@@ -305,14 +307,14 @@ async def test_only_a_backup_that_two_custodians_signed_is_restored(
     await beside(config, "keys", "restore", str(older), *files, "--accept-unsigned", *agreed)
     last = (await installation.gate.read_operator_log(limit=100_000))[-1]
     assert (last.event, last.ids["signed"], last.ids["accepted_by"]) == (
-        AuditEvent.KEYS_RESTORED,
+        OrgEvent.KEYS_RESTORED,
         "no",
         "anna bo",
     )
     _lose_the_seals(installation, organisation)
     await beside(config, "keys", "restore", str(signed), *files)
     last = (await installation.gate.read_operator_log(limit=100_000))[-1]
-    assert (last.event, last.ids["signed"]) == (AuditEvent.KEYS_RESTORED, "yes")
+    assert (last.event, last.ids["signed"]) == (OrgEvent.KEYS_RESTORED, "yes")
 
 
 def _both() -> tuple[Person, Person]:
@@ -373,10 +375,8 @@ async def test_marks_that_a_restore_has_lost_are_shown_and_two_custodians_accept
     status, printed = await beside(config, *accept, *two)
     assert (status, "accepted" in printed) == (0, True)
     async with installation.open(organisation, Role.MESSAGE_SERVICE) as vault:
-        entries = [
-            one for one in await vault.log(limit=1000) if one.event == AuditEvent.MT_MARKS_LOSS_ACCEPTED
-        ]
-        agreed = [one for one in await vault.log(limit=1000) if one.event == AuditEvent.CUSTODY_AGREED]
+        entries = [one for one in await vault.log(limit=1000) if one.event == OrgEvent.MT_MARKS_LOSS_ACCEPTED]
+        agreed = [one for one in await vault.log(limit=1000) if one.event == AdminEvent.CUSTODY_AGREED]
     assert [one.ids["number"] for one in entries] == ["1"]
     assert [(one.ids["first"], one.ids["second"]) for one in agreed] == [("anna", "bo")]
     items = (await asyncio.to_thread(document, config, "show", name, "--offline"))["items"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from samdrift.audit.events import AuditEvent
+from samdrift.administration.events import AdminEvent
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -89,8 +89,8 @@ async def test_keys_are_made_handed_over_replaced_with_overlap_and_destroyed(
     assert ("encryption", 1, "old") not in (await listed(config, name))[1]
     async with installation.open(organisation, MK) as vault:
         events = [entry.event for entry in await vault.log()]
-    assert events.count(AuditEvent.KEYS_SELF_CERTIFIED) == 4
-    assert events.count(AuditEvent.KEYS_RETIRED) == 1
+    assert events.count(AdminEvent.KEYS_SELF_CERTIFIED) == 4
+    assert events.count(AdminEvent.KEYS_RETIRED) == 1
 
 
 async def test_the_public_keys_of_signed_statements_are_handed_over(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.operator import vault_settings
@@ -48,7 +48,7 @@ async def test_from_files_to_a_token(config: Path, installation: Installation, h
     try:
         for role in Role:
             async with gate.open(WORKER, organisation, role, Purpose.TRACE) as vault:
-                changed = [one for one in await vault.log() if one.event == AuditEvent.VAULT_LOCK_CHANGED]
+                changed = [one for one in await vault.log() if one.event == OrgEvent.VAULT_LOCK_CHANGED]
             assert [one.ids["by"] for one in changed] == ["token"]
     finally:
         await gate.close()

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import Unusable
@@ -21,6 +22,8 @@ from samdrift.demo.qualification.cases import CASES, Model
 from samdrift.demo.qualification.form import filled
 from samdrift.demo.qualification.protocol import CaseRecord, State, TestProtocol
 from samdrift.demo.qualification.session import read_participants, subject_of
+from samdrift.messageservice.events import MTEvent
+from samdrift.vault.events import VaultEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.official import DIGG, requires_digg
 from tests.unit.cli.commandline import in_process
@@ -28,8 +31,8 @@ from tests.unit.cli.commandline import in_process
 NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
 BY_ID = {case.id: case for case in CASES}
 OUR = ParticipantIdentifier("0203:testdeltagare.se")
-SENT = (AuditEvent.MT_MESSAGE_SCHEDULED, AuditEvent.AP_TRANSFER_QUEUED, AuditEvent.AP_TRANSFER_DELIVERED)
-CAME = (AuditEvent.AP_ENVELOPE_RECEIVED, AuditEvent.MT_MESSAGE_RETRIEVED, AuditEvent.MT_RECEIPT_QUEUED)
+SENT = (MTEvent.MT_MESSAGE_SCHEDULED, APEvent.AP_TRANSFER_QUEUED, APEvent.AP_TRANSFER_DELIVERED)
+CAME = (APEvent.AP_ENVELOPE_RECEIVED, MTEvent.MT_MESSAGE_RETRIEVED, MTEvent.MT_RECEIPT_QUEUED)
 
 
 def entry(event: AuditEvent, **ids: str) -> LogEntry:
@@ -50,40 +53,38 @@ EXPIRED = {"reason": "peer-untrusted", "detail": "the certificate is not trusted
     [
         ("TF-01", [], None),
         ("TF-01", entries(*SENT), None),
-        ("TF-01", entries(*SENT, AuditEvent.MT_MESSAGE_ACCEPTED), True),
-        ("TF-01", entries(*SENT, AuditEvent.MT_MESSAGE_REJECTED), False),
-        ("TF-01", entries(AuditEvent.MT_MESSAGE_FAILED), False),
-        ("TF-02", [entry(AuditEvent.AP_TRANSFER_FAILED, **REVOKED)], True),
-        ("TF-02", [entry(AuditEvent.AP_TRANSFER_FAILED, **EXPIRED)], None),
-        ("TF-02", [entry(AuditEvent.AP_TRANSFER_FAILED, reason="peer-unreachable")], None),
+        ("TF-01", entries(*SENT, MTEvent.MT_MESSAGE_ACCEPTED), True),
+        ("TF-01", entries(*SENT, MTEvent.MT_MESSAGE_REJECTED), False),
+        ("TF-01", entries(MTEvent.MT_MESSAGE_FAILED), False),
+        ("TF-02", [entry(VaultEvent.AP_TRANSFER_FAILED, **REVOKED)], True),
+        ("TF-02", [entry(VaultEvent.AP_TRANSFER_FAILED, **EXPIRED)], None),
+        ("TF-02", [entry(VaultEvent.AP_TRANSFER_FAILED, reason="peer-unreachable")], None),
         ("TF-02", entries(*SENT), False),
-        ("TF-02", entries(AuditEvent.MT_MESSAGE_FAILED), None),
-        ("TF-05", [entry(AuditEvent.AP_TRANSFER_POSTPONED, reason="peer-unreachable")], None),
-        ("TF-05", [entry(AuditEvent.AP_TRANSFER_FAILED, reason="peer-unreachable")], True),
-        ("TF-05", [entry(AuditEvent.AP_TRANSFER_FAILED, **REVOKED)], None),
+        ("TF-02", entries(MTEvent.MT_MESSAGE_FAILED), None),
+        ("TF-05", [entry(APEvent.AP_TRANSFER_POSTPONED, reason="peer-unreachable")], None),
+        ("TF-05", [entry(VaultEvent.AP_TRANSFER_FAILED, reason="peer-unreachable")], True),
+        ("TF-05", [entry(VaultEvent.AP_TRANSFER_FAILED, **REVOKED)], None),
         ("TF-05", entries(*SENT), False),
-        ("TF-03", [entry(AuditEvent.AP_ENVELOPE_REFUSED, reason=ELSEWHERE)], True),
-        ("TF-03", [entry(AuditEvent.AP_ENVELOPE_REFUSED, reason="EBMS:0004: NOT_SERVICED")], None),
-        ("TF-09", [entry(AuditEvent.AP_ENVELOPE_REFUSED, reason=ELSEWHERE)], None),
-        ("TF-09", [entry(AuditEvent.AP_ENVELOPE_REFUSED, reason="not an envelope")], True),
-        ("TF-10", [entry(AuditEvent.AP_ENVELOPE_REFUSED, reason="another recipient")], True),
+        ("TF-03", [entry(APEvent.AP_ENVELOPE_REFUSED, reason=ELSEWHERE)], True),
+        ("TF-03", [entry(APEvent.AP_ENVELOPE_REFUSED, reason="EBMS:0004: NOT_SERVICED")], None),
+        ("TF-09", [entry(APEvent.AP_ENVELOPE_REFUSED, reason=ELSEWHERE)], None),
+        ("TF-09", [entry(APEvent.AP_ENVELOPE_REFUSED, reason="not an envelope")], True),
+        ("TF-10", [entry(APEvent.AP_ENVELOPE_REFUSED, reason="another recipient")], True),
         ("TF-03", entries(*CAME), False),
         ("TF-04", entries(*CAME), None),
-        ("TF-04", entries(*CAME, AuditEvent.MT_RECEIPT_ACKNOWLEDGED), True),
-        ("TF-04", entries(*CAME, AuditEvent.MT_RECEIPT_FAILED), False),
-        ("TF-04", entries(AuditEvent.AP_ENVELOPE_REFUSED), False),
-        ("TF-04", entries(AuditEvent.AP_ENVELOPE_RECEIVED, AuditEvent.MT_MESSAGE_REFUSED), False),
+        ("TF-04", entries(*CAME, MTEvent.MT_RECEIPT_ACKNOWLEDGED), True),
+        ("TF-04", entries(*CAME, MTEvent.MT_RECEIPT_FAILED), False),
+        ("TF-04", entries(APEvent.AP_ENVELOPE_REFUSED), False),
+        ("TF-04", entries(APEvent.AP_ENVELOPE_RECEIVED, MTEvent.MT_MESSAGE_REFUSED), False),
         (
             "TF-04",
-            entries(*CAME, AuditEvent.MT_MESSAGE_REFUSED, AuditEvent.MT_RECEIPT_ACKNOWLEDGED),
+            entries(*CAME, MTEvent.MT_MESSAGE_REFUSED, MTEvent.MT_RECEIPT_ACKNOWLEDGED),
             False,
         ),
-        ("TF-08", entries(*CAME, AuditEvent.MT_RECEIPT_ACKNOWLEDGED, size=69_999_999), False),
+        ("TF-08", entries(*CAME, MTEvent.MT_RECEIPT_ACKNOWLEDGED, size=69_999_999), False),
         (
             "TF-08",
-            entries(
-                *CAME, AuditEvent.MT_MESSAGE_REFUSED, AuditEvent.MT_RECEIPT_ACKNOWLEDGED, size=70_000_000
-            ),
+            entries(*CAME, MTEvent.MT_MESSAGE_REFUSED, MTEvent.MT_RECEIPT_ACKNOWLEDGED, size=70_000_000),
             True,
         ),
         ("TF-09", entries(*CAME), False),

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.evidence.loghints import Hint, HintKind, Rules, hints
+from samdrift.messageclient.events import MKEvent
 from tests.unit.audit.logs import Row, made
 from tests.unit.cli.commandline import in_process
 
@@ -24,11 +25,11 @@ def entry(event: AuditEvent, who: str, at: datetime = TUESDAY, **facts: str) -> 
 
 
 def read(who: str, at: datetime = TUESDAY, **facts: str) -> LogEntry:
-    return entry(AuditEvent.MK_READING_MESSAGE, who, at, **facts)
+    return entry(MKEvent.MK_READING_MESSAGE, who, at, **facts)
 
 
 def handled(by: str, case: str) -> LogEntry:
-    return entry(AuditEvent.MK_CONVERSATION_CHANGED, f"user:{by}", case=case, handler=by, action="take")
+    return entry(MKEvent.MK_CONVERSATION_CHANGED, f"user:{by}", case=case, handler=by, action="take")
 
 
 def test_more_readings_on_one_day_than_the_rule_allows() -> None:
@@ -62,7 +63,7 @@ def test_a_reading_in_a_case_of_another_names_whose_it_was_then() -> None:
     taken, own = handled("kim", "c1"), read("user:kim", case="c1")
     others = [read("user:alex", case="c1"), read("user:alex", case="c1")]
     elsewhere = read("user:alex", case="c2")
-    given_up = entry(AuditEvent.MK_CONVERSATION_CHANGED, "user:kim", case="c1", handler="", action="free")
+    given_up = entry(MKEvent.MK_CONVERSATION_CHANGED, "user:kim", case="c1", handler="", action="free")
     after = read("user:alex", case="c1")
     (hint,) = hints(
         [before, taken, own, *others, elsewhere, given_up, after], Rules(10, time(7), time(18), UTC)

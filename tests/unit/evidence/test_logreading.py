@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import Retention
 from samdrift.audit.reading import Malformed
+from samdrift.cli.org.events import OrgEvent
 from samdrift.evidence.logreading import entries_of, sample, search
+from samdrift.messageservice.events import MTEvent
 from tests.unit.audit.logs import BEGUN, Log, made
 from tests.unit.cli.commandline import in_process
 
@@ -33,7 +35,7 @@ def test_a_search_finds_every_entry_that_names_the_words_and_no_other(log: Log, 
     wanted = dict(row.happening.ids)["envelope"]
     assert [entry.sequence for entry in search(path, wanted)] == [row.number]
     readings = [each.number for each in log.rows if each.retention == Retention.READING and each.content]
-    assert [entry.sequence for entry in search(path, AuditEvent.MT_MESSAGE_READ)] == readings
+    assert [entry.sequence for entry in search(path, MTEvent.MT_MESSAGE_READ)] == readings
     assert list(search(path, "nothing like this")) == []
 
 
@@ -49,7 +51,7 @@ def test_a_sample_is_the_same_for_a_seed_and_another_for_another(log: Log, path:
 def test_a_longer_log_draws_of_its_first_part_what_it_drew_before(tmp_path: Path) -> None:
     log = made(300, each=100)
     before = {entry.sequence for entry in sample(log.write(tmp_path / "before"), "s", 20)}
-    log.add(AuditEvent.KEYS_CREATED, BEGUN, bytes(16))
+    log.add(OrgEvent.KEYS_CREATED, BEGUN, bytes(16))
     after = {entry.sequence for entry in sample(log.write(tmp_path / "after"), "s", 20)}
     assert {number for number in after if number <= 300} <= before
 
@@ -63,7 +65,7 @@ def test_facts_that_are_none_are_named(tmp_path: Path) -> None:
 
 def test_the_commands_print_csv_in_which_nothing_is_a_formula(tmp_path: Path) -> None:
     log = made(10, each=10)
-    log.add(AuditEvent.MT_MESSAGE_READ, BEGUN, bytes(16), message="=cmd()")
+    log.add(MTEvent.MT_MESSAGE_READ, BEGUN, bytes(16), message="=cmd()")
     row = log.rows[-1]
     log.rows[-1] = row.again(row.happening.__class__(BEGUN, row.happening.event, "=sum(1)", "", {"a": "b,c"}))
     file = log.write(tmp_path / "log")

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.administration.logs import FORMAT, NAMESPACE
 from samdrift.attestation.signatures import canonical, signed
-from samdrift.audit.events import AuditEvent
+from samdrift.audit.events import LogEvent
 from samdrift.wire.crypto import sshsig
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from tests import pki
@@ -59,7 +59,7 @@ def log_with(statement: bytes | None, *, name: str = "0203:habo.se mt", digest: 
         log.statements[str(LOG.key)] = statement
         named = hashlib.sha256(statement).hexdigest() if digest is None else digest
         at = log.rows[-1].happening.at
-        log.add(AuditEvent.LOG_KEY_STATED, at, bytes(16), key=str(LOG.key), by="x", statement=named)
+        log.add(LogEvent.LOG_KEY_STATED, at, bytes(16), key=str(LOG.key), by="x", statement=named)
         log.sign(at)
     return log
 

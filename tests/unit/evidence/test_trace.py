@@ -8,16 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.audit.events import STEPS
-from samdrift.audit.events import AuditEvent as E
+from samdrift.accesspoint.events import APEvent
+from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.evidence import traceview
 from samdrift.evidence.trace import Step
 from samdrift.evidence.tracepage import trace_page
 from samdrift.evidence.traceview import erds, moments, stations, words
+from samdrift.messageclient.events import MKEvent
+from samdrift.messageservice.events import STEPS, MTEvent
+from samdrift.vault.events import VaultEvent
 from samdrift.web.texts import Language
 from samdrift.web.views import StepState
-from tests.unit.audit.exchanges import BEGUN, HABO, MULLSJO, World
+from tests.unit.audit.declared import declared
+from tests.unit.evidence.exchanges import BEGUN, HABO, MULLSJO, World
 
 MESSAGE = "to-1"
 
@@ -46,7 +50,7 @@ def steps_of(organisation: str, change: Callable[[World], None] = lambda world: 
     return sorted(found, key=lambda step: step.at)
 
 
-def without(*events: E) -> Callable[[World], None]:
+def without(*events: AuditEvent) -> Callable[[World], None]:
     def change(world: World) -> None:
         for pages in world.logs.values():
             pages.entries = [each for each in pages.entries if each[1] not in events]
@@ -58,30 +62,30 @@ def test_the_recipients_log_has_the_moment_that_counts() -> None:
     """A message counts as dispatched, and as received, when it can be decrypted there (A1.2.9)."""
     steps = steps_of(MULLSJO)
     (moment,) = moments(steps, MESSAGE)
-    (retrieved,) = [step for step in steps if step.what == E.MT_MESSAGE_RETRIEVED]
+    (retrieved,) = [step for step in steps if step.what == MTEvent.MT_MESSAGE_RETRIEVED]
     assert (moment.name, moment.at) == ("dispatched-and-received", retrieved.at)
 
 
 def test_the_sender_knows_it_by_the_message_receipt() -> None:
     steps = steps_of(HABO)
     (moment,) = moments(steps, MESSAGE)
-    (came,) = [step for step in steps if step.what == E.MT_RECEIPT_RECEIVED]
+    (came,) = [step for step in steps if step.what == MTEvent.MT_RECEIPT_RECEIVED]
     assert (moment.name, moment.at) == ("dispatched-and-received-by", came.at)
     assert "at the latest" in moment.text.text
 
 
-BEFORE = (E.MT_RECEIPT_RECEIVED, E.MT_MESSAGE_ACCEPTED)
+BEFORE = (MTEvent.MT_RECEIPT_RECEIVED, MTEvent.MT_MESSAGE_ACCEPTED)
 
 
 def refused(world: World) -> None:
     without(*BEFORE)(world)
-    world.add(HABO, E.MT_MESSAGE_REJECTED, message=MESSAGE)
+    world.add(HABO, MTEvent.MT_MESSAGE_REJECTED, message=MESSAGE)
 
 
 def failed(world: World) -> None:
-    without(*BEFORE, E.AP_TRANSFER_DELIVERED, E.MT_MESSAGE_ACKNOWLEDGED)(world)
-    world.add(HABO, E.AP_TRANSFER_FAILED, envelope=MESSAGE)
-    world.add(HABO, E.MT_MESSAGE_FAILED, message=MESSAGE)
+    without(*BEFORE, APEvent.AP_TRANSFER_DELIVERED, MTEvent.MT_MESSAGE_ACKNOWLEDGED)(world)
+    world.add(HABO, VaultEvent.AP_TRANSFER_FAILED, envelope=MESSAGE)
+    world.add(HABO, MTEvent.MT_MESSAGE_FAILED, message=MESSAGE)
 
 
 @pytest.mark.parametrize(
@@ -121,19 +125,19 @@ def test_both_ends_together_are_the_whole_way() -> None:
 def test_names_of_etsi_are_for_the_message_and_not_for_its_receipt() -> None:
     named = {(step.what, erds(step, MESSAGE)) for step in steps_of(HABO) if erds(step, MESSAGE)}
     assert named == {
-        (E.MT_MESSAGE_SCHEDULED, "SubmissionAcceptance"),
-        (E.AP_TRANSFER_DELIVERED, "RelayAcceptance"),
+        (MTEvent.MT_MESSAGE_SCHEDULED, "SubmissionAcceptance"),
+        (APEvent.AP_TRANSFER_DELIVERED, "RelayAcceptance"),
     }
     named = {(step.what, erds(step, MESSAGE)) for step in steps_of(MULLSJO) if erds(step, MESSAGE)}
-    assert (E.MT_MESSAGE_RETRIEVED, "ContentConsignment") in named
-    assert (E.MT_MESSAGE_READ, "ContentHandover") in named
-    assert E.AP_TRANSFER_DELIVERED not in {event for event, _ in named}
+    assert (MTEvent.MT_MESSAGE_RETRIEVED, "ContentConsignment") in named
+    assert (MTEvent.MT_MESSAGE_READ, "ContentHandover") in named
+    assert APEvent.AP_TRANSFER_DELIVERED not in {event for event, _ in named}
 
 
 def test_every_event_about_a_message_has_words() -> None:
     about = re.compile(r"(ap:(transfer|envelope)|mt:(message|receipt|malware)|mk:message):")
-    counted = {E.AP_REFUSALS_COUNTED, E.MK_MESSAGE_UNDONE}
-    assert {event for event in E if about.match(event)} - counted <= traceview.WORDS.keys()
+    counted = {APEvent.AP_REFUSALS_COUNTED, MKEvent.MK_MESSAGE_UNDONE}
+    assert {event for event in declared() if about.match(event)} - counted <= traceview.WORDS.keys()
     assert traceview.WORDS.keys() >= STEPS
     assert traceview.ERDS.keys() <= traceview.WORDS.keys()
 

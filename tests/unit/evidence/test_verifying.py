@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.audit.chain import link
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent
 from samdrift.evidence import verifying
+from samdrift.messageservice.events import MTEvent
 from samdrift.wire.as4 import EbmsErrorCode, build_error
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.ebms import EbmsError
@@ -29,7 +29,7 @@ def entry(number: int, previous: bytes) -> bytes:
     """A line of a log, about the message, that gives its own hash."""
     happening = Happening(
         NOW + timedelta(seconds=number % 86400),
-        AuditEvent.MT_MESSAGE_READ,
+        MTEvent.MT_MESSAGE_READ,
         "worker:test",
         "read",
         {"message": MESSAGE},

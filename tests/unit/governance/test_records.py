@@ -10,11 +10,12 @@ import pytest
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
-from samdrift.governance.records import RecordBroken, Records, StatementRefused
+from samdrift.governance.records import GovEvent, RecordBroken, Records, StatementRefused
 from samdrift.rights import Ended, Subject
 from samdrift.rights.folding import Effect
 from samdrift.rights.record import Record
 from samdrift.rights.signing import Refusal, Signed
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.signedstatements import SignedStatementKeeping, StatementTaken
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.rights.building import ANNA, BO, CARE, CILLA, KARIN, KURT, SCHOOL
@@ -67,7 +68,7 @@ async def test_statements_are_stored_logged_and_copied_to_every_role(installatio
     mine = [NumberedStatement(number, each.content) for number, each in enumerate(statements(house), 1)]
     for role in (GOV, *COPIES):
         assert await stored(installation, organisation, role) == mine
-        entries = await logged(installation, organisation, AuditEvent.GOV_STATEMENT_KEPT, role)
+        entries = await logged(installation, organisation, VaultEvent.GOV_STATEMENT_KEPT, role)
         assert [entry["statement"] for entry in entries] == [str(each.number) for each in mine]
     record = await kept.read(organisation)
     assert record.keys.all() == house.record.keys.all()
@@ -104,7 +105,7 @@ async def test_what_is_refused_is_in_the_log_with_its_reason_and_nothing_is_stor
     with pytest.raises(StatementRefused) as refused:
         await kept.append(organisation, [good, forged], roots)
     assert refused.value.verdict is Effect.NO_AUTHORITY
-    (entry,) = await logged(installation, organisation, AuditEvent.GOV_STATEMENT_REFUSED)
+    (entry,) = await logged(installation, organisation, GovEvent.STATEMENT_REFUSED)
     assert entry == {
         "reason": "no-authority",
         "kind": "grant",
@@ -220,4 +221,4 @@ async def test_signed_statements_have_numbers_without_a_gap_in_every_role(instal
         with pytest.raises(StatementTaken):
             await appended(installation, organisation, role, NumberedStatement(1, b"another"))
         assert await stored(installation, organisation, role) == [one, two]
-        assert len(await logged(installation, organisation, AuditEvent.GOV_STATEMENT_KEPT, role)) == 2
+        assert len(await logged(installation, organisation, VaultEvent.GOV_STATEMENT_KEPT, role)) == 2

@@ -8,7 +8,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.policies import Member
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.logkeeping import LogKeeper, LogPlace
@@ -33,7 +33,7 @@ async def main(settings: VaultSettings, organisation: ParticipantIdentifier, add
             for entries in (1, 300, 7):
                 async with gate.open(WORKER, organisation, AP, Purpose.PROCESS) as vault:
                     for number in range(entries):
-                        vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=str(number))
+                        vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=str(number))
                 await keeper.round(LogPlace(organisation, AP))
 
 

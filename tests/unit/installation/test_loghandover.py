@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.accesspoint.events import APEvent
+from samdrift.audit.events import Retention
 from samdrift.contracts.principals import Role
 from samdrift.installation.loghandover import LogHandOver, LogSystemClient
 from samdrift.net.addresses import any_address
@@ -50,7 +51,7 @@ class Scene:
     async def log(self, whose: ParticipantIdentifier, entries: int) -> None:
         async with self.installation.open(whose, AP) as vault:
             for number in range(entries):
-                vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=f"{whose.value} {number}")
+                vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=f"{whose.value} {number}")
 
     async def numbers(self, whose: ParticipantIdentifier) -> list[int]:
         async with self.installation.open(whose, AP) as vault:

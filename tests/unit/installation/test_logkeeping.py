@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.administration.logexport import write_tree
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.logverifying import LogVerifier
 from samdrift.audit.merkle import MemoryTree
 from samdrift.audit.notes import Algorithm, Checkpoint, SignedCheckpoint, VerifierKey
@@ -33,6 +33,7 @@ from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
 from samdrift.transparency.witness import Witness
 from samdrift.transparency.witnessstate import WitnessState
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.logtree import SigningStopped, TreeState
 from samdrift.vault.logtree import WitnessState as Answered
 from samdrift.vault.registry import RegistrationState
@@ -112,7 +113,7 @@ class Scene:
     async def log(self, entries: int) -> None:
         async with self.installation.open(self.organisation, AP) as vault:
             for number in range(entries):
-                vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=str(number))
+                vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=str(number))
 
     async def stands(self) -> tuple[TreeState, tuple[Answered, ...]]:
         async with self.installation.open(self.organisation, AP) as vault:
@@ -386,8 +387,8 @@ async def test_the_operators_log_says_since_when_a_vault_signs_nothing(scene: Sc
     expected: list[tuple[str, str | None]] = []
     try:
         for state, entry in (
-            (RegistrationState.SUSPENDED, (AuditEvent.LOG_SIGNING_PAUSED, "suspended")),
-            (RegistrationState.ACTIVE, (AuditEvent.LOG_SIGNING_CONTINUED, None)),
+            (RegistrationState.SUSPENDED, (VaultEvent.LOG_SIGNING_PAUSED, "suspended")),
+            (RegistrationState.ACTIVE, (VaultEvent.LOG_SIGNING_CONTINUED, None)),
         ):
             await installation.provisioner.set_state(organisation, AP, state)
             expected.append(entry)
@@ -399,7 +400,7 @@ async def test_the_operators_log_says_since_when_a_vault_signs_nothing(scene: Sc
         await asyncio.gather(task, return_exceptions=True)
     await installation.gate.pause_signing(registration, "locked")
     await installation.gate.pause_signing(registration, "locked")
-    assert await noted() == [*expected, (AuditEvent.LOG_SIGNING_PAUSED, "locked")], "once for each change"
+    assert await noted() == [*expected, (VaultEvent.LOG_SIGNING_PAUSED, "locked")], "once for each change"
 
 
 def test_a_policy_that_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> None:

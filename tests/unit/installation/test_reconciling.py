@@ -13,19 +13,20 @@ from typing import Any, cast
 import pytest
 
 from samdrift.audit.entries import Happening, LogEntry
-from samdrift.audit.events import AuditEvent as E
-from samdrift.audit.reconciliation import Kind
 from samdrift.contracts.principals import Role
+from samdrift.evidence.reconciliation import Kind
 from samdrift.installation import reconciling
+from samdrift.installation.events import RunEvent
 from samdrift.installation.health import Dependency
 from samdrift.installation.reconciling import Reconciler
+from samdrift.messageservice.events import MTEvent
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.logbook import append_statement
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import virtualtime
 from tests.separation.vaultlogin import superuser, vault_login
-from tests.unit.audit.exchanges import BEGUN, HABO, World, exchanged
+from tests.unit.evidence.exchanges import BEGUN, HABO, World, exchanged
 from tests.vaults import Installation
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
@@ -66,7 +67,7 @@ class Scene:
 
     async def recorded(self, role: Role) -> list[LogEntry]:
         async with self.installation.open(self.organisation, role) as vault:
-            return [entry for entry in await vault.log(0, 1000) if entry.event == E.LOG_RECONCILED]
+            return [entry for entry in await vault.log(0, 1000) if entry.event == RunEvent.LOG_RECONCILED]
 
     async def change(self, sql: str) -> None:
         login = await vault_login(self.installation, self.organisation, MT)
@@ -97,7 +98,7 @@ async def test_logs_that_agree_leave_an_entry_in_each_and_no_alarm(scene: Scene)
 async def test_a_difference_is_in_the_logs_in_health_and_an_alarm_until_they_agree(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await scene.fill(exchanged(lambda world: world.without(HABO, E.MT_MESSAGE_RETRIEVED, "from-1")))
+    await scene.fill(exchanged(lambda world: world.without(HABO, MTEvent.MT_MESSAGE_RETRIEVED, "from-1")))
     with caplog.at_level(logging.ERROR):
         found = await scene.service.compare(scene.organisation)
     assert found is not None
@@ -117,7 +118,7 @@ async def test_what_nobody_signed_is_not_compared(scene: Scene) -> None:
     await scene.fill(exchanged())
     before = await scene.service.compare(scene.organisation)
     async with scene.installation.open(scene.organisation, MT) as vault:
-        vault.record(E.MT_MESSAGE_READ, message="none")
+        vault.record(MTEvent.MT_MESSAGE_READ, message="none")
     after = await scene.service.compare(scene.organisation)
     assert before is not None
     assert after is not None
@@ -160,7 +161,7 @@ async def test_a_log_in_its_third_month_is_read_from_two_weeks_ago_on(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is older is neither read nor missed."""
-    await scene.fill(exchanged(lambda world: world.without(HABO, E.MT_MESSAGE_RETRIEVED, "from-1")))
+    await scene.fill(exchanged(lambda world: world.without(HABO, MTEvent.MT_MESSAGE_RETRIEVED, "from-1")))
     read = list[int]()
 
     def placed(row: Any) -> LogEntry:

@@ -11,8 +11,9 @@ from typing import Any, cast
 
 import pytest
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.administration.logexport import write_tree
-from samdrift.audit.events import AuditEvent
+from samdrift.audit.events import LogEvent
 from samdrift.audit.logverifying import LogVerifier
 from samdrift.config.logs import LogsConfig
 from samdrift.config.toml import ConfigError
@@ -58,7 +59,7 @@ class Scene:
         """Let something happen, sign it, and let the service look at it."""
         async with self.installation.open(self.organisation, AP) as vault:
             for number in range(entries):
-                vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=str(number))
+                vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=str(number))
         for _ in range(2):
             async with self.installation.open(self.organisation, AP) as vault:
                 await vault.tree.sign(self.now)
@@ -103,7 +104,7 @@ async def test_a_log_is_stamped_once_a_day_and_not_while_it_is_silent(
     assert await scene.stamp()
     assert not await scene.stamp(), "the same day"
     async with scene.installation.open(scene.organisation, AP) as vault:
-        (entry,) = [one for one in await vault.log(0, 100) if one.event == AuditEvent.LOG_STAMPED]
+        (entry,) = [one for one in await vault.log(0, 100) if one.event == LogEvent.LOG_STAMPED]
         (kept,) = await vault.tree.stamps()
     assert entry.ids["size"] == str(kept[0])
     assert scene.noted == [(Dependency.TIME_STAMPS, "tsa.example.se", "")]

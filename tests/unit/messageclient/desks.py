@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -45,12 +45,17 @@ class GivenRights:
 
     person: str
     given: dict[tuple[str, str], frozenset[Right]]
+    absent: list[tuple[str, str, str]] = field(default_factory=list)
+    """Who is absent, in which mailbox, and who works in their place."""
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         return right in self.given.get((self.person, mailbox or ""), frozenset())
 
     def holders(self, right: Right, mailbox: str) -> Sequence[str]:
         return [person for (person, at), rights in self.given.items() if at == mailbox and right in rights]
+
+    def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
+        return {absent: [of] for absent, at, of in self.absent if at == mailbox}
 
 
 @dataclass
@@ -60,6 +65,7 @@ class Office:
     installation: Installation
     organisation: ParticipantIdentifier
     given: dict[tuple[str, str], frozenset[Right]] = field(default_factory=dict)
+    absent: list[tuple[str, str, str]] = field(default_factory=list)
     book: EmptyBook = field(default_factory=EmptyBook)
     now: datetime = NOW
     service: SparseService = field(default_factory=SparseService)
@@ -82,7 +88,7 @@ class Office:
         return desk(
             self.installation.gate,
             self.organisation,
-            GivenRights(person, self.given),
+            GivenRights(person, self.given, self.absent),
             Person(person, person),
             self.book,
             self.clock,

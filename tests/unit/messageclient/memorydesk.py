@@ -58,13 +58,11 @@ from samdrift.messageclient.mail import (
     Registration,
     Review,
     Search,
-    Selection,
     Stage,
-    State,
     Submitted,
     TextTemplate,
-    View,
 )
+from samdrift.messageclient.selections import Selection, State, View
 from samdrift.rights import Right
 from samdrift.web.messagetext import message_text
 
@@ -118,6 +116,8 @@ class Office:
         raise NotHere("", "")
 
     def put(self, conversation: Conversation) -> Conversation:
+        messages = tuple(replace(each, conversation=conversation.id) for each in conversation.messages)
+        conversation = replace(conversation, messages=messages)
         self.conversations[conversation.id] = conversation
         return conversation
 
@@ -777,6 +777,7 @@ def message(
     return Message(
         id=number,
         message_id=f"3f2c1a90-{number}",
+        conversation="",
         conversation_id="c",
         direction=Direction.OUT if out else Direction.IN,
         sender=sender,

@@ -44,6 +44,10 @@ class SparseService:
     refuse: str = ""
     careless: bool = False
     """Takes a message again under an id that it has."""
+    lost: int = 0
+    """Deletions that are done and never answered."""
+    keeps: int = 0
+    """Status with which deletions are refused."""
     url: str = ""
 
     def receives(self, **changes: Any) -> str:
@@ -107,12 +111,27 @@ class SparseService:
             return Response(status_code=502)
         return Response(status_code=201, headers={"location": f"messages/{service_id}"})
 
+    async def delete(self, request: Request) -> Response:
+        service_id = request.path_params["id"]
+        self.asked.append(f"DELETE {service_id}")
+        if self.down:
+            return Response(status_code=503)
+        if self.keeps:
+            return JSONResponse({"title": "Refused"}, self.keeps)
+        if self.messages.pop(service_id, None) is None:
+            return JSONResponse({"title": "Not found"}, 404)
+        if self.lost:
+            self.lost -= 1
+            return Response(status_code=502)
+        return Response(status_code=204)
+
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/token", self.token, methods=["POST"]),
             Route("/v1/sdk/messages", self.listing),
             Route("/v1/sdk/messages", self.send, methods=["POST"]),
             Route("/v1/sdk/messages/{id}", self.one),
+            Route("/v1/sdk/messages/{id}", self.delete, methods=["DELETE"]),
         ]
 
     @asynccontextmanager

@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest_asyncio
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.administering.log import EVENTS
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.tables import csv_lines
 from samdrift.rights import Right
 from samdrift.vault.mail import ConversationFilter
+from tests.unit.audit.declared import declared
 from tests.unit.messageclient.desks import OTHER_ADDRESS
 from tests.unit.messageclient.wholerole import ENVIRONMENT, FREE_ADDRESS, SOC, Whole, hrefs, whole_role
 from tests.vaults import Installation
@@ -57,7 +58,7 @@ async def test_an_administrator_makes_changes_and_ends_a_mailbox_and_each_is_in_
     assert "Avsluta brevlådan?" in (await eva.get(f"{place}/end")).text
     await eva.post(f"{place}/end")
     assert (await whole.mailboxes())[mailbox.id].retired
-    acts = [one.ids["action"] for one in await whole.log() if one.event == AuditEvent.MK_MAILBOX_CHANGED]
+    acts = [one.ids["action"] for one in await whole.log() if one.event == MKEvent.MK_MAILBOX_CHANGED]
     assert acts == ["made", "renamed", "retired"]
 
 
@@ -83,7 +84,7 @@ async def test_a_manager_changes_the_own_mailbox_and_neither_its_name_nor_anothe
     for path in ("/administration/mailboxes/new", "/administration/service", f"{place}/end"):
         assert (await bo.post(path, address=FREE_ADDRESS, name="x")).status_code == 404, path
     assert len(await whole.mailboxes()) == 2
-    denied = [one for one in await whole.log() if one.event == AuditEvent.MK_ACCESS_DENIED]
+    denied = [one for one in await whole.log() if one.event == MKEvent.MK_ACCESS_DENIED]
     assert len(denied) == 9
 
 
@@ -121,7 +122,7 @@ async def test_an_ended_mailbox_takes_in_what_comes_and_nothing_new_is_written_i
     refused = await anna.post(f"{draft}/send", version="2")
     assert (refused.status_code, "avslutad" in refused.text) == (422, True)
     assert "0203:x.se" in refused.text, "nothing else is in the way"
-    assert AuditEvent.MK_MESSAGE_SUBMITTED not in {one.event for one in await whole.log()}
+    assert MKEvent.MK_MESSAGE_SUBMITTED not in {one.event for one in await whole.log()}
     assert (await anna.post(f"/mailbox/{SOC}/write")).status_code == 404
 
 
@@ -151,7 +152,7 @@ async def test_a_text_template_is_written_by_a_manager_and_used_by_who_writes(wh
     await bo.post(f"{href}/delete")
     assert "Begäran" not in (await anna.get(draft)).text
     assert (await bo.post(f"{href}/delete")).status_code == 404
-    acts = [one.ids["action"] for one in await whole.log() if one.event == AuditEvent.MK_PRESET_CHANGED]
+    acts = [one.ids["action"] for one in await whole.log() if one.event == MKEvent.MK_PRESET_CHANGED]
     assert acts == ["kept", "kept", "removed"]
 
 
@@ -253,7 +254,7 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
     (decision, *_) = [row for row in rows if row[4] == "mk:rights:stated"]
     assert decision[2] == "Eva"
     assert "Orosanmälan" not in table.text
-    assert [one.event for one in await whole.log()].count(AuditEvent.MK_READING_LOG) >= 7
+    assert [one.event for one in await whole.log()].count(MKEvent.MK_READING_LOG) >= 7
 
 
 async def test_a_reader_of_the_log_who_is_no_security_officer_gets_nothing(whole: Whole) -> None:
@@ -261,7 +262,7 @@ async def test_a_reader_of_the_log_who_is_no_security_officer_gets_nothing(whole
     period = {"since": today(-1), "until": today(1)}
     for path in ("/administration/log", "/administration/log/table"):
         assert (await eva.post(path, person="", **period)).status_code == 404
-    assert [one.event for one in await whole.log()].count(AuditEvent.MK_ACCESS_DENIED) == 2
+    assert [one.event for one in await whole.log()].count(MKEvent.MK_ACCESS_DENIED) == 2
 
 
 def test_no_cell_of_a_table_is_a_formula() -> None:
@@ -280,5 +281,5 @@ async def test_the_accessibility_statement_is_read_by_everyone_and_says_how_to_r
 
 
 def test_every_event_of_the_message_client_has_words_in_the_log() -> None:
-    events = {event for event in AuditEvent if event.value.startswith("mk:")}
+    events = {event for event in declared() if event.value.startswith("mk:")}
     assert events - set(EVENTS) == set(), "say it in words in administering/log.py"

@@ -10,7 +10,7 @@ import pytest
 
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferReason
-from samdrift.messageclient.mail import Delivery, DeliveryEvent, Stage
+from samdrift.messageclient.mail import Delivery, DeliveryEvent, Person, Stage
 from samdrift.messageclient.pages import LOCALE
 from samdrift.messageclient.pages.delivery import (
     REASONS,
@@ -21,8 +21,10 @@ from samdrift.messageclient.pages.delivery import (
     TRANSFERS,
     event_words,
     picture,
+    reported,
     words,
 )
+from samdrift.messageclient.pages.shown import Shown
 from samdrift.web.formats import Formats
 from samdrift.web.pages import Wording
 from samdrift.web.texts import OWN, Language, Texts
@@ -113,6 +115,29 @@ def test_why_a_transfer_failed_is_said_and_a_step_of_no_list_as_it_came() -> Non
 def test_the_reason_of_a_refusal_is_beside_it() -> None:
     refused = replace(SENT, stage=Stage.REFUSED, reason="attribute label is missing")
     assert "attribute label is missing" in words(refused, SWEDISH)[1]
+
+
+def test_steps_of_one_second_are_told_in_the_order_of_the_way_and_nothing_more_is_not_told() -> None:
+    """A message service says NA where it has nothing more to say (api-mt-mk, Mappning Kvittens och Event)."""
+    late = event(MessageStatus.WAITING_FOR_RECEIPT, detail="NA")
+    early = event(MessageStatus.ACKNOWLEDGE, detail="host unknown")
+    before = replace(event(MessageStatus.ACCEPTED), at=NOW - timedelta(seconds=1))
+    sent = replace(SENT, events=(late, early, before))
+    steps = Shown(SWEDISH, Person("anna", "Anna")).steps(sent)
+    assert [(what, detail) for _, what, detail in steps] == [
+        ("Kvittens från organisationen", ""),
+        ("Framme hos mottagarens system", "host unknown"),
+        ("Väntar på organisationens kvittens", ""),
+    ]
+
+
+def test_a_refusal_with_a_code_is_said_in_words_and_what_was_reported_is_on_the_way_alone() -> None:
+    report = "HTTP status 400: MESSAGE_EXCHANGE_ERROR: BV: not-supported: The type is not supported"
+    refused = replace(SENT, stage=Stage.REFUSED, reason=report)
+    assert words(refused, SWEDISH)[1].startswith("Avvisat: filtypen tas inte emot. ")
+    assert report not in words(refused, SWEDISH)[1]
+    assert reported(refused) == report
+    assert reported(replace(refused, reason="attribute label is missing")) == ""
 
 
 def test_a_message_whose_time_to_undo_is_over_waits_to_be_sent() -> None:

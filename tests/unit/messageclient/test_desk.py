@@ -37,6 +37,7 @@ from samdrift.messageclient.mail import (
 )
 from samdrift.rights import Right
 from samdrift.vault.mailrecords import MailboxRecord
+from samdrift.wire.addressbook import AddressBookCopy, Organisation, OrganisationKind
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import ADDRESS, ALL, Office
 from tests.vaults import Installation
@@ -232,6 +233,21 @@ async def test_a_conversation_moves_with_its_drafts_and_its_answer_comes_from_wh
     sent = await bo.submit(draft.id, saved)
     assert sent.conversation == conversation
     assert (await bo.message(sent.messages[0])).sender.address == ADDRESS
+
+
+async def test_an_answer_names_the_organisation_that_it_goes_to_as_the_address_book_does(
+    office: Office,
+) -> None:
+    """A message carries no name of an organisation; a person who answers sees whom it goes to."""
+    conversation = await received(office)
+    anna = office.desk("anna")
+    (message,) = (await anna.conversation(conversation)).messages
+    participant = ParticipantIdentifier.parse(message.sender.organisation)
+    kind = OrganisationKind.ORGANISATION
+    named = Organisation("1", participant, "", "Mullsjö kommun", "", "", "SE", kind, None)
+    office.book.copy = AddressBookCopy(office.now, (named,), ())
+    (recipient,) = (await anna.reply(message.id)).content.recipients
+    assert recipient.organisation_name == "Mullsjö kommun"
 
 
 # --- writing ----------------------------------------------------------------------------------------------

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
+from asyncio import Event
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageclient.desk import Changed, NotHere
+from samdrift.messageclient.disposal import running
 from samdrift.messageclient.disposal.desk import Decided, DisposalDesk, SecondPerson, UnderWay
 from samdrift.messageclient.disposal.pages import _table
 from samdrift.messageclient.disposal.running import Disposing, dispose_agreed
@@ -20,7 +24,8 @@ from samdrift.messageclient.mail import DraftContent, Folder, Recipient
 from samdrift.messageclient.scope import Scope
 from samdrift.rights import Right
 from samdrift.vault import maildisposal
-from samdrift.vault.errors import UnknownRecord, VaultUnavailable
+from samdrift.vault.errors import UnknownRecord, VaultLocked, VaultUnavailable
+from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.messageclient.desks import ALL, Office
@@ -397,6 +402,33 @@ async def test_the_worker_does_what_was_agreed_to_before_it_started(office: Arch
     assert await worker._round(failures.append) == set()
     assert failures == []
     assert not await office.there(conversation)
+
+
+async def test_what_was_agreed_to_is_done_soon_after_a_vault_was_unlocked(
+    office: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A vault that is locked or suspended when its turn comes is looked at again, and not reported."""
+    monkeypatch.setattr(running, "_RETRY", timedelta(seconds=0.2))
+    conversation = await office.old()
+    await office.agreed()
+    gate, failures, open_vault = office.installation.gate, list[BaseException](), Gate.open
+    locked = Event()
+
+    def waits_for_its_officer(self: Gate, *of: Any) -> Any:
+        if of[1] == office.organisation and of[3] is Purpose.DISPOSE and not locked.is_set():
+            raise VaultLocked
+        return open_vault(self, *of)
+
+    monkeypatch.setattr(Gate, "open", waits_for_its_officer)
+    work = asyncio.create_task(Disposing(gate, office.clock).run(failures.append))
+    await asyncio.sleep(1)
+    assert await office.there(conversation)
+    locked.set()
+    async with asyncio.timeout(30):
+        while await office.there(conversation):
+            await asyncio.sleep(0.1)
+    work.cancel()
+    assert failures == []
 
 
 async def test_a_disposal_that_nobody_agreed_to_removes_nothing(office: Archive) -> None:

@@ -25,6 +25,7 @@ from samdrift.contracts.principals import Role
 from samdrift.federation.signin import SignInClient, SignInPerson, SignInService, sign_in_service
 from samdrift.installation.services import NoAddressBook
 from samdrift.messageclient.entrance.sites import Sites, SiteSettings
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.notices.manning import Manning
 from samdrift.messageclient.permissions import RightsRefused, person_subject
 from samdrift.messageclient.role import MessageClientRole
@@ -46,6 +47,7 @@ from samdrift.rights import (
     SubjectKind,
     Substitution,
 )
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.people import Identity
 from samdrift.vault.registry import RegistrationState
@@ -210,7 +212,7 @@ async def test_a_person_signs_in_and_sees_the_mailboxes_that_they_may_read(house
     assert "Anna Andersson" in page.text
     assert "Socialtjänst" in page.text
     assert "Skola" not in page.text
-    assert await house.events(AuditEvent.MK_SESSION_BEGUN) == [""]
+    assert await house.events(VaultEvent.MK_SESSION_BEGUN) == [""]
 
 
 async def test_a_person_without_any_right_sees_nothing_and_is_signed_out(house: House) -> None:
@@ -221,7 +223,7 @@ async def test_a_person_without_any_right_sees_nothing_and_is_signed_out(house: 
         assert "Du har inte tillgång" in page.text
         assert "Socialtjänst" not in page.text
         assert (await browser.get("/", follow_redirects=True)).status_code == 401
-    assert await house.events(AuditEvent.MK_SESSION_ENDED) == ["no right left"]
+    assert await house.events(VaultEvent.MK_SESSION_ENDED) == ["no right left"]
 
 
 async def test_a_right_that_ends_is_gone_at_the_next_request(house: House) -> None:
@@ -296,8 +298,8 @@ async def test_an_administrator_signs_a_person_out_in_all_browsers_and_nobody_el
         assert (gone, (await bo.get("/", follow_redirects=True)).status_code) == ([401, 401], 200)
         await house.sign_in(anna, "anna")
         assert (await anna.get("/", follow_redirects=True)).status_code == 200
-    assert await house.events(AuditEvent.MK_SESSION_ENDED) == ["administrator", "administrator"]
-    assert len(await house.events(AuditEvent.MK_ACCESS_DENIED)) == 2
+    assert await house.events(VaultEvent.MK_SESSION_ENDED) == ["administrator", "administrator"]
+    assert len(await house.events(MKEvent.MK_ACCESS_DENIED)) == 2
 
 
 async def test_a_claim_gives_what_a_stored_mapping_names_and_no_more(house: House) -> None:
@@ -345,7 +347,7 @@ async def test_nobody_gives_without_authority_or_to_themselves(house: House) -> 
         with pytest.raises(RightsRefused) as refused:
             await house.give(by, Rights(to, Scope(SOC), read))
         assert refused.value.effect is effect
-    assert len(await house.events(AuditEvent.MK_RIGHTS_STATED)) == 2
+    assert len(await house.events(MKEvent.MK_RIGHTS_STATED)) == 2
 
 
 async def test_a_person_who_leaves_the_sign_in_service_is_signed_out_here_by_its_notice(house: House) -> None:
@@ -357,7 +359,7 @@ async def test_a_person_who_leaves_the_sign_in_service_is_signed_out_here_by_its
         (session,) = house.service.sessions(house.name)
         assert await house.service.end(session)
         assert (await browser.get("/", follow_redirects=True)).status_code == 401
-    assert await house.events(AuditEvent.MK_SESSION_ENDED) == ["sign-in service"]
+    assert await house.events(VaultEvent.MK_SESSION_ENDED) == ["sign-in service"]
 
 
 async def test_the_page_of_a_person_who_signed_out_leads_out_of_the_service_as_well(house: House) -> None:
@@ -386,18 +388,18 @@ async def test_an_answer_that_is_used_again_begins_nothing_and_is_in_the_log(hou
         again = await browser.get(back)
         assert again.status_code == 403
         assert SESSION not in browser.cookies
-    assert await house.events(AuditEvent.MK_SIGN_IN_REFUSED) == ["the code was not redeemed"]
+    assert await house.events(MKEvent.MK_SIGN_IN_REFUSED) == ["the code was not redeemed"]
 
 
 async def test_strangers_fill_no_log_with_sign_ins_that_fail(house: House) -> None:
     async with house.browser() as browser:
         for _ in range(30):
             assert (await browser.get("/sign-in/answer?state=x")).status_code == 403
-        assert len(await house.events(AuditEvent.MK_SIGN_IN_REFUSED)) == 20
+        assert len(await house.events(MKEvent.MK_SIGN_IN_REFUSED)) == 20
         house.clock.ahead += timedelta(minutes=2)
         await browser.get("/sign-in/answer?state=x")
     async with house.installation.open(house.organisation, MK) as vault:
-        *_, last = [entry for entry in await vault.log() if entry.event == AuditEvent.MK_SIGN_IN_REFUSED]
+        *_, last = [entry for entry in await vault.log() if entry.event == MKEvent.MK_SIGN_IN_REFUSED]
     assert last.ids["left-out"] == "10"
 
 
@@ -528,7 +530,7 @@ async def test_a_manager_gives_content_of_the_own_mailbox_alone(house: House) ->
             assert (await bo.get(path)).status_code == 404
         assert (await post(house, bo, f"/rights/{SCHOOL}/give", rights=["read"], **fields)).status_code == 404
         assert (await post(house, bo, f"/rights/{SOC}/end/1", why="x")).status_code == 404, "another's"
-    assert len(await house.events(AuditEvent.MK_ACCESS_DENIED)) == 4
+    assert len(await house.events(MKEvent.MK_ACCESS_DENIED)) == 4
 
 
 async def test_a_reader_sees_who_reads_and_gives_nothing(house: House) -> None:
@@ -641,7 +643,7 @@ async def test_a_manager_says_when_a_mailbox_is_manned_and_others_find_nothing_t
         assert "2026-07-06\n2026-07-07\n2026-12-23" in page
     async with house.installation.open(house.organisation, MK) as vault:
         manning = Manning.read((await vault.manning())[SOC])
-        denied = [entry for entry in await vault.log() if entry.event == AuditEvent.MK_ACCESS_DENIED]
+        denied = [entry for entry in await vault.log() if entry.event == MKEvent.MK_ACCESS_DENIED]
     assert manning.hours == ((510, 960), None, None, None, None, (540, 1440), None)
     assert (manning.escalate_after, manning.escalate_to, manning.holidays) == (4, "chef@habo.se", True)
     assert len(denied) == 6

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.client.errors import Unreachable
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Role
 from samdrift.messageclient import fetching
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.fetching import Fetching
 from samdrift.vault.mail import ConversationFilter
 from samdrift.vault.mailrecords import MailboxRecord
@@ -63,7 +63,7 @@ async def test_a_message_is_stored_whole_once_and_its_conversation_is_unread(
     assert document["html"] == ["<p><strong>Hej</strong><br>\nvi ses</p>\n"]
     assert document["files"] == [file.id for file in files]
     assert [file.content["type"] for file in files] == ["application/pdf", "application/octet-stream"]
-    assert events.count(AuditEvent.MK_MESSAGE_STORED) == 1
+    assert events.count(MKEvent.MK_MESSAGE_STORED) == 1
 
 
 async def test_what_is_known_is_looked_for_in_the_vault_once(

@@ -19,10 +19,10 @@ import pytest_asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.audit.events import AuditEvent
 from samdrift.client.errors import NotOffered, Unreachable
 from samdrift.contracts.messages import Direction
 from samdrift.messageclient.desk import Changed, NotHere
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.handover import pdf as pdf_module
 from samdrift.messageclient.handover.blocks import blocks
 from samdrift.messageclient.handover.document import Document
@@ -259,7 +259,7 @@ async def test_a_registered_conversation_shows_its_number_and_it_can_be_taken_ba
         await desk.register(conversation, version, "SN 2026/124")
     await desk.register(conversation, new, "")
     assert (await desk.conversation(conversation)).registered is None
-    logged = [ids for event, ids in await office.events() if event == AuditEvent.MK_CONVERSATION_REGISTERED]
+    logged = [ids for event, ids in await office.events() if event == MKEvent.MK_CONVERSATION_REGISTERED]
     assert [one["action"] for one in logged] == ["registered", "taken-back"]
     assert "2026/123" not in str(logged), "the number is content"
 
@@ -290,6 +290,7 @@ def invented(text: str = "Hej", subject: str = "Ärende", files: tuple[File, ...
     message = Message(
         id="m",
         message_id="19c7e876-ef6f-4fb0-bccb-e93e3ab6e69f",
+        conversation="c",
         conversation_id="29c7e876-ef6f-4fb0-bccb-e93e3ab6e69f",
         direction=Direction.IN,
         sender=sender,

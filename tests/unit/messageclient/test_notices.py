@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Folder
 from samdrift.messageclient.notices.acknowledging import FIRST_LINE, SUBJECT
 from samdrift.messageclient.notices.manning import Manning
@@ -146,7 +147,7 @@ async def test_a_person_is_told_once_of_all_that_is_new_and_of_nothing_that_it_s
     house.office.pass_by(15 * 60)
     await house.turn()
     assert len(house.post.sent) == 2
-    assert [ids["outcome"] for ids in await house.events(AuditEvent.MK_NOTICE_ENDED)] == ["sent", "sent"]
+    assert [ids["outcome"] for ids in await house.events(MKEvent.MK_NOTICE_ENDED)] == ["sent", "sent"]
     assert await house.worker().turn(house.office.organisation) is None
 
 
@@ -178,7 +179,7 @@ async def test_what_was_read_meanwhile_and_what_may_not_be_read_any_more_is_told
     await house.office.receives()
     assert await house.worker().turn(house.office.organisation) is None
     assert house.post.sent == []
-    assert await house.events(AuditEvent.MK_NOTICE_ENDED) == []
+    assert await house.events(MKEvent.MK_NOTICE_ENDED) == []
 
 
 async def test_one_who_may_not_read_a_mailbox_is_not_told_of_it(house: House) -> None:
@@ -203,7 +204,7 @@ async def test_a_mail_server_that_is_gone_is_tried_again_and_ends_with_a_reason(
         house.office.now = due
         assert tries < 100
     assert 10 < tries < 50
-    (ended,) = await house.events(AuditEvent.MK_NOTICE_ENDED)
+    (ended,) = await house.events(MKEvent.MK_NOTICE_ENDED)
     assert (ended["outcome"], ended["reason"]) == ("not-sent", "no answer in time")
     assert set(house.noted) == {"no answer in time"}
     await house.office.receives()
@@ -218,7 +219,7 @@ async def test_a_mail_that_is_refused_is_not_tried_again(house: House) -> None:
     await house.office.receives()
     house.post.failure = MailRefused(550)
     assert await house.worker().turn(house.office.organisation) is None
-    (ended,) = await house.events(AuditEvent.MK_NOTICE_ENDED)
+    (ended,) = await house.events(MKEvent.MK_NOTICE_ENDED)
     assert ended["outcome"] == "refused"
 
 
@@ -240,7 +241,7 @@ async def test_a_mailbox_that_lies_unread_for_its_manned_hours_is_told_of_once_a
     await house.office.receives()
     await house.turn()
     assert len(house.post.sent) == 1, "it has been told, and all of it has not been read"
-    assert await house.events(AuditEvent.MK_MAILBOX_ESCALATED) == [{"mailbox": "box"}]
+    assert await house.events(MKEvent.MK_MAILBOX_ESCALATED) == [{"mailbox": "box"}]
     await house.read_all()
     await house.office.receives()
     due = await house.worker().turn(house.office.organisation)
@@ -262,7 +263,7 @@ async def test_what_was_read_in_time_is_not_told(house: House, act: str) -> None
         await house.man(Manning())
     house.office.now = due
     assert await house.worker().turn(house.office.organisation) is None
-    assert (house.post.sent, await house.events(AuditEvent.MK_MAILBOX_ESCALATED)) == ([], [])
+    assert (house.post.sent, await house.events(MKEvent.MK_MAILBOX_ESCALATED)) == ([], [])
 
 
 async def test_without_a_mail_server_nothing_waits_and_the_log_says_what_lies_unread(house: House) -> None:
@@ -274,7 +275,7 @@ async def test_without_a_mail_server_nothing_waits_and_the_log_says_what_lies_un
     assert due is not None
     house.office.now = due
     assert await worker.turn(house.office.organisation) is None
-    assert len(await house.events(AuditEvent.MK_MAILBOX_ESCALATED)) == 1
+    assert len(await house.events(MKEvent.MK_MAILBOX_ESCALATED)) == 1
 
 
 async def test_the_registry_knows_when_something_is_due(house: House) -> None:
@@ -317,7 +318,7 @@ async def test_the_first_message_of_a_conversation_is_answered_once_and_marked(h
     assert (answer.content["conversation_id"], answer.content["refers_to"]) == ("c-1", "m-1")
     assert answer.content["recipient"]["address"] == "registrator:0203:mullsjo.se"
     assert answer.content["sender"]["address"] == ADDRESS
-    submitted = await house.events(AuditEvent.MK_MESSAGE_SUBMITTED)
+    submitted = await house.events(MKEvent.MK_MESSAGE_SUBMITTED)
     assert [(ids["action"], ids["mailbox"]) for ids in submitted] == [("automatic", "box")]
 
 

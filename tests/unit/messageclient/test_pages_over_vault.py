@@ -67,7 +67,7 @@ async def test_a_message_that_came_in_is_read_answered_with_a_file_sent_and_undo
         draft, ("Yttrande.pdf", PDF), version=version, subject="Sv: Kallelse", text="Hel", review="yes"
     )
     page = await anna.follow(reviewed)
-    assert "Yttrande.pdf, 100 kB" in page.text
+    assert "Yttrande.pdf (100 kB)" in page.text
     sent = await anna.post(f"{draft}/send", version=version_in(page.text))
     assert "Skickas till" in (await anna.follow(sent)).text
     older = await anna.post(draft, version=version, subject="Annat", text="Annan text")

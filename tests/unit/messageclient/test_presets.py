@@ -7,20 +7,12 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.messageclient import presetdesk
 from samdrift.messageclient.desk import NotHere, TooManyKept
-from samdrift.messageclient.mail import (
-    ME,
-    NOBODY,
-    DraftContent,
-    Folder,
-    Recipient,
-    RecipientList,
-    Selection,
-    State,
-)
+from samdrift.messageclient.events import MKEvent
+from samdrift.messageclient.mail import DraftContent, Folder, Recipient, RecipientList
+from samdrift.messageclient.selections import ME, NOBODY, Selection, State
 from samdrift.rights import Right
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import Office
@@ -118,9 +110,7 @@ async def test_a_view_of_a_person_is_nobody_elses_and_one_of_a_mailbox_is_for_wh
     with pytest.raises(NotHere):
         await office.desk("bo").begin_selection(Selection("box"))
     await office.desk("anna").drop_view(shared)
-    acts = [
-        facts["action"] for event, facts in await office.events() if event == AuditEvent.MK_PRESET_CHANGED
-    ]
+    acts = [facts["action"] for event, facts in await office.events() if event == MKEvent.MK_PRESET_CHANGED]
     assert acts == ["kept", "kept", "removed"]
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from samdrift.audit.events import AuditEvent
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Mailbox
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.mail import DraftContent, Folder, Identifier, Recipient, Stage
 from samdrift.messageclient.sending import Sending
@@ -35,9 +36,9 @@ async def office(installation: Installation, organisation: ParticipantIdentifier
     yield await Office(installation, organisation).opened()
 
 
-def sending(office: Office, service: Mailbox) -> Sending:
+def sending(office: Office, service: Mailbox, hears: Callable[[], bool] = lambda: False) -> Sending:
     vaults = office.installation.gate.worker("sending", Role.MESSAGE_CLIENT)
-    return Sending(vaults, office.organisation, service, office.clock)
+    return Sending(vaults, office.organisation, service, office.clock, hears)
 
 
 async def sent(office: Office, files: tuple[tuple[str, bytes], ...] = ()) -> str:
@@ -190,7 +191,7 @@ async def test_what_the_message_service_says_of_a_message_is_in_no_log(
         await sending(office, client).turn()
     async with office.installation.open(office.organisation, Role.MESSAGE_CLIENT) as vault:
         entries = await vault.log()
-    (ended,) = [each for each in entries if each.event == AuditEvent.MK_MESSAGE_NOT_SENT]
+    (ended,) = [each for each in entries if each.event == MKEvent.MK_MESSAGE_NOT_SENT]
     assert ended.ids["reason"] == "HTTP status 400"
     assert "Hej" not in caplog.text
 
@@ -234,11 +235,36 @@ async def test_the_worker_sends_and_fetches_without_being_asked(office: Office, 
     assert failures == []
 
 
+async def test_without_events_a_receipt_is_seen_within_half_a_minute_however_late_it_comes(
+    office: Office,
+) -> None:
+    """By asking for what waits, which is a short list whatever was sent after it."""
+    message = await sent(office)
+    async with office.service.running() as client:
+        sender = sending(office, client)
+        for hours in (0, 1, 30, 100):
+            office.pass_by(hours * 3600 + 25)
+            due = await sender.turn()
+            assert due is not None
+            assert timedelta() < due - office.now <= timedelta(seconds=25)
+        office.service.asked.clear()
+        office.pass_by(25)
+        await sender.turn()
+        assert [each for each in office.service.asked if "WAITING_FOR_RECEIPT" in each]
+        assert len(office.service.asked) == 1, "what waits is not looked for among everything that was sent"
+        office.service.messages["resource-1"]["messageStatus"] = "ACCEPTED"
+        office.pass_by(25)
+        await sender.turn()
+    async with office.vault() as vault:
+        (mail,) = await vault.mail([message])
+    assert (mail.status, mail.due_at) == ("ACCEPTED", None)
+
+
 async def test_the_status_is_asked_for_when_an_event_says_that_it_has_changed(office: Office) -> None:
     """Else it would be minutes until the next question."""
     message = await sent(office)
     async with office.service.running() as client:
-        sender = sending(office, client)
+        sender = sending(office, client, hears=lambda: True)
         for _ in range(9):
             office.pass_by(700)
             due = await sender.turn()

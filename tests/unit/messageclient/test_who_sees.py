@@ -15,7 +15,9 @@ from starlette.routing import Route
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
+from samdrift.messageclient.events import MKEvent
 from samdrift.rights import Right
+from samdrift.vault.events import VaultEvent
 from tests.unit.messageclient.wholerole import (
     ENVIRONMENT,
     FREE_ADDRESS,
@@ -65,11 +67,11 @@ def does(path: str, *events: AuditEvent, by: str = "anna", **form: str) -> Sight
     return Sight(path, frozenset(events), "POST", by, form)
 
 
-LIST, OPENED = AuditEvent.MK_READING_LIST, AuditEvent.VAULT_OPENING_GRANTED
-CHANGED, DRAFT = AuditEvent.MK_CONVERSATION_CHANGED, AuditEvent.MK_DRAFT_CHANGED
-READ_DRAFT, MAILBOX = AuditEvent.MK_READING_DRAFT, AuditEvent.MK_MAILBOX_CHANGED
-PRESET, STATED = AuditEvent.MK_PRESET_CHANGED, AuditEvent.MK_RIGHTS_STATED
-CONVERSATION, MESSAGE = AuditEvent.MK_READING_CONVERSATION, AuditEvent.MK_READING_MESSAGE
+LIST, OPENED = MKEvent.MK_READING_LIST, VaultEvent.VAULT_OPENING_GRANTED
+CHANGED, DRAFT = MKEvent.MK_CONVERSATION_CHANGED, MKEvent.MK_DRAFT_CHANGED
+READ_DRAFT, MAILBOX = MKEvent.MK_READING_DRAFT, MKEvent.MK_MAILBOX_CHANGED
+PRESET, STATED = MKEvent.MK_PRESET_CHANGED, MKEvent.MK_RIGHTS_STATED
+CONVERSATION, MESSAGE = MKEvent.MK_READING_CONVERSATION, MKEvent.MK_READING_MESSAGE
 WALK: tuple[Sight, ...] = (
     sees("/", LIST),
     sees("/mailbox/{mailbox}", LIST),
@@ -79,16 +81,16 @@ WALK: tuple[Sight, ...] = (
     sees("/outbox", LIST),
     sees("/drafts", LIST),
     sees("/conversation/{conversation}", CONVERSATION, LIST),
-    does("/conversation/{conversation}/why", AuditEvent.MK_READING_REASON, reason="case"),
-    sees("/conversation/{conversation}/print", AuditEvent.MK_READING_PRINTED),
-    sees("/message/{message}/file/{file}", AuditEvent.MK_READING_FILE),
-    sees("/message/{unreadable}/raw", AuditEvent.MK_READING_RAW),
-    sees("/message/{message}/readers", MESSAGE, AuditEvent.MK_READING_READERS),
+    does("/conversation/{conversation}/why", MKEvent.MK_READING_REASON, reason="case"),
+    sees("/conversation/{conversation}/print", MKEvent.MK_READING_PRINTED),
+    sees("/message/{message}/file/{file}", MKEvent.MK_READING_FILE),
+    sees("/message/{unreadable}/raw", MKEvent.MK_READING_RAW),
+    sees("/message/{message}/readers", MESSAGE, MKEvent.MK_READING_READERS),
     sees("/message/{message}/way", MESSAGE),
     sees("/conversation/{conversation}/package", CONVERSATION),
     does(
         "/conversation/{conversation}/package",
-        AuditEvent.MK_READING_HANDED_OVER,
+        MKEvent.MK_READING_HANDED_OVER,
         messages="all",
         parts="files",
     ),
@@ -97,7 +99,7 @@ WALK: tuple[Sight, ...] = (
     does("/conversation/{conversation}/hand-over", CHANGED, version="3", to="{bo}"),
     does("/conversation/{conversation}/done", CHANGED, version="4"),
     does("/conversation/{conversation}/reopen", CHANGED, version="5"),
-    does("/conversation/{conversation}/note", AuditEvent.MK_CONVERSATION_NOTED, note="Ring Kim"),
+    does("/conversation/{conversation}/note", MKEvent.MK_CONVERSATION_NOTED, note="Ring Kim"),
     does("/mailbox/{mailbox}/write", DRAFT),
     does("/message/{message}/reply", DRAFT),
     sees("/draft/{draft}", READ_DRAFT),
@@ -109,29 +111,29 @@ WALK: tuple[Sight, ...] = (
     does("/draft/{draft}/decline", DRAFT, version="4", reason="Nej", by="bo"),
     does("/draft/{draft}/ask", DRAFT, version="5"),
     does("/draft/{draft}/approve", DRAFT, version="6", by="bo"),
-    does("/draft/{draft}/send", AuditEvent.MK_MESSAGE_SUBMITTED, version="7"),
+    does("/draft/{draft}/send", MKEvent.MK_MESSAGE_SUBMITTED, version="7"),
     sees("/draft/{draft}/sending", READ_DRAFT),
-    does("/draft/{draft}/undo", AuditEvent.MK_MESSAGE_UNDONE),
+    does("/draft/{draft}/undo", MKEvent.MK_MESSAGE_UNDONE),
     does("/draft/{draft}/take-over", DRAFT, by="bo"),
-    sees("/draft/{draft}/file/{none}", AuditEvent.MK_ACCESS_DENIED),
+    sees("/draft/{draft}/file/{none}", MKEvent.MK_ACCESS_DENIED),
     does("/draft/{draft}/discard", DRAFT, READ_DRAFT, version="{version}", sure="yes", by="bo"),
     does(
         "/conversation/{conversation}/registered",
-        AuditEvent.MK_CONVERSATION_REGISTERED,
+        MKEvent.MK_CONVERSATION_REGISTERED,
         version="{version}",
         number="SN 2026-7",
     ),
     does(
         "/conversation/{conversation}/held",
-        AuditEvent.MK_CONVERSATION_HELD,
+        MKEvent.MK_CONVERSATION_HELD,
         version="{version}",
         reason="Begärd",
     ),
-    does("/message/{message}/again", AuditEvent.MK_ACCESS_DENIED),
+    does("/message/{message}/again", MKEvent.MK_ACCESS_DENIED),
     does("/conversation/{conversation}/move", CHANGED, version="{version}", mailbox="{other}"),
     sees("/search", OPENED),
     does("/search", OPENED, words="hej"),
-    sees("/search/{search}", AuditEvent.MK_READING_SEARCH),
+    sees("/search/{search}", MKEvent.MK_READING_SEARCH),
     sees("/addresses", OPENED),
     does("/addresses", OPENED, words="x"),
     does("/addresses/favourite", OPENED, key="0203:x.se x", favourite="yes"),
@@ -177,7 +179,7 @@ WALK: tuple[Sight, ...] = (
     sees("/rights/{mailbox}/end/{decision}", OPENED, by="eva"),
     does("/rights/{mailbox}/end/{decision}", OPENED, STATED, by="eva", why="x"),
     sees("/notices", OPENED),
-    does("/notices", AuditEvent.MK_NOTICE_CHOSEN, address="anna@habo.se", hour="8"),
+    does("/notices", MKEvent.MK_NOTICE_CHOSEN, address="anna@habo.se", hour="8"),
     sees("/manning/{mailbox}", OPENED, by="eva"),
     does("/manning/{mailbox}", OPENED, MAILBOX, by="eva", hours="4"),
     sees("/administration", by="eva"),
@@ -214,13 +216,13 @@ WALK: tuple[Sight, ...] = (
     sees("/administration/mailbox/{mailbox}/rules", OPENED, by="eva"),
     does("/administration/mailbox/{mailbox}/rules/{rule}/delete", PRESET, by="eva"),
     sees("/administration/statistics", OPENED, by="eva"),
-    sees("/administration/service", AuditEvent.MK_SERVICE_CHECKED, by="eva"),
-    does("/administration/service", AuditEvent.MK_SERVICE_CHECKED, by="eva"),
-    sees("/administration/log", AuditEvent.MK_READING_LOG, by="siv"),
-    does("/administration/log", AuditEvent.MK_READING_LOG, by="siv", since=day(-1), until=day()),
+    sees("/administration/service", MKEvent.MK_SERVICE_CHECKED, by="eva"),
+    does("/administration/service", MKEvent.MK_SERVICE_CHECKED, by="eva"),
+    sees("/administration/log", MKEvent.MK_READING_LOG, by="siv"),
+    does("/administration/log", MKEvent.MK_READING_LOG, by="siv", since=day(-1), until=day()),
     sees("/sessions", OPENED, by="eva"),
-    does("/sessions", OPENED, AuditEvent.MK_SESSION_ENDED, by="eva", person="{anna}"),
-    does("/administration/log/table", AuditEvent.MK_READING_LOG, by="siv", since=day(-1), until=day()),
+    does("/sessions", OPENED, VaultEvent.MK_SESSION_ENDED, by="eva", person="{anna}"),
+    does("/administration/log/table", MKEvent.MK_READING_LOG, by="siv", since=day(-1), until=day()),
 )
 """Every route of the role, in an order in which each has something to show or do.
 
@@ -232,15 +234,15 @@ LATER: tuple[Sight, ...] = (
     sees("/administration/disposal/{mailbox}", OPENED),
     does(
         "/administration/disposal/{mailbox}/rule",
-        AuditEvent.MK_DISPOSAL_RULED,
+        MKEvent.MK_DISPOSAL_RULED,
         days="1",
         since="done",
         decision="dnr 1",
     ),
-    does("/administration/disposal/{mailbox}/propose", AuditEvent.MK_DISPOSAL_PROPOSED),
+    does("/administration/disposal/{mailbox}/propose", MKEvent.MK_DISPOSAL_PROPOSED),
     sees("/administration/disposal/{mailbox}/{disposal}", LIST),
-    sees("/administration/disposal/{mailbox}/{disposal}/record", AuditEvent.MK_DISPOSAL_SHOWN),
-    does("/administration/disposal/{mailbox}/{disposal}", AuditEvent.MK_DISPOSAL_DROPPED, act="drop"),
+    sees("/administration/disposal/{mailbox}/{disposal}/record", MKEvent.MK_DISPOSAL_SHOWN),
+    does("/administration/disposal/{mailbox}/{disposal}", MKEvent.MK_DISPOSAL_DROPPED, act="drop"),
 )
 """Routes of what takes days: they are walked two days after the others, with a conversation that is done."""
 SHOWS_NOTHING = frozenset({"/accessibility", "/jwks", "/live/news", "/live/events"})
@@ -327,7 +329,7 @@ async def walked(whole: Whole, walk: Sequence[Sight], ids: dict[str, str]) -> li
         absent = {str(event) for event in one.events} - {entry.event for entry in left}
         if absent:
             missing.append((one.method, one.path, absent))
-        if AuditEvent.MK_ACCESS_DENIED not in one.events and answer.status_code in (404, 409, 422):
+        if MKEvent.MK_ACCESS_DENIED not in one.events and answer.status_code in (404, 409, 422):
             missing.append((one.method, one.path, {str(answer.status_code)}))
     return missing
 
@@ -403,7 +405,7 @@ async def test_who_does_not_work_in_a_mailbox_says_why_before_what_is_marked_is_
     assert "Hemligt innehåll" in opened.text
     assert [(await bo.get(path)).status_code for path in ways] == [200] * 5
     assert "Angav varför" in (await anna.get(way.replace("/way", "/readers"))).text
-    (entry,) = [one for one in await whole.log() if one.event == AuditEvent.MK_READING_REASON]
+    (entry,) = [one for one in await whole.log() if one.event == MKEvent.MK_READING_REASON]
     assert (entry.ids["reason"], entry.principal) == ("supervision", f"user:{await whole.person('bo')}")
     whole.clock.forward(3601)
     again = await whole.visit("bo")

@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.config.malware import MalwareConfig
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
 from samdrift.installation.services import NoAddressBook, malware_scanner
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.incoming.inbox import match_receipt
 from samdrift.messageservice.incoming.judging import NewReceipt
 from samdrift.messageservice.lifecycle import progress
@@ -129,7 +129,7 @@ async def test_a_receipt_after_its_time_is_noted_and_changes_nothing(
         events = [entry.event for entry in await vault.find_log(record.id)]
     assert await status(installation, organisation, record.id) is MessageStatus.MESSAGE_EXCHANGE_ERROR
     assert kept is not None, "it is evidence all the same"
-    assert events[-2:] == [AuditEvent.MT_RECEIPT_RECEIVED, AuditEvent.MT_MESSAGE_LATE]
+    assert events[-2:] == [MTEvent.MT_RECEIPT_RECEIVED, MTEvent.MT_MESSAGE_LATE]
 
 
 def accepting(record: MessageRecord, **changes: Any) -> NewReceipt:
@@ -158,7 +158,7 @@ async def test_a_receipt_that_fits_no_message_is_noted_and_changes_nothing(
     async with installation.open(organisation, MT) as vault:
         assert await vault.receipt(answer.header.id) is None
         (entry,) = await vault.find_log(answer.header.id)
-    assert entry.event == AuditEvent.MT_RECEIPT_UNMATCHED
+    assert entry.event == MTEvent.MT_RECEIPT_UNMATCHED
     assert await status(installation, organisation, record.id) is WAITING
 
 

@@ -11,11 +11,11 @@ from typing import Any, Final, cast
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.malware import ScannerUnavailable, ScanVerdict
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import Submission
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.lifecycle.ledger import held
 from samdrift.messageservice.outgoing.compose import Address, Attachment
 from samdrift.messageservice.outgoing.sender import Sender
@@ -198,7 +198,7 @@ async def test_that_a_message_waits_for_the_scanner_is_noted_once(
     async with installation.open(organisation, MT) as vault:
         await held(vault, "why", envelope=record.id)
         entries = await vault.find_log(record.id)
-    assert [entry.event for entry in entries] == [AuditEvent.MT_MESSAGE_HELD]
+    assert [entry.event for entry in entries] == [MTEvent.MT_MESSAGE_HELD]
 
 
 async def test_of_what_turned_out_to_be_malicious_the_facts_are_kept(

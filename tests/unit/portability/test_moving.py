@@ -13,14 +13,15 @@ from pathlib import Path
 import pytest
 
 from samdrift.attestation.errors import MoveError, MoveFault
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import Frontier
 from samdrift.audit.notes import Note, SignedCheckpoint, VerifierKey
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.portability import exporting, manifest
+from samdrift.portability.events import MoveEvent
 from samdrift.portability.importing import Storing
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.portability import parts
 from samdrift.vault.portability.departure import Departure, MessageServiceDeparture
 from samdrift.vault.portability.parts import Part, Taken
@@ -161,7 +162,7 @@ async def test_both_persons_and_the_recipient_stand_in_the_log_before_and_after(
         entries = await vault.log()
     begun, done = (
         next(entry.ids for entry in entries if entry.event == event)
-        for event in (AuditEvent.ORGANISATION_EXPORT_BEGUN, AuditEvent.ORGANISATION_EXPORTED)
+        for event in (VaultEvent.ORGANISATION_EXPORT_BEGUN, VaultEvent.ORGANISATION_EXPORTED)
     )
     recipient = hashlib.sha256(str(move.key.to_public()).encode()).hexdigest()
     assert begun == {"first": "anna", "second": "bertil", "recipients": recipient}
@@ -179,7 +180,7 @@ async def test_what_was_brought_is_in_the_log_with_where_the_former_ones_end(mov
     for role in Role:
         async with move.installation.open(move.organisation, role) as vault:  # type: ignore[call-overload]
             (ids,) = [
-                entry.ids for entry in await vault.log() if entry.event == AuditEvent.ORGANISATION_IMPORTED
+                entry.ids for entry in await vault.log() if entry.event == MoveEvent.ORGANISATION_IMPORTED
             ]
         log = exported.manifest.logs[role.value]
         assert ids["by"] == "cecilia"

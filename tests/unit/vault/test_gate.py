@@ -7,11 +7,13 @@ import os
 
 import pytest
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.chain import verify_chain
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
+from samdrift.audit.events import LogEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.vault.errors import VaultClosed, VaultDenied, VaultError, VaultSuspended, VaultUnavailable
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Backlog
 from samdrift.vault.registry import RegistrationState
@@ -20,7 +22,7 @@ from tests.vaults import ELSEWHERE, MINUTE, NOW, WORKER, Installation, body, sub
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 ROLES = (AP, MT)
-GRANTED, DENIED = AuditEvent.VAULT_OPENING_GRANTED, AuditEvent.VAULT_OPENING_DENIED
+GRANTED, DENIED = VaultEvent.VAULT_OPENING_GRANTED, VaultEvent.VAULT_OPENING_DENIED
 
 
 async def log_of(
@@ -30,7 +32,7 @@ async def log_of(
     async with installation.open(organisation, role) as vault:  # type: ignore[call-overload]
         first, *entries = await vault.log()
         assert verify_chain([first, *entries], vault.log_origin).intact
-    assert first.event == AuditEvent.LOG_TREE_BEGUN
+    assert first.event == LogEvent.LOG_TREE_BEGUN
     return entries
 
 
@@ -43,7 +45,7 @@ async def test_what_an_opening_did_is_logged_with_who_and_why(
 ) -> None:
     async with installation.gate.open(of(organisation), organisation, AP, Purpose.SUBMIT) as vault:
         transfer = await submitted(vault)
-        vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, reason="none")
+        vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, reason="none")
     (queued,) = await log_of(installation, organisation, AP)
     assert (queued.event, queued.principal, queued.purpose) == (
         "ap:transfer:queued",
@@ -74,7 +76,7 @@ async def test_an_opening_that_only_records_is_committed(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
     async with installation.open(organisation, AP) as vault:
-        vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason="NOT_SERVICED")
+        vault.record(APEvent.AP_ENVELOPE_REFUSED, reason="NOT_SERVICED")
     (entry,) = await log_of(installation, organisation, AP)
     assert entry.event == "ap:envelope:refused"
 
@@ -113,7 +115,7 @@ async def test_what_a_worker_sees_is_logged_although_it_records_nothing(
 ) -> None:
     async with installation.open(organisation, AP) as vault:
         transfer = await submitted(vault)
-        vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id)
+        vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id)
     async with installation.open(organisation, AP, Purpose.SEND) as vault:
         await vault.claim_transfers(now=NOW + MINUTE, lease=MINUTE, limit=1)
         await vault.outgoing_body(transfer.id)
@@ -153,7 +155,7 @@ async def test_what_raises_is_undone_with_its_log_entries(
     async def fail() -> None:
         async with installation.open(organisation, AP) as vault:
             await submitted(vault, os.urandom(300_000))
-            vault.record(AuditEvent.AP_TRANSFER_QUEUED)
+            vault.record(APEvent.AP_TRANSFER_QUEUED)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -201,7 +203,7 @@ async def test_a_vault_is_of_no_use_after_its_opening(
     with pytest.raises(VaultClosed):
         await vault.inbox(1)
     with pytest.raises(VaultClosed):
-        vault.record(AuditEvent.AP_ENVELOPE_REFUSED)
+        vault.record(APEvent.AP_ENVELOPE_REFUSED)
     with pytest.raises(VaultClosed):
         vault.new_body()
 
@@ -210,8 +212,8 @@ async def test_entries_are_found_by_the_identifiers_they_name(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
     async with installation.open(organisation, AP) as vault:
-        vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope="e1", as4="a1", reason="e2")
-        vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope="e2", as4="a1")
+        vault.record(APEvent.AP_TRANSFER_QUEUED, envelope="e1", as4="a1", reason="e2")
+        vault.record(APEvent.AP_TRANSFER_QUEUED, envelope="e2", as4="a1")
     async with installation.open(organisation, AP) as vault:
         assert [entry.sequence for entry in await vault.find_log("e1")] == [2]
         assert [entry.sequence for entry in await vault.find_log("e2")] == [3], "a reason is no identifier"
@@ -226,7 +228,7 @@ async def test_many_openings_at_once_leave_one_unbroken_chain(
         async with installation.open(organisation, AP) as vault:
             if number % 3 == 0:
                 await vault.inbox(1)
-            vault.record(AuditEvent.AP_ENVELOPE_REFUSED, reason=str(number))
+            vault.record(APEvent.AP_ENVELOPE_REFUSED, reason=str(number))
 
     await asyncio.gather(*map(once, range(40)))
     assert len(await log_of(installation, organisation, AP)) == 40
@@ -361,7 +363,7 @@ async def test_no_error_of_the_gate_names_anything() -> None:
 
 
 async def test_the_operators_log_takes_what_belongs_to_no_organisation(installation: Installation) -> None:
-    await installation.gate.operator_log(AuditEvent.AP_ENVELOPE_REFUSED, as4="a@b", reason="NOT_SERVICED")
+    await installation.gate.operator_log(APEvent.AP_ENVELOPE_REFUSED, as4="a@b", reason="NOT_SERVICED")
     entry = (await all_operator_entries(installation))[-1]
     assert (entry.event, entry.ids) == ("ap:envelope:refused", {"as4": "a@b", "reason": "NOT_SERVICED"})
 

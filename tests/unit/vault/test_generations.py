@@ -7,10 +7,10 @@ import os
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.vault.errors import VaultDenied, VaultLocked
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -128,7 +128,7 @@ async def test_a_locked_vault_opens_for_nobody_and_again_when_it_is_unlocked(
                 pass
         denial = (await gate.read_operator_log(after=0, limit=10_000))[-1]
         assert (denial.event, denial.ids["organisation"]) == (
-            AuditEvent.VAULT_OPENING_DENIED,
+            VaultEvent.VAULT_OPENING_DENIED,
             organisation.value,
         )
         keys.unlock(vault, OFFICER)

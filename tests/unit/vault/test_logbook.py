@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.principals import Role
 from samdrift.vault import logbook
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -29,7 +29,7 @@ async def test_the_planner_takes_the_index_that_is_meant(
 ) -> None:
     async with installation.open(organisation, AP) as vault:
         for number in range(500):
-            vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=f"e{number}")
+            vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=f"e{number}")
     login = await vault_login(installation, organisation, AP)
     with login.connect() as connection:
         plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {question}".encode()).fetchall())

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault import logins
 from samdrift.vault.errors import LoginRefused, UnknownRecord, VaultUnavailable
@@ -21,7 +21,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.vaults import ELSEWHERE, NOW, WORKER, Installation, submitted
 
-ROTATED = Happening(NOW, AuditEvent.VAULT_LOGIN_ROTATED, "worker:administrator", Purpose.MAINTAIN, {})
+ROTATED = Happening(NOW, OrgEvent.VAULT_LOGIN_ROTATED, "worker:administrator", Purpose.MAINTAIN, {})
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 ROLES = (AP, MT)
 
@@ -140,7 +140,7 @@ async def test_a_change_is_in_the_log_with_it_also_of_one_who_stands_still(
 async def told(installation: Installation, organisation: ParticipantIdentifier) -> int:
     """How often the organisation's log says that its login has a new password."""
     async with installation.open(organisation, AP, Purpose.EXPORT) as vault:
-        return [entry.event for entry in await vault.log()].count(AuditEvent.VAULT_LOGIN_ROTATED)
+        return [entry.event for entry in await vault.log()].count(OrgEvent.VAULT_LOGIN_ROTATED)
 
 
 async def test_two_that_replace_logins_at_once_do_not_disturb_each_other(installation: Installation) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import MemoryTree, continues, includes
 from samdrift.audit.notes import Algorithm, Checkpoint, Note, SignedCheckpoint, VerifierKey, announced
@@ -22,6 +22,7 @@ from samdrift.audit.tiles import Tile, tile_content, tiles_of
 from samdrift.contracts.principals import Role
 from samdrift.vault.database.session import Row
 from samdrift.vault.errors import UnknownRecord, VaultError, VaultRefused
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.logtree import GapInLog, LogTree, SigningStopped, TreeState
 from samdrift.vault.opening import Vault, promised
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -73,7 +74,7 @@ async def log(installation: Installation, organisation: ParticipantIdentifier, e
     """Add entries, all in one opening."""
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         for number in range(entries):
-            vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=str(number))
+            vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=str(number))
 
 
 async def keep(tree: LogTree, origin: str, size: int, root: bytes) -> None:
@@ -122,7 +123,7 @@ async def test_the_key_is_announced_in_the_log_before_others_need_it(
     again = await signed(installation, organisation)
     assert (first.signed, again.signed) == (1, 2), "the announcement is an entry of its own"
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
-        (entry,) = [one for one in await vault.log() if one.event == AuditEvent.LOG_KEY_ANNOUNCED]
+        (entry,) = [one for one in await vault.log() if one.event == VaultEvent.LOG_KEY_ANNOUNCED]
         (kept,) = await vault.tree.keys()
     assert entry.ids == {"key": first.key}
     assert (kept.key, kept.announcement, kept.statement) == (first.key, None, None)
@@ -257,14 +258,14 @@ async def test_after_a_refusal_nothing_is_signed_until_two_people_have_decided(
         assert after.note is not None
         assert Checkpoint.parse(Note.parse(after.note).text).origin == renamed == after.origin != state.origin
         assert (after.signed, after.refusal) == (after.size, None)
-        assert entries[AuditEvent.LOG_WITNESS_REFUSED] == {
+        assert entries[VaultEvent.LOG_WITNESS_REFUSED] == {
             "origin": state.origin,
             "witness": WITNESS.name,
             "reason": "ahead",
             "size": "1",
             "seen": "99",
         }
-        assert entries[AuditEvent.LOG_WITNESS_RESOLVED] == {
+        assert entries[VaultEvent.LOG_WITNESS_RESOLVED] == {
             "before": state.origin,
             "origin": renamed,
             "decision": "a backup was restored",
@@ -287,7 +288,7 @@ async def test_a_new_key_is_announced_by_the_one_before_it(
     assert after.key != before.key
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         kept = (await vault.tree.keys())[-1]
-        *_, entry = [one for one in await vault.log() if one.event == AuditEvent.LOG_KEY_ANNOUNCED]
+        *_, entry = [one for one in await vault.log() if one.event == VaultEvent.LOG_KEY_ANNOUNCED]
     key, former = VerifierKey.parse(after.key), VerifierKey.parse(before.key)
     assert (kept.key, entry.ids["key"], entry.ids["by"]) == (after.key, after.key, before.key)
     assert kept.announcement == base64.b64decode(entry.ids["signature"])
@@ -319,7 +320,7 @@ async def test_what_is_committed_is_promised_to_whoever_gathers_promises(
         assert len(gathered) == 3
         with contextlib.suppress(Killed):
             async with installation.open(organisation, Role.ACCESS_POINT) as vault:
-                vault.record(AuditEvent.AP_TRANSFER_QUEUED)
+                vault.record(APEvent.AP_TRANSFER_QUEUED)
                 raise Killed
         async with installation.open(organisation, Role.ACCESS_POINT) as vault:
             await vault.tree.state()

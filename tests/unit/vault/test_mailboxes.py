@@ -9,15 +9,17 @@ from datetime import timedelta
 import pytest
 
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import STEPS, AuditEvent
+from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.messageservice.events import STEPS, MTEvent
 from samdrift.vault import messagerows
 from samdrift.vault.errors import SealBroken
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, StatusEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
+from tests.unit.audit.declared import declared
 from tests.vaults import MINUTE, NOW, Installation, body, message, receipt
 
 MT = Role.MESSAGE_SERVICE
@@ -229,12 +231,12 @@ async def test_changes_are_told_once_for_each_message_as_it_is_now(
     async with installation.open(organisation, MT) as vault:
         beginning = await vault.log_end()
         await store(vault, one)
-        await step(vault, one, AuditEvent.MT_MESSAGE_SCHEDULED)
+        await step(vault, one, MTEvent.MT_MESSAGE_SCHEDULED)
     async with installation.open(organisation, MT) as vault:
         await store(vault, other)
-        await step(vault, other, AuditEvent.MT_MESSAGE_RETRIEVED)
-        await step(vault, one, AuditEvent.MT_MESSAGE_SUBMITTED)
-        await step(vault, one, AuditEvent.MT_MESSAGE_READ)
+        await step(vault, other, MTEvent.MT_MESSAGE_RETRIEVED)
+        await step(vault, one, MTEvent.MT_MESSAGE_SUBMITTED)
+        await step(vault, one, MTEvent.MT_MESSAGE_READ)
     async with installation.open(organisation, MT) as vault:
         changes = await vault.changes(beginning, 100)
         assert [record.id for _, record in changes.steps] == [other.id, one.id]
@@ -253,8 +255,8 @@ async def test_changes_of_messages_that_say_much_are_told_a_few_at_a_time(
     async with installation.open(organisation, MT) as vault:
         for record in records:
             await store(vault, record)
-            await step(vault, record, AuditEvent.MT_MESSAGE_RETRIEVED)
-        await step(vault, records[0], AuditEvent.MT_MESSAGE_SUBMITTED)
+            await step(vault, record, MTEvent.MT_MESSAGE_RETRIEVED)
+        await step(vault, records[0], MTEvent.MT_MESSAGE_SUBMITTED)
     async with installation.open(organisation, MT) as vault:
         first = await vault.changes(0, 100)
         then = await vault.changes(first.place, 100)
@@ -271,7 +273,7 @@ async def test_what_is_deleted_or_was_refused_has_no_changes(
         await store(vault, gone)
         await store(vault, refused, None)
         for record in (gone, refused):
-            await step(vault, record, AuditEvent.MT_MESSAGE_FAILED)
+            await step(vault, record, MTEvent.MT_MESSAGE_FAILED)
     async with installation.open(organisation, MT) as vault:
         await vault.delete(gone.id, OUT)
     async with installation.open(organisation, MT) as vault:
@@ -310,7 +312,7 @@ async def test_steps_are_known_although_the_log_has_disposed_of_them(
     one = sent("a")
     async with installation.open(organisation, MT) as vault:
         await store(vault, one)
-        await step(vault, one, AuditEvent.MT_MESSAGE_SCHEDULED)
+        await step(vault, one, MTEvent.MT_MESSAGE_SCHEDULED)
     login, seen_by = await vault_login(installation, organisation, MT), await superuser(installation)
     seen_by.rows(f"UPDATE {login.schema}.log SET content = NULL, salt = NULL, traces = '{{}}'")
     async with installation.open(organisation, MT) as vault:
@@ -321,7 +323,7 @@ async def test_the_database_knows_every_event_that_is_a_step(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
     login, seen_by = await vault_login(installation, organisation, MT), await superuser(installation)
-    for event in AuditEvent:
+    for event in declared():
         content = Happening(
             NOW, event, "worker:test", "process", {"message": "m", "to": 'a "message":"x'}
         ).content()

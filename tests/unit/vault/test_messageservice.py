@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
+from samdrift.audit.events import LogEvent
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import UnderWay
@@ -243,7 +243,7 @@ async def test_after_a_failed_operation_nothing_is_committed(
         await go_on_all_the_same()
     async with installation.open(organisation, MT) as vault:
         assert await vault.messages() == ()
-        assert [entry.event for entry in await vault.log()] == [AuditEvent.LOG_TREE_BEGUN]
+        assert [entry.event for entry in await vault.log()] == [LogEvent.LOG_TREE_BEGUN]
 
 
 async def test_a_receipt_moves_with_its_deadline_and_work(

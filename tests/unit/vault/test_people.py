@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.people import Identity, SessionRecord
 from samdrift.vault.registry import RegistrationState
 from samdrift.vault.signedstatements import StatementTaken
@@ -58,7 +58,7 @@ async def test_a_session_is_found_whole_and_names_its_person(
         assert await vault.person(ISSUER, "anna") == found.person
         assert await vault.person(ISSUER, "bo") is None
         assert await vault.person("https://elsewhere.test", "anna") is None
-    assert await events(installation, organisation) == [(AuditEvent.MK_SESSION_BEGUN, "")]
+    assert await events(installation, organisation) == [(VaultEvent.MK_SESSION_BEGUN, "")]
 
 
 async def test_one_sign_in_begins_one_session_also_after_that_one_ended(
@@ -128,7 +128,7 @@ async def test_a_sign_in_service_ends_sessions(
     assert ended == 3 - len(left)
     assert await marks(installation, organisation, 1, 2, 3) == left
     assert (await events(installation, organisation))[3:] == [
-        (AuditEvent.MK_SESSION_ENDED, "sign-in service")
+        (VaultEvent.MK_SESSION_ENDED, "sign-in service")
     ] * ended
 
 

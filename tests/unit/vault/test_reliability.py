@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.chain import verify_chain
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.vault.database.postgres import EmbeddedPostgres
 from samdrift.vault.database.session import Session
@@ -44,7 +44,6 @@ AP = Role.ACCESS_POINT
 CHILD = """
 import asyncio, os, sys
 from pathlib import Path
-from samdrift.audit.events import AuditEvent
 from samdrift.vault import moments
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -62,7 +61,7 @@ async def main(folder, organisation, size, how):
             await vault.submit(
                 envelope, await body(vault, os.urandom(size)), as4_message_id="a@b", now=NOW, lease=MINUTE
             )
-            vault.record(AuditEvent.AP_TRANSFER_QUEUED, envelope=envelope.envelope_id)
+            vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=envelope.envelope_id)
             await vault.next_due()
             if how == "hang":
                 print("inside", flush=True)
@@ -117,7 +116,7 @@ async def stored(
         readers = [await vault.outgoing_body(transfer.id) for transfer in transfers]
     for reader in readers:
         assert len(await reader.read_all()) == reader.size
-    queued = {entry.ids["envelope"] for entry in log if entry.event == AuditEvent.AP_TRANSFER_QUEUED}
+    queued = {entry.ids["envelope"] for entry in log if entry.event == APEvent.AP_TRANSFER_QUEUED}
     return {transfer.envelope.envelope_id for transfer in transfers}, queued
 
 

@@ -14,9 +14,11 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from samdrift.audit.entries import LogEntry
 from samdrift.contracts.messages import WorkKind
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.vault import databases, logins, relocation
+from samdrift.vault import databases, relocation
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.relocation import MoveFailed
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -43,7 +45,7 @@ STEPS = {
     "one vault is copied": (relocation, "copy", "after"),
     "all is copied": (relocation, "_decide", "before"),
     "it is decided": (relocation, "_decide", "after"),
-    "it is committed": (logins, "bound", "before"),
+    "it is committed": (relocation, "_let_in", "before"),
     "what is left behind is dropped": (databases, "drop_unused", "after"),
 }
 OUT = [step for step in STEPS if step != "what is left behind is dropped"]
@@ -145,6 +147,28 @@ async def test_a_move_back_and_out_again_changes_nothing(own: Installation) -> N
     await assert_apart(own, before)
 
 
+async def operator_log(own: Installation) -> list[LogEntry]:
+    """Entries of the operator's log about moves."""
+    return [one for one in await own.gate.read_operator_log() if one.event.startswith("org:database:")]
+
+
+async def test_each_move_is_in_the_operators_log_with_its_organisation(own: Installation) -> None:
+    before = len(await operator_log(own))
+    await provisioned(own, Provisioner.move_back)
+    await provisioned(own, Provisioner.install)
+    await provisioned(own, Provisioner.install)
+    organisations = sorted(one.value for one in own.gate.registry.organisations(MT))
+    told = (await operator_log(own))[before:]
+    assert sorted((one.event, one.ids["organisation"]) for one in told) == sorted(
+        (event, organisation)
+        for event in (VaultEvent.ORGANISATION_MOVED_BACK, VaultEvent.ORGANISATION_MOVED_OUT)
+        for organisation in organisations
+    )
+    assert {(one.principal, one.purpose, one.ids["vaults"]) for one in told} == {
+        ("worker:administrator", "maintain", "2")
+    }
+
+
 async def test_a_process_that_runs_follows_a_vault_into_the_other_database(own: Installation) -> None:
     """It holds sessions in the one that the vault leaves, and knows its login there."""
     (organisation, *_) = own.gate.registry.organisations(AP)
@@ -162,11 +186,15 @@ async def test_a_move_out_that_is_killed_goes_on(
 ) -> None:
     before = await content(own)
     await provisioned(own, Provisioner.move_back)
+    told = len(await operator_log(own))
     with monkeypatch.context() as patch:
         kill_at(patch, step)
         with pytest.raises(Killed):
             await provisioned(own, Provisioner.install)
     assert await content(own) == before
+    decided = step == "it is committed"
+    moved = [one.event for one in (await operator_log(own))[told:]]
+    assert moved.count(VaultEvent.ORGANISATION_MOVED_OUT) == decided
     if step == "all is copied":
         (organisation, *_) = own.gate.registry.organisations(AP)
         with pytest.raises(psycopg.OperationalError, match="not permitted to log in"):

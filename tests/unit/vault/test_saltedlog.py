@@ -12,16 +12,19 @@ import pytest
 import pytest_asyncio
 from psycopg import sql
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.chain import origin, verify_chain
 from samdrift.audit.entries import Happening, LogEntry
-from samdrift.audit.events import AuditEvent, Retention
+from samdrift.audit.events import LogEvent, Retention
 from samdrift.audit.leaves import commitment
 from samdrift.contracts.principals import Role
+from samdrift.messageservice.events import MTEvent
 from samdrift.vault.database import migrations
 from samdrift.vault.database.migrations import Connection
 from samdrift.vault.logbook import append_statement, entry
 from samdrift.vault.provision import Provisioner
 from tests.separation.vaultlogin import vault_login
+from tests.unit.audit.declared import declared
 from tests.vaults import NOW, Installation, server_folder, settings_in
 
 _BEFORE = [f"log-{number}" for number in range(1, 4)]
@@ -173,16 +176,16 @@ async def test_the_database_gives_each_event_its_class(provisioner: Provisioner)
     """Whatever the facts say; what is no entry at all is kept like a decision."""
     async with log_of_0_1(provisioner, "classes", 0) as connection:
         await upgrade(connection)
-        for event in AuditEvent:
+        for event in declared():
             content = Happening(NOW, event, "log:", "log:", {"event": '"event":"log:tree:begun"'}).content()
             found = await connection.execute("SELECT _retention(_event(%s))", (content,))
             assert await found.fetchone() == (event.retention,), event
         for content in (b"", b"{}", b"\xff" * 200, happening(1).content()[:50]):
             found = await connection.execute("SELECT _retention(_event(%s))", (content,))
             assert await found.fetchone() == (Retention.ADMINISTRATION,)
-    assert AuditEvent.MT_MESSAGE_READ.retention is Retention.READING
-    assert AuditEvent.AP_TRANSFER_DELIVERED.retention is Retention.TRANSFER
-    assert AuditEvent.LOG_TREE_BEGUN.retention is Retention.LOG
+    assert MTEvent.MT_MESSAGE_READ.retention is Retention.READING
+    assert APEvent.AP_TRANSFER_DELIVERED.retention is Retention.TRANSFER
+    assert LogEvent.LOG_TREE_BEGUN.retention is Retention.LOG
 
 
 @pytest.mark.parametrize("role", list(Role))

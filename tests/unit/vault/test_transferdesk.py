@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
+from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.vault.accesspoint import Standing
 from samdrift.vault.errors import VaultDenied
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.records import Backlog, Transfer
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import MINUTE, NOW, Installation, submitted
@@ -38,7 +39,7 @@ async def postponed(installation: Installation, organisation: ParticipantIdentif
             detail=DETAIL,
             references=[b"signed"],
         )
-        vault.record(AuditEvent.AP_TRANSFER_POSTPONED, envelope=transfer.envelope.envelope_id, detail=DETAIL)
+        vault.record(APEvent.AP_TRANSFER_POSTPONED, envelope=transfer.envelope.envelope_id, detail=DETAIL)
     return transfer
 
 
@@ -76,7 +77,7 @@ async def test_a_transfer_is_found_by_its_id_or_its_envelopes_with_all_that_was_
 ) -> None:
     transfer = await postponed(installation, organisation)
     async with installation.open(organisation, AP) as vault:
-        vault.record(AuditEvent.AP_ENVELOPE_RECEIVED, envelope=transfer.envelope.envelope_id, detail="inbox")
+        vault.record(APEvent.AP_ENVELOPE_RECEIVED, envelope=transfer.envelope.envelope_id, detail="inbox")
     identifier = transfer.id if named_by == "transfer" else transfer.envelope.envelope_id
     assert await claimed(installation, organisation, minutes=5) == [transfer.id]
     async with installation.gate.operate(ANNA, organisation) as desk:
@@ -157,17 +158,17 @@ async def test_refusals_are_found_the_latest_first_whatever_a_peer_writes(
 ) -> None:
     forged = '"event":"ap:envelope:refused"'
     async with installation.open(organisation, AP) as vault:
-        vault.record(AuditEvent.AP_ENVELOPE_REFUSED, as4="one", reason=forged)
-        vault.record(AuditEvent.AP_ENVELOPE_RECEIVED, as4="two", conversation=forged)
-        vault.record(AuditEvent.AP_ENVELOPE_REFUSED, as4="three")
+        vault.record(APEvent.AP_ENVELOPE_REFUSED, as4="one", reason=forged)
+        vault.record(APEvent.AP_ENVELOPE_RECEIVED, as4="two", conversation=forged)
+        vault.record(APEvent.AP_ENVELOPE_REFUSED, as4="three")
     async with installation.gate.operate(ANNA, organisation) as desk:
         assert [entry.ids["as4"] for entry in await desk.refused(9)] == ["three", "one"]
         assert [entry.ids["as4"] for entry in await desk.refused(1)] == ["three"]
 
 
 async def test_what_was_refused_for_nobody_is_in_the_operators_log(installation: Installation) -> None:
-    await installation.gate.operator_log(AuditEvent.AP_ENVELOPE_REFUSED, as4="nobody's")
-    await installation.gate.operator_log(AuditEvent.VAULT_OPENING_GRANTED)
+    await installation.gate.operator_log(APEvent.AP_ENVELOPE_REFUSED, as4="nobody's")
+    await installation.gate.operator_log(VaultEvent.VAULT_OPENING_GRANTED)
     latest, *_ = await installation.gate.refused(9)
     assert (latest.event, latest.ids["as4"]) == ("ap:envelope:refused", "nobody's")
 

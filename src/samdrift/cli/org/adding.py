@@ -13,7 +13,7 @@ from samdrift.administration.checklist import Facts, Item, State, checklist, rea
 from samdrift.administration.configentry import entry_text
 from samdrift.administration.readiness import asking, gather, marks_lost
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.org.options import AsJson, ConfigFile, Offline, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, print_text
 from samdrift.cli.persons import login
@@ -42,7 +42,7 @@ def add(
     organisation: Organisation,
     config: ConfigFile,
     roles: Roles = "",
-    name: Annotated[str, typer.Option("--name", help="For the entry that is printed.")] = "",
+    name: Annotated[str, typer.Option("--name", help="The name in the printed configuration entry.")] = "",
     by: Annotated[str, typer.Option("--by", help="Your name; your login by default.")] = "",
     offline: Offline = False,
     as_json: AsJson = False,
@@ -94,7 +94,7 @@ async def _added(
 ) -> Facts:
     happening = Happening(
         system_clock(),
-        AuditEvent.ORGANISATION_ADDED,
+        OrgEvent.ORGANISATION_ADDED,
         f"{PrincipalKind.OPERATOR}:{by}",
         Purpose.ADMINISTER,
         {},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from samdrift.administration.administration import administering
-from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.org.options import ConfigFile, Organisation
 from samdrift.cli.output import complain, print_line
 from samdrift.config.errors import Unusable
@@ -48,5 +48,5 @@ async def _use_hsm(config: Config, organisation: ParticipantIdentifier) -> None:
             if there:
                 continue
             await installation.gate.tell_organisation(
-                _WORKER, organisation, AuditEvent.VAULT_LOCK_CHANGED, {"by": "token"}, [one.role]
+                _WORKER, organisation, OrgEvent.VAULT_LOCK_CHANGED, {"by": "token"}, [one.role]
             )

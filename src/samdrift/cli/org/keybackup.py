@@ -18,7 +18,8 @@ import typer
 from samdrift.administration.administration import administering, note
 from samdrift.administration.closing import closed_vaults
 from samdrift.administration.dualcontrol import Matter, Persons, custodians_of, two_persons
-from samdrift.audit.events import AuditEvent
+from samdrift.administration.events import AdminEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.org.keyoptions import Workplace, worked
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
 from samdrift.cli.output import complain, print_json, print_line, require_new
@@ -106,7 +107,7 @@ def backup(
         proved = [await asyncio.to_thread(custodians.prove, one.name, one.passphrase) for one in secrets_]
         data = await asyncio.to_thread(wrap_backup, header, contents, secrets_, (proved[0], proved[1]))
         facts = {"backup": number, "first": agreed.first, "second": agreed.second}
-        await place.note(AuditEvent.KEYS_BACKED_UP, by, **facts)
+        await place.note(AdminEvent.KEYS_BACKED_UP, by, **facts)
         return data
 
     with reported_as_usage_errors():
@@ -136,7 +137,7 @@ def restore(
         bool,
         typer.Option(
             "--accept-unsigned",
-            help="Restore a file that is not signed by two current custodians, if two of them agree.",
+            help="Restore a file that two current custodians have not signed; two of them must agree.",
         ),
     ] = False,
     agreed_by: AgreedBy = None,
@@ -233,7 +234,7 @@ async def _logged(config: Config, header: BackupHeader, accepted: str) -> None:
         signed = {"signed": "no", "accepted_by": accepted} if accepted else {"signed": "yes"}
         facts = {"backup": header.number, "first": first, "second": second} | signed
         organisation = ParticipantIdentifier(header.organisation)
-        await note(installation, AuditEvent.KEYS_RESTORED, first, organisation, facts)
+        await note(installation, OrgEvent.KEYS_RESTORED, first, organisation, facts)
 
 
 def _read(file: Path) -> bytes:
@@ -272,7 +273,7 @@ def lost_marks(
         vaults = place.installation.gate.worker(_COMMAND, Role.MESSAGE_SERVICE)
         async with vaults.open(organisation, Purpose.ADMINISTER) as vault:
             number = await vault.accept_lost_marks(now=datetime.now(UTC))
-        await place.note(AuditEvent.MT_MARKS_LOSS_ACCEPTED, persons.first.name, number=str(number))
+        await place.note(OrgEvent.MT_MARKS_LOSS_ACCEPTED, persons.first.name, number=str(number))
 
     if accept:
         if by is None:

@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives import hashes
 
 from samdrift.administration.administration import Administration, administering
 from samdrift.administration.dualcontrol import Matter, two_persons
+from samdrift.administration.events import AdminEvent
 from samdrift.administration.keyholder import issuers, subject
 from samdrift.administration.publication import Publication, document, documents, swedish, to_publish
-from samdrift.audit.events import AuditEvent
 from samdrift.cli.org import keybackup
+from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.org.keyoptions import From, Key, Number, Which, Workplace, worked
 from samdrift.cli.org.options import (
     AsJson,
@@ -103,7 +104,7 @@ def create(
         request = await asyncio.to_thread(store.create_key, vault, key.value, name)
         digest = hashes.Hash(hashes.SHA256())
         digest.update(request)
-        await place.note(AuditEvent.KEYS_CREATED, by, key=key.value, request=digest.finalize().hex())
+        await place.note(OrgEvent.KEYS_CREATED, by, key=key.value, request=digest.finalize().hex())
         return request
 
     with reported_as_usage_errors():
@@ -137,7 +138,7 @@ def install(
         place.keeper.require(key.key)
         _check(place, key, own, chain, max(at or now, now))
         facts = {"key": key.value, "certificate": fingerprint(own)}
-        await place.note(AuditEvent.KEYS_INSTALLED, by or login(), **facts, start=(at or now).isoformat())
+        await place.note(OrgEvent.KEYS_INSTALLED, by or login(), **facts, start=(at or now).isoformat())
         store, vault = place.installation.keys, place.keeper.vault
         await asyncio.to_thread(store.install_certificate, vault, key.value, own, tuple(chain), at)
 
@@ -164,7 +165,7 @@ def activate(
         if hindrance := not_used(place.held(key.key, number), everything, at):
             raise Unusable(hindrance)
         facts = {"key": key.value, "number": str(number), "start": at.isoformat()}
-        await place.note(AuditEvent.KEYS_ACTIVATED, by or login(), **facts)
+        await place.note(OrgEvent.KEYS_ACTIVATED, by or login(), **facts)
         place.installation.keys.activate(place.keeper.vault, key.value, number, at)
 
     worked(config, organisation, work)
@@ -193,7 +194,7 @@ def revoke(
         place.held(key.key, number)
         facts = {"key": key.value, "number": str(number), "reason": reason}
         await place.note(
-            AuditEvent.KEYS_REVOKED, by or login(), **facts, compromised="yes" if compromised else "no"
+            OrgEvent.KEYS_REVOKED, by or login(), **facts, compromised="yes" if compromised else "no"
         )
         store, vault = place.installation.keys, place.keeper.vault
         store.revoke(vault, key.value, number, reason, at=datetime.now(UTC), compromised=compromised)
@@ -235,7 +236,7 @@ def retire(
                 raise Unusable(f"{reason}: {REPLACE_FIRST}")
             text, facts = f"{text}, although {reason}", facts | {"anyway": reason}
         await two_persons(place.installation, Matter("org keys retire", organisation.value, text), persons)
-        await place.note(AuditEvent.KEYS_RETIRED, by, **facts)
+        await place.note(AdminEvent.KEYS_RETIRED, by, **facts)
         await asyncio.to_thread(store.retire, place.keeper.vault, key.value, number)
 
     with reported_as_usage_errors():
@@ -266,7 +267,7 @@ def publish(
         federation = installation.config.federation.identifier
         publication = Publication(federation, place.keeper.owner, documents(base), keys, now)
         digests = " ".join(fingerprint(key.certificate) for key in keys)
-        await place.note(AuditEvent.KEYS_PUBLICATION_WRITTEN, by or login(), certificates=digests)
+        await place.note(OrgEvent.KEYS_PUBLICATION_WRITTEN, by or login(), certificates=digests)
         if text:
             return swedish(publication)
         return json.dumps(document(publication), ensure_ascii=False, indent=2) + "\n"
@@ -298,7 +299,7 @@ def rotate_data_key(
         registry, keys = place.installation.gate.registry, place.installation.keys
         vaults = [found.vault for role in Role if (found := registry.find(organisation, role)) is not None]
         facts = {"rewrapped": "yes" if rewrap else "no", "at": datetime.now(UTC).isoformat()}
-        await place.note(AuditEvent.KEYS_DATA_KEY_ROTATED, by or login(), **facts)
+        await place.note(OrgEvent.KEYS_DATA_KEY_ROTATED, by or login(), **facts)
         for vault in vaults:
             await asyncio.to_thread(keys.rotate_data_key, vault)
             if rewrap:

@@ -10,7 +10,7 @@ import typer
 
 from samdrift.administration.administration import administering
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.org.options import ConfigFile, Organisation
 from samdrift.cli.output import print_line
 from samdrift.cli.persons import passphrase
@@ -127,11 +127,11 @@ async def _lock(
             await asyncio.to_thread(keys.relock, one.vault, new)
             facts = {"by": "operator" if new is None else "officer"}
             await installation.gate.tell_organisation(
-                _WORKER, organisation, AuditEvent.VAULT_LOCK_CHANGED, facts, [one.role]
+                _WORKER, organisation, OrgEvent.VAULT_LOCK_CHANGED, facts, [one.role]
             )
             rotated = Happening(
                 system_clock(),
-                AuditEvent.VAULT_LOGIN_ROTATED,
+                OrgEvent.VAULT_LOGIN_ROTATED,
                 f"{_WORKER.kind}:{_WORKER.name}",
                 Purpose.MAINTAIN,
                 {},

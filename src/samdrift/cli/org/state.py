@@ -8,7 +8,7 @@ import typer
 
 from samdrift.administration.administration import administering
 from samdrift.audit.entries import Happening
-from samdrift.audit.events import AuditEvent
+from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.org.options import ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_line
 from samdrift.config.errors import Unusable
@@ -18,6 +18,7 @@ from samdrift.config.reader import load
 from samdrift.contracts.principals import PrincipalKind, Purpose, Role
 from samdrift.installation.loop import run
 from samdrift.net.clock import system_clock
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.registry import Registration, RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -26,8 +27,8 @@ Why = Annotated[str, typer.Option("--why", help="The reason; recorded in both lo
 OneRole = Annotated[Role | None, typer.Option("--role", help="Only in this role; in all roles by default.")]
 
 _EVENTS = {
-    RegistrationState.SUSPENDED: AuditEvent.ORGANISATION_SUSPENDED,
-    RegistrationState.ACTIVE: AuditEvent.ORGANISATION_RESUMED,
+    RegistrationState.SUSPENDED: VaultEvent.ORGANISATION_SUSPENDED,
+    RegistrationState.ACTIVE: OrgEvent.ORGANISATION_RESUMED,
 }
 
 

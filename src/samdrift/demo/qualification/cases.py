@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.transfer import TransferReason
+from samdrift.messageservice.events import MTEvent
+from samdrift.vault.events import VaultEvent
 
 
 class Model(StrEnum):
@@ -54,14 +56,14 @@ class QaCase:
 def _answered(entries: Sequence[LogEntry]) -> Verdict:
     """The message is delivered and its message receipt comes in (accesspoint-test-cases 4.2.1)."""
     events = _by_event(entries)
-    if AuditEvent.MT_MESSAGE_ACCEPTED in events:
+    if MTEvent.MT_MESSAGE_ACCEPTED in events:
         return Verdict(True, "Transportkvittens mottagen; meddelandekvittens utan felkoder mottagen.")
-    if AuditEvent.MT_MESSAGE_REJECTED in events:
-        code = _why(events[AuditEvent.MT_MESSAGE_REJECTED])
+    if MTEvent.MT_MESSAGE_REJECTED in events:
+        code = _why(events[MTEvent.MT_MESSAGE_REJECTED])
         return Verdict(False, "Meddelandekvittens med felkoder mottagen.", code)
-    if AuditEvent.MT_MESSAGE_FAILED in events:
+    if MTEvent.MT_MESSAGE_FAILED in events:
         return Verdict(False, "Meddelandet kom inte fram.", _failure(events))
-    if AuditEvent.AP_TRANSFER_DELIVERED in events:
+    if APEvent.AP_TRANSFER_DELIVERED in events:
         return Verdict(None, "Transportkvittens mottagen; meddelandekvittens inväntas.")
     return _under_way(events)
 
@@ -72,15 +74,15 @@ def _not_sent(reason: TransferReason, word: str, entries: Sequence[LogEntry]) ->
     Where it ends otherwise without a delivery, the tester decides: the test bed may be set up in another way.
     """
     events = _by_event(entries)
-    if AuditEvent.AP_TRANSFER_DELIVERED in events:
+    if APEvent.AP_TRANSFER_DELIVERED in events:
         return Verdict(False, "Meddelandet levererades.")
-    failed = events.get(AuditEvent.AP_TRANSFER_FAILED)
+    failed = events.get(VaultEvent.AP_TRANSFER_FAILED)
     if failed is not None:
         why = _why(failed)
         if failed.ids.get("reason") == reason and word in failed.ids.get("detail", ""):
             return Verdict(True, "Meddelandet skickades inte; avsändaren fick felkod.", why)
         return Verdict(None, f"Meddelandet skickades inte. {_OTHERWISE}", why)
-    if AuditEvent.MT_MESSAGE_FAILED in events:
+    if MTEvent.MT_MESSAGE_FAILED in events:
         return Verdict(None, f"Meddelandet nådde inte accesspunkten. {_OTHERWISE}", _failure(events))
     return _under_way(events)
 
@@ -88,16 +90,16 @@ def _not_sent(reason: TransferReason, word: str, entries: Sequence[LogEntry]) ->
 def _received(entries: Sequence[LogEntry], *, any_receipt: bool = False) -> Verdict:
     """The message arrived, and its receipt was delivered; with ``any_receipt``, one that rejects will do."""
     events = _by_event(entries)
-    if AuditEvent.AP_ENVELOPE_REFUSED in events:
-        return Verdict(False, "Kuvertet accepterades inte.", _why(events[AuditEvent.AP_ENVELOPE_REFUSED]))
-    rejected = events.get(AuditEvent.MT_MESSAGE_REFUSED)
+    if APEvent.AP_ENVELOPE_REFUSED in events:
+        return Verdict(False, "Kuvertet accepterades inte.", _why(events[APEvent.AP_ENVELOPE_REFUSED]))
+    rejected = events.get(MTEvent.MT_MESSAGE_REFUSED)
     code = _why(rejected) if rejected else ""
-    if rejected is not None and AuditEvent.MT_RECEIPT_QUEUED not in events:
+    if rejected is not None and MTEvent.MT_RECEIPT_QUEUED not in events:
         return Verdict(False, "Meddelandet togs emot men kunde inte besvaras.", code)
-    if AuditEvent.MT_RECEIPT_FAILED in events:
-        code = _why(events[AuditEvent.MT_RECEIPT_FAILED])
+    if MTEvent.MT_RECEIPT_FAILED in events:
+        code = _why(events[MTEvent.MT_RECEIPT_FAILED])
         return Verdict(False, "Meddelandet togs emot; meddelandekvittensen kom inte fram.", code)
-    if AuditEvent.MT_RECEIPT_ACKNOWLEDGED not in events:
+    if MTEvent.MT_RECEIPT_ACKNOWLEDGED not in events:
         return Verdict(None, "Meddelandet har kommit fram; meddelandekvittensen är på väg.", code)
     if rejected is None:
         return Verdict(True, "Meddelandet har kommit fram; meddelandekvittens utan felkoder skickad.")
@@ -111,7 +113,7 @@ def _received_large(entries: Sequence[LogEntry]) -> Verdict:
     message service answers with a receipt that says so.
     """
     verdict = _received(entries, any_receipt=True)
-    arrived = _by_event(entries).get(AuditEvent.AP_ENVELOPE_RECEIVED)
+    arrived = _by_event(entries).get(APEvent.AP_ENVELOPE_RECEIVED)
     size = int(arrived.ids.get("size", "0")) if arrived is not None else 0
     seen = f"{verdict.seen} Kuvertet var {size} byte."
     return Verdict(verdict.passed and size >= LARGE, seen, verdict.code)
@@ -119,7 +121,7 @@ def _received_large(entries: Sequence[LogEntry]) -> Verdict:
 
 def _refused(proper: Callable[[str], bool], entries: Sequence[LogEntry]) -> Verdict:
     """Our access point refused what came, with a ``proper`` reason in its log, and handed nothing on."""
-    refused = _by_event(entries).get(AuditEvent.AP_ENVELOPE_REFUSED)
+    refused = _by_event(entries).get(APEvent.AP_ENVELOPE_REFUSED)
     if refused is None:
         return Verdict(False, "Accesspunkten tog emot kuvertet.")
     passed = proper(refused.ids.get("reason", "")) or None
@@ -137,7 +139,7 @@ def _of_the_envelope(reason: str) -> bool:
 
 
 def _under_way(events: Mapping[str, LogEntry]) -> Verdict:
-    postponed = events.get(AuditEvent.AP_TRANSFER_POSTPONED) or events.get(AuditEvent.MT_MESSAGE_POSTPONED)
+    postponed = events.get(APEvent.AP_TRANSFER_POSTPONED) or events.get(MTEvent.MT_MESSAGE_POSTPONED)
     return Verdict(None, "Meddelandet är på väg.", _why(postponed) if postponed else "")
 
 
@@ -148,7 +150,7 @@ def _by_event(entries: Sequence[LogEntry]) -> dict[str, LogEntry]:
 
 def _failure(events: Mapping[str, LogEntry]) -> str:
     """The access point's reason where it has one, which says more than the message service's."""
-    return _why(events.get(AuditEvent.AP_TRANSFER_FAILED, events[AuditEvent.MT_MESSAGE_FAILED]))
+    return _why(events.get(VaultEvent.AP_TRANSFER_FAILED, events[MTEvent.MT_MESSAGE_FAILED]))
 
 
 def _why(entry: LogEntry) -> str:

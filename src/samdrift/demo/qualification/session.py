@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Annotated
 
 from samdrift import __version__
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent
 from samdrift.config.errors import Unusable
 from samdrift.config.keys import Key, Tables
 from samdrift.config.kinds import PARTICIPANT, TEXT
@@ -44,7 +44,7 @@ _TEXT = "Testmeddelande i QA-miljön. Uppgifterna är påhittade."
 _PAUSE = 2.0
 _PAGE = 500
 _MOST_REFUSED = 1000
-_ARRIVALS = (AuditEvent.AP_ENVELOPE_RECEIVED, AuditEvent.AP_ENVELOPE_REFUSED)
+_ARRIVALS = (APEvent.AP_ENVELOPE_RECEIVED, APEvent.AP_ENVELOPE_REFUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +197,7 @@ class Session:
                 return
             self._claimed_at[case.participant] = found.entry.at
             record.as4, record.message = found.entry.ids.get("as4", ""), found.entry.ids.get("envelope", "")
-            if found.entry.event == AuditEvent.AP_ENVELOPE_REFUSED:
+            if found.entry.event == APEvent.AP_ENVELOPE_REFUSED:
                 _decide(case, record, case.judge([found.entry]), [found])
                 return
         logged = await self._trace(record.message)
@@ -210,7 +210,7 @@ class Session:
             ids = entry.ids
             if ids.get("sender", "").lower() != sender or ids.get("as4") in claimed:
                 continue
-            if entry.event == AuditEvent.AP_ENVELOPE_REFUSED:
+            if entry.event == APEvent.AP_ENVELOPE_REFUSED:
                 return Logged(Role.ACCESS_POINT, False, entry)
             envelope = ids["envelope"]
             message_service = [

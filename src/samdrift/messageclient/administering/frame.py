@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -33,14 +33,10 @@ ADMINISTRATION = "/administration"
 MAILBOXES, FIGURES = f"{ADMINISTRATION}/mailboxes", f"{ADMINISTRATION}/statistics"
 SERVICE, LOG = f"{ADMINISTRATION}/service", f"{ADMINISTRATION}/log"
 DISPOSAL = f"{ADMINISTRATION}/disposal"
-RIGHTS, ACCESSIBILITY = "/rights", "/accessibility"
-
-
-class Permissions(Protocol):
-    """The rights of the person who asks."""
-
-    def may(self, right: Right, mailbox: str | None = None) -> bool:
-        """Return whether the person has a right."""
+RIGHTS, ACCESSIBILITY, NOTICES = "/rights", "/accessibility", "/notices"
+_MANAGING = frozenset({Right.MANAGE, Right.ADMINISTRATOR})
+_AT_WORK = frozenset({Right.READ, Right.WRITE, Right.APPROVE})
+"""Rights of a person for whom there are mailboxes to open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +45,13 @@ class Office:
 
     scope: Scope
     management: Management
-    manages: bool
-    """True when the person manages some mailbox, as its manager or as an administrator."""
+    held: frozenset[Right]
+    """All rights that the person has to some mailbox or in the organisation."""
+
+    @property
+    def manages(self) -> bool:
+        """True when the person manages some mailbox, as its manager or as an administrator."""
+        return not self.held.isdisjoint(_MANAGING)
 
 
 OpenOffice = Callable[[Request], Awaitable[Office]]
@@ -64,12 +65,10 @@ def see(path: str) -> Response:
     return RedirectResponse(path, 303)
 
 
-def sections(
-    pages: Pages, request: Request, permissions: Permissions, *, manages: bool
-) -> tuple[Section, ...]:
-    """Return the ways through the administration that are open to a person."""
+def sections(pages: Pages, request: Request, held: frozenset[Right]) -> tuple[Section, ...]:
+    """Return the ways through the administration that are open to a person with some rights."""
     text, path = pages.wording(request).text, request.url.path
-    administrator = permissions.may(Right.ADMINISTRATOR)
+    manages = not held.isdisjoint(_MANAGING)
 
     def link(phrase: Phrase, href: str, *below: str) -> Link:
         current = path == href or any(path.startswith(one) for one in (f"{href}/", *below))
@@ -78,19 +77,23 @@ def sections(
     found = []
     if manages:
         found = [
-            link(Phrase("Mailboxes"), MAILBOXES, f"{ADMINISTRATION}/mailbox/"),
-            link(Phrase("Who can read"), RIGHTS),
+            link(Phrase("Mailboxes"), MAILBOXES, f"{ADMINISTRATION}/mailbox/", "/manning/"),
+            link(Phrase("Who can read"), RIGHTS, "/sessions"),
             link(Phrase("Statistics"), FIGURES),
-            link(Phrase("Disposal"), DISPOSAL),
         ]
-    if administrator:
+    if Right.MANAGE in held:
+        found.append(link(Phrase("Disposal"), DISPOSAL))
+    if Right.ADMINISTRATOR in held:
         found.append(link(Phrase("Message service"), SERVICE))
     own = [] if manages else [link(Phrase("Who can read"), RIGHTS)]
-    if permissions.may(Right.SECURITY_OFFICER):
+    if Right.SECURITY_OFFICER in held:
         own.append(link(Phrase("Log"), LOG))
+    if Right.READ in held:
+        own.append(link(Phrase("Notices by mail"), NOTICES))
     own.append(link(Phrase("Accessibility"), ACCESSIBILITY))
+    mail = (Section("", (Link(text(Phrase("Back to the mail")), "/"),)),)
     return (
-        Section("", (Link(text(Phrase("Back to the mail")), "/"),)),
+        *(() if held.isdisjoint(_AT_WORK) else mail),
         *((Section(text(Phrase("Administration")), tuple(found)),) if found else ()),
         Section(text(Phrase("Insight")), tuple(own)),
     )
@@ -131,7 +134,7 @@ class Frame:
         self, request: Request, office: Office, template: str, status: int = 200, **context: Any
     ) -> Response:
         """Return a page with the ways through the administration beside it."""
-        context["sections"] = sections(self.pages, request, office.scope.permissions, manages=office.manages)
+        context["sections"] = sections(self.pages, request, office.held)
         return self.pages.page(request, template, status, **context)
 
 

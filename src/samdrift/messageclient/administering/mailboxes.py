@@ -20,7 +20,7 @@ from samdrift.messageclient.administering.frame import (
 )
 from samdrift.messageclient.mail import HandlerRule, TextTemplate
 from samdrift.messageclient.mailboxes import MAX_NAME, MAX_UNDO_SECONDS, UnfitSetting
-from samdrift.messageclient.management import MAX_TEXT, MAX_TITLE
+from samdrift.messageclient.presets import MAX_TEXT, MAX_TITLE
 from samdrift.rights import Right
 from samdrift.vault.mailpresets import WeekRecord
 from samdrift.vault.mailrecords import MailboxRecord

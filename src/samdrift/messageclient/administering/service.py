@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from samdrift.audit.events import AuditEvent
 from samdrift.client.keys import KeyUnusable
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.administering.frame import SERVICE, Frame, Office, Routes
 from samdrift.messageclient.desk import NotHere
 from samdrift.messageclient.entrance.ownkeys import JWKS, OwnKeys
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.servicecheck import Step, Tried, Trouble, result_of, try_service
 from samdrift.messageclient.working import ServiceSettings
 from samdrift.rights import Right
@@ -144,7 +144,7 @@ class Service:
         async with office.scope.open(Purpose.ADMINISTER) as vault:
             if not office.scope.may(Right.ADMINISTRATOR):
                 raise NotHere("service", "")
-            vault.record(AuditEvent.MK_SERVICE_CHECKED, result=result)
+            vault.record(MKEvent.MK_SERVICE_CHECKED, result=result)
 
 
 async def _public(settings: ServiceSettings | None) -> str:

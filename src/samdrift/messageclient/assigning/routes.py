@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.administering.frame import sections
 from samdrift.messageclient.assigning.signingout import SigningOut
 from samdrift.messageclient.entrance.access import Access, Visit
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.permissions import (
     OF_MAILBOX,
     Assigned,
@@ -320,7 +320,7 @@ class RightsPages:
     def _page(
         self, request: Request, visit: Visit, template: str, status: int = 200, **context: Any
     ) -> Response:
-        ways = sections(self._pages, request, visit.permissions, manages=visit.permissions.manages())
+        ways = sections(self._pages, request, visit.permissions.held())
         return self._pages.page(request, template, status, sections=ways, **context)
 
     async def _person(self, visit: Visit, form: Form) -> str | None:
@@ -366,7 +366,7 @@ class RightsPages:
         async with self._gate.open(
             self._principal(visit), visit.organisation, Role.MESSAGE_CLIENT, Purpose.READ
         ) as vault:
-            vault.record(AuditEvent.MK_ACCESS_DENIED, kind="rights")
+            vault.record(MKEvent.MK_ACCESS_DENIED, kind="rights")
         raise HTTPException(404)
 
     def _principal(self, visit: Visit) -> Principal:

@@ -9,10 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.administering.frame import sections
 from samdrift.messageclient.entrance.access import Access, Visit
+from samdrift.messageclient.events import MKEvent
 from samdrift.rights import Right
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
@@ -28,7 +28,7 @@ _PATH = "/sessions"
 
 
 class SigningOut:
-    """The page of one organisation's administrators."""
+    """A page for one organisation's administrators."""
 
     def __init__(self, pages: Pages, access: Access, gate: Gate) -> None:
         self._pages = pages
@@ -68,7 +68,7 @@ class SigningOut:
             allowed = visit.permissions.may(Right.ADMINISTRATOR)
             found = await vault.persons() if allowed else ()
             if not allowed:
-                vault.record(AuditEvent.MK_ACCESS_DENIED, kind="sessions")
+                vault.record(MKEvent.MK_ACCESS_DENIED, kind="sessions")
         if not allowed:
             raise HTTPException(404)
         return tuple(sorted(found, key=lambda each: each.identity.name))
@@ -86,7 +86,7 @@ class SigningOut:
         status: int = 200,
         ended: str = "",
     ) -> Response:
-        ways = sections(self._pages, request, visit.permissions, manages=visit.permissions.manages())
+        ways = sections(self._pages, request, visit.permissions.held())
         options = [(each.id, each.identity.name) for each in persons]
         return self._pages.page(
             request, "sign_out_person.html", status, sections=ways, persons=options, form=form, ended=ended

@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Line, Person
 from samdrift.messageclient.reading import lines_of
 from samdrift.messageclient.scope import People, Scope, require_id
@@ -143,7 +143,7 @@ class DisposalDesk:
             content = {"decision": decision}
             vault.keep_disposal_rule(DisposalRule(one.id, since, days, scope.person.id, scope.now(), content))
             vault.record(
-                AuditEvent.MK_DISPOSAL_RULED, mailbox=one.id, since=since, days=str(days), decision=decision
+                MKEvent.MK_DISPOSAL_RULED, mailbox=one.id, since=since, days=str(days), decision=decision
             )
 
     async def propose(self, mailbox: str) -> str:
@@ -160,7 +160,7 @@ class DisposalDesk:
             if not due or not await vault.propose_disposal(disposal, rule, before, person, now=scope.now()):
                 raise UnderWay
             vault.record(
-                AuditEvent.MK_DISPOSAL_PROPOSED,
+                MKEvent.MK_DISPOSAL_PROPOSED,
                 mailbox=one.id,
                 disposal=disposal,
                 decision=rule.content["decision"],
@@ -191,7 +191,7 @@ class DisposalDesk:
             if not await vault.decide_disposal(found.id, scope.person.id, agreed=agreed, now=scope.now()):
                 raise Decided
             vault.record(
-                AuditEvent.MK_DISPOSAL_AGREED if agreed else AuditEvent.MK_DISPOSAL_DROPPED,
+                MKEvent.MK_DISPOSAL_AGREED if agreed else MKEvent.MK_DISPOSAL_DROPPED,
                 mailbox=found.mailbox,
                 disposal=found.id,
                 conversations=str(found.conversations),
@@ -202,7 +202,7 @@ class DisposalDesk:
         """Return the record of what went by a disposal, to be read a page at a time."""
         async with self._scope.open(Purpose.ADMINISTER) as vault:
             found = self._disposal(await self._of(vault, await self._one(vault, mailbox)), disposal)
-            vault.record(AuditEvent.MK_DISPOSAL_SHOWN, mailbox=found.mailbox, disposal=found.id)
+            vault.record(MKEvent.MK_DISPOSAL_SHOWN, mailbox=found.mailbox, disposal=found.id)
             page = await vault.disposed(found.id, "", _PAGE)
 
         async def all_of_it() -> AsyncIterator[DisposedRecord]:
@@ -246,12 +246,13 @@ class DisposalDesk:
             return ()
         found = await vault.conversations_by_id(list(conversations))
         lines = await lines_of(scope, vault, [one for one in found if one.mailbox == mailbox])
-        vault.record(AuditEvent.MK_READING_LIST, folder="disposal", mailbox=mailbox, lines=str(len(lines)))
+        vault.record(MKEvent.MK_READING_LIST, folder="disposal", mailbox=mailbox, lines=str(len(lines)))
         return tuple(sorted(lines, key=lambda line: line.at))
 
 
 def _rule(rule: DisposalRule, people: People) -> Rule:
-    return Rule(rule.since, rule.days, rule.content["decision"], people[rule.person], rule.at)
+    person = people[rule.person] if rule.person else Person("", rule.content["by"])  # By the operator.
+    return Rule(rule.since, rule.days, rule.content["decision"], person, rule.at)
 
 
 def _shown(one: DisposalRecord, people: People) -> Disposal:

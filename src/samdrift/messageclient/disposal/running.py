@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 from collections import defaultdict
 from collections.abc import AsyncIterable, Callable
 from datetime import timedelta
 from typing import Any
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageclient.events import MKEvent
 from samdrift.vault.gate import Gate, WorkerGate
 from samdrift.vault.mailrecords import FileRecord, MailRecord
 from samdrift.vault.messageclient import MessageClientVault
@@ -22,6 +23,7 @@ _PAGE = 100
 _EVERY = timedelta(hours=11)
 """Time after which all vaults are looked at again: what was agreed to in this process is done at once."""
 _RETRY = timedelta(minutes=1)
+"""Time after which a vault that could not be opened is tried again."""
 _BREATH = 0.1
 """Seconds between two vaults."""
 
@@ -42,40 +44,44 @@ class Disposing:
         self._news.set()
 
     async def run(self, on_failure: Callable[[BaseException], None]) -> None:
-        """Work until cancelled; an outage is tried again."""
+        """Work until cancelled; what cannot be done now, as in a locked vault, is tried again soon."""
+        time = asyncio.get_running_loop().time
+        again_at = time()
         while True:
-            self._wanted.update(self._gate.registry.organisations(Role.MESSAGE_CLIENT))
-            pause = _EVERY
-            while self._wanted:
-                failed = await self._round(on_failure)
-                if failed:
-                    self._wanted |= failed
-                    pause = _RETRY
-                    break
+            if time() >= again_at:
+                again_at = time() + _EVERY.total_seconds()
+                self._wanted.update(self._gate.registry.organisations(Role.MESSAGE_CLIENT))
             self._news.clear()
-            try:
-                async with asyncio.timeout(pause.total_seconds()):
+            waiting = await self._round(on_failure)
+            pause = again_at - time()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(pause, _RETRY.total_seconds()) if waiting else pause):
                     await self._news.wait()
-            except TimeoutError:
-                continue
+            self._wanted |= waiting
 
     async def _round(self, on_failure: Callable[[BaseException], None]) -> set[ParticipantIdentifier]:
-        """Look after those who wait; returns those for whom it has to be tried again."""
-        failed = set[ParticipantIdentifier]()
+        """Look after those who wait; returns those for whom it has to be tried again.
+
+        A vault that is locked or suspended says so without being asked for anything.
+        """
+        again = set[ParticipantIdentifier]()
+        registry = self._gate.registry
         while self._wanted:
             organisation = self._wanted.pop()
-            if not self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT):
+            if not registry.serves(organisation, Role.MESSAGE_CLIENT):
+                if registry.find(organisation, Role.MESSAGE_CLIENT) is not None:
+                    again.add(organisation)
                 continue
             try:
                 await dispose_agreed(self._vaults, organisation, self._clock)
             except Temporary as outage:
                 if not outage.expected:
                     on_failure(outage)
-                    failed.add(organisation)
+                again.add(organisation)
             except Exception as error:  # No fault of one organisation holds up another.
                 on_failure(error)
             await asyncio.sleep(_BREATH)
-        return failed
+        return again
 
 
 async def dispose_agreed(
@@ -96,7 +102,7 @@ async def dispose_agreed(
             after = items[-1] if items else after
         async with vaults.open(organisation, Purpose.DISPOSE) as vault:
             if await vault.end_disposal(disposal, now=clock()):
-                vault.record(AuditEvent.MK_DISPOSAL_DONE, disposal=disposal)
+                vault.record(MKEvent.MK_DISPOSAL_DONE, disposal=disposal)
 
 
 async def _dispose(vault: MessageClientVault, disposal: str, conversation: str, clock: Clock) -> None:
@@ -111,7 +117,7 @@ async def _dispose(vault: MessageClientVault, disposal: str, conversation: str, 
     contents = {one.id: await _content(vault, one, files[owners[one.id]], number) for one in mail}
     gone = await vault.dispose(disposal, conversation, mail, contents, now=clock())
     vault.record(
-        AuditEvent.MK_DISPOSAL_GONE if gone else AuditEvent.MK_DISPOSAL_KEPT,
+        MKEvent.MK_DISPOSAL_GONE if gone else MKEvent.MK_DISPOSAL_KEPT,
         disposal=disposal,
         conversation=conversation,
         messages=str(len(mail)),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose
+from samdrift.messageclient.events import MKEvent
 from samdrift.vault.gate import WorkerGate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import Identity, SessionRecord
@@ -81,7 +81,7 @@ class FailedSignIns:
         left_out = {"left-out": str(self._left_out)} if self._left_out else {}
         self._left_out = 0
         async with self.vaults.open(self.organisation, Purpose.AUTHORISE) as vault:
-            vault.record(AuditEvent.MK_SIGN_IN_REFUSED, reason=fault.value, **left_out)
+            vault.record(MKEvent.MK_SIGN_IN_REFUSED, reason=fault.value, **left_out)
 
 
 def _record(session: Session) -> SessionRecord:

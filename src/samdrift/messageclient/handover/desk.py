@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import Changed, NotHere
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Act, HandOver, Part, Reading, Stage
 from samdrift.messageclient.reading import conversation_of, require_reason
 from samdrift.messageclient.scope import Scope
@@ -53,7 +53,7 @@ class HandOverDesk:
                 readings[each.message].append(reading)
             for one in mail:
                 vault.record(
-                    AuditEvent.MK_READING_HANDED_OVER,
+                    MKEvent.MK_READING_HANDED_OVER,
                     message=one.content["message_id"],
                     conversation=one.content["conversation_id"],
                     mailbox=found.mailbox,
@@ -85,7 +85,7 @@ class HandOverDesk:
             if new <= 0:
                 raise Changed(-new)
             vault.record(
-                AuditEvent.MK_CONVERSATION_REGISTERED,
+                MKEvent.MK_CONVERSATION_REGISTERED,
                 conversation=found.id,
                 mailbox=found.mailbox,
                 action="registered" if number else "taken-back",
@@ -103,7 +103,7 @@ class HandOverDesk:
             if new <= 0:
                 raise Changed(-new)
             vault.record(
-                AuditEvent.MK_CONVERSATION_HELD,
+                MKEvent.MK_CONVERSATION_HELD,
                 conversation=found.id,
                 mailbox=found.mailbox,
                 action="held" if reason else "ended",

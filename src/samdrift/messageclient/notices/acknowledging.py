@@ -11,9 +11,9 @@ import re
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction
 from samdrift.messageclient import content, drafts
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Party, Stage
 from samdrift.messageclient.submitting import OUTBOX_DEADLINE
 from samdrift.vault.bodies import new_id
@@ -94,5 +94,5 @@ async def acknowledge(
     of = content.thread_of(thread, sender.organisation)
     new = NewMail(record, message_id, of, await writer.finish(), None, mail.content["message_id"])
     await vault.store_mail(new, mailbox.id, [], [])
-    vault.record(AuditEvent.MK_MESSAGE_SUBMITTED, message=message_id, mailbox=mailbox.id, action="automatic")
+    vault.record(MKEvent.MK_MESSAGE_SUBMITTED, message=message_id, mailbox=mailbox.id, action="automatic")
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,6 +13,10 @@ ZONE = ZoneInfo("Europe/Stockholm")
 _LOOKED_AHEAD = 400
 """Days after which a mailbox counts as manned never."""
 _MINUTES_OF_DAY = 24 * 60
+
+MAX_HOURS, MAX_CLOSED, MAX_TEXT = 200, 400, 2_000
+_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)+")
+_MAX_ADDRESS = 254
 
 Hours = tuple[int, int] | None
 """Minutes of a day from and to which a mailbox is manned; ``None`` for a day without."""
@@ -35,6 +40,20 @@ class Manning:
     """Mail address that is told then."""
     acknowledge: str = ""
     """Text that automatically answers the first message of a conversation; empty for no answer."""
+
+    def unfit(self) -> tuple[str, str] | None:
+        """Return what cannot be kept, and why; ``None`` where all of it can."""
+        if len(self.closed) > MAX_CLOSED:
+            return "closed", f"at most {MAX_CLOSED} days are kept on which a mailbox is not manned"
+        if not 0 <= self.escalate_after <= MAX_HOURS:
+            return "hours", f"a mailbox lies unread for 1 to {MAX_HOURS} manned hours, or for any number"
+        if self.escalate_to and not is_mail_address(self.escalate_to):
+            return "to", "that is not a mail address such as namn@kommun.se"
+        if self.escalate_to and not self.escalate_after:
+            return "hours", "say after how many hours the address is told"
+        if len(self.acknowledge) > MAX_TEXT:
+            return "acknowledge", f"an automatic answer has at most {MAX_TEXT} characters"
+        return None
 
     def lain_unread(self, since: datetime) -> datetime | None:
         """Return when a message that came ``since`` has lain unread too long; ``None`` for never."""
@@ -81,6 +100,11 @@ class Manning:
             content["escalate_to"],
             content["acknowledge"],
         )
+
+
+def is_mail_address(text: str) -> bool:
+    """Return whether a text is a mail address to which notices can go."""
+    return len(text) <= _MAX_ADDRESS and _ADDRESS.fullmatch(text) is not None
 
 
 def _moment(day: date, minutes: int) -> datetime:

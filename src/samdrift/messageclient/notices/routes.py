@@ -14,11 +14,19 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageclient.administering.frame import sections
 from samdrift.messageclient.entrance.access import Access, Visit
-from samdrift.messageclient.notices.manning import Hours, Manning
+from samdrift.messageclient.events import MKEvent
+from samdrift.messageclient.notices.manning import (
+    MAX_CLOSED,
+    MAX_HOURS,
+    MAX_TEXT,
+    Hours,
+    Manning,
+    is_mail_address,
+)
 from samdrift.messageclient.notices.worker import How
 from samdrift.rights import Right
 from samdrift.vault.gate import Gate
@@ -31,14 +39,9 @@ from samdrift.web.uploads import received
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOCALE = Path(__file__).parent / "locale"
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)+")
-_MAX_ADDRESS = 254
 _TIME = re.compile(r"([01]?\d|2[0-4])[:.]([0-5]\d)")
 _PERIOD = re.compile(r"\s*[–—]\s*|\s+-\s+")
 _END_OF_DAY = 24 * 60
-_MAX_HOURS = 200
-_MAX_CLOSED = 400
-_MAX_TEXT = 2_000
 _DAYS = (
     Phrase("Monday"),
     Phrase("Tuesday"),
@@ -77,7 +80,7 @@ class NoticePages:
         async with self._opened(visit, Purpose.READ) as vault:
             mailboxes = [one for one in await vault.mailboxes() if visit.permissions.may(Right.READ, one.id)]
             kept = (await vault.notice_choices()).get(visit.person.id, {})
-        return self._choices(request, mailboxes, Form(_fields_of_choice(kept)))
+        return self._choices(request, visit, mailboxes, Form(_fields_of_choice(kept)))
 
     async def choose(self, request: Request, visit: Visit) -> Response:
         """Keep what the person wants to be told of."""
@@ -86,7 +89,7 @@ class NoticePages:
             mailboxes = [one for one in await vault.mailboxes() if visit.permissions.may(Right.READ, one.id)]
             chosen = {one.id: form[f"box-{one.id}"] for one in mailboxes if form[f"box-{one.id}"] in set(How)}
             address = form["address"].strip()
-            if (chosen or address) and not _is_address(address):
+            if (chosen or address) and not is_mail_address(address):
                 form.refuse("address", _NO_ADDRESS)
             hour = form["hour"]
             if hour not in _HOURS:
@@ -94,26 +97,29 @@ class NoticePages:
             if not form.errors:
                 content = {"address": address, "mailboxes": chosen, "hour": int(hour)}
                 vault.keep_notice_choice(visit.person.id, content)
-                vault.record(AuditEvent.MK_NOTICE_CHOSEN, mailboxes=" ".join(sorted(chosen)))
+                vault.record(MKEvent.MK_NOTICE_CHOSEN, mailboxes=" ".join(sorted(chosen)))
         if form.errors:
-            return self._choices(request, mailboxes, form, 422)
+            return self._choices(request, visit, mailboxes, form, 422)
         return RedirectResponse("/notices?kept=1", 303)
 
     def _choices(
-        self, request: Request, mailboxes: Sequence[MailboxRecord], form: Form, status: int = 200
+        self,
+        request: Request,
+        visit: Visit,
+        mailboxes: Sequence[MailboxRecord],
+        form: Form,
+        status: int = 200,
     ) -> Response:
         named = sorted(mailboxes, key=lambda one: one.name.casefold())
-        kept = "kept" in request.query_params
-        return self._pages.page(
-            request, "notices.html", status, mailboxes=named, form=form, hours=_HOURS, kept=kept
-        )
+        context = {"mailboxes": named, "form": form, "hours": _HOURS}
+        return self._page(request, visit, "notices.html", status, **context)
 
     # --- manning ------------------------------------------------------------------------------------------
 
     async def manning_form(self, request: Request, visit: Visit) -> Response:
         """Show when a mailbox is manned."""
         mailbox, manning = await self._managed(request, visit)
-        return self._manning(request, mailbox, Form(_fields_of_manning(manning)))
+        return self._manning(request, visit, mailbox, Form(_fields_of_manning(manning)))
 
     async def man(self, request: Request, visit: Visit) -> Response:
         """Keep when a mailbox is manned."""
@@ -121,18 +127,24 @@ class NoticePages:
         mailbox, _ = await self._managed(request, visit)
         manning = _manning_of(form)
         if manning is None:
-            return self._manning(request, mailbox, form, 422)
+            return self._manning(request, visit, mailbox, form, 422)
         async with self._opened(visit, Purpose.ADMINISTER) as vault:
             vault.keep_manning(mailbox.id, manning.content(), now=self._clock())
-            vault.record(AuditEvent.MK_MAILBOX_CHANGED, mailbox=mailbox.id, action="manning")
+            vault.record(MKEvent.MK_MAILBOX_CHANGED, mailbox=mailbox.id, action="manning")
         return RedirectResponse(f"/manning/{mailbox.id}?kept=1", 303)
 
-    def _manning(self, request: Request, mailbox: MailboxRecord, form: Form, status: int = 200) -> Response:
-        days = tuple(enumerate(_DAYS))
-        kept = "kept" in request.query_params
-        return self._pages.page(
-            request, "manning.html", status, mailbox=mailbox, form=form, days=days, kept=kept
-        )
+    def _manning(
+        self, request: Request, visit: Visit, mailbox: MailboxRecord, form: Form, status: int = 200
+    ) -> Response:
+        context = {"mailbox": mailbox, "form": form, "days": tuple(enumerate(_DAYS))}
+        return self._page(request, visit, "manning.html", status, **context)
+
+    def _page(
+        self, request: Request, visit: Visit, template: str, status: int, **context: object
+    ) -> Response:
+        context["sections"] = sections(self._pages, request, visit.permissions.held())
+        context["kept"] = "kept" in request.query_params
+        return self._pages.page(request, template, status, **context)
 
     async def _managed(self, request: Request, visit: Visit) -> tuple[MailboxRecord, Manning]:
         """Return the mailbox that is asked for; one that the person does not manage is answered like none."""
@@ -143,7 +155,7 @@ class NoticePages:
             if one.id == asked and (may(Right.ADMINISTRATOR) or may(Right.MANAGE, one.id)):
                 return one, Manning.read(kept[one.id]) if one.id in kept else Manning()
         async with self._opened(visit, Purpose.READ) as vault:
-            vault.record(AuditEvent.MK_ACCESS_DENIED, kind="manning")
+            vault.record(MKEvent.MK_ACCESS_DENIED, kind="manning")
         raise HTTPException(404)
 
     def _opened(self, visit: Visit, purpose: Purpose) -> AbstractAsyncContextManager[MessageClientVault]:
@@ -157,10 +169,6 @@ _HOURS = tuple(str(hour) for hour in range(24))
 def notice_routes(pages: Pages, access: Access, gate: Gate, clock: Clock) -> tuple[Route, ...]:
     """Return the routes of the pages about notices and manning."""
     return NoticePages(pages, access, gate, clock).routes()
-
-
-def _is_address(text: str) -> bool:
-    return len(text) <= _MAX_ADDRESS and _ADDRESS.fullmatch(text) is not None
 
 
 def _fields_of_choice(kept: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -186,14 +194,14 @@ def _manning_of(form: Form) -> Manning | None:
     hours = tuple(_hours_of(form, number) for number in range(len(_DAYS)))
     closed = _closed_of(form)
     after, to = form["hours"].strip(), form["to"].strip()
-    if after and not (after.isascii() and after.isdigit() and 0 < int(after) <= _MAX_HOURS):
+    if after and not (after.isascii() and after.isdigit() and 0 < int(after) <= MAX_HOURS):
         form.refuse("hours", Phrase("Write a number of hours from 1 to 200, or leave it empty"))
-    if to and not _is_address(to):
+    if to and not is_mail_address(to):
         form.refuse("to", _NO_ADDRESS)
     if to and not after:
         form.refuse("hours", Phrase("Write after how many hours the address is to be told"))
     acknowledge = form["acknowledge"].strip()
-    if len(acknowledge) > _MAX_TEXT:
+    if len(acknowledge) > MAX_TEXT:
         form.refuse("acknowledge", Phrase("The answer is too long: 2 000 characters at most"))
     if form.errors:
         return None
@@ -224,10 +232,10 @@ def _closed_of(form: Form) -> frozenset[date]:
             begin, end = date.fromisoformat(first), date.fromisoformat(last or first)
         except ValueError:
             begin, end = date.max, date.min
-        if not timedelta() <= end - begin <= timedelta(days=_MAX_CLOSED):
+        if not timedelta() <= end - begin <= timedelta(days=MAX_CLOSED):
             form.refuse("closed", Phrase("Write a day or a period on each line: 2026-07-06 – 2026-07-31"))
             continue
         closed |= {begin + timedelta(days=number) for number in range((end - begin).days + 1)}
-    if len(closed) > _MAX_CLOSED:
+    if len(closed) > MAX_CLOSED:
         form.refuse("closed", Phrase("So many days cannot be kept: 400 at most"))
     return frozenset(closed)

@@ -16,9 +16,9 @@ from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.notices.acknowledging import acknowledge
 from samdrift.messageclient.notices.manning import Manning, next_at
 from samdrift.messageclient.permissions import Assigned, Assignments
@@ -185,7 +185,7 @@ class Notices:
         known = watch.looked_at + _COMMITTED
         escalated = watch.escalated and oldest is not None and oldest < known
         if due is not None and due <= now and not escalated:
-            vault.record(AuditEvent.MK_MAILBOX_ESCALATED, mailbox=watch.mailbox)
+            vault.record(MKEvent.MK_MAILBOX_ESCALATED, mailbox=watch.mailbox)
             if hours.escalate_to and self._post is not None:
                 vault.add_notice(_notice(Kind.UNREAD, None, now, now, hours.escalate_to))
             escalated = True
@@ -241,7 +241,7 @@ class Notices:
             vault.move_notice(notice, due=None, outcome=outcome.value, now=self._clock(), reason=reason)
             if outcome is not Outcome.NOT_NEEDED:
                 facts = {"kind": notice.kind, "outcome": outcome.value, "person": notice.person or ""}
-                vault.record(AuditEvent.MK_NOTICE_ENDED, **facts, **({"reason": reason} if reason else {}))
+                vault.record(MKEvent.MK_NOTICE_ENDED, **facts, **({"reason": reason} if reason else {}))
 
     def _mail(self, organisation: ParticipantIdentifier, notice: NoticeRecord) -> EmailMessage:
         origin = self._settings.origins[organisation]

@@ -7,9 +7,10 @@ Kvittens och Event).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 from samdrift.contracts.messages import MessageStatus
@@ -161,8 +162,15 @@ def words(delivery: Delivery, wording: Wording) -> tuple[Tag, str]:
         short = wording.text(rejected)
     beside = wording.text(found.beside)
     if delivery.reason and delivery.stage in (Stage.REFUSED, Stage.NOT_SENT):
-        beside = f"{beside} ({delivery.reason})"
+        why = _reason_in(delivery.reason)
+        beside = f"{beside} ({delivery.reason})" if why is None else f"{wording.text(why)}. {beside}"
     return Tag(short, found.kind), beside
+
+
+def reported(delivery: Delivery) -> str:
+    """Return what a message service wrote when it refused a message, where words stand for it elsewhere."""
+    refused = delivery.stage in (Stage.REFUSED, Stage.NOT_SENT)
+    return delivery.reason if refused and _reason_in(delivery.reason) else ""
 
 
 def _words(delivery: Delivery, wording: Wording) -> Words:
@@ -188,14 +196,22 @@ def _rejection(events: tuple[DeliveryEvent, ...]) -> Phrase | None:
 
 def _codes(title: str) -> Phrase:
     """Return the words for the codes of a receipt, which another supplier's service may order otherwise."""
-    parts = title.split()
+    return _words_of(title.split()) or STATUSES[MessageStatus.REJECTED].short
+
+
+def _reason_in(reported: str) -> Phrase | None:
+    """Return the words for the codes in what a message service wrote when it refused a message, if any."""
+    return _words_of(re.findall(r"[\w-]+", reported))
+
+
+def _words_of(parts: Sequence[str]) -> Phrase | None:
     for detail in Detail:
         if detail.value in parts:
             return REJECTIONS[detail]
     for reason in Reason:
         if reason.value in parts:
             return REASONS[reason]
-    return STATUSES[MessageStatus.REJECTED].short
+    return None
 
 
 def event_words(event: DeliveryEvent) -> Phrase:
@@ -236,6 +252,14 @@ _PICTURE = (
     (Phrase("Receipt from the organisation"), frozenset({MessageStatus.ACCEPTED})),
 )
 """Steps of a message that goes well, and the statuses that prove each."""
+
+
+_ORDER = {status: place for place, status in enumerate(STEPS)}
+
+
+def in_order(event: DeliveryEvent) -> tuple[datetime, int]:
+    """Return the place of an event: those of one second come in the order of a way that goes well."""
+    return event.at.replace(microsecond=0), _ORDER.get(event.status, 0) if event.status else 0
 
 
 def picture(delivery: Delivery, written: Step, wording: Wording) -> tuple[Step, ...]:

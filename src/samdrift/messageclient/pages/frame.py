@@ -15,8 +15,9 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from samdrift.messageclient.desk import Desk, NotHere, ReasonAsked
 from samdrift.messageclient.live.openpages import OpenPage, Watch
-from samdrift.messageclient.mail import FileContent, Folder, Mailbox, Reason, View
+from samdrift.messageclient.mail import FileContent, Folder, Mailbox, Reason
 from samdrift.messageclient.pages.shown import Shown
+from samdrift.messageclient.selections import View
 from samdrift.rights import Right
 from samdrift.web.application import signed_in
 from samdrift.web.forms import Form
@@ -121,7 +122,7 @@ class Frame:
         return await self.page(request, desk, "why.html", None, status, **context)
 
     def voice(self, request: Request, desk: Desk) -> Shown:
-        """Return how things are put into words for the person who asks."""
+        """Return the texts and formats for the person and language of the request."""
         return Shown(self._pages.wording(request), desk.person)
 
     def lasting_voice(self, request: Request, desk: Desk) -> Shown:
@@ -152,6 +153,7 @@ class Frame:
             views = await desk.views()
         context["sections"] = self._sections(request, desk, mailboxes, place, views)
         context["write"] = _write(mailboxes, place)
+        context["searchable"] = bool(mailboxes)
         context["away_since"] = desk.away_since
         return self._pages.page(request, template, status, **context)
 
@@ -191,6 +193,7 @@ class Frame:
                 current=box.id == place.mailbox and not place.path,
             )
             for box in mailboxes
+            if Right.READ in box.rights
         )
         mine = sum(box.counts.get(Folder.MINE, 0) for box in mailboxes)
         drafts, outbox = sum(box.drafts for box in mailboxes), sum(box.outbox for box in mailboxes)
@@ -201,19 +204,19 @@ class Frame:
         ]
         if outbox or place.path == "/outbox":
             personal.append(Link(text(Phrase("Outbox")), "/outbox", outbox, current=place.path == "/outbox"))
-        organisation = [
-            Link(text(Phrase("Address book")), "/addresses", current=place.path == "/addresses"),
-            Link(text(Phrase("Who can read")), RIGHTS),
-            Link(text(Phrase("Notices by mail")), NOTICES),
-        ]
-        if _may_administer(desk, mailboxes):
+        organisation = [Link(text(Phrase("Who can read")), RIGHTS)]
+        if mailboxes:
+            organisation.insert(
+                0, Link(text(Phrase("Address book")), "/addresses", current=place.path == "/addresses")
+            )
+            organisation.append(Link(text(Phrase("Notices by mail")), NOTICES))
+        if may_administer(desk, mailboxes):
             organisation.append(Link(text(Phrase("Administration")), ADMINISTRATION))
         kept = tuple(
             Link(one.name, f"/view/{one.id}", current=place.path == f"/view/{one.id}") for one in views
         )
         return (
-            Section("", own),
-            Section(text(Phrase("Your own")), tuple(personal)),
+            *((Section("", own), Section(text(Phrase("Your own")), tuple(personal))) if mailboxes else ()),
             *((Section(text(Phrase("Views")), kept),) if kept else ()),
             Section(text(Phrase("The organisation")), tuple(organisation)),
         )
@@ -232,7 +235,7 @@ def live_query(view: OpenPage, watch: Watch, now: datetime) -> str:
     return urlencode({name: value for name, value in asked.items() if value})
 
 
-def _may_administer(desk: Desk, mailboxes: Sequence[Mailbox]) -> bool:
+def may_administer(desk: Desk, mailboxes: Sequence[Mailbox]) -> bool:
     """Return whether the person has something to do on the pages of administration."""
     roles = (Right.ADMINISTRATOR, Right.SECURITY_OFFICER)
     return any(desk.may(role) for role in roles) or any(Right.MANAGE in box.rights for box in mailboxes)

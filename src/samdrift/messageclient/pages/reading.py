@@ -14,7 +14,17 @@ from samdrift.messageclient import mail
 from samdrift.messageclient.desk import Desk, ReasonAsked
 from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import Act, Folder, Mailbox, Reason
-from samdrift.messageclient.pages.frame import FOLDER_OF_ALL, Frame, Place, RouteOf, saved_file, see
+from samdrift.messageclient.pages import delivery
+from samdrift.messageclient.pages.frame import (
+    ADMINISTRATION,
+    FOLDER_OF_ALL,
+    Frame,
+    Place,
+    RouteOf,
+    may_administer,
+    saved_file,
+    see,
+)
 from samdrift.messageclient.pages.shown import Shown, party
 from samdrift.rights import Right
 from samdrift.web.texts import Phrase
@@ -70,12 +80,17 @@ class Reading:
         )
 
     async def start(self, request: Request, desk: Desk) -> Response:
-        """Show the first mailbox with something unread, else the first one."""
+        """Show the first mailbox with something unread, else the first; without any, administration."""
         mailboxes = await desk.mailboxes()
         if not mailboxes:
+            if may_administer(desk, mailboxes):
+                return see(ADMINISTRATION)
             return await self._frame.page(request, desk, "no_mailbox.html", mailboxes=mailboxes)
-        unread = (box for box in mailboxes if box.counts.get(Folder.UNREAD, 0))
-        return await self._first(request, desk, mailboxes, next(unread, mailboxes[0]))
+        readable = [box for box in mailboxes if Right.READ in box.rights]
+        if not readable:
+            return see("/drafts")
+        unread = (box for box in readable if box.counts.get(Folder.UNREAD, 0))
+        return await self._first(request, desk, mailboxes, next(unread, readable[0]))
 
     async def mailbox(self, request: Request, desk: Desk) -> Response:
         """Show what is unread, or what is open where nothing is."""
@@ -130,6 +145,9 @@ class Reading:
         live = await self._frame.live(request, desk, OpenPage(box.id))
         lines = await desk.lines(folder, box.id, after=after, limit=_ON_A_PAGE)
         place = Place(box.id, folder)
+        name = box.name
+        if folder is Folder.SENT:
+            name = self._frame.text(request, Phrase("Sent from %(name)s", {"name": box.name}))
         return await self._frame.page(
             request,
             desk,
@@ -137,7 +155,7 @@ class Reading:
             place,
             mailboxes=mailboxes,
             mailbox=box,
-            name=box.name,
+            name=name,
             tabs=self._frame.tabs(request, box, place),
             empty=EMPTY[folder],
             path=f"/mailbox/{box.id}/{folder.value}",
@@ -226,7 +244,7 @@ class Reading:
             conversation=one,
             subject=shown.subject(one.subject),
             tags=_references(shown, one),
-            handler=shown.handler(one.handler),
+            handler=shown.handler(one.handler, one.substitutes),
             registered_by=shown.registered(one.registered),
             is_mine=one.handler is not None and one.handler.id == desk.person.id,
             may_write=may_write,
@@ -319,6 +337,7 @@ class Reading:
             recipient=party(message.recipient),
             steps=shown.way(message),
             state=state,
+            reported=delivery.reported(message.delivery) if message.delivery else "",
             words=() if message.delivery is None else shown.steps(message.delivery),
             may_send_again=again,
         )

@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from samdrift.messageclient.desk import Desk, TooManyKept
-from samdrift.messageclient.mail import ANYBODY, ME, NOBODY, Lines, Mailbox, Selection, State, View
+from samdrift.messageclient.mail import Lines, Mailbox
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, see
 from samdrift.messageclient.pages.reading import find
+from samdrift.messageclient.selections import ANYBODY, ME, NOBODY, Selection, State, View
 from samdrift.rights import Right
 from samdrift.web.forms import Form
 from samdrift.web.texts import Phrase

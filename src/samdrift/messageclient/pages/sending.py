@@ -246,7 +246,7 @@ def _answers(
     text = content.text.strip()
     short = text if len(text) <= _PREVIEW else f"{text[:_PREVIEW].rstrip()} …"
     add(Phrase("Text"), message_text(short) if short else shown.say(Phrase("No text")), field="text")
-    files = ", ".join(f"{each.name}, {shown.formats.size(each.size)}" for each in draft.files)
+    files = ", ".join(f"{each.name} ({shown.formats.size(each.size)})" for each in draft.files)
     used = Phrase("%(used)s of 30 MB", {"used": shown.formats.size(draft.size)})
     add(Phrase("Files"), files or shown.say(Phrase("None")), shown.say(used) if files else "", field="files")
     if draft.approved_by is not None:

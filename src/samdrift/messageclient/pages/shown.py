@@ -34,6 +34,8 @@ _OF_PERSONS = frozenset({"1.2.752.129.2.1.3.1", "1.2.752.129.2.1.3.3", "1.2.752.
 _LISTED = 2
 _NAMED = 3
 """Persons who are named as being in one place; of further ones, the number is."""
+_NOTHING_MORE = "NA"
+"""Detail code of a step that nothing more is reported of (api-mt-mk, Mappning Kvittens och Event)."""
 _CLOCKS_DIFFER = timedelta(minutes=10)
 _TYPES = MappingProxyType(
     {
@@ -156,7 +158,7 @@ class Shown:
             at=max(each.at for each in one.messages),
             confidential=one.confidential,
             current=True,
-            beside=(*_listed(one.references), self.handler(one.handler)),
+            beside=(*_listed(one.references), self.handler(one.handler, one.substitutes)),
         )
 
     def subject(self, subject: str) -> str:
@@ -187,18 +189,25 @@ class Shown:
                 writer = {"name": self.person(draft.writer)}
                 yield self.say(Phrase("%(name)s is writing an answer", writer))
         if not line.done:
-            yield self.handler(line.handler)
+            yield self.handler(line.handler, line.substitutes)
         if line.files:
             phrase = Phrase("1 file") if line.files == 1 else Phrase("%(count)s files", {"count": line.files})
             yield self.say(phrase)
 
-    def handler(self, handler: mail.Person | None) -> str:
-        """Return who has a conversation, in words."""
+    def handler(self, handler: mail.Person | None, substitutes: Sequence[mail.Person] = ()) -> str:
+        """Return who has a conversation, in words; and who has it instead while its handler is absent."""
         if handler is None:
             return self.say(Phrase("without handler"))
         if handler.id == self._me.id:
             return self.say(Phrase("with you"))
-        return self.say(Phrase("with %(name)s", {"name": self.person(handler)}))
+        name = self.person(handler)
+        if any(one.id == self._me.id for one in substitutes):
+            return self.say(Phrase("with you, in place of %(name)s who is absent", {"name": name}))
+        if substitutes:
+            others = ", ".join(map(self.person, substitutes))
+            phrase = Phrase("with %(name)s, absent; %(others)s in place", {"name": name, "others": others})
+            return self.say(phrase)
+        return self.say(Phrase("with %(name)s", {"name": name}))
 
     def registered(self, registration: mail.Registration | None) -> str:
         """Return who has registered a conversation, and when; empty where nobody has."""
@@ -258,8 +267,9 @@ class Shown:
     def way(self, one: mail.Message) -> tuple[Step, ...]:
         """Return the way of a message as a picture."""
         if one.delivery is None:
-            came = self.say(Phrase("Came in"))
-            return (Step(came, StepState.DONE, one.at),)
+            sent = Step(self.say(Phrase("Sent by the sender")), StepState.DONE, one.dated_at)
+            came = Step(self.say(Phrase("Came in")), StepState.DONE, one.at)
+            return (sent, came) if one.dated_at else (came,)
         written = Step(self.say(Phrase("Written")), StepState.DONE, one.at)
         return delivery.picture(one.delivery, written, self._wording)
 
@@ -269,7 +279,7 @@ class Shown:
             (
                 self.formats.exact(event.at),
                 self.say(delivery.event_words(event)),
-                event.detail,
+                "" if event.detail.strip() == _NOTHING_MORE else event.detail,
             )
-            for event in one.events
+            for event in sorted(one.events, key=delivery.in_order)
         )

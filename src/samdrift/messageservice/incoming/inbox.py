@@ -18,7 +18,6 @@ from math import ceil
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import marks_lost, sender_limited, unexpected
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
@@ -29,6 +28,7 @@ from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, InboxItem, TransferUnavailable
 from samdrift.messageservice.aside import digest
 from samdrift.messageservice.attributes import attributes, functional_address
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.findings import DUPLICATE, MOST_FINDINGS, REFERS_TO_FAILED
 from samdrift.messageservice.incoming.judging import (
     Judgement,
@@ -181,7 +181,7 @@ class Inbox:
                 await match_receipt(vault, judgement, now, envelope)
             else:
                 ids = _ids(item, judgement.envelope_id)
-                vault.record(AuditEvent.MT_MESSAGE_REFUSED, **ids, reason=judgement.reason)
+                vault.record(MTEvent.MT_MESSAGE_REFUSED, **ids, reason=judgement.reason)
                 await self._count(vault, item, judgement, now)
         return None
 
@@ -194,7 +194,7 @@ class Inbox:
         self.meaningless += 1
         limit = self._settings.meaningless_limit
         if await vault.count_refusal(item.sender, limit=limit, now=now) == limit.most:
-            vault.record(AuditEvent.MT_SENDER_LIMITED, sender=item.sender, number=str(limit.most))
+            vault.record(MTEvent.MT_SENDER_LIMITED, sender=item.sender, number=str(limit.most))
             sender_limited()
 
     async def _store_message(
@@ -219,7 +219,7 @@ class Inbox:
         committed = commitments(vault, message=message, envelope=envelope)
         _log(vault, item, new, answer, found, committed)
         if not found and not self._listed(new):
-            vault.record(AuditEvent.MT_SENDER_NOT_LISTED, message=new.header.id, sender=item.sender)
+            vault.record(MTEvent.MT_SENDER_NOT_LISTED, message=new.header.id, sender=item.sender)
         return answer
 
     def _listed(self, new: NewMessage) -> bool:
@@ -296,15 +296,15 @@ def _log(
         **committed,
     }
     if new.malware:
-        vault.record(AuditEvent.MT_MALWARE_FOUND, **ids, sender=item.sender, signature=new.malware)
+        vault.record(MTEvent.MT_MALWARE_FOUND, **ids, sender=item.sender, signature=new.malware)
     if found:
         codes = sorted({f"{finding.reason} {finding.detail}" for finding in found})
-        vault.record(AuditEvent.MT_MESSAGE_REFUSED, **ids, sender=item.sender, reason=", ".join(codes))
+        vault.record(MTEvent.MT_MESSAGE_REFUSED, **ids, sender=item.sender, reason=", ".join(codes))
     else:
-        vault.record(AuditEvent.MT_MESSAGE_RETRIEVED, **ids, sender=item.sender)
+        vault.record(MTEvent.MT_MESSAGE_RETRIEVED, **ids, sender=item.sender)
     record, content = answer
     committed = commitments(vault, receipt=sha256(content).digest())
-    vault.record(AuditEvent.MT_RECEIPT_QUEUED, envelope=record.id, message=message_id, **committed)
+    vault.record(MTEvent.MT_RECEIPT_QUEUED, envelope=record.id, message=message_id, **committed)
 
 
 def answer_to(
@@ -398,13 +398,11 @@ async def match_receipt(
     receipt, header = new.receipt, new.header
     message = await vault.message(receipt.message_id, Direction.OUT)
     if message is None or message.recipient != receipt.sender:
-        vault.record(AuditEvent.MT_RECEIPT_UNMATCHED, envelope=header.id, message=receipt.message_id)
+        vault.record(MTEvent.MT_RECEIPT_UNMATCHED, envelope=header.id, message=receipt.message_id)
         return
     if header.document != receipt_document_for(DocumentIdentifier(message.document)):
         why = "under another transport model than the message"
-        vault.record(
-            AuditEvent.MT_RECEIPT_REFUSED, envelope=header.id, message=receipt.message_id, reason=why
-        )
+        vault.record(MTEvent.MT_RECEIPT_REFUSED, envelope=header.id, message=receipt.message_id, reason=why)
         return
     record = ReceiptRecord(
         id=header.id,
@@ -421,7 +419,7 @@ async def match_receipt(
     stored = await vault.store_received_receipt(record, new.payload, now=now)
     committed = commitments(vault, envelope=envelope, receipt=sha256(new.payload).digest()) if stored else {}
     vault.record(
-        AuditEvent.MT_RECEIPT_RECEIVED,
+        MTEvent.MT_RECEIPT_RECEIVED,
         envelope=header.id,
         message=receipt.message_id,
         **signer_facts(new.signer),

@@ -22,13 +22,13 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Send
 from starlette.types import Scope as HttpScope
 
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.promises import HEADER
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.evidence import MessageEvidence, Original
 from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageservice.access import Access, Authorization, AuthorizationUnavailable, Unauthorized
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.interface_d import contract, filters, json, writing
 from samdrift.messageservice.interface_d.documents import documents
 from samdrift.messageservice.interface_d.following import Following, TooManyStreams
@@ -153,7 +153,7 @@ class InterfaceD:
         async with self._gate.open(
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.READ
         ) as vault:
-            vault.record(AuditEvent.MT_CLIENT_DENIED, reason="the token lacks the scope")
+            vault.record(MTEvent.MT_CLIENT_DENIED, reason="the token lacks the scope")
 
     async def _send(self, request: Request, access: Access) -> Response:
         """Clauses: api-mt-mk 4.1 step 5."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageservice.access import Access
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.interface_d.filters import Filters, Page
 from samdrift.messageservice.interface_d.problems import Refused
 from samdrift.vault.bodies import BodyReader
@@ -107,7 +107,7 @@ class Mailboxes:
             events = await vault.status_events(record.id, record.direction)
             body = await _body(vault, record)
             if body is not None:
-                vault.record(AuditEvent.MT_MESSAGE_READ, message=record.id)
+                vault.record(MTEvent.MT_MESSAGE_READ, message=record.id)
         return Found(record, events, body)
 
     async def evidenced(
@@ -124,9 +124,9 @@ class Mailboxes:
             if record is None:
                 return None
             body = await _body(vault, record) if original else None
-            vault.record(AuditEvent.MT_MESSAGE_EVIDENCED, message=record.id)
+            vault.record(MTEvent.MT_MESSAGE_EVIDENCED, message=record.id)
             if body is not None:
-                vault.record(AuditEvent.MT_MESSAGE_READ, message=record.id)
+                vault.record(MTEvent.MT_MESSAGE_READ, message=record.id)
         return Found(record, (), body)
 
     async def delete(self, access: Access, message_id: str, filters: Filters) -> bool:
@@ -144,7 +144,7 @@ class Mailboxes:
                 return False
             if record.status.final:
                 await vault.delete(record.id, record.direction)
-                vault.record(AuditEvent.MT_MESSAGE_DELETED, message=record.id)
+                vault.record(MTEvent.MT_MESSAGE_DELETED, message=record.id)
         if not record.status.final:
             raise Refused([NOT_FINAL], record.id)
         return True
@@ -177,7 +177,7 @@ async def _reached(
             if record is not None and record.size and access.covers(record.mailbox) and filters.fit(record):
                 return record
     ids = {"message": message_id} if known else {}
-    vault.record(AuditEvent.MT_CLIENT_DENIED, **ids, reason="no such message in the client's mailboxes")
+    vault.record(MTEvent.MT_CLIENT_DENIED, **ids, reason="no such message in the client's mailboxes")
     return None
 
 

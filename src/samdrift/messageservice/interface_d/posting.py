@@ -6,12 +6,12 @@ from collections.abc import AsyncIterable, Callable
 from dataclasses import replace
 from typing import Any
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageservice.access import Access
 from samdrift.messageservice.attributes import functional_address
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.interface_d.drafting import draft, own_id, placed
 from samdrift.messageservice.interface_d.problems import Refused
 from samdrift.messageservice.service import MessageInvalid, MessageService
@@ -92,9 +92,7 @@ class Posting:
             access.principal, access.organisation, Role.MESSAGE_SERVICE, Purpose.COMPOSE
         ) as vault:
             ids = {"message": message_id} if message_id else {}
-            vault.record(
-                AuditEvent.MT_CLIENT_DENIED, **ids, reason="sends from an address that is not its own"
-            )
+            vault.record(MTEvent.MT_CLIENT_DENIED, **ids, reason="sends from an address that is not its own")
 
     async def _is_repeated(self, access: Access, message: SdkMessage, given: Members) -> bool:
         """Return whether this very message has been sent under its id; what we made up then makes no

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.progress import Progress
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import ReceiptRecord
 from samdrift.wire.codes import ReceiptStatus
@@ -41,7 +42,7 @@ async def advance(
     )
     ids = {"message": message_id} | ({"reason": step.reason} if step.reason else {}) | facts
     happened = taken or step.overtaken_by
-    vault.record(step.audit if happened else AuditEvent.MT_MESSAGE_LATE, **ids)
+    vault.record(step.audit if happened else MTEvent.MT_MESSAGE_LATE, **ids)
     return taken
 
 
@@ -60,20 +61,20 @@ async def waits(vault: MessageServiceVault, message_id: str, cause: Temporary, n
     event = progress.waiting(cause, now, told)
     if event is not None:
         vault.add_event(message_id, event, direction=Direction.OUT)
-        vault.record(AuditEvent.MT_MESSAGE_HELD, message=message_id, reason=str(cause))
+        vault.record(MTEvent.MT_MESSAGE_HELD, message=message_id, reason=str(cause))
 
 
 async def held(vault: MessageServiceVault, reason: str, **ids: str) -> None:
     """Log once that a message that came in waits for scanner or token; the first of the ids names it best."""
     named, *_ = ids.values()
-    if all(entry.event != AuditEvent.MT_MESSAGE_HELD for entry in await vault.find_log(named)):
-        vault.record(AuditEvent.MT_MESSAGE_HELD, **ids, reason=reason)
+    if all(entry.event != MTEvent.MT_MESSAGE_HELD for entry in await vault.find_log(named)):
+        vault.record(MTEvent.MT_MESSAGE_HELD, **ids, reason=reason)
 
 
 async def receipt_delivered(vault: MessageServiceVault, record: ReceiptRecord, now: datetime) -> None:
     """The sender has the receipt; an accepted message is now for the client to fetch."""
     await vault.set_receipt_state(record.id, ReceiptState.DELIVERED, now=now, deadline=None)
-    vault.record(AuditEvent.MT_RECEIPT_ACKNOWLEDGED, envelope=record.id, message=record.message_id)
+    vault.record(MTEvent.MT_RECEIPT_ACKNOWLEDGED, envelope=record.id, message=record.message_id)
     if record.status is ReceiptStatus.ACCEPTED:
         await advance(vault, record.message_id, Direction.IN, progress.receipt_delivered(now), now)
 
@@ -81,7 +82,7 @@ async def receipt_delivered(vault: MessageServiceVault, record: ReceiptRecord, n
 async def receipt_failed(vault: MessageServiceVault, record: ReceiptRecord, why: str, now: datetime) -> None:
     """The sender cannot be told: the message's exchange has failed (api-mt-mk, Meddelandestatus 6)."""
     await vault.set_receipt_state(record.id, ReceiptState.FAILED, now=now, deadline=None)
-    vault.record(AuditEvent.MT_RECEIPT_FAILED, envelope=record.id, message=record.message_id, reason=why)
+    vault.record(MTEvent.MT_RECEIPT_FAILED, envelope=record.id, message=record.message_id, reason=why)
     if record.status is ReceiptStatus.ACCEPTED:
         step = progress.failed(now, "Message receipt could not be delivered", why)
         await advance(vault, record.message_id, Direction.IN, step, now)
@@ -134,4 +135,4 @@ async def _end(vault: MessageServiceVault, record_id: str, why: str, now: dateti
 
 
 def _record(vault: MessageServiceVault, what: str, record_id: str, status: str, why: str) -> None:
-    vault.record(AuditEvent.ORGANISATION_ENDED, what=what, message=record_id, status=status, reason=why)
+    vault.record(VaultEvent.ORGANISATION_ENDED, what=what, message=record_id, status=status, reason=why)

@@ -14,6 +14,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferEvent, TransferState
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.findings import MOST_FINDINGS
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.vault.records import StatusEvent
@@ -48,7 +49,7 @@ def submitted(settings: MessageServiceSettings, at: datetime) -> Progress:
     return Progress(
         MessageStatus.SUBMITTED,
         (StatusEvent(at, MessageStatus.SUBMITTED, "Message handed over to the access point"),),
-        AuditEvent.MT_MESSAGE_SUBMITTED,
+        MTEvent.MT_MESSAGE_SUBMITTED,
         at + settings.transfer_within,
         overtaken_by=_AFTER_SUBMITTED,
     )
@@ -96,7 +97,7 @@ def failed(at: datetime, title: str, detail: str) -> Progress:
             StatusEvent(at, MessageStatus.ERROR, title, detail),
             StatusEvent(at, MessageStatus.MESSAGE_EXCHANGE_ERROR, title, detail),
         ),
-        AuditEvent.MT_MESSAGE_FAILED,
+        MTEvent.MT_MESSAGE_FAILED,
         reason=detail or title,
     )
 
@@ -113,7 +114,7 @@ def of_transfer(settings: MessageServiceSettings, event: TransferEvent) -> Progr
                 StatusEvent(event.at, MessageStatus.ACKNOWLEDGE, "Transport receipt received"),
                 StatusEvent(event.at, MessageStatus.WAITING_FOR_RECEIPT, "Waiting for the message receipt"),
             ),
-            AuditEvent.MT_MESSAGE_ACKNOWLEDGED,
+            MTEvent.MT_MESSAGE_ACKNOWLEDGED,
             event.at + settings.receipt_within,
         )
     if event.state is TransferState.FAILED:
@@ -128,7 +129,7 @@ def of_transfer(settings: MessageServiceSettings, event: TransferEvent) -> Progr
                 event.detail,
             ),
         ),
-        AuditEvent.MT_MESSAGE_POSTPONED,
+        MTEvent.MT_MESSAGE_POSTPONED,
         event.at + settings.transfer_within,
         event.reason.value,
     )
@@ -147,7 +148,7 @@ def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
         return Progress(
             MessageStatus.ACCEPTED,
             (StatusEvent(at, MessageStatus.ACCEPTED, "Message receipt received"),),
-            AuditEvent.MT_MESSAGE_ACCEPTED,
+            MTEvent.MT_MESSAGE_ACCEPTED,
         )
     findings = tuple(
         StatusEvent(
@@ -166,7 +167,7 @@ def of_receipt(receipt: MessageReceipt, at: datetime) -> Progress:
     return Progress(
         MessageStatus.MESSAGE_EXCHANGE_ERROR,
         (*reversed(findings), error),
-        AuditEvent.MT_MESSAGE_REJECTED,
+        MTEvent.MT_MESSAGE_REJECTED,
         reason=", ".join(codes),
     )
 
@@ -202,5 +203,5 @@ def receipt_delivered(at: datetime) -> Progress:
             StatusEvent(at, MessageStatus.RECEIPT_SENT, "Message receipt delivered"),
             StatusEvent(at, MessageStatus.NEW, "Message can be fetched"),
         ),
-        AuditEvent.MT_MESSAGE_NEW,
+        MTEvent.MT_MESSAGE_NEW,
     )

@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.oauth.issuing import LONGEST, OAuthError, TokenIssuing, TokenRequest
 from samdrift.messageservice.oauth.keyring import WORKER, Keyring
 from samdrift.messageservice.oauth.registrations import METADATA, PATH, OwnIssuers, Registered
@@ -94,7 +94,7 @@ class AuthorizationServer:
             try:
                 async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
                     client = claimed if registered else "not registered"
-                    vault.record(AuditEvent.MT_TOKEN_REFUSED, client=client, reason=error.reason)
+                    vault.record(MTEvent.MT_TOKEN_REFUSED, client=client, reason=error.reason)
             except VaultDenied:
                 return _error("unauthorized_client", "the organisation is not served here now", 400)
             except Temporary:

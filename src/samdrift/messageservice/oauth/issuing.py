@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Self
 from urllib.parse import parse_qsl
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, Scope
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.oauth.keyring import Keyring
 from samdrift.messageservice.oauth.registrations import MessageClient, OwnIssuers, Registered
 from samdrift.net.keysource import KeysUnavailable
@@ -157,7 +157,7 @@ class TokenIssuing:
             claims = self._claims(organisation, client, scope, now)
             header = {"typ": TOKEN_TYPE, "kid": PublicKey.named(key.public).kid or ""}
             token = signed(header, claims, key)
-            vault.record(AuditEvent.MT_TOKEN_ISSUED, client=client.id, token=str(claims["jti"]), scope=scope)
+            vault.record(MTEvent.MT_TOKEN_ISSUED, client=client.id, token=str(claims["jti"]), scope=scope)
         return Issued(token, self._seconds, scope)
 
     def _claims(

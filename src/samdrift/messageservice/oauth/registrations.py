@@ -126,12 +126,20 @@ class MessageClient:
     """True when it gets what comes to addresses that no client's patterns cover."""
 
 
+_OF_READERS = frozenset({Scope.LIST, Scope.READ, Scope.DELETE})
+
+
 @dataclass(frozen=True, slots=True)
 class OrganisationClients:
     """The message clients of one organisation, and its authorisation server if it has one."""
 
     clients: Mapping[str, MessageClient] = field(default_factory=dict)
     external: ExternalIssuer | None = None
+
+    def readers(self, address: str) -> tuple[str, ...]:
+        """Return the clients that may list or read messages to and from an address."""
+        reading = (one for one in self.clients.values() if one.scopes & _OF_READERS)
+        return Routing(Share(one.id, one.patterns, one.default) for one in reading).clients(address)
 
     @property
     def routing(self) -> Routing:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError
@@ -15,6 +14,7 @@ from samdrift.contracts.messages import Direction, ReceiptState, WorkKind
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, TransferRefused
 from samdrift.messageservice.aside import aside, digest
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.ledger import (
     advance,
@@ -169,7 +169,7 @@ class Sender(InFlight):
         self, vault: MessageServiceVault, record: MessageRecord, malware: Malware, now: datetime
     ) -> None:
         """End the exchange of a message that was taken while there was no scanner; its content goes."""
-        vault.record(AuditEvent.MT_MALWARE_FOUND, message=record.id, signature=malware.signature)
+        vault.record(MTEvent.MT_MALWARE_FOUND, message=record.id, signature=malware.signature)
         await vault.drop_content(record.id, Direction.OUT)
         step = progress.failed(now, malware.finding.text, malware.finding.path)
         await advance(vault, record.id, Direction.OUT, step, now)
@@ -207,7 +207,7 @@ class Sender(InFlight):
             else:
                 await self._submitted(vault, record, now)
                 vault.record(
-                    AuditEvent.MT_RECEIPT_SUBMITTED, envelope=record.id, message=record.message_id, **facts
+                    MTEvent.MT_RECEIPT_SUBMITTED, envelope=record.id, message=record.message_id, **facts
                 )
             return None
 

@@ -64,7 +64,8 @@ VAULT = {
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
         *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
-        *("log-stamps", "live", "notices", "mail-bound", "signed-statements"),
+        *("log-stamps", "live", "notices", "mail-bound", "mail-following"),
+        *("draft-approvals", "session-use", "service-deletion", "signed-statements"),
     ),
     Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival"),
 }

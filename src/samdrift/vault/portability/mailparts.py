@@ -30,6 +30,8 @@ from samdrift.vault.sealing import Sealer
 
 _TIME, _NUMBER, _FLAG, _DOCUMENT = Kind.TIME, Kind.NUMBER, Kind.FLAG, Kind.DOCUMENT
 _CONTENT = Fact("content", _DOCUMENT)
+_APPROVABLE = {"approval": "open", "approved": "open", "window": "window"}
+"""Stages of a draft in which an approval counts, and what they are without it."""
 _FILE_COUNT = "file_count"
 """Column ``files`` in an export, whose records have members of that name for their contents."""
 
@@ -57,6 +59,8 @@ class MailPart:
     marks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Members of the content that a mark is made of, with a space between them, by its column."""
     delivery: bool = False
+    approved: bool = False
+    """A second person approves it: bound in the vault that it leaves, and given again where it arrives."""
 
     def question(self) -> str:
         """Return the query for a page."""
@@ -98,6 +102,8 @@ class MailPart:
     def arriving(self, facts: Facts, body: str | None, sealer: Sealer) -> Facts:
         """Return the row of a record, sealed for this vault; its body is empty where it was removed."""
         row = {"files" if name == _FILE_COUNT else name: value for name, value in facts.items()}
+        if self.approved and row["stage"] in _APPROVABLE:
+            row |= {"stage": _APPROVABLE[row["stage"]], "asked_by": None, "approved_by": None}
         if self.place:
             content = json.loads(row.pop("content"))
             row["sealed"] = from_bytes(sealed(content, self._sealed_for(row), sealer))
@@ -199,6 +205,7 @@ DRAFTS = MailPart(
     ),
     "draft",
     lambda row: draft_place(row["id"], row["conversation"] or row["mailbox"], row["reply_to"], row["writer"]),
+    approved=True,
 )
 READINGS = MailPart(
     _part(

@@ -131,7 +131,7 @@ def unarmoured(signature: str) -> bytes:
 
 
 def public_line(key: Ed25519PrivateKey) -> str:
-    """Return the public key as OpenSSH writes it: kind and base64."""
+    """Return the public key in OpenSSH's format: type and base64."""
     return f"{_ED25519.decode()} {b64encode(_public(key)).decode()}"
 
 

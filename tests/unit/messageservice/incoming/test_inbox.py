@@ -10,12 +10,12 @@ from uuid import uuid4
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.discovery import DiscoveryUnavailable, DiscoveryUntrusted, SharedService
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import InboxItem
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.incoming.inbox import Inbox, fetched
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.vault.messageservice import MessageServiceVault
@@ -121,7 +121,7 @@ async def test_invariant_8_what_could_not_be_judged_in_time_is_refused_with_the_
         assert await vault.was_processed(waiting.id)
         (entry,) = await vault.find_log(waiting.envelope_id)
         assert await vault.find_log(waiting.as4_message_id) == (entry,)
-    assert entry.event == AuditEvent.MT_MESSAGE_REFUSED
+    assert entry.event == MTEvent.MT_MESSAGE_REFUSED
     assert str(failure) in entry.ids["reason"]
 
 
@@ -151,7 +151,7 @@ async def test_each_message_that_waits_for_the_scanner_is_named_also_where_its_o
     async with installation.open(organisation, MT) as vault:
         for each in waiting:
             (entry,) = await vault.find_log(each.as4_message_id)
-            assert entry.event == AuditEvent.MT_MESSAGE_HELD
+            assert entry.event == MTEvent.MT_MESSAGE_HELD
 
 
 async def test_an_envelope_without_an_end_is_not_read_to_it() -> None:

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState, TransferUnavailable
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.lifecycle import progress
 from samdrift.vault.records import StatusEvent
 from samdrift.wire.codes import Reason, ReceiptStatus
@@ -86,7 +86,7 @@ def test_an_accepting_receipt_is_the_end() -> None:
     step = progress.of_receipt(receipt(), NOW)
     assert (step.status, step.audit, step.deadline) == (
         MessageStatus.ACCEPTED,
-        AuditEvent.MT_MESSAGE_ACCEPTED,
+        MTEvent.MT_MESSAGE_ACCEPTED,
         None,
     )
 

@@ -9,10 +9,10 @@ from typing import Any, Final, cast
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Role
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.messageservice import MessageServiceVault
@@ -75,7 +75,7 @@ async def test_a_message_waits_for_an_outage_of_any_kind_and_its_log_says_why(
         organisation, record, b"", scanned=True
     )
     assert again == NOW + SETTINGS.retry_after
-    assert AuditEvent.MT_MESSAGE_HELD in await events(installation, organisation, record.id)
+    assert MTEvent.MT_MESSAGE_HELD in await events(installation, organisation, record.id)
     async with installation.open(organisation, MT) as vault:
         stored = await vault.message(record.id, Direction.OUT)
         due = await vault.claim_work(now=again, lease=MINUTE, limit=10)
@@ -112,7 +112,7 @@ async def test_what_is_no_outage_of_a_service_is_left_to_the_lease(
         assert await vault.create_outgoing(record, await body(vault), now=NOW, lease=MINUTE)
     with pytest.raises(type(failure)):
         await outgoing(installation, failure, IN_TIME).message(organisation, record, b"", scanned=True)
-    assert AuditEvent.MT_MESSAGE_HELD not in await events(installation, organisation, record.id)
+    assert MTEvent.MT_MESSAGE_HELD not in await events(installation, organisation, record.id)
 
 
 @pytest.mark.parametrize(

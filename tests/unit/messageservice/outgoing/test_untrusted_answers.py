@@ -8,9 +8,9 @@ from typing import Any, Final, cast
 
 import pytest
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.outgoing.sealing import Sealing
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.vault.messageservice import MessageServiceVault
@@ -79,5 +79,5 @@ async def test_invariant_8_what_an_untrusted_smp_answers_ends_the_message_with_t
     assert place.targets
     assert stored is not None
     assert stored.status is MessageStatus.MESSAGE_EXCHANGE_ERROR
-    (last,) = (entry for entry in entries if entry.event == AuditEvent.MT_MESSAGE_FAILED)
+    (last,) = (entry for entry in entries if entry.event == MTEvent.MT_MESSAGE_FAILED)
     assert last.ids["reason"].startswith(reason)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from samdrift.audit.chain import ChainHead
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.merkle import Frontier
 from samdrift.contracts.messages import Direction, WorkKind
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.transfer import TransferReason, TransferState
+from samdrift.messageservice.events import MTEvent
 from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.bodies import IN_ROW, Body, BodyReader
 from samdrift.vault.errors import SealBroken, UnknownRecord, VaultDenied
@@ -264,7 +264,7 @@ async def test_a_log_of_a_former_supplier_is_kept_and_checked(
     assert kept == [{"log": state.id} | each for each in facts]
     async with installation.open(elsewhere, MT) as reading:
         named = (await reading.find_former_log(kept_message(facts)))[-1]
-        assert named.event == AuditEvent.MT_MESSAGE_SUBMITTED
+        assert named.event == MTEvent.MT_MESSAGE_SUBMITTED
 
 
 def _is_large(record: Taken) -> bool:
@@ -275,7 +275,7 @@ def _is_large(record: Taken) -> bool:
 def kept_message(facts: list[parts.Facts]) -> str:
     for each in facts:
         content = json.loads(each["content"])
-        if content["event"] == AuditEvent.MT_MESSAGE_SUBMITTED:
+        if content["event"] == MTEvent.MT_MESSAGE_SUBMITTED:
             return str(content["ids"]["message"])
     raise AssertionError
 

@@ -18,9 +18,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Self
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import AuditEvent as E
-from samdrift.audit.events import Retention
+from samdrift.audit.events import AuditEvent, Retention
+from samdrift.messageclient.events import MKEvent
+from samdrift.messageservice.events import MTEvent
+from samdrift.vault.events import VaultEvent
 
 HANDOVER = timedelta(hours=1)
 """Time within which the next part of the platform has a step, where nothing is down."""
@@ -68,8 +71,8 @@ class _Rule:
     """Each of some entries has one of others about the same thing."""
 
     kind: Kind
-    steps: Mapping[E, Names]
-    wants: Mapping[E, Names]
+    steps: Mapping[AuditEvent, Names]
+    wants: Mapping[AuditEvent, Names]
     missing: str
     within: timedelta = HANDOVER
     backward: bool = False
@@ -78,120 +81,139 @@ class _Rule:
     """The wanted entry is in the other side's log."""
 
 
-_SUBMITTED = {E.MT_MESSAGE_SUBMITTED: _MESSAGE, E.MT_RECEIPT_SUBMITTED: _ENVELOPE}
-_ENDED = {E.MT_MESSAGE_ACCEPTED: _MESSAGE, E.MT_MESSAGE_REJECTED: _MESSAGE, E.MT_MESSAGE_FAILED: _MESSAGE}
-_RECEIPT_ENDED = {E.MT_RECEIPT_ACKNOWLEDGED: _ENVELOPE, E.MT_RECEIPT_FAILED: _ENVELOPE}
-_FETCHED = {
-    E.MT_MESSAGE_RETRIEVED: _AS4,
-    E.MT_MESSAGE_REFUSED: ("as4", "envelope"),
-    E.MT_RECEIPT_RECEIVED: _ENVELOPE,
-    E.MT_RECEIPT_UNMATCHED: _ENVELOPE,
-    E.MT_RECEIPT_REFUSED: _ENVELOPE,
+_SUBMITTED: dict[AuditEvent, Names] = {
+    MTEvent.MT_MESSAGE_SUBMITTED: _MESSAGE,
+    MTEvent.MT_RECEIPT_SUBMITTED: _ENVELOPE,
 }
-_READ = (E.MT_MESSAGE_READ, E.MK_READING_MESSAGE, E.MK_READING_FILE, E.MK_READING_RAW)
-_OF_THE_CLIENT = (E.MK_MESSAGE_STORED, E.MK_MESSAGE_UNREADABLE, E.MK_MESSAGE_SUBMITTED)
+_ENDED: dict[AuditEvent, Names] = {
+    MTEvent.MT_MESSAGE_ACCEPTED: _MESSAGE,
+    MTEvent.MT_MESSAGE_REJECTED: _MESSAGE,
+    MTEvent.MT_MESSAGE_FAILED: _MESSAGE,
+}
+_RECEIPT_ENDED: dict[AuditEvent, Names] = {
+    MTEvent.MT_RECEIPT_ACKNOWLEDGED: _ENVELOPE,
+    MTEvent.MT_RECEIPT_FAILED: _ENVELOPE,
+}
+_FETCHED: dict[AuditEvent, Names] = {
+    MTEvent.MT_MESSAGE_RETRIEVED: _AS4,
+    MTEvent.MT_MESSAGE_REFUSED: ("as4", "envelope"),
+    MTEvent.MT_RECEIPT_RECEIVED: _ENVELOPE,
+    MTEvent.MT_RECEIPT_UNMATCHED: _ENVELOPE,
+    MTEvent.MT_RECEIPT_REFUSED: _ENVELOPE,
+}
+_READ = (MTEvent.MT_MESSAGE_READ, MKEvent.MK_READING_MESSAGE, MKEvent.MK_READING_FILE, MKEvent.MK_READING_RAW)
+_OF_THE_CLIENT = (MKEvent.MK_MESSAGE_STORED, MKEvent.MK_MESSAGE_UNREADABLE, MKEvent.MK_MESSAGE_SUBMITTED)
 
 _RULES = (
     _Rule(
         Kind.SUBMITTED_WITHOUT_TRANSFER,
         _SUBMITTED,
-        {E.AP_TRANSFER_QUEUED: _ENVELOPE},
+        {APEvent.AP_TRANSFER_QUEUED: _ENVELOPE},
         "the message service has handed it over, and the access point has no transfer of it",
     ),
     _Rule(
         Kind.TRANSFER_WITHOUT_MESSAGE,
-        {E.AP_TRANSFER_QUEUED: _ENVELOPE},
-        {E.MT_MESSAGE_SCHEDULED: _MESSAGE, E.MT_RECEIPT_QUEUED: _ENVELOPE},
+        {APEvent.AP_TRANSFER_QUEUED: _ENVELOPE},
+        {MTEvent.MT_MESSAGE_SCHEDULED: _MESSAGE, MTEvent.MT_RECEIPT_QUEUED: _ENVELOPE},
         "the access point transfers it, and the message service has never had it",
         EXCHANGE,
     ),
     _Rule(
         Kind.TRANSFER_WITHOUT_END,
-        {E.AP_TRANSFER_QUEUED: _ENVELOPE},
+        {APEvent.AP_TRANSFER_QUEUED: _ENVELOPE},
         {
-            E.AP_TRANSFER_DELIVERED: _ENVELOPE,
-            E.AP_TRANSFER_FAILED: _ENVELOPE,
-            E.ORGANISATION_ENDED: _ENVELOPE,
+            APEvent.AP_TRANSFER_DELIVERED: _ENVELOPE,
+            VaultEvent.AP_TRANSFER_FAILED: _ENVELOPE,
+            VaultEvent.ORGANISATION_ENDED: _ENVELOPE,
         },
         "the access point has it queued, and neither delivered it nor failed",
         EXCHANGE,
     ),
     _Rule(
         Kind.DELIVERY_NOT_KNOWN,
-        {E.AP_TRANSFER_DELIVERED: _ENVELOPE},
-        {E.MT_MESSAGE_ACKNOWLEDGED: _MESSAGE, E.MT_MESSAGE_LATE: _MESSAGE, **_ENDED, **_RECEIPT_ENDED},
+        {APEvent.AP_TRANSFER_DELIVERED: _ENVELOPE},
+        {
+            MTEvent.MT_MESSAGE_ACKNOWLEDGED: _MESSAGE,
+            MTEvent.MT_MESSAGE_LATE: _MESSAGE,
+            **_ENDED,
+            **_RECEIPT_ENDED,
+        },
         "the access point has delivered it, and the message service does not know",
     ),
     _Rule(
         Kind.FAILURE_NOT_KNOWN,
-        {E.AP_TRANSFER_FAILED: _ENVELOPE},
-        {E.MT_MESSAGE_FAILED: _MESSAGE, E.MT_MESSAGE_LATE: _MESSAGE, E.MT_RECEIPT_FAILED: _ENVELOPE},
+        {VaultEvent.AP_TRANSFER_FAILED: _ENVELOPE},
+        {
+            MTEvent.MT_MESSAGE_FAILED: _MESSAGE,
+            MTEvent.MT_MESSAGE_LATE: _MESSAGE,
+            MTEvent.MT_RECEIPT_FAILED: _ENVELOPE,
+        },
         "the access point could not deliver it, and the message service does not know",
     ),
     _Rule(
         Kind.ACKNOWLEDGED_WITHOUT_DELIVERY,
-        {E.MT_MESSAGE_ACKNOWLEDGED: _MESSAGE, E.MT_RECEIPT_ACKNOWLEDGED: _ENVELOPE},
-        {E.AP_TRANSFER_DELIVERED: _ENVELOPE},
+        {MTEvent.MT_MESSAGE_ACKNOWLEDGED: _MESSAGE, MTEvent.MT_RECEIPT_ACKNOWLEDGED: _ENVELOPE},
+        {APEvent.AP_TRANSFER_DELIVERED: _ENVELOPE},
         "the message service has it as delivered, and the access point has not delivered it",
     ),
     _Rule(
         Kind.ARRIVED_NOT_FETCHED,
-        {E.AP_ENVELOPE_RECEIVED: ("as4", "envelope")},
-        _FETCHED | {E.ORGANISATION_ENDED: _ENVELOPE},
+        {APEvent.AP_ENVELOPE_RECEIVED: ("as4", "envelope")},
+        _FETCHED | {VaultEvent.ORGANISATION_ENDED: _ENVELOPE},
         "the access point has received it, and the message service has not fetched it",
         EXCHANGE,
     ),
     _Rule(
         Kind.FETCHED_NOT_ARRIVED,
         _FETCHED,
-        {E.AP_ENVELOPE_RECEIVED: ("as4", "envelope")},
+        {APEvent.AP_ENVELOPE_RECEIVED: ("as4", "envelope")},
         "the message service has fetched it, and the access point has never received it",
         EXCHANGE,
     ),
     _Rule(
         Kind.NOT_REMOVED,
-        {E.AP_ENVELOPE_RECEIVED: _ENVELOPE},
-        {E.AP_ENVELOPE_ACKNOWLEDGED: _ENVELOPE, E.ORGANISATION_ENDED: _ENVELOPE},
+        {APEvent.AP_ENVELOPE_RECEIVED: _ENVELOPE},
+        {APEvent.AP_ENVELOPE_ACKNOWLEDGED: _ENVELOPE, VaultEvent.ORGANISATION_ENDED: _ENVELOPE},
         "the access point has received it, and still has it",
         EXCHANGE,
     ),
     _Rule(
         Kind.MESSAGE_WITHOUT_ANSWER,
-        {E.MT_MESSAGE_RETRIEVED: _MESSAGE},
-        {E.MT_RECEIPT_QUEUED: _MESSAGE},
+        {MTEvent.MT_MESSAGE_RETRIEVED: _MESSAGE},
+        {MTEvent.MT_RECEIPT_QUEUED: _MESSAGE},
         "the message came in, and no message receipt was made for it",
     ),
     _Rule(
         Kind.ANSWER_NOT_SENT,
-        {E.MT_RECEIPT_QUEUED: _ENVELOPE},
-        {E.MT_RECEIPT_SUBMITTED: _ENVELOPE, **_RECEIPT_ENDED},
+        {MTEvent.MT_RECEIPT_QUEUED: _ENVELOPE},
+        {MTEvent.MT_RECEIPT_SUBMITTED: _ENVELOPE, **_RECEIPT_ENDED},
         "a message receipt was made, and neither sent nor given up",
         EXCHANGE,
     ),
     _Rule(
         Kind.MESSAGE_WITHOUT_END,
-        {E.MT_MESSAGE_SCHEDULED: _MESSAGE},
-        _ENDED | {E.ORGANISATION_ENDED: _MESSAGE},
+        {MTEvent.MT_MESSAGE_SCHEDULED: _MESSAGE},
+        _ENDED | {VaultEvent.ORGANISATION_ENDED: _MESSAGE},
         "the message was sent, and is neither accepted, rejected nor failed",
         EXCHANGE,
     ),
     _Rule(
         Kind.VERDICT_WITHOUT_RECEIPT,
-        {E.MT_MESSAGE_ACCEPTED: _MESSAGE, E.MT_MESSAGE_REJECTED: _MESSAGE},
-        {E.MT_RECEIPT_RECEIVED: _MESSAGE},
+        {MTEvent.MT_MESSAGE_ACCEPTED: _MESSAGE, MTEvent.MT_MESSAGE_REJECTED: _MESSAGE},
+        {MTEvent.MT_RECEIPT_RECEIVED: _MESSAGE},
         "the message has the recipient's verdict, and no message receipt came for it",
     ),
     _Rule(
         Kind.RECEIPT_WITHOUT_MESSAGE,
-        {E.MT_RECEIPT_RECEIVED: _MESSAGE},
-        {E.MT_MESSAGE_SCHEDULED: _MESSAGE},
+        {MTEvent.MT_RECEIPT_RECEIVED: _MESSAGE},
+        {MTEvent.MT_MESSAGE_SCHEDULED: _MESSAGE},
         "a message receipt came for a message that was never sent",
         EXCHANGE,
     ),
     _Rule(
         Kind.READING_WITHOUT_MESSAGE,
-        {E.MT_MESSAGE_READ: _MESSAGE},
-        {E.MT_MESSAGE_RETRIEVED: _MESSAGE, E.MT_MESSAGE_SCHEDULED: _MESSAGE},
+        {MTEvent.MT_MESSAGE_READ: _MESSAGE},
+        {MTEvent.MT_MESSAGE_RETRIEVED: _MESSAGE, MTEvent.MT_MESSAGE_SCHEDULED: _MESSAGE},
         "the message was read, and the log has never had it",
         backward=True,
     ),
@@ -204,72 +226,72 @@ _RULES = (
     ),
     _Rule(
         Kind.FETCHED_WITHOUT_READING,
-        {E.MK_MESSAGE_STORED: _MESSAGE},
-        {E.MT_MESSAGE_READ: _MESSAGE},
+        {MKEvent.MK_MESSAGE_STORED: _MESSAGE},
+        {MTEvent.MT_MESSAGE_READ: _MESSAGE},
         "the message client has fetched it, and the message service has no reading of it",
     ),
     _Rule(
         Kind.HANDED_OVER_NOT_SCHEDULED,
-        {E.MK_MESSAGE_HANDED_OVER: _MESSAGE},
-        {E.MT_MESSAGE_SCHEDULED: _MESSAGE},
+        {MKEvent.MK_MESSAGE_HANDED_OVER: _MESSAGE},
+        {MTEvent.MT_MESSAGE_SCHEDULED: _MESSAGE},
         "the message client has handed it over, and the message service has never had it",
     ),
     _Rule(
         Kind.SENT_BY_NOBODY,
-        {E.MK_MESSAGE_HANDED_OVER: _MESSAGE},
-        {E.MK_MESSAGE_SUBMITTED: _MESSAGE},
+        {MKEvent.MK_MESSAGE_HANDED_OVER: _MESSAGE},
+        {MKEvent.MK_MESSAGE_SUBMITTED: _MESSAGE},
         "the message client has handed it over, and nobody has sent it",
         EXCHANGE,
     ),
     _Rule(
         Kind.DELIVERED_NOT_ARRIVED,
-        {E.AP_TRANSFER_DELIVERED: _AS4},
-        {E.AP_ENVELOPE_RECEIVED: _AS4},
+        {APEvent.AP_TRANSFER_DELIVERED: _AS4},
+        {APEvent.AP_ENVELOPE_RECEIVED: _AS4},
         "the sender's access point has delivered it, and the receiver's has not received it",
         between=True,
     ),
     _Rule(
         Kind.ARRIVED_NOT_SENT,
-        {E.AP_ENVELOPE_RECEIVED: _AS4},
-        {E.AP_TRANSFER_QUEUED: _AS4},
+        {APEvent.AP_ENVELOPE_RECEIVED: _AS4},
+        {APEvent.AP_TRANSFER_QUEUED: _AS4},
         "the receiver's access point has received it, and the sender's has not sent it",
         EXCHANGE,
         between=True,
     ),
     _Rule(
         Kind.VERDICT_DIFFERS,
-        {E.MT_MESSAGE_ACCEPTED: _MESSAGE},
-        {E.MT_MESSAGE_RETRIEVED: _MESSAGE},
+        {MTEvent.MT_MESSAGE_ACCEPTED: _MESSAGE},
+        {MTEvent.MT_MESSAGE_RETRIEVED: _MESSAGE},
         "the sender has it as accepted, and the receiver has not accepted it",
         EXCHANGE,
         between=True,
     ),
     _Rule(
         Kind.VERDICT_DIFFERS,
-        {E.MT_MESSAGE_REJECTED: _MESSAGE},
-        {E.MT_MESSAGE_REFUSED: ("message", "envelope")},
+        {MTEvent.MT_MESSAGE_REJECTED: _MESSAGE},
+        {MTEvent.MT_MESSAGE_REFUSED: ("message", "envelope")},
         "the sender has it as rejected, and the receiver has not rejected it",
         EXCHANGE,
         between=True,
     ),
     _Rule(
         Kind.RECEIPT_NOT_GIVEN,
-        {E.MT_RECEIPT_RECEIVED: _ENVELOPE},
-        {E.MT_RECEIPT_QUEUED: _ENVELOPE},
+        {MTEvent.MT_RECEIPT_RECEIVED: _ENVELOPE},
+        {MTEvent.MT_RECEIPT_QUEUED: _ENVELOPE},
         "a message receipt came in, and the other side has not given it",
         EXCHANGE,
         between=True,
     ),
 )
 
-_ONCE: Mapping[E, str] = {
-    E.AP_TRANSFER_QUEUED: "envelope",
-    E.AP_TRANSFER_DELIVERED: "envelope",
-    E.AP_ENVELOPE_RECEIVED: "as4",
-    E.MT_MESSAGE_SCHEDULED: "message",
-    E.MT_MESSAGE_RETRIEVED: "message",
-    E.MT_RECEIPT_QUEUED: "envelope",
-    E.MK_MESSAGE_HANDED_OVER: "message",
+_ONCE: Mapping[AuditEvent, str] = {
+    APEvent.AP_TRANSFER_QUEUED: "envelope",
+    APEvent.AP_TRANSFER_DELIVERED: "envelope",
+    APEvent.AP_ENVELOPE_RECEIVED: "as4",
+    MTEvent.MT_MESSAGE_SCHEDULED: "message",
+    MTEvent.MT_MESSAGE_RETRIEVED: "message",
+    MTEvent.MT_RECEIPT_QUEUED: "envelope",
+    MKEvent.MK_MESSAGE_HANDED_OVER: "message",
 }
 """Steps that happen once to one thing, which the fact names."""
 
@@ -278,19 +300,24 @@ _ONCE: Mapping[E, str] = {
 class _Same:
     """Two entries about one thing, as a fact of both names it, agree about others."""
 
-    one: E
-    other: E
+    one: AuditEvent
+    other: AuditEvent
     by: str
     facts: Names
     between: bool = False
 
 
 _SAME = (
-    _Same(E.AP_TRANSFER_QUEUED, E.AP_TRANSFER_DELIVERED, "envelope", ("as4", "conversation", "recipient")),
-    _Same(E.AP_ENVELOPE_RECEIVED, E.MT_MESSAGE_RETRIEVED, "as4", ("conversation", "sender")),
     _Same(
-        E.AP_TRANSFER_DELIVERED,
-        E.AP_ENVELOPE_RECEIVED,
+        APEvent.AP_TRANSFER_QUEUED,
+        APEvent.AP_TRANSFER_DELIVERED,
+        "envelope",
+        ("as4", "conversation", "recipient"),
+    ),
+    _Same(APEvent.AP_ENVELOPE_RECEIVED, MTEvent.MT_MESSAGE_RETRIEVED, "as4", ("conversation", "sender")),
+    _Same(
+        APEvent.AP_TRANSFER_DELIVERED,
+        APEvent.AP_ENVELOPE_RECEIVED,
         "as4",
         ("envelope", "conversation", "sender", "recipient", "message_type"),
         between=True,
@@ -324,7 +351,7 @@ class ReadLog:
     """Every entry since the log was begun is here; false for a part of it."""
     kept_from: dict[Retention, datetime] = field(default_factory=dict)
     """First time of which facts are there, of classes that were disposed of in part."""
-    entries: dict[E, list[_Seen]] = field(default_factory=dict)
+    entries: dict[str, list[_Seen]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -351,7 +378,7 @@ class ReadLog:
             self.kept_from[Retention(entry.retention)] = entry.at
         if entry.event in _KEPT:
             ids = {name: value for name, value in entry.ids.items() if name in _FACTS}
-            self.entries.setdefault(E(entry.event), []).append(_Seen(entry.sequence, entry.at, ids))
+            self.entries.setdefault(entry.event, []).append(_Seen(entry.sequence, entry.at, ids))
 
     def judges(self, rule: _Rule, at: datetime) -> bool | None:
         """Return whether the log would have what ``rule`` wants of a step at that time.
@@ -526,7 +553,7 @@ def _subject(step: _Seen, named: str) -> str:
     return step.ids.get("envelope") or step.ids.get("message") or named
 
 
-def _values(log: ReadLog, wants: Mapping[E, Names]) -> Iterator[str]:
+def _values(log: ReadLog, wants: Mapping[AuditEvent, Names]) -> Iterator[str]:
     """Yield what the wanted entries of a log are about."""
     for event, names in wants.items():
         for step in log.entries.get(event, ()):
@@ -541,8 +568,12 @@ def _exchanged(logs: Sequence[ReadLog], others: set[str]) -> Callable[[_Seen], b
     """
     about = set[str]()
     for log in logs:
-        for event in (E.AP_TRANSFER_QUEUED, E.AP_TRANSFER_DELIVERED, E.AP_ENVELOPE_RECEIVED):
-            party = "sender" if event is E.AP_ENVELOPE_RECEIVED else "recipient"
+        for event in (
+            APEvent.AP_TRANSFER_QUEUED,
+            APEvent.AP_TRANSFER_DELIVERED,
+            APEvent.AP_ENVELOPE_RECEIVED,
+        ):
+            party = "sender" if event is APEvent.AP_ENVELOPE_RECEIVED else "recipient"
             for step in log.entries.get(event, ()):
                 if step.ids.get(party) in others:
                     about |= {step.ids[name] for name in ("envelope", "as4") if name in step.ids}

@@ -7,23 +7,26 @@ from datetime import timedelta
 
 import pytest
 
-from samdrift.audit.events import AuditEvent as E
-from samdrift.audit.events import Retention
-from samdrift.audit.reconciliation import EXCHANGE, HANDOVER, Kind, reconcile
-from tests.unit.audit.exchanges import HABO, MULLSJO, World, exchanged
+from samdrift.accesspoint.events import APEvent
+from samdrift.audit.events import AuditEvent, Retention
+from samdrift.evidence.reconciliation import EXCHANGE, HANDOVER, Kind, reconcile
+from samdrift.messageclient.events import MKEvent
+from samdrift.messageservice.events import MTEvent
+from samdrift.vault.events import VaultEvent
+from tests.unit.evidence.exchanges import HABO, MULLSJO, World, exchanged
 
 Plant = Callable[[World], None]
 
 
-def without(event: E, about: str, organisation: str = HABO) -> Plant:
+def without(event: AuditEvent, about: str, organisation: str = HABO) -> Plant:
     return lambda world: world.without(organisation, event, about)
 
 
-def changed(event: E, about: str, organisation: str = HABO, **facts: str) -> Plant:
+def changed(event: AuditEvent, about: str, organisation: str = HABO, **facts: str) -> Plant:
     return lambda world: world.without(organisation, event, about, facts)
 
 
-def added(event: E, organisation: str = HABO, **ids: str) -> Plant:
+def added(event: AuditEvent, organisation: str = HABO, **ids: str) -> Plant:
     return lambda world: world.add(organisation, event, **ids)
 
 
@@ -31,40 +34,56 @@ OWN: list[tuple[Kind, str, Plant]] = [
     (
         Kind.SUBMITTED_WITHOUT_TRANSFER,
         "lost",
-        added(E.MT_RECEIPT_SUBMITTED, envelope="lost", message="from-1"),
+        added(MTEvent.MT_RECEIPT_SUBMITTED, envelope="lost", message="from-1"),
     ),
-    (Kind.TRANSFER_WITHOUT_MESSAGE, "to-1", without(E.MT_MESSAGE_SCHEDULED, "to-1")),
-    (Kind.TRANSFER_WITHOUT_END, "to-1", without(E.AP_TRANSFER_DELIVERED, "to-1")),
-    (Kind.DELIVERY_NOT_KNOWN, "from-1-receipt", without(E.MT_RECEIPT_ACKNOWLEDGED, "from-1-receipt")),
-    (Kind.FAILURE_NOT_KNOWN, "to-1", added(E.AP_TRANSFER_FAILED, envelope="to-1", reason="given-up")),
-    (Kind.ACKNOWLEDGED_WITHOUT_DELIVERY, "to-1", without(E.AP_TRANSFER_DELIVERED, "to-1")),
-    (Kind.ARRIVED_NOT_FETCHED, "from-1", without(E.MT_MESSAGE_RETRIEVED, "from-1")),
-    (Kind.ARRIVED_NOT_FETCHED, "to-1-receipt", without(E.MT_RECEIPT_RECEIVED, "to-1-receipt")),
-    (Kind.FETCHED_NOT_ARRIVED, "from-1", without(E.AP_ENVELOPE_RECEIVED, "from-1")),
-    (Kind.NOT_REMOVED, "from-1", without(E.AP_ENVELOPE_ACKNOWLEDGED, "from-1")),
-    (Kind.MESSAGE_WITHOUT_ANSWER, "from-1", without(E.MT_RECEIPT_QUEUED, "from-1")),
-    (Kind.ANSWER_NOT_SENT, "r-9", added(E.MT_RECEIPT_QUEUED, envelope="r-9", message="from-9")),
-    (Kind.MESSAGE_WITHOUT_END, "to-1", without(E.MT_MESSAGE_ACCEPTED, "to-1")),
-    (Kind.VERDICT_WITHOUT_RECEIPT, "to-1", without(E.MT_RECEIPT_RECEIVED, "to-1-receipt")),
-    (Kind.RECEIPT_WITHOUT_MESSAGE, "to-1", without(E.MT_MESSAGE_SCHEDULED, "to-1")),
-    (Kind.READING_WITHOUT_MESSAGE, "none", added(E.MT_MESSAGE_READ, message="none")),
-    (Kind.READING_WITHOUT_MESSAGE, "none", added(E.MK_READING_MESSAGE, message="none")),
-    (Kind.FETCHED_WITHOUT_READING, "from-1", without(E.MT_MESSAGE_READ, "from-1")),
-    (Kind.HANDED_OVER_NOT_SCHEDULED, "to-1", without(E.MT_MESSAGE_SCHEDULED, "to-1")),
-    (Kind.SENT_BY_NOBODY, "to-1", without(E.MK_MESSAGE_SUBMITTED, "to-1")),
-    (Kind.TWICE, "to-1", added(E.AP_TRANSFER_QUEUED, envelope="to-1", as4="again@habo", recipient=MULLSJO)),
-    (Kind.IDENTIFIERS_DIFFER, "to-1", changed(E.AP_TRANSFER_DELIVERED, "to-1", as4="other@habo")),
-    (Kind.IDENTIFIERS_DIFFER, "from-1", changed(E.MT_MESSAGE_RETRIEVED, "from-1", sender="0203:other.se")),
+    (Kind.TRANSFER_WITHOUT_MESSAGE, "to-1", without(MTEvent.MT_MESSAGE_SCHEDULED, "to-1")),
+    (Kind.TRANSFER_WITHOUT_END, "to-1", without(APEvent.AP_TRANSFER_DELIVERED, "to-1")),
+    (Kind.DELIVERY_NOT_KNOWN, "from-1-receipt", without(MTEvent.MT_RECEIPT_ACKNOWLEDGED, "from-1-receipt")),
+    (
+        Kind.FAILURE_NOT_KNOWN,
+        "to-1",
+        added(VaultEvent.AP_TRANSFER_FAILED, envelope="to-1", reason="given-up"),
+    ),
+    (Kind.ACKNOWLEDGED_WITHOUT_DELIVERY, "to-1", without(APEvent.AP_TRANSFER_DELIVERED, "to-1")),
+    (Kind.ARRIVED_NOT_FETCHED, "from-1", without(MTEvent.MT_MESSAGE_RETRIEVED, "from-1")),
+    (Kind.ARRIVED_NOT_FETCHED, "to-1-receipt", without(MTEvent.MT_RECEIPT_RECEIVED, "to-1-receipt")),
+    (Kind.FETCHED_NOT_ARRIVED, "from-1", without(APEvent.AP_ENVELOPE_RECEIVED, "from-1")),
+    (Kind.NOT_REMOVED, "from-1", without(APEvent.AP_ENVELOPE_ACKNOWLEDGED, "from-1")),
+    (Kind.MESSAGE_WITHOUT_ANSWER, "from-1", without(MTEvent.MT_RECEIPT_QUEUED, "from-1")),
+    (Kind.ANSWER_NOT_SENT, "r-9", added(MTEvent.MT_RECEIPT_QUEUED, envelope="r-9", message="from-9")),
+    (Kind.MESSAGE_WITHOUT_END, "to-1", without(MTEvent.MT_MESSAGE_ACCEPTED, "to-1")),
+    (Kind.VERDICT_WITHOUT_RECEIPT, "to-1", without(MTEvent.MT_RECEIPT_RECEIVED, "to-1-receipt")),
+    (Kind.RECEIPT_WITHOUT_MESSAGE, "to-1", without(MTEvent.MT_MESSAGE_SCHEDULED, "to-1")),
+    (Kind.READING_WITHOUT_MESSAGE, "none", added(MTEvent.MT_MESSAGE_READ, message="none")),
+    (Kind.READING_WITHOUT_MESSAGE, "none", added(MKEvent.MK_READING_MESSAGE, message="none")),
+    (Kind.FETCHED_WITHOUT_READING, "from-1", without(MTEvent.MT_MESSAGE_READ, "from-1")),
+    (Kind.HANDED_OVER_NOT_SCHEDULED, "to-1", without(MTEvent.MT_MESSAGE_SCHEDULED, "to-1")),
+    (Kind.SENT_BY_NOBODY, "to-1", without(MKEvent.MK_MESSAGE_SUBMITTED, "to-1")),
+    (
+        Kind.TWICE,
+        "to-1",
+        added(APEvent.AP_TRANSFER_QUEUED, envelope="to-1", as4="again@habo", recipient=MULLSJO),
+    ),
+    (Kind.IDENTIFIERS_DIFFER, "to-1", changed(APEvent.AP_TRANSFER_DELIVERED, "to-1", as4="other@habo")),
+    (
+        Kind.IDENTIFIERS_DIFFER,
+        "from-1",
+        changed(MTEvent.MT_MESSAGE_RETRIEVED, "from-1", sender="0203:other.se"),
+    ),
 ]
 """Faults in the logs of one organisation: how each is called, about what, and how it is planted."""
 
 BETWEEN: list[tuple[Kind, str, Plant]] = [
-    (Kind.DELIVERED_NOT_ARRIVED, "to-1", without(E.AP_ENVELOPE_RECEIVED, "to-1", MULLSJO)),
-    (Kind.ARRIVED_NOT_SENT, "to-1", without(E.AP_TRANSFER_QUEUED, "to-1")),
-    (Kind.IDENTIFIERS_DIFFER, "to-1", changed(E.AP_ENVELOPE_RECEIVED, "to-1", MULLSJO, conversation="other")),
-    (Kind.VERDICT_DIFFERS, "to-1", without(E.MT_MESSAGE_RETRIEVED, "to-1", MULLSJO)),
-    (Kind.VERDICT_DIFFERS, "refused", without(E.MT_MESSAGE_REFUSED, "refused", MULLSJO)),
-    (Kind.RECEIPT_NOT_GIVEN, "to-1-receipt", without(E.MT_RECEIPT_QUEUED, "to-1-receipt", MULLSJO)),
+    (Kind.DELIVERED_NOT_ARRIVED, "to-1", without(APEvent.AP_ENVELOPE_RECEIVED, "to-1", MULLSJO)),
+    (Kind.ARRIVED_NOT_SENT, "to-1", without(APEvent.AP_TRANSFER_QUEUED, "to-1")),
+    (
+        Kind.IDENTIFIERS_DIFFER,
+        "to-1",
+        changed(APEvent.AP_ENVELOPE_RECEIVED, "to-1", MULLSJO, conversation="other"),
+    ),
+    (Kind.VERDICT_DIFFERS, "to-1", without(MTEvent.MT_MESSAGE_RETRIEVED, "to-1", MULLSJO)),
+    (Kind.VERDICT_DIFFERS, "refused", without(MTEvent.MT_MESSAGE_REFUSED, "refused", MULLSJO)),
+    (Kind.RECEIPT_NOT_GIVEN, "to-1-receipt", without(MTEvent.MT_RECEIPT_QUEUED, "to-1-receipt", MULLSJO)),
 ]
 """Faults that the other side's logs show."""
 
@@ -168,7 +187,7 @@ def test_facts_that_were_disposed_of_are_not_missed() -> None:
 
 
 def test_a_reading_of_an_old_message_is_not_called_wrong_in_a_part_of_a_log() -> None:
-    world = exchanged(added(E.MT_MESSAGE_READ, message="years-ago"))
+    world = exchanged(added(MTEvent.MT_MESSAGE_READ, message="years-ago"))
     parts = [world.logs[HABO, source].read(whole=False) for source in ("ap", "mt", "mk")]
     assert reconcile(parts).holds
 
@@ -177,8 +196,8 @@ def test_a_part_of_a_log_shows_what_is_missing_within_it() -> None:
     world = World.begun()
     world.go_on()
     world.exchange(HABO, MULLSJO, "to-1")
-    world.without(HABO, E.AP_TRANSFER_QUEUED, "to-1")
-    world.without(HABO, E.AP_TRANSFER_DELIVERED, "to-1")
+    world.without(HABO, APEvent.AP_TRANSFER_QUEUED, "to-1")
+    world.without(HABO, APEvent.AP_TRANSFER_DELIVERED, "to-1")
     world.go_on()
     parts = [world.logs[HABO, source].read(whole=False) for source in ("ap", "mt")]
     found = reconcile(parts)
@@ -191,16 +210,25 @@ def test_a_part_of_a_log_shows_what_is_missing_within_it() -> None:
 def test_an_exchange_with_somebody_else_is_not_looked_for_in_the_other_sides_log() -> None:
     def elsewhere(world: World) -> None:
         ids = {"envelope": "x", "as4": "x@habo", "conversation": "x"}
-        world.add(HABO, E.MT_MESSAGE_SCHEDULED, message="x")
-        world.add(HABO, E.AP_TRANSFER_QUEUED, **ids, recipient="0203:skl.se")
-        world.add(HABO, E.AP_TRANSFER_DELIVERED, **ids, recipient="0203:skl.se", sender=HABO)
-        for event in (E.MT_MESSAGE_SUBMITTED, E.MT_MESSAGE_ACKNOWLEDGED, E.MT_MESSAGE_ACCEPTED):
+        world.add(HABO, MTEvent.MT_MESSAGE_SCHEDULED, message="x")
+        world.add(HABO, APEvent.AP_TRANSFER_QUEUED, **ids, recipient="0203:skl.se")
+        world.add(HABO, APEvent.AP_TRANSFER_DELIVERED, **ids, recipient="0203:skl.se", sender=HABO)
+        for event in (
+            MTEvent.MT_MESSAGE_SUBMITTED,
+            MTEvent.MT_MESSAGE_ACKNOWLEDGED,
+            MTEvent.MT_MESSAGE_ACCEPTED,
+        ):
             world.add(HABO, event, message="x")
         world.add(
-            HABO, E.AP_ENVELOPE_RECEIVED, envelope="r", as4="r@skl", sender="0203:skl.se", recipient=HABO
+            HABO,
+            APEvent.AP_ENVELOPE_RECEIVED,
+            envelope="r",
+            as4="r@skl",
+            sender="0203:skl.se",
+            recipient=HABO,
         )
-        world.add(HABO, E.MT_RECEIPT_RECEIVED, message="x", envelope="r")
-        world.add(HABO, E.AP_ENVELOPE_ACKNOWLEDGED, envelope="r")
+        world.add(HABO, MTEvent.MT_RECEIPT_RECEIVED, message="x", envelope="r")
+        world.add(HABO, APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope="r")
 
     world = exchanged(elsewhere)
     assert reconcile(world.side(HABO), world.side(MULLSJO)).holds

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
+from samdrift.accesspoint.events import APEvent
+from samdrift.administration.events import AdminEvent
 from samdrift.audit.entries import Happening, LogEntry
-from samdrift.audit.events import AuditEvent
-from samdrift.audit.events import AuditEvent as E
-from samdrift.audit.reconciliation import EXCHANGE, ReadLog
+from samdrift.audit.events import AuditEvent, LogEvent
+from samdrift.evidence.reconciliation import EXCHANGE, ReadLog
+from samdrift.messageclient.events import MKEvent
+from samdrift.messageservice.events import MTEvent
 
 BEGUN = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HABO, MULLSJO = "0203:habo.se", "0203:mullsjo.se"
@@ -51,7 +54,7 @@ class World:
         for organisation in (HABO, MULLSJO):
             for source in ("ap", "mt", "mk"):
                 pages = world.logs[organisation, source] = Pages(organisation, source)
-                pages.entries.append((BEGUN, AuditEvent.LOG_TREE_BEGUN, {"entries": "0", "head": "00"}))
+                pages.entries.append((BEGUN, LogEvent.LOG_TREE_BEGUN, {"entries": "0", "head": "00"}))
         return world
 
     def add(self, organisation: str, event: AuditEvent, **ids: str) -> None:
@@ -64,41 +67,43 @@ class World:
         as4 = f"{envelope}@{sender}"
         ids = {"envelope": envelope, "as4": as4, "conversation": conversation, "recipient": recipient}
         more = ids | {"sender": sender, "message_type": TYPE}
-        self.add(sender, AuditEvent.AP_TRANSFER_QUEUED, **ids)
-        self.add(recipient, AuditEvent.AP_ENVELOPE_RECEIVED, **more)
-        self.add(sender, AuditEvent.AP_TRANSFER_DELIVERED, **more)
+        self.add(sender, APEvent.AP_TRANSFER_QUEUED, **ids)
+        self.add(recipient, APEvent.AP_ENVELOPE_RECEIVED, **more)
+        self.add(sender, APEvent.AP_TRANSFER_DELIVERED, **more)
 
     def exchange(self, sender: str, recipient: str, message: str, *, accepted: bool = True) -> None:
         """Have a person send a message, and its receipt come back; the receiver's person reads it."""
         receipt = f"{message}-receipt"
-        self.add(sender, E.MK_MESSAGE_SUBMITTED, message=message)
-        self.add(sender, E.MT_MESSAGE_SCHEDULED, message=message)
-        self.add(sender, E.MK_MESSAGE_HANDED_OVER, message=message)
+        self.add(sender, MKEvent.MK_MESSAGE_SUBMITTED, message=message)
+        self.add(sender, MTEvent.MT_MESSAGE_SCHEDULED, message=message)
+        self.add(sender, MKEvent.MK_MESSAGE_HANDED_OVER, message=message)
         self.transfer(sender, recipient, message, message)
-        self.add(sender, E.MT_MESSAGE_SUBMITTED, message=message)
-        self.add(sender, E.MT_MESSAGE_ACKNOWLEDGED, message=message)
-        came = E.MT_MESSAGE_RETRIEVED if accepted else E.MT_MESSAGE_REFUSED
+        self.add(sender, MTEvent.MT_MESSAGE_SUBMITTED, message=message)
+        self.add(sender, MTEvent.MT_MESSAGE_ACKNOWLEDGED, message=message)
+        came = MTEvent.MT_MESSAGE_RETRIEVED if accepted else MTEvent.MT_MESSAGE_REFUSED
         ids = {"message": message, "as4": f"{message}@{sender}", "conversation": message, "sender": sender}
         self.add(recipient, came, **ids)
-        self.add(recipient, E.MT_RECEIPT_QUEUED, message=message, envelope=receipt)
-        self.add(recipient, E.AP_ENVELOPE_ACKNOWLEDGED, envelope=message)
+        self.add(recipient, MTEvent.MT_RECEIPT_QUEUED, message=message, envelope=receipt)
+        self.add(recipient, APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=message)
         self.transfer(recipient, sender, receipt, message)
-        self.add(recipient, E.MT_RECEIPT_SUBMITTED, message=message, envelope=receipt)
-        self.add(recipient, E.MT_RECEIPT_ACKNOWLEDGED, message=message, envelope=receipt)
-        self.add(sender, E.MT_RECEIPT_RECEIVED, message=message, envelope=receipt)
-        self.add(sender, E.MT_MESSAGE_ACCEPTED if accepted else E.MT_MESSAGE_REJECTED, message=message)
-        self.add(sender, E.AP_ENVELOPE_ACKNOWLEDGED, envelope=receipt)
+        self.add(recipient, MTEvent.MT_RECEIPT_SUBMITTED, message=message, envelope=receipt)
+        self.add(recipient, MTEvent.MT_RECEIPT_ACKNOWLEDGED, message=message, envelope=receipt)
+        self.add(sender, MTEvent.MT_RECEIPT_RECEIVED, message=message, envelope=receipt)
+        self.add(
+            sender, MTEvent.MT_MESSAGE_ACCEPTED if accepted else MTEvent.MT_MESSAGE_REJECTED, message=message
+        )
+        self.add(sender, APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=receipt)
         if accepted:
-            self.add(recipient, E.MT_MESSAGE_NEW, message=message)
-            self.add(recipient, E.MT_MESSAGE_READ, message=message)
-            self.add(recipient, E.MK_MESSAGE_STORED, message=message)
-            self.add(recipient, E.MK_READING_MESSAGE, message=message)
+            self.add(recipient, MTEvent.MT_MESSAGE_NEW, message=message)
+            self.add(recipient, MTEvent.MT_MESSAGE_READ, message=message)
+            self.add(recipient, MKEvent.MK_MESSAGE_STORED, message=message)
+            self.add(recipient, MKEvent.MK_READING_MESSAGE, message=message)
 
     def go_on(self, later: timedelta = EXCHANGE + timedelta(days=1)) -> None:
         """Let time pass in all logs."""
         self.now += later
         for pages in self.logs.values():
-            pages.entries.append((self.now, AuditEvent.LOG_EXPORTED, {"by": "kim"}))
+            pages.entries.append((self.now, AdminEvent.LOG_EXPORTED, {"by": "kim"}))
 
     def without(
         self, organisation: str, event: AuditEvent, about: str, change: dict[str, str] | None = None

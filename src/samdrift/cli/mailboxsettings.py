@@ -1,0 +1,507 @@
+"""`samdrift mailbox`: manning, notices, templates, rules, distribution lists, disposal and deletion.
+
+What changes something says who ran it and why: both are in the organisation's log. None shows a message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from samdrift.administration.administration import administering
+from samdrift.administration.appointing import MessageClients
+from samdrift.administration.mailboxsettings import Deletions, MailboxSettings
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
+from samdrift.cli.output import print_json, print_line
+from samdrift.cli.persons import Actor, login
+from samdrift.config.errors import Unusable, printable, shown
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.inputs import read_participant, read_time, reason
+from samdrift.config.model import Config
+from samdrift.config.organisations import sign_in_issuer
+from samdrift.config.reader import load
+from samdrift.installation.loop import run
+from samdrift.messageclient.mail import Recipient, RecipientList, TextTemplate
+from samdrift.messageclient.notices.manning import Hours, Manning
+from samdrift.messageclient.presets import MAX_TEXT
+from samdrift.vault.mailpresets import PresetKind
+from samdrift.vault.people import Identity
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+T = TypeVar("T")
+_MOST_DAYS = 36_500
+_LONGEST_PERIOD = timedelta(days=400)
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_HOURS = re.compile(rf"({'|'.join(_DAYS)})(?:-({'|'.join(_DAYS)}))?=(?:(\d\d):(\d\d)-(\d\d):(\d\d)|closed)")
+
+Address = Annotated[str, typer.Argument(help="The functional address of the mailbox.")]
+Reason = Annotated[str, typer.Option("--reason", help="The reason, recorded in the organisation's log.")]
+Id = Annotated[str, typer.Argument(help="Its id, as the list shows it.")]
+Which = Annotated[str, typer.Option("--id", help="The id of one to change; otherwise a new one is made.")]
+
+texts = typer.Typer(add_completion=False, no_args_is_help=True, help="Text templates of a mailbox.")
+rules = typer.Typer(add_completion=False, no_args_is_help=True, help="Rules for who becomes the handler.")
+lists = typer.Typer(add_completion=False, no_args_is_help=True, help="Distribution lists of a mailbox.")
+
+
+class Since(StrEnum):
+    """Moments from which a rule for disposal counts."""
+
+    DONE = "done"
+    REGISTERED = "registered"
+
+
+def add_commands(app: typer.Typer) -> None:
+    """Add the commands to those of `samdrift mailbox`."""
+    for name, command in (
+        ("backup-verified", backup_verified),
+        ("deletion", deletion),
+        ("disposal-rule", disposal_rule),
+        ("manning", manning),
+        ("notices", notices),
+    ):
+        app.command(name)(command)
+    for name, group in (("text", texts), ("rule", rules), ("recipients", lists)):
+        app.add_typer(group, name=name)
+
+
+# --- deletion and disposal --------------------------------------------------------------------------------
+
+
+def backup_verified(
+    organisation: Organisation,
+    taken_at: Annotated[
+        str, typer.Option("--taken-at", help="The moment whose state the backup has, in ISO 8601.")
+    ],
+    reason: Reason,
+    config: ConfigFile,
+    by: Actor = None,
+) -> None:
+    """Note that a backup of the message client's vault was verified: restored elsewhere, and read.
+
+    It has database, object store and keys as of that moment. What it has may then be deleted at the message
+    service, where the entry of the organisation says so (`delete_after_days`).
+    """
+
+    async def work(settings: MailboxSettings) -> str:
+        return await settings.verified_backup(read_time(taken_at))
+
+    print_line(_worked(config, organisation, work, by, reason))
+
+
+def deletion(organisation: Organisation, config: ConfigFile, as_json: AsJson = False) -> None:
+    """Show what is deleted at the message service, and what stands in the way of it."""
+    found = _worked(config, organisation, lambda settings: settings.deletions())
+    row = _deletion_row(found)
+    if as_json:
+        print_json(row)
+        return
+    days = row["after_days"]
+    print_line("nothing is deleted there" if days is None else f"deleted there after {days} days")
+    print_line(f"verified backup  {row['backup'] or 'none'}")
+    for one in row["addresses"]:
+        print_line(f"{one['address']}  {one['state']}")
+    print_line(f"deleted {row['deleted']}  refused {row['refused']}  under way {row['begun']}")
+
+
+def disposal_rule(
+    organisation: Organisation,
+    address: Address,
+    since: Annotated[Since, typer.Option("--since", help="The event from which the days count.")],
+    days: Annotated[int, typer.Option("--days", min=1, max=_MOST_DAYS, help="Days after that.")],
+    decision: Annotated[str, typer.Option("--decision", help="The organisation's decision, by its number.")],
+    reason: Reason,
+    config: ConfigFile,
+    by: Actor = None,
+) -> None:
+    """Set the rule for disposal of a mailbox. Its managers propose and agree to what goes, on the pages."""
+    decided = one_line("--decision", decision)
+
+    async def work(settings: MailboxSettings) -> None:
+        await settings.set_disposal_rule(address, since.value, days, decided)
+
+    _worked(config, organisation, work, by, reason)
+    print_line(f"{address}  {days} days after {since.value}")
+
+
+def _deletion_row(found: Deletions) -> dict[str, Any]:
+    backup, rule = found.backup, found.rule
+    return {
+        "after_days": rule and rule.after.days,
+        "backup": backup and backup.taken_at.isoformat(),
+        "addresses": [
+            {"address": one.address, "state": rule.state(one, found.confirmed) if rule else "kept"}
+            for one in found.mailboxes
+        ],
+        "deleted": found.counts.deleted,
+        "refused": found.counts.refused,
+        "begun": found.counts.begun,
+    }
+
+
+# --- notices ----------------------------------------------------------------------------------------------
+
+
+def manning(
+    organisation: Organisation,
+    address: Address,
+    config: ConfigFile,
+    hours: Annotated[
+        list[str] | None,
+        typer.Option("--hours", help="`mon-fri=08:00-17:00`, `sat=closed`; may be given again."),
+    ] = None,
+    closed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--closed", help="Days on which it is not manned: `2026-12-23` or `2026-07-06/2026-07-31`."
+        ),
+    ] = None,
+    open_again: Annotated[
+        bool, typer.Option("--open-again", help="Forget the days that are closed.")
+    ] = False,
+    holidays: Annotated[
+        bool | None,
+        typer.Option("--closed-on-holidays/--open-on-holidays", help="Whether holidays are manned."),
+    ] = None,
+    escalate_after: Annotated[
+        int | None,
+        typer.Option("--escalate-after", min=0, help="Manned hours until an address is told; 0: never."),
+    ] = None,
+    escalate_to: Annotated[
+        str | None, typer.Option("--escalate-to", help="Mail address that is told.")
+    ] = None,
+    acknowledge: Annotated[
+        str | None, typer.Option("--acknowledge", help="The automatic answer; empty for none.")
+    ] = None,
+    reason: Annotated[
+        str, typer.Option("--reason", help="The reason for a change, recorded in the organisation's log.")
+    ] = "",
+    by: Actor = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show when a mailbox is manned, who is told when it lies unread, and its answer; or change that."""
+    given = (hours, closed, open_again, holidays, escalate_after, escalate_to, acknowledge)
+    changes = any(each not in (None, False) for each in given) or holidays is False
+    read, days = [_hours(each) for each in hours or ()], _closed(closed or ())
+
+    def changed(one: Manning) -> Manning:
+        week = list(one.hours)
+        for places, times in read:
+            for place in places:
+                week[place] = times
+        return replace(
+            one,
+            hours=tuple(week),
+            closed=(frozenset() if open_again else one.closed) | days,
+            holidays=one.holidays if holidays is None else holidays,
+            escalate_after=one.escalate_after if escalate_after is None else escalate_after,
+            escalate_to=one.escalate_to if escalate_to is None else escalate_to.strip(),
+            acknowledge=one.acknowledge if acknowledge is None else acknowledge.strip(),
+        )
+
+    if changes:
+        found = _worked(config, organisation, lambda one: one.set_manning(address, changed), by, reason)
+    else:
+        found = _worked(config, organisation, lambda one: one.manning(address))
+    if as_json:
+        print_json({"manning": found.content()})
+        return
+    for day, times in zip(_DAYS, found.hours, strict=True):
+        print_line(f"{day}  {_times(times)}")
+    print_line(f"holidays  {'closed' if found.holidays else 'manned'}")
+    print_line(f"days closed  {len(found.closed)}")
+    told = f"after {found.escalate_after} manned hours" if found.escalate_after else "never"
+    print_line(f"escalated  {told}  {'to an address' if found.escalate_to else ''}".rstrip())
+    print_line(f"automatic answer  {'yes' if found.acknowledge else 'no'}")
+
+
+def notices(
+    organisation: Organisation,
+    config: ConfigFile,
+    stop: Annotated[str, typer.Option("--stop", help="Id of a person who is told of nothing any more.")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", help="The reason for a change, recorded in the organisation's log.")
+    ] = "",
+    by: Actor = None,
+    as_json: AsJson = False,
+) -> None:
+    """List who is told of which mailboxes by mail, persons by their ids, without addresses; or end that."""
+    if stop:
+        _worked(config, organisation, lambda settings: settings.stop_notices(stop), by, reason)
+    mailboxes, chosen = _worked(config, organisation, lambda settings: settings.notices())
+    addresses = {one.id: one.address for one in mailboxes}
+    rows: list[dict[str, Any]] = [
+        {
+            "person": person,
+            "mailboxes": {addresses.get(box, box): how for box, how in kept["mailboxes"].items()},
+        }
+        for person, kept in sorted(chosen.items())
+        if kept["mailboxes"]
+    ]
+    if as_json:
+        print_json({"notices": rows})
+        return
+    for row in rows:
+        for address, how in row["mailboxes"].items():
+            print_line(f"{row['person']}  {address}  {how}")
+
+
+# --- text templates ---------------------------------------------------------------------------------------
+
+
+@texts.command("list")
+def list_texts(
+    organisation: Organisation, address: Address, config: ConfigFile, as_json: AsJson = False
+) -> None:
+    """List the text templates of a mailbox."""
+    found = _worked(config, organisation, lambda settings: settings.texts(address))
+    if as_json:
+        print_json({"texts": [{"id": one.id, "title": one.title, "text": one.text} for one in found]})
+        return
+    for one in found:
+        print_line(f"{one.id}  {printable(one.title)}  {len(one.text)} characters")
+
+
+@texts.command("keep")
+def keep_template(
+    organisation: Organisation,
+    address: Address,
+    title: Annotated[str, typer.Option("--title", help="The title that persons choose it by.")],
+    file: Annotated[Path, typer.Option("--file", help="A file with the text (UTF-8).")],
+    reason: Reason,
+    config: ConfigFile,
+    which: Which = "",
+    by: Actor = None,
+) -> None:
+    """Add a text template to a mailbox, or change one."""
+    with reported_as_usage_errors():
+        template = TextTemplate(which, one_line("--title", title), _text(file))
+    print_line(_worked(config, organisation, lambda one: one.keep_text(address, template), by, reason))
+
+
+@texts.command("remove")
+def remove_text(
+    organisation: Organisation,
+    address: Address,
+    text: Id,
+    reason: Reason,
+    config: ConfigFile,
+    by: Actor = None,
+) -> None:
+    """Remove a text template."""
+    _worked(config, organisation, lambda one: one.drop(address, PresetKind.TEXT, text), by, reason)
+
+
+# --- rules ------------------------------------------------------------------------------------------------
+
+
+@rules.command("list")
+def list_rules(
+    organisation: Organisation, address: Address, config: ConfigFile, as_json: AsJson = False
+) -> None:
+    """List the rules of a mailbox in their order; handlers by their ids alone."""
+    found = _worked(config, organisation, lambda settings: settings.rules(address))
+    rows = [
+        {"id": one.id, "organisation": one.organisation, "subject": one.subject, "handler": one.handler}
+        for one in found
+    ]
+    if as_json:
+        print_json({"rules": rows})
+        return
+    for row in rows:
+        about = "  ".join(printable(f"{key} {row[key]}") for key in ("organisation", "subject") if row[key])
+        print_line(f"{row['id']}  {about}  handler {row['handler']}")
+
+
+@rules.command("add")
+def add(
+    organisation: Organisation,
+    address: Address,
+    handler: Annotated[
+        str, typer.Option("--handler", help="The handler's `sub` at the organisation's sign-in service.")
+    ],
+    reason: Reason,
+    config: ConfigFile,
+    sender: Annotated[str, typer.Option("--from", help="Words in the sender's name or address.")] = "",
+    subject: Annotated[str, typer.Option("--subject-has", help="Words in the subject.")] = "",
+    by: Actor = None,
+) -> None:
+    """Add a rule: a conversation that begins with such a message gets that handler."""
+
+    async def work(settings: MailboxSettings) -> str:
+        issuer = _issuer(settings.clients.installation.config, organisation)
+        return await settings.add_rule(
+            address, sender.strip(), subject.strip(), Identity(issuer, handler, "")
+        )
+
+    print_line(_worked(config, organisation, work, by, reason))
+
+
+@rules.command("remove")
+def remove_rule(
+    organisation: Organisation,
+    address: Address,
+    rule: Id,
+    reason: Reason,
+    config: ConfigFile,
+    by: Actor = None,
+) -> None:
+    """Remove a rule."""
+    _worked(config, organisation, lambda one: one.drop(address, PresetKind.RULE, rule), by, reason)
+
+
+# --- distribution lists -----------------------------------------------------------------------------------
+
+
+@lists.command("list")
+def list_recipients(
+    organisation: Organisation, address: Address, config: ConfigFile, as_json: AsJson = False
+) -> None:
+    """List the distribution lists of a mailbox; those of its persons are their own."""
+    found = _worked(config, organisation, lambda settings: settings.lists(address))
+    rows = [
+        {
+            "id": one.id,
+            "name": one.name,
+            "recipients": [
+                {"organisation": each.organisation, "address": each.address} for each in one.recipients
+            ],
+        }
+        for one in found
+    ]
+    if as_json:
+        print_json({"lists": rows})
+        return
+    for row in rows:
+        print_line(f"{row['id']}  {printable(str(row['name']))}  {len(row['recipients'])} recipients")
+
+
+@lists.command("keep")
+def keep_recipients(
+    organisation: Organisation,
+    address: Address,
+    name: Annotated[str, typer.Option("--name", help="The name that persons choose it by.")],
+    to: Annotated[
+        list[str],
+        typer.Option("--to", help="A recipient: participant identifier, a space, functional address."),
+    ],
+    reason: Reason,
+    config: ConfigFile,
+    which: Which = "",
+    by: Actor = None,
+) -> None:
+    """Add a distribution list to a mailbox, or change one; each recipient gets a message of its own."""
+    with reported_as_usage_errors():
+        kept = RecipientList(which, one_line("--name", name), tuple(map(_recipient, to)), None)
+    print_line(_worked(config, organisation, lambda one: one.keep_list(address, kept), by, reason))
+
+
+@lists.command("remove")
+def remove_list(
+    organisation: Organisation,
+    address: Address,
+    recipients: Id,
+    reason: Reason,
+    config: ConfigFile,
+    by: Actor = None,
+) -> None:
+    """Remove a distribution list."""
+    _worked(config, organisation, lambda one: one.drop(address, PresetKind.LIST, recipients), by, reason)
+
+
+# --- all of them ------------------------------------------------------------------------------------------
+
+
+def _worked(
+    config: Path,
+    organisation: ParticipantIdentifier,
+    work: Callable[[MailboxSettings], Awaitable[T]],
+    by: str | None = None,
+    reason: str | None = None,
+) -> T:
+    """Do some work; without a reason it is one that changes nothing."""
+    with reported_as_usage_errors():
+        why = "" if reason is None else one_line("--reason", reason)
+        who = one_line("--by", by or login())
+        return run(_done(load(config), organisation, work, who, why))
+
+
+async def _done(
+    config: Config,
+    organisation: ParticipantIdentifier,
+    work: Callable[[MailboxSettings], Awaitable[T]],
+    by: str,
+    reason: str,
+) -> T:
+    async with administering(config) as installation:
+        return await work(MailboxSettings(MessageClients(installation, organisation), by, reason))
+
+
+def _hours(text: str) -> tuple[range, Hours]:
+    """Return the days of a week, and when they are manned."""
+    found = _HOURS.fullmatch(text.strip().lower())
+    if found is None:
+        raise Unusable("--hours is written like mon-fri=08:00-17:00 or sat=closed")
+    first, last, *times = found.groups()
+    begin, end = _DAYS.index(first), _DAYS.index(last or first)
+    hours: Hours = None
+    if times[0] is not None:
+        hour, minute, until, minutes = map(int, times)
+        hours = hour * 60 + minute, until * 60 + minutes
+        if not 0 <= hours[0] < hours[1] <= 24 * 60 or max(minute, minutes) > 59:
+            raise Unusable("--hours names times from 00:00 to 24:00, the later one last")
+    if end < begin:
+        raise Unusable("--hours names the days of a week in their order")
+    return range(begin, end + 1), hours
+
+
+def _closed(texts: Sequence[str]) -> frozenset[date]:
+    days = set[date]()
+    for text in texts:
+        first, _, last = text.partition("/")
+        try:
+            begin, end = date.fromisoformat(first), date.fromisoformat(last or first)
+        except ValueError:
+            raise Unusable("--closed is written like 2026-12-23 or 2026-07-06/2026-07-31") from None
+        if not timedelta() <= end - begin <= _LONGEST_PERIOD:
+            raise Unusable("--closed names a period of at most 400 days, its first day first")
+        days |= {begin + timedelta(days=number) for number in range((end - begin).days + 1)}
+    return frozenset(days)
+
+
+def _times(hours: Hours) -> str:
+    if hours is None:
+        return "closed"
+    return "-".join(f"{minutes // 60:02}:{minutes % 60:02}" for minutes in hours)
+
+
+def _recipient(text: str) -> Recipient:
+    organisation, _, address = text.strip().partition(" ")
+    if not address.strip():
+        raise Unusable("--to is a participant identifier, a space, and a functional address")
+    return Recipient(read_participant(organisation).value, address.strip())
+
+
+def _text(file: Path) -> str:
+    try:
+        if file.stat().st_size > 4 * MAX_TEXT:
+            raise Unusable(f"{shown(file)}: a template has at most {MAX_TEXT} characters")
+        return file.read_text("utf-8")
+    except OSError as error:
+        raise Unusable(f"{shown(file)}: {reason(error)}") from None
+    except UnicodeError:
+        raise Unusable(f"{shown(file)}: is not text") from None
+
+
+def _issuer(config: Config, organisation: ParticipantIdentifier) -> str:
+    for one in config.organisations:
+        if one.identifier == organisation and (issuer := sign_in_issuer(one)) is not None:
+            return issuer
+    raise Unusable(f"the configuration has no sign_in or saml of {organisation}")

@@ -1,0 +1,152 @@
+"""Deleting at the message service what is stored here, where the organisation has chosen that.
+
+Clauses: api-mt-mk 4.1 step 8, 4.2 step 7.
+
+Nothing is deleted there before a verified backup of the vault has it, nor at an address that another client
+reads too: what is deleted is gone for that one as well. A message is marked before it is asked for, so that
+whoever is killed in between, or gets no answer, finds it gone the next time and knows why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from samdrift.client.errors import InterfaceError, Refused
+from samdrift.client.mailbox import Mailbox
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Purpose
+from samdrift.messageclient.events import MKEvent
+from samdrift.vault.gate import WorkerGate
+from samdrift.vault.maildeletion import SoleReaderRecord
+from samdrift.vault.mailrecords import MailboxRecord, MailRecord
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_BATCH = 50
+_LEASE = timedelta(minutes=15)
+"""Time for which claimed messages are this process's: longer than any answer of the message service takes."""
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(hours=1), timedelta(days=1)
+_MOST_REFUSALS = 5
+"""Refusals after which a message is left where it is."""
+_GONE = frozenset({404, 410})
+_AGAIN = frozenset({401, 403, 408, 425, 429})
+"""Refusals of the caller or the moment, not of the message."""
+
+Others = Callable[[str], Sequence[str]]
+"""Returns the other clients of our own message service that read an address."""
+
+
+class Reading(StrEnum):
+    """The clients that read an address, as far as known."""
+
+    ALONE = "alone"
+    """This client alone reads it: nobody misses what is deleted."""
+    OTHERS = "others"
+    UNCONFIRMED = "unconfirmed"
+    """At another supplier's message service, an administrator has to confirm that nobody else does."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionRule:
+    """An organisation's choice to have messages deleted at the message service."""
+
+    after: timedelta
+    """Time for which a message lies at both."""
+    interface: str
+    """Address of the message service; a confirmation is about one of them."""
+    others: Others | None
+    """``None`` for another supplier's message service, whose clients only the organisation knows."""
+
+    def may(self, mailbox: MailboxRecord, confirmed: Mapping[str, SoleReaderRecord]) -> bool:
+        """Return whether nobody else reads the address of a mailbox, as far as that is known."""
+        return self.state(mailbox, confirmed) is Reading.ALONE
+
+    def state(self, mailbox: MailboxRecord, confirmed: Mapping[str, SoleReaderRecord]) -> Reading:
+        """Return what is known of who reads the address of a mailbox."""
+        if self.others is not None:
+            return Reading.OTHERS if self.others(mailbox.address) else Reading.ALONE
+        known = confirmed.get(mailbox.id)
+        alone = known is not None and known.content["interface"] == self.interface
+        return Reading.ALONE if alone else Reading.UNCONFIRMED
+
+
+class Deleting:
+    """Deletes for one organisation."""
+
+    def __init__(
+        self,
+        vaults: WorkerGate[MessageClientVault],
+        organisation: ParticipantIdentifier,
+        service: Mailbox,
+        rule: DeletionRule,
+        clock: Clock,
+    ) -> None:
+        self.organisation = organisation
+        self._vaults = vaults
+        self._service = service
+        self._rule = rule
+        self._clock = clock
+
+    async def turn(self) -> int:
+        """Delete what is due and return the number of messages that are gone there.
+
+        An outage of the message service delays it, and is raised.
+        """
+        gone = 0
+        while claimed := await self._claim():
+            for mail, attempt in claimed:
+                gone += await self._delete(mail, attempt)
+        return gone
+
+    async def _claim(self) -> list[tuple[MailRecord, int]]:
+        now = self._clock()
+        async with self._vaults.open(self.organisation, Purpose.DISPOSE) as vault:
+            backup = await vault.last_backup()
+            if backup is None:
+                return []
+            confirmed = await vault.sole_readers()
+            homes = [one.id for one in await vault.mailboxes() if self._rule.may(one, confirmed)]
+            claimed = await vault.claim_deletions(
+                homes, backup, stored_before=now - self._rule.after, now=now, lease=_LEASE, limit=_BATCH
+            )
+            found = await vault.mail(list(claimed)) if claimed else ()
+            for mail in found:
+                if claimed[mail.id] == 1:
+                    facts = {"message": mail.content["message_id"], "backup": backup.id}
+                    vault.record(MKEvent.MK_MESSAGE_DELETING, **facts)
+        return [(mail, claimed[mail.id]) for mail in found]
+
+    async def _delete(self, mail: MailRecord, attempt: int) -> bool:
+        """Delete one message, which may be gone already: by an attempt whose answer never came."""
+        try:
+            await self._service.delete(mail.content["remote_id"])
+        except Refused as refused:
+            if refused.status not in _GONE:
+                await self._postpone(mail, attempt, refused, final=refused.status not in _AGAIN)
+                return False
+        except InterfaceError as outage:
+            await self._postpone(mail, attempt, outage, final=False)
+            raise
+        async with self._vaults.open(self.organisation, Purpose.DISPOSE) as vault:
+            if await vault.end_deletion(mail.id, "deleted", now=self._clock()):
+                vault.record(MKEvent.MK_MESSAGE_DELETED, message=mail.content["message_id"])
+        return True
+
+    async def _postpone(
+        self, mail: MailRecord, attempt: int, failure: InterfaceError, *, final: bool
+    ) -> None:
+        now = self._clock()
+        over = final and attempt >= _MOST_REFUSALS
+        due = now + min(_FIRST_PAUSE * (1 << min(attempt, 6)), _LONGEST_PAUSE)
+        async with self._vaults.open(self.organisation, Purpose.DISPOSE) as vault:
+            await vault.end_deletion(mail.id, "refused" if over else None, now=now, due=due)
+            if final and (attempt == 1 or over):
+                vault.record(
+                    MKEvent.MK_MESSAGE_UNDELETED,
+                    message=mail.content["message_id"],
+                    reason=failure.for_logs,
+                    tried="no more" if over else "again",
+                )

@@ -1,0 +1,129 @@
+"""Deletion at the message service of what is stored in a message client's vault.
+
+The database decides what may be deleted there, in the transaction in which it is claimed: what lies here
+since before a verified backup of this vault, was opened, is final, and is not exempt from disposal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from samdrift.vault.bodies import new_id
+from samdrift.vault.database.session import call
+from samdrift.vault.mailrecords import Content, opened, sealed
+from samdrift.vault.mailwriting import MailWriting
+
+_NOTE = call("note_backup", 4)
+_LAST_BACKUP = (
+    "SELECT id, taken_at, noted_at, sealed FROM verified_backups ORDER BY taken_at DESC, id LIMIT 1"
+)
+_KEEP_READER = call("keep_sole_reader", 4)
+_READERS = "SELECT id, person, at, sealed FROM sole_readers ORDER BY id"
+_CLAIM = "SELECT message, attempt FROM claim_deletions($1, $2, $3, $4, $5, $6)"
+_END = call("end_deletion", 4)
+_COUNTS = """
+SELECT count(*) FILTER (WHERE outcome = 'deleted'), count(*) FILTER (WHERE outcome = 'refused'),
+       count(*) FILTER (WHERE outcome IS NULL) FROM service_deletions
+"""
+_STORING = timedelta(hours=1)
+"""Time within which a message that is being stored is there for a backup: longer than any transaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupRecord:
+    """A verified backup of the vault: it has what was stored at ``taken_at``."""
+
+    id: str
+    taken_at: datetime
+    noted_at: datetime
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class SoleReaderRecord:
+    """A confirmation that no other client reads the address of a mailbox at the message service."""
+
+    mailbox: str
+    person: str
+    at: datetime
+    content: Content
+
+
+@dataclass(frozen=True, slots=True)
+class DeletionCounts:
+    """Messages that were deleted at the message service, that it refused to delete, and under way."""
+
+    deleted: int
+    refused: int
+    begun: int
+
+
+class MailDeletion(MailWriting):
+    """Messages that may be deleted at the message service, and those that were."""
+
+    def note_backup(self, taken_at: datetime, content: Content, *, now: datetime) -> str:
+        """Note a verified backup of the vault and return its id; who noted it and how are in ``content``."""
+        new = new_id()
+        value = sealed(content, _backup_place(new, taken_at), self._sealer)
+        self._work.later(_NOTE, new, taken_at, now, value)
+        return new
+
+    async def last_backup(self) -> BackupRecord | None:
+        """Return the verified backup of the latest state; to ask this alone leaves no entry in the log."""
+        for backup, taken_at, noted_at, value in await self._work.peek(_LAST_BACKUP):
+            content = opened(value, _backup_place(backup, taken_at), self._sealer)
+            return BackupRecord(backup, taken_at, noted_at, content)
+        return None
+
+    def keep_sole_reader(self, mailbox: str, person: str, content: Content | None, *, now: datetime) -> None:
+        """Keep the confirmation that nobody else reads a mailbox's address, or take it back."""
+        place = _reader_place(mailbox, person)
+        value = None if content is None else sealed(content, place, self._sealer)
+        self._work.later(_KEEP_READER, mailbox, person, now, value)
+
+    async def sole_readers(self) -> dict[str, SoleReaderRecord]:
+        """Return the confirmations, by the id of the mailbox."""
+        return {
+            mailbox: SoleReaderRecord(
+                mailbox, person, at, opened(value, _reader_place(mailbox, person), self._sealer)
+            )
+            for mailbox, person, at, value in await self._work.peek(_READERS)
+        }
+
+    async def claim_deletions(
+        self,
+        homes: Sequence[str],
+        backup: BackupRecord,
+        *,
+        stored_before: datetime,
+        now: datetime,
+        lease: timedelta,
+        limit: int,
+    ) -> dict[str, int]:
+        """Take over messages to delete at the message service; returns the number of the attempt for each.
+
+        Of messages to and from the addresses of some mailboxes those that ``backup`` has.
+        """
+        backed_up = backup.taken_at - _STORING
+        values = (list(homes), stored_before, backed_up, now, now + lease, limit)
+        return {str(message): int(attempt) for message, attempt in await self._work.look(_CLAIM, *values)}
+
+    async def end_deletion(
+        self, message: str, outcome: str | None, *, now: datetime, due: datetime | None = None
+    ) -> bool:
+        """Note that a message is ``deleted`` there or was ``refused``, or when to try again."""
+        return bool((await self._work.query(_END, message, outcome, now, due))[0][0])
+
+    async def deletion_counts(self) -> DeletionCounts:
+        """Count what was deleted at the message service; to ask this alone leaves no entry in the log."""
+        return DeletionCounts(*(await self._work.peek(_COUNTS))[0])
+
+
+def _backup_place(backup: str, taken_at: datetime) -> str:
+    return f"verified backup {backup} of {taken_at.astimezone(UTC).isoformat()}"
+
+
+def _reader_place(mailbox: str, person: str) -> str:
+    return f"sole reader {mailbox} by {person}"
