@@ -157,14 +157,18 @@ class Record:
         verified = verify(signed, self.keys)
         if isinstance(verified, Refusal):
             return verified, None
-        return self._effect(signed), verified
+        return self._effect(statement, signed.key), verified
 
-    def _effect(self, signed: Signed) -> Effect:
-        statement = signed.statement
+    def foresee(self, statement: Statement) -> Effect:
+        """Return the effect that a statement would have if the one who states it signed it."""
+        keys = [each.key.fingerprint for each in self.keys.in_force(statement.at, statement.by)]
+        return self._effect(statement, keys[0] if keys else "")
+
+    def _effect(self, statement: Statement, signed_with: str) -> Effect:
         if self._beyond_custodians(statement):
             return Effect.NO_AUTHORITY
         if self.keys.concerns(statement):
-            return self.keys.judge(statement, signed.key)
+            return self.keys.judge(statement, signed_with)
         for fold in self.folds:
             if fold.concerns(statement):
                 return fold.judge(statement)

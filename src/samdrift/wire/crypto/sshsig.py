@@ -132,7 +132,13 @@ def unarmoured(signature: str) -> bytes:
 
 def public_line(key: Ed25519PrivateKey) -> str:
     """Return the public key in OpenSSH's format: type and base64."""
-    return f"{_ED25519.decode()} {b64encode(_public(key)).decode()}"
+    return line_of(key.public_key())
+
+
+def line_of(key: Ed25519PublicKey) -> str:
+    """Return a public key in OpenSSH's format, where the private one is elsewhere."""
+    blob = _string(_ED25519) + _string(key.public_bytes_raw())
+    return f"{_ED25519.decode()} {b64encode(blob).decode()}"
 
 
 def verify(public: str, message: bytes, namespace: str, signature: str) -> bool:
