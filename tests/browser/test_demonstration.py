@@ -353,8 +353,7 @@ async def _monitors(demo: Demonstration, words: dict[str, tuple[bytes, ...]]) ->
     async with httpx.AsyncClient() as client:
         for name, url in told.items():
             answer = await client.get(url)
-            assert answer.status_code == 200, name
-            assert len(answer.content) > 10
+            assert b"dependenc" in answer.content, name  # Whether all are there is the machine's matter.
             assert not _found(answer.content, words), name
 
 

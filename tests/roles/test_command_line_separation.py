@@ -34,7 +34,7 @@ from samdrift.demo.cast import DemoOrganisation
 from samdrift.demo.enrolment import write_client
 from samdrift.evidence.logreading import MAX_SAMPLE
 from samdrift.installation import rolesettings
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.isolationcheck.calls import unnamed
 from samdrift.isolationcheck.canary import Planted, nonexistent, plant, remove, state
 from samdrift.messageservice.events import MTEvent
@@ -310,6 +310,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("custodian", "restart"): OF_THE_OPERATOR,
     ("custodian", "remove"): OF_THE_OPERATOR,
     ("custodian", "list"): OF_THE_OPERATOR,
+    ("log", "kept"): "the operator's list of logs of closed organisations, without any entry of one",
     ("custodian", "approve"): OF_REQUESTS,
     ("keys", "request"): "the operator's own keys",
     ("keys", "install"): "the operator's own keys",
