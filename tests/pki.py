@@ -136,8 +136,14 @@ class Authority:
     def revoke(self, certificate: x509.Certificate) -> None:
         self.revoked.add(certificate.serial_number)
 
-    def crl(self, *, at: datetime = NOW - timedelta(hours=1), lasts: timedelta = 7 * DAY) -> bytes:
-        """The revocation list in DER."""
+    def crl(
+        self,
+        *,
+        at: datetime = NOW - timedelta(hours=1),
+        lasts: timedelta = 7 * DAY,
+        revoked_at: datetime | None = None,
+    ) -> bytes:
+        """The revocation list in DER; its certificates are revoked a day before it by default."""
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.certificate.subject)
@@ -149,7 +155,8 @@ class Authority:
             )
         )
         for serial in sorted(self.revoked):
-            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(at - DAY)
+            entry = x509.RevokedCertificateBuilder().serial_number(serial)
+            entry = entry.revocation_date(revoked_at or at - DAY)
             builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self.own.private_key, hashes.SHA256()).public_bytes(Encoding.DER)
 

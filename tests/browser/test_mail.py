@@ -54,7 +54,7 @@ async def test_a_message_is_read_taken_answered_checked_sent_and_undone(mail: Se
         await page.get_by_role("button", name=CHECK).click()
         await heading(page, CHECK)
         await expect(page.get_by_text("Deras, återges: Dnr EH 2026/44")).to_be_visible()
-        await expect(page.get_by_text("Yttrande.pdf, 8 kB")).to_be_visible()
+        await expect(page.get_by_text("Yttrande.pdf (8 kB)")).to_be_visible()
         await page.get_by_role("button", name="Skicka", exact=True).click()
         await heading(page, "Skickas till Mullsjö kommun, Elevhälsan")
         (draft,) = mail.gallery.office.drafts.values()

@@ -36,6 +36,7 @@ from samdrift.messageservice.events import MTEvent
 from samdrift.vault.accesspoint import AccessPointVault, Standing
 from samdrift.vault.bodies import BodyReader, BodyWriter
 from samdrift.vault.errors import SealBroken, UnknownRecord
+from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
@@ -70,8 +71,10 @@ from samdrift.vault.records import (
 )
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.sessionkeys import Claim, Claimed, RefusalLimit
+from samdrift.vault.signedstatements import SignedStatementKeeping
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.verdicts import Grounds
 from tests.pki import DAY, key, name
 from tests.pki import NOW as PKI_NOW
 from tests.separation import mailcases
@@ -95,6 +98,8 @@ RECORD = "6f1f5b0e-0d53-4a36-9f0a-7f4f3cf7a9d4"
 SENDER = "0203:avsandare.se"
 MARKER = "Orosanmälan-om-Kim-Svensson"
 LARGE = MARKER.encode() * 10_000
+LONG_AGO = NOW - 3650 * DAY
+GROUNDS = Grounds.of([MARKER.encode(), b"anchor"], [b"answer"], [], "required", NOW)
 ISSUER, SUBJECT = "https://login.habo.test", "197001019999"
 STATEMENT = NumberedStatement(1, MARKER.encode())
 SESSION = SessionRecord(
@@ -134,6 +139,7 @@ class Victim:
     bodies: tuple[str, ...]
     mark_key: bytes
     person: str
+    person_behind: str
     pages_key: bytes
     mail: mailcases.TheirMail
 
@@ -143,7 +149,7 @@ class Victim:
     def traces(self) -> set[str]:
         """What must never come back from somebody else's vault."""
         names = {self.organisation.value, *self.bodies, *self.schemas.values()}
-        return {MARKER, RECORD, "secret-event-title", self.person, SUBJECT, *names}
+        return {MARKER, RECORD, "secret-event-title", self.person, self.person_behind, SUBJECT, *names}
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -173,6 +179,7 @@ async def victim(installation: Installation) -> Victim:
         done = await submitted(transfers)
         await transfers.failed(done.id, now=NOW, reason=TransferReason.GIVEN_UP, detail=MARKER)
         transfers.keep_certificate(MARKER.encode(), now=NOW)
+        transfers.keep_grounds(GROUNDS, now=LONG_AGO)
         transfers.record(APEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, note=MARKER)
         transfers.record(APEvent.AP_ENVELOPE_REFUSED, reason=MARKER)
     async with installation.open(organisation, MT) as messages:
@@ -203,6 +210,8 @@ async def victim(installation: Installation) -> Victim:
         await messages.count_refusal(SENDER, limit=RefusalLimit(9, MINUTE), now=NOW)
         messages.record(MTEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
         commitment = messages.keep_digest(sha256(MARKER.encode()).digest())
+        messages.keep_grounds(GROUNDS, now=LONG_AGO)
+        person_behind = await messages.know_person(SESSION.identity, now=NOW)
         await messages.tree.sign(NOW)
     seen_by = await superuser(installation)
     logins = {role: await vault_login(installation, organisation, role) for role in Role}
@@ -215,9 +224,14 @@ async def victim(installation: Installation) -> Victim:
         person = await client.person(ISSUER, SUBJECT)
         assert person is not None
         await client.append_statements([STATEMENT])
+        for vault in (client, office):
+            await vault.append_signed_statements([STATEMENT])
         pages_key = client.pages_key()
         (client_token_key,) = client.token_keys(now=NOW)
         mail = await mailcases.their_mail(client, MARKER)
+    for role in (AP, MT):
+        async with installation.open(organisation, role) as other:
+            await other.append_signed_statements([STATEMENT])
     for role in (AP, MK, GOV):
         async with installation.open(organisation, role) as signing:
             await signing.tree.sign(NOW)
@@ -255,6 +269,7 @@ async def victim(installation: Installation) -> Victim:
         tuple(bodies),
         Sealer(logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)).session_marks,
         person,
+        person_behind,
         pages_key,
         mail,
     )
@@ -492,6 +507,20 @@ async def accept(vault: AccessPointVault, victim: Victim) -> object:
 async def keep_certificate(vault: AccessPointVault, victim: Victim) -> None:
     """The same certificate is kept by each organisation that has met its peer."""
     vault.keep_certificate(MARKER.encode(), now=NOW)
+
+
+async def keep_grounds(vault: JudgingVault, victim: Victim) -> object:
+    """The same grounds are kept by each organisation that has met the peer of that day."""
+    assert (await vault.grounds([GROUNDS.name])) == {}
+    return vault.keep_grounds(GROUNDS, now=NOW)
+
+
+async def grounds(vault: JudgingVault, victim: Victim) -> object:
+    return await is_({}, vault.grounds([GROUNDS.name, sha256(MARKER.encode()).hexdigest()]))
+
+
+async def dispose_grounds(vault: JudgingVault, victim: Victim) -> object:
+    return await is_(0, vault.dispose_grounds(NOW - 1000 * DAY))
 
 
 async def certificate(vault: AccessPointVault | TransferDesk, victim: Victim) -> object:
@@ -756,6 +785,17 @@ async def know_person(vault: MessageClientVault, victim: Victim) -> object:
     return None
 
 
+async def know_person_behind(vault: MessageServiceVault, victim: Victim) -> object:
+    """That a system of the other organisation acted for the same person is neither seen nor in the way."""
+    known = await vault.know_person(SESSION.identity, now=NOW)
+    assert known != victim.person_behind
+    return None
+
+
+async def persons_behind(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_((), vault.persons())
+
+
 async def person(vault: MessageClientVault, victim: Victim) -> object:
     return await is_(None, vault.person(ISSUER, SUBJECT))
 
@@ -801,6 +841,19 @@ async def last_statement(vault: MessageClientVault, victim: Victim) -> object:
 
 async def statements_after(vault: MessageClientVault, victim: Victim) -> object:
     return await is_([], vault.statements_after(0, 100))
+
+
+async def last_signed_statement(vault: SignedStatementKeeping, victim: Victim) -> object:
+    return await is_(0, vault.last_signed_statement())
+
+
+async def signed_statements_after(vault: SignedStatementKeeping, victim: Victim) -> object:
+    return await is_([], vault.signed_statements_after(0, 100))
+
+
+async def append_signed_statements(vault: SignedStatementKeeping, victim: Victim) -> object:
+    """A first one: in the victim's vault that number is taken."""
+    return await is_(1, vault.append_signed_statements([NumberedStatement(1, b"another")]))
 
 
 async def append_statements(vault: MessageClientVault, victim: Victim) -> object:
@@ -865,6 +918,7 @@ def page(name: str, key: tuple[object, ...] | None = None) -> Case:
             "receipts": (victim.answer.id,),
             "digests": (victim.commitment,),
             "peer_certificates": ("",),
+            "grounds": ("",),
             "processed": (victim.processed,),
             "cursors": (victim.cursor,),
             "session_keys": ("",),
@@ -872,6 +926,7 @@ def page(name: str, key: tuple[object, ...] | None = None) -> Case:
             "records": ("",),
             "persons": ("",),
             "statements": (0,),
+            "signed_statements": (0,),
             "former_log": (victim.vaults[AP], 0),
             "log_keys": (victim.vaults[AP], ""),
             "checkpoints": (victim.vaults[AP], "", 0),
@@ -924,8 +979,11 @@ BOTH: dict[str, Case] = {
         proving_key,
     )
 }
+SIGNED: dict[str, Case] = {
+    case.__name__: case for case in (last_signed_statement, signed_statements_after, append_signed_statements)
+}
 ARRIVING = BOTH | {case.__name__: case for case in (begin, known, store, store_log, finish, role)}
-KEEPING = BOTH | {case.__name__: case for case in (keep_record, release_record, records)}
+KEEPING = BOTH | SIGNED | {case.__name__: case for case in (keep_record, release_record, records)}
 PEOPLE = KEEPING | {
     case.__name__: case
     for case in (
@@ -951,13 +1009,16 @@ DEPARTING: dict[str, Case] = {case.__name__: case for case in (log_state, was_re
 }
 CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointVault: BOTH
+    | SIGNED
     | {case.__name__: case for case in (submit, claim_transfers, outgoing_body, delivered, failed, postpone)}
     | {case.__name__: case for case in (events, known_receipt, accept, inbox, incoming_body, acknowledge)}
     | {case.__name__: case for case in (waiting, backlog, status, attempts, proof, hasten)}
     | {case.__name__: case for case in (give_up, refused, keep_certificate, certificate)}
+    | {case.__name__: case for case in (keep_grounds, grounds, dispose_grounds)}
     | {"next_due": next_due_transfer},
     TransferDesk: {case.__name__: case for case in (waiting, history, retry, give_up, refused, certificate)},
     MessageServiceVault: BOTH
+    | SIGNED
     | {case.__name__: case for case in (keys, tls_client, create_outgoing, receive, was_processed)}
     | {case.__name__: case for case in (mark_processed, messages, set_status, status_events, delete)}
     | {case.__name__: case for case in (receipt_for_message, receipt_body, store_received_receipt)}
@@ -965,9 +1026,10 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (cursor, set_cursor, under_way, drop_content, add_event)}
     | {case.__name__: case for case in (token_keys, use_assertion, digest, keep_digest)}
     | {case.__name__: case for case in (take_session_key, look_after_marks, lost_marks, accept_lost_marks)}
-    | {case.__name__: case for case in (count_refusal, refusals)}
+    | {case.__name__: case for case in (count_refusal, refusals, keep_grounds, grounds, dispose_grounds)}
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
-    | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
+    | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work}
+    | {"know_person": know_person_behind, "persons": persons_behind},
     MessageClientVault: PEOPLE | mailcases.MAIL | {"token_keys": client_token_keys},
     GovernanceVault: KEEPING,
     AccessPointArrival: ARRIVING,
@@ -975,14 +1037,16 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     MessageClientArrival: ARRIVING,
     GovernanceArrival: ARRIVING,
     AccessPointDeparture: DEPARTING
-    | {name: page(name) for name in ("incoming", "transfers", "attempts", "events", "peer_certificates")},
+    | {name: page(name) for name in ("incoming", "transfers", "attempts", "events", "peer_certificates")}
+    | {"grounds": page("grounds")},
     MessageServiceDeparture: DEPARTING
     | {name: page(name) for name in ("messages", "receipts", "digests", "processed", "cursors", "work")}
-    | {"session_keys": page("session_keys"), "mark_keys": mark_keys},
+    | {name: page(name) for name in ("session_keys", "grounds", "persons")}
+    | {"mark_keys": mark_keys},
     MessageClientDeparture: DEPARTING
     | {name: page(name) for name in ("records", "persons", "statements")}
     | {kind.part.name: page(kind.part.name, ("",) * len(kind.part.key)) for kind in MAIL_PARTS},
-    GovernanceDeparture: DEPARTING | {"records": page("records")},
+    GovernanceDeparture: DEPARTING | {name: page(name) for name in ("records", "signed_statements")},
 }
 ROLES: dict[type[Opened], Role] = {
     AccessPointVault: AP,

@@ -12,6 +12,8 @@ from samdrift.administration.administration import Administration, note
 from samdrift.administration.dualcontrol import Matter, Persons, custodians_of, record, two_persons
 from samdrift.administration.events import AdminEvent
 from samdrift.keystore.custody import NEEDED, CustodyError, CustodyFault, PublicKey
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 _AT_ONCE = 1000
 
@@ -64,9 +66,24 @@ async def restart(installation: Administration, by: str, why: str) -> tuple[str,
         hosted = {one.organisation for one in installation.gate.registry.all()}
         await note(installation, AdminEvent.CUSTODY_RESTARTED, by, None, facts)
         for organisation in sorted(hosted, key=lambda one: one.value):
-            await note(installation, AdminEvent.CUSTODY_RESTARTED, by, organisation, facts)
+            await _note_restart(installation, by, organisation, facts)
         await asyncio.to_thread(custodians.dismiss_all)
     return ended
+
+
+async def _note_restart(
+    installation: Administration, by: str, organisation: ParticipantIdentifier, facts: dict[str, str]
+) -> None:
+    """Record a restart in an organisation's log; while its vault is out of reach, in the operator's alone.
+
+    An HSM that is away keeps its own organisation from being told, and no other.
+    """
+    event = AdminEvent.CUSTODY_RESTARTED
+    try:
+        await note(installation, event, by, organisation, facts)
+    except VaultUnavailable:
+        about = {"organisation": organisation.value, "organisation_log": "not told"}
+        await installation.gate.operator_log(event, **facts, **about, by=by)
 
 
 async def _agreement(installation: Administration, matter: Matter, persons: Persons | None) -> None:

@@ -93,7 +93,7 @@ class HeldKeys:
         return tuple(one for one in self.keys if one.name is name)
 
     def certificates(self, name: KeyName) -> tuple[x509.Certificate, ...]:
-        """Return the certificates of keys that are used, or will be: not of revoked ones."""
+        """Return the certificates of keys in use or to be used later, without revoked ones."""
         good = (one for one in self.of(name) if not (one.state.revoked or one.state.compromised))
         return tuple(one.certificate for one in good if one.certificate is not None)
 

@@ -43,7 +43,7 @@ _AHEAD = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Deletions:
-    """What is deleted at the message service, and what stands in the way of it."""
+    """Deletion at the message service: the rule, and what holds it back."""
 
     rule: DeletionRule | None
     backup: BackupRecord | None

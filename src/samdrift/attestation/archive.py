@@ -177,7 +177,7 @@ def damaged(what: str) -> MoveError:
 
 
 def _header(member: Member, time: int) -> bytes:
-    """The header of a file; :class:`ValueError` for a name or size that no export has."""
+    """Return the header of a file; :class:`ValueError` for a name or size that no export has."""
     if len(member.name) > _LONGEST_NAME or not _NAME.fullmatch(member.name) or member.size < 0:
         raise ValueError("not a file of an export")
     info = tarfile.TarInfo(member.name)

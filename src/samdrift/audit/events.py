@@ -46,7 +46,7 @@ class LogEvent(AuditEvent):
     """An event that a log is verified by."""
 
     LOG_TREE_BEGUN = "log:tree:begun"
-    """From here on entries are leaves of a tree; names the head of the chain before it."""
+    """Entries are leaves of a tree from here on; names the head of the chain before it."""
     LOG_FACTS_DISPOSED = "log:facts:disposed"
     """The facts of all entries of a class, up to a number, are disposed of by this decision."""
     LOG_KEY_STATED = "log:key:stated"
@@ -65,9 +65,10 @@ _CLASSES: Mapping[str, Retention] = MappingProxyType(
         "mk:reading": Retention.READING,
         **dict.fromkeys(("vault:opening", "mt:token", "mt:client"), Retention.ACCESS),
         **dict.fromkeys(("mk:access", "mk:session", "mk:sign-in"), Retention.ACCESS),
-        **dict.fromkeys(("custody", "isolation", "keys", "org"), Retention.ADMINISTRATION),
+        **dict.fromkeys(("custody", "gov", "isolation", "keys", "org"), Retention.ADMINISTRATION),
         **dict.fromkeys(("ap:peer", "mt:marks", "vault:lock", "vault:login"), Retention.ADMINISTRATION),
         **dict.fromkeys(("mk:disposal", "mk:mailbox", "mk:notice"), Retention.ADMINISTRATION),
+        **dict.fromkeys(("mk:address", "mk:backup"), Retention.ADMINISTRATION),
         **dict.fromkeys(("mk:preset", "mk:rights", "mk:service"), Retention.ADMINISTRATION),
         "log": Retention.LOG,
     }

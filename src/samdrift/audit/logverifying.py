@@ -142,7 +142,7 @@ class _Decided:
 
 @dataclass(slots=True)
 class _State:
-    """All that is known between two parts, in plain values, so that it can be put down and taken up again."""
+    """The state between two parts, in plain values, so that verification can be suspended and resumed."""
 
     origin: str = ""
     head: tuple[int, str] = (0, "")

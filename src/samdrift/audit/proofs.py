@@ -102,7 +102,7 @@ def _cut(content: bytes) -> tuple[list[str], bytes]:
     try:
         return head.decode("ascii").split("\n"), checkpoint
     except UnicodeDecodeError as error:
-        raise Malformed("it is not ASCII before the checkpoint", f"byte {error.start}") from None
+        raise Malformed("the part before the checkpoint is not ASCII", f"byte {error.start}") from None
 
 
 def _hashes(lines: Sequence[str], first: int) -> tuple[bytes, ...]:

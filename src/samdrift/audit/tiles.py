@@ -45,7 +45,7 @@ class Tile:
             WIDTH if width is None else int(width),
         )
         if tile.path != path or not tile._possible():
-            raise Malformed("it is not the path of a tile that there can be")
+            raise Malformed("it is not a valid path of a tile")
         return tile
 
     @property

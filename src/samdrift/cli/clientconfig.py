@@ -79,7 +79,7 @@ def load_client(path: Path) -> ClientConfig:
 
 @asynccontextmanager
 async def connected(config: ClientConfig) -> AsyncIterator[tuple[Mailbox, Tokens]]:
-    """The client's mailboxes and the tokens that open them, while the context lasts."""
+    """Open the client's mailboxes, with their access tokens, while the context lasts."""
     async with http_client(client_tls(trust=config.issuers), public_only=False) as http:
         tokens = tokens_for(config, http)
         yield Mailbox(http, config.interface, tokens), tokens

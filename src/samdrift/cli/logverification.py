@@ -101,7 +101,7 @@ def verify(
     trust: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Folder of certificates to trust, for who states whose the keys are."
+            metavar="DIR", help="Folder of certificates to trust when they state whose log keys these are."
         ),
     ] = None,
     authorities: Annotated[

@@ -114,7 +114,7 @@ def deletion(organisation: Organisation, config: ConfigFile, as_json: AsJson = F
 def disposal_rule(
     organisation: Organisation,
     address: Address,
-    since: Annotated[Since, typer.Option("--since", help="What the days are counted from.")],
+    since: Annotated[Since, typer.Option("--since", help="The event from which the days count.")],
     days: Annotated[int, typer.Option("--days", min=1, max=_MOST_DAYS, help="Days after that.")],
     decision: Annotated[str, typer.Option("--decision", help="The organisation's decision, by its number.")],
     reason: Reason,

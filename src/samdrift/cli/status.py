@@ -1,4 +1,4 @@
-"""`samdrift status`: how a running installation is, on one screen."""
+"""`samdrift status`: the state of a running installation, on one screen."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ _MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[0-9A-Za-z-]+
 
 
 def is_mail_address(value: str) -> bool:
-    """Return whether a text is a mail address as most people have one: no quotes, no address literal."""
+    """Return whether a text is a common mail address: without quotes, and no address literal."""
     return len(value) <= 254 and _MAIL_ADDRESS.fullmatch(value) is not None
 
 

@@ -51,7 +51,7 @@ class _Line:
 def trace_page(
     organisation: str, message_id: str, steps: Sequence[Step], now: datetime, language: Language
 ) -> bytes:
-    """Return the page, as a file."""
+    """Return the page as one HTML file."""
     texts = Texts((OWN, _HERE / "locale"))
     translations = texts.of(language)
     return standalone(

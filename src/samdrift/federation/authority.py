@@ -407,7 +407,7 @@ def _nonce(asked: ocsp.OCSPRequest) -> x509.OCSPNonce | None:
     except x509.ExtensionNotFound:
         return None
     if not 0 < len(nonce.nonce) <= MAX_NONCE:
-        raise ValueError("a nonce of a length that is not accepted")
+        raise ValueError("the length of the nonce is not accepted")
     return nonce
 
 

@@ -77,7 +77,7 @@ def name_resolver(federation: FederationConfig) -> NaptrResolver:
 async def address_book(
     config: AddressBookConfig | None, *, public_only: bool, watch: Watch = unwatched
 ) -> AsyncIterator[AddressBook]:
-    """The copy, refreshed while the context lasts; without ``config`` nothing is known of any address."""
+    """Keep a copy of the address book refreshed while the context lasts; without ``config`` it is empty."""
     if config is None:
         yield NoAddressBook()
         return

@@ -51,7 +51,7 @@ class ScryptCost:
         """Refuse a cost that makes no sense, or that nobody can pay: files that others wrote name it."""
         power_of_two = self.n > 1 and not self.n & (self.n - 1)
         if not (power_of_two and self.r > 0 and self.n * self.r <= 1 << 23 and 0 < self.p <= 16):
-            raise ValueError("not a cost of scrypt that is paid here")
+            raise ValueError("the cost of scrypt is outside the accepted limits")
 
 
 PERSONS_COST = ScryptCost(n=1 << 17, r=8, p=2)

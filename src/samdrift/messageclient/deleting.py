@@ -40,7 +40,7 @@ Others = Callable[[str], Sequence[str]]
 
 
 class Reading(StrEnum):
-    """What is known of the clients that read an address."""
+    """The clients that read an address, as far as known."""
 
     ALONE = "alone"
     """This client alone reads it: nobody misses what is deleted."""

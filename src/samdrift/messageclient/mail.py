@@ -118,7 +118,7 @@ class Delivery:
     until: datetime | None
     """End of the undo window, or the deadline of the outbox."""
     reason: str
-    """Why it was refused or not sent, in words of the message service; else empty."""
+    """The message service's reason for refusing or not sending it; empty without one."""
     events: tuple[DeliveryEvent, ...] = ()
     """The oldest first."""
 
@@ -159,7 +159,7 @@ class Line:
     unreadable: bool
     registered: Registration | None = None
     substitutes: tuple[Person, ...] = ()
-    """Who has it in place of its handler, who is absent now."""
+    """Substitutes of its handler, who is absent now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +275,7 @@ class Conversation:
     registered: Registration | None = None
     held: Hold | None = None
     substitutes: tuple[Person, ...] = ()
-    """Who has it in place of its handler, who is absent now."""
+    """Substitutes of its handler, who is absent now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from samdrift.rights.statements import OF_CONTENT, Act
 from samdrift.vault.gate import WorkerGate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import PersonRecord
-from samdrift.vault.statements import StatementTaken
+from samdrift.vault.signedstatements import StatementTaken
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 500
@@ -107,6 +107,11 @@ class PersonPermissions:
             for holding in ways
         )
         return frozenset[Right]().union(*rights)
+
+    def ended(self) -> bool:
+        """Return whether a right that the person was given has been ended."""
+        state, moment = self._assigned.copy.state, self._assigned.moment
+        return any(True for _ in state.stopped(moment, person_subject(self._person), *self._claims))
 
     def any(self) -> bool:
         """Return whether the person has any right at all, so that the pages have something to show."""

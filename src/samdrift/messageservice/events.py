@@ -18,7 +18,7 @@ class MTEvent(AuditEvent):
     MT_MESSAGE_RETRIEVED = "mt:message:retrieved"
     MT_MESSAGE_REFUSED = "mt:message:refused"
     MT_MESSAGE_LATE = "mt:message:late"
-    """A step came for a message that had a final status already."""
+    """A step arrived for a message that already had a final status."""
     MT_MESSAGE_HELD = "mt:message:held"
     """It waits for a service that is down: its sender or, of one that came in, the log says for which."""
     MT_MALWARE_FOUND = "mt:malware:found"

@@ -251,7 +251,7 @@ class ProvenScanner:
         large = await self._scanner.scan(_pieces(behind(self._largest)))
         if large.clean or large.signature.startswith(_LIMIT):
             raise ScannerUnavailable(
-                "the malware scanner finds no test file behind as much as a message may hold:"
+                "the malware scanner does not find a test file at the end of the largest message:"
                 " see its signatures, MaxFileSize and MaxScanSize"
             )
         self._proven = self._clock()

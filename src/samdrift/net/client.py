@@ -1,4 +1,4 @@
-"""The HTTP client that all calls to others are made with.
+"""The HTTP client for all calls to other systems.
 
 Addresses that we call come from outside (DNS, service metadata, certificates).
 So redirects are never followed, no proxy, credentials or cookies are used,

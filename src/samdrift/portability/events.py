@@ -9,6 +9,6 @@ class MoveEvent(AuditEvent):
     """A step of an organisation's move."""
 
     LOG_NAMES_WRITTEN = "log:names:written"
-    """The names of the persons in the logs were written, encrypted for whom the organisation chose."""
+    """The names of the persons in the logs were written, encrypted for a chosen recipient."""
     ORGANISATION_IMPORT_BEGUN = "org:organisation:import-begun"
     ORGANISATION_IMPORTED = "org:organisation:imported"

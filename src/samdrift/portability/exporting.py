@@ -40,6 +40,7 @@ from samdrift.vault.portability.departure import (
     AccessPointDeparture,
     Departure,
     GovernanceDeparture,
+    JudgingDeparture,
     LogState,
     MessageClientDeparture,
     MessageServiceDeparture,
@@ -94,8 +95,10 @@ _READERS: dict[str, _Read] = {
     "work": MessageServiceDeparture.work,
     "session_keys": MessageServiceDeparture.session_keys,
     "mark_keys": MessageServiceDeparture.mark_keys,
-    "persons": MessageClientDeparture.persons,
+    "grounds": JudgingDeparture.grounds,
+    "persons": lambda vault, after: vault.persons(after),
     "statements": MessageClientDeparture.statements,
+    "signed_statements": GovernanceDeparture.signed_statements,
     "records": RecordKeepingDeparture.records,
     "log": Departure.log,
     "former-log": Departure.former_log,
@@ -331,6 +334,6 @@ def _client(client: MessageClientConfig) -> dict[str, Any]:
 
 
 async def read_page(vault: Departure, part: Part, after: Sequence[object]) -> list[Taken]:
-    """The page of ``part`` after the record with that key; empty after the last one."""
+    """Return the page of ``part`` after the record with that key; empty after the last one."""
     readers = _MAIL_READERS if part in _MAIL_PARTS else _READERS
     return await readers[part.name](vault, after)

@@ -69,6 +69,8 @@ BETWEEN: tuple[Part, ...] = (
     parts.WORK,
     parts.SESSION_KEYS,
     parts.MARK_KEYS,
+    parts.grounds_part(_MT),
+    parts.persons_part(_MT),
     *_of_log(_MT),
 )
 AFTER: tuple[Part, ...] = (
@@ -77,16 +79,17 @@ AFTER: tuple[Part, ...] = (
     parts.EVENTS,
     parts.log_part(_AP),
     parts.PEER_CERTIFICATES,
+    parts.grounds_part(_AP),
     parts.former_log_part(_AP),
     *_proving(_AP),
 )
 OF_MESSAGE_CLIENT: tuple[Part, ...] = (
-    parts.PERSONS,
+    parts.persons_part(Role.MESSAGE_CLIENT),
     parts.STATEMENTS,
     *(each.part for each in mailparts.MAIL_PARTS),
     *_of_record_keeping(Role.MESSAGE_CLIENT),
 )
-OF_GOVERNANCE = _of_record_keeping(Role.GOVERNANCE)
+OF_GOVERNANCE: tuple[Part, ...] = (parts.SIGNED_STATEMENTS, *_of_record_keeping(Role.GOVERNANCE))
 PARTS = (*BEFORE, *BETWEEN, *AFTER, *OF_MESSAGE_CLIENT, *OF_GOVERNANCE)
 
 _ENDINGS = {
@@ -203,7 +206,7 @@ def _files(part: Part, facts: Facts, files: Any) -> Iterator[tuple[str, Member]]
             size = files[content].get("size") if isinstance(files[content], dict) else None
             member = Member(content_file(part, facts, content), size if type(size) is int else -1)
             if files[content] != {"file": member.name, "size": member.size} or member.size < 0:
-                raise ValueError("a record's file has another name or size than it must")
+                raise ValueError("a record's file does not have the name or size that the record states")
             yield content, member
 
 
@@ -224,6 +227,10 @@ def _check_contents(part: Part, record: Record) -> None:
         certificate = bytes.fromhex(facts["certificate"].removeprefix("\\x"))
         if sha256(certificate).hexdigest() != facts["sha256"]:
             raise ValueError("a peer's certificate is not the one that the log names")
+    if part.name == "grounds":
+        content = bytes.fromhex(facts["content"].removeprefix("\\x"))
+        if sha256(content).hexdigest() != facts["sha256"]:
+            raise ValueError("what a certificate was judged by is not what the log names")
     if part in (mailparts.MAIL.part, mailparts.FILES.part) and has != set(part.contents):
         raise ValueError("a message of a message client has its documents, and a file its content")
     if part is parts.RECEIPTS and has != {"receipt"}:

@@ -52,7 +52,7 @@ _LOGGER = logging.getLogger("samdrift")
 
 
 class Directory:
-    """Which worker is for what, as the supervisor and the configuration's file say now."""
+    """A directory of the workers, from the supervisor's current routes and the configuration file."""
 
     def __init__(self, config: Config, handed: FrontHandOver) -> None:
         self._folder = handed.folder
@@ -63,7 +63,7 @@ class Directory:
         self.routes = handed.routes
 
     def told(self, line: bytes) -> None:
-        """The supervisor says that others are served here now."""
+        """Replace the routes with those that the supervisor reports."""
         self.routes = Routes.read(line)
 
     def conditions(self) -> list[Condition]:
@@ -97,7 +97,7 @@ class Directory:
         return self._log_of(whose[0], role)
 
     def of_host(self, door: Door, scope: Scope) -> Path:
-        """Where persons reach a role: the organisation whose host the request names."""
+        """The pages of a role: the worker of the organisation whose host the request names."""
         organisation = self._hosts[door].get(host_named(scope))
         return self._worker(organisation, door)
 
@@ -111,7 +111,7 @@ class Directory:
         ]
 
     def _worker(self, organisation: ParticipantIdentifier | None, door: Door) -> Path:
-        """Where the organisation's worker listens for what comes to ``door``, or nobody's."""
+        """Return the socket of the organisation's worker for ``door``; the catch-all worker's by default."""
         named = organisation.value if organisation is not None else ""
         return place_of(self._folder, self.routes.of(ROLES[door]).get(named, NOBODY), door)
 
@@ -121,7 +121,7 @@ class Directory:
         return None if worker is None else place_of(self._folder, worker, Door.LOG)
 
     def _named_by(self, authorization: str) -> str:
-        """The worker of whoever has issued the bearer token, as it says."""
+        """Return the worker of the issuer that the bearer token names, unverified."""
         try:
             issuer = UnverifiedJwt.read(authorization.partition(" ")[2].strip()).issuer
         except JwtInvalid:

@@ -16,7 +16,7 @@ from samdrift.installation.doors import Door
 
 FRONT = "front"
 NOBODY = "nobody"
-"""The worker that answers for what is no organisation's here."""
+"""The catch-all worker: it answers requests that belong to no organisation here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +32,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Which worker is for which organisation, by the names of the workers."""
+    """Names of the workers, by role and organisation."""
 
     workers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """By role and participant identifier."""
+    """Workers' names by role and participant identifier."""
     alarms: int = 0
     """Vaults below whose folder of keys something was planted."""
     conditions: Sequence[Mapping[str, str | None]] = ()
@@ -70,7 +70,7 @@ class ReaderLogin:
 
 @dataclass(frozen=True, slots=True)
 class WorkerHandOver:
-    """For a worker. The line holds secrets: of its own vault, and the access point's where it is one."""
+    """A worker's start parameters, with secrets: its own vault's, and the access point's in its worker."""
 
     name: str
     config: Path
@@ -83,7 +83,7 @@ class WorkerHandOver:
     keys: Mapping[str, bytes] = field(repr=False)
     """The key that opens each of its vaults; the operator's own keys are in one too."""
     pin: str | None = field(repr=False)
-    """Of the organisation's token, where its keys are in one."""
+    """PIN of the organisation's HSM slot; ``None`` where its keys are in software."""
     database: str = field(repr=False)
     reader: ReaderLogin
 
@@ -109,13 +109,13 @@ class WorkerHandOver:
 
 @dataclass(frozen=True, slots=True)
 class FrontHandOver:
-    """For the front."""
+    """The front's start parameters."""
 
     config: Path
     doors: tuple[Door, ...]
     limits: Limits
     folder: Path
-    """Where the workers' sockets are, and the server's certificates with their keys, for the front alone."""
+    """Folder of the workers' sockets and the server's certificates and keys; only the front reads it."""
     routes: Routes
     password: str = field(repr=False)
     kind: str = field(default=FRONT, init=False)
@@ -137,7 +137,7 @@ class FrontHandOver:
 
 
 def _read(line: bytes) -> dict[str, Any]:
-    """Read the fields that both have."""
+    """Read the fields that both kinds have."""
     document: dict[str, Any] = json.loads(line)
     document["config"] = Path(document["config"])
     document["doors"] = tuple(map(Door, document["doors"]))
@@ -146,12 +146,12 @@ def _read(line: bytes) -> dict[str, Any]:
 
 
 def place_of(folder: Path, worker: str, door: Door) -> Path:
-    """The socket of a worker."""
+    """Return the socket of a worker."""
     return folder / f"{worker}.{door.value}"
 
 
 def certificate_files(folder: Path) -> Iterator[Path]:
-    """Where the server's certificates are, the newest first; the first that is not there ends them."""
+    """Yield the paths of the server's certificates, the newest first; a missing file ends the list."""
     return (folder / f"tls-server-{number}.pem" for number in itertools.count())
 
 

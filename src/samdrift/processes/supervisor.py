@@ -320,7 +320,7 @@ class _House:
         return (*(door for door in self._doors if ROLES.get(door) in (role, None)), Door.LOG)
 
     def _hosted(self) -> list[Registration]:
-        """Those that are served here, in a role that runs here; all but access points only as configured."""
+        """Return the vaults served here: of roles that run here and, but for access points, configured."""
         return [
             one
             for one in self._gate.registry.all()

@@ -117,7 +117,10 @@ def _with_copies(one: OrganisationConfig, worker: str) -> OrganisationConfig:
 def _expiries(
     keys: KeyStore, gate: Gate, handed: WorkerHandOver, metrics: CollectorRegistry, *, named: bool
 ) -> Expiries:
-    """When certificates end, for the metrics; the supervisor warns. Nobody's tells of the operator's."""
+    """Return the expiries of certificates for the metrics; the supervisor warns.
+
+    The catch-all worker reports the operator's certificates.
+    """
     return Expiries(
         keys,
         gate.registry,

@@ -77,6 +77,10 @@ class Effect(StrEnum):
     """The statement that it names is not there at that moment, or is of another kind."""
     OVER = "over"
     """The end, or an earlier approval, of the thing named."""
+    TOO_LONG = "too-long"
+    """An extension beyond what two persons can extend by (:mod:`samdrift.rights.agreementfold`)."""
+    KEY_TAKEN = "key-taken"
+    """A key that another has, or that was lost (:mod:`samdrift.rights.enrolment`)."""
 
 
 class OutOfOrder(ValueError):
@@ -121,9 +125,7 @@ class State:
         return self._last
 
     def extend(self, statements: Iterable[Statement]) -> None:
-        """Fold more statements in; those that are there change nothing. :class:`OutOfOrder` for earlier
-        ones.
-        """
+        """Fold more statements in, ignoring known ones; :class:`OutOfOrder` for earlier ones."""
         new = {each.digest: each for each in statements if each.digest not in self._statements}
         if self._last is not None and any(each.at < self._last for each in new.values()):
             raise OutOfOrder("a statement is of an earlier moment than the last one")
@@ -177,6 +179,10 @@ class State:
             by = self._stop(digest, now)
             if by is not None and self._current(digest, now):
                 yield self._holdings[digest], by
+
+    def is_officer(self, subject: Subject, moment: datetime) -> bool:
+        """Return whether ``subject`` has a role in the organisation at ``moment``."""
+        return self._has_role(subject, (moment, _JUDGING))
 
     def as_of(self, moment: datetime) -> bytes:
         """Return all that is in force at ``moment``: a line of canonical JSON for each, in order."""

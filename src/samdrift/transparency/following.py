@@ -72,9 +72,7 @@ class LogContradicted(Explained):
         self.before = before
         self.now = now
         self.first_wrong = first_wrong
-        """Number, from 0, of the first entry that is not the one in the log's own hashes, where there is
-        one.
-        """
+        """Number, from 0, of the first entry that differs from the log's hashes; ``None`` without one."""
 
 
 class LogUnreadable(Explained):

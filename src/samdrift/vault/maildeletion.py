@@ -61,7 +61,7 @@ class DeletionCounts:
 
 
 class MailDeletion(MailWriting):
-    """What may be deleted at the message service, and what was."""
+    """Messages that may be deleted at the message service, and those that were."""
 
     def note_backup(self, taken_at: datetime, content: Content, *, now: datetime) -> str:
         """Note a verified backup of the vault and return its id; who noted it and how are in ``content``."""

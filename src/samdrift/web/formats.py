@@ -24,7 +24,7 @@ _SIZES = (("MB", 1_000_000), ("kB", 1_000))
 
 @dataclass(frozen=True, slots=True)
 class Formats:
-    """How values are written on one page, at one moment."""
+    """Formats of the values on one page, at one moment."""
 
     language: Language
     now: datetime

@@ -85,7 +85,7 @@ class SessionStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """How long a session lasts."""
+    """Limits of a session: without use, and in all."""
 
     idle: timedelta = timedelta(minutes=30)
     whole: timedelta = timedelta(hours=10)

@@ -62,7 +62,7 @@ class FormLimits:
 
 
 class Excess(StrEnum):
-    """Which limit a form is over."""
+    """A limit that a form exceeds."""
 
     FIELDS = "fields"
     TEXT = "text"

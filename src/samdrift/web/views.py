@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class Kind(StrEnum):
-    """How a tag or band looks; its words say the same."""
+    """The look of a tag or band; its text says the same."""
 
     PLAIN = "plain"
     ACCENT = "accent"
@@ -64,7 +64,7 @@ class Row:
     beside: tuple[str, ...] = ()
     """References, the handler, who is writing."""
     id: str = ""
-    """Under which a page that is open learns who is there."""
+    """The key under which an open page learns who else is reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class Document:
     """A document of a message; most messages have one, whose name is not shown."""
 
     text: str
-    """As it came, or what :func:`samdrift.web.messagetext.kept_text` returns of what was kept."""
+    """The text as it arrived, or :func:`samdrift.web.messagetext.kept_text` of what was stored."""
     files: tuple[Attached, ...] = ()
     name: str = ""
 
@@ -115,11 +115,11 @@ class Message:
     """Address of its raw form, for one that cannot be shown."""
     read_by: int = 0
     readers: str = ""
-    """Address of who has read it."""
+    """Address of the list of its readers."""
     way: str = ""
     """Address of the way that it took."""
     received: str = ""
-    """When it came and who signed it, in words."""
+    """The time of arrival and the signer, in words."""
     delivery: Delivery | None = None
 
 
@@ -146,7 +146,7 @@ class Answer:
 
 
 class StepState(StrEnum):
-    """How far a step on a message's way has come."""
+    """The state of a step on a message's way."""
 
     DONE = "done"
     WAITING = "waiting"

@@ -333,7 +333,7 @@ def read_copy(data: bytes) -> AddressBookCopy:
     try:
         plain = json.loads(data)
         if plain["form"] != _FORM:
-            raise WireError(WireFault.STRUCTURE, "a copy of another form")
+            raise WireError(WireFault.STRUCTURE, "a copy in an unknown format")
         organisations = {one["id"]: _plain_organisation(one) for one in plain["organisations"]}
         return AddressBookCopy(
             _instant(plain["taken_at"]),

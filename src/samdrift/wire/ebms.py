@@ -59,7 +59,7 @@ class Category(StrEnum):
 
 
 class EbmsErrorCode(StrEnum):
-    """A code with what the standard says of it; its value is the code, ``EBMS:0004``."""
+    """An error code of the standard, with its description; the value is the code, ``EBMS:0004``."""
 
     short_description: str
     severity: Severity

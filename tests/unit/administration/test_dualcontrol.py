@@ -214,6 +214,30 @@ async def test_a_restart_is_in_every_log_and_begins_without_custodians(
     assert custodians.names() == ("anna", "bo")
 
 
+async def test_a_restart_is_in_all_other_logs_while_the_keys_of_one_organisation_are_away(
+    installation: Installation, place: Administration, organisation: ParticipantIdentifier, tmp_path: Path
+) -> None:
+    """Like those in a token that is unplugged: the operator's log says that this one was not told."""
+    away = await installation.organisation(ROLES)
+    registration = installation.gate.registry.find(away, Role.MESSAGE_SERVICE)
+    assert registration is not None
+    keys = installation.settings.secrets / registration.vault
+    kept = keys.rename(tmp_path / "kept")
+    try:
+        await restart(place, "root", "while one is away")
+    finally:
+        kept.rename(keys)
+    assert (await logged(installation, organisation))[-1].ids["why"] == "while one is away"
+    assert await logged(installation, away) == []
+    untold = [
+        each.ids["organisation"]
+        for each in await installation.gate.read_operator_log(limit=100_000)
+        if each.ids.get("why") == "while one is away" and each.ids.get("organisation_log") == "not told"
+    ]
+    assert away.value in untold
+    assert organisation.value not in untold
+
+
 async def test_the_asker_who_types_the_passphrase_of_a_third_makes_another_key_than_the_one_agreed_to(
     installation: Installation, staffed: Administration, tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from samdrift.trust.chain import find_chain, issued
+from samdrift.trust.chain import find_chain, issued, sorted_out
 from samdrift.trust.decide import Evidence, decide
 from samdrift.trust.policy import SIGNS, SIGNS_AND_DECRYPTS, ChainPolicy, RevocationMode
 from samdrift.wire.verdicts import TrustReason
@@ -297,3 +297,39 @@ def _signed_over_sha1() -> x509.Certificate:
     signed = certificate["tbs_certificate"].dump(force=True)
     certificate["signature_value"] = ISSUER.own.private_key.sign(signed, padding.PKCS1v15(), hashes.SHA1())
     return x509.load_der_x509_certificate(certificate.dump(force=True))
+
+
+@pytest.mark.parametrize(
+    ("revoked_at", "expected"),
+    [
+        (NOW - timedelta(seconds=1), TrustReason.REVOKED),
+        (NOW, TrustReason.REVOKED),
+        (NOW + timedelta(seconds=1), TrustReason.TRUSTED),
+    ],
+)
+def test_a_certificate_is_good_until_the_moment_from_which_it_is_revoked(
+    revoked_at: datetime, expected: TrustReason
+) -> None:
+    """A list may announce it; what was signed before is judged at its own time."""
+    evidence = Evidence((ROOT.crl(), ISSUER.crl(revoked_at=revoked_at)))
+    assert reason(REVOKED, evidence=evidence) is expected
+
+
+def test_an_anchor_that_is_there_twice_stays_one() -> None:
+    again = x509.load_der_x509_certificate(ROOT.certificate.public_bytes(Encoding.DER))
+    assert sorted_out((ROOT.certificate, again, ISSUER.certificate)) == (
+        (ROOT.certificate, again),
+        (ISSUER.certificate,),
+    )
+
+
+def test_a_path_has_at_most_six_issuers_below_its_anchor() -> None:
+    policy = ChainPolicy((ROOT.certificate,))
+    issuers = [ROOT]
+    for number in range(7):
+        issuers.append(issuers[-1].subordinate(f"Issuer {number}", 10 + number))
+    between = tuple(each.certificate for each in issuers[1:])
+    found = find_chain(issuers[6].issue("AP").certificate, policy, between)
+    assert found is not None
+    assert found[1:] == tuple(each.certificate for each in reversed(issuers[:7]))
+    assert find_chain(issuers[7].issue("AP").certificate, policy, between) is None

@@ -60,6 +60,9 @@ def test_a_certificate_for_a_key_of_the_organisation_is_used() -> None:
     verdict = judge(certificate(), (), EXPECTED)
     assert verdict.usable
     assert verdict.flaws == ()
+    with pytest.raises(AttributeError):
+        setattr(verdict, "flaws", (Flaw.USE,))  # noqa: B010
+    assert not judge(certificate(own=OLD), (), EXPECTED).usable
 
 
 @pytest.mark.parametrize(
@@ -73,6 +76,8 @@ def test_a_certificate_for_a_key_of_the_organisation_is_used() -> None:
         ({"not_after": NOW - DAY / 2}, (Flaw.EXPIRED,)),
         ({"not_before": NOW + DAY}, (Flaw.EARLY,)),
         ({"not_after": NOW + 3000 * DAY}, (Flaw.LONG,)),
+        ({"not_before": NOW - DAY, "not_after": NOW + (5 * 366 - 1) * DAY}, ()),
+        ({"not_before": NOW - DAY, "not_after": NOW + 5 * 366 * DAY}, (Flaw.LONG,)),
     ],
 )
 def test_a_certificate_that_is_wrong_in_one_way_is_refused_for_that(

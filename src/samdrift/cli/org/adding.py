@@ -42,7 +42,7 @@ def add(
     organisation: Organisation,
     config: ConfigFile,
     roles: Roles = "",
-    name: Annotated[str, typer.Option("--name", help="For the entry that is printed.")] = "",
+    name: Annotated[str, typer.Option("--name", help="The name in the printed configuration entry.")] = "",
     by: Annotated[str, typer.Option("--by", help="Your name; your login by default.")] = "",
     offline: Offline = False,
     as_json: AsJson = False,

@@ -48,7 +48,7 @@ def close_organisation(
     by_file: ByFile = None,
     other_file: WithFile = None,
     also_unfinished: Annotated[
-        bool, typer.Option("--also-unfinished", help="End what is under way, each with status and reason.")
+        bool, typer.Option("--also-unfinished", help="End all messages under way, with status and reason.")
     ] = False,
     without_export: Annotated[
         bool, typer.Option("--without-export", help="Destroy the log without having exported it.")

@@ -137,7 +137,7 @@ def restore(
         bool,
         typer.Option(
             "--accept-unsigned",
-            help="Restore a file that is not signed by two current custodians, if two of them agree.",
+            help="Restore a file that two current custodians have not signed; two of them must agree.",
         ),
     ] = False,
     agreed_by: AgreedBy = None,

@@ -109,7 +109,7 @@ def import_organisation(
     by: Annotated[str, typer.Option("--by", help="Your name; recorded in the organisation's log.")],
     take_over: Annotated[
         bool,
-        typer.Option("--take-over", help="Continue here with what was under way; otherwise it ends here."),
+        typer.Option("--take-over", help="Continue here with the messages under way; by default they end."),
     ] = False,
     manifest: exports.Digest = None,
     as_json: AsJson = False,

@@ -88,7 +88,7 @@ def make_key(token: Token, vault: str, name: KeyName, bits: int, request: Reques
 
 
 def make_secret(token: Token, vault: str) -> bytes:
-    """Make a secret that only authenticates (HMAC), and give its id."""
+    """Make a secret key that only authenticates (HMAC), and return its id."""
     key_id = secrets.token_bytes(_ID_BYTES)
 
     def make(session: Any) -> None:

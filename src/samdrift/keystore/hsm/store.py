@@ -265,7 +265,7 @@ class HsmKeyStore(SoftwareKeyStore):
 def certificate_request(
     subject: x509.Name, public: rsa.RSAPublicKey, sign: Callable[[bytes], bytes]
 ) -> bytes:
-    """The request (PEM); ``sign`` is RSASSA-PKCS1-v1_5 with SHA-256 by the private key of ``public``."""
+    """Return the request (PEM); ``sign`` returns RSASSA-PKCS1-v1_5 with SHA-256 by the key of ``public``."""
     info = csr.CertificationRequestInfo(
         {
             "version": "v1",

@@ -28,7 +28,7 @@ _PATH = "/sessions"
 
 
 class SigningOut:
-    """The page of one organisation's administrators."""
+    """A page for one organisation's administrators."""
 
     def __init__(self, pages: Pages, access: Access, gate: Gate) -> None:
         self._pages = pages

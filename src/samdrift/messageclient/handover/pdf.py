@@ -70,7 +70,7 @@ class Typesetter:
                     process.kill()
                 await process.wait()
         if process.returncode != 0:
-            raise NoPdf("the process that makes it gave up")
+            raise NoPdf("the process that makes the PDF failed")
         if len(pdf) > _MAX_PDF:
             raise NoPdf("it is too large")
         return pdf

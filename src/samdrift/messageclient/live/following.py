@@ -53,7 +53,7 @@ class Following:
     stay: Stay | None
     """``None`` for a page without a conversation."""
     again: Callable[[], Awaitable[May]] = field(repr=False)
-    """Returns the person's rights as they are now; raises where they have none."""
+    """Returns the person's current rights; raises where they have none."""
 
 
 @dataclass

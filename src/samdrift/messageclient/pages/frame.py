@@ -122,7 +122,7 @@ class Frame:
         return await self.page(request, desk, "why.html", None, status, **context)
 
     def voice(self, request: Request, desk: Desk) -> Shown:
-        """Return how things are put into words for the person who asks."""
+        """Return the texts and formats for the person and language of the request."""
         return Shown(self._pages.wording(request), desk.person)
 
     def lasting_voice(self, request: Request, desk: Desk) -> Shown:

@@ -28,7 +28,7 @@ _AT_ONCE = 200
 _ALIVE = 15.0
 """Seconds after which a sign of life is sent, and the token is looked at again."""
 _LOOK = 4
-"""Signs of life after which the vault is looked into unasked: another process may have had the news."""
+"""Heartbeats after which the vault is polled: another process may have been notified."""
 
 
 class TooManyStreams(Exception):

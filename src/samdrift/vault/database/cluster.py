@@ -106,7 +106,7 @@ def cause_of(error: psycopg.Error) -> str:
 
 
 async def check_server(connection: psycopg.AsyncConnection[Any], database: str) -> None:
-    """:class:`DatabaseUnfit` when the server is too old, or is seen to let somebody in without a password."""
+    """Raise :class:`DatabaseUnfit` when the server is too old or lets anyone in without a password."""
     if connection.info.server_version < OLDEST * 10_000:
         raise DatabaseUnfit(f"the database is older than PostgreSQL {OLDEST}")
     try:

@@ -89,7 +89,7 @@ class ProviderSettings:
     claims: tuple[str, ...] = ()
     """Further claims that a session keeps, such as groups."""
     longest_since: timedelta | None = None
-    """How long ago a person may have shown who they are; asked for as ``max_age``."""
+    """Longest time since the person authenticated; sent as ``max_age``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Decoder:
         self._rest = b""
 
     def feed(self, piece: str | memoryview) -> bytes:
-        """The next characters; :class:`WireError` (``STRUCTURE``) when that is not base64."""
+        """Decode the next characters; :class:`WireError` (``STRUCTURE``) when they are not base64."""
         ready, self._rest = _split_before_last_group(self._rest + _without_white_space(piece, self._where))
         if b"=" in ready:  # padding ends a text
             raise _not_base64(self._where)
