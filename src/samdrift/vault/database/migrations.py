@@ -45,6 +45,7 @@ VAULT = {
         "accesspoint-moment",
         "log-stamps",
         "grounds",
+        "signed-statements",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -61,14 +62,15 @@ VAULT = {
         "log-stamps",
         "grounds",
         "persons",
+        "signed-statements",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
         *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
         *("log-stamps", "live", "notices", "mail-bound", "mail-following"),
-        *("draft-approvals", "session-use", "service-deletion"),
+        *("draft-approvals", "session-use", "service-deletion", "signed-statements"),
     ),
-    Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps"),
+    Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival"),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
