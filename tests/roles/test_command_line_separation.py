@@ -34,7 +34,7 @@ from samdrift.demo.cast import DemoOrganisation
 from samdrift.demo.enrolment import write_client
 from samdrift.evidence.logreading import MAX_SAMPLE
 from samdrift.installation import rolesettings
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.isolationcheck.calls import unnamed
 from samdrift.isolationcheck.canary import Planted, nonexistent, plant, remove, state
 from samdrift.messageservice.events import MTEvent

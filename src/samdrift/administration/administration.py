@@ -15,7 +15,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.config.model import Config
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.trace import Asked
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.gate import Gate

@@ -398,7 +398,7 @@ DESK = (
     Mutant(
         "a draft lies where its conversation lies",
         "vault/mailwriting.py",
-        "if lies_in != mailbox:",
+        "if draft.mailbox != mailbox:",
         "if False:",
         (f"{_MOVED}::test_a_draft_is_not_moved_apart_from_its_conversation",),
     ),

@@ -24,6 +24,7 @@ from tests.unit.messageclient.wholerole import (
     SOC,
     Visitor,
     Whole,
+    deleting_service,
     hrefs,
     whole_role,
 )
@@ -37,7 +38,7 @@ Ids = Mapping[str, str]
 
 @pytest_asyncio.fixture
 async def whole(installation: Installation) -> AsyncIterator[Whole]:
-    async with whole_role(installation) as opened:
+    async with whole_role(installation, deleting_service()) as opened:
         yield opened
 
 
@@ -218,6 +219,14 @@ WALK: tuple[Sight, ...] = (
     sees("/administration/statistics", OPENED, by="eva"),
     sees("/administration/service", MKEvent.MK_SERVICE_CHECKED, by="eva"),
     does("/administration/service", MKEvent.MK_SERVICE_CHECKED, by="eva"),
+    sees("/administration/service/confirm/{mailbox}", OPENED, by="eva"),
+    does(
+        "/administration/service/confirm/{mailbox}",
+        MKEvent.MK_ADDRESS_CONFIRMED,
+        by="eva",
+        text="Ingen annan",
+    ),
+    does("/administration/service/confirm/{mailbox}/take-back", MKEvent.MK_ADDRESS_CONFIRMED, by="eva"),
     sees("/administration/log", MKEvent.MK_READING_LOG, by="siv"),
     does("/administration/log", MKEvent.MK_READING_LOG, by="siv", since=day(-1), until=day()),
     sees("/sessions", OPENED, by="eva"),
