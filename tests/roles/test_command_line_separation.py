@@ -602,7 +602,7 @@ async def test_mailboxes_and_rights_are_those_of_the_named_organisation_alone(
     """The other one has a mailbox and an administrator, who has another id in each organisation."""
 
     async def listed(what: str, organisation: DemoOrganisation) -> list[dict[str, str]]:
-        arguments = organisation.identifier.value, "--json", "--config", ground.config
+        arguments = organisation.identifier.value, *ASKED, "--json", "--config", ground.config
         ended, said = await asyncio.to_thread(told, ("mailbox", what), arguments)
         assert ended == 0, said
         (rows,) = json.loads(said).values()
