@@ -35,7 +35,7 @@ from samdrift.demo.cast import DemoOrganisation
 from samdrift.demo.enrolment import write_client
 from samdrift.evidence.logreading import MAX_SAMPLE
 from samdrift.installation import rolesettings
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.isolationcheck.calls import unnamed
 from samdrift.isolationcheck.canary import Planted, nonexistent, plant, remove, state
 from samdrift.messageservice.events import MTEvent
@@ -128,11 +128,11 @@ def evidence(ground: Ground, about: Planted) -> Sequence[str | Path]:
 
 
 def mailbox_add(ground: Ground, about: Planted) -> Sequence[str | Path]:
-    return OWN.identifier.value, about.address, "Registrator", "--config", ground.config
+    return OWN.identifier.value, about.address, "Registrator", *ASKED, "--config", ground.config
 
 
 def mailbox_change(ground: Ground, about: Planted) -> Sequence[str | Path]:
-    return OWN.identifier.value, about.address, "--ask-why", "--config", ground.config
+    return OWN.identifier.value, about.address, "--ask-why", *ASKED, "--config", ground.config
 
 
 def of_mailbox(*more: str) -> Case:
@@ -190,17 +190,17 @@ CASES: dict[Path_, tuple[Case, ...]] = {
     ("queue", "refused"): (of_whole_queue,),
     ("mailbox", "add"): (mailbox_add,),
     ("mailbox", "change"): (mailbox_change,),
-    ("mailbox", "manning"): (of_mailbox(), of_mailbox("--hours", "sat=closed", *ASKED)),
+    ("mailbox", "manning"): (of_mailbox(*ASKED), of_mailbox("--hours", "sat=closed", *ASKED)),
     ("mailbox", "disposal-rule"): (
         of_mailbox("--since", "done", "--days", "30", "--decision", "dnr 1", *ASKED),
     ),
-    ("mailbox", "text", "list"): (of_mailbox(),),
+    ("mailbox", "text", "list"): (of_mailbox(*ASKED),),
     ("mailbox", "text", "keep"): (text_keep,),
     ("mailbox", "text", "remove"): (of_preset(),),
-    ("mailbox", "rule", "list"): (of_mailbox(),),
+    ("mailbox", "rule", "list"): (of_mailbox(*ASKED),),
     ("mailbox", "rule", "add"): (of_mailbox("--handler", "kim", "--from", "kommun", *ASKED),),
     ("mailbox", "rule", "remove"): (of_preset(),),
-    ("mailbox", "recipients", "list"): (of_mailbox(),),
+    ("mailbox", "recipients", "list"): (of_mailbox(*ASKED),),
     ("mailbox", "recipients", "keep"): (recipients_keep,),
     ("mailbox", "recipients", "remove"): (of_preset(),),
     ("log", "search"): (log_search,),
@@ -225,29 +225,29 @@ NOTICE = (
 GIVEN = ("--rights", "read", "--mailbox", "any", "--until", "2027-01-01T00:00:00Z")
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
-    (("log", "checkpoint"), ("{own}",), 0),
-    (("log", "status"), ("{own}",), 0),
+    (("log", "checkpoint"), ("{own}", "--reason", "test"), 0),
+    (("log", "status"), ("{own}", *ASKED), 0),
     (("log", "resolve"), ("{own}", "--role", "mt", "--decision", "test", *PERSONS), 2),
     (("log", "export"), ("{own}", "--role", "mt", "--out", "{folder}/log", *ASKED), 0),
-    (("log", "retention"), ("{own}", "--role", "mt"), 0),
+    (("log", "retention"), ("{own}", "--role", "mt", *ASKED), 0),
     (("log", "outcome"), OUTCOME, 0),
     (("log", "names"), ("{own}", "--out", "{folder}/names", "--to", "{recipient}", *PERSONS), 0),
     (("log", "dispose"), DISPOSE, 0),
-    (("mailbox", "list"), ("{own}",), 0),
-    (("mailbox", "rights"), ("{own}",), 0),
-    (("mailbox", "figures"), ("{own}",), 0),
-    (("mailbox", "disposals"), ("{own}",), 0),
-    (("mailbox", "check"), ("{own}",), 0),
-    (("mailbox", "notices"), ("{own}",), 0),
-    (("mailbox", "deletion"), ("{own}",), 0),
+    (("mailbox", "list"), ("{own}", *ASKED), 0),
+    (("mailbox", "rights"), ("{own}", *ASKED), 0),
+    (("mailbox", "figures"), ("{own}", *ASKED), 0),
+    (("mailbox", "disposals"), ("{own}", *ASKED), 0),
+    (("mailbox", "check"), ("{own}", *ASKED), 0),
+    (("mailbox", "notices"), ("{own}", *ASKED), 0),
+    (("mailbox", "deletion"), ("{own}", *ASKED), 0),
     (("mailbox", "backup-verified"), ("{own}", "--taken-at", "2026-01-01", *ASKED), 0),
-    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 2),
+    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", "--reason", "test", *PERSONS), 2),
     (
         ("mailbox", "appoint"),
-        ("{own}", "security-officer", "--subject", "{person}", "--name", "Kim", *PERSONS),
+        ("{own}", "security-officer", "--subject", "{person}", "--name", "Kim", "--reason", "test", *PERSONS),
         0,
     ),
-    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 0),
+    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", "--reason", "test", *PERSONS), 0),
     (("gov", "officer", "enrol"), ("{own}", *OFFICER, *PERSONS), 0),
     (("gov", "officer", "list"), ("{own}",), 0),
     (("gov", "officer", "confirm"), ("{own}", "{theirs}", *PERSONS[:4]), 2),
@@ -354,6 +354,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("custodian", "restart"): OF_THE_OPERATOR,
     ("custodian", "remove"): OF_THE_OPERATOR,
     ("custodian", "list"): OF_THE_OPERATOR,
+    ("log", "kept"): "the operator's list of logs of closed organisations, without any entry of one",
     ("custodian", "approve"): OF_REQUESTS,
     ("keys", "request"): "the operator's own keys",
     ("keys", "install"): "the operator's own keys",
@@ -568,9 +569,17 @@ OLD, THEIR_OLD = 2, 3
 async def settled(ground: Ground, things: dict[str, str]) -> None:
     """Give the other organisation a mailbox, and an administrator."""
     theirs, config = THEIRS.identifier.value, ("--config", ground.config)
-    person = ("--subject", PERSON, "--name", "Kim", *(each.format(**things) for each in PERSONS))
+    person = (
+        "--subject",
+        PERSON,
+        "--name",
+        "Kim",
+        "--reason",
+        "test",
+        *(each.format(**things) for each in PERSONS),
+    )
     for path, arguments in (
-        (("mailbox", "add"), (theirs, THEIRS.mailbox.identifier, "Registrator")),
+        (("mailbox", "add"), (theirs, THEIRS.mailbox.identifier, "Registrator", *ASKED)),
         (("mailbox", "appoint"), (theirs, "administrator", *person)),
     ):
         ended, said = await asyncio.to_thread(told, path, (*arguments, *config))
@@ -632,7 +641,7 @@ async def test_mailboxes_and_rights_are_those_of_the_named_organisation_alone(
     """The other one has a mailbox and an administrator, who has another id in each organisation."""
 
     async def listed(what: str, organisation: DemoOrganisation) -> list[dict[str, str]]:
-        arguments = organisation.identifier.value, "--json", "--config", ground.config
+        arguments = organisation.identifier.value, "--json", *ASKED, "--config", ground.config
         ended, said = await asyncio.to_thread(told, ("mailbox", what), arguments)
         assert ended == 0, said
         (rows,) = json.loads(said).values()

@@ -108,6 +108,11 @@ class PersonPermissions:
         )
         return frozenset[Right]().union(*rights)
 
+    def ended(self) -> bool:
+        """Return whether a right that the person was given has been ended."""
+        state, moment = self._assigned.copy.state, self._assigned.moment
+        return any(True for _ in state.stopped(moment, person_subject(self._person), *self._claims))
+
     def any(self) -> bool:
         """Return whether the person has any right at all, so that the pages have something to show."""
         return any(True for _ in self._assigned.ways(person_subject(self._person), self._claims))
