@@ -106,6 +106,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("log", "export"): ("--out", "{folder}/log", "--by", "anna", "--reason", "test"),
     ("log", "resolve"): (ORGANISATION, "--role", "mt", "--decision", "dnr 1", "--by", "anna"),
     ("log", "status"): ("--reason", "test"),
+    ("log", "kept"): ("--reason", "test"),
     ("mailbox", "add"): (ORGANISATION, "sdk.soc.0203:habo.se", "Socialtjänsten", "--reason", "test"),
     ("mailbox", "change"): (ORGANISATION, "sdk.soc.0203:habo.se", "--end", "--reason", "test"),
     ("mailbox", "figures"): (ORGANISATION, "--reason", "test"),
