@@ -22,7 +22,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, ConsoleMessage, Frame, Page, expect
 
 from samdrift.config.reader import load
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.database.server import Database
 from tests.browser.harness import CHROMIUM
 from tests.roles.test_dump import dumped, spellings

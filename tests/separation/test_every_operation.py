@@ -71,6 +71,7 @@ from samdrift.vault.records import (
 )
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.sessionkeys import Claim, Claimed, RefusalLimit
+from samdrift.vault.signedstatements import SignedStatementKeeping
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.verdicts import Grounds
@@ -223,9 +224,14 @@ async def victim(installation: Installation) -> Victim:
         person = await client.person(ISSUER, SUBJECT)
         assert person is not None
         await client.append_statements([STATEMENT])
+        for vault in (client, office):
+            await vault.append_signed_statements([STATEMENT])
         pages_key = client.pages_key()
         (client_token_key,) = client.token_keys(now=NOW)
         mail = await mailcases.their_mail(client, MARKER)
+    for role in (AP, MT):
+        async with installation.open(organisation, role) as other:
+            await other.append_signed_statements([STATEMENT])
     for role in (AP, MK, GOV):
         async with installation.open(organisation, role) as signing:
             await signing.tree.sign(NOW)
@@ -837,6 +843,19 @@ async def statements_after(vault: MessageClientVault, victim: Victim) -> object:
     return await is_([], vault.statements_after(0, 100))
 
 
+async def last_signed_statement(vault: SignedStatementKeeping, victim: Victim) -> object:
+    return await is_(0, vault.last_signed_statement())
+
+
+async def signed_statements_after(vault: SignedStatementKeeping, victim: Victim) -> object:
+    return await is_([], vault.signed_statements_after(0, 100))
+
+
+async def append_signed_statements(vault: SignedStatementKeeping, victim: Victim) -> object:
+    """A first one: in the victim's vault that number is taken."""
+    return await is_(1, vault.append_signed_statements([NumberedStatement(1, b"another")]))
+
+
 async def append_statements(vault: MessageClientVault, victim: Victim) -> object:
     """That a number is taken there is neither seen nor in the way."""
     return await is_(1, vault.append_statements([NumberedStatement(1, b"another")]))
@@ -907,6 +926,7 @@ def page(name: str, key: tuple[object, ...] | None = None) -> Case:
             "records": ("",),
             "persons": ("",),
             "statements": (0,),
+            "signed_statements": (0,),
             "former_log": (victim.vaults[AP], 0),
             "log_keys": (victim.vaults[AP], ""),
             "checkpoints": (victim.vaults[AP], "", 0),
@@ -959,8 +979,11 @@ BOTH: dict[str, Case] = {
         proving_key,
     )
 }
+SIGNED: dict[str, Case] = {
+    case.__name__: case for case in (last_signed_statement, signed_statements_after, append_signed_statements)
+}
 ARRIVING = BOTH | {case.__name__: case for case in (begin, known, store, store_log, finish, role)}
-KEEPING = BOTH | {case.__name__: case for case in (keep_record, release_record, records)}
+KEEPING = BOTH | SIGNED | {case.__name__: case for case in (keep_record, release_record, records)}
 PEOPLE = KEEPING | {
     case.__name__: case
     for case in (
@@ -986,6 +1009,7 @@ DEPARTING: dict[str, Case] = {case.__name__: case for case in (log_state, was_re
 }
 CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointVault: BOTH
+    | SIGNED
     | {case.__name__: case for case in (submit, claim_transfers, outgoing_body, delivered, failed, postpone)}
     | {case.__name__: case for case in (events, known_receipt, accept, inbox, incoming_body, acknowledge)}
     | {case.__name__: case for case in (waiting, backlog, status, attempts, proof, hasten)}
@@ -994,6 +1018,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {"next_due": next_due_transfer},
     TransferDesk: {case.__name__: case for case in (waiting, history, retry, give_up, refused, certificate)},
     MessageServiceVault: BOTH
+    | SIGNED
     | {case.__name__: case for case in (keys, tls_client, create_outgoing, receive, was_processed)}
     | {case.__name__: case for case in (mark_processed, messages, set_status, status_events, delete)}
     | {case.__name__: case for case in (receipt_for_message, receipt_body, store_received_receipt)}
@@ -1021,7 +1046,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     MessageClientDeparture: DEPARTING
     | {name: page(name) for name in ("records", "persons", "statements")}
     | {kind.part.name: page(kind.part.name, ("",) * len(kind.part.key)) for kind in MAIL_PARTS},
-    GovernanceDeparture: DEPARTING | {"records": page("records")},
+    GovernanceDeparture: DEPARTING | {name: page(name) for name in ("records", "signed_statements")},
 }
 ROLES: dict[type[Opened], Role] = {
     AccessPointVault: AP,

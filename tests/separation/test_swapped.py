@@ -123,6 +123,7 @@ SEALED_MAIL: dict[Column, ReadMail] = {
     ("persons", "sealed"): lambda vault, held: vault.persons(),
     ("sessions", "sealed"): lambda vault, held: vault.session(held.session),
     ("statements", "sealed"): lambda vault, held: vault.statements_after(0, 10),
+    ("signed_statements", "sealed"): lambda vault, held: vault.signed_statements_after(0, 10),
 }
 """Columns of the message client that hold what is encrypted, and how each is read."""
 CLEAR: dict[Column, str] = {
@@ -305,7 +306,9 @@ async def held_mail(installation: Installation, organisation: ParticipantIdentif
         vault.add_notice(a_notice(name, content, person=name))
         assert await vault.keep_preset(PresetRecord(new_id(), PresetKind.LIST, name, content))
         assert await vault.begin_session(signed_in)
-        assert await vault.append_statements([NumberedStatement(number, name.encode())]) == number
+        statement = NumberedStatement(number, name.encode())
+        assert await vault.append_statements([statement]) == number
+        assert await vault.append_signed_statements([statement]) == number
     schema = (await vault_login(installation, organisation, MK)).schema
     ids = (conversation, mail.id, draft.id, signed_in.mark, disposal, box.id)
     return HeldMail(installation, organisation, schema, name, *ids)

@@ -14,8 +14,6 @@ from typing import Any
 from samdrift.administration.administration import Administration, note, signing_key
 from samdrift.administration.events import AdminEvent
 from samdrift.attestation.signatures import canonical, signed
-from samdrift.attestation.sshsig import public_line
-from samdrift.attestation.sshsig import sign as sshsig
 from samdrift.audit.events import Retention
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
@@ -35,6 +33,8 @@ from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.logtree import LogTree, OpenRefusal, SigningStopped, TreeState, WitnessState
+from samdrift.wire.crypto.sshsig import public_line
+from samdrift.wire.crypto.sshsig import sign as sshsig
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "log")

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samdrift.attestation.signatures import canonical
-from samdrift.attestation.sshsig import verify
 from samdrift.config.errors import Unusable, shown
 from samdrift.installation.logkeeping import LogPlace
 from samdrift.vault.logtree import OpenRefusal
+from samdrift.wire.crypto.sshsig import verify
 
 FORMAT = "samdrift log resolution 1"
 NAMESPACE = "samdrift-log-resolution"

@@ -65,7 +65,7 @@ _CLASSES: Mapping[str, Retention] = MappingProxyType(
         "mk:reading": Retention.READING,
         **dict.fromkeys(("vault:opening", "mt:token", "mt:client"), Retention.ACCESS),
         **dict.fromkeys(("mk:access", "mk:session", "mk:sign-in"), Retention.ACCESS),
-        **dict.fromkeys(("custody", "isolation", "keys", "org"), Retention.ADMINISTRATION),
+        **dict.fromkeys(("custody", "gov", "isolation", "keys", "org"), Retention.ADMINISTRATION),
         **dict.fromkeys(("ap:peer", "mt:marks", "vault:lock", "vault:login"), Retention.ADMINISTRATION),
         **dict.fromkeys(("mk:disposal", "mk:mailbox", "mk:notice"), Retention.ADMINISTRATION),
         **dict.fromkeys(("mk:address", "mk:backup"), Retention.ADMINISTRATION),

@@ -22,6 +22,7 @@ _COMMANDS = {
     "names": "lognames:names",
     "retention": "logdisposal:retention",
     "dispose": "logdisposal:dispose",
+    "kept": "logkept:kept",
 }
 
 app = typer.Typer(cls=group_of("samdrift.cli", _COMMANDS), add_completion=False)

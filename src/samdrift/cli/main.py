@@ -34,6 +34,7 @@ COMMANDS = {
     "status": "Show what a running installation serves, and whether what it depends on is there.",
     "config": "The configuration file: check one, or print what every key means.",
     "org": "Organisations: add, examine, suspend, resume, move and close them.",
+    "gov": "Signed decisions: officers, rights, agreements with suppliers, duties, and what is covered.",
     "mailbox": "Mailboxes of message clients, who may what in them, and the first roles of persons.",
     "custodian": "Custodians: people who approve operations under dual control.",
     "database": "The database: new passwords for the vaults' logins, hardening of the operator's own.",

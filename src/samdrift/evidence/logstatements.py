@@ -18,11 +18,10 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from samdrift.attestation import sshsig
 from samdrift.attestation.signatures import canonical, signer, time_of
 from samdrift.attestation.trustfolder import TrustFolder
 from samdrift.evidence.logexport import DescribedKey, Description
-from samdrift.wire.crypto import certificates
+from samdrift.wire.crypto import certificates, sshsig
 
 FORMAT = "samdrift log key 1"
 """The form of a statement that a key is a log's."""

@@ -226,7 +226,7 @@ def _judged(
     except (KeyError, TypeError, ValueError):
         raise MoveError.of_evidence() from None
     known = document.get("format") == FORMAT and document.get("version") in KNOWN
-    if not known or made_at.tzinfo is None:
+    if not known:
         raise MoveError.of_evidence()
     findings = [
         Finding("signature", holds(statement, signature, signer), "RSA with SHA-256 over evidence.json"),

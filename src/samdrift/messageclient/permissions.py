@@ -36,7 +36,7 @@ from samdrift.rights.statements import OF_CONTENT, Act
 from samdrift.vault.gate import WorkerGate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import PersonRecord
-from samdrift.vault.statements import StatementTaken
+from samdrift.vault.signedstatements import StatementTaken
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 500

@@ -98,6 +98,7 @@ _READERS: dict[str, _Read] = {
     "grounds": JudgingDeparture.grounds,
     "persons": lambda vault, after: vault.persons(after),
     "statements": MessageClientDeparture.statements,
+    "signed_statements": GovernanceDeparture.signed_statements,
     "records": RecordKeepingDeparture.records,
     "log": Departure.log,
     "former-log": Departure.former_log,

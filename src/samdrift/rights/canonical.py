@@ -46,19 +46,19 @@ class CanonicalError(ValueError):
         self.where = where
 
 
-def encode(value: Json) -> bytes:
-    """Return the canonical bytes of ``value``; :class:`CanonicalError` where it has none."""
+def encode(value: Json, most: int = MAX_BYTES) -> bytes:
+    """Return the canonical bytes, at most ``most``; :class:`CanonicalError` where ``value`` has none."""
     _check(value, "", 0)
     content = _ENCODER.encode(value).encode()
-    if len(content) > MAX_BYTES:
-        raise CanonicalError(f"it has more than {MAX_BYTES} bytes")
+    if len(content) > most:
+        raise CanonicalError(f"it has more than {most} bytes")
     return content
 
 
-def decode(content: bytes) -> Json:
+def decode(content: bytes, most: int = MAX_BYTES) -> Json:
     """Return the value of canonical bytes; :class:`CanonicalError` for any other bytes."""
-    if len(content) > MAX_BYTES:
-        raise CanonicalError(f"it has more than {MAX_BYTES} bytes")
+    if len(content) > most:
+        raise CanonicalError(f"it has more than {most} bytes")
     try:
         value: Json = json.loads(
             content.decode("utf-8"),
@@ -74,7 +74,7 @@ def decode(content: bytes) -> Json:
         raise CanonicalError("it is not JSON", f"character {error.pos}") from None
     except (ValueError, RecursionError):
         raise CanonicalError("it is not JSON that can be read") from None
-    if encode(value) != content:
+    if encode(value, most) != content:
         raise CanonicalError("the same value has other bytes in canonical form")
     return value
 

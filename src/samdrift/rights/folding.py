@@ -77,6 +77,10 @@ class Effect(StrEnum):
     """The statement that it names is not there at that moment, or is of another kind."""
     OVER = "over"
     """The end, or an earlier approval, of the thing named."""
+    TOO_LONG = "too-long"
+    """An extension beyond what two persons can extend by (:mod:`samdrift.rights.agreementfold`)."""
+    KEY_TAKEN = "key-taken"
+    """A key that another has, or that was lost (:mod:`samdrift.rights.enrolment`)."""
 
 
 class OutOfOrder(ValueError):
@@ -175,6 +179,10 @@ class State:
             by = self._stop(digest, now)
             if by is not None and self._current(digest, now):
                 yield self._holdings[digest], by
+
+    def is_officer(self, subject: Subject, moment: datetime) -> bool:
+        """Return whether ``subject`` has a role in the organisation at ``moment``."""
+        return self._has_role(subject, (moment, _JUDGING))
 
     def as_of(self, moment: datetime) -> bytes:
         """Return all that is in force at ``moment``: a line of canonical JSON for each, in order."""

@@ -14,38 +14,55 @@ statements stops before the first that it cannot read, and says that it is behin
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Self, TypeAlias
 
-from samdrift.rights.canonical import CanonicalError, Json, decode, encode, visible
+from samdrift.rights.agreements import AGREEMENT_ACTS, AgreementAct
+from samdrift.rights.canonical import CanonicalError, Json, decode, encode
+from samdrift.rights.fields import (
+    LONGEST,
+    MAX_IDENTIFIER,
+    ORGANISATION,
+    Fields,
+    NotUnderstood,
+    Scope,
+    StatementError,
+    Subject,
+    SubjectKind,
+    moment_text,
+)
+from samdrift.rights.keyacts import Enrolled, Lost
+
+__all__ = [
+    "LONGEST",
+    "OF_CONTENT",
+    "OF_ORGANISATION",
+    "ORGANISATION",
+    "Act",
+    "Approved",
+    "Ended",
+    "Given",
+    "NotUnderstood",
+    "Objected",
+    "Outcome",
+    "Reviewed",
+    "Right",
+    "Rights",
+    "Scope",
+    "Statement",
+    "StatementError",
+    "Subject",
+    "SubjectKind",
+    "Substitution",
+    "moment_text",
+]
 
 VERSION = 1
-LONGEST = timedelta(days=366)
-"""Longest time that one statement gives something for: after a year somebody decides again."""
-
-_MAX_IDENTIFIER = 256
 _MAX_REASON = 500
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
-_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
-
-
-class StatementError(ValueError):
-    """A statement that is refused: why, and the ``field`` at fault; never the field's value."""
-
-    def __init__(self, text: str, field: str = "") -> None:
-        super().__init__(f"{text} (field {field})" if field else text)
-        self.text = text
-        self.field = field
-
-
-class NotUnderstood(StatementError):
-    """A statement of another version or an unknown kind: a newer program may understand it."""
 
 
 class Right(StrEnum):
@@ -66,71 +83,6 @@ class Right(StrEnum):
 OF_ORGANISATION = frozenset({Right.ADMINISTRATOR, Right.SECURITY_OFFICER})
 OF_CONTENT = frozenset({Right.READ, Right.WRITE, Right.APPROVE})
 """Rights that a manager can give, a claim can name and a substitute gets."""
-
-
-class SubjectKind(StrEnum):
-    """Kinds of those who give or have rights."""
-
-    PERSON = "person"
-    SYSTEM = "system"
-    CUSTODIAN = "custodian"
-    """One of those two of whom bring an organisation in, before it has an administrator. Has no rights
-    itself.
-    """
-    CLAIM = "claim"
-    """People for whom the identity provider vouches so, while their session lasts: a stored mapping."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """One that gives or has a right, ``person:7f3a…``."""
-
-    kind: SubjectKind
-    id: str
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a subject; :class:`ValueError` if it is not one."""
-        kind, colon, name = text.partition(":")
-        spaced = "".join(name.split(" ")) if kind == SubjectKind.CLAIM and name == name.strip() else name
-        fits = colon and 0 < len(name) <= _MAX_IDENTIFIER and visible(name)
-        if not fits or any(character.isspace() for character in spaced):
-            raise ValueError("a subject is a kind, a colon and an identifier")
-        return cls(SubjectKind(kind), name)
-
-    @classmethod
-    def claim(cls, issuer: str, name: str, value: str) -> Self:
-        """Return those with the claim ``name`` of ``value`` from ``issuer``; :class:`ValueError` as above."""
-        if "#" in issuer or "#" in name or "=" in name:
-            raise ValueError("an issuer has no #, and the name of a claim neither # nor =")
-        return cls.parse(f"{SubjectKind.CLAIM}:{issuer}#{name}={value}")
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.id}"
-
-
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """One mailbox, by the identifier that its role knows it by, or, without one, the organisation."""
-
-    mailbox: str | None = None
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read a scope; :class:`ValueError` if it is not one."""
-        if text == "organisation":
-            return cls()
-        kind, _, name = text.partition(":")
-        fits = kind == "mailbox" and 0 < len(name) <= _MAX_IDENTIFIER and visible(name)
-        if not fits or any(character.isspace() for character in name):
-            raise ValueError("a scope is organisation, or mailbox: and an identifier")
-        return cls(name)
-
-    def __str__(self) -> str:
-        return "organisation" if self.mailbox is None else f"mailbox:{self.mailbox}"
-
-
-ORGANISATION = Scope()
 
 
 class Outcome(StrEnum):
@@ -202,7 +154,10 @@ class Ended:
     subject: Subject | None = None
 
 
-Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended
+Further: TypeAlias = AgreementAct | Enrolled | Lost
+"""Acts that other modules of this package define: each has ``kind``, ``members`` and ``read``."""
+Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended | Further
+_FURTHER: Mapping[str, type[Further]] = {each.kind: each for each in (*AGREEMENT_ACTS, Enrolled, Lost)}
 
 
 @dataclass(frozen=True)
@@ -224,16 +179,16 @@ class Statement:
             raise StatementError(error.text, error.where) from None
         if not isinstance(fields, Mapping):
             raise StatementError("it is not an object")
-        statement = cls._of(_Fields(fields))
+        statement = cls._of(Fields(fields))
         vars(statement)["content"] = content  # no other bytes would have been read
         return statement
 
     @classmethod
-    def _of(cls, fields: _Fields) -> Self:
+    def _of(cls, fields: Fields) -> Self:
         version = fields.take("version")
         if version is True or version != VERSION:
             raise NotUnderstood("a version that this program does not know", "version")
-        organisation = fields.text("organisation", _MAX_IDENTIFIER)
+        organisation = fields.text("organisation", MAX_IDENTIFIER)
         by, at, why = fields.subject("by"), fields.moment("at"), fields.text("why", _MAX_REASON)
         if by.kind is SubjectKind.CLAIM:
             raise StatementError("a claim makes no statements", "by")
@@ -262,6 +217,11 @@ class Statement:
             raise StatementError("it does not survive its canonical form")
         return content
 
+    @property
+    def kind(self) -> str:
+        """The kind of act, as it is written."""
+        return str(_fields(self.act)["kind"])
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the canonical bytes, in hexadecimal: the statement's name, and what a signature
@@ -270,81 +230,10 @@ class Statement:
         return hashlib.sha256(self.content).hexdigest()
 
 
-def moment_text(moment: datetime) -> str:
-    """Return ``2026-03-03T08:00:00Z``; :class:`StatementError` for a time without zone or with fractions."""
-    if moment.tzinfo is None or moment.microsecond:
-        raise StatementError("a time is in UTC and to the second")
-    return moment.astimezone(UTC).strftime(_FORMAT)
-
-
-class _Fields:
-    """The members of a statement, each of which must be taken once."""
-
-    def __init__(self, fields: Mapping[str, Json]) -> None:
-        self._left = dict(fields)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._left
-
-    def take(self, name: str) -> Json:
-        if name not in self._left:
-            raise StatementError("it is missing", name)
-        return self._left.pop(name)
-
-    def text(self, name: str, most: int) -> str:
-        value = self.take(name)
-        if not isinstance(value, str) or not 0 < len(value) <= most or value != value.strip():
-            raise StatementError(f"a text of 1 to {most} characters without space around it is wanted", name)
-        return value
-
-    def digest(self, name: str) -> str:
-        value = self.take(name)
-        if not isinstance(value, str) or not _DIGEST.fullmatch(value):
-            raise StatementError("a digest is 64 digits in hexadecimal", name)
-        return value
-
-    def subject(self, name: str) -> Subject:
-        try:
-            return Subject.parse(self.text(name, _MAX_IDENTIFIER + 16))
-        except StatementError:
-            raise
-        except ValueError:
-            raise StatementError("it names no person, system, custodian or claim", name) from None
-
-    def scope(self, name: str) -> Scope:
-        try:
-            return Scope.parse(self.text(name, _MAX_IDENTIFIER + 16))
-        except StatementError:
-            raise
-        except ValueError:
-            raise StatementError("it names neither the organisation nor a mailbox", name) from None
-
-    def moment(self, name: str) -> datetime:
-        value = self.take(name)
-        try:
-            if isinstance(value, str) and _MOMENT.fullmatch(value):
-                return datetime.strptime(value, _FORMAT).replace(tzinfo=UTC)
-        except ValueError:
-            pass
-        raise StatementError("a time is written as 2026-03-03T08:00:00Z", name)
-
-    def rights(self, name: str) -> frozenset[Right]:
-        value = self.take(name)
-        try:
-            found = [Right(each) for each in value] if isinstance(value, list) else []
-        except ValueError:
-            raise StatementError("it names a right that there is not", name) from None
-        if not found or found != sorted(set(found)):
-            raise StatementError("a list of rights, sorted and none twice, is wanted", name)
-        return frozenset(found)
-
-    def end(self) -> None:
-        if self._left:
-            raise StatementError("there is no such field in a statement of this kind", min(self._left))
-
-
-def _act(fields: _Fields, at: datetime) -> Act:
+def _act(fields: Fields, at: datetime) -> Act:
     match fields.take("kind"):
+        case str(kind) if kind in _FURTHER:
+            return _FURTHER[kind].read(fields, at)
         case "grant":
             return _given(fields, at, asked=False)
         case "ask":
@@ -364,7 +253,7 @@ def _act(fields: _Fields, at: datetime) -> Act:
             raise NotUnderstood("a kind that this program does not know", "kind")
 
 
-def _given(fields: _Fields, at: datetime, *, asked: bool) -> Given:
+def _given(fields: Fields, at: datetime, *, asked: bool) -> Given:
     to, scope = fields.subject("to"), fields.scope("scope")
     start, end = fields.moment("from"), fields.moment("until")
     if start < at:
@@ -374,11 +263,22 @@ def _given(fields: _Fields, at: datetime, *, asked: bool) -> Given:
             f"it ends after its beginning, and at most {LONGEST.days} days after it", "until"
         )
     if "for" not in fields:
-        return Given(_rights(to, scope, fields.rights("rights")), start, end, asked)
+        return Given(_rights(to, scope, _read_rights(fields, "rights")), start, end, asked)
     absent = fields.subject("for")
     if to.kind is not SubjectKind.PERSON or absent.kind is not SubjectKind.PERSON or to == absent:
         raise StatementError("one person substitutes for another", "for")
     return Given(Substitution(to, scope, absent), start, end, asked)
+
+
+def _read_rights(fields: Fields, name: str) -> frozenset[Right]:
+    value = fields.take(name)
+    try:
+        found = [Right(each) for each in value] if isinstance(value, list) else []
+    except ValueError:
+        raise StatementError("it names a right that there is not", name) from None
+    if not found or found != sorted(set(found)):
+        raise StatementError("a list of rights, sorted and none twice, is wanted", name)
+    return frozenset(found)
 
 
 def _rights(to: Subject, scope: Scope, rights: frozenset[Right]) -> Rights:
@@ -390,6 +290,7 @@ def _rights(to: Subject, scope: Scope, rights: frozenset[Right]) -> Rights:
         SubjectKind.SYSTEM: OF_CONTENT,
         SubjectKind.CLAIM: OF_CONTENT,
         SubjectKind.CUSTODIAN: frozenset[Right](),
+        SubjectKind.OPERATOR: frozenset[Right](),
     }
     if not rights <= allowed[to.kind]:
         raise StatementError("this kind of subject cannot have such a right", "rights")
@@ -417,3 +318,5 @@ def _fields(act: Act) -> dict[str, Json]:
             return {"kind": "object", "of": of}
         case Ended(of, subject):
             return {"kind": "end", "to": str(subject)} if subject else {"kind": "end", "of": of or ""}
+        case further:
+            return {"kind": further.kind, **further.members()}

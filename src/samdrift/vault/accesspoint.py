@@ -21,6 +21,7 @@ from samdrift.vault.records import (
     Transfer,
     TransferStatus,
 )
+from samdrift.vault.signedstatements import SignedStatementKeeping
 from samdrift.vault.transferrows import error_text, event, reason_and_detail, submission, transfers
 
 _BY_ENVELOPE = "SELECT * FROM transfers_tried WHERE envelope_id = $1 ORDER BY number"
@@ -78,7 +79,7 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"
 
 
-class AccessPointVault(JudgingVault):
+class AccessPointVault(JudgingVault, SignedStatementKeeping):
     """Opened with role ``ap``."""
 
     async def submit(

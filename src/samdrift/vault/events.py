@@ -35,6 +35,8 @@ class VaultEvent(AuditEvent):
     """The operator asked for an immediate attempt."""
     MT_MARKS_LOST = "mt:marks:lost"
     """The database came back from a backup that does not know which session keys were used since."""
+    GOV_STATEMENT_KEPT = "gov:statement:kept"
+    """A signed statement was stored, in governance or as a role's copy; names its number and its SHA-256."""
     MK_SESSION_BEGUN = "mk:session:begun"
     """A person has signed in at the organisation's pages."""
     MK_SESSION_ENDED = "mk:session:ended"

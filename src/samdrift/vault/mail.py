@@ -38,8 +38,8 @@ from samdrift.vault.mailrecords import (
     opened,
     sealed,
 )
+from samdrift.vault.people import StatementKeeping
 from samdrift.vault.sealing import Sealer
-from samdrift.vault.statements import StatementKeeping
 
 _KEEP_MAILBOX = call("keep_mailbox", 5)
 _MAILBOXES = "SELECT id, needs_approval, undo_seconds, sealed FROM mailboxes"

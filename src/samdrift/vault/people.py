@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from samdrift.contracts.statements import NumberedStatement
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.database.session import Row, call
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.mailbonds import require_bond, session_bond
 from samdrift.vault.recordkeeping import RecordKeepingVault
 from samdrift.vault.sealing import Sealer
+from samdrift.vault.signedstatements import ASSIGNED
 from samdrift.vault.work import UnitOfWork
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey, TokenKey
 
@@ -222,6 +224,30 @@ class People(RecordKeepingVault):
 
     def _session_at(self, issuer: str, provider_session: str) -> bytes:
         return self._sealer.mark(f"provider session\0{issuer}\0{provider_session}")
+
+
+class StatementKeeping(People):
+    """A vault with statements that are made on its pages and not signed:
+    :class:`samdrift.contracts.statements.StatementCopy`.
+    """
+
+    async def last_statement(self) -> int:
+        """Return the number of the last statement that is there, 0 for none."""
+        return await self._last_of(ASSIGNED)
+
+    async def statements_after(self, number: int, limit: int) -> Sequence[NumberedStatement]:
+        """Return at most ``limit`` statements after ``number``, in order."""
+        return await self._after_of(ASSIGNED, number, limit)
+
+    async def append_statements(self, statements: Sequence[NumberedStatement]) -> int:
+        """Store those that continue the copy, and return its last number then.
+
+        Some that are there already change nothing;
+        :class:`~samdrift.vault.signedstatements.StatementTaken` for one that has the number of another, or
+        that leaves a gap.
+        """
+        await self._append_to(ASSIGNED, statements)
+        return await self._last_of(ASSIGNED)
 
 
 def _made(keys: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:

@@ -3,7 +3,8 @@
 What such a vault has of its own comes with its role. From the beginning it has what
 all vaults have (log, sealed bodies, keys, lock), and the register of public records that
 are kept in it and have not been handed over: while there is one, the organisation is not
-closed without a decision that says so.
+closed without a decision that says so. A vault of governance has the record of the organisation's
+signed statements (:mod:`samdrift.vault.signedstatements`).
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from samdrift.vault.database.session import call
-from samdrift.vault.opening import Vault
+from samdrift.vault.signedstatements import SignedStatementKeeping
 
 _KEEP = call("keep_record", 2)
 _RELEASE = "SELECT release_record($1)"
 _RECORDS = "SELECT id FROM records WHERE id > $1 ORDER BY id LIMIT $2"
 
 
-class RecordKeepingVault(Vault):
+class RecordKeepingVault(SignedStatementKeeping):
     """A vault with the register of public records that are to be handed over."""
 
     def keep_record(self, record_id: str, *, now: datetime) -> None:

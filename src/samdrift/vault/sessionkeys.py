@@ -25,6 +25,7 @@ from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.sealing import Sealer
+from samdrift.vault.signedstatements import SignedStatementKeeping
 
 _TAKE = "SELECT outcome, kept, doubted, names, keys FROM take_session_key($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 _LOOK = "SELECT begun, lost, since, until FROM look_after_marks($1, $2, $3, $4, $5)"
@@ -90,7 +91,7 @@ class MarksMissing(VaultUnavailable):
     text = "the database is older than the last session key that was marked"
 
 
-class SessionKeys(JudgingVault):
+class SessionKeys(JudgingVault, SignedStatementKeeping):
     """The part of the message service's vault that is about session keys."""
 
     async def take_session_key(

@@ -8,6 +8,7 @@ _SALTED = "tests/unit/vault/test_saltedlog.py"
 _LEAVES = "tests/unit/audit/test_leaves.py"
 _COMMANDS = "tests/unit/cli/test_log_commands.py"
 _TOKENS = "tests/unit/messageservice/oauth/test_access_tokens.py"
+_CLOSING = "tests/unit/administration/test_closing.py"
 _GATE = "tests/unit/vault/test_gate.py"
 _SQL = "vault/sql/salted-log-1.sql"
 
@@ -125,5 +126,27 @@ LOGS = (
             "tests/unit/messageservice/oauth/test_interface_d.py::"
             "test_a_reading_for_a_person_names_them_by_their_id_and_the_system_that_fetched",
         ),
+    ),
+    Mutant(
+        "a closing whose logs cannot be kept goes no further",
+        "administration/keptlogs.py",
+        '            raise Unusable(f"the log of role {one.role.value} cannot be kept: {reason(error)}")'
+        " from None",
+        "            continue",
+        (f"{_CLOSING}::test_a_log_that_cannot_be_kept_stops_the_closing",),
+    ),
+    Mutant(
+        "a kept log that was changed shows",
+        "administration/keptlogs.py",
+        'return KeptState.THERE if _digest(file) == one["sha256"] else KeptState.CHANGED',
+        "return KeptState.THERE",
+        (f"{_CLOSING}::test_a_kept_log_that_was_changed_or_is_gone_shows",),
+    ),
+    Mutant(
+        "a kept log is removed after its time alone",
+        "administration/keptlogs.py",
+        "if one.state is KeptState.OVER and one.file is not None and one.file.is_file():",
+        "if one.file is not None and one.file.is_file():",
+        (f"{_CLOSING}::test_a_kept_log_is_removed_after_its_time_and_not_before",),
     ),
 )

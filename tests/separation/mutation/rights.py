@@ -127,7 +127,7 @@ RIGHTS = (
     Mutant(
         "rights: other bytes of the same value are not read",
         "rights/canonical.py",
-        "    if encode(value) != content:\n"
+        "    if encode(value, most) != content:\n"
         '        raise CanonicalError("the same value has other bytes in canonical form")\n',
         "    encode(value)\n",
         (_CANONICAL,),

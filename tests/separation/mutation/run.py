@@ -21,6 +21,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.separation.mutation.administration import ADMINISTRATION
+from tests.separation.mutation.agreements import AGREEMENTS
 from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.configuration import CONFIGURATION
 from tests.separation.mutation.custody import CUSTODY
@@ -43,6 +44,7 @@ from tests.separation.mutation.proof import PROOF
 from tests.separation.mutation.qualification import QUALIFICATION
 from tests.separation.mutation.rights import RIGHTS
 from tests.separation.mutation.saml import SAML
+from tests.separation.mutation.signing import SIGNING
 from tests.separation.mutation.tlog import TLOG
 from tests.separation.mutation.tracing import TRACING
 from tests.separation.mutation.transparency import TRANSPARENCY
@@ -74,7 +76,9 @@ MUTANTS: tuple[Mutant, ...] = (
     *QUALIFICATION,
     *CUSTODY,
     *LOGS,
+    *AGREEMENTS,
     *RIGHTS,
+    *SIGNING,
     *LOGTREE,
     *LOGVERIFICATION,
     *TRACING,

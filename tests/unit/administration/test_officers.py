@@ -9,11 +9,11 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from samdrift.administration.officers import MAX_DECISION, NAMESPACE, Officers, document
-from samdrift.attestation.sshsig import public_line, sign
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.installation.logkeeping import LogPlace
 from samdrift.vault.logtree import OpenRefusal
+from samdrift.wire.crypto.sshsig import public_line, sign
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([number] * 32)) for number in range(3)]

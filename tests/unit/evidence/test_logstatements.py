@@ -13,9 +13,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.administration.logs import FORMAT, NAMESPACE
-from samdrift.attestation import sshsig
 from samdrift.attestation.signatures import canonical, signed
 from samdrift.audit.events import LogEvent
+from samdrift.wire.crypto import sshsig
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from tests import pki
 from tests.unit.audit.logs import BEGUN, POLICY, Log, made

@@ -13,7 +13,7 @@ from samdrift.contracts.statements import NumberedStatement
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.people import Identity, SessionRecord
 from samdrift.vault.registry import RegistrationState
-from samdrift.vault.statements import StatementTaken
+from samdrift.vault.signedstatements import StatementTaken
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import MINUTE, NOW, Installation, until
 

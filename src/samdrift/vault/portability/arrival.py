@@ -28,7 +28,7 @@ from samdrift.vault.portability import mailparts, parts
 from samdrift.vault.portability.parts import Facts, Part
 from samdrift.vault.records import Digest
 from samdrift.vault.sessionkeys import sealed_mark_key
-from samdrift.vault.statements import sealed_statement
+from samdrift.vault.signedstatements import ASSIGNED, SIGNED, Statements
 
 _BEGIN = call("begin_arrival", 2)
 _BODY = call("arrive_body", 4)
@@ -109,6 +109,14 @@ class Arrival(Vault):
             "sealed": parts.from_bytes(sealed_identity(identity, mark, facts["id"], self._sealer)),
             "seen_at": facts["seen_at"],
         }
+
+    def _statements(self, kept: Statements, records: Sequence[Brought]) -> list[Facts]:
+        rows = []
+        for each in records:
+            number, content = each.facts["number"], each.facts["content"].encode()
+            sealed = kept.sealed(content, number, self._sealer)
+            rows.append({"number": number, "sealed": parts.from_bytes(sealed)})
+        return rows
 
 
 class AccessPointArrival(Arrival):
@@ -222,22 +230,23 @@ class MessageClientArrival(Arrival):
         if part.name == _PERSONS:
             return {part.name: [self._person(record.facts) for record in records]}
         if part is parts.STATEMENTS:
-            return {part.name: [self._statement(record.facts) for record in records]}
+            return {part.name: self._statements(ASSIGNED, records)}
         kind = next((each for each in mailparts.MAIL_PARTS if each.part is part), None)
         if kind is None:
             return super()._rows(part, records)
         rows = [kind.arriving(one.facts, one.body.id if one.body else None, self._sealer) for one in records]
         return {part.name: rows}
 
-    def _statement(self, facts: Facts) -> Facts:
-        sealed = sealed_statement(facts["content"].encode(), facts["number"], self._sealer)
-        return {"number": facts["number"], "sealed": parts.from_bytes(sealed)}
-
 
 class GovernanceArrival(Arrival):
     """Arrival in a vault of governance."""
 
     role = Role.GOVERNANCE
+
+    def _rows(self, part: Part, records: Sequence[Brought]) -> dict[str, list[Facts]]:
+        if part is parts.SIGNED_STATEMENTS:
+            return {part.name: self._statements(SIGNED, records)}
+        return super()._rows(part, records)
 
 
 def _mailbox(facts: Facts) -> str:

@@ -16,7 +16,7 @@ from samdrift.vault.portability import mailparts, parts
 from samdrift.vault.portability.mailparts import MailPart
 from samdrift.vault.portability.parts import Content, Facts, Part, Taken
 from samdrift.vault.portability.snapshot import Snapshot
-from samdrift.vault.statements import opened_statement
+from samdrift.vault.signedstatements import ASSIGNED, SIGNED, Statements
 
 Key = Sequence[Value]
 """The key of the last record of the page before; empty for the first page."""
@@ -106,7 +106,6 @@ _PROCESSED, _CURSORS, _WORK, _SESSION_KEYS = map(
 _GROUNDS = _plain(parts.grounds_part(Role.ACCESS_POINT))
 _RECORDS = _plain(parts.records_part(Role.MESSAGE_CLIENT))
 _PERSONS = "SELECT id, mark, sealed, to_jsonb(seen_at) FROM persons WHERE id > $1 ORDER BY id LIMIT $2"
-_STATEMENTS = "SELECT number, sealed FROM statements WHERE number > $1 ORDER BY number LIMIT $2"
 _MARK_KEYS = "SELECT name, sealed FROM mark_keys"
 _INCOMING = _with_envelope(parts.INCOMING, "acknowledged_at IS NULL")
 _TRANSFERS = _with_envelope(parts.TRANSFERS, "due_at IS NOT NULL")
@@ -169,6 +168,14 @@ class Departure:
                 Taken(facts | {"id": person, "claims": json.dumps(dict(identity.claims)), "seen_at": seen_at})
             )
         return found
+
+    async def _statements(self, kept: Statements, after: Key) -> list[Taken]:
+        rows = await self._snapshot.query(kept.after, *(after or (0,)), _PAGE)
+        sealer = self._snapshot.shelf.sealer
+        return [
+            Taken({"number": number, "content": kept.opened(sealed, number, sealer).decode()})
+            for number, sealed in rows
+        ]
 
     async def _plain(self, sql: str, after: Key, most: int = _PAGE) -> list[Taken]:
         return [Taken(facts) for (facts,) in await self._snapshot.query(sql, *after, most)]
@@ -318,12 +325,7 @@ class MessageClientDeparture(RecordKeepingDeparture):
 
     async def statements(self, after: Key = ()) -> list[Taken]:
         """Statements of who may what."""
-        rows = await self._snapshot.query(_STATEMENTS, *(after or (0,)), _PAGE)
-        sealer = self._snapshot.shelf.sealer
-        return [
-            Taken({"number": number, "content": opened_statement(sealed, number, sealer).decode()})
-            for number, sealed in rows
-        ]
+        return await self._statements(ASSIGNED, after)
 
     async def mailboxes(self, after: Key = ()) -> list[Taken]:
         """Mailboxes of the organisation."""
@@ -408,6 +410,10 @@ class GovernanceDeparture(RecordKeepingDeparture):
     """Departure from a vault of governance."""
 
     role = Role.GOVERNANCE
+
+    async def signed_statements(self, after: Key = ()) -> list[Taken]:
+        """The record of signed statements."""
+        return await self._statements(SIGNED, after)
 
 
 def _entry(row: Row) -> Facts:

@@ -313,6 +313,10 @@ def persons_part(role: Role) -> Part:
 
 STATEMENTS = Part(Role.MESSAGE_CLIENT, "statements", ("number",), (Fact("number", _NUMBER), Fact("content")))
 """Statements of who may what, in their canonical form."""
+SIGNED_STATEMENTS = Part(
+    Role.GOVERNANCE, "signed_statements", ("number",), (Fact("number", _NUMBER), Fact("content"))
+)
+"""The record of signed statements: each with its signature, in canonical form."""
 
 
 def log_keys_part(role: Role) -> Part:

@@ -1,4 +1,4 @@
--- The organisation's statements of who may what, numbered from 1 without a gap, each sealed (vault/statements.py).
+-- The organisation's statements of who may what, numbered from 1 without a gap, each sealed (vault/people.py).
 
 CREATE TABLE statements (
     number int   PRIMARY KEY,

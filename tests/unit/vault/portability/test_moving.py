@@ -60,7 +60,7 @@ PARTS = {
         parts.records_part(Role.MESSAGE_CLIENT),
         *(each.part for each in MAIL_PARTS),
     ),
-    GovernanceDeparture: (parts.records_part(Role.GOVERNANCE),),
+    GovernanceDeparture: (parts.SIGNED_STATEMENTS, parts.records_part(Role.GOVERNANCE)),
 }
 ARRIVALS: dict[type[Departure], type[Arrival]] = {
     AccessPointDeparture: AccessPointArrival,

@@ -1,0 +1,157 @@
+"""Governance of one organisation, as the operator's commands reach it: its people bring statements that
+they signed.
+
+The operator appends what others have signed and signs nothing for them. Custodians sign with their own
+keys, which bring an organisation's first officers in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from samdrift.administration.administration import Administration
+from samdrift.administration.dualcontrol import Matter, Person, Persons, custodians_of, two_persons
+from samdrift.config.errors import Unusable
+from samdrift.contracts.principals import Role
+from samdrift.governance.records import Records, StatementRefused
+from samdrift.keystore.custody import Custodian, CustodyError
+from samdrift.net.clock import system_clock
+from samdrift.rights.enrolment import WAITING_TIME
+from samdrift.rights.fields import LONGEST, Subject, SubjectKind
+from samdrift.rights.keyacts import Enrolled, PublicKey, Scheme
+from samdrift.rights.record import GOOD, Entry, Record
+from samdrift.rights.signing import Signed, namespace
+from samdrift.rights.statements import ORGANISATION, Act, Approved, Given, Right, Rights, Statement
+from samdrift.wire.crypto.sshsig import line_of, public_line, sign
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+LASTS = timedelta(days=365)
+"""Time that a key and a role last, which custodians give."""
+
+
+@dataclass(frozen=True)
+class Governance:
+    """The governance of one organisation beside what runs."""
+
+    installation: Administration
+    organisation: ParticipantIdentifier
+
+    @cached_property
+    def records(self) -> Records:
+        """The records; :class:`Unusable` where the organisation has no governance here."""
+        if self.installation.gate.registry.find(self.organisation, Role.GOVERNANCE) is None:
+            raise Unusable(f"{self.organisation} has no governance here: samdrift org list shows who has")
+        return Records(self.installation.gate, system_clock)
+
+    async def read(self) -> Record:
+        """Return the record."""
+        return await self.records.read(self.organisation)
+
+    async def append(self, *signed: Signed) -> tuple[Entry, ...]:
+        """Append statements, all or none; :class:`StatementRefused` with the reason."""
+        return await self.records.append(self.organisation, signed, self.roots)
+
+    def stated(self, record: Record, by: Subject, why: str, act: Callable[[datetime], Act]) -> Statement:
+        """Return a statement of now, to be signed; :class:`StatementRefused` if it would have no effect.
+
+        ``act`` is asked for what is stated at a moment.
+        """
+        now = system_clock().replace(microsecond=0)
+        at = max(now, record.last or now)
+        statement = Statement(self.organisation.value, by, at, why, act(at))
+        effect = record.foresee(statement)
+        if effect not in GOOD:
+            raise StatementRefused(effect)
+        return statement
+
+    def roots(self, subject: Subject) -> Collection[str]:
+        """Return the fingerprint of a custodian's key; none for one who is not a custodian here."""
+        try:
+            public = custodians_of(self.installation).key(subject.id).public
+        except CustodyError:
+            return ()
+        line = line_of(Ed25519PublicKey.from_public_bytes(public))
+        return (PublicKey(Scheme.SSH, line).fingerprint,)
+
+    async def bring_in(
+        self, to: Subject, name: str, key: PublicKey, role: Right | None, persons: Persons
+    ) -> tuple[Entry, ...]:
+        """Enrol a key, and give a role with it, as two custodians sign; both have to be here."""
+        if persons.second is None:
+            raise Unusable("both custodians sign at this terminal: name the other one by --with")
+        what = f"enrol the key {key.fingerprint} of {to} in {self.organisation}"
+        text = what if role is None else f"{what}, as {role.value}"
+        await two_persons(
+            self.installation, Matter("gov officer enrol", self.organisation.value, text), persons
+        )
+        known = custodians_of(self.installation)
+        first, second = [
+            await asyncio.to_thread(known.prove, each.name, each.passphrase)
+            for each in (persons.first, persons.second)
+        ]
+        record = await self.read()
+        signing = _Signing(self.organisation.value, record)
+        for custodian in (first, second):
+            signing.introduce(custodian)
+        until = signing.at + LASTS
+        if role is not None:
+            later = WAITING_TIME if record.keys.persons_sign(signing.at) else timedelta()
+            what_is_given = Rights(to, ORGANISATION, frozenset({role}))
+            signing.agree(first, second, Given(what_is_given, signing.at + later, until + later, asked=True))
+        signing.agree(first, second, Enrolled(to, name, key, until))  # After the role, which it would delay.
+        return await self.append(*signing.signed)
+
+    async def confirm(self, of: str, person: Person) -> tuple[Entry, ...]:
+        """Approve as a custodian what an officer has asked for, where there is no second officer yet."""
+        known = custodians_of(self.installation)
+        custodian = await asyncio.to_thread(known.prove, person.name, person.passphrase)
+        signing = _Signing(self.organisation.value, await self.read())
+        signing.introduce(custodian)
+        signing.approve(custodian, of)
+        return await self.append(*signing.signed)
+
+
+def new_person() -> Subject:
+    """Return a subject for a person who is not known yet: a random id, which says nothing."""
+    return Subject(SubjectKind.PERSON, secrets.token_hex(16))
+
+
+class _Signing:
+    """Statements of custodians of one moment, in their order."""
+
+    def __init__(self, organisation: str, record: Record) -> None:
+        now = system_clock().replace(microsecond=0)
+        self.at = max(now, record.last or now)
+        self.signed: list[Signed] = []
+        self._organisation = organisation
+        self._record = record
+
+    def introduce(self, custodian: Custodian) -> None:
+        """Have a custodian state their own key, unless the record has it."""
+        subject = Subject(SubjectKind.CUSTODIAN, custodian.name)
+        key = PublicKey(Scheme.SSH, public_line(custodian.key))
+        known = self._record.keys.in_force(self.at, subject)
+        if all(each.key.fingerprint != key.fingerprint for each in known):
+            self._state(custodian, Enrolled(subject, custodian.name, key, self.at + LONGEST))
+
+    def agree(self, first: Custodian, second: Custodian, act: Act) -> None:
+        """Have one custodian ask and the other approve."""
+        self.approve(second, self._state(first, act).digest)
+
+    def approve(self, custodian: Custodian, of: str) -> None:
+        """Have a custodian approve what was asked for."""
+        self._state(custodian, Approved(of))
+
+    def _state(self, custodian: Custodian, act: Act) -> Statement:
+        by = Subject(SubjectKind.CUSTODIAN, custodian.name)
+        statement = Statement(self._organisation, by, self.at, "gov officer enrol", act)
+        signature = sign(custodian.key, statement.content, namespace(statement))
+        self.signed.append(Signed.by_ssh(statement, signature))
+        return statement

@@ -1,0 +1,31 @@
+"""`samdrift gov`: who has agreed to what, who may do what, and what follows from it.
+
+One module for each thing that can be done; this one puts them together.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from samdrift.cli.gov import agreements, coverage, duties, grants, officers, records, report, statements
+
+app = typer.Typer(add_completion=False)
+
+
+@app.callback()
+def gov() -> None:
+    """Decisions of an organisation, signed: officers, rights, agreements, duties, the compliance report."""
+
+
+app.add_typer(officers.app, name="officer")
+app.add_typer(grants.app, name="grant")
+app.command("review")(grants.review)
+app.add_typer(statements.app, name="statement")
+app.command("export")(records.export)
+app.command("verify")(records.verify)
+app.add_typer(agreements.parties, name="party")
+app.add_typer(agreements.agreements, name="agreement")
+app.add_typer(duties.app, name="duty")
+app.command("coverage")(coverage.coverage)
+app.command("report")(report.make_report)
+app.command("declaration")(report.declare)

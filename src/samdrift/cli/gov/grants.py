@@ -1,0 +1,184 @@
+"""`samdrift gov grant` and `review`: who gets which right, and who has looked at it again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from samdrift.administration.administration import administering
+from samdrift.administration.governing import Governance
+from samdrift.cli.gov.signing import By, Out, Why, moment, numbered, propose, subject
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
+from samdrift.cli.output import print_json, print_line
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.reader import load
+from samdrift.governance.words import named
+from samdrift.installation.loop import run
+from samdrift.rights.fields import LONGEST, Scope
+from samdrift.rights.folding import Holding
+from samdrift.rights.record import Record
+from samdrift.rights.statements import (
+    OF_ORGANISATION,
+    Act,
+    Approved,
+    Ended,
+    Given,
+    Objected,
+    Outcome,
+    Reviewed,
+    Right,
+    Rights,
+    Substitution,
+)
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+To = Annotated[str, typer.Option("--to", help="The holder of the right: person:ID, system:ID or claim:.")]
+Names = Annotated[
+    str,
+    typer.Option("--rights", help="read, write, approve, manage, joined by commas; or one role."),
+]
+Mailbox = Annotated[
+    str, typer.Option("--mailbox", help="The mailbox's id; without it the organisation, for a role.")
+]
+Until = Annotated[str, typer.Option("--until", help="The last day, or a time with its zone; at most a year.")]
+From = Annotated[str, typer.Option("--from", help="The first moment; now by default.")]
+For = Annotated[str, typer.Option("--for", help="The absent person whose rights a substitute gets.")]
+Of = Annotated[str, typer.Argument(metavar="STATEMENT", help="The number of a statement, or its digest.")]
+Asked = Annotated[
+    bool, typer.Option("--ask", help="Ask for it, and another approves; roles are always asked for.")
+]
+
+
+@app.callback()
+def grant() -> None:
+    """Give rights, approve, end and review them: each is signed by the person who decides."""
+
+
+@app.command()
+def give(
+    organisation: Organisation,
+    to: To,
+    by: By,
+    until: Until,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    rights: Names = "",
+    mailbox: Mailbox = "",
+    start: From = "",
+    absent: For = "",
+    asked: Asked = False,
+) -> None:
+    """Give rights to a mailbox, appoint a substitute, or ask for a role in the organisation."""
+    with reported_as_usage_errors():
+        whose, end = subject("--to", to), moment("--until", until)
+        begins = moment("--from", start) if start else None
+        scope = Scope(mailbox or None)
+        if bool(absent) == bool(rights):
+            raise Unusable("name either --rights or, for a substitute, --for")
+        what = Substitution(whose, scope, subject("--for", absent)) if absent else None
+        named_rights = _rights(rights) if rights else frozenset[Right]()
+        is_role = bool(named_rights & OF_ORGANISATION)
+
+        def act(record: Record, at: datetime) -> Act:
+            first = max(at, begins or at)
+            last = min(end, first + LONGEST)
+            return Given(what or Rights(whose, scope, named_rights), first, last, asked or is_role)
+
+        propose(config, organisation, by, why, act, out)
+
+
+@app.command()
+def approve(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+    """Approve what another has asked for: a right, a role, a key."""
+    _about(organisation, of, by, config, out, why, Approved)
+
+
+@app.command("object")
+def object_to(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+    """Object to a right: it is held back until the objection ends."""
+    _about(organisation, of, by, config, out, why, Objected)
+
+
+@app.command()
+def end(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+    """End what a statement gives, or an objection."""
+    _about(organisation, of, by, config, out, why, lambda digest: Ended(of=digest))
+
+
+@app.command("end-all")
+def end_all(organisation: Organisation, to: To, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+    """End everything that a person, a system or a group has been given."""
+    with reported_as_usage_errors():
+        whose = subject("--to", to)
+        propose(config, organisation, by, why, lambda record, at: Ended(subject=whose), out)
+
+
+@app.command("list")
+def list_grants(
+    organisation: Organisation,
+    config: ConfigFile,
+    on: Annotated[str, typer.Option("--on", help="A day, whose end is meant; now by default.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show who has which rights by signed statements, now or on a day."""
+    with reported_as_usage_errors():
+        when = moment("--on", on) if on else datetime.now(UTC)
+
+        async def read() -> Record:
+            async with administering(load(config), changes=False) as installation:
+                return await Governance(installation, organisation).read()
+
+        record = run(read())
+    rows = [_row(each, record) for each in record.state.holdings(when)]
+    if as_json:
+        print_json({"grants": rows})
+        return
+    for row in rows:
+        given = f"{row['to']}  {row['rights']}  {row['scope']}"
+        print_line(f"{row['statements'][0]}  {given}  until {row['until']}")
+
+
+def review(
+    organisation: Organisation,
+    of: Of,
+    outcome: Annotated[str, typer.Option("--outcome", help="keep or remove; to remove ends it at once.")],
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+) -> None:
+    """Review a right: keep it until its end, or remove it at once."""
+    if outcome not in tuple(Outcome):
+        raise Unusable("--outcome is keep or remove")
+    _about(organisation, of, by, config, out, why, lambda digest: Reviewed(digest, Outcome(outcome)))
+
+
+def _about(organisation: Any, of: str, by: str, config: Any, out: Any, why: str, kind: Any) -> None:
+    with reported_as_usage_errors():
+        propose(config, organisation, by, why, lambda record, at: kind(numbered(record, of)), out)
+
+
+def _rights(text: str) -> frozenset[Right]:
+    try:
+        return frozenset(Right(each.strip()) for each in text.split(","))
+    except ValueError:
+        raise Unusable(f"--rights are {', '.join(Right)}, joined by commas") from None
+
+
+def _row(holding: Holding, record: Record) -> dict[str, Any]:
+    what = holding.given.what
+    numbers = {each.statement.digest: each.number for each in record.entries}
+    gets = ", ".join(sorted(what.rights)) if isinstance(what, Rights) else f"for {named(what.absent, record)}"
+    return {
+        "to": named(what.subject, record),
+        "rights": gets,
+        "scope": str(what.scope),
+        "from": max(holding.given.start, holding.begins[0]).isoformat(),
+        "until": holding.given.end.isoformat(),
+        "statements": [numbers[each] for each in holding.statements],
+    }

@@ -1,0 +1,162 @@
+"""`samdrift gov export` and `verify`: the record in a file, and whether it holds, without an installation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from samdrift.administration.administration import administering
+from samdrift.administration.governing import Governance
+from samdrift.audit.reading import Malformed
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
+from samdrift.cli.output import print_json, print_line, print_verdict, require_new
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.reader import load
+from samdrift.evidence.logreading import entries_of
+from samdrift.governance.records import FOLDS
+from samdrift.installation.loop import run
+from samdrift.rights.fields import StatementError, SubjectKind
+from samdrift.rights.record import Broken, Record
+from samdrift.rights.signing import Signed
+from samdrift.vault.events import VaultEvent
+
+_MAX_BYTES = 256 << 20
+
+Export = Annotated[Path, typer.Argument(metavar="EXPORT", help="A file that samdrift gov export wrote.")]
+
+
+def export(
+    organisation: Organisation,
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
+    config: ConfigFile,
+) -> None:
+    """Write the organisation's record of signed statements to a file: a line of JSON each, in order."""
+    with reported_as_usage_errors():
+        require_new(out)
+
+        async def read() -> Record:
+            async with administering(load(config), changes=False) as installation:
+                return await Governance(installation, organisation).read()
+
+        record = run(read())
+    out.write_bytes(b"".join(each.signed.content + b"\n" for each in record.entries))
+    print_line(f"{shown(out)}: {record.number} statements")
+
+
+def verify(
+    file: Export,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            "--log",
+            help="An export of governance's log, which samdrift log verify has verified: it names every"
+            " statement.",
+        ),
+    ] = None,
+    custodian: Annotated[
+        list[str],
+        typer.Option("--custodian", help="The fingerprint of a custodian's key that you know; repeatable."),
+    ] = [],  # noqa: B006
+    as_json: AsJson = False,
+) -> int:
+    """Verify every signature and every rule of a record, without an installation. Exit status 1 if it fails.
+
+    The record begins with the keys of custodians: compare their fingerprints with those that you were told.
+    """
+    with reported_as_usage_errors():
+        lines = _lines(file)
+        logged = None if log is None else _logged(log)
+    found = _verified(lines)
+    found["strangers"] = [each for each in found["custodians"] if custodian and each["key"] not in custodian]
+    if logged is not None:
+        found["not_in_log"] = _missing(lines, logged)
+        found["not_in_file"] = sorted(set(logged) - set(range(1, len(lines) + 1)))
+    good = found["valid"] and not any(found.get(each) for each in ("strangers", "not_in_log", "not_in_file"))
+    if as_json:
+        print_json(found | {"valid": good})
+    else:
+        _show(found, good=good)
+    return 0 if good else 1
+
+
+def _lines(file: Path) -> list[bytes]:
+    with file.open("rb") as opened:
+        content = opened.read(_MAX_BYTES + 1)
+    if len(content) > _MAX_BYTES:
+        raise Unusable(f"{shown(file)}: larger than {_MAX_BYTES} bytes")
+    lines = content.split(b"\n")
+    if not content or lines.pop():
+        raise Unusable(f"{shown(file)}: is not an export: a signed statement a line")
+    return lines
+
+
+def _verified(lines: Sequence[bytes]) -> dict[str, Any]:
+    try:
+        organisation = Signed.parse(lines[0]).statement.organisation
+    except StatementError:
+        return {"valid": False, "statements": len(lines), "first_wrong": 1, "reason": "malformed"} | _NOBODY
+    record, fault = Record(organisation, FOLDS), None
+    try:
+        for line in lines:
+            record.accept(line)
+    except Broken as broken:
+        fault = broken
+    roots = [
+        {"name": each.act.to.id, "key": each.key.fingerprint, "ssh": each.key.ssh().fingerprint}
+        for each in record.keys.all()
+        if each.act.to.kind is SubjectKind.CUSTODIAN
+    ]
+    behind = record.not_understood
+    return {
+        "organisation": organisation,
+        "statements": len(lines),
+        "valid": fault is None and behind is None,
+        "first_wrong": fault.number if fault is not None else behind,
+        "reason": fault.verdict.value if fault is not None else "not understood" if behind else "",
+        "last": "" if record.last is None else record.last.isoformat(),
+        "custodians": roots,
+    }
+
+
+_NOBODY: dict[str, Any] = {"organisation": "", "last": "", "custodians": []}
+
+
+def _logged(log: Path) -> dict[int, str]:
+    """Return the SHA-256 of each statement that the log says was stored."""
+    try:
+        return {
+            int(entry.ids["statement"]): entry.ids["sha256"]
+            for entry in entries_of(log)
+            if entry.event == VaultEvent.GOV_STATEMENT_KEPT
+        }
+    except (Malformed, KeyError, ValueError) as fault:
+        raise Unusable(f"{shown(log)}: is not an export of governance's log ({fault})") from None
+
+
+def _missing(lines: Sequence[bytes], logged: dict[int, str]) -> list[int]:
+    return [
+        number
+        for number, line in enumerate(lines, 1)
+        if logged.get(number) != hashlib.sha256(line).hexdigest()
+    ]
+
+
+def _show(found: dict[str, Any], *, good: bool) -> None:
+    print_line(f"{found['organisation']}  {found['statements']} statements, the last of {found['last']}")
+    for each in found["custodians"]:
+        print_line(f"begins with the custodian {each['name']}, whose key is {each['ssh']}")
+    for label, name in (
+        ("not in the log", "not_in_log"),
+        ("in the log alone", "not_in_file"),
+    ):
+        if found.get(name):
+            print_line(f"{label}: {', '.join(map(str, found[name]))}")
+    for each in found["strangers"]:
+        print_line(f"not a custodian that you named: {each['name']}")
+    wrong = "" if found["valid"] else f"statement {found['first_wrong']}: {found['reason']}  "
+    print_verdict(wrong, "the record holds" if good else "the record does not hold", good=good)

@@ -1,0 +1,152 @@
+"""`samdrift gov report`: how an organisation and its suppliers meet their duties, with the evidence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from samdrift import __version__
+from samdrift.administration.administration import Administration, administering
+from samdrift.cli.gov.basis import Operator, from_vault, moment_of, performers_of, roles_here
+from samdrift.cli.gov.duties import CatalogueFile, read
+from samdrift.cli.org.options import AsJson, ConfigFile, Offline, Organisation
+from samdrift.cli.output import print_json, print_line, require_new
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.governance.duties.catalogue import Catalogue, in_force
+from samdrift.governance.report import Report, Status, document, of_catalogue, of_rights, report
+from samdrift.governance.reportdeclaration import declaration
+from samdrift.governance.reportoscal import assessment_results, catalog, component_definition
+from samdrift.governance.reportpage import page
+from samdrift.installation.loop import run
+from samdrift.operations.compliance import collect
+from samdrift.operations.doctor import Scope
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+def make_report(
+    organisation: Organisation,
+    config: ConfigFile,
+    operator: Operator = "",
+    catalogue: CatalogueFile = None,
+    html: Annotated[Path | None, typer.Option("--html", help="A new file for the report as a page.")] = None,
+    oscal: Annotated[
+        Path | None,
+        typer.Option(
+            "--oscal",
+            help="A new file for the results in OSCAL; catalogue and component are written beside it.",
+        ),
+    ] = None,
+    language: Annotated[str, typer.Option("--language", help="Language of the page: sv or en.")] = "sv",
+    offline: Offline = False,
+    as_json: AsJson = False,
+) -> int:
+    """Report for each duty whether it is held, by which evidence, and how old that is.
+
+    Nothing is held without evidence. Exit status 1 if something is a gap or rests on evidence that is too
+    old.
+    """
+    if language not in ("sv", "en"):
+        raise Unusable("--language: sv or en is wanted")
+    with reported_as_usage_errors():
+        used = read(catalogue)
+        files = [] if oscal is None else [oscal, _beside(oscal, "catalog"), _beside(oscal, "component")]
+        for file in (*files, *([] if html is None else [html])):
+            require_new(file)
+        made = run(_made(load(config), organisation, used, operator, offline=offline))
+        if html is not None:
+            html.write_text(page(made, language), encoding="utf-8")
+        documents = (assessment_results(used, made), catalog(used), component_definition(used, made))
+        for file, content in zip(files, documents, strict=False):
+            file.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    if as_json:
+        print_json(document(made))
+    else:
+        _print(made)
+    return int(bool(made.count(Status.GAP) or made.count(Status.STALE)))
+
+
+def declare(
+    config: ConfigFile,
+    operator: Operator = "",
+    offline: Offline = False,
+    as_json: AsJson = False,
+) -> int:
+    """Answer DIGG's declaration of conformity for access point operators, as far as reports support it.
+
+    What the reports of all organisations do not show is left blank, with the duties that are lacking. Exit
+    status 1 if something is blank.
+    """
+    with reported_as_usage_errors():
+        parties = set(performers_of("ap", operator).values()) - {None}
+        number = "".join(each.number for each in parties if each is not None)
+        reports = run(_all(load(config), operator, offline=offline))
+    answers = declaration(reports, number, __version__)
+    if as_json:
+        print_json({"answers": [each.document() for each in answers]})
+    else:
+        for each in answers:
+            lacking = f" (lacking: {', '.join(each.lacking)})" if each.lacking else ""
+            print_line(f"{each.asks}: {each.answer or '____'}{lacking}")
+    return int(not all(each.answer for each in answers))
+
+
+async def _all(config: Config, operator: str, *, offline: bool) -> list[Report]:
+    async with administering(config, changes=False) as installation:
+        served = {
+            one.organisation for one in installation.gate.registry.all() if one.role is Role.ACCESS_POINT
+        }
+        used = read(None)
+        return [
+            await _report(installation, each, used, operator, offline=offline)
+            for each in sorted(served, key=str)
+        ]
+
+
+async def _made(
+    config: Config, organisation: ParticipantIdentifier, used: Catalogue, operator: str, *, offline: bool
+) -> Report:
+    async with administering(config, changes=False) as installation:
+        return await _report(installation, organisation, used, operator, offline=offline)
+
+
+async def _report(
+    installation: Administration,
+    organisation: ParticipantIdentifier,
+    used: Catalogue,
+    operator: str,
+    *,
+    offline: bool,
+) -> Report:
+    known = await from_vault(installation, organisation)
+    collected = await collect(installation, organisation, Scope(offline=offline))
+    roles = roles_here(installation, organisation)
+    moment = moment_of("")
+    basis = known.basis(used, moment.date(), performers_of(roles, operator))
+    coverage = basis.at(moment)
+    collected |= {"catalogue.in-use": of_catalogue(used)}
+    collected |= of_rights(known.record.state, known.record.statements(), moment)
+    duties = in_force(basis.catalogues, moment.date(), coverage.register.released)
+    return report(coverage, used.label, duties.values(), collected, __version__)
+
+
+def _beside(file: Path, what: str) -> Path:
+    return file.with_name(f"{file.stem}-{what}{file.suffix or '.json'}")
+
+
+def _print(made: Report) -> None:
+    for row in made.rows:
+        found = "; ".join(
+            f"{each.collector}: {'no evidence' if each.collected is None else each.collected.found.en}"
+            for each in row.evidence
+        )
+        links = f"; missing in {row.gaps} links of agreements" if row.gaps else ""
+        print_line(f"{row.status.value:8}  {row.duty.id:16}  {found}{links}")
+    counts = ", ".join(f"{made.count(status)} {status.value}" for status in reversed(Status))
+    print_line(f"{made.organisation}, {made.catalogue}: {counts}")

@@ -1,0 +1,132 @@
+"""`samdrift gov statement`: what people have signed, appended, shown and listed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from samdrift.administration.administration import administering
+from samdrift.administration.governing import Governance
+from samdrift.cli.gov.signing import read_file, read_statement, show
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
+from samdrift.cli.output import print_json, print_line
+from samdrift.cli.persons import passphrase
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.reader import load
+from samdrift.governance.papercode import sign_by
+from samdrift.governance.words import in_words, table
+from samdrift.installation.loop import run
+from samdrift.rights.fields import StatementError
+from samdrift.rights.record import Entry, Record
+from samdrift.rights.signing import Signed
+from samdrift.rights.statements import Statement
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="The statement, as it was written to be signed.")]
+
+
+@app.callback()
+def statement() -> None:
+    """Append what people have signed, and read the record."""
+
+
+@app.command("show")
+def show_statement(organisation: Organisation, file: File, config: ConfigFile) -> None:
+    """Show a statement in words, with the command that signs it."""
+    with reported_as_usage_errors():
+        wanted, record = read_statement(file), _record(config, organisation)
+    show(wanted, record, file)
+
+
+@app.command()
+def append(
+    organisation: Organisation,
+    file: File,
+    config: ConfigFile,
+    signature: Annotated[
+        Path | None, typer.Option("--signature", help="The signature; by default FILE.sig, beside it.")
+    ] = None,
+    code: Annotated[
+        bool, typer.Option("--code", help="Sign with a code on paper, which is asked for.")
+    ] = False,
+    code_file: Annotated[
+        Path | None, typer.Option("--code-file", help="A file with that code, for scripts.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Append a signed statement to the organisation's record; every role has it when this returns.
+
+    What does not hold, comes too late or would have no effect is refused, with an entry in the log.
+    """
+    with reported_as_usage_errors():
+        stated = read_statement(file)
+        if code or code_file is not None:
+            signed = sign_by(passphrase("Code on paper", code_file).decode(), stated)
+        else:
+            signed = _signed(stated, signature or file.with_name(f"{file.name}.sig"))
+
+        async def appended() -> Entry:
+            async with administering(load(config)) as installation:
+                return (await Governance(installation, organisation).append(signed))[-1]
+
+        entry = run(appended())
+    if as_json:
+        print_json({"statement": entry.number, "digest": stated.digest, "effect": entry.effect.value})
+    else:
+        print_line(f"statement {entry.number}: {entry.effect.value}  {stated.digest}")
+
+
+@app.command("list")
+def list_statements(
+    organisation: Organisation,
+    config: ConfigFile,
+    number: Annotated[int, typer.Option("--number", min=0, help="Show this one alone, in words.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show the statements of the record, in their order."""
+    with reported_as_usage_errors():
+        record = _record(config, organisation)
+        if number > record.number:
+            raise Unusable(f"the record has {record.number} statements")
+    chosen = record.entries[number - 1 : number] if number else record.entries
+    if as_json:
+        print_json({"statements": [_row(each, record) for each in chosen]})
+    elif number:
+        for line in table(in_words(chosen[0].statement, record)):
+            print_line(line)
+    else:
+        for row in (_row(each, record) for each in chosen):
+            print_line(f"{row['number']}  {row['at']}  {row['kind']}  {row['by']}  {row['why']}")
+
+
+def _record(config: Path, organisation: Any) -> Record:
+    async def read() -> Record:
+        async with administering(load(config), changes=False) as installation:
+            return await Governance(installation, organisation).read()
+
+    return run(read())
+
+
+def _signed(stated: Statement, file: Path) -> Signed:
+    try:
+        return Signed.by_ssh(stated, read_file(file).decode("ascii", "replace"))
+    except StatementError as error:
+        raise Unusable(f"{shown(file)}: {error}") from None
+
+
+def _row(entry: Entry, record: Record) -> dict[str, Any]:
+    words = dict(in_words(entry.statement, record))
+    return {
+        "number": entry.number,
+        "at": words["at"],
+        "kind": entry.statement.kind,
+        "by": words["by"],
+        "why": entry.statement.why,
+        "effect": entry.effect.value,
+        "digest": entry.statement.digest,
+        "key": entry.signed.key,
+    }

@@ -1,0 +1,1 @@
+"""Catalogues of duties: what organisations, suppliers and sub-suppliers owe, as data with a version."""

@@ -1,0 +1,139 @@
+"""Official texts: sentences of rulebooks, found in a folder that the operator fills.
+
+The texts are not ours and are never shipped. A duty of the catalogue says where its sentence is (text,
+section, number of words) and has a digest of its words, so that the sentence can be shown beside our own
+words where the text is there, and so that another edition of the text is seen to be another one.
+
+The texts are extracted from PDF: pages end in the middle of a sentence, and words are broken over lines.
+Words are compared without the marks around them, and as they are broken.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_BYTES = 4 * 1024 * 1024
+"""Largest text that is read."""
+
+_FOOT = re.compile(r"\s*(?:/digg\.se\s*\d*|\d{1,3} ?\(\d+\))\s*|\s{40,}\d{1,3}\s*")
+_CONTENTS = re.compile(r"\.{4,}|PAGEREF")
+_HEADING = re.compile(r"\s{0,30}(?P<number>\d+(?:\.\d+)*)\.?\s+(?P<title>[^\W\d].*?)\s*$")
+_ENTRY = re.compile(r"\s*(?P<number>\d+(?:\.\d+)*)\.?\s+(?P<title>[^\W\d].*?)(?:\s*\.{4,}|\s+PAGEREF)")
+_VERSION = re.compile(r"-[0-9.-]+$")
+_MARK = "\"'“”„’‘().,;:[]•"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A sentence of an official text: how many words it has, and their digest."""
+
+    words: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An official sentence as the folder has it, and whether it is in the section that the duty names."""
+
+    text: str
+    in_section: bool
+
+
+class Folder:
+    """A folder with official texts, below which each file is known by its name without the version."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = {
+            _VERSION.sub("", file.stem): file for file in sorted(folder.rglob("*.txt")) if file.is_file()
+        }
+        self._lines: dict[str, list[str]] = {}
+
+    def __contains__(self, text: str) -> bool:
+        return text in self._files
+
+    def words(self, text: str, section: str) -> list[str]:
+        """Return the words of a section of a text, or of all of it where ``section`` is empty."""
+        lines = self._read(text)
+        if section:
+            lines = _section(lines, section)
+        return words_of("\n".join(line for line in lines if not _CONTENTS.search(line)))
+
+    def sentence(self, text: str, section: str, passage: Passage) -> Found | None:
+        """Return the official sentence, or nothing where the folder has the text in another edition or not
+        at all.
+        """
+        if text not in self:
+            return None
+        for where in (section, "") if section else ("",):
+            found = _find(self.words(text, where), passage)
+            if found:
+                return Found(found, where == section)
+        return None
+
+    def _read(self, text: str) -> list[str]:
+        if text not in self._lines:
+            file = self._files[text]
+            content = file.read_bytes() if file.stat().st_size <= MAX_BYTES else b""
+            lines = content.decode("utf-8", "replace").replace("\f", "\n").splitlines()
+            self._lines[text] = [line for line in lines if not _FOOT.fullmatch(line)]
+        return self._lines[text]
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of a text; marks that stand alone, such as bullets, are none."""
+    return [word for word in text.split() if bare(word)]
+
+
+def bare(word: str) -> str:
+    """Return a word without the marks around it."""
+    return unicodedata.normalize("NFC", word).strip(_MARK)
+
+
+def digest(words: Sequence[str]) -> str:
+    """Return the digest of some words, by which a passage is found."""
+    return hashlib.sha256(" ".join(map(bare, words)).encode()).hexdigest()[:16]
+
+
+def _find(words: Sequence[str], passage: Passage) -> str:
+    count = passage.words
+    for start in range(len(words) - count + 1):
+        if digest(words[start : start + count]) == passage.digest:
+            return " ".join(words[start : start + count])
+    return ""
+
+
+def _section(lines: Sequence[str], section: str) -> list[str]:
+    """Return the lines of a section; its heading is found by its number or, where the body has none, by the
+    title that the table of contents has for it.
+    """
+    start = end = None
+    wanted = _number(section)
+    titles = {
+        match["title"]: _number(match["number"])
+        for line in lines
+        if _CONTENTS.search(line) and (match := _ENTRY.match(line))
+    }
+    for place, line in enumerate(lines):
+        if _CONTENTS.search(line):
+            continue
+        heading = _HEADING.fullmatch(line)
+        number = _number(heading["number"]) if heading else titles.get(line.strip(), ())
+        if number == wanted:
+            start, end = place, None
+        elif start is not None and end is None and _comes_after(number, wanted):
+            end = place
+    return list(lines[start:end]) if start is not None else []
+
+
+def _number(text: str) -> tuple[int, ...]:
+    return tuple(int(each) for each in text.split("."))
+
+
+def _comes_after(number: tuple[int, ...], section: tuple[int, ...]) -> bool:
+    """Return whether a number is of a heading that ends the section: one further at some level of its own."""
+    return any(number == (*section[:level], section[level] + 1) for level in range(len(section)))

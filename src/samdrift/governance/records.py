@@ -1,0 +1,202 @@
+"""The records of signed statements of all organisations that are served here: read, continued, and copied.
+
+A statement is appended to governance's vault, in one transaction with its entry in the log, and then to the
+vault of every other role that the organisation has: each decides from its own copy, which it verifies for
+itself. A copy that could not be written (the vault is locked, the process was killed) is brought up to date
+afterwards, by whoever comes first: the next statement, or the role's own upkeep. A statement that is
+refused is an entry in the log, too, with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Explained, Temporary
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.statements import NumberedStatement, RightsBehind
+from samdrift.rights.agreementfold import Agreements
+from samdrift.rights.fields import Subject, SubjectKind
+from samdrift.rights.folding import Effect
+from samdrift.rights.keyacts import Enrolled
+from samdrift.rights.record import GOOD, Broken, Entry, Further, Record, Verdict
+from samdrift.rights.signing import Refusal, Signed
+from samdrift.vault.errors import VaultError
+from samdrift.vault.gate import Gate
+from samdrift.vault.recordkeeping import GovernanceVault
+from samdrift.vault.signedstatements import SignedStatementKeeping, StatementTaken
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_PAGE = 500
+_PRINCIPAL = Principal(PrincipalKind.WORKER, "governance")
+FOLDS: tuple[Further, ...] = (Agreements.of,)
+"""The meaning of statements that are not about rights and keys."""
+Roots = Callable[[Subject], Collection[str]]
+"""Fingerprints of the keys by which the installation knows a custodian."""
+
+_REASONS: Mapping[Verdict, str] = {
+    Refusal.MALFORMED: "its signature is not in a form that is known here",
+    Refusal.OTHER_ORGANISATION: "it is about another organisation",
+    Refusal.EXPIRED: "it was stated more than a day ago, or in the future: state it again",
+    Refusal.OUT_OF_ORDER: "something else was stated since: state it again",
+    Refusal.REPEATED: "it is in the record already",
+    Refusal.UNKNOWN_KEY: "no key is enrolled that has signed it",
+    Refusal.OTHERS_KEY: "it is signed with another person's key",
+    Refusal.KEY_OVER: "the key that signed it has not begun, has ended, or was lost",
+    Refusal.CODE_SPENT: "a code on paper enrols a new key and does nothing else",
+    Refusal.NAMESPACE: "it was signed for another purpose: use the command that was shown",
+    Refusal.CHALLENGE: "what was signed is not this statement",
+    Refusal.ORIGIN: "it was signed on another site",
+    Refusal.NOT_VERIFIED: "the authenticator has not asked who the person is",
+    Refusal.COUNTER: "the authenticator counts less than before: there may be a copy of it",
+    Refusal.SIGNATURE: "the signature does not hold",
+    Effect.OTHER_ORGANISATION: "it does not name this organisation",
+    Effect.NO_AUTHORITY: "this person may not state that, or not yet",
+    Effect.SELF: "nobody gives to themselves, or approves their own request",
+    Effect.TAKES_TWO: "it takes two: one who asks and another who approves",
+    Effect.NAMES_NOTHING: "there is no such statement in the record",
+    Effect.OVER: "it has ended already, or was approved before",
+    Effect.TOO_LONG: "it is longer than two people can extend an agreement by",
+    Effect.KEY_TAKEN: "another person has that key, or it was lost",
+}
+
+
+class GovEvent(AuditEvent):
+    """An event that governance writes."""
+
+    STATEMENT_REFUSED = "gov:statement:refused"
+    """A statement was not accepted, and why: its signature, its place, or what it would have done."""
+
+
+class StatementRefused(Explained):
+    """A statement that was not accepted; the reason is in ``verdict`` and in the organisation's log."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(f"nothing was stated: {_REASONS.get(verdict, 'it would have no effect')}")
+        self.verdict = verdict
+
+
+class RecordBroken(Temporary):
+    """A record in a vault that does not hold: nothing is decided from it until it is restored."""
+
+    service = "rights"
+
+    def __init__(self, broken: Broken) -> None:
+        super().__init__(
+            f"the record of signed statements does not hold from number {broken.number} on"
+            f" ({broken.verdict}): restore the vault from a backup, and ask who has written to the database"
+        )
+        self.broken = broken
+
+
+class Records:
+    """The records of the organisations whose governance is here."""
+
+    def __init__(self, gate: Gate, clock: Clock, folds: Sequence[Further] = FOLDS) -> None:
+        self._gate = gate
+        self._vaults = gate.worker("governance", Role.GOVERNANCE)
+        self._clock = clock
+        self._folds = tuple(folds)
+        self._records: dict[ParticipantIdentifier, Record] = {}
+        self._turns: dict[ParticipantIdentifier, asyncio.Lock] = {}
+
+    async def read(self, organisation: ParticipantIdentifier) -> Record:
+        """Return the record as it is now; :class:`RightsBehind` where a statement is not understood."""
+        async with self._vaults.open(organisation, Purpose.READ) as vault:
+            return await self._current(organisation, vault)
+
+    async def append(
+        self, organisation: ParticipantIdentifier, signed: Sequence[Signed], roots: Roots
+    ) -> tuple[Entry, ...]:
+        """Append statements, all or none, and copy them to every role; :class:`StatementRefused` with why.
+
+        ``roots`` decides whose first key a custodian's is: a record does not say who is one.
+        """
+        async with self._turns.setdefault(organisation, asyncio.Lock()):
+            try:
+                entries, refused = await self._appended(organisation, signed, roots)
+            except BaseException:  # What was folded in may not be stored.
+                self._records.pop(organisation, None)
+                raise
+        if refused is not None:
+            raise StatementRefused(refused)
+        await self.copy(organisation)
+        return entries
+
+    async def copy(self, organisation: ParticipantIdentifier) -> Mapping[Role, bool]:
+        """Bring every role's copy up to date; of each, whether that could be done.
+
+        A copy that has something else than the record is left as it is: its role finds that it does not hold.
+        """
+        others = [role for role in Role if role is not Role.GOVERNANCE]
+        hosted = [role for role in others if self._gate.registry.find(organisation, role) is not None]
+        done = await asyncio.gather(*(self._copied(organisation, role) for role in hosted))
+        return dict(zip(hosted, done, strict=True))
+
+    async def _appended(
+        self, organisation: ParticipantIdentifier, signed: Sequence[Signed], roots: Roots
+    ) -> tuple[tuple[Entry, ...], Verdict | None]:
+        async with self._vaults.open(organisation, Purpose.ADMINISTER) as vault:
+            record = await self._current(organisation, vault)
+            before, now = record.number, self._clock()
+            for each in signed:
+                verdict: Verdict = record.judge(each, now)
+                if verdict in GOOD and not _is_known(each, roots):
+                    verdict = Refusal.UNKNOWN_KEY
+                if verdict in GOOD:
+                    record.append(each)
+                    continue
+                del self._records[organisation]
+                vault.record(GovEvent.STATEMENT_REFUSED, reason=verdict.value, **_facts(each))
+                return (), verdict
+            entries = tuple(record.entries[before:])
+            for entry in entries:
+                one = NumberedStatement(entry.number, entry.signed.content)
+                await vault.append_signed_statements([one], **_facts(entry.signed))
+            return entries, None
+
+    async def _copied(self, organisation: ParticipantIdentifier, role: Role) -> bool:
+        try:
+            async with self._gate.open(_PRINCIPAL, organisation, role, Purpose.ADMINISTER) as vault:
+                assert isinstance(vault, SignedStatementKeeping)
+                last = await vault.last_signed_statement()
+                async with self._vaults.open(organisation, Purpose.READ) as office:
+                    here = await vault.signed_statements_after(last - 1, 1)
+                    if here and here != await office.signed_statements_after(last - 1, 1):
+                        return False
+                    while found := await office.signed_statements_after(last, _PAGE):
+                        last = await vault.append_signed_statements(found)
+        except (VaultError, StatementTaken):
+            return False
+        return True
+
+    async def _current(self, organisation: ParticipantIdentifier, vault: GovernanceVault) -> Record:
+        record = self._records.get(organisation)
+        last = await vault.last_signed_statement()
+        if record is None or last < record.number:  # The database came back from a backup.
+            record = Record(organisation.value, self._folds)
+        try:
+            while record.number < last and record.not_understood is None:
+                for each in await vault.signed_statements_after(record.number, _PAGE):
+                    record.accept(each.content)
+        except Broken as broken:
+            raise RecordBroken(broken) from None
+        if record.not_understood is not None:
+            raise RightsBehind(record.number, record.not_understood)
+        self._records[organisation] = record
+        return record
+
+
+def _is_known(signed: Signed, roots: Roots) -> bool:
+    """Return whether a custodian who states a key is one, and the key is the one that is known here."""
+    act, by = signed.statement.act, signed.statement.by
+    if by.kind is not SubjectKind.CUSTODIAN or not isinstance(act, Enrolled) or act.to != by:
+        return True
+    return act.key.fingerprint in roots(by)
+
+
+def _facts(signed: Signed) -> dict[str, str]:
+    statement = signed.statement
+    return {"kind": statement.kind, "by": str(statement.by), "digest": statement.digest}

@@ -1,0 +1,127 @@
+"""The compliance report as a page that is read, printed and kept: whole in one file, without script."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from html import escape
+from importlib.resources import files
+
+from samdrift.governance.report import COLLECTORS, Evidence, Report, Row, Status
+
+_WORDS = {
+    "sv": {
+        "title": "Efterlevnad för {organisation}",
+        "moment": "Läget {moment} (UTC), efter katalogen {catalogue}, med Samdrift {version}.",
+        "duty": "Skyldighet",
+        "evidence": "Underlag",
+        "people": "Stannar hos människor",
+        "control": "Kontroll",
+        "none": "inget underlag",
+        "age": "{age} gammalt, högst {limit}",
+        "carried": "bärs av avtal i {count} led",
+        "gaps": "saknas i avtal i {count} led",
+        "unseen": "Källans text är inte läst i sin helhet.",
+        "days": "{count} d",
+        "hours": "{count} h",
+        "minutes": "{count} min",
+        Status.HELD: "hålls",
+        Status.STALE: "för gammalt underlag",
+        Status.GAP: "lucka",
+        Status.PEOPLE: "människors",
+    },
+    "en": {
+        "title": "Compliance of {organisation}",
+        "moment": "As of {moment} (UTC), by the catalogue {catalogue}, with Samdrift {version}.",
+        "duty": "Duty",
+        "evidence": "Evidence",
+        "people": "Stays with people",
+        "control": "Control",
+        "none": "no evidence",
+        "age": "{age} old, at most {limit}",
+        "carried": "carried by agreements in {count} links",
+        "gaps": "missing from agreements in {count} links",
+        "unseen": "The text of the source has not been read in full.",
+        "days": "{count} d",
+        "hours": "{count} h",
+        "minutes": "{count} min",
+        Status.HELD: "held",
+        Status.STALE: "evidence too old",
+        Status.GAP: "gap",
+        Status.PEOPLE: "people's",
+    },
+}
+_CLASS = {Status.HELD: "good", Status.STALE: "warning", Status.GAP: "bad", Status.PEOPLE: "soft"}
+
+
+def page(made: Report, language: str) -> str:
+    """Return the report as an HTML document in a language."""
+    words = _WORDS[language]
+    title = escape(words["title"].format(organisation=made.organisation))
+    moment = words["moment"].format(
+        moment=f"{made.moment:%Y-%m-%d %H:%M}", catalogue=made.catalogue, version=made.version
+    )
+    style = (files("samdrift.governance") / "report.css").read_text()
+    counts = "".join(
+        f'<li class="{_CLASS[status]}"><strong>{made.count(status)}</strong> {escape(words[status])}</li>'
+        for status in reversed(Status)
+    )
+    return "\n".join(
+        [
+            "<!doctype html>",
+            f'<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<style>{style}</style></head><body><main>",
+            f"<h1>{title}</h1>",
+            f"<p>{escape(moment)}</p>",
+            f'<ul class="counts">{counts}</ul>',
+            *(part for row in made.rows for part in _row(row, made, language)),
+            "</main></body></html>",
+            "",
+        ]
+    )
+
+
+def _row(row: Row, made: Report, language: str) -> Iterable[str]:
+    words, duty = _WORDS[language], row.duty
+    yield f'<section id="{escape(duty.id)}"><h2>{escape(duty.says.of(language))}</h2>'
+    yield f'<p class="status {_CLASS[row.status]}">{escape(words[row.status])}</p>'
+    unseen = "" if duty.seen else f" {words['unseen']}"
+    cited = escape(f"{duty.id}: {duty.reference} ({duty.level}).{unseen}")
+    yield f'<p class="soft">{cited}</p>'
+    yield "<dl>"
+    yield _entry(words["control"], duty.control.of(language))
+    for each in row.evidence:
+        yield _entry(
+            COLLECTORS[each.collector].of(language) if each.collector in COLLECTORS else each.collector,
+            _said(each, made, language),
+        )
+    if row.carried:
+        yield _entry(words["evidence"], words["carried"].format(count=row.carried))
+    if row.gaps:
+        yield _entry(words["evidence"], words["gaps"].format(count=row.gaps))
+    if duty.people is not None:
+        yield _entry(words["people"], duty.people.of(language))
+    yield "</dl></section>"
+
+
+def _entry(name: str, text: str) -> str:
+    return f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>"
+
+
+def _said(each: Evidence, made: Report, language: str) -> str:
+    words = _WORDS[language]
+    age = each.age(made.moment)
+    if each.collected is None or age is None:
+        return words["none"]
+    ages = words["age"].format(age=_time(age, language), limit=_time(each.limit, language))
+    return f"{each.collected.found.of(language)} ({ages})"
+
+
+def _time(span: timedelta, language: str) -> str:
+    words, minutes = _WORDS[language], max(0, int(span.total_seconds() // 60))
+    if minutes >= 48 * 60:
+        return words["days"].format(count=minutes // (24 * 60))
+    if minutes >= 120:
+        return words["hours"].format(count=minutes // 60)
+    return words["minutes"].format(count=minutes)

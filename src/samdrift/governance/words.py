@@ -1,0 +1,124 @@
+"""Statements in words, for the person who is to sign one, and in lists of a record. Pure.
+
+What is signed is the statement itself: the words name every member of it, so that nothing is signed unseen.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from samdrift.rights.agreements import AGREEMENT_ACTS
+from samdrift.rights.fields import Subject
+from samdrift.rights.record import Record
+from samdrift.rights.statements import Statement
+
+_KINDS = {
+    "grant": "gives a right",
+    "ask": "asks for a right, which another must approve",
+    "approve": "approves what was asked for",
+    "review": "has reviewed a right",
+    "object": "objects to a right, which is held back until the objection ends",
+    "end": "ends something",
+    "enrol": "asks that a person's key is enrolled, which another must approve",
+    "party": "states who a party of agreements is",
+    "agreement": "enters an agreement, which an officer must countersign",
+    "notice": "gives notice of a sub-supplier, to which the organisation can object",
+    "extend": "asks that an agreement goes on, which another must approve",
+    "release": "asks that a duty is let go which the newest catalogue does not have; another must approve",
+    "at-end": "chooses what becomes of sending when cover by agreements ends",
+    "lose": "states that a key is lost: it signs nothing from now on",
+}
+_LABELS = {
+    "to": "for",
+    "for": "in place of",
+    "of": "about",
+    "from": "from",
+    "until": "until",
+    "scope": "where",
+    "rights": "rights",
+    "outcome": "outcome",
+    "name": "name",
+    "since": "lost since",
+}
+_ABOUT_AGREEMENTS = frozenset(each.kind for each in AGREEMENT_ACTS)
+_OF_AGREEMENTS = {
+    "for": "for organisations",
+    "form": "kind",
+    "document": "SHA-256 of the paper",
+    "notice": "days of notice",
+    "countries": "data is processed in",
+    "secrecy": "basis of secrecy",
+    "window": "objections until",
+    "sending": "sending",
+}
+_HEAD = frozenset({"version", "organisation", "kind", "by", "at", "why"})
+
+
+def in_words(statement: Statement, record: Record) -> tuple[tuple[str, str], ...]:
+    """Return a statement as pairs of a label and what stands there, with the names that the record knows."""
+    fields: dict[str, Any] = json.loads(statement.content)
+    names = names_of(record)
+    pairs = [
+        ("organisation", statement.organisation),
+        ("by", _named(str(fields["by"]), names)),
+        ("at", str(fields["at"])),
+        ("what", _KINDS.get(statement.kind, statement.kind)),
+    ]
+    for name, value in fields.items():
+        if name not in _HEAD:
+            label = _OF_AGREEMENTS.get(name) if statement.kind in _ABOUT_AGREEMENTS else None
+            pairs += _lines(label or _LABELS.get(name, name), value, names, record)
+    return (*pairs, ("why", statement.why))
+
+
+def names_of(record: Record) -> Mapping[str, str]:
+    """Return the names of those who have or had a key, by subject."""
+    return {str(each.act.to): each.act.name for each in record.keys.all()}
+
+
+def named(subject: Subject, record: Record) -> str:
+    """Return a subject with its name, where the record has one."""
+    return _named(str(subject), names_of(record))
+
+
+def _lines(label: str, value: Any, names: Mapping[str, str], record: Record) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield from _lines(f"{label} {name}", member, names, record)
+    elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        for number, each in enumerate(value, 1):
+            yield from _lines(f"{label} {number}", each, names, record)
+    elif isinstance(value, list):
+        yield label, ", ".join(map(str, value))
+    elif label == _LABELS["of"]:
+        yield label, _about(str(value), record)
+    else:
+        yield label, _named(str(value), names)
+
+
+def _about(digest: str, record: Record) -> str:
+    """Return the number and the kind of the statement that another names."""
+    for entry in record.entries:
+        if entry.statement.digest == digest:
+            subject = getattr(entry.statement.act, "to", None) or _receiver(entry.statement)
+            whom = "" if subject is None else f" for {named(subject, record)}"
+            kind = entry.statement.kind
+            return f"statement {entry.number}: {_KINDS.get(kind, kind)}{whom} ({digest})"
+    return f"a statement that is not in the record ({digest})"
+
+
+def _receiver(statement: Statement) -> Subject | None:
+    what = getattr(statement.act, "what", None)
+    return getattr(what, "subject", None)
+
+
+def _named(text: str, names: Mapping[str, str]) -> str:
+    return f"{text} ({names[text]})" if text in names else text
+
+
+def table(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return the pairs as lines, the labels in a column."""
+    width = max((len(label) for label, _ in pairs), default=0)
+    return [f"{label:{width}}  {value}" for label, value in pairs]

@@ -1,0 +1,293 @@
+"""Evidence for the compliance report: what can be seen of one organisation now, a collector each.
+
+A collector returns nothing where there is nothing to see: the report then shows a gap. Each looks at the
+thing itself (the log, the keys, the listeners, the scanner), and says of which moment what it saw is. The
+organisation's log is read back only as far as evidence can count.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+
+from samdrift.administration.administration import Administration
+from samdrift.administration.checklist import Facts, checklist
+from samdrift.administration.checklist import State as ItemState
+from samdrift.administration.keyholder import HeldKeys, held_keys
+from samdrift.administration.logs import Standing, logs_of, standing
+from samdrift.administration.readiness import asking, gather
+from samdrift.audit.entries import LogEntry
+from samdrift.config.model import Config
+from samdrift.contracts.errors import Explained
+from samdrift.contracts.malware import ScannerUnavailable
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.governance.duties.catalogue import Text
+from samdrift.governance.report import Collected
+from samdrift.installation.events import RunEvent
+from samdrift.installation.keyrows import key_rows
+from samdrift.installation.services import malware_scanner
+from samdrift.keystore.interface import HeldKey
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.net.clamd import ClamdScanner, ClamdVersion
+from samdrift.operations.doctor import Scope, targets
+from samdrift.operations.findings import Finding
+from samdrift.operations.findings import State as FindingState
+from samdrift.operations.foundation import check_certificates
+from samdrift.operations.machine import running
+from samdrift.operations.tlsrules import check_tls
+from samdrift.vault.errors import VaultError
+from samdrift.vault.opening import Vault
+from samdrift.wire.crypto.certificates import fingerprint
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WORKER = Principal(PrincipalKind.WORKER, "compliance")
+_ISOLATION = "isolation:checked"
+"""An event of the isolation check, which stands above this package."""
+_RECONCILED = RunEvent.LOG_RECONCILED.value
+_BACK = timedelta(days=40)
+"""Oldest entries that are looked at: longer than any limit of what a log alone shows."""
+_PAGE = 500
+_CLOCK_APART = timedelta(seconds=30)
+"""Largest difference between this machine's clock and a witness's that counts as correct time."""
+_KEYS = (KeyName.SIGNING, KeyName.ENCRYPTION)
+
+
+async def collect(
+    installation: Administration, organisation: ParticipantIdentifier, scope: Scope
+) -> dict[str, Collected]:
+    """Return everything that can be seen of an organisation, by collector."""
+    now = scope.clock().astimezone(UTC)
+    found = {
+        **await _of_logs(installation, organisation, now),
+        "keys.inventory": _of_inventory(installation, organisation, now),
+        "publication.compared": await _of_publication(installation, organisation, scope, now),
+        "certificates.environment": of_findings(
+            list(check_certificates(installation.config, installation.keys, now)), now
+        ),
+        "scanner.signatures": await _of_scanner(installation.config, now),
+        "tls.in-force": await _of_listeners(installation.config, now),
+    }
+    return {name: each for name, each in found.items() if each is not None}
+
+
+def of_isolation(entry: LogEntry) -> Collected:
+    """Judge the result of the isolation check as an organisation's log has it."""
+    attempts, leaks = entry.ids.get("attempts", "?"), entry.ids.get("leaks", "?")
+    text = Text(f"{attempts} försök, {leaks} läckor", f"{attempts} attempts, {leaks} leaks")
+    return Collected(entry.at, entry.ids.get("passed") == "true", text)
+
+
+def of_reconciliation(entry: LogEntry) -> Collected:
+    """Judge a reconciliation of an organisation's logs."""
+    if "fault" in entry.ids:
+        return Collected(entry.at, False, Text("en logg håller inte", "a log does not hold"))
+    compared, differences = entry.ids.get("compared", "?"), entry.ids.get("differences", "?")
+    text = Text(f"{compared} jämförda, {differences} skiljer", f"{compared} compared, {differences} differ")
+    return Collected(entry.at, differences == "0", text)
+
+
+def of_witnesses(standings: Sequence[Standing]) -> Collected | None:
+    """Judge the checkpoints of an organisation's logs by the witness that has been silent for longest.
+
+    Nothing where some log has no checkpoint that a witness has cosigned.
+    """
+    moments: list[int] = []
+    refused = False
+    for each in standings:
+        cosigned = [one.cosigned_at for one in each.witnesses if one.cosigned_at is not None]
+        if each.state is None or len(cosigned) < max(1, len(each.witnesses)):
+            return None
+        refused = refused or each.state.refusal is not None
+        moments += cosigned
+    if not moments:
+        return None
+    count = len(standings)
+    text = (
+        Text("ett vittne har vägrat", "a witness has refused")
+        if refused
+        else Text(f"{count} loggar bevittnade", f"{count} logs witnessed")
+    )
+    return Collected(datetime.fromtimestamp(min(moments), UTC), not refused, text)
+
+
+def of_time(standings: Sequence[Standing]) -> Collected | None:
+    """Judge this machine's clock by those of the witnesses, as of their last answers."""
+    answers = [
+        (one.asked_at, datetime.fromtimestamp(one.cosigned_at, UTC))
+        for each in standings
+        for one in each.witnesses
+        if one.cosigned_at is not None and not one.fault
+    ]
+    if not answers:
+        return None
+    apart = max(abs(asked - cosigned) for asked, cosigned in answers)
+    seconds = int(apart.total_seconds())
+    text = Text(f"högst {seconds} s från vittnenas tid", f"at most {seconds} s from the witnesses' time")
+    return Collected(min(asked for asked, _ in answers), apart <= _CLOCK_APART, text)
+
+
+def of_keys(own: HeldKeys, others: Iterable[HeldKeys], now: datetime) -> Collected | None:
+    """Judge the keys of an organisation's message service: one of each in use, none that another has too."""
+    if own.problem:
+        return None
+    usable = {
+        row.name
+        for row in key_rows(own.keys, now, _KEYS)
+        if row.in_use and row.key is not None and _is_valid(row.key, now)
+    }
+    lacking = set(_KEYS) - usable
+    prints = _prints(own)
+    shared = prints & set(chain.from_iterable(_prints(each) for each in others))
+    if lacking or shared:
+        text = Text(
+            f"{len(lacking)} slag av nyckel saknas, {len(shared)} delas",
+            f"{len(lacking)} kinds of keys are missing, {len(shared)} are shared",
+        )
+        return Collected(now, False, text)
+    count = len(own.keys)
+    return Collected(now, True, Text(f"{count} nycklar, ingen delad", f"{count} keys, none shared"))
+
+
+def of_publication(facts: Facts) -> Collected | None:
+    """Judge the comparison of what is published with what is here; nothing where it could not be made."""
+    items = [item for item in checklist(facts) if item.name.startswith(("SMP", "CertPub"))]
+    if not items or any(item.state is ItemState.NOT_CHECKED for item in items):
+        return None
+    wrong = [item for item in items if item.state is not ItemState.DONE]
+    text = Text(f"{len(items)} jämförda, {len(wrong)} skiljer", f"{len(items)} compared, {len(wrong)} differ")
+    return Collected(facts.now, not wrong, text)
+
+
+def of_findings(findings: Sequence[Finding], now: datetime) -> Collected | None:
+    """Judge findings of the doctor; nothing where all were skipped."""
+    seen = [each for each in findings if each.state is not FindingState.SKIPPED]
+    if not seen:
+        return None
+    wrong = [each for each in seen if each.state is FindingState.FAIL]
+    text = Text(f"{len(seen)} undersökta, {len(wrong)} fel", f"{len(seen)} examined, {len(wrong)} wrong")
+    return Collected(now, not wrong, text)
+
+
+def of_scanner(version: ClamdVersion, *, finds: bool) -> Collected | None:
+    """Judge the malware scanner by the age of its signatures and by whether it finds the test file."""
+    if version.signatures is None:
+        return None
+    good = Text("finner provfilen", "finds the test file")
+    bad = Text("finner inte provfilen", "does not find the test file")
+    return Collected(version.signatures, finds, good if finds else bad)
+
+
+def _is_valid(key: HeldKey, now: datetime) -> bool:
+    certificate = key.certificate
+    if certificate is None:
+        return False
+    return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+
+
+def _prints(held: HeldKeys) -> set[str]:
+    return {fingerprint(each.certificate) for each in held.keys if each.certificate is not None}
+
+
+async def _of_logs(
+    installation: Administration, organisation: ParticipantIdentifier, now: datetime
+) -> dict[str, Collected | None]:
+    standings = await asyncio.gather(
+        *(standing(installation, place) for place in logs_of(installation, organisation))
+    )
+    found: dict[str, Collected | None] = {
+        "log.witnessed": of_witnesses(standings),
+        "time.witnessed": of_time(standings),
+    }
+    last = await _last_entries(installation, organisation, now)
+    if _ISOLATION in last:
+        found["isolation.check"] = of_isolation(last[_ISOLATION])
+    if _RECONCILED in last:
+        found["log.reconciled"] = of_reconciliation(last[_RECONCILED])
+    return found
+
+
+async def _last_entries(
+    installation: Administration, organisation: ParticipantIdentifier, now: datetime
+) -> Mapping[str, LogEntry]:
+    """Return the last entry of each kind of evidence that the organisation's logs have."""
+    last: dict[str, LogEntry] = {}
+    for role in Role:
+        if installation.gate.registry.find(organisation, role) is None:
+            continue
+        try:
+            async with installation.gate.open(_WORKER, organisation, role, Purpose.TRACE) as vault:
+                for event, entry in (await _last_in(vault, now - _BACK)).items():
+                    if event not in last or last[event].at < entry.at:
+                        last[event] = entry
+        except VaultError:
+            continue  # A vault that is locked shows nothing now; its evidence is missing.
+    return last
+
+
+async def _last_in(vault: Vault, since: datetime) -> dict[str, LogEntry]:
+    last: dict[str, LogEntry] = {}
+    end = await vault.log_end()
+    while end > 0 and len(last) < 2:
+        start = max(0, end - _PAGE)
+        entries = await vault.log(start, end - start)
+        for entry in reversed(entries):
+            if entry.event in (_ISOLATION, _RECONCILED):
+                last.setdefault(entry.event, entry)
+        if entries and entries[0].at < since:
+            break
+        end = start
+    return last
+
+
+def _of_inventory(
+    installation: Administration, organisation: ParticipantIdentifier, now: datetime
+) -> Collected | None:
+    mine, others = HeldKeys(problem="no message service"), list[HeldKeys]()
+    for one in installation.gate.registry.all():
+        if one.role is not Role.MESSAGE_SERVICE:
+            continue
+        held = held_keys(installation.keys, one.vault)
+        if one.organisation == organisation:
+            mine = held
+        else:
+            others.append(held)
+    return of_keys(mine, others, now)
+
+
+async def _of_publication(
+    installation: Administration, organisation: ParticipantIdentifier, scope: Scope, now: datetime
+) -> Collected | None:
+    if scope.offline:
+        return None
+    try:
+        async with asking(installation.config, now) as federation:
+            return of_publication(await gather(installation, organisation, federation, now))
+    except Explained:
+        return None
+
+
+async def _of_scanner(config: Config, now: datetime) -> Collected | None:
+    malware = config.malware
+    if malware is None or malware.clamd is None:
+        return None
+    try:
+        version = await ClamdScanner(malware.clamd, malware.answer_seconds).version()
+    except ScannerUnavailable:
+        return None
+    try:
+        await malware_scanner(malware).scan([b"samdrift"])
+    except ScannerUnavailable:
+        return of_scanner(version, finds=False)
+    return of_scanner(version, finds=True)
+
+
+async def _of_listeners(config: Config, now: datetime) -> Collected | None:
+    if not await running(config):
+        return None
+    try:
+        found = [each for target in targets(config) for each in [one async for one in check_tls(target)]]
+    except (Explained, OSError):
+        return None
+    return of_findings(found, now)

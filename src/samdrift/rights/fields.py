@@ -1,0 +1,191 @@
+"""Members of a statement as they are read, each once, and the names that stand in them: subjects and scopes.
+
+An act has its own members; each kind reads them through :class:`Fields` and writes them again, so that what
+was read is what is written.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Self, TypeVar
+
+from samdrift.rights.canonical import Json, visible
+
+E = TypeVar("E", bound=StrEnum)
+
+MAX_IDENTIFIER = 256
+LONGEST = timedelta(days=366)
+"""Longest time that one statement gives something for: after a year somebody decides again."""
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class StatementError(ValueError):
+    """A statement that is refused: why, and the ``field`` at fault; never the field's value."""
+
+    def __init__(self, text: str, field: str = "") -> None:
+        super().__init__(f"{text} (field {field})" if field else text)
+        self.text = text
+        self.field = field
+
+
+class NotUnderstood(StatementError):
+    """A statement of another version or an unknown kind: a newer program may understand it."""
+
+
+class SubjectKind(StrEnum):
+    """Kinds of those who give or have rights."""
+
+    PERSON = "person"
+    SYSTEM = "system"
+    CUSTODIAN = "custodian"
+    """One of those two of whom bring an organisation in, before it has an administrator. Has no rights
+    itself.
+    """
+    OPERATOR = "operator"
+    """One of the operator's staff, who asks for something. Has no rights by statements of this kind."""
+    CLAIM = "claim"
+    """People for whom the identity provider vouches so, while their session lasts: a stored mapping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One that gives or has a right, ``person:7f3a…``."""
+
+    kind: SubjectKind
+    id: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a subject; :class:`ValueError` if it is not one."""
+        kind, colon, name = text.partition(":")
+        spaced = "".join(name.split(" ")) if kind == SubjectKind.CLAIM and name == name.strip() else name
+        fits = colon and 0 < len(name) <= MAX_IDENTIFIER and visible(name)
+        if not fits or any(character.isspace() for character in spaced):
+            raise ValueError("a subject is a kind, a colon and an identifier")
+        return cls(SubjectKind(kind), name)
+
+    @classmethod
+    def claim(cls, issuer: str, name: str, value: str) -> Self:
+        """Return those with the claim ``name`` of ``value`` from ``issuer``; :class:`ValueError` as above."""
+        if "#" in issuer or "#" in name or "=" in name:
+            raise ValueError("an issuer has no #, and the name of a claim neither # nor =")
+        return cls.parse(f"{SubjectKind.CLAIM}:{issuer}#{name}={value}")
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One mailbox, by the identifier that its role knows it by, or, without one, the organisation."""
+
+    mailbox: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a scope; :class:`ValueError` if it is not one."""
+        if text == "organisation":
+            return cls()
+        kind, _, name = text.partition(":")
+        fits = kind == "mailbox" and 0 < len(name) <= MAX_IDENTIFIER and visible(name)
+        if not fits or any(character.isspace() for character in name):
+            raise ValueError("a scope is organisation, or mailbox: and an identifier")
+        return cls(name)
+
+    def __str__(self) -> str:
+        return "organisation" if self.mailbox is None else f"mailbox:{self.mailbox}"
+
+
+ORGANISATION = Scope()
+
+
+def moment_text(moment: datetime) -> str:
+    """Return ``2026-03-03T08:00:00Z``; :class:`StatementError` for a time without zone or with fractions."""
+    if moment.tzinfo is None or moment.microsecond:
+        raise StatementError("a time is in UTC and to the second")
+    return moment.astimezone(UTC).strftime(_FORMAT)
+
+
+class Fields:
+    """The members of a statement, each of which must be taken once."""
+
+    def __init__(self, fields: Mapping[str, Json]) -> None:
+        self._left = dict(fields)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._left
+
+    def take(self, name: str) -> Json:
+        """Take a member; :class:`StatementError` where it is missing."""
+        if name not in self._left:
+            raise StatementError("it is missing", name)
+        return self._left.pop(name)
+
+    def text(self, name: str, most: int) -> str:
+        """Take a text of 1 to ``most`` characters without space around it."""
+        value = self.take(name)
+        if not isinstance(value, str) or not 0 < len(value) <= most or value != value.strip():
+            raise StatementError(f"a text of 1 to {most} characters without space around it is wanted", name)
+        return value
+
+    def digest(self, name: str) -> str:
+        """Take the digest of a statement or a document."""
+        value = self.take(name)
+        if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+            raise StatementError("a digest is 64 digits in hexadecimal", name)
+        return value
+
+    def subject(self, name: str) -> Subject:
+        """Take a subject."""
+        try:
+            return Subject.parse(self.text(name, MAX_IDENTIFIER + 16))
+        except StatementError:
+            raise
+        except ValueError:
+            raise StatementError("it names no person, system, custodian or claim", name) from None
+
+    def scope(self, name: str) -> Scope:
+        """Take a scope."""
+        try:
+            return Scope.parse(self.text(name, MAX_IDENTIFIER + 16))
+        except StatementError:
+            raise
+        except ValueError:
+            raise StatementError("it names neither the organisation nor a mailbox", name) from None
+
+    def moment(self, name: str) -> datetime:
+        """Take a moment, in UTC and to the second."""
+        value = self.take(name)
+        try:
+            if isinstance(value, str) and _MOMENT.fullmatch(value):
+                return datetime.strptime(value, _FORMAT).replace(tzinfo=UTC)
+        except ValueError:
+            pass
+        raise StatementError("a time is written as 2026-03-03T08:00:00Z", name)
+
+    def one_of(self, name: str, kind: type[E]) -> E:
+        """Take a member that is one of a short list."""
+        value = self.take(name)
+        known = {each.value: each for each in kind}
+        if not isinstance(value, str) or value not in known:
+            raise StatementError("it is none of the values that there are", name)
+        return known[value]
+
+    def object(self, name: str) -> Fields:
+        """Take a member that has members of its own."""
+        value = self.take(name)
+        if not isinstance(value, Mapping):
+            raise StatementError("an object is wanted", name)
+        return Fields(value)
+
+    def end(self) -> None:
+        """Return when every member was taken."""
+        if self._left:
+            raise StatementError("there is no such field in a statement of this kind", min(self._left))

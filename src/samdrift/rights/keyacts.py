@@ -1,0 +1,158 @@
+"""Acts about keys: a person's public key is enrolled, or was lost.
+
+A key is a part of the organisation's record like everything else, so that whoever reads the record can verify
+each signature in it without anything of ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Self
+
+from samdrift.rights.canonical import Json
+from samdrift.rights.fields import (
+    LONGEST,
+    Fields,
+    StatementError,
+    Subject,
+    SubjectKind,
+    moment_text,
+)
+from samdrift.wire.crypto.sshsig import SshKey
+from samdrift.wire.webauthn import WebAuthnKey, decoded, encoded
+
+_MAX_PUBLIC = 600
+_MAX_NAME = 100
+_MAX_CREDENTIAL = 1400
+SIGNING = frozenset({SubjectKind.PERSON, SubjectKind.CUSTODIAN, SubjectKind.OPERATOR})
+"""Kinds of subjects that can have a key."""
+
+
+class Scheme(StrEnum):
+    """The ways in which a person signs."""
+
+    SSH = "ssh"
+    """`ssh-keygen -Y sign`, with a key in a file or on a security key."""
+    WEBAUTHN = "webauthn"
+    """In the browser, with an authenticator that asks who the person is."""
+    PAPER = "paper"
+    """With a code on paper, for the day on which all else is lost. It serves once."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey:
+    """A public key of a person, and how it is used."""
+
+    scheme: Scheme
+    public: str
+    """OpenSSH's line, or base64url of SubjectPublicKeyInfo."""
+    site: str = ""
+    """Host that a key of WebAuthn was made for."""
+    credential: str = ""
+    """Id by which the browser asks for a key of WebAuthn, base64url."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over the key's bytes, in hexadecimal: its name."""
+        return hashlib.sha256(self._bytes()).hexdigest()
+
+    def ssh(self) -> SshKey:
+        """Return the key in OpenSSH's form; :class:`ValueError` where it is not one."""
+        return SshKey.parse(self.public)
+
+    def webauthn(self) -> WebAuthnKey:
+        """Return the key of an authenticator; :class:`ValueError` where it is not one."""
+        return WebAuthnKey.read(decoded(self.public))
+
+    def members(self) -> dict[str, Json]:
+        """Return the key as it is written in a statement."""
+        members: dict[str, Json] = {"scheme": self.scheme.value, "public": self.public}
+        if self.scheme is Scheme.WEBAUTHN:
+            members |= {"site": self.site, "credential": self.credential}
+        return members
+
+    @classmethod
+    def read(cls, fields: Fields) -> Self:
+        """Read the members of a key; :class:`StatementError` with the one at fault."""
+        scheme = fields.one_of("scheme", Scheme)
+        public = fields.text("public", _MAX_PUBLIC)
+        site = credential = ""
+        if scheme is Scheme.WEBAUTHN:
+            site, credential = fields.text("site", 253), fields.text("credential", _MAX_CREDENTIAL)
+            if site != site.lower() or not site.isascii() or not _is_encoded(credential):
+                raise StatementError("a key of WebAuthn has a host in small letters and a credential", "site")
+        fields.end()
+        key = cls(scheme, public, site, credential)
+        try:
+            if scheme is Scheme.WEBAUTHN:
+                key.webauthn()
+            elif key.ssh().kind != "ssh-ed25519" and scheme is Scheme.PAPER:
+                raise ValueError
+        except ValueError:
+            raise StatementError("it is not a public key that can be used so", "public") from None
+        return key
+
+    def _bytes(self) -> bytes:
+        return decoded(self.public) if self.scheme is Scheme.WEBAUTHN else self.ssh().blob
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """The key ``key`` is ``to``'s until before ``end``, once another has approved; ``name`` is shown to
+    people.
+    """
+
+    kind: ClassVar[str] = "enrol"
+
+    to: Subject
+    name: str
+    key: PublicKey
+    end: datetime
+
+    def members(self) -> dict[str, Json]:
+        """Return the act as it is written in a statement."""
+        until = moment_text(self.end)
+        return {"to": str(self.to), "name": self.name, "key": self.key.members(), "until": until}
+
+    @classmethod
+    def read(cls, fields: Fields, at: datetime) -> Self:
+        """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
+        to, name = fields.subject("to"), fields.text("name", _MAX_NAME)
+        key, end = PublicKey.read(fields.object("key")), fields.moment("until")
+        if to.kind not in SIGNING:
+            raise StatementError("a person, custodian or one of the operator's staff has a key", "to")
+        if not at < end <= at + LONGEST:
+            raise StatementError(f"a key ends after it is enrolled, and at most {LONGEST.days} days", "until")
+        return cls(to, name, key, end)
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The key that the statement ``of`` enrols is lost, and may have been in other hands since ``since``."""
+
+    kind: ClassVar[str] = "lose"
+
+    of: str
+    since: datetime
+
+    def members(self) -> dict[str, Json]:
+        """Return the act as it is written in a statement."""
+        return {"of": self.of, "since": moment_text(self.since)}
+
+    @classmethod
+    def read(cls, fields: Fields, at: datetime) -> Self:
+        """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
+        of, since = fields.digest("of"), fields.moment("since")
+        if since > at:
+            raise StatementError("it is lost before it is stated", "since")
+        return cls(of, since)
+
+
+def _is_encoded(text: str) -> bool:
+    try:
+        return encoded(decoded(text)) == text
+    except ValueError:
+        return False

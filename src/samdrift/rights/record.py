@@ -1,0 +1,215 @@
+"""The record of one organisation: its signed statements in order, each verified by the keys before it,
+folded.
+
+What is appended has a signature that holds, comes in its turn, and has an effect: a statement that would
+have none is refused and never stored. So everything in a record counts, and whoever reads it again, in
+another role or without Samdrift, comes to the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, Self, TypeAlias
+
+from samdrift.rights.enrolment import WAITING_TIME, Keys
+from samdrift.rights.fields import StatementError, SubjectKind
+from samdrift.rights.folding import Effect, State
+from samdrift.rights.keyacts import Enrolled
+from samdrift.rights.signing import Refusal, Signed, Verified, timely, verify
+from samdrift.rights.statements import Approved, Ended, Given, NotUnderstood, Objected, Reviewed, Statement
+
+Verdict: TypeAlias = Effect | Refusal
+"""The effect of a statement, or the reason that its signature or its place is not accepted."""
+ASKED_FOR = timedelta(days=1)
+"""Time within which a custodian approves what another has asked for."""
+GOOD = frozenset({Effect.TAKEN, Effect.WAITING})
+
+
+class Fold(Protocol):
+    """The meaning of further kinds of statements: agreements, consents."""
+
+    def concerns(self, statement: Statement) -> bool:
+        """Return whether a statement is for this fold, which then judges it alone."""
+        ...
+
+    def judge(self, statement: Statement) -> Effect:
+        """Return the effect that a statement would have."""
+        ...
+
+    def take(self, statement: Statement) -> None:
+        """Fold a statement in that has an effect; of other folds' statements only the moment."""
+        ...
+
+
+Further: TypeAlias = Callable[[State], Fold]
+"""Makes a fold for the organisation of a state, whose rights it may ask for."""
+
+
+class Broken(ValueError):
+    """A record that does not hold: the ``number`` of the first statement at fault, and why."""
+
+    def __init__(self, number: int, verdict: Verdict) -> None:
+        super().__init__(f"statement {number}: {verdict}")
+        self.number = number
+        self.verdict = verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A statement in a record."""
+
+    number: int
+    signed: Signed
+    verified: Verified
+    effect: Effect
+
+    @property
+    def statement(self) -> Statement:
+        """The statement."""
+        return self.signed.statement
+
+
+class Record:
+    """The signed statements of one organisation, verified and folded."""
+
+    def __init__(self, organisation: str, folds: Sequence[Further] = ()) -> None:
+        self.organisation = organisation
+        self.state = State(organisation)
+        """The rights that they amount to."""
+        self.keys = Keys(self.state)
+        """The keys of the organisation's people."""
+        self.entries: list[Entry] = []
+        self.not_understood: int | None = None
+        """Number of the first statement that this program does not understand; the record ends before it."""
+        self.folds = tuple(each(self.state) for each in folds)
+        """The meaning of further kinds of statements, in the order given."""
+        self._digests: set[str] = set()
+
+    @classmethod
+    def of(cls, organisation: str, contents: Iterable[bytes], folds: Sequence[Further] = ()) -> Self:
+        """Return the record of signed statements in order; :class:`Broken` names the first at fault."""
+        record = cls(organisation, folds)
+        for content in contents:
+            record.accept(content)
+        return record
+
+    @property
+    def number(self) -> int:
+        """Number of the last statement."""
+        return len(self.entries)
+
+    @property
+    def last(self) -> datetime | None:
+        """The moment of the last statement."""
+        return self.entries[-1].statement.at if self.entries else None
+
+    def statements(self) -> tuple[Statement, ...]:
+        """Return the statements in order."""
+        return tuple(each.statement for each in self.entries)
+
+    def accept(self, content: bytes) -> None:
+        """Continue the record by a signed statement that was appended before; :class:`Broken` where it
+        fails.
+        """
+        if self.not_understood is not None:
+            return
+        try:
+            signed = Signed.parse(content)
+        except NotUnderstood:
+            self.not_understood = self.number + 1
+            return
+        except StatementError:
+            raise Broken(self.number + 1, Refusal.MALFORMED) from None
+        verdict = self.append(signed)
+        if verdict not in GOOD:
+            raise Broken(self.number + 1, verdict)
+
+    def judge(self, signed: Signed, now: datetime) -> Verdict:
+        """Return what would become of a statement that is appended now; nothing changes."""
+        if not timely(signed.statement, now):
+            return Refusal.EXPIRED
+        return self._judge(signed)[0]
+
+    def append(self, signed: Signed) -> Verdict:
+        """Verify a statement and fold it in, if it has an effect; the time of day is not asked."""
+        verdict, verified = self._judge(signed)
+        if verified is None or not isinstance(verdict, Effect) or verdict not in GOOD:
+            return verdict
+        statement = signed.statement
+        self.state.extend([statement])
+        self.keys.take(statement, signed.key, verified.counter)
+        for fold in self.folds:
+            fold.take(statement)
+        self._digests.add(statement.digest)
+        self.entries.append(Entry(self.number + 1, signed, verified, verdict))
+        return verdict
+
+    def _judge(self, signed: Signed) -> tuple[Verdict, Verified | None]:
+        statement = signed.statement
+        if statement.organisation != self.organisation:
+            return Refusal.OTHER_ORGANISATION, None
+        if statement.digest in self._digests:
+            return Refusal.REPEATED, None
+        if self.last is not None and statement.at < self.last:
+            return Refusal.OUT_OF_ORDER, None
+        verified = verify(signed, self.keys)
+        if isinstance(verified, Refusal):
+            return verified, None
+        return self._effect(statement, signed.key), verified
+
+    def foresee(self, statement: Statement) -> Effect:
+        """Return the effect that a statement would have if the one who states it signed it."""
+        keys = [each.key.fingerprint for each in self.keys.in_force(statement.at, statement.by)]
+        return self._effect(statement, keys[0] if keys else "")
+
+    def _effect(self, statement: Statement, signed_with: str) -> Effect:
+        if self._beyond_custodians(statement):
+            return Effect.NO_AUTHORITY
+        if self.keys.concerns(statement):
+            return self.keys.judge(statement, signed_with)
+        for fold in self.folds:
+            if fold.concerns(statement):
+                return fold.judge(statement)
+        if isinstance(statement.act, Given | Approved | Reviewed | Objected | Ended):
+            return self.state.judge(statement)
+        return Effect.NAMES_NOTHING
+
+    def _beyond_custodians(self, statement: Statement) -> bool:
+        """Return whether custodians would do at once what the organisation's own people can see to.
+
+        They bring an organisation in, and again when all its keys are lost. While a person has a key, a
+        role that they ask for begins a week later, like a key, and they end nothing that a person has.
+        """
+        if statement.by.kind is not SubjectKind.CUSTODIAN or not self.keys.persons_sign(statement.at):
+            return False
+        match statement.act:
+            case Given() as given:
+                return given.start < statement.at + WAITING_TIME
+            case Enrolled():
+                return False
+            case Approved(of):
+                return self._asked_long_ago(of, statement)
+            case Ended(of=of) if of is not None and of in {each.id for each in self.keys.all()}:
+                return False  # Judged with the keys: only what has not begun.
+            case Ended(of=of) if of is not None:
+                return self._begun(of, statement)
+            case act:
+                return isinstance(act, Ended | Objected | Reviewed)
+
+    def _asked_long_ago(self, digest: str, statement: Statement) -> bool:
+        """Return whether a custodian asked for it over a day ago, perhaps before a person had a key."""
+        try:
+            asked = self.state.statement(digest)
+        except KeyError:
+            return False
+        return asked.by.kind is SubjectKind.CUSTODIAN and statement.at > asked.at + ASKED_FOR
+
+    def _begun(self, digest: str, statement: Statement) -> bool:
+        """Return whether it is a right, and has begun."""
+        try:
+            named = self.state.statement(digest).act
+        except KeyError:
+            return False
+        return isinstance(named, Given) and named.start <= statement.at

@@ -1,0 +1,14 @@
+-- The record of signed statements that an organisation brought to its governance (vault/portability/arrival.py).
+
+CREATE OR REPLACE FUNCTION _is_empty() RETURNS boolean
+LANGUAGE sql AS $$
+    SELECT NOT EXISTS (SELECT FROM records) AND NOT EXISTS (SELECT FROM signed_statements)
+$$;
+
+CREATE FUNCTION arrive_signed_statements(rows text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    PERFORM _arriving();
+    INSERT INTO signed_statements SELECT * FROM jsonb_populate_recordset(NULL::signed_statements, rows::jsonb)
+    ON CONFLICT DO NOTHING;
+END $$;

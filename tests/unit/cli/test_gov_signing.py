@@ -1,0 +1,231 @@
+"""`samdrift gov officer`, `grant` and `statement`: people sign with `ssh-keygen`, anybody verifies that."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from samdrift.cli.gov import app
+from samdrift.config.errors import Unusable
+from samdrift.contracts.principals import Role
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.programs import requires
+from tests.secretfiles import secret_file
+from tests.unit.cli import test_org_commands
+from tests.unit.rights.signers import founded
+from tests.unit.rights.test_record import lived_in
+from tests.vaults import Installation
+
+pytestmark = requires("ssh-keygen", "openssh-client")
+config = test_org_commands.config
+
+
+@dataclass(frozen=True)
+class Desk:
+    """An organisation, the operator's commands, and people with keys of their own."""
+
+    config: Path
+    organisation: ParticipantIdentifier
+    folder: Path
+
+    def key(self, name: str) -> Path:
+        """Return the public key of a person, who makes one on their own machine."""
+        file = self.folder / name
+        if not file.exists():
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", file], check=True)
+        return file.with_suffix(".pub")
+
+    async def run(self, *words: str | Path, whose: bool = True) -> str:
+        """Run a command while the installation runs in this loop; returns what it printed."""
+        command, *rest = words
+        both = str(command).split()
+        organisation = [str(self.organisation)] if whose else []
+        arguments = [*both, *organisation, *map(str, rest), "--config", str(self.config)]
+        ended = await asyncio.to_thread(CliRunner().invoke, app, arguments, standalone_mode=False)
+        if ended.exception is not None:
+            raise ended.exception
+        return ended.stdout
+
+    async def signed(self, name: str, *words: str | Path) -> tuple[Path, str]:
+        """Have something written to be signed, and sign it by the command that is shown."""
+        file = self.folder / f"statement-{hashlib.sha256(repr((name, words)).encode()).hexdigest()[:8]}"
+        shown = await self.run(*words, "--out", file, "--why", "beslut 12")
+        (command,) = re.findall(r"^  (ssh-keygen .*)$", shown, re.MULTILINE)
+        ready = [str(self.folder / name) if word == "KEY" else word for word in shlex.split(command)]
+        subprocess.run(ready, check=True, capture_output=True)
+        return file, shown
+
+    async def state(self, name: str, *words: str | Path) -> dict[str, Any]:
+        """Have a statement signed and appended."""
+        file, _ = await self.signed(name, *words)
+        return json.loads(await self.run("statement append", file, "--json"))  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def two(installation: Installation, tmp_path: Path) -> list[str]:
+    return test_org_commands.staff(installation, tmp_path)
+
+
+async def opened(installation: Installation, config: Path, two: list[str], folder: Path) -> Desk:
+    """An organisation whose first two officers were brought in by two custodians."""
+    organisation = await installation.organisation([Role.GOVERNANCE, Role.MESSAGE_CLIENT])
+    desk = Desk(config, organisation, folder)
+    for name, role in (("kim", "administrator"), ("alex", "security-officer")):
+        enrol = ("officer enrol", "--key", desk.key(name), "--name", name, "--person", name)
+        await desk.run(*enrol, "--role", role, *two)
+    return desk
+
+
+async def test_officers_enrol_give_approve_review_and_end_with_their_own_keys(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    organisation = await installation.organisation([Role.GOVERNANCE, Role.MESSAGE_CLIENT])
+    desk = Desk(config, organisation, tmp_path)
+    first = ("officer enrol", "--key", desk.key("kim"), "--name", "Kim Åberg", "--person", "kim")
+    with pytest.raises(Unusable, match="name the other one by --with"):
+        await desk.run(*first, "--role", "administrator", *two[:4])
+    made = await desk.run(*first, "--role", "administrator", *two)
+    assert made.startswith("person:kim  Kim Åberg  ")
+    assert "begins" not in made
+    await asyncio.sleep(1)  # The role begins with its second, and lends authority after it.
+
+    second = ("officer enrol", "--key", desk.key("alex"), "--name", "Alex", "--person", "alex")
+    asked = await desk.state("kim", *second, "--by", "kim")
+    assert asked["effect"] == "waiting"
+    with pytest.raises(Unusable, match="approves their own request"):
+        await desk.signed("kim", "grant approve", str(asked["statement"]), "--by", "kim")
+
+    listed = json.loads(await desk.run("officer list", "--json"))["officers"]
+    assert {row["person"]: row["state"] for row in listed} == {
+        "custodian:anna": "in force",
+        "custodian:bo": "in force",
+        "person:kim": "in force",
+        "person:alex": "waits",
+    }
+    given = ("grant give", "--to", "dag", "--rights", "read,write", "--mailbox", "skola")
+    file, shown = await desk.signed("kim", *given, "--until", "2027-01-31", "--by", "kim")
+    assert re.search(r"by +person:kim \(Kim Åberg\)", shown)
+    assert re.search(r"rights +read, write", shown)
+    assert re.search(r"where +mailbox:skola", shown)
+    await desk.run("statement append", file)
+    with pytest.raises(Unusable, match="in the record already"):
+        await desk.run("statement append", file)
+    (role, grant) = json.loads(await desk.run("grant list", "--json"))["grants"]
+    assert (role["rights"], grant["to"], grant["rights"]) == ("administrator", "person:dag", "read, write")
+    number = str(grant["statements"][0])
+    await desk.state("kim", "review", number, "--outcome", "remove", "--by", "kim")
+    assert len(json.loads(await desk.run("grant list", "--json"))["grants"]) == 1
+    assert "gives a right" in await desk.run("statement list", "--number", number)
+
+
+async def test_what_another_key_signed_is_refused_and_logged(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    desk = await opened(installation, config, two, tmp_path)
+    await asyncio.sleep(1)
+    desk.key("mallory")
+    given = ("grant give", "--to", "dag", "--rights", "read", "--mailbox", "skola", "--until", "2027-01-31")
+    file, _ = await desk.signed("mallory", *given, "--by", "kim")
+    with pytest.raises(Unusable, match="no key is enrolled that has signed it"):
+        await desk.run("statement append", file)
+    async with installation.open(desk.organisation, Role.GOVERNANCE) as vault:
+        entries = [entry for entry in await vault.log() if entry.event == "gov:statement:refused"]
+    assert [entry.ids["reason"] for entry in entries] == ["unknown-key"]
+    later = await desk.run("officer list", "--json")
+    assert [row["state"] for row in json.loads(later)["officers"] if row["person"] == "person:alex"] == [
+        "begins later"
+    ], "the organisation had an officer with a key when custodians asked for another"
+
+
+async def test_a_code_on_paper_brings_a_lone_officer_back(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    organisation = await installation.organisation([Role.GOVERNANCE])
+    desk = Desk(config, organisation, tmp_path)
+    await desk.run(
+        *("officer enrol", "--key", desk.key("kim"), "--name", "Kim", "--person", "kim"),
+        *("--role", "administrator", *two),
+    )
+    await asyncio.sleep(1)
+    ended = CliRunner().invoke(app, ["officer", "code", "--out", str(tmp_path / "code.pub")])
+    (code,) = re.findall(r"^  ([A-Z2-7-]{39})$", ended.stdout, re.MULTILINE)
+    wrong = secret_file(tmp_path / "wrong", b"ABCD-EFGH")
+    secret_file(tmp_path / "code", code.lower().encode())
+    paper = ("officer enrol", "--key", tmp_path / "code.pub", "--name", "Kim", "--person", "kim", "--paper")
+    asked = await desk.state("kim", *paper, "--by", "kim")
+    await desk.run("officer confirm", str(asked["statement"]), *two[:4])
+    listed = json.loads(await desk.run("officer list", "--json"))["officers"]
+    assert [row["state"] for row in listed if row["person"] == "person:kim"] == ["in force", "in force"]
+
+    await desk.state("kim", "officer lost", listed[2]["key"][:12], "--since", "2026-01-31", "--by", "kim")
+    new = ("officer enrol", "--key", desk.key("new"), "--name", "Kim", "--person", "kim", "--by", "kim")
+    file = tmp_path / "by-paper"
+    await desk.run(*new, "--out", file, "--why", "borttappad nyckel")
+    with pytest.raises(Unusable, match="that is not a code"):
+        await desk.run("statement append", file, "--code-file", wrong)
+    shown = await desk.run("statement append", file, "--code-file", tmp_path / "code")
+    assert "taken" in shown
+    with pytest.raises(Unusable, match="has that key"):
+        await desk.run(*new, "--out", tmp_path / "again", "--why", "en gång till")
+    await desk.state("new", "grant end-all", "--to", "dag", "--by", "kim")
+
+
+def test_a_record_is_verified_without_an_installation(tmp_path: Path) -> None:
+    """By the command, and by a script that imports nothing of ours."""
+    house = lived_in()
+    export = tmp_path / "record"
+    export.write_bytes(b"".join(each.signed.content + b"\n" for each in house.record.entries))
+    ended = CliRunner().invoke(app, ["verify", str(export), "--json"], standalone_mode=False)
+    found = json.loads(ended.stdout)
+    assert (found["valid"], found["statements"]) == (True, house.record.number)
+    assert [each["name"] for each in found["custodians"]] == ["karin", "kurt"]
+    known = found["custodians"][0]["key"]
+    strangers = CliRunner().invoke(
+        app, ["verify", str(export), "--custodian", known, "--json"], standalone_mode=False
+    )
+    assert strangers.return_value == 1
+    assert [each["name"] for each in json.loads(strangers.stdout)["strangers"]] == ["kurt"]
+    script = Path(__file__).parents[2] / "interop" / "signed" / "verify.py"
+    other = subprocess.run(
+        [sys.executable, "-P", script, export], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert other.returncode == 0, other.stderr
+    counted = json.loads(other.stdout)
+    assert counted["statements"] == house.record.number
+    assert counted["sshsig"] + counted["webauthn"] == house.record.number
+    assert min(counted["sshsig"], counted["webauthn"]) > 2
+
+
+@pytest.mark.parametrize("change", ["a byte", "left out", "not an export", "empty"])
+def test_a_changed_record_does_not_hold(tmp_path: Path, change: str) -> None:
+    contents = [each.signed.content for each in founded().record.entries]
+    if change == "a byte":
+        contents[4] = contents[4].replace(b"beslut 12", b"beslut 13")
+    elif change == "left out":
+        del contents[2]
+    export = tmp_path / "record"
+    export.write_bytes({"not an export": b"{}\n", "empty": b""}.get(change, b"\n".join([*contents, b""])))
+    if change == "empty":
+        with pytest.raises(Unusable, match="is not an export"):
+            raise CliRunner().invoke(app, ["verify", str(export)], standalone_mode=False).exception  # type: ignore[misc]
+        return
+    ended = CliRunner().invoke(app, ["verify", str(export), "--json"], standalone_mode=False)
+    found = json.loads(ended.stdout)
+    assert ended.return_value == 1
+    assert not found["valid"]
+    assert found["first_wrong"] in (1, 3, 4, 5, 6)
+    script = Path(__file__).parents[2] / "interop" / "signed" / "verify.py"
+    if change == "a byte":
+        other = subprocess.run([sys.executable, "-P", script, export], capture_output=True, check=False)
+        assert other.returncode == 1
