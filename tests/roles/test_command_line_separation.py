@@ -22,6 +22,7 @@ import pyrage
 import pytest
 import pytest_asyncio
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.audit.entries import Happening
@@ -41,6 +42,7 @@ from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.vault.database.server import Database
 from samdrift.vault.logbook import append_statement
+from samdrift.wire.crypto.sshsig import public_line
 from tests.roles.canaries import FIRST, SECOND, Canaries
 from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import Superuser
@@ -188,17 +190,17 @@ CASES: dict[Path_, tuple[Case, ...]] = {
     ("queue", "refused"): (of_whole_queue,),
     ("mailbox", "add"): (mailbox_add,),
     ("mailbox", "change"): (mailbox_change,),
-    ("mailbox", "manning"): (of_mailbox(), of_mailbox("--hours", "sat=closed", *ASKED)),
+    ("mailbox", "manning"): (of_mailbox(*ASKED), of_mailbox("--hours", "sat=closed", *ASKED)),
     ("mailbox", "disposal-rule"): (
         of_mailbox("--since", "done", "--days", "30", "--decision", "dnr 1", *ASKED),
     ),
-    ("mailbox", "text", "list"): (of_mailbox(),),
+    ("mailbox", "text", "list"): (of_mailbox(*ASKED),),
     ("mailbox", "text", "keep"): (text_keep,),
     ("mailbox", "text", "remove"): (of_preset(),),
-    ("mailbox", "rule", "list"): (of_mailbox(),),
+    ("mailbox", "rule", "list"): (of_mailbox(*ASKED),),
     ("mailbox", "rule", "add"): (of_mailbox("--handler", "kim", "--from", "kommun", *ASKED),),
     ("mailbox", "rule", "remove"): (of_preset(),),
-    ("mailbox", "recipients", "list"): (of_mailbox(),),
+    ("mailbox", "recipients", "list"): (of_mailbox(*ASKED),),
     ("mailbox", "recipients", "keep"): (recipients_keep,),
     ("mailbox", "recipients", "remove"): (of_preset(),),
     ("log", "search"): (log_search,),
@@ -214,6 +216,13 @@ PERSONS = ("--by", "anna", "--by-passphrase-file", "{anna}", "--with", "bo", "--
 OLD_READINGS = ("--class", "reading", "--before", "2022-01-01")
 DISPOSE = ("{own}", "--role", "mt", *OLD_READINGS, "--decision", "test", *PERSONS)
 OUTCOME = ("{own}", "--role", "mt", "--outcome", "nothing", "--period", "April", *PERSONS[:4])
+OFFICER = ("--key", "{folder}/officer.pub", "--name", "Kim", "--person", "kim", "--role", "administrator")
+SIGNED = ("--by", "nobody", "--why", "test", "--out", "{folder}/to-be-signed")
+NOTICE = (
+    *("--performer", "SE:212000-0142", "--functions", "hosting", "--countries", "SE"),
+    *("--window", "2027-01-01", "--from", "2027-01-02"),
+)
+GIVEN = ("--rights", "read", "--mailbox", "any", "--until", "2027-01-01T00:00:00Z")
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
     (("log", "checkpoint"), ("{own}", "--reason", "test"), 0),
@@ -229,8 +238,8 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("mailbox", "figures"), ("{own}", *ASKED), 0),
     (("mailbox", "disposals"), ("{own}", *ASKED), 0),
     (("mailbox", "check"), ("{own}", *ASKED), 0),
-    (("mailbox", "notices"), ("{own}",), 0),
-    (("mailbox", "deletion"), ("{own}",), 0),
+    (("mailbox", "notices"), ("{own}", *ASKED), 0),
+    (("mailbox", "deletion"), ("{own}", *ASKED), 0),
     (("mailbox", "backup-verified"), ("{own}", "--taken-at", "2026-01-01", *ASKED), 0),
     (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", "--reason", "test", *PERSONS), 2),
     (
@@ -239,6 +248,33 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
         0,
     ),
     (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", "--reason", "test", *PERSONS), 0),
+    (("gov", "officer", "enrol"), ("{own}", *OFFICER, *PERSONS), 0),
+    (("gov", "officer", "list"), ("{own}",), 0),
+    (("gov", "officer", "confirm"), ("{own}", "{theirs}", *PERSONS[:4]), 2),
+    (("gov", "officer", "end"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "officer", "lost"), ("{own}", "{theirs}", "--since", "2026-01-01", *SIGNED), 2),
+    (("gov", "grant", "give"), ("{own}", "--to", "{person}", *GIVEN, *SIGNED), 2),
+    (("gov", "grant", "approve"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "grant", "object"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "grant", "end"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "grant", "end-all"), ("{own}", "--to", "{person}", *SIGNED), 2),
+    (("gov", "grant", "list"), ("{own}",), 0),
+    (("gov", "review"), ("{own}", "{theirs}", "--outcome", "keep", *SIGNED), 2),
+    (("gov", "statement", "list"), ("{own}",), 0),
+    (("gov", "statement", "show"), ("{own}", "{folder}/own-log"), 2),
+    (("gov", "statement", "append"), ("{own}", "{folder}/own-log"), 2),
+    (("gov", "export"), ("{own}", "--out", "{folder}/record"), 0),
+    (("gov", "party", "state"), ("{own}", "SE:212000-0142", "--name", "X", "--form", "company", *SIGNED), 2),
+    (("gov", "party", "list"), ("{own}",), 0),
+    (("gov", "agreement", "enter"), ("{own}", "{folder}/own-log", *SIGNED), 2),
+    (("gov", "agreement", "countersign"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "agreement", "object"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "agreement", "end"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "agreement", "notice"), ("{own}", "{theirs}", *NOTICE, *SIGNED), 2),
+    (("gov", "agreement", "extend"), ("{own}", "{theirs}", "--until", "2027-01-01", *SIGNED), 2),
+    (("gov", "agreement", "at-end"), ("{own}", "stop", *SIGNED), 2),
+    (("gov", "agreement", "release"), ("{own}", "gone-1", *SIGNED), 2),
+    (("gov", "agreement", "list"), ("{own}",), 0),
     (("gov", "coverage"), ("{own}",), 1),
     (("gov", "report"), ("{own}", "--offline"), 1),
     (("org", "show"), ("{own}", "--offline"), 1),
@@ -292,6 +328,8 @@ NO_RECORDS: dict[Path_, str] = {
     ("config", "check"): OF_NO_VAULT,
     ("gov", "declaration"): OF_THE_OPERATOR,
     ("gov", "duty", "diff"): OF_NO_VAULT,
+    ("gov", "officer", "code"): OF_NO_VAULT,
+    ("gov", "verify"): OF_NO_VAULT,
     ("gov", "duty", "list"): OF_NO_VAULT,
     ("gov", "duty", "show"): OF_NO_VAULT,
     ("log", "follow"): OF_NO_VAULT,
@@ -402,6 +440,7 @@ async def ground(canaries: Canaries, tmp_path_factory: pytest.TempPathFactory) -
         async with canaries.member(THEIRS).open(Role.MESSAGE_SERVICE) as vault:
             vault.record(MTEvent.MT_MESSAGE_SCHEDULED, message=planted.message_id)
         folder = tmp_path_factory.mktemp("files")
+        (folder / "officer.pub").write_text(public_line(Ed25519PrivateKey.from_private_bytes(bytes(32))))
         exported = await log_of(OWN, file, folder / "own-log")
         yield Ground(file, client, planted, folder, exported)
     finally:
@@ -602,7 +641,7 @@ async def test_mailboxes_and_rights_are_those_of_the_named_organisation_alone(
     """The other one has a mailbox and an administrator, who has another id in each organisation."""
 
     async def listed(what: str, organisation: DemoOrganisation) -> list[dict[str, str]]:
-        arguments = organisation.identifier.value, "--json", "--config", ground.config
+        arguments = organisation.identifier.value, "--json", *ASKED, "--config", ground.config
         ended, said = await asyncio.to_thread(told, ("mailbox", what), arguments)
         assert ended == 0, said
         (rows,) = json.loads(said).values()
