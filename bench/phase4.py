@@ -33,8 +33,8 @@ from samdrift.demo.testbed import served
 from samdrift.federation.server import running as federation_running
 from samdrift.installation.accesspoints import connected
 from samdrift.installation.loop import run
-from samdrift.installation.operator import vault_settings
 from samdrift.installation.services import shared_services
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.messageservice.outgoing.compose import Attachment, Draft
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED

@@ -2,6 +2,8 @@
 
 One mailbox of 10 000 messages in conversations of two, and one conversation of 200. Times are those of the
 role's own application, without a network between: rights, session, database, log and template are in them.
+Beside the time that passes stands the CPU of this process and of the database: what is left on a machine that
+does other things too.
 """
 
 from __future__ import annotations
@@ -13,15 +15,28 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
+import psutil
 import uvloop
 
 from bench import web_idle, web_memory
 from bench.measure import Row, reported
-from bench.web_house import BOX, Answered, Browser, Letters, installed, settings_in, signed_in
+from bench.web_house import (
+    BOX,
+    Answered,
+    Browser,
+    Letters,
+    cpu_of,
+    database_of,
+    installed,
+    settings_in,
+    signed_in,
+)
 from samdrift.web.assets import Assets
 
 _MESSAGES, _THREAD = 10_000, 200
-_REPEATS, _SEARCHES, _WARM_UP = 60, 15, 5
+_REPEATS, _WARM_UP = 60, 5
+_SEARCHES = 4
+"""Of so many repetitions, one for searches."""
 _PERCENTILE = 0.95
 _KB = 1000
 
@@ -30,27 +45,29 @@ def rows() -> list[Row]:
     """The 95th percentiles of answers, sizes, memory of 30 MB in and out, and what 300 organisations cost."""
     with tempfile.TemporaryDirectory(prefix="samdrift-bench-") as folder:
         Path(folder).chmod(0o711)
-        pages = uvloop.run(_pages(Path(folder)))
+        pages = uvloop.run(pages_of(Path(folder), _MESSAGES, _THREAD, _REPEATS))
     return [*pages, *web_memory.rows(), *web_idle.rows()]
 
 
-async def _pages(folder: Path) -> list[Row]:
+async def pages_of(folder: Path, messages: int, in_thread: int, repeats: int) -> list[Row]:
+    """Rows about pages over a mailbox of so many messages, with a long conversation among them."""
     async with installed(settings_in(folder)) as gate:
-        thread = await Letters(gate).fill(_MESSAGES, _THREAD)
+        thread = await Letters(gate).fill(messages, in_thread)
+        timed = _Timed(database_of(folder), repeats)
         browser = await signed_in(gate)
         opened, page = f"/mailbox/{BOX}/open", f"/conversation/{thread}"
         older = _link(await browser.get(opened), r'href="([^"]+after=[^"]+)"')
         token = _link(await browser.get("/search"), r'name="form-token" value="([^"]+)"')
         headers = await _searched(browser, token, whole=False)
         text = await _searched(browser, token, whole=True)
-        timed = [
-            *await _timed("list", partial(browser.get, opened), bar=100),
-            *await _timed("list, second page", partial(browser.get, older), bar=100),
-            *await _timed(f"conversation of {_THREAD}", partial(browser.get, page), bar=100),
-            *await _timed("search, headers", partial(browser.get, headers), bar=250, times=_SEARCHES),
-            *await _timed("search, whole text", partial(browser.get, text), bar=1000, times=_SEARCHES),
+        rows = [
+            *await timed.of("list", partial(browser.get, opened), bar=100),
+            *await timed.of("list, second page", partial(browser.get, older), bar=100),
+            *await timed.of(f"conversation of {in_thread}", partial(browser.get, page), bar=100),
+            *await timed.of("search, headers", partial(browser.get, headers), bar=250, share=_SEARCHES),
+            *await timed.of("search, whole text", partial(browser.get, text), bar=1000, share=_SEARCHES),
         ]
-        return [*timed, *await _sizes(browser, opened, page)]
+        return [*rows, *await _sizes(browser, opened, page, in_thread)]
 
 
 async def _searched(browser: Browser, token: str, *, whole: bool) -> str:
@@ -61,26 +78,39 @@ async def _searched(browser: Browser, token: str, *, whole: bool) -> str:
     return answer.headers["location"]
 
 
-async def _timed(
-    name: str, ask: Callable[[], Awaitable[Answered]], *, bar: float, times: int = _REPEATS
-) -> list[Row]:
-    """Return the 95th percentile of the time that passes, and the CPU of this process in it."""
-    passed, used = [], []
-    for number in range(_WARM_UP + times):
-        began, cpu = time.perf_counter(), time.process_time()
-        answer = await ask()
-        if number >= _WARM_UP:
-            used.append((time.process_time() - cpu) * 1000)
+class _Timed:
+    """Times of answers, and the CPU that they take."""
+
+    def __init__(self, database: psutil.Process, repeats: int) -> None:
+        self._database = database
+        self._repeats = repeats
+
+    async def of(
+        self, name: str, ask: Callable[[], Awaitable[Answered]], *, bar: float, share: int = 1
+    ) -> list[Row]:
+        """Return the 95th percentile of the time that passes, and of CPU what an answer takes on average."""
+        passed, own, database = [], 0.0, 0.0
+        times = max(self._repeats // share, 2)
+        for number in range(_WARM_UP + times):
+            if number == _WARM_UP:
+                own, database = time.process_time(), cpu_of(self._database)
+            began = time.perf_counter()
+            answer = await ask()
             passed.append((time.perf_counter() - began) * 1000)
-        assert answer.status == 200, answer.text()
-    passed.sort()
-    return [
-        reported(f"{name}, p95", [passed[int(len(passed) * _PERCENTILE)]], "ms", bar=bar),
-        reported(f"{name}, of it our CPU", used, "ms CPU"),
-    ]
+            assert answer.status == 200, answer.text()
+        used = [
+            (time.process_time() - own) * 1000 / times,
+            (cpu_of(self._database) - database) * 1000 / times,
+        ]
+        passed = sorted(passed[_WARM_UP:])
+        return [
+            reported(f"{name}, p95", [passed[int(len(passed) * _PERCENTILE)]], "ms", bar=bar),
+            reported(f"{name}, CPU, database too", [sum(used)], "ms CPU", bar=bar),
+            reported(f"{name}, of it our CPU", [used[0]], "ms CPU"),
+        ]
 
 
-async def _sizes(browser: Browser, opened: str, page: str) -> list[Row]:
+async def _sizes(browser: Browser, opened: str, page: str, in_thread: int) -> list[Row]:
     """Bytes that a browser fetches: the first page with everything that it refers to, packed."""
     first, conversation = await browser.get(opened), await browser.get(page)
     assets = dict(Assets())
@@ -90,7 +120,7 @@ async def _sizes(browser: Browser, opened: str, page: str) -> list[Row]:
     return [
         reported("first page with all of it", [everything / _KB], "kB", bar=60),
         reported("script", [script / _KB], "kB", bar=15),
-        reported(f"conversation of {_THREAD}", [conversation.size / _KB], "kB", bar=150),
+        reported(f"conversation of {in_thread}", [conversation.size / _KB], "kB", bar=150),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import random
 from collections.abc import AsyncIterator, Iterable
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 from starlette.types import ASGIApp, Message
 
 from samdrift.contracts.addressbook import Listing
@@ -58,6 +60,20 @@ def settings_in(folder: Path) -> VaultSettings:
     return VaultSettings(
         folder / "database", folder / "objects", folder / "secrets", folder / "seals", b"bench"
     )
+
+
+def database_of(folder: Path) -> psutil.Process:
+    """Return the embedded server of an installation in ``folder``, which runs."""
+    return psutil.Process(int((folder / "database/data/postmaster.pid").read_text().split()[0]))
+
+
+def cpu_of(server: psutil.Process) -> float:
+    """Return the seconds of CPU that a server has used, with its processes."""
+    found = 0.0
+    for each in (server, *server.children()):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += each.cpu_times().user + each.cpu_times().system
+    return found
 
 
 @asynccontextmanager

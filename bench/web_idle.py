@@ -11,7 +11,7 @@ import psutil
 from tests.unit.messageclient.sparse import SparseService
 
 from bench.measure import Row, reported
-from bench.web_house import HABO, installed, settings_in
+from bench.web_house import HABO, cpu_of, database_of, installed, settings_in
 from samdrift.client.keys import ClientKey
 from samdrift.messageclient.working import ServiceSettings, Working
 from samdrift.net.clock import system_clock
@@ -35,7 +35,7 @@ async def _rows(folder: Path) -> list[Row]:
     others = tuple(ParticipantIdentifier(f"0203:kommun{number}.se") for number in range(_ORGANISATIONS - 1))
     service = SparseService()
     async with installed(settings_in(folder), (HABO, *others)) as gate, service.running():
-        server = psutil.Process(int((folder / "database/data/postmaster.pid").read_text().split()[0]))
+        server = database_of(folder)
         before = psutil.Process().memory_info().rss
         ClientKey.new().write(folder / "client.pem")
         key = (folder / "client.pem").read_bytes()
@@ -57,9 +57,7 @@ async def _rows(folder: Path) -> list[Row]:
 
 async def _cpu(name: str, server: psutil.Process) -> Row:
     def used() -> float:
-        return time.process_time() + sum(
-            each.cpu_times().user + each.cpu_times().system for each in (server, *server.children())
-        )
+        return time.process_time() + cpu_of(server)
 
     began, cpu = time.monotonic(), used()
     await asyncio.sleep(_SECONDS)

@@ -13,6 +13,7 @@ from samdrift.installation.loop import loop_factory
 from samdrift.net import following
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import postgrestemplate
+from tests.cheapness import cheap_files
 from tests.softhsm import SoftHsm, softhsm
 from tests.throwawaykeys import cheap_keys, keys_of_the_product
 from tests.vaults import Installation, installed, server_folder, settings_in
@@ -28,7 +29,7 @@ def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
 @pytest.fixture(scope="session", autouse=True)
 def cheap_beginnings() -> Iterator[None]:
     """Embedded PostgreSQL servers start from copies of one data folder, and keys from stored primes."""
-    with postgrestemplate.copied(), cheap_keys():
+    with postgrestemplate.copied(), cheap_keys(), cheap_files():
         yield
 
 

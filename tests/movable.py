@@ -21,12 +21,14 @@ from samdrift.vault.people import Identity
 from samdrift.vault.records import StatusEvent
 from samdrift.vault.sessionkeys import RefusalLimit
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.verdicts import Grounds
 from tests.pki import DAY, key, name
 from tests.pki import NOW as PKI_NOW
 from tests.separation.mailcases import their_mail
 from tests.vaults import MINUTE, NOW, Installation, body, incoming, message, receipt, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+GROUNDS = Grounds.of([b"certificate", b"anchor"], [b"answer"], [], "required", NOW + DAY)
 LARGE = "Räksmörgås ".encode() * (IN_ROW // 8)
 
 
@@ -59,6 +61,7 @@ async def fill(installation: Installation, organisation: ParticipantIdentifier) 
         (first, _) = await vault.inbox(2)
         await vault.acknowledge(first.id, now=NOW)
         vault.keep_certificate(b"certificate", now=NOW)
+        vault.keep_grounds(GROUNDS, now=NOW)
         done = await submitted(vault, sender=organisation)
         await vault.delivered(done.id, now=NOW, receipt=b"<\xff\x00proof/>", peer="AP0002")
     async with installation.open(organisation, MT) as messages:
@@ -79,6 +82,8 @@ async def fill(installation: Installation, organisation: ParticipantIdentifier) 
         await messages.store_received_receipt(receipt(gone.id, Direction.IN), b"<proof/>", now=NOW)
         assert await messages.delete(gone.id, Direction.OUT)
         messages.keep_digest(sha256(b"<m/>").digest())
+        messages.keep_grounds(GROUNDS, now=NOW)
+        await messages.know_person(Identity("https://idp.habo.test", "kim", "Kim Åberg"), now=NOW)
         came = message(Direction.IN, message_id=sent.id)
         await messages.receive(
             came, await body(messages), receipt(came.id), b"<r/>", item_id="one", now=NOW, lease=None

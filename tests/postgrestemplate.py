@@ -1,7 +1,8 @@
 """One ``initdb`` for a run of the tests: embedded PostgreSQL servers start from copies of its result.
 
 They do not wait for the disk: what a test kills is a process, of which the kernel has every write. So
-databases of organisations are copied file by file, which is less work.
+databases of organisations are copied file by file, which is less work. Nor do they look into
+the body of every function as each vault gets it: tests/unit/vault/database/test_functions.py does, for all.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from samdrift.vault.database.postgres import EmbeddedPostgres, programs_folder
 
 _initialise = EmbeddedPostgres._initialise
 _configuration = postgres._CONFIGURATION
-_HASTY = {"fsync": "off", "full_page_writes": "off"}
+_HASTY = {"fsync": "off", "full_page_writes": "off", "check_function_bodies": "off"}
 
 
 @contextmanager

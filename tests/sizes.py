@@ -8,10 +8,12 @@ Files or tests that are named on the command line are run as they are, in one pr
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import tempfile
 from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -103,6 +105,17 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         wanted = any(peer in (collection_path, *collection_path.parents) for peer in PEERS)
         return None if wanted or collection_path in (TESTS, *TESTS.parents) else True
     return True if collection_path in PEERS else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Keep the garbage collector from looking at the tests, which last: it would find none, at every turn."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

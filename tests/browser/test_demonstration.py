@@ -10,17 +10,22 @@ import asyncio
 import json
 import os
 import sys
+import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest_asyncio
 from playwright.async_api import Browser, Frame, Page, expect
 
+from samdrift.config.reader import load
+from samdrift.installation.operator import vault_settings
+from samdrift.vault.database.server import Database
 from tests.browser.harness import CHROMIUM
-from tests.roles.test_dump import spellings
+from tests.roles.test_dump import dumped, spellings
 from tests.vaults import server_folder
 
 pytestmark = CHROMIUM
@@ -137,8 +142,13 @@ async def test_a_days_work_in_the_demonstration_leaves_no_word_of_it_anywhere(
         await _sees_the_receipt(demo)
         await _answers_by_keyboard_alone(demo)
         await _keeps_what_was_typed_while_the_session_ended(demo)
+        await _has_a_colleague_approve(demo)
+        await _registers_and_takes_a_package(demo)
+        await _loses_the_draft_to_a_colleague_and_then_the_right(demo)
         await _sees_no_content(demo)
-    words = {name: tuple(spellings(word)) for name, word in WORDS.items()}
+        words = {name: tuple(spellings(word)) for name, word in WORDS.items()}
+        await _monitors(demo, words)
+    await _dumps(demo, words)
     for each in demo.seen:
         assert not _found(each.encode(), words), "in an address, title or cookie"
     for file in folder.rglob("*"):
@@ -249,6 +259,116 @@ async def _keeps_what_was_typed_while_the_session_ended(demo: Demonstration) -> 
         await heading(page, "Utkast")
         await page.get_by_role("link", name=WORDS["subject"]).first.click()
         await expect(page.get_by_label("Text", exact=True)).to_have_value(WORDS["text"])
+
+
+async def _has_a_colleague_approve(demo: Demonstration) -> None:
+    """A mailbox needs a second person: a case worker asks, the manager approves, the case worker sends."""
+    async with demo.person("habo", "Eva Ek") as eva, demo.person("habo", "Anna Andersson") as anna:
+        await eva.goto(f"{demo.url('habo')}administration/mailboxes")
+        await eva.locator("main").get_by_role("link", name="Socialtjänsten").click()
+        settings = eva.url
+        await eva.get_by_role("group", name="En kollega godkänner").get_by_label("Ja, alltid").check()
+        await eva.get_by_role("button", name="Spara", exact=True).click()
+        await expect(eva.get_by_text("Sparat.")).to_be_visible()
+        await came(anna, WORDS["subject"], f"{demo.url('habo')}mine")
+        await anna.get_by_role("button", name="Svara", exact=True).click()
+        await anna.get_by_label("Text", exact=True).fill(WORDS["answer"])
+        await anna.get_by_role("button", name="Granska innan du skickar").click()
+        await anna.get_by_role("button", name="Be om godkännande").click()
+        await heading(anna, "Väntar på godkännande")
+        await expect(anna.get_by_role("button", name="Skicka", exact=True)).to_have_count(0)
+        draft = anna.url
+        await eva.goto(draft)
+        await eva.get_by_role("button", name="Godkänn", exact=True).click()
+        await anna.goto(draft)
+        await expect(anna.get_by_text("Eva Ek har godkänt")).to_be_visible()
+        await anna.get_by_role("button", name="Skicka", exact=True).click()
+        await expect(anna.get_by_role("button", name="Ångra")).to_be_visible()
+        await eva.goto(settings)
+        await eva.get_by_role("group", name="En kollega godkänner").get_by_label("Nej").check()
+        await eva.get_by_role("button", name="Spara", exact=True).click()
+        await expect(eva.get_by_text("Sparat.")).to_be_visible()
+
+
+async def _registers_and_takes_a_package(demo: Demonstration) -> None:
+    """The registrar gives a conversation its number, and takes it out as one package."""
+    async with demo.person("habo", "Bo Berg") as page:
+        await came(page, WORDS["subject"], f"{demo.url('habo')}sent")
+        await page.get_by_role("link", name="Lämna ut eller registrera").locator("visible=true").click()
+        await page.get_by_label("Diarienummer").fill(WORDS["reference"])
+        await page.get_by_role("button", name="Märk som registrerat").click()
+        await expect(page.locator("main").get_by_text(WORDS["reference"]).first).to_be_visible()
+        if "/package" not in page.url:
+            await page.get_by_role("link", name="Lämna ut eller registrera").locator("visible=true").click()
+        async with page.expect_download(timeout=_MINUTES) as download:
+            await page.get_by_role("button", name="Ladda ned paketet").click()
+        with zipfile.ZipFile(await (await download.value).path()) as package:
+            names = package.namelist()
+            listed = json.loads(package.read("manifest.json"))
+        assert any(name.endswith(WORDS["file name"]) for name in names)
+        assert WORDS["subject"] not in str(names)
+        assert listed
+
+
+async def _loses_the_draft_to_a_colleague_and_then_the_right(demo: Demonstration) -> None:
+    """A colleague takes a draft over while it is written; then its writer's right ends, and it is kept."""
+    async with demo.person("habo", "Ali Demir") as ali, demo.person("habo", "Eva Ek") as eva:
+        await ali.get_by_role("button", name="Nytt meddelande").click()
+        draft = ali.url
+        await ali.get_by_label("Ämne").fill(WORDS["subject"])
+        await ali.get_by_label("Text", exact=True).fill(WORDS["text"])
+        await expect(ali.locator("[data-saved]")).to_contain_text("Sparat", timeout=_MINUTES)
+        await ali.get_by_role("button", name="Spara utkast och stäng").click()
+        await ali.goto(draft)
+        await eva.goto(draft)
+        await eva.get_by_role("button", name="Ta över utkastet").click()
+        await expect(eva.get_by_label("Text", exact=True)).to_have_value(WORDS["text"])
+        await ali.get_by_label("Text", exact=True).fill(WORDS["answer"])
+        await ali.get_by_role("button", name="Granska innan du skickar").click()
+        await expect(ali.get_by_text(WORDS["answer"]).first).to_be_visible()
+        await ali.goto(draft)
+        await ali.get_by_role("button", name="Ta över utkastet").click()
+        await ali.get_by_label("Text", exact=True).fill(WORDS["answer"])
+        await expect(ali.locator("[data-saved]")).to_contain_text("Sparat", timeout=_MINUTES)
+        await ali.get_by_role("button", name="Spara utkast och stäng").click()
+        await ali.goto(draft)
+        await eva.goto(f"{demo.url('habo')}rights")
+        await eva.locator("main").get_by_role("link", name="Socialtjänsten").click()
+        await eva.get_by_role("row", name="Ali Demir").get_by_role("link", name="Avsluta").click()
+        await eva.get_by_label("Skäl").fill("Slutar")
+        await eva.get_by_role("button", name="Avsluta", exact=True).click()
+        await expect(eva.get_by_role("row", name="Ali Demir")).to_have_count(0)
+        await ali.get_by_role("button", name="Granska innan du skickar").click()
+        await heading(ali, "Du har inte längre tillgång")
+        await eva.goto(draft)
+        await eva.get_by_role("button", name="Ta över utkastet").click()
+        await expect(eva.get_by_label("Text", exact=True)).to_have_value(WORDS["answer"])
+
+
+async def _monitors(demo: Demonstration, words: dict[str, tuple[bytes, ...]]) -> None:
+    """What monitoring is told of the day: numbers and states, and no word."""
+    asked = ("metrics", "health")
+    told = {name: url for name, url in demo.ready["interfaces"].items() if name.split()[-1] in asked}
+    assert len(told) == 4
+    async with httpx.AsyncClient() as client:
+        for name, url in told.items():
+            answer = await client.get(url)
+            assert b"dependenc" in answer.content, name  # Whether all are there is the machine's matter.
+            assert not _found(answer.content, words), name
+
+
+async def _dumps(demo: Demonstration, words: dict[str, tuple[bytes, ...]]) -> None:
+    """What a backup program gets from the databases of both operators, values unpacked."""
+    for file in demo.ready["configs"]:
+        if Path(file).name != "samdrift.toml":
+            continue
+        database = await Database.start(vault_settings(load(Path(file))))
+        try:
+            dump = await asyncio.to_thread(dumped, database.administrator())
+        finally:
+            await database.stop()
+        assert b"mail" in dump
+        assert not _found(dump, words), "in a dump"
 
 
 async def _sees_no_content(demo: Demonstration) -> None:

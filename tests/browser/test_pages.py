@@ -260,7 +260,7 @@ async def test_what_is_typed_is_saved_within_three_seconds_and_again_after_an_ou
         gallery.gallery.down = True
         await text.fill("Andra raden")
         await page.clock.run_for(3100)
-        await expect(status).to_have_text("Inte sparat än. Ett nytt försök görs av sig självt.")
+        await expect(status).to_have_text("Inte sparat än. Ett nytt försök görs automatiskt.")
         gallery.gallery.down = False
         await page.clock.run_for(3100)
         await expect(status).to_have_text("Sparat, version 2")

@@ -45,7 +45,7 @@ class Passed:
     def stages(self, file: str, code: str, line: int, left_out: Iterable[str] = ()) -> list[list[str]]:
         """Return the tests that may notice a change at a line of a file, in two groups, the nearest first."""
         of = self.lines.get(file, {})
-        ids = {one for at in statement(code, line) for one in of.get(at, [""])}
+        ids = {one for at in statement(code, line) for one in of.get(at, ())}
         if "" in ids:
             folder = Path(file).parent
             near = (of for other, of in self.lines.items() if Path(other).parent == folder)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import hashlib
 import importlib
 import json
 import os
@@ -17,6 +18,7 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,6 @@ _SECONDS, _SLOWER = 240, 40
 """Limit of time: these seconds, and so many times the processor time of the unchanged code."""
 _OUTPUT = Path("output-of-the-tests")
 _NOTICED = Path("test-that-failed")
-_COVERED = Path("lines-of-tests")
 _FAILED = (1, 2, 3, 4)
 """Exit codes of pytest where a test failed, or what it imports; the unchanged code has passed before."""
 
@@ -65,18 +66,16 @@ class Tests:
     """Tests that passed on the unchanged code, of which those run that come past what a mutant changes."""
 
     def __init__(self, asked: dict[str, Any]) -> None:
-        settings = {"packages": asked["coverage"], "path": str(_COVERED), "watched": asked["watched"]}
-        os.environ[SETTINGS] = json.dumps(settings)
-        fate, _, _ = _forked(["-p", "tests.mutation.covering", *asked["tests"]], _MOST, _MOST * _SLOWER)
-        del os.environ[SETTINGS]
-        if fate is not Fate.SURVIVED:
-            said = _OUTPUT.read_text(errors="replace")[-3000:]
-            raise RuntimeError(f"on the unchanged code: {fate}: {' '.join(asked['tests'])}\n{said}")
-        self._passed = Passed.read(_COVERED)
+        kept = Path(asked["kept"]) / f"mutation-{digest_of(asked['watched'], asked['tests'])}.json"
+        if not kept.exists():
+            _note_lines(asked, kept)
+        self._passed = Passed.read(kept)
         self._alone: dict[str, bool] = {}
         """Whether a test that failed on a mutant passes alone on the unchanged code."""
         for name in unaffected(Path("src"), asked["watched"]):
             importlib.import_module(name)
+        modules = {".".join(("samdrift", *Path(one).with_suffix("").parts)) for one in asked["watched"]}
+        assert not modules & sys.modules.keys(), "what is mutated is imported in each run"
 
     def run(self, name: str, line: int, code: str) -> dict[str, Any]:
         """Run tests on a mutant until the first failure; returns its fate and the test that noticed."""
@@ -109,22 +108,45 @@ class Tests:
         return _forked(tests, max(_LEAST, int(used * _TIMES)), _SECONDS + used * _SLOWER)
 
 
+def _note_lines(asked: dict[str, Any], path: Path) -> None:
+    """Run all tests on the unchanged code, and write down which comes past which line."""
+    settings = {"packages": asked["coverage"], "path": str(path), "watched": asked["watched"]}
+    os.environ[SETTINGS] = json.dumps(settings)
+    fate, _, _ = _forked(["-p", "tests.mutation.covering", *asked["tests"]], _MOST, _MOST * _SLOWER)
+    del os.environ[SETTINGS]
+    if fate is not Fate.SURVIVED:
+        path.unlink(missing_ok=True)
+        said = _OUTPUT.read_text(errors="replace")[-3000:]
+        raise RuntimeError(f"on the unchanged code: {fate}: {' '.join(asked['tests'])}\n{said}")
+
+
+def digest_of(watched: Sequence[str], tests: Sequence[str]) -> str:
+    """Return a digest of the files that are mutated, and of the tests."""
+    digest = hashlib.sha256()
+    folders = [*map(Path("src/samdrift").joinpath, watched), *map(Path, tests)]
+    for path in sorted(file for one in folders for file in (one.rglob("*.py") if one.is_dir() else [one])):
+        digest.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
 def unaffected(source: Path, watched: list[str]) -> list[str]:
     """Return the modules that import none of some files, directly or through others."""
     imports: dict[str, set[str]] = {}
     for path in sorted(source.rglob("*.py")):
         parts = path.relative_to(source).with_suffix("").parts
-        found = imports[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = set()
+        found = {".".join(parts[:-1])}
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 found |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        names = (name.split(".") for name in found)
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        imports[name] = {".".join(each[:end]) for each in names for end in range(1, len(each) + 1)} - {name}
     reached = {".".join(("samdrift", *Path(one).with_suffix("").parts)) for one in watched}
     while more := {one for one, names in imports.items() if one not in reached and names & reached}:
         reached |= more
-    packages = {one.rpartition(".")[0] for one in reached}
-    return [one for one in imports if one not in reached | packages and one.rpartition(".")[2][0] != "_"]
+    return [one for one in imports if one not in reached and one.rpartition(".")[2][0] != "_"]
 
 
 def _forked(tests: list[str], limit: int, seconds: float) -> tuple[Fate, str | None, float]:

@@ -23,6 +23,8 @@ SEED = 20261126
 SURVIVORS = Path(__file__).parent / "survivors.toml"
 """Mutants that change nothing that can be seen, each with the reason."""
 _HERE = Path(__file__).parent
+KEPT = ROOT / ".samdrift"
+"""Folder of the results, and of what is known of the unchanged code and its tests."""
 _COSMIC_RAY = ROOT / ".venv-mutation"
 _COPIED = ("src", "tests", "docs", "bench", "pyproject.toml", "samdrift", "ARCHITECTURE.md")
 Mutant = dict[str, Any]
@@ -92,6 +94,7 @@ def ask(process: subprocess.Popen[str], mutant: Mutant) -> Mutant:
         "tests": target.tests,
         "watched": [one.relative_to(SOURCE).as_posix() for one in target.modules()],
         "coverage": str(packages),
+        "kept": str(KEPT),
     }
     assert process.stdin is not None
     assert process.stdout is not None
@@ -157,7 +160,7 @@ def main() -> int:
     parser.add_argument("package", nargs="*", help=f"of {', '.join(TARGETS)}; all of them by default")
     parser.add_argument("--mutants", type=int, default=90, help="for each package")
     parser.add_argument("--seed", type=int, default=SEED)
-    parser.add_argument("--results", type=Path, default=ROOT / ".samdrift" / "mutation.jsonl")
+    parser.add_argument("--results", type=Path, default=KEPT / "mutation.jsonl")
     parser.add_argument("--at-once", type=int, default=2)
     parser.add_argument("--report", action="store_true", help="print the table of docs/mutation.md and end")
     parser.add_argument(
@@ -170,7 +173,7 @@ def main() -> int:
         print(report(asked.results, asked.seed), end="")
         return 0
     install()
-    asked.results.parent.mkdir(parents=True, exist_ok=True)
+    KEPT.mkdir(exist_ok=True)
     print(f"seed {asked.seed}, {asked.mutants} mutants of each package", flush=True)
     for package in asked.package or TARGETS:
         mutants = drawn(package, asked.mutants, asked.seed)

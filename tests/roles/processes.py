@@ -21,8 +21,9 @@ from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.server import LocalFederation
 from samdrift.installation import rolesettings
-from samdrift.installation.operator import Operator, vault_settings
+from samdrift.installation.operator import Operator
 from samdrift.installation.services import NoAddressBook, malware_scanner
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.messageservice.role import MessageServiceRole, Surroundings
 from samdrift.messageservice.service import MessageService
 from samdrift.net.clock import system_clock

@@ -23,7 +23,7 @@ from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import LocalFederation
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.outgoing.compose import Attachment
 from samdrift.messageservice.service import MessageInvalid

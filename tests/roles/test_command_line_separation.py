@@ -35,7 +35,7 @@ from samdrift.demo.cast import DemoOrganisation
 from samdrift.demo.enrolment import write_client
 from samdrift.evidence.logreading import MAX_SAMPLE
 from samdrift.installation import rolesettings
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.isolationcheck.calls import unnamed
 from samdrift.isolationcheck.canary import Planted, nonexistent, plant, remove, state
 from samdrift.messageservice.events import MTEvent
@@ -128,11 +128,11 @@ def evidence(ground: Ground, about: Planted) -> Sequence[str | Path]:
 
 
 def mailbox_add(ground: Ground, about: Planted) -> Sequence[str | Path]:
-    return OWN.identifier.value, about.address, "Registrator", "--config", ground.config
+    return OWN.identifier.value, about.address, "Registrator", *ASKED, "--config", ground.config
 
 
 def mailbox_change(ground: Ground, about: Planted) -> Sequence[str | Path]:
-    return OWN.identifier.value, about.address, "--ask-why", "--config", ground.config
+    return OWN.identifier.value, about.address, "--ask-why", *ASKED, "--config", ground.config
 
 
 def of_mailbox(*more: str) -> Case:
@@ -221,29 +221,29 @@ SIGNED = ("--by", "nobody", "--why", "test", "--out", "{folder}/to-be-signed")
 GIVEN = ("--rights", "read", "--mailbox", "any", "--until", "2027-01-01T00:00:00Z")
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
-    (("log", "checkpoint"), ("{own}",), 0),
-    (("log", "status"), ("{own}",), 0),
+    (("log", "checkpoint"), ("{own}", "--reason", "test"), 0),
+    (("log", "status"), ("{own}", *ASKED), 0),
     (("log", "resolve"), ("{own}", "--role", "mt", "--decision", "test", *PERSONS), 2),
     (("log", "export"), ("{own}", "--role", "mt", "--out", "{folder}/log", *ASKED), 0),
-    (("log", "retention"), ("{own}", "--role", "mt"), 0),
+    (("log", "retention"), ("{own}", "--role", "mt", *ASKED), 0),
     (("log", "outcome"), OUTCOME, 0),
     (("log", "names"), ("{own}", "--out", "{folder}/names", "--to", "{recipient}", *PERSONS), 0),
     (("log", "dispose"), DISPOSE, 0),
-    (("mailbox", "list"), ("{own}",), 0),
-    (("mailbox", "rights"), ("{own}",), 0),
-    (("mailbox", "figures"), ("{own}",), 0),
-    (("mailbox", "disposals"), ("{own}",), 0),
-    (("mailbox", "check"), ("{own}",), 0),
+    (("mailbox", "list"), ("{own}", *ASKED), 0),
+    (("mailbox", "rights"), ("{own}", *ASKED), 0),
+    (("mailbox", "figures"), ("{own}", *ASKED), 0),
+    (("mailbox", "disposals"), ("{own}", *ASKED), 0),
+    (("mailbox", "check"), ("{own}", *ASKED), 0),
     (("mailbox", "notices"), ("{own}",), 0),
     (("mailbox", "deletion"), ("{own}",), 0),
     (("mailbox", "backup-verified"), ("{own}", "--taken-at", "2026-01-01", *ASKED), 0),
-    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 2),
+    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", "--reason", "test", *PERSONS), 2),
     (
         ("mailbox", "appoint"),
-        ("{own}", "security-officer", "--subject", "{person}", "--name", "Kim", *PERSONS),
+        ("{own}", "security-officer", "--subject", "{person}", "--name", "Kim", "--reason", "test", *PERSONS),
         0,
     ),
-    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", *PERSONS), 0),
+    (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", "--reason", "test", *PERSONS), 0),
     (("gov", "officer", "enrol"), ("{own}", *OFFICER, *PERSONS), 0),
     (("gov", "officer", "list"), ("{own}",), 0),
     (("gov", "officer", "confirm"), ("{own}", "{theirs}", *PERSONS[:4]), 2),
@@ -311,6 +311,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("demo",): "runs an installation of its own, in a folder of its own",
     ("serve",): "serves all, each by the interfaces that are tried elsewhere",
     ("config", "check"): OF_NO_VAULT,
+    ("gov", "declaration"): OF_THE_OPERATOR,
     ("gov", "duty", "diff"): OF_NO_VAULT,
     ("gov", "officer", "code"): OF_NO_VAULT,
     ("gov", "verify"): OF_NO_VAULT,
@@ -338,6 +339,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("custodian", "restart"): OF_THE_OPERATOR,
     ("custodian", "remove"): OF_THE_OPERATOR,
     ("custodian", "list"): OF_THE_OPERATOR,
+    ("log", "kept"): "the operator's list of logs of closed organisations, without any entry of one",
     ("custodian", "approve"): OF_REQUESTS,
     ("keys", "request"): "the operator's own keys",
     ("keys", "install"): "the operator's own keys",
@@ -552,9 +554,17 @@ OLD, THEIR_OLD = 2, 3
 async def settled(ground: Ground, things: dict[str, str]) -> None:
     """Give the other organisation a mailbox, and an administrator."""
     theirs, config = THEIRS.identifier.value, ("--config", ground.config)
-    person = ("--subject", PERSON, "--name", "Kim", *(each.format(**things) for each in PERSONS))
+    person = (
+        "--subject",
+        PERSON,
+        "--name",
+        "Kim",
+        "--reason",
+        "test",
+        *(each.format(**things) for each in PERSONS),
+    )
     for path, arguments in (
-        (("mailbox", "add"), (theirs, THEIRS.mailbox.identifier, "Registrator")),
+        (("mailbox", "add"), (theirs, THEIRS.mailbox.identifier, "Registrator", *ASKED)),
         (("mailbox", "appoint"), (theirs, "administrator", *person)),
     ):
         ended, said = await asyncio.to_thread(told, path, (*arguments, *config))

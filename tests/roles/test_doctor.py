@@ -18,7 +18,7 @@ from samdrift.config.malware import MalwareConfig
 from samdrift.config.model import Config, SocketAddress
 from samdrift.contracts.principals import Role
 from samdrift.federation.server import Failure, Service
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.net.clamd import ClamdAddress
 from samdrift.net.clock import system_clock
 from samdrift.net.server import listening_socket

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.database.postgres import programs_folder
 from samdrift.vault.database.server import Database
 from tests.roles.letters import letter

@@ -101,6 +101,9 @@ async def test_both_ends_show_what_happened_with_receipts_that_hold(
     other = stage.agency if name == "habo" else stage.habo
     (certificate,) = [data for each, data in files.items() if each.startswith("peer-certificates/")]
     assert certificate == other.certificate.public_bytes(Encoding.DER), "component-accesspoint 3.4.1"
+    judged = [finding.why for finding in verdict.findings if finding.what.startswith("certificate in entry ")]
+    assert len(judged) == 3, "of the access point, both ways, and of the other organisation"
+    assert all("chain and revocation answers of that time hold" in each for each in judged)
     logs = files["log/ap.jsonl"] + files["log/mt.jsonl"]
     assert logs.count(message_id.encode()) > 4
     everything = b"".join(files.values())
@@ -260,12 +263,20 @@ def added_certificate(files: Files) -> Files:
     return files | {name: KEY.certificate.public_bytes(Encoding.DER)}
 
 
+def swapped_grounds(files: Files) -> Files:
+    """An answer of another time under the name of the one that the certificate was judged by."""
+    name = next(each for each in files if each.endswith(".ocsp"))
+    return files | {name: files[name] + b"\n"}
+
+
 LEFT_OUT: dict[str, tuple[Callable[[Files], Files], str | tuple[str, ...]]] = {
     "the message receipt": (without("message-receipts/"), "message-receipts/"),
     "the transport receipts": (without("transport-receipts/"), "transport-receipts/"),
     "the peers' certificates": (without("peer-certificates/"), "peer-certificates/"),
     "another certificate than the one in the log": (swapped_certificate, "peer-certificates/"),
     "a certificate that no entry names": (added_certificate, "peer-certificates/"),
+    "what certificates were judged by": (without("grounds/"), "certificate in entry "),
+    "another answer of the responder": (swapped_grounds, "certificate in entry "),
     "all digests": (without("digests.jsonl"), ("digest of the ", "message-receipts/")),
     "one digest": (without_line("digests.jsonl", "commitment"), ("digest of the ", "message-receipts/")),
     "another receipt than the one in the log": (altered_receipt, "message-receipts/"),

@@ -18,7 +18,8 @@ from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
-from samdrift.installation.operator import running, vault_settings
+from samdrift.installation.operator import running
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.hsm.store import HsmDecryptionKey, HsmSigningKey
 from samdrift.keystore.settings import HsmAccess, HsmSettings
 from samdrift.messageservice.events import MTEvent

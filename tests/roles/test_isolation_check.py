@@ -25,7 +25,7 @@ from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.isolation import Verdict
 from samdrift.contracts.principals import Role
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.isolationcheck import interface_c, interface_d
 from samdrift.isolationcheck.check import check, ground_of, try_everything
 from samdrift.isolationcheck.ledger import Ledger

@@ -19,7 +19,7 @@ from samdrift.cli.org.events import OrgEvent
 from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.incoming import inbox
 from samdrift.net.clock import system_clock

@@ -13,7 +13,7 @@ from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
 from samdrift.evidence.trace import entries
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.custody import FOLDER, Custodians
 from samdrift.messageservice.events import MTEvent
 from samdrift.vault.provision import Provisioner

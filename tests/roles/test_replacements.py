@@ -25,7 +25,8 @@ from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.shapes import Ca
-from samdrift.installation.operator import running, vault_settings
+from samdrift.installation.operator import running
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.vault.openkeys import open_keys

@@ -27,7 +27,7 @@ from samdrift.federation.testbed import envelopes
 from samdrift.federation.testbed.accesspoint import Sent, TestAccessPoint
 from samdrift.federation.testbed.envelopes import Correspondent, Envelope
 from samdrift.federation.testbed.setup import access_points
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.net.client import Answered, http_client, post

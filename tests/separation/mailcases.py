@@ -54,6 +54,10 @@ class TheirMail:
     """One that is done; another is :func:`proposed`."""
     unread: str
     """A mailbox with a message that nobody has opened."""
+    read: str
+    """A mailbox with messages that may be deleted at the message service."""
+    deleting: str
+    """One that is being deleted there."""
 
 
 class Knowing(Protocol):
@@ -147,12 +151,8 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     waiting_message = a_message(Direction.IN, "arrived", content | ids)
     of_its_own = NewMail(waiting_message, "their-unread", "their-unread", await body(vault), "their-unread")
     assert await vault.store_mail(of_its_own, unread.id, [], []) is not None
-    backup = vault.note_backup(NOW + 100 * MINUTE, content, now=NOW)
+    read, deleting = await their_deletions(vault, marker)
     vault.keep_sole_reader(box.id, PERSON, content, now=NOW)
-    due = BackupRecord(backup, NOW + 100 * MINUTE, NOW, content)
-    assert not await vault.claim_deletions(
-        [box.id], due, stored_before=_FAR, now=NOW, lease=MINUTE, limit=10
-    ), "it is held"
     preset = PresetRecord(new_id(), PresetKind.TEXT, box.id, content)
     assert await vault.keep_preset(preset)
     return TheirMail(
@@ -168,7 +168,26 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
         preset=preset.id,
         disposal=disposal,
         unread=unread.id,
+        read=read,
+        deleting=deleting,
     )
+
+
+async def their_deletions(vault: MessageClientVault, marker: str) -> tuple[str, str]:
+    """Store two messages that may be deleted at the message service, and begin to delete one."""
+    content, box = {"text": marker}, MailboxRecord(f"read {marker}", f"read-{ADDRESS}", marker)
+    assert await vault.keep_mailbox(box)
+    for number in range(2):
+        name = f"their-read-{number}"
+        ids = {"message_id": name, "remote_id": name, "refers_to": None}
+        one = a_message(Direction.IN, "arrived", content | ids)
+        assert await vault.store_mail(NewMail(one, name, name, await body(vault), name), box.id, [], [])
+        await vault.note_reading([one.id], PERSON, "read", now=NOW)
+    backup = BackupRecord(vault.note_backup(_END, content, now=NOW), _END, NOW, content)
+    (claimed,) = await vault.claim_deletions(
+        [box.id], backup, stored_before=_FAR, now=NOW, lease=MINUTE, limit=1
+    )
+    return box.id, claimed
 
 
 async def their_disposal(vault: MessageClientVault, marker: str) -> str:
@@ -536,13 +555,13 @@ async def sole_readers(vault: MessageClientVault, victim: Knowing) -> object:
 async def claim_deletions(vault: MessageClientVault, victim: Knowing) -> object:
     backup = BackupRecord("their-backup", _FAR, NOW, {})
     claimed = vault.claim_deletions(
-        [victim.mail.mailbox], backup, stored_before=_FAR, now=NOW, lease=MINUTE, limit=10
+        [victim.mail.read], backup, stored_before=_FAR, now=NOW, lease=MINUTE, limit=10
     )
     return await is_({}, claimed)
 
 
 async def end_deletion(vault: MessageClientVault, victim: Knowing) -> object:
-    return await is_(False, vault.end_deletion(victim.mail.came_in, "deleted", now=NOW))
+    return await is_(False, vault.end_deletion(victim.mail.deleting, "deleted", now=NOW))
 
 
 async def deletion_counts(vault: MessageClientVault, victim: Knowing) -> object:

@@ -36,6 +36,7 @@ from samdrift.messageservice.events import MTEvent
 from samdrift.vault.accesspoint import AccessPointVault, Standing
 from samdrift.vault.bodies import BodyReader, BodyWriter
 from samdrift.vault.errors import SealBroken, UnknownRecord
+from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
@@ -73,6 +74,7 @@ from samdrift.vault.sessionkeys import Claim, Claimed, RefusalLimit
 from samdrift.vault.signedstatements import SignedStatementKeeping
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.verdicts import Grounds
 from tests.pki import DAY, key, name
 from tests.pki import NOW as PKI_NOW
 from tests.separation import mailcases
@@ -96,6 +98,8 @@ RECORD = "6f1f5b0e-0d53-4a36-9f0a-7f4f3cf7a9d4"
 SENDER = "0203:avsandare.se"
 MARKER = "Orosanmälan-om-Kim-Svensson"
 LARGE = MARKER.encode() * 10_000
+LONG_AGO = NOW - 3650 * DAY
+GROUNDS = Grounds.of([MARKER.encode(), b"anchor"], [b"answer"], [], "required", NOW)
 ISSUER, SUBJECT = "https://login.habo.test", "197001019999"
 STATEMENT = NumberedStatement(1, MARKER.encode())
 SESSION = SessionRecord(
@@ -135,6 +139,7 @@ class Victim:
     bodies: tuple[str, ...]
     mark_key: bytes
     person: str
+    person_behind: str
     pages_key: bytes
     mail: mailcases.TheirMail
 
@@ -144,7 +149,7 @@ class Victim:
     def traces(self) -> set[str]:
         """What must never come back from somebody else's vault."""
         names = {self.organisation.value, *self.bodies, *self.schemas.values()}
-        return {MARKER, RECORD, "secret-event-title", self.person, SUBJECT, *names}
+        return {MARKER, RECORD, "secret-event-title", self.person, self.person_behind, SUBJECT, *names}
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -174,6 +179,7 @@ async def victim(installation: Installation) -> Victim:
         done = await submitted(transfers)
         await transfers.failed(done.id, now=NOW, reason=TransferReason.GIVEN_UP, detail=MARKER)
         transfers.keep_certificate(MARKER.encode(), now=NOW)
+        transfers.keep_grounds(GROUNDS, now=LONG_AGO)
         transfers.record(APEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, note=MARKER)
         transfers.record(APEvent.AP_ENVELOPE_REFUSED, reason=MARKER)
     async with installation.open(organisation, MT) as messages:
@@ -204,6 +210,8 @@ async def victim(installation: Installation) -> Victim:
         await messages.count_refusal(SENDER, limit=RefusalLimit(9, MINUTE), now=NOW)
         messages.record(MTEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
         commitment = messages.keep_digest(sha256(MARKER.encode()).digest())
+        messages.keep_grounds(GROUNDS, now=LONG_AGO)
+        person_behind = await messages.know_person(SESSION.identity, now=NOW)
         await messages.tree.sign(NOW)
     seen_by = await superuser(installation)
     logins = {role: await vault_login(installation, organisation, role) for role in Role}
@@ -261,6 +269,7 @@ async def victim(installation: Installation) -> Victim:
         tuple(bodies),
         Sealer(logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)).session_marks,
         person,
+        person_behind,
         pages_key,
         mail,
     )
@@ -498,6 +507,20 @@ async def accept(vault: AccessPointVault, victim: Victim) -> object:
 async def keep_certificate(vault: AccessPointVault, victim: Victim) -> None:
     """The same certificate is kept by each organisation that has met its peer."""
     vault.keep_certificate(MARKER.encode(), now=NOW)
+
+
+async def keep_grounds(vault: JudgingVault, victim: Victim) -> object:
+    """The same grounds are kept by each organisation that has met the peer of that day."""
+    assert (await vault.grounds([GROUNDS.name])) == {}
+    return vault.keep_grounds(GROUNDS, now=NOW)
+
+
+async def grounds(vault: JudgingVault, victim: Victim) -> object:
+    return await is_({}, vault.grounds([GROUNDS.name, sha256(MARKER.encode()).hexdigest()]))
+
+
+async def dispose_grounds(vault: JudgingVault, victim: Victim) -> object:
+    return await is_(0, vault.dispose_grounds(NOW - 1000 * DAY))
 
 
 async def certificate(vault: AccessPointVault | TransferDesk, victim: Victim) -> object:
@@ -762,6 +785,17 @@ async def know_person(vault: MessageClientVault, victim: Victim) -> object:
     return None
 
 
+async def know_person_behind(vault: MessageServiceVault, victim: Victim) -> object:
+    """That a system of the other organisation acted for the same person is neither seen nor in the way."""
+    known = await vault.know_person(SESSION.identity, now=NOW)
+    assert known != victim.person_behind
+    return None
+
+
+async def persons_behind(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_((), vault.persons())
+
+
 async def person(vault: MessageClientVault, victim: Victim) -> object:
     return await is_(None, vault.person(ISSUER, SUBJECT))
 
@@ -884,6 +918,7 @@ def page(name: str, key: tuple[object, ...] | None = None) -> Case:
             "receipts": (victim.answer.id,),
             "digests": (victim.commitment,),
             "peer_certificates": ("",),
+            "grounds": ("",),
             "processed": (victim.processed,),
             "cursors": (victim.cursor,),
             "session_keys": ("",),
@@ -979,6 +1014,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (events, known_receipt, accept, inbox, incoming_body, acknowledge)}
     | {case.__name__: case for case in (waiting, backlog, status, attempts, proof, hasten)}
     | {case.__name__: case for case in (give_up, refused, keep_certificate, certificate)}
+    | {case.__name__: case for case in (keep_grounds, grounds, dispose_grounds)}
     | {"next_due": next_due_transfer},
     TransferDesk: {case.__name__: case for case in (waiting, history, retry, give_up, refused, certificate)},
     MessageServiceVault: BOTH
@@ -990,9 +1026,10 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (cursor, set_cursor, under_way, drop_content, add_event)}
     | {case.__name__: case for case in (token_keys, use_assertion, digest, keep_digest)}
     | {case.__name__: case for case in (take_session_key, look_after_marks, lost_marks, accept_lost_marks)}
-    | {case.__name__: case for case in (count_refusal, refusals)}
+    | {case.__name__: case for case in (count_refusal, refusals, keep_grounds, grounds, dispose_grounds)}
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
-    | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work},
+    | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work}
+    | {"know_person": know_person_behind, "persons": persons_behind},
     MessageClientVault: PEOPLE | mailcases.MAIL | {"token_keys": client_token_keys},
     GovernanceVault: KEEPING,
     AccessPointArrival: ARRIVING,
@@ -1000,10 +1037,12 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     MessageClientArrival: ARRIVING,
     GovernanceArrival: ARRIVING,
     AccessPointDeparture: DEPARTING
-    | {name: page(name) for name in ("incoming", "transfers", "attempts", "events", "peer_certificates")},
+    | {name: page(name) for name in ("incoming", "transfers", "attempts", "events", "peer_certificates")}
+    | {"grounds": page("grounds")},
     MessageServiceDeparture: DEPARTING
     | {name: page(name) for name in ("messages", "receipts", "digests", "processed", "cursors", "work")}
-    | {"session_keys": page("session_keys"), "mark_keys": mark_keys},
+    | {name: page(name) for name in ("session_keys", "grounds", "persons")}
+    | {"mark_keys": mark_keys},
     MessageClientDeparture: DEPARTING
     | {name: page(name) for name in ("records", "persons", "statements")}
     | {kind.part.name: page(kind.part.name, ("",) * len(kind.part.key)) for kind in MAIL_PARTS},

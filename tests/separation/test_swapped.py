@@ -93,6 +93,7 @@ SEALED: dict[Column, Read] = {
     ("receipts", "content"): lambda vault, held: vault.receipt_body(held.receipt_id),
     ("digests", "sealed"): lambda vault, held: vault.digest(held.commitment),
     ("bodies", "sealed"): _body,
+    ("persons", "sealed"): lambda vault, held: vault.persons(),
     ("mark_keys", "sealed"): _mark_keys,
 }
 """Columns of the message service that hold what is encrypted, and how each is read."""
@@ -169,6 +170,10 @@ CLEAR: dict[Column, str] = {
     ("transfers", "digest"): "of an envelope as it is sent",
     ("transfers", "receipt"): "signed by the peer: evidence",
     ("peer_certificates", "certificate"): "public: what peers show to everybody; the log names it",
+    (
+        "grounds",
+        "content",
+    ): "published by issuers; the log names it by its digest",
     ("attempts", "signed"): "digests that this access point has signed",
     ("incoming", "receipt"): "signed by this access point: evidence",
     ("used_assertions", "mark"): "a digest",
@@ -224,6 +229,7 @@ async def held(
             mine.id, MessageStatus.NEW, (event,), now=NOW, deadline=None, direction=Direction.IN
         )
         commitment = vault.keep_digest(sha256(b"<m/>").digest())
+        await vault.know_person(Identity("https://idp.test", address, "Kim"), now=NOW)
     login = await vault_login(installation, organisation, MT)
     sealer = Sealer(login.vault, open_keys(installation.settings).data_keys(login.vault))
     former = sealed_mark_key(bytes(32), address, sealer)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -123,14 +124,36 @@ def modules() -> list[Path]:
     return sorted(SOURCE.rglob("*.py"))
 
 
-def imports(source: str) -> Iterator[str]:
-    """Every module that ``source`` names in an import, wherever it stands; ``.`` for relative ones."""
-    for node in ast.walk(ast.parse(source)):
+@dataclass(frozen=True)
+class Facts:
+    """The facts of one module that its rules are about."""
+
+    imports: tuple[str, ...]
+    """Every module that an import names, wherever it stands; ``.`` for relative ones."""
+    functions: tuple[tuple[str, int], ...]
+    """Names and lengths of its functions."""
+    purpose: str | None
+
+
+@cache
+def facts(source: str) -> Facts:
+    """Read a module, once for all rules: to walk through all of them takes seconds."""
+    tree = ast.parse(source)
+    imports: list[str] = []
+    functions: list[tuple[str, int]] = []
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            imports += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            yield "." if node.level else f"{node.module}"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names if not node.level)
+            imports += ["." if node.level else f"{node.module}"]
+            imports += [f"{node.module}.{alias.name}" for alias in node.names if not node.level]
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None:
+            functions.append((node.name, node.end_lineno - node.lineno + 1))
+    return Facts(tuple(imports), tuple(functions), ast.get_docstring(tree))
+
+
+def imports(source: str) -> tuple[str, ...]:
+    return facts(source).imports
 
 
 def broken_rules(package: str, source: str) -> set[str]:
@@ -281,13 +304,12 @@ def test_a_small_file_is_read_by_several_or_by_another_package() -> None:
 
 def test_functions_are_small() -> None:
     long = {
-        f"{module.relative_to(SOURCE)}:{node.name}": node.end_lineno - node.lineno + 1
+        f"{module.relative_to(SOURCE)}:{name}": lines
         for module in modules()
-        for node in ast.walk(ast.parse(module.read_text()))
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.end_lineno is not None
+        for name, lines in facts(module.read_text()).functions
     }
     assert {name: count for name, count in long.items() if count > MAX_FUNCTION_LINES} == {}
 
 
 def test_every_module_says_what_it_is_for() -> None:
-    assert [str(each) for each in modules() if not ast.get_docstring(ast.parse(each.read_text()))] == []
+    assert [str(each) for each in modules() if not facts(each.read_text()).purpose] == []

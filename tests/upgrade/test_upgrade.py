@@ -12,7 +12,7 @@ import pytest_asyncio
 from samdrift.audit.chain import verify_chain
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.hsm.store import HsmSigningKey
 from samdrift.keystore.interface import KeyStore
 from samdrift.vault.errors import VaultLocked

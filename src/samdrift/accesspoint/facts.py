@@ -15,6 +15,7 @@ from samdrift.vault.records import Transfer
 from samdrift.wire.as4 import FINAL_RECIPIENT, ORIGINAL_SENDER, SignedHeader, UserMessage
 from samdrift.wire.crypto.certificates import common_name
 from samdrift.wire.profile import TransportProfile
+from samdrift.wire.verdicts import Grounds
 
 _SHA256 = hashes.SHA256()
 _OTHER = "other"
@@ -55,8 +56,15 @@ def profile_facts(message: UserMessage, profiles: Iterable[TransportProfile]) ->
     return {"roles": roles, "property_types": "none" if came == {None} else types}
 
 
-def keep_peer(vault: AccessPointVault, certificate: x509.Certificate | None, now: datetime) -> None:
+def keep_peer(
+    vault: AccessPointVault,
+    certificate: x509.Certificate | None,
+    now: datetime,
+    grounds: Grounds | None = None,
+) -> dict[str, str]:
     """Keep the certificate that an entry names by its SHA-256; nothing where the peer is not known yet.
+
+    ``grounds`` is what it was judged by; returns the fact that names them.
 
     With the entry and not before it, so that a long attempt locks no row that another waits for.
 
@@ -64,6 +72,7 @@ def keep_peer(vault: AccessPointVault, certificate: x509.Certificate | None, now
     """
     if certificate is not None:
         vault.keep_certificate(certificate.public_bytes(Encoding.DER), now=now)
+    return vault.keep_grounds(grounds, now=now)
 
 
 def peer_facts(certificate: x509.Certificate) -> dict[str, str]:

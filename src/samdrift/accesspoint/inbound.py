@@ -59,6 +59,7 @@ from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import PROFILES
+from samdrift.wire.verdicts import Grounds
 
 PATH = "/as4"
 LATER = {"retry-after": "60"}
@@ -154,13 +155,13 @@ class Inbound:
             reception = Reception(As4Reader(content_type, self._limits), body)
             header = await reception.header(self._signers)
             facts = reception_facts(header, (*self._settings.profiles, *PROFILES.values()))
-            await self._peers.require_trusted(header, now)
+            grounds = await self._peers.require_trusted(header, now)
             facts |= AUTHENTICATED
             self._peers.require_named(header)
             party = facts.get("peer", "")
             require_fresh(header, now, self._settings.clock_tolerance)
             peer, recipient = header.certificate, self._served(header.user_message)
-            taken = await self._take(reception, header, recipient, facts, now)
+            taken = await self._take(reception, header, grounds, recipient, facts, now)
             self._meters.came_in(recipient, taken.event)
             if taken.event is APEvent.AP_ENVELOPE_REFUSED:
                 await self._watch(facts, now)
@@ -214,6 +215,7 @@ class Inbound:
         self,
         reception: Reception,
         header: SignedHeader,
+        grounds: Grounds | None,
         recipient: ParticipantIdentifier,
         facts: dict[str, str],
         now: datetime,
@@ -229,9 +231,8 @@ class Inbound:
                 vault.record(APEvent.AP_ENVELOPE_REFUSED, reason=arrived.problem, **facts)
                 return _Taken(receipt, APEvent.AP_ENVELOPE_REFUSED)
             facts["envelope"] = arrived.envelope.id
-            return await self._accept(
-                vault, writer, arrived.envelope, receipt, header.certificate, facts, now
-            )
+            peer = header.certificate
+            return await self._accept(vault, writer, arrived.envelope, receipt, peer, grounds, facts, now)
 
     async def _spool(self, reception: Reception, writer: BodyWriter, header: SignedHeader) -> _Arrived:
         """Store the pieces as they come while the envelope's header is read from them.
@@ -274,6 +275,7 @@ class Inbound:
         envelope: EnvelopeHeader,
         receipt: Response,
         peer: x509.Certificate,
+        grounds: Grounds | None,
         facts: dict[str, str],
         now: datetime,
     ) -> _Taken:
@@ -294,7 +296,7 @@ class Inbound:
         body = await writer.finish()
         facts["size"] = str(body.size)
         accepted = await vault.accept(item, body, receipt.body, now=now)
-        keep_peer(vault, peer, now)
+        facts |= keep_peer(vault, peer, now, grounds)
         if accepted:
             vault.record(APEvent.AP_ENVELOPE_RECEIVED, **facts)
             return _Taken(receipt, APEvent.AP_ENVELOPE_RECEIVED)

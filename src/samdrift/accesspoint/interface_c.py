@@ -8,8 +8,8 @@ an envelope is known by its id, and what was submitted once is not transferred t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from dataclasses import replace
 from importlib.resources import files
 
 from starlette.applications import Starlette
@@ -27,10 +27,10 @@ from samdrift.accesspoint.problems import (
     answer_problem,
     answer_unavailable,
 )
-from samdrift.accesspoint.settings import AccessPointSettings
+from samdrift.accesspoint.settings import AccessPointSettings, Client, CurrentClients
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.contracts.transfer import Poll, Submission
 from samdrift.net.interface_c import PollRequest, decode_poll_request, encode_poll, encode_submission
 from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
@@ -72,22 +72,6 @@ _HANDED_OVER_AT_ONCE_BY_ONE = 16
 _POLLED_AT_ONCE = 512
 _POLLED_AT_ONCE_BY_ONE = 16
 """Limits of polls at the same time, likewise; a message service has one, in each of its processes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """An organisation's system that may use interface C."""
-
-    organisation: ParticipantIdentifier
-    system: str
-
-    @property
-    def principal(self) -> Principal:
-        return Principal(PrincipalKind.SYSTEM, self.system, self.organisation.value)
-
-
-CurrentClients = Callable[[], Mapping[str, Client]]
-"""The current clients of interface C: the SHA-256 of a client certificate, in hex, and whom it names."""
 
 
 class InterfaceC:

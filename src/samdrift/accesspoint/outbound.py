@@ -32,6 +32,7 @@ from samdrift.vault.records import Backlog, Transfer
 from samdrift.wire.as4 import Compressed, PreparedMessage, SignedReference, prepare, user_message
 from samdrift.wire.crypto.keys import Random
 from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.verdicts import Grounds
 
 _IN_ONE_PIECE = 1 << 20
 
@@ -77,6 +78,7 @@ class Outbound:
         facts = transfer_facts(transfer)
         references: tuple[SignedReference, ...] = ()
         peer: x509.Certificate | None = None
+        grounds: Grounds | None = None
         try:
             envelope = transfer.envelope
             route = await self._routes.find(
@@ -85,12 +87,12 @@ class Outbound:
         except NoRoute as failure:
             answer = Answer(failure.reason, failure.detail, final=failure.final)
         else:
-            peer = route.certificate
+            peer, grounds = route.certificate, route.grounds
             facts |= peer_facts(peer)
             message = self._prepare(transfer, route, transfer.attempts[-1].at)
             references = message.references
             answer = await self._exchange(transfer, route, message, body)
-        later = await self._record(organisation, transfer, answer, references, facts, peer)
+        later = await self._record(organisation, transfer, answer, references, facts, peer, grounds)
         self._meters.attempted(organisation, answer, final=later is None, seconds=time.monotonic() - began)
         return later
 
@@ -178,15 +180,15 @@ class Outbound:
         references: tuple[SignedReference, ...],
         facts: dict[str, str],
         peer: x509.Certificate | None,
+        grounds: Grounds | None,
     ) -> datetime | None:
         now = self._clock()
         later = self._settings.retry.next_attempt(len(transfer.attempts), now, self._rng(1)[0] / 255)
         async with self._vaults.open(organisation, Purpose.SEND) as vault:
             if answer.delivered:
                 if await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"]):
-                    signature = signature_facts(answer.signature)
-                    keep_peer(vault, peer, now)
-                    vault.record(APEvent.AP_TRANSFER_DELIVERED, **facts, **signature)
+                    facts |= signature_facts(answer.signature) | keep_peer(vault, peer, now, grounds)
+                    vault.record(APEvent.AP_TRANSFER_DELIVERED, **facts)
                 return None
             why = {"reason": answer.reason.value, "detail": answer.detail}
             if answer.final or later is None:

@@ -22,6 +22,7 @@ from samdrift.wire.as4 import ORIGINAL_SENDER, As4Fault, SignedHeader, UserMessa
 from samdrift.wire.crypto.certificates import common_name
 from samdrift.wire.ebms import EbmsErrorCode
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
+from samdrift.wire.verdicts import Grounds
 
 
 class PeerUndecided(Temporary):
@@ -69,8 +70,9 @@ class Peers:
             raise PeerUndecided(failure.text) from None
         return [endpoint.certificate for endpoint in metadata.endpoints]
 
-    async def require_trusted(self, header: SignedHeader, now: datetime) -> None:
-        """Return when the sender is an approved access point of this federation and environment.
+    async def require_trusted(self, header: SignedHeader, now: datetime) -> Grounds | None:
+        """Return when the sender is an approved access point of this federation and environment, and what
+        that was found from.
 
         Chain and revocation (transport-profile-as4 2.10 c, d). :class:`PeerUndecided` when nothing can
         be said of them now.
@@ -88,6 +90,7 @@ class Peers:
                 f"certificate of the sending access point: {verdict.reason.value}",
                 ref_to_message_id=message.message_id,
             )
+        return verdict.grounds
 
     def require_named(self, header: SignedHeader) -> None:
         """Return when the sender has the name in its certificate, and the message is for this access point.

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from samdrift.accesspoint.inbound import Answers, Inbound
-from samdrift.accesspoint.interface_c import CurrentClients, InterfaceC, Polling, Submissions
+from samdrift.accesspoint.interface_c import InterfaceC, Polling, Submissions
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.outbound import Outbound, QueueLengths, Sending
 from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.refusals import Refusals
 from samdrift.accesspoint.route import Routes
-from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
+from samdrift.accesspoint.settings import AccessPointSettings, CurrentClients, CurrentKeys
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery

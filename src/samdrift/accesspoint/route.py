@@ -22,6 +22,7 @@ from samdrift.net.discovery import require_sender
 from samdrift.wire.crypto.certificates import common_name
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.profile import TransportProfile
+from samdrift.wire.verdicts import Grounds
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Route:
     party: str
     """To/PartyId: the name in the certificate (component-accesspoint 3.1.5 b)."""
     profile: TransportProfile
+    grounds: Grounds | None = None
+    """The grounds on which the certificate is trusted."""
 
 
 class NoRoute(Exception):
@@ -92,7 +95,7 @@ class Routes:
                 "the service metadata has no active endpoint for a supported transport profile",
                 final=True,
             )
-        await self._approve(endpoint.certificate, now)
+        grounds = await self._approve(endpoint.certificate, now)
         party = common_name(endpoint.certificate)
         if party is None:
             raise NoRoute(
@@ -101,7 +104,7 @@ class Routes:
                 final=True,
             )
         profile = self._profile(endpoint.transport_profile, party)
-        return Route(endpoint.address, endpoint.certificate, party, profile)
+        return Route(endpoint.address, endpoint.certificate, party, profile, grounds)
 
     def _profile(self, identifier: str, party: str) -> TransportProfile:
         """The transport profile of an endpoint, with what the operator decided for this one peer."""
@@ -109,7 +112,7 @@ class Routes:
         timestamp = profile.security_timestamp or party in self._settings.timestamp_peers
         return replace(profile, security_timestamp=timestamp)
 
-    async def _approve(self, certificate: x509.Certificate, now: datetime) -> None:
+    async def _approve(self, certificate: x509.Certificate, now: datetime) -> Grounds | None:
         """Chain and revocation of the receiving access point (transport-profile-as4 2.10 a, b).
 
         Clauses: accesspoint-test-cases 4.2.2 TF-02; transport-model-base 3.3.1 step 6, 3.3.2 step 6;
@@ -122,3 +125,4 @@ class Routes:
                 f"certificate of the receiving access point: {verdict.reason.value}",
                 final=not verdict.temporary,
             )
+        return verdict.grounds

@@ -1,13 +1,14 @@
-"""Settings of one access point in one federation and environment, and its own keys."""
+"""Settings of one access point in one federation and environment, its own keys, and who its clients are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cryptography import x509
 
+from samdrift.contracts.principals import Principal, PrincipalKind
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 from samdrift.wire.identifiers import (
     RECEIPT_BASE,
@@ -133,3 +134,19 @@ class OwnKeys:
 
 CurrentKeys = Callable[[], OwnKeys]
 """The current keys: a certificate is replaced without a restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """An organisation's system that may use interface C."""
+
+    organisation: ParticipantIdentifier
+    system: str
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(PrincipalKind.SYSTEM, self.system, self.organisation.value)
+
+
+CurrentClients = Callable[[], Mapping[str, Client]]
+"""The current clients of interface C: the SHA-256 of a client certificate, in hex, and whom it names."""

@@ -8,12 +8,14 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from samdrift.administration.events import AdminEvent
 from samdrift.administration.turns import in_turn
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.audit.events import AuditEvent
 from samdrift.config.model import Config
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
-from samdrift.installation.operator import vault_settings
+from samdrift.evidence.trace import Asked
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.gate import Gate
@@ -101,6 +103,33 @@ async def note(
         if not await installation.gate.tell_organisation(principal, organisation, event, facts):
             about["organisation_log"] = "not told"
     await installation.gate.operator_log(event, **facts, **about, by=by)
+
+
+async def record_command(
+    installation: Administration,
+    command: str,
+    asked: Asked,
+    organisation: ParticipantIdentifier | None,
+    roles: Sequence[Role] = tuple(Role),
+) -> None:
+    """Write who runs a command and why in each of the organisation's logs in some roles, before it begins.
+
+    In the operator's log for a command about the whole installation, and where no log of the organisation
+    can be written, since its vaults wait for its officer.
+    """
+    gate, event = installation.gate, AdminEvent.ORGANISATION_COMMAND
+    facts = {"command": command, "by": asked.by, "reason": asked.reason}
+    if organisation is None:
+        await gate.operator_log(event, **facts)
+        return
+    hosted = [role for role in roles if gate.registry.find(organisation, role) is not None]
+    principal = Principal(PrincipalKind.OPERATOR, asked.by)
+    written = [
+        await gate.tell_organisation(principal, organisation, event, facts, (role,)) for role in hosted
+    ]
+    if not all(written):
+        about = {"organisation": organisation.value, "organisation_log": "not told"}
+        await gate.operator_log(event, **facts, **about)
 
 
 WORKER = Principal(PrincipalKind.WORKER, "export")

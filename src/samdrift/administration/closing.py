@@ -8,7 +8,7 @@ after a crash continues where it stopped, until there is a certificate.
 The certificate of destruction is one JSON document for programs, with the same in
 Swedish for people, under one signature of the operator's. It names what was
 destroyed by counts, fingerprints and the head of the log, and repeats nothing of
-what the log said.
+what the log said. The logs of transfers are kept for a year (:mod:`samdrift.administration.keptlogs`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 from cryptography import x509
 
 from samdrift.accesspoint import ending as ap
+from samdrift.administration import keptlogs
 from samdrift.administration.administration import Administration
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
 from samdrift.administration.events import AdminEvent
@@ -94,7 +95,8 @@ class Order:
         ]
         also = f", also {' and '.join(losing)}" if losing else ""
         everything = f"destroy everything of {self.organisation}: keys, messages and log{also}"
-        text = f"{everything}; decided {self.decision}"
+        kept = "its logs of transfers are kept for a year, outside its vaults"
+        text = f"{everything}; decided {self.decision}; {kept}"
         return Matter("org close", self.organisation.value, text)
 
 
@@ -132,7 +134,8 @@ async def _begin(
         stock = await installation.provisioner.closings.stock(order.organisation)
     now = clock()
     backups = await made_backups(installation.gate, order.organisation)
-    facts = canonical(_facts(installation, order, stock, by, backups, now))
+    kept = await keptlogs.keep(installation, order.organisation, stock, by, order.decision, now)
+    facts = canonical(_facts(installation, order, stock, by, backups, kept, now))
     happening = Happening(
         now,
         AdminEvent.ORGANISATION_CLOSING,
@@ -213,6 +216,7 @@ def _facts(
     stock: Sequence[Stock],
     by: tuple[str, str],
     backups: Sequence[dict[str, Any]],
+    kept: Sequence[dict[str, Any]],
     now: datetime,
 ) -> dict[str, Any]:
     """Return the content of the certificate, which names nothing that was sent or received."""
@@ -230,6 +234,7 @@ def _facts(
         "vaults": [_vault_facts(one, held[one.role]) for one in stock],
         "unfinished": [_ended_facts(one.role, happening) for one in stock for happening in one.ended],
         "key_backups": list(backups),
+        "logs_kept": list(kept),
     }
 
 
@@ -386,6 +391,7 @@ def _in_swedish(stated: Facts) -> str:
             f"  {backup['number']}, {backup['at']}: {', '.join(backup['held_by'])}" for backup in backups
         ]
     lines += ["", "Kvar finns:", *(f"  {each}" for each in _REMAINS_IN_SWEDISH)]
+    lines += [_kept_in_swedish(one) for one in stated.get("logs_kept", ())]
     return "\n".join(lines) + "\n"
 
 
@@ -407,6 +413,17 @@ def _export_in_swedish(exported: bool) -> str:
     if exported:
         return "Loggen exporterades innan den förstördes."
     return "Loggen förstördes utan att ha exporterats, enligt beslutet."
+
+
+def _kept_in_swedish(one: Facts) -> str:
+    name = f"  Loggen för {_ROLES[one['role']]}"
+    if one["file"] is None:
+        return f"{name} kunde inte sparas: valvet var låst, och den är förstörd."
+    verified = "verifierad" if one["holds"] else f"fel från post {one['first_wrong']}"
+    until, entries = one["until"][:10], one["entries"]
+    return (
+        f"{name}, {entries} poster, {verified}, hos driftleverantören till {until}: SHA-256 {one['sha256']}"
+    )
 
 
 def _unfinished(one: Facts) -> str:

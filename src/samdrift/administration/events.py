@@ -10,6 +10,8 @@ class AdminEvent(AuditEvent):
 
     LOG_EXPORTED = "log:export:written"
     """All of the log was written to a file that others can verify."""
+    LOG_KEPT_REMOVED = "log:kept:removed"
+    """The log of a closed organisation was removed, since its time was over."""
     LOG_CONTROL_RECORDED = "log:control:recorded"
     """The organisation has looked through the log, and this is what came of it."""
     CUSTODY_CUSTODIAN_ADDED = "custody:custodian:added"
@@ -22,6 +24,8 @@ class AdminEvent(AuditEvent):
     CUSTODY_AGREED = "custody:two-persons:agreed"
     """Two custodians agree, and it is done now."""
     CUSTODY_REFUSED = "custody:two-persons:refused"
+    ORGANISATION_COMMAND = "org:command:run"
+    """A person of the operator's ran a command about it; the entry says which, and why."""
     ORGANISATION_CLOSING = "org:organisation:closing"
     """Two persons have decided that everything is destroyed."""
     ORGANISATION_CLOSED = "org:organisation:closed"

@@ -31,6 +31,7 @@ from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.events import VaultEvent
+from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.logtree import LogTree, OpenRefusal, SigningStopped, TreeState, WitnessState
 from samdrift.wire.crypto.sshsig import public_line
 from samdrift.wire.crypto.sshsig import sign as sshsig
@@ -170,9 +171,18 @@ async def dispose(
     decision: str,
     agreed: TwoPersons,
 ) -> int:
-    """Dispose of the facts of a class from before a moment, as two people decide; return of how many."""
-    async with opened(installation, place) as tree:
+    """Dispose of the facts of a class from before a moment, as two people decide; return of how many.
+
+    With those of transfers goes what the certificates in them were judged by.
+    """
+    if place.organisation is None or place.role is None:
+        tree = installation.gate.operator_tree()
         return await tree.dispose(retention, before, decision, agreed.first, agreed.second)
+    async with installation.gate.open(_WORKER, place.organisation, place.role, Purpose.MAINTAIN) as vault:
+        gone = await vault.tree.dispose(retention, before, decision, agreed.first, agreed.second)
+        if isinstance(vault, JudgingVault) and retention is Retention.TRANSFER:
+            await vault.dispose_grounds(before)
+        return gone
 
 
 async def record_control(

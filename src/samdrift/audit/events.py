@@ -68,6 +68,7 @@ _CLASSES: Mapping[str, Retention] = MappingProxyType(
         **dict.fromkeys(("custody", "gov", "isolation", "keys", "org"), Retention.ADMINISTRATION),
         **dict.fromkeys(("ap:peer", "mt:marks", "vault:lock", "vault:login"), Retention.ADMINISTRATION),
         **dict.fromkeys(("mk:disposal", "mk:mailbox", "mk:notice"), Retention.ADMINISTRATION),
+        **dict.fromkeys(("mk:address", "mk:backup"), Retention.ADMINISTRATION),
         **dict.fromkeys(("mk:preset", "mk:rights", "mk:service"), Retention.ADMINISTRATION),
         "log": Retention.LOG,
     }

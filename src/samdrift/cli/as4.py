@@ -16,7 +16,6 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.cli.envelope import certificate_document
-from samdrift.cli.keys import key_store
 from samdrift.cli.output import print_json, print_line, print_verdict
 from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.failures import reported_as_usage_errors
@@ -104,6 +103,9 @@ def _key(file: Path) -> Iterator[Unwrap]:
 
 
 def _own_keys(config: Path) -> Iterator[Unwrap]:
+    # The key store takes a while to import, and most captures are looked at without it.
+    from samdrift.installation.vaultsettings import key_store
+
     with reported_as_usage_errors():
         for own in key_store(load(config)).decryption_keys(OPERATOR_KEYS, KeyName.ACCESS_POINT):
             yield own.unwrap

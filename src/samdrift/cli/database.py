@@ -19,7 +19,7 @@ from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import PrincipalKind, Purpose
 from samdrift.installation.loop import run
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.net.clock import system_clock
 from samdrift.vault.database import migrations
 from samdrift.vault.provision import Provisioner

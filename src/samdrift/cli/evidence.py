@@ -23,8 +23,9 @@ from samdrift.config.inputs import read_certificates
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.evidence.asic import is_container, read_container
+from samdrift.evidence.findings import Finding
 from samdrift.evidence.gathering import Order
-from samdrift.evidence.verifying import EvidenceVerdict, Finding, verify_evidence, verify_evidence_in
+from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence, verify_evidence_in
 from samdrift.installation.loop import run
 from samdrift.transparency.timestamps import Trusted
 from samdrift.wire.crypto import certificates

@@ -15,13 +15,13 @@ import typer
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from samdrift.cli.keys import key_store
 from samdrift.cli.output import print_json, print_line
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.contracts.principals import Role
+from samdrift.installation.vaultsettings import key_store
 from samdrift.keystore.durablefiles import write_new
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName

@@ -25,10 +25,9 @@ from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.installation.loop import run
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import key_store
 from samdrift.keystore.interface import OPERATOR_KEYS, HeldKey, KeyStore
 from samdrift.keystore.keyfiles import KeyName
-from samdrift.vault.openkeys import open_keys
 from samdrift.wire.crypto.certificates import common_name
 
 app = typer.Typer(add_completion=False)
@@ -144,8 +143,3 @@ def _row(key: HeldKey, held: Iterable[HeldKey]) -> dict[str, object]:
         "until": key.certificate.not_valid_after_utc.isoformat(),
         "sha256": key.certificate.fingerprint(hashes.SHA256()).hex(),
     }
-
-
-def key_store(config: Config, *, begin: bool = False) -> KeyStore:
-    """Open the key store of an installation; one that does not exist is made only where ``begin`` says so."""
-    return open_keys(vault_settings(config), begin=begin)

@@ -4,36 +4,30 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli import (
-    logcontrol,
-    logdisposal,
-    logfollowing,
-    lognames,
-    logreconciling,
-    logrunning,
-    logverification,
-)
+from samdrift.cli.subcommands import group_of
 
-app = typer.Typer(add_completion=False)
+_COMMANDS = {
+    "status": "logrunning:status",
+    "checkpoint": "logrunning:checkpoint",
+    "resolve": "logrunning:resolve",
+    "export": "logverification:export",
+    "verify": "logverification:verify",
+    "follow": "logfollowing:follow",
+    "promises": "logfollowing:promises",
+    "reconcile": "logreconciling:reconcile_logs",
+    "search": "logcontrol:search",
+    "sample": "logcontrol:sample",
+    "hints": "logcontrol:hints",
+    "outcome": "logcontrol:outcome",
+    "names": "lognames:names",
+    "retention": "logdisposal:retention",
+    "dispose": "logdisposal:dispose",
+    "kept": "logkept:kept",
+}
+
+app = typer.Typer(cls=group_of("samdrift.cli", _COMMANDS), add_completion=False)
 
 
 @app.callback()
 def log() -> None:
     """The log of an organisation's vault: how it stands, what witnesses say of it, and whether it holds."""
-
-
-app.command()(logrunning.status)
-app.command()(logrunning.checkpoint)
-app.command()(logrunning.resolve)
-app.command()(logverification.export)
-app.command()(logverification.verify)
-app.command()(logfollowing.follow)
-app.command()(logfollowing.promises)
-app.command("reconcile")(logreconciling.reconcile_logs)
-app.command()(logcontrol.search)
-app.command()(logcontrol.sample)
-app.command()(logcontrol.hints)
-app.command()(logcontrol.outcome)
-app.command()(lognames.names)
-app.command()(logdisposal.retention)
-app.command()(logdisposal.dispose)

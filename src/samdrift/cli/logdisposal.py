@@ -8,13 +8,13 @@ from typing import Annotated
 import typer
 
 from samdrift.administration import logs
-from samdrift.administration.administration import administering
+from samdrift.administration.administration import administering, record_command
 from samdrift.administration.dualcontrol import Matter, two_persons
 from samdrift.audit.events import Retention
 from samdrift.cli.logrunning import Decision, RoleOption
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import By, ByFile, With, WithFile, present
+from samdrift.cli.persons import Actor, By, ByFile, Reason, With, WithFile, asked, present
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
@@ -24,13 +24,20 @@ from samdrift.net.clock import system_clock
 
 
 def retention(
-    organisation: Organisation, role: RoleOption, config: ConfigFile, as_json: AsJson = False
+    organisation: Organisation,
+    role: RoleOption,
+    config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show for each class of a log's entries how long it is kept, and how much is older."""
+    who = asked(by, reason)
 
     async def ask() -> dict[Retention, tuple[int, int, int]]:
         async with administering(load(config)) as installation:
             place = LogPlace(organisation, role)
+            await record_command(installation, "log retention", who, organisation, (role,))
             await logs.require_log(installation, place)
             now = system_clock()
             moments = {each: logs.kept_until(each, now) for each in logs.KEPT_YEARS}

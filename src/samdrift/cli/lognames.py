@@ -18,10 +18,9 @@ from samdrift.cli.persons import By, ByFile, With, WithFile, present
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
-from samdrift.contracts.principals import Role
 from samdrift.installation.loop import run
 from samdrift.portability import agefile
-from samdrift.portability.names import read_names, with_name, write_names
+from samdrift.portability.names import WITH_PERSONS, read_names, with_name, write_names
 
 NamesFile = Annotated[
     Path | None, typer.Option("--names", help="A table of samdrift log names, to show names beside the ids.")
@@ -52,8 +51,11 @@ def names(
 
         async def write() -> int:
             async with administering(load(config)) as installation:
-                if installation.gate.registry.find(organisation, Role.MESSAGE_CLIENT) is None:
-                    raise Unusable("that organisation has no message client here, and so no persons")
+                registry = installation.gate.registry
+                if all(registry.find(organisation, role) is None for role in WITH_PERSONS):
+                    raise Unusable(
+                        "that organisation has no message client or message service here, and so no persons"
+                    )
                 what = f"write the names of persons in its logs, encrypted for {', '.join(recipients)}"
                 agreed = await two_persons(
                     installation, Matter("log names", organisation.value, what), persons

@@ -11,11 +11,11 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.administration import logs, officers
-from samdrift.administration.administration import Administration, administering
+from samdrift.administration.administration import Administration, administering, record_command
 from samdrift.administration.dualcontrol import Matter, TwoPersons, custodians_of, two_persons
 from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, print_verdict
-from samdrift.cli.persons import ByFile, With, WithFile, passphrase, present
+from samdrift.cli.persons import Actor, ByFile, Reason, With, WithFile, asked, passphrase, present
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
@@ -40,11 +40,19 @@ AskedBy = Annotated[
 Decision = Annotated[str, typer.Option("--decision", help="The decision and its reason, in one line.")]
 
 
-def status(config: ConfigFile, organisation: OptionalOrganisation = None, as_json: AsJson = False) -> int:
+def status(
+    config: ConfigFile,
+    reason: Reason,
+    organisation: OptionalOrganisation = None,
+    by: Actor = None,
+    as_json: AsJson = False,
+) -> int:
     """Show for each log its name, key, last checkpoint and witnesses. Exit status 1 if one needs people."""
+    who = asked(by, reason)
 
     async def ask(loaded: Config) -> list[logs.Standing]:
         async with administering(loaded) as installation:
+            await record_command(installation, "log status", who, organisation)
             places = _known(logs.logs_of(installation, organisation))
             return [await logs.standing(installation, place) for place in places]
 
@@ -56,6 +64,7 @@ def status(config: ConfigFile, organisation: OptionalOrganisation = None, as_jso
 
 def checkpoint(
     config: ConfigFile,
+    reason: Reason,
     organisation: OptionalOrganisation = None,
     by: StatedBy = None,
     by_file: ByFile = None,
@@ -66,9 +75,11 @@ def checkpoint(
     The organisation's certificate states them where its message service is here; elsewhere a custodian
     does, with --by. Exit status 1 if a log needs people.
     """
+    who = asked(by, reason)
 
     async def sign(loaded: Config) -> list[logs.Standing]:
         async with administering(loaded) as installation:
+            await record_command(installation, "log checkpoint", who, organisation)
             places = _known(logs.logs_of(installation, organisation))
             custodian = None
             if by is not None:

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
 
-from samdrift.administration.administration import administering
+from samdrift.administration.administration import administering, record_command
 from samdrift.administration.appointing import MessageClients
 from samdrift.administration.dualcontrol import Persons
 from samdrift.cli.mailboxsettings import add_commands
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, present
+from samdrift.cli.persons import Actor, By, ByFile, Reason, With, WithFile, asked, present
 from samdrift.config.errors import Unusable, printable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config, OrganisationConfig
 from samdrift.config.organisations import sign_in_issuer
 from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.evidence.trace import Asked
 from samdrift.installation.loop import run
 from samdrift.messageclient.permissions import Assigned
 from samdrift.messageclient.servicecheck import Tried
@@ -56,6 +59,8 @@ def add(
     address: Annotated[str, typer.Argument(help="A functional address of the organisation.")],
     name: Annotated[str, typer.Argument(help="The name that persons see.")],
     config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
 ) -> None:
     """Make a mailbox for a functional address; one that is there gets the name. It gives no rights."""
     with reported_as_usage_errors():
@@ -64,7 +69,7 @@ def add(
         own = _own(loaded, organisation)
         if address not in own.functional_addresses:
             raise Unusable(f"{printable(address)} is none of the functional addresses of {organisation}")
-        run(_add(loaded, organisation, address, name))
+        run(_add(loaded, organisation, asked(by, reason), address, name))
     print_line(f"{address}  {name}")
 
 
@@ -73,6 +78,7 @@ def change(
     organisation: Organisation,
     address: Annotated[str, typer.Argument(help="The functional address of the mailbox.")],
     config: ConfigFile,
+    reason: Reason,
     name: Annotated[str | None, typer.Option("--name", help="The name that persons see.")] = None,
     second_person: Annotated[
         bool | None,
@@ -107,7 +113,7 @@ def change(
     with reported_as_usage_errors():
         if not settings:
             raise Unusable("nothing to change is named: --help lists the settings")
-        changed = run(_change(load(config), organisation, address, by or login(), settings))
+        changed = run(_change(load(config), organisation, asked(by, reason), address, settings))
     print_line(f"{address}  {printable(changed.name)}  {_settings(changed)}")
 
 
@@ -115,12 +121,14 @@ def change(
 def figures(
     organisation: Organisation,
     config: ConfigFile,
+    reason: Reason,
     weeks: Annotated[int, typer.Option("--weeks", min=1, max=520, help="How far back.")] = 8,
+    by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
     """Count the messages of each mailbox by week: came in, sent, not delivered, and medians of times."""
     with reported_as_usage_errors():
-        found = run(_figures(load(config), organisation, weeks))
+        found = run(_figures(load(config), organisation, asked(by, reason), weeks))
     if as_json:
         print_json({"figures": found})
         return
@@ -133,13 +141,15 @@ def figures(
 
 
 @app.command("disposals")
-def disposals(organisation: Organisation, config: ConfigFile, as_json: AsJson = False) -> None:
+def disposals(
+    organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
+) -> None:
     """List the rules for disposal of each mailbox, and the disposals with their counts; no content.
 
     Managers of mailboxes decide about them on the pages.
     """
     with reported_as_usage_errors():
-        found = run(_disposals(load(config), organisation))
+        found = run(_disposals(load(config), organisation, asked(by, reason)))
     if as_json:
         print_json({"mailboxes": found})
         return
@@ -155,13 +165,15 @@ def disposals(organisation: Organisation, config: ConfigFile, as_json: AsJson = 
 
 
 @app.command("check")
-def check(organisation: Organisation, config: ConfigFile, by: Actor = None, as_json: AsJson = False) -> None:
+def check(
+    organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
+) -> None:
     """Try the message service of an organisation: name, connection, access token, lists, address book.
 
     It fetches, sends and changes nothing. Ends with 1 where a step does not work.
     """
     with reported_as_usage_errors():
-        tried = run(_check(load(config), organisation, by or login()))
+        tried = run(_check(load(config), organisation, asked(by, reason)))
     rows = [
         {"step": one.step, "about": one.about, "trouble": one.trouble, "detail": one.detail} for one in tried
     ]
@@ -175,10 +187,12 @@ def check(organisation: Organisation, config: ConfigFile, by: Actor = None, as_j
 
 
 @app.command("list")
-def list_mailboxes(organisation: Organisation, config: ConfigFile, as_json: AsJson = False) -> None:
+def list_mailboxes(
+    organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
+) -> None:
     """List the mailboxes of an organisation."""
     with reported_as_usage_errors():
-        found = run(_mailboxes(load(config), organisation))
+        found = run(_mailboxes(load(config), organisation, asked(by, reason)))
     if as_json:
         print_json({"mailboxes": found})
         return
@@ -193,6 +207,7 @@ def appoint(
     subject: Subject,
     name: Name,
     config: ConfigFile,
+    reason: Reason,
     by: By,
     other: With = None,
     by_file: ByFile = None,
@@ -208,7 +223,7 @@ def appoint(
         loaded = load(config)
         identity = _identity(loaded, organisation, subject, one_line("--name", name))
         persons = present(by, other, by_file, other_file)
-        run(_appoint(loaded, organisation, identity, _ROLES[role], persons))
+        run(_appoint(loaded, organisation, asked(by, reason), identity, _ROLES[role], persons))
     print_line(f"{organisation}  {role}  {printable(subject)}")
 
 
@@ -217,6 +232,7 @@ def dismiss(
     organisation: Organisation,
     subject: Subject,
     config: ConfigFile,
+    reason: Reason,
     by: By,
     other: With = None,
     by_file: ByFile = None,
@@ -227,15 +243,17 @@ def dismiss(
         loaded = load(config)
         identity = _identity(loaded, organisation, subject, "")
         persons = present(by, other, by_file, other_file)
-        ended = run(_dismiss(loaded, organisation, identity, persons))
+        ended = run(_dismiss(loaded, organisation, asked(by, reason), identity, persons))
     print_line(f"{organisation}  {printable(subject)}  {ended} roles ended")
 
 
 @app.command("rights")
-def rights(organisation: Organisation, config: ConfigFile, as_json: AsJson = False) -> None:
+def rights(
+    organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
+) -> None:
     """List who has which rights now, until when, and by which decision; persons by their ids alone."""
     with reported_as_usage_errors():
-        found = run(_rights(load(config), organisation))
+        found = run(_rights(load(config), organisation, asked(by, reason)))
     if as_json:
         print_json({"rights": found})
         return
@@ -245,14 +263,28 @@ def rights(organisation: Organisation, config: ConfigFile, as_json: AsJson = Fal
         )
 
 
-async def _add(config: Config, organisation: ParticipantIdentifier, address: str, name: str) -> None:
+@contextlib.asynccontextmanager
+async def _opened(
+    config: Config, organisation: ParticipantIdentifier, command: str, who: Asked
+) -> AsyncIterator[MessageClients]:
+    """Open the message client of an organisation, in whose log it is recorded who does so and why."""
     async with administering(config) as installation:
-        await MessageClients(installation, organisation).add_mailbox(address, name)
+        await record_command(installation, f"mailbox {command}", who, organisation, (Role.MESSAGE_CLIENT,))
+        yield MessageClients(installation, organisation)
 
 
-async def _mailboxes(config: Config, organisation: ParticipantIdentifier) -> list[Mapping[str, Any]]:
-    async with administering(config) as installation:
-        found = await MessageClients(installation, organisation).mailboxes()
+async def _add(
+    config: Config, organisation: ParticipantIdentifier, who: Asked, address: str, name: str
+) -> None:
+    async with _opened(config, organisation, "add", who) as clients:
+        await clients.add_mailbox(address, name)
+
+
+async def _mailboxes(
+    config: Config, organisation: ParticipantIdentifier, who: Asked
+) -> list[Mapping[str, Any]]:
+    async with _opened(config, organisation, "list", who) as clients:
+        found = await clients.mailboxes()
     return [
         {
             "id": one.id,
@@ -268,17 +300,17 @@ async def _mailboxes(config: Config, organisation: ParticipantIdentifier) -> lis
 
 
 async def _change(
-    config: Config, organisation: ParticipantIdentifier, address: str, by: str, settings: Mapping[str, Any]
+    config: Config, organisation: ParticipantIdentifier, who: Asked, address: str, settings: Mapping[str, Any]
 ) -> MailboxRecord:
-    async with administering(config) as installation:
-        return await MessageClients(installation, organisation).change_mailbox(address, by, **settings)
+    async with _opened(config, organisation, "change", who) as clients:
+        return await clients.change_mailbox(address, who.by, **settings)
 
 
 async def _figures(
-    config: Config, organisation: ParticipantIdentifier, weeks: int
+    config: Config, organisation: ParticipantIdentifier, who: Asked, weeks: int
 ) -> list[Mapping[str, Any]]:
-    async with administering(config) as installation:
-        mailboxes, found = await MessageClients(installation, organisation).figures(weeks)
+    async with _opened(config, organisation, "figures", who) as clients:
+        mailboxes, found = await clients.figures(weeks)
     addresses = {one.id: one.address for one in mailboxes}
     return [
         {
@@ -294,9 +326,11 @@ async def _figures(
     ]
 
 
-async def _disposals(config: Config, organisation: ParticipantIdentifier) -> list[Mapping[str, Any]]:
-    async with administering(config) as installation:
-        mailboxes, rules, found = await MessageClients(installation, organisation).disposals()
+async def _disposals(
+    config: Config, organisation: ParticipantIdentifier, who: Asked
+) -> list[Mapping[str, Any]]:
+    async with _opened(config, organisation, "disposals", who) as clients:
+        mailboxes, rules, found = await clients.disposals()
     return [
         {
             "address": box.address,
@@ -329,9 +363,9 @@ def _disposal(one: DisposalRecord) -> Mapping[str, Any]:
     }
 
 
-async def _check(config: Config, organisation: ParticipantIdentifier, by: str) -> tuple[Tried, ...]:
-    async with administering(config) as installation:
-        return await MessageClients(installation, organisation).check_service(by)
+async def _check(config: Config, organisation: ParticipantIdentifier, who: Asked) -> tuple[Tried, ...]:
+    async with _opened(config, organisation, "check", who) as clients:
+        return await clients.check_service(who.by)
 
 
 def _settings(mailbox: MailboxRecord) -> str:
@@ -349,22 +383,26 @@ def _minutes(seconds: float | None) -> str:
 
 
 async def _appoint(
-    config: Config, organisation: ParticipantIdentifier, identity: Identity, role: Right, persons: Persons
+    config: Config,
+    organisation: ParticipantIdentifier,
+    who: Asked,
+    identity: Identity,
+    role: Right,
+    persons: Persons,
 ) -> None:
-    async with administering(config) as installation:
-        await MessageClients(installation, organisation).appoint(identity, role, persons)
+    async with _opened(config, organisation, "appoint", who) as clients:
+        await clients.appoint(identity, role, persons)
 
 
 async def _dismiss(
-    config: Config, organisation: ParticipantIdentifier, identity: Identity, persons: Persons
+    config: Config, organisation: ParticipantIdentifier, who: Asked, identity: Identity, persons: Persons
 ) -> int:
-    async with administering(config) as installation:
-        return await MessageClients(installation, organisation).dismiss(identity, persons)
+    async with _opened(config, organisation, "dismiss", who) as clients:
+        return await clients.dismiss(identity, persons)
 
 
-async def _rights(config: Config, organisation: ParticipantIdentifier) -> list[Mapping[str, Any]]:
-    async with administering(config) as installation:
-        clients = MessageClients(installation, organisation)
+async def _rights(config: Config, organisation: ParticipantIdentifier, who: Asked) -> list[Mapping[str, Any]]:
+    async with _opened(config, organisation, "rights", who) as clients:
         names = {f"mailbox:{one.id}": one.address for one in await clients.mailboxes()}
         return list(_lines(await clients.assigned(), names))
 
@@ -372,13 +410,13 @@ async def _rights(config: Config, organisation: ParticipantIdentifier) -> list[M
 def _lines(assigned: Assigned, names: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
     for holding in assigned.copy.state.holdings(assigned.moment):
         what = holding.given.what
-        scope = str(what.scope)
+        scope, number = str(what.scope), assigned.copy.number_of(holding.statements[0])
         yield {
             "scope": names.get(scope, scope),
             "to": str(what.subject),
             "what": ",".join(sorted(what.rights)) if isinstance(what, Rights) else _for(what),
             "until": f"{holding.given.end:%Y-%m-%d}",
-            "decision": assigned.copy.digests.index(holding.statements[0]) + 1,
+            "decision": int(number) if number.isdigit() else number,
         }
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +19,7 @@ from samdrift import __version__
 from samdrift.cli.output import complain, print_line, print_text
 from samdrift.config.errors import printable
 from samdrift.contracts.errors import Explained
+from samdrift.installation.startup import import_for_life
 
 UNUSABLE = 2
 """Exit status for a command line or an input that cannot be used."""
@@ -63,7 +63,7 @@ class _Command(TyperCommand):
     """A row of :data:`COMMANDS`: its line in the help now, its module when it is used."""
 
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
-        module = import_module(f"samdrift.cli.{self.name}")
+        module = import_for_life(f"samdrift.cli.{self.name}")
         return typer.main.get_command(module.app).make_context(*arguments, **settings)
 
 

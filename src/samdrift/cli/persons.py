@@ -12,12 +12,17 @@ from typing import Annotated
 import typer
 
 from samdrift.administration.dualcontrol import Person, Persons
+from samdrift.cli.org.options import one_line
 from samdrift.config.errors import Unusable, printable, shown
-from samdrift.config.inputs import reason
+from samdrift.config.inputs import reason as reason_of
 from samdrift.config.passphrase import read_private
+from samdrift.evidence.trace import Asked
 
 Actor = Annotated[
     str | None, typer.Option("--by", help="Your name, recorded in the logs; your login by default.")
+]
+Reason = Annotated[
+    str, typer.Option("--reason", help="Your reason; recorded in the organisation's logs with your name.")
 ]
 By = Annotated[str, typer.Option("--by", help="The custodian who asks.")]
 With = Annotated[
@@ -69,9 +74,14 @@ def _read(file: Path) -> str:
     try:
         return read_private(file).decode("utf-8")
     except OSError as error:
-        raise Unusable(f"{shown(file)}: {reason(error)}") from None
+        raise Unusable(f"{shown(file)}: {reason_of(error)}") from None
     except UnicodeError:
         raise Unusable(f"{shown(file)}: is not text") from None
+
+
+def asked(by: str | None, reason: str) -> Asked:
+    """Return who runs a command and why, as it is recorded; without a name it is the login's."""
+    return Asked(one_line("--by", by or login()), one_line("--reason", reason))
 
 
 def login() -> str:

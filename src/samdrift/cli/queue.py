@@ -23,7 +23,7 @@ from samdrift.config.inputs import read_participant
 from samdrift.config.reader import load
 from samdrift.contracts.transfer import TransferReason
 from samdrift.installation.loop import run
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.accesspoint import Standing
 from samdrift.vault.errors import VaultDenied
 from samdrift.vault.gate import Gate

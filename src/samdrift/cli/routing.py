@@ -17,7 +17,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation import rolesettings
 from samdrift.installation.loop import run
 from samdrift.installation.messageclients import registrations
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.messageservice.oauth.registrations import OrganisationClients, OwnIssuers
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.vault.gate import Gate

@@ -22,7 +22,7 @@ from samdrift.contracts.principals import Role
 from samdrift.evidence.trace import Asked, Step, trace
 from samdrift.evidence.traceview import erds, moments, words
 from samdrift.installation.loop import run
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.gate import Gate
 from samdrift.web.texts import Language
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid

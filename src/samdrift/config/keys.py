@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from enum import Enum, StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_type_hints
 
@@ -119,7 +120,8 @@ class Declared:
 
 def declared(tables: Tables) -> Iterator[Declared]:
     """Yield what is declared of a table, in the order of its attributes."""
-    entries = tables.keys if tables.keys is not None else annotated(tables.type)
+    own: Any = tables.type
+    entries = tables.keys if tables.keys is not None else annotated(own)
     for attribute in fields(tables.type):
         entry = entries.get(attribute.name)
         if isinstance(entry, Key):
@@ -133,7 +135,8 @@ def declared(tables: Tables) -> Iterator[Declared]:
             )
 
 
-def annotated(type_: type[Any]) -> dict[str, Key | Compound]:
+@cache
+def annotated(type_: Any) -> dict[str, Key | Compound]:
     """Return the keys of a type by attribute; an attribute without one is not in the file."""
     return {
         attribute: each

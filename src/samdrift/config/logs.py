@@ -93,6 +93,16 @@ class LogsConfig:
             example='"0.4.0.2023.1.1"',
         ),
     ] = None
+    kept: Annotated[
+        Path | None,
+        Key(
+            "Folder of the logs of organisations that were closed, which are kept for a year "
+            "([log](log.md#retention-and-disposal)).",
+            PATH,
+            otherwise="`kept-logs`, in the folder that `vaults.secrets` is in",
+            example='"kept-logs"',
+        ),
+    ] = None
     witness_networks: Annotated[
         tuple[str, ...],
         Key(

@@ -44,6 +44,8 @@ class Principal:
     kind: PrincipalKind
     name: str
     organisation: str | None = None
+    through: str = ""
+    """The organisation's system that a person acts through; each entry names it."""
 
 
 class Purpose(StrEnum):

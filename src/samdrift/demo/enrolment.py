@@ -112,7 +112,9 @@ async def enrol(
     listen_mk, listen_gov = (_page_address(operator, role) for role in HOST_KEYS)
     address = f"https://{listen_a}{PATH}"
     book = federation.address_book_url
-    places = Places(listen_a, address, listen_c, listen_d, listen_mk, listen_gov, name_server, book)
+    places = Places(
+        listen_a, address, listen_c, listen_d, listen_mk, listen_gov, _free_address(), name_server, book
+    )
     for organisation, certificates in zip(operator.organisations, issued, strict=True):
         federation.register_participant(
             organisation.identifier,
@@ -270,6 +272,8 @@ class Places:
     listen_mk: str
     """Address at which persons reach message clients; empty if no organisation has one."""
     listen_gov: str
+    metrics: str
+    """Address of metrics and health."""
     name_server: str
     address_book: str
 
@@ -337,6 +341,9 @@ def _config_text(
         "",
         *_listener("message_client", places.listen_mk, plain=any(one.sign_in for one in organisations)),
         *_listener("governance", places.listen_gov),
+        "[metrics]",
+        f"listen = {json.dumps(places.metrics)}",
+        "",
         "[malware]",
         'scanner = "none"',
         "",

@@ -27,9 +27,14 @@ def ready(world: World, folder: Path) -> dict[str, Any]:
     }
     for enrolled, _ in world.operators:
         own, service = enrolled.config.access_point, enrolled.config.message_service
+        metrics = enrolled.config.metrics
         if own is not None:
             interfaces[f"{enrolled.demo.party} a"] = enrolled.as4_address
             interfaces[f"{enrolled.demo.party} c"] = f"https://{own.listen_c.host}:{own.listen_c.port}"
+        if metrics is not None:
+            listen = f"http://{metrics.listen.host}:{metrics.listen.port}"
+            interfaces[f"{enrolled.demo.party} metrics"] = f"{listen}/metrics"
+            interfaces[f"{enrolled.demo.party} health"] = f"{listen}/health"
         if service is not None:
             interfaces[f"{enrolled.demo.party} d"] = f"{service.address_d}/v1"
     return {

@@ -21,7 +21,8 @@ from samdrift.federation.testbed.bed import Bed
 from samdrift.federation.testbed.parties import Evidence, OrganisationKeys, Subject
 from samdrift.federation.testbed.setup import prepared
 from samdrift.installation.accesspoints import connected
-from samdrift.installation.operator import running, vault_settings
+from samdrift.installation.operator import running
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.net.client import Answered, http_client, post
 from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate

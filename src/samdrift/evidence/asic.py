@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from samdrift.attestation.archive import damaged
 from samdrift.audit.reading import Malformed, Unverified
-from samdrift.evidence.verifying import Finding
+from samdrift.evidence.findings import Finding
 from samdrift.transparency.timestamps import MAX_STAMP, Trusted, examine, response_of
 
 MEDIA_TYPE = b"application/vnd.etsi.asic-s+zip"

@@ -23,11 +23,12 @@ from samdrift.audit.notes import Checkpoint, Note
 from samdrift.audit.proofs import EntryProof
 from samdrift.contracts.evidence import Original
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.evidence import verifying
+from samdrift.evidence import grounds, verifying
 from samdrift.evidence.events import ProofEvent
 from samdrift.evidence.trace import Logged, entries
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.gate import Gate
+from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.opening import Vault
 from samdrift.wire.crypto.keys import SigningKey
@@ -131,6 +132,8 @@ class _Writing:
             elif isinstance(vault, MessageServiceVault):
                 await self._message_receipts(vault)
                 await self._kept_digests(vault)
+            if isinstance(vault, JudgingVault):
+                await self._grounds(vault, role)
             await self._log(vault, role)
             await self._proofs(vault, role)
             event = ProofEvent.ORGANISATION_EVIDENCE_EXPORTED
@@ -154,6 +157,21 @@ class _Writing:
             certificate = await vault.certificate(sha256)
             if certificate is not None:
                 await self._add(verifying.certificate_file(sha256), certificate)
+
+    async def _grounds(self, vault: JudgingVault, role: Role) -> None:
+        """Add what the certificates that the entries name were judged by: chains, answers, lists."""
+        entries = [one.entry for one in self._found if one.role is role]
+        wanted = {entry.ids[grounds.FOLDER] for entry in entries if grounds.FOLDER in entry.ids}
+        for name, document in sorted((await vault.grounds(wanted)).items()):
+            await self._add(grounds.document_file(name), document)
+            try:
+                files = grounds.Named.read(document).files()
+            except ValueError:
+                continue  # The evidence says so: what an entry names is not there.
+            kept = await vault.grounds(files.keys())
+            for digest, file in files.items():
+                if digest in kept:
+                    await self._add(file, kept[digest])
 
     async def _message_receipts(self, vault: MessageServiceVault) -> None:
         """Add the message receipts, as sent and as received, also of a message that was deleted."""

@@ -42,6 +42,11 @@ WORDS: Mapping[str, Phrase] = MappingProxyType(
         MKEvent.MK_MESSAGE_HANDED_OVER: Phrase("The message client handed it to the message service"),
         MKEvent.MK_MESSAGE_POSTPONED: Phrase("The message client tries again later"),
         MKEvent.MK_MESSAGE_NOT_SENT: Phrase("The message client could not send it"),
+        MKEvent.MK_MESSAGE_DELETING: Phrase(
+            "It is stored and backed up, and is to be deleted at the message service"
+        ),
+        MKEvent.MK_MESSAGE_DELETED: Phrase("It was deleted at the message service"),
+        MKEvent.MK_MESSAGE_UNDELETED: Phrase("The message service did not delete it"),
         MKEvent.MK_MESSAGE_MOVED_ON: Phrase("The message client heard how far it has come"),
         MKEvent.MK_MESSAGE_STORED: Phrase("The message client fetched and stored it"),
         MKEvent.MK_MESSAGE_UNREADABLE: Phrase("The message client stored it, and cannot show it"),

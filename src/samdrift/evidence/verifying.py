@@ -6,7 +6,6 @@ Which files evidence about a message has.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -32,6 +31,9 @@ from samdrift.audit.policies import Policy
 from samdrift.audit.proofs import EntryProof
 from samdrift.audit.reading import Malformed, Unverified
 from samdrift.contracts.principals import Role
+from samdrift.evidence import grounds
+from samdrift.evidence.findings import Finding
+from samdrift.evidence.grounds import role_of
 from samdrift.messageservice.events import MTEvent
 from samdrift.vault.records import Digest
 from samdrift.wire import receipt as receipts
@@ -44,7 +46,7 @@ FORMAT = "samdrift evidence"
 VERSION = 5
 """Since 2 a message receipt is named after the entry that speaks of it, and there are digests; since 3
 the certificates of peers that entries name; since 4 entries may be leaves of a tree; since 5 each of those
-has a proof up to a checkpoint.
+has a proof up to a checkpoint, and there is what certificates were judged by.
 """
 KNOWN = (1, 2, 3, 4, VERSION)
 STATEMENT_FILE = "evidence.json"
@@ -113,25 +115,10 @@ def section_file(role: Role, number: int) -> str:
     return f"section/{role.value}-{number:06}.jsonl"
 
 
-def role_of(name: str) -> Role:
-    """The role whose log a file is of."""
-    match = re.match(r"[a-z]+/([a-z]+)", name)
-    return Role(match[1] if match else "")
-
-
 _MOST = 64 << 20
 _WITH_PROOFS = 5
 _WITH_CERTIFICATES = 3
 """The version of evidence since which it has the certificates of peers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was checked."""
-
-    what: str
-    holds: bool
-    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +152,8 @@ class _Said:
     """Files of proofs."""
     known: dict[str, LogVerification] = field(default_factory=dict)
     """Verifications of each role's section."""
+    grounds: dict[str, bytes] = field(default_factory=dict)
+    """The files of grounds."""
     kept: dict[str, str] = field(default_factory=dict)
     """The digest of each commitment, SHA-256 in hex."""
     about: dict[str, list[LogEntry]] = field(default_factory=dict)
@@ -237,7 +226,7 @@ def _judged(
     except (KeyError, TypeError, ValueError):
         raise MoveError.of_evidence() from None
     known = document.get("format") == FORMAT and document.get("version") in KNOWN
-    if not known or made_at.tzinfo is None:
+    if not known:
         raise MoveError.of_evidence()
     findings = [
         Finding("signature", holds(statement, signature, signer), "RSA with SHA-256 over evidence.json"),
@@ -248,6 +237,7 @@ def _judged(
         *_receipts(said, named[1]),
         *_missing_receipts(said, document["version"]),
         *_named_certificates(said, document["version"]),
+        *grounds.findings(said.entries, said.grounds, trust),
         *_committed(said),
         *_original(said),
         *_proofs(said, document["version"], policy),
@@ -283,6 +273,8 @@ def _look(said: _Said, name: str, data: bytes) -> None:
             said.findings.append(_peer_certificate(name, data))
         elif folder == PROOFS:
             said.proofs[name] = data
+        elif folder == grounds.FOLDER:
+            said.grounds[name] = data
         elif name in (README_FILE, PROGRAM_FILE, ORIGINAL_FILE):
             return
         elif name == DIGESTS_FILE:

@@ -13,6 +13,7 @@ from samdrift.config.model import Config, DomibusConfig, OrganisationConfig
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, Poll, Submission, TransferUnavailable
 from samdrift.domibus import DomibusAccessPoint, DomibusSettings, Login, Plugin
+from samdrift.installation.listeners import CONNECTIONS_TO_ACCESS_POINT
 from samdrift.installation.replaceable import newest_identity
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.messageservice.lifecycle.transfers import under_way
@@ -24,8 +25,6 @@ from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-CONNECTIONS_TO_ACCESS_POINT = 16
-"""Connections of one organisation's message service."""
 _DOMIBUS_SILENCE = 120.0
 """Seconds that a Domibus may take to store a large envelope before it answers."""
 

@@ -16,6 +16,7 @@ from samdrift.installation.messageclients import check_routing, registered
 from samdrift.messageservice.oauth.endpoint import AuthorizationServer
 from samdrift.messageservice.oauth.issuing import TokenIssuing
 from samdrift.messageservice.oauth.keyring import Keyring
+from samdrift.messageservice.oauth.persons import Persons
 from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.messageservice.oauth.verifying import TokenVerifying
 from samdrift.net.client import HttpClient, http_client
@@ -51,7 +52,9 @@ async def authorizing(config: Config, own: MessageServiceConfig, gate: Gate) -> 
         lifetime = timedelta(seconds=own.token_seconds)
         issuing = TokenIssuing(issuers, gate, known, keyring, system_clock, os.urandom, lifetime)
         server = AuthorizationServer(issuers, issuing, gate, known, keyring, system_clock)
-        yield Authorizing(issuers, server, TokenVerifying(issuers, known, keyring, profiles, system_clock))
+        persons = Persons(gate, system_clock)
+        tokens = TokenVerifying(issuers, known, keyring, profiles, system_clock, persons)
+        yield Authorizing(issuers, server, tokens)
 
 
 class _Clients:

@@ -5,41 +5,19 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from enum import StrEnum
 from typing import Protocol
 
 from starlette.types import ASGIApp
 
 from samdrift.audit.operations import summarised
 from samdrift.config.model import Config, SocketAddress
-from samdrift.contracts.principals import Role
-from samdrift.installation.accesspoints import CONNECTIONS_TO_ACCESS_POINT
+from samdrift.installation.doors import Door
 from samdrift.net.forwarding import behind_front
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import Servers, TlsContext, server_tls
 
-
-class Door(StrEnum):
-    """A listener that is reached from outside: the interfaces, and where persons reach a role."""
-
-    A = "a"
-    C = "c"
-    D = "d"
-    MK = "mk"
-    GOV = "gov"
-    METRICS = "metrics"
-    LOG = "log"
-    """The log of a worker's own vault; behind the front alone."""
-
-
-ROLES = {
-    Door.A: Role.ACCESS_POINT,
-    Door.C: Role.ACCESS_POINT,
-    Door.D: Role.MESSAGE_SERVICE,
-    Door.MK: Role.MESSAGE_CLIENT,
-    Door.GOV: Role.GOVERNANCE,
-}
-"""The role that answers at each; those of metrics and log are every role's."""
+CONNECTIONS_TO_ACCESS_POINT = 16
+"""Connections of one organisation's message service."""
 
 
 class Doors(Protocol):

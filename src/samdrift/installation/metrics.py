@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from samdrift.config.model import Config
 from samdrift.installation.health import Condition, Dependency
 from samdrift.vault.errors import VaultUnavailable
 
@@ -82,3 +83,8 @@ def metrics_application(
 
 async def nothing_to_measure() -> None:
     """Measure nothing, where a role keeps its meters up to date itself."""
+
+
+def named_in_metrics(config: Config) -> bool:
+    """Return whether metrics name organisations."""
+    return config.metrics is not None and config.metrics.per_organisation

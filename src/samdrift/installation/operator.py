@@ -8,7 +8,6 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from functools import partial
 
 from prometheus_client import CollectorRegistry
@@ -17,9 +16,7 @@ from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.meters import Meters
 from samdrift.audit.operations import unexpected
 from samdrift.config.errors import Unusable
-from samdrift.config.hsm import hsm_settings
 from samdrift.config.model import Config
-from samdrift.config.passphrase import read_passphrase
 from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
@@ -29,13 +26,19 @@ from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
 from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
+from samdrift.installation.doors import Door
 from samdrift.installation.evidence import VaultsEvidence
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health, Try, trying
-from samdrift.installation.listeners import Door, Doors, PublicDoors
+from samdrift.installation.listeners import Doors, PublicDoors
 from samdrift.installation.loghandover import logs_handed_over
 from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
-from samdrift.installation.metrics import meaningless_gauge, metrics_application, nothing_to_measure
+from samdrift.installation.metrics import (
+    meaningless_gauge,
+    metrics_application,
+    named_in_metrics,
+    nothing_to_measure,
+)
 from samdrift.installation.reconciling import reconciled
 from samdrift.installation.replaceable import (
     identity_for_peers,
@@ -53,6 +56,7 @@ from samdrift.installation.services import (
     shared_services,
 )
 from samdrift.installation.unlocking import UNLOCK, unlocking
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
@@ -65,7 +69,6 @@ from samdrift.net.guard import guarded
 from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
-from samdrift.vault.settings import VaultSettings
 from samdrift.vault.upkeep import keep_up
 from samdrift.wire.as4 import DEFAULT_LIMITS
 
@@ -89,28 +92,6 @@ class Operator:
         if self.service is None:
             raise LookupError("this installation does not run the role mt")
         return self.service
-
-
-def vault_settings(config: Config) -> VaultSettings:
-    """The vaults' settings, with the passphrase read from where it is."""
-    return VaultSettings(
-        database=config.vaults.database,
-        objects=config.vaults.objects,
-        secrets=config.vaults.secrets,
-        seals=config.vaults.seals,
-        passphrase=read_passphrase(config.vaults),
-        tokens=hsm_settings(config.vaults.hsm, {each.identifier: each.hsm for each in config.organisations}),
-        other_users=config.isolation.first_user is not None,
-        vaults=sum(len(each.roles) for each in config.organisations),
-        connections=config.vaults.connections,
-        idle=connection_idle(config),
-    )
-
-
-def connection_idle(config: Config) -> timedelta | None:
-    """Return the time that an unused database connection stays open, where the operator has chosen it."""
-    seconds = config.vaults.connection_idle_seconds
-    return None if seconds is None else timedelta(seconds=seconds)
 
 
 @contextlib.asynccontextmanager
@@ -300,11 +281,6 @@ def own_dependencies(config: Config, gate: Gate, keys: KeyStore) -> Mapping[str,
     if config.malware is not None and config.malware.clamd is not None:
         tries[Dependency.SCANNER] = ClamdScanner(config.malware.clamd, config.malware.answer_seconds).version
     return tries
-
-
-def named_in_metrics(config: Config) -> bool:
-    """Return whether metrics name organisations."""
-    return config.metrics is not None and config.metrics.per_organisation
 
 
 async def _run_message_service(

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
-from samdrift.accesspoint.interface_c import Client
-from samdrift.accesspoint.settings import OwnKeys
+from samdrift.accesspoint.settings import Client, OwnKeys
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from samdrift.accesspoint.interface_c import Client
-from samdrift.accesspoint.settings import AccessPointSettings, RetryPolicy
+from samdrift.accesspoint.settings import AccessPointSettings, Client, RetryPolicy
 from samdrift.config.model import Config, OrganisationConfig
 from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.contracts.principals import Role

@@ -23,8 +23,8 @@ from samdrift.config.toml import ConfigError
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation import rolesettings
-from samdrift.installation.operator import vault_settings
 from samdrift.installation.replaceable import newest_identity
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.isolationcheck import interface_c, interface_d, result
 from samdrift.isolationcheck.canary import CHECKER, Planted, nonexistent, plant, remove, state
 from samdrift.isolationcheck.interface_d import Door, over_interface_d

@@ -10,7 +10,7 @@ import asyncio
 import json
 import secrets
 import unicodedata
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 from samdrift.contracts.principals import Purpose
@@ -21,11 +21,12 @@ from samdrift.messageclient.mail import Correspondent, Found, Recipient, Search,
 from samdrift.messageclient.reading import lines_of
 from samdrift.messageclient.scope import OF_MAILBOX, Scope, require_id
 from samdrift.rights import Right
-from samdrift.vault.bodies import BodyReader
 from samdrift.vault.mailrecords import AddressRecord, Content
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.addressbook import FunctionalAddress
 
+_ESCAPED = frozenset('"\\')
+"""Characters that JSON writes otherwise; a word with one is looked for in what was read."""
 SECONDS = 2.0
 """Time of one search."""
 _BATCH = 500
@@ -76,7 +77,7 @@ class FindingDesk:
     ) -> tuple[list[str], int, int]:
         """Return the conversations with a hit, the messages that were looked at, and how many there are."""
         words, hits, looked_at, place = folded(search.words).split(), dict[str, None](), 0, _END_OF_TIME
-        clock = asyncio.get_running_loop().time
+        clock, sieve = asyncio.get_running_loop().time, _Sieve(words)
         end = clock() + SECONDS
         of = await vault.count_mail(mailboxes)
         while batch := await vault.mail_before(mailboxes, place, _BATCH):
@@ -86,8 +87,8 @@ class FindingDesk:
                 if clock() >= end or len(hits) == _MAX_FOUND:
                     return list(hits), looked_at, max(of, looked_at + 1)
                 body = bodies.get(mail.id)
-                text = folded(f"{_head(mail.content)} {'' if body is None else await _words(body)}")
-                if all(word in text for word in words):
+                stored = None if body is None else await body.read_all()
+                if sieve.lets_through(mail.text, stored or b"") and _fits(words, mail.text, stored):
                     hits[mail.conversation] = None
                 looked_at += 1
             place = (batch[-1].at, batch[-1].id)
@@ -149,11 +150,28 @@ def _rank(one: Correspondent) -> tuple[object, ...]:
     return (not one.favourite, -one.used, *names, *address_key(one.recipient))
 
 
-async def _words(body: BodyReader) -> str:
+class _Sieve:
+    """A look at the JSON of messages, of which few have all words anywhere in it: only these are read."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._words = tuple(word for word in words if word.isprintable() and not set(word) & _ESCAPED)
+
+    def lets_through(self, *stored: bytes) -> bool:
+        """Return whether the words may be in a message; false where one is certainly not."""
+        text = folded(" ".join(each.decode() for each in stored))
+        return all(word in text for word in self._words)
+
+
+def _fits(words: Sequence[str], head: bytes, body: bytes | None) -> bool:
+    """Return whether all words are in what is shown of a message."""
+    text = folded(f"{_head(json.loads(head))} {'' if body is None else _words(body)}")
+    return all(word in text for word in words)
+
+
+def _words(body: bytes) -> str:
     """Return what the documents of a message say."""
-    stored = json.loads(await body.read_all())
     return " ".join(
-        text for document in stored["documents"] for text in (document["name"], *document["texts"])
+        text for document in json.loads(body)["documents"] for text in (document["name"], *document["texts"])
     )
 
 

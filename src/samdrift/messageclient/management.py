@@ -7,19 +7,47 @@ through the scope of one person, and what is not theirs to manage is :class:`Not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from samdrift.contracts.principals import Purpose
+from samdrift.messageclient.deleting import DeletionRule, Reading
 from samdrift.messageclient.desk import NotHere
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import HandlerRule, Person, TextTemplate
 from samdrift.messageclient.mailboxes import UnfitSetting, change_mailbox, make_mailbox
 from samdrift.messageclient.presets import add_rule, drop_preset, handler_rules, keep_text, text_templates
 from samdrift.messageclient.scope import Scope
 from samdrift.rights import Right
+from samdrift.vault.maildeletion import DeletionCounts
 from samdrift.vault.mailpresets import PresetKind, WeekRecord
-from samdrift.vault.mailrecords import MailboxRecord
+from samdrift.vault.mailrecords import Content, MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
+
+MAX_CONFIRMATION = 1_000
+"""Characters in which an administrator confirms that no other client reads an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A mailbox with what is known of who reads its address, and who has confirmed that."""
+
+    mailbox: MailboxRecord
+    state: Reading
+    person: Person | None
+    at: datetime | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Deletion at the message service as an administrator sees it."""
+
+    days: int
+    backup_at: datetime | None
+    """The moment whose state the latest verified backup has."""
+    mailboxes: tuple[Confirmation, ...]
+    counts: DeletionCounts
 
 
 class Management:
@@ -150,6 +178,51 @@ class Management:
     async def drop_rule(self, mailbox: str, rule: str) -> None:
         """Remove a rule."""
         await self._drop(mailbox, rule, PresetKind.RULE)
+
+    # --- deletion at the message service --------------------------------------------------------------------
+
+    async def deletion(self, rule: DeletionRule) -> Deletion:
+        """Return what is deleted at the message service by a rule, and what it waits for; administrators."""
+        async with self._scope.open(Purpose.ADMINISTER) as vault:
+            self._require_administrator()
+            backup, confirmed = await vault.last_backup(), await vault.sole_readers()
+            found, counts = await self._managed(vault), await vault.deletion_counts()
+            people = await self._scope.people(vault)
+        mailboxes = []
+        for one in found:
+            known = confirmed.get(one.id)
+            said = known if known is not None and known.content["interface"] == rule.interface else None
+            person = people[said.person] if said else None
+            mailboxes.append(
+                Confirmation(
+                    one,
+                    rule.state(one, confirmed),
+                    person,
+                    said.at if said else None,
+                    said.content["text"] if said else "",
+                )
+            )
+        return Deletion(rule.after.days, backup.taken_at if backup else None, tuple(mailboxes), counts)
+
+    async def confirm(self, mailbox: str, interface: str, text: str) -> None:
+        """Confirm in writing that no other client reads the address of a mailbox there; administrators."""
+        said = text.strip()
+        if not 0 < len(said) <= MAX_CONFIRMATION:
+            raise UnfitSetting("text", f"a confirmation has 1 to {MAX_CONFIRMATION} characters")
+        await self._keep_confirmation(mailbox, {"text": said, "interface": interface})
+
+    async def take_back(self, mailbox: str) -> None:
+        """Take a confirmation back: nothing more is deleted at that address; administrators."""
+        await self._keep_confirmation(mailbox, None)
+
+    async def _keep_confirmation(self, mailbox: str, content: Content | None) -> None:
+        scope = self._scope
+        async with scope.open(Purpose.ADMINISTER) as vault:
+            self._require_administrator()
+            one = await self._one(vault, mailbox)
+            vault.keep_sole_reader(one.id, scope.person.id, content, now=scope.now())
+            action = "taken-back" if content is None else "confirmed"
+            vault.record(MKEvent.MK_ADDRESS_CONFIRMED, mailbox=one.id, action=action)
 
     # --- rights -------------------------------------------------------------------------------------------
 

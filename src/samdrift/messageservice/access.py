@@ -22,8 +22,14 @@ class Access:
     others: tuple[AddressPattern, ...] | None = None
     """The addresses of other clients, for the organisation's default client, which has all the rest."""
 
+    person: str = ""
+    """The random id of the person whom the client acts for, where the token names one."""
+
     @property
     def principal(self) -> Principal:
+        """The one who acts: the person through the client, or the client itself."""
+        if self.person:
+            return Principal(PrincipalKind.USER, self.person, self.organisation.value, self.client)
         return Principal(PrincipalKind.SYSTEM, self.client, self.organisation.value)
 
     def covers(self, address: str) -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import pairwise
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.net.cache import SingleFlight, TimedCache
@@ -24,7 +25,7 @@ from samdrift.trust.chain import Chain, find_chain
 from samdrift.trust.decide import Evidence, decide
 from samdrift.trust.policy import ChainPolicy, RevocationMode
 from samdrift.trust.published import Published
-from samdrift.wire.verdicts import CertificateVerdict
+from samdrift.wire.verdicts import CertificateVerdict, Grounds
 
 _MOST_KEPT = 10_000
 _Key = tuple[CertificatePurpose, x509.Certificate]
@@ -36,6 +37,24 @@ class _Decided:
 
     verdict: CertificateVerdict
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Responders' answers and revocation lists that a verdict was made from."""
+
+    answers: tuple[Published, ...] = ()
+    lists: tuple[Published, ...] = ()
+
+    def grounds(self, chain: Chain, policy: ChainPolicy, until: datetime) -> Grounds:
+        """Return what made a certificate trusted until then."""
+        return Grounds.of(
+            (one.public_bytes(Encoding.DER) for one in chain),
+            dict.fromkeys(one.data for one in self.answers),
+            dict.fromkeys(one.data for one in self.lists),
+            policy.revocation.value,
+            until,
+        )
 
 
 class FederationCertificates:
@@ -87,6 +106,7 @@ class _Verdicts:
         self._keep_temporary = keep_temporary
         self._kept: TimedCache[_Key, _Decided] = TimedCache(_MOST_KEPT)
         self._flight: SingleFlight[_Key, _Decided] = SingleFlight()
+        self._grounds: TimedCache[_Key, Grounds] = TimedCache(_MOST_KEPT)
 
     async def check(
         self, certificate: x509.Certificate, purpose: CertificatePurpose, at: datetime
@@ -106,17 +126,35 @@ class _Verdicts:
         if chain is None:
             return decided  # Not kept: strangers can make any number of certificates.
         until = min(one.not_valid_after_utc for one in chain)
+        found = _Found()
         if decided.verdict.temporary:
-            verdict, evidence = await self._decide_with_evidence(chain, policy, at)
+            verdict, found = await self._decide_with_evidence(chain, policy, at)
             decided = _Decided(verdict, at)
-            until = min([until, *(one.until for one in evidence)])
+            until = min([until, *(one.until for one in (*found.answers, *found.lists))])
         keep = self._keep_temporary if decided.verdict.temporary else self._keep
-        self._kept.put(key, decided, min(at + keep, until))
+        ends = min(at + keep, until)
+        if decided.verdict.trusted:
+            grounds = self._grounds_of_the_day(key, found.grounds(chain, policy, until), at, ends)
+            decided = _Decided(replace(decided.verdict, grounds=grounds), at)
+        self._kept.put(key, decided, ends)
         return decided
+
+    def _grounds_of_the_day(self, key: _Key, grounds: Grounds, at: datetime, ends: datetime) -> Grounds:
+        """Return the first grounds of the day that hold for as long as this verdict is kept.
+
+        They are stored with what is exchanged: so an organisation stores one for each peer and day, however
+        often the answers are fetched anew.
+        """
+        former = self._grounds.get(key, at)
+        if former is not None and ends <= former.until:
+            return former
+        midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        self._grounds.put(key, grounds, min(midnight, grounds.until))
+        return grounds
 
     async def _decide_with_evidence(
         self, chain: Chain, policy: ChainPolicy, at: datetime
-    ) -> tuple[CertificateVerdict, tuple[Published, ...]]:
+    ) -> tuple[CertificateVerdict, _Found]:
         """Ask responders, and for lists where none answers; if that does not settle it, for all lists."""
         concerned = 1 if policy.revocation is RevocationMode.LEAF else len(chain) - 1
         pairs = tuple(pairwise(chain))[:concerned]
@@ -128,7 +166,7 @@ class _Verdicts:
         if verdict.temporary and len(unanswered) < len(pairs):
             lists = await asyncio.gather(*(self._source.revocation_list(*pair) for pair in pairs))
             verdict = await _judged(chain[0], policy, answers, lists, at)
-        return verdict, tuple(one for one in (*answers, *lists) if one is not None)
+        return verdict, _Found(*(tuple(one for one in each if one is not None) for each in (answers, lists)))
 
 
 async def _judged(

@@ -25,6 +25,7 @@ from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.governance.duties.catalogue import Text
 from samdrift.governance.report import Collected
+from samdrift.installation.events import RunEvent
 from samdrift.installation.keyrows import key_rows
 from samdrift.installation.services import malware_scanner
 from samdrift.keystore.interface import HeldKey
@@ -43,7 +44,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "compliance")
 _ISOLATION = "isolation:checked"
-_RECONCILED = "log:reconciliation:made"
+"""An event of the isolation check, which stands above this package."""
+_RECONCILED = RunEvent.LOG_RECONCILED.value
 _BACK = timedelta(days=40)
 """Oldest entries that are looked at: longer than any limit of what a log alone shows."""
 _PAGE = 500

@@ -18,8 +18,9 @@ from samdrift.config.model import Config, SocketAddress
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Role
-from samdrift.installation.listeners import Door, address_of
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.doors import Door
+from samdrift.installation.listeners import address_of
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.net.clock import system_clock
 from samdrift.net.tlsprobe import Listener
 from samdrift.operations import foundation, machine, neighbours, places

@@ -69,6 +69,8 @@ BETWEEN: tuple[Part, ...] = (
     parts.WORK,
     parts.SESSION_KEYS,
     parts.MARK_KEYS,
+    parts.grounds_part(_MT),
+    parts.persons_part(_MT),
     *_of_log(_MT),
 )
 AFTER: tuple[Part, ...] = (
@@ -77,11 +79,12 @@ AFTER: tuple[Part, ...] = (
     parts.EVENTS,
     parts.log_part(_AP),
     parts.PEER_CERTIFICATES,
+    parts.grounds_part(_AP),
     parts.former_log_part(_AP),
     *_proving(_AP),
 )
 OF_MESSAGE_CLIENT: tuple[Part, ...] = (
-    parts.PERSONS,
+    parts.persons_part(Role.MESSAGE_CLIENT),
     parts.STATEMENTS,
     *(each.part for each in mailparts.MAIL_PARTS),
     *_of_record_keeping(Role.MESSAGE_CLIENT),
@@ -224,6 +227,10 @@ def _check_contents(part: Part, record: Record) -> None:
         certificate = bytes.fromhex(facts["certificate"].removeprefix("\\x"))
         if sha256(certificate).hexdigest() != facts["sha256"]:
             raise ValueError("a peer's certificate is not the one that the log names")
+    if part.name == "grounds":
+        content = bytes.fromhex(facts["content"].removeprefix("\\x"))
+        if sha256(content).hexdigest() != facts["sha256"]:
+            raise ValueError("what a certificate was judged by is not what the log names")
     if part in (mailparts.MAIL.part, mailparts.FILES.part) and has != set(part.contents):
         raise ValueError("a message of a message client has its documents, and a file its content")
     if part is parts.RECEIPTS and has != {"receipt"}:

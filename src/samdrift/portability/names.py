@@ -19,9 +19,13 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.keystore.durablefiles import write_new
 from samdrift.portability.agefile import fingerprint, recipient_keys
 from samdrift.portability.events import MoveEvent
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 FORMAT = "samdrift names 1"
+WITH_PERSONS = (Role.MESSAGE_CLIENT, Role.MESSAGE_SERVICE)
+"""Roles whose vaults know persons: those who sign in, and those for whom systems act."""
 _LARGEST = 64 << 20
 _USER = "user:"
 
@@ -38,12 +42,17 @@ async def write_names(
     ``by`` is the person who asks; the organisation's log records that before anything is read.
     """
     worker = Principal(PrincipalKind.WORKER, f"log names by {by}")
-    async with installation.gate.open(worker, organisation, Role.MESSAGE_CLIENT, Purpose.EXPORT) as vault:
-        vault.record(
-            MoveEvent.LOG_NAMES_WRITTEN, by=by, recipients=" ".join(fingerprint(each) for each in recipients)
-        )
-    async with installation.gate.open(worker, organisation, Role.MESSAGE_CLIENT, Purpose.EXPORT) as vault:
-        names = {one.id: one.identity.name or one.identity.subject for one in await vault.persons()}
+    gate, names = installation.gate, dict[str, str]()
+    hosted = [role for role in WITH_PERSONS if gate.registry.find(organisation, role) is not None]
+    for role in hosted:
+        async with gate.open(worker, organisation, role, Purpose.EXPORT) as vault:
+            marks = " ".join(fingerprint(each) for each in recipients)
+            vault.record(MoveEvent.LOG_NAMES_WRITTEN, by=by, recipients=marks)
+    for role in hosted:
+        async with gate.open(worker, organisation, role, Purpose.EXPORT) as vault:
+            if isinstance(vault, MessageClientVault | MessageServiceVault):
+                persons = await vault.persons()
+                names |= {one.id: one.identity.name or one.identity.subject for one in persons}
     document = {"format": FORMAT, "organisation": organisation.value, "persons": names}
     content = json.dumps(document, ensure_ascii=False).encode()
     if not write_new(out, pyrage.encrypt(content, recipient_keys(recipients))):

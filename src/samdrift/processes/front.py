@@ -25,10 +25,10 @@ from samdrift.audit.operations import unexpected
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
+from samdrift.installation.doors import ROLES, Door
 from samdrift.installation.health import Condition
-from samdrift.installation.listeners import ROLES, Door, PublicDoors
-from samdrift.installation.metrics import metrics_application
-from samdrift.installation.operator import named_in_metrics
+from samdrift.installation.listeners import PublicDoors
+from samdrift.installation.metrics import metrics_application, named_in_metrics
 from samdrift.installation.replaceable import registered_clients
 from samdrift.messageservice.interface_d.problems import problem
 from samdrift.messageservice.oauth.registrations import METADATA, PATH

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from samdrift.contracts.principals import Role
-from samdrift.installation.listeners import Door
+from samdrift.installation.doors import Door
 
 FRONT = "front"
 NOBODY = "nobody"

@@ -16,7 +16,8 @@ from cryptography import x509
 
 from samdrift.config.model import Config
 from samdrift.contracts.principals import Role
-from samdrift.installation.listeners import Door, bound_socket
+from samdrift.installation.doors import Door
+from samdrift.installation.listeners import bound_socket
 from samdrift.keystore.durablefiles import private_folder
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import (

@@ -13,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from samdrift.accesspoint.interface_c import CurrentClients, log_answer
+from samdrift.accesspoint.interface_c import log_answer
 from samdrift.accesspoint.problems import Problem, ProblemKind, answer_denied, answer_problem
 from samdrift.accesspoint.problems import answer_unavailable as later_c
+from samdrift.accesspoint.settings import CurrentClients
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageservice.interface_d.problems import problem

@@ -16,12 +16,11 @@ from collections.abc import Callable
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.installation.loop import run
+from samdrift.installation.startup import import_for_life
 from samdrift.processes.child import Supervisor
 from samdrift.processes.confinement import give_large_pieces_back, leave_no_trace, take_no_more_than
-from samdrift.processes.front import fronting
 from samdrift.processes.handover import FRONT, FrontHandOver, WorkerHandOver
 from samdrift.processes.memory import used
-from samdrift.processes.worker import working
 
 _MOST_SOCKETS = 8
 _LOGGER = logging.getLogger("samdrift")
@@ -30,6 +29,8 @@ _LOGGER = logging.getLogger("samdrift")
 def main() -> int:
     """Run until told to stop, or until the supervisor is gone; 2 when it cannot run."""
     leave_no_trace()
+    # One or the other: a front needs nothing of what a worker does.
+    import_for_life(f"samdrift.processes.{'front' if sys.argv[1] == FRONT else 'worker'}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     give_large_pieces_back()
     try:
@@ -53,9 +54,13 @@ async def _until_stopped(front: bool) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     if isinstance(handed, FrontHandOver):
+        from samdrift.processes.front import fronting
+
         async with fronting(handed, sockets) as directory:
             await _serving(supervisor, stop, directory.told)
     else:
+        from samdrift.processes.worker import working
+
         async with working(handed, sockets) as replace_reader:
             await _serving(supervisor, stop, replace_reader)
 

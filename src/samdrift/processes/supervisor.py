@@ -25,14 +25,16 @@ from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
 from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import cared_for
+from samdrift.installation.doors import ROLES, Door
 from samdrift.installation.expiry import Expiries, watching
 from samdrift.installation.health import Dependency, Health, trying
-from samdrift.installation.listeners import ROLES, Door, address_of
+from samdrift.installation.listeners import address_of
 from samdrift.installation.logkeeping import operators_log_kept
-from samdrift.installation.operator import own_dependencies, vault_settings
+from samdrift.installation.operator import own_dependencies
 from samdrift.installation.reconciling import reconciled
 from samdrift.installation.reporting import HEALTH, answering_health
 from samdrift.installation.unlocking import UNLOCK, unlocking
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.durablefiles import private_folder
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.net.background import in_background

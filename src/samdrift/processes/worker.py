@@ -18,11 +18,14 @@ from samdrift.config.model import Config
 from samdrift.config.organisations import OrganisationConfig
 from samdrift.config.reader import load
 from samdrift.installation.databasecare import NotificationMetrics
+from samdrift.installation.doors import Door
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health
-from samdrift.installation.listeners import Door, InnerDoors
-from samdrift.installation.operator import Parts, connection_idle, named_in_metrics, put_together
+from samdrift.installation.listeners import InnerDoors
+from samdrift.installation.metrics import named_in_metrics
+from samdrift.installation.operator import Parts, put_together
 from samdrift.installation.replaceable import registered_clients
+from samdrift.installation.vaultsettings import connection_idle
 from samdrift.keystore.hsm.locks import Hsm
 from samdrift.keystore.hsm.store import HsmKeyStore
 from samdrift.keystore.interface import KeyStore

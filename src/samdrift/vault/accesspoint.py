@@ -12,6 +12,7 @@ from samdrift.vault import logbook
 from samdrift.vault.bodies import Body, BodyReader, body_values, new_id
 from samdrift.vault.database.session import Row, Value, call
 from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.records import (
     Attempt,
     Backlog,
@@ -78,7 +79,7 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"
 
 
-class AccessPointVault(SignedStatementKeeping):
+class AccessPointVault(JudgingVault, SignedStatementKeeping):
     """Opened with role ``ap``."""
 
     async def submit(

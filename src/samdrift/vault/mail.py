@@ -118,10 +118,15 @@ SELECT f.id, f.owner, f.bound, b.id, b.size, b.sealed FROM files f JOIN bodies b
 WHERE f.id = $1 AND f.owner = $2
 """
 _REFERRED = """
-SELECT m.id, r.id FROM messages m JOIN messages r ON r.mark = m.refers
-JOIN conversations c ON c.id = m.conversation JOIN conversations d ON d.id = r.conversation
-WHERE c.mailbox = d.mailbox AND m.id = ANY($1::text[]) ORDER BY r.direction
+WITH m AS MATERIALIZED (
+    SELECT id, refers, conversation FROM messages WHERE id = ANY($1::text[]) AND refers IS NOT NULL
+)
+SELECT m.id, r.id FROM m JOIN conversations c ON c.id = m.conversation
+CROSS JOIN LATERAL (SELECT id, conversation, direction FROM messages WHERE mark = m.refers OFFSET 0) AS r
+JOIN conversations d ON d.id = r.conversation
+WHERE c.mailbox = d.mailbox ORDER BY r.direction
 """
+"""A look at the index for each of the messages, whatever the database thinks of how many there are."""
 _BIND = call("bind_mail", 4)
 _CHANGE = call("change_conversation", 6)
 _ADD_NOTE = call("add_note", 5)
@@ -465,8 +470,8 @@ def _content(value: bytes, bond: str, bound: bytes | None, message: str, sealer:
 
 def _head(row: Row, sealer: Sealer) -> HeadRecord:
     message, conversation, stage, at, value, draft, body, bound = row
-    content = _content(value, mail_bond(message, conversation, draft, body), bound, message, sealer)
-    return HeadRecord(message, conversation, stage, at, content)
+    require_bond(bound, mail_bond(message, conversation, draft, body), sealer)
+    return HeadRecord(message, conversation, stage, at, sealer.open(value, f"message {message}"))
 
 
 def _record(row: Row, sealer: Sealer) -> MailRecord:

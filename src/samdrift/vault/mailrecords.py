@@ -98,7 +98,8 @@ class HeadRecord:
     conversation: str
     stage: str
     at: datetime
-    content: Content
+    text: bytes
+    """Its content, as JSON: to read most of them costs more than to look for a word in them."""
 
 
 @dataclass(frozen=True, slots=True)

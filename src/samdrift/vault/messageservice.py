@@ -16,6 +16,7 @@ from samdrift.vault.bodies import Body, BodyReader
 from samdrift.vault.database.session import call
 from samdrift.vault.errors import NoKeyInUse, UnknownRecord
 from samdrift.vault.messagerows import MESSAGES, RECEIPTS, Place
+from samdrift.vault.people import Identity, PersonRecord, all_persons, known_person
 from samdrift.vault.records import (
     Changes,
     Digest,
@@ -455,6 +456,14 @@ class MessageServiceVault(SessionKeys):
             self._work.arrange(_PLAN, kind.value, record_id, now, 0)
         else:
             self._work.arrange(_PLAN, kind.value, record_id, now + lease, 1)
+
+    async def know_person(self, identity: Identity, *, now: datetime) -> str:
+        """Return the random id of a person for whom a system acts; one who is new gets one."""
+        return await known_person(self._work, self._sealer, identity, now)
+
+    async def persons(self) -> tuple[PersonRecord, ...]:
+        """Return the persons for whom systems have acted, in the order of their ids, which means nothing."""
+        return await all_persons(self._work, self._sealer)
 
     def token_keys(self, *, now: datetime) -> tuple[TokenKey, ...]:
         """The organisation's keys for access tokens: the first signs, all of them verify."""

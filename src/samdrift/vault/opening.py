@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -34,6 +34,7 @@ from samdrift.vault.work import Afterwards, UnitOfWork
 from samdrift.wire.crypto.keys import SigningKey
 
 _MOST_FOUND = 1000
+_MOST_KNOWN = 10_000
 _LEFT_BEHIND = timedelta(hours=12)
 """Age of an object that no row knows when it is removed: nothing takes that long to arrive."""
 _KNOWN_BODIES = "SELECT id FROM bodies WHERE id = ANY($1::text[])"
@@ -54,6 +55,26 @@ def promised() -> Iterator[list[str]]:
         PROMISES.reset(token)
 
 
+class GroundsKnown:
+    """Grounds (:mod:`samdrift.vault.grounds`) that this process has stored in a vault today, so that they
+    are not sent there again.
+    """
+
+    def __init__(self) -> None:
+        self._day: date | None = None
+        self._names: set[str] = set()
+
+    def has(self, name: str, day: date) -> bool:
+        """Return whether they were stored on that day."""
+        return self._day == day and name in self._names
+
+    def add(self, name: str, day: date) -> None:
+        """Remember that they are stored."""
+        if self._day != day or len(self._names) >= _MOST_KNOWN:
+            self._day, self._names = day, set()
+        self._names.add(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
     """A hosted vault as this process can reach it: its database login, its bodies, its keys."""
@@ -70,6 +91,8 @@ class Room:
     """Brings the moment that a commit made to the registry; without one it is read from the vault."""
     state: Hashable
     """State of its keys when it was made: a room is not used for longer than that."""
+    grounds: GroundsKnown = field(default_factory=GroundsKnown, compare=False)
+    """The grounds that are known to be stored there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +114,8 @@ class Reason:
     def happening(self, event: AuditEvent, facts: Mapping[str, str] | None = None) -> Happening:
         """An event that happens now, by that principal and for that purpose."""
         principal = f"{self.principal.kind}:{self.principal.name}"
-        return Happening(self.clock(), event, principal, self.purpose, facts or {})
+        through = {"through": self.principal.through} if self.principal.through else {}
+        return Happening(self.clock(), event, principal, self.purpose, {**(facts or {}), **through})
 
 
 class Vault:

@@ -22,6 +22,7 @@ from samdrift.vault.mailbonds import require_bond, session_bond
 from samdrift.vault.recordkeeping import RecordKeepingVault
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.signedstatements import ASSIGNED
+from samdrift.vault.work import UnitOfWork
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey, TokenKey
 
 T = TypeVar("T")
@@ -128,10 +129,7 @@ class People(RecordKeepingVault):
 
     async def persons(self) -> tuple[PersonRecord, ...]:
         """Return everyone who is known, in the order of their ids, which means nothing."""
-        return tuple(
-            PersonRecord(person, opened_identity(sealed, mark, person, self._sealer), seen_at)
-            for person, mark, sealed, seen_at in await self._work.look(_PERSONS)
-        )
+        return await all_persons(self._work, self._sealer)
 
     async def begin_session(self, session: SessionRecord) -> bool:
         """Store a session; ``False``, and no session, where its sign-in has already begun one."""
@@ -200,21 +198,10 @@ class People(RecordKeepingVault):
         return len(rows)
 
     async def _known(self, identity: Identity, at: datetime | None) -> str:
-        mark = self._mark_of(identity.issuer, identity.subject)
-        person = await self._known_as(mark) or secrets.token_hex(16)
-        while True:
-            sealed = sealed_identity(identity, mark, person, self._sealer)
-            ((known,),) = await self._work.query(_KNOW, person, mark, sealed, at)
-            if known == person:
-                return person
-            person = str(known)  # Another process has entered them in the same moment.
+        return await known_person(self._work, self._sealer, identity, at)
 
     async def _known_as(self, mark: bytes) -> str | None:
-        """Return the id of a person, which is bound to how the sign-in service names them."""
-        for person, sealed in await self._work.look(_PERSON, mark):
-            opened_identity(sealed, mark, person, self._sealer)
-            return str(person)
-        return None
+        return await known_as(self._work, self._sealer, mark)
 
     def _opened(self, row: Row) -> SessionRecord:
         mark, sealed, began, used, person, bound = row
@@ -270,6 +257,34 @@ def _made(keys: Callable[[], tuple[T, ...]]) -> tuple[T, ...]:
         if error.fault is KeyFault.MISSING:
             return ()
         raise
+
+
+async def known_person(work: UnitOfWork, sealer: Sealer, identity: Identity, at: datetime | None) -> str:
+    """Return the id of a person in an opened vault that has persons; one who is new gets one."""
+    mark = person_mark(identity.issuer, identity.subject, sealer)
+    person = await known_as(work, sealer, mark) or secrets.token_hex(16)
+    while True:
+        sealed = sealed_identity(identity, mark, person, sealer)
+        ((known,),) = await work.query(_KNOW, person, mark, sealed, at)
+        if known == person:
+            return person
+        person = str(known)  # Another process has entered them in the same moment.
+
+
+async def known_as(work: UnitOfWork, sealer: Sealer, mark: bytes) -> str | None:
+    """Return the id of a person, which is bound to how the sign-in service names them."""
+    for person, sealed in await work.look(_PERSON, mark):
+        opened_identity(sealed, mark, person, sealer)
+        return str(person)
+    return None
+
+
+async def all_persons(work: UnitOfWork, sealer: Sealer) -> tuple[PersonRecord, ...]:
+    """Return everyone who is known in an opened vault that has persons, in the order of their ids."""
+    return tuple(
+        PersonRecord(person, opened_identity(sealed, mark, person, sealer), seen_at)
+        for person, mark, sealed, seen_at in await work.look(_PERSONS)
+    )
 
 
 def person_mark(issuer: str, subject: str, sealer: Sealer) -> bytes:

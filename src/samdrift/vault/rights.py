@@ -35,8 +35,9 @@ _OPEN_DATABASES = """
 SELECT datname FROM pg_database WHERE datname = ANY(%s::text[]) AND coalesce(datacl::text, '{=') ~ '[{,]='
 """
 # What the hardening closes (sql/hardening.sql), seen by a few of each kind: it is all done, or nothing of it.
+# Whether we may close it is asked in the same question: it is asked in every database at every start.
 _SOFT = r"""
-SELECT EXISTS (
+SELECT (SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER) AND (EXISTS (
     SELECT FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relacl::text ~ '[{,]=a?r'
 ) OR EXISTS (
     SELECT FROM pg_namespace WHERE nspname IN ('public', 'information_schema') AND nspacl::text ~ '[{,]='
@@ -44,7 +45,7 @@ SELECT EXISTS (
     SELECT FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
         AND proname IN ('pg_stat_get_activity', 'pg_advisory_lock', 'lo_create', 'has_schema_privilege')
         AND coalesce(proacl::text, '{=') ~ '[{,]='
-)
+))
 """
 WORKERS_REGISTRY = "worker_registry"
 """The schema in which workers find what they may know of the registry."""
@@ -107,8 +108,7 @@ async def wait_for_others(connection: Connection) -> None:
 
 async def harden(connection: Connection) -> None:
     """Take from everybody what no vault needs in a database; in an operator's cluster only where we may."""
-    found = await connection.execute("SELECT rolsuper FROM pg_roles WHERE rolname = CURRENT_USER")
-    if await found.fetchone() == (True,) and await (await connection.execute(_SOFT)).fetchone() == (True,):
+    if await (await connection.execute(_SOFT)).fetchone() == (True,):
         await connection.execute(migrations.script("hardening").encode())
 
 

@@ -23,6 +23,7 @@ from samdrift.keystore.witness import MARK_BYTES, Witness
 from samdrift.vault.database.session import call
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.events import VaultEvent
+from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.signedstatements import SignedStatementKeeping
 
@@ -90,7 +91,7 @@ class MarksMissing(VaultUnavailable):
     text = "the database is older than the last session key that was marked"
 
 
-class SessionKeys(SignedStatementKeeping):
+class SessionKeys(JudgingVault, SignedStatementKeeping):
     """The part of the message service's vault that is about session keys."""
 
     async def take_session_key(

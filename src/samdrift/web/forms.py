@@ -7,9 +7,12 @@ wrong with a link to each field.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import date
 from types import MappingProxyType
 
 from samdrift.web.texts import Phrase
+
+_FIRST_YEAR, _LAST_YEAR = 2001, 9998
 
 
 class Form:
@@ -42,6 +45,17 @@ class Form:
         if not value:
             self.refuse(field, why)
         return value
+
+    def day(self, field: str, why: Phrase) -> date | None:
+        """Return a day, and refuse the field when it is none, or so far away that clocks do not go there."""
+        try:
+            found = date.fromisoformat(self[field])
+        except ValueError:
+            found = date.min
+        if _FIRST_YEAR <= found.year <= _LAST_YEAR:
+            return found
+        self.refuse(field, why)
+        return None
 
     @property
     def errors(self) -> Mapping[str, Phrase]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
 
 
 class TrustReason(StrEnum):
@@ -21,11 +25,48 @@ class TrustReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Grounds:
+    """Certificates and revocation answers, in DER, from which a certificate was found to be trusted.
+
+    Whoever has them can judge it again as of that time, without asking its issuers.
+    """
+
+    document: bytes
+    """JSON that names all of them by SHA-256, and says which certificates needed an answer."""
+    pieces: tuple[bytes, ...]
+    until: datetime
+    """The moment at which the first of them ends."""
+
+    @classmethod
+    def of(
+        cls,
+        chain: Iterable[bytes],
+        answers: Iterable[bytes],
+        lists: Iterable[bytes],
+        revocation: str,
+        until: datetime,
+    ) -> Grounds:
+        """Put grounds together. ``chain`` begins with the certificate and ends with the anchor."""
+        kinds = {"chain": [*chain], "answers": [*answers], "lists": [*lists]}
+        named = {kind: [sha256(each).hexdigest() for each in found] for kind, found in kinds.items()}
+        document = json.dumps(named | {"revocation": revocation}, sort_keys=True, separators=(",", ":"))
+        pieces = dict.fromkeys(each for found in kinds.values() for each in found)
+        return cls(document.encode(), tuple(pieces), until)
+
+    @property
+    def name(self) -> str:
+        """The SHA-256 of the document, in hex, by which an entry of a log names these grounds."""
+        return sha256(self.document).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class CertificateVerdict:
     """Verdict on a certificate: trusted or not under a policy at a time, and why."""
 
     reason: TrustReason
     detail: str = ""
+    grounds: Grounds | None = field(default=None, compare=False)
+    """The grounds of a verdict that it is trusted."""
 
     @property
     def trusted(self) -> bool:

@@ -14,7 +14,7 @@ import psutil
 
 from samdrift.config.isolation import IsolationConfig
 from samdrift.contracts.principals import Role
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore import vaultfolder
 from samdrift.keystore.interface import OPERATOR_KEYS, PlatformLogin
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError

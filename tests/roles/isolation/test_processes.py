@@ -17,9 +17,9 @@ from samdrift.audit.promises import HEADER
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.installation.control import control_folder, tell
-from samdrift.installation.operator import vault_settings
 from samdrift.installation.reporting import ask_running
 from samdrift.installation.unlocking import UNLOCK
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.database.session import Session
 from samdrift.vault.openkeys import open_keys
 from tests.roles import web

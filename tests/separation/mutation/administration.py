@@ -136,8 +136,8 @@ ADMINISTRATION = (
     Mutant(
         "what a message refers to in another mailbox is not named",
         "vault/mail.py",
-        "WHERE c.mailbox = d.mailbox AND m.id",
-        "WHERE m.id",
+        "WHERE c.mailbox = d.mailbox ORDER BY r.direction",
+        "ORDER BY r.direction",
         (f"{_ATTACKS}::test_what_a_message_refers_to_in_another_mailbox_is_not_named",),
     ),
 )

@@ -138,7 +138,8 @@ AGREEMENTS = (
         "governance/report.py",
         "    if found is None or not found.good or found.at > moment:\n",
         _REPORT,
-        instead="    if found is not None and (not found.good or found.at > moment):\n",
+        instead="    if found is None:\n        return Evidence(collector, Status.HELD, limit, found)\n"
+        "    if not found.good or found.at > moment:\n",
     ),
     _without(
         "evidence grows old",

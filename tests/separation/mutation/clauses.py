@@ -56,14 +56,14 @@ CLAUSES = (
     Mutant(
         "the certificate of a peer that receives is kept",
         "accesspoint/outbound.py",
-        "signature = signature_facts(answer.signature)\n                    keep_peer(vault, peer, now)\n",
-        "signature = signature_facts(answer.signature)\n",
+        "facts |= signature_facts(answer.signature) | keep_peer(vault, peer, now, grounds)\n",
+        "facts |= signature_facts(answer.signature)\n",
         (f"{_LOGGED}::TestOutgoing::test_every_fact_of_a_delivery_is_logged",),
     ),
     Mutant(
         "the certificate of a peer that sends is kept",
         "accesspoint/inbound.py",
-        "        keep_peer(vault, peer, now)\n        if accepted:\n",
+        "        facts |= keep_peer(vault, peer, now, grounds)\n        if accepted:\n",
         "        if accepted:\n",
         (f"{_LOGGED}::TestIncoming::test_every_fact_of_a_reception_is_logged",),
     ),
@@ -98,8 +98,10 @@ CLAUSES = (
     Mutant(
         "a peer counts as authenticated once its certificate is trusted",
         "accesspoint/inbound.py",
-        "            await self._peers.require_trusted(header, now)\n            facts |= AUTHENTICATED\n",
-        "            facts |= AUTHENTICATED\n            await self._peers.require_trusted(header, now)\n",
+        "            grounds = await self._peers.require_trusted(header, now)\n"
+        "            facts |= AUTHENTICATED\n",
+        "            facts |= AUTHENTICATED\n"
+        "            grounds = await self._peers.require_trusted(header, now)\n",
         (f"{_PEERS}::test_nobody_is_reported_for_what_another_sends_in_its_name",),
     ),
     Mutant(

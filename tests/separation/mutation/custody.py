@@ -38,6 +38,13 @@ CUSTODY = (
         (f"{_DUAL}::test_nobody_is_added_alone_once_there_were_two",),
     ),
     Mutant(
+        "a restart of custodians reaches all other logs while one vault is out of reach",
+        "administration/custodians.py",
+        "    except VaultUnavailable:\n        about =",
+        "    except ZeroDivisionError:\n        about =",
+        (f"{_DUAL}::test_a_restart_is_in_all_other_logs_while_the_keys_of_one_organisation_are_away",),
+    ),
+    Mutant(
         "a custodian's key makes no second person",
         "keystore/custody.py",
         "if self.key(name).public == key.public:",

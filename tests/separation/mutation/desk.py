@@ -11,6 +11,7 @@ _NOTICES = "tests/unit/messageclient/test_notices.py"
 _LIVE = "tests/unit/messageclient/test_live.py"
 _ELSEWHERE = f"{_DESK}::test_what_is_in_another_mailbox_or_organisation_is_not_here_alike"
 
+_DELETING = "tests/unit/messageclient/test_deleting.py"
 _MOVED = "tests/separation/test_moved_rows.py"
 _MOVED_ROWS = f"{_MOVED}::test_a_row_that_is_moved_to_others_is_refused"
 _HANDOVER = "tests/unit/messageclient/test_handover.py"
@@ -398,9 +399,63 @@ DESK = (
     Mutant(
         "a draft lies where its conversation lies",
         "vault/mailwriting.py",
-        "if lies_in != mailbox:",
+        "if draft.mailbox != mailbox:",
         "if False:",
         (f"{_MOVED}::test_a_draft_is_not_moved_apart_from_its_conversation",),
+    ),
+    *(
+        Mutant(
+            f"nothing is deleted at the message service that {what}",
+            "vault/sql/service-deletion-1.sql",
+            guard,
+            instead,
+            (f"{_DELETING}::test_nothing_is_deleted_that_is_not_safe_here",),
+        )
+        for what, guard, instead in (
+            ("is exempt", "AND NOT EXISTS (SELECT FROM holds h WHERE h.id = c.id)", ""),
+            ("nobody has opened", "AND m.opened_at IS NOT NULL", ""),
+            ("is in no verified backup", "AND greatest(m.at, m.since) < backed_up_before", ""),
+            ("is not old enough", "AND m.at < stored_before", ""),
+        )
+    ),
+    Mutant(
+        "nothing is deleted that another client reads",
+        "messageclient/deleting.py",
+        "return self.state(mailbox, confirmed) is Reading.ALONE",
+        "return True",
+        (f"{_DELETING}::test_nothing_is_deleted_that_is_not_safe_here",),
+    ),
+    Mutant(
+        "a confirmation is about one message service",
+        "messageclient/deleting.py",
+        'known is not None and known.content["interface"] == self.interface',
+        "known is not None",
+        (
+            f"{_DELETING}::test_at_anothers_service_an_administrator_confirms_each_address"
+            "_and_may_take_it_back",
+        ),
+    ),
+    Mutant(
+        "a message that is being stored is in no backup",
+        "vault/maildeletion.py",
+        "backed_up = backup.taken_at - _STORING",
+        "backed_up = backup.taken_at",
+        (f"{_DELETING}::test_nothing_is_deleted_that_is_not_safe_here",),
+    ),
+    Mutant(
+        "administrators alone confirm who reads an address",
+        "messageclient/management.py",
+        """        async with scope.open(Purpose.ADMINISTER) as vault:
+            self._require_administrator()
+            one = await self._one(vault, mailbox)
+""",
+        """        async with scope.open(Purpose.ADMINISTER) as vault:
+            one = await self._one(vault, mailbox)
+""",
+        (
+            "tests/unit/messageclient/test_administration.py"
+            "::test_an_administrator_confirms_in_writing_that_nobody_else_reads_an_address",
+        ),
     ),
     Mutant(
         "conversations of who is absent are the substitute's alone",
@@ -443,8 +498,8 @@ DESK = (
     Mutant(
         "who a person is is bound to their id",
         "vault/people.py",
-        "            opened_identity(sealed, mark, person, self._sealer)\n",
-        "",
+        "        opened_identity(sealed, mark, person, sealer)\n        return str(person)\n",
+        "        return str(person)\n",
         (_MOVED_ROWS,),
     ),
 )

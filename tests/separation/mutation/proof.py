@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _EVIDENCE = "tests/roles/test_evidence.py"
 _HOSTILE = "tests/unit/portability/test_hostile.py"
+_GROUNDS = "tests/unit/evidence/test_grounds.py"
 _ROTATION = "tests/roles/test_key_rotation.py"
 
 PROOF = (
@@ -127,5 +128,40 @@ PROOF = (
         'return sealer.seal(digest.salt + digest.sha256, f"digest {digest.commitment}")',
         "return digest.salt + digest.sha256",
         ("tests/separation/test_at_rest.py::test_no_planted_word_can_be_read_from_the_disk",),
+    ),
+    Mutant(
+        "evidence that lacks what a certificate was judged by does not hold",
+        "evidence/grounds.py",
+        "        if missing:\n",
+        "        if False:\n",
+        (f"{_GROUNDS}::test_what_was_left_out_or_changed_is_found",),
+    ),
+    Mutant(
+        "what a certificate was judged by is what the entry names",
+        "evidence/grounds.py",
+        "    if document is None or sha256(document).hexdigest() != name:",
+        "    if document is None:",
+        (f"{_GROUNDS}::test_what_was_left_out_or_changed_is_found",),
+    ),
+    Mutant(
+        "the certificate that was judged is the one in the entry",
+        "evidence/grounds.py",
+        'if entry.ids.get("certificate") != certificate.fingerprint(SHA256()).hex():',
+        "if False:",
+        (f"{_GROUNDS}::test_another_certificate_than_the_entry_names_does_not_pass",),
+    ),
+    Mutant(
+        "the other organisation's certificate leads to those who are trusted",
+        "evidence/grounds.py",
+        "    if trust is not None and trusted is None and strict:",
+        "    if False:",
+        (f"{_GROUNDS}::test_a_chain_that_leads_to_nobody_who_is_trusted_does_not_hold",),
+    ),
+    Mutant(
+        "grounds in an export are those that the log names",
+        "portability/layout.py",
+        '            raise ValueError("what a certificate was judged by is not what the log names")',
+        "            pass",
+        (f"{_HOSTILE}::test_grounds_under_another_digest_are_refused",),
     ),
 )

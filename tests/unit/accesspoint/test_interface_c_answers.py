@@ -13,8 +13,9 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from samdrift.accesspoint.interface_c import Client, InterfaceC, Polling, Submissions
+from samdrift.accesspoint.interface_c import InterfaceC, Polling, Submissions
 from samdrift.accesspoint.problems import TYPE
+from samdrift.accesspoint.settings import Client
 from samdrift.audit.tiles import Tile
 from samdrift.contracts.principals import Role
 from samdrift.net.server import CLIENT_CERTIFICATE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -44,6 +45,7 @@ def administration(installation: Installation, keys: KeyStore, folder: Path) -> 
         Custodians(folder, cost=CHEAP).add(each.name, each.passphrase)
     config = SimpleNamespace(
         vaults=SimpleNamespace(secrets=folder),
+        logs=SimpleNamespace(kept=folder / "kept-logs"),
         access_point=SimpleNamespace(party=PARTY),
         federation=SimpleNamespace(identifier="urn:test"),
         environment=SimpleNamespace(value="test"),
@@ -53,11 +55,15 @@ def administration(installation: Installation, keys: KeyStore, folder: Path) -> 
 
 
 async def suspended(
-    installation: Installation, organisation: ParticipantIdentifier, *, exported: bool = True
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    *,
+    exported: bool = True,
+    at: datetime = NOW,
 ) -> None:
     """Suspend the organisation, and have its log exported after that."""
     for role in Role:
-        happening = Happening(NOW, VaultEvent.ORGANISATION_SUSPENDED, "operator:anna", "administer", {})
+        happening = Happening(at, VaultEvent.ORGANISATION_SUSPENDED, "operator:anna", "administer", {})
         await installation.provisioner.set_state(organisation, role, RegistrationState.SUSPENDED, happening)
     await until(lambda: not any(installation.gate.registry.serves(organisation, role) for role in Role))
     for role in Role if exported else ():

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import json
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from samdrift.administration import closing
+from samdrift.accesspoint.events import APEvent
+from samdrift.administration import closing, keptlogs
 from samdrift.administration.administration import Administration
 from samdrift.administration.closing import Order, close
 from samdrift.administration.dualcontrol import Persons
 from samdrift.administration.events import AdminEvent
+from samdrift.administration.keptlogs import KeptLog, KeptState, kept_logs, remove_over
 from samdrift.attestation.signatures import signed as sign
+from samdrift.audit.logverifying import LogVerifier
+from samdrift.audit.policies import Policy
 from samdrift.config.errors import Unusable
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.evidence.logexport import verify_log
+from samdrift.evidence.logreading import entries_of
 from samdrift.keystore.custody import CustodyError
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.vault.openkeys import open_keys
+from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki
@@ -285,3 +294,128 @@ async def test_an_officer_who_forgot_the_passphrase_keeps_nothing_from_being_des
     order = Order(organisation, DECISION, also_unfinished=True, without_export=True)
     assert closing.verify(await close(place, order, PERSONS, lambda: NOW)).valid
     assert not any(place.keys.has_data_key(vault_id) for vault_id in vaults)
+
+
+# --- logs that are kept ---------------------------------------------------------------------------------
+
+
+async def closed(
+    installation: Installation, place: Administration, organisation: ParticipantIdentifier
+) -> dict[str, Any]:
+    """Close by the clock that the entries of its logs are by."""
+    await suspended(installation, organisation, at=datetime.now(UTC))
+    signed = await close(place, Order(organisation, DECISION), PERSONS, lambda: datetime.now(UTC))
+    facts = closing.verify(signed).facts
+    assert facts is not None
+    return dict(facts)
+
+
+async def kept_of(place: Administration, organisation: ParticipantIdentifier, days: int = 0) -> list[KeptLog]:
+    at = datetime.now(UTC) + timedelta(days=days)
+    found = kept_logs(place.config, await place.provisioner.closings.all(), at)
+    return [one for one in found if one.organisation == organisation.value]
+
+
+async def test_the_logs_with_transfers_outlive_their_vaults_and_hold_for_whoever_reads_them(
+    installation: Installation, place: Administration
+) -> None:
+    """The log's own key is in the file; nothing else is needed, and no vault is left to ask."""
+    organisation = await installation.organisation()
+    async with installation.open(organisation, AP) as vault:
+        vault.record(APEvent.AP_TRANSFER_QUEUED, envelope="7", transfer="8")
+    async with installation.open(organisation, AP) as vault:
+        await vault.tree.sign(datetime.now(UTC))
+        (key,) = [each.key for each in await vault.tree.keys()]
+    facts = await closed(installation, place, organisation)
+    kept = {one.role: one for one in await kept_of(place, organisation)}
+    assert {role: one.state for role, one in kept.items()} == dict.fromkeys((AP, MT), KeptState.THERE)
+    assert [one["first_wrong"] for one in facts["logs_kept"]] == [None, None]
+    file = kept[AP].file
+    assert file is not None
+    assert file.stat().st_mode & 0o777 == 0o600
+    policy = Policy.parse(f"log {key}\nquorum none\n".encode())
+    verdict = verify_log(file, LogVerifier(policy, int(time.time())))
+    assert (verdict.holds, verdict.unproved) == (True, 0)
+    found = [entry for entry in entries_of(file) if entry.ids.get("envelope") == "7"]
+    assert [one.event for one in found] == [APEvent.AP_TRANSFER_QUEUED]
+    assert kept[AP].until >= datetime.now(UTC) + timedelta(days=365)
+    digests = {one["role"]: one["sha256"] for one in facts["logs_kept"]}
+    text = closing._in_swedish({**facts, "ended_at": NOW.isoformat()})
+    assert all(f"SHA-256 {each}" in text for each in digests.values())
+
+
+async def test_a_kept_log_that_was_changed_or_is_gone_shows(
+    installation: Installation, place: Administration
+) -> None:
+    organisation = await installation.organisation()
+    await closed(installation, place, organisation)
+    first, second = [one.file for one in await kept_of(place, organisation)]
+    assert first is not None
+    assert second is not None
+    first.write_bytes(first.read_bytes() + b"\0")
+    second.unlink()
+    states = [one.state for one in await kept_of(place, organisation)]
+    assert states == [KeptState.CHANGED, KeptState.MISSING]
+
+
+async def test_a_kept_log_is_removed_after_its_time_and_not_before(
+    installation: Installation, place: Administration
+) -> None:
+    organisation = await installation.organisation()
+    await closed(installation, place, organisation)
+    assert await remove_over(place, await kept_of(place, organisation, 365), "anna", "test") == 0
+    before = await kept_of(place, organisation, 367)
+    assert [one.state for one in before] == [KeptState.OVER] * 2
+    assert await remove_over(place, before, "anna", "yearly") == 2
+    assert not any(one.file is not None and one.file.exists() for one in before)
+    assert await remove_over(place, before, "anna", "yearly") == 0
+    removed = [
+        dict(entry.ids)
+        for entry in await installation.gate.read_operator_log(limit=100_000)
+        if entry.event == AdminEvent.LOG_KEPT_REMOVED
+    ]
+    said = {"organisation": organisation.value, "by": "anna", "reason": "yearly"}
+    assert sorted(removed, key=lambda ids: ids["role"]) == [said | {"role": role} for role in ("ap", "mt")]
+
+
+async def test_a_log_that_nobody_can_read_is_not_kept_and_the_certificate_says_so(
+    installation: Installation, place: Administration
+) -> None:
+    organisation = await installation.organisation()
+    vaults = [one.vault for one in installation.gate.registry.all() if one.organisation == organisation]
+    for vault_id in vaults:
+        open_keys(installation.settings).relock(vault_id, b"a passphrase that is forgotten")
+    await suspended(installation, organisation, exported=False)
+    order = Order(organisation, DECISION, without_export=True)
+    verdict = closing.verify(await close(place, order, PERSONS, lambda: NOW))
+    assert "kunde inte sparas" in verdict.text
+    assert {one.state for one in await kept_of(place, organisation)} == {KeptState.NEVER}
+
+
+async def test_what_a_closing_wrote_that_was_never_on_record_is_written_again(
+    installation: Installation, place: Administration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organisation = await installation.organisation()
+    await suspended(installation, organisation)
+
+    async def killed(*arguments: object) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Provisioner, "begin_closing", killed)
+        with pytest.raises(RuntimeError):
+            await close(place, Order(organisation, DECISION), PERSONS, lambda: NOW)
+    assert await kept_of(place, organisation) == []
+    await close(place, Order(organisation, DECISION), PERSONS, lambda: NOW)
+    assert {one.state for one in await kept_of(place, organisation)} == {KeptState.THERE}
+
+
+async def test_a_log_that_cannot_be_kept_stops_the_closing(
+    installation: Installation, place: Administration
+) -> None:
+    organisation = await installation.organisation()
+    await suspended(installation, organisation)
+    folder = keptlogs.folder_of(place.config)
+    folder.write_text("a file where the folder would be")
+    assert "cannot be kept" in await refusal(place, Order(organisation, DECISION))
+    assert await installation.provisioner.closings.last(organisation) is None

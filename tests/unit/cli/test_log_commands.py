@@ -23,6 +23,7 @@ from samdrift.attestation.signatures import canonical, signer
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import LogEvent, Retention
 from samdrift.cli.log import app
+from samdrift.cli.persons import asked, login
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.evidence import logreading
@@ -33,8 +34,11 @@ from samdrift.messageclient.events import MKEvent
 from samdrift.messageservice.events import MTEvent
 from samdrift.portability.agefile import fingerprint
 from samdrift.portability.events import MoveEvent
+from samdrift.vault import logbook
 from samdrift.vault.events import VaultEvent
+from samdrift.vault.gate import Gate
 from samdrift.vault.logbook import append_statement
+from samdrift.vault.opening import Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.people import Identity, SessionRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -54,10 +58,11 @@ KIM = Identity("https://login.example", "kim@habo.se", "Kim =Example")
 
 async def log(config: Path, *arguments: str | Path) -> tuple[int, str]:  # noqa: F811
     """Run the command; returns its status and what it printed."""
+    why = ("--reason", "log control 7") if arguments[0] in ("status", "checkpoint", "retention") else ()
 
     def run() -> tuple[int, str]:
         ended = CliRunner().invoke(
-            app, [*map(str, arguments), "--config", str(config)], standalone_mode=False
+            app, [*map(str, arguments), *why, "--config", str(config)], standalone_mode=False
         )
         if ended.exception is not None:
             raise ended.exception
@@ -85,6 +90,60 @@ async def test_a_log_is_signed_on_demand_and_its_key_stated(
     await operators_key_is_stated(installation)
     async with installation.open(organisation, Role.MESSAGE_SERVICE) as vault:
         assert not (await vault.tree.state()).stated, "its organisation has no key here yet"
+
+
+async def commands_in(vault: Vault) -> list[dict[str, str]]:
+    entries = await vault.log(0, 10_000)
+    return [dict(entry.ids) for entry in entries if entry.event == AdminEvent.ORGANISATION_COMMAND]
+
+
+async def test_who_runs_a_command_and_why_is_in_the_logs_that_it_is_about(
+    installation: Installation,
+    config: Path,  # noqa: F811
+    organisation: ParticipantIdentifier,
+) -> None:
+    await log(config, "status", organisation.value, "--by", "anna")
+    await log(config, "checkpoint", organisation.value)
+    await log(config, "retention", organisation.value, "--role", "ap", "--by", "bo")
+    why = "log control 7"
+    by_login = {"command": "log checkpoint", "by": login(), "reason": why}
+    both = [{"command": "log status", "by": "anna", "reason": why}, by_login]
+    async with installation.open(organisation, AP) as vault:
+        retention = {"command": "log retention", "by": "bo", "reason": why}
+        assert await commands_in(vault) == [*both, retention]
+    async with installation.open(organisation, MK) as client:
+        assert await commands_in(client) == both
+    before = len(await commands_of_the_operator(installation))
+    await log(config, "status", "--by", "anna")
+    assert (await commands_of_the_operator(installation))[before:] == [both[0]]
+
+
+async def test_who_runs_a_command_about_a_vault_that_waits_for_its_officer_is_in_the_operators_log(
+    installation: Installation,
+    config: Path,  # noqa: F811
+    organisation: ParticipantIdentifier,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def locked(*arguments: object) -> bool:
+        return False
+
+    monkeypatch.setattr(Gate, "tell_organisation", locked)
+    await log(config, "status", organisation.value, "--by", "anna")
+    *_, last = await commands_of_the_operator(installation)
+    assert last["organisation"] == organisation.value
+    assert (last["by"], last["organisation_log"]) == ("anna", "not told")
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "x" * 301, "two\nlines", "\x1b[31m"])
+def test_a_reason_is_one_line(reason: str) -> None:
+    with pytest.raises(Unusable, match="--reason is one line"):
+        asked("anna", reason)
+
+
+async def commands_of_the_operator(installation: Installation) -> list[dict[str, str]]:
+    rows = await installation.gate.operator_tree().rows(0, 10**9, 100_000)
+    entries = [logbook.entry(row) for row in rows]
+    return [dict(entry.ids) for entry in entries if entry.event == AdminEvent.ORGANISATION_COMMAND]
 
 
 async def operators_key_is_stated(installation: Installation) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from samdrift.administration.events import AdminEvent
 from samdrift.cli.mailbox import app
+from samdrift.cli.persons import login
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.permissions import Assignments
@@ -48,9 +50,8 @@ levels = ["loa3"]
 
 async def mailbox(config: Path, *arguments: str) -> str:
     """Run the command while the installation runs in this loop; returns what it printed."""
-    ended = await asyncio.to_thread(
-        CliRunner().invoke, app, [*arguments, "--config", str(config)], standalone_mode=False
-    )
+    arguments = (*arguments, "--reason", "dnr 7", "--config", str(config))
+    ended = await asyncio.to_thread(CliRunner().invoke, app, [*arguments], standalone_mode=False)
     if ended.exception is not None:
         raise ended.exception
     return ended.stdout
@@ -70,6 +71,12 @@ async def test_an_organisation_gets_mailboxes_and_an_administrator(
     (one,) = json.loads(await mailbox(config, "list", whose, "--json"))["mailboxes"]
     assert (one["address"], one["name"]) == ("sdk.soc", "Socialtjänsten")
     assert await mailbox(config, "list", whose) == "sdk.soc  Socialtjänsten\n"
+    async with installation.open(organisation, MK) as vault:
+        entries = [
+            one.ids for one in await vault.log(0, 1000) if one.event == AdminEvent.ORGANISATION_COMMAND
+        ]
+    assert [one["command"] for one in entries] == ["mailbox add"] * 2 + ["mailbox list"] * 2
+    assert {(one["by"], one["reason"]) for one in entries} == {(login(), "dnr 7")}
 
     with pytest.raises(Unusable, match="nothing to change"):
         await mailbox(config, "change", whose, "sdk.soc")

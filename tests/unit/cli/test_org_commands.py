@@ -23,7 +23,7 @@ from samdrift.cli.org.events import OrgEvent
 from samdrift.config.errors import Unusable
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.backup import UNSIGNED, Secret, read_header, unwrap_backup, wrap_backup
 from samdrift.keystore.custody import Custodian, Custodians
 from samdrift.keystore.durablefiles import private_folder

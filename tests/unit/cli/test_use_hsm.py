@@ -8,7 +8,7 @@ from pathlib import Path
 from samdrift.cli.org.events import OrgEvent
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from tests.secretfiles import secret_file

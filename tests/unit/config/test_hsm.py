@@ -9,7 +9,7 @@ import pytest
 from samdrift.config.hsm import HsmConfig, HsmTokenConfig, hsm_settings
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.settings import HsmAccess, HsmSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.secretfiles import secret_file

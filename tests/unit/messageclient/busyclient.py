@@ -14,10 +14,11 @@ from samdrift.client.errors import InterfaceError
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Mailbox
 from samdrift.client.tokens import Tokens
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.fetching import Fetching
-from samdrift.messageclient.mail import DraftContent, Person, Recipient
+from samdrift.messageclient.mail import DraftContent, Person, Recipient, Submitted
 from samdrift.messageclient.owndesk import desk
 from samdrift.messageclient.sending import Sending
 from samdrift.net.client import http_client
@@ -101,13 +102,21 @@ async def _fetch(fetching: Fetching) -> None:
     while True:
         try:
             await fetching.look()
-        except InterfaceError:
+        except (InterfaceError, Temporary):
             continue
 
 
 async def _send(sending: Sending) -> None:
     while True:
-        await sending.turn()
+        with contextlib.suppress(Temporary):
+            await sending.turn()
+
+
+async def _submitted(desk: Desk, draft: str, version: int) -> Submitted:
+    """Submit until that is answered, as a person does: a database that is busy for too long says no."""
+    while True:
+        with contextlib.suppress(Temporary):
+            return await desk.submit(draft, version)
 
 
 async def _write(gate: Gate, organisation: ParticipantIdentifier, name: str) -> None:
@@ -116,14 +125,17 @@ async def _write(gate: Gate, organisation: ParticipantIdentifier, name: str) -> 
     while True:
         number += 1
         text = f"{name} {number}"
-        draft = await own.new_draft("box", DraftContent((TO,), "Beslut", "Halv"))
-        version = await own.save_draft(draft.id, draft.version, DraftContent((TO,), "Beslut", text))
+        try:
+            draft = await own.new_draft("box", DraftContent((TO,), "Beslut", "Halv"))
+            version = await own.save_draft(draft.id, draft.version, DraftContent((TO,), "Beslut", text))
+        except Temporary:
+            continue
         _tell("saved", draft.id, text)
         if number % 5 == _LEFT:
             continue
         within = number % 5 == _WITHIN_WINDOW
         tabs = [slow if within else own] * 2
-        first, other = await asyncio.gather(*(tab.submit(draft.id, version) for tab in tabs))
+        first, other = await asyncio.gather(*(_submitted(tab, draft.id, version) for tab in tabs))
         assert first.messages == other.messages
         _tell("window" if within else "sent", draft.id, text)
 

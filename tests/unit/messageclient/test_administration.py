@@ -16,8 +16,16 @@ from samdrift.messageclient.tables import csv_lines
 from samdrift.rights import Right
 from samdrift.vault.mail import ConversationFilter
 from tests.unit.audit.declared import declared
-from tests.unit.messageclient.desks import OTHER_ADDRESS
-from tests.unit.messageclient.wholerole import ENVIRONMENT, FREE_ADDRESS, SOC, Whole, hrefs, whole_role
+from tests.unit.messageclient.desks import ADDRESS, OTHER_ADDRESS
+from tests.unit.messageclient.wholerole import (
+    ENVIRONMENT,
+    FREE_ADDRESS,
+    SOC,
+    Whole,
+    deleting_service,
+    hrefs,
+    whole_role,
+)
 from tests.vaults import Installation
 
 ROLES = (Role.MESSAGE_CLIENT,)
@@ -283,3 +291,52 @@ async def test_the_accessibility_statement_is_read_by_everyone_and_says_how_to_r
 def test_every_event_of_the_message_client_has_words_in_the_log() -> None:
     events = {event for event in declared() if event.value.startswith("mk:")}
     assert events - set(EVENTS) == set(), "say it in words in administering/log.py"
+
+
+async def test_an_administrator_confirms_in_writing_that_nobody_else_reads_an_address(
+    installation: Installation,
+) -> None:
+    async with whole_role(installation, deleting_service()) as whole:
+        eva, bo = await whole.visit("eva"), await whole.visit("bo")
+        await whole.give("bo", SOC, Right.MANAGE)
+        place = f"/administration/service/confirm/{SOC}"
+        page = (await eva.get("/administration/service")).text
+        assert "raderas där efter 90 dagar" in page
+        assert "inte kontrollerat någon säkerhetskopia" in page
+        assert page.count("Inte bekräftat: inget raderas") == 2
+        for path in (place, f"{place}/take-back"):
+            assert (await bo.post(path, text="Ja")).status_code == 404, "a manager is no administrator"
+        assert (await bo.get(place)).status_code == 404
+        assert (await eva.post(place.replace(SOC, "nowhere"), text="Ja")).status_code == 404
+        for wrong in (" ", "x" * 1001):
+            refused = await eva.post(place, text=wrong)
+            assert (refused.status_code, "Skriv hur du vet det" in refused.text) == (422, True)
+        said = "Leverantören har intygat det 2026-03-02 <b>."
+        confirmed = await eva.follow(await eva.post(place, text=said))
+        assert "Bekräftat av Eva" in confirmed.text
+        assert "intygat det 2026-03-02 &lt;b&gt;." in confirmed.text
+        assert confirmed.text.count("Inte bekräftat: inget raderas") == 1
+        async with whole.installation.open(whole.organisation, Role.MESSAGE_CLIENT) as vault:
+            vault.note_backup(whole.clock(), {"by": "kim", "reason": "test"}, now=whole.clock())
+            (kept,) = (await vault.sole_readers()).values()
+        assert (kept.mailbox, kept.content["text"]) == (SOC, said)
+        withdrawn = await eva.follow(await eva.post(f"{place}/take-back"))
+        assert "Bekräftat av" not in withdrawn.text
+        assert "säkerhetskopian visar läget" in withdrawn.text
+        entries = [one for one in await whole.log() if one.event == MKEvent.MK_ADDRESS_CONFIRMED]
+        assert [one.ids["action"] for one in entries] == ["confirmed", "taken-back"]
+        assert "intygat" not in str(entries)
+
+
+async def test_at_our_own_service_it_is_known_who_reads_and_nothing_is_confirmed(
+    installation: Installation,
+) -> None:
+    async with whole_role(
+        installation, deleting_service(others=lambda address: ("journal",) if address == ADDRESS else ())
+    ) as whole:
+        eva = await whole.visit("eva")
+        page = (await eva.get("/administration/service")).text
+        assert "En annan klient läser den också: inget raderas" in page
+        assert "Ingen annan klient läser den" in page
+        assert "/confirm/" not in page
+        assert (await eva.post(f"/administration/service/confirm/{SOC}", text="Ja")).status_code == 404

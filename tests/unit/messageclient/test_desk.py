@@ -434,7 +434,7 @@ async def test_a_second_person_approves_and_a_change_takes_the_approval_away(
 async def test_a_search_finds_whatever_the_accents_and_only_for_who_asked(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    conversation = await received(office, text="Lägenheten på Ågatan")
+    conversation = await received(office, text='Lägenheten på Ågatan, "Näset" i C:\\Å')
     anna, bo = office.desk("anna"), office.desk("bo")
     for words, whole_text, hits in (
         ("OROSANMALAN", False, 1),
@@ -442,6 +442,10 @@ async def test_a_search_finds_whatever_the_accents_and_only_for_who_asked(
         ("agatan", False, 0),
         ("agatan lagenheten", True, 1),
         ("agatan annat", True, 0),
+        ('"naset" c:\\a', True, 1),
+        ('"naset', False, 0),
+        ("subject", False, 0),
+        ("texts documents", True, 0),
     ):
         token = await anna.begin_search(Search(words, whole_text, None))
         search, found = await anna.found(token)

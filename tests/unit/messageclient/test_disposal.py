@@ -412,19 +412,21 @@ async def test_what_was_agreed_to_is_done_soon_after_a_vault_was_unlocked(
     conversation = await office.old()
     await office.agreed()
     gate, failures, open_vault = office.installation.gate, list[BaseException](), Gate.open
-    locked = Event()
+    asked, locked = Event(), Event()
 
     def waits_for_its_officer(self: Gate, *of: Any) -> Any:
         if of[1] == office.organisation and of[3] is Purpose.DISPOSE and not locked.is_set():
+            asked.set()
             raise VaultLocked
         return open_vault(self, *of)
 
     monkeypatch.setattr(Gate, "open", waits_for_its_officer)
     work = asyncio.create_task(Disposing(gate, office.clock).run(failures.append))
-    await asyncio.sleep(1)
+    async with asyncio.timeout(120):
+        await asked.wait()
     assert await office.there(conversation)
     locked.set()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while await office.there(conversation):
             await asyncio.sleep(0.1)
     work.cancel()

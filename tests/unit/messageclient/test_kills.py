@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -195,7 +196,7 @@ async def _waiting(own: Installation, organisation: ParticipantIdentifier) -> in
 async def _shown(vault: MessageClientVault) -> Counter[str]:
     end = datetime.max.replace(tzinfo=UTC)
     mail = await vault.mail_before(["box", "other"], (end, ""), 100_000)
-    return Counter(each.content["message_id"] for each in mail)
+    return Counter(json.loads(each.text)["message_id"] for each in mail)
 
 
 def _said(attributes: dict[str, object]) -> str:

@@ -147,7 +147,7 @@ async def test_a_list_is_its_owners_and_each_recipient_gets_a_message(office: Of
 async def test_there_is_an_end_to_what_one_person_keeps(
     office: Office, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(presetdesk, "_MAX_KEPT", 1)
+    monkeypatch.setattr(presetdesk, "MAX_KEPT", 1)
     anna = office.desk("anna")
     kept = await anna.keep_list(RecipientList("", "Ett", (), None))
     with pytest.raises(TooManyKept):

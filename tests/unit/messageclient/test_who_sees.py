@@ -24,6 +24,7 @@ from tests.unit.messageclient.wholerole import (
     SOC,
     Visitor,
     Whole,
+    deleting_service,
     hrefs,
     whole_role,
 )
@@ -37,7 +38,7 @@ Ids = Mapping[str, str]
 
 @pytest_asyncio.fixture
 async def whole(installation: Installation) -> AsyncIterator[Whole]:
-    async with whole_role(installation) as opened:
+    async with whole_role(installation, deleting_service()) as opened:
         yield opened
 
 
@@ -218,6 +219,14 @@ WALK: tuple[Sight, ...] = (
     sees("/administration/statistics", OPENED, by="eva"),
     sees("/administration/service", MKEvent.MK_SERVICE_CHECKED, by="eva"),
     does("/administration/service", MKEvent.MK_SERVICE_CHECKED, by="eva"),
+    sees("/administration/service/confirm/{mailbox}", OPENED, by="eva"),
+    does(
+        "/administration/service/confirm/{mailbox}",
+        MKEvent.MK_ADDRESS_CONFIRMED,
+        by="eva",
+        text="Ingen annan",
+    ),
+    does("/administration/service/confirm/{mailbox}/take-back", MKEvent.MK_ADDRESS_CONFIRMED, by="eva"),
     sees("/administration/log", MKEvent.MK_READING_LOG, by="siv"),
     does("/administration/log", MKEvent.MK_READING_LOG, by="siv", since=day(-1), until=day()),
     sees("/sessions", OPENED, by="eva"),
@@ -438,7 +447,8 @@ async def test_who_can_read_says_since_when_until_when_last_here_and_on_another_
     assert ("Ersätter Anna" in later.text, "Vilka kunde läsa" in later.text) == (True, True)
     earlier = await anna.post(f"/rights/{SOC}", day=day(-10))
     assert "Ingen kan läsa" in earlier.text
-    assert (await anna.post(f"/rights/{SOC}", day="snart")).status_code == 422
+    for wrong in ("snart", "0001-01-01", "9999-12-31"):
+        assert (await anna.post(f"/rights/{SOC}", day=wrong)).status_code == 422, wrong
     table = await anna.post(f"/rights/{SOC}/table")
     rows = list(csv.reader(io.StringIO(table.text.removeprefix("\ufeff"))))
     assert (rows[0][0], rows[1][0], rows[1][1], rows[1][3]) == ("name", "Anna", "Tilldelad", "Eva")

@@ -13,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from samdrift.audit.entries import LogEntry
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.administering import Profile
+from samdrift.messageclient.deleting import DeletionRule, Others
 from samdrift.messageclient.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.permissions import person_subject
@@ -32,6 +34,7 @@ from samdrift.web.sessions import Person
 from samdrift.web.signin.provider import Provider, ProviderSettings, by_secret
 from samdrift.web.signin.service import OidcService
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests import pki as throwaway
 from tests.unit.messageclient.desks import ADDRESS, OTHER_ADDRESS, EmptyBook
 from tests.unit.messageclient.sparse import SparseService
 from tests.vaults import Installation
@@ -40,6 +43,7 @@ MK = Role.MESSAGE_CLIENT
 FREE_ADDRESS = "skola:0203:habo.se"
 ISSUER, LEVEL = "https://login.habo.test", "loa3"
 SOC, ENVIRONMENT = "box", "other"
+HABO = ParticipantIdentifier("0203:habo.se")
 YEAR = timedelta(days=300)
 
 
@@ -167,6 +171,14 @@ class Visitor:
 def hrefs(page: httpx.Response, pattern: str) -> list[str]:
     """Return the addresses in a page that fit a pattern, once each."""
     return list(dict.fromkeys(re.findall(rf'(?:href|action)="({pattern})"', page.text)))
+
+
+def deleting_service(days: int = 90, others: Others | None = None) -> ServiceSettings:
+    """A message service of another supplier's, unless it is said who else reads there; nobody answers."""
+    place = "https://127.0.0.1:1"
+    key = throwaway.key(1).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    rule = DeletionRule(timedelta(days=days), f"{place}/v1", others)
+    return ServiceSettings(HABO, f"{place}/v1", f"{place}/token", "mk", key, deletion=rule)
 
 
 @asynccontextmanager

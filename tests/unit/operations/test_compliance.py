@@ -13,13 +13,15 @@ import pytest
 from samdrift.administration.administration import Administration
 from samdrift.administration.keyholder import HeldKeys
 from samdrift.administration.logs import Standing
-from samdrift.audit.events import AuditEvent
 from samdrift.audit.merkle import Frontier
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.governance.report import Collected
+from samdrift.installation.events import RunEvent
 from samdrift.installation.logkeeping import LogPlace
+from samdrift.isolationcheck.check import CheckEvent
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyName
+from samdrift.messageservice.events import MTEvent
 from samdrift.net.clamd import ClamdVersion
 from samdrift.operations import compliance
 from samdrift.operations.findings import Finding, State
@@ -57,7 +59,7 @@ async def test_the_last_isolation_check_in_the_log_counts(installation: Installa
     assert await seen(installation, organisation) == {}
     for facts, good in ((PASSED, True), (LEAKED, False), (PASSED, True)):
         told = await installation.gate.tell_organisation(
-            CHECKER, organisation, AuditEvent.ISOLATION_CHECKED, facts
+            CHECKER, organisation, CheckEvent.ISOLATION_CHECKED, facts
         )
         assert told
         found = (await seen(installation, organisation))["isolation:checked"]
@@ -76,7 +78,7 @@ async def test_a_reconciliation_that_differs_or_fails_is_no_good_evidence(instal
         ({"fault": "gone"}, False),
     ):
         async with installation.open(organisation, Role.MESSAGE_SERVICE, Purpose.TRACE) as vault:
-            vault.record(AuditEvent.LOG_RECONCILED, **facts)
+            vault.record(RunEvent.LOG_RECONCILED, **facts)
         found = (await seen(installation, organisation))["log:reconciliation:made"]
         assert found is not None
         assert found.good is good
@@ -88,10 +90,10 @@ async def test_evidence_is_found_behind_many_entries(
 ) -> None:
     monkeypatch.setattr(compliance, "_PAGE", 3)
     organisation = await installation.organisation((Role.MESSAGE_SERVICE,))
-    await installation.gate.tell_organisation(CHECKER, organisation, AuditEvent.ISOLATION_CHECKED, PASSED)
+    await installation.gate.tell_organisation(CHECKER, organisation, CheckEvent.ISOLATION_CHECKED, PASSED)
     async with installation.open(organisation, Role.MESSAGE_SERVICE, Purpose.TRACE) as vault:
         for number in range(10):
-            vault.record(AuditEvent.MT_MESSAGE_SCHEDULED, message=f"{number}")
+            vault.record(MTEvent.MT_MESSAGE_SCHEDULED, message=f"{number}")
     assert "isolation:checked" in await seen(installation, organisation)
     later = await compliance._last_entries(
         cast(Administration, installation), organisation, datetime.now(UTC) + timedelta(days=100)

@@ -290,6 +290,16 @@ async def test_what_was_changed_is_refused(
     assert error.fault is fault
 
 
+@pytest.mark.parametrize("page", ["ap/grounds/000001.jsonl", "mt/grounds/000001.jsonl"])
+async def test_grounds_under_another_digest_are_refused(move: Move, exported: Exported, page: str) -> None:
+    """An answer of another time in the place of the one that the log names, with all digests put right."""
+    answer = from_bytes(b"answer").encode()
+    change = changed(page, lambda data: data.replace(answer, from_bytes(b"answe2").encode()))
+    move.pack(await packed(change(listed(move.clear()))))
+    error = await refused(move, exported)
+    assert (error.fault, page in str(error)) == (MoveFault.DAMAGED, True)
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [

@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 from starlette.types import Scope
 
-from samdrift.accesspoint.interface_c import Client
+from samdrift.accesspoint.settings import Client
 from samdrift.config.reader import load
-from samdrift.installation.listeners import ROLES, Door, address_of
+from samdrift.installation.doors import ROLES, Door
+from samdrift.installation.listeners import address_of
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.processes.front import Directory
 from samdrift.processes.handover import NOBODY, Routes

@@ -321,3 +321,15 @@ def test_an_anchor_that_is_there_twice_stays_one() -> None:
         (ROOT.certificate, again),
         (ISSUER.certificate,),
     )
+
+
+def test_a_path_has_at_most_six_issuers_below_its_anchor() -> None:
+    policy = ChainPolicy((ROOT.certificate,))
+    issuers = [ROOT]
+    for number in range(7):
+        issuers.append(issuers[-1].subordinate(f"Issuer {number}", 10 + number))
+    between = tuple(each.certificate for each in issuers[1:])
+    found = find_chain(issuers[6].issue("AP").certificate, policy, between)
+    assert found is not None
+    assert found[1:] == tuple(each.certificate for each in reversed(issuers[:7]))
+    assert find_chain(issuers[7].issue("AP").certificate, policy, between) is None

@@ -60,6 +60,9 @@ def test_a_certificate_for_a_key_of_the_organisation_is_used() -> None:
     verdict = judge(certificate(), (), EXPECTED)
     assert verdict.usable
     assert verdict.flaws == ()
+    with pytest.raises(AttributeError):
+        setattr(verdict, "flaws", (Flaw.USE,))  # noqa: B010
+    assert not judge(certificate(own=OLD), (), EXPECTED).usable
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from samdrift import __version__
-from samdrift.administration.administration import administering
+from samdrift.administration.administration import Administration, administering
 from samdrift.cli.gov.basis import Operator, from_vault, moment_of, performers_of, roles_here
 from samdrift.cli.gov.duties import CatalogueFile, read
 from samdrift.cli.org.options import AsJson, ConfigFile, Offline, Organisation
@@ -18,8 +18,10 @@ from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
 from samdrift.governance.duties.catalogue import Catalogue, in_force
 from samdrift.governance.report import Report, Status, document, of_catalogue, of_rights, report
+from samdrift.governance.reportdeclaration import declaration
 from samdrift.governance.reportoscal import assessment_results, catalog, component_definition
 from samdrift.governance.reportpage import page
 from samdrift.installation.loop import run
@@ -70,13 +72,61 @@ def make_report(
     return int(bool(made.count(Status.GAP) or made.count(Status.STALE)))
 
 
+def declare(
+    config: ConfigFile,
+    operator: Operator = "",
+    offline: Offline = False,
+    as_json: AsJson = False,
+) -> int:
+    """Answer DIGG's declaration of conformity for access point operators, as far as reports support it.
+
+    What the reports of all organisations do not show is left blank, with the duties that are lacking. Exit
+    status 1 if something is blank.
+    """
+    with reported_as_usage_errors():
+        parties = set(performers_of("ap", operator).values()) - {None}
+        number = "".join(each.number for each in parties if each is not None)
+        reports = run(_all(load(config), operator, offline=offline))
+    answers = declaration(reports, number, __version__)
+    if as_json:
+        print_json({"answers": [each.document() for each in answers]})
+    else:
+        for each in answers:
+            lacking = f" (lacking: {', '.join(each.lacking)})" if each.lacking else ""
+            print_line(f"{each.asks}: {each.answer or '____'}{lacking}")
+    return int(not all(each.answer for each in answers))
+
+
+async def _all(config: Config, operator: str, *, offline: bool) -> list[Report]:
+    async with administering(config, changes=False) as installation:
+        served = {
+            one.organisation for one in installation.gate.registry.all() if one.role is Role.ACCESS_POINT
+        }
+        used = read(None)
+        return [
+            await _report(installation, each, used, operator, offline=offline)
+            for each in sorted(served, key=str)
+        ]
+
+
 async def _made(
     config: Config, organisation: ParticipantIdentifier, used: Catalogue, operator: str, *, offline: bool
 ) -> Report:
     async with administering(config, changes=False) as installation:
-        known = await from_vault(installation, organisation)
-        collected = await collect(installation, organisation, Scope(offline=offline))
-        roles = roles_here(installation, organisation)
+        return await _report(installation, organisation, used, operator, offline=offline)
+
+
+async def _report(
+    installation: Administration,
+    organisation: ParticipantIdentifier,
+    used: Catalogue,
+    operator: str,
+    *,
+    offline: bool,
+) -> Report:
+    known = await from_vault(installation, organisation)
+    collected = await collect(installation, organisation, Scope(offline=offline))
+    roles = roles_here(installation, organisation)
     moment = moment_of("")
     basis = known.basis(used, moment.date(), performers_of(roles, operator))
     coverage = basis.at(moment)

@@ -7,29 +7,30 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli.org import adding, closing, hsm, keys, listing, locking, moving, signin, state, unpacking
+from samdrift.cli.subcommands import group_of
 
-app = typer.Typer(add_completion=False)
+_COMMANDS = {
+    "add": "adding:add",
+    "show": "adding:show",
+    "list": "listing:list_organisations",
+    "suspend": "state:suspend",
+    "resume": "state:resume",
+    "export": "moving:export_organisation",
+    "import": "moving:import_organisation",
+    "unpack": "unpacking:unpack_export",
+    "close": "closing:close_organisation",
+    "verify-closing": "closing:verify_closing",
+    "lock": "locking:lock",
+    "unlock": "locking:unlock",
+    "use-hsm": "hsm:use_hsm",
+    "use-token": "hsm:renamed",
+    "keys": "keys:app",
+    "sign-in": "signin:app",
+}
+
+app = typer.Typer(cls=group_of(__name__, _COMMANDS), add_completion=False)
 
 
 @app.callback()
 def org() -> None:
     """Add, examine, suspend, move and close organisations."""
-
-
-app.command("add")(adding.add)
-app.command("show")(adding.show)
-app.command("list")(listing.list_organisations)
-app.command("suspend")(state.suspend)
-app.command("resume")(state.resume)
-app.command("export")(moving.export_organisation)
-app.command("import")(moving.import_organisation)
-app.command("unpack")(unpacking.unpack_export)
-app.command("close")(closing.close_organisation)
-app.command("verify-closing")(closing.verify_closing)
-app.command("lock")(locking.lock)
-app.command("unlock")(locking.unlock)
-app.command("use-hsm")(hsm.use_hsm)
-app.command("use-token", hidden=True)(hsm.use_token)
-app.add_typer(keys.app, name="keys")
-app.add_typer(signin.app, name="sign-in")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import typer
+
 from samdrift.administration.administration import administering
 from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.org.options import ConfigFile, Organisation
@@ -35,6 +37,10 @@ def use_token(organisation: Organisation, config: ConfigFile) -> None:
     """Do the same under the former name of the command, which works in version 0.2 only."""
     complain("warning: the command is called samdrift org use-hsm now")
     use_hsm(organisation, config)
+
+
+renamed = typer.Typer(add_completion=False)
+renamed.command("use-token", hidden=True)(use_token)
 
 
 async def _use_hsm(config: Config, organisation: ParticipantIdentifier) -> None:

@@ -31,7 +31,7 @@ from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.loop import run
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.backup import (
     BackupHeader,
     Secret,

@@ -29,7 +29,8 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.demo.qualification.cases import CASES, Model, QaCase, Verdict
 from samdrift.demo.qualification.protocol import NO_REPORT, CaseRecord, State, TestProtocol
 from samdrift.evidence.trace import Logged, entries
-from samdrift.installation.operator import submitting, vault_settings
+from samdrift.installation.operator import submitting
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.messageservice.outgoing.compose import Address, Draft, compose
 from samdrift.messageservice.service import MessageInvalid, MessageService
 from samdrift.vault.gate import Gate

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
@@ -163,7 +163,7 @@ class Log:
 
 def _question(form: Form) -> LogQuestion | None:
     """Return what a form asks; ``None`` where a day of it is not one."""
-    since, until = (_day(form, name) for name in ("since", "until"))
+    since, until = (form.day(name, Phrase("Choose a day")) for name in ("since", "until"))
     if since is None or until is None:
         return None
     if until < since:
@@ -172,17 +172,6 @@ def _question(form: Form) -> LogQuestion | None:
     begin, end = (datetime.combine(day, time(), _ZONE) for day in (since, until + timedelta(days=1)))
     service = form["person"] == SERVICE
     return LogQuestion(begin, end, "" if service else form["person"], service, form["failed"] == "yes")
-
-
-def _day(form: Form, name: str) -> date | None:
-    try:
-        found = date.fromisoformat(form[name])
-    except ValueError:
-        found = None
-    if found is None or not 2000 < found.year < 9999:
-        form.refuse(name, Phrase("Choose a day"))
-        return None
-    return found
 
 
 def _number(text: str) -> int:

@@ -11,13 +11,17 @@ from starlette.responses import Response
 
 from samdrift.client.keys import KeyUnusable
 from samdrift.contracts.principals import Purpose
-from samdrift.messageclient.administering.frame import SERVICE, Frame, Office, Routes
+from samdrift.messageclient.administering.frame import SERVICE, Frame, Office, Routes, see
+from samdrift.messageclient.deleting import DeletionRule, Reading
 from samdrift.messageclient.desk import NotHere
 from samdrift.messageclient.entrance.ownkeys import JWKS, OwnKeys
 from samdrift.messageclient.events import MKEvent
+from samdrift.messageclient.mailboxes import UnfitSetting
+from samdrift.messageclient.management import MAX_CONFIRMATION
 from samdrift.messageclient.servicecheck import Step, Tried, Trouble, result_of, try_service
 from samdrift.messageclient.working import ServiceSettings
 from samdrift.rights import Right
+from samdrift.web.forms import Form
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -71,6 +75,14 @@ TROUBLES: Mapping[Trouble, Phrase] = {
 }
 
 
+READINGS: Mapping[Reading, Phrase] = {
+    Reading.ALONE: Phrase("No other client reads it"),
+    Reading.OTHERS: Phrase("Another client reads it too: nothing is deleted"),
+    Reading.UNCONFIRMED: Phrase("Not confirmed: nothing is deleted"),
+}
+_MOST = {"most": MAX_CONFIRMATION}
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
     """The configuration of an organisation's message client."""
@@ -102,7 +114,14 @@ class Service:
 
     def routes(self) -> Routes:
         """Return the routes."""
-        return (("GET", SERVICE, self.show), ("POST", SERVICE, self.check))
+        confirm = f"{SERVICE}/confirm"
+        return (
+            ("GET", SERVICE, self.show),
+            ("POST", SERVICE, self.check),
+            ("GET", f"{confirm}/{{mailbox}}", self.confirmation),
+            ("POST", f"{confirm}/{{mailbox}}", self.confirm),
+            ("POST", f"{confirm}/{{mailbox}}/take-back", self.take_back),
+        )
 
     async def show(self, request: Request, office: Office) -> Response:
         """Show the message service, and what is to be handed over to its supplier."""
@@ -124,13 +143,56 @@ class Service:
         await self._record(office, result_of(tried))
         return await self._page(request, office, tried)
 
+    async def confirmation(self, request: Request, office: Office) -> Response:
+        """Show the form in which an administrator confirms that no other client reads an address."""
+        return await self._form(request, office, Form())
+
+    async def confirm(self, request: Request, office: Office) -> Response:
+        """Keep the confirmation."""
+        form = await received(request)
+        rule, mailbox = self._confirmable(office), request.path_params["mailbox"]
+        try:
+            await office.management.confirm(mailbox, rule.interface, form["text"])
+        except UnfitSetting:
+            form.refuse("text", Phrase("Write how you know it, in at most %(most)s characters", _MOST))
+            return await self._form(request, office, form, 422)
+        return see(SERVICE)
+
+    async def take_back(self, request: Request, office: Office) -> Response:
+        """Take a confirmation back."""
+        await received(request)
+        self._confirmable(office)
+        await office.management.take_back(request.path_params["mailbox"])
+        return see(SERVICE)
+
+    async def _form(self, request: Request, office: Office, form: Form, status: int = 200) -> Response:
+        rule = self._confirmable(office)
+        if not office.scope.may(Right.ADMINISTRATOR):
+            await office.scope.refuse("service")
+        mailbox = await office.management.mailbox(request.path_params["mailbox"])
+        return self._frame.page(
+            request, office, "confirmation.html", status, form=form, mailbox=mailbox, interface=rule.interface
+        )
+
+    def _confirmable(self, office: Office) -> DeletionRule:
+        """Return the rule, of another supplier's message service: of our own it is known who reads what."""
+        settings = self._profile(office).service
+        if settings is None or settings.deletion is None or settings.deletion.others is not None:
+            raise NotHere("confirmation", "")
+        return settings.deletion
+
     async def _page(self, request: Request, office: Office, tried: Sequence[Tried]) -> Response:
         profile = self._profile(office)
+        rule = None if profile.service is None else profile.service.deletion
+        deletion = None if rule is None else await office.management.deletion(rule)
         return self._frame.page(
             request,
             office,
             "service.html",
             settings=profile.service,
+            deletion=deletion,
+            ours=rule is not None and rule.others is not None,
+            states=READINGS,
             keys=await _public(profile.service),
             published=JWKS if _is_published(profile.service) else "",
             lines=[_line(one) for one in tried],

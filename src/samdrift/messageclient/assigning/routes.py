@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ class WayLine:
     """A way by which a person has rights: its words, and the decision, where it can be ended from here."""
 
     through: Phrase
-    number: int
+    number: str
     by: str
     why: str
     since: datetime
@@ -137,11 +137,10 @@ class RightsPages:
         form = await received(request)
         mailbox = await self._mailbox(request, visit)
         assigned = await self._assignments.now(visit.organisation)
-        try:
-            assigned = assigned.on(end_of(date.fromisoformat(form["day"]), _ZONE))
-        except (ValueError, OverflowError):
-            form.refuse("day", Phrase("Choose a day"))
+        day = form.day("day", Phrase("Choose a day"))
+        if day is None:
             return await self._readers_page(request, visit, mailbox, assigned, form, 422)
+        assigned = assigned.on(end_of(day, _ZONE))
         return await self._readers_page(request, visit, mailbox, assigned, form)
 
     async def table(self, request: Request, visit: Visit) -> Response:
@@ -154,7 +153,7 @@ class RightsPages:
             (
                 line.name,
                 wording.text(way.through),
-                str(way.number),
+                way.number,
                 way.by,
                 way.why,
                 ", ".join(wording.text(right) for right in line.rights),
@@ -287,7 +286,7 @@ class RightsPages:
         whom = [
             reader.name
             for reader in assigned.readers(mailbox.id)
-            if number in {str(way.number) for way in reader.ways}
+            if number in {way.number for way in reader.ways}
         ]
         context = {"mailbox": mailbox, "form": form, "number": number, "whom": whom}
         return self._page(request, visit, "end_rights.html", status, **context)
@@ -407,26 +406,22 @@ def _decision(assigned: Assigned, number: str, mailbox: str) -> str | None:
     """Return the digest of a decision about a mailbox by its number."""
     ways = [way for reader in assigned.readers(mailbox) for way in reader.ways]
     for way in (*ways, *assigned.groups(mailbox)):
-        if str(way.number) == number:
-            return assigned.copy.digests[way.number - 1]
+        if way.number == number:
+            return way.digest
     return None
 
 
 def _since(form: Form) -> datetime | None:
     """Return the beginning of the first day; ``None`` for the present."""
-    try:
-        return datetime.combine(date.fromisoformat(form["since"]), time(), _ZONE) if form["since"] else None
-    except ValueError:
-        form.refuse("since", Phrase("Choose the first day, or leave it empty"))
+    if not form["since"]:
         return None
+    day = form.day("since", Phrase("Choose the first day, or leave it empty"))
+    return None if day is None else datetime.combine(day, time(), _ZONE)
 
 
 def _until(form: Form) -> datetime | None:
-    try:
-        return end_of(date.fromisoformat(form["until"]), _ZONE)
-    except ValueError:
-        form.refuse("until", Phrase("Choose the last day"))
-        return None
+    day = form.day("until", Phrase("Choose the last day"))
+    return None if day is None else end_of(day, _ZONE)
 
 
 def _persons(assigned: Assigned) -> list[tuple[str, str]]:

@@ -33,8 +33,10 @@ LOCALE = Path(__file__).parent / "locale"
 class NoRights(Explained):
     """A person who is signed in and has no right in the organisation, or none any more."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ended: bool = False) -> None:
         super().__init__("the person has no right in the organisation")
+        self.ended = ended
+        """True when the person has had one that was ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Access:
         if not permissions.any():
             async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
                 await vault.end_sessions_of(permissions.person, "no right left")
-            raise NoRights
+            raise NoRights(ended=permissions.ended())
         return Visit(organisation, Person(permissions.person, who.name), permissions, who.issuer)
 
     async def renewed(self, request: Request) -> PersonPermissions:
@@ -104,7 +106,8 @@ def without_rights(pages: Pages) -> OnError:
     """Return the answer to a person who has no right, or none any more."""
 
     async def answer(request: Request, error: Exception) -> Response:
-        response = pages.page(request, "no_rights.html", 403)
+        ended = isinstance(error, NoRights) and error.ended
+        response = pages.page(request, "no_rights.html", 403, ended=ended)
         drop_cookie(response, SESSION)
         return response
 

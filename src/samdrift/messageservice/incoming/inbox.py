@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from math import ceil
 
-from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
 from samdrift.audit.operations import marks_lost, sender_limited, unexpected
@@ -217,7 +216,7 @@ class Inbox:
         await vault.schedule(WorkKind.DEADLINE, answer[0].id, now + self._settings.sent_within)
         message = await digest(new.payload) if new.payload else None
         committed = commitments(vault, message=message, envelope=envelope)
-        _log(vault, item, new, answer, found, committed)
+        _log(vault, item, new, answer, found, committed, now)
         if not found and not self._listed(new):
             vault.record(MTEvent.MT_SENDER_NOT_LISTED, message=new.header.id, sender=item.sender)
         return answer
@@ -286,13 +285,14 @@ def _log(
     answer: Answer,
     found: tuple[Finding, ...],
     committed: dict[str, str],
+    now: datetime,
 ) -> None:
     message_id = new.header.id
     ids = {
         "message": message_id,
         "as4": item.as4_message_id,
         "conversation": item.conversation_id,
-        **signer_facts(new.signer),
+        **signer_facts(vault, new, now),
         **committed,
     }
     if new.malware:
@@ -373,13 +373,16 @@ def message_record(new: NewMessage, item: InboxItem, refused: bool, now: datetim
     )
 
 
-def signer_facts(signer: x509.Certificate | None) -> dict[str, str]:
-    """Return the signer's certificate for the log: subject and SHA-256."""
-    if signer is None:
+def signer_facts(vault: MessageServiceVault, new: NewMessage | NewReceipt, now: datetime) -> dict[str, str]:
+    """Return the signer's certificate for the log: subject, SHA-256, and what it was judged by, which is
+    kept.
+    """
+    if new.signer is None:
         return {}
     return {
-        "signer": signer.subject.rfc4514_string(),
-        "certificate": signer.fingerprint(hashes.SHA256()).hex(),
+        "signer": new.signer.subject.rfc4514_string(),
+        "certificate": new.signer.fingerprint(hashes.SHA256()).hex(),
+        **vault.keep_grounds(new.grounds, now=now),
     }
 
 
@@ -422,7 +425,7 @@ async def match_receipt(
         MTEvent.MT_RECEIPT_RECEIVED,
         envelope=header.id,
         message=receipt.message_id,
-        **signer_facts(new.signer),
+        **signer_facts(vault, new, now),
         **committed,
     )
     await advance(vault, receipt.message_id, Direction.OUT, progress.of_receipt(receipt, now), now)

@@ -42,7 +42,7 @@ from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED, receipt_document_for
 from samdrift.wire.receipt import MessageReceipt
 from samdrift.wire.sdkmessage import SdkMessage
-from samdrift.wire.verdicts import CertificateVerdict
+from samdrift.wire.verdicts import CertificateVerdict, Grounds
 
 RECEIPTS = (RECEIPT_EXTENDED, RECEIPT_BASE)
 _UNREADABLE = "the payload cannot be decrypted, or is not well-formed"
@@ -59,6 +59,8 @@ class NewMessage:
     findings: tuple[Finding, ...]
     signer: x509.Certificate | None = None
     """The certificate whose signature held; ``None`` in the base transport model or if none did."""
+    grounds: Grounds | None = None
+    """The grounds on which that certificate is trusted."""
     malware: str = ""
     """The scanner's name of what it found, for the log."""
     meaningless: bool = False
@@ -81,6 +83,7 @@ class NewReceipt:
     receipt: MessageReceipt
     payload: bytes
     signer: x509.Certificate | None = None
+    grounds: Grounds | None = None
     meaningless: Literal[False] = False
 
 
@@ -187,7 +190,9 @@ class Judging:
             judgement = _refused(header, [rules.NOT_ENCRYPTED])
         else:
             judgement = await self._decrypted(data, verified, profile, vault, now)
-        return judgement if isinstance(judgement, Unanswerable) else replace(judgement, signer=verdict.signer)
+        if isinstance(judgement, Unanswerable):
+            return judgement
+        return replace(judgement, signer=verdict.signer, grounds=trust.grounds if trust else None)
 
     async def _decrypted(
         self,

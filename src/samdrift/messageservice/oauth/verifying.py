@@ -14,6 +14,7 @@ from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, AddressP
 from samdrift.messageservice.access import Access, AuthorizationUnavailable, Unauthorized
 from samdrift.messageservice.oauth.issuing import TOKEN_TYPE
 from samdrift.messageservice.oauth.keyring import Keyring
+from samdrift.messageservice.oauth.persons import Persons
 from samdrift.messageservice.oauth.registrations import (
     MessageClient,
     OrganisationClients,
@@ -39,12 +40,14 @@ class TokenVerifying:
         keyring: Keyring,
         profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
         clock: Clock,
+        persons: Persons,
     ) -> None:
         self._issuers = issuers
         self._registered = registered
         self._keyring = keyring
         self._profiles = profiles
         self._clock = clock
+        self._persons = persons
 
     async def access(self, token: str) -> Access:
         """Return what the bearer may do; :class:`Unauthorized`, or :class:`AuthorizationUnavailable`."""
@@ -89,7 +92,8 @@ class TokenVerifying:
         if client.keys is not None:
             raise JwtInvalid("another authorisation server vouches for the client")
         addresses = self._addresses(organisation, clients, client, _patterns(claims, external))
-        return Access(organisation, client.id, _scopes(claims, client), addresses)
+        person = await self._persons.named_by(organisation, client.id, external.issuer, claims)
+        return Access(organisation, client.id, _scopes(claims, client), addresses, person=person)
 
     def _check(self, claims: Claims, audience: str) -> None:
         if audience not in claims.texts("aud"):

@@ -44,6 +44,7 @@ VAULT = {
         *_LAST,
         "accesspoint-moment",
         "log-stamps",
+        "grounds",
         "signed-statements",
     ),
     Role.MESSAGE_SERVICE: (
@@ -59,6 +60,8 @@ VAULT = {
         *_LAST,
         "messageservice-moment",
         "log-stamps",
+        "grounds",
+        "persons",
         "signed-statements",
     ),
     Role.MESSAGE_CLIENT: (

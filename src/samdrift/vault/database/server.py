@@ -45,6 +45,8 @@ class Database:
         self._keys = keys
         self._handed_in = handed_in
         self._server = server
+        self._opened: str | None = None
+        """The administrator's address that opened last."""
 
     @classmethod
     async def start(cls, settings: VaultSettings, keys: KeyStore | None = None) -> Self:
@@ -175,14 +177,22 @@ class Database:
         To an organisation's database, or the installation's own.
         :class:`LoginRefused` with what to do when none does, :class:`VaultUnavailable` when nobody answers.
         """
+        # A start visits every database: the key store is not read for each, while its last answer opens.
+        if self._opened is not None and not self._handed_in.is_file():
+            try:
+                return await _connected(self._opened, where or self.name)
+            except psycopg.Error as error:
+                if not isinstance(unavailable := refused_login(error), LoginRefused):
+                    raise unavailable from None
         failures: list[psycopg.Error] = []
         for address in self.administrators():
             try:
-                return await AsyncConnection.connect(
-                    make_conninfo(address, dbname=where or self.name), autocommit=True
-                )
+                connection = await _connected(address, where or self.name)
             except psycopg.Error as error:
                 failures.append(error)
+            else:
+                self._opened = address
+                return connection
         failure = refused_login(failures[0])
         if isinstance(failure, LoginRefused):
             who = str(conninfo_to_dict(self.administrator())["user"])
@@ -195,6 +205,10 @@ class Database:
         """A login to an organisation's database, or to the installation's own."""
         address = make_conninfo(self._address, dbname=where or self.name, user=name, password=password)
         return Login(name, password, address)
+
+
+async def _connected(address: str, where: str) -> AsyncConnection[tuple[Any, ...]]:
+    return await AsyncConnection.connect(make_conninfo(address, dbname=where), autocommit=True)
 
 
 def registry_login(password: str) -> str:

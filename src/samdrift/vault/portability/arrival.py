@@ -34,6 +34,7 @@ _BEGIN = call("begin_arrival", 2)
 _BODY = call("arrive_body", 4)
 _END = "SELECT * FROM end_arrival($1, $2)"
 _NO_BODY = ""
+_PERSONS = "persons"
 
 
 class ArrivalStanding(StrEnum):
@@ -98,6 +99,17 @@ class Arrival(Vault):
         """Rows of each table that the records go into."""
         return {part.name: [record.facts for record in records]}
 
+    def _person(self, facts: Facts) -> Facts:
+        claims = {name: tuple(values) for name, values in json.loads(facts["claims"]).items()}
+        identity = Identity(facts["issuer"], facts["subject"], facts["name"], claims)
+        mark = person_mark(identity.issuer, identity.subject, self._sealer)
+        return {
+            "id": facts["id"],
+            "mark": parts.from_bytes(mark),
+            "sealed": parts.from_bytes(sealed_identity(identity, mark, facts["id"], self._sealer)),
+            "seen_at": facts["seen_at"],
+        }
+
     def _statements(self, kept: Statements, records: Sequence[Brought]) -> list[Facts]:
         rows = []
         for each in records:
@@ -151,6 +163,8 @@ class MessageServiceArrival(Arrival):
         self._work.after_commit(keep)
 
     def _rows(self, part: Part, records: Sequence[Brought]) -> dict[str, list[Facts]]:
+        if part.name == _PERSONS:
+            return {part.name: [self._person(record.facts) for record in records]}
         if part is parts.MARK_KEYS:
             return {part.name: [self._mark_key(record.facts) for record in records]}
         if part is parts.RECEIPTS:
@@ -213,7 +227,7 @@ class MessageClientArrival(Arrival):
     role = Role.MESSAGE_CLIENT
 
     def _rows(self, part: Part, records: Sequence[Brought]) -> dict[str, list[Facts]]:
-        if part is parts.PERSONS:
+        if part.name == _PERSONS:
             return {part.name: [self._person(record.facts) for record in records]}
         if part is parts.STATEMENTS:
             return {part.name: self._statements(ASSIGNED, records)}
@@ -222,17 +236,6 @@ class MessageClientArrival(Arrival):
             return super()._rows(part, records)
         rows = [kind.arriving(one.facts, one.body.id if one.body else None, self._sealer) for one in records]
         return {part.name: rows}
-
-    def _person(self, facts: Facts) -> Facts:
-        claims = {name: tuple(values) for name, values in json.loads(facts["claims"]).items()}
-        identity = Identity(facts["issuer"], facts["subject"], facts["name"], claims)
-        mark = person_mark(identity.issuer, identity.subject, self._sealer)
-        return {
-            "id": facts["id"],
-            "mark": parts.from_bytes(mark),
-            "sealed": parts.from_bytes(sealed_identity(identity, mark, facts["id"], self._sealer)),
-            "seen_at": facts["seen_at"],
-        }
 
 
 class GovernanceArrival(Arrival):

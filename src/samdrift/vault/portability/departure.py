@@ -23,6 +23,7 @@ Key = Sequence[Value]
 
 _PAGE = 500
 _PAGE_WITH_CONTENTS = 100
+_PAGE_OF_GROUNDS = 40
 _MOST_BYTES = 4 << 20
 """Limit of sealed details in one page of messages; the last message goes beyond."""
 
@@ -102,6 +103,7 @@ _ATTEMPTS, _EVENTS, _PEER_CERTIFICATES = map(_plain, (parts.ATTEMPTS, parts.EVEN
 _PROCESSED, _CURSORS, _WORK, _SESSION_KEYS = map(
     _plain, (parts.PROCESSED, parts.CURSORS, parts.WORK, parts.SESSION_KEYS)
 )
+_GROUNDS = _plain(parts.grounds_part(Role.ACCESS_POINT))
 _RECORDS = _plain(parts.records_part(Role.MESSAGE_CLIENT))
 _PERSONS = "SELECT id, mark, sealed, to_jsonb(seen_at) FROM persons WHERE id > $1 ORDER BY id LIMIT $2"
 _MARK_KEYS = "SELECT name, sealed FROM mark_keys"
@@ -157,6 +159,16 @@ class Departure:
         """Return whether a body that cannot be read has been removed, with its record, since the snapshot."""
         return not await self._snapshot.has_body(body.id)
 
+    async def _persons(self, after: Key) -> list[Taken]:
+        sealer, found = self._snapshot.shelf.sealer, []
+        for person, mark, sealed, seen_at in await self._snapshot.query(_PERSONS, *(after or ("",)), _PAGE):
+            identity = opened_identity(sealed, mark, person, sealer)
+            facts = {"issuer": identity.issuer, "subject": identity.subject, "name": identity.name}
+            found.append(
+                Taken(facts | {"id": person, "claims": json.dumps(dict(identity.claims)), "seen_at": seen_at})
+            )
+        return found
+
     async def _statements(self, kept: Statements, after: Key) -> list[Taken]:
         rows = await self._snapshot.query(kept.after, *(after or (0,)), _PAGE)
         sealer = self._snapshot.shelf.sealer
@@ -165,15 +177,23 @@ class Departure:
             for number, sealed in rows
         ]
 
-    async def _plain(self, sql: str, after: Key) -> list[Taken]:
-        return [Taken(facts) for (facts,) in await self._snapshot.query(sql, *after, _PAGE)]
+    async def _plain(self, sql: str, after: Key, most: int = _PAGE) -> list[Taken]:
+        return [Taken(facts) for (facts,) in await self._snapshot.query(sql, *after, most)]
 
     def _body(self, name: str, row: Row) -> dict[str, Content]:
         """The body, under the name that it has among a record's contents, if there is one."""
         return {} if row[0] is None else {name: BodyReader(self._snapshot.shelf, *row)}
 
 
-class AccessPointDeparture(Departure):
+class JudgingDeparture(Departure):
+    """Departure from a vault that keeps what certificates of others were judged by."""
+
+    async def grounds(self, after: Key = ()) -> list[Taken]:
+        """Yield the chains, answers and lists that the log names, each once."""
+        return await self._plain(_GROUNDS, after or ("",), _PAGE_OF_GROUNDS)
+
+
+class AccessPointDeparture(JudgingDeparture):
     """Departure from a vault of the access point."""
 
     role = Role.ACCESS_POINT
@@ -206,7 +226,7 @@ class AccessPointDeparture(Departure):
         return found
 
 
-class MessageServiceDeparture(Departure):
+class MessageServiceDeparture(JudgingDeparture):
     """Departure from a vault of the message service."""
 
     role = Role.MESSAGE_SERVICE
@@ -234,6 +254,10 @@ class MessageServiceDeparture(Departure):
             document = messagerows.receipt_content(content, facts["id"], sealer)
             found.append(Taken(facts, {"receipt": document}))
         return found
+
+    async def persons(self, after: Key = ()) -> list[Taken]:
+        """Persons for whom systems act."""
+        return await self._persons(after)
 
     async def digests(self, after: Key = ()) -> list[Taken]:
         """Digests that the log commits to."""
@@ -297,14 +321,7 @@ class MessageClientDeparture(RecordKeepingDeparture):
 
     async def persons(self, after: Key = ()) -> list[Taken]:
         """Persons who sign in; no session of theirs goes along."""
-        sealer, found = self._snapshot.shelf.sealer, []
-        for person, mark, sealed, seen_at in await self._snapshot.query(_PERSONS, *(after or ("",)), _PAGE):
-            identity = opened_identity(sealed, mark, person, sealer)
-            facts = {"issuer": identity.issuer, "subject": identity.subject, "name": identity.name}
-            found.append(
-                Taken(facts | {"id": person, "claims": json.dumps(dict(identity.claims)), "seen_at": seen_at})
-            )
-        return found
+        return await self._persons(after)
 
     async def statements(self, after: Key = ()) -> list[Taken]:
         """Statements of who may what."""

@@ -215,6 +215,14 @@ PEER_CERTIFICATES = Part(
     ("sha256",),
     (Fact("sha256"), Fact("certificate", _BYTES_), Fact("first_at", _TIME)),
 )
+
+
+def grounds_part(role: Role) -> Part:
+    """Grounds on which certificates of others were trusted (:mod:`samdrift.vault.grounds`)."""
+    facts = (Fact("sha256"), Fact("content", _BYTES_), Fact("last_at", _TIME))
+    return Part(role, "grounds", ("sha256",), facts)
+
+
 MESSAGES = Part(
     Role.MESSAGE_SERVICE,
     "messages",
@@ -294,13 +302,15 @@ def records_part(role: Role) -> Part:
     return Part(role, "records", ("id",), (Fact("id"), Fact("since", _TIME)))
 
 
-PERSONS = Part(
-    Role.MESSAGE_CLIENT,
-    "persons",
-    ("id",),
-    (*map(Fact, ("id", "issuer", "subject", "name", "claims")), Fact("seen_at", _TIME, optional=True)),
-)
-"""Persons who sign in, each under the id by which statements and logs name them; ``claims`` is JSON."""
+def persons_part(role: Role) -> Part:
+    """Persons, each under the id by which statements and logs name them; ``claims`` is JSON.
+
+    In the message client those who sign in, in the message service those for whom systems act.
+    """
+    named = map(Fact, ("id", "issuer", "subject", "name", "claims"))
+    return Part(role, "persons", ("id",), (*named, Fact("seen_at", _TIME, optional=True)))
+
+
 STATEMENTS = Part(Role.MESSAGE_CLIENT, "statements", ("number",), (Fact("number", _NUMBER), Fact("content")))
 """Statements of who may what, in their canonical form."""
 SIGNED_STATEMENTS = Part(

@@ -52,6 +52,20 @@ class Claims:
             raise JwtInvalid(f"the claim {name} is missing or is not a text")
         return value
 
+    def optional_text(self, name: str) -> str:
+        """A claim as a text; empty where it is not there."""
+        return self.text(name) if name in self._values else ""
+
+    def actor(self) -> str | None:
+        """The subject of the claim ``act``, who acts for the token's own (RFC 8693 4.1), if there is one."""
+        if "act" not in self._values:
+            return None
+        acting = self._values["act"]
+        subject = acting.get("sub") if isinstance(acting, dict) else None
+        if not isinstance(subject, str) or not subject:
+            raise JwtInvalid("the claim act names nobody who acts")
+        return subject
+
     def texts(self, name: str) -> tuple[str, ...]:
         """A claim that must be there, as one text or several."""
         value = self._values.get(name)

@@ -26,6 +26,7 @@ from samdrift.messageservice.access import Access
 from samdrift.messageservice.oauth.endpoint import AuthorizationServer
 from samdrift.messageservice.oauth.issuing import TokenIssuing
 from samdrift.messageservice.oauth.keyring import Keyring
+from samdrift.messageservice.oauth.persons import Persons
 from samdrift.messageservice.oauth.registrations import (
     MessageClient,
     OrganisationClients,
@@ -137,7 +138,8 @@ class Scene:
         issuing = TokenIssuing(
             self.issuers, gate, self.known, keyring, self.clock, os.urandom, timedelta(minutes=15)
         )
-        self.tokens = TokenVerifying(self.issuers, self.known, keyring, profiles, self.clock)
+        persons = Persons(gate, self.clock)
+        self.tokens = TokenVerifying(self.issuers, self.known, keyring, profiles, self.clock, persons)
         self.server = AuthorizationServer(self.issuers, issuing, gate, self.known, keyring, self.clock)
         self.http = httpx.AsyncClient(
             transport=httpx.ASGITransport(Starlette(routes=self.server.routes())), base_url=ADDRESS

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,8 +18,9 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from samdrift.contracts.messageclients import AUTH_ID, Scope, patterns
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import PrincipalKind, Role
 from samdrift.messageservice.access import AuthorizationUnavailable, Unauthorized
+from samdrift.vault.people import Identity
 from samdrift.wire.crypto.keys import TokenKey
 from samdrift.wire.jose.jwt import signed
 from samdrift.wire.jose.keys import Algorithm, PublicKey
@@ -379,3 +382,70 @@ def test_our_own_key_is_named_by_its_thumbprint() -> None:
         "use": "sig",
         "alg": "ES256",
     }
+
+
+# --- persons for whom systems act -----------------------------------------------------------------------
+
+KIM = {"sub": "kim", "name": "Kim Åberg", "act": {"sub": "theirs"}}
+
+
+async def test_a_token_that_names_who_acts_for_whom_names_a_person_by_a_random_id(scene: Scene) -> None:
+    """RFC 8693 4.1. The same person has the same id, whatever else the token says; another one another."""
+    access = await scene.access(scene.theirs(**KIM))
+    assert (access.principal.kind, access.principal.through) == (PrincipalKind.USER, "theirs")
+    assert re.fullmatch("[0-9a-f]{32}", access.person)
+    again = await scene.access(scene.theirs(**{**KIM, "name": "Kim Öberg", "scope": "log"}))
+    other = await scene.access(scene.theirs(**{**KIM, "sub": "alex", "name": None}))
+    assert access.person == again.person != other.person
+    async with scene.installation.open(scene.habo, Role.MESSAGE_SERVICE) as vault:
+        known = {one.id: one.identity for one in await vault.persons()}
+    assert (known[access.person].name, known[access.person].subject) == ("Kim Öberg", "kim")
+    assert (known[other.person].name, known[other.person].subject) == ("", "alex")
+
+
+async def test_a_system_that_acts_for_itself_says_so(scene: Scene) -> None:
+    """A subject alone is none: servers write there what they call the client, too."""
+    for token in (scene.theirs(), scene.theirs(sub="5f0c", name="journal"), await scene.token()):
+        access = await scene.access(token)
+        assert (access.person, access.principal.kind) == ("", PrincipalKind.SYSTEM)
+        assert access.principal.through == ""
+
+
+async def test_a_token_of_our_own_issuer_names_no_person(scene: Scene) -> None:
+    """A client asks there for itself; nobody has shown which person is behind it."""
+    access = await scene.access(await own(scene, act={"sub": "journal"}, name="Kim"))
+    assert (access.person, access.client) == ("", "journal")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"act": "theirs"},
+        {"act": {}},
+        {"act": {"sub": 7}},
+        {"act": {"sub": ""}},
+        {"act": ["theirs"]},
+        {"act": {"sub": "theirs"}, "sub": None},
+        {"act": {"sub": "theirs"}, "sub": ["kim"]},
+        {"act": {"sub": "theirs"}, "sub": "k" * 257},
+        {"act": {"sub": "theirs"}, "sub": "kim", "name": "k" * 257},
+        {"act": {"sub": "theirs"}, "sub": "kim", "name": {"a": "b"}},
+    ],
+)
+async def test_a_person_that_cannot_be_named_opens_nothing(scene: Scene, changes: dict[str, Any]) -> None:
+    """Rather than a reading in the name of the system alone."""
+    await refused(scene, scene.theirs(**changes))
+
+
+async def test_the_same_person_at_another_organisation_has_another_id(scene: Scene) -> None:
+    first = await scene.access(scene.theirs(**KIM))
+    async with scene.installation.open(scene.mullsjo, Role.MESSAGE_SERVICE) as vault:
+        assert await vault.persons() == ()
+        identity = Identity(THEIR_ISSUER, "kim", "Kim Åberg")
+        assert await vault.know_person(identity, now=scene.now) != first.person
+
+
+async def test_two_requests_of_a_new_person_at_the_same_time_know_one_person(scene: Scene) -> None:
+    named = KIM | {"sub": "eva"}
+    both = await asyncio.gather(*(scene.access(scene.theirs(**named)) for _ in range(5)))
+    assert len({one.person for one in both}) == 1

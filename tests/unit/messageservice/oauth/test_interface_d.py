@@ -8,7 +8,9 @@ from typing import Any, cast
 import httpx
 import pytest_asyncio
 
+from samdrift.contracts.messages import MessageStatus
 from samdrift.messageservice.interface_d.application import InterfaceD
+from samdrift.messageservice.interface_d.filters import read_filters
 from samdrift.messageservice.interface_d.mailboxes import Mailboxes
 from tests.unit.messageservice.oauth.scene import (
     ADDRESS,
@@ -19,7 +21,8 @@ from tests.unit.messageservice.oauth.scene import (
     Scene,
     curve_key,
 )
-from tests.unit.vault.test_mailboxes import MT, came, store
+from tests.unit.vault.test_mailboxes import IN, MT, came, store
+from tests.vaults import NOW
 
 MESSAGES = "/v1/sdk/messages"
 NOBODYS = "sdk.ingen.habo.se"
@@ -72,3 +75,33 @@ async def test_while_nobody_can_tell_the_client_is_to_come_again(
     scene.web.down = True
     answer = await http.get(MESSAGES, headers={"authorization": f"Bearer {scene.theirs()}"})
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "30")
+
+
+async def test_a_reading_for_a_person_names_them_by_their_id_and_the_system_that_fetched(
+    scene: Scene, http: httpx.AsyncClient
+) -> None:
+    """No name and no subject is in the log; where a system fetches for itself, the reader is the system."""
+    async with scene.installation.open(scene.habo, MT) as vault:
+        message = await store(vault, came(CARE))
+        await vault.set_status(message, MessageStatus.NEW, (), now=NOW, deadline=None, direction=IN)
+    read = "urn:sdk.api:getMessage urn:sdk.api:getMessageByFilter"
+    alone = scene.theirs(scope=read)
+    person = scene.theirs(scope=read, sub="kim@habo.se", name="Kim Åberg", act={"sub": "theirs"})
+    for token in (alone, person):
+        access = await scene.access(token)
+        found = await Mailboxes(scene.installation.gate).find(access, message, read_filters([]))
+        assert found is not None
+        assert message in await listed(http, token)
+    async with scene.installation.open(scene.habo, MT) as vault:
+        entries = await vault.log(limit=100_000)
+        (known,) = [one.id for one in await vault.persons() if one.identity.subject == "kim@habo.se"]
+    reads = [one for one in entries if one.event == "mt:message:read" and one.ids["message"] == message]
+    assert [(one.principal, one.ids.get("through")) for one in reads] == [
+        ("system:theirs", None),
+        (f"user:{known}", "theirs"),
+    ]
+    openings = [one for one in entries if one.event == "vault:opening:granted" and one.purpose == "read"]
+    assert (openings[-1].principal, openings[-1].ids) == (f"user:{known}", {"through": "theirs"})
+    said = repr([(one.principal, one.ids) for one in entries])
+    assert "kim@habo.se" not in said
+    assert "Kim Åberg" not in said

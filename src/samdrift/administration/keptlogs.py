@@ -1,0 +1,187 @@
+"""Logs of organisations that are closed: their transfers stay readable for as long as the rules want.
+
+DIGG has event logs of an access point kept for at least twelve months, also of an organisation that has left
+(information-security 6.6). Closing destroys vault and keys; before that, the logs that have transfers are
+written to files, as :mod:`samdrift.evidence.logexport` has them, which anybody can verify. What they are is
+in the record of the closing, so that a file that is missing or was changed shows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from hashlib import file_digest
+from pathlib import Path
+from typing import Any
+
+from samdrift.administration.administration import Administration
+from samdrift.administration.events import AdminEvent
+from samdrift.administration.logexport import write_tree
+from samdrift.audit.logverifying import LogVerifier
+from samdrift.audit.policies import Policy
+from samdrift.config.errors import Unusable
+from samdrift.config.inputs import reason
+from samdrift.config.model import Config
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.evidence.logexport import verify_log
+from samdrift.vault.closing import Closing, Stock
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.gate import Gate
+from samdrift.vault.logtree import SigningStopped
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+ROLES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
+"""Roles whose logs have transfers."""
+KEPT = timedelta(days=366)
+"""Time for which they are kept after a closing; nothing younger is disposed of before it either."""
+_WORKER = Principal(PrincipalKind.WORKER, "closing")
+
+
+class KeptState(StrEnum):
+    """State of a log that is to be there."""
+
+    THERE = "there"
+    MISSING = "missing"
+    CHANGED = "changed"
+    NEVER = "never-written"
+    """Its vault waited for an officer when it was closed, so that nobody could read it."""
+    OVER = "over"
+    """Its time is over, and it may be removed."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLog:
+    """A log of a closed organisation."""
+
+    organisation: str
+    role: Role
+    decision: str
+    until: datetime
+    file: Path | None
+    entries: int
+    state: KeptState
+
+
+def folder_of(config: Config) -> Path:
+    """The folder that they are in."""
+    return config.logs.kept or config.vaults.secrets.parent / "kept-logs"
+
+
+async def keep(
+    installation: Administration,
+    organisation: ParticipantIdentifier,
+    stock: Sequence[Stock],
+    by: tuple[str, str],
+    decision: str,
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """Write the logs that have transfers, and return what the record of the closing says of them.
+
+    Whatever a closing wrote that did not come as far as being on record is written again.
+    """
+    folder = folder_of(installation.config)
+    kept = []
+    for one in stock:
+        if one.role not in ROLES:
+            continue
+        file = folder / f"{one.vault}.log"
+        said: dict[str, Any] = {"role": one.role.value, "until": (now + KEPT).isoformat(timespec="seconds")}
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file.unlink(missing_ok=True)
+            said |= await _written(installation.gate, organisation, one.role, file, by, decision, now)
+        except VaultUnavailable as closed:
+            if not installation.keys.locked(one.vault):
+                raise
+            said |= {"file": None, "why": str(closed)}
+        except OSError as error:
+            raise Unusable(f"the log of role {one.role.value} cannot be kept: {reason(error)}") from None
+        kept.append(said)
+    return kept
+
+
+async def _written(
+    gate: Gate,
+    organisation: ParticipantIdentifier,
+    role: Role,
+    file: Path,
+    by: tuple[str, str],
+    decision: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """Write a log with a last checkpoint over it, and verify the file as it is."""
+    async with gate.open(_WORKER, organisation, role, Purpose.EXPORT) as vault:
+        facts = {"by": by[0], "with": by[1], "reason": f"closing, decided {decision}"}
+        vault.record(AdminEvent.LOG_EXPORTED, **facts)
+        begins = vault.log_origin.hash
+    async with gate.open(_WORKER, organisation, role, Purpose.EXPORT) as vault:
+        with contextlib.suppress(SigningStopped):
+            await vault.tree.sign(now)
+    async with gate.open(_WORKER, organisation, role, Purpose.EXPORT) as vault:
+        keys = [each.key for each in await vault.tree.keys()]
+        exported = await write_tree(vault.tree, begins, f"{organisation.value} {role.value}", file)
+    policy = "".join(f"log {key}\n" for key in keys) + "quorum none\n"
+    return await asyncio.to_thread(_judged, file, policy, exported.size, now)
+
+
+def _judged(file: Path, policy: str, entries: int, now: datetime) -> dict[str, Any]:
+    verdict = verify_log(file, LogVerifier(Policy.parse(policy.encode()), int(now.timestamp())))
+    return {
+        "file": file.name,
+        "sha256": _digest(file),
+        "entries": entries,
+        "root": verdict.root.hex(),
+        "holds": verdict.holds,
+        "first_wrong": None if verdict.first_wrong is None else verdict.first_wrong.number,
+    }
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return file_digest(opened, "sha256").hexdigest()
+
+
+def kept_logs(config: Config, closings: Iterable[Closing], now: datetime) -> Iterator[KeptLog]:
+    """Yield the logs that closings say are kept, as they are now."""
+    folder = folder_of(config)
+    for closing in closings:
+        facts = json.loads(closing.facts)
+        for one in facts.get("logs_kept", ()):
+            until = datetime.fromisoformat(one["until"])
+            file = None if one["file"] is None else folder / one["file"]
+            yield KeptLog(
+                facts["organisation"],
+                Role(one["role"]),
+                facts["decision"],
+                until,
+                file,
+                one.get("entries", 0),
+                _state(one, file, until, now),
+            )
+
+
+def _state(one: Mapping[str, Any], file: Path | None, until: datetime, now: datetime) -> KeptState:
+    if until <= now:
+        return KeptState.OVER
+    if file is None:
+        return KeptState.NEVER
+    if not file.is_file():
+        return KeptState.MISSING
+    return KeptState.THERE if _digest(file) == one["sha256"] else KeptState.CHANGED
+
+
+async def remove_over(installation: Administration, kept: Iterable[KeptLog], by: str, why: str) -> int:
+    """Remove the files whose time is over; the operator's log says which, who and why. Return how many."""
+    removed = 0
+    for one in kept:
+        if one.state is KeptState.OVER and one.file is not None and one.file.is_file():
+            facts = {"organisation": one.organisation, "role": one.role.value, "by": by, "reason": why}
+            await installation.gate.operator_log(AdminEvent.LOG_KEPT_REMOVED, **facts)
+            one.file.unlink()
+            removed += 1
+    return removed

@@ -1,0 +1,39 @@
+"""The settings of the vaults and the key store, as a configuration has them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from samdrift.config.hsm import hsm_settings
+from samdrift.config.model import Config
+from samdrift.config.passphrase import read_passphrase
+from samdrift.keystore.interface import KeyStore
+from samdrift.vault.openkeys import open_keys
+from samdrift.vault.settings import VaultSettings
+
+
+def vault_settings(config: Config) -> VaultSettings:
+    """The vaults' settings, with the passphrase read from where it is."""
+    return VaultSettings(
+        database=config.vaults.database,
+        objects=config.vaults.objects,
+        secrets=config.vaults.secrets,
+        seals=config.vaults.seals,
+        passphrase=read_passphrase(config.vaults),
+        tokens=hsm_settings(config.vaults.hsm, {each.identifier: each.hsm for each in config.organisations}),
+        other_users=config.isolation.first_user is not None,
+        vaults=sum(len(each.roles) for each in config.organisations),
+        connections=config.vaults.connections,
+        idle=connection_idle(config),
+    )
+
+
+def connection_idle(config: Config) -> timedelta | None:
+    """Return the time that an unused database connection stays open, where the operator has chosen it."""
+    seconds = config.vaults.connection_idle_seconds
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def key_store(config: Config, *, begin: bool = False) -> KeyStore:
+    """Open the key store of an installation; one that does not exist is made only where ``begin`` says so."""
+    return open_keys(vault_settings(config), begin=begin)

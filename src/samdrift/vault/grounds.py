@@ -1,0 +1,51 @@
+"""Vaults of roles that judge certificates of others, and keep what they were judged by.
+
+An entry of the log names the grounds by their SHA-256; the log is witnessed, so that nobody can put others
+in their place later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+
+from samdrift.vault.database.session import call
+from samdrift.vault.opening import Vault
+from samdrift.wire.verdicts import Grounds
+
+MAX_PIECE = 512 << 10
+"""Most bytes of a certificate, an answer or a list that is kept; of a longer list the digest alone is."""
+_KEEP = call("keep_grounds", 2)
+_DISPOSE = "SELECT dispose_grounds($1)"
+_READ = "SELECT sha256, content FROM grounds WHERE sha256 = ANY($1::text[])"
+
+
+class JudgingVault(Vault):
+    """A vault with the grounds of what its log says of other parties' certificates."""
+
+    def keep_grounds(self, grounds: Grounds | None, *, now: datetime) -> dict[str, str]:
+        """Keep what a certificate was judged by, and return the fact that names it in an entry.
+
+        No fact where there are no grounds. Each is stored once, however often its peer sends or receives.
+        """
+        if grounds is None:
+            return {}
+        name, known, day = grounds.name, self._room.grounds, now.date()
+        if not known.has(name, day):
+            pieces = [grounds.document, *(each for each in grounds.pieces if len(each) <= MAX_PIECE)]
+            self._work.arrange(_KEEP, pieces, now)
+
+            async def remember() -> None:
+                known.add(name, day)
+
+            self._work.after_commit(remember)
+        return {"grounds": name}
+
+    async def grounds(self, names: Collection[str]) -> dict[str, bytes]:
+        """Return those of these pieces and documents that are kept, by SHA-256 in hex."""
+        return dict(await self._work.query(_READ, list(names)))
+
+    async def dispose_grounds(self, before: datetime) -> int:
+        """Remove those that only entries from before a moment name; the database refuses the last year's."""
+        ((gone,),) = await self._work.query(_DISPOSE, before)
+        return int(gone)

