@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import uvicorn
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 from starlette.responses import HTMLResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,6 +26,7 @@ CHROMIUM = requires("chromium", "chromium")
 """Skips a test where there is no Chromium."""
 DARK, FORCED = "dark", "forced colours"
 LOOKS = ("light", DARK, FORCED)
+expect.set_options(timeout=60_000)
 Make = Callable[[Scene, dict[str, Site]], Any]
 
 

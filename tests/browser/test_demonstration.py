@@ -19,10 +19,10 @@ from typing import Any
 
 import httpx
 import pytest_asyncio
-from playwright.async_api import Browser, Frame, Page, expect
+from playwright.async_api import Browser, ConsoleMessage, Frame, Page, expect
 
 from samdrift.config.reader import load
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.database.server import Database
 from tests.browser.harness import CHROMIUM
 from tests.roles.test_dump import dumped, spellings
@@ -42,6 +42,8 @@ WORDS = {
 }
 PDF = b"%PDF-1.7\n" + WORDS["file"].encode() * 10_000
 FILE = {"name": WORDS["file name"], "mimeType": "application/pdf", "buffer": PDF}
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+"""Shown as it was written; the policy would complain of it otherwise."""
 _MOST_PRESSES = 25
 _MINUTES = 240_000
 """Milliseconds within which something must come, on a machine that has other things to do."""
@@ -55,6 +57,8 @@ class Demonstration:
     ready: dict[str, Any]
     seen: list[str] = field(default_factory=list)
     """Addresses, titles and storage of the pages that were visited."""
+    complaints: list[str] = field(default_factory=list)
+    """What pages tried and their policy did not allow."""
 
     def url(self, host: str) -> str:
         return str(next(one["url"] for one in self.ready["pages"] if f"//{host}." in one["url"]))
@@ -71,6 +75,7 @@ class Demonstration:
         try:
             page = await context.new_page()
             page.on("framenavigated", self._visited)
+            page.on("console", self._complained)
             await self.sign_in(page, host, name)
             yield page
             if script:
@@ -87,6 +92,10 @@ class Demonstration:
         await page.locator("main a.button").first.click()
         await page.get_by_role("link", name=name).click()
         await page.wait_for_url(f"{self.url(host)}**")
+
+    def _complained(self, message: ConsoleMessage) -> None:
+        if "Content Security Policy" in message.text:
+            self.complaints.append(message.text)
 
     def _visited(self, frame: Frame) -> None:
         self.seen.append(frame.url)
@@ -149,6 +158,7 @@ async def test_a_days_work_in_the_demonstration_leaves_no_word_of_it_anywhere(
         words = {name: tuple(spellings(word)) for name, word in WORDS.items()}
         await _monitors(demo, words)
     await _dumps(demo, words)
+    assert demo.complaints == []
     for each in demo.seen:
         assert not _found(each.encode(), words), "in an address, title or cookie"
     for file in folder.rglob("*"):
@@ -184,6 +194,10 @@ async def _answers(demo: Demonstration) -> None:
         await came(page, WORDS["subject"], page.url)
         await expect(page.get_by_text(WORDS["text"])).to_be_visible()
         await page.get_by_role("button", name="Take the conversation").click()
+        await page.get_by_text("Add a note").click()
+        await page.get_by_label("Note for colleagues").fill(f"{WORDS['note']} {HOSTILE}")
+        await page.get_by_role("button", name="Save the note").click()
+        await expect(page.get_by_text(f"{WORDS['note']} {HOSTILE}")).to_be_visible()
         await page.get_by_role("button", name="Answer", exact=True).click()
         await page.get_by_label("Text", exact=True).fill(WORDS["answer"])
         await page.locator("#files").set_input_files([FILE])

@@ -117,6 +117,31 @@ async def test_a_colleague_takes_a_draft_over_and_neither_text_is_lost(mail: Ser
         await expect(anna.get_by_label("Text", exact=True)).to_have_value("Bos text")
 
 
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+async def test_a_missing_receipt_is_said_with_what_to_do_and_sending_again_is_a_new_message(
+    mail: Served, script: bool
+) -> None:
+    async with mail.visitor(script=script) as page:
+        await page.goto(mail.address("/sent"))
+        line = page.get_by_role("listitem").filter(has_text="Intyg om närvaro")
+        await expect(line.get_by_text("Ingen kvittens på 30 minuter")).to_be_visible()
+        await line.get_by_role("link", name="Intyg om närvaro").click()
+        await expect(page.get_by_text("Ring mottagaren om det är bråttom.")).to_be_visible()
+        await page.get_by_role("link", name="Meddelandets väg").first.click()
+        await heading(page, "Meddelandets väg")
+        await expect(page.get_by_role("listitem").filter(has_text="Kvittens från")).to_contain_text("inte än")
+        before = set(mail.gallery.office.drafts)
+        await page.get_by_role("button", name="Skicka igen som ett nytt meddelande").click()
+        await page.wait_for_url("**/draft/*")
+        (draft,) = set(mail.gallery.office.drafts) - before
+        assert mail.gallery.office.drafts[draft].stage is DraftStage.OPEN
+        await page.goto(mail.address("/sent"))
+        await page.get_by_role("link", name="Intyg om närvaro").click()
+        await page.get_by_role("link", name="Meddelandets väg").first.click()
+        await page.get_by_role("link", name="Tillbaka till samtalet").click()
+        await heading(page, "Intyg om närvaro")
+
+
 async def test_an_answer_is_sent_by_keyboard_alone_in_few_presses(mail: Served) -> None:
     """From the list to the undo window: at most 25 presses besides the text."""
     async with mail.visitor() as page:

@@ -83,6 +83,7 @@ class _Plugin:
         self._path = Path(path)
         self._watched = watched
         self._seconds: dict[str, float] = {}
+        self._failed: set[str] = set()
         self._coverage = Coverage(data_file=None, include=[str(Path("src/samdrift", one)) for one in watched])
         self._coverage.start()
 
@@ -96,14 +97,20 @@ class _Plugin:
         self._coverage.switch_context("")
         return done
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Leave out what fails: it would notice every mutant."""
+        if report.failed:
+            self._failed.add(report.nodeid)
+
     def pytest_sessionfinish(self) -> None:
-        """Write down the tests and lines."""
+        """Write down the tests that passed, and lines."""
         self._coverage.stop()
         data = self._coverage.get_data()
         lines = {
             one: data.contexts_by_lineno(str(Path("src/samdrift", one).resolve())) for one in self._watched
         }
-        self._path.write_text(json.dumps({"seconds": self._seconds, "lines": lines}))
+        passed = {one: used for one, used in self._seconds.items() if one not in self._failed}
+        self._path.write_text(json.dumps({"seconds": passed, "lines": lines}))
 
 
 @pytest.hookimpl(tryfirst=True)

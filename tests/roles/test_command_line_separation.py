@@ -190,17 +190,17 @@ CASES: dict[Path_, tuple[Case, ...]] = {
     ("queue", "refused"): (of_whole_queue,),
     ("mailbox", "add"): (mailbox_add,),
     ("mailbox", "change"): (mailbox_change,),
-    ("mailbox", "manning"): (of_mailbox(), of_mailbox("--hours", "sat=closed", *ASKED)),
+    ("mailbox", "manning"): (of_mailbox(*ASKED), of_mailbox("--hours", "sat=closed", *ASKED)),
     ("mailbox", "disposal-rule"): (
         of_mailbox("--since", "done", "--days", "30", "--decision", "dnr 1", *ASKED),
     ),
-    ("mailbox", "text", "list"): (of_mailbox(),),
+    ("mailbox", "text", "list"): (of_mailbox(*ASKED),),
     ("mailbox", "text", "keep"): (text_keep,),
     ("mailbox", "text", "remove"): (of_preset(),),
-    ("mailbox", "rule", "list"): (of_mailbox(),),
+    ("mailbox", "rule", "list"): (of_mailbox(*ASKED),),
     ("mailbox", "rule", "add"): (of_mailbox("--handler", "kim", "--from", "kommun", *ASKED),),
     ("mailbox", "rule", "remove"): (of_preset(),),
-    ("mailbox", "recipients", "list"): (of_mailbox(),),
+    ("mailbox", "recipients", "list"): (of_mailbox(*ASKED),),
     ("mailbox", "recipients", "keep"): (recipients_keep,),
     ("mailbox", "recipients", "remove"): (of_preset(),),
     ("log", "search"): (log_search,),
@@ -234,8 +234,8 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("mailbox", "figures"), ("{own}", *ASKED), 0),
     (("mailbox", "disposals"), ("{own}", *ASKED), 0),
     (("mailbox", "check"), ("{own}", *ASKED), 0),
-    (("mailbox", "notices"), ("{own}",), 0),
-    (("mailbox", "deletion"), ("{own}",), 0),
+    (("mailbox", "notices"), ("{own}", *ASKED), 0),
+    (("mailbox", "deletion"), ("{own}", *ASKED), 0),
     (("mailbox", "backup-verified"), ("{own}", "--taken-at", "2026-01-01", *ASKED), 0),
     (("mailbox", "dismiss"), ("{own}", "--subject", "{person}", "--reason", "test", *PERSONS), 2),
     (
@@ -627,7 +627,7 @@ async def test_mailboxes_and_rights_are_those_of_the_named_organisation_alone(
     """The other one has a mailbox and an administrator, who has another id in each organisation."""
 
     async def listed(what: str, organisation: DemoOrganisation) -> list[dict[str, str]]:
-        arguments = organisation.identifier.value, "--json", "--config", ground.config
+        arguments = organisation.identifier.value, "--json", *ASKED, "--config", ground.config
         ended, said = await asyncio.to_thread(told, ("mailbox", what), arguments)
         assert ended == 0, said
         (rows,) = json.loads(said).values()

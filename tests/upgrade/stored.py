@@ -15,6 +15,8 @@ from samdrift.config.model import Config
 from samdrift.config.reader import load
 
 VERSION_0_1 = Path(__file__).with_name("installation-0.1.tar.xz")
+PROGRAM_0_1 = Path(__file__).with_name("program-0.1.tar.xz")
+"""The source of version 0.1 (``git archive 1e226672 src``); what it imports is locked as it was then."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def unpacked(archive: Path, folder: Path) -> Stored:
 def bring_tokens(stored: Stored, tokens: Path) -> None:
     """Put the installation's tokens among those that SoftHSM of this run has in ``tokens``."""
     for token in (stored.folder / "hsm" / "tokens").iterdir():
-        shutil.copytree(token, tokens / token.name)
+        shutil.copytree(token, tokens / token.name, dirs_exist_ok=True)
 
 
 def _give_to_the_servers_user(database: Path) -> None:

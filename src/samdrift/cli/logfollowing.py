@@ -120,7 +120,7 @@ def promises(
         keys = [member.key for member in read_policy(policy).logs]
         counted: Counter[str] = Counter({verdict.value: 0 for verdict in Verdict} | {"forged": 0})
         broken: list[dict[str, Any]] = []
-        with LogCopy(copy) as kept:
+        with LogCopy(copy, begin=False) as kept:
             end, now = kept.last(), int(time.time())
             for line, text in _given(file):
                 try:

@@ -1,6 +1,6 @@
 """`samdrift mailbox`: manning, notices, templates, rules, distribution lists, disposal and deletion.
 
-What changes something says who ran it and why: both are in the organisation's log. None shows a message.
+Each says who runs it and why: both are in the organisation's log first. None shows a message.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from samdrift.administration.administration import administering
+from samdrift.administration.administration import administering, record_command
 from samdrift.administration.appointing import MessageClients
 from samdrift.administration.mailboxsettings import Deletions, MailboxSettings
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import Actor, login
+from samdrift.cli.persons import Actor, Reason, asked
 from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant, read_time, reason
 from samdrift.config.model import Config
 from samdrift.config.organisations import sign_in_issuer
 from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.evidence.trace import Asked
 from samdrift.installation.loop import run
 from samdrift.messageclient.mail import Recipient, RecipientList, TextTemplate
 from samdrift.messageclient.notices.manning import Hours, Manning
@@ -42,7 +44,6 @@ _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _HOURS = re.compile(rf"({'|'.join(_DAYS)})(?:-({'|'.join(_DAYS)}))?=(?:(\d\d):(\d\d)-(\d\d):(\d\d)|closed)")
 
 Address = Annotated[str, typer.Argument(help="The functional address of the mailbox.")]
-Reason = Annotated[str, typer.Option("--reason", help="The reason, recorded in the organisation's log.")]
 Id = Annotated[str, typer.Argument(help="Its id, as the list shows it.")]
 Which = Annotated[str, typer.Option("--id", help="The id of one to change; otherwise a new one is made.")]
 
@@ -93,12 +94,16 @@ def backup_verified(
     async def work(settings: MailboxSettings) -> str:
         return await settings.verified_backup(read_time(taken_at))
 
-    print_line(_worked(config, organisation, work, by, reason))
+    print_line(_worked(config, organisation, "backup-verified", asked(by, reason), work))
 
 
-def deletion(organisation: Organisation, config: ConfigFile, as_json: AsJson = False) -> None:
+def deletion(
+    organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
+) -> None:
     """Show what is deleted at the message service, and what stands in the way of it."""
-    found = _worked(config, organisation, lambda settings: settings.deletions())
+    found = _worked(
+        config, organisation, "deletion", asked(by, reason), lambda settings: settings.deletions()
+    )
     row = _deletion_row(found)
     if as_json:
         print_json(row)
@@ -127,7 +132,7 @@ def disposal_rule(
     async def work(settings: MailboxSettings) -> None:
         await settings.set_disposal_rule(address, since.value, days, decided)
 
-    _worked(config, organisation, work, by, reason)
+    _worked(config, organisation, "disposal-rule", asked(by, reason), work)
     print_line(f"{address}  {days} days after {since.value}")
 
 
@@ -152,6 +157,7 @@ def _deletion_row(found: Deletions) -> dict[str, Any]:
 def manning(
     organisation: Organisation,
     address: Address,
+    reason: Reason,
     config: ConfigFile,
     hours: Annotated[
         list[str] | None,
@@ -180,9 +186,6 @@ def manning(
     acknowledge: Annotated[
         str | None, typer.Option("--acknowledge", help="The automatic answer; empty for none.")
     ] = None,
-    reason: Annotated[
-        str, typer.Option("--reason", help="The reason for a change, recorded in the organisation's log.")
-    ] = "",
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
@@ -207,9 +210,11 @@ def manning(
         )
 
     if changes:
-        found = _worked(config, organisation, lambda one: one.set_manning(address, changed), by, reason)
+        found = _worked(
+            config, organisation, "manning", asked(by, reason), lambda one: one.set_manning(address, changed)
+        )
     else:
-        found = _worked(config, organisation, lambda one: one.manning(address))
+        found = _worked(config, organisation, "manning", asked(by, reason), lambda one: one.manning(address))
     if as_json:
         print_json({"manning": found.content()})
         return
@@ -224,18 +229,20 @@ def manning(
 
 def notices(
     organisation: Organisation,
+    reason: Reason,
     config: ConfigFile,
     stop: Annotated[str, typer.Option("--stop", help="Id of a person who is told of nothing any more.")] = "",
-    reason: Annotated[
-        str, typer.Option("--reason", help="The reason for a change, recorded in the organisation's log.")
-    ] = "",
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
     """List who is told of which mailboxes by mail, persons by their ids, without addresses; or end that."""
     if stop:
-        _worked(config, organisation, lambda settings: settings.stop_notices(stop), by, reason)
-    mailboxes, chosen = _worked(config, organisation, lambda settings: settings.notices())
+        _worked(
+            config, organisation, "notices", asked(by, reason), lambda settings: settings.stop_notices(stop)
+        )
+    mailboxes, chosen = _worked(
+        config, organisation, "notices", asked(by, reason), lambda settings: settings.notices()
+    )
     addresses = {one.id: one.address for one in mailboxes}
     rows: list[dict[str, Any]] = [
         {
@@ -258,10 +265,17 @@ def notices(
 
 @texts.command("list")
 def list_texts(
-    organisation: Organisation, address: Address, config: ConfigFile, as_json: AsJson = False
+    organisation: Organisation,
+    address: Address,
+    config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the text templates of a mailbox."""
-    found = _worked(config, organisation, lambda settings: settings.texts(address))
+    found = _worked(
+        config, organisation, "text list", asked(by, reason), lambda settings: settings.texts(address)
+    )
     if as_json:
         print_json({"texts": [{"id": one.id, "title": one.title, "text": one.text} for one in found]})
         return
@@ -283,7 +297,11 @@ def keep_template(
     """Add a text template to a mailbox, or change one."""
     with reported_as_usage_errors():
         template = TextTemplate(which, one_line("--title", title), _text(file))
-    print_line(_worked(config, organisation, lambda one: one.keep_text(address, template), by, reason))
+    print_line(
+        _worked(
+            config, organisation, "text keep", asked(by, reason), lambda one: one.keep_text(address, template)
+        )
+    )
 
 
 @texts.command("remove")
@@ -296,7 +314,13 @@ def remove_text(
     by: Actor = None,
 ) -> None:
     """Remove a text template."""
-    _worked(config, organisation, lambda one: one.drop(address, PresetKind.TEXT, text), by, reason)
+    _worked(
+        config,
+        organisation,
+        "text remove",
+        asked(by, reason),
+        lambda one: one.drop(address, PresetKind.TEXT, text),
+    )
 
 
 # --- rules ------------------------------------------------------------------------------------------------
@@ -304,10 +328,17 @@ def remove_text(
 
 @rules.command("list")
 def list_rules(
-    organisation: Organisation, address: Address, config: ConfigFile, as_json: AsJson = False
+    organisation: Organisation,
+    address: Address,
+    config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the rules of a mailbox in their order; handlers by their ids alone."""
-    found = _worked(config, organisation, lambda settings: settings.rules(address))
+    found = _worked(
+        config, organisation, "rule list", asked(by, reason), lambda settings: settings.rules(address)
+    )
     rows = [
         {"id": one.id, "organisation": one.organisation, "subject": one.subject, "handler": one.handler}
         for one in found
@@ -341,7 +372,7 @@ def add(
             address, sender.strip(), subject.strip(), Identity(issuer, handler, "")
         )
 
-    print_line(_worked(config, organisation, work, by, reason))
+    print_line(_worked(config, organisation, "rule add", asked(by, reason), work))
 
 
 @rules.command("remove")
@@ -354,7 +385,13 @@ def remove_rule(
     by: Actor = None,
 ) -> None:
     """Remove a rule."""
-    _worked(config, organisation, lambda one: one.drop(address, PresetKind.RULE, rule), by, reason)
+    _worked(
+        config,
+        organisation,
+        "rule remove",
+        asked(by, reason),
+        lambda one: one.drop(address, PresetKind.RULE, rule),
+    )
 
 
 # --- distribution lists -----------------------------------------------------------------------------------
@@ -362,10 +399,17 @@ def remove_rule(
 
 @lists.command("list")
 def list_recipients(
-    organisation: Organisation, address: Address, config: ConfigFile, as_json: AsJson = False
+    organisation: Organisation,
+    address: Address,
+    config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
+    as_json: AsJson = False,
 ) -> None:
     """List the distribution lists of a mailbox; those of its persons are their own."""
-    found = _worked(config, organisation, lambda settings: settings.lists(address))
+    found = _worked(
+        config, organisation, "recipients list", asked(by, reason), lambda settings: settings.lists(address)
+    )
     rows = [
         {
             "id": one.id,
@@ -400,7 +444,15 @@ def keep_recipients(
     """Add a distribution list to a mailbox, or change one; each recipient gets a message of its own."""
     with reported_as_usage_errors():
         kept = RecipientList(which, one_line("--name", name), tuple(map(_recipient, to)), None)
-    print_line(_worked(config, organisation, lambda one: one.keep_list(address, kept), by, reason))
+    print_line(
+        _worked(
+            config,
+            organisation,
+            "recipients keep",
+            asked(by, reason),
+            lambda one: one.keep_list(address, kept),
+        )
+    )
 
 
 @lists.command("remove")
@@ -413,7 +465,13 @@ def remove_list(
     by: Actor = None,
 ) -> None:
     """Remove a distribution list."""
-    _worked(config, organisation, lambda one: one.drop(address, PresetKind.LIST, recipients), by, reason)
+    _worked(
+        config,
+        organisation,
+        "recipients remove",
+        asked(by, reason),
+        lambda one: one.drop(address, PresetKind.LIST, recipients),
+    )
 
 
 # --- all of them ------------------------------------------------------------------------------------------
@@ -422,26 +480,25 @@ def remove_list(
 def _worked(
     config: Path,
     organisation: ParticipantIdentifier,
+    command: str,
+    who: Asked,
     work: Callable[[MailboxSettings], Awaitable[T]],
-    by: str | None = None,
-    reason: str | None = None,
 ) -> T:
-    """Do some work; without a reason it is one that changes nothing."""
+    """Do some work; who does it and why is in the organisation's log first."""
     with reported_as_usage_errors():
-        why = "" if reason is None else one_line("--reason", reason)
-        who = one_line("--by", by or login())
-        return run(_done(load(config), organisation, work, who, why))
+        return run(_done(load(config), organisation, command, who, work))
 
 
 async def _done(
     config: Config,
     organisation: ParticipantIdentifier,
+    command: str,
+    who: Asked,
     work: Callable[[MailboxSettings], Awaitable[T]],
-    by: str,
-    reason: str,
 ) -> T:
     async with administering(config) as installation:
-        return await work(MailboxSettings(MessageClients(installation, organisation), by, reason))
+        await record_command(installation, f"mailbox {command}", who, organisation, (Role.MESSAGE_CLIENT,))
+        return await work(MailboxSettings(MessageClients(installation, organisation), who.by, who.reason))
 
 
 def _hours(text: str) -> tuple[range, Hours]:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from samdrift.rights.agreements import AGREEMENT_ACTS
 from samdrift.rights.fields import Subject
 from samdrift.rights.record import Record
 from samdrift.rights.statements import Statement
@@ -21,6 +22,12 @@ _KINDS = {
     "object": "objects to a right, which is held back until the objection ends",
     "end": "ends something",
     "enrol": "asks that a person's key is enrolled, which another must approve",
+    "party": "states who a party of agreements is",
+    "agreement": "enters an agreement, which an officer must countersign",
+    "notice": "gives notice of a sub-supplier, to which the organisation can object",
+    "extend": "asks that an agreement goes on, which another must approve",
+    "release": "asks that a duty is let go which the newest catalogue does not have; another must approve",
+    "at-end": "chooses what becomes of sending when cover by agreements ends",
     "lose": "states that a key is lost: it signs nothing from now on",
 }
 _LABELS = {
@@ -34,6 +41,17 @@ _LABELS = {
     "outcome": "outcome",
     "name": "name",
     "since": "lost since",
+}
+_ABOUT_AGREEMENTS = frozenset(each.kind for each in AGREEMENT_ACTS)
+_OF_AGREEMENTS = {
+    "for": "for organisations",
+    "form": "kind",
+    "document": "SHA-256 of the paper",
+    "notice": "days of notice",
+    "countries": "data is processed in",
+    "secrecy": "basis of secrecy",
+    "window": "objections until",
+    "sending": "sending",
 }
 _HEAD = frozenset({"version", "organisation", "kind", "by", "at", "why"})
 
@@ -50,7 +68,8 @@ def in_words(statement: Statement, record: Record) -> tuple[tuple[str, str], ...
     ]
     for name, value in fields.items():
         if name not in _HEAD:
-            pairs += _lines(_LABELS.get(name, name), value, names, record)
+            label = _OF_AGREEMENTS.get(name) if statement.kind in _ABOUT_AGREEMENTS else None
+            pairs += _lines(label or _LABELS.get(name, name), value, names, record)
     return (*pairs, ("why", statement.why))
 
 

@@ -134,12 +134,15 @@ class _Verdicts:
         keep = self._keep_temporary if decided.verdict.temporary else self._keep
         ends = min(at + keep, until)
         if decided.verdict.trusted:
-            grounds = self._grounds_of_the_day(key, found.grounds(chain, policy, until), at, ends)
+            put_together = partial(found.grounds, chain, policy, until)
+            grounds = await self._grounds_of_the_day(key, put_together, at, ends)
             decided = _Decided(replace(decided.verdict, grounds=grounds), at)
         self._kept.put(key, decided, ends)
         return decided
 
-    def _grounds_of_the_day(self, key: _Key, grounds: Grounds, at: datetime, ends: datetime) -> Grounds:
+    async def _grounds_of_the_day(
+        self, key: _Key, put_together: Callable[[], Grounds], at: datetime, ends: datetime
+    ) -> Grounds:
         """Return the first grounds of the day that hold for as long as this verdict is kept.
 
         They are stored with what is exchanged: so an organisation stores one for each peer and day, however
@@ -148,6 +151,7 @@ class _Verdicts:
         former = self._grounds.get(key, at)
         if former is not None and ends <= former.until:
             return former
+        grounds = await asyncio.to_thread(put_together)  # A long list takes its time to be hashed.
         midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         self._grounds.put(key, grounds, min(midnight, grounds.until))
         return grounds

@@ -135,9 +135,14 @@ class LogCopy:
     proved it.
     """
 
-    def __init__(self, file: Path) -> None:
-        """Open the copy, or begin one; :class:`CopyUnusable` where the file is something else."""
+    def __init__(self, file: Path, *, begin: bool = True) -> None:
+        """Open the copy, or ``begin`` one; :class:`CopyUnusable` where the file is something else.
+
+        An empty file is one that was begun, and no copy to compare anything with.
+        """
         self._file = file
+        if not begin and not (file.is_file() and file.stat().st_size):
+            raise CopyUnusable(f"{file.name}: there is no copy of a log")
         with self._usable():
             self._database = sqlite3.connect(file, isolation_level=None)
             with self.transaction():

@@ -13,8 +13,6 @@ from samdrift.vault.database.session import call
 from samdrift.vault.opening import Vault
 from samdrift.wire.verdicts import Grounds
 
-MAX_PIECE = 512 << 10
-"""Most bytes of a certificate, an answer or a list that is kept; of a longer list the digest alone is."""
 _KEEP = call("keep_grounds", 2)
 _DISPOSE = "SELECT dispose_grounds($1)"
 _READ = "SELECT sha256, content FROM grounds WHERE sha256 = ANY($1::text[])"
@@ -32,8 +30,7 @@ class JudgingVault(Vault):
             return {}
         name, known, day = grounds.name, self._room.grounds, now.date()
         if not known.has(name, day):
-            pieces = [grounds.document, *(each for each in grounds.pieces if len(each) <= MAX_PIECE)]
-            self._work.arrange(_KEEP, pieces, now)
+            self._work.arrange(_KEEP, [grounds.document, *grounds.pieces], now)
 
             async def remember() -> None:
                 known.add(name, day)

@@ -159,7 +159,11 @@ async def within(inside: Connection, vaults: Sequence[Hosted]) -> set[Hosted]:
 async def _current(inside: Connection, vaults: Sequence[Hosted]) -> set[Hosted]:
     """Return the vaults in which every part has its latest version."""
     wanted = {
-        role: {f"{part} {migrations.versions(part)}" for part in parts}
+        role: {
+            f"{row} {migrations.versions(part)}"
+            for part in parts
+            for row in (part, migrations.reached_by(part))
+        }
         for role, parts in migrations.VAULT.items()
     }
     found: set[Hosted] = set()

@@ -24,6 +24,10 @@ class TrustReason(StrEnum):
     BROKEN = "broken"
 
 
+MAX_PIECE = 512 << 10
+"""Most bytes of a piece of grounds; of a longer list they have the digest alone."""
+
+
 @dataclass(frozen=True, slots=True)
 class Grounds:
     """Certificates and revocation answers, in DER, from which a certificate was found to be trusted.
@@ -50,7 +54,8 @@ class Grounds:
         kinds = {"chain": [*chain], "answers": [*answers], "lists": [*lists]}
         named = {kind: [sha256(each).hexdigest() for each in found] for kind, found in kinds.items()}
         document = json.dumps(named | {"revocation": revocation}, sort_keys=True, separators=(",", ":"))
-        pieces = dict.fromkeys(each for found in kinds.values() for each in found)
+        all_pieces = (each for found in kinds.values() for each in found)
+        pieces = dict.fromkeys(each for each in all_pieces if len(each) <= MAX_PIECE)
         return cls(document.encode(), tuple(pieces), until)
 
     @property

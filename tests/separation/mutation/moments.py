@@ -109,6 +109,13 @@ MOMENTS = (
         (f"{_MOVES}::test_what_does_not_arrive_as_it_was_is_not_moved",),
     ),
     Mutant(
+        "what a newer version made is not made again after an earlier one has run",
+        "vault/database/migrations.py",
+        "reached = max(present.get(part, 0), present.get(reached_by(part), 0))",
+        "reached = present.get(part, 0)",
+        (f"{_IN_ORDER}[version 0.1 wrote its own number]",),
+    ),
+    Mutant(
         "a move is in the operator's log",
         "vault/relocation.py",
         '    await append_log(registry, "registry", moved)\n',

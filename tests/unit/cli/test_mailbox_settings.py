@@ -40,6 +40,8 @@ class Desk:
     async def run(self, *words: str) -> str:
         """Run a command, whose words before the first option or address are its name."""
         name, *more = words[0].split(" "), *words[1:]
+        if "--reason" not in words:
+            more += WHY
         return await mailbox(self.config, *name, str(self.organisation), *more)
 
     async def json(self, *words: str) -> Any:
@@ -144,12 +146,14 @@ async def test_what_cannot_be_is_refused_and_nothing_changes(
     assert await desk.run("manning", "sdk.soc") == before
 
 
-async def test_a_change_without_a_reason_is_refused(desk: Desk) -> None:
-    with pytest.raises(Unusable, match="--reason is one line"):
-        await desk.run("manning", "sdk.soc", "--open-on-holidays")
-    with pytest.raises(Unusable, match="--reason is one line"):
-        await desk.run("notices", "--stop", "kim")
-    assert await desk.logged("mk:notice:chosen") == []
+async def test_every_command_has_a_reason_which_is_in_the_log_before_anything_is_done(desk: Desk) -> None:
+    for words in (("manning", "sdk.soc", "--open-on-holidays"), ("text list", "sdk.soc"), ("deletion",)):
+        with pytest.raises(Unusable, match="--reason is one line"):
+            await desk.run(*words, "--reason", " ")
+        await desk.run(*words)
+    ran = [each for each in await desk.logged("org:command:run") if each["command"] != "mailbox add"]
+    assert [each["command"] for each in ran] == ["mailbox manning", "mailbox text list", "mailbox deletion"]
+    assert {(each["by"], each["reason"]) for each in ran} == {("kim", "dnr 7")}
 
 
 async def test_notices_are_listed_without_addresses_and_ended(desk: Desk) -> None:

@@ -1,12 +1,15 @@
 """Checks of certificates over the network: evidence, what is kept, and responders that fail."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 
 from samdrift.contracts.discovery import CertificatePurpose
@@ -14,7 +17,7 @@ from samdrift.net.certificates import FederationCertificates
 from samdrift.net.client import http_client
 from samdrift.net.revocation import RevocationSource
 from samdrift.trust.policy import SIGNS_AND_DECRYPTS, ChainPolicy, RevocationMode
-from samdrift.wire.verdicts import TrustReason
+from samdrift.wire.verdicts import MAX_PIECE, Grounds, TrustReason
 from tests import pki
 from tests.pki import DAY, NOW
 from tests.unit.net.servers import Asked, answering, reply
@@ -286,3 +289,53 @@ async def test_a_verdict_that_is_made_while_the_policy_changes_is_made_again() -
         there.trust(ChainPolicy((pki.root("Rot", 4).certificate,)))
         there.hold.set()
         assert await under_way is TrustReason.UNKNOWN_ISSUER
+
+
+async def grounds(there: Place, checks: FederationCertificates) -> Grounds:
+    verdict = await checks.check(there.access_point, AP, there.now)
+    assert verdict.grounds is not None
+    return verdict.grounds
+
+
+async def test_what_made_a_certificate_trusted_goes_with_the_verdict() -> None:
+    """The chain to the anchor, the responder's answer, the list for what it does not answer about."""
+    async with place() as (there, checks):
+        found = await grounds(there, checks)
+        chain = [there.access_point, there.issuer.certificate, there.root.certificate]
+        named = json.loads(found.document)
+        digests = [sha256(each.public_bytes(Encoding.DER)).hexdigest() for each in chain]
+        assert (named["chain"], named["revocation"]) == (digests, "required")
+        assert [len(named[kind]) for kind in ("answers", "lists")] == [1, 1]
+        assert {sha256(each).hexdigest() for each in found.pieces} == {
+            *named["chain"],
+            *named["answers"],
+            *named["lists"],
+        }
+
+
+async def test_grounds_are_the_same_all_day_while_they_hold() -> None:
+    """However often the answers are fetched anew, so that one set is stored for a peer and day."""
+    async with place() as (there, checks):
+        first = await grounds(there, checks)
+        there.now += timedelta(minutes=90)
+        assert there.take()
+        assert (await grounds(there, checks)).name == first.name
+        assert there.take() == ["/ocsp", "/root.crl"], "they were fetched, all the same"
+        there.now += timedelta(minutes=40)
+        later = await grounds(there, checks)
+        assert later.name != first.name, "the first answer was over"
+        there.now += DAY
+        assert (await grounds(there, checks)).name not in (first.name, later.name)
+
+
+async def test_a_certificate_that_is_not_trusted_has_no_grounds() -> None:
+    async with place() as (there, checks):
+        there.issuer.revoke(there.access_point)
+        verdict = await checks.check(there.access_point, AP, there.now)
+        assert (verdict.trusted, verdict.grounds) == (False, None)
+
+
+def test_a_long_list_is_named_and_not_held() -> None:
+    found = Grounds.of([b"certificate", b"anchor"], [], [b"x" * (MAX_PIECE + 1)], "required", NOW)
+    assert [len(each) for each in found.pieces] == [11, 6]
+    assert len(json.loads(found.document)["lists"]) == 1

@@ -30,10 +30,11 @@ HARM = {
     "it has one in another database": "ALTER ROLE {login} IN DATABASE postgres SET enable_sort = off",
     "the login may not connect": "REVOKE CONNECT ON DATABASE {database} FROM {login}",
     "the login is in no group": "REVOKE samdrift_vaults_postgres FROM {login}",
-    "a migration was not made": "UPDATE {schema}.versions SET version = 0 WHERE part = 'wakeups'",
+    "version 0.1 wrote its own number": "UPDATE {schema}.versions SET version = 2 WHERE part = 'accesspoint'",
     "a part is unknown": "DELETE FROM {schema}.versions WHERE part = 'accesspoint-moment'",
+    "a migration was not made": "DELETE FROM {schema}.versions WHERE part LIKE 'wakeups%'",
 }
-NOT_MENDED = ("a migration was not made", "a part is unknown")
+NOT_MENDED = ("a migration was not made",)
 """Findings that a start cannot set right: the part is there."""
 
 

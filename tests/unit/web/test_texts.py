@@ -77,6 +77,16 @@ def test_texts_are_calm(file: Path) -> None:
             assert not re.search(r"\b[A-ZÅÄÖ]{4,}\b", text), text
 
 
+def test_one_text_is_one_in_swedish_wherever_pages_show_it() -> None:
+    """A role's pages read all catalogues as one: a text with two meanings would be shown wrongly."""
+    together = [file for file in CATALOGUES if {"web", "messageclient"} & set(file.parts)]
+    meanings: dict[str, set[str]] = {}
+    for file in together:
+        for text, swedish in translated(file):
+            meanings.setdefault(text, set()).add(swedish)
+    assert {text: each for text, each in meanings.items() if len(each) > 1} == {}
+
+
 def test_catalogues_are_found() -> None:
     assert {file.parts[-3] for file in CATALOGUES} >= {"entrance", "pages", "web"}
 

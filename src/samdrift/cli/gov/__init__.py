@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli.gov import coverage, duties, grants, officers, records, report, statements
+from samdrift.cli.gov import agreements, coverage, duties, grants, officers, records, report, statements
 
 app = typer.Typer(add_completion=False)
 
@@ -23,6 +23,8 @@ app.command("review")(grants.review)
 app.add_typer(statements.app, name="statement")
 app.command("export")(records.export)
 app.command("verify")(records.verify)
+app.add_typer(agreements.parties, name="party")
+app.add_typer(agreements.agreements, name="agreement")
 app.add_typer(duties.app, name="duty")
 app.command("coverage")(coverage.coverage)
 app.command("report")(report.make_report)

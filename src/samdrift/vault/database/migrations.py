@@ -104,6 +104,15 @@ def versions(part: str) -> int:
     return number
 
 
+def reached_by(part: str) -> str:
+    """Return the name of a second row about ``part``, which an earlier program does not know.
+
+    Version 0.1 writes its own number over that of a newer schema on which it runs: what was made since
+    would be made once more, and fail, when the newer program comes back.
+    """
+    return f"{part} reached"
+
+
 async def migrate(connection: Connection, schema: str, parts: tuple[str, ...]) -> None:
     """Bring ``schema`` up to date as its owner; in a transaction of the caller's."""
     found = await connection.execute(
@@ -116,10 +125,11 @@ async def migrate(connection: Connection, schema: str, parts: tuple[str, ...]) -
     rows = await (await connection.execute("SELECT part, version FROM versions")).fetchall()
     present: dict[str, int] = dict(rows)
     for part in parts:
-        latest = versions(part)
-        for number in range(present.get(part, 0) + 1, latest + 1):
+        reached = max(present.get(part, 0), present.get(reached_by(part), 0))
+        for number in range(reached + 1, versions(part) + 1):
             await connection.execute(script(f"{part}-{number}").encode())
-        await connection.execute(_SET_VERSION, (part, latest))
+        for row in (part, reached_by(part)):
+            await connection.execute(_SET_VERSION, (row, max(reached, versions(part))))
     await connection.execute("RESET ROLE")
     await connection.execute("RESET search_path")
 

@@ -1,0 +1,300 @@
+"""`samdrift gov party` and `agreement`: what is stated about parties and what they have agreed to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from samdrift.administration.administration import administering
+from samdrift.cli.gov.basis import On, from_vault, moment_of
+from samdrift.cli.gov.duties import CatalogueFile, read
+from samdrift.cli.gov.grants import Of, approve, end, object_to
+from samdrift.cli.gov.signing import By, Out, Why, moment, numbered, propose, read_file
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
+from samdrift.cli.output import print_json, print_line
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.reader import load
+from samdrift.installation.loop import run
+from samdrift.rights.agreementfold import Register
+from samdrift.rights.agreements import (
+    Agreed,
+    AtEnd,
+    Chosen,
+    Extended,
+    Function,
+    NoticeGiven,
+    Party,
+    PartyKind,
+    PartyNamed,
+    Released,
+)
+from samdrift.rights.canonical import CanonicalError, encode
+from samdrift.rights.fields import Fields, StatementError
+from samdrift.rights.statements import Act
+
+parties = typer.Typer(add_completion=False, no_args_is_help=True)
+agreements = typer.Typer(add_completion=False, no_args_is_help=True)
+
+PartyName = Annotated[str, typer.Argument(metavar="PARTY", help="Country and number, like SE:212000-0142.")]
+
+
+@parties.callback()
+def party() -> None:
+    """Parties of agreements: the organisation itself, its suppliers and theirs."""
+
+
+@agreements.callback()
+def agreement() -> None:
+    """Agreements: entered by one, countersigned by an officer of the organisation."""
+
+
+@parties.command("state")
+def state_party(
+    organisation: Organisation,
+    named: PartyName,
+    name: Annotated[str, typer.Option("--name", help="The party's name.")],
+    form: Annotated[str, typer.Option("--form", help=f"One of {', '.join(PartyKind)}.")],
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    participant: Annotated[
+        str, typer.Option("--participant", help="The participant that it is, like 0203:habo.se.")
+    ] = "",
+) -> None:
+    """State a party's name and kind, and which of the parties the organisation itself is."""
+    with reported_as_usage_errors():
+        stated = PartyNamed(_party("PARTY", named), name, _one_of("--form", form, PartyKind), participant)
+        propose(config, organisation, by, why, lambda record, at: stated, out)
+
+
+@parties.command("list")
+def list_parties(
+    organisation: Organisation, config: ConfigFile, on: On = "", as_json: AsJson = False
+) -> None:
+    """Show the parties that are known, now or at the end of a day."""
+    with reported_as_usage_errors():
+        register = _register(organisation, config, on)
+    rows = [
+        {
+            "party": str(each.party),
+            "name": each.name,
+            "form": each.form.value,
+            "own": each.party == register.own,
+        }
+        for each in register.parties.values()
+    ]
+    if as_json:
+        print_json({"parties": rows})
+        return
+    for row in rows:
+        print_line(f"{row['party']}  {row['name']}  {row['form']}{'  (own)' if row['own'] else ''}")
+
+
+@agreements.command("enter")
+def enter(
+    organisation: Organisation,
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="The agreement as JSON: docs/agreements.md has its fields."),
+    ],
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+) -> None:
+    """Enter an agreement; it counts once an officer who did not enter it has countersigned it.
+
+    The same file is entered for each organisation that it is for, and has the same digest in each.
+    """
+    with reported_as_usage_errors():
+        content = read_file(file)
+
+        def act(record: Any, at: datetime) -> Act:
+            return _agreed(file, content, at)
+
+        propose(config, organisation, by, why, act, out)
+
+
+agreements.command("countersign")(approve)
+agreements.command("object")(object_to)
+agreements.command("end")(end)
+
+
+@agreements.command("notice")
+def notice(
+    organisation: Organisation,
+    of: Of,
+    performer: Annotated[str, typer.Option("--performer", help="The sub-supplier, a party.")],
+    functions: Annotated[str, typer.Option("--functions", help="What it performs, joined by commas.")],
+    countries: Annotated[str, typer.Option("--countries", help="Where data is processed, like FI,SE.")],
+    window: Annotated[str, typer.Option("--window", help="The last day for an objection, or a time.")],
+    start: Annotated[str, typer.Option("--from", help="The day after which it is engaged, or a time.")],
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+) -> None:
+    """Give notice of a sub-supplier; the organisation can object until the window closes."""
+    with reported_as_usage_errors():
+        who = _party("--performer", performer)
+        what = frozenset(_one_of("--functions", each, Function) for each in functions.split(","))
+        where = tuple(sorted(set(countries.split(","))))
+        closes, begins = moment("--window", window), moment("--from", start)
+
+        def act(record: Any, at: datetime) -> Act:
+            return NoticeGiven(numbered(record, of), who, what, where, closes, begins)
+
+        propose(config, organisation, by, why, act, out)
+
+
+@agreements.command("extend")
+def extend(
+    organisation: Organisation,
+    of: Of,
+    until: Annotated[str, typer.Option("--until", help="The last day, or a time; at most 90 days longer.")],
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+) -> None:
+    """Ask that an agreement goes on for a fixed time; another officer approves."""
+    with reported_as_usage_errors():
+        last = moment("--until", until)
+        propose(config, organisation, by, why, lambda record, at: Extended(numbered(record, of), last), out)
+
+
+@agreements.command("at-end")
+def at_end(
+    organisation: Organisation,
+    sending: Annotated[str, typer.Argument(metavar="CHOICE", help="stop or continue.")],
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+) -> None:
+    """Choose whether sending stops or goes on when cover ends; receiving goes on either way."""
+    with reported_as_usage_errors():
+        choice = Chosen(_one_of("CHOICE", sending, AtEnd))
+        propose(config, organisation, by, why, lambda record, at: choice, out)
+
+
+@agreements.command("release")
+def release(
+    organisation: Organisation,
+    duty: Annotated[str, typer.Argument(metavar="DUTY", help="A duty that the catalogue does not have.")],
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    catalogue: CatalogueFile = None,
+) -> None:
+    """Ask that a duty which the newest catalogue does not have is let go; another officer approves."""
+    with reported_as_usage_errors():
+        used = read(catalogue)
+        if duty in used.duties:
+            raise Unusable(f"DUTY: {used.label} has it, and it cannot be let go")
+        propose(config, organisation, by, why, lambda record, at: Released(duty, used.label), out)
+
+
+@agreements.command("list")
+def list_agreements(
+    organisation: Organisation, config: ConfigFile, on: On = "", as_json: AsJson = False
+) -> None:
+    """Show agreements, those that wait to be countersigned, and notices; now or at the end of a day."""
+    with reported_as_usage_errors():
+        register = _register(organisation, config, on)
+    rows = [
+        {
+            "statement": each.digest,
+            "state": "in force" if each.covers(register.moment) else "not in force",
+            "until": each.end.isoformat(),
+            **_of(each.agreed),
+        }
+        for each in register.agreements
+    ]
+    rows += [
+        {"statement": digest, "state": "waits", "until": agreed.end.isoformat(), **_of(agreed)}
+        for digest, agreed in register.waiting
+    ]
+    notices = [
+        {
+            "statement": each.digest,
+            "performer": str(each.given.performer),
+            "window": each.given.window.isoformat(),
+            "from": each.given.start.isoformat(),
+            "objected": each.objected,
+        }
+        for each in register.notices
+    ]
+    if as_json:
+        print_json({"agreements": rows, "notices": notices})
+        return
+    for row in rows:
+        between = f"{row['principal']} with {row['performer']}"
+        print_line(f"{row['statement'][:12]}  {row['state']}  {row['form']}  {between}  until {row['until']}")
+    for each in notices:
+        objected = "  objected to" if each["objected"] else ""
+        print_line(f"notice of {each['performer']}  from {each['from']}{objected}")
+
+
+def _of(agreed: Agreed) -> dict[str, Any]:
+    return {
+        "form": agreed.form.value,
+        "principal": str(agreed.principal),
+        "performer": str(agreed.performer),
+        "functions": sorted(agreed.functions),
+        "terms": agreed.terms,
+    }
+
+
+def _register(organisation: Any, config: Path, on: str) -> Register:
+    async def known() -> Register:
+        async with administering(load(config), changes=False) as installation:
+            return (await from_vault(installation, organisation)).agreements.at(moment_of(on))
+
+    return run(known())
+
+
+def _agreed(file: Path, content: bytes, at: datetime) -> Agreed:
+    """Read an agreement as a person wrote it: the fields of the statement, spaced as they like."""
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) != len(pairs):
+            raise Unusable(f"{shown(file)}: a name stands twice")
+        return dict(pairs)
+
+    try:
+        value = json.loads(content, object_pairs_hook=members)
+    except (ValueError, RecursionError):
+        raise Unusable(f"{shown(file)}: is not JSON") from None
+    if not isinstance(value, dict):
+        raise Unusable(f"{shown(file)}: is not an object")
+    fields = Fields(value)
+    try:
+        agreed = Agreed.read(fields, at)
+        fields.end()
+        encode(agreed.members())
+    except (StatementError, CanonicalError) as error:
+        raise Unusable(f"{shown(file)}: {error}") from None
+    return agreed
+
+
+def _party(option: str, text: str) -> Party:
+    try:
+        return Party.parse(text)
+    except ValueError:
+        raise Unusable(f"{option}: a party is written like SE:212000-0142, with its check digit") from None
+
+
+def _one_of(option: str, text: str, kind: Callable[[str], Any]) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        raise Unusable(f"{option}: there is no such value") from None

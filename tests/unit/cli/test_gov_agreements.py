@@ -1,0 +1,142 @@
+"""`samdrift gov party` and `agreement`: entered, countersigned and ended by people with keys of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from samdrift.config.errors import Unusable
+from samdrift.contracts.principals import Role
+from samdrift.governance.duties.catalogue import PassOn, shipped
+from samdrift.rights.agreements import Function
+from samdrift.rights.statements import Statement
+from tests.programs import requires
+from tests.unit.cli import test_gov_signing
+from tests.unit.cli.test_gov_signing import Desk, opened
+from tests.unit.rights.agreementbuilding import OPERATOR, TOWN, agreed
+from tests.vaults import Installation
+
+pytestmark = requires("ssh-keygen", "openssh-client")
+config, two = test_gov_signing.config, test_gov_signing.two
+PASSED_ON = [each.id for each in shipped()[-1].duties.values() if each.pass_on is not PassOn.NO]
+
+
+def terms(desk: Desk, **changed: Any) -> Path:
+    """A file with an agreement, as a person writes it."""
+    start = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+    whole = agreed(
+        TOWN,
+        OPERATOR,
+        PASSED_ON,
+        Function,
+        start=start,
+        end=start + timedelta(days=365),
+        organisations=(desk.organisation.value,),
+    )
+    file = desk.folder / "agreement.json"
+    members = {name: value for name, value in (whole.members() | changed).items() if value is not None}
+    file.write_text(json.dumps(members, indent=2))
+    return file
+
+
+async def two_officers(installation: Installation, config: Path, two: list[str], folder: Path) -> Desk:
+    """An organisation whose second officer a custodian has approved at the first one's request."""
+    desk = Desk(config, await installation.organisation([Role.GOVERNANCE]), folder)
+    kim = ("--key", desk.key("kim"), "--name", "Kim", "--person", "kim")
+    await desk.run("officer enrol", *kim, "--role", "administrator", *two)
+    await asyncio.sleep(1)  # A role lends authority after its moment.
+    alex = ("--key", desk.key("alex"), "--name", "Alex", "--person", "alex")
+    role = ("--to", "alex", "--rights", "security-officer", "--until", "2027-06-01")
+    for asked in (("officer enrol", *alex), ("grant give", *role)):
+        stated = await desk.state("kim", *asked, "--by", "kim")
+        await desk.run("officer confirm", str(stated["statement"]), *two[:4])
+    await asyncio.sleep(1)
+    return desk
+
+
+async def known(desk: Desk) -> None:
+    """Have both parties stated."""
+    for party, name, more in (
+        (TOWN, "Kommunen", ("--form", "municipality", "--participant", desk.organisation.value)),
+        (OPERATOR, "Driften AB", ("--form", "company")),
+    ):
+        await desk.state("kim", "party state", str(party), "--name", name, *more, "--by", "kim")
+
+
+async def test_an_agreement_is_entered_countersigned_and_covers_until_it_is_ended(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    desk = await two_officers(installation, config, two, tmp_path)
+    await known(desk)
+    entered = await desk.state("kim", "agreement enter", terms(desk), "--by", "kim")
+    assert entered["effect"] == "waiting"
+    (row,) = json.loads(await desk.run("agreement list", "--json"))["agreements"]
+    assert row["state"] == "waits"
+    assert "not covered" in await desk.run("coverage")
+    with pytest.raises(Unusable):
+        await desk.signed("kim", "agreement countersign", str(entered["statement"]), "--by", "kim")
+    await desk.state("alex", "agreement countersign", str(entered["statement"]), "--by", "alex")
+    assert (await desk.run("coverage", "--operator", str(OPERATOR))).splitlines()[-1] == "covered"
+    found = json.loads(await desk.run("report", "--offline", "--json"))
+    rows = {each["duty"]: each for each in found["rows"]}
+    assert rows["gdpr-28.3"]["status"] == "held"
+    assert rows["sdk-sep"]["status"] == "gap", "no isolation check has been made"
+    assert (await desk.run("party list")).count("(own)") == 1
+    await desk.state("alex", "agreement at-end", "continue", "--by", "alex")
+    await desk.state("alex", "agreement end", str(entered["statement"]), "--by", "alex")
+    assert "not covered" in await desk.run("coverage")
+
+
+async def test_what_is_to_be_signed_is_shown_whole(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    desk = await opened(installation, config, two, tmp_path)
+    await asyncio.sleep(1)
+    await known(desk)
+    file, shown = await desk.signed("kim", "agreement enter", terms(desk), "--by", "kim")
+    stated = json.loads(file.read_bytes())
+    assert Statement.parse(file.read_bytes()).kind == "agreement"
+    for each in stated["duties"]:
+        assert each["duty"] in shown
+    for name in ("principal", "performer", "document", "from", "until"):
+        assert stated[name] in shown
+    assert "for organisations" in shown
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"document": "x"}, "document"),
+        ({"until": "2020-01-01T00:00:00Z"}, "until"),
+        ({"from": "2026-01-01"}, "from"),
+        ({"note": "x"}, "note"),
+        ({"performer": None}, "performer"),
+        ({"duties": [{"duty": "sdk-sep", "clause": "a\u202eb"}]}, "duties"),
+    ],
+)
+async def test_a_malformed_agreement_is_refused_with_the_field_and_nothing_is_written(
+    installation: Installation,
+    config: Path,
+    two: list[str],
+    tmp_path: Path,
+    changed: dict[str, Any],
+    field: str,
+) -> None:
+    organisation = await installation.organisation([Role.GOVERNANCE])
+    desk = Desk(config, organisation, tmp_path)
+    out = tmp_path / "statement"
+    with pytest.raises(Unusable, match=field):
+        await desk.run("agreement enter", terms(desk, **changed), "--by", "kim", "--out", out, "--why", "x")
+    assert not out.exists()
+    assert json.loads(await desk.run("statement list", "--json"))["statements"] == []
+
+
+async def test_a_duty_that_the_catalogue_has_cannot_be_let_go(config: Path, tmp_path: Path) -> None:
+    desk = Desk(config, test_gov_signing.ParticipantIdentifier.parse("0203:habo.se"), tmp_path)
+    with pytest.raises(Unusable, match="cannot be let go"):
+        await desk.run("agreement release", "sdk-sep", "--by", "kim", "--out", tmp_path / "x", "--why", "x")

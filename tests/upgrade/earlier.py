@@ -1,0 +1,92 @@
+"""Works with an installation as version 0.1 does: run by that version's own program, never by this one.
+
+``python earlier.py CONFIG FACTS`` starts as 0.1's commands do, opens every vault, and prints in JSON what it
+found there: messages with their states and the SHA-256 of their content, entries of the logs, what waits.
+Then it works: it deletes an accepted message of the organisation that moved in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from samdrift.contracts.messages import Direction
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.vault.gate import Gate
+from samdrift.vault.provision import Provisioner
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+load = import_module("samdrift.app.configfile").load
+vault_settings = import_module("samdrift.app.operator").vault_settings
+open_keys = import_module("samdrift.vault.keys.opened").open_keys
+"""Where 0.1 has them; this version has them elsewhere."""
+
+WORKER = Principal(PrincipalKind.WORKER, "test")
+AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+
+
+async def main(config_file: Path, facts: dict[str, Any]) -> dict[str, Any]:
+    settings = vault_settings(load(config_file))
+    keys = open_keys(settings)
+    provisioner = await Provisioner.connect(settings, keys=keys)
+    try:
+        await provisioner.install()
+    finally:
+        await provisioner.close()
+    gate = await Gate.start(settings, keys=keys)
+    try:
+        found: dict[str, Any] = {}
+        for name in facts["organisations"]:
+            organisation = ParticipantIdentifier(name)
+            for role in (AP, MT):
+                registration = gate.registry.find(organisation, role)
+                if name in facts["locked"] and keys.locked(registration.vault):
+                    keys.unlock(registration.vault, facts["locked"][name].encode())
+            found[name] = await seen(gate, organisation, facts["organisations"][name])
+        deleted = await worked(gate, facts)
+        return {"organisations": found, "deleted": deleted}
+    finally:
+        await gate.close()
+
+
+async def seen(gate: Any, organisation: ParticipantIdentifier, known: dict[str, Any]) -> dict[str, Any]:
+    """All that the vaults of an organisation have of what is known."""
+    found: dict[str, Any] = {"messages": {}, "logs": {}}
+    for role in (AP, MT):
+        async with gate.open(WORKER, organisation, role, Purpose.TRACE) as vault:
+            entries = await vault.log(limit=100_000)
+            found["logs"][role.value] = [each.hash.hex() for each in entries]
+            if role is AP:
+                found["inbox"] = [item.envelope_id for item in await vault.inbox(100)]
+            else:
+                found["signs"] = vault.keys().signing.certificate is not None
+    async with gate.open(WORKER, organisation, MT, Purpose.TRACE) as vault:
+        for name in known["messages"]:
+            direction, _, message_id = name.partition("/")
+            record = await vault.message(message_id, Direction(direction))
+            body = await vault.body(record.id, record.direction) if record.size else None
+            content = await body.read_all() if body else b""
+            found["messages"][name] = {
+                "status": record.status.value,
+                "sha256": hashlib.sha256(content).hexdigest(),
+            }
+    return found
+
+
+async def worked(gate: Any, facts: dict[str, Any]) -> str:
+    """Delete an accepted message, in which 0.1 writes its states and its log."""
+    organisation = ParticipantIdentifier(facts["moved_in"])
+    known = facts["organisations"][organisation.value]["messages"]
+    name: str = next(each for each, about in known.items() if about["status"] == "ACCEPTED")
+    async with gate.open(WORKER, organisation, MT, Purpose.PROCESS) as vault:
+        assert await vault.delete(name.partition("/")[2], Direction.OUT)
+    return name
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(main(Path(sys.argv[1]), json.loads(Path(sys.argv[2]).read_text())))))
