@@ -105,7 +105,7 @@ class Photographed(Mailroom):
 def _readers(now: datetime) -> list[assigning.Line]:
     def line(name: str, through: Phrase, number: int, why: str, days: int, ago: float) -> assigning.Line:
         since, until = now - timedelta(days=365 - days), now + timedelta(days=days)
-        way = assigning.WayLine(through, number, "Karin Kvist", why, since, until)
+        way = assigning.WayLine(through, str(number), "Karin Kvist", why, since, until)
         rights = [Right.READ, Right.WRITE, *([Right.MANAGE] if name == "Eva Ek" else [])]
         words = tuple(assigning.RIGHTS[right] for right in rights)
         return assigning.Line(name, words, (way,), now - timedelta(hours=ago) if ago else None)

@@ -410,13 +410,13 @@ async def _rights(config: Config, organisation: ParticipantIdentifier, who: Aske
 def _lines(assigned: Assigned, names: Mapping[str, str]) -> Iterator[Mapping[str, Any]]:
     for holding in assigned.copy.state.holdings(assigned.moment):
         what = holding.given.what
-        scope = str(what.scope)
+        scope, number = str(what.scope), assigned.copy.number_of(holding.statements[0])
         yield {
             "scope": names.get(scope, scope),
             "to": str(what.subject),
             "what": ",".join(sorted(what.rights)) if isinstance(what, Rights) else _for(what),
             "until": f"{holding.given.end:%Y-%m-%d}",
-            "decision": assigned.copy.digests.index(holding.statements[0]) + 1,
+            "decision": int(number) if number.isdigit() else number,
         }
 
 

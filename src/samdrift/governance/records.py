@@ -17,9 +17,9 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
-from samdrift.rights.agreementfold import Agreements
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import Effect
+from samdrift.rights.folds import FOLDS
 from samdrift.rights.keyacts import Enrolled
 from samdrift.rights.record import GOOD, Broken, Entry, Further, Record, Verdict
 from samdrift.rights.signing import Refusal, Signed
@@ -31,8 +31,6 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 500
 _PRINCIPAL = Principal(PrincipalKind.WORKER, "governance")
-FOLDS: tuple[Further, ...] = (Agreements.of,)
-"""The meaning of statements that are not about rights and keys."""
 Roots = Callable[[Subject], Collection[str]]
 """Fingerprints of the keys by which the installation knows a custodian."""
 

@@ -32,6 +32,8 @@ from samdrift.rights import (
 )
 from samdrift.rights.deciding import decide_by
 from samdrift.rights.folding import Holding
+from samdrift.rights.folds import FOLDS
+from samdrift.rights.record import Broken, Record
 from samdrift.rights.statements import OF_CONTENT, Act
 from samdrift.vault.gate import WorkerGate
 from samdrift.vault.messageclient import MessageClientVault
@@ -223,7 +225,7 @@ class Assigned:
                     yield self._way(Through.GROUP, holding)
 
     def _way(self, through: Through, holding: Holding) -> Way:
-        given, number = holding.given, self.copy.digests.index(holding.statements[0]) + 1
+        given, number = holding.given, self.copy.number_of(holding.statements[0])
         what = given.what
         author = self.copy.state.statement(holding.statements[-1])
         return Way(
@@ -236,6 +238,7 @@ class Assigned:
             given.end,
             what.subject.id if through is Through.GROUP else "",
             what.absent.id if isinstance(what, Substitution) else "",
+            holding.statements[0],
         )
 
 
@@ -253,8 +256,8 @@ class Way:
     """A way by which somebody has rights to a mailbox, with the statement that it rests on."""
 
     through: Through
-    number: int
-    """Number of the statement."""
+    number: str
+    """Number of the statement, ``S12`` for a signed one."""
     by: Subject
     """The subject who gave it, or approved it."""
     why: str = field(repr=False)
@@ -265,6 +268,8 @@ class Way:
     """Issuer, claim and value."""
     absent: str = ""
     """Id of the person who is substituted for."""
+    digest: str = ""
+    """Digest of the statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +310,7 @@ class Assignments:
         self._vaults = vaults
         self._clock = clock
         self._copies: dict[ParticipantIdentifier, Copy] = {}
+        self._records: dict[ParticipantIdentifier, Record] = {}
 
     async def now(self, organisation: ParticipantIdentifier) -> Assigned:
         """Return the rights of everyone in an organisation, as stated until now."""
@@ -368,13 +374,30 @@ class Assignments:
 
     async def _current(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Copy:
         copy = self._copies.setdefault(organisation, Copy.of(organisation.value))
-        last = await vault.last_statement()
-        if last < copy.number:  # The database came back from a backup.
+        last, record = await vault.last_statement(), await self._signed(organisation, vault)
+        if last < copy.number or record.number < len(copy.signed):  # The database is of a backup.
             copy = self._copies[organisation] = Copy.of(organisation.value)
         while copy.number < last and copy.not_understood is None:
             found = await vault.statements_after(copy.number, _PAGE)
             copy.accept((each.number, each.content) for each in found)
+        copy.include(record.statements())
         return copy
+
+    async def _signed(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Record:
+        """Return the record of signed statements, each verified here by the keys enrolled before it."""
+        record = self._records.get(organisation)
+        last = await vault.last_signed_statement()
+        if record is None or last < record.number:
+            record = self._records[organisation] = Record(organisation.value, FOLDS)
+        try:
+            while record.number < last and record.not_understood is None:
+                for each in await vault.signed_statements_after(record.number, _PAGE):
+                    record.accept(each.content)
+        except Broken as broken:
+            raise RightsBehind(record.number, broken.number) from None
+        if record.not_understood is not None:
+            raise RightsBehind(record.number, record.not_understood)
+        return record
 
 
 def claims_of(person: PersonRecord) -> frozenset[Subject]:

@@ -13,13 +13,13 @@ understand. A number that arrives again with other bytes is never accepted: one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self
 
 from samdrift.rights.deciding import Decision, Request, decide_by
-from samdrift.rights.folding import OutOfOrder, State
+from samdrift.rights.folding import OutOfOrder, State, fold
 from samdrift.rights.statements import NotUnderstood, Statement
 
 
@@ -48,6 +48,10 @@ class Copy:
     digests: list[str] = field(default_factory=list)
     not_understood: int | None = None
     """Number of the first statement that this program does not understand; the copy ends before it."""
+    signed: dict[str, int] = field(default_factory=dict)
+    """Digests of signed statements that are folded in as well, with their numbers in the record."""
+    _own: list[Statement] = field(default_factory=list)
+    _signed: list[Statement] = field(default_factory=list)
 
     @classmethod
     def of(cls, organisation: str, statements: Iterable[tuple[int, bytes]] = ()) -> Self:
@@ -89,11 +93,34 @@ class Copy:
             raise Contradiction("it is another organisation's", number)
         if statement.digest in self.digests:
             raise Contradiction("it is there under an earlier number", number)
-        try:
-            self.state.extend([statement])
-        except OutOfOrder:
-            raise Contradiction("it is of an earlier moment than the one before it", number) from None
+        if self._own and statement.at < self._own[-1].at:
+            raise Contradiction("it is of an earlier moment than the one before it", number)
+        self._own.append(statement)
         self.digests.append(statement.digest)
+        self._fold([statement])
+
+    def include(self, record: Sequence[Statement]) -> None:
+        """Fold in the signed statements of the organisation's record, which goes on from call to call.
+
+        Rights by signed statements and by those of the copy are one: each can end what the other gave.
+        """
+        new = record[len(self._signed) :]
+        for statement in new:
+            self._signed.append(statement)
+            self.signed[statement.digest] = len(self._signed)
+        self._fold(new)
+
+    def number_of(self, digest: str) -> str:
+        """Return the number by which people know a statement: ``12``, or ``S12`` for a signed one."""
+        if digest in self.signed:
+            return f"S{self.signed[digest]}"
+        return str(self.digests.index(digest) + 1)
+
+    def _fold(self, new: Sequence[Statement]) -> None:
+        try:
+            self.state.extend(new)
+        except OutOfOrder:  # One of the two sequences was behind the other.
+            self.state = fold(self.state.organisation, [*self._own, *self._signed])
 
     def decide(self, request: Request, clock: datetime, wanted: int = 0) -> Decision:
         """Return the answer now; :class:`Behind` where the copy lacks number ``wanted`` or one that it

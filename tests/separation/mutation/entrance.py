@@ -64,8 +64,8 @@ ENTRANCE = (
     Mutant(
         "a page about rights ends decisions about its own mailbox alone",
         "messageclient/assigning/routes.py",
-        "digests[way.number - 1]\n    return None",
-        "digests[way.number - 1]\n    return assigned.copy.digests[int(number) - 1]",
+        "            return way.digest\n    return None",
+        "            return way.digest\n    return assigned.copy.digests[int(number) - 1]",
         (_RIGHTS_PAGE,),
     ),
     Mutant(

@@ -209,4 +209,25 @@ SIGNING = (
         "        RETURN false;\n    END IF;\n",
         _RECORDS,
     ),
+    _without(
+        "a message client decides nothing from a copy that does not hold",
+        "messageclient/permissions.py",
+        "        except Broken as broken:\n"
+        "            raise RightsBehind(record.number, broken.number) from None\n",
+        "tests/unit/messageclient/test_signed_rights.py",
+        instead="        except Broken:\n            pass\n",
+    ),
+    _without(
+        "a record in governance that does not hold is not read",
+        "governance/records.py",
+        "        except Broken as broken:\n            raise RecordBroken(broken) from None\n",
+        _RECORDS,
+        instead="        except Broken:\n            pass\n",
+    ),
+    _without(
+        "signed statements that are stated elsewhere count in a message client",
+        "messageclient/permissions.py",
+        "        copy.include(record.statements())\n",
+        "tests/unit/messageclient/test_signed_rights.py",
+    ),
 )

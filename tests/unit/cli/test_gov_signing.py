@@ -129,6 +129,24 @@ async def test_officers_enrol_give_approve_review_and_end_with_their_own_keys(
     assert "gives a right" in await desk.run("statement list", "--number", number)
 
 
+async def test_a_statement_of_any_kind_is_proposed_from_a_file(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    desk = await opened(installation, config, two, tmp_path)
+    await asyncio.sleep(1)
+    act = tmp_path / "act.json"
+    act.write_text(json.dumps({"kind": "end", "to": "person:dag"}))
+    done = await desk.state("kim", "statement propose", act, "--by", "kim")
+    assert done["effect"] == "taken"
+    wrong = ("[]", "{", '{"kind":"end","at":"x"}', '{"kind":"end"}', '{"kind":"no such kind"}')
+    for number, text in enumerate(wrong):
+        act.write_text(text)
+        out = ("--by", "kim", "--why", "beslut 12", "--out", tmp_path / str(number))
+        with pytest.raises(Unusable, match=r"act\.json"):
+            await desk.run("statement propose", act, *out)
+        assert not (tmp_path / str(number)).exists()
+
+
 async def test_what_another_key_signed_is_refused_and_logged(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:

@@ -20,11 +20,13 @@ from samdrift.rights import (
     Statement,
     StatementError,
     decide,
+    fold,
 )
 from samdrift.rights.canonical import encode
 from tests.unit.rights.building import (
     ANNA,
     BO,
+    CILLA,
     DAG,
     HABO,
     SCHOOL,
@@ -135,3 +137,21 @@ def test_a_role_that_is_behind_asks_to_come_again() -> None:
     assert isinstance(error, Temporary)
     assert "up to number 5" in str(error)
     assert "6" in str(error)
+
+
+def test_signed_statements_count_as_those_of_the_copy_and_each_can_end_the_other() -> None:
+    own = founding()
+    later = grant(ANNA, 5, rights(BO, SCHOOL, Right.READ))
+    signed = [grant(ANNA, 3, rights(CILLA, SCHOOL, Right.READ)), end(ANNA, 7, later)]
+    copy = Copy.of(HABO, enumerate((each.content for each in own), 1))
+    copy.accept([(len(own) + 1, later.content)])
+    copy.include(signed[:1])
+    for person in (BO, CILLA):
+        assert copy.decide(Request(HABO, person, Right.READ, SCHOOL), at(6)).allowed
+    copy.include(signed)
+    assert not copy.decide(Request(HABO, BO, Right.READ, SCHOOL), at(8)).allowed
+    copy.accept([(len(own) + 2, end(ANNA, 6, signed[0]).content)])
+    assert not copy.decide(Request(HABO, CILLA, Right.READ, SCHOOL), at(8)).allowed
+    assert [copy.number_of(each.digest) for each in (later, *signed)] == [str(len(own) + 1), "S1", "S2"]
+    whole = fold(HABO, [*own, later, *signed, end(ANNA, 6, signed[0])])
+    assert copy.state.as_of(at(9)) == whole.as_of(at(9))

@@ -36,7 +36,7 @@ from samdrift.rights.statements import (
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
-To = Annotated[str, typer.Option("--to", help="The holder of the right: person:ID, system:ID or claim:.")]
+To = Annotated[str, typer.Option("--to", help="The one who gets it: person:ID, system:ID or claim:....")]
 Names = Annotated[
     str,
     typer.Option("--rights", help="read, write, approve, manage, joined by commas; or one role."),

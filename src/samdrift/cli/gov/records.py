@@ -18,9 +18,9 @@ from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
 from samdrift.evidence.logreading import entries_of
-from samdrift.governance.records import FOLDS
 from samdrift.installation.loop import run
 from samdrift.rights.fields import StatementError, SubjectKind
+from samdrift.rights.folds import FOLDS
 from samdrift.rights.record import Broken, Record
 from samdrift.rights.signing import Signed
 from samdrift.vault.events import VaultEvent

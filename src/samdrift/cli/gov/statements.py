@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,8 +11,9 @@ import typer
 
 from samdrift.administration.administration import administering
 from samdrift.administration.governing import Governance
-from samdrift.cli.gov.signing import read_file, read_statement, show
-from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
+from samdrift.cli.gov.signing import By, Out, Why, read_file, read_statement, show, subject
+from samdrift.cli.gov.signing import propose as write_proposal
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
 from samdrift.cli.persons import passphrase
 from samdrift.config.errors import Unusable, shown
@@ -19,10 +22,11 @@ from samdrift.config.reader import load
 from samdrift.governance.papercode import sign_by
 from samdrift.governance.words import in_words, table
 from samdrift.installation.loop import run
-from samdrift.rights.fields import StatementError
+from samdrift.rights.canonical import CanonicalError, encode
+from samdrift.rights.fields import StatementError, moment_text
 from samdrift.rights.record import Entry, Record
 from samdrift.rights.signing import Signed
-from samdrift.rights.statements import Statement
+from samdrift.rights.statements import VERSION, Act, Statement
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -32,6 +36,34 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="The statement, as it
 @app.callback()
 def statement() -> None:
     """Append what people have signed, and read the record."""
+
+
+@app.command()
+def propose(
+    organisation: Organisation,
+    act: Annotated[
+        Path,
+        typer.Argument(metavar="ACT", help="A file of JSON: kind and members of an act."),
+    ],
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+) -> None:
+    """Write a statement of any kind to be signed: by whom, when and why is added to the file."""
+    with reported_as_usage_errors():
+        members = _members(act)
+
+        def stated(record: Record, at: datetime) -> Act:
+            who, text = subject("--by", by), one_line("--why", why)
+            head = {"version": VERSION, "organisation": organisation.value, "by": str(who)}
+            fields = {**members, **head, "at": moment_text(at), "why": text}
+            try:
+                return Statement.parse(encode(fields)).act
+            except (CanonicalError, StatementError) as error:
+                raise Unusable(f"{shown(act)}: {error}") from None
+
+        write_proposal(config, organisation, by, why, stated, out)
 
 
 @app.command("show")
@@ -101,6 +133,16 @@ def list_statements(
     else:
         for row in (_row(each, record) for each in chosen):
             print_line(f"{row['number']}  {row['at']}  {row['kind']}  {row['by']}  {row['why']}")
+
+
+def _members(file: Path) -> dict[str, Any]:
+    try:
+        members = json.loads(read_file(file))
+    except (ValueError, RecursionError):
+        raise Unusable(f"{shown(file)}: is not JSON") from None
+    if not isinstance(members, dict) or {"by", "at", "why", "organisation", "version"} & set(members):
+        raise Unusable(f"{shown(file)}: has kind and members of an act, and nothing else")
+    return members
 
 
 def _record(config: Path, organisation: Any) -> Record:

@@ -88,7 +88,7 @@ class WayLine:
     """A way by which a person has rights: its words, and the decision, where it can be ended from here."""
 
     through: Phrase
-    number: int
+    number: str
     by: str
     why: str
     since: datetime
@@ -153,7 +153,7 @@ class RightsPages:
             (
                 line.name,
                 wording.text(way.through),
-                str(way.number),
+                way.number,
                 way.by,
                 way.why,
                 ", ".join(wording.text(right) for right in line.rights),
@@ -286,7 +286,7 @@ class RightsPages:
         whom = [
             reader.name
             for reader in assigned.readers(mailbox.id)
-            if number in {str(way.number) for way in reader.ways}
+            if number in {way.number for way in reader.ways}
         ]
         context = {"mailbox": mailbox, "form": form, "number": number, "whom": whom}
         return self._page(request, visit, "end_rights.html", status, **context)
@@ -406,8 +406,8 @@ def _decision(assigned: Assigned, number: str, mailbox: str) -> str | None:
     """Return the digest of a decision about a mailbox by its number."""
     ways = [way for reader in assigned.readers(mailbox) for way in reader.ways]
     for way in (*ways, *assigned.groups(mailbox)):
-        if str(way.number) == number:
-            return assigned.copy.digests[way.number - 1]
+        if way.number == number:
+            return way.digest
     return None
 
 
