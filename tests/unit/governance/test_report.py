@@ -97,10 +97,9 @@ def test_a_collector_that_finds_nothing_something_bad_old_or_of_the_future_turns
             assert row(made(collected), duty.id).status is status, (duty.id, found)
 
 
-CHAINED = [each for each in DUTIES.values() if each.pass_on.value == "chain"]
-
-
-@pytest.mark.parametrize("duty", CHAINED, ids=lambda each: each.id)
+@pytest.mark.parametrize(
+    "duty", [each for each in DUTIES.values() if each.pass_on.value == "chain"], ids=lambda each: each.id
+)
 def test_a_duty_that_an_agreement_lacks_is_a_gap_whatever_else_was_collected(duty: Duty) -> None:
     found = row(made(everything(), covered_at(_chain(duty.id, 2))), duty.id)
     assert (found.status, found.gaps) == (Status.GAP, len(duty.functions))
