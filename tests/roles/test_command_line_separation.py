@@ -218,6 +218,10 @@ DISPOSE = ("{own}", "--role", "mt", *OLD_READINGS, "--decision", "test", *PERSON
 OUTCOME = ("{own}", "--role", "mt", "--outcome", "nothing", "--period", "April", *PERSONS[:4])
 OFFICER = ("--key", "{folder}/officer.pub", "--name", "Kim", "--person", "kim", "--role", "administrator")
 SIGNED = ("--by", "nobody", "--why", "test", "--out", "{folder}/to-be-signed")
+NOTICE = (
+    *("--performer", "SE:212000-0142", "--functions", "hosting", "--countries", "SE"),
+    *("--window", "2027-01-01", "--from", "2027-01-02"),
+)
 GIVEN = ("--rights", "read", "--mailbox", "any", "--until", "2027-01-01T00:00:00Z")
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
@@ -262,6 +266,17 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("gov", "statement", "show"), ("{own}", "{folder}/own-log"), 2),
     (("gov", "statement", "append"), ("{own}", "{folder}/own-log"), 2),
     (("gov", "export"), ("{own}", "--out", "{folder}/record"), 0),
+    (("gov", "party", "state"), ("{own}", "SE:212000-0142", "--name", "X", "--form", "company", *SIGNED), 2),
+    (("gov", "party", "list"), ("{own}",), 0),
+    (("gov", "agreement", "enter"), ("{own}", "{folder}/own-log", *SIGNED), 2),
+    (("gov", "agreement", "countersign"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "agreement", "object"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "agreement", "end"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "agreement", "notice"), ("{own}", "{theirs}", *NOTICE, *SIGNED), 2),
+    (("gov", "agreement", "extend"), ("{own}", "{theirs}", "--until", "2027-01-01", *SIGNED), 2),
+    (("gov", "agreement", "at-end"), ("{own}", "stop", *SIGNED), 2),
+    (("gov", "agreement", "release"), ("{own}", "gone-1", *SIGNED), 2),
+    (("gov", "agreement", "list"), ("{own}",), 0),
     (("gov", "coverage"), ("{own}",), 1),
     (("gov", "report"), ("{own}", "--offline"), 1),
     (("org", "show"), ("{own}", "--offline"), 1),

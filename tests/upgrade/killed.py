@@ -16,7 +16,7 @@ from pathlib import Path
 
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import KeyStore
 from samdrift.vault.database import migrations
 from samdrift.vault.openkeys import open_keys

@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import KeyStore
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys

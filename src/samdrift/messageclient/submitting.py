@@ -6,7 +6,7 @@ from there on nothing of it changes. Whoever submits it again learns what the fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -87,9 +87,11 @@ class SubmittingDesk:
             home, _ = await self._answered(vault, found, mailbox)
             people = await scope.people(vault)
             known = await vault.addresses()
+            answered = await vault.mail([found.reply_to]) if found.reply_to else ()
             vault.record(MKEvent.MK_READING_DRAFT, draft=found.id)
         typed = drafts.typed(found.content)
-        checks = [await self._check(one, known) for one in typed.recipients]
+        wrote = {_from(one) for one in answered if one.direction is Direction.IN}
+        checks = [await self._check(one, known, wrote) for one in typed.recipients]
         listed = all(Caution.NOT_LISTED not in one.cautions for one in checks)
         unknown = () if listed else (Problem(ProblemCode.UNKNOWN_RECIPIENT, "recipients"),)
         return Review(
@@ -101,18 +103,19 @@ class SubmittingDesk:
             max_size=MAX_BYTES,
         )
 
-    async def _check(self, recipient: Recipient, known: Sequence[AddressRecord]) -> RecipientCheck:
+    async def _check(
+        self, recipient: Recipient, known: Sequence[AddressRecord], wrote: Container[tuple[str, str]]
+    ) -> RecipientCheck:
+        """Return what to look at before writing to a recipient; ``wrote`` is whom the draft answers."""
+        key = content.address_key(recipient)
         used = next(
-            (
-                one
-                for one in known
-                if content.address_key(content.recipient_of(one.content)) == content.address_key(recipient)
-            ),
+            (one for one in known if content.address_key(content.recipient_of(one.content)) == key),
             None,
         )
         cautions = set()
         if used is None:
-            cautions.add(Caution.FIRST_TIME)
+            if key not in wrote:
+                cautions.add(Caution.FIRST_TIME)
         elif used.unanswered >= _UNANSWERED:
             cautions.add(Caution.NO_RECEIPT_LATELY)
         if await self._listing(recipient) is Listing.NOT_LISTED:
@@ -376,3 +379,9 @@ def _receiver(recipient: Recipient, typed: DraftContent) -> Party:
         typed.recipient_persons,
         typed.recipient_references,
     )
+
+
+def _from(mail: MailRecord) -> tuple[str, str]:
+    """Return the address that a message came from, as addresses are compared."""
+    sender = content.party(mail.content["sender"])
+    return content.address_key(Recipient(sender.organisation, sender.address))

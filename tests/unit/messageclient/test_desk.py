@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -317,6 +318,23 @@ async def test_what_is_in_the_way_of_sending_is_named(office: Office) -> None:
     with pytest.raises(NotReady):
         await anna.submit(draft, version)
     assert await anna.outbox() == ()
+
+
+async def test_only_a_first_message_that_answers_nothing_is_to_an_address_to_look_at_twice(
+    office: Office,
+) -> None:
+    """Who has written to us from an address is known at it; another recipient of the same answer is not."""
+    conversation = await received(office)
+    anna = office.desk("anna")
+    (message,) = (await anna.conversation(conversation)).messages
+    draft = await anna.reply(message.id)
+    (answered,) = draft.content.recipients
+    both = replace(draft.content, recipients=(answered, Recipient("0203:eda.se", "x:0203:eda.se")))
+    await anna.save_draft(draft.id, draft.version, both)
+    checks = {check.recipient: check.cautions for check in (await anna.review(draft.id)).recipients}
+    assert list(checks.values()) == [frozenset(), {Caution.FIRST_TIME}]
+    fresh, _ = await written(anna, replace(TYPED, recipients=(answered,)))
+    assert (await anna.review(fresh)).recipients[0].cautions == {Caution.FIRST_TIME}
 
 
 async def test_sent_is_sent_once_and_can_be_undone_for_a_time(office: Office) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from samdrift.rights.agreementfold import read_record
 from samdrift.rights.agreements import (
+    Agreed,
     AgreementKind,
     AtEnd,
     Chosen,
@@ -26,7 +28,7 @@ from samdrift.rights.agreements import (
     Released,
 )
 from samdrift.rights.canonical import encode
-from samdrift.rights.fields import StatementError
+from samdrift.rights.fields import Fields, StatementError
 from samdrift.rights.folding import Effect
 from samdrift.rights.statements import Approved, Ended, Objected, Statement
 from tests.unit.rights.agreementbuilding import (
@@ -340,3 +342,11 @@ def test_agreements_are_folded_from_a_signed_record() -> None:
     read, again = read_record(HABO, [entry.signed.content for entry in house.record.entries])
     assert read.number == house.record.number
     assert again.at(house.now) == agreements.at(house.now)
+
+
+def test_the_agreement_that_the_page_shows_can_be_entered() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "agreements.md").read_text()
+    fields = Fields(json.loads(page.partition("```json\n")[2].partition("```")[0]))
+    read = Agreed.read(fields, at(1))
+    fields.end()
+    assert Statement.parse(stated(ANNA, 1, read).content).act == read
