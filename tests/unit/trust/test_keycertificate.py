@@ -179,3 +179,9 @@ def test_a_certificate_for_a_key_of_an_unknown_kind_is_refused_and_nothing_more(
     rsa_key, unknown = bytes.fromhex("06092a864886f70d010101"), bytes.fromhex("06092a864886f70d01017f")
     data = certificate().public_bytes(Encoding.DER).replace(rsa_key, unknown, 1)
     assert flaws(x509.load_der_x509_certificate(data)) == (Flaw.PATH,)
+
+
+@pytest.mark.parametrize(("one", "name"), [(HABO, "name"), (EXPECTED, "issuers")], ids=["owner", "expected"])
+def test_what_a_certificate_is_judged_by_cannot_be_changed(one: object, name: str) -> None:
+    with pytest.raises(AttributeError):
+        setattr(one, name, None)

@@ -132,8 +132,12 @@ def notice(
     organisation: Organisation,
     of: Of,
     performer: Annotated[str, typer.Option("--performer", help="The sub-supplier, a party.")],
-    functions: Annotated[str, typer.Option("--functions", help="Functions that it performs, separated by commas.")],
-    countries: Annotated[str, typer.Option("--countries", help="Where data is processed, like FI,SE.")],
+    functions: Annotated[
+        str, typer.Option("--functions", help="Functions that it performs, joined by commas.")
+    ],
+    countries: Annotated[
+        str, typer.Option("--countries", help="Countries in which data is processed, like FI,SE.")
+    ],
     window: Annotated[str, typer.Option("--window", help="The last day for an objection, or a time.")],
     start: Annotated[str, typer.Option("--from", help="The day after which it is engaged, or a time.")],
     by: By,
