@@ -1,8 +1,8 @@
 """Text of others made harmless to the eye: what is hidden or turns the reading direction is shown as a code.
 
 A file name with a character that turns the direction (U+202E) reads ``fakturaexe.pdf`` and ends with
-``fdp.exe``. Every value that a template shows goes through :func:`visible`, without being asked for, and every
-file is saved under its :func:`safe_name`.
+``fdp.exe``. Every value that a template shows goes through :func:`visible`, without being asked for, and
+every file is saved under its :func:`safe_name`.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ async def test_a_file_is_saved_and_cannot_run(browser: httpx.AsyncClient) -> Non
     assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-disposition"] == (
-        "attachment; filename=\"____a_lmth.exe.html\"; filename*=UTF-8''_%C3%96_a_lmth.exe.html"
+        "attachment; filename=\"___a_lmth.exe.html\"; filename*=UTF-8''_%C3%96_a_lmth.exe.html"
     )
 
 
