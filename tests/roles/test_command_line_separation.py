@@ -331,6 +331,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("gov", "declaration"): OF_THE_OPERATOR,
     ("gov", "duty", "diff"): OF_NO_VAULT,
     ("gov", "officer", "code"): OF_NO_VAULT,
+    ("gov", "operator-view"): OF_NO_VAULT,
     ("gov", "verify"): OF_NO_VAULT,
     ("gov", "duty", "list"): OF_NO_VAULT,
     ("gov", "duty", "show"): OF_NO_VAULT,

@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import typer
 
-from samdrift.cli.gov import agreements, coverage, duties, grants, officers, records, report, statements
+from samdrift.cli.gov import (
+    agreements,
+    coverage,
+    duties,
+    grants,
+    officers,
+    operatorview,
+    records,
+    report,
+    statements,
+)
 
 app = typer.Typer(add_completion=False)
 
@@ -29,3 +39,4 @@ app.add_typer(duties.app, name="duty")
 app.command("coverage")(coverage.coverage)
 app.command("report")(report.make_report)
 app.command("declaration")(report.declare)
+app.command("operator-view")(operatorview.operator_view)

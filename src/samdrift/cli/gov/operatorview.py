@@ -1,0 +1,27 @@
+"""`samdrift gov operator-view`: what operating shows of an organisation without asking it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from samdrift.cli.org.options import AsJson
+from samdrift.cli.output import print_json, print_text
+from samdrift.config.errors import Unusable
+from samdrift.governance.operatorview import lines, page
+
+
+def operator_view(
+    language: Annotated[str, typer.Option("--language", help="sv or en.")] = "en", as_json: AsJson = False
+) -> None:
+    """Print what the operator sees of an organisation without asking: by commands, routes, metrics, log.
+
+    For each, whether it opens a vault and in whose log that is. In Markdown; needs no installation.
+    """
+    if language not in ("sv", "en"):
+        raise Unusable("--language: sv or en is wanted")
+    if as_json:
+        print_json({"lines": [each.document() for each in lines()]})
+    else:
+        print_text(page(language))

@@ -1,0 +1,197 @@
+"""The list of what operating an installation shows of an organisation without its consent. Pure.
+
+Every command, listener, route, metric and event of the operator's log has a line here that says what it
+shows, whether it opens the organisation's vault, and whose log records that. A new one without a line fails
+the build (``tests/unit/governance/test_operatorview.py``), so that the list is never older than the program.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import Any, Self
+
+from samdrift.governance.duties.catalogue import Text
+
+
+class Kind(StrEnum):
+    """Kinds of things that the operator meets an organisation's data by."""
+
+    COMMAND = "command"
+    LISTENER = "listener"
+    ROUTE = "route"
+    METRIC = "metric"
+    EVENT = "event"
+
+
+class Sight(StrEnum):
+    """Sorts of things that can be seen of an organisation."""
+
+    COUNTS = "counts"
+    AGES = "ages"
+    SIZES = "sizes"
+    IDENTIFIERS = "identifiers"
+    """Ids of transfers, messages and persons."""
+    SETTINGS = "settings"
+    """Names of organisations, what is configured for them, their certificates and states of keys."""
+    FILE = "file"
+    """A file that whoever runs the command has already."""
+    METADATA = "metadata"
+    """Who has written to whom, who may what: all but what a message says."""
+    CONTENT = "content"
+
+
+class Recorded(StrEnum):
+    """Log that has an entry about it."""
+
+    NONE = "none"
+    OPERATOR = "operator"
+    ORGANISATION = "organisation"
+    BOTH = "both"
+
+    @property
+    def by_organisation(self) -> bool:
+        """Whether the organisation finds it in its own log."""
+        return self in (Recorded.ORGANISATION, Recorded.BOTH)
+
+    @property
+    def by_operator(self) -> bool:
+        """Whether the operator's log has it."""
+        return self in (Recorded.OPERATOR, Recorded.BOTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A thing that the operator can use or look at without asking, and what it shows."""
+
+    kind: Kind
+    name: str
+    shows: tuple[Sight, ...]
+    opens: bool
+    """Whether it opens an organisation's vault."""
+    recorded: Recorded
+    labels: frozenset[str]
+    """A metric's, apart from those of histograms."""
+    says: Text
+
+    @property
+    def unrecorded(self) -> bool:
+        """Whether it opens a vault and the organisation's log says nothing of that."""
+        return self.opens and not self.recorded.by_organisation
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> Self:
+        """Return the line of a JSON object."""
+        return cls(
+            Kind(document["kind"]),
+            document["name"],
+            tuple(map(Sight, document["shows"])),
+            document["opens"],
+            Recorded(document["recorded"]),
+            frozenset(document.get("labels", ())),
+            Text(document["sv"], document["en"]),
+        )
+
+    def document(self) -> dict[str, Any]:
+        """The line as JSON."""
+        labels = {"labels": sorted(self.labels)} if self.labels else {}
+        return {
+            "kind": self.kind.value,
+            "name": self.name,
+            "shows": [each.value for each in self.shows],
+            "opens": self.opens,
+            "recorded": self.recorded.value,
+            **labels,
+            "sv": self.says.sv,
+            "en": self.says.en,
+        }
+
+
+@cache
+def lines() -> tuple[Line, ...]:
+    """Return every line, in the order of the file."""
+    content = (files("samdrift.governance") / "operatorview.json").read_bytes()
+    return tuple(map(Line.read, json.loads(content)["lines"]))
+
+
+_SHOWS = {
+    Sight.COUNTS: Text("antal", "counts"),
+    Sight.AGES: Text("åldrar", "ages"),
+    Sight.SIZES: Text("storlekar", "sizes"),
+    Sight.IDENTIFIERS: Text("id:n", "identifiers"),
+    Sight.SETTINGS: Text("inställningar", "settings"),
+    Sight.FILE: Text("en fil", "a file"),
+    Sight.METADATA: Text("metadata", "metadata"),
+    Sight.CONTENT: Text("innehåll", "content"),
+}
+_RECORDED = {
+    Recorded.NONE: Text("ingens", "none"),
+    Recorded.OPERATOR: Text("operatörens", "the operator's"),
+    Recorded.ORGANISATION: Text("organisationens", "the organisation's"),
+    Recorded.BOTH: Text("bådas", "both"),
+}
+_NOTHING = Text("ingenting", "nothing")
+_TITLES = {
+    Kind.COMMAND: Text("Kommandon som inte öppnar något valv", "Commands that open no vault"),
+    Kind.LISTENER: Text("Lyssnare", "Listeners"),
+    Kind.ROUTE: Text(
+        "Vägar utan inloggning, på maskinen själv", "Routes without a login, on the machine itself"
+    ),
+    Kind.METRIC: Text("Mätvärden", "Metrics"),
+    Kind.EVENT: Text("Händelser i operatörens logg", "Events of the operator's log"),
+}
+_UNRECORDED = Text(
+    "Kommandon som öppnar ett valv utan post i organisationens logg",
+    "Commands that open a vault without an entry in the organisation's log",
+)
+_OPENING = Text(
+    "Kommandon som öppnar ett valv, med post i organisationens logg",
+    "Commands that open a vault, with an entry in the organisation's log",
+)
+_HEAD = Text(
+    "# Vad driften ser utan att fråga\n\n"
+    "Listan säger vad operatörens personal kan se av en organisation utan dess samtycke: varje kommando,\n"
+    "lyssnare, väg, mätvärde och händelse i operatörens logg. Den följer med programmet, och ett nytt utan\n"
+    "rad bryter bygget. Root på maskinen kan mer, se hotmodellen. Än finns inga samtycken: vad som öppnar\n"
+    "ett valv står först, och i vems logg det står.\n",
+    "# What operating sees without asking\n\n"
+    "For officers and for the operator. The list says what the operator's staff can see of an organisation\n"
+    "without its consent: each command, listener, route, metric and event of the operator's log. It comes\n"
+    "with the program, and a new one without a line fails the build. Root on the machine can do more:\n"
+    "see [the threat model](threat-model.md#what-remains). There are no consents yet: what opens a vault\n"
+    "comes first, with whose log has it.\n\n"
+    "Made by `samdrift gov operator-view`, in Swedish with `--language sv`, as JSON with `--json`.\n",
+)
+_COLUMNS = (Text("namn", "name"), Text("visar", "shows"), Text("i vems logg", "in whose log"), Text("", ""))
+
+
+def page(language: str) -> str:
+    """Return the list as a page in Markdown."""
+    return "\n".join([_HEAD.of(language), *_sections(language)]).rstrip() + "\n"
+
+
+def _sections(language: str) -> Iterator[str]:
+    commands = [each for each in lines() if each.kind is Kind.COMMAND]
+    opening = [each for each in commands if each.opens]
+    yield from _table(_UNRECORDED, [each for each in opening if each.unrecorded], language)
+    yield from _table(_OPENING, [each for each in opening if not each.unrecorded], language)
+    yield from _table(_TITLES[Kind.COMMAND], [each for each in commands if not each.opens], language)
+    for kind in Kind:
+        if kind is not Kind.COMMAND:
+            yield from _table(_TITLES[kind], [each for each in lines() if each.kind is kind], language)
+
+
+def _table(title: Text, rows: Sequence[Line], language: str) -> Iterable[str]:
+    yield f"## {title.of(language)}\n"
+    yield f"| {' | '.join(each.of(language) for each in _COLUMNS)} |".replace("|  |", "| |")
+    yield "| --- | --- | --- | --- |"
+    for row in rows:
+        shows = ", ".join(_SHOWS[each].of(language) for each in row.shows) or _NOTHING.of(language)
+        labels = f" ({', '.join(sorted(row.labels))})" if row.labels else ""
+        recorded = _RECORDED[row.recorded].of(language)
+        yield f"| `{row.name}`{labels} | {shows} | {recorded} | {row.says.of(language)} |"
+    yield ""

@@ -1,0 +1,275 @@
+"""The list of what operating sees has a line for everything that there is to use or to look at.
+
+What there is is taken from the code: commands from the command line, listeners and routes from the
+installation, metrics from every call that makes one, events from every vocabulary.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+from starlette.routing import Route
+
+from samdrift.accesspoint.events import APEvent
+from samdrift.accesspoint.meters import Meters
+from samdrift.administration.events import AdminEvent
+from samdrift.audit.events import AuditEvent, LogEvent
+from samdrift.cli.org.events import OrgEvent
+from samdrift.evidence.events import ProofEvent
+from samdrift.governance.operatorview import Kind, Line, Recorded, Sight, lines, page
+from samdrift.governance.records import GovEvent
+from samdrift.installation.databasecare import NotificationMetrics
+from samdrift.installation.doors import Door
+from samdrift.installation.events import RunEvent
+from samdrift.installation.expiry import expiry_gauge
+from samdrift.installation.health import Condition, Gone
+from samdrift.installation.logkeeping import LogMetrics
+from samdrift.installation.metrics import meaningless_gauge, metrics_application, nothing_to_measure
+from samdrift.isolationcheck.check import CheckEvent
+from samdrift.messageclient.events import MKEvent
+from samdrift.messageservice.events import MTEvent
+from samdrift.portability.events import MoveEvent
+from samdrift.processes.memory import MemoryMetrics
+from samdrift.processes.metrics import Gathered
+from samdrift.vault.events import VaultEvent
+from samdrift.vault.notifyqueue import NotifyQueue
+from tests.roles.test_command_line_separation import CASES, NO_RECORDS, OF_NO_VAULT, commands, told
+
+ROOT = Path(__file__).parents[3]
+SOURCE = ROOT / "src" / "samdrift"
+MODULES = {path: ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
+
+
+def of(kind: Kind) -> dict[str, Line]:
+    return {each.name: each for each in lines() if each.kind is kind}
+
+
+def test_no_line_is_there_twice_and_each_speaks_both_languages() -> None:
+    assert [
+        key for key, number in Counter((one.kind, one.name) for one in lines()).items() if number > 1
+    ] == []
+    for each in lines():
+        assert each.says.sv.endswith("."), each.name
+        assert each.says.en.endswith("."), each.name
+        assert each.says.sv != each.says.en
+
+
+def test_every_command_has_a_line_and_no_line_is_left_over() -> None:
+    assert set(of(Kind.COMMAND)) == {" ".join(path) for path in commands()}
+
+
+def test_a_command_that_is_known_to_open_no_vault_is_not_said_to() -> None:
+    """The tables of the separation suite know who opens none; who names another's records opens one."""
+    said = of(Kind.COMMAND)
+    none = {" ".join(path) for path, why in NO_RECORDS.items() if why == OF_NO_VAULT}
+    assert [name for name in none if said[name].opens] == []
+    opening = {" ".join(path) for path in CASES} - {"log search", "log sample", "log hints"}
+    assert [name for name in opening if not said[name].opens] == []
+
+
+def test_what_takes_a_reason_or_two_persons_is_in_a_log() -> None:
+    said = of(Kind.COMMAND)
+    for path, command in commands().items():
+        line, named = said[" ".join(path)], {str(each.name) for each in command.params}
+        if "other" in named:
+            assert line.recorded.by_operator, path
+        if {"reason", "by"} <= named:
+            assert line.recorded is not Recorded.NONE, path
+
+
+def test_metadata_and_content_come_from_a_vault_that_is_opened() -> None:
+    for each in lines():
+        if each.kind is not Kind.EVENT and {Sight.METADATA, Sight.CONTENT} & set(each.shows):
+            assert each.opens, each.name
+        if each.kind is not Kind.COMMAND:
+            assert not each.opens, each.name
+
+
+def test_every_listener_and_route_of_monitoring_has_a_line() -> None:
+    assert set(of(Kind.LISTENER)) == {each.value for each in Door}
+    application = metrics_application(CollectorRegistry(), nothing_to_measure)
+    routes = [each.path for each in application.routes if isinstance(each, Route)]
+    assert len(routes) == len(application.routes)
+    assert set(of(Kind.ROUTE)) == set(routes)
+
+
+MAKERS = re.compile(r"(Gauge|Counter|Histogram|Summary|Info|Enum|Untyped|StateSet)(MetricFamily)?")
+
+
+def made_in(module: ast.Module) -> Iterator[ast.expr]:
+    """Yield the name that each call for a metric gives it, as it is written."""
+    imported = {
+        name.asname or name.name
+        for node in ast.walk(module)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("prometheus_client")
+        for name in node.names
+        if MAKERS.fullmatch(name.name)
+    }
+    for node in ast.walk(module):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in imported:
+            yield node.args[0]
+
+
+def named_in(module: ast.Module, wanted: ast.expr) -> str | None:
+    """Return the metric's name, from where its constant is defined; ``None`` where it is put together."""
+    if isinstance(wanted, ast.Constant):
+        return str(wanted.value)
+    if not isinstance(wanted, ast.Name):
+        return None
+    for node in module.body:
+        if isinstance(node, ast.Assign) and [wanted.id] == [ast.unparse(each) for each in node.targets]:
+            return named_in(module, node.value)
+        if isinstance(node, ast.ImportFrom) and wanted.id in {each.name for each in node.names}:
+            return str(getattr(import_module(str(node.module)), wanted.id))
+    return None
+
+
+def families() -> dict[str, frozenset[str]]:
+    """Every metric with its labels, from what makes them, with all that can be named."""
+    queue = cast(NotifyQueue, SimpleNamespace(usage=0.0, ended=0, others={"another"}))
+    whose = SimpleNamespace(kind="ap", organisation="0203:habo.se")
+    collected = [
+        Gone([Condition("database")]),
+        LogMetrics(),
+        NotificationMetrics(lambda: 0, queue),
+    ]
+    found: dict[str, frozenset[str]] = {}
+    for collector in collected:
+        for family in collector.collect():
+            found[family.name] = frozenset(label for one in family.samples for label in one.labels)
+    processes = Gathered(
+        cast(Any, None), list, MemoryMetrics(whose, named=True), named=True, alarms=lambda: 0
+    )
+    asyncio.run(processes.gather())
+    for family in processes.collect():
+        found.setdefault(family.name, frozenset(label for one in family.samples for label in one.labels))
+    registry = CollectorRegistry()
+    made = vars(Meters(registry, per_organisation=True)).values()
+    for each in (*made, expiry_gauge(registry), meaningless_gauge(registry)):
+        if isinstance(each, MetricWrapperBase):
+            found[each._name] = frozenset(each._labelnames)
+    return found
+
+
+def test_every_metric_has_a_line_with_its_labels() -> None:
+    said = {name: line.labels for name, line in of(Kind.METRIC).items()}
+    assert said == families()
+
+
+def test_every_metric_that_the_code_makes_is_among_them() -> None:
+    known, put_together = set(families()), set()
+    for path, module in MODULES.items():
+        for wanted in made_in(module):
+            name = named_in(module, wanted)
+            if name is None:
+                put_together.add(path.name)
+            else:
+                assert name in known, f"{path}: {name}"
+    assert put_together == {"meters.py"}
+
+
+OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
+    {
+        *MTEvent,
+        *MKEvent,
+        *GovEvent,
+        *ProofEvent,
+        *MoveEvent,
+        *RunEvent,
+        *CheckEvent,
+        APEvent.AP_TRANSFER_QUEUED,
+        APEvent.AP_TRANSFER_DELIVERED,
+        APEvent.AP_TRANSFER_POSTPONED,
+        APEvent.AP_ENVELOPE_RECEIVED,
+        APEvent.AP_ENVELOPE_DUPLICATE,
+        APEvent.AP_ENVELOPE_ACKNOWLEDGED,
+        AdminEvent.LOG_CONTROL_RECORDED,
+        LogEvent.LOG_FACTS_DISPOSED,
+        OrgEvent.VAULT_LOCK_CHANGED,
+        VaultEvent.VAULT_OPENING_GRANTED,
+        VaultEvent.ORGANISATION_EXPORT_BEGUN,
+        VaultEvent.ORGANISATION_EXPORTED,
+        VaultEvent.ORGANISATION_ENDED,
+        VaultEvent.AP_TRANSFER_FAILED,
+        VaultEvent.AP_TRANSFER_HASTENED,
+        VaultEvent.MT_MARKS_LOST,
+        VaultEvent.GOV_STATEMENT_KEPT,
+        VaultEvent.MK_SESSION_BEGUN,
+        VaultEvent.MK_SESSION_ENDED,
+    }
+)
+"""Events that organisations' own logs alone have."""
+
+
+def vocabularies() -> Iterable[type[AuditEvent]]:
+    """Every vocabulary of events, found in the source."""
+    for path, module in MODULES.items():
+        for node in ast.walk(module):
+            if isinstance(node, ast.ClassDef) and "AuditEvent" in {ast.unparse(base) for base in node.bases}:
+                name = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
+                yield getattr(import_module(name), node.name)
+
+
+def test_every_event_has_a_line_or_is_known_to_be_in_organisations_logs_alone() -> None:
+    events = {event for vocabulary in vocabularies() for event in vocabulary}
+    assert len(events) > 100
+    said = set(of(Kind.EVENT))
+    assert said <= {event.value for event in events}
+    assert {event.value for event in events - OF_ORGANISATIONS} == said
+
+
+def test_what_the_code_writes_in_the_operators_log_by_name_is_among_them() -> None:
+    """Calls that name an event: those that pass one on are in the lines by the vocabularies."""
+    by_name = {
+        f"{type(event).__name__}.{event.name}": event for vocabulary in vocabularies() for event in vocabulary
+    }
+    found = set()
+    for module in MODULES.values():
+        for node in ast.walk(module):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in (
+                "operator_log",
+                "_moved",
+                "note",
+            ):
+                found |= {by_name[text] for each in node.args if (text := ast.unparse(each)) in by_name}
+    assert len(found) > 10
+    assert {event.value for event in found} <= set(of(Kind.EVENT))
+
+
+def test_the_page_is_the_one_in_the_documents() -> None:
+    """Run ``./samdrift gov operator-view > docs/operator-view.md`` when it is not."""
+    assert (ROOT / "docs" / "operator-view.md").read_text() == page("en")
+
+
+@pytest.mark.parametrize("language", ["sv", "en"])
+def test_the_command_prints_every_line_in_a_language(language: str) -> None:
+    ended, said = told(("gov", "operator-view"), ("--language", language))
+    assert ended == 0
+    text = said.decode()
+    assert [each.name for each in lines() if each.says.of(language) not in text] == []
+
+
+def test_the_command_prints_json_and_refuses_another_language() -> None:
+    ended, said = told(("gov", "operator-view"), ("--json",))
+    assert ended == 0
+    assert [Line.read(each) for each in json.loads(said)["lines"]] == list(lines())
+    assert told(("gov", "operator-view"), ("--language", "fi"))[0] == 2
+
+
+def test_an_opening_that_is_in_no_log_of_the_organisation_is_said_first() -> None:
+    first, _, rest = page("en").partition("## Commands that open a vault, with an entry")
+    unrecorded = [each.name for each in lines() if each.unrecorded]
+    assert all(f"| `{name}` |" in first for name in unrecorded)
+    assert not any(f"| `{name}` |" in rest for name in unrecorded)
