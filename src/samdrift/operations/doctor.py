@@ -24,6 +24,7 @@ from samdrift.installation.vaultsettings import vault_settings
 from samdrift.net.clock import system_clock
 from samdrift.net.tlsprobe import Listener
 from samdrift.operations import foundation, machine, neighbours, places
+from samdrift.operations.agreementcheck import check_agreements
 from samdrift.operations.findings import Finding, State, Subject
 from samdrift.operations.tlsrules import Target, check_tls
 
@@ -91,6 +92,7 @@ async def _hosted(installation: Administration, scope: Scope, now: datetime) -> 
             "organisations",
             lambda: neighbours.check_organisations(installation, now, offline=scope.offline),
         ),
+        *await _all("agreements", lambda: check_agreements(installation, now)),
     ]
 
 

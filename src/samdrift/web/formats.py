@@ -7,11 +7,12 @@ beside it for those who ask.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date
 from babel.numbers import format_decimal
 
 from samdrift.web.texts import Language
@@ -58,14 +59,14 @@ class Formats:
     def exact(self, moment: datetime) -> str:
         """Everything: ``torsdag 26 november 2026 10:42:07 (UTC+01:00)``."""
         local = moment.astimezone(self.zone)
-        text = format_datetime(local, "EEEE d MMMM y HH:mm:ss", tzinfo=self.zone, locale=self._locale)
-        return f"{text} (UTC{_offset(local)})"
+        day = _dated(local.date(), "EEEE d MMMM y", self.language)
+        return f"{day} {local:%H:%M:%S} (UTC{_offset(local)})"
 
     def day(self, moment: datetime) -> str:
         """``26 november``, with the year when it is another one."""
         local, today = moment.astimezone(self.zone), self.now.astimezone(self.zone)
         pattern = "d MMMM" if local.year == today.year else "d MMMM y"
-        return format_date(local.date(), pattern, locale=self._locale)
+        return _dated(local.date(), pattern, self.language)
 
     def number(self, value: float) -> str:
         """``1 204`` and ``99,98``."""
@@ -80,11 +81,17 @@ class Formats:
         return f"{self.number(count)} B"
 
     def _day(self, local: datetime, pattern: str) -> str:
-        return format_date(local.date(), pattern, locale=self._locale).replace(".", "")
+        return _dated(local.date(), pattern, self.language).replace(".", "")
 
     @property
     def _locale(self) -> Locale:
         return _LOCALES[self.language]
+
+
+@lru_cache(4096)
+def _dated(day: date, pattern: str, language: Language) -> str:
+    """Return a date in words: on a long page the same few again and again."""
+    return format_date(day, pattern, locale=_LOCALES[language])
 
 
 def _offset(local: datetime) -> str:

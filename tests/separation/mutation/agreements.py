@@ -9,6 +9,7 @@ _COVERAGE = "tests/unit/governance/test_coverage.py"
 _DUTIES = "tests/unit/governance/test_duties.py"
 _REPORT = "tests/unit/governance/test_report.py"
 _COLLECTED = "tests/unit/operations/test_compliance.py"
+_DOCTOR = "tests/unit/operations/test_agreementcheck.py"
 _FOLD = "rights/agreementfold.py"
 
 
@@ -174,5 +175,19 @@ AGREEMENTS = (
         "operations/compliance.py",
         " and _is_valid(row.key, now)",
         _COLLECTED,
+    ),
+    _without(
+        "the doctor sees that cover has ended",
+        "operations/agreementcheck.py",
+        "    if found.mode is not Mode.ON:\n",
+        _DOCTOR,
+        instead="    if False:\n",
+    ),
+    _without(
+        "the doctor sees what was inherited",
+        "operations/agreementcheck.py",
+        "    if found.inherited:\n",
+        _DOCTOR,
+        instead="    if False:\n",
     ),
 )

@@ -34,6 +34,7 @@ from samdrift.messageclient.events import MKEvent
 from samdrift.messageservice.events import MTEvent
 from samdrift.portability.agefile import fingerprint
 from samdrift.portability.events import MoveEvent
+from samdrift.portability.names import read_names
 from samdrift.vault import logbook
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
@@ -341,6 +342,8 @@ async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organis
         assert await vault.begin_session(SessionRecord(mark, mark, KIM, "loa3", NOW, None, NOW, NOW))
         (person,) = [one.id for one in await vault.persons()]
         vault.record(MKEvent.MK_READING_MESSAGE, message="7", handler=person)
+    async with installation.open(organisation, Role.MESSAGE_SERVICE) as service:
+        behind = await service.know_person(Identity("https://idp.example", "alex", "Alex Example"), now=NOW)
     key = pyrage.x25519.Identity.generate()
     (tmp_path / "key").write_text(f"{key}\n")
     (kim, kims), (alex, alexs) = custodians(installation, tmp_path)
@@ -351,7 +354,7 @@ async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organis
     with pytest.raises(Unusable, match="not done yet"):
         await log(config, *write, *by)
     assert not table.exists()
-    assert "names of persons: 1" in (await log(config, *write, *both))[1]
+    assert "names of persons: 2" in (await log(config, *write, *both))[1]
     assert b"Example" not in table.read_bytes()
     where = (organisation.value, "--role", "mk", "--out", export)
     assert (await log(config, "export", *where, "--by", kim, "--reason", "control"))[0] == 0
@@ -363,6 +366,7 @@ async def test_names_leave_encrypted_and_are_joined_to_the_ids_where_the_organis
     found = in_process("log", "search", export, person, *joined)
     (row,) = [row for row in found.document["entries"] if row["event"] == "mk:reading:message"]
     assert row["facts"]["handler"] == f"{person} (Kim =Example)"
+    assert read_names(table, [key])[behind] == "Alex Example", "for whom a system has fetched"
     (tmp_path / "other").write_text(f"{pyrage.x25519.Identity.generate()}\n")
     for names, identity in ((table, tmp_path / "other"), (export, tmp_path / "key")):
         ended = in_process("log", "search", export, person, "--names", names, "--identity", identity)

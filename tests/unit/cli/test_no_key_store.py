@@ -12,7 +12,8 @@ from uuid import uuid4
 import pyrage
 import pytest
 import typer
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from samdrift.config.errors import Unusable
 from tests import pki
@@ -21,6 +22,7 @@ from tests.secretfiles import secret_file
 from tests.unit.config.test_reader import GOOD, write
 
 CERTIFICATE = pki.root("CA", 1).certificate.public_bytes(Encoding.PEM)
+OFFICER = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
 ORGANISATION, MESSAGE = "0203:habo.se", str(uuid4())
 PERSONS = (
     "--by",
@@ -33,6 +35,9 @@ PERSONS = (
     "{words}",
 )
 WHY = ("--by", "anna", "--reason", "test")
+SIGNED = ("--by", "anna", "--why", "test", "--out", "{folder}/to-be-signed")
+DIGEST = "0" * 64
+NEXT_YEAR = ("--until", "2027-01-01T00:00:00Z")
 READS: dict[Path_, Sequence[str]] = {
     ("doctor",): ("--offline",),
     ("status",): (),
@@ -147,6 +152,50 @@ READS: dict[Path_, Sequence[str]] = {
     ("mailbox", "dismiss"): (ORGANISATION, "--subject", "1", "--by", "anna", "--reason", "test"),
     ("mailbox", "list"): (ORGANISATION, "--reason", "test"),
     ("mailbox", "rights"): (ORGANISATION, "--reason", "test"),
+    ("gov", "officer", "enrol"): (
+        *(ORGANISATION, "--key", "{officer}", "--name", "Kim", "--person", "kim", "--role", "administrator"),
+        *PERSONS,
+    ),
+    ("gov", "officer", "confirm"): (ORGANISATION, DIGEST, *PERSONS[:4]),
+    ("gov", "officer", "list"): (ORGANISATION,),
+    ("gov", "officer", "end"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "officer", "lost"): (ORGANISATION, DIGEST, "--since", "2026-01-01", *SIGNED),
+    ("gov", "grant", "give"): (
+        *(ORGANISATION, "--to", "person:kim", "--rights", "read", "--mailbox", "any", *NEXT_YEAR),
+        *SIGNED,
+    ),
+    ("gov", "grant", "approve"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "grant", "object"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "grant", "end"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "grant", "end-all"): (ORGANISATION, "--to", "person:kim", *SIGNED),
+    ("gov", "grant", "list"): (ORGANISATION,),
+    ("gov", "review"): (ORGANISATION, DIGEST, "--outcome", "keep", *SIGNED),
+    ("gov", "statement", "propose"): (ORGANISATION, "{words}", *SIGNED),
+    ("gov", "statement", "show"): (ORGANISATION, "{words}"),
+    ("gov", "statement", "append"): (ORGANISATION, "{words}"),
+    ("gov", "statement", "list"): (ORGANISATION,),
+    ("gov", "export"): (ORGANISATION, "--out", "{folder}/record"),
+    ("gov", "party", "state"): (
+        *(ORGANISATION, "SE:212000-0142", "--name", "X", "--form", "company"),
+        *SIGNED,
+    ),
+    ("gov", "party", "list"): (ORGANISATION,),
+    ("gov", "agreement", "enter"): (ORGANISATION, "{words}", *SIGNED),
+    ("gov", "agreement", "countersign"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "agreement", "object"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "agreement", "end"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "agreement", "notice"): (
+        *(ORGANISATION, DIGEST, "--performer", "SE:212000-0142", "--functions", "backup"),
+        *("--countries", "SE", "--window", "2026-12-31", "--from", "2027-01-31"),
+        *SIGNED,
+    ),
+    ("gov", "agreement", "extend"): (ORGANISATION, DIGEST, "--until", "2027-01-01", *SIGNED),
+    ("gov", "agreement", "at-end"): (ORGANISATION, "stop", *SIGNED),
+    ("gov", "agreement", "release"): (ORGANISATION, "gone-1", *SIGNED),
+    ("gov", "agreement", "list"): (ORGANISATION,),
+    ("gov", "coverage"): (ORGANISATION,),
+    ("gov", "report"): (ORGANISATION, "--offline"),
+    ("gov", "declaration"): (),
 }
 """Commands about what an installation has, and how they are called."""
 END_BEFORE: frozenset[Path_] = frozenset(
@@ -161,6 +210,9 @@ END_BEFORE: frozenset[Path_] = frozenset(
         ("mailbox", "appoint"),
         ("mailbox", "dismiss"),
         ("status",),
+        ("gov", "statement", "propose"),
+        ("gov", "statement", "show"),
+        ("gov", "statement", "append"),
     }
 )
 """Those that end before they open a key store, since something else is not there either."""
@@ -192,6 +244,7 @@ def test_a_command_that_reads_leaves_nothing_where_there_is_no_key_store(tmp_pat
         "folder": str(tmp_path),
         "words": str(secret_file(tmp_path / "words", "a long row of words")),
         "certificate": str(secret_file(tmp_path / "certificate", CERTIFICATE)),
+        "officer": str(secret_file(tmp_path / "officer.pub", OFFICER)),
         "recipient": str(pyrage.x25519.Identity.generate().to_public()),
     }
     secret_file(tmp_path / "passphrase", "open sesame")

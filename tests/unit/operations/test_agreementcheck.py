@@ -1,0 +1,70 @@
+"""The doctor on agreements: covered, soon not any more, not any more, and nothing where none are kept."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import cast
+
+import pytest
+
+from samdrift.administration.administration import Administration
+from samdrift.contracts.principals import Role
+from samdrift.governance.coverage import Mode, Standing
+from samdrift.governance.duties.catalogue import PassOn, shipped
+from samdrift.governance.records import FOLDS
+from samdrift.operations.agreementcheck import check_agreements, judge
+from samdrift.operations.findings import Finding, State
+from samdrift.rights.agreements import Function
+from samdrift.rights.record import Record
+from samdrift.rights.statements import Approved
+from tests.unit.governance.test_records import begun, roots, statements
+from tests.unit.rights.agreementbuilding import OPERATOR, TOWN, agreed, named
+from tests.unit.rights.building import ANNA, BO
+from tests.vaults import NOW, Installation
+
+PASSED_ON = [each.id for each in shipped()[-1].duties.values() if each.pass_on is not PassOn.NO]
+
+
+@pytest.mark.parametrize(
+    ("mode", "days", "inherited", "state"),
+    [
+        (Mode.ON, None, False, State.OK),
+        (Mode.ON, 91, False, State.OK),
+        (Mode.ON, 30, False, State.WARN),
+        (Mode.ON, 7, False, State.WARN),
+        (Mode.ON, 80, True, State.FAIL),
+        (Mode.RECEIVING, None, False, State.FAIL),
+        (Mode.UNCOVERED, None, False, State.FAIL),
+        (Mode.OFF, None, False, State.WARN),
+    ],
+)
+def test_how_a_role_stands_is_judged(mode: Mode, days: int | None, inherited: bool, state: State) -> None:
+    until = None if days is None else NOW + timedelta(days=days)
+    found = judge(Standing(Function.AP, mode, NOW, until, inherited), "0203:habo.se", NOW)
+    assert found.state is state
+    assert (found.todo == "") is (state is State.OK)
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_each_role_here_is_judged_by_the_organisations_own_record(installation: Installation) -> None:
+    organisation, house, kept = await begun(installation)
+    empty = await installation.organisation((Role.GOVERNANCE,))
+
+    async def found(now: datetime) -> dict[str, Finding]:
+        every = [each async for each in check_agreements(cast(Administration, installation), now)]
+        assert empty.value not in {each.about for each in every}
+        return {each.id: each for each in every if each.about == organisation.value}
+
+    roles = ("agreements.ap", "agreements.mt", "agreements.mk")
+    before = await found(house.now)
+    assert {each: before[each].state for each in before} == dict.fromkeys(roles, State.WARN)
+    house.record = Record.of(organisation.value, [each.content for each in statements(house)], FOLDS)
+    number, end = house.record.number, NOW + timedelta(days=200)
+    house.state(ANNA, named(TOWN, organisation.value))
+    house.state(ANNA, named(OPERATOR))
+    whole = agreed(duties=PASSED_ON, end=end, organisations=(organisation.value,))
+    entered = house.state(ANNA, whole)
+    house.state(BO, Approved(entered.digest))
+    await kept.append(organisation, statements(house)[number:], roots)
+    for now, state in ((house.now, State.OK), (end - timedelta(days=5), State.WARN), (end, State.FAIL)):
+        assert {each.state for each in (await found(now)).values()} == {state}
