@@ -201,10 +201,8 @@ def folded(text: str) -> str:
         return folded
     apart = unicodedata.normalize("NFKD", folded)
     plain = apart.encode("ascii", "ignore")
-    if len(apart) - len(plain) == sum(
-        map(apart.count, _USUAL)
-    ):  # As nearly always: nothing else was left out.
-        return plain.decode()
+    if len(apart) - len(plain) == sum(map(apart.count, _USUAL)):
+        return plain.decode()  # As nearly always: nothing but these was left out.
     for accent in filter(unicodedata.combining, set(apart)):
         apart = apart.replace(accent, "")  # Much faster than letter by letter.
     return apart
