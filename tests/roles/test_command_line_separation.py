@@ -261,6 +261,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("gov", "grant", "list"), ("{own}",), 0),
     (("gov", "review"), ("{own}", "{theirs}", "--outcome", "keep", *SIGNED), 2),
     (("gov", "statement", "list"), ("{own}",), 0),
+    (("gov", "statement", "copy"), ("{own}",), 0),
     (("gov", "statement", "propose"), ("{own}", "{folder}/own-log", *SIGNED), 2),
     (("gov", "statement", "show"), ("{own}", "{folder}/own-log"), 2),
     (("gov", "statement", "append"), ("{own}", "{folder}/own-log"), 2),

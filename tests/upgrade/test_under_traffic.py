@@ -11,7 +11,7 @@ from pathlib import Path
 
 from samdrift.audit.chain import verify_chain
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.installation.operator import vault_settings
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner

@@ -58,6 +58,11 @@ class Governance:
         """Append statements, all or none; :class:`StatementRefused` with the reason."""
         return await self.records.append(self.organisation, signed, self.roots)
 
+    async def behind(self) -> list[str]:
+        """Bring every role's copy up to date, and return the roles for which that could not be done."""
+        done = await self.records.copy(self.organisation)
+        return [role.value for role, reached in done.items() if not reached]
+
     def stated(self, record: Record, by: Subject, why: str, act: Callable[[datetime], Act]) -> Statement:
         """Return a statement of now, to be signed; :class:`StatementRefused` if it would have no effect.
 

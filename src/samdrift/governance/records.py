@@ -146,7 +146,7 @@ class Records:
                 if verdict in GOOD:
                     record.append(each)
                     continue
-                del self._records[organisation]
+                self._records.pop(organisation, None)
                 vault.record(GovEvent.STATEMENT_REFUSED, reason=verdict.value, **_facts(each))
                 return (), verdict
             entries = tuple(record.entries[before:])
@@ -178,7 +178,7 @@ class Records:
         try:
             while record.number < last and record.not_understood is None:
                 for each in await vault.signed_statements_after(record.number, _PAGE):
-                    record.accept(each.content)
+                    record.accept(each.content, each.number)
         except Broken as broken:
             raise RecordBroken(broken) from None
         if record.not_understood is not None:

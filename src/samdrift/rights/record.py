@@ -109,11 +109,12 @@ class Record:
         """Return the statements in order."""
         return tuple(each.statement for each in self.entries)
 
-    def accept(self, content: bytes) -> None:
-        """Continue the record by a signed statement that was appended before; :class:`Broken` where it
-        fails.
+    def accept(self, content: bytes, number: int = 0) -> None:
+        """Continue the record by a signed statement that was appended before; :class:`Broken` if it fails.
+
+        With a ``number`` that is there already nothing happens: two may read the same page at the same time.
         """
-        if self.not_understood is not None:
+        if self.not_understood is not None or 0 < number <= self.number:
             return
         try:
             signed = Signed.parse(content)

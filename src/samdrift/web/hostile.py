@@ -1,7 +1,8 @@
 """Text of others made harmless to the eye: what is hidden or turns the reading direction is shown as a code.
 
 A file name with a character that turns the direction (U+202E) reads ``fakturaexe.pdf`` and ends with
-``fdp.exe``. Every value that a template shows goes through :func:`visible`, without being asked for.
+``fdp.exe``. Every value that a template shows goes through :func:`visible`, without being asked for, and
+every file is saved under its :func:`safe_name`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ _REMEMBERED = 0x10000
 _PERHAPS_HIDDEN = re.compile("[^\t\n\x20-\x7e\xa0-\xac\xae-\u02ff]")
 """A character outside Latin script is a reason to look; a class of all hidden ones would be slow."""
 _PERHAPS_HEAP = re.compile(f"[^\x00-\u02ff]{{{_MOST_MARKS + 1},}}")
+
+
+_UNFIT = re.compile(r"[^\w .()+-]+")
+_LONGEST_NAME = 100
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names that mean something else on Windows, whatever follows them."""
 
 
 class _Codes(dict[int, int | str]):
@@ -60,3 +67,12 @@ def _thinned(found: re.Match[str]) -> str:
         elif marks == _MOST_MARKS + 1:
             shown.append("⟦…⟧")
     return "".join(shown)
+
+
+def safe_name(name: str) -> str:
+    """Return a name under which a file can be saved anywhere, and is nowhere but in its folder."""
+    fit = _UNFIT.sub("_", unicodedata.normalize("NFC", name)).strip(" .")
+    stem, dot, ending = fit.rpartition(".")
+    short = f"{stem[: _LONGEST_NAME - len(ending) - 1]}.{ending}" if dot and len(ending) < 20 else fit
+    short = short[:_LONGEST_NAME].strip(" .")
+    return f"_{short}" if _DEVICE.fullmatch(short) else short or "fil"

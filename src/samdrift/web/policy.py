@@ -14,6 +14,8 @@ from urllib.parse import quote
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from samdrift.web.hostile import safe_name
+
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'"
@@ -54,8 +56,9 @@ def with_policy(application: ASGIApp) -> ASGIApp:
 
 def file_headers(name: str) -> dict[str, str]:
     """Header fields for a file of a message: it is saved, never shown, and cannot run in our origin."""
-    plain = "".join(each if (each.isalnum() and each.isascii()) or each in " .-_" else "_" for each in name)
+    safe = safe_name(name)
+    plain = "".join(each if (each.isalnum() and each.isascii()) or each in " .-_" else "_" for each in safe)
     return {
-        "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}",
+        "content-disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(safe, safe='')}",
         "content-security-policy": _MAY_DIFFER["content-security-policy"],
     }

@@ -111,10 +111,27 @@ DESK = (
     ),
     Mutant(
         "a file in a package is unpacked in its folder",
-        "messageclient/handover/package.py",
-        'fit = _UNFIT.sub("_", name).strip(" .")',
-        'fit = name.strip(" .")',
+        "web/hostile.py",
+        'fit = _UNFIT.sub("_", unicodedata.normalize("NFC", name)).strip(" .")',
+        'fit = unicodedata.normalize("NFC", name).strip(" .")',
         (f"{_HANDOVER}::test_hostile_names_of_files",),
+    ),
+    Mutant(
+        "a file is saved under a name that is what it looks like",
+        "web/policy.py",
+        "safe = safe_name(name)",
+        "safe = name",
+        ("tests/unit/web/test_application.py::test_a_file_is_saved_and_cannot_run",),
+    ),
+    Mutant(
+        "a day in a form is one that clocks reach",
+        "web/forms.py",
+        "if _FIRST_YEAR <= found.year <= _LAST_YEAR:",
+        "if found.year:",
+        (
+            "tests/unit/messageclient/test_who_sees.py::"
+            "test_who_can_read_says_since_when_until_when_last_here_and_on_another_day",
+        ),
     ),
     Mutant(
         "hidden characters are visible in a document",

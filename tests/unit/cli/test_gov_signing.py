@@ -137,7 +137,8 @@ async def test_a_statement_of_any_kind_is_proposed_from_a_file(
     act = tmp_path / "act.json"
     act.write_text(json.dumps({"kind": "end", "to": "person:dag"}))
     done = await desk.state("kim", "statement propose", act, "--by", "kim")
-    assert done["effect"] == "taken"
+    assert (done["effect"], done["behind"]) == ("taken", [])
+    assert await desk.run("statement copy") == ""
     wrong = ("[]", "{", '{"kind":"end","at":"x"}', '{"kind":"end"}', '{"kind":"no such kind"}')
     for number, text in enumerate(wrong):
         act.write_text(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import sha256
@@ -16,12 +17,16 @@ from samdrift.attestation.archive import ArchiveWriter
 from samdrift.attestation.errors import MoveError
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.merkle import inclusion_proof
+from samdrift.audit.notes import Checkpoint
 from samdrift.audit.proofs import EntryProof
 from samdrift.contracts.principals import Role
 from samdrift.evidence import verifying
 from samdrift.messageservice.events import MTEvent
+from samdrift.wire.as4 import build_receipt, read_message
+from samdrift.wire.wssec import Part, build_body, build_envelope, build_signature
 from tests.unit.audit.logs import BEGUN, Log, policy, stated
 from tests.unit.evidence.test_verifying import KEY, MESSAGE, entry, hash_of, look, statement
+from tests.unit.wire.as4.parties import decryption, packed, receiver
 
 FILE = "proofs/mt-2"
 KINDS = ("entry", "facts", "tlog-proof")
@@ -192,6 +197,9 @@ async def test_a_file_of_evidence_is_its_parts_then_what_is_signed_then_the_sign
     verdict = await verifying.verify_evidence_in(await archive(README, *SIGNED), None)
     assert verdict.valid
     assert [one.what for one in verdict.findings] == ["signature", "files"]
+    digests = "".join([*verifying.DIGESTS_FILE])
+    verdict = await verifying.verify_evidence_in(await archive((digests, b""), *SIGNED), None)
+    assert [one.what for one in verdict.findings if one.holds] == ["signature", digests]
     for files, wrong in (
         (SIGNED, ["files"]),
         ((README, (verifying.PROGRAM_FILE, b""), *SIGNED), ["files"]),
@@ -221,3 +229,49 @@ async def test_the_signer_is_the_one_that_was_named() -> None:
     for signer, valid in ((fingerprint, True), ("00" * 32, False)):
         verdict = await verifying.verify_evidence_in(await archive(README, *SIGNED), None, signer)
         assert verdict.valid is valid
+
+
+def transport_receipt(*, covered: bool) -> bytes:
+    """A receipt of a peer; its signature may leave out what says so."""
+    sent = packed()
+    received = read_message(sent.content_type, sent.body, decryption(receiver()))
+    soap = build_receipt(
+        user_message=received.header.user_message,
+        references=received.references,
+        message_id="r-1@ap.example",
+        now=BEGUN,
+        signer=receiver().signing_key(),
+    ).body
+    if covered:
+        return soap
+    found = re.search(r'<eb:Messaging .*wsu:Id="(Messaging-[0-9a-f]+)".*</eb:Messaging>', soap.decode())
+    assert found is not None
+    body = build_body("Body")
+    signed = build_signature((body,), None, receiver().signing_key(), "Signer")
+    return build_envelope([signed.markup], Part(found[1], found[0]), body)
+
+
+def test_a_transport_receipt_is_signed_over_what_it_says() -> None:
+    said = verifying._Said()
+    verifying._look(said, "transport-receipts/1-got.soap", transport_receipt(covered=True))
+    (found,) = said.findings
+    ((kind, subject),) = said.receipts.values()
+    assert (found.holds, kind) == (True, "as4")
+    assert found.why.endswith(f" for {subject}")
+    assert subject != ""
+    found = look("transport-receipts/1-got.soap", transport_receipt(covered=False))
+    assert (found.holds, found.why) == (False, "the signature does not cover the receipt")
+
+
+@pytest.mark.parametrize(("later", "holds"), [(0, True), (1, False)])
+def test_an_entry_may_be_as_much_younger_than_its_witnesses_saw_it_as_clocks_differ(
+    later: int, holds: bool
+) -> None:
+    checkpoint = Checkpoint("log.example/1", 3, bytes(32))
+    seen = int(BEGUN.timestamp()) - verifying.TOLERANCE - later
+    assert verifying._witnessed(FILE, ENTRY, checkpoint, seen).holds is holds
+
+
+def test_entries_of_the_chain_have_no_proof_and_those_after_them_have() -> None:
+    said = verifying._Said(entries={"log/mt.jsonl": [verifying._entry(entry(1, bytes(32))), ENTRY]})
+    assert [one.what for one in verifying._proofs(said, 5, None)] == [FILE]

@@ -163,6 +163,17 @@ def test_every_version_that_was_ever_written_is_known(version: int) -> None:
         setattr(verdict, "message", "another")  # noqa: B010
 
 
+def test_entries_are_about_the_message_that_the_statement_names() -> None:
+    line = entry(1, bytes(32))
+    document = statement(logs={"mt": {"entries": 1, "head": hash_of(line).hex()}})
+    evidence = said(line)
+    verifying._look(evidence, "section/mt-000001.jsonl", line)
+    certificate = KEY.certificate.public_bytes(Encoding.PEM)
+    verdict = verifying._judged(evidence, document, KEY.sign(document), certificate, None, None)
+    assert [one.what for one in verdict.findings if not one.holds] == []
+    assert verdict.message == MESSAGE
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -208,6 +219,12 @@ def test_every_commitment_has_its_digest_and_there_is_no_digest_besides() -> Non
         evidence.kept = dict.fromkeys(commitments, bytes(32).hex())
         return {one.what: one.holds for one in verifying._committed(evidence)}
 
+    evidence = said(line)
+    (found,) = verifying._committed(evidence)
+    assert found.why == "the entry commits to one that is not in the evidence"
+    evidence.kept = {commitment: "ab"}
+    (found,) = verifying._committed(evidence)
+    assert found.why == "SHA-256 ab"
     assert findings(commitment) == {where: True}
     assert findings() == {where: False}
     assert findings(commitment, "00") == {where: True, verifying.DIGESTS_FILE: False}
@@ -243,6 +260,7 @@ def test_before_version_2_message_receipts_are_counted_and_others_found_by_name(
     found = {one.what for one in verifying._missing_receipts(evidence, 1)}
     assert found == {verifying.MESSAGE_RECEIPTS, names[1]}
     assert {one.what for one in verifying._missing_receipts(evidence, 2)} == set(names)
+    assert not any(one.holds for one in verifying._missing_receipts(evidence, 2))
     evidence.receipts = {"message-receipts/1.xml": ("message", MESSAGE)}
     assert {one.what for one in verifying._missing_receipts(evidence, 1)} == {names[1]}
 

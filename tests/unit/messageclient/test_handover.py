@@ -26,7 +26,7 @@ from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.handover import pdf as pdf_module
 from samdrift.messageclient.handover.blocks import blocks
 from samdrift.messageclient.handover.document import Document
-from samdrift.messageclient.handover.package import MANIFEST, digests, package, safe_name
+from samdrift.messageclient.handover.package import MANIFEST, digests, package
 from samdrift.messageclient.handover.pdf import NoPdf, Typesetter
 from samdrift.messageclient.handover.typesetting import typeset
 from samdrift.messageclient.mail import (
@@ -45,6 +45,7 @@ from samdrift.messageclient.mail import Document as MailDocument
 from samdrift.messageclient.pages.shown import Shown
 from samdrift.rights import Right
 from samdrift.web.assets import Assets
+from samdrift.web.hostile import safe_name
 from samdrift.web.messagetext import message_text
 from samdrift.web.pages import Pages
 from samdrift.web.texts import Language
@@ -235,6 +236,8 @@ def test_a_file_is_unpacked_in_its_folder_whatever_it_is_called(name: str) -> No
         ("CON.pdf", "_CON.pdf"),
         ("", "fil"),
         ("Beslut åäö (1).pdf", "Beslut åäö (1).pdf"),
+        ("Ansökan a\u030a.pdf", "Ansökan å.pdf"),
+        ("\ud800.pdf", "_.pdf"),
         ("x" * 300 + ".pdf", "x" * 96 + ".pdf"),
     ],
 )

@@ -271,6 +271,18 @@ def test_a_record_is_read_again_from_its_bytes() -> None:
     assert [Signed.parse(each).content for each in contents] == contents
 
 
+def test_a_page_that_is_read_twice_changes_nothing() -> None:
+    """Two requests read at the same time what was appended: the second finds it there."""
+    contents = [each.signed.content for each in founded().record.entries]
+    record = Record.of(HABO, contents[:4])
+    for _ in range(2):
+        for number, content in enumerate(contents[2:7], 3):
+            record.accept(content, number)
+    assert [each.signed.content for each in record.entries] == contents[:7]
+    with pytest.raises(Broken):
+        record.accept(contents[2])
+
+
 @pytest.mark.parametrize("change", ["left out", "swapped", "twice", "changed", "of another"])
 def test_a_record_that_was_changed_is_broken_where_it_was(change: str) -> None:
     house = lived_in()

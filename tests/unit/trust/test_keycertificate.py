@@ -185,3 +185,4 @@ def test_a_certificate_for_a_key_of_an_unknown_kind_is_refused_and_nothing_more(
 def test_what_a_certificate_is_judged_by_cannot_be_changed(one: object, name: str) -> None:
     with pytest.raises(AttributeError):
         setattr(one, name, None)
+    assert flaws(certificate()) == ()

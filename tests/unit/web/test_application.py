@@ -44,7 +44,9 @@ async def browser(scene: Scene) -> AsyncIterator[httpx.AsyncClient]:
         return PlainTextResponse("lax", headers=headers)
 
     async def file(request: Request) -> Response:
-        return Response(b"<script>", headers=file_headers("Ö\r\n\"a'.html"), media_type="text/html")
+        return Response(
+            b"<script>", headers=file_headers("../Ö\r\n\"a'\u202elmth.exe.html"), media_type="text/html"
+        )
 
     async def broken(request: Request) -> Response:
         raise RuntimeError("planted")
@@ -83,7 +85,7 @@ async def test_a_file_is_saved_and_cannot_run(browser: httpx.AsyncClient) -> Non
     assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-disposition"] == (
-        "attachment; filename=\"____a_.html\"; filename*=UTF-8''%C3%96%0D%0A%22a%27.html"
+        "attachment; filename=\"___a_lmth.exe.html\"; filename*=UTF-8''_%C3%96_a_lmth.exe.html"
     )
 
 

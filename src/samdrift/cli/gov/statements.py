@@ -101,15 +101,36 @@ def append(
         else:
             signed = _signed(stated, signature or file.with_name(f"{file.name}.sig"))
 
-        async def appended() -> Entry:
+        async def appended() -> tuple[Entry, list[str]]:
             async with administering(load(config)) as installation:
-                return (await Governance(installation, organisation).append(signed))[-1]
+                governance = Governance(installation, organisation)
+                (entry,) = await governance.append(signed)
+                return entry, await governance.behind()
 
-        entry = run(appended())
+        entry, behind = run(appended())
     if as_json:
-        print_json({"statement": entry.number, "digest": stated.digest, "effect": entry.effect.value})
-    else:
-        print_line(f"statement {entry.number}: {entry.effect.value}  {stated.digest}")
+        found = {"statement": entry.number, "digest": stated.digest, "effect": entry.effect.value}
+        print_json(found | {"behind": behind})
+        return
+    print_line(f"statement {entry.number}: {entry.effect.value}  {stated.digest}")
+    if behind:
+        print_line(f"not in the vaults of {', '.join(behind)} yet: unlock or repair them, and run")
+        print_line(f"  samdrift gov statement copy {organisation} --config FILE")
+
+
+@app.command()
+def copy(organisation: Organisation, config: ConfigFile) -> int:
+    """Bring the copies of the record in the other roles up to date. Exit status 1 if one is behind."""
+    with reported_as_usage_errors():
+
+        async def copied() -> list[str]:
+            async with administering(load(config)) as installation:
+                return await Governance(installation, organisation).behind()
+
+        behind = run(copied())
+    for role in behind:
+        print_line(f"{role}: is behind; its vault is locked or unavailable, or has something else")
+    return 1 if behind else 0
 
 
 @app.command("list")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import zipfile
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from samdrift.client.errors import InterfaceError, NotOffered
 from samdrift.contracts.errors import Temporary
 from samdrift.messageclient import content
 from samdrift.messageclient.mail import Document, HandOver, Identifier, Message, Part, Party
+from samdrift.web.hostile import safe_name
 
 FORMAT = "samdrift hand-over"
 VERSION = 1
@@ -27,10 +27,6 @@ MANIFEST = "manifest.json"
 PDF = "meddelanden.pdf"
 _ZONE = ZoneInfo("Europe/Stockholm")
 _PIECE = 1 << 16
-_UNFIT = re.compile(r"[^\w .()+-]+")
-_LONGEST_NAME = 100
-_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
-"""Names that mean something else on Windows, whatever follows them."""
 
 
 @dataclass(slots=True)
@@ -264,15 +260,6 @@ def _document(document: Document, files: Mapping[str, str]) -> dict[str, Any]:
             for file in document.files
         ],
     }
-
-
-def safe_name(name: str) -> str:
-    """Return a name under which a file can be unpacked anywhere, and is nowhere but in its folder."""
-    fit = _UNFIT.sub("_", name).strip(" .")
-    stem, dot, ending = fit.rpartition(".")
-    short = f"{stem[: _LONGEST_NAME - len(ending) - 1]}.{ending}" if dot and len(ending) < 20 else fit
-    short = short[:_LONGEST_NAME].strip(" .")
-    return f"_{short}" if _DEVICE.fullmatch(short) else short or "fil"
 
 
 async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
