@@ -132,8 +132,8 @@ PROOF = (
     Mutant(
         "evidence that lacks what a certificate was judged by does not hold",
         "evidence/grounds.py",
-        "        if missing:\n",
-        "        if False:\n",
+        'if sha256(files.get(file, b"")).hexdigest() != each]',
+        "if file not in files]",
         (f"{_GROUNDS}::test_what_was_left_out_or_changed_is_found",),
     ),
     Mutant(
