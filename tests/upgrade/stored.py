@@ -6,17 +6,17 @@ import json
 import os
 import pwd
 import shutil
-import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from samdrift.config.model import Config
 from samdrift.config.reader import load
+from tests.archives import unpack
 
 VERSION_0_1 = Path(__file__).with_name("installation-0.1.tar.xz")
 PROGRAM_0_1 = Path(__file__).with_name("program-0.1.tar.xz")
-"""The source of version 0.1 (``git archive 1e226672 src``); what it imports is locked as it was then."""
+"""The source of version 0.1, as the repository's history has it; what it imports is locked as it was then."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,7 @@ class Stored:
 
 def unpacked(archive: Path, folder: Path) -> Stored:
     """Unpack an installation in ``folder``, an empty one that a server's own user can reach."""
-    with tarfile.open(archive, "r:xz") as packed:
-        packed.extractall(folder, filter="tar")
+    unpack(archive, folder)
     stored = Stored(folder, json.loads((folder / "facts.json").read_text("utf-8")))
     if os.geteuid() == 0:
         _give_to_the_servers_user(folder / "operator" / "database")

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import sys
-import tarfile
 from pathlib import Path
 
 from samdrift.audit.chain import verify_chain
@@ -16,6 +15,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.archives import unpack
 from tests.softhsm import SoftHsm, requires_softhsm
 from tests.upgrade.stored import PROGRAM_0_1, VERSION_0_1, bring_tokens, unpacked
 from tests.vaults import WORKER, server_folder
@@ -35,8 +35,7 @@ async def test_what_the_earlier_program_commits_during_an_upgrade_is_there_after
         bring_tokens(stored, hsm.folder / "tokens")
         hsm.begin_anew()
         program = folder / "program"
-        with tarfile.open(PROGRAM_0_1, "r:xz") as packed:
-            packed.extractall(program, filter="data")
+        unpack(PROGRAM_0_1, program)
         settings = vault_settings(stored.config)
         provisioner = await Provisioner.connect(settings, keys=open_keys(settings))
         try:

@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import sys
-import tarfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.archives import unpack
 from tests.softhsm import SoftHsm, requires_softhsm
 from tests.upgrade.stored import PROGRAM_0_1, VERSION_0_1, Stored, bring_tokens, unpacked
 from tests.vaults import WORKER, server_folder
@@ -104,8 +104,7 @@ async def back(hsm: SoftHsm) -> AsyncIterator[Back]:
         async with provisioned(stored, open_keys(vault_settings(stored.config))) as provisioner:
             assert await provisioner.move_back() == 3
         program = folder / "program"
-        with tarfile.open(PROGRAM_0_1, "r:xz") as packed:
-            packed.extractall(program, filter="data")
+        unpack(PROGRAM_0_1, program)
         facts = stored.folder / "facts.json"
         said = await by_the_earlier_program(program, EARLIER, stored.config_file, facts)
         listed = await by_the_earlier_program(

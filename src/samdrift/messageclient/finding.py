@@ -25,6 +25,8 @@ from samdrift.vault.mailrecords import AddressRecord, Content
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.addressbook import FunctionalAddress
 
+_USUAL = "\u0308\u030a\u0301\u0300\u0302\u0303\u0327"
+"""Accents of å, ä, ö, é, à, ô, ñ and ç, apart from their letters."""
 _ESCAPED = frozenset('"\\')
 """Characters that JSON writes otherwise; a word with one is looked for in what was read."""
 SECONDS = 2.0
@@ -198,6 +200,9 @@ def folded(text: str) -> str:
     if folded.isascii():
         return folded
     apart = unicodedata.normalize("NFKD", folded)
+    plain = apart.encode("ascii", "ignore")
+    if len(apart) - len(plain) == sum(map(apart.count, _USUAL)):
+        return plain.decode()  # As nearly always: nothing but these was left out.
     for accent in filter(unicodedata.combining, set(apart)):
         apart = apart.replace(accent, "")  # Much faster than letter by letter.
     return apart

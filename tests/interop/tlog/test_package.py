@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tarfile
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,6 +13,7 @@ from samdrift.audit.notes import Note
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.evidence.gathering import Order
+from tests.archives import unpack
 from tests.interop.tlog.build import program
 from tests.interop.tools import Unavailable, left_out
 from tests.programs import found
@@ -76,8 +76,7 @@ async def test_the_commands_of_the_readme_say_that_a_package_holds(
     assert await export_evidence(
         installation, Order(member.organisation, message, "anna", "test"), tmp_path / "package"
     )
-    with tarfile.open(tmp_path / "package") as archive:
-        archive.extractall(folder, filter="data")
+    unpack(tmp_path / "package", folder)
     name = next(folder.glob("proofs/mt-*.entry")).stem
     said = []
     for command in commands((folder / "README.txt").read_text()):

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from samdrift.accesspoint.settings import Client
+from samdrift.contracts.principals import Principal, PrincipalKind
+from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.settings import access_point_settings, retry_policy
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -42,3 +47,10 @@ def test_the_time_that_an_operator_grants_is_granted_whatever_the_lease() -> Non
         "AP0001-SDK-TEST", "federation", "ap.example", answer_within=timedelta(minutes=10)
     )
     assert settings.patience(1) == timedelta(minutes=10)
+
+
+def test_a_client_of_interface_c_acts_for_its_organisation_and_stays_the_same() -> None:
+    client = Client(ParticipantIdentifier.parse("0203:habo.se"), "diarium")
+    assert client.principal == Principal(PrincipalKind.SYSTEM, "diarium", "0203:habo.se")
+    with pytest.raises(AttributeError):
+        setattr(client, "system", "another")  # noqa: B010

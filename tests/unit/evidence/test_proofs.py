@@ -93,7 +93,7 @@ def test_a_part_of_another_entry_or_form_does_not_hold(place: int, data: bytes) 
 
 def with_proofs(*names: str) -> verifying._Said:
     files = dict(zip((f"{FILE}.{kind}" for kind in KINDS), parts(), strict=True))
-    found = verifying._Said(entries={"log/mt.jsonl": [ENTRY], "log/mt-former.jsonl": [ENTRY]})
+    found = verifying._Said(entries={"log/mt-former.jsonl": [ENTRY], "log/mt.jsonl": [ENTRY]})
     found.proofs = {name: data for name, data in files.items() if data} | dict.fromkeys(names, b"")
     return found
 

@@ -172,6 +172,9 @@ def test_entries_are_about_the_message_that_the_statement_names() -> None:
     verdict = verifying._judged(evidence, document, KEY.sign(document), certificate, None, None)
     assert [one.what for one in verdict.findings if not one.holds] == []
     assert verdict.message == MESSAGE
+    del evidence.entries["log/mt.jsonl"]
+    verdict = verifying._judged(evidence, document, KEY.sign(document), certificate, None, None)
+    assert [one.what for one in verdict.findings if not one.holds] == ["log/mt.jsonl is all of it"]
 
 
 @pytest.mark.parametrize(
@@ -228,6 +231,13 @@ def test_every_commitment_has_its_digest_and_there_is_no_digest_besides() -> Non
     assert findings(commitment) == {where: True}
     assert findings() == {where: False}
     assert findings(commitment, "00") == {where: True, verifying.DIGESTS_FILE: False}
+
+
+@pytest.mark.parametrize("what", verifying.COMMITTED)
+def test_an_entry_may_commit_to_one_thing_alone(what: str) -> None:
+    evidence = said(entry(1, bytes(32), **{f"{what}_commitment": "ab"}))
+    (found,) = verifying._committed(evidence)
+    assert (found.what, found.holds) == (f"digest of the {what}, entry 1 of log/mt.jsonl", False)
 
 
 def test_a_receipt_for_another_message_is_not_about_this_one() -> None:

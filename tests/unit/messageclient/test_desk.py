@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import unicodedata
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -476,6 +477,18 @@ async def test_a_search_finds_whatever_the_accents_and_only_for_who_asked(
     late = await bo.begin_search(Search("x", False, "box"))
     assert (await bo.found(late))[1].complete is False
     assert conversation
+
+
+def test_every_accent_of_every_language_is_left_out_and_no_letter() -> None:
+    def slowly(text: str) -> str:
+        apart = unicodedata.normalize("NFKD", text.casefold())
+        return "".join(each for each in apart if not unicodedata.combining(each))
+
+    letters = [chr(number) for number in range(0x20, 0x3000) if not 0xD800 <= number < 0xE000]
+    for begin in range(0, len(letters), 7):
+        text = "".join(letters[begin : begin + 7])
+        assert finding.folded(text) == slowly(text)
+    assert finding.folded("ÅÄÖ é – Łódź") == "aao e – łodz"
 
 
 async def test_addresses_that_are_liked_come_first(office: Office) -> None:

@@ -260,6 +260,21 @@ async def test_without_events_a_receipt_is_seen_within_half_a_minute_however_lat
     assert (mail.status, mail.due_at) == ("ACCEPTED", None)
 
 
+async def test_what_is_to_be_handed_over_comes_before_what_is_asked_about(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many that wait for receipts hold up no message that nobody has sent yet."""
+    monkeypatch.setattr("samdrift.messageclient.sending._BATCH", 1)
+    await sent(office)
+    async with office.service.running() as client:
+        office.pass_by(11)
+        await sending(office, client).turn()
+        await sent(office)
+        office.pass_by(60)
+        await sending(office, client).turn()
+        assert len(office.service.posted) == 2
+
+
 async def test_the_status_is_asked_for_when_an_event_says_that_it_has_changed(office: Office) -> None:
     """Else it would be minutes until the next question."""
     message = await sent(office)

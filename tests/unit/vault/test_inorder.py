@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from samdrift.contracts.principals import Role
+from samdrift.vault.errors import VaultRefused
 from samdrift.vault.inorder import out_of_order
+from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.vaults import Installation
@@ -55,6 +57,15 @@ async def test_also_with_another_login(
     assert login.schema not in [each.schema for each in found]
 
 
+async def starts(provisioner: Provisioner) -> bool:
+    """Bring all vaults up to date, as a start does; return whether the database let it."""
+    try:
+        await provisioner.install()
+    except VaultRefused:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("harm", HARM)
 async def test_what_is_not_in_order_is_found(
     installation: Installation, organisation: ParticipantIdentifier, harm: str
@@ -68,7 +79,7 @@ async def test_what_is_not_in_order_is_found(
     found = await out_of_order(provisioner._connection, provisioner.database)
     assert (login.schema, login.login) in [(each.schema, each.login) for each in found]
     if harm not in NOT_MENDED:
-        await provisioner.install()
+        assert await starts(provisioner), "nothing is made that is there already"
         found = await out_of_order(provisioner._connection, provisioner.database)
         assert login.schema not in [each.schema for each in found]
     await provisioner.drop(organisation, AP)
