@@ -34,6 +34,7 @@ from samdrift.contracts.principals import Purpose, Role
 from samdrift.demo.cast import DemoOrganisation
 from samdrift.demo.enrolment import write_client
 from samdrift.evidence.logreading import MAX_SAMPLE
+from samdrift.governance.operatorview import Kind, lines
 from samdrift.installation import rolesettings
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.isolationcheck.calls import unnamed
@@ -613,12 +614,56 @@ async def test_a_command_for_one_organisation_leaves_another_alone(
     status: int,
 ) -> None:
     before = await everything_of(canaries, THEIRS)
+    logged = await entries_of(canaries, OWN)
     assert len(before) > 20
     given = [argument.format(**things) for argument in arguments]
     ended, said = await asyncio.to_thread(told, path, (*given, "--config", ground.config))
     assert ended == status, said
     assert THEIRS.identifier.value.encode() not in said
     assert await everything_of(canaries, THEIRS) == before
+    require_recorded(path, done=status == 0, new=await entries_of(canaries, OWN) - logged)
+
+
+ALWAYS = frozenset({"system:demo", "worker:access-point", "worker:message-service"})
+"""Those who open vaults all the time while the installation runs."""
+OF_THE_OPERATORS_LOG = "operator"
+
+
+async def entries_of(canaries: Canaries, organisation: DemoOrganisation) -> set[tuple[str, int, str]]:
+    """Log, number and event of entries in an organisation's logs and the operator's, for commands alone."""
+    settings = vault_settings(load(canaries.config))
+    database = await Database.start(settings)
+    try:
+        seen_by = Superuser(database.administrator())
+    finally:
+        await database.stop()
+    question = "SELECT role, schema FROM registry.registrations WHERE organisation = %s"
+    logs = [*seen_by.rows(question, organisation.identifier.value), (OF_THE_OPERATORS_LOG, "registry")]
+    found = set()
+    for name, schema in logs:
+        entries = f"SELECT sequence, content FROM {schema}.log WHERE content IS NOT NULL"
+        for number, content in seen_by.rows(entries):
+            entry = json.loads(bytes(content))
+            if entry["principal"] not in ALWAYS and not entry["event"].startswith("log:key:"):
+                found.add((name, number, entry["event"]))
+    return found
+
+
+def require_recorded(path: Path_, *, done: bool, new: set[tuple[str, int, str]]) -> None:
+    """Require that the list of what operating sees says the truth about whose log has the command."""
+    line = next(each for each in lines() if (each.kind, each.name) == (Kind.COMMAND, " ".join(path)))
+    operators = {event for log, _, event in new if log == OF_THE_OPERATORS_LOG}
+    assert operators <= {each.name for each in lines() if each.kind is Kind.EVENT}
+    by_operator, by_organisation = bool(operators), any(log != OF_THE_OPERATORS_LOG for log, _, _ in new)
+    assert by_operator <= line.recorded.by_operator, new
+    assert by_organisation <= line.recorded.by_organisation, new
+    if done and line.name not in MAY_CHANGE_NOTHING:
+        assert by_organisation == line.recorded.by_organisation, new
+        assert by_operator == line.recorded.by_operator, new
+
+
+MAY_CHANGE_NOTHING = frozenset({"gov statement copy", "org keys lost-marks", "org unlock"})
+"""Commands that leave an entry, or another one, only where there is something to do."""
 
 
 async def test_facts_are_disposed_of_in_the_log_of_the_named_organisation_alone(

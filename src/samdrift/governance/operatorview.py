@@ -41,7 +41,7 @@ class Sight(StrEnum):
     FILE = "file"
     """A file that whoever runs the command has already."""
     METADATA = "metadata"
-    """Who has written to whom, who may what: all but what a message says."""
+    """Senders, recipients, persons and their rights: all but what a message says."""
     CONTENT = "content"
 
 
@@ -55,12 +55,12 @@ class Recorded(StrEnum):
 
     @property
     def by_organisation(self) -> bool:
-        """Whether the organisation finds it in its own log."""
+        """Return whether the organisation finds it in its own log."""
         return self in (Recorded.ORGANISATION, Recorded.BOTH)
 
     @property
     def by_operator(self) -> bool:
-        """Whether the operator's log has it."""
+        """Return whether the operator's log has it."""
         return self in (Recorded.OPERATOR, Recorded.BOTH)
 
 
@@ -72,15 +72,15 @@ class Line:
     name: str
     shows: tuple[Sight, ...]
     opens: bool
-    """Whether it opens an organisation's vault."""
+    """True when it opens an organisation's vault."""
     recorded: Recorded
     labels: frozenset[str]
-    """A metric's, apart from those of histograms."""
+    """Names of a metric's labels; a histogram's limits are not among them."""
     says: Text
 
     @property
     def unrecorded(self) -> bool:
-        """Whether it opens a vault and the organisation's log says nothing of that."""
+        """Return whether it opens a vault and the organisation's log says nothing of that."""
         return self.opens and not self.recorded.by_organisation
 
     @classmethod
