@@ -1,8 +1,9 @@
 """The list of what operating an installation shows of an organisation without its consent. Pure.
 
-Every command, listener, route, metric and event of the operator's log has a line here that says what it
-shows, whether it opens the organisation's vault, and whose log records that. A new one without a line fails
-the build (``tests/unit/governance/test_operatorview.py``), so that the list is never older than the program.
+Every command, listener, route, metric, event of the operator's log and module with lines for the journal has
+a line here that says what it shows, whether it opens the organisation's vault, and whose log records that. A
+new one without a line fails the build (``tests/unit/governance/test_operatorview.py``), so that the list is
+never older than the program.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ class Kind(StrEnum):
     ROUTE = "route"
     METRIC = "metric"
     EVENT = "event"
+    JOURNAL = "journal"
+    """Lines that the running program writes for its operator, by the module that writes them."""
 
 
 class Sight(StrEnum):
@@ -143,6 +146,10 @@ _TITLES = {
     ),
     Kind.METRIC: Text("Mätvärden", "Metrics"),
     Kind.EVENT: Text("Händelser i operatörens logg", "Events of the operator's log"),
+    Kind.JOURNAL: Text(
+        "Programmets driftmeddelanden, efter modulen som skriver dem",
+        "Lines of the program's journal, by the module that writes them",
+    ),
 }
 _UNRECORDED = Text(
     "Kommandon som öppnar ett valv utan post i organisationens logg",
@@ -155,15 +162,15 @@ _OPENING = Text(
 _HEAD = Text(
     "# Vad driften ser utan att fråga\n\n"
     "Listan säger vad operatörens personal kan se av en organisation utan dess samtycke: varje kommando,\n"
-    "lyssnare, väg, mätvärde och händelse i operatörens logg. Den följer med programmet, och ett nytt utan\n"
-    "rad bryter bygget. Root på maskinen kan mer, se hotmodellen. Än finns inga samtycken: vad som öppnar\n"
-    "ett valv står först, och i vems logg det står.\n",
+    "lyssnare, väg, mätvärde, händelse i operatörens logg och driftmeddelande. Den följer med programmet,\n"
+    "och det som saknar rad bryter bygget. Root på maskinen kan mer, se hotmodellen. Än finns inga\n"
+    "samtycken: vad som öppnar ett valv står först, och i vems logg det står.\n",
     "# What operating sees without asking\n\n"
     "For officers and for the operator. The list says what the operator's staff can see of an organisation\n"
-    "without its consent: each command, listener, route, metric and event of the operator's log. It comes\n"
-    "with the program, and a new one without a line fails the build. Root on the machine can do more:\n"
-    "see [the threat model](threat-model.md#what-remains). There are no consents yet: what opens a vault\n"
-    "comes first, with whose log has it.\n\n"
+    "without its consent: each command, listener, route, metric, event of the operator's log and kind of\n"
+    "line in the journal. It comes with the program, and a new one without a line fails the build. Root on\n"
+    "the machine can do more: see [the threat model](threat-model.md#what-remains). There are no consents\n"
+    "yet: what opens a vault comes first, with whose log has it.\n\n"
     "Made by `samdrift gov operator-view`, in Swedish with `--language sv`, as JSON with `--json`.\n",
 )
 _COLUMNS = (Text("namn", "name"), Text("visar", "shows"), Text("i vems logg", "in whose log"), Text("", ""))

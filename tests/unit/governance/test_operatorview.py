@@ -248,6 +248,27 @@ def test_what_the_code_writes_in_the_operators_log_by_name_is_among_them() -> No
     assert {event.value for event in found} <= set(of(Kind.EVENT))
 
 
+def writes_to_the_journal(module: ast.Module) -> bool:
+    """Return whether a module has a logger, which is how all of them write to the journal."""
+    return any(
+        isinstance(node, ast.Call) and ast.unparse(node.func) in ("logging.getLogger", "getLogger")
+        for node in ast.walk(module)
+    )
+
+
+QUIET = frozenset({"installation.startup"})
+"""Modules that set up loggers, and write nothing."""
+
+
+def test_every_module_that_writes_to_the_journal_has_a_line() -> None:
+    writing = {
+        ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        for path, module in MODULES.items()
+        if writes_to_the_journal(module)
+    }
+    assert set(of(Kind.JOURNAL)) == writing - QUIET
+
+
 def test_the_page_is_the_one_in_the_documents() -> None:
     """Run ``./samdrift gov operator-view > docs/operator-view.md`` when it is not."""
     assert (ROOT / "docs" / "operator-view.md").read_text() == page("en")
