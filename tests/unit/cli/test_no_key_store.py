@@ -174,6 +174,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("gov", "statement", "show"): (ORGANISATION, "{words}"),
     ("gov", "statement", "append"): (ORGANISATION, "{words}"),
     ("gov", "statement", "list"): (ORGANISATION,),
+    ("gov", "statement", "copy"): (ORGANISATION,),
     ("gov", "export"): (ORGANISATION, "--out", "{folder}/record"),
     ("gov", "party", "state"): (
         *(ORGANISATION, "SE:212000-0142", "--name", "X", "--form", "company"),
