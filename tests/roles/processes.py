@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -132,6 +133,9 @@ async def played(
             for table, hasty in _HASTE.items():
                 assert table in text
                 text = text.replace(table, hasty)
+            if len(processes) > 1:  # One file for several processes, of which one alone could listen there.
+                text, without = re.subn(r'\[metrics\]\nlisten = "[^"]*"\n', "", text)
+                assert without == 1
             enrolled.config_file.write_text(text + settings)
             config = load(enrolled.config_file)
             gate = await Gate.start(vault_settings(config))
