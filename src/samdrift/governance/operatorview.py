@@ -184,7 +184,8 @@ def page(language: str) -> str:
 def _sections(language: str) -> Iterator[str]:
     commands = [each for each in lines() if each.kind is Kind.COMMAND]
     opening = [each for each in commands if each.opens]
-    yield from _table(_UNRECORDED, [each for each in opening if each.unrecorded], language)
+    if unrecorded := [each for each in opening if each.unrecorded]:
+        yield from _table(_UNRECORDED, unrecorded, language)
     yield from _table(_OPENING, [each for each in opening if not each.unrecorded], language)
     yield from _table(_TITLES[Kind.COMMAND], [each for each in commands if not each.opens], language)
     for kind in Kind:

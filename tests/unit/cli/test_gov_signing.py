@@ -16,9 +16,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from samdrift.administration.events import AdminEvent
 from samdrift.cli.gov import app
 from samdrift.config.errors import Unusable
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import requires
 from tests.secretfiles import secret_file
@@ -29,6 +30,13 @@ from tests.vaults import Installation
 
 pytestmark = requires("ssh-keygen", "openssh-client")
 config = test_org_commands.config
+
+READS = frozenset(
+    {
+        *("officer list", "grant list", "party list", "agreement list", "statement list", "statement show"),
+        *("statement copy", "export", "coverage", "report"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,8 @@ class Desk:
         command, *rest = words
         both = str(command).split()
         organisation = [str(self.organisation)] if whose else []
-        arguments = [*both, *organisation, *map(str, rest), "--config", str(self.config)]
+        why = ("--reason", "test") if str(command) in READS else ()
+        arguments = [*both, *organisation, *map(str, rest), *why, "--config", str(self.config)]
         ended = await asyncio.to_thread(CliRunner().invoke, app, arguments, standalone_mode=False)
         if ended.exception is not None:
             raise ended.exception
@@ -248,3 +257,19 @@ def test_a_changed_record_does_not_hold(tmp_path: Path, change: str) -> None:
     if change == "a byte":
         other = subprocess.run([sys.executable, "-P", script, export], capture_output=True, check=False)
         assert other.returncode == 1
+
+
+async def test_who_reads_the_record_and_why_is_in_the_organisations_log_first(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    desk = await opened(installation, config, two, tmp_path)
+    asked = ("officer list", "grant list", "statement list", "party list", "agreement list", "coverage")
+    for command in asked:
+        await desk.run(command, "--by", "erik")
+    await desk.signed("kim", "grant end-all", "--to", "alex", "--by", "kim")
+    reader = Principal(PrincipalKind.WORKER, "test")
+    async with installation.gate.open(reader, desk.organisation, Role.GOVERNANCE, Purpose.EXPORT) as vault:
+        entries = [one for one in await vault.log(0, 1000) if one.event == AdminEvent.ORGANISATION_COMMAND]
+    told = [(one.ids["command"], one.ids["by"], one.ids["reason"]) for one in entries]
+    assert told[:6] == [(f"gov {each}", "erik", "test") for each in asked]
+    assert (told[6][0], told[6][2]) == ("gov statement propose", "beslut 12")

@@ -10,16 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
-from samdrift.administration.administration import administering
-from samdrift.cli.gov.basis import On, from_vault, moment_of
+from samdrift.cli.gov.basis import On, from_vault, governed, moment_of
 from samdrift.cli.gov.duties import CatalogueFile, read
 from samdrift.cli.gov.grants import Of, approve, end, object_to
 from samdrift.cli.gov.signing import By, Out, Why, moment, numbered, propose, read_file
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
 from samdrift.cli.output import print_json, print_line
+from samdrift.cli.persons import Actor, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.reader import load
+from samdrift.evidence.trace import Asked
 from samdrift.installation.loop import run
 from samdrift.rights.agreementfold import Register
 from samdrift.rights.agreements import (
@@ -76,11 +76,16 @@ def state_party(
 
 @parties.command("list")
 def list_parties(
-    organisation: Organisation, config: ConfigFile, on: On = "", as_json: AsJson = False
+    organisation: Organisation,
+    config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
+    on: On = "",
+    as_json: AsJson = False,
 ) -> None:
     """Show the parties that are known, now or at the end of a day."""
     with reported_as_usage_errors():
-        register = _register(organisation, config, on)
+        register = _register(organisation, config, "party list", asked(by, reason), on)
     rows = [
         {
             "party": str(each.party),
@@ -209,11 +214,16 @@ def release(
 
 @agreements.command("list")
 def list_agreements(
-    organisation: Organisation, config: ConfigFile, on: On = "", as_json: AsJson = False
+    organisation: Organisation,
+    config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
+    on: On = "",
+    as_json: AsJson = False,
 ) -> None:
     """Show agreements, those that wait to be countersigned, and notices; now or at the end of a day."""
     with reported_as_usage_errors():
-        register = _register(organisation, config, on)
+        register = _register(organisation, config, "agreement list", asked(by, reason), on)
     rows = [
         {
             "statement": each.digest,
@@ -258,10 +268,10 @@ def _of(agreed: Agreed) -> dict[str, Any]:
     }
 
 
-def _register(organisation: Any, config: Path, on: str) -> Register:
+def _register(organisation: Any, config: Path, command: str, who: Asked, on: str) -> Register:
     async def known() -> Register:
-        async with administering(load(config), changes=False) as installation:
-            return (await from_vault(installation, organisation)).agreements.at(moment_of(on))
+        async with governed(config, organisation, command, who) as governance:
+            return (await from_vault(governance.installation, organisation)).agreements.at(moment_of(on))
 
     return run(known())
 

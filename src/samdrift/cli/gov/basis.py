@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -11,9 +12,12 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from samdrift.administration.administration import Administration
+from samdrift.administration.administration import Administration, administering, record_command
+from samdrift.administration.governing import Governance
 from samdrift.config.errors import Unusable, shown
+from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
+from samdrift.evidence.trace import Asked
 from samdrift.governance.coverage import Basis
 from samdrift.governance.duties.catalogue import Catalogue, shipped
 from samdrift.governance.records import Records
@@ -34,6 +38,12 @@ Installation = Annotated[
 ]
 Operator = Annotated[
     str, typer.Option("--operator", help="The party that runs the roles, like SE:212000-0142.")
+]
+Because = Annotated[
+    str | None,
+    typer.Option(
+        "--reason", help="Your reason, with --config; recorded in the organisation's log with your name."
+    ),
 ]
 Roles = Annotated[
     str,
@@ -77,6 +87,22 @@ def from_file(organisation: str, file: Path) -> Known:
     if record.not_understood is not None:
         raise Unusable(f"{shown(file)}: this version does not understand statement {record.not_understood}")
     return Known(record, agreements)
+
+
+@contextlib.asynccontextmanager
+async def governed(
+    config: Path, organisation: ParticipantIdentifier, command: str, who: Asked, *, changes: bool = False
+) -> AsyncIterator[Governance]:
+    """Open the governance of an organisation, in whose log it is recorded who does so and why."""
+    async with administering(load(config), changes=changes) as installation:
+        await record_command(installation, f"gov {command}", who, organisation, (Role.GOVERNANCE,))
+        yield Governance(installation, organisation)
+
+
+async def record_of(config: Path, organisation: ParticipantIdentifier, command: str, who: Asked) -> Record:
+    """Return the record of an organisation, in whose log it is recorded who reads it and why."""
+    async with governed(config, organisation, command, who) as governance:
+        return await governance.read()
 
 
 async def from_vault(installation: Administration, organisation: ParticipantIdentifier) -> Known:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from samdrift.administration.administration import administering
 from samdrift.cli.gov.basis import (
+    Because,
     Installation,
     Known,
     On,
@@ -18,6 +18,7 @@ from samdrift.cli.gov.basis import (
     Statements,
     from_file,
     from_vault,
+    governed,
     moment_of,
     performers_of,
     roles_here,
@@ -25,9 +26,10 @@ from samdrift.cli.gov.basis import (
 from samdrift.cli.gov.duties import CatalogueFile, read
 from samdrift.cli.org.options import AsJson, Organisation
 from samdrift.cli.output import print_json, print_line, require_new
+from samdrift.cli.persons import Actor, asked
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.reader import load
+from samdrift.evidence.trace import Asked
 from samdrift.governance.coverage import Coverage, Missing, Standing, standing
 from samdrift.governance.coverageview import document, picture
 from samdrift.installation.loop import run
@@ -39,6 +41,8 @@ def coverage(
     organisation: Organisation,
     config: Installation = None,
     statements: Statements = None,
+    reason: Because = None,
+    by: Actor = None,
     on: On = "",
     operator: Operator = "",
     roles: Roles = "",
@@ -57,12 +61,14 @@ def coverage(
         raise Unusable("--language: sv or en is wanted")
     if (config is None) == (statements is None):
         raise Unusable("one of --config and --statements is wanted")
+    if config is not None and reason is None:
+        raise Unusable("--reason is wanted with --config: it is recorded in the organisation's log")
     with reported_as_usage_errors():
         if drawing is not None:
             require_new(drawing)
         used, moment = read(catalogue), moment_of(on)
         if config is not None:
-            known, roles = run(_known(config, organisation, roles))
+            known, roles = run(_known(config, organisation, roles, asked(by, reason or "")))
         elif statements is not None:
             known, roles = from_file(organisation.value, statements), roles or "ap,mt,mk"
         basis = known.basis(used, moment.date(), performers_of(roles, operator))
@@ -77,9 +83,12 @@ def coverage(
     return int(not found.covered)
 
 
-async def _known(config: Path, organisation: ParticipantIdentifier, roles: str) -> tuple[Known, str]:
-    async with administering(load(config), changes=False) as installation:
-        return await from_vault(installation, organisation), roles or roles_here(installation, organisation)
+async def _known(
+    config: Path, organisation: ParticipantIdentifier, roles: str, who: Asked
+) -> tuple[Known, str]:
+    async with governed(config, organisation, "coverage", who) as governance:
+        here = governance.installation
+        return await from_vault(here, organisation), roles or roles_here(here, organisation)
 
 
 def _print(found: Coverage, standings: list[Standing], moment: datetime) -> None:

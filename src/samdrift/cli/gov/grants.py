@@ -7,14 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
-from samdrift.administration.administration import administering
-from samdrift.administration.governing import Governance
+from samdrift.cli.gov.basis import record_of
 from samdrift.cli.gov.signing import By, Out, Why, moment, numbered, propose, subject
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
 from samdrift.cli.output import print_json, print_line
+from samdrift.cli.persons import Actor, Reason, asked
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.reader import load
 from samdrift.governance.words import named
 from samdrift.installation.loop import run
 from samdrift.rights.fields import LONGEST, Scope
@@ -122,18 +121,15 @@ def end_all(organisation: Organisation, to: To, by: By, config: ConfigFile, out:
 def list_grants(
     organisation: Organisation,
     config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
     on: Annotated[str, typer.Option("--on", help="A day, whose end is meant; now by default.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Show who has which rights by signed statements, now or on a day."""
     with reported_as_usage_errors():
         when = moment("--on", on) if on else datetime.now(UTC)
-
-        async def read() -> Record:
-            async with administering(load(config), changes=False) as installation:
-                return await Governance(installation, organisation).read()
-
-        record = run(read())
+        record = run(record_of(config, organisation, "grant list", asked(by, reason)))
     rows = [_row(each, record) for each in record.state.holdings(when)]
     if as_json:
         print_json({"grants": rows})

@@ -11,10 +11,11 @@ import typer
 from samdrift.administration.administration import administering
 from samdrift.administration.dualcontrol import Person
 from samdrift.administration.governing import LASTS, Governance, new_person
+from samdrift.cli.gov.basis import record_of
 from samdrift.cli.gov.signing import Out, Why, moment, numbered, own_key, propose, read_file, subject
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, require_new
-from samdrift.cli.persons import ByFile, With, WithFile, passphrase, present
+from samdrift.cli.persons import Actor, ByFile, Reason, With, WithFile, asked, passphrase, present
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
@@ -118,15 +119,12 @@ def confirm(
 
 
 @app.command("list")
-def list_officers(organisation: Organisation, config: ConfigFile, as_json: AsJson = False) -> None:
+def list_officers(
+    organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
+) -> None:
     """Show every key that was enrolled or asked for: whose, since when, until when, by which statements."""
     with reported_as_usage_errors():
-
-        async def read() -> Record:
-            async with administering(load(config), changes=False) as installation:
-                return await Governance(installation, organisation).read()
-
-        record = run(read())
+        record = run(record_of(config, organisation, "officer list", asked(by, reason)))
     now = datetime.now(UTC)
     rows = [_row(each, record, now) for each in record.keys.all()]
     if as_json:

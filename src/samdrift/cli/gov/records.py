@@ -9,14 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from samdrift.administration.administration import administering
-from samdrift.administration.governing import Governance
 from samdrift.audit.reading import Malformed
+from samdrift.cli.gov.basis import record_of
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
 from samdrift.cli.output import print_json, print_line, print_verdict, require_new
+from samdrift.cli.persons import Actor, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.reader import load
 from samdrift.evidence.logreading import entries_of
 from samdrift.installation.loop import run
 from samdrift.rights.fields import StatementError, SubjectKind
@@ -34,16 +33,13 @@ def export(
     organisation: Organisation,
     out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
     config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
 ) -> None:
     """Write the organisation's record of signed statements to a file: a line of JSON each, in order."""
     with reported_as_usage_errors():
         require_new(out)
-
-        async def read() -> Record:
-            async with administering(load(config), changes=False) as installation:
-                return await Governance(installation, organisation).read()
-
-        record = run(read())
+        record = run(record_of(config, organisation, "export", asked(by, reason)))
     out.write_bytes(b"".join(each.signed.content + b"\n" for each in record.entries))
     print_line(f"{shown(out)}: {record.number} statements")
 

@@ -9,16 +9,18 @@ from typing import Annotated
 import typer
 
 from samdrift import __version__
-from samdrift.administration.administration import Administration, administering
+from samdrift.administration.administration import Administration, administering, record_command
 from samdrift.cli.gov.basis import Operator, from_vault, moment_of, performers_of, roles_here
 from samdrift.cli.gov.duties import CatalogueFile, read
 from samdrift.cli.org.options import AsJson, ConfigFile, Offline, Organisation
 from samdrift.cli.output import print_json, print_line, require_new
+from samdrift.cli.persons import Actor, Reason, asked
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
+from samdrift.evidence.trace import Asked
 from samdrift.governance.duties.catalogue import Catalogue, in_force
 from samdrift.governance.report import Report, Status, document, of_catalogue, of_rights, report
 from samdrift.governance.reportdeclaration import declaration
@@ -33,6 +35,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 def make_report(
     organisation: Organisation,
     config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
     operator: Operator = "",
     catalogue: CatalogueFile = None,
     html: Annotated[Path | None, typer.Option("--html", help="A new file for the report as a page.")] = None,
@@ -59,7 +63,7 @@ def make_report(
         files = [] if oscal is None else [oscal, _beside(oscal, "catalog"), _beside(oscal, "component")]
         for file in (*files, *([] if html is None else [html])):
             require_new(file)
-        made = run(_made(load(config), organisation, used, operator, offline=offline))
+        made = run(_made(load(config), organisation, used, operator, asked(by, reason), offline=offline))
         if html is not None:
             html.write_text(page(made, language), encoding="utf-8")
         documents = (assessment_results(used, made), catalog(used), component_definition(used, made))
@@ -74,6 +78,8 @@ def make_report(
 
 def declare(
     config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
     operator: Operator = "",
     offline: Offline = False,
     as_json: AsJson = False,
@@ -86,7 +92,7 @@ def declare(
     with reported_as_usage_errors():
         parties = set(performers_of("ap", operator).values()) - {None}
         number = "".join(each.number for each in parties if each is not None)
-        reports = run(_all(load(config), operator, offline=offline))
+        reports = run(_all(load(config), operator, asked(by, reason), offline=offline))
     answers = declaration(reports, number, __version__)
     if as_json:
         print_json({"answers": [each.document() for each in answers]})
@@ -97,12 +103,14 @@ def declare(
     return int(not all(each.answer for each in answers))
 
 
-async def _all(config: Config, operator: str, *, offline: bool) -> list[Report]:
+async def _all(config: Config, operator: str, who: Asked, *, offline: bool) -> list[Report]:
     async with administering(config, changes=False) as installation:
         served = {
             one.organisation for one in installation.gate.registry.all() if one.role is Role.ACCESS_POINT
         }
         used = read(None)
+        for each in served:
+            await record_command(installation, "gov declaration", who, each)
         return [
             await _report(installation, each, used, operator, offline=offline)
             for each in sorted(served, key=str)
@@ -110,9 +118,16 @@ async def _all(config: Config, operator: str, *, offline: bool) -> list[Report]:
 
 
 async def _made(
-    config: Config, organisation: ParticipantIdentifier, used: Catalogue, operator: str, *, offline: bool
+    config: Config,
+    organisation: ParticipantIdentifier,
+    used: Catalogue,
+    operator: str,
+    who: Asked,
+    *,
+    offline: bool,
 ) -> Report:
     async with administering(config, changes=False) as installation:
+        await record_command(installation, "gov report", who, organisation)
         return await _report(installation, organisation, used, operator, offline=offline)
 
 

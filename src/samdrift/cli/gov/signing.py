@@ -12,13 +12,12 @@ from zoneinfo import ZoneInfo
 
 import typer
 
-from samdrift.administration.administration import administering
-from samdrift.administration.governing import Governance
+from samdrift.cli.gov.basis import governed
 from samdrift.cli.org.options import one_line
 from samdrift.cli.output import print_line, require_new
+from samdrift.cli.persons import asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.inputs import reason
-from samdrift.config.reader import load
 from samdrift.governance.words import in_words, table
 from samdrift.installation.loop import run
 from samdrift.rights.enrolment import Keys
@@ -95,8 +94,7 @@ def propose(
     who, reason_given = subject("--by", by), one_line("--why", why)
 
     async def prepared() -> tuple[Statement, Record]:
-        async with administering(load(config), changes=False) as installation:
-            governance = Governance(installation, organisation)
+        async with governed(config, organisation, "statement propose", asked(None, why)) as governance:
             record = await governance.read()
             return governance.stated(record, who, reason_given, partial(act, record)), record
 

@@ -11,11 +11,12 @@ import typer
 
 from samdrift.administration.administration import administering
 from samdrift.administration.governing import Governance
+from samdrift.cli.gov.basis import governed, record_of
 from samdrift.cli.gov.signing import By, Out, Why, read_file, read_statement, show, subject
 from samdrift.cli.gov.signing import propose as write_proposal
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import passphrase
+from samdrift.cli.persons import Actor, Reason, asked, passphrase
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
@@ -67,10 +68,13 @@ def propose(
 
 
 @app.command("show")
-def show_statement(organisation: Organisation, file: File, config: ConfigFile) -> None:
+def show_statement(
+    organisation: Organisation, file: File, config: ConfigFile, reason: Reason, by: Actor = None
+) -> None:
     """Show a statement in words, with the command that signs it."""
     with reported_as_usage_errors():
-        wanted, record = read_statement(file), _record(config, organisation)
+        wanted = read_statement(file)
+        record = run(record_of(config, organisation, "statement show", asked(by, reason)))
     show(wanted, record, file)
 
 
@@ -119,13 +123,14 @@ def append(
 
 
 @app.command()
-def copy(organisation: Organisation, config: ConfigFile) -> int:
+def copy(organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None) -> int:
     """Bring the copies of the record in the other roles up to date. Exit status 1 if one is behind."""
     with reported_as_usage_errors():
 
         async def copied() -> list[str]:
-            async with administering(load(config)) as installation:
-                return await Governance(installation, organisation).behind()
+            who = asked(by, reason)
+            async with governed(config, organisation, "statement copy", who, changes=True) as governance:
+                return await governance.behind()
 
         behind = run(copied())
     for role in behind:
@@ -137,12 +142,14 @@ def copy(organisation: Organisation, config: ConfigFile) -> int:
 def list_statements(
     organisation: Organisation,
     config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
     number: Annotated[int, typer.Option("--number", min=0, help="Show this one alone, in words.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Show the statements of the record, in their order."""
     with reported_as_usage_errors():
-        record = _record(config, organisation)
+        record = run(record_of(config, organisation, "statement list", asked(by, reason)))
         if number > record.number:
             raise Unusable(f"the record has {record.number} statements")
     chosen = record.entries[number - 1 : number] if number else record.entries
@@ -164,14 +171,6 @@ def _members(file: Path) -> dict[str, Any]:
     if not isinstance(members, dict) or {"by", "at", "why", "organisation", "version"} & set(members):
         raise Unusable(f"{shown(file)}: has kind and members of an act, and nothing else")
     return members
-
-
-def _record(config: Path, organisation: Any) -> Record:
-    async def read() -> Record:
-        async with administering(load(config), changes=False) as installation:
-            return await Governance(installation, organisation).read()
-
-    return run(read())
 
 
 def _signed(stated: Statement, file: Path) -> Signed:
