@@ -10,9 +10,10 @@ from datetime import UTC, datetime
 
 from samdrift.administration.administration import Administration
 from samdrift.contracts.principals import Role
+from samdrift.contracts.statements import RightsBehind
 from samdrift.governance.coverage import Basis, Mode, Standing, standing
 from samdrift.governance.duties.catalogue import shipped
-from samdrift.governance.records import Records
+from samdrift.governance.records import RecordBroken, Records
 from samdrift.operations.findings import Finding, Subject
 from samdrift.rights.agreementfold import Agreements
 from samdrift.rights.agreements import ROLES, Function, Party
@@ -53,10 +54,13 @@ def judge(found: Standing, organisation: str, now: datetime) -> Finding:
 async def _of(
     installation: Administration, organisation: ParticipantIdentifier, now: datetime
 ) -> list[Finding]:
+    subject = Subject("agreements", _WHY, organisation.value)
     try:
         record = await Records(installation.gate, lambda: now).read(organisation)
     except VaultError as error:  # A locked vault shows nothing now; its clocks run on.
-        return [Subject("agreements", _WHY, organisation.value).skipped(str(error))]
+        return [subject.skipped(str(error))]
+    except (RecordBroken, RightsBehind) as error:  # The others' are judged all the same.
+        return [subject.fail(str(error), "docs/officers.md says how a record is verified and restored")]
     if not record.number:
         return []
     agreements = next(each for each in record.folds if isinstance(each, Agreements))

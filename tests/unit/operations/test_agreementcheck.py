@@ -9,6 +9,7 @@ import pytest
 
 from samdrift.administration.administration import Administration
 from samdrift.contracts.principals import Role
+from samdrift.contracts.statements import NumberedStatement
 from samdrift.governance.coverage import Mode, Standing
 from samdrift.governance.duties.catalogue import PassOn, shipped
 from samdrift.governance.records import FOLDS
@@ -68,3 +69,19 @@ async def test_each_role_here_is_judged_by_the_organisations_own_record(installa
     await kept.append(organisation, statements(house)[number:], roots)
     for now, state in ((house.now, State.OK), (end - timedelta(days=5), State.WARN), (end, State.FAIL)):
         assert {each.state for each in (await found(now)).values()} == {state}
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_record_that_does_not_hold_is_a_fault_of_its_organisation_alone(
+    installation: Installation,
+) -> None:
+    broken, house, _ = await begun(installation)
+    whole, _, _ = await begun(installation)
+    async with installation.open(broken, Role.GOVERNANCE) as vault:
+        await vault.append_signed_statements([NumberedStatement(house.record.number + 1, b"made up")])
+    found = {
+        each.about: each async for each in check_agreements(cast(Administration, installation), house.now)
+    }
+    assert found[broken.value].state is State.FAIL
+    assert "does not hold" in found[broken.value].found
+    assert found[whole.value].id.startswith("agreements.")
