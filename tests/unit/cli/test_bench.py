@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
 
 import bench.__main__
 import bench.organisations
@@ -51,16 +54,22 @@ def test_what_cannot_be_measured_is_unusable(arguments: tuple[str, ...]) -> None
 def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen: list[tuple[int, bench.organisations.Options]] = []
+    asked: list[tuple[int, dict[str, Any]]] = []
 
-    async def measured(
-        folder: object, number: int, options: bench.organisations.Options
-    ) -> bench.organisations.Found:
-        seen.append((number, options))
-        cost = 10.0 if number == 3 else 12.5
-        return bench.organisations.Found(number, logins=1.5, memory=number * 1e6, cold=20.0, warm=(cost,))
+    class Answering(bench.organisations._Installation):
+        """An installation whose figures are known beforehand."""
 
-    monkeypatch.setattr(bench.organisations, "_measured", measured)
+        async def ask(self, **command: Any) -> dict[str, float]:
+            number = self.found.number
+            asked.append((number, command))
+            of_all = {"server": 1.0, "logins": 1.5, "connections": 2.0, "memory": number * 1e6}
+            return {**of_all, "cpu": 9.0, "wall": 11.0, "total": 10.0 if number == 3 else 12.5}
+
+    @asynccontextmanager
+    async def started(number: int) -> AsyncIterator[bench.organisations._Installation]:
+        yield Answering(cast(Any, None), bench.organisations.Found(number))
+
+    monkeypatch.setattr(bench.organisations, "_started", started)
     arguments = [
         "organisations",
         "--json",
@@ -73,11 +82,13 @@ def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
         "2",
     ]
     assert bench.__main__.main([*arguments, "--idle-seconds", "5"]) == 0
-    assert [number for number, _ in seen] == [3, 300]
-    assert seen[0][1] == bench.organisations.Options((300, 3), exchanges=7, idle_seconds=5, rounds=2)
+    start, idle, traffic = {"do": "start"}, {"do": "idle", "seconds": 5}, {"do": "traffic", "exchanges": 7}
+    rounds = [traffic] * 3  # The first is the cold one.
+    assert asked == [(number, command) for command in (start, idle, *rounds) for number in (3, 300)]
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
     warm = rows["300 organisations: traffic, warm"]
     assert (warm["floor"], warm["ratio"], warm["bar"], warm["reached"]) == (10.0, 1.25, 1.2, False)
     assert rows["300 organisations: start, logins per vault"]["reached"] is True
+    assert rows["300 organisations: idle"]["reached"] is False
     assert rows["300 organisations: idle, PSS per further one"]["work"] == pytest.approx(1.0)
     assert rows["3 organisations: traffic, warm"]["ratio"] == 1.0

@@ -44,6 +44,7 @@ AP = Role.ACCESS_POINT
 CHILD = """
 import asyncio, os, sys
 from pathlib import Path
+from samdrift.accesspoint.events import APEvent
 from samdrift.vault import moments
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
