@@ -230,4 +230,14 @@ SIGNING = (
         "        copy.include(record.statements())\n",
         "tests/unit/messageclient/test_signed_rights.py",
     ),
+    Mutant(
+        "who reads an organisation's signed statements is in its log first",
+        "cli/gov/basis.py",
+        'await record_command(installation, f"gov {command}", who, organisation, (Role.GOVERNANCE,))',
+        "pass",
+        (
+            "tests/unit/cli/test_gov_signing.py"
+            "::test_who_reads_the_record_and_why_is_in_the_organisations_log_first",
+        ),
+    ),
 )

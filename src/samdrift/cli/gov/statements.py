@@ -119,7 +119,7 @@ def append(
     print_line(f"statement {entry.number}: {entry.effect.value}  {stated.digest}")
     if behind:
         print_line(f"not in the vaults of {', '.join(behind)} yet: unlock or repair them, and run")
-        print_line(f"  samdrift gov statement copy {organisation} --config FILE")
+        print_line(f"  samdrift gov statement copy {organisation} --reason WHY --config FILE")
 
 
 @app.command()
