@@ -23,6 +23,7 @@ from typing import Self, TypeAlias
 
 from samdrift.rights.agreements import AGREEMENT_ACTS, AgreementAct
 from samdrift.rights.canonical import CanonicalError, Json, decode, encode
+from samdrift.rights.consents import CONSENT_ACTS, ConsentAct
 from samdrift.rights.fields import (
     LONGEST,
     MAX_IDENTIFIER,
@@ -154,10 +155,10 @@ class Ended:
     subject: Subject | None = None
 
 
-Further: TypeAlias = AgreementAct | Enrolled | Lost
+Further: TypeAlias = AgreementAct | ConsentAct | Enrolled | Lost
 """Acts that other modules of this package define: each has ``kind``, ``members`` and ``read``."""
 Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended | Further
-_FURTHER: Mapping[str, type[Further]] = {each.kind: each for each in (*AGREEMENT_ACTS, Enrolled, Lost)}
+_FURTHER: Mapping[str, type[Further]] = {each.kind: each for each in (*AGREEMENT_ACTS, *CONSENT_ACTS, Enrolled, Lost)}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.rights.agreementfold import read_record
+from samdrift.rights.folds import read_record
 from samdrift.rights.agreements import (
     Agreed,
     AgreementKind,
