@@ -4,11 +4,11 @@ Authority is that of the moment of a statement:
 
 - one of the operator's staff or a custodian asks for themselves, an officer (a person with a role in the
   organisation) for anybody;
-- an officer approves within four days, who neither gets it nor asked for it. **Content takes two persons** of
-  the organisation, who are officers when the second one signs; an officer who asks for somebody else is one of
-  them. Nobody approves for themselves, under whichever kind of subject;
-- any officer ends it, before or after it has begun, and so does the one who asked or gets it. **An end wins over
-  an approval of the same second**, in whichever order the two come into the record;
+- an officer approves within four days, who neither gets it nor asked for it. **Content takes two persons**
+  of the organisation, who are officers when the second one signs; an officer who asks for somebody else is
+  one of them. Nobody approves for themselves, under whichever kind of subject;
+- any officer ends it, before or after it has begun, and so does the one who asked or gets it. **An end wins
+  over an approval of the same second**, in whichever order the two come into the record;
 - an emergency counts when another of the operator's staff has signed it within an hour, for an hour;
 - one of the staff gives an account of an emergency, once.
 
@@ -35,8 +35,9 @@ from samdrift.rights.consents import (
     is_staff,
     same_person,
 )
-from samdrift.rights.fields import Subject
+from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import Effect, State
+from samdrift.rights.keyacts import Scheme
 from samdrift.rights.record import Record
 from samdrift.rights.statements import Approved, Ended, Statement
 
@@ -173,7 +174,8 @@ class Consents:
         match statement.act:
             case AccessAsked() | EmergencyStated() as act:
                 row = self._rows[statement.digest] = Consent(statement, act)
-                if isinstance(act, AccessAsked) and self._state.is_officer(by, at) and not same_person(by, act.to):
+                officer = self._state.is_officer(by, at) and not row.emergency
+                if officer and not same_person(by, act.to):
                     row.approvals.append((by, at, statement.digest))
                 if effect is Effect.TAKEN:
                     row.begins = at
@@ -228,3 +230,28 @@ class Consents:
 def consents_of(record: Record) -> Consents:
     """Return the consents in a record that was read with all folds."""
     return next(each for each in record.folds if isinstance(each, Consents))
+
+
+def moment_of(record: Record, clock: datetime) -> datetime:
+    """Return the moment that counts: a clock that was set back prolongs nothing."""
+    return max(clock, record.last or clock)
+
+
+def officers(record: Record, moment: datetime) -> tuple[Subject, ...]:
+    """Return the officers who can sign at ``moment``: persons with a role, and with a key not on paper."""
+    found = dict.fromkeys(
+        each.act.to
+        for each in record.keys.in_force(moment)
+        if each.act.to.kind is SubjectKind.PERSON and each.key.scheme is not Scheme.PAPER
+    )
+    return tuple(each for each in found if record.state.is_officer(each, moment))
+
+
+def approvers(record: Record, consent: Consent, moment: datetime) -> tuple[Subject, ...]:
+    """Return those who can approve what is asked for, and have not."""
+    if consent.emergency:
+        able = dict.fromkeys(each.act.to for each in record.keys.in_force(moment) if is_staff(each.act.to))
+    else:
+        able = dict.fromkeys(officers(record, moment))
+    taken = (consent.act.to, consent.statement.by, *(who for who, _, _ in consent.approvals))
+    return tuple(each for each in able if not any(same_person(each, other) for other in taken))

@@ -1,8 +1,8 @@
-"""Acts about what the operator's staff see: a request for consent, an emergency without one, and the account of it.
+"""Acts about what the operator's staff see: a request for consent, an emergency without one, its account.
 
-A request names everything that an officer decides about: who, for which reason, for which ticket, how much of
-what, and for how long. An approval, and an end before the time, are the statements of those kinds that name it
-(:mod:`samdrift.rights.consentfold`).
+A request names everything that an officer decides about: who, for which reason, for which ticket, how much
+of what, and for how long. An approval, and an end before the time, are the statements of those kinds that
+name it (:mod:`samdrift.rights.consentfold`).
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class AccessAsked:
 
 @dataclass(frozen=True, slots=True)
 class EmergencyStated:
-    """``to`` sees metadata of ``extent`` for an hour without consent, once another of the staff has signed."""
+    """``to`` sees metadata of ``extent`` for an hour without consent, once another of the staff signs."""
 
     kind: ClassVar[str] = "emergency"
 

@@ -158,7 +158,9 @@ class Ended:
 Further: TypeAlias = AgreementAct | ConsentAct | Enrolled | Lost
 """Acts that other modules of this package define: each has ``kind``, ``members`` and ``read``."""
 Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended | Further
-_FURTHER: Mapping[str, type[Further]] = {each.kind: each for each in (*AGREEMENT_ACTS, *CONSENT_ACTS, Enrolled, Lost)}
+_FURTHER: Mapping[str, type[Further]] = {
+    each.kind: each for each in (*AGREEMENT_ACTS, *CONSENT_ACTS, Enrolled, Lost)
+}
 
 
 @dataclass(frozen=True)

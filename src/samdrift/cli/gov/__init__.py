@@ -9,8 +9,10 @@ import typer
 
 from samdrift.cli.gov import (
     agreements,
+    consent,
     coverage,
     duties,
+    emergency,
     grants,
     officers,
     operatorview,
@@ -39,4 +41,6 @@ app.add_typer(duties.app, name="duty")
 app.command("coverage")(coverage.coverage)
 app.command("report")(report.make_report)
 app.command("declaration")(report.declare)
+app.add_typer(consent.app, name="consent")
+app.add_typer(emergency.app, name="emergency")
 app.command("operator-view")(operatorview.operator_view)

@@ -106,7 +106,8 @@ def append(
             signed = _signed(stated, signature or file.with_name(f"{file.name}.sig"))
 
         async def appended() -> tuple[Entry, list[str]]:
-            async with administering(load(config)) as installation:
+            # Waits for no other command: the end of a consent must reach the one that it stops.
+            async with administering(load(config), changes=False) as installation:
                 governance = Governance(installation, organisation)
                 (entry,) = await governance.append(signed)
                 return entry, await governance.behind()
