@@ -21,9 +21,10 @@ async def consented(
 ) -> AsyncIterator[Session]:
     """Open a session of what a command shows; say on standard error where nobody could consent to it.
 
-    The organisations of a demonstration are invented: there a session is in the log, and nobody is asked.
+    The organisations of a demonstration are invented: there a session is in the log, and nobody is asked
+    unless a consent is named.
     """
-    demonstration = config.environment is Environment.DEMONSTRATION
+    demonstration = config.environment is Environment.DEMONSTRATION and not caller.consent
     async with session(
         gate, organisation, wanted, caller, system_clock, demonstration=demonstration
     ) as running:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -31,6 +31,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _LOOKS_AGAIN = 0.5
 """Seconds after which a session asks again whether its consent is in force: an end reaches it within one."""
+Ticks = Callable[[], float]
+"""Seconds that go forward whatever the clock says."""
 _PLACES = (Role.GOVERNANCE, *(each for each in ORGANISATIONS_OWN if each is not Role.GOVERNANCE))
 
 
@@ -84,7 +86,7 @@ class NotLogged(Explained):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a command would show."""
+    """The thing that a command would show."""
 
     command: str
     level: Level
@@ -100,6 +102,11 @@ class Caller:
     reason: str
     consent: str = ""
     """Number or digest of a consent, where one is named."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the name as it is given, and without its kind."""
+        return (self.by, self.by.partition(":")[2])
 
     def is_called(self, subject: Subject) -> bool:
         """Return whether the person calls themselves that."""
@@ -140,7 +147,7 @@ def permitted(record: Record, wanted: Wanted, caller: Caller, moment: datetime) 
         if each.stage(moment) is Stage.IN_FORCE:
             way = Way.EMERGENCY if each.emergency else Way.CONSENT
             return Permitted(way, each, numbers[each.id])
-    who = tuple(named(each, record) for each in officers(record, moment))
+    who = tuple(named(each, record) for each in officers(record, moment) if each.id not in caller.names)
     raise ConsentWanted(wanted, _why(covering, mine, moment), who)
 
 
@@ -157,7 +164,7 @@ def _why(covering: list[Consent], mine: list[Consent], moment: datetime) -> str:
 
 
 class Session:
-    """What one command reads of an organisation: :meth:`check` before each part of it."""
+    """A reading of an organisation by one command: :meth:`check` before each part of it."""
 
     def __init__(
         self,
@@ -165,6 +172,7 @@ class Session:
         organisation: ParticipantIdentifier,
         permit: Permitted,
         clock: Clock,
+        ticks: Ticks,
     ) -> None:
         self.permit = permit
         self.parts = 0
@@ -172,17 +180,18 @@ class Session:
         self._records = records
         self._organisation = organisation
         self._clock = clock
-        self._looked = time.monotonic()
+        self._ticks = ticks
+        self._looked = ticks()
 
     async def check(self) -> None:
         """Return while the consent is in force; :class:`ConsentOver` within a second of its end."""
         consent = self.permit.consent
         if consent is not None:
-            if time.monotonic() - self._looked >= _LOOKS_AGAIN:
+            if self._ticks() - self._looked >= _LOOKS_AGAIN:
                 record = await self._records.read_anywhere(self._organisation)
                 consent = consents_of(record).find(consent.id) or consent
                 stage = consent.stage(moment_of(record, self._clock()))
-                self._looked = time.monotonic()
+                self._looked = self._ticks()
             else:
                 stage = consent.stage(self._clock())
             if stage is not Stage.IN_FORCE:
@@ -199,6 +208,7 @@ async def session(
     clock: Clock,
     *,
     demonstration: bool = False,
+    ticks: Ticks = time.monotonic,
 ) -> AsyncIterator[Session]:
     """Open what a command shows within a consent; an entry in the organisation's log comes first and last.
 
@@ -209,7 +219,7 @@ async def session(
     about = {"command": wanted.command, "level": wanted.level.value, "extent": str(wanted.extent)}
     about |= {"by": caller.by, "reason": caller.reason}
 
-    async def note(event: ConsentEvent, facts: Mapping[str, str]) -> bool:
+    async def logged(event: ConsentEvent, facts: Mapping[str, str]) -> bool:
         return await gate.tell_organisation(principal, organisation, event, {**about, **facts}, _PLACES)
 
     if demonstration:
@@ -219,11 +229,11 @@ async def session(
         try:
             permit = permitted(record, wanted, caller, moment_of(record, clock()))
         except ConsentWanted as refused:
-            await note(ConsentEvent.REFUSED, {})
+            await logged(ConsentEvent.REFUSED, {})
             raise refused from None
-    if not await note(ConsentEvent.OPENED, permit.facts()):
+    if not await logged(ConsentEvent.OPENED, permit.facts()):
         raise NotLogged
-    running, outcome = Session(records, organisation, permit, clock), "finished"
+    running, outcome = Session(records, organisation, permit, clock, ticks), "finished"
     try:
         yield running
     except ConsentOver as over:
@@ -235,4 +245,4 @@ async def session(
     finally:
         with contextlib.suppress(VaultError):  # What is raised from within is the reason.
             summary = {"parts": str(running.parts), "outcome": outcome}
-            await note(ConsentEvent.CLOSED, {**permit.facts(), **summary})
+            await logged(ConsentEvent.CLOSED, {**permit.facts(), **summary})

@@ -37,7 +37,7 @@ class EmergencyEvent(AuditEvent):
 
 
 class Opens(StrEnum):
-    """What opens a vault."""
+    """Holders of what opens a vault."""
 
     TOKEN = "token"  # noqa: S105
     """The organisation's own HSM."""
@@ -49,7 +49,7 @@ class Opens(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """Those who were told of an emergency."""
+    """The ways by which an organisation heard of an emergency."""
 
     roles: tuple[Role, ...]
     """Roles whose logs have it."""

@@ -63,12 +63,12 @@ class Consent:
     statement: Statement
     act: Access
     approvals: list[tuple[Subject, datetime, str]] = field(default_factory=list)
-    """Those who approved, when, and the digests of their statements; first an officer who asked."""
+    """Officers who approved, when, and the digests of their statements; first one who asked."""
     begins: datetime | None = None
     ended: datetime | None = None
     ended_by: Subject | None = None
     account: tuple[datetime, str] | None = None
-    """When an account of an emergency was given, and the digest of the statement."""
+    """Moment of the account of an emergency, and the digest of the statement."""
 
     @property
     def id(self) -> str:

@@ -32,7 +32,7 @@ _STAFF = frozenset({SubjectKind.OPERATOR, SubjectKind.CUSTODIAN})
 
 
 class Level(StrEnum):
-    """How much is seen. Content includes metadata."""
+    """Degrees of what is seen. Content includes metadata."""
 
     METADATA = "metadata"
     """Senders, recipients, persons and times: all but what a message says."""
@@ -55,7 +55,7 @@ class Ground(StrEnum):
 
 
 class ExtentKind(StrEnum):
-    """What an extent is made of."""
+    """Kinds of extents."""
 
     MESSAGE = "message"
     MAILBOX = "mailbox"
@@ -182,7 +182,7 @@ class EmergencyStated:
 
 @dataclass(frozen=True, slots=True)
 class AccountGiven:
-    """What was done in the emergency that the statement ``of`` states."""
+    """An account of what was done in the emergency that the statement ``of`` states."""
 
     kind: ClassVar[str] = "account"
 

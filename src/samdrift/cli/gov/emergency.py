@@ -58,7 +58,7 @@ def sign(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Ou
 def account(
     organisation: Organisation,
     of: Of,
-    done: Annotated[str, typer.Option("--done", help="What was seen and done, in one line.")],
+    done: Annotated[str, typer.Option("--done", help="The account, in one line: what was seen and done.")],
     by: By,
     config: ConfigFile,
     out: Out,
