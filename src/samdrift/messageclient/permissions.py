@@ -30,6 +30,7 @@ from samdrift.rights import (
     SubjectKind,
     Substitution,
 )
+from samdrift.rights.consentfold import Consent, consents_of, moment_of
 from samdrift.rights.deciding import decide_by
 from samdrift.rights.folding import Holding
 from samdrift.rights.folds import FOLDS
@@ -85,6 +86,11 @@ class PersonPermissions:
         """Random id of the person in this organisation."""
         return self._person
 
+    @property
+    def consents(self) -> Sequence[tuple[Consent, str]]:
+        """Consents of the organisation in force, each with the name of the one who sees something."""
+        return self._assigned.consents
+
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right to a mailbox or, without one, in the organisation."""
         return self._assigned.allows(self._person, self._claims, right, mailbox)
@@ -133,6 +139,8 @@ class Assigned:
     at: datetime
     another_day: bool = False
     """True when ``at`` is a moment that was asked for, past or to come, and not now."""
+    consents: tuple[tuple[Consent, str], ...] = ()
+    """Consents that are in force, each with the name of the one who sees something by it."""
 
     def allows(
         self, person: str, claims: frozenset[Subject], right: Right, mailbox: str | None = None
@@ -329,7 +337,10 @@ class Assignments:
     async def read(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Assigned:
         """Return the rights of everyone, from the opened vault."""
         copy = await self._current(organisation, vault)
-        return Assigned(organisation.value, copy, await vault.persons(), self._clock())
+        record, now = self._records[organisation], self._clock()
+        consents = consents_of(record).in_force(moment_of(record, now))
+        named = tuple((each, record.keys.name_of(each.act.to)) for each in consents)
+        return Assigned(organisation.value, copy, await vault.persons(), now, consents=named)
 
     async def state(
         self,
