@@ -29,6 +29,7 @@ from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Row, Session, Statement, Value
 from samdrift.vault.errors import VaultDenied, VaultError, VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.events import VaultEvent
+from samdrift.vault.growth import Growth
 from samdrift.vault.logtree import LogTree
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
@@ -111,6 +112,8 @@ class Gate:
         self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
         self._announcements = Announcements(partial(self._run, self._operator))
         self._moments = Moments(partial(self._run, self._operator), self._moment)
+        self.growth = Growth(self._announcements.ask)
+        """The logs that have entries which no checkpoint covers."""
         self._rooms: dict[str, Room] = {}
         self._vaults: dict[str, str] = {}
         """The vault of each current or former login."""
@@ -299,6 +302,8 @@ class Gate:
         with contextlib.suppress(VaultError):
             await self._moments.bring()
         rows = await self._wakeups.ask(DUE_MOMENTS, until)
+        if not rows:
+            return []
         hosted = {
             one.vault: one.organisation for one in self.registry.all() if one.role is role and one.active
         }
@@ -331,6 +336,7 @@ class Gate:
             await self._append((await self._room(registration)).login, reason.happening(event, facts))
         except VaultLocked:
             return False
+        self.growth.committed(registration)
         return True
 
     def operator_tree(self) -> LogTree:
@@ -414,6 +420,7 @@ class Gate:
                 reason = Reason(stranger, reason.purpose, reason.clock)
             with contextlib.suppress(VaultLocked):  # Nobody can write there then.
                 await self._append((await self._room(registration)).login, reason.happening(event, facts))
+                self.growth.committed(registration)
         raise VaultDenied
 
     def _forget(self) -> None:
@@ -483,7 +490,8 @@ class Gate:
         tell = partial(self._tell, registration.organisation)
         notify = partial(self._announcements.ask, registration.channel)
         due = partial(self._moments.committed, vault)
-        return Room(vault, login, shelf, self._keys, tell, notify, due, state)
+        grown = partial(self.growth.committed, registration)
+        return Room(vault, login, shelf, self._keys, tell, notify, due, state, grown)
 
     async def _moment(self, vault: str) -> Moment | None:
         """Read the moment of a vault; ``None`` where it is locked, or at its end."""

@@ -91,6 +91,8 @@ class Room:
     """Brings the moment that a commit made to the registry; without one it is read from the vault."""
     state: Hashable
     """State of its keys when it was made: a room is not used for longer than that."""
+    grown: Callable[[], None] = lambda: None
+    """Notes that its log may have entries that no checkpoint covers."""
     grounds: GroundsKnown = field(default_factory=GroundsKnown, compare=False)
     """The grounds that are known to be stored there."""
 
@@ -134,6 +136,7 @@ class Vault:
             room.due,
             quiet=reason.quiet,
             promising=self._promises is not None,
+            grown=room.grown,
         )
         self._writers: dict[str, BodyWriter] = {}
         self._kept: set[str] = set()
