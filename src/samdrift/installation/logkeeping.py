@@ -51,7 +51,7 @@ _AT_ONCE = 64
 OLDEST_COSIGNATURE = "samdrift_log_oldest_cosignature_seconds"
 _LOOK_SECONDS = 5.0
 """Longest time until logs are noticed that are new here."""
-_PAUSES_EVERY = timedelta(minutes=1)
+_PAUSES_EVERY = timedelta(minutes=2)
 _LOGGER = logging.getLogger("samdrift")
 
 
@@ -348,16 +348,26 @@ async def note_pauses(gate: Gate, keys: KeyStore, every: timedelta) -> None:
     """
     known: dict[str, str | None] = {}
     while True:
-        for one in gate.registry.all():
-            if one.state is RegistrationState.CLOSING:
+        hosted = [one for one in gate.registry.all() if one.state is not RegistrationState.CLOSING]
+        locked = await asyncio.to_thread(_locked, keys, [one.vault for one in hosted])
+        for one in hosted:
+            if one.vault not in locked:
                 continue
-            with contextlib.suppress(Temporary, KeyStoreError):
-                locked = await asyncio.to_thread(keys.locked, one.vault)
-                reason = "suspended" if not one.active else "locked" if locked else None
+            with contextlib.suppress(Temporary):
+                reason = "suspended" if not one.active else "locked" if locked[one.vault] else None
                 if known.get(one.vault, "unknown") != reason:
                     await gate.pause_signing(one, reason)
                     known[one.vault] = reason
         await asyncio.sleep(every.total_seconds())
+
+
+def _locked(keys: KeyStore, vaults: Iterable[str]) -> dict[str, bool]:
+    """Return which vaults wait for their officers, of those whose keys can be read."""
+    found = {}
+    for vault in vaults:
+        with contextlib.suppress(KeyStoreError):
+            found[vault] = keys.locked(vault)
+    return found
 
 
 async def _nothing_is_due(_: datetime) -> tuple[tuple[ParticipantIdentifier, datetime], ...]:

@@ -49,14 +49,14 @@ class UnitOfWork:
         *,
         quiet: bool,
         promising: bool = False,
-        grown: Callable[[], None] = lambda: None,
+        grown: Callable[[Sequence[Happening]], None] = lambda entries: None,
     ) -> None:
         """``notify`` is called after a commit that other processes may have to act on.
 
         ``due`` is called with the moment that a commit made, or with ``None`` where it is not known whether
         the commit took place.
 
-        ``grown`` is called after a commit that may have written entries in the log.
+        ``grown`` is called with entries that a commit has written in the log, or may have.
 
         A ``quiet`` opening leaves no entry while nothing but :meth:`look` and :meth:`arrange` was
         asked of it.
@@ -181,11 +181,11 @@ class UnitOfWork:
         except BaseException:
             if self._session.closed:
                 self._due(None)
-                self._grown()
+                self._grown(entries)
             await self._give_back(roll_back=True)
             raise
         if entries:
-            self._grown()
+            self._grown(entries)
         if entries and self._promising:
             self.committed = before
         if moment:
