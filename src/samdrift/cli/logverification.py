@@ -33,7 +33,8 @@ from samdrift.evidence.logstamps import LogStamp, judge_stamps, read_stamps
 from samdrift.evidence.logstatements import KeyStatement, check_statements
 from samdrift.evidence.trace import Asked
 from samdrift.governance.consent import Caller, Wanted
-from samdrift.installation.logkeeping import OPERATORS, LogPlace
+from samdrift.installation.logkeeping import OPERATORS
+from samdrift.installation.logturns import LogPlace
 from samdrift.installation.loop import run
 from samdrift.rights.consents import Level
 from samdrift.transparency.timestamps import Trusted
