@@ -223,6 +223,7 @@ NOTICE = (
     *("--performer", "SE:212000-0142", "--functions", "hosting", "--countries", "SE"),
     *("--window", "2027-01-01", "--from", "2027-01-02"),
 )
+FOLDER = ("--by", "nobody", "--why", "test", "--folder", "{folder}/sign-over")
 WANTED = ("--extent", "everything", "--ground", "outage", "--ticket", "INC-1")
 GIVEN = ("--rights", "read", "--mailbox", "any", "--until", "2027-01-01T00:00:00Z")
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
@@ -280,6 +281,10 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("gov", "agreement", "release"), ("{own}", "gone-1", *SIGNED), 2),
     (("gov", "agreement", "list"), ("{own}", *ASKED), 0),
     (("gov", "coverage"), ("{own}", *ASKED), 1),
+    (("gov", "grant", "unsigned"), ("{own}", *ASKED), 1),
+    (("gov", "grant", "sign-over"), ("{own}", *FOLDER), 0),
+    (("gov", "grant", "settle"), ("{own}", *SIGNED), 2),
+    (("gov", "statement", "append-all"), ("{own}", "{folder}/sign-over"), 2),
     (("gov", "consent", "request"), ("{own}", *WANTED, *SIGNED), 2),
     (("gov", "consent", "approve"), ("{own}", "{theirs}", *SIGNED), 2),
     (("gov", "consent", "revoke"), ("{own}", "{theirs}", *SIGNED), 2),

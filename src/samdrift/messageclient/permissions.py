@@ -19,6 +19,7 @@ from samdrift.messageclient.events import MKEvent
 from samdrift.rights import (
     ORGANISATION,
     Behind,
+    Contradiction,
     Copy,
     Effect,
     Request,
@@ -35,6 +36,7 @@ from samdrift.rights.deciding import decide_by
 from samdrift.rights.folding import Holding
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.record import Broken, Record
+from samdrift.rights.settlingfold import settled_in
 from samdrift.rights.statements import OF_CONTENT, Act
 from samdrift.vault.gate import WorkerGate
 from samdrift.vault.messageclient import MessageClientVault
@@ -300,6 +302,16 @@ class RightsRefused(Explained):
         self.effect = effect
 
 
+class SignedAlone(RightsRefused):
+    """A statement that nobody signed, in an organisation where signed ones alone count."""
+
+    def __init__(self) -> None:
+        super().__init__(Effect.OVER)
+        self.args = (
+            "nothing was changed: here rights are given by signed decisions alone (samdrift gov grant)",
+        )
+
+
 _REASONS = {
     Effect.OTHER_ORGANISATION: "it is about another organisation",
     Effect.NO_AUTHORITY: "you may not do that; an administrator may, and for read, write and approve on a"
@@ -372,6 +384,8 @@ class Assignments:
             copy = await self._current(organisation, vault)
             if copy.not_understood is not None:
                 raise RightsBehind(copy.number, copy.not_understood)
+            if copy.settled is not None:
+                raise SignedAlone
             now = self._clock().replace(microsecond=0)
             at = max(now, copy.state.last or now)
             statement = Statement(organisation.value, by, at, why, act(at))
@@ -391,7 +405,10 @@ class Assignments:
         while copy.number < last and copy.not_understood is None:
             found = await vault.statements_after(copy.number, _PAGE)
             copy.accept((each.number, each.content) for each in found)
-        copy.include(record.statements())
+        try:
+            copy.include(record.statements(), settled_in(record))
+        except Contradiction as other:
+            raise RightsBehind(copy.number, other.number) from None
         return copy
 
     async def _signed(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Record:

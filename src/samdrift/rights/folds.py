@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from samdrift.rights.agreementfold import Agreements
 from samdrift.rights.consentfold import Consents
 from samdrift.rights.record import Further, Record
+from samdrift.rights.settlingfold import Settlement
 
-FOLDS: tuple[Further, ...] = (Agreements.of, Consents.of)
+FOLDS: tuple[Further, ...] = (Agreements.of, Consents.of, Settlement.of)
 """A record that is read without one of them does not hold."""
 
 

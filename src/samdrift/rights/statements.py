@@ -37,6 +37,7 @@ from samdrift.rights.fields import (
     moment_text,
 )
 from samdrift.rights.keyacts import Enrolled, Lost
+from samdrift.rights.settling import SettlementAsked
 
 __all__ = [
     "LONGEST",
@@ -155,11 +156,11 @@ class Ended:
     subject: Subject | None = None
 
 
-Further: TypeAlias = AgreementAct | ConsentAct | Enrolled | Lost
+Further: TypeAlias = AgreementAct | ConsentAct | Enrolled | Lost | SettlementAsked
 """Acts that other modules of this package define: each has ``kind``, ``members`` and ``read``."""
 Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended | Further
 _FURTHER: Mapping[str, type[Further]] = {
-    each.kind: each for each in (*AGREEMENT_ACTS, *CONSENT_ACTS, Enrolled, Lost)
+    each.kind: each for each in (*AGREEMENT_ACTS, *CONSENT_ACTS, Enrolled, Lost, SettlementAsked)
 }
 
 

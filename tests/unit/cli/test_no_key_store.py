@@ -176,6 +176,13 @@ READS: dict[Path_, Sequence[str]] = {
     ("gov", "statement", "append"): (ORGANISATION, "{words}"),
     ("gov", "statement", "list"): (ORGANISATION, *WHY),
     ("gov", "statement", "copy"): (ORGANISATION, *WHY),
+    ("gov", "grant", "unsigned"): (ORGANISATION, *WHY),
+    ("gov", "grant", "sign-over"): (
+        *(ORGANISATION, "--by", "person:kim", "--why", "test"),
+        *("--folder", "{folder}/sign-over"),
+    ),
+    ("gov", "grant", "settle"): (ORGANISATION, *SIGNED),
+    ("gov", "statement", "append-all"): (ORGANISATION, "{folder}/none"),
     ("gov", "consent", "request"): (ORGANISATION, *WANTED, *SIGNED),
     ("gov", "consent", "approve"): (ORGANISATION, DIGEST, *SIGNED),
     ("gov", "consent", "revoke"): (ORGANISATION, DIGEST, *SIGNED),
@@ -224,6 +231,7 @@ END_BEFORE: frozenset[Path_] = frozenset(
         ("gov", "statement", "propose"),
         ("gov", "statement", "show"),
         ("gov", "statement", "append"),
+        ("gov", "statement", "append-all"),
     }
 )
 """Those that end before they open a key store, since something else is not there either."""

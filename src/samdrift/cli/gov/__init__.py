@@ -9,6 +9,7 @@ import typer
 
 from samdrift.cli.gov import (
     agreements,
+    ceremony,
     consent,
     coverage,
     duties,
@@ -31,6 +32,9 @@ def gov() -> None:
 
 app.add_typer(officers.app, name="officer")
 app.add_typer(grants.app, name="grant")
+grants.app.command("unsigned")(ceremony.unsigned)
+grants.app.command("sign-over")(ceremony.sign_over)
+grants.app.command("settle")(ceremony.settle)
 app.command("review")(grants.review)
 app.add_typer(statements.app, name="statement")
 app.command("export")(records.export)
