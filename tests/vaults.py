@@ -149,6 +149,9 @@ async def installed(settings: VaultSettings) -> AsyncIterator[Installation]:
     try:
         await provisioner.install()
         gate = await Gate.start(settings)
+        gate.growth.sign_here(
+            Role
+        )  # As a process that serves: others hear only what they may have to act on.
         try:
             yield Installation(settings, provisioner, gate)
         finally:
