@@ -149,9 +149,7 @@ async def installed(settings: VaultSettings) -> AsyncIterator[Installation]:
     try:
         await provisioner.install()
         gate = await Gate.start(settings)
-        gate.growth.sign_here(
-            Role
-        )  # As a process that serves: others hear only what they may have to act on.
+        gate.growth.sign_here(Role)  # As a process that serves.
         try:
             yield Installation(settings, provisioner, gate)
         finally:
