@@ -40,7 +40,7 @@ _STATEMENTS = {
     "append_log": "entries",
     "COMMIT": "commit",
 }
-"""What a round trip to the database is about, by the first of these in it. Tiles are kept with checkpoints."""
+"""What a round trip to the database is about, by the first of these in it; tiles come with checkpoints."""
 POINTS = (
     *(f"{moment} {what}" for what in _STATEMENTS.values() for moment in ("before", "sent", "after")),
     "before question",
