@@ -20,7 +20,8 @@ from pathlib import Path
 from samdrift.accesspoint.events import APEvent
 from samdrift.audit.policies import Member
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.installation.logkeeping import LogKeeper, LogPlace
+from samdrift.installation.logkeeping import LogKeeper
+from samdrift.installation.logturns import LogPlace
 from samdrift.net.addresses import any_address
 from samdrift.net.client import Fetched, FetchLimits
 from samdrift.net.entered import EnteredAddressClient
