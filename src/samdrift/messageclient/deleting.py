@@ -19,10 +19,10 @@ from samdrift.client.mailbox import Mailbox
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.events import MKEvent
-from samdrift.vault.gate import WorkerGate
 from samdrift.vault.maildeletion import BackupRecord, SoleReaderRecord
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _BATCH = 50
