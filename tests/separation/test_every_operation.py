@@ -35,6 +35,7 @@ from samdrift.keystore.witness import Witness
 from samdrift.messageservice.events import MTEvent
 from samdrift.vault.accesspoint import AccessPointVault, Standing
 from samdrift.vault.bodies import BodyReader, BodyWriter
+from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.errors import SealBroken, UnknownRecord
 from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.messageclient import MessageClientVault
@@ -102,6 +103,7 @@ LONG_AGO = NOW - 3650 * DAY
 GROUNDS = Grounds.of([MARKER.encode(), b"anchor"], [b"answer"], [], "required", NOW)
 ISSUER, SUBJECT = "https://login.habo.test", "197001019999"
 STATEMENT = NumberedStatement(1, MARKER.encode())
+NOTED = f"state={MARKER}"
 SESSION = SessionRecord(
     b"m" * 32,
     b"s" * 32,
@@ -226,12 +228,14 @@ async def victim(installation: Installation) -> Victim:
         await client.append_statements([STATEMENT])
         for vault in (client, office):
             await vault.append_signed_statements([STATEMENT])
+            assert await vault.note_cover("", NOTED)
         pages_key = client.pages_key()
         (client_token_key,) = client.token_keys(now=NOW)
         mail = await mailcases.their_mail(client, MARKER)
     for role in (AP, MT):
         async with installation.open(organisation, role) as other:
             await other.append_signed_statements([STATEMENT])
+            assert await other.note_cover("", NOTED)
     for role in (AP, MK, GOV):
         async with installation.open(organisation, role) as signing:
             await signing.tree.sign(NOW)
@@ -856,6 +860,19 @@ async def append_signed_statements(vault: SignedStatementKeeping, victim: Victim
     return await is_(1, vault.append_signed_statements([NumberedStatement(1, b"another")]))
 
 
+async def cover_facts(vault: CoverKeeping, victim: Victim) -> object:
+    """What the victim's log tells of last is not what this vault's does."""
+    facts = await vault.cover_facts()
+    assert facts.noted == ""
+    assert facts.statements == 0
+    return None
+
+
+async def note_cover(vault: CoverKeeping, victim: Victim) -> object:
+    """Told of in the victim's vault, and not in this one."""
+    return await is_(False, vault.note_cover(NOTED, "off"))
+
+
 async def append_statements(vault: MessageClientVault, victim: Victim) -> object:
     """That a number is taken there is neither seen nor in the way."""
     return await is_(1, vault.append_statements([NumberedStatement(1, b"another")]))
@@ -980,7 +997,14 @@ BOTH: dict[str, Case] = {
     )
 }
 SIGNED: dict[str, Case] = {
-    case.__name__: case for case in (last_signed_statement, signed_statements_after, append_signed_statements)
+    case.__name__: case
+    for case in (
+        last_signed_statement,
+        signed_statements_after,
+        append_signed_statements,
+        cover_facts,
+        note_cover,
+    )
 }
 ARRIVING = BOTH | {case.__name__: case for case in (begin, known, store, store_log, finish, role)}
 KEEPING = BOTH | SIGNED | {case.__name__: case for case in (keep_record, release_record, records)}

@@ -30,6 +30,7 @@ from samdrift.cli.org.events import OrgEvent
 from samdrift.evidence.events import ProofEvent
 from samdrift.governance.operatorview import Kind, Line, Recorded, Sight, lines, page
 from samdrift.governance.records import GovEvent
+from samdrift.installation.cover import CoverMetrics, CoverRow
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.doors import Door
 from samdrift.installation.events import RunEvent
@@ -143,6 +144,7 @@ def families() -> dict[str, frozenset[str]]:
     collected = [
         Gone([Condition("database")]),
         LogMetrics(),
+        CoverMetrics(lambda: [CoverRow("0203:habo.se", "mt", "on", 1.0)]),
         NotificationMetrics(lambda: 0, queue),
     ]
     found: dict[str, frozenset[str]] = {}
