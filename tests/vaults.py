@@ -149,6 +149,7 @@ async def installed(settings: VaultSettings) -> AsyncIterator[Installation]:
     try:
         await provisioner.install()
         gate = await Gate.start(settings)
+        gate.growth.sign_here(Role)  # As a process that serves.
         try:
             yield Installation(settings, provisioner, gate)
         finally:
