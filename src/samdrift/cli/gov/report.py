@@ -63,7 +63,7 @@ def make_report(
         files = [] if oscal is None else [oscal, _beside(oscal, "catalog"), _beside(oscal, "component")]
         for file in (*files, *([] if html is None else [html])):
             require_new(file)
-        made = run(_made(load(config), organisation, used, operator, asked(by, reason), offline=offline))
+        made = run(report_of(load(config), organisation, used, operator, asked(by, reason), offline=offline))
         if html is not None:
             html.write_text(page(made, language), encoding="utf-8")
         documents = (assessment_results(used, made), catalog(used), component_definition(used, made))
@@ -117,7 +117,7 @@ async def _all(config: Config, operator: str, who: Asked, *, offline: bool) -> l
         ]
 
 
-async def _made(
+async def report_of(
     config: Config,
     organisation: ParticipantIdentifier,
     used: Catalogue,
@@ -126,6 +126,7 @@ async def _made(
     *,
     offline: bool,
 ) -> Report:
+    """Return the report of an organisation, in whose log it is recorded who makes it and why."""
     async with administering(config, changes=False) as installation:
         await record_command(installation, "gov report", who, organisation)
         return await _report(installation, organisation, used, operator, offline=offline)
