@@ -281,7 +281,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("gov", "agreement", "release"), ("{own}", "gone-1", *SIGNED), 2),
     (("gov", "agreement", "list"), ("{own}", *ASKED), 0),
     (("gov", "coverage"), ("{own}", *ASKED), 1),
-    (("gov", "grant", "unsigned"), ("{own}", *ASKED), 1),
+    (("gov", "grant", "unsigned"), ("{own}", *ASKED), 0),
     (("gov", "grant", "sign-over"), ("{own}", *FOLDER), 0),
     (("gov", "grant", "settle"), ("{own}", *SIGNED), 2),
     (("gov", "statement", "append-all"), ("{own}", "{folder}/sign-over"), 2),
