@@ -269,14 +269,25 @@ def swapped_grounds(files: Files) -> Files:
     return files | {name: files[name] + b"\n"}
 
 
+def swapped_signature(files: Files) -> Files:
+    """A signature on something else, under the name of the one that the entry names."""
+    name = next(each for each in files if each.startswith("signatures/") and each.endswith(".sig"))
+    return files | {name: bytes(384)}
+
+
 LEFT_OUT: dict[str, tuple[Callable[[Files], Files], str | tuple[str, ...]]] = {
     "the message receipt": (without("message-receipts/"), "message-receipts/"),
     "the transport receipts": (without("transport-receipts/"), "transport-receipts/"),
     "the peers' certificates": (without("peer-certificates/"), "peer-certificates/"),
     "another certificate than the one in the log": (swapped_certificate, "peer-certificates/"),
     "a certificate that no entry names": (added_certificate, "peer-certificates/"),
-    "what certificates were judged by": (without("grounds/"), "certificate in entry "),
+    "what certificates were judged by": (
+        without("grounds/"),
+        ("certificate in entry ", "signature in entry "),
+    ),
     "another answer of the responder": (swapped_grounds, "certificate in entry "),
+    "another's signature on the message": (swapped_signature, "signature in entry "),
+    "the signatures on what came in": (without("signatures/"), "signature in entry "),
     "all digests": (without("digests.jsonl"), ("digest of the ", "message-receipts/")),
     "one digest": (without_line("digests.jsonl", "commitment"), ("digest of the ", "message-receipts/")),
     "another receipt than the one in the log": (altered_receipt, "message-receipts/"),
