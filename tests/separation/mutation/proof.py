@@ -159,6 +159,13 @@ PROOF = (
         (f"{_GROUNDS}::test_a_chain_that_leads_to_nobody_who_is_trusted_does_not_hold",),
     ),
     Mutant(
+        "what the recipient's certificate was judged by is kept when a message is encrypted for it",
+        "messageservice/outgoing/sender.py",
+        "                    facts |= _recipient(vault, sealed, now)",
+        "                    pass",
+        ("tests/roles/test_evidence.py::test_both_ends_show_what_happened_with_receipts_that_hold",),
+    ),
+    Mutant(
         "a signature in evidence is the one that the entry names",
         "evidence/signatures.py",
         'if sha256(kept.get(file, b"")).hexdigest() != digest:',
