@@ -11,9 +11,9 @@ from starlette.routing import Route
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.entrance.sites import Sites
-from samdrift.vault.gate import WorkerGate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import SignInKeys
+from samdrift.vault.workergate import WorkerGate
 from samdrift.web.sites import site_of
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey, TokenKey
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.events import MKEvent
-from samdrift.vault.gate import WorkerGate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import Identity, SessionRecord
+from samdrift.vault.workergate import WorkerGate
 from samdrift.web.sessions import Person, Session
 from samdrift.web.signin.faults import Fault
 from samdrift.wire.identifiers import ParticipantIdentifier
