@@ -12,11 +12,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
+from samdrift.governance.events import GovEvent
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import Effect
 from samdrift.rights.folds import FOLDS
@@ -25,7 +25,7 @@ from samdrift.rights.record import GOOD, Broken, Entry, Further, Record, Verdict
 from samdrift.rights.signing import Refusal, Signed
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
-from samdrift.vault.recordkeeping import GovernanceVault
+from samdrift.vault.officers import GovernanceVault
 from samdrift.vault.signedstatements import SignedStatementKeeping, StatementTaken
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -59,13 +59,6 @@ _REASONS: Mapping[Verdict, str] = {
     Effect.TOO_LONG: "it is longer than two people can extend an agreement by",
     Effect.KEY_TAKEN: "another person has that key, or it was lost",
 }
-
-
-class GovEvent(AuditEvent):
-    """An event that governance writes."""
-
-    STATEMENT_REFUSED = "gov:statement:refused"
-    """A statement was not accepted, and why: its signature, its place, or what it would have done."""
 
 
 class StatementRefused(Explained):

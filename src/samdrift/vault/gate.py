@@ -34,12 +34,12 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.moments import STORED, Moment, Moments
 from samdrift.vault.objects import Objects
+from samdrift.vault.officers import GovernanceVault
 from samdrift.vault.opening import Opening, Reason, Room, Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.portability.arrival import Arrival
 from samdrift.vault.portability.departure import Departure
 from samdrift.vault.portability.snapshot import snapshot
-from samdrift.vault.recordkeeping import GovernanceVault
 from samdrift.vault.registry import DUE_MOMENTS, LOGIN_SECRET, Registration, RegistrationState, Registry
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
@@ -48,6 +48,7 @@ from samdrift.vault.wakeups import Wakeups
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 V = TypeVar("V", bound=Vault)
+W = TypeVar("W", bound=Vault, covariant=True)
 A = TypeVar("A", bound=Arrival)
 D = TypeVar("D", bound=Departure)
 _Entrance = Callable[[Room, Reason, Pool], V]
@@ -528,15 +529,15 @@ class Gate:
         return login
 
 
-class WorkerGate(Generic[V]):
+class WorkerGate(Generic[W]):
     """The gate as one worker in one role sees it (:meth:`Gate.worker`)."""
 
     def __init__(
-        self, opened: Callable[[ParticipantIdentifier, Purpose], AbstractAsyncContextManager[V]]
+        self, opened: Callable[[ParticipantIdentifier, Purpose], AbstractAsyncContextManager[W]]
     ) -> None:
         self._opened = opened
 
-    def open(self, organisation: ParticipantIdentifier, purpose: Purpose) -> AbstractAsyncContextManager[V]:
+    def open(self, organisation: ParticipantIdentifier, purpose: Purpose) -> AbstractAsyncContextManager[W]:
         """Open the organisation's vault for one unit of work; as :meth:`Gate.open`."""
         return self._opened(organisation, purpose)
 

@@ -70,7 +70,10 @@ VAULT = {
         *("log-stamps", "live", "notices", "mail-bound", "mail-following"),
         *("draft-approvals", "session-use", "service-deletion", "signed-statements"),
     ),
-    Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival"),
+    Role.GOVERNANCE: (
+        *(*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival"),
+        *("people", "session-use", "officers"),
+    ),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
