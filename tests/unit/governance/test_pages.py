@@ -205,7 +205,7 @@ async def test_a_key_is_offered_asked_for_and_approved(open_office: Office) -> N
     """Cilla makes a passkey; Anna asks that it is enrolled, Bo approves; then it is Cilla's."""
     made = Authenticator(CILLA, 9)
     cilla = await open_office.visit(CILLA)
-    fields = {"name": "Nyckelring", "public": made.key.public, "credential": made.key.credential}
+    fields = {"why": "Nyckelring", "public": made.key.public, "credential": made.key.credential}
     assert (await cilla.post("/keys", fields)).status_code == 303
     assert made.key.fingerprint[:16] in (await cilla.get("/keys")).text
     anna = await open_office.visit(ANNA)

@@ -65,25 +65,20 @@ class Keys:
         asked for; whoever has a code on paper states it with that.
         """
         form = await received(request)
-        name = form.required("name", Phrase("Give the key a name, such as that of the device"))
+        form.required("why", Phrase("Say which one it is, such as the device, and why"))
         key = _passkey(form, host_of(visit.site))
         if key is None:
-            form.refuse("name", Phrase("The browser has not made a key that can be used here. Try again."))
+            form.refuse("why", Phrase("The browser has not made a key that can be used here. Try again."))
         if key is None or form.errors:
             return self._own(request, visit, form, 422)
         mine = list(visit.record.keys.in_force(visit.now, visit.person))
         if mine and (visit.seen is Seen.OFFICER or any(each.key.scheme is Scheme.PAPER for each in mine)):
-            asked = Form((*form.fields, ("why", form["why"].strip() or name)))
-            answer = await self._signing.ask(
-                request, visit, asked, _enrolling(visit.person, name, key), OWN_KEYS
-            )
-            if answer is not None:
-                return answer
-            form.refuse("name", next(iter(asked.errors.values())))
-            return self._own(request, visit, form, 422)
+            act = _enrolling(visit.person, visit.name, key)
+            answer = await self._signing.ask(request, visit, form, act, OWN_KEYS)
+            return answer or self._own(request, visit, form, 422)
         async with self._vaults.open(visit.organisation, Purpose.AUTHORISE) as vault:
             members = json.dumps(key.members())
-            vault.offer_key(OfferedKey(visit.person.id, visit.now, visit.name or name, members))
+            vault.offer_key(OfferedKey(visit.person.id, visit.now, visit.name, members))
             vault.record(GovEvent.KEY_OFFERED, person=visit.person.id, key=key.fingerprint)
         return RedirectResponse(f"{OWN_KEYS}?offered", 303)
 
