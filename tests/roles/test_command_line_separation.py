@@ -223,6 +223,8 @@ NOTICE = (
     *("--performer", "SE:212000-0142", "--functions", "hosting", "--countries", "SE"),
     *("--window", "2027-01-01", "--from", "2027-01-02"),
 )
+FOLDER = ("--by", "nobody", "--why", "test", "--folder", "{folder}/sign-over")
+WANTED = ("--extent", "everything", "--ground", "outage", "--ticket", "INC-1")
 GIVEN = ("--rights", "read", "--mailbox", "any", "--until", "2027-01-01T00:00:00Z")
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
@@ -279,6 +281,19 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("gov", "agreement", "release"), ("{own}", "gone-1", *SIGNED), 2),
     (("gov", "agreement", "list"), ("{own}", *ASKED), 0),
     (("gov", "coverage"), ("{own}", *ASKED), 1),
+    (("gov", "grant", "unsigned"), ("{own}", *ASKED), 1),
+    (("gov", "grant", "sign-over"), ("{own}", *FOLDER), 0),
+    (("gov", "grant", "settle"), ("{own}", *SIGNED), 2),
+    (("gov", "statement", "append-all"), ("{own}", "{folder}/sign-over"), 2),
+    (("gov", "consent", "request"), ("{own}", *WANTED, *SIGNED), 2),
+    (("gov", "consent", "approve"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "consent", "revoke"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "consent", "list"), ("{own}", *ASKED), 0),
+    (("gov", "emergency", "state"), ("{own}", *WANTED, *SIGNED), 2),
+    (("gov", "emergency", "sign"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "emergency", "account"), ("{own}", "{theirs}", "--done", "nothing", *SIGNED), 2),
+    (("gov", "emergency", "list"), ("{own}", *ASKED), 0),
+    (("gov", "emergency", "reach"), ("{own}", *ASKED), 1),
     (("gov", "report"), ("{own}", "--offline", *ASKED), 1),
     (("org", "show"), ("{own}", "--offline"), 1),
     (("org", "add"), ("{own}", "--offline"), 1),

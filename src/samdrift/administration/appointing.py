@@ -33,12 +33,12 @@ from samdrift.rights import (
     Subject,
     SubjectKind,
 )
-from samdrift.vault.gate import WorkerGate
 from samdrift.vault.maildisposal import DisposalRecord, DisposalRule
 from samdrift.vault.mailpresets import WeekRecord
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import Identity
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 LASTS = timedelta(days=365)

@@ -11,8 +11,8 @@ from starlette.routing import Route
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose
 from samdrift.entrance.sites import Sites
-from samdrift.vault.gate import WorkerGate
 from samdrift.vault.people import People, SignInKeys
+from samdrift.vault.workergate import WorkerGate
 from samdrift.web.sites import site_of
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey, TokenKey
 from samdrift.wire.identifiers import ParticipantIdentifier

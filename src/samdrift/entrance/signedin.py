@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose
 from samdrift.entrance.events import EntranceEvent
-from samdrift.vault.gate import WorkerGate
 from samdrift.vault.officers import GovernanceVault
 from samdrift.vault.people import Identity, People, SessionRecord
+from samdrift.vault.workergate import WorkerGate
 from samdrift.web.sessions import Person, Session
 from samdrift.web.signin.faults import Fault
 from samdrift.wire.identifiers import ParticipantIdentifier

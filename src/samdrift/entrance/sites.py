@@ -10,8 +10,9 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.entrance.signedin import FailedSignIns, KnownElsewhere, VaultSessions
 from samdrift.vault.errors import VaultError, VaultLocked, VaultSuspended
-from samdrift.vault.gate import Gate, WorkerGate
+from samdrift.vault.gate import Gate
 from samdrift.vault.people import People
+from samdrift.vault.workergate import WorkerGate
 from samdrift.web.sessions import SessionLimits, Sessions
 from samdrift.web.signin.service import Place, SignInService
 from samdrift.web.sites import Accent, Closed, Site

@@ -28,6 +28,10 @@ _KINDS = {
     "extend": "asks that an agreement goes on, which another must approve",
     "release": "asks that a duty is let go which the newest catalogue does not have; another must approve",
     "at-end": "chooses what becomes of sending when cover by agreements ends",
+    "consent": "asks to see what the operator does not see without consent; officers must approve it",
+    "emergency": "states an emergency: metadata is seen for an hour without consent, once another signs it",
+    "account": "gives an account of what was done in an emergency",
+    "settle": "asks that rights which nobody signed end and count no more; another must approve",
     "lose": "states that a key is lost: it signs nothing from now on",
 }
 _LABELS = {
@@ -41,6 +45,13 @@ _LABELS = {
     "outcome": "outcome",
     "name": "name",
     "since": "lost since",
+    "ground": "reason",
+    "extent": "what is seen",
+    "level": "how much of it",
+    "minutes": "minutes, from the last approval on",
+    "done": "what was done",
+    "number": "unsigned statements",
+    "listing": "SHA-256 of their list",
 }
 _ABOUT_AGREEMENTS = frozenset(each.kind for each in AGREEMENT_ACTS)
 _OF_AGREEMENTS = {

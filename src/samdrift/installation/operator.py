@@ -24,6 +24,7 @@ from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
 from samdrift.installation.control import control_folder, controlled
+from samdrift.installation.cover import CoverKeeper, covered
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
 from samdrift.installation.doors import Door
 from samdrift.installation.evidence import VaultsEvidence
@@ -151,6 +152,15 @@ class Parts:
 async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
     """Run the roles until ``stack`` ends; those that persons reach last, since they ask the others."""
     parts.registry.register(parts.health)
+    keeper = CoverKeeper(
+        parts.gate,
+        system_clock,
+        parts.roles & parts.config.roles,
+        parts.health.note,
+        per_organisation=named_in_metrics(parts.config),
+    )
+    parts.registry.register(keeper)
+    await stack.enter_async_context(covered(keeper, parts.gate))
     served = parts.roles & parts.config.roles
     logs = await stack.enter_async_context(
         logs_kept(parts.config, parts.gate, system_clock, (), served, parts.health.note)
@@ -330,6 +340,7 @@ async def submitting(config: Config, gate: Gate) -> AsyncIterator[MessageService
     """
     if config.message_service is None or config.malware is None:
         raise Unusable("the configuration has no message service")
+    gate.covered_by(CoverKeeper(gate, system_clock, config.roles))
     settings = replace(rolesettings.message_service_settings(config, config.message_service), parallel=0)
     async with shared_services(config) as services:
         around = mt.Surroundings(

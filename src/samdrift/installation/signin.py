@@ -30,9 +30,10 @@ from samdrift.net.addresses import EnteredAddresses, any_address
 from samdrift.net.clock import system_clock
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.tls import client_tls
-from samdrift.vault.gate import Gate, WorkerGate
+from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import People
+from samdrift.vault.workergate import WorkerGate
 from samdrift.web.sessions import SessionLimits
 from samdrift.web.signin.provider import Fetches, Provider, ProviderSettings, by_key, by_secret
 from samdrift.web.signin.saml.flow import Site as SamlSite

@@ -39,7 +39,7 @@ class MKEvent(AuditEvent):
     MK_MESSAGE_MOVED_ON = "mk:message:moved-on"
     """The status of a sent message changed at the message service."""
     MK_MESSAGE_DELETING = "mk:message:deleting"
-    """It is stored here and in a verified backup, and is about to be deleted at the message service."""
+    """It is in a verified backup, or was disposed of, and is about to be deleted at the message service."""
     MK_MESSAGE_DELETED = "mk:message:deleted"
     """It is not at the message service any more."""
     MK_MESSAGE_UNDELETED = "mk:message:undeleted"

@@ -134,7 +134,7 @@ class MessageClientRole:
 
         administration = administration_routes(self._pages, open_office, self._profiles)
         mail = pages.mail_routes(self._pages, open_desk)
-        disposals = disposal_routes(self._pages, open_office, self.disposing.notify)
+        disposals = disposal_routes(self._pages, open_office, self.disposing.notify, self._profiles)
         told = notices.notice_routes(self._pages, access, self._gate, self._clock)
         offices = (*rights, *administration, *disposals, *told)
         keys = jwks_route(self._sites, self._gate.worker("pages", Role.MESSAGE_CLIENT), self._clock)

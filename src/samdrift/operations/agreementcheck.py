@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from samdrift.administration.administration import Administration
+from samdrift.contracts.cover import Mode
 from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import RightsBehind
-from samdrift.governance.coverage import Basis, Mode, Standing, standing
+from samdrift.governance.coverage import Basis, Standing, standing
 from samdrift.governance.duties.catalogue import shipped
 from samdrift.governance.records import RecordBroken, Records
 from samdrift.operations.findings import Finding, Subject

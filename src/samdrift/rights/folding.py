@@ -141,6 +141,13 @@ class State:
             self._added = []
             self._fold()
 
+    def close(self, digests: Iterable[str], moment: datetime, by: str) -> None:
+        """End what some statements give at ``moment``, where it has not ended before, by the statement
+        ``by``.
+        """
+        for digest in digests:
+            self._ends.setdefault(digest, ((moment, _ENDING), by))
+
     def judge(self, statement: Statement) -> Effect:
         """Return the effect that ``statement`` would have, and leave the state as it is."""
         if statement.digest in self._statements:

@@ -23,6 +23,7 @@ from typing import Self, TypeAlias
 
 from samdrift.rights.agreements import AGREEMENT_ACTS, AgreementAct
 from samdrift.rights.canonical import CanonicalError, Json, decode, encode
+from samdrift.rights.consents import CONSENT_ACTS, ConsentAct
 from samdrift.rights.fields import (
     LONGEST,
     MAX_IDENTIFIER,
@@ -36,6 +37,7 @@ from samdrift.rights.fields import (
     moment_text,
 )
 from samdrift.rights.keyacts import Enrolled, Lost
+from samdrift.rights.settling import SettlementAsked
 
 __all__ = [
     "LONGEST",
@@ -158,10 +160,12 @@ class Ended:
     subject: Subject | None = None
 
 
-Further: TypeAlias = AgreementAct | Enrolled | Lost
+Further: TypeAlias = AgreementAct | ConsentAct | Enrolled | Lost | SettlementAsked
 """Acts that other modules of this package define: each has ``kind``, ``members`` and ``read``."""
 Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended | Further
-_FURTHER: Mapping[str, type[Further]] = {each.kind: each for each in (*AGREEMENT_ACTS, Enrolled, Lost)}
+_FURTHER: Mapping[str, type[Further]] = {
+    each.kind: each for each in (*AGREEMENT_ACTS, *CONSENT_ACTS, Enrolled, Lost, SettlementAsked)
+}
 
 
 @dataclass(frozen=True)

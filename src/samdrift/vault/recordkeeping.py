@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.database.session import call
-from samdrift.vault.signedstatements import SignedStatementKeeping
 
 _KEEP = call("keep_record", 2)
 _RELEASE = "SELECT release_record($1)"
 _RECORDS = "SELECT id FROM records WHERE id > $1 ORDER BY id LIMIT $2"
 
 
-class RecordKeepingVault(SignedStatementKeeping):
+class RecordKeepingVault(CoverKeeping):
     """A vault with the register of public records that are to be handed over."""
 
     def keep_record(self, record_id: str, *, now: datetime) -> None:

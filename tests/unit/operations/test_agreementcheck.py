@@ -8,9 +8,10 @@ from typing import cast
 import pytest
 
 from samdrift.administration.administration import Administration
+from samdrift.contracts.cover import Mode
 from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement
-from samdrift.governance.coverage import Mode, Standing
+from samdrift.governance.coverage import Standing
 from samdrift.governance.duties.catalogue import PassOn, shipped
 from samdrift.governance.records import FOLDS
 from samdrift.operations.agreementcheck import check_agreements, judge

@@ -9,8 +9,11 @@ import typer
 
 from samdrift.cli.gov import (
     agreements,
+    ceremony,
+    consent,
     coverage,
     duties,
+    emergency,
     grants,
     officers,
     operatorview,
@@ -29,6 +32,9 @@ def gov() -> None:
 
 app.add_typer(officers.app, name="officer")
 app.add_typer(grants.app, name="grant")
+grants.app.command("unsigned")(ceremony.unsigned)
+grants.app.command("sign-over")(ceremony.sign_over)
+grants.app.command("settle")(ceremony.settle)
 app.command("review")(grants.review)
 app.add_typer(statements.app, name="statement")
 app.command("export")(records.export)
@@ -39,4 +45,6 @@ app.add_typer(duties.app, name="duty")
 app.command("coverage")(coverage.coverage)
 app.command("report")(report.make_report)
 app.command("declaration")(report.declare)
+app.add_typer(consent.app, name="consent")
+app.add_typer(emergency.app, name="emergency")
 app.command("operator-view")(operatorview.operator_view)
