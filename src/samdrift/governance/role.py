@@ -16,6 +16,7 @@ from samdrift.entrance.ownkeys import jwks_route
 from samdrift.entrance.sites import Sites
 from samdrift.governance import pages as own
 from samdrift.governance.pages.access import Access, RouteOf
+from samdrift.governance.pages.consents import ConsentPages
 from samdrift.governance.pages.deciding import Deciding
 from samdrift.governance.pages.directory import ClientDirectory, Directory
 from samdrift.governance.pages.frame import Frame
@@ -85,6 +86,7 @@ class GovernanceRole:
             *signing.routes(),
             *Deciding(frame, access, signing).routes(),
             *Keys(frame, access, signing, self._gate).routes(),
+            *ConsentPages(frame, access).routes(),
             *RightsPages(frame, access, signing).routes(),
             *Insight(frame, access, self._gate, self._performers).routes(),
         ]

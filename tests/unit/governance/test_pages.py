@@ -15,13 +15,14 @@ from samdrift.governance.events import GovEvent
 from samdrift.governance.pages.keys import PROOF_NAMESPACE
 from samdrift.governance.papercode import new_code, public_of
 from samdrift.rights import ORGANISATION, Approved, Ended, Given, Right, Rights, Subject
+from samdrift.rights.consents import AccessAsked, Extent, Ground, Level
 from samdrift.rights.keyacts import Enrolled, PublicKey, Scheme
 from samdrift.rights.signing import Signed
 from samdrift.rights.statements import Statement
 from samdrift.vault.officers import OfferedKey
 from samdrift.wire.crypto.sshsig import armoured, sign
 from tests.unit.governance.office import AUDITOR, GOV, PERSONS, STRANGER, Office, office, statement_on
-from tests.unit.rights.building import ANNA, BO, CILLA
+from tests.unit.rights.building import ANNA, BO, CILLA, KARIN, KURT
 from tests.unit.rights.signers import YEAR, Authenticator, Ssh
 from tests.vaults import Installation
 
@@ -103,6 +104,32 @@ async def test_an_officer_refuses_what_is_asked_for(open_office: Office) -> None
     answer = await visitor.post("/sign", fields)
     assert answer.status_code == 303
     assert f"/decide/{waiting.digest}" not in (await visitor.get("/")).text
+
+
+async def test_an_officer_decides_about_the_operators_request_and_revokes_it(open_office: Office) -> None:
+    """From the pages alone: who asks, for what and why; while it lasts it stands on every page."""
+    olle = Subject.parse("operator:olle")
+    own = Ssh(olle, "olle")
+    act = Enrolled(olle, "Olle Ohm", own.key, open_office.house.now + YEAR)
+    key = await open_office.state(KARIN, act)
+    await open_office.state(KURT, Approved(key.digest))
+    open_office.house.signers[olle] = own
+    wanted = AccessAsked(olle, Ground.OUTAGE, "INC-17", Extent.mailbox("soc"), Level.METADATA, 60)
+    asked = await open_office.state(olle, wanted)
+    anna, rut = await open_office.visit(ANNA), await open_office.visit(AUDITOR)
+    page = (await anna.get("/consents")).text
+    for words in ("Olle Ohm", "Avbrott", "INC-17", "60 minuter", "godkännanden: 1", "Godkänn eller avslå"):
+        assert words in page
+    assert "Godkänn eller avslå" not in (await rut.get("/consents")).text
+    assert "ser något nu" not in (await rut.get("/rights")).text
+    signer = open_office.house.signers[ANNA]
+    page = await anna.post(f"/decide/{asked.digest}", {"decision": "approve", "why": "avbrottet"})
+    assert (await anna.signs(page, signer)).status_code == 303
+    assert "Olle Ohm hos driften ser något nu" in (await rut.get("/rights")).text
+    page = await anna.post(f"/decide/{asked.digest}", {"decision": "end", "why": "löst"})
+    assert (await anna.signs(page, signer)).status_code == 303
+    assert "ser något nu" not in (await rut.get("/rights")).text
+    assert "Återkallad" in (await rut.get("/consents")).text
 
 
 async def test_a_right_is_given_from_a_form_and_signed(open_office: Office) -> None:

@@ -9,12 +9,14 @@ from starlette.responses import Response
 
 from samdrift.governance.pages.access import Seen, Visit
 from samdrift.governance.pages.waiting import waiting
-from samdrift.web.pages import Pages, Wording
+from samdrift.governance.pages.words import bands
+from samdrift.web.pages import Pages, Wording, announce
 from samdrift.web.texts import Phrase
 from samdrift.web.views import Link, Section
 
 TODAY, OWN_KEYS, OFFICERS_PAGE, RIGHTS_PAGE = "/", "/keys", "/officers", "/rights"
 AGREEMENTS, REPORT, OPERATOR_VIEW, RECORD = "/agreements", "/report", "/operator-view", "/record"
+CONSENTS = "/consents"
 
 
 class Frame:
@@ -36,6 +38,7 @@ class Frame:
             "officer": visit.seen is Seen.OFFICER,
             "names": visit.names,
         }
+        announce(request, bands(visit.record, visit.names, visit.now))
         return self._pages.page(request, template, status, **own, **context)
 
     def _sections(self, request: Request, visit: Visit) -> tuple[Section, ...]:
@@ -52,6 +55,7 @@ class Frame:
         mine = sum(each.decides for each in waiting(visit.record, visit.person, visit.now))
         decided = (
             link(Phrase("Today"), TODAY, mine, "/decide"),
+            link(Phrase("What the operator may see"), CONSENTS),
             link(Phrase("Who can read"), RIGHTS_PAGE),
             link(Phrase("Officers and keys"), OFFICERS_PAGE),
             link(Phrase("Agreements"), AGREEMENTS),

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from samdrift.rights.agreementfold import Agreements, Register
 from samdrift.rights.agreements import NoticeGiven
+from samdrift.rights.consentfold import Stage, consents_of
 from samdrift.rights.enrolment import Enrolment
 from samdrift.rights.fields import Subject
 from samdrift.rights.folding import Effect, Holding
@@ -57,7 +58,9 @@ def waiting(record: Record, person: Subject, now: datetime) -> list[Waiting]:
             continue
         approval = foreseen(record, person, now, Approved(statement.digest))
         ending = foreseen(record, person, now, Ended(of=statement.digest))
-        if approval is not Effect.OVER:
+        asked = consents_of(record).find(statement.digest)
+        lapsed = asked is not None and asked.stage(now) is not Stage.WAITING
+        if approval is not Effect.OVER and not lapsed:
             found.append(Waiting(entry, approval, ending is Effect.TAKEN))
     return found
 

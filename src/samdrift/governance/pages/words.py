@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from samdrift.governance.pages.directory import Names
 from samdrift.rights.agreements import AGREEMENT_ACTS
+from samdrift.rights.consentfold import consents_of
+from samdrift.rights.consents import ExtentKind, Level
 from samdrift.rights.fields import Subject
 from samdrift.rights.folding import Effect
 from samdrift.rights.record import Record, Verdict
 from samdrift.rights.signing import Refusal
 from samdrift.rights.statements import Right, Statement
-from samdrift.web.pages import Wording
+from samdrift.web.pages import Band, Wording
 from samdrift.web.texts import Phrase
 
 KINDS: Mapping[str, Phrase] = {
@@ -36,6 +39,10 @@ KINDS: Mapping[str, Phrase] = {
     "notice": Phrase("Gives notice of a sub-supplier, to which the organisation can object"),
     "extend": Phrase("Asks that an agreement goes on, which another person must approve"),
     "release": Phrase("Asks that a duty is let go, which another person must approve"),
+    "consent": Phrase("Asks to see what the operator does not see without consent"),
+    "emergency": Phrase("States an emergency: metadata is seen for an hour without consent"),
+    "account": Phrase("Gives an account of what was done in an emergency"),
+    "settle": Phrase("Asks that rights which nobody signed end, which another person must approve"),
     "at-end": Phrase("Chooses what becomes of sending when cover by agreements ends"),
 }
 RIGHTS: Mapping[Right, Phrase] = {
@@ -46,6 +53,16 @@ RIGHTS: Mapping[Right, Phrase] = {
     Right.ADMINISTRATOR: Phrase("Administrator"),
     Right.SECURITY_OFFICER: Phrase("Security officer"),
     Right.AUDITOR: Phrase("Auditor"),
+}
+EXTENTS: Mapping[tuple[ExtentKind, Level], Phrase] = {
+    (ExtentKind.MESSAGE, Level.METADATA): Phrase("Data about one message, but not what it says"),
+    (ExtentKind.MESSAGE, Level.CONTENT): Phrase("One message and what it says"),
+    (ExtentKind.MAILBOX, Level.METADATA): Phrase(
+        "Data about the messages of one mailbox, but not what they say"
+    ),
+    (ExtentKind.MAILBOX, Level.CONTENT): Phrase("The messages of one mailbox and what they say"),
+    (ExtentKind.SPAN, Level.METADATA): Phrase("Data about messages of a span of time, but not what they say"),
+    (ExtentKind.SPAN, Level.CONTENT): Phrase("The messages of a span of time and what they say"),
 }
 _LABELS: Mapping[str, Phrase] = {
     "to": Phrase("For"),
@@ -66,6 +83,14 @@ _LABELS: Mapping[str, Phrase] = {
     "secrecy": Phrase("Basis of secrecy"),
     "window": Phrase("Objections until"),
     "sending": Phrase("Sending"),
+    "ground": Phrase("Reason"),
+    "ticket": Phrase("Ticket"),
+    "extent": Phrase("What is seen"),
+    "level": Phrase("How much of it"),
+    "minutes": Phrase("Minutes, from the last approval on"),
+    "done": Phrase("What was done"),
+    "number": Phrase("Unsigned statements"),
+    "listing": Phrase("SHA-256 of their list"),
     "principal": Phrase("Buyer"),
     "performer": Phrase("Performer"),
     "functions": Phrase("Functions"),
@@ -76,6 +101,18 @@ _ABOUT_AGREEMENTS = frozenset(each.kind for each in AGREEMENT_ACTS)
 _HEAD = frozenset({"version", "organisation", "kind", "by", "at", "why"})
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_VALUES: Mapping[str, Phrase] = {
+    "metadata": Phrase("Data, but not what is said"),
+    "content": Phrase("Also what is said"),
+    "organisations-case": Phrase("The organisation’s own case"),
+    "outage": Phrase("An outage"),
+    "security": Phrase("Security"),
+    "lawful-demand": Phrase("A demand by law"),
+    "federation-support": Phrase("The federation’s support"),
+    "organisation": Phrase("The organisation"),
+    "keep": Phrase("Keep"),
+    "remove": Phrase("Remove"),
+}
 _SUBJECT = re.compile(r"(person|system|custodian|operator|claim):.+")
 
 _REASONS: Mapping[Verdict, Phrase] = {
@@ -188,12 +225,14 @@ class Telling:
             return f"{self.summary(written)} ({written})"
         if _SUBJECT.fullmatch(written):
             return self.subject(Subject.parse(written))
-        if written == "organisation":
-            return self._wording.text(Phrase("The organisation"))
+        if written in _VALUES:
+            return self._wording.text(_VALUES[written])
         if written.startswith("mailbox:"):
             mailbox = written.partition(":")[2]
             name = self._names.mailboxes.get(mailbox)
             return f"{name} ({mailbox})" if name else mailbox
+        if written.startswith("span:"):
+            return " – ".join(map(self._value, written.partition(":")[2].split("/")))
         if written in tuple(Right):
             return self._wording.text(RIGHTS[Right(written)])
         return written
@@ -208,3 +247,12 @@ def receiver(statement: Statement) -> Subject | None:
         getattr(statement.act, "what", None), "subject", None
     )
     return found if isinstance(found, Subject) else None
+
+
+def bands(record: Record, names: Names, now: datetime) -> Iterable[Band]:
+    """Yield a line for each consent or emergency that is in force."""
+    for each in consents_of(record).in_force(now):
+        if each.end is not None:
+            said = Phrase("%(who)s of the operator sees something now.")
+            more = EXTENTS[each.act.extent.kind, each.act.level]
+            yield Band(replace(said, values={"who": names.of(each.act.to)}), more, each.end)
