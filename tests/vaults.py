@@ -25,10 +25,10 @@ from samdrift.vault.bodies import Body
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.officers import GovernanceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
-from samdrift.vault.recordkeeping import GovernanceVault
 from samdrift.vault.records import IncomingEnvelope, MessageRecord, OutgoingEnvelope, ReceiptRecord, Transfer
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.codes import ReceiptStatus

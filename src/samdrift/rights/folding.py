@@ -38,6 +38,7 @@ from samdrift.rights.canonical import Json, encode
 from samdrift.rights.statements import (
     OF_CONTENT,
     OF_ORGANISATION,
+    OFFICERS,
     ORGANISATION,
     Approved,
     Ended,
@@ -346,7 +347,7 @@ class State:
         return self._has(by, Right.SECURITY_OFFICER, ORGANISATION, now)
 
     def _has_role(self, by: Subject, now: _Instant) -> bool:
-        return any(self._has(by, role, ORGANISATION, now) for role in OF_ORGANISATION)
+        return any(self._has(by, role, ORGANISATION, now) for role in OFFICERS)
 
     def _has(self, subject: Subject, right: Right, scope: Scope, now: _Instant) -> bool:
         """Return whether ``subject`` had the right itself, begun before the moment of ``now``."""

@@ -80,9 +80,13 @@ class Right(StrEnum):
     """To give rights in the organisation; never content by that."""
     SECURITY_OFFICER = "security-officer"
     """To read the log, to object and to end; never content by that."""
+    AUDITOR = "auditor"
+    """To see how the organisation is governed, and to change nothing; never content by that."""
 
 
-OF_ORGANISATION = frozenset({Right.ADMINISTRATOR, Right.SECURITY_OFFICER})
+OFFICERS = frozenset({Right.ADMINISTRATOR, Right.SECURITY_OFFICER})
+"""Roles of those who decide for the organisation."""
+OF_ORGANISATION = OFFICERS | {Right.AUDITOR}
 OF_CONTENT = frozenset({Right.READ, Right.WRITE, Right.APPROVE})
 """Rights that a manager can give, a claim can name and a substitute gets."""
 
