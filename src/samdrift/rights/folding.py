@@ -180,6 +180,23 @@ class State:
             if by is not None and self._current(digest, now):
                 yield self._holdings[digest], by
 
+    def between(self, first: datetime, last: datetime) -> Iterator[tuple[Holding, datetime | None]]:
+        """Yield what was in force at some moment from ``first`` to ``last``, and when it was ended by then.
+
+        It is in force somewhere in that time if it is at its beginning, or where an objection to it ends.
+        """
+        for digest, holding in self._holdings.items():
+            began = max(holding.given.start, holding.begins[0])
+            if began > last or holding.given.end <= first:
+                continue
+            lifted = [
+                self._ends[each][0][0] for each in self._objections.get(digest, ()) if each in self._ends
+            ]
+            moments = [(each, _AFTER) for each in (first, began, *lifted) if first <= each <= last]
+            if any(self._in_force(digest, each, each) for each in moments):
+                end = self._ends.get(digest)
+                yield holding, end[0][0] if end is not None and end[0][0] <= last else None
+
     def is_officer(self, subject: Subject, moment: datetime) -> bool:
         """Return whether ``subject`` has a role in the organisation at ``moment``."""
         return self._has_role(subject, (moment, _JUDGING))

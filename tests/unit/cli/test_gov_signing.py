@@ -34,7 +34,7 @@ config = test_org_commands.config
 READS = frozenset(
     {
         *("officer list", "grant list", "party list", "agreement list", "statement list", "statement show"),
-        *("statement copy", "export", "coverage", "report"),
+        *("statement copy", "export", "coverage", "report", "who-can", "who-could", "who-did"),
     }
 )
 

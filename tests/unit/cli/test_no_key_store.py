@@ -196,6 +196,9 @@ READS: dict[Path_, Sequence[str]] = {
     ("gov", "agreement", "list"): (ORGANISATION, *WHY),
     ("gov", "coverage"): (ORGANISATION, *WHY),
     ("gov", "report"): (ORGANISATION, "--offline", *WHY),
+    ("gov", "who-can"): (ORGANISATION, *WHY),
+    ("gov", "who-could"): (ORGANISATION, "--on", "2026-03-03", *WHY),
+    ("gov", "who-did"): (ORGANISATION, "--on", "2026-03-03", *WHY),
     ("gov", "declaration"): WHY,
 }
 """Commands about what an installation has, and how they are called."""

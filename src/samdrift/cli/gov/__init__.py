@@ -17,6 +17,7 @@ from samdrift.cli.gov import (
     records,
     report,
     statements,
+    who,
 )
 
 app = typer.Typer(add_completion=False)
@@ -40,3 +41,5 @@ app.command("coverage")(coverage.coverage)
 app.command("report")(report.make_report)
 app.command("declaration")(report.declare)
 app.command("operator-view")(operatorview.operator_view)
+for name, command in who.COMMANDS.items():
+    app.command(name)(command)
