@@ -28,6 +28,10 @@ _KINDS = {
     "extend": "asks that an agreement goes on, which another must approve",
     "release": "asks that a duty is let go which the newest catalogue does not have; another must approve",
     "at-end": "chooses what becomes of sending when cover by agreements ends",
+    "incident": "opens an incident, whose clocks run from when it was known",
+    "incident-note": "adds a note to an incident",
+    "incident-told": "states that those of a clock were told of an incident",
+    "incident-close": "closes an incident",
     "lose": "states that a key is lost: it signs nothing from now on",
 }
 _LABELS = {
@@ -41,6 +45,12 @@ _LABELS = {
     "outcome": "outcome",
     "name": "name",
     "since": "lost since",
+    "began": "began",
+    "aware": "known since",
+    "clocks": "to be told",
+    "clock": "told",
+    "told": "at",
+    "file": "SHA-256 of a file",
 }
 _ABOUT_AGREEMENTS = frozenset(each.kind for each in AGREEMENT_ACTS)
 _OF_AGREEMENTS = {

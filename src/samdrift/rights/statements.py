@@ -35,6 +35,7 @@ from samdrift.rights.fields import (
     SubjectKind,
     moment_text,
 )
+from samdrift.rights.incidents import INCIDENT_ACTS, IncidentAct
 from samdrift.rights.keyacts import Enrolled, Lost
 
 __all__ = [
@@ -154,10 +155,12 @@ class Ended:
     subject: Subject | None = None
 
 
-Further: TypeAlias = AgreementAct | Enrolled | Lost
+Further: TypeAlias = AgreementAct | IncidentAct | Enrolled | Lost
 """Acts that other modules of this package define: each has ``kind``, ``members`` and ``read``."""
 Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended | Further
-_FURTHER: Mapping[str, type[Further]] = {each.kind: each for each in (*AGREEMENT_ACTS, Enrolled, Lost)}
+_FURTHER: Mapping[str, type[Further]] = {
+    each.kind: each for each in (*AGREEMENT_ACTS, *INCIDENT_ACTS, Enrolled, Lost)
+}
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ READS = frozenset(
     {
         *("officer list", "grant list", "party list", "agreement list", "statement list", "statement show"),
         *("statement copy", "export", "coverage", "report", "who-can", "who-could", "who-did"),
+        *("incident list", "incident reached", "incident draft"),
     }
 )
 

@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 
 from samdrift.attestation.signatures import holds, signer
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.governance.whodoors import DoorEvent
+from samdrift.keystore.keyfiles import KeyName
 from samdrift.messageclient.events import MKEvent
+from samdrift.vault.openkeys import open_keys
 from samdrift.vault.people import Identity
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing
@@ -84,6 +87,12 @@ async def test_the_answer_is_signed_and_its_files_beside_themselves(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await given(installation, config, two, tmp_path)
+    registration = installation.gate.registry.find(desk.organisation, Role.MESSAGE_CLIENT)
+    assert registration is not None
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "log")])
+    until = datetime.now(UTC) + timedelta(days=9)
+    keys = open_keys(installation.settings)
+    keys.create_certified_key(registration.vault, KeyName.LOG_SIGNING, name, until)
     table, page = tmp_path / "who.csv", tmp_path / "who.html"
     found = await asked(desk, "who-can", "--csv", table, "--html", page)
     signature = found.pop("signature")

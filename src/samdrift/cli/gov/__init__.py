@@ -12,6 +12,7 @@ from samdrift.cli.gov import (
     coverage,
     duties,
     grants,
+    incident,
     officers,
     operatorview,
     records,
@@ -41,5 +42,6 @@ app.command("coverage")(coverage.coverage)
 app.command("report")(report.make_report)
 app.command("declaration")(report.declare)
 app.command("operator-view")(operatorview.operator_view)
+app.add_typer(incident.app, name="incident")
 for name, command in who.COMMANDS.items():
     app.command(name)(command)

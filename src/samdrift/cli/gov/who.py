@@ -41,9 +41,7 @@ from samdrift.web.tables import BEGINNING, csv_lines
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-On = Annotated[
-    str, typer.Option("--on", help="A day, like 2026-03-03, at its end; now by default.")
-]
+On = Annotated[str, typer.Option("--on", help="A day, like 2026-03-03, at its end; now by default.")]
 From = Annotated[str, typer.Option("--from", help="The first day.")]
 To = Annotated[str, typer.Option("--to", help="The last day; today by default.")]
 Csv = Annotated[Path | None, typer.Option("--csv", help="A new file for the answer as a table.")]
