@@ -22,7 +22,8 @@ from bench.measure import Row, reported
 from samdrift.audit.notes import VerifierKey
 from samdrift.audit.policies import Member, Policy
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.installation.logkeeping import LogKeeper, LogPlace
+from samdrift.installation.logkeeping import LogKeeper
+from samdrift.installation.logturns import LogPlace
 from samdrift.installation.witnesses import opened
 from samdrift.net.addresses import any_address
 from samdrift.net.clock import system_clock

@@ -37,7 +37,7 @@ from samdrift.evidence.gathering import Order
 from samdrift.evidence.trace import Asked, trace
 from samdrift.evidence.traceview import moments
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
-from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.logturns import LogPlace
 from samdrift.messageservice.events import MTEvent
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey

@@ -8,7 +8,7 @@ an envelope is known by its id, and what was submitted once is not transferred t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from importlib.resources import files
 
@@ -50,9 +50,10 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.gzip import Gzip
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
 
-_LONGEST_WAIT = 60.0
+_LONGEST_WAIT = 600.0
 """Seconds that a poll without news may wait."""
 
+_NOT_REGISTERED = "this client certificate is not registered here"
 _LARGEST_POLL = 64 * 1024
 """Bytes of a poll's request."""
 
@@ -114,7 +115,7 @@ class InterfaceC:
         """
         client = self._clients().get(request.scope.get(CLIENT_CERTIFICATE) or "")
         if client is None:
-            raise Problem(ProblemKind.CLIENT_UNKNOWN, "this client certificate is not registered here")
+            raise Problem(ProblemKind.CLIENT_UNKNOWN, _NOT_REGISTERED)
         await self._shares.request(client.organisation, _COST_OF_REQUEST)
         return client
 
@@ -135,7 +136,13 @@ class InterfaceC:
         with self._polls.taken(client.organisation):
             asked = await _poll_request(request)
             asked = replace(asked, wait=min(asked.wait, _LONGEST_WAIT))
-            poll = self._polling.poll(client.principal, client.organisation, asked)
+            certificate = request.scope.get(CLIENT_CERTIFICATE) or ""
+            poll = self._polling.poll(
+                client.principal,
+                client.organisation,
+                asked,
+                lambda: self._clients().get(certificate) == client,
+            )
             found = await _unless_gone(request, poll)
         return JSONResponse(encode_poll(found or Poll((), ())))
 
@@ -339,8 +346,12 @@ class Polling:
         principal: Principal,
         organisation: ParticipantIdentifier,
         asked: PollRequest,
+        still_registered: Callable[[], bool] = lambda: True,
     ) -> Poll:
-        """Acknowledge what is taken, then give what is new; waits as long as asked for something."""
+        """Acknowledge what is taken, then give what is new; waits as long as asked for something.
+
+        A client that is not registered any more when something comes gets nothing of it.
+        """
         count = self._signals.count(organisation)
         place = (asked.after, asked.past, count)
         if asked.taken or self._nothing.get(organisation) != place:
@@ -349,6 +360,8 @@ class Polling:
                 return poll
             self._nothing[organisation] = place
         if asked.wait and await self._signals.beyond(organisation, count, asked.wait):
+            if not still_registered():
+                raise Problem(ProblemKind.CLIENT_UNKNOWN, _NOT_REGISTERED)
             return await self._look(principal, organisation, replace(asked, taken=()))
         return Poll((), ())
 

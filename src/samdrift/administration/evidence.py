@@ -15,7 +15,8 @@ from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Role
 from samdrift.evidence.asic import write_container
 from samdrift.evidence.gathering import Evidence, Order
-from samdrift.installation.logkeeping import LogPlace, stamp_caller
+from samdrift.installation.logkeeping import stamp_caller
+from samdrift.installation.logturns import LogPlace
 from samdrift.installation.timestamping import trusted_authority
 from samdrift.net.clock import system_clock
 from samdrift.transparency.timestamps import ask, token_of

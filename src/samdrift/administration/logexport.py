@@ -18,7 +18,7 @@ from samdrift.audit.tiles import WIDTH
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
 from samdrift.evidence.logexport import Kept, write_log
 from samdrift.evidence.trace import Asked
-from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.logturns import LogPlace
 from samdrift.vault import logbook
 from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
 from samdrift.vault.registry import OPERATOR_LOG

@@ -30,7 +30,8 @@ from samdrift.evidence.logexport import describe_log, verify_log
 from samdrift.evidence.logstamps import LogStamp, judge_stamps, read_stamps
 from samdrift.evidence.logstatements import KeyStatement, check_statements
 from samdrift.evidence.trace import Asked
-from samdrift.installation.logkeeping import OPERATORS, LogPlace
+from samdrift.installation.logkeeping import OPERATORS
+from samdrift.installation.logturns import LogPlace
 from samdrift.installation.loop import run
 from samdrift.transparency.timestamps import Trusted
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -29,9 +29,10 @@ from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Row, Session, Statement, Value
 from samdrift.vault.errors import VaultDenied, VaultError, VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.events import VaultEvent
+from samdrift.vault.growth import Growth
 from samdrift.vault.logtree import LogTree
 from samdrift.vault.messageclient import MessageClientVault
-from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.messageservice import MESSAGE_PROGRESS, MessageServiceVault
 from samdrift.vault.moments import STORED, Moment, Moments
 from samdrift.vault.objects import Objects
 from samdrift.vault.opening import Opening, Reason, Room, Vault
@@ -65,6 +66,8 @@ _VAULTS: Mapping[Role, type[Vault]] = {
 """The opened vault in each role."""
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
 """Purposes for which only a worker opens a vault, also of a suspended organisation."""
+_PROGRESS_TOGETHER = 0.1
+"""Seconds for which news of a message's progress waits for others before other processes are notified."""
 _UNKNOWN_ROOM = 1 << 20
 """Connections that the server has room for, until it has been asked."""
 _LOGGER = logging.getLogger("samdrift")
@@ -111,6 +114,9 @@ class Gate:
         self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
         self._announcements = Announcements(partial(self._run, self._operator))
         self._moments = Moments(partial(self._run, self._operator), self._moment)
+        self._progress = Announcements(partial(self._run, self._operator), _PROGRESS_TOGETHER)
+        self.growth = Growth(self._announcements.ask)
+        """The logs that have entries which no checkpoint covers."""
         self._rooms: dict[str, Room] = {}
         self._vaults: dict[str, str] = {}
         """The vault of each current or former login."""
@@ -141,6 +147,7 @@ class Gate:
             await gate._wakeups.start()
             await gate._measure()
             gate._announcements.start()
+            gate._progress.start()
             gate._moments.start()
         except BaseException:
             await database.stop()
@@ -150,7 +157,7 @@ class Gate:
     @property
     def failed_notifications(self) -> int:
         """Attempts to notify other processes that failed since the start."""
-        return self._announcements.failures
+        return self._announcements.failures + self._progress.failures
 
     @property
     def database(self) -> Database:
@@ -168,6 +175,7 @@ class Gate:
     async def close(self) -> None:
         """Hang up; what is open then fails with :class:`VaultUnavailable`."""
         await self._announcements.stop()
+        await self._progress.stop()
         await self._moments.stop()
         await self._wakeups.stop()
         self._pool.close()
@@ -299,6 +307,8 @@ class Gate:
         with contextlib.suppress(VaultError):
             await self._moments.bring()
         rows = await self._wakeups.ask(DUE_MOMENTS, until)
+        if not rows:
+            return []
         hosted = {
             one.vault: one.organisation for one in self.registry.all() if one.role is role and one.active
         }
@@ -331,6 +341,7 @@ class Gate:
             await self._append((await self._room(registration)).login, reason.happening(event, facts))
         except VaultLocked:
             return False
+        self.growth.committed(registration)
         return True
 
     def operator_tree(self) -> LogTree:
@@ -414,6 +425,7 @@ class Gate:
                 reason = Reason(stranger, reason.purpose, reason.clock)
             with contextlib.suppress(VaultLocked):  # Nobody can write there then.
                 await self._append((await self._room(registration)).login, reason.happening(event, facts))
+                self.growth.committed(registration)
         raise VaultDenied
 
     def _forget(self) -> None:
@@ -435,6 +447,7 @@ class Gate:
         wanted = self._settings
         capacity = Capacity.of(vaults, self._server_room, wanted.connections, wanted.idle)
         self._pool.most, self._pool.idle = capacity.most, capacity.idle
+        self._pool.idle_per_use = capacity.idle_per_use
         if capacity.missing > self._missing:
             _LOGGER.warning(
                 "database: for %d vaults the server lacks room for %d connections: raise its max_connections"
@@ -483,7 +496,14 @@ class Gate:
         tell = partial(self._tell, registration.organisation)
         notify = partial(self._announcements.ask, registration.channel)
         due = partial(self._moments.committed, vault)
-        return Room(vault, login, shelf, self._keys, tell, notify, due, state)
+        grown = partial(self._grown, registration)
+        return Room(vault, login, shelf, self._keys, tell, notify, due, state, grown)
+
+    def _grown(self, registration: Registration, entries: Sequence[Happening]) -> None:
+        """Note a log's new entries; those who follow messages in other processes hear of their progress."""
+        self.growth.committed(registration)
+        if any(each.event.startswith(MESSAGE_PROGRESS) for each in entries):
+            self._progress.ask(registration.channel)
 
     async def _moment(self, vault: str) -> Moment | None:
         """Read the moment of a vault; ``None`` where it is locked, or at its end."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from samdrift.accesspoint.events import APEvent
 from samdrift.audit.policies import Member
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.installation.logkeeping import LogKeeper, LogPlace
+from samdrift.installation.logkeeping import LogKeeper
+from samdrift.installation.logturns import LogPlace
 from samdrift.net.addresses import any_address
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.vault.gate import Gate
