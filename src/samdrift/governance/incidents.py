@@ -37,7 +37,7 @@ class IncidentEvent(AuditEvent):
     """The operator has opened an incident that concerns the organisation; the entry has its clocks."""
     GOV_INCIDENT_NOTED = "gov:incident:noted"
     GOV_INCIDENT_TOLD = "gov:incident:told"
-    """Those of one clock were told, and when."""
+    """A clock was stopped: the entry says who was told, and when."""
     GOV_INCIDENT_CLOSED = "gov:incident:closed"
 
 

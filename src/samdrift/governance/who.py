@@ -1,4 +1,4 @@
-"""Who can, and who could, reach what an organisation has: every path, by what, since when, from whom. Pure.
+"""Paths to what an organisation has: who can and who could, by what, since when, from whom. Pure.
 
 A path is had by statements (rights, substitutes, keys of officers, agreements with suppliers), or is there
 because the installation was set up so (:mod:`samdrift.governance.whodoors`). The answer for a day is
@@ -91,7 +91,7 @@ class Path:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """What makes it the same path on another day."""
+        """Members that make it the same path on another day."""
         return (self.kind, self.who, self.through, self.where, " ".join(self.can), " ".join(self.rests_on))
 
 

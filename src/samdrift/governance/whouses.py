@@ -32,7 +32,7 @@ class Deed:
 
 @dataclass(slots=True)
 class Count:
-    """How often something was done, and when first and last."""
+    """The number of times that something was done, and when first and last."""
 
     first: datetime
     last: datetime

@@ -14,14 +14,13 @@ from samdrift.administration.administration import Administration
 from samdrift.administration.incidents import incidents_of
 from samdrift.administration.inventory import basis_of
 from samdrift.audit.entries import LogEntry
-from samdrift.audit.events import LogEvent, Retention
+from samdrift.audit.events import AuditEvent, LogEvent, Retention
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.governance.duties.catalogue import Text
 from samdrift.governance.incidents import collected
 from samdrift.governance.report import Collected
 from samdrift.governance.whouses import Uses
-from samdrift.operations.drills import last_drill, of_drill
 from samdrift.rights.fields import SubjectKind
 from samdrift.rights.keyacts import PublicKey, Scheme
 from samdrift.rights.record import Record
@@ -44,6 +43,19 @@ FIELDS: Mapping[str, frozenset[str]] = {
 }
 """Facts that an entry about a transfer must have (component-accesspoint 3.4.1)."""
 _HARDWARE = "sk-"
+
+
+class DrillEvent(AuditEvent):
+    """An event of a restore drill, in the operator's log, by whoever drilled when it is over.
+
+    Its facts are ``organisation`` (of one that was restored; absent where it was the whole installation),
+    ``backup`` (its SHA-256 or number), ``taken`` (moment of the backup, ISO 8601), ``compared`` and
+    ``differences`` (entries of the restored logs and records, against the running ones), ``seconds`` and
+    ``passed`` (``true`` or ``false``).
+    """
+
+    ORGANISATION_RESTORE_DRILLED = "org:restore:drilled"
+    """A backup was restored beside what runs, and compared with it."""
 
 
 async def of_logs_and_records(
@@ -123,6 +135,29 @@ def of_staff(record: Record, uses: Uses, now: datetime) -> Collected | None:
         f"{len(used)} accounts used, {len(without)} without a key in hardware",
     )
     return Collected(max(count.last for count in used.values()), not without, text)
+
+
+def of_drill(entry: LogEntry) -> Collected:
+    """Judge a restore drill: good where it passed, compared something, and found no difference."""
+    facts = entry.ids
+    compared, differences = facts.get("compared", "0"), facts.get("differences", "?")
+    seconds = facts.get("seconds", "?")
+    good = facts.get("passed") == "true" and differences == "0" and compared.isdigit() and int(compared) > 0
+    text = Text(
+        f"{compared} jämförda, {differences} skiljer, {seconds} s",
+        f"{compared} compared, {differences} differ, {seconds} s",
+    )
+    return Collected(entry.at, good, text)
+
+
+def last_drill(entries: Iterable[LogEntry], organisation: str) -> LogEntry | None:
+    """Return the last drill of an organisation, or of the whole installation, in the operator's log."""
+    found = None
+    for entry in entries:
+        if entry.event == DrillEvent.ORGANISATION_RESTORE_DRILLED:
+            about = entry.ids.get("organisation", "")
+            found = entry if about in ("", organisation) else found
+    return found
 
 
 def _in_hardware(key: PublicKey) -> bool:

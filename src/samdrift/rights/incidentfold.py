@@ -63,7 +63,7 @@ class Incident:
     told: dict[Clock, tuple[datetime, str, datetime]] = field(default_factory=dict)
     """The moment, the reference, and when that was stated."""
     notes: list[tuple[datetime, str, str, str]] = field(default_factory=list)
-    """When, by whom, the text, and the SHA-256 of a file."""
+    """Notes: when, by whom, the text, and the SHA-256 of a file."""
     closed: datetime | None = None
 
     def running(self, moment: datetime) -> tuple[Running, ...]:

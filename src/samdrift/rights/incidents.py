@@ -15,10 +15,10 @@ _MAX_REFERENCE = 200
 
 
 class Clock(StrEnum):
-    """Those who must be told of an incident, each by a time of their own."""
+    """Clocks of an incident: each is somebody who must be told, by a time of their own."""
 
     CONCERNED = "concerned"
-    """Those concerned, within 6 hours: by agreement, or by DIGG's guidance."""
+    """The organisations and people concerned, within 6 hours: by agreement, or by DIGG's guidance."""
     EARLY_WARNING = "early-warning"
     """The early warning of cybersäkerhetslagen, within 24 hours."""
     NOTIFICATION = "notification"

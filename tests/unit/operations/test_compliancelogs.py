@@ -16,12 +16,14 @@ from samdrift.governance.report import Collected
 from samdrift.governance.whouses import Uses
 from samdrift.operations.compliancelogs import (
     FIELDS,
+    DrillEvent,
+    last_drill,
+    of_drill,
     of_event_fields,
     of_logs_and_records,
     of_retention,
     of_staff,
 )
-from samdrift.operations.drills import DrillEvent, last_drill, of_drill
 from samdrift.rights import Approved, Subject
 from samdrift.vault.events import VaultEvent
 from samdrift.wire.identifiers import ParticipantIdentifier

@@ -44,7 +44,7 @@ shared = typer.Typer(add_completion=False, no_args_is_help=True)
 app.add_typer(shared, name="shared")
 
 Of = Annotated[str, typer.Argument(metavar="INCIDENT", help="Its number, or digits that its id begins with.")]
-Title = Annotated[str, typer.Option("--title", help="What happened, in a few words without any content.")]
+Title = Annotated[str, typer.Option("--title", help="A few words on what happened, without any content.")]
 Aware = Annotated[
     str,
     typer.Option("--aware", help="The moment at which it was known, from which clocks run; now by default."),
