@@ -223,6 +223,7 @@ NOTICE = (
     *("--performer", "SE:212000-0142", "--functions", "hosting", "--countries", "SE"),
     *("--window", "2027-01-01", "--from", "2027-01-02"),
 )
+REVIEWED = ("--reviewer", "{person}", "--stand-in", "person:kim", "--until", "2027-01-01")
 GIVEN = ("--rights", "read", "--mailbox", "any", "--until", "2027-01-01T00:00:00Z")
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
@@ -260,7 +261,12 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("gov", "grant", "end"), ("{own}", "{theirs}", *SIGNED), 2),
     (("gov", "grant", "end-all"), ("{own}", "--to", "{person}", *SIGNED), 2),
     (("gov", "grant", "list"), ("{own}", *ASKED), 0),
-    (("gov", "review"), ("{own}", "{theirs}", "--outcome", "keep", *SIGNED), 2),
+    (("gov", "review", "open"), ("{own}", "--roles", *REVIEWED, *SIGNED), 2),
+    (("gov", "review", "answer"), ("{own}", "{theirs}", "--outcome", "keep", *SIGNED), 2),
+    (("gov", "review", "close"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "review", "list"), ("{own}", *ASKED), 0),
+    (("gov", "review", "show"), ("{own}", "{theirs}", *ASKED), 2),
+    (("gov", "review", "remind"), ("{own}", *ASKED), 0),
     (("gov", "statement", "list"), ("{own}", *ASKED), 0),
     (("gov", "statement", "copy"), ("{own}", *ASKED), 0),
     (("gov", "statement", "propose"), ("{own}", "{folder}/own-log", *SIGNED), 2),

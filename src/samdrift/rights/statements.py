@@ -37,6 +37,7 @@ from samdrift.rights.fields import (
 )
 from samdrift.rights.incidents import INCIDENT_ACTS, IncidentAct
 from samdrift.rights.keyacts import Enrolled, Lost
+from samdrift.rights.reviews import REVIEW_ACTS, ReviewAct
 
 __all__ = [
     "LONGEST",
@@ -155,11 +156,11 @@ class Ended:
     subject: Subject | None = None
 
 
-Further: TypeAlias = AgreementAct | IncidentAct | Enrolled | Lost
+Further: TypeAlias = AgreementAct | IncidentAct | ReviewAct | Enrolled | Lost
 """Acts that other modules of this package define: each has ``kind``, ``members`` and ``read``."""
 Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended | Further
 _FURTHER: Mapping[str, type[Further]] = {
-    each.kind: each for each in (*AGREEMENT_ACTS, *INCIDENT_ACTS, Enrolled, Lost)
+    each.kind: each for each in (*AGREEMENT_ACTS, *INCIDENT_ACTS, *REVIEW_ACTS, Enrolled, Lost)
 }
 
 

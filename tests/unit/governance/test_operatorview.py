@@ -30,6 +30,7 @@ from samdrift.cli.org.events import OrgEvent
 from samdrift.evidence.events import ProofEvent
 from samdrift.governance.operatorview import Kind, Line, Recorded, Sight, lines, page
 from samdrift.governance.records import GovEvent
+from samdrift.governance.reviews import ReviewEvent
 from samdrift.governance.whodoors import DoorEvent
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.doors import Door
@@ -187,6 +188,7 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         *MKEvent,
         *GovEvent,
         *DoorEvent,
+        *ReviewEvent,
         *ProofEvent,
         *MoveEvent,
         *RunEvent,

@@ -17,6 +17,7 @@ from samdrift.cli.gov import (
     operatorview,
     records,
     report,
+    reviews,
     statements,
     who,
 )
@@ -31,7 +32,7 @@ def gov() -> None:
 
 app.add_typer(officers.app, name="officer")
 app.add_typer(grants.app, name="grant")
-app.command("review")(grants.review)
+app.add_typer(reviews.app, name="review")
 app.add_typer(statements.app, name="statement")
 app.command("export")(records.export)
 app.command("verify")(records.verify)
