@@ -33,6 +33,8 @@ from samdrift.governance.consent import ConsentEvent
 from samdrift.governance.emergency import EmergencyEvent
 from samdrift.governance.events import GovEvent
 from samdrift.governance.operatorview import Kind, Leave, Line, Recorded, Sight, lines, page
+from samdrift.governance.reviews import ReviewEvent
+from samdrift.governance.whodoors import DoorEvent
 from samdrift.installation.cover import CoverMetrics, CoverRow
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.doors import Door
@@ -209,6 +211,8 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         *GovEvent,
         *ConsentEvent,
         *EmergencyEvent,
+        *DoorEvent,
+        *ReviewEvent,
         *ProofEvent,
         *MoveEvent,
         *RunEvent,
