@@ -225,6 +225,7 @@ NOTICE = (
 )
 FOLDER = ("--by", "nobody", "--why", "test", "--folder", "{folder}/sign-over")
 WANTED = ("--extent", "everything", "--ground", "outage", "--ticket", "INC-1")
+REVIEWED = ("--reviewer", "{person}", "--stand-in", "person:kim", "--until", "2027-01-01")
 GIVEN = ("--rights", "read", "--mailbox", "any", "--until", "2027-01-01T00:00:00Z")
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
@@ -262,7 +263,12 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("gov", "grant", "end"), ("{own}", "{theirs}", *SIGNED), 2),
     (("gov", "grant", "end-all"), ("{own}", "--to", "{person}", *SIGNED), 2),
     (("gov", "grant", "list"), ("{own}", *ASKED), 0),
-    (("gov", "review"), ("{own}", "{theirs}", "--outcome", "keep", *SIGNED), 2),
+    (("gov", "review", "open"), ("{own}", "--roles", *REVIEWED, *SIGNED), 2),
+    (("gov", "review", "answer"), ("{own}", "{theirs}", "--outcome", "keep", *SIGNED), 2),
+    (("gov", "review", "close"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "review", "list"), ("{own}", *ASKED), 0),
+    (("gov", "review", "show"), ("{own}", "{theirs}", *ASKED), 2),
+    (("gov", "review", "remind"), ("{own}", *ASKED), 0),
     (("gov", "statement", "list"), ("{own}", *ASKED), 0),
     (("gov", "statement", "copy"), ("{own}", *ASKED), 0),
     (("gov", "statement", "propose"), ("{own}", "{folder}/own-log", *SIGNED), 2),
@@ -295,6 +301,18 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("gov", "emergency", "list"), ("{own}", *ASKED), 0),
     (("gov", "emergency", "reach"), ("{own}", *ASKED), 1),
     (("gov", "report"), ("{own}", "--offline", *ASKED), 1),
+    (("gov", "incident", "open"), ("{own}", "--title", "X", *SIGNED), 2),
+    (("gov", "incident", "note"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "incident", "attach"), ("{own}", "{theirs}", "{folder}/own-log", *SIGNED), 2),
+    (("gov", "incident", "tell"), ("{own}", "{theirs}", "concerned", "--reference", "X", *SIGNED), 2),
+    (("gov", "incident", "close"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "incident", "list"), ("{own}", *ASKED), 0),
+    (("gov", "incident", "reached"), ("{own}", "{theirs}", *ASKED), 2),
+    (("gov", "incident", "draft"), ("{own}", "{theirs}", "federation", "--out", "{folder}/draft", *ASKED), 2),
+    (("gov", "incident", "shared", "open"), ("--organisation", "{own}", "--title", "X", *ASKED), 0),
+    (("gov", "who-can"), ("{own}", "--json", *ASKED), 0),
+    (("gov", "who-could"), ("{own}", "--from", "2026-01-01", "--json", *ASKED), 0),
+    (("gov", "who-did"), ("{own}", "--from", "2026-01-01", "--json", *ASKED), 0),
     (("org", "show"), ("{own}", "--offline"), 1),
     (("org", "add"), ("{own}", "--offline"), 1),
     (("org", "suspend"), ("{own}", "--by", "anna", "--why", "test"), 0),
@@ -346,6 +364,10 @@ NO_RECORDS: dict[Path_, str] = {
     ("config", "check"): OF_NO_VAULT,
     ("gov", "declaration"): OF_THE_OPERATOR,
     ("gov", "duty", "diff"): OF_NO_VAULT,
+    ("gov", "incident", "shared", "close"): OF_THE_OPERATOR,
+    ("gov", "incident", "shared", "list"): OF_THE_OPERATOR,
+    ("gov", "incident", "shared", "note"): OF_THE_OPERATOR,
+    ("gov", "incident", "shared", "tell"): OF_THE_OPERATOR,
     ("gov", "officer", "code"): OF_NO_VAULT,
     ("gov", "operator-view"): OF_NO_VAULT,
     ("gov", "verify"): OF_NO_VAULT,
