@@ -3,8 +3,9 @@
 Clauses: api-mt-mk 4.1 step 8, 4.2 step 7.
 
 Nothing is deleted there before a verified backup of the vault has it, nor at an address that another client
-reads too: what is deleted is gone for that one as well. What is disposed of here goes there too, by the same rules. A message is marked before it is asked for, so that
-whoever is killed in between, or gets no answer, finds it gone the next time and knows why.
+reads too: what is deleted is gone for that one as well. What is disposed of here goes there too, by the
+same rules. A message is marked before it is asked for, so that whoever is killed in between, or gets no
+answer, finds it gone the next time and knows why.
 """
 
 from __future__ import annotations
@@ -125,7 +126,9 @@ class Deleting:
             for each in await vault.claim_disposed_deletions(
                 homes, backup, now=now, lease=_LEASE, limit=_BATCH
             ):
-                claimed.append(_Claimed(each.id, each.message_id, each.remote_id, each.attempt, disposed=True))
+                claimed.append(
+                    _Claimed(each.id, each.message_id, each.remote_id, each.attempt, disposed=True)
+                )
             for one in claimed:
                 if one.attempt == 1:
                     facts = {"message": one.message_id, "backup": backup.id}
