@@ -42,7 +42,9 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _AT_ONCE = 8
 _SETTLE_SECONDS = 30.0
-"""After the start, until what it left to do is done."""
+"""After the start, until logins are counted."""
+_FIRST_LOOKS_SECONDS = 390.0
+"""After the start, until each log was looked at once, and connections that this took are closed."""
 _SPARE_KEYS = 4
 _PATIENCE_SECONDS = 900
 _ANSWERS = sys.stdout
@@ -78,6 +80,7 @@ class Host:
         gc.collect()
         with _counted_logins() as logins:
             began, before = time.monotonic(), time.process_time()
+            settled = began + _FIRST_LOOKS_SECONDS
             async with running(enrolled.config) as started:
                 processes = _Processes(folder)
                 found = {
@@ -87,7 +90,9 @@ class Host:
                 await asyncio.sleep(_SETTLE_SECONDS)
                 _answer(found | {"logins": logins() / (self._number * len(_ROLES))})
                 while command := await _command():
-                    if command["do"] == "idle":
+                    if command["do"] == "settle":
+                        _answer(await _idle(processes, max(0.1, settled - time.monotonic())))
+                    elif command["do"] == "idle":
                         _answer(await _idle(processes, command["seconds"]))
                     else:
                         _answer(await self._batch(processes, started, command["exchanges"], logins))
@@ -122,6 +127,7 @@ async def _idle(processes: _Processes, seconds: float) -> dict[str, float]:
         "server": used,
         "total": used + (processes.own_cpu() - own) / elapsed * 100,
         "memory": processes.memory(),
+        "connections": processes.connections(),
     }
 
 

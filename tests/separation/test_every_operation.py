@@ -35,10 +35,12 @@ from samdrift.keystore.witness import Witness
 from samdrift.messageservice.events import MTEvent
 from samdrift.vault.accesspoint import AccessPointVault, Standing
 from samdrift.vault.bodies import BodyReader, BodyWriter
+from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.errors import SealBroken, UnknownRecord
 from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.officers import GovernanceVault, OfferedKey
 from samdrift.vault.opening import Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.people import Identity, SessionRecord, SignInKeys
@@ -59,7 +61,7 @@ from samdrift.vault.portability.departure import (
 )
 from samdrift.vault.portability.mailparts import MAIL_PARTS
 from samdrift.vault.portability.parts import MESSAGES, TRANSFERS, Facts, Part, from_bytes, records_part
-from samdrift.vault.recordkeeping import GovernanceVault, RecordKeepingVault
+from samdrift.vault.recordkeeping import RecordKeepingVault
 from samdrift.vault.records import (
     Backlog,
     Changes,
@@ -103,6 +105,7 @@ GROUNDS = Grounds.of([MARKER.encode(), b"anchor"], [b"answer"], [], "required", 
 SIGNATURE = SignedPart(b"<SignedInfo/>" + MARKER.encode(), b"signature")
 ISSUER, SUBJECT = "https://login.habo.test", "197001019999"
 STATEMENT = NumberedStatement(1, MARKER.encode())
+NOTED = f"state={MARKER}"
 SESSION = SessionRecord(
     b"m" * 32,
     b"s" * 32,
@@ -134,6 +137,7 @@ class Victim:
     assertion: bytes
     token_key: object
     client_token_key: object
+    gov_token_key: object
     superuser: Superuser
     schemas: dict[Role, str]
     vaults: dict[Role, str]
@@ -141,6 +145,7 @@ class Victim:
     mark_key: bytes
     person: str
     person_behind: str
+    officer: str
     pages_key: bytes
     mail: mailcases.TheirMail
 
@@ -150,7 +155,16 @@ class Victim:
     def traces(self) -> set[str]:
         """What must never come back from somebody else's vault."""
         names = {self.organisation.value, *self.bodies, *self.schemas.values()}
-        return {MARKER, RECORD, "secret-event-title", self.person, self.person_behind, SUBJECT, *names}
+        return {
+            MARKER,
+            RECORD,
+            "secret-event-title",
+            self.person,
+            self.person_behind,
+            SUBJECT,
+            self.officer,
+            *names,
+        }
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -229,12 +243,20 @@ async def victim(installation: Installation) -> Victim:
         await client.append_statements([STATEMENT])
         for vault in (client, office):
             await vault.append_signed_statements([STATEMENT])
+            assert await vault.note_cover("", NOTED)
+        assert await office.begin_session(SESSION)
+        officer = await office.person(ISSUER, SUBJECT)
+        assert officer is not None
+        office.offer_key(OfferedKey(officer, NOW, MARKER, "{}"))
+        office.keep_report(NOW, MARKER.encode())
+        (gov_token_key,) = office.token_keys(now=NOW)
         pages_key = client.pages_key()
         (client_token_key,) = client.token_keys(now=NOW)
         mail = await mailcases.their_mail(client, MARKER)
     for role in (AP, MT):
         async with installation.open(organisation, role) as other:
             await other.append_signed_statements([STATEMENT])
+            assert await other.note_cover("", NOTED)
     for role in (AP, MK, GOV):
         async with installation.open(organisation, role) as signing:
             await signing.tree.sign(NOW)
@@ -266,6 +288,7 @@ async def victim(installation: Installation) -> Victim:
         MARKER.encode(),
         token_key.public,
         client_token_key.public,
+        gov_token_key.public,
         seen_by,
         {role: login.schema for role, login in logins.items()},
         {role: login.vault for role, login in logins.items()},
@@ -273,6 +296,7 @@ async def victim(installation: Installation) -> Victim:
         Sealer(logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)).session_marks,
         person,
         person_behind,
+        officer,
         pages_key,
         mail,
     )
@@ -787,6 +811,46 @@ async def client_token_keys(vault: MessageClientVault, victim: Victim) -> object
     return None
 
 
+async def gov_token_keys(vault: GovernanceVault, victim: Victim) -> object:
+    (mine,) = vault.token_keys(now=NOW)
+    assert mine.public != victim.gov_token_key
+    return None
+
+
+async def adopt_person(vault: GovernanceVault, victim: Victim) -> object:
+    """An id that a person has there is free here, and says nothing of them."""
+    assert await vault.adopt_person(SESSION.identity, victim.officer) == victim.officer
+    return None
+
+
+async def rename_person(vault: GovernanceVault, victim: Victim) -> object:
+    return await is_(False, vault.rename_person(victim.officer, "another"))
+
+
+async def offer_key(vault: GovernanceVault, victim: Victim) -> object:
+    """A key that is offered here takes the place of none there."""
+    person = await vault.know_person(SESSION.identity)
+    vault.offer_key(OfferedKey(person, NOW, "Kim", "{}"))
+    return None
+
+
+async def offered_keys(vault: GovernanceVault, victim: Victim) -> object:
+    return await is_((), vault.offered_keys())
+
+
+async def withdraw_key(vault: GovernanceVault, victim: Victim) -> object:
+    return await is_(False, vault.withdraw_key(victim.officer))
+
+
+async def keep_report(vault: GovernanceVault, victim: Victim) -> object:
+    """A report of the same moment replaces none there."""
+    return vault.keep_report(NOW, b"another")
+
+
+async def last_report(vault: GovernanceVault, victim: Victim) -> object:
+    return await is_(None, vault.last_report())
+
+
 async def know_person(vault: MessageClientVault, victim: Victim) -> object:
     """That the other organisation knows the same person is neither seen nor in the way."""
     found = await vault.know_person(SESSION.identity)
@@ -863,6 +927,19 @@ async def signed_statements_after(vault: SignedStatementKeeping, victim: Victim)
 async def append_signed_statements(vault: SignedStatementKeeping, victim: Victim) -> object:
     """A first one: in the victim's vault that number is taken."""
     return await is_(1, vault.append_signed_statements([NumberedStatement(1, b"another")]))
+
+
+async def cover_facts(vault: CoverKeeping, victim: Victim) -> object:
+    """What the victim's log tells of last is not what this vault's does."""
+    facts = await vault.cover_facts()
+    assert facts.noted == ""
+    assert facts.statements == 0
+    return None
+
+
+async def note_cover(vault: CoverKeeping, victim: Victim) -> object:
+    """Told of in the victim's vault, and not in this one."""
+    return await is_(False, vault.note_cover(NOTED, "off"))
 
 
 async def append_statements(vault: MessageClientVault, victim: Victim) -> object:
@@ -989,11 +1066,18 @@ BOTH: dict[str, Case] = {
     )
 }
 SIGNED: dict[str, Case] = {
-    case.__name__: case for case in (last_signed_statement, signed_statements_after, append_signed_statements)
+    case.__name__: case
+    for case in (
+        last_signed_statement,
+        signed_statements_after,
+        append_signed_statements,
+        cover_facts,
+        note_cover,
+    )
 }
 ARRIVING = BOTH | {case.__name__: case for case in (begin, known, store, store_log, finish, role)}
 KEEPING = BOTH | SIGNED | {case.__name__: case for case in (keep_record, release_record, records)}
-PEOPLE = KEEPING | {
+AT_PAGES = KEEPING | {
     case.__name__: case
     for case in (
         pages_key,
@@ -1008,10 +1092,12 @@ PEOPLE = KEEPING | {
         end_sessions_from_outside,
         end_sessions_of,
         end_all_sessions,
-        last_statement,
-        statements_after,
-        append_statements,
     )
+}
+PEOPLE = AT_PAGES | {case.__name__: case for case in (last_statement, statements_after, append_statements)}
+OFFICE: dict[str, Case] = {
+    case.__name__: case
+    for case in (adopt_person, rename_person, offer_key, offered_keys, withdraw_key, keep_report, last_report)
 }
 DEPARTING: dict[str, Case] = {case.__name__: case for case in (log_state, was_removed, role)} | {
     name: page(name) for name in ("log", "former_log", "log_keys", "checkpoints")
@@ -1043,7 +1129,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work}
     | {"know_person": know_person_behind, "persons": persons_behind},
     MessageClientVault: PEOPLE | mailcases.MAIL | {"token_keys": client_token_keys},
-    GovernanceVault: KEEPING,
+    GovernanceVault: AT_PAGES | OFFICE | {"token_keys": gov_token_keys},
     AccessPointArrival: ARRIVING,
     MessageServiceArrival: ARRIVING,
     MessageClientArrival: ARRIVING,
@@ -1058,7 +1144,8 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     MessageClientDeparture: DEPARTING
     | {name: page(name) for name in ("records", "persons", "statements")}
     | {kind.part.name: page(kind.part.name, ("",) * len(kind.part.key)) for kind in MAIL_PARTS},
-    GovernanceDeparture: DEPARTING | {name: page(name) for name in ("records", "signed_statements")},
+    GovernanceDeparture: DEPARTING
+    | {name: page(name) for name in ("records", "persons", "signed_statements")},
 }
 ROLES: dict[type[Opened], Role] = {
     AccessPointVault: AP,

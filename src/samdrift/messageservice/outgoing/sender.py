@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes
 
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.cover import NotCovered
 from samdrift.contracts.discovery import DiscoveryError
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import Direction, ReceiptState, WorkKind
@@ -134,6 +135,7 @@ class Sender(InFlight):
         now, facts = self._clock(), dict[str, str]()
         async with self._vaults.open(organisation, Purpose.SEND) as vault:
             try:
+                (await self._vaults.cover(organisation)).require_sending()
                 malware = None if scanned else await self._malware(organisation, payload)
                 if malware is not None:
                     await self._drop(vault, record, malware, now)
@@ -160,8 +162,10 @@ class Sender(InFlight):
                     await waits(vault, record.id, error, now)
                     return await self._later(vault, WorkKind.MESSAGE, record.id, now)
                 step = progress.failed(now, "Message could not be handed over in time", str(error))
+            except NotCovered as error:
+                step = progress.not_covered(now, str(error))
             except (DiscoveryError, TransferRefused) as error:
-                step = progress.failed(now, "Message could not be handed over", error.text)
+                step = progress.refused(now, error)
             else:
                 step = progress.submitted(self._settings, now)
             await advance(vault, record.id, Direction.OUT, step, now, **facts)
