@@ -210,7 +210,7 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         *EmergencyEvent,
         *ProofEvent,
         *MoveEvent,
-        *RunEvent,
+        *(set(RunEvent) - {RunEvent.COVER_CHANGED}),
         *CheckEvent,
         APEvent.AP_TRANSFER_QUEUED,
         APEvent.AP_TRANSFER_DELIVERED,

@@ -280,7 +280,7 @@ async def test_a_copy_that_does_not_hold_receives_and_sends_when_it_is_whole_aga
 
 async def test_without_traffic_an_end_is_seen_too(house: Covered) -> None:
     async with covered(house.keeper, house.gate):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not await house.logged():
                 await asyncio.sleep(0.02)
     assert (await house.logged())[0] == {"state": "off"}
