@@ -113,7 +113,9 @@ def deletion(
     print_line(f"verified backup  {row['backup'] or 'none'}")
     for one in row["addresses"]:
         print_line(f"{one['address']}  {one['state']}")
-    print_line(f"deleted {row['deleted']}  refused {row['refused']}  under way {row['begun']}  disposed of {row['disposed']}")
+    print_line(
+        f"deleted {row['deleted']}  refused {row['refused']}  under way {row['begun']}  disposed of {row['disposed']}"
+    )
 
 
 def disposal_rule(

@@ -125,7 +125,9 @@ class Deleting:
             for each in await vault.claim_disposed_deletions(
                 homes, backup, now=now, lease=_LEASE, limit=_BATCH
             ):
-                claimed.append(_Claimed(each.id, each.message_id, each.remote_id, each.attempt, disposed=True))
+                claimed.append(
+                    _Claimed(each.id, each.message_id, each.remote_id, each.attempt, disposed=True)
+                )
             for one in claimed:
                 if one.attempt == 1:
                     facts = {"message": one.message_id, "backup": backup.id}

@@ -43,12 +43,12 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MESSAGE_PROGRESS, MessageServiceVault
 from samdrift.vault.moments import STORED, Moment, Moments
 from samdrift.vault.objects import Objects
+from samdrift.vault.officers import GovernanceVault
 from samdrift.vault.opening import Opening, Reason, Room, Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.portability.arrival import Arrival
 from samdrift.vault.portability.departure import Departure
 from samdrift.vault.portability.snapshot import snapshot
-from samdrift.vault.recordkeeping import GovernanceVault
 from samdrift.vault.registry import DUE_MOMENTS, LOGIN_SECRET, Registration, RegistrationState, Registry
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings

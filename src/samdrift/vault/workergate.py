@@ -11,21 +11,23 @@ from samdrift.contracts.principals import Purpose
 from samdrift.vault.opening import Vault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-V = TypeVar("V", bound=Vault)
+V_co = TypeVar("V_co", bound=Vault, covariant=True)
 
 
-class WorkerGate(Generic[V]):
+class WorkerGate(Generic[V_co]):
     """The gate as one worker in one role sees it (:meth:`Gate.worker`)."""
 
     def __init__(
         self,
-        opened: Callable[[ParticipantIdentifier, Purpose], AbstractAsyncContextManager[V]],
+        opened: Callable[[ParticipantIdentifier, Purpose], AbstractAsyncContextManager[V_co]],
         covered: Callable[[ParticipantIdentifier], Awaitable[Cover]],
     ) -> None:
         self._opened = opened
         self._covered = covered
 
-    def open(self, organisation: ParticipantIdentifier, purpose: Purpose) -> AbstractAsyncContextManager[V]:
+    def open(
+        self, organisation: ParticipantIdentifier, purpose: Purpose
+    ) -> AbstractAsyncContextManager[V_co]:
         """Open the organisation's vault for one unit of work; as :meth:`Gate.open`."""
         return self._opened(organisation, purpose)
 

@@ -27,11 +27,14 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.administration.events import AdminEvent
 from samdrift.audit.events import AuditEvent, LogEvent
 from samdrift.cli.org.events import OrgEvent
+from samdrift.entrance.events import EntranceEvent
 from samdrift.evidence.events import ProofEvent
 from samdrift.governance.consent import ConsentEvent
 from samdrift.governance.emergency import EmergencyEvent
+from samdrift.governance.events import GovEvent
 from samdrift.governance.operatorview import Kind, Leave, Line, Recorded, Sight, lines, page
-from samdrift.governance.records import GovEvent
+from samdrift.governance.reviews import ReviewEvent
+from samdrift.governance.whodoors import DoorEvent
 from samdrift.installation.cover import CoverMetrics, CoverRow
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.doors import Door
@@ -208,6 +211,8 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         *GovEvent,
         *ConsentEvent,
         *EmergencyEvent,
+        *DoorEvent,
+        *ReviewEvent,
         *ProofEvent,
         *MoveEvent,
         *(set(RunEvent) - {RunEvent.COVER_CHANGED}),
@@ -218,6 +223,7 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         APEvent.AP_ENVELOPE_RECEIVED,
         APEvent.AP_ENVELOPE_DUPLICATE,
         APEvent.AP_ENVELOPE_ACKNOWLEDGED,
+        *EntranceEvent,
         AdminEvent.LOG_CONTROL_RECORDED,
         LogEvent.LOG_FACTS_DISPOSED,
         OrgEvent.VAULT_LOCK_CHANGED,

@@ -14,8 +14,8 @@ from starlette.responses import Response
 
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.entrance.sites import Sites
 from samdrift.messageclient.entrance.consents import bands
-from samdrift.messageclient.entrance.sites import Sites
 from samdrift.messageclient.mail import Person
 from samdrift.messageclient.permissions import Assignments, PersonPermissions
 from samdrift.vault.gate import Gate
