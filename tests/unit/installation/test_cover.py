@@ -321,3 +321,10 @@ async def test_looking_at_cover_leaves_no_entry_while_nothing_changes(house: Cov
         await house.mode()
     async with house.installation.open(house.organisation, MT, Purpose.TRACE) as vault:
         assert await vault.log_end() == before
+
+
+async def test_a_canary_of_the_operators_needs_no_agreement_and_its_log_says_why(house: Covered) -> None:
+    roles = COVERED_ROLES
+    house.gate.covered_by(CoverKeeper(house.gate, lambda: house.now, roles, canaries=[house.organisation]))
+    (await house.gate.cover(house.organisation, MT)).require_sending()
+    assert await house.logged() == [{"state": "canary"}]
