@@ -67,6 +67,9 @@ class _Kept:
     inherited: tuple[datetime, datetime] | None = None
     standing: Standing | None = None
     cover: Cover | None = None
+    failure: Temporary | None = None
+    failed: float = 0.0
+    """Moment of the last failure, by the same clock."""
 
 
 class CoverKeeper:
@@ -103,9 +106,21 @@ class CoverKeeper:
         if kept is None:
             kept = self._kept[organisation, role] = _Kept(Record(organisation.value, FOLDS))
         if (cover := self._known(kept)) is None:
+            began = time.monotonic()
             async with kept.lock:
-                cover = self._known(kept) or await self._look(organisation, role, kept)
+                # Whoever waited for a look that failed has its answer: an outage is not waited for in turn.
+                if kept.failure is not None and kept.failed >= began:
+                    raise kept.failure
+                cover = self._known(kept) or await self._noting(organisation, role, kept)
         return cover
+
+    async def _noting(self, organisation: ParticipantIdentifier, role: Role, kept: _Kept) -> Cover:
+        """Look, and keep a failure for those who wait for the same."""
+        try:
+            return await self._look(organisation, role, kept)
+        except Temporary as failure:
+            kept.failure, kept.failed = failure, time.monotonic()
+            raise
 
     def _known(self, kept: _Kept) -> Cover | None:
         """Return the answer that is good still."""
