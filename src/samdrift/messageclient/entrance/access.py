@@ -31,6 +31,25 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOCALE = Path(__file__).parent / "locale"
+_TEXTS = {
+    (ExtentKind.MESSAGE, Level.METADATA): Phrase(
+        "%(who)s sees data about one message, but not what it says."
+    ),
+    (ExtentKind.MESSAGE, Level.CONTENT): Phrase("%(who)s sees one message and what it says."),
+    (ExtentKind.MAILBOX, Level.METADATA): Phrase(
+        "%(who)s sees data about the messages of one mailbox, but not what they say."
+    ),
+    (ExtentKind.MAILBOX, Level.CONTENT): Phrase(
+        "%(who)s sees the messages of one mailbox and what they say."
+    ),
+    (ExtentKind.SPAN, Level.METADATA): Phrase(
+        "%(who)s sees data about the messages of a span of time, but not what they say."
+    ),
+    (ExtentKind.SPAN, Level.CONTENT): Phrase(
+        "%(who)s sees the messages of a span of time and what they say."
+    ),
+}
+"""Words for each consent on every page while it lasts."""
 
 
 class NoRights(Explained):
@@ -116,26 +135,6 @@ def without_rights(pages: Pages) -> OnError:
         return response
 
     return answer
-
-
-_TEXTS = {
-    (ExtentKind.MESSAGE, Level.METADATA): Phrase(
-        "%(who)s sees data about one message, but not what it says."
-    ),
-    (ExtentKind.MESSAGE, Level.CONTENT): Phrase("%(who)s sees one message and what it says."),
-    (ExtentKind.MAILBOX, Level.METADATA): Phrase(
-        "%(who)s sees data about the messages of one mailbox, but not what they say."
-    ),
-    (ExtentKind.MAILBOX, Level.CONTENT): Phrase(
-        "%(who)s sees the messages of one mailbox and what they say."
-    ),
-    (ExtentKind.SPAN, Level.METADATA): Phrase(
-        "%(who)s sees data about the messages of a span of time, but not what they say."
-    ),
-    (ExtentKind.SPAN, Level.CONTENT): Phrase(
-        "%(who)s sees the messages of a span of time and what they say."
-    ),
-}
 
 
 def bands(permissions: PersonPermissions) -> Iterator[Band]:
