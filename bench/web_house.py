@@ -18,9 +18,9 @@ from starlette.types import ASGIApp, Message
 from samdrift.contracts.addressbook import Listing
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.entrance.sites import Sites, SiteSettings
 from samdrift.installation.services import NoAddressBook
 from samdrift.messageclient import content
-from samdrift.messageclient.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.mail import Identifier, Party, Stage
 from samdrift.messageclient.permissions import person_subject
 from samdrift.messageclient.role import MessageClientRole

@@ -113,8 +113,10 @@ def deletion(
     print_line(f"verified backup  {row['backup'] or 'none'}")
     for one in row["addresses"]:
         print_line(f"{one['address']}  {one['state']}")
-    print_line(f"deleted {row['deleted']}  refused {row['refused']}  under way {row['begun']}")
-    print_line(f"disposed of here and still there {row['disposed']}")
+    print_line(
+        f"deleted {row['deleted']}  refused {row['refused']}  under way {row['begun']}"
+        f"  disposed of {row['disposed']}"
+    )
 
 
 def disposal_rule(

@@ -12,12 +12,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
 from samdrift.governance.emergency import announce
+from samdrift.governance.events import GovEvent
 from samdrift.rights.consentfold import Consents, officers
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import Effect
@@ -61,15 +61,9 @@ _REASONS: Mapping[Verdict, str] = {
     Effect.NAMES_NOTHING: "there is no such statement in the record",
     Effect.OVER: "it has ended already, or was approved before",
     Effect.TOO_LONG: "it is longer than two people can extend an agreement by",
+    Effect.TOO_EARLY: "the review goes on: something in it has no answer yet",
     Effect.KEY_TAKEN: "another person has that key, or it was lost",
 }
-
-
-class GovEvent(AuditEvent):
-    """An event that governance writes."""
-
-    STATEMENT_REFUSED = "gov:statement:refused"
-    """A statement was not accepted, and why: its signature, its place, or what it would have done."""
 
 
 class StatementRefused(Explained):

@@ -3,9 +3,9 @@
 Clauses: api-mt-mk 4.1 step 8, 4.2 step 7.
 
 Nothing is deleted there before a verified backup of the vault has it, nor at an address that another client
-reads too: what is deleted is gone for that one as well. What is disposed of here goes there too, by the
-same rules. A message is marked before it is asked for, so that whoever is killed in between, or gets no
-answer, finds it gone the next time and knows why.
+reads too: what is deleted is gone for that one as well. What is disposed of here goes there too, by the same
+rules. A message is marked before it is asked for, so that whoever is killed in between, or gets no answer,
+finds it gone the next time and knows why.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from samdrift.client.mailbox import Mailbox
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.events import MKEvent
-from samdrift.vault.gate import WorkerGate
 from samdrift.vault.maildeletion import BackupRecord, SoleReaderRecord
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _BATCH = 50

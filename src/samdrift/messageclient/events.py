@@ -8,8 +8,6 @@ from samdrift.audit.events import AuditEvent
 class MKEvent(AuditEvent):
     """An event of a message client."""
 
-    MK_SIGN_IN_REFUSED = "mk:sign-in:refused"
-    """A sign-in, or a notice of logout, that led to nothing, and why."""
     MK_RIGHTS_STATED = "mk:rights:stated"
     """A statement about a right was stored; the entry names its number."""
     MK_MAILBOX_CHANGED = "mk:mailbox:changed"

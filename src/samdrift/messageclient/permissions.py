@@ -38,10 +38,10 @@ from samdrift.rights.folds import FOLDS
 from samdrift.rights.record import Broken, Record
 from samdrift.rights.settlingfold import settled_in
 from samdrift.rights.statements import OF_CONTENT, Act
-from samdrift.vault.gate import WorkerGate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import PersonRecord
 from samdrift.vault.signedstatements import StatementTaken
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 500

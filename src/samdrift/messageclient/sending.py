@@ -28,9 +28,9 @@ from samdrift.messageclient import content
 from samdrift.messageclient.content import Head, Json
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Identifier, Recipient, Stage
-from samdrift.vault.gate import WorkerGate
 from samdrift.vault.mailrecords import MailRecord
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _BATCH = 20

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Generic, Literal, NoReturn, Self, TypeVar, overload
+from typing import Any, Literal, NoReturn, Self, TypeVar, overload
 
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
@@ -43,17 +43,18 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MESSAGE_PROGRESS, MessageServiceVault
 from samdrift.vault.moments import STORED, Moment, Moments
 from samdrift.vault.objects import Objects
+from samdrift.vault.officers import GovernanceVault
 from samdrift.vault.opening import Opening, Reason, Room, Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.portability.arrival import Arrival
 from samdrift.vault.portability.departure import Departure
 from samdrift.vault.portability.snapshot import snapshot
-from samdrift.vault.recordkeeping import GovernanceVault
 from samdrift.vault.registry import DUE_MOMENTS, LOGIN_SECRET, Registration, RegistrationState, Registry
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.vault.wakeups import Wakeups
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 V = TypeVar("V", bound=Vault)
@@ -576,26 +577,6 @@ class Gate:
             if registration.vault == vault:
                 return (await self._room(registration)).login
         return login
-
-
-class WorkerGate(Generic[V]):
-    """The gate as one worker in one role sees it (:meth:`Gate.worker`)."""
-
-    def __init__(
-        self,
-        opened: Callable[[ParticipantIdentifier, Purpose], AbstractAsyncContextManager[V]],
-        covered: Callable[[ParticipantIdentifier], Awaitable[Cover]],
-    ) -> None:
-        self._opened = opened
-        self._covered = covered
-
-    def open(self, organisation: ParticipantIdentifier, purpose: Purpose) -> AbstractAsyncContextManager[V]:
-        """Open the organisation's vault for one unit of work; as :meth:`Gate.open`."""
-        return self._opened(organisation, purpose)
-
-    async def cover(self, organisation: ParticipantIdentifier) -> Cover:
-        """Return how the organisation's function is covered; as :meth:`Gate.cover`."""
-        return await self._covered(organisation)
 
 
 def _may(principal: Principal, organisation: ParticipantIdentifier, purpose: Purpose) -> bool:

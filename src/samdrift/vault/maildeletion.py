@@ -139,7 +139,8 @@ class MailDeletion(MailWriting):
     ) -> tuple[DisposedDeletion, ...]:
         """Take over messages that were disposed of, to delete them at the message service too.
 
-        Of messages to and from the addresses of some mailboxes those that ``backup`` has, or whose disposal.
+        Of messages to and from the addresses of some mailboxes those that ``backup`` has, or whose disposal
+        it has.
         """
         values = (list(homes), backup.taken_at - _STORING, now, now + lease, limit)
         claimed = []

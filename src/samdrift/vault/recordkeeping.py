@@ -3,8 +3,7 @@
 What such a vault has of its own comes with its role. From the beginning it has what
 all vaults have (log, sealed bodies, keys, lock), and the register of public records that
 are kept in it and have not been handed over: while there is one, the organisation is not
-closed without a decision that says so. A vault of governance has the record of the organisation's
-signed statements (:mod:`samdrift.vault.signedstatements`).
+closed without a decision that says so.
 """
 
 from __future__ import annotations
@@ -37,7 +36,3 @@ class RecordKeepingVault(CoverKeeping):
     async def records(self, limit: int, after: str = "") -> tuple[str, ...]:
         """Ids of records that are not handed over, in order, those after the id ``after``."""
         return tuple(record_id for (record_id,) in await self._work.query(_RECORDS, after, limit))
-
-
-class GovernanceVault(RecordKeepingVault):
-    """Opened with role ``gov``."""

@@ -458,8 +458,9 @@ DESK = (
             ),
             (
                 "twice",
-                "d.id = m.id AND d.outcome = 'deleted'",
-                "false",
+                "AND NOT EXISTS (SELECT FROM service_deletions d"
+                " WHERE d.id = m.id AND d.outcome = 'deleted')",
+                "",
                 "test_what_was_deleted_there_before_its_disposal_is_not_asked_for_again",
             ),
         )

@@ -21,7 +21,8 @@ from samdrift.governance.consent import (
     session,
 )
 from samdrift.governance.emergency import NOTICE, EmergencyEvent
-from samdrift.governance.records import GovEvent, Records, StatementRefused
+from samdrift.governance.events import GovEvent
+from samdrift.governance.records import Records, StatementRefused
 from samdrift.rights import Approved, Ended, Statement, Subject
 from samdrift.rights.consentfold import Stage
 from samdrift.rights.consents import AccessAsked, AccountGiven, Extent, Level

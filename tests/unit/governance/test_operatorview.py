@@ -27,11 +27,15 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.administration.events import AdminEvent
 from samdrift.audit.events import AuditEvent, LogEvent
 from samdrift.cli.org.events import OrgEvent
+from samdrift.entrance.events import EntranceEvent
 from samdrift.evidence.events import ProofEvent
 from samdrift.governance.consent import ConsentEvent
 from samdrift.governance.emergency import EmergencyEvent
+from samdrift.governance.events import GovEvent
 from samdrift.governance.operatorview import Kind, Leave, Line, Recorded, Sight, lines, page
-from samdrift.governance.records import GovEvent
+from samdrift.governance.reviews import ReviewEvent
+from samdrift.governance.whodoors import DoorEvent
+from samdrift.installation.cover import CoverMetrics, CoverRow
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.doors import Door
 from samdrift.installation.events import RunEvent
@@ -162,6 +166,7 @@ def families() -> dict[str, frozenset[str]]:
     collected = [
         Gone([Condition("database")]),
         LogMetrics(),
+        CoverMetrics(lambda: [CoverRow("0203:habo.se", "mt", "on", 1.0)]),
         NotificationMetrics(lambda: 0, queue),
     ]
     found: dict[str, frozenset[str]] = {}
@@ -206,9 +211,11 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         *GovEvent,
         *ConsentEvent,
         *EmergencyEvent,
+        *DoorEvent,
+        *ReviewEvent,
         *ProofEvent,
         *MoveEvent,
-        *RunEvent,
+        *(set(RunEvent) - {RunEvent.COVER_CHANGED}),
         *CheckEvent,
         APEvent.AP_TRANSFER_QUEUED,
         APEvent.AP_TRANSFER_DELIVERED,
@@ -216,6 +223,7 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         APEvent.AP_ENVELOPE_RECEIVED,
         APEvent.AP_ENVELOPE_DUPLICATE,
         APEvent.AP_ENVELOPE_ACKNOWLEDGED,
+        *EntranceEvent,
         AdminEvent.LOG_CONTROL_RECORDED,
         LogEvent.LOG_FACTS_DISPOSED,
         OrgEvent.VAULT_LOCK_CHANGED,

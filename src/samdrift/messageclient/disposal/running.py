@@ -14,9 +14,10 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageclient.events import MKEvent
-from samdrift.vault.gate import Gate, WorkerGate
+from samdrift.vault.gate import Gate
 from samdrift.vault.mailrecords import FileRecord, MailRecord
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 100

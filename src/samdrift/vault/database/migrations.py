@@ -72,7 +72,10 @@ VAULT = {
         *("log-stamps", "live", "notices", "mail-bound", "mail-following"),
         *("draft-approvals", "session-use", "service-deletion", "signed-statements", "cover"),
     ),
-    Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival", "cover"),
+    Role.GOVERNANCE: (
+        *(*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival"),
+        *("cover", "people", "session-use", "officers"),
+    ),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
