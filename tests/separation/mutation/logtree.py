@@ -84,6 +84,13 @@ LOGTREE = (
         (f"{_KEEPING}::test_a_witness_that_knows_another_history_ends_the_signing_and_nothing_else",),
     ),
     Mutant(
+        "log keeping: a checkpoint leaves once it is committed",
+        "installation/logkeeping.py",
+        "            if not tree.signed:",
+        "            if True:",
+        (f"{_KEEPING}::test_a_witness_sees_what_is_committed_and_no_connection_waits_for_it",),
+    ),
+    Mutant(
         "log keeping: a witness that was not told stops nothing",
         "installation/logkeeping.py",
         "if isinstance(answer, WitnessRefused) and answer.reason.stops:",
