@@ -68,7 +68,8 @@ def put_in(log: str, at: int) -> str:
     return (
         f"UPDATE {log} SET sequence = -sequence WHERE sequence >= {at};"
         f" UPDATE {log} SET sequence = -sequence + 1 WHERE sequence < 0;"
-        f" INSERT INTO {log} (sequence, {columns}) SELECT {at}, {columns} FROM {log} WHERE sequence = {at} - 1;"
+        f" INSERT INTO {log} (sequence, {columns})"
+        f" SELECT {at}, {columns} FROM {log} WHERE sequence = {at} - 1;"
         f" UPDATE {log}_head SET sequence = sequence + 1;"
     )
 
@@ -108,8 +109,8 @@ async def test_a_log_that_its_database_s_superuser_rewrote_is_found_by_an_export
     tmp_path: Path,
     attack: Callable[[str, int], str],
 ) -> None:
-    """Found by `log verify` and a witnessed checkpoint: the first wrong entry is at the attack or before it, and
-    after the last checkpoint that still holds. Also when the log has grown since and was signed again.
+    """Found by `log verify` and a witnessed checkpoint: the first wrong entry is at the attack or before it,
+    and after the last checkpoint that still holds. Also when the log has grown since and was signed again.
     """
     scene.now = datetime.now(UTC)
     await scene.known()
