@@ -253,7 +253,7 @@ AGREEMENTS = (
         "one process tells of a state",
         "vault/sql/cover-1.sql",
         " WHERE noted = $1",
-        f"{_KEEPER}::test_each_state_and_each_warning_is_logged_once_whoever_sees_it",
+        f"{_KEEPER}::test_of_two_processes_that_see_a_state_one_tells_of_it",
     ),
     _without(
         "nothing is inherited once it is over",

@@ -374,3 +374,11 @@ def test_a_number_that_cannot_be_a_partys_is_a_fault_of_the_configuration() -> N
     assert operator_of(cast(Config, SimpleNamespace(operator=""))) is None
     with pytest.raises(ConfigError, match="operator"):
         operator_of(cast(Config, SimpleNamespace(operator="SE:556036-0794")))
+
+
+async def test_of_two_processes_that_see_a_state_one_tells_of_it(house: Covered) -> None:
+    told = []
+    for state in ("state=on", "state=on until=then"):
+        async with house.installation.open(house.organisation, MT, Purpose.MAINTAIN) as vault:
+            told.append(await vault.note_cover("", state))
+    assert told == [True, False]
