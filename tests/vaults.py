@@ -25,10 +25,10 @@ from samdrift.vault.bodies import Body
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.officers import GovernanceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
-from samdrift.vault.recordkeeping import GovernanceVault
 from samdrift.vault.records import IncomingEnvelope, MessageRecord, OutgoingEnvelope, ReceiptRecord, Transfer
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.codes import ReceiptStatus
@@ -149,12 +149,64 @@ async def installed(settings: VaultSettings) -> AsyncIterator[Installation]:
     try:
         await provisioner.install()
         gate = await Gate.start(settings)
+        gate.growth.sign_here(Role)  # As a process that serves.
         try:
             yield Installation(settings, provisioner, gate)
         finally:
             await gate.close()
     finally:
         await provisioner.close()
+
+
+async def inherits(
+    installation: Installation, organisation: ParticipantIdentifier, until: datetime | None
+) -> None:
+    """Have one inherited agreement cover an organisation for 90 days until then, or none at all."""
+    database = installation.provisioner.database
+    registry = await database.administrators_connection()
+    try:
+        rows = await registry.execute(
+            "SELECT schema, database FROM registry.registrations WHERE organisation = %s",
+            (organisation.value,),
+        )
+        places = await rows.fetchall()
+    finally:
+        await registry.close()
+    start = None if until is None else until - timedelta(days=90)
+    for schema, where in places:
+        connection = await database.administrators_connection(where)
+        changed = f"UPDATE {schema}.cover SET inherited_from = %s, inherited_until = %s".encode()
+        await connection.execute(changed, (start, until))
+        await connection.close()
+
+
+class Installations:
+    """One installation at a time, which gives way to a new one when it has many organisations.
+
+    Whoever administrates an installation, as most commands do, looks into every organisation's database.
+    """
+
+    MANY = 16
+
+    def __init__(self) -> None:
+        self._running: Installation | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    async def current(self) -> Installation:
+        """Return the one that runs, or a new one; nobody uses the former any more."""
+        if self._running is not None:
+            organisations = {one.organisation for one in await self._running.provisioner.registrations()}
+            if len(organisations) < self.MANY:
+                return self._running
+            await self.close()
+        folder = self._stack.enter_context(server_folder())
+        self._running = await self._stack.enter_async_context(installed(settings_in(folder)))
+        return self._running
+
+    async def close(self) -> None:
+        """Stop what runs."""
+        self._running = None
+        await self._stack.aclose()
 
 
 async def body(vault: Vault, data: bytes = b"<xhe/>") -> Body:

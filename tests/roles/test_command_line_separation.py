@@ -223,6 +223,8 @@ NOTICE = (
     *("--performer", "SE:212000-0142", "--functions", "hosting", "--countries", "SE"),
     *("--window", "2027-01-01", "--from", "2027-01-02"),
 )
+FOLDER = ("--by", "nobody", "--why", "test", "--folder", "{folder}/sign-over")
+WANTED = ("--extent", "everything", "--ground", "outage", "--ticket", "INC-1")
 REVIEWED = ("--reviewer", "{person}", "--stand-in", "person:kim", "--until", "2027-01-01")
 GIVEN = ("--rights", "read", "--mailbox", "any", "--until", "2027-01-01T00:00:00Z")
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
@@ -285,6 +287,19 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("gov", "agreement", "release"), ("{own}", "gone-1", *SIGNED), 2),
     (("gov", "agreement", "list"), ("{own}", *ASKED), 0),
     (("gov", "coverage"), ("{own}", *ASKED), 1),
+    (("gov", "grant", "unsigned"), ("{own}", *ASKED), 0),
+    (("gov", "grant", "sign-over"), ("{own}", *FOLDER), 0),
+    (("gov", "grant", "settle"), ("{own}", *SIGNED), 2),
+    (("gov", "statement", "append-all"), ("{own}", "{folder}/sign-over"), 2),
+    (("gov", "consent", "request"), ("{own}", *WANTED, *SIGNED), 2),
+    (("gov", "consent", "approve"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "consent", "revoke"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "consent", "list"), ("{own}", *ASKED), 0),
+    (("gov", "emergency", "state"), ("{own}", *WANTED, *SIGNED), 2),
+    (("gov", "emergency", "sign"), ("{own}", "{theirs}", *SIGNED), 2),
+    (("gov", "emergency", "account"), ("{own}", "{theirs}", "--done", "nothing", *SIGNED), 2),
+    (("gov", "emergency", "list"), ("{own}", *ASKED), 0),
+    (("gov", "emergency", "reach"), ("{own}", *ASKED), 1),
     (("gov", "report"), ("{own}", "--offline", *ASKED), 1),
     (("gov", "incident", "open"), ("{own}", "--title", "X", *SIGNED), 2),
     (("gov", "incident", "note"), ("{own}", "{theirs}", *SIGNED), 2),
@@ -380,7 +395,10 @@ NO_RECORDS: dict[Path_, str] = {
     ("custodian", "restart"): OF_THE_OPERATOR,
     ("custodian", "remove"): OF_THE_OPERATOR,
     ("custodian", "list"): OF_THE_OPERATOR,
-    ("log", "kept"): "the operator's list of logs of closed organisations, without any entry of one",
+    (
+        "log",
+        "kept",
+    ): "the operator's list of logs of closed organisations, for which no vault is opened",
     ("custodian", "approve"): OF_REQUESTS,
     ("keys", "request"): "the operator's own keys",
     ("keys", "install"): "the operator's own keys",

@@ -29,6 +29,7 @@ from samdrift.accesspoint.problems import (
 )
 from samdrift.accesspoint.settings import AccessPointSettings, Client, CurrentClients
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.cover import Cover, NotCovered
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.contracts.transfer import Poll, Submission
@@ -48,7 +49,7 @@ from samdrift.wire.crypto.keys import Random
 from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.gzip import Gzip
-from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
+from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED, ParticipantIdentifier, is_uuid
 
 _LONGEST_WAIT = 600.0
 """Seconds that a poll without news may wait."""
@@ -73,6 +74,9 @@ _HANDED_OVER_AT_ONCE_BY_ONE = 16
 _POLLED_AT_ONCE = 512
 _POLLED_AT_ONCE_BY_ONE = 16
 """Limits of polls at the same time, likewise; a message service has one, in each of its processes."""
+
+_RECEIPTS = frozenset({RECEIPT_EXTENDED, RECEIPT_BASE})
+"""Types of message receipts: answers, which are not new messages."""
 
 
 class InterfaceC:
@@ -263,7 +267,7 @@ class Submissions:
         if conversation_id is not None and not is_uuid(conversation_id):
             raise _invalid("the conversation id is not a UUID")
         claim = self._sending.room(organisation) > 0
-        now = self._clock()
+        now, cover = self._clock(), await self._gate.cover(organisation, Role.ACCESS_POINT)
         async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.SUBMIT) as vault:
             writer = vault.new_body(digested=True)
             try:
@@ -287,6 +291,7 @@ class Submissions:
                 lease=self._settings.lease if claim else None,
             )
             if created:
+                _require_cover(cover, header)
                 vault.record(
                     APEvent.AP_TRANSFER_QUEUED,
                     envelope=header.id,
@@ -315,6 +320,19 @@ class Submissions:
             raise _invalid("the envelope names another federation")
         if header.document not in self._settings.documents(organisation):
             raise Problem(ProblemKind.NOT_SERVICED, "this type of message is not transferred here")
+
+
+def _require_cover(cover: Cover, header: EnvelopeHeader) -> None:
+    """Refuse an envelope with a new message where agreements do not cover it; receipts are transferred.
+
+    One that is here already is not new, however often it is submitted.
+    """
+    if header.document in _RECEIPTS:
+        return
+    try:
+        cover.require_sending()
+    except NotCovered as refused:
+        raise Problem(ProblemKind.NOT_COVERED, str(refused)) from None
 
 
 async def _spool(stream: AsyncIterable[bytes], writer: BodyWriter) -> EnvelopeHeader:

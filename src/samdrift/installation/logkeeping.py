@@ -63,6 +63,7 @@ class PolicyUnusable(Explained, ValueError):
         self.text = text
 
 
+_Answer = Cosigned | WitnessRefused | WitnessUnanswered
 Watch = Callable[[str, str, str], None]
 """Hears of a dependency, its place, and the reason why it is gone, or none."""
 OPERATORS = LogPlace()
@@ -235,19 +236,31 @@ class LogKeeper:
     async def round(self, place: LogPlace) -> TreeState:
         """Sign what is new in a log, and ask each of its witnesses; return how the log stands then.
 
-        :class:`SigningStopped` where a witness has refused, now or before.
+        One opening where nothing is new, and nothing waits for its commit: witnesses are asked while it holds
+        no connection. :class:`SigningStopped` where a witness has refused, now or before.
         """
         witnesses = self._witnesses(place)
+        answers: Sequence[_Answer] | None = None
         async with self._tree(place) as tree:
             state = await self._signed(tree)
             if not witnesses:
                 await tree.silent(self._clock())
-            elif (state.origin, str(witnesses[0].key)) not in self._seen:
+                return state
+            if (state.origin, str(witnesses[0].key)) not in self._seen:
                 known = {each.witness: each.size for each in await tree.witnesses()}
                 for one in witnesses:
                     self._seen[state.origin, str(one.key)] = known.get(str(one.key), 0)
-        if witnesses:
-            await self._witness(place, state, witnesses)
+            if not tree.signed:
+                answers = await self._answers(place, state, witnesses)
+                stopped = await self._keep(tree, state, witnesses, answers)
+        if answers is None:
+            answers = await self._answers(place, state, witnesses)
+            async with self._tree(place) as tree:
+                stopped = await self._keep(tree, state, witnesses, answers)
+        if stopped:
+            raise SigningStopped
+        if all(isinstance(answer, Cosigned) for answer in answers):
+            self.health.witnessed[place] = self._clock()
         return state
 
     async def _in_its_place(self, place: LogPlace) -> None:
@@ -279,29 +292,33 @@ class LogKeeper:
                 self.health.failures += 1
                 self._unexpected(error)
 
-    async def _witness(self, place: LogPlace, state: TreeState, witnesses: Sequence[Member]) -> None:
-        """Ask every witness, then keep what they answered."""
+    async def _answers(
+        self, place: LogPlace, state: TreeState, witnesses: Sequence[Member]
+    ) -> Sequence[_Answer]:
+        """Ask every witness at the same time."""
         self.health.witnessed.setdefault(place, self._clock())
         answers = await asyncio.gather(*(self._asked(place, state, one) for one in witnesses))
-        stops: SigningStopped | None = None
         faults = [answer for answer in answers if not isinstance(answer, Cosigned)]
         self._noted(state.origin, f"a witness {_words(faults[0])}" if faults else "")
-        async with self._tree(place) as tree:
-            for one, answer in zip(witnesses, answers, strict=True):
-                now = self._clock()
-                if isinstance(answer, Cosigned):
-                    await tree.answered(state, one.key, now, answer.time, answer.line, "")
-                    self._seen[state.origin, str(one.key)] = state.signed or 0
-                    continue
-                await tree.answered(state, one.key, now, None, None, _words(answer))
-                if isinstance(answer, WitnessRefused) and answer.reason.stops:
-                    if await tree.refuse(state, one.key, answer.reason.value, answer.seen, now):
-                        _LOGGER.error("ALARM a log: %s. 'samdrift log status' says whose log it is", answer)
-                    stops = SigningStopped()
-        if stops is not None:
-            raise stops
-        if all(isinstance(answer, Cosigned) for answer in answers):
-            self.health.witnessed[place] = self._clock()
+        return answers
+
+    async def _keep(
+        self, tree: LogTree, state: TreeState, witnesses: Sequence[Member], answers: Sequence[_Answer]
+    ) -> bool:
+        """Keep what the witnesses answered; return whether one of them ends the signing."""
+        stopped = False
+        for one, answer in zip(witnesses, answers, strict=True):
+            now = self._clock()
+            if isinstance(answer, Cosigned):
+                await tree.answered(state, one.key, now, answer.time, answer.line, "")
+                self._seen[state.origin, str(one.key)] = state.signed or 0
+                continue
+            await tree.answered(state, one.key, now, None, None, _words(answer))
+            if isinstance(answer, WitnessRefused) and answer.reason.stops:
+                if await tree.refuse(state, one.key, answer.reason.value, answer.seen, now):
+                    _LOGGER.error("ALARM a log: %s. 'samdrift log status' says whose log it is", answer)
+                stopped = True
+        return stopped
 
     async def _signed(self, tree: LogTree) -> TreeState:
         """Sign what is new; note a log of which nothing is signed."""
@@ -317,9 +334,7 @@ class LogKeeper:
             self._note(Dependency.LOG, origin, reason)
         (self._gone.add if reason else self._gone.discard)(origin)
 
-    async def _asked(
-        self, place: LogPlace, state: TreeState, witness: Member
-    ) -> Cosigned | WitnessRefused | WitnessUnanswered:
+    async def _asked(self, place: LogPlace, state: TreeState, witness: Member) -> _Answer:
         async def prove(old: int, new: int) -> Sequence[bytes]:
             if old in (0, new):
                 return ()

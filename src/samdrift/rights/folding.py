@@ -39,6 +39,7 @@ from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from samdrift.rights.statements import (
     OF_CONTENT,
     OF_ORGANISATION,
+    OFFICERS,
     ORGANISATION,
     Approved,
     Ended,
@@ -150,6 +151,13 @@ class State:
             self._batch |= {each.digest: each for each in batch}
             self._added = []
             self._fold()
+
+    def close(self, digests: Iterable[str], moment: datetime, by: str) -> None:
+        """End what some statements give at ``moment``, where it has not ended before, by the statement
+        ``by``.
+        """
+        for digest in digests:
+            self._ends.setdefault(digest, ((moment, _ENDING), by))
 
     def judge(self, statement: Statement) -> Effect:
         """Return the effect that ``statement`` would have, and leave the state as it is."""
@@ -458,7 +466,7 @@ class State:
         return self._has(by, Right.SECURITY_OFFICER, ORGANISATION, now)
 
     def _has_role(self, by: Subject, now: _Instant) -> bool:
-        return any(self._has(by, role, ORGANISATION, now) for role in OF_ORGANISATION)
+        return any(self._has(by, role, ORGANISATION, now) for role in OFFICERS)
 
     def _has(self, subject: Subject, right: Right, scope: Scope, now: _Instant) -> bool:
         """Return whether ``subject`` had the right itself, begun before the moment of ``now``."""

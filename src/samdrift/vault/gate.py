@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mappi
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Generic, Literal, NoReturn, Self, TypeVar, overload
+from typing import Any, Literal, NoReturn, Self, TypeVar, overload
 
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.cover import COVERED, OF_FUNCTION, Cover, Covers
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import OPERATOR_KEYS, DataKeys, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
@@ -27,7 +28,14 @@ from samdrift.vault.database.capacity import ROOM, Capacity
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Row, Session, Statement, Value
-from samdrift.vault.errors import VaultDenied, VaultError, VaultLocked, VaultSuspended, VaultUnavailable
+from samdrift.vault.errors import (
+    VaultDenied,
+    VaultError,
+    VaultLocked,
+    VaultSuspended,
+    VaultUnavailable,
+    VaultUncovered,
+)
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.growth import Growth
 from samdrift.vault.logtree import LogTree
@@ -35,17 +43,18 @@ from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MESSAGE_PROGRESS, MessageServiceVault
 from samdrift.vault.moments import STORED, Moment, Moments
 from samdrift.vault.objects import Objects
+from samdrift.vault.officers import GovernanceVault
 from samdrift.vault.opening import Opening, Reason, Room, Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.portability.arrival import Arrival
 from samdrift.vault.portability.departure import Departure
 from samdrift.vault.portability.snapshot import snapshot
-from samdrift.vault.recordkeeping import GovernanceVault
 from samdrift.vault.registry import DUE_MOMENTS, LOGIN_SECRET, Registration, RegistrationState, Registry
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.vault.wakeups import Wakeups
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 V = TypeVar("V", bound=Vault)
@@ -121,6 +130,7 @@ class Gate:
         self._vaults: dict[str, str] = {}
         """The vault of each current or former login."""
         self._hosted: set[str] = set()
+        self._covers: Covers | None = None
 
     @classmethod
     async def start(
@@ -252,7 +262,10 @@ class Gate:
     def worker(self, name: str, role: Role) -> WorkerGate[Any]:
         """Return this gate for one worker of the platform, which the logs call ``name``, in one role."""
         principal = Principal(PrincipalKind.WORKER, name)
-        return WorkerGate(lambda organisation, purpose: self.open(principal, organisation, role, purpose))
+        return WorkerGate(
+            lambda organisation, purpose: self.open(principal, organisation, role, purpose),
+            lambda organisation: self.cover(organisation, role),
+        )
 
     @asynccontextmanager
     async def operate(
@@ -294,6 +307,20 @@ class Gate:
         reason = Reason(principal, Purpose.IMPORT, self._clock)
         allowed = _may(principal, organisation, Purpose.IMPORT)
         return Opening(partial(self._admit, kind, organisation, kind.role, reason, allowed))
+
+    def covered_by(self, covers: Covers) -> None:
+        """Ask ``covers`` from now on before a role's vault is opened for its function.
+
+        Without this, as in a command beside what runs, agreements are not asked.
+        """
+        self._covers = covers
+
+    async def cover(self, organisation: ParticipantIdentifier, role: Role) -> Cover:
+        """Return how the organisation's function in a role is covered by agreements now.
+
+        A temporary error while that cannot be read: no answer is made up.
+        """
+        return COVERED if self._covers is None else await self._covers(organisation, role)
 
     def wakeups(self) -> AsyncIterator[tuple[ParticipantIdentifier, Role]]:
         """Vaults in which another process stored something, as it happens."""
@@ -400,6 +427,10 @@ class Gate:
             await self._deny(registration, organisation, role, reason)
         if not registration.opens_for(reason.purpose):
             raise VaultSuspended
+        if self._covers is not None and role is not Role.GOVERNANCE and reason.purpose in OF_FUNCTION:
+            cover = await self._covers(organisation, role)
+            if not cover.mode.receives:
+                raise VaultUncovered
         return entrance(await self._room(registration), reason, self._pool)
 
     async def _deny(
@@ -546,19 +577,6 @@ class Gate:
             if registration.vault == vault:
                 return (await self._room(registration)).login
         return login
-
-
-class WorkerGate(Generic[V]):
-    """The gate as one worker in one role sees it (:meth:`Gate.worker`)."""
-
-    def __init__(
-        self, opened: Callable[[ParticipantIdentifier, Purpose], AbstractAsyncContextManager[V]]
-    ) -> None:
-        self._opened = opened
-
-    def open(self, organisation: ParticipantIdentifier, purpose: Purpose) -> AbstractAsyncContextManager[V]:
-        """Open the organisation's vault for one unit of work; as :meth:`Gate.open`."""
-        return self._opened(organisation, purpose)
 
 
 def _may(principal: Principal, organisation: ParticipantIdentifier, purpose: Purpose) -> bool:

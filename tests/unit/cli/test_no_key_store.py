@@ -35,6 +35,7 @@ PERSONS = (
     "{words}",
 )
 WHY = ("--by", "anna", "--reason", "test")
+WANTED = ("--extent", "everything", "--ground", "outage", "--ticket", "INC-1")
 SIGNED = ("--by", "anna", "--why", "test", "--out", "{folder}/to-be-signed")
 DIGEST = "0" * 64
 NEXT_YEAR = ("--until", "2027-01-01T00:00:00Z")
@@ -183,6 +184,22 @@ READS: dict[Path_, Sequence[str]] = {
     ("gov", "statement", "append"): (ORGANISATION, "{words}"),
     ("gov", "statement", "list"): (ORGANISATION, *WHY),
     ("gov", "statement", "copy"): (ORGANISATION, *WHY),
+    ("gov", "grant", "unsigned"): (ORGANISATION, *WHY),
+    ("gov", "grant", "sign-over"): (
+        *(ORGANISATION, "--by", "person:kim", "--why", "test"),
+        *("--folder", "{folder}/sign-over"),
+    ),
+    ("gov", "grant", "settle"): (ORGANISATION, *SIGNED),
+    ("gov", "statement", "append-all"): (ORGANISATION, "{folder}/none"),
+    ("gov", "consent", "request"): (ORGANISATION, *WANTED, *SIGNED),
+    ("gov", "consent", "approve"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "consent", "revoke"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "consent", "list"): (ORGANISATION, *WHY),
+    ("gov", "emergency", "state"): (ORGANISATION, *WANTED, *SIGNED),
+    ("gov", "emergency", "sign"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "emergency", "account"): (ORGANISATION, DIGEST, "--done", "nothing", *SIGNED),
+    ("gov", "emergency", "list"): (ORGANISATION, *WHY),
+    ("gov", "emergency", "reach"): (ORGANISATION, *WHY),
     ("gov", "export"): (ORGANISATION, "--out", "{folder}/record", *WHY),
     ("gov", "party", "state"): (
         *(ORGANISATION, "SE:212000-0142", "--name", "X", "--form", "company"),
@@ -238,6 +255,7 @@ END_BEFORE: frozenset[Path_] = frozenset(
         ("gov", "statement", "propose"),
         ("gov", "statement", "show"),
         ("gov", "statement", "append"),
+        ("gov", "statement", "append-all"),
     }
 )
 """Those that end before they open a key store, since something else is not there either."""

@@ -34,7 +34,7 @@ from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
 from samdrift.transparency.witness import Witness
 from samdrift.transparency.witnessstate import WitnessState
-from samdrift.vault.errors import VaultDenied
+from samdrift.vault.errors import VaultDenied, VaultUnavailable
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.logtree import SigningStopped, TreeState
@@ -384,12 +384,12 @@ async def test_an_entry_of_another_process_is_signed_within_a_cadence(scene: Sce
     task = asyncio.create_task(keeper.keep([], [AP]))
 
     async def signed(at_least: int) -> int:
-        async with asyncio.timeout(60):
-            while True:
-                state, _ = await scene.stands()
-                if state.signed == state.size >= at_least:
-                    return state.size
-                await asyncio.sleep(0.05)
+        for _ in range(1200):
+            state, _ = await scene.stands()
+            if state.signed == state.size >= at_least:
+                return state.size
+            await asyncio.sleep(0.05)
+        pytest.fail("it was not signed")
 
     other = await Gate.start(scene.installation.settings)
     try:
@@ -407,6 +407,19 @@ async def test_an_entry_of_another_process_is_signed_within_a_cadence(scene: Sce
         await other.close()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_log_whose_round_failed_is_looked_at_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(keeper: LogKeeper, place: LogPlace) -> None:
+        raise VaultUnavailable
+
+    monkeypatch.setattr(LogKeeper, "round", away)
+    growth = scene.installation.gate.growth
+    growth.take(scene.organisation, AP)
+    await scene.keeper._in_its_place(scene.place)
+    assert growth.take(scene.organisation, AP)
 
 
 async def test_what_fails_in_one_round_is_counted_and_the_next_one_goes_on(scene: Scene) -> None:

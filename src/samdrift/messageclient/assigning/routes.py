@@ -26,6 +26,7 @@ from samdrift.messageclient.permissions import (
     Assignments,
     Reader,
     RightsRefused,
+    SignedAlone,
     Through,
     Way,
     person_subject,
@@ -344,6 +345,8 @@ class RightsPages:
     ) -> None:
         try:
             await self._assignments.state(visit.organisation, person_subject(visit.person.id), why, act)
+        except SignedAlone:
+            form.refuse(field, Phrase("Here rights are given by signed decisions alone."))
         except RightsRefused as refused:
             form.refuse(field, _REFUSED.get(refused.effect, _UNFIT))
         except StatementError:

@@ -27,9 +27,10 @@ from samdrift.rights import Right
 from samdrift.scheduling.dispatch import Dispatcher
 from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.bodies import new_id
-from samdrift.vault.gate import Gate, WorkerGate
+from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.noticing import NoticeRecord, WatchRecord
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _AT_MOST_EVERY = timedelta(minutes=15)
@@ -47,6 +48,8 @@ class Kind(StrEnum):
     NEW = "new"
     UNREAD = "unread"
     """A mailbox has lain unread."""
+    EMERGENCY = "emergency"
+    """The operator sees data of the organisation without its consent; governance tells the officers."""
 
 
 class How(StrEnum):
@@ -262,6 +265,12 @@ _TEXTS = {
     Kind.NEW: (
         "Det har kommit något nytt till en brevlåda som du har valt att få besked om.",
         "Something new has come to a mailbox that you have chosen to be told about.",
+    ),
+    Kind.EMERGENCY: (
+        "Driften ser uppgifter om er organisations meddelanden utan ert samtycke, i ett nödläge. Vem, varför"
+        " och hur länge står i er logg.",
+        "In an emergency, the operator sees data about your organisation's messages without your consent."
+        " Your log says who, why and for how long.",
     ),
     Kind.UNREAD: (
         "En brevlåda har legat oläst längre än den tid som är bestämd.",

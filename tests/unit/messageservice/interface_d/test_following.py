@@ -113,7 +113,7 @@ class Quiet(Service):
 async def told(service: Quiet, alive: float | None) -> list[float]:
     """Return when signs of life came until the stream ended."""
     following = Following(
-        cast(Any, service), cast(Any, service), clock=lambda: BEGAN + timedelta(0, seconds())
+        cast(Any, service), cast(Any, service), clock=lambda: BEGAN + timedelta(seconds=seconds())
     )
     stream = await following.follow("x", await service.access("x"), 7, alive)
     assert (await anext(stream)).startswith("id: 7\n:")
