@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
@@ -16,14 +16,19 @@ from tests import postgrestemplate
 from tests.cheapness import cheap_files
 from tests.softhsm import SoftHsm, softhsm
 from tests.throwawaykeys import cheap_keys, keys_of_the_product
-from tests.vaults import Installation, installed, server_folder, settings_in
+from tests.vaults import Installation, Installations
 
 pytest_plugins = ["tests.sizes"]
 
 
-def pytest_asyncio_loop_factories() -> Mapping[str, LoopFactory]:
-    """The event loop that the commands run on."""
-    return {"commands": loop_factory()}
+@pytest.fixture(scope="session")
+def _asyncio_loop_factory() -> LoopFactory | None:
+    """The event loop that the commands run on, for every test.
+
+    This is pytest-asyncio's own fixture: by its hook asynchronous tests alone would have that loop, and
+    the first other test after them would end what is shared, to start it again on another loop.
+    """
+    return loop_factory()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -41,11 +46,17 @@ def product_keys() -> Iterator[None]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def installation() -> AsyncIterator[Installation]:
-    """A gate over an embedded PostgreSQL in a temporary folder."""
-    with server_folder() as folder:
-        async with installed(settings_in(folder)) as running:
-            yield running
+async def installations() -> AsyncIterator[Installations]:
+    """Installations in temporary folders, one after the other."""
+    one_at_a_time = Installations()
+    yield one_at_a_time
+    await one_at_a_time.close()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def installation(installations: Installations) -> Installation:
+    """A gate over an embedded PostgreSQL, which several files may have after each other."""
+    return await installations.current()
 
 
 @pytest_asyncio.fixture

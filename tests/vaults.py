@@ -180,6 +180,35 @@ async def inherits(
         await connection.close()
 
 
+class Installations:
+    """One installation at a time, which gives way to a new one when it has many organisations.
+
+    Whoever administrates an installation, as most commands do, looks into every organisation's database.
+    """
+
+    MANY = 16
+
+    def __init__(self) -> None:
+        self._running: Installation | None = None
+        self._stack = contextlib.AsyncExitStack()
+
+    async def current(self) -> Installation:
+        """Return the one that runs, or a new one; nobody uses the former any more."""
+        if self._running is not None:
+            organisations = {one.organisation for one in await self._running.provisioner.registrations()}
+            if len(organisations) < self.MANY:
+                return self._running
+            await self.close()
+        folder = self._stack.enter_context(server_folder())
+        self._running = await self._stack.enter_async_context(installed(settings_in(folder)))
+        return self._running
+
+    async def close(self) -> None:
+        """Stop what runs."""
+        self._running = None
+        await self._stack.aclose()
+
+
 async def body(vault: Vault, data: bytes = b"<xhe/>") -> Body:
     """A finished body with ``data``."""
     writer = vault.new_body(digested=True)

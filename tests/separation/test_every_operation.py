@@ -35,6 +35,7 @@ from samdrift.keystore.witness import Witness
 from samdrift.messageservice.events import MTEvent
 from samdrift.vault.accesspoint import AccessPointVault, Standing
 from samdrift.vault.bodies import BodyReader, BodyWriter
+from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.errors import SealBroken, UnknownRecord
 from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.messageclient import MessageClientVault
@@ -75,7 +76,7 @@ from samdrift.vault.sessionkeys import Claim, Claimed, RefusalLimit
 from samdrift.vault.signedstatements import SignedStatementKeeping
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.verdicts import Grounds
+from samdrift.wire.verdicts import Grounds, SignedPart
 from tests.pki import DAY, key, name
 from tests.pki import NOW as PKI_NOW
 from tests.separation import mailcases
@@ -101,8 +102,10 @@ MARKER = "Orosanmälan-om-Kim-Svensson"
 LARGE = MARKER.encode() * 10_000
 LONG_AGO = NOW - 3650 * DAY
 GROUNDS = Grounds.of([MARKER.encode(), b"anchor"], [b"answer"], [], "required", NOW)
+SIGNATURE = SignedPart(b"<SignedInfo/>" + MARKER.encode(), b"signature")
 ISSUER, SUBJECT = "https://login.habo.test", "197001019999"
 STATEMENT = NumberedStatement(1, MARKER.encode())
+NOTED = f"state={MARKER}"
 SESSION = SessionRecord(
     b"m" * 32,
     b"s" * 32,
@@ -192,6 +195,7 @@ async def victim(installation: Installation) -> Victim:
         await transfers.failed(done.id, now=NOW, reason=TransferReason.GIVEN_UP, detail=MARKER)
         transfers.keep_certificate(MARKER.encode(), now=NOW)
         transfers.keep_grounds(GROUNDS, now=LONG_AGO)
+        transfers.keep_signature(SIGNATURE, now=LONG_AGO)
         transfers.record(APEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, note=MARKER)
         transfers.record(APEvent.AP_ENVELOPE_REFUSED, reason=MARKER)
     async with installation.open(organisation, MT) as messages:
@@ -223,6 +227,7 @@ async def victim(installation: Installation) -> Victim:
         messages.record(MTEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
         commitment = messages.keep_digest(sha256(MARKER.encode()).digest())
         messages.keep_grounds(GROUNDS, now=LONG_AGO)
+        messages.keep_signature(SIGNATURE, now=LONG_AGO)
         person_behind = await messages.know_person(SESSION.identity, now=NOW)
         await messages.tree.sign(NOW)
     seen_by = await superuser(installation)
@@ -238,6 +243,7 @@ async def victim(installation: Installation) -> Victim:
         await client.append_statements([STATEMENT])
         for vault in (client, office):
             await vault.append_signed_statements([STATEMENT])
+            assert await vault.note_cover("", NOTED)
         assert await office.begin_session(SESSION)
         officer = await office.person(ISSUER, SUBJECT)
         assert officer is not None
@@ -250,6 +256,7 @@ async def victim(installation: Installation) -> Victim:
     for role in (AP, MT):
         async with installation.open(organisation, role) as other:
             await other.append_signed_statements([STATEMENT])
+            assert await other.note_cover("", NOTED)
     for role in (AP, MK, GOV):
         async with installation.open(organisation, role) as signing:
             await signing.tree.sign(NOW)
@@ -533,6 +540,12 @@ async def keep_grounds(vault: JudgingVault, victim: Victim) -> object:
     """The same grounds are kept by each organisation that has met the peer of that day."""
     assert (await vault.grounds([GROUNDS.name])) == {}
     return vault.keep_grounds(GROUNDS, now=NOW)
+
+
+async def keep_signature(vault: JudgingVault, victim: Victim) -> object:
+    """A signature is kept by whoever got what it is on, and is in no vault besides."""
+    assert (await vault.grounds(SIGNATURE.facts.values())) == {}
+    return vault.keep_signature(SIGNATURE, now=NOW)
 
 
 async def grounds(vault: JudgingVault, victim: Victim) -> object:
@@ -916,6 +929,19 @@ async def append_signed_statements(vault: SignedStatementKeeping, victim: Victim
     return await is_(1, vault.append_signed_statements([NumberedStatement(1, b"another")]))
 
 
+async def cover_facts(vault: CoverKeeping, victim: Victim) -> object:
+    """What the victim's log tells of last is not what this vault's does."""
+    facts = await vault.cover_facts()
+    assert facts.noted == ""
+    assert facts.statements == 0
+    return None
+
+
+async def note_cover(vault: CoverKeeping, victim: Victim) -> object:
+    """Told of in the victim's vault, and not in this one."""
+    return await is_(False, vault.note_cover(NOTED, "off"))
+
+
 async def append_statements(vault: MessageClientVault, victim: Victim) -> object:
     """That a number is taken there is neither seen nor in the way."""
     return await is_(1, vault.append_statements([NumberedStatement(1, b"another")]))
@@ -1040,7 +1066,14 @@ BOTH: dict[str, Case] = {
     )
 }
 SIGNED: dict[str, Case] = {
-    case.__name__: case for case in (last_signed_statement, signed_statements_after, append_signed_statements)
+    case.__name__: case
+    for case in (
+        last_signed_statement,
+        signed_statements_after,
+        append_signed_statements,
+        cover_facts,
+        note_cover,
+    )
 }
 ARRIVING = BOTH | {case.__name__: case for case in (begin, known, store, store_log, finish, role)}
 KEEPING = BOTH | SIGNED | {case.__name__: case for case in (keep_record, release_record, records)}
@@ -1076,7 +1109,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (events, known_receipt, accept, inbox, incoming_body, acknowledge)}
     | {case.__name__: case for case in (waiting, backlog, status, attempts, proof, hasten)}
     | {case.__name__: case for case in (give_up, refused, keep_certificate, certificate)}
-    | {case.__name__: case for case in (keep_grounds, grounds, dispose_grounds)}
+    | {case.__name__: case for case in (keep_grounds, keep_signature, grounds, dispose_grounds)}
     | {"next_due": next_due_transfer},
     TransferDesk: {case.__name__: case for case in (waiting, history, retry, give_up, refused, certificate)},
     MessageServiceVault: BOTH
@@ -1088,7 +1121,10 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (cursor, set_cursor, under_way, drop_content, add_event)}
     | {case.__name__: case for case in (token_keys, use_assertion, digest, keep_digest)}
     | {case.__name__: case for case in (take_session_key, look_after_marks, lost_marks, accept_lost_marks)}
-    | {case.__name__: case for case in (count_refusal, refusals, keep_grounds, grounds, dispose_grounds)}
+    | {
+        case.__name__: case
+        for case in (count_refusal, refusals, keep_grounds, keep_signature, grounds, dispose_grounds)
+    }
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work}
     | {"know_person": know_person_behind, "persons": persons_behind},

@@ -61,6 +61,7 @@ _REASONS: Mapping[Verdict, str] = {
     Effect.NAMES_NOTHING: "there is no such statement in the record",
     Effect.OVER: "it has ended already, or was approved before",
     Effect.TOO_LONG: "it is longer than two people can extend an agreement by",
+    Effect.TOO_EARLY: "the review goes on: something in it has no answer yet",
     Effect.KEY_TAKEN: "another person has that key, or it was lost",
 }
 

@@ -32,6 +32,12 @@ _KINDS = {
     "emergency": "states an emergency: metadata is seen for an hour without consent, once another signs it",
     "account": "gives an account of what was done in an emergency",
     "settle": "asks that rights which nobody signed end and count no more; another must approve",
+    "review-open": "opens a review: what has no answer at its end is removed",
+    "review-close": "closes a review: what has no answer is removed",
+    "incident": "opens an incident, whose clocks run from when it was known",
+    "incident-note": "adds a note to an incident",
+    "incident-told": "states that those of a clock were told of an incident",
+    "incident-close": "closes an incident",
     "lose": "states that a key is lost: it signs nothing from now on",
 }
 _LABELS = {
@@ -52,6 +58,16 @@ _LABELS = {
     "done": "what was done",
     "number": "unsigned statements",
     "listing": "SHA-256 of their list",
+    "began": "began",
+    "about": "about",
+    "items": "statements that are reviewed",
+    "reviewer": "reviewed by",
+    "stand-in": "or in their place by",
+    "aware": "known since",
+    "clocks": "to be told",
+    "clock": "told",
+    "told": "at",
+    "file": "SHA-256 of a file",
 }
 _ABOUT_AGREEMENTS = frozenset(each.kind for each in AGREEMENT_ACTS)
 _OF_AGREEMENTS = {

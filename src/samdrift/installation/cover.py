@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -67,7 +67,7 @@ class _Kept:
     cover: Cover | None = None
 
 
-class CoverKeeper(Collector):
+class CoverKeeper:
     """Knows the cover of every organisation that is served here."""
 
     def __init__(
@@ -201,6 +201,39 @@ class CoverKeeper(Collector):
         turns = [one.turn - now for one in self._kept.values() if one.turn is not None]
         return max(min([_EVERY, *turns]), _SOON)
 
+    def rows(self) -> Iterator[CoverRow]:
+        """Return how each function stands, for the metrics."""
+        now = self._clock()
+        for (organisation, role), one in self._kept.items():
+            if one.standing is None or one.cover is None:
+                continue
+            state = _INHERITED if one.standing.inherited else one.standing.mode.value
+            until = one.standing.until
+            yield CoverRow(
+                organisation.value if self._per_organisation else "organisations",
+                role.value,
+                _BEHIND if one.cover.behind is not None else state,
+                None if until is None else (until - now).total_seconds(),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class CoverRow:
+    """A function of an organisation, as the metrics count it."""
+
+    owner: str
+    role: str
+    state: str
+    left: float | None
+    """Seconds until cover ends, where that is known."""
+
+
+class CoverMetrics(Collector):
+    """The metrics of cover: functions by state, and the soonest end of each owner and role."""
+
+    def __init__(self, rows: Callable[[], Iterable[CoverRow]]) -> None:
+        self._rows = rows
+
     def collect(self) -> Iterator[Metric]:
         """Return the metrics as they are now."""
         states = GaugeMetricFamily(
@@ -213,17 +246,11 @@ class CoverKeeper(Collector):
         )
         numbers: dict[tuple[str, str], int] = {}
         soonest: dict[tuple[str, str], float] = {}
-        now = self._clock()
-        for (organisation, role), one in self._kept.items():
-            if one.standing is None or one.cover is None:
-                continue
-            shown = _INHERITED if one.standing.inherited else one.standing.mode.value
-            state = role.value, _BEHIND if one.cover.behind is not None else shown
-            numbers[state] = numbers.get(state, 0) + 1
-            owner = organisation.value if self._per_organisation else "organisations"
-            if one.standing.until is not None:
-                left = (one.standing.until - now).total_seconds()
-                soonest[owner, role.value] = min(left, soonest.get((owner, role.value), left))
+        for one in self._rows():
+            numbers[one.role, one.state] = numbers.get((one.role, one.state), 0) + 1
+            if one.left is not None:
+                whose = one.owner, one.role
+                soonest[whose] = min(one.left, soonest.get(whose, one.left))
         for labels, number in sorted(numbers.items()):
             states.add_metric(labels, number)
         for labels, left in sorted(soonest.items()):

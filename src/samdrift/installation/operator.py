@@ -24,7 +24,7 @@ from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
 from samdrift.installation.control import control_folder, controlled
-from samdrift.installation.cover import CoverKeeper, covered
+from samdrift.installation.cover import CoverKeeper, CoverMetrics, covered
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
 from samdrift.installation.doors import Door
 from samdrift.installation.evidence import VaultsEvidence
@@ -159,7 +159,7 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
         parts.health.note,
         per_organisation=named_in_metrics(parts.config),
     )
-    parts.registry.register(keeper)
+    parts.registry.register(CoverMetrics(keeper.rows))
     await stack.enter_async_context(covered(keeper, parts.gate))
     served = parts.roles & parts.config.roles
     logs = await stack.enter_async_context(

@@ -17,10 +17,10 @@ from samdrift.entrance.events import EntranceEvent
 from samdrift.messageclient.desk import NotHere
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.scope import People, Scope, is_id
-from samdrift.messageclient.tables import BEGINNING, csv_lines
 from samdrift.rights import Right
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.web.tables import BEGINNING, csv_lines
 
 PAGE = 100
 """Entries on a page."""

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from samdrift.rights.agreementfold import Agreements
 from samdrift.rights.consentfold import Consents
+from samdrift.rights.incidentfold import Incidents
 from samdrift.rights.record import Further, Record
 from samdrift.rights.settlingfold import Settlement
 
-FOLDS: tuple[Further, ...] = (Agreements.of, Consents.of, Settlement.of)
+FOLDS: tuple[Further, ...] = (Agreements.of, Consents.of, Settlement.of, Incidents)
 """A record that is read without one of them does not hold."""
 
 

@@ -36,7 +36,9 @@ from samdrift.rights.fields import (
     SubjectKind,
     moment_text,
 )
+from samdrift.rights.incidents import INCIDENT_ACTS, IncidentAct
 from samdrift.rights.keyacts import Enrolled, Lost
+from samdrift.rights.reviews import REVIEW_ACTS, ReviewAct
 from samdrift.rights.settling import SettlementAsked
 
 __all__ = [
@@ -160,11 +162,15 @@ class Ended:
     subject: Subject | None = None
 
 
-Further: TypeAlias = AgreementAct | ConsentAct | Enrolled | Lost | SettlementAsked
+Further: TypeAlias = AgreementAct | ConsentAct | IncidentAct | ReviewAct | Enrolled | Lost | SettlementAsked
 """Acts that other modules of this package define: each has ``kind``, ``members`` and ``read``."""
 Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended | Further
 _FURTHER: Mapping[str, type[Further]] = {
-    each.kind: each for each in (*AGREEMENT_ACTS, *CONSENT_ACTS, Enrolled, Lost, SettlementAsked)
+    each.kind: each
+    for each in (
+        *(*AGREEMENT_ACTS, *CONSENT_ACTS, *INCIDENT_ACTS, *REVIEW_ACTS),
+        *(Enrolled, Lost, SettlementAsked),
+    )
 }
 
 

@@ -24,6 +24,7 @@ from tests.separation.mutation.administration import ADMINISTRATION
 from tests.separation.mutation.agreements import AGREEMENTS
 from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.configuration import CONFIGURATION
+from tests.separation.mutation.consents import CONSENTS
 from tests.separation.mutation.custody import CUSTODY
 from tests.separation.mutation.desk import DESK
 from tests.separation.mutation.entrance import ENTRANCE
@@ -81,6 +82,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *AGREEMENTS,
     *RIGHTS,
     *SIGNING,
+    *CONSENTS,
     *LOGTREE,
     *LOGVERIFICATION,
     *TRACING,

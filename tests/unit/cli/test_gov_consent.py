@@ -1,4 +1,4 @@
-"""`samdrift gov consent`, `emergency` and `grant settle` as people type them; the commands that need consent."""
+"""`samdrift gov consent`, `emergency`, `grant settle` as people type them; the commands that need consent."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from samdrift.cli import evidence, trace
 from samdrift.cli.log import app as log_app
+from samdrift.cli.mailbox import app as mailbox_app
 from samdrift.cli.org import app as org_app
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
@@ -193,3 +194,14 @@ async def unsigned_right(installation: Installation, desk: Desk) -> None:
     read = Rights(Subject.parse("person:eva"), Scope("skola"), frozenset({Right.READ}))
     await stating.state(desk.organisation, dag, "2", lambda at: Given(read, at, at + YEAR, asked=False))
     await asyncio.sleep(1)
+
+
+async def test_custodians_appoint_nobody_beside_officers(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    """A role in the message client that two of the operator's people gave would be a way to content."""
+    desk = await staffed(installation, config, two, tmp_path)
+    who = ("--issuer", "https://login.habo.test", "--subject", "mallory", "--name", "Mallory")
+    words = ("appoint", str(desk.organisation), "administrator", "--reason", "test", *two, "--config", config)
+    with pytest.raises(Unusable, match="have keys and decide"):
+        await invoked(mailbox_app, *words, *who)

@@ -33,6 +33,9 @@ from samdrift.governance.consent import ConsentEvent
 from samdrift.governance.emergency import EmergencyEvent
 from samdrift.governance.events import GovEvent
 from samdrift.governance.operatorview import Kind, Leave, Line, Recorded, Sight, lines, page
+from samdrift.governance.reviews import ReviewEvent
+from samdrift.governance.whodoors import DoorEvent
+from samdrift.installation.cover import CoverMetrics, CoverRow
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.doors import Door
 from samdrift.installation.events import RunEvent
@@ -163,6 +166,7 @@ def families() -> dict[str, frozenset[str]]:
     collected = [
         Gone([Condition("database")]),
         LogMetrics(),
+        CoverMetrics(lambda: [CoverRow("0203:habo.se", "mt", "on", 1.0)]),
         NotificationMetrics(lambda: 0, queue),
     ]
     found: dict[str, frozenset[str]] = {}
@@ -207,6 +211,8 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         *GovEvent,
         *ConsentEvent,
         *EmergencyEvent,
+        *DoorEvent,
+        *ReviewEvent,
         *ProofEvent,
         *MoveEvent,
         *RunEvent,

@@ -17,7 +17,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
 from samdrift.governance.duties.catalogue import PassOn, shipped
 from samdrift.governance.records import Records
-from samdrift.installation.cover import COVERED_ROLES, CoverKeeper, covered
+from samdrift.installation.cover import COVERED_ROLES, CoverKeeper, CoverMetrics, covered
 from samdrift.installation.events import RunEvent
 from samdrift.installation.health import Dependency, Health
 from samdrift.rights.agreements import AtEnd, Chosen, Extended
@@ -211,7 +211,7 @@ async def test_what_was_inherited_covers_ninety_days_and_is_shown(installation: 
             "within_days": "90",
         }
         metrics = CollectorRegistry()
-        metrics.register(house.keeper)
+        metrics.register(CoverMetrics(house.keeper.rows))
         assert b'samdrift_cover_functions{role="mt",state="inherited"} 1.0' in generate_latest(metrics)
         assert _agreements(house.health) == ""
         house.now = end

@@ -15,11 +15,14 @@ from samdrift.cli.gov import (
     duties,
     emergency,
     grants,
+    incident,
     officers,
     operatorview,
     records,
     report,
+    reviews,
     statements,
+    who,
 )
 
 app = typer.Typer(add_completion=False)
@@ -35,7 +38,7 @@ app.add_typer(grants.app, name="grant")
 grants.app.command("unsigned")(ceremony.unsigned)
 grants.app.command("sign-over")(ceremony.sign_over)
 grants.app.command("settle")(ceremony.settle)
-app.command("review")(grants.review)
+app.add_typer(reviews.app, name="review")
 app.add_typer(statements.app, name="statement")
 app.command("export")(records.export)
 app.command("verify")(records.verify)
@@ -48,3 +51,6 @@ app.command("declaration")(report.declare)
 app.add_typer(consent.app, name="consent")
 app.add_typer(emergency.app, name="emergency")
 app.command("operator-view")(operatorview.operator_view)
+app.add_typer(incident.app, name="incident")
+for name, command in who.COMMANDS.items():
+    app.command(name)(command)

@@ -73,7 +73,7 @@ def make_report(
             require_new(file)
         who = asked(by, reason)
         made, signed = run(
-            _made(
+            _reported(
                 load(config), organisation, used, operator, who, offline=offline, pdf=language if pdf else ""
             )
         )
@@ -132,7 +132,21 @@ async def _all(config: Config, operator: str, who: Asked, *, offline: bool) -> l
         ]
 
 
-async def _made(
+async def report_of(
+    config: Config,
+    organisation: ParticipantIdentifier,
+    used: Catalogue,
+    operator: str,
+    who: Asked,
+    *,
+    offline: bool,
+) -> Report:
+    """Return the report of an organisation, in whose log it is recorded who makes it and why."""
+    made, _ = await _reported(config, organisation, used, operator, who, offline=offline, pdf="")
+    return made
+
+
+async def _reported(
     config: Config,
     organisation: ParticipantIdentifier,
     used: Catalogue,

@@ -31,7 +31,6 @@ from samdrift.messageclient.permissions import (
     Way,
     person_subject,
 )
-from samdrift.messageclient.tables import BEGINNING, csv_lines
 from samdrift.rights import (
     Effect,
     Ended,
@@ -50,6 +49,7 @@ from samdrift.vault.people import Identity
 from samdrift.web.forms import Form
 from samdrift.web.pages import Pages
 from samdrift.web.policy import file_headers
+from samdrift.web.tables import BEGINNING, csv_lines
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 

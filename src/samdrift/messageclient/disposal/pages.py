@@ -23,11 +23,11 @@ from samdrift.messageclient.disposal.desk import (
 )
 from samdrift.messageclient.mail import Line
 from samdrift.messageclient.pages.shown import Shown
-from samdrift.messageclient.tables import csv_lines
 from samdrift.vault.maildisposal import DisposedRecord
 from samdrift.web.forms import Form
 from samdrift.web.pages import Pages
 from samdrift.web.policy import file_headers
+from samdrift.web.tables import csv_lines
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 from samdrift.web.views import Row

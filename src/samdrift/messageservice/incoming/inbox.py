@@ -375,7 +375,7 @@ def message_record(new: NewMessage, item: InboxItem, refused: bool, now: datetim
 
 def signer_facts(vault: MessageServiceVault, new: NewMessage | NewReceipt, now: datetime) -> dict[str, str]:
     """Return the signer's certificate for the log: subject, SHA-256, and what it was judged by, which is
-    kept.
+    kept, as the signature is.
     """
     if new.signer is None:
         return {}
@@ -383,6 +383,7 @@ def signer_facts(vault: MessageServiceVault, new: NewMessage | NewReceipt, now: 
         "signer": new.signer.subject.rfc4514_string(),
         "certificate": new.signer.fingerprint(hashes.SHA256()).hex(),
         **vault.keep_grounds(new.grounds, now=now),
+        **vault.keep_signature(new.signed if new.grounds else None, now=now),
     }
 
 

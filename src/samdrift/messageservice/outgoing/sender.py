@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
+from cryptography.hazmat.primitives import hashes
+
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.cover import NotCovered
@@ -24,7 +26,7 @@ from samdrift.messageservice.lifecycle.ledger import (
     receipt_failed,
     waits,
 )
-from samdrift.messageservice.outgoing.sealing import Sealing
+from samdrift.messageservice.outgoing.sealing import SealedMessage, Sealing
 from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings
 from samdrift.scheduling.dispatch import InFlight, Job
@@ -138,7 +140,7 @@ class Sender(InFlight):
                 if malware is not None:
                     await self._drop(vault, record, malware, now)
                     return None
-                envelope = await self._sealing.message(
+                sealed = await self._sealing.message(
                     payload,
                     message_id=record.id,
                     sender=organisation,
@@ -148,7 +150,11 @@ class Sender(InFlight):
                     key=vault.keys().signing,
                     now=now,
                 )
-                facts = await self._submit(vault, organisation, record.id, record.conversation_id, envelope)
+                facts = await self._submit(
+                    vault, organisation, record.id, record.conversation_id, sealed.envelope
+                )
+                if facts:
+                    facts |= _recipient(vault, sealed, now)
             except VaultUnavailable:
                 raise  # Nothing can be noted in it: the lease brings the message back.
             except Temporary as error:
@@ -252,3 +258,11 @@ class Sender(InFlight):
         when = now + self._settings.retry_after
         await vault.reschedule(kind, subject, next_attempt=when)
         return when
+
+
+def _recipient(vault: MessageServiceVault, sealed: SealedMessage, now: datetime) -> dict[str, str]:
+    """Return the certificate that a message is encrypted for, and what it was judged by, which is kept."""
+    if sealed.certificate is None:
+        return {}
+    named = {"certificate": sealed.certificate.fingerprint(hashes.SHA256()).hex()}
+    return named | vault.keep_grounds(sealed.grounds, now=now)

@@ -1,4 +1,4 @@
-"""A scene of its own for each test, with two organisations for all of them: making one takes longer."""
+"""A scene of its own for each test, with two organisations for all in a file: making one takes longer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.vaults import Installation
 Pair = tuple[ParticipantIdentifier, ParticipantIdentifier]
 
 
-@pytest_asyncio.fixture(scope="session")
+@pytest_asyncio.fixture(scope="module")
 async def pair(installation: Installation) -> Pair:
     roles = [Role.MESSAGE_SERVICE]
     return await installation.organisation(roles), await installation.organisation(roles)
