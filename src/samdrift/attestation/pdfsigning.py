@@ -44,7 +44,9 @@ def _signed(pdf: bytes, key: SigningKey) -> bytes:
     from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
 
     about = PdfSignatureMetadata(FIELD, md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)
-    out = PdfSigner(about, _signer(key)).sign_pdf(IncrementalPdfFileWriter(BytesIO(pdf)))
+    # What is added begins on a line of its own (ISO 19005-2, 6.1.9).
+    whole = pdf if pdf.endswith(b"\n") else pdf + b"\n"
+    out = PdfSigner(about, _signer(key)).sign_pdf(IncrementalPdfFileWriter(BytesIO(whole)))
     content: bytes = out.getvalue()
     return content
 

@@ -165,6 +165,6 @@ async def settle_office(
             await vault.adopt_person(identity, each.subject.id)
     url = f"http://{own.governance_host}:{config.governance.public_port}/"
     return tuple(
-        Page(organisation.name, url, each.person.name, "Styrning: ser och beslutar", (each.person.work.value,))
+        Page(organisation.name, url, each.person.name, "Styrning", (each.person.work.value,))
         for each in officers
     )

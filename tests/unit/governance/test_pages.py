@@ -228,6 +228,33 @@ async def test_an_auditor_changes_nothing(open_office: Office) -> None:
     assert "Ditt beslut" not in page.text
 
 
+async def test_an_auditor_has_no_part_in_a_decision(open_office: Office) -> None:
+    """Neither by a signature, with a key of their own."""
+    own = Authenticator(AUDITOR, 31)
+    act = Enrolled(AUDITOR, "Rut Ros", own.key, open_office.house.now + YEAR)
+    key = await open_office.state(ANNA, act)
+    await open_office.state(BO, Approved(key.digest))
+    made = Authenticator(CILLA, 9)
+    act = Enrolled(CILLA, "Cilla Dahl", made.key, open_office.house.now + YEAR)
+    waiting = await open_office.state(ANNA, act)
+    record = await open_office.role.records.read(open_office.organisation)
+    at = record.last or open_office.house.now
+    statement = Statement(open_office.organisation.value, AUDITOR, at, "x", Approved(waiting.digest))
+    rut = await open_office.visit(AUDITOR)
+    answer = await rut.brings(statement.content.decode(), own.sign(statement))
+    assert answer.status_code == 422
+    assert "Det får du inte besluta" in answer.text
+
+
+async def test_the_key_of_another_is_not_there_for_whoever_has_no_role(open_office: Office) -> None:
+    record = await open_office.role.records.read(open_office.organisation)
+    key = next(record.keys.in_force(open_office.house.now, ANNA))
+    for who in (CILLA, AUDITOR):
+        visitor = await open_office.visit(who)
+        assert (await visitor.get(f"/keys/{key.id}/lost")).status_code == 404
+        assert (await visitor.post(f"/keys/{key.id}/lost", {"how": "end", "why": "x"})).status_code == 404
+
+
 async def test_a_key_is_offered_asked_for_and_approved(open_office: Office) -> None:
     """Cilla makes a passkey; Anna asks that it is enrolled, Bo approves; then it is Cilla's."""
     made = Authenticator(CILLA, 9)
