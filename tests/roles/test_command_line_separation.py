@@ -395,7 +395,10 @@ NO_RECORDS: dict[Path_, str] = {
     ("custodian", "restart"): OF_THE_OPERATOR,
     ("custodian", "remove"): OF_THE_OPERATOR,
     ("custodian", "list"): OF_THE_OPERATOR,
-    ("log", "kept"): "the operator's list of logs of closed organisations, without any entry of one",
+    (
+        "log",
+        "kept",
+    ): "the operator's list of logs of closed organisations, for which no vault is opened",
     ("custodian", "approve"): OF_REQUESTS,
     ("keys", "request"): "the operator's own keys",
     ("keys", "install"): "the operator's own keys",

@@ -25,7 +25,7 @@ _LOOKING = Principal(PrincipalKind.WORKER, "agreements")
 
 @dataclass(frozen=True, slots=True)
 class Standings:
-    """How each role of an organisation stands, and which copies lack statements."""
+    """Standing of each role of an organisation, and which copies lack statements."""
 
     roles: Mapping[Role, Standing]
     behind: Mapping[Role, int]

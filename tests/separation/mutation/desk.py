@@ -458,7 +458,8 @@ DESK = (
             ),
             (
                 "twice",
-                "AND NOT EXISTS (SELECT FROM service_deletions d WHERE d.id = m.id AND d.outcome = 'deleted')",
+                "AND NOT EXISTS (SELECT FROM service_deletions d"
+                " WHERE d.id = m.id AND d.outcome = 'deleted')",
                 "",
                 "test_what_was_deleted_there_before_its_disposal_is_not_asked_for_again",
             ),

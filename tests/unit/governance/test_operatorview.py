@@ -215,7 +215,7 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         *ReviewEvent,
         *ProofEvent,
         *MoveEvent,
-        *RunEvent,
+        *(set(RunEvent) - {RunEvent.COVER_CHANGED}),
         *CheckEvent,
         APEvent.AP_TRANSFER_QUEUED,
         APEvent.AP_TRANSFER_DELIVERED,
