@@ -16,7 +16,9 @@ from samdrift.governance.pages.keys import PROOF_NAMESPACE
 from samdrift.governance.papercode import new_code, public_of
 from samdrift.rights import ORGANISATION, Approved, Ended, Given, Right, Rights, Subject
 from samdrift.rights.consents import AccessAsked, Extent, Ground, Level
+from samdrift.rights.incidents import Clock, IncidentOpened
 from samdrift.rights.keyacts import Enrolled, PublicKey, Scheme
+from samdrift.rights.reviews import ReviewOpened
 from samdrift.rights.signing import Signed
 from samdrift.rights.statements import Statement
 from samdrift.vault.officers import OfferedKey
@@ -130,6 +132,26 @@ async def test_an_officer_decides_about_the_operators_request_and_revokes_it(ope
     assert (await anna.signs(page, signer)).status_code == 303
     assert "ser något nu" not in (await rut.get("/rights")).text
     assert "Återkallad" in (await rut.get("/consents")).text
+
+
+async def test_a_review_is_answered_and_incidents_show_their_clocks(open_office: Office) -> None:
+    record = await open_office.role.records.read(open_office.organisation)
+    at = record.last or open_office.house.now
+    (holding,) = record.state.holdings(at, AUDITOR)
+    await open_office.in_another_second()
+    digest, due = holding.statements[0], open_office.house.now + timedelta(days=30)
+    await open_office.state(ANNA, ReviewOpened("organisation", (digest,), ANNA, BO, due))
+    anna, rut = await open_office.visit(ANNA), await open_office.visit(AUDITOR)
+    assert "Väntar på svar" in (await rut.get("/reviews")).text
+    page = await anna.post(f"/decide/{digest}", {"decision": "keep", "why": "arbetar kvar"})
+    assert (await anna.signs(page, open_office.house.signers[ANNA])).status_code == 303
+    assert "Behålls" in (await rut.get("/reviews")).text
+    at = open_office.house.now - timedelta(hours=7)
+    clocks = frozenset({Clock.CONCERNED, Clock.PERSONAL_DATA})
+    await open_office.state(ANNA, IncidentOpened("Fel mottagare", at, at, clocks))
+    page = await rut.get("/incidents")
+    for words in ("Fel mottagare", "berörda, inom 6 timmar", "En tidsgräns har gått ut", "tim"):
+        assert words in page.text
 
 
 async def test_a_right_is_given_from_a_form_and_signed(open_office: Office) -> None:
