@@ -25,7 +25,7 @@ _LOOKING = Principal(PrincipalKind.WORKER, "agreements")
 
 @dataclass(frozen=True, slots=True)
 class Standings:
-    """Standing of each role of an organisation, and which copies lack statements."""
+    """The standing of each role of an organisation, and the copies that lack statements."""
 
     roles: Mapping[Role, Standing]
     behind: Mapping[Role, int]

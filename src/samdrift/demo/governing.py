@@ -39,6 +39,8 @@ from samdrift.rights.agreements import (
     Secrecy,
     Signatory,
 )
+from samdrift.rights.consentfold import Stage, consents_of
+from samdrift.rights.consents import AccessAsked, Extent, Ground, Level
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.keyacts import Enrolled, PublicKey, Scheme
 from samdrift.rights.signing import Signed, namespace
@@ -53,6 +55,9 @@ HOST = Party("SE", "559900-0014")
 VAULT = Party("SE", "559900-0022")
 """That supplier's own, of backup alone."""
 _NAMES = {OPERATOR: "Driften AB", HOST: "Hallen Hosting AB", VAULT: "Valvet Säkerhetskopior AB"}
+STAFF = Subject(SubjectKind.OPERATOR, "ola")
+"""One of the operator's staff, who waits for the officers' consent."""
+_STAFF_NAME = "Ola Drift"
 _EARLIER = timedelta(hours=3)
 _KEYS_LAST = timedelta(days=300)
 _AGREED_FOR = timedelta(days=1095)
@@ -128,17 +133,37 @@ async def govern(
     if gate.registry.find(organisation.identifier, Role.GOVERNANCE) is None:
         return officers
     records = Records(gate, lambda: datetime.now(UTC))
+    staff = _key(folder / "staff" / STAFF.id)
     if (await records.read(organisation.identifier)).number:
+        await _leave_request(records, organisation, staff)
         return officers
     custodians = {
         Subject(SubjectKind.CUSTODIAN, name): Ed25519PrivateKey.generate() for name in ("demo-1", "demo-2")
     }
-    keys = custodians | {each.subject: each.key for each in officers}
+    keys = custodians | {each.subject: each.key for each in officers} | {STAFF: staff}
     signing = Signing(organisation, keys)
     _bring_in(signing, custodians, officers)
+    enrolled = Enrolled(STAFF, _STAFF_NAME, _public(staff), signing.at + _KEYS_LAST)
+    first, second = custodians
+    signing.together(first, second, enrolled)
     _agree(signing, organisation, [each.subject for each in officers])
     await records.append(organisation.identifier, signing.signed, _roots(custodians))
+    await _leave_request(records, organisation, staff)
     return officers
+
+
+async def _leave_request(records: Records, organisation: DemoOrganisation, staff: Ed25519PrivateKey) -> None:
+    """Have one of the staff ask to see metadata of a day, unless a request waits for the officers."""
+    record, now = await records.read(organisation.identifier), datetime.now(UTC).replace(microsecond=0)
+    asked = consents_of(record).all()
+    if any(each.stage(now) is Stage.WAITING for each in asked) or not any(record.keys.in_force(now, STAFF)):
+        return
+    extent = Extent.span(now - timedelta(days=1), now)
+    act = AccessAsked(STAFF, Ground.OUTAGE, "INC-1042", extent, Level.METADATA, 60)
+    at = max(now, record.last or now)
+    statement = Statement(organisation.identifier.value, STAFF, at, "Kvittenser dröjer sedan i går", act)
+    signed = Signed.by_ssh(statement, sign(staff, statement.content, namespace(statement)))
+    await records.append(organisation.identifier, [signed], lambda subject: ())
 
 
 def _public(key: Ed25519PrivateKey) -> PublicKey:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.governance.records import Records
 from samdrift.installation.control import Command, ControlRefused
 from samdrift.installation.events import RunEvent
 from samdrift.keystore.interface import KeyStore
@@ -67,6 +66,8 @@ async def _copied(gate: Gate, organisation: ParticipantIdentifier) -> None:
     """Bring copies of signed statements up to date: what ended while a vault was locked ends there, too."""
     if gate.registry.find(organisation, Role.GOVERNANCE) is None:
         return
+    from samdrift.governance.records import Records  # What only an unlocking process needs.
+
     try:
         await Records(gate, system_clock).copy(organisation)
     except VaultError as error:

@@ -14,7 +14,7 @@ from samdrift.administration.covering import standings
 from samdrift.contracts.cover import Mode
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import with_pages
-from samdrift.demo.governing import HOST, OPERATOR, VAULT, govern
+from samdrift.demo.governing import HOST, OPERATOR, STAFF, VAULT, govern
 from samdrift.demo.persons import persons_of
 from samdrift.governance.coverage import Basis
 from samdrift.governance.duties.catalogue import shipped
@@ -22,6 +22,7 @@ from samdrift.governance.records import Records
 from samdrift.installation.cover import COVERED_ROLES
 from samdrift.rights.agreementfold import Agreements
 from samdrift.rights.agreements import Function
+from samdrift.rights.consentfold import Stage, approvers, consents_of
 from tests.vaults import Installation
 
 
@@ -44,6 +45,9 @@ async def test_an_organisation_has_officers_and_a_chain_of_agreements_that_cover
     coverage = Basis(agreements, shipped(), performers).at(now)
     assert coverage.covered, coverage.gaps
     assert {link.performer for link in coverage.links} == {OPERATOR, HOST, VAULT}
+    (asked,) = consents_of(record).all()
+    assert (asked.stage(now), asked.act.to) == (Stage.WAITING, STAFF)
+    assert set(approvers(record, asked, now)) == {each.subject for each in officers}
     assert len(officers) == 2
     assert all(record.state.is_officer(each.subject, now) for each in officers)
     number = record.number

@@ -5,7 +5,8 @@ logs, metrics and health say of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -25,7 +26,7 @@ from samdrift.rights.fields import Subject
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.record import Record
 from samdrift.rights.statements import Act, Approved, Statement
-from samdrift.vault.errors import VaultUncovered
+from samdrift.vault.errors import VaultUnavailable, VaultUncovered
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.governance.test_records import roots, statements
@@ -280,7 +281,7 @@ async def test_a_copy_that_does_not_hold_receives_and_sends_when_it_is_whole_aga
 
 async def test_without_traffic_an_end_is_seen_too(house: Covered) -> None:
     async with covered(house.keeper, house.gate):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             while not await house.logged():
                 await asyncio.sleep(0.02)
     assert (await house.logged())[0] == {"state": "off"}
@@ -321,3 +322,35 @@ async def test_looking_at_cover_leaves_no_entry_while_nothing_changes(house: Cov
         await house.mode()
     async with house.installation.open(house.organisation, MT, Purpose.TRACE) as vault:
         assert await vault.log_end() == before
+
+
+async def test_a_canary_of_the_operators_needs_no_agreement_and_its_log_says_why(house: Covered) -> None:
+    roles = COVERED_ROLES
+    house.gate.covered_by(CoverKeeper(house.gate, lambda: house.now, roles, canaries=[house.organisation]))
+    (await house.gate.cover(house.organisation, MT)).require_sending()
+    assert await house.logged() == [{"state": "canary"}]
+
+
+async def test_an_outage_is_met_once_by_all_who_ask_at_the_same_time(
+    house: Covered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = 0
+
+    def away(*_: object) -> object:
+        nonlocal opened
+        opened += 1
+        return _away()
+
+    monkeypatch.setattr(house.gate, "open", away)
+    found = await asyncio.gather(*(house.mode() for _ in range(20)), return_exceptions=True)
+    assert {type(each) for each in found} == {VaultUnavailable}
+    assert opened == 1
+    monkeypatch.undo()
+    assert await house.mode() is Mode.OFF
+
+
+@contextlib.asynccontextmanager
+async def _away() -> AsyncIterator[None]:
+    await asyncio.sleep(0.05)
+    raise VaultUnavailable
+    yield

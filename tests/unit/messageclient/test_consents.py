@@ -8,8 +8,7 @@ import pytest
 
 from samdrift.contracts.principals import Role
 from samdrift.governance.records import Records
-from samdrift.messageclient.entrance.access import LOCALE
-from samdrift.messageclient.entrance.consents import bands
+from samdrift.messageclient.entrance.access import LOCALE, bands
 from samdrift.messageclient.permissions import Assignments
 from samdrift.rights import Approved, Ended, Subject
 from samdrift.rights.consents import AccessAsked, Extent, Ground, Level

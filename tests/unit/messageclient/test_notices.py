@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
+from samdrift.governance.emergency import announce
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Folder
 from samdrift.messageclient.notices.acknowledging import FIRST_LINE, SUBJECT
@@ -19,12 +20,14 @@ from samdrift.messageclient.notices.manning import Manning
 from samdrift.messageclient.notices.worker import Notices, NoticeSettings
 from samdrift.messageclient.permissions import Assignments, person_subject
 from samdrift.net.smtp import MailRefused, MailServerUnavailable
-from samdrift.rights import Ended, Given, Right, Rights, Scope, Subject, SubjectKind
+from samdrift.rights import Ended, Given, Right, Rights, Scope, Statement, Subject, SubjectKind
+from samdrift.rights.consentfold import Consent
 from samdrift.vault.mail import ConversationFilter
 from samdrift.vault.mailrecords import MailRecord
 from samdrift.vault.people import Identity
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import ADDRESS, ALL, Office
+from tests.unit.rights.test_consents import OLA, PIA, emergency
 from tests.vaults import Installation
 
 ROLES = [Role.MESSAGE_CLIENT]
@@ -365,3 +368,21 @@ async def test_a_mailbox_without_a_text_answers_nothing(house: House) -> None:
     await house.office.receives()
     await house.turn()
     assert await answers(house) == []
+
+
+async def test_officers_hear_of_an_emergency_by_mail_without_a_name_or_a_reason(house: House) -> None:
+    """Governance leaves the notice, as it does when the second of the operator's staff has signed."""
+    await house.choose(box="another")
+    officer, now = person_subject(house.anna), house.office.now
+    gate, organisation = house.office.installation.gate, house.office.organisation
+    statement = Statement(organisation.value, OLA, now.replace(microsecond=0), "INC-4712", emergency())
+    begun = Consent(statement, emergency(), [(PIA, now, statement.digest)], now)
+    told = await announce(gate, organisation, begun, (officer,), now)
+    assert (told.roles, told.mailed) == ((Role.MESSAGE_CLIENT,), (house.anna,))
+    await house.turn()
+    ((recipient, mail),) = house.post.sent
+    text = mail.get_content()
+    assert recipient == "anna@habo.se"
+    assert "utan ert samtycke" in text
+    assert "without your consent" in text
+    assert not any(word in text for word in ("ola", "pia", "INC-4712", "0d9b6c1e"))

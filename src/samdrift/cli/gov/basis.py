@@ -64,7 +64,7 @@ class Known:
     record: Record
     agreements: Agreements
     inherited: tuple[datetime, datetime] | None = None
-    """The time in which one inherited agreement covers the organisation here."""
+    """The beginning and end of the inherited agreement that covers the organisation here."""
 
     def basis(self, catalogue: Catalogue, day: date, performers: Mapping[Function, Party | None]) -> Basis:
         """Return what coverage rests on, with ``catalogue`` as the newest.

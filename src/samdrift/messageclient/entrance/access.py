@@ -5,8 +5,8 @@ A person whose last right has ended is signed out at the next request, and told 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from starlette.requests import Request
@@ -15,20 +15,41 @@ from starlette.responses import Response
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.entrance.sites import Sites
-from samdrift.messageclient.entrance.consents import bands
 from samdrift.messageclient.mail import Person
 from samdrift.messageclient.permissions import Assignments, PersonPermissions
+from samdrift.rights.consentfold import Consent
+from samdrift.rights.consents import ExtentKind, Level
 from samdrift.vault.gate import Gate
 from samdrift.web.application import NotSignedIn, OnError, signed_in
 from samdrift.web.cookies import SESSION, cookie, drop_cookie
 from samdrift.web.guards import BY_ITSELF, session_of
-from samdrift.web.pages import Pages, announce
+from samdrift.web.pages import Band, Pages, announce
 from samdrift.web.sites import site_of
+from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOCALE = Path(__file__).parent / "locale"
+_TEXTS = {
+    (ExtentKind.MESSAGE, Level.METADATA): Phrase(
+        "%(who)s sees data about one message, but not what it says."
+    ),
+    (ExtentKind.MESSAGE, Level.CONTENT): Phrase("%(who)s sees one message and what it says."),
+    (ExtentKind.MAILBOX, Level.METADATA): Phrase(
+        "%(who)s sees data about the messages of one mailbox, but not what they say."
+    ),
+    (ExtentKind.MAILBOX, Level.CONTENT): Phrase(
+        "%(who)s sees the messages of one mailbox and what they say."
+    ),
+    (ExtentKind.SPAN, Level.METADATA): Phrase(
+        "%(who)s sees data about the messages of a span of time, but not what they say."
+    ),
+    (ExtentKind.SPAN, Level.CONTENT): Phrase(
+        "%(who)s sees the messages of a span of time and what they say."
+    ),
+}
+"""Words for each consent on every page while it lasts."""
 
 
 class NoRights(Explained):
@@ -114,3 +135,20 @@ def without_rights(pages: Pages) -> OnError:
         return response
 
     return answer
+
+
+def bands(permissions: PersonPermissions) -> Iterator[Band]:
+    """Yield a line for each consent or emergency that is in force in the person's organisation."""
+    for consent, name in permissions.consents:
+        assert consent.end is not None
+        yield Band(_text(consent, name), _by(consent), consent.end)
+
+
+def _text(consent: Consent, name: str) -> Phrase:
+    return replace(_TEXTS[consent.act.extent.kind, consent.act.level], values={"who": name})
+
+
+def _by(consent: Consent) -> Phrase:
+    if consent.emergency:
+        return Phrase("An emergency of the operator, without your organisation’s consent.")
+    return Phrase("Your organisation has consented to it.")

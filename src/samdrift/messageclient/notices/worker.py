@@ -48,6 +48,8 @@ class Kind(StrEnum):
     NEW = "new"
     UNREAD = "unread"
     """A mailbox has lain unread."""
+    EMERGENCY = "emergency"
+    """The operator sees data of the organisation without its consent; governance tells the officers."""
 
 
 class How(StrEnum):
@@ -263,6 +265,12 @@ _TEXTS = {
     Kind.NEW: (
         "Det har kommit något nytt till en brevlåda som du har valt att få besked om.",
         "Something new has come to a mailbox that you have chosen to be told about.",
+    ),
+    Kind.EMERGENCY: (
+        "Driften ser uppgifter om er organisations meddelanden utan ert samtycke, i ett nödläge. Vem, varför"
+        " och hur länge står i er logg.",
+        "In an emergency, the operator sees data about your organisation's messages without your consent."
+        " Your log says who, why and for how long.",
     ),
     Kind.UNREAD: (
         "En brevlåda har legat oläst längre än den tid som är bestämd.",
