@@ -14,6 +14,7 @@ from samdrift.messageclient.mail import DraftStage
 from tests.browser.harness import CHROMIUM, Served, served
 from tests.browser.mailpages import PDF, paths
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
+from tests.sizes import sampled
 from tests.unit.messageclient.day import MULLSJO, SOC
 from tests.unit.messageclient.mailroom import Mailroom
 from tests.unit.messageclient.memorydesk import ANNA, MemoryDesk, conversation, message
@@ -212,7 +213,7 @@ async def test_a_first_page_and_a_long_conversation_are_small_over_the_wire(mail
     assert 10_000 <= max(sizes.values()) <= 150_000
 
 
-@pytest.mark.parametrize("width", [360, 390, 414])
+@pytest.mark.parametrize("width", sampled([360, 390, 414]))
 async def test_the_views_of_a_mailbox_are_one_line_on_a_phone(mail: Served, width: int) -> None:
     async with mail.visitor(width=width) as page:
         await page.goto(mail.address("/mailbox/soc/open"))

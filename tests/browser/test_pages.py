@@ -10,6 +10,7 @@ from playwright.async_api import Page, Request, expect
 
 from samdrift.web.cookies import SESSION
 from tests.browser.harness import CHROMIUM, LOOKS, Served
+from tests.sizes import sampled
 from tests.unit.web.scene import ANNA
 
 pytestmark = CHROMIUM
@@ -307,7 +308,7 @@ async def test_a_menu_closes_on_escape_and_gives_the_focus_back(gallery: Served)
         await expect(summary).to_be_focused()
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", sampled(PAGES))
 async def test_no_page_scrolls_sideways_at_phone_width_or_with_large_text(gallery: Served, path: str) -> None:
     async with gallery.visitor() as page:
         await page.goto(gallery.address(path))
@@ -317,7 +318,7 @@ async def test_no_page_scrolls_sideways_at_phone_width_or_with_large_text(galler
             assert await page.evaluate(TOO_WIDE) == [], (width, size)
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", sampled(PAGES))
 async def test_what_is_pressed_is_large_enough(gallery: Served, path: str) -> None:
     for width in (320, 1280):
         async with gallery.visitor(width=width) as page:
