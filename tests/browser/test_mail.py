@@ -118,7 +118,7 @@ async def test_a_colleague_takes_a_draft_over_and_neither_text_is_lost(mail: Ser
         await expect(anna.get_by_label("Text", exact=True)).to_have_value("Bos text")
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+@pytest.mark.parametrize("script", sampled([True, False]), ids=["script", "no script"])
 async def test_a_missing_receipt_is_said_with_what_to_do_and_sending_again_is_a_new_message(
     mail: Served, script: bool
 ) -> None:

@@ -82,7 +82,7 @@ async def content(own: Installation) -> Content:
     """What every table of every vault holds."""
     administrator = seen_by(own)
     schemas = administrator.rows("SELECT schema FROM registry.registrations")
-    return {schema: administrator.snapshot(schema) for (schema,) in schemas}
+    return administrator.snapshots([schema for (schema,) in schemas])
 
 
 async def provisioned(own: Installation, what: Callable[[Provisioner], Any]) -> None:
