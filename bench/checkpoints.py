@@ -22,7 +22,8 @@ from bench.measure import Row, reported
 from samdrift.audit.notes import VerifierKey
 from samdrift.audit.policies import Member, Policy
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.installation.logkeeping import LogKeeper, LogPlace
+from samdrift.installation.logkeeping import LogKeeper
+from samdrift.installation.logturns import LogPlace
 from samdrift.installation.witnesses import opened
 from samdrift.net.addresses import any_address
 from samdrift.net.clock import system_clock
@@ -70,14 +71,16 @@ async def _rows(folder: Path) -> list[Row]:
         states = [await keeper.round(place) for _ in range(2) for place in places]
         policy = [f"log {VerifierKey.parse(state.key)}" for state in states[_LOGS:] if state.key]
         members = (_witness(stack, folder / "witness", policy),)
-        shares, used = [], _Used(folder)
+        shares, servers, used = [], [], _Used(folder)
         for number in range(_ROUNDS + 2):
-            before = used.seconds()
+            own, server = used.own(), used.server()
             for place in places:
                 await keeper.round(place)
             if number >= 2:
-                seconds = (used.seconds() - before) / _LOGS
-                shares.append(100 * seconds * _WHOLE / _CADENCE.total_seconds())
+                own, server = used.own() - own, used.server() - server
+                share = 100 * _WHOLE / _LOGS / _CADENCE.total_seconds()
+                shares.append((own + server) * share)
+                servers.append(server * share)
         for place in places:
             async with gate.open(_WORKER, place.organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as vault:
                 (answer,) = await vault.tree.witnesses()
@@ -88,7 +91,8 @@ async def _rows(folder: Path) -> list[Row]:
                 shares,
                 unit="% of a core",
                 bar=_BAR,
-            )
+            ),
+            reported("of which PostgreSQL", servers, unit="% of a core"),
         ]
 
 
@@ -120,9 +124,11 @@ class _Used:
         (file,) = folder.rglob("postmaster.pid")
         self._server = psutil.Process(int(file.read_text().split()[0]))
 
-    def seconds(self) -> float:
-        servers = [self._server, *self._server.children(recursive=True)]
-        return time.process_time() + sum(map(_ran, servers))
+    def own(self) -> float:
+        return time.process_time()
+
+    def server(self) -> float:
+        return sum(map(_ran, [self._server, *self._server.children(recursive=True)]))
 
 
 def _ran(process: psutil.Process) -> float:

@@ -19,9 +19,7 @@ from bench.measure import Row, reported
 from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import LocalFederation, running
 from samdrift.installation.loop import run
-from samdrift.net.server import listening_socket
 
-_HOST = "127.0.0.1"
 _ORGANISATIONS = (2, 10)
 _IDLE_SECONDS = 10.0
 _MB = 1e6
@@ -44,16 +42,15 @@ async def _measured(folder: Path) -> list[Row]:
 async def _of(federation: LocalFederation, folder: Path, number: int) -> list[Row]:
     cast = tuple(organisation(f"kommun{each}", f"21200{each:05d}") for each in range(number))
     operator = DemoOperator(f"operator-of-{number}", "AP0090-SDK-DEMO", cast)
-    with listening_socket(_HOST) as sock:
-        address = f"{_HOST}:{sock.getsockname()[1]}"
-    settings = f'[metrics]\nlisten = "{address}"\n'
     found = []
-    async with played(federation, folder, {operator: ("all",)}, settings) as there:
+    async with played(federation, folder, {operator: ("all",)}) as there:
         (process,) = there.processes
+        assert process.config.metrics is not None
+        listen = process.config.metrics.listen
         found += await _shared(process, number)
         with process.config_file.open("a") as file:
             file.write('[isolation]\nlevel = "process"\n')
-        found += await _apart(process, number, f"http://{address}/metrics")
+        found += await _apart(process, number, f"http://{listen.host}:{listen.port}/metrics")
     return found
 
 

@@ -12,6 +12,7 @@ import resource
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -80,6 +81,8 @@ class _Source:
         self.chain_begins = origin("bench").hash
         self.keys: list[tuple[VerifierKey, bytes, bytes]] = []
         self._count = count
+        self._ahead: deque[Kept] = deque()
+        """Entries that a checkpoint has in its tree already, and that are written next."""
         self._private = Ed25519PrivateKey.generate()
         self.key = VerifierKey("bench", Algorithm.ED25519, self._private.public_key().public_bytes_raw())
 
@@ -89,7 +92,7 @@ class _Source:
 
     async def entries(self) -> AsyncIterator[list[Kept]]:
         for start in range(0, self._count, WIDTH):
-            yield [_kept(number) for number in range(start + 1, min(start + WIDTH, self._count) + 1)]
+            yield [self._ahead.popleft() for _ in range(min(WIDTH, self._count - start))]
 
     async def stamps(self) -> AsyncIterator[tuple[bytes, bytes]]:
         for none in ():
@@ -98,20 +101,38 @@ class _Source:
     async def checkpoints(self) -> AsyncIterator[tuple[int, bytes]]:
         tree = Frontier()
         for number in range(1, self._count + 1):
-            tree.append(_kept(number).leaf.hash)
+            self._ahead.append(_kept(number))
+            tree.append(self._ahead[-1].leaf.hash)
             if number % _EACH == 0 or number == self._count:
                 stated = Checkpoint(self.key.name, number, tree.root())
                 yield number, stated.signed([self.key.line(stated.text, self._private.sign)])
 
 
-def _kept(number: int) -> Kept:
-    facts = {name: str(UUID(int=number)) for name in ("envelope", "conversation", "transfer", "as4")}
+_ANY = UUID(int=(1 << 128) - 1)
+"""Stands in the facts for what is each entry's own, before it is put there."""
+
+
+def _content(at: datetime, own: UUID) -> bytes:
+    facts = {name: str(own) for name in ("envelope", "conversation", "transfer", "as4")}
     facts |= {"recipient": "0203:habo.se", "size": "10000"}
-    event = APEvent.AP_TRANSFER_QUEUED
-    if number == 1:
-        event, facts = LogEvent.LOG_TREE_BEGUN, {"entries": "0", "head": origin("bench").hash.hex()}
+    return Happening(at, APEvent.AP_TRANSFER_QUEUED, "worker:access-point", "send", facts).content()
+
+
+_TEMPLATE = _content(_BEGUN, _ANY).decode()
+_TIME = _BEGUN.isoformat(timespec="microseconds")
+
+
+def _kept(number: int) -> Kept:
+    """Make an entry; its facts are those of an envelope, written once and filled in."""
     at = _BEGUN + timedelta(seconds=number)
-    content = Happening(at, event, "worker:access-point", "send", facts).content()
+    event: APEvent | LogEvent = APEvent.AP_TRANSFER_QUEUED
+    if number == 1:
+        event, head = LogEvent.LOG_TREE_BEGUN, {"entries": "0", "head": origin("bench").hash.hex()}
+        content = Happening(at, event, "worker:access-point", "send", head).content()
+    else:
+        own = f"00000000-0000-0000-0000-{number:012x}"
+        written = _TEMPLATE.replace(_TIME, at.isoformat(timespec="microseconds"), 1)
+        content = written.replace(str(_ANY), own).encode()
     salt = number.to_bytes(16)
     leaf = Leaf(number, event.retention, commitment(salt, content))
     return Kept(leaf, salt + content)

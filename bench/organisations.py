@@ -52,6 +52,8 @@ class Found:
     number: int
     start: dict[str, float] = field(default_factory=dict)
     """Seconds, and logins per vault from the start until it has settled."""
+    settling: dict[str, float] = field(default_factory=dict)
+    """The minutes after the start, in which each log is looked at once."""
     idle: dict[str, float] = field(default_factory=dict)
     cold: dict[str, float] = field(default_factory=dict)
     """The first round of traffic, in which each vault, peer and address is met for the first time."""
@@ -100,6 +102,10 @@ async def _measured(options: Options) -> list[Row]:
                 f"{each.found.number} organisations have started, {each.found.start['cpu']:.1f} s of CPU"
             )
         loads = [os.getloadavg()[0]]
+        settling = (each.ask(do="settle") for each in all_of_them)
+        for each, found in zip(all_of_them, await asyncio.gather(*settling), strict=True):
+            each.found.settling = found
+            _progress(f"{each.found.number} organisations have settled, {found['total']:.2f} % of a core")
         asked = (each.ask(do="idle", seconds=options.idle_seconds) for each in all_of_them)
         for each, idle in zip(all_of_them, await asyncio.gather(*asked), strict=True):
             each.found.idle = idle
@@ -148,11 +154,13 @@ def _rows(found: Found, fewest: Found) -> list[Row]:
         reported(
             f"{start}, logins per vault", [found.start["logins"]], "", bar=_LOGINS_BAR if judged else None
         ),
+        reported(f"{name}: the minutes after the start", [found.settling["total"]], "% of a core"),
         reported(
             f"{name}: idle", [found.idle["total"]], "% of a core", bar=_IDLE_BAR_PERCENT if judged else None
         ),
         reported(f"{name}: idle, PostgreSQL", [found.idle["server"]], "% of a core"),
         reported(f"{name}: idle, PSS", [found.idle["memory"] / _MB], "MB"),
+        reported(f"{name}: idle, connections", [found.idle["connections"]], ""),
     ]
     if found is not fewest:
         each = (found.idle["memory"] - fewest.idle["memory"]) / (found.number - fewest.number) / _MB

@@ -18,6 +18,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from unittest.mock import patch
 import psutil
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from samdrift.config.model import Config
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
@@ -42,7 +44,11 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _AT_ONCE = 8
 _SETTLE_SECONDS = 30.0
-"""After the start, until what it left to do is done."""
+"""After the start, until logins are counted."""
+_FIRST_LOOKS_SECONDS = 390.0
+"""After the start, until each log was looked at once, and connections that this took are closed."""
+_TOKEN_SECONDS = 900
+"""Each organisation's message client gets a new token in ten idle minutes; half of the default."""
 _SPARE_KEYS = 4
 _PATIENCE_SECONDS = 900
 _ANSWERS = sys.stdout
@@ -78,7 +84,8 @@ class Host:
         gc.collect()
         with _counted_logins() as logins:
             began, before = time.monotonic(), time.process_time()
-            async with running(enrolled.config) as started:
+            settled = began + _FIRST_LOOKS_SECONDS
+            async with running(_renewing(enrolled.config)) as started:
                 processes = _Processes(folder)
                 found = {
                     "wall": time.monotonic() - began,
@@ -87,7 +94,9 @@ class Host:
                 await asyncio.sleep(_SETTLE_SECONDS)
                 _answer(found | {"logins": logins() / (self._number * len(_ROLES))})
                 while command := await _command():
-                    if command["do"] == "idle":
+                    if command["do"] == "settle":
+                        _answer(await _idle(processes, max(0.1, settled - time.monotonic())))
+                    elif command["do"] == "idle":
                         _answer(await _idle(processes, command["seconds"]))
                     else:
                         _answer(await self._batch(processes, started, command["exchanges"], logins))
@@ -122,6 +131,7 @@ async def _idle(processes: _Processes, seconds: float) -> dict[str, float]:
         "server": used,
         "total": used + (processes.own_cpu() - own) / elapsed * 100,
         "memory": processes.memory(),
+        "connections": processes.connections(),
     }
 
 
@@ -169,6 +179,12 @@ async def _exchange(sender: Party, recipient: Party) -> None:
                     raise RuntimeError(f"an exchange ended as {known[0].value}")
                 return
             await news.beyond(sender.organisation, count, 10)
+
+
+def _renewing(config: Config) -> Config:
+    """Have tokens end within the idle time, so that what a new one takes is in it."""
+    assert config.message_service is not None
+    return replace(config, message_service=replace(config.message_service, token_seconds=_TOKEN_SECONDS))
 
 
 def _organisation(number: int) -> DemoOrganisation:

@@ -18,9 +18,9 @@ from starlette.types import ASGIApp, Message
 from samdrift.contracts.addressbook import Listing
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.entrance.sites import Sites, SiteSettings
 from samdrift.installation.services import NoAddressBook
 from samdrift.messageclient import content
-from samdrift.messageclient.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.mail import Identifier, Party, Stage
 from samdrift.messageclient.permissions import person_subject
 from samdrift.messageclient.role import MessageClientRole
@@ -71,9 +71,17 @@ def cpu_of(server: psutil.Process) -> float:
     """Return the seconds of CPU that a server has used, with its processes."""
     found = 0.0
     for each in (server, *server.children()):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            found += each.cpu_times().user + each.cpu_times().system
+        with contextlib.suppress(psutil.NoSuchProcess, OSError):
+            found += _used(each)
     return found
+
+
+def _used(process: psutil.Process) -> float:
+    """Return the seconds of CPU of a process; to the nanosecond where the kernel counts so."""
+    finely = Path(f"/proc/{process.pid}/schedstat")
+    if finely.exists():
+        return int(finely.read_text().split()[0]) / 1e9
+    return process.cpu_times().user + process.cpu_times().system
 
 
 @asynccontextmanager

@@ -25,10 +25,10 @@ from samdrift.vault.bodies import Body
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.officers import GovernanceVault
 from samdrift.vault.opening import Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
-from samdrift.vault.recordkeeping import GovernanceVault
 from samdrift.vault.records import IncomingEnvelope, MessageRecord, OutgoingEnvelope, ReceiptRecord, Transfer
 from samdrift.vault.settings import VaultSettings
 from samdrift.wire.codes import ReceiptStatus
@@ -149,12 +149,35 @@ async def installed(settings: VaultSettings) -> AsyncIterator[Installation]:
     try:
         await provisioner.install()
         gate = await Gate.start(settings)
+        gate.growth.sign_here(Role)  # As a process that serves.
         try:
             yield Installation(settings, provisioner, gate)
         finally:
             await gate.close()
     finally:
         await provisioner.close()
+
+
+async def inherits(
+    installation: Installation, organisation: ParticipantIdentifier, until: datetime | None
+) -> None:
+    """Have one inherited agreement cover an organisation for 90 days until then, or none at all."""
+    database = installation.provisioner.database
+    registry = await database.administrators_connection()
+    try:
+        rows = await registry.execute(
+            "SELECT schema, database FROM registry.registrations WHERE organisation = %s",
+            (organisation.value,),
+        )
+        places = await rows.fetchall()
+    finally:
+        await registry.close()
+    start = None if until is None else until - timedelta(days=90)
+    for schema, where in places:
+        connection = await database.administrators_connection(where)
+        changed = f"UPDATE {schema}.cover SET inherited_from = %s, inherited_until = %s".encode()
+        await connection.execute(changed, (start, until))
+        await connection.close()
 
 
 class Installations:

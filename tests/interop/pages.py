@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
+from samdrift.entrance.ownkeys import OwnKeys
+from samdrift.entrance.sites import Sites, SiteSettings
 from samdrift.installation.services import NoAddressBook
-from samdrift.messageclient.entrance.ownkeys import OwnKeys
-from samdrift.messageclient.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.permissions import person_subject
 from samdrift.messageclient.role import MessageClientRole
 from samdrift.net.server import listening_socket, serving

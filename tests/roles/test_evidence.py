@@ -37,7 +37,7 @@ from samdrift.evidence.gathering import Order
 from samdrift.evidence.trace import Asked, trace
 from samdrift.evidence.traceview import moments
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence
-from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.logturns import LogPlace
 from samdrift.messageservice.events import MTEvent
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
@@ -102,7 +102,12 @@ async def test_both_ends_show_what_happened_with_receipts_that_hold(
     (certificate,) = [data for each, data in files.items() if each.startswith("peer-certificates/")]
     assert certificate == other.certificate.public_bytes(Encoding.DER), "component-accesspoint 3.4.1"
     judged = [finding.why for finding in verdict.findings if finding.what.startswith("certificate in entry ")]
-    assert len(judged) == 3, "of the access point, both ways, and of the other organisation"
+    encrypted_for = int(name == "habo")
+    assert len(judged) == 3 + encrypted_for, (
+        "of the access point, both ways, of who signed what came in, and of whom the message is encrypted for"
+    )
+    (signed_by,) = [finding.why for finding in verdict.findings if finding.what.startswith("signature in ")]
+    assert "has signed an envelope" in signed_by, "the message for one, its receipt for the other"
     assert all("chain and revocation answers of that time hold" in each for each in judged)
     logs = files["log/ap.jsonl"] + files["log/mt.jsonl"]
     assert logs.count(message_id.encode()) > 4
@@ -269,14 +274,25 @@ def swapped_grounds(files: Files) -> Files:
     return files | {name: files[name] + b"\n"}
 
 
+def swapped_signature(files: Files) -> Files:
+    """A signature on something else, under the name of the one that the entry names."""
+    name = next(each for each in files if each.startswith("signatures/") and each.endswith(".sig"))
+    return files | {name: bytes(384)}
+
+
 LEFT_OUT: dict[str, tuple[Callable[[Files], Files], str | tuple[str, ...]]] = {
     "the message receipt": (without("message-receipts/"), "message-receipts/"),
     "the transport receipts": (without("transport-receipts/"), "transport-receipts/"),
     "the peers' certificates": (without("peer-certificates/"), "peer-certificates/"),
     "another certificate than the one in the log": (swapped_certificate, "peer-certificates/"),
     "a certificate that no entry names": (added_certificate, "peer-certificates/"),
-    "what certificates were judged by": (without("grounds/"), "certificate in entry "),
+    "what certificates were judged by": (
+        without("grounds/"),
+        ("certificate in entry ", "signature in entry "),
+    ),
     "another answer of the responder": (swapped_grounds, "certificate in entry "),
+    "another's signature on the message": (swapped_signature, "signature in entry "),
+    "the signatures on what came in": (without("signatures/"), "signature in entry "),
     "all digests": (without("digests.jsonl"), ("digest of the ", "message-receipts/")),
     "one digest": (without_line("digests.jsonl", "commitment"), ("digest of the ", "message-receipts/")),
     "another receipt than the one in the log": (altered_receipt, "message-receipts/"),

@@ -58,6 +58,10 @@ class TheirMail:
     """A mailbox with messages that may be deleted at the message service."""
     deleting: str
     """One that is being deleted there."""
+    disposed_in: str
+    """A mailbox with a message that was disposed of, and that the message service may still have."""
+    disposed: str
+    """That message."""
 
 
 class Knowing(Protocol):
@@ -135,6 +139,7 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
     (known,) = await vault.conversations_by_id([conversation])
     assert await vault.keep_hold(known, PERSON, {"reason": marker}, now=NOW) > 0
     disposal = await their_disposal(vault, marker)
+    (gone,) = await vault.disposed(disposal, "", 1)
     vault.keep_search(TOKEN, PERSON, content, now=NOW)
     vault.use_address(f"0203:offer.se {ADDRESS}", content, now=NOW)
     vault.keep_favourite(PERSON, f"0203:offer.se {ADDRESS}", content)
@@ -170,6 +175,8 @@ async def their_mail(vault: MessageClientVault, marker: str) -> TheirMail:
         unread=unread.id,
         read=read,
         deleting=deleting,
+        disposed_in=old_box(marker),
+        disposed=gone.id,
     )
 
 
@@ -192,12 +199,17 @@ async def their_deletions(vault: MessageClientVault, marker: str) -> tuple[str, 
 
 async def their_disposal(vault: MessageClientVault, marker: str) -> str:
     """Dispose of a conversation of another mailbox, and propose that of one more."""
-    box = MailboxRecord(f"old {marker}", f"old {marker}:0203:offer.se", marker)
+    box = MailboxRecord(old_box(marker), f"old {marker}:0203:offer.se", marker)
     assert await vault.keep_mailbox(box)
     disposal, rule = await disposed_of_one(vault, box, marker)
     await old_conversation(vault, box, proposed(disposal))
     assert await vault.propose_disposal(proposed(disposal), rule, _FAR, PERSON, now=NOW)
     return disposal
+
+
+def old_box(marker: str) -> str:
+    """Return the mailbox of which something was disposed."""
+    return f"old {marker}"
 
 
 async def disposed_of_one(
@@ -210,7 +222,8 @@ async def disposed_of_one(
     assert await vault.propose_disposal(disposal, rule, _FAR, PERSON, now=NOW)
     assert await vault.decide_disposal(disposal, PERSON, agreed=True, now=NOW)
     (one,) = await vault.mail_of(conversation)
-    assert await vault.dispose(disposal, conversation, [one], {one.id: {"message_id": marker}}, now=NOW)
+    known = {"message_id": marker, "remote_id": marker, "home": box.id}
+    assert await vault.dispose(disposal, conversation, [one], {one.id: known}, now=NOW)
     assert await vault.end_disposal(disposal, now=NOW)
     return disposal, rule
 
@@ -564,8 +577,18 @@ async def end_deletion(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_(False, vault.end_deletion(victim.mail.deleting, "deleted", now=NOW))
 
 
+async def claim_disposed_deletions(vault: MessageClientVault, victim: Knowing) -> object:
+    backup, homes = BackupRecord("their-backup", _FAR, NOW, {}), [victim.mail.disposed_in]
+    claimed = vault.claim_disposed_deletions(homes, backup, now=_FAR, lease=MINUTE, limit=10)
+    return await is_((), claimed)
+
+
+async def end_disposed_deletion(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(False, vault.end_disposed_deletion(victim.mail.disposed, "deleted", now=NOW))
+
+
 async def deletion_counts(vault: MessageClientVault, victim: Knowing) -> object:
-    return await is_(DeletionCounts(0, 0, 0), vault.deletion_counts())
+    return await is_(DeletionCounts(0, 0, 0, 0), vault.deletion_counts())
 
 
 async def notice_choices(vault: MessageClientVault, victim: Knowing) -> object:
@@ -735,6 +758,8 @@ MAIL: dict[str, Case] = {
             sole_readers,
             claim_deletions,
             end_deletion,
+            claim_disposed_deletions,
+            end_disposed_deletion,
             deletion_counts,
             notice_choices,
             keep_notice_choice,

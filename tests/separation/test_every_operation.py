@@ -35,10 +35,12 @@ from samdrift.keystore.witness import Witness
 from samdrift.messageservice.events import MTEvent
 from samdrift.vault.accesspoint import AccessPointVault, Standing
 from samdrift.vault.bodies import BodyReader, BodyWriter
+from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.errors import SealBroken, UnknownRecord
 from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.officers import GovernanceVault, OfferedKey
 from samdrift.vault.opening import Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.people import Identity, SessionRecord, SignInKeys
@@ -59,7 +61,7 @@ from samdrift.vault.portability.departure import (
 )
 from samdrift.vault.portability.mailparts import MAIL_PARTS
 from samdrift.vault.portability.parts import MESSAGES, TRANSFERS, Facts, Part, from_bytes, records_part
-from samdrift.vault.recordkeeping import GovernanceVault, RecordKeepingVault
+from samdrift.vault.recordkeeping import RecordKeepingVault
 from samdrift.vault.records import (
     Backlog,
     Changes,
@@ -74,7 +76,7 @@ from samdrift.vault.sessionkeys import Claim, Claimed, RefusalLimit
 from samdrift.vault.signedstatements import SignedStatementKeeping
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.wire.identifiers import ParticipantIdentifier
-from samdrift.wire.verdicts import Grounds
+from samdrift.wire.verdicts import Grounds, SignedPart
 from tests.pki import DAY, key, name
 from tests.pki import NOW as PKI_NOW
 from tests.separation import mailcases
@@ -101,8 +103,10 @@ MARKER = "Orosanmälan-om-Kim-Svensson"
 LARGE = MARKER.encode() * 10_000
 LONG_AGO = NOW - 3650 * DAY
 GROUNDS = Grounds.of([MARKER.encode(), b"anchor"], [b"answer"], [], "required", NOW)
+SIGNATURE = SignedPart(b"<SignedInfo/>" + MARKER.encode(), b"signature")
 ISSUER, SUBJECT = "https://login.habo.test", "197001019999"
 STATEMENT = NumberedStatement(1, MARKER.encode())
+NOTED = f"state={MARKER}"
 SESSION = SessionRecord(
     b"m" * 32,
     b"s" * 32,
@@ -134,6 +138,7 @@ class Victim:
     assertion: bytes
     token_key: object
     client_token_key: object
+    gov_token_key: object
     superuser: Superuser
     schemas: dict[Role, str]
     vaults: dict[Role, str]
@@ -141,6 +146,7 @@ class Victim:
     mark_key: bytes
     person: str
     person_behind: str
+    officer: str
     pages_key: bytes
     mail: mailcases.TheirMail
 
@@ -151,7 +157,16 @@ class Victim:
     def traces(self) -> set[str]:
         """What must never come back from somebody else's vault."""
         names = {self.organisation.value, *self.bodies, *self.schemas.values()}
-        return {MARKER, RECORD, "secret-event-title", self.person, self.person_behind, SUBJECT, *names}
+        return {
+            MARKER,
+            RECORD,
+            "secret-event-title",
+            self.person,
+            self.person_behind,
+            SUBJECT,
+            self.officer,
+            *names,
+        }
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -182,6 +197,7 @@ async def victim(installation: Installation) -> Victim:
         await transfers.failed(done.id, now=NOW, reason=TransferReason.GIVEN_UP, detail=MARKER)
         transfers.keep_certificate(MARKER.encode(), now=NOW)
         transfers.keep_grounds(GROUNDS, now=LONG_AGO)
+        transfers.keep_signature(SIGNATURE, now=LONG_AGO)
         transfers.record(APEvent.AP_TRANSFER_QUEUED, envelope=transfer.envelope.envelope_id, note=MARKER)
         transfers.record(APEvent.AP_ENVELOPE_REFUSED, reason=MARKER)
     async with installation.open(organisation, MT) as messages:
@@ -213,6 +229,7 @@ async def victim(installation: Installation) -> Victim:
         messages.record(MTEvent.MT_MESSAGE_SCHEDULED, message=out.id, note=MARKER)
         commitment = messages.keep_digest(sha256(MARKER.encode()).digest())
         messages.keep_grounds(GROUNDS, now=LONG_AGO)
+        messages.keep_signature(SIGNATURE, now=LONG_AGO)
         person_behind = await messages.know_person(SESSION.identity, now=NOW)
         await messages.tree.sign(NOW)
     seen_by = await superuser(installation)
@@ -228,12 +245,20 @@ async def victim(installation: Installation) -> Victim:
         await client.append_statements([STATEMENT])
         for vault in (client, office):
             await vault.append_signed_statements([STATEMENT])
+            assert await vault.note_cover("", NOTED)
+        assert await office.begin_session(SESSION)
+        officer = await office.person(ISSUER, SUBJECT)
+        assert officer is not None
+        office.offer_key(OfferedKey(officer, NOW, MARKER, "{}"))
+        office.keep_report(NOW, MARKER.encode())
+        (gov_token_key,) = office.token_keys(now=NOW)
         pages_key = client.pages_key()
         (client_token_key,) = client.token_keys(now=NOW)
         mail = await mailcases.their_mail(client, MARKER)
     for role in (AP, MT):
         async with installation.open(organisation, role) as other:
             await other.append_signed_statements([STATEMENT])
+            assert await other.note_cover("", NOTED)
     for role in (AP, MK, GOV):
         async with installation.open(organisation, role) as signing:
             await signing.tree.sign(NOW)
@@ -265,6 +290,7 @@ async def victim(installation: Installation) -> Victim:
         MARKER.encode(),
         token_key.public,
         client_token_key.public,
+        gov_token_key.public,
         seen_by,
         {role: login.schema for role, login in logins.items()},
         {role: login.vault for role, login in logins.items()},
@@ -272,6 +298,7 @@ async def victim(installation: Installation) -> Victim:
         Sealer(logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)).session_marks,
         person,
         person_behind,
+        officer,
         pages_key,
         mail,
     )
@@ -515,6 +542,12 @@ async def keep_grounds(vault: JudgingVault, victim: Victim) -> object:
     """The same grounds are kept by each organisation that has met the peer of that day."""
     assert (await vault.grounds([GROUNDS.name])) == {}
     return vault.keep_grounds(GROUNDS, now=NOW)
+
+
+async def keep_signature(vault: JudgingVault, victim: Victim) -> object:
+    """A signature is kept by whoever got what it is on, and is in no vault besides."""
+    assert (await vault.grounds(SIGNATURE.facts.values())) == {}
+    return vault.keep_signature(SIGNATURE, now=NOW)
 
 
 async def grounds(vault: JudgingVault, victim: Victim) -> object:
@@ -780,6 +813,46 @@ async def client_token_keys(vault: MessageClientVault, victim: Victim) -> object
     return None
 
 
+async def gov_token_keys(vault: GovernanceVault, victim: Victim) -> object:
+    (mine,) = vault.token_keys(now=NOW)
+    assert mine.public != victim.gov_token_key
+    return None
+
+
+async def adopt_person(vault: GovernanceVault, victim: Victim) -> object:
+    """An id that a person has there is free here, and says nothing of them."""
+    assert await vault.adopt_person(SESSION.identity, victim.officer) == victim.officer
+    return None
+
+
+async def rename_person(vault: GovernanceVault, victim: Victim) -> object:
+    return await is_(False, vault.rename_person(victim.officer, "another"))
+
+
+async def offer_key(vault: GovernanceVault, victim: Victim) -> object:
+    """A key that is offered here takes the place of none there."""
+    person = await vault.know_person(SESSION.identity)
+    vault.offer_key(OfferedKey(person, NOW, "Kim", "{}"))
+    return None
+
+
+async def offered_keys(vault: GovernanceVault, victim: Victim) -> object:
+    return await is_((), vault.offered_keys())
+
+
+async def withdraw_key(vault: GovernanceVault, victim: Victim) -> object:
+    return await is_(False, vault.withdraw_key(victim.officer))
+
+
+async def keep_report(vault: GovernanceVault, victim: Victim) -> object:
+    """A report of the same moment replaces none there."""
+    return vault.keep_report(NOW, b"another")
+
+
+async def last_report(vault: GovernanceVault, victim: Victim) -> object:
+    return await is_(None, vault.last_report())
+
+
 async def know_person(vault: MessageClientVault, victim: Victim) -> object:
     """That the other organisation knows the same person is neither seen nor in the way."""
     found = await vault.know_person(SESSION.identity)
@@ -856,6 +929,19 @@ async def signed_statements_after(vault: SignedStatementKeeping, victim: Victim)
 async def append_signed_statements(vault: SignedStatementKeeping, victim: Victim) -> object:
     """A first one: in the victim's vault that number is taken."""
     return await is_(1, vault.append_signed_statements([NumberedStatement(1, b"another")]))
+
+
+async def cover_facts(vault: CoverKeeping, victim: Victim) -> object:
+    """What the victim's log tells of last is not what this vault's does."""
+    facts = await vault.cover_facts()
+    assert facts.noted == ""
+    assert facts.statements == 0
+    return None
+
+
+async def note_cover(vault: CoverKeeping, victim: Victim) -> object:
+    """Told of in the victim's vault, and not in this one."""
+    return await is_(False, vault.note_cover(NOTED, "off"))
 
 
 async def append_statements(vault: MessageClientVault, victim: Victim) -> object:
@@ -982,11 +1068,18 @@ BOTH: dict[str, Case] = {
     )
 }
 SIGNED: dict[str, Case] = {
-    case.__name__: case for case in (last_signed_statement, signed_statements_after, append_signed_statements)
+    case.__name__: case
+    for case in (
+        last_signed_statement,
+        signed_statements_after,
+        append_signed_statements,
+        cover_facts,
+        note_cover,
+    )
 }
 ARRIVING = BOTH | {case.__name__: case for case in (begin, known, store, store_log, finish, role)}
 KEEPING = BOTH | SIGNED | {case.__name__: case for case in (keep_record, release_record, records)}
-PEOPLE = KEEPING | {
+AT_PAGES = KEEPING | {
     case.__name__: case
     for case in (
         pages_key,
@@ -1001,10 +1094,12 @@ PEOPLE = KEEPING | {
         end_sessions_from_outside,
         end_sessions_of,
         end_all_sessions,
-        last_statement,
-        statements_after,
-        append_statements,
     )
+}
+PEOPLE = AT_PAGES | {case.__name__: case for case in (last_statement, statements_after, append_statements)}
+OFFICE: dict[str, Case] = {
+    case.__name__: case
+    for case in (adopt_person, rename_person, offer_key, offered_keys, withdraw_key, keep_report, last_report)
 }
 DEPARTING: dict[str, Case] = {case.__name__: case for case in (log_state, was_removed, role)} | {
     name: page(name) for name in ("log", "former_log", "log_keys", "checkpoints")
@@ -1016,7 +1111,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (events, known_receipt, accept, inbox, incoming_body, acknowledge)}
     | {case.__name__: case for case in (waiting, backlog, status, attempts, proof, hasten)}
     | {case.__name__: case for case in (give_up, refused, keep_certificate, certificate)}
-    | {case.__name__: case for case in (keep_grounds, grounds, dispose_grounds)}
+    | {case.__name__: case for case in (keep_grounds, keep_signature, grounds, dispose_grounds)}
     | {"next_due": next_due_transfer},
     TransferDesk: {case.__name__: case for case in (waiting, history, retry, give_up, refused, certificate)},
     MessageServiceVault: BOTH
@@ -1028,12 +1123,15 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (cursor, set_cursor, under_way, drop_content, add_event)}
     | {case.__name__: case for case in (token_keys, use_assertion, digest, keep_digest)}
     | {case.__name__: case for case in (take_session_key, look_after_marks, lost_marks, accept_lost_marks)}
-    | {case.__name__: case for case in (count_refusal, refusals, keep_grounds, grounds, dispose_grounds)}
+    | {
+        case.__name__: case
+        for case in (count_refusal, refusals, keep_grounds, keep_signature, grounds, dispose_grounds)
+    }
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work}
     | {"know_person": know_person_behind, "persons": persons_behind},
     MessageClientVault: PEOPLE | mailcases.MAIL | {"token_keys": client_token_keys},
-    GovernanceVault: KEEPING,
+    GovernanceVault: AT_PAGES | OFFICE | {"token_keys": gov_token_keys},
     AccessPointArrival: ARRIVING,
     MessageServiceArrival: ARRIVING,
     MessageClientArrival: ARRIVING,
@@ -1048,7 +1146,8 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     MessageClientDeparture: DEPARTING
     | {name: page(name) for name in ("records", "persons", "statements")}
     | {kind.part.name: page(kind.part.name, ("",) * len(kind.part.key)) for kind in MAIL_PARTS},
-    GovernanceDeparture: DEPARTING | {name: page(name) for name in ("records", "signed_statements")},
+    GovernanceDeparture: DEPARTING
+    | {name: page(name) for name in ("records", "persons", "signed_statements")},
 }
 ROLES: dict[type[Opened], Role] = {
     AccessPointVault: AP,

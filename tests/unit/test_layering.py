@@ -39,15 +39,16 @@ MAY_IMPORT = {
     "vault": frozenset({"audit", "contracts", "keystore", "scheduling", "wire"}),
     "config": frozenset({"contracts", "keystore", "net", "trust", "wire"}),
     "domibus": frozenset({"contracts", "net", "wire"}),
+    "entrance": frozenset({"audit", "contracts", "vault", "web", "wire"}),
     "client": frozenset({"contracts", "net", "wire"}),
     "federation": frozenset({"contracts", "net", "trust", "wire"}),
     "attestation": frozenset({"config", "keystore", "trust", "wire"}),
     "accesspoint": FLOORS,
     "messageservice": FLOORS,
-    "messageclient": FLOORS | {"client", "web"},
-    "governance": FLOORS,
+    "messageclient": FLOORS | {"client", "entrance", "web"},
+    "governance": FLOORS | {"entrance", "web"},
     "evidence": FLOORS | {"attestation", "config", "transparency", "web"},
-    "installation": RUN | {"transparency", "web"},
+    "installation": RUN | {"entrance", "transparency", "web"},
     "processes": RUNNING | {"installation", "transparency"},
     "administration": ADMINISTERED,
     "operations": ADMINISTERED | {"administration"},
@@ -70,7 +71,7 @@ MAY_IMPORT = {
 }
 """Which of our packages each package may import, besides itself; from the ground up."""
 
-NAMES_OF_EVENTS = {"evidence": {f"samdrift.{role}.events" for role in ROLES}}
+NAMES_OF_EVENTS = {"evidence": {f"samdrift.{part}.events" for part in (*ROLES, "entrance")}}
 """Modules that a package may import of others: evidence reads what the roles' logs say, by their events."""
 
 ONLY_IN = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -15,6 +16,7 @@ from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.hsm.store import HsmSigningKey
 from samdrift.keystore.interface import KeyStore
+from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
@@ -79,6 +81,23 @@ async def test_a_vault_that_its_officer_locked_stays_locked(upgraded: Upgraded) 
             WORKER, ParticipantIdentifier(organisation), MT, Purpose.TRACE
         ) as vault:
             await vault.log()
+
+
+async def test_one_inherited_agreement_covers_every_organisation_for_ninety_days(upgraded: Upgraded) -> None:
+    locked = upgraded.stored.facts["locked"]
+    seen = {}
+    for one in upgraded.gate.registry.all():
+        if one.organisation.value in locked:
+            continue
+        async with upgraded.gate.open(WORKER, one.organisation, one.role, Purpose.MAINTAIN) as vault:
+            assert isinstance(vault, CoverKeeping)
+            seen[one.organisation, one.role] = (await vault.cover_facts()).inherited
+    assert len({organisation for organisation, _ in seen}) == len(ORGANISATIONS) - len(locked)
+    for (organisation, _), inherited in seen.items():
+        assert inherited is not None
+        days = (inherited[1] - datetime.now(UTC)) / timedelta(days=1)
+        assert 89 < days <= 90
+        assert {each for (whose, _), each in seen.items() if whose == organisation} == {inherited}
 
 
 @pytest.mark.parametrize("organisation", ORGANISATIONS)

@@ -8,7 +8,7 @@ an envelope is known by its id, and what was submitted once is not transferred t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Coroutine
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from importlib.resources import files
 
@@ -29,6 +29,7 @@ from samdrift.accesspoint.problems import (
 )
 from samdrift.accesspoint.settings import AccessPointSettings, Client, CurrentClients
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.cover import Cover, NotCovered
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.contracts.transfer import Poll, Submission
@@ -48,11 +49,12 @@ from samdrift.wire.crypto.keys import Random
 from samdrift.wire.envelope import EnvelopeHeader, HeaderScanner
 from samdrift.wire.errors import WireError
 from samdrift.wire.gzip import Gzip
-from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
+from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED, ParticipantIdentifier, is_uuid
 
-_LONGEST_WAIT = 60.0
+_LONGEST_WAIT = 600.0
 """Seconds that a poll without news may wait."""
 
+_NOT_REGISTERED = "this client certificate is not registered here"
 _LARGEST_POLL = 64 * 1024
 """Bytes of a poll's request."""
 
@@ -72,6 +74,9 @@ _HANDED_OVER_AT_ONCE_BY_ONE = 16
 _POLLED_AT_ONCE = 512
 _POLLED_AT_ONCE_BY_ONE = 16
 """Limits of polls at the same time, likewise; a message service has one, in each of its processes."""
+
+_RECEIPTS = frozenset({RECEIPT_EXTENDED, RECEIPT_BASE})
+"""Types of message receipts: answers, which are not new messages."""
 
 
 class InterfaceC:
@@ -114,7 +119,7 @@ class InterfaceC:
         """
         client = self._clients().get(request.scope.get(CLIENT_CERTIFICATE) or "")
         if client is None:
-            raise Problem(ProblemKind.CLIENT_UNKNOWN, "this client certificate is not registered here")
+            raise Problem(ProblemKind.CLIENT_UNKNOWN, _NOT_REGISTERED)
         await self._shares.request(client.organisation, _COST_OF_REQUEST)
         return client
 
@@ -135,7 +140,13 @@ class InterfaceC:
         with self._polls.taken(client.organisation):
             asked = await _poll_request(request)
             asked = replace(asked, wait=min(asked.wait, _LONGEST_WAIT))
-            poll = self._polling.poll(client.principal, client.organisation, asked)
+            certificate = request.scope.get(CLIENT_CERTIFICATE) or ""
+            poll = self._polling.poll(
+                client.principal,
+                client.organisation,
+                asked,
+                lambda: self._clients().get(certificate) == client,
+            )
             found = await _unless_gone(request, poll)
         return JSONResponse(encode_poll(found or Poll((), ())))
 
@@ -256,7 +267,7 @@ class Submissions:
         if conversation_id is not None and not is_uuid(conversation_id):
             raise _invalid("the conversation id is not a UUID")
         claim = self._sending.room(organisation) > 0
-        now = self._clock()
+        now, cover = self._clock(), await self._gate.cover(organisation, Role.ACCESS_POINT)
         async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.SUBMIT) as vault:
             writer = vault.new_body(digested=True)
             try:
@@ -280,6 +291,7 @@ class Submissions:
                 lease=self._settings.lease if claim else None,
             )
             if created:
+                _require_cover(cover, header)
                 vault.record(
                     APEvent.AP_TRANSFER_QUEUED,
                     envelope=header.id,
@@ -308,6 +320,19 @@ class Submissions:
             raise _invalid("the envelope names another federation")
         if header.document not in self._settings.documents(organisation):
             raise Problem(ProblemKind.NOT_SERVICED, "this type of message is not transferred here")
+
+
+def _require_cover(cover: Cover, header: EnvelopeHeader) -> None:
+    """Refuse an envelope with a new message where agreements do not cover it; receipts are transferred.
+
+    One that is here already is not new, however often it is submitted.
+    """
+    if header.document in _RECEIPTS:
+        return
+    try:
+        cover.require_sending()
+    except NotCovered as refused:
+        raise Problem(ProblemKind.NOT_COVERED, str(refused)) from None
 
 
 async def _spool(stream: AsyncIterable[bytes], writer: BodyWriter) -> EnvelopeHeader:
@@ -339,8 +364,12 @@ class Polling:
         principal: Principal,
         organisation: ParticipantIdentifier,
         asked: PollRequest,
+        still_registered: Callable[[], bool] = lambda: True,
     ) -> Poll:
-        """Acknowledge what is taken, then give what is new; waits as long as asked for something."""
+        """Acknowledge what is taken, then give what is new; waits as long as asked for something.
+
+        A client that is not registered any more when something comes gets nothing of it.
+        """
         count = self._signals.count(organisation)
         place = (asked.after, asked.past, count)
         if asked.taken or self._nothing.get(organisation) != place:
@@ -349,6 +378,8 @@ class Polling:
                 return poll
             self._nothing[organisation] = place
         if asked.wait and await self._signals.beyond(organisation, count, asked.wait):
+            if not still_registered():
+                raise Problem(ProblemKind.CLIENT_UNKNOWN, _NOT_REGISTERED)
             return await self._look(principal, organisation, replace(asked, taken=()))
         return Poll((), ())
 

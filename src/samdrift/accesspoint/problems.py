@@ -40,6 +40,8 @@ class ProblemKind(StrEnum):
     TOO_LARGE = "too-large", 413
     ENVELOPE_INVALID = TransferReason.ENVELOPE_INVALID.value, 422
     NOT_SERVICED = TransferReason.NOT_SERVICED.value, 422
+    NOT_COVERED = TransferReason.NOT_COVERED.value, 422
+    """A new message, while no agreement of the organisation covers it."""
     UNAVAILABLE = "unavailable", 503
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -133,6 +133,12 @@ async def record_command(
 
 
 WORKER = Principal(PrincipalKind.WORKER, "export")
+Check = Callable[[], Awaitable[None]]
+"""Asked before each part of what is read of an organisation; raises when no more may be."""
+
+
+async def nothing_to_check() -> None:
+    """Return: nobody has to consent to what is read."""
 
 
 def hosted(gate: Gate, organisation: ParticipantIdentifier) -> tuple[Role, ...]:

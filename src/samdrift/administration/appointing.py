@@ -15,6 +15,7 @@ from samdrift.administration.administration import Administration
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.governance.records import Records
 from samdrift.installation.services import address_book
 from samdrift.installation.signin import used_services
 from samdrift.messageclient.events import MKEvent
@@ -33,12 +34,13 @@ from samdrift.rights import (
     Subject,
     SubjectKind,
 )
-from samdrift.vault.gate import WorkerGate
+from samdrift.rights.consentfold import moment_of, officers
 from samdrift.vault.maildisposal import DisposalRecord, DisposalRule
 from samdrift.vault.mailpresets import WeekRecord
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import Identity
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 LASTS = timedelta(days=365)
@@ -124,6 +126,15 @@ class MessageClients:
         """Return who has which rights now."""
         return await self._assignments.now(self.organisation)
 
+    async def _require_no_officers(self) -> None:
+        """Return where custodians alone can appoint; an appointment of theirs is no way around officers."""
+        record = await Records(self.installation.gate, system_clock).read_anywhere(self.organisation)
+        if officers(record, moment_of(record, system_clock())):
+            raise Unusable(
+                f"officers of {self.organisation} have keys and decide who has a role: samdrift gov officer"
+                " and gov grant"
+            )
+
     async def appoint(self, identity: Identity, role: Right, persons: Persons) -> Statement:
         """Make a person administrator or security officer for a year, as two custodians agree."""
         matter = Matter(
@@ -132,6 +143,7 @@ class MessageClients:
             f"make {identity.subject} of {identity.issuer} {role.value} of {self.organisation}",
         )
         vaults, assignments = self.vaults, self._assignments
+        await self._require_no_officers()
         agreed = await two_persons(self.installation, matter, persons)
         async with vaults.open(self.organisation, Purpose.ADMINISTER) as vault:
             person = await vault.know_person(identity)

@@ -17,7 +17,9 @@ from cryptography import x509
 from samdrift.administration.keyholder import HeldKeys
 from samdrift.config.model import OrganisationConfig
 from samdrift.config.organisations import HOST_KEYS, host_of
+from samdrift.contracts.cover import Mode
 from samdrift.contracts.principals import Role
+from samdrift.governance.coverage import Standing as CoverStanding
 from samdrift.installation.keyrows import Standing, key_rows
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyName
@@ -95,6 +97,8 @@ class Facts:
     """Certificates that the installation shows as a TLS server, the newest first."""
     served: Asked[frozenset[Role]] = Asked(unknown="the installation was not asked")
     """Roles that a running process serves it in; none where no process runs."""
+    cover: Mapping[Role, CoverStanding] = field(default_factory=dict)
+    """Cover of its roles by agreements, of those whose vaults could be looked at."""
     in_token: tuple[Role, ...] = ()
     """Roles whose vaults open with the organisation's token alone."""
 
@@ -162,6 +166,21 @@ def _served(facts: Facts) -> Items:
         else:
             todo = "samdrift serve (systemctl start samdrift), and samdrift status"
             yield Item(name, State.MISSING, "no running process serves it", todo)
+
+
+def _agreements(facts: Facts) -> Items:
+    """Return whether agreements cover each role: what was inherited does so for a time, and has an end."""
+    todo = f"samdrift gov agreement enter {facts.organisation}; samdrift gov coverage names the gaps"
+    for role, found in facts.cover.items():
+        name, until = f"agreements {role.value}", f" until {found.until:%Y-%m-%d}" if found.until else ""
+        if found.mode is not Mode.ON:
+            yield Item(name, State.MISSING, "no agreement covers it", todo)
+        elif found.inherited:
+            text = f"one inherited agreement covers it{until}: enter agreements before"
+            yield Item(name, State.SOON, text, todo)
+        else:
+            soon = found.warning(facts.now) is not None
+            yield Item(name, State.SOON if soon else State.DONE, f"agreements cover it{until}")
 
 
 def _token(facts: Facts) -> Items:
@@ -411,6 +430,7 @@ ITEMS: tuple[Callable[[Facts], Items], ...] = (
     _configuration,
     _vaults,
     _served,
+    _agreements,
     _token,
     _keys,
     _marks,

@@ -9,13 +9,20 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from samdrift.administration import logs
-from samdrift.administration.administration import Administration, hosted, signing_key
+from samdrift.administration.administration import (
+    Administration,
+    Check,
+    hosted,
+    nothing_to_check,
+    signing_key,
+)
 from samdrift.attestation.archive import new_file
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Role
 from samdrift.evidence.asic import write_container
 from samdrift.evidence.gathering import Evidence, Order
-from samdrift.installation.logkeeping import LogPlace, stamp_caller
+from samdrift.installation.logkeeping import stamp_caller
+from samdrift.installation.logturns import LogPlace
 from samdrift.installation.timestamping import trusted_authority
 from samdrift.net.clock import system_clock
 from samdrift.transparency.timestamps import ask, token_of
@@ -32,16 +39,23 @@ class NoAuthority(Explained):
 
 
 async def export_evidence(
-    installation: Administration, order: Order, out: Path, *, stamped: bool = False
+    installation: Administration,
+    order: Order,
+    out: Path,
+    *,
+    stamped: bool = False,
+    check: Check = nothing_to_check,
 ) -> bool:
     """Write ``out``, a new file; false, and none, when the organisation's logs know no such message.
 
-    ``stamped`` puts it into a container with a time stamp over it (ASiC-S).
+    ``stamped`` puts it into a container with a time stamp over it (ASiC-S). ``check`` is asked before each
+    part, and raises when no more may be read.
     """
     if stamped and trusted_authority(installation.config.logs) is None:
         raise NoAuthority
     organisation = order.organisation
     roles = hosted(installation.gate, organisation)
+    await check()
     evidence = await Evidence.find(installation.gate, order, roles)
     if evidence is None:
         return False
@@ -53,7 +67,7 @@ async def export_evidence(
 
     with new_file(out) as draft, draft.open("r+b") as file:
         file.truncate()
-        sink = _Sink(BytesIO() if stamped else file)
+        sink = _Sink(BytesIO() if stamped else file, check)
         await evidence.write(sink, key, checkpoint=checkpoint)
         if stamped:
             content = cast(BytesIO, sink.file).getvalue()
@@ -75,8 +89,10 @@ async def _token(installation: Administration, content: bytes) -> bytes:
 
 
 class _Sink:
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, check: Check) -> None:
         self.file = file
+        self._check = check
 
     async def write(self, data: bytes) -> None:
+        await self._check()
         self.file.write(data)

@@ -27,6 +27,7 @@ from samdrift.rights.enrolment import WAITING_TIME
 from samdrift.rights.fields import LONGEST, Subject, SubjectKind
 from samdrift.rights.keyacts import Enrolled, PublicKey, Scheme
 from samdrift.rights.record import GOOD, Entry, Record
+from samdrift.rights.reviews import ReviewClosed
 from samdrift.rights.signing import Signed, namespace
 from samdrift.rights.statements import ORGANISATION, Act, Approved, Given, Right, Rights, Statement
 from samdrift.wire.crypto.sshsig import line_of, public_line, sign
@@ -55,8 +56,21 @@ class Governance:
         return await self.records.read(self.organisation)
 
     async def append(self, *signed: Signed) -> tuple[Entry, ...]:
-        """Append statements, all or none; :class:`StatementRefused` with the reason."""
+        """Append statements, all or none; :class:`StatementRefused` with the reason.
+
+        No review ends by silence while a vault of the organisation is locked: its people cannot see it.
+        """
+        if any(isinstance(each.statement.act, ReviewClosed) for each in signed):
+            self._require_unlocked()
         return await self.records.append(self.organisation, signed, self.roots)
+
+    def _require_unlocked(self) -> None:
+        for one in self.installation.gate.registry.all():
+            if one.organisation == self.organisation and self.installation.keys.locked(one.vault):
+                raise Unusable(
+                    f"a vault of {self.organisation} is locked ({one.role.value}): a review ends by silence"
+                    " only when its people could have answered; unlock it first"
+                )
 
     async def behind(self) -> list[str]:
         """Bring every role's copy up to date, and return the roles for which that could not be done."""

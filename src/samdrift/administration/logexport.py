@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from samdrift.administration import logs
-from samdrift.administration.administration import Administration, note
+from samdrift.administration.administration import Administration, Check, note, nothing_to_check
 from samdrift.administration.events import AdminEvent
 from samdrift.audit.chain import origin
 from samdrift.audit.leaves import Leaf
@@ -18,7 +18,7 @@ from samdrift.audit.tiles import WIDTH
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
 from samdrift.evidence.logexport import Kept, write_log
 from samdrift.evidence.trace import Asked
-from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.logturns import LogPlace
 from samdrift.vault import logbook
 from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
 from samdrift.vault.registry import OPERATOR_LOG
@@ -34,26 +34,31 @@ class Exported:
     signed: int
 
 
-async def export_log(installation: Administration, place: LogPlace, asked: Asked, out: Path) -> Exported:
+async def export_log(
+    installation: Administration, place: LogPlace, asked: Asked, out: Path, check: Check = nothing_to_check
+) -> Exported:
     """Write ``out``, a new file; who asks and why is recorded in the log itself first.
 
+    ``check`` is asked before each page, and raises when no more may be read.
     Where a witness has refused the log nothing is signed, and the file has what was signed before.
     """
     begins = await _recorded(installation, place, asked)
     with contextlib.suppress(SigningStopped):
         await logs.checkpoint(installation, place)
     async with logs.opened(installation, place) as tree:
-        return await write_tree(tree, begins, _name(place), out)
+        return await write_tree(tree, begins, _name(place), out, check)
 
 
-async def write_tree(tree: LogTree, begins: bytes, name: str, out: Path) -> Exported:
+async def write_tree(
+    tree: LogTree, begins: bytes, name: str, out: Path, check: Check = nothing_to_check
+) -> Exported:
     """Write the log of an opened tree, which begins with that hash, as it stands now."""
     state = await tree.state()
     keys = [
         (VerifierKey.parse(each.key), each.announcement or b"", each.statement or b"")
         for each in await tree.keys()
     ]
-    await write_log(_Source(tree, state, begins, keys), name, out)
+    await write_log(_Source(tree, state, begins, keys, check), name, out)
     return Exported(state.size, state.signed or 0)
 
 
@@ -84,15 +89,18 @@ class _Source:
         state: TreeState,
         begins: bytes,
         keys: Sequence[tuple[VerifierKey, bytes, bytes]],
+        check: Check,
     ) -> None:
         self.chain_begins = begins
         self.keys = keys
         self._tree = tree
         self._state = state
+        self._check = check
 
     async def chain(self) -> AsyncIterator[bytes]:
         after, end = 0, self._state.first - 1
         while after < end:
+            await self._check()
             rows = await self._tree.rows(after, end, _PAGE)
             after = int(rows[-1][0])
             documents = [logbook.entry(row).document() for row in rows]
@@ -101,6 +109,7 @@ class _Source:
     async def entries(self) -> AsyncIterator[list[Kept]]:
         after, end = self._state.first - 1, self._state.first + self._state.size - 1
         while after < end:
+            await self._check()
             rows = await self._tree.rows(after, end, WIDTH)
             after = int(rows[-1][0])
             yield [_kept(*row) for row in rows]

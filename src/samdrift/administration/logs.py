@@ -15,20 +15,17 @@ from samdrift.administration.administration import Administration, note, signing
 from samdrift.administration.events import AdminEvent
 from samdrift.attestation.signatures import canonical, signed
 from samdrift.audit.events import Retention
+from samdrift.audit.reading import MAX_NUMBER
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.logstatements import FORMAT, NAMESPACE
-from samdrift.installation.logkeeping import (
-    OPERATORS,
-    LogKeeper,
-    LogPlace,
-    Policies,
-    witness_caller,
-)
+from samdrift.installation.logkeeping import OPERATORS, LogKeeper, Policies, witness_caller
+from samdrift.installation.logturns import LogPlace
 from samdrift.keystore.custody import Custodian, TwoPersons
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.net.clock import system_clock
+from samdrift.vault import logbook
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.grounds import JudgingVault
@@ -72,6 +69,8 @@ class Standing:
     witnesses: tuple[WitnessState, ...] = ()
     closed: str = ""
     """The reason for which the vault does not open now."""
+    unsigned_since: datetime | None = None
+    """Moment of the oldest entry that no checkpoint covers."""
 
     def faults(self, now: datetime, cadence: timedelta) -> list[str]:
         """Return in words what people have to look at."""
@@ -80,8 +79,10 @@ class Standing:
         found, late = [], now - _OVERDUE * cadence
         if self.state.refusal is not None:
             found.append(SigningStopped.text)
-        elif self.state.checked_at is None or self.state.checked_at < late:
-            found.append("no checkpoint was made for longer than two cadences")
+        elif self.state.signed is None:
+            found.append("no checkpoint was made yet")
+        elif self.unsigned_since is not None and self.unsigned_since < late:
+            found.append("an entry is in no checkpoint for longer than two cadences")
         found += [
             f"the witness {each.witness.partition('+')[0]} {each.fault or 'was not asked'}"
             for each in self.witnesses
@@ -102,9 +103,18 @@ async def standing(installation: Administration, place: LogPlace) -> Standing:
     """Return how a log stands."""
     try:
         async with opened(installation, place) as tree:
-            return Standing(place, await tree.state(), await tree.witnesses())
+            state = await tree.state()
+            return Standing(
+                place, state, await tree.witnesses(), unsigned_since=await _unsigned_since(tree, state)
+            )
     except VaultUnavailable as closed:
         return Standing(place, None, closed=str(closed))
+
+
+async def _unsigned_since(tree: LogTree, state: TreeState) -> datetime | None:
+    """Return the moment of the oldest entry after the last checkpoint; ``None`` where there is none."""
+    rows = await tree.rows(state.first + (state.signed or 0) - 1, MAX_NUMBER, 1)
+    return next((logbook.entry(row).at for row in rows if row[1] is not None), None)
 
 
 async def checkpoint(

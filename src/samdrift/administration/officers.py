@@ -17,7 +17,7 @@ from pathlib import Path
 
 from samdrift.attestation.signatures import canonical
 from samdrift.config.errors import Unusable, shown
-from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.logturns import LogPlace
 from samdrift.vault.logtree import OpenRefusal
 from samdrift.wire.crypto.sshsig import verify
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from cryptography import x509
 
 from samdrift.administration.administration import Administration
 from samdrift.administration.checklist import Asked, Facts
+from samdrift.administration.covering import standings
 from samdrift.administration.keyholder import HeldKeys, held_keys
 from samdrift.config.model import Config, OrganisationConfig
 from samdrift.contracts.discovery import (
@@ -22,6 +23,9 @@ from samdrift.contracts.discovery import (
     SharedService,
 )
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.statements import RightsBehind
+from samdrift.governance.coverage import Standing
+from samdrift.governance.records import RecordBroken
 from samdrift.installation import rolesettings
 from samdrift.installation.control import ControlRefused, control_folder
 from samdrift.installation.reporting import ask_running
@@ -32,7 +36,7 @@ from samdrift.messageservice.oauth.registrations import Routing, Share
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.client import http_client
 from samdrift.net.trustfolder import TrustFolderError, read_policies
-from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.sessionkeys import LostMarks
 from samdrift.wire.addressbook import AddressBookCopy
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
@@ -95,7 +99,9 @@ async def gather(
     ``roles`` are those that it is meant to have where the configuration has no entry of it yet.
     """
     facts = replace(
-        _here(installation, organisation, now, roles), served=await _served(installation.config, organisation)
+        _here(installation, organisation, now, roles),
+        served=await _served(installation.config, organisation),
+        cover=await _cover(installation, organisation, now),
     )
     if federation is None:
         nobody = "the federation was not asked"
@@ -130,6 +136,16 @@ def _here(
         in_token=tuple(role for role, one in found.items() if installation.keys.in_token(one.vault)),
         locked=tuple(role for role, one in found.items() if installation.keys.locked(one.vault)),
     )
+
+
+async def _cover(
+    installation: Administration, organisation: ParticipantIdentifier, now: datetime
+) -> Mapping[Role, Standing]:
+    """Return how its roles stand; nothing of vaults that do not open now, which are said to be so."""
+    try:
+        return (await standings(installation, organisation, now)).roles
+    except (VaultError, RecordBroken, RightsBehind):
+        return {}
 
 
 async def _served(config: Config, organisation: ParticipantIdentifier) -> Asked[frozenset[Role]]:

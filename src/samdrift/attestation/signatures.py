@@ -40,6 +40,16 @@ def signed(document: Mapping[str, Any], key: SigningKey) -> dict[str, str]:
     }
 
 
+def signed_bytes(content: bytes, key: SigningKey) -> str:
+    """The signature of a file, as a JSON document to stand beside it."""
+    beside = {
+        "algorithm": ALGORITHM,
+        "certificate": key.certificate.public_bytes(Encoding.PEM).decode(),
+        "value": b64encode(key.sign(content)).decode(),
+    }
+    return json.dumps(beside, indent=1)
+
+
 def signer(document: Mapping[str, Any], signature: Mapping[str, str]) -> x509.Certificate | None:
     """Return the certificate that signed ``document``; ``None`` if the signature does not hold.
 

@@ -12,9 +12,11 @@ Missing: ML-DSA-44 (6): not before the keys of logs can be made so in a token.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Self
 
@@ -29,6 +31,8 @@ MAX_NOTE = 1_000_000
 MAX_SIGNATURES = 100
 """Most signatures of a note; the specification demands at least 16."""
 
+_CONTROL_CHARACTER = re.compile("[\\x00-\\x09\\x0b-\\x1f]")
+_NAME = re.compile("[^\\s\\x00-\\x1f+]+")
 _DASH = "— "
 _KEY_SIZE, _SIGNATURE_SIZE, _TIME_SIZE = 32, 64, 8
 
@@ -45,7 +49,7 @@ class Algorithm(IntEnum):
 
 def is_name(text: str) -> bool:
     """Return whether ``text`` can name a key: not empty, without spaces, control characters and ``+``."""
-    return bool(text) and not any(each.isspace() or each < " " or each == "+" for each in text)
+    return _NAME.fullmatch(text) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +97,7 @@ class VerifierKey:
                 return False
             message, signature = cosigned(text, time), signature[_TIME_SIZE:]
         try:
-            Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
+            _public_key(self.public).verify(signature, message)
         except (InvalidSignature, ValueError):
             return False
         return True
@@ -150,7 +154,7 @@ class Note:
             whole = content.decode("utf-8")
         except UnicodeDecodeError as error:
             raise Malformed("a note is UTF-8", f"byte {error.start}") from None
-        if any(each < " " and each != "\n" for each in whole):
+        if _CONTROL_CHARACTER.search(whole):
             raise Malformed("a note has no control characters")
         text, empty_line, block = whole.rpartition("\n\n")
         if not empty_line or not block.endswith("\n"):
@@ -258,6 +262,12 @@ def announced(key: VerifierKey) -> bytes:
 def cosigned(text: bytes, time: int) -> bytes:
     """Return the message that a witness signs (tlog-cosignature)."""
     return b"cosignature/v1\ntime %d\n" % time + text
+
+
+@lru_cache(1024)
+def _public_key(public: bytes) -> Ed25519PublicKey:
+    """Read a key once: a log and its witnesses sign with the same ones again and again."""
+    return Ed25519PublicKey.from_public_bytes(public)
 
 
 def _is_checkpoint(text: bytes) -> bool:

@@ -11,15 +11,19 @@ import typer
 from rich.console import Console
 
 from samdrift.cli import demoview
+from samdrift.cli.gov.report import report_of
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.demo.cast import AGENCY, HABO, MULLSJO
 from samdrift.demo.day import live
+from samdrift.demo.governing import OPERATOR
 from samdrift.demo.proof import prove_rest, prove_way
 from samdrift.demo.readyfile import write_ready
-from samdrift.demo.scenario import DemoFailed, Exchange, play
+from samdrift.demo.scenario import DemoFailed, Exchange, Progress, play
 from samdrift.demo.witnessing import prove_logs
 from samdrift.demo.world import World, world
 from samdrift.evidence.trace import Asked, Step, trace
+from samdrift.governance.duties.catalogue import shipped
+from samdrift.governance.reportpage import page
 from samdrift.installation.loop import run
 
 app = typer.Typer(add_completion=False)
@@ -78,13 +82,30 @@ async def _run(console: Console, folder: Path, once: bool, ready: Path | None) -
             if not once:
                 await live({HABO: habo, AGENCY: agency, MULLSJO: mullsjo}, folder, progress)
                 progress.done()
+            reports = {} if once else await _reports(demo_world, folder, progress)
             if ready is not None:
-                write_ready(ready, demo_world, folder)
+                write_ready(ready, demo_world, folder, reports)
             if not once:
                 await _stay(console, demo_world)
 
 
 _ASKED = Asked("demonstration", "demonstration")
+
+
+async def _reports(demo_world: World, folder: Path, progress: Progress) -> dict[str, Path]:
+    """Write the compliance report of each organisation as a page; returns the file of each, by its name."""
+    progress("a compliance report of each organisation is written, with the evidence that there is")
+    written = {}
+    (folder / "reports").mkdir(exist_ok=True)
+    for enrolled, _ in demo_world.operators:
+        for one in enrolled.demo.organisations:
+            made = await report_of(
+                enrolled.config, one.identifier, shipped()[-1], str(OPERATOR), _ASKED, offline=False
+            )
+            file = folder / "reports" / f"{one.identifier.value.rpartition(':')[2]}.html"
+            file.write_text(page(made, "sv"), "utf-8")
+            written[one.name] = file
+    return written
 
 
 async def _way(exchange: Exchange, *, pages: bool) -> list[Step]:

@@ -14,9 +14,11 @@ from samdrift.administration.administration import administering
 from samdrift.administration.evidence import export_evidence as export
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
 from samdrift.audit.policies import Policy
+from samdrift.cli.consenting import consented
 from samdrift.cli.logverification import read_policy
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
 from samdrift.cli.output import complain, print_json, print_line
+from samdrift.cli.persons import ConsentOption
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates
@@ -26,7 +28,9 @@ from samdrift.evidence.asic import is_container, read_container
 from samdrift.evidence.findings import Finding
 from samdrift.evidence.gathering import Order
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence, verify_evidence_in
+from samdrift.governance.consent import Caller, Wanted
 from samdrift.installation.loop import run
+from samdrift.rights.consents import Extent, Level
 from samdrift.transparency.timestamps import Trusted
 from samdrift.wire.crypto import certificates
 from samdrift.wire.identifiers import is_uuid
@@ -58,24 +62,30 @@ def export_evidence(
         bool,
         typer.Option("--asic", help="Put it into a container (ASiC-S) with a time stamp over it."),
     ] = False,
+    consent: ConsentOption = "",
 ) -> int:
     """Write what the organisation's logs and receipts say of a message, signed with its key.
 
-    Exit status 1 when its logs know no such message.
+    Within a consent of the organisation. Exit status 1 when its logs know no such message.
     """
     if not is_uuid(message_id):
         raise Unusable("the message id is not a UUID")
     order = Order(organisation, message_id, one_line("--by", by), one_line("--reason", reason), section)
     with reported_as_usage_errors():
-        found = run(_gather(load(config), order, out, asic=asic))
+        found = run(_gather(load(config), order, out, consent, asic=asic))
     if not found:
         complain("the organisation's logs know no such message")
     return 0 if found else 1
 
 
-async def _gather(config: Config, order: Order, out: Path, *, asic: bool) -> bool:
-    async with administering(config, changes=False) as installation:
-        return await export(installation, order, out, stamped=asic)
+async def _gather(config: Config, order: Order, out: Path, consent: str, *, asic: bool) -> bool:
+    wanted = Wanted("evidence export", Level.METADATA, Extent.message(order.message_id.lower()))
+    caller = Caller(order.by, order.reason, consent)
+    async with (
+        administering(config, changes=False) as installation,
+        consented(config, installation.gate, order.organisation, wanted, caller) as running,
+    ):
+        return await export(installation, order, out, stamped=asic, check=running.check)
 
 
 @app.command("verify")

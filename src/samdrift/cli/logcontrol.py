@@ -32,7 +32,7 @@ from samdrift.config.reader import load
 from samdrift.evidence import logreading
 from samdrift.evidence.loghints import Rules
 from samdrift.evidence.loghints import hints as find_hints
-from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.logturns import LogPlace
 from samdrift.installation.loop import run
 
 Export = Annotated[Path, typer.Argument(metavar="EXPORT", help="A file that samdrift log export wrote.")]

@@ -18,7 +18,7 @@ from samdrift.cli.persons import Actor, By, ByFile, Reason, With, WithFile, aske
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
-from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.logturns import LogPlace
 from samdrift.installation.loop import run
 from samdrift.net.clock import system_clock
 

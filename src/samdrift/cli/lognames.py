@@ -11,16 +11,19 @@ import typer
 
 from samdrift.administration.administration import administering
 from samdrift.administration.dualcontrol import Matter, two_persons
+from samdrift.cli.consenting import consented, until_now
 from samdrift.cli.org.moving import To, ToFile
 from samdrift.cli.org.options import ConfigFile, Organisation
 from samdrift.cli.output import print_line
-from samdrift.cli.persons import By, ByFile, With, WithFile, present
+from samdrift.cli.persons import By, ByFile, ConsentOption, With, WithFile, present
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
+from samdrift.governance.consent import Caller, Wanted
 from samdrift.installation.loop import run
 from samdrift.portability import agefile
 from samdrift.portability.names import WITH_PERSONS, read_names, with_name, write_names
+from samdrift.rights.consents import Level
 
 NamesFile = Annotated[
     Path | None, typer.Option("--names", help="A table of samdrift log names, to show names beside the ids.")
@@ -38,9 +41,11 @@ def names(
     other: With = None,
     by_file: ByFile = None,
     other_file: WithFile = None,
+    consent: ConsentOption = "",
 ) -> None:
     """Write the names of the persons in an organisation's logs, encrypted for whom it chose. Two persons.
 
+    Within the organisation's consent to metadata of all time.
     Logs and exports of logs have random ids in their place.
     """
     with reported_as_usage_errors():
@@ -50,7 +55,8 @@ def names(
         persons = present(by, other, by_file, other_file)
 
         async def write() -> int:
-            async with administering(load(config)) as installation:
+            loaded = load(config)
+            async with administering(loaded) as installation:
                 registry = installation.gate.registry
                 if all(registry.find(organisation, role) is None for role in WITH_PERSONS):
                     raise Unusable(
@@ -60,7 +66,11 @@ def names(
                 agreed = await two_persons(
                     installation, Matter("log names", organisation.value, what), persons
                 )
-                return await write_names(installation, organisation, agreed.first, recipients, out)
+                wanted = Wanted("log names", Level.METADATA, until_now())
+                caller = Caller(agreed.first, "log names", consent)
+                async with consented(loaded, installation.gate, organisation, wanted, caller) as running:
+                    await running.check()
+                    return await write_names(installation, organisation, agreed.first, recipients, out)
 
         written = run(write())
     print_line(f"{shown(out)}: names of persons: {written}")

@@ -21,7 +21,7 @@ from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
-from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.logturns import LogPlace
 from samdrift.installation.loop import run
 from samdrift.keystore.custody import Custodian
 from samdrift.keystore.durablefiles import write_new

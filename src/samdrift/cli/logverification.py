@@ -19,8 +19,10 @@ from samdrift.audit.logverifying import LogVerdict, LogVerifier
 from samdrift.audit.notes import MAX_NOTE, SignedCheckpoint
 from samdrift.audit.policies import MAX_POLICY, Policy
 from samdrift.audit.reading import Malformed, Unverified, to_base64
+from samdrift.cli.consenting import consented, until_now
 from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation, one_line
 from samdrift.cli.output import print_json, print_line, print_verdict, progress
+from samdrift.cli.persons import ConsentOption
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates
@@ -30,8 +32,11 @@ from samdrift.evidence.logexport import describe_log, verify_log
 from samdrift.evidence.logstamps import LogStamp, judge_stamps, read_stamps
 from samdrift.evidence.logstatements import KeyStatement, check_statements
 from samdrift.evidence.trace import Asked
-from samdrift.installation.logkeeping import OPERATORS, LogPlace
+from samdrift.governance.consent import Caller, Wanted
+from samdrift.installation.logkeeping import OPERATORS
+from samdrift.installation.logturns import LogPlace
 from samdrift.installation.loop import run
+from samdrift.rights.consents import Level
 from samdrift.transparency.timestamps import Trusted
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -52,16 +57,25 @@ def export(
     role: Annotated[
         Role | None, typer.Option("--role", help="The role whose log it is; wanted where there are several.")
     ] = None,
+    consent: ConsentOption = "",
 ) -> None:
     """Write a log to a file that anybody can verify; without an organisation the operator's own.
 
+    An organisation's log within its consent to metadata of all time.
     The file has every fact of the log, and is for whom the organisation gives it to.
     """
     asked = Asked(one_line("--by", by), one_line("--reason", reason))
 
     async def write() -> Exported:
-        async with administering(load(config), changes=False) as installation:
-            return await export_log(installation, _place(installation, organisation, role), asked, out)
+        loaded = load(config)
+        async with administering(loaded, changes=False) as installation:
+            place = _place(installation, organisation, role)
+            if organisation is None:
+                return await export_log(installation, place, asked, out)
+            wanted = Wanted("log export", Level.METADATA, until_now())
+            caller = Caller(asked.by, asked.reason, consent)
+            async with consented(loaded, installation.gate, organisation, wanted, caller) as running:
+                return await export_log(installation, place, asked, out, running.check)
 
     with reported_as_usage_errors():
         written = run(write())

@@ -113,7 +113,10 @@ def deletion(
     print_line(f"verified backup  {row['backup'] or 'none'}")
     for one in row["addresses"]:
         print_line(f"{one['address']}  {one['state']}")
-    print_line(f"deleted {row['deleted']}  refused {row['refused']}  under way {row['begun']}")
+    print_line(
+        f"deleted {row['deleted']}  refused {row['refused']}  under way {row['begun']}"
+        f"  disposed of {row['disposed']}"
+    )
 
 
 def disposal_rule(
@@ -148,6 +151,7 @@ def _deletion_row(found: Deletions) -> dict[str, Any]:
         "deleted": found.counts.deleted,
         "refused": found.counts.refused,
         "begun": found.counts.begun,
+        "disposed": found.counts.disposed,
     }
 
 

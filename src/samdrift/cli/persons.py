@@ -24,6 +24,14 @@ Actor = Annotated[
 Reason = Annotated[
     str, typer.Option("--reason", help="Your reason; recorded in the organisation's logs with your name.")
 ]
+ConsentOption = Annotated[
+    str,
+    typer.Option(
+        "--consent",
+        help="Number of the organisation's consent (samdrift gov consent list); by default the one that"
+        " covers this.",
+    ),
+]
 By = Annotated[str, typer.Option("--by", help="The custodian who asks.")]
 With = Annotated[
     str | None,

@@ -11,9 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.attestation.archive import new_file
+from samdrift.cli.consenting import consented
 from samdrift.cli.org.options import one_line
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import Actor, login
+from samdrift.cli.persons import Actor, ConsentOption, login
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant
@@ -21,8 +22,10 @@ from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.evidence.trace import Asked, Step, trace
 from samdrift.evidence.traceview import erds, moments, words
+from samdrift.governance.consent import Caller, Wanted
 from samdrift.installation.loop import run
 from samdrift.installation.vaultsettings import vault_settings
+from samdrift.rights.consents import Extent, Level
 from samdrift.vault.gate import Gate
 from samdrift.web.texts import Language
 from samdrift.wire.identifiers import ParticipantIdentifier, is_uuid
@@ -43,6 +46,7 @@ def trace_command(
     ] = [],  # noqa: B006
     reason: Why = None,
     by: Actor = None,
+    consent: ConsentOption = "",
     html: Annotated[
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page with the way as a picture.")
     ] = None,
@@ -54,15 +58,16 @@ def trace_command(
 ) -> int:
     """Show every logged step of a message and of its receipt. Facts only: logs hold no content.
 
-    The organisation's logs say who has looked, and why. Without --config the installations of the
-    demonstration are asked. Exit status 1 when the logs know no such message.
+    Within a consent of the organisation. Its logs say who has looked, and why. Without --config the
+    installations of the demonstration are asked. Exit status 1 when the logs know no such message.
     """
     participant, message = read_participant(organisation), _message(message_id)
     if reason is None and config:
         raise Unusable("--reason says why you look: it is recorded in the organisation's logs")
     asked = Asked(one_line("--by", by or login()), one_line("--reason", reason or "demonstration"))
+    caller = Caller(asked.by, asked.reason, consent)
     with reported_as_usage_errors():
-        steps = run(_steps(config or _demonstration(), participant, message, asked))
+        steps = run(_steps(config or _demonstration(), participant, message, asked, caller))
         if html is not None and steps:
             _write_page(html, participant, message, steps, language)
     if as_json:
@@ -80,14 +85,24 @@ def trace_command(
 
 
 async def _steps(
-    configs: Sequence[Path], organisation: ParticipantIdentifier, message_id: str, asked: Asked
+    configs: Sequence[Path],
+    organisation: ParticipantIdentifier,
+    message_id: str,
+    asked: Asked,
+    caller: Caller,
 ) -> tuple[Step, ...]:
     found: tuple[Step, ...] = ()
     for path in configs:
-        gate = await Gate.start(vault_settings(load(path)))
+        config = load(path)
+        gate = await Gate.start(vault_settings(config))
         try:
             if any(gate.registry.serves(organisation, role) for role in Role):
-                found += await trace(gate, organisation, message_id, asked)
+                wanted = Wanted("trace", Level.METADATA, Extent.message(message_id.lower()))
+                async with consented(config, gate, organisation, wanted, caller) as running:
+                    await running.check()
+                    steps = await trace(gate, organisation, message_id, asked)
+                    await running.check()
+                found += steps
         finally:
             await gate.close()
     return found

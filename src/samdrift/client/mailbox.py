@@ -164,22 +164,38 @@ class Mailbox:
             await _read(answer, _SMALL)
 
     async def events(
-        self, last_id: str = "", *, opened: Callable[[], None] = lambda: None
+        self,
+        last_id: str = "",
+        *,
+        opened: Callable[[], None] = lambda: None,
+        placed: Callable[[str], None] = lambda place: None,
+        wait: int | None = None,
     ) -> AsyncIterator[ServerEvent]:
         """Yield events from now on, or after ``last_id``, until the connection ends.
 
-        ``opened`` is called once the message service has accepted. One that answers with something else has
-        no events: :class:`~samdrift.client.errors.Refused` with status 406.
+        ``opened`` is called once the message service has accepted, and ``placed`` with each place to go on
+        from. One that answers with something else has no events:
+        :class:`~samdrift.client.errors.Refused` with status 406. ``wait`` asks for a sign of life no more
+        often than after so many seconds (RFC 7240 4.3), which the message service may pass over.
         """
         stream = EventStream()
         headers = {"accept": "text/event-stream", **({"last-event-id": last_id} if last_id else {})}
-        async with self._exchange("GET", "/sdk/events", headers=headers) as answer:
+        if wait is not None:
+            headers["prefer"] = f"wait={wait}"
+        silence = _SILENCE if wait is None else wait + _SILENCE
+        async with self._exchange("GET", "/sdk/events", headers=headers, silence=silence) as answer:
             if not answer.content_type.startswith("text/event-stream"):
                 raise Refused(406, "the answer is not a stream of events")
             opened()
             async for piece in answer.pieces():
                 for event in _events(stream, piece):
                     yield event
+                if stream.last_id:
+                    placed(stream.last_id)
+
+    def has_token(self) -> bool:
+        """Return whether there is a token that is good now."""
+        return self._tokens.good
 
     def _next(self, link: object) -> str:
         """The path of the next page; never at another server, whatever the link says."""
@@ -197,6 +213,7 @@ class Mailbox:
         path: str,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
+        silence: float = _SILENCE,
     ) -> AsyncIterator[HttpAnswer]:
         """A call that was answered with success; once more with a new token where the first is not taken."""
         for last in (False, True):
@@ -205,7 +222,7 @@ class Mailbox:
                 sent["content-type"] = "application/json"
             with _told():
                 async with self._http.exchange(
-                    method, self._base + path, body() if body else None, headers=sent, silence=_SILENCE
+                    method, self._base + path, body() if body else None, headers=sent, silence=silence
                 ) as answer:
                     if answer.status == 401 and not last:
                         self._tokens.forget()

@@ -58,6 +58,11 @@ class Tokens:
                 self._until = now + timedelta(seconds=seconds) - _SPARE
             return self._token
 
+    @property
+    def good(self) -> bool:
+        """Return whether the last token is good now."""
+        return self._until is not None and self._clock() < self._until
+
     def forget(self) -> None:
         """The last token was not taken: ask again."""
         self._until = None

@@ -232,7 +232,7 @@ class VaultConfig:
             "Time after which an unused database connection is closed.",
             POSITIVE,
             unit="seconds",
-            otherwise="a second for each vault, at least 60",
+            otherwise="a second for each vault, from 60 to 300; less for one that was hardly used",
             since="0.2",
             example="600",
         ),

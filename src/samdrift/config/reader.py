@@ -186,8 +186,9 @@ def _guard_sign_in(config: Config, _: Table) -> Breaches:
     """Sign-in and pages without TLS, and the level of the demonstration's persons, are for it alone."""
     if config.environment is Environment.DEMONSTRATION:
         return
-    if config.message_client is not None and config.message_client.plain:
-        yield "message_client.plain", "is for the demonstration; pages are served over TLS"
+    for where, pages in (("message_client", config.message_client), ("governance", config.governance)):
+        if pages is not None and pages.plain:
+            yield f"{where}.plain", "is for the demonstration; pages are served over TLS"
     for number, one in enumerate(config.organisations):
         if one.sign_in is not None and not one.sign_in.issuer.startswith("https://"):
             yield f"organisations[{number}].sign_in.issuer", "is not an address that begins with https://"

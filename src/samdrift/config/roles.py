@@ -234,7 +234,7 @@ class MessageServiceConfig:
             whole(1, LONGEST_SECONDS),
             unit="seconds",
         ),
-    ] = 900
+    ] = 1800
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,3 +297,31 @@ class GovernanceConfig:
             since="0.2",
         ),
     ]
+    port: Annotated[
+        int | None,
+        Key(
+            "Port in the addresses of its pages as persons have it, where that is another than `listen`'s.",
+            PORT,
+            otherwise="that of `listen`",
+            example="443",
+            since="0.2",
+        ),
+    ] = None
+    networks: Annotated[
+        tuple[str, ...],
+        Key(
+            "Private networks in which sign-in services of organisations may be called.",
+            NETWORKS,
+            otherwise="public addresses alone",
+            example='["10.1.2.0/24"]',
+            since="0.2",
+        ),
+    ] = ()
+    plain: Annotated[
+        bool, Key("Serves the pages of the demonstration without TLS, on this machine.", FLAG, since="0.2")
+    ] = False
+
+    @property
+    def public_port(self) -> int:
+        """The port in the addresses of the pages."""
+        return self.port or self.listen.port

@@ -33,6 +33,8 @@ class TransferReason(StrEnum):
     RECEIPT_INVALID = "receipt-invalid"
     NOT_SERVICED = "not-serviced"
     ENVELOPE_INVALID = "envelope-invalid"
+    NOT_COVERED = "not-covered"
+    """No agreement of the sender covers that its access point transfers new messages."""
     GIVEN_UP = "given-up"
 
 

@@ -73,7 +73,7 @@ OPERATORS = (
 
 
 def with_pages(operators: tuple[DemoOperator, ...] = OPERATORS) -> tuple[DemoOperator, ...]:
-    """Return the same operators, whose organisations have a message client and a registrar's mailbox, too."""
+    """Return the same operators, whose organisations have message client, governance and registrar, too."""
     return tuple(
         replace(one, organisations=tuple(_with_pages(each) for each in one.organisations))
         for one in operators
@@ -85,6 +85,6 @@ def _with_pages(organisation: DemoOrganisation) -> DemoOrganisation:
     registrar = FunctionalAddress(f"sdk.registrator.{value}", "Registrator")
     return replace(
         organisation,
-        roles=(*organisation.roles, Role.MESSAGE_CLIENT),
+        roles=(*organisation.roles, Role.MESSAGE_CLIENT, Role.GOVERNANCE),
         further=() if organisation.mailbox == registrar else (registrar,),
     )

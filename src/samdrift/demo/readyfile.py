@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from samdrift.demo.world import World
 
 
-def write_ready(file: Path, world: World, folder: Path) -> None:
+def write_ready(file: Path, world: World, folder: Path, reports: Mapping[str, Path]) -> None:
     """Write the file whole, once everything is up: a reader never sees a part of it."""
     draft = file.with_name(f"{file.name}.new")
-    draft.write_text(json.dumps(ready(world, folder), ensure_ascii=False, indent=2) + "\n", "utf-8")
+    draft.write_text(json.dumps(ready(world, folder, reports), ensure_ascii=False, indent=2) + "\n", "utf-8")
     draft.replace(file)
 
 
-def ready(world: World, folder: Path) -> dict[str, Any]:
-    """Return pages with who can sign in there and how, interfaces, and configuration files."""
+def ready(world: World, folder: Path, reports: Mapping[str, Path] = MappingProxyType({})) -> dict[str, Any]:
+    """Return reports, pages with who can sign in there and how, interfaces, and configuration files."""
     federation = world.federation
     interfaces = {
         "sml": f"127.0.0.1:{federation.dns_port}",
@@ -47,6 +49,9 @@ def ready(world: World, folder: Path) -> dict[str, Any]:
                 "login": f"follow the link 'Logga in', then the link '{page.person}'; there is no password",
             }
             for page in world.pages
+        ],
+        "reports": [
+            {"organisation": name, "url": file.as_uri(), "file": str(file)} for name, file in reports.items()
         ],
         "interfaces": interfaces,
         "configs": [

@@ -23,10 +23,11 @@ from samdrift.rights import (
     Subject,
     SubjectKind,
 )
-from samdrift.vault.gate import Gate, WorkerGate
+from samdrift.vault.gate import Gate
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import Identity
+from samdrift.vault.workergate import WorkerGate
 
 _LASTS = timedelta(days=300)
 _EARLIER = timedelta(hours=2)

@@ -26,7 +26,8 @@ from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.demo.cast import DemoOperator
 from samdrift.demo.scenario import DemoFailed
-from samdrift.installation.logkeeping import OPERATORS, LogKeeper, LogPlace, Policies, witness_caller
+from samdrift.installation.logkeeping import OPERATORS, LogKeeper, Policies, witness_caller
+from samdrift.installation.logturns import LogPlace
 from samdrift.installation.operator import Operator
 from samdrift.installation.witnesses import opened
 from samdrift.net.addresses import any_address

@@ -18,6 +18,7 @@ from pathlib import Path
 from samdrift.config.errors import Unusable, shown
 from samdrift.demo.cast import OPERATORS, DemoOrganisation, with_pages
 from samdrift.demo.enrolment import EnrolledOperator, enrol, write_client
+from samdrift.demo.governing import govern
 from samdrift.demo.persons import persons_of
 from samdrift.demo.scenario import Party, Progress
 from samdrift.demo.settling import Page, settle
@@ -28,7 +29,7 @@ from samdrift.federation.signin import sign_in_service
 from samdrift.installation.operator import Operator, running
 from samdrift.net.addressbook import kept_copy
 
-_LAYOUT = "5"
+_LAYOUT = "6"
 _PORT = "sign-in-port"
 _SOON = 0.1
 """Seconds between two looks at a copy of the address book."""
@@ -86,6 +87,7 @@ async def world(folder: Path, progress: Progress, *, pages: bool = False) -> Asy
                     )
             for one in operator.organisations if sign_in is not None else ():
                 opened += await settle(started.gate, enrolled.config, one, persons_of(one))
+                await govern(started.gate, one, persons_of(one), folder / operator.folder)
         for (_, started), witness in zip(run, witnesses, strict=True):
             await witness.enter(started)
             await witness.serve(outlasting)  # The operators ask it until they end.

@@ -23,7 +23,7 @@ from samdrift.audit.notes import Checkpoint, Note
 from samdrift.audit.proofs import EntryProof
 from samdrift.contracts.evidence import Original
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.evidence import grounds, verifying
+from samdrift.evidence import grounds, signatures, verifying
 from samdrift.evidence.events import ProofEvent
 from samdrift.evidence.trace import Logged, entries
 from samdrift.vault.accesspoint import AccessPointVault
@@ -134,6 +134,7 @@ class _Writing:
                 await self._kept_digests(vault)
             if isinstance(vault, JudgingVault):
                 await self._grounds(vault, role)
+                await self._signatures(vault, role)
             await self._log(vault, role)
             await self._proofs(vault, role)
             event = ProofEvent.ORGANISATION_EVIDENCE_EXPORTED
@@ -172,6 +173,14 @@ class _Writing:
             for digest, file in files.items():
                 if digest in kept:
                     await self._add(file, kept[digest])
+
+    async def _signatures(self, vault: JudgingVault, role: Role) -> None:
+        """Add the signatures of others that the entries name, each with what is signed."""
+        for one in self._found:
+            if one.role is role and (named := signatures.files(one.entry.ids)):
+                kept = await vault.grounds(named.keys())
+                for digest in kept:
+                    await self._add(named[digest], kept[digest])
 
     async def _message_receipts(self, vault: MessageServiceVault) -> None:
         """Add the message receipts, as sent and as received, also of a message that was deleted."""

@@ -38,6 +38,11 @@ def document_file(name: str) -> str:
     return f"{FOLDER}/{name}.json"
 
 
+def certificate_file(digest: str) -> str:
+    """The file of a certificate, by its SHA-256 in hex."""
+    return f"{FOLDER}/{digest}.{_ENDINGS['chain']}"
+
+
 def role_of(name: str) -> Role:
     """The role whose log a file is of."""
     match = re.match(r"[a-z]+/([a-z]+)", name)

@@ -31,7 +31,7 @@ from samdrift.audit.policies import Policy
 from samdrift.audit.proofs import EntryProof
 from samdrift.audit.reading import Malformed, Unverified
 from samdrift.contracts.principals import Role
-from samdrift.evidence import grounds
+from samdrift.evidence import grounds, signatures
 from samdrift.evidence.findings import Finding
 from samdrift.evidence.grounds import role_of
 from samdrift.messageservice.events import MTEvent
@@ -43,12 +43,13 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.wssec import verify as verify_soap
 
 FORMAT = "samdrift evidence"
-VERSION = 5
+VERSION = 6
 """Since 2 a message receipt is named after the entry that speaks of it, and there are digests; since 3
 the certificates of peers that entries name; since 4 entries may be leaves of a tree; since 5 each of those
-has a proof up to a checkpoint, and there is what certificates were judged by.
+has a proof up to a checkpoint, and there is what certificates were judged by; since 6 there are the
+signatures on what came from others.
 """
-KNOWN = (1, 2, 3, 4, VERSION)
+KNOWN = (1, 2, 3, 4, 5, VERSION)
 STATEMENT_FILE = "evidence.json"
 SIGNATURE_FILE = "evidence.json.sig"
 SIGNER_FILE = "certificate.pem"
@@ -154,6 +155,8 @@ class _Said:
     """Verifications of each role's section."""
     grounds: dict[str, bytes] = field(default_factory=dict)
     """The files of grounds."""
+    signatures: dict[str, bytes] = field(default_factory=dict)
+    """The files of signatures."""
     kept: dict[str, str] = field(default_factory=dict)
     """The digest of each commitment, SHA-256 in hex."""
     about: dict[str, list[LogEntry]] = field(default_factory=dict)
@@ -238,6 +241,7 @@ def _judged(
         *_missing_receipts(said, document["version"]),
         *_named_certificates(said, document["version"]),
         *grounds.findings(said.entries, said.grounds, trust),
+        *signatures.findings(said.entries, said.signatures, said.grounds),
         *_committed(said),
         *_original(said),
         *_proofs(said, document["version"], policy),
@@ -275,6 +279,8 @@ def _look(said: _Said, name: str, data: bytes) -> None:
             said.proofs[name] = data
         elif folder == grounds.FOLDER:
             said.grounds[name] = data
+        elif folder == signatures.FOLDER:
+            said.signatures[name] = data
         elif name in (README_FILE, PROGRAM_FILE, ORIGINAL_FILE):
             return
         elif name == DIGESTS_FILE:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
+from samdrift.contracts.cover import Mode
 from samdrift.governance.duties.catalogue import Catalogue, Duty, PassOn, in_force
 from samdrift.rights.agreementfold import Agreements, Countersigned, Register
 from samdrift.rights.agreements import ROLES, AtEnd, Function, Party
@@ -97,6 +98,8 @@ class Coverage:
     """Links that lead back to a party of their own chain."""
     loose: tuple[Countersigned, ...]
     """Agreements in force that no chain reaches."""
+    taken_over: bool = False
+    """True while one inherited agreement, which nobody has signed, carries everything."""
 
     @property
     def covered(self) -> bool:
@@ -106,10 +109,15 @@ class Coverage:
     @property
     def inherited(self) -> bool:
         """True when the cover rests on what was inherited, which is shown as a fault."""
-        return any(each.inherited for link in self.links for each in link.agreements)
+        entered = any(each.inherited for link in self.links for each in link.agreements)
+        return entered or (self.taken_over and bool(self.gaps))
 
     def covers(self, function: Function) -> bool:
-        """Return whether a role is covered: itself, and each function that serves all roles."""
+        """Return whether a role is covered, by agreements or, for a time, by what was inherited."""
+        return self.taken_over or self.agreed(function)
+
+    def agreed(self, function: Function) -> bool:
+        """Return whether agreements cover a role: itself, and each function that serves all roles."""
         missing = any(gap.function is function or gap.function not in ROLES for gap in self.gaps)
         return function in self.functions and not missing
 
@@ -163,6 +171,8 @@ class Basis:
     agreements: Agreements
     catalogues: Sequence[Catalogue]
     performers: Mapping[Function, Party | None]
+    inherited: tuple[datetime, datetime] | None = None
+    """The time in which one inherited agreement carries everything, if it does."""
 
     def at(self, moment: datetime) -> Coverage:
         """Return the coverage at a moment, as it was or is known then."""
@@ -174,19 +184,14 @@ class Basis:
 
     def _of(self, register: Register) -> Coverage:
         day = register.moment.astimezone(UTC).date()
-        return coverage(register, in_force(self.catalogues, day, register.released), self.performers)
+        found = coverage(register, in_force(self.catalogues, day, register.released), self.performers)
+        start, end = self.inherited or (register.moment, register.moment)
+        return replace(found, taken_over=start <= register.moment < end)
 
-
-class Mode(StrEnum):
-    """The state of a function that agreements allow."""
-
-    ON = "on"
-    RECEIVING = "receiving"
-    """Cover has ended and the organisation chose that new sending stops then: receiving goes on."""
-    UNCOVERED = "uncovered"
-    """Cover has ended and the organisation chose beforehand that everything goes on."""
-    OFF = "off"
-    """There has never been cover."""
+    def turns(self) -> set[datetime]:
+        """Return the moments at which catalogues or what was inherited begin or end to count."""
+        moments = {datetime.combine(each.applies, datetime.min.time(), UTC) for each in self.catalogues}
+        return moments | set(self.inherited or ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +209,12 @@ class Standing:
     @property
     def receives(self) -> bool:
         """True when messages are received."""
-        return self.mode is not Mode.OFF
+        return self.mode.receives
 
     @property
     def sends(self) -> bool:
         """True when new messages are sent."""
-        return self.mode in (Mode.ON, Mode.UNCOVERED)
+        return self.mode.sends
 
     def warning(self, now: datetime) -> int | None:
         """Return the days of the nearest warning that is due, 0 once cover has ended."""
@@ -239,7 +244,7 @@ def _end(basis: Basis, function: Function, now: datetime) -> datetime | None:
     register = basis.agreements.at(now)
     moments = {moment for each in register.agreements for moment in (each.agreed.start, each.end)}
     moments |= {each.given.start for each in register.notices}
-    moments |= {datetime.combine(each.applies, datetime.min.time(), UTC) for each in basis.catalogues}
+    moments |= basis.turns()
     later = sorted(moment for moment in moments if moment > now)
     return next((moment for moment in later if not basis.ahead(now, moment).covers(function)), None)
 
@@ -248,8 +253,7 @@ def _ended(basis: Basis, function: Function, now: datetime) -> datetime | None:
     """Return the moment at which cover ended, for a function that is not covered at ``now``; nothing where it
     never was.
     """
-    moments = basis.agreements.moments()
-    moments |= {datetime.combine(each.applies, datetime.min.time(), UTC) for each in basis.catalogues}
+    moments = basis.agreements.moments() | basis.turns()
     before = sorted((moment for moment in moments if moment <= now), reverse=True)
     since = now
     for moment in before:

@@ -67,6 +67,19 @@ class Recorded(StrEnum):
         return self in (Recorded.OPERATOR, Recorded.BOTH)
 
 
+class Leave(StrEnum):
+    """Grounds on which a command opens a vault and shows metadata or content."""
+
+    CONSENT = "consent"
+    """The organisation's consent, or an emergency, whose scope covers it."""
+    RECORD = "record"
+    """It is the record of what the organisation's people decide, consents among that, and no message."""
+    OWN_KEY = "own-key"
+    """It takes the key of the organisation's own message client."""
+    BROUGHT = "brought"
+    """It takes in what the organisation brings, and shows nothing that is here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A thing that the operator can use or look at without asking, and what it shows."""
@@ -80,6 +93,8 @@ class Line:
     labels: frozenset[str]
     """Names of a metric's labels; a histogram's limits are not among them."""
     says: Text
+    leave: Leave | None = None
+    """Ground of a command that opens a vault and shows metadata or content."""
 
     @property
     def unrecorded(self) -> bool:
@@ -97,17 +112,20 @@ class Line:
             Recorded(document["recorded"]),
             frozenset(document.get("labels", ())),
             Text(document["sv"], document["en"]),
+            Leave(document["leave"]) if "leave" in document else None,
         )
 
     def document(self) -> dict[str, Any]:
         """The line as JSON."""
         labels = {"labels": sorted(self.labels)} if self.labels else {}
+        leave = {"leave": self.leave.value} if self.leave else {}
         return {
             "kind": self.kind.value,
             "name": self.name,
             "shows": [each.value for each in self.shows],
             "opens": self.opens,
             "recorded": self.recorded.value,
+            **leave,
             **labels,
             "sv": self.says.sv,
             "en": self.says.en,
@@ -159,18 +177,23 @@ _OPENING = Text(
     "Kommandon som öppnar ett valv, med post i organisationens logg",
     "Commands that open a vault, with an entry in the organisation's log",
 )
+_WITHIN = Text(
+    "Kommandon som kräver organisationens samtycke", "Commands that take the organisation's consent"
+)
 _HEAD = Text(
     "# Vad driften ser utan att fråga\n\n"
     "Listan säger vad operatörens personal kan se av en organisation utan dess samtycke: varje kommando,\n"
     "lyssnare, väg, mätvärde, händelse i operatörens logg och driftmeddelande. Den följer med programmet,\n"
-    "och det som saknar rad bryter bygget. Root på maskinen kan mer, se hotmodellen. Än finns inga\n"
-    "samtycken: vad som öppnar ett valv står först, och i vems logg det står.\n",
+    "och det som saknar rad bryter bygget. Root på maskinen kan mer, se hotmodellen. Det som visar metadata\n"
+    "eller innehåll står först, och körs bara inom organisationens samtycke så länge den har någon som kan\n"
+    "ge ett. Sedan det som öppnar ett valv, med vems logg det står i.\n",
     "# What operating sees without asking\n\n"
     "For officers and for the operator. The list says what the operator's staff can see of an organisation\n"
     "without its consent: each command, listener, route, metric, event of the operator's log and kind of\n"
     "line in the journal. It comes with the program, and a new one without a line fails the build. Root on\n"
-    "the machine can do more: see [the threat model](threat-model.md#what-remains). There are no consents\n"
-    "yet: what opens a vault comes first, with whose log has it.\n\n"
+    "the machine can do more: see [the threat model](threat-model.md#what-remains). What shows metadata or\n"
+    "content comes first: it runs within the organisation's [consent](officers.md#consent-to-the-operator)\n"
+    "alone, as long as somebody there can give one. Then what opens a vault, with whose log has it.\n\n"
     "Made by `samdrift gov operator-view`, in Swedish with `--language sv`, as JSON with `--json`.\n",
 )
 _COLUMNS = (Text("namn", "name"), Text("visar", "shows"), Text("i vems logg", "in whose log"), Text("", ""))
@@ -183,7 +206,9 @@ def page(language: str) -> str:
 
 def _sections(language: str) -> Iterator[str]:
     commands = [each for each in lines() if each.kind is Kind.COMMAND]
-    opening = [each for each in commands if each.opens]
+    within = [each for each in commands if each.leave is Leave.CONSENT]
+    yield from _table(_WITHIN, within, language)
+    opening = [each for each in commands if each.opens and each not in within]
     if unrecorded := [each for each in opening if each.unrecorded]:
         yield from _table(_UNRECORDED, unrecorded, language)
     yield from _table(_OPENING, [each for each in opening if not each.unrecorded], language)

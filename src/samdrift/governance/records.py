@@ -12,24 +12,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
+from samdrift.governance.emergency import announce
+from samdrift.governance.events import GovEvent
+from samdrift.rights.consentfold import Consents, officers
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import Effect
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.keyacts import Enrolled
 from samdrift.rights.record import GOOD, Broken, Entry, Further, Record, Verdict
 from samdrift.rights.signing import Refusal, Signed
+from samdrift.rights.statements import Approved
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
-from samdrift.vault.recordkeeping import GovernanceVault
 from samdrift.vault.signedstatements import SignedStatementKeeping, StatementTaken
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 500
+_PLACES = (Role.GOVERNANCE, *(each for each in ORGANISATIONS_OWN if each is not Role.GOVERNANCE))
+"""Roles in whose vaults the record is looked for, in this order."""
 _PRINCIPAL = Principal(PrincipalKind.WORKER, "governance")
 Roots = Callable[[Subject], Collection[str]]
 """Fingerprints of the keys by which the installation knows a custodian."""
@@ -57,15 +61,9 @@ _REASONS: Mapping[Verdict, str] = {
     Effect.NAMES_NOTHING: "there is no such statement in the record",
     Effect.OVER: "it has ended already, or was approved before",
     Effect.TOO_LONG: "it is longer than two people can extend an agreement by",
+    Effect.TOO_EARLY: "the review goes on: something in it has no answer yet",
     Effect.KEY_TAKEN: "another person has that key, or it was lost",
 }
-
-
-class GovEvent(AuditEvent):
-    """An event that governance writes."""
-
-    STATEMENT_REFUSED = "gov:statement:refused"
-    """A statement was not accepted, and why: its signature, its place, or what it would have done."""
 
 
 class StatementRefused(Explained):
@@ -105,6 +103,18 @@ class Records:
         async with self._vaults.open(organisation, Purpose.READ) as vault:
             return await self._current(organisation, vault)
 
+    async def read_anywhere(self, organisation: ParticipantIdentifier) -> Record:
+        """Return the record as governance has it or, where the organisation has none here, another role.
+
+        Also while the organisation is suspended; an empty record where it never stated anything.
+        """
+        for role in _PLACES:
+            if self._gate.registry.find(organisation, role) is not None:
+                async with self._gate.open(_PRINCIPAL, organisation, role, Purpose.EXPORT) as vault:
+                    assert isinstance(vault, SignedStatementKeeping)
+                    return await self._current(organisation, vault)
+        return Record(organisation.value, self._folds)
+
     async def append(
         self, organisation: ParticipantIdentifier, signed: Sequence[Signed], roots: Roots
     ) -> tuple[Entry, ...]:
@@ -120,8 +130,22 @@ class Records:
                 raise
         if refused is not None:
             raise StatementRefused(refused)
+        await self._announce(organisation, entries)
         await self.copy(organisation)
         return entries
+
+    async def _announce(self, organisation: ParticipantIdentifier, entries: Sequence[Entry]) -> None:
+        """Tell the organisation of an emergency that begins with one of some statements."""
+        record = self._records.get(organisation)
+        consents = (
+            next((each for each in record.folds if isinstance(each, Consents)), None) if record else None
+        )
+        for each in entries:
+            act = each.statement.act
+            found = consents.find(act.of) if consents and isinstance(act, Approved) else None
+            if record and found is not None and found.emergency and found.begins is not None:
+                able = officers(record, found.begins)
+                await announce(self._gate, organisation, found, able, self._clock())
 
     async def copy(self, organisation: ParticipantIdentifier) -> Mapping[Role, bool]:
         """Bring every role's copy up to date; of each, whether that could be done.
@@ -170,7 +194,7 @@ class Records:
             return False
         return True
 
-    async def _current(self, organisation: ParticipantIdentifier, vault: GovernanceVault) -> Record:
+    async def _current(self, organisation: ParticipantIdentifier, vault: SignedStatementKeeping) -> Record:
         record = self._records.get(organisation)
         last = await vault.last_signed_statement()
         if record is None or last < record.number:  # The database came back from a backup.

@@ -1,33 +1,113 @@
-"""Role GOV, put together: an origin for each organisation that is served in it.
-
-Statements and the pages for officers come with governance; until then an origin says whether its
-organisation is served.
+"""Role GOV, put together: an origin for each organisation, at which its officers, administrators and auditors
+sign in, see and decide.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from starlette.types import ASGIApp
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
-from samdrift.net.origins import by_host, origin
+from samdrift.entrance.ownkeys import jwks_route
+from samdrift.entrance.sites import Sites
+from samdrift.governance import pages as own
+from samdrift.governance.pages.access import Access, RouteOf
+from samdrift.governance.pages.consents import ConsentPages
+from samdrift.governance.pages.deciding import Deciding
+from samdrift.governance.pages.directory import ClientDirectory, Directory
+from samdrift.governance.pages.frame import Frame
+from samdrift.governance.pages.insight import Insight, Performers
+from samdrift.governance.pages.keys import Keys
+from samdrift.governance.pages.rights import RightsPages
+from samdrift.governance.pages.signing import Signing
+from samdrift.governance.records import Records
+from samdrift.net.origins import HEALTH, by_host, origin
+from samdrift.rights.agreements import Function
 from samdrift.vault.gate import Gate
+from samdrift.web import application as web
+from samdrift.web.assets import Assets
+from samdrift.web.pages import Pages
+from samdrift.web.texts import OWN, Texts
 from samdrift.wire.identifiers import ParticipantIdentifier
+
+_FUNCTIONS = {
+    Role.ACCESS_POINT: Function.AP,
+    Role.MESSAGE_SERVICE: Function.MT,
+    Role.MESSAGE_CLIENT: Function.MK,
+}
 
 
 class GovernanceRole:
     """The role as one process has it."""
 
-    def __init__(self, gate: Gate, hosts: Mapping[str, ParticipantIdentifier]) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        hosts: Mapping[str, ParticipantIdentifier],
+        sites: Sites,
+        clock: Clock,
+        directory: Directory | None = None,
+        performers: Performers | None = None,
+    ) -> None:
         """``hosts`` are the organisations that are served, by the name of the host of each one's origin."""
         self._gate = gate
         self._hosts = hosts
+        self._sites = sites
+        self._clock = clock
+        self.records = Records(gate, clock)
+        self._directory = directory or ClientDirectory(gate)
+        self._performers = performers or self._hosted
+        self._pages = Pages(Texts((OWN, own.LOCALE)), Assets(own.STATIC), clock, (own.TEMPLATES,))
 
-    def application(self) -> ASGIApp:
-        """The origins of all organisations, each at its host."""
-        return by_host({host: origin(partial(self._serves, whose)) for host, whose in self._hosts.items()})
+    def application(self, on_failure: Callable[[BaseException], None]) -> ASGIApp:
+        """Return the application of all organisations' origins.
+
+        Whether one is served is said without a session, to monitoring; all else is for its pages.
+        """
+        health = by_host({host: origin(partial(self._serves, whose)) for host, whose in self._hosts.items()})
+        application = web.application(self._sites.find, self._pages, self.routes(), on_failure)
+
+        async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+            monitoring = scope["type"] == "http" and scope["path"] == HEALTH
+            await (health if monitoring else application)(scope, receive, send)
+
+        return dispatch
+
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the routes of the pages."""
+        access = Access(self._sites, self.records, self._gate, self._clock, self._directory)
+        frame = Frame(self._pages)
+        signing = Signing(frame, access)
+        found: list[RouteOf] = [
+            *signing.routes(),
+            *Deciding(frame, access, signing).routes(),
+            *Keys(frame, access, signing, self._gate).routes(),
+            *ConsentPages(frame, access).routes(),
+            *RightsPages(frame, access, signing).routes(),
+            *Insight(frame, access, self._gate, self._performers).routes(),
+        ]
+        made = [
+            Route(
+                path,
+                access.shown(handler, seen) if method == "GET" else access.posted(handler, seen),
+                methods=[method],
+            )
+            for method, path, handler, seen in found
+        ]
+        return (*made, jwks_route(self._sites, self._gate.worker("pages", Role.GOVERNANCE), self._clock))
+
+    def _hosted(self, organisation: ParticipantIdentifier) -> Mapping[Function, None]:
+        """Return the roles that the organisation has here; which party performs them is not known."""
+        registry = self._gate.registry
+        return {
+            function: None
+            for role, function in _FUNCTIONS.items()
+            if registry.find(organisation, role) is not None
+        }
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.GOVERNANCE)

@@ -10,5 +10,7 @@ class RunEvent(AuditEvent):
 
     LOG_RECONCILED = "log:reconciliation:made"
     """The organisation's logs here were compared with each other, and what came of it."""
+    COVER_CHANGED = "gov:cover:changed"
+    """The cover of a function is another one now, or ends within some days; in the operator's log, too."""
     VAULT_UNLOCKED = "vault:lock:opened"
     """The organisation's officer has unlocked the vault in a running process."""

@@ -59,6 +59,8 @@ class Dependency(StrEnum):
     """The authority for time stamps on logs, by its host."""
     RECONCILIATION = "reconciliation"
     """The logs of an organisation, by the first one's random name: they agree with each other."""
+    AGREEMENTS = "agreements"
+    """Agreements cover every function of the organisations that are served here."""
     LOG_SYSTEM = "log-system"
     """An organisation's own log system, by the random name of the log that is handed over to it."""
 

@@ -59,8 +59,8 @@ class PublicDoors:
 
     def _tls(self, door: Door) -> TlsContext | None:
         access_point = self._config.access_point
-        plain = self._config.message_client is not None and self._config.message_client.plain
-        if door is Door.METRICS or (door is Door.MK and plain):
+        pages = {Door.MK: self._config.message_client, Door.GOV: self._config.governance}.get(door)
+        if door is Door.METRICS or (pages is not None and pages.plain):
             return None
         if door is Door.C:
             return server_tls(self._own, self._config.inner_issuers)

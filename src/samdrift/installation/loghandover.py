@@ -17,7 +17,8 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation.health import Dependency
-from samdrift.installation.logkeeping import LogPlace, Watch
+from samdrift.installation.logkeeping import Watch
+from samdrift.installation.logturns import LogPlace
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.net.addresses import EnteredAddresses, Permits, any_address
 from samdrift.net.background import in_background

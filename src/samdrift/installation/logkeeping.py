@@ -1,16 +1,16 @@
 """The checkpoints of all logs of one process: each signed once a cadence, and shown to its witnesses.
 
-Each log has its own moment in the cadence, so that many of them load the machine evenly and a restart
-changes nothing. Where nothing happened, nothing is signed or read: the witnesses are asked for another
-cosignature of the same checkpoint, so that silence shows. What a witness or a vault does concerns that
-log alone; entries are written whatever becomes of the checkpoints.
+Each log has its own moment in the cadence (:mod:`samdrift.installation.logturns`). Where nothing happened,
+nothing is signed or read: the witnesses are asked for another cosignature of the same checkpoint, so that
+silence shows, and the vault of a log without witnesses is not opened (:mod:`samdrift.vault.growth`), but for
+a look once in a while, should news of an entry be lost. What a witness or a vault does concerns that log
+alone; entries are written whatever becomes of the checkpoints.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +29,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation.health import Dependency
+from samdrift.installation.logturns import LogPlace, LogTurns
 from samdrift.installation.timestamping import Stamper, stamper
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
@@ -37,6 +38,7 @@ from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.following import Followed, file_state
+from samdrift.scheduling.rounds import Rounds
 from samdrift.transparency.asking import Caller, Cosigned, WitnessRefused, WitnessUnanswered, cosign
 from samdrift.vault.gate import Gate
 from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
@@ -49,7 +51,7 @@ _AT_ONCE = 64
 OLDEST_COSIGNATURE = "samdrift_log_oldest_cosignature_seconds"
 _LOOK_SECONDS = 5.0
 """Longest time until logs are noticed that are new here."""
-_PAUSES_EVERY = timedelta(minutes=1)
+_PAUSES_EVERY = timedelta(minutes=2)
 _LOGGER = logging.getLogger("samdrift")
 
 
@@ -61,20 +63,7 @@ class PolicyUnusable(Explained, ValueError):
         self.text = text
 
 
-@dataclass(frozen=True, slots=True)
-class LogPlace:
-    """A log: an organisation's in one role, or the operator's own, which has neither."""
-
-    organisation: ParticipantIdentifier | None = None
-    role: Role | None = None
-
-    @property
-    def phase(self) -> float:
-        """Return the moment of the log within a cadence, as a fraction of it."""
-        digest = hashlib.sha256(f"{self.organisation} {self.role}".encode()).digest()
-        return int.from_bytes(digest[:4]) / (1 << 32)
-
-
+_Answer = Cosigned | WitnessRefused | WitnessUnanswered
 Watch = Callable[[str, str, str], None]
 """Hears of a dependency, its place, and the reason why it is gone, or none."""
 OPERATORS = LogPlace()
@@ -189,43 +178,89 @@ class LogKeeper:
     async def keep(self, logs: Iterable[LogPlace], roles: Iterable[Role]) -> None:
         """Sign ``logs`` and those of the organisations that are served here in ``roles``, until cancelled."""
         fixed, served = tuple(logs), tuple(roles)
-        last: dict[LogPlace, int] = {}
+        registry, growth = self._gate.registry, self._gate.growth
+        turns, changes = LogTurns(self._cadence), -1
+
+        def hosted() -> set[ParticipantIdentifier]:
+            return {each for role in served for each in registry.organisations(role)}
+
+        growth.sign_here(served)
+        once_in_a_while = Rounds(_nothing_is_due, hosted, self._clock)
         async with asyncio.TaskGroup() as rounds:
+            rounds.create_task(self._hear())
             while True:
-                now = self._clock().timestamp() / self._cadence.total_seconds()
-                found = [
-                    LogPlace(each, role)
-                    for role in served
-                    for each in self._gate.registry.organisations(role)
-                ]
-                for gone in last.keys() - {*fixed, *found}:
-                    del last[gone]
-                    self.health.forget(gone)
-                soonest = now + _LOOK_SECONDS / self._cadence.total_seconds()
-                for place in (*fixed, *found):
-                    turn = int(now - place.phase)
-                    if last.setdefault(place, turn) != turn:
-                        last[place] = turn
+                clock = self._clock()
+                now = clock.timestamp()
+                if registry.changes != changes:
+                    changes = registry.changes
+                    found = (LogPlace(each, role) for role in served for each in registry.organisations(role))
+                    self._follow(turns, (*fixed, *found), now)
+                for organisation, _ in await once_in_a_while.due(clock):
+                    for role in served:
+                        if registry.serves(organisation, role):
+                            rounds.create_task(self._in_its_place(LogPlace(organisation, role)))
+                for place in turns.due(now):
+                    if self._wanted(place):
                         rounds.create_task(self._in_its_place(place))
-                    soonest = min(soonest, turn + 1 + place.phase)
-                await asyncio.sleep((soonest - now) * self._cadence.total_seconds())
+                await asyncio.sleep(turns.wait(now, _LOOK_SECONDS))
+
+    async def _hear(self) -> None:
+        """Note what other processes say of vaults whose logs are signed here, until cancelled."""
+        async for organisation, role in self._gate.wakeups():
+            self._gate.growth.note(organisation, role)
+
+    def _follow(self, turns: LogTurns, places: Iterable[LogPlace], now: float) -> None:
+        """Sign these logs from now on. What one has that is new here is not known."""
+        new, gone = turns.follow(places, now)
+        for place in gone:
+            self.health.forget(place)
+            if place.organisation is not None and place.role is not None:
+                self._gate.growth.forget(place.organisation, place.role)
+        for place in new:
+            self._note_growth(place)
+
+    def _note_growth(self, place: LogPlace) -> None:
+        if place.organisation is not None and place.role is not None:
+            self._gate.growth.note(place.organisation, place.role)
+
+    def _wanted(self, place: LogPlace) -> bool:
+        """Return whether a log has to be opened in its turn: it has grown, or others are asked about it."""
+        if place.organisation is None or place.role is None or self._stamper is not None:
+            return True
+        try:
+            asked = bool(self._witnesses(place))
+        except PolicyUnusable:
+            asked = True
+        return self._gate.growth.take(place.organisation, place.role) or asked
 
     async def round(self, place: LogPlace) -> TreeState:
         """Sign what is new in a log, and ask each of its witnesses; return how the log stands then.
 
-        :class:`SigningStopped` where a witness has refused, now or before.
+        One opening where nothing is new, and nothing waits for its commit: witnesses are asked while it holds
+        no connection. :class:`SigningStopped` where a witness has refused, now or before.
         """
         witnesses = self._witnesses(place)
+        answers: Sequence[_Answer] | None = None
         async with self._tree(place) as tree:
             state = await self._signed(tree)
             if not witnesses:
                 await tree.silent(self._clock())
-            elif (state.origin, str(witnesses[0].key)) not in self._seen:
+                return state
+            if (state.origin, str(witnesses[0].key)) not in self._seen:
                 known = {each.witness: each.size for each in await tree.witnesses()}
                 for one in witnesses:
                     self._seen[state.origin, str(one.key)] = known.get(str(one.key), 0)
-        if witnesses:
-            await self._witness(place, state, witnesses)
+            if not tree.signed:
+                answers = await self._answers(place, state, witnesses)
+                stopped = await self._keep(tree, state, witnesses, answers)
+        if answers is None:
+            answers = await self._answers(place, state, witnesses)
+            async with self._tree(place) as tree:
+                stopped = await self._keep(tree, state, witnesses, answers)
+        if stopped:
+            raise SigningStopped
+        if all(isinstance(answer, Cosigned) for answer in answers):
+            self.health.witnessed[place] = self._clock()
         return state
 
     async def _in_its_place(self, place: LogPlace) -> None:
@@ -235,44 +270,55 @@ class LogKeeper:
                 self.health.stopped.discard(place)
                 if self._stamper is not None:
                     await self._stamper.stamp(lambda: self._tree(place))
-            except SigningStopped:
-                self.health.stopped.add(place)
-            except Temporary as outage:
-                self.health.failures += not getattr(outage, "expected", False)
-            except KeyStoreError as fault:
-                self.health.failures += fault.fault is not KeyFault.LOCKED
-                if fault.fault not in (KeyFault.LOCKED, KeyFault.UNAVAILABLE):
-                    self._unexpected(fault)
-            except PolicyUnusable as fault:
-                self.health.failures += 1
-                _LOGGER.warning("logs: %s", fault)
             except Exception as error:
+                self._note_growth(place)  # It is tried again in its next turn.
+                self._failed(place, error)
+
+    def _failed(self, place: LogPlace, error: Exception) -> None:
+        """Count a round that ended without a checkpoint, and log a fault that is not said elsewhere."""
+        match error:
+            case SigningStopped():
+                self.health.stopped.add(place)
+            case Temporary():
+                self.health.failures += not getattr(error, "expected", False)
+            case KeyStoreError():
+                self.health.failures += error.fault is not KeyFault.LOCKED
+                if error.fault not in (KeyFault.LOCKED, KeyFault.UNAVAILABLE):
+                    self._unexpected(error)
+            case PolicyUnusable():
+                self.health.failures += 1
+                _LOGGER.warning("logs: %s", error)
+            case _:
                 self.health.failures += 1
                 self._unexpected(error)
 
-    async def _witness(self, place: LogPlace, state: TreeState, witnesses: Sequence[Member]) -> None:
-        """Ask every witness, then keep what they answered."""
+    async def _answers(
+        self, place: LogPlace, state: TreeState, witnesses: Sequence[Member]
+    ) -> Sequence[_Answer]:
+        """Ask every witness at the same time."""
         self.health.witnessed.setdefault(place, self._clock())
         answers = await asyncio.gather(*(self._asked(place, state, one) for one in witnesses))
-        stops: SigningStopped | None = None
         faults = [answer for answer in answers if not isinstance(answer, Cosigned)]
         self._noted(state.origin, f"a witness {_words(faults[0])}" if faults else "")
-        async with self._tree(place) as tree:
-            for one, answer in zip(witnesses, answers, strict=True):
-                now = self._clock()
-                if isinstance(answer, Cosigned):
-                    await tree.answered(state, one.key, now, answer.time, answer.line, "")
-                    self._seen[state.origin, str(one.key)] = state.signed or 0
-                    continue
-                await tree.answered(state, one.key, now, None, None, _words(answer))
-                if isinstance(answer, WitnessRefused) and answer.reason.stops:
-                    if await tree.refuse(state, one.key, answer.reason.value, answer.seen, now):
-                        _LOGGER.error("ALARM a log: %s. 'samdrift log status' says whose log it is", answer)
-                    stops = SigningStopped()
-        if stops is not None:
-            raise stops
-        if all(isinstance(answer, Cosigned) for answer in answers):
-            self.health.witnessed[place] = self._clock()
+        return answers
+
+    async def _keep(
+        self, tree: LogTree, state: TreeState, witnesses: Sequence[Member], answers: Sequence[_Answer]
+    ) -> bool:
+        """Keep what the witnesses answered; return whether one of them ends the signing."""
+        stopped = False
+        for one, answer in zip(witnesses, answers, strict=True):
+            now = self._clock()
+            if isinstance(answer, Cosigned):
+                await tree.answered(state, one.key, now, answer.time, answer.line, "")
+                self._seen[state.origin, str(one.key)] = state.signed or 0
+                continue
+            await tree.answered(state, one.key, now, None, None, _words(answer))
+            if isinstance(answer, WitnessRefused) and answer.reason.stops:
+                if await tree.refuse(state, one.key, answer.reason.value, answer.seen, now):
+                    _LOGGER.error("ALARM a log: %s. 'samdrift log status' says whose log it is", answer)
+                stopped = True
+        return stopped
 
     async def _signed(self, tree: LogTree) -> TreeState:
         """Sign what is new; note a log of which nothing is signed."""
@@ -288,9 +334,7 @@ class LogKeeper:
             self._note(Dependency.LOG, origin, reason)
         (self._gone.add if reason else self._gone.discard)(origin)
 
-    async def _asked(
-        self, place: LogPlace, state: TreeState, witness: Member
-    ) -> Cosigned | WitnessRefused | WitnessUnanswered:
+    async def _asked(self, place: LogPlace, state: TreeState, witness: Member) -> _Answer:
         async def prove(old: int, new: int) -> Sequence[bytes]:
             if old in (0, new):
                 return ()
@@ -319,16 +363,31 @@ async def note_pauses(gate: Gate, keys: KeyStore, every: timedelta) -> None:
     """
     known: dict[str, str | None] = {}
     while True:
-        for one in gate.registry.all():
-            if one.state is RegistrationState.CLOSING:
+        hosted = [one for one in gate.registry.all() if one.state is not RegistrationState.CLOSING]
+        locked = await asyncio.to_thread(_locked, keys, [one.vault for one in hosted])
+        for one in hosted:
+            if one.vault not in locked:
                 continue
-            with contextlib.suppress(Temporary, KeyStoreError):
-                locked = await asyncio.to_thread(keys.locked, one.vault)
-                reason = "suspended" if not one.active else "locked" if locked else None
+            with contextlib.suppress(Temporary):
+                reason = "suspended" if not one.active else "locked" if locked[one.vault] else None
                 if known.get(one.vault, "unknown") != reason:
                     await gate.pause_signing(one, reason)
                     known[one.vault] = reason
         await asyncio.sleep(every.total_seconds())
+
+
+def _locked(keys: KeyStore, vaults: Iterable[str]) -> dict[str, bool]:
+    """Return which vaults wait for their officers, of those whose keys can be read."""
+    found = {}
+    for vault in vaults:
+        with contextlib.suppress(KeyStoreError):
+            found[vault] = keys.locked(vault)
+    return found
+
+
+async def _nothing_is_due(_: datetime) -> tuple[tuple[ParticipantIdentifier, datetime], ...]:
+    """Return nothing: a log waits for its turn."""
+    return ()
 
 
 def _words(answer: WitnessRefused | WitnessUnanswered) -> str:

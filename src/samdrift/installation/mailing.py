@@ -11,8 +11,8 @@ from samdrift.config.model import Config
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
+from samdrift.entrance.sites import Sites
 from samdrift.installation.health import Dependency
-from samdrift.messageclient.entrance.sites import Sites
 from samdrift.messageclient.notices.worker import Notices, NoticeSettings
 from samdrift.messageclient.permissions import Assignments
 from samdrift.net.smtp import MailServer, MailServerSettings

@@ -20,11 +20,11 @@ from samdrift.config.model import Config
 from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
-from samdrift.governance.role import GovernanceRole
 from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
 from samdrift.installation.control import control_folder, controlled
+from samdrift.installation.cover import CoverKeeper, CoverMetrics, covered
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
 from samdrift.installation.doors import Door
 from samdrift.installation.evidence import VaultsEvidence
@@ -152,6 +152,15 @@ class Parts:
 async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
     """Run the roles until ``stack`` ends; those that persons reach last, since they ask the others."""
     parts.registry.register(parts.health)
+    keeper = CoverKeeper(
+        parts.gate,
+        system_clock,
+        parts.roles & parts.config.roles,
+        parts.health.note,
+        per_organisation=named_in_metrics(parts.config),
+    )
+    parts.registry.register(CoverMetrics(keeper.rows))
+    await stack.enter_async_context(covered(keeper, parts.gate))
     served = parts.roles & parts.config.roles
     logs = await stack.enter_async_context(
         logs_kept(parts.config, parts.gate, system_clock, (), served, parts.health.note)
@@ -209,12 +218,12 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     if config.message_client is not None and Role.MESSAGE_CLIENT in parts.roles:
         # What pages are made of takes a while to import, and most installations have none.
         from samdrift.installation.mailing import notices
-        from samdrift.installation.signin import client_profiles, client_sites, used_services
+        from samdrift.installation.signin import client_profiles, sites_of, used_services
         from samdrift.messageclient.role import MessageClientRole
         from samdrift.messageclient.working import Working
 
         hosts = config.hosts(Role.MESSAGE_CLIENT)
-        sites = await stack.enter_async_context(client_sites(config, config.message_client, gate))
+        sites = await stack.enter_async_context(sites_of(config, config.message_client, gate))
         public_only = not config.federation.private_addresses
         book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
         services = used_services(config, gate)
@@ -237,8 +246,16 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
         stack.callback(role.live.close)
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
-        pages = GovernanceRole(gate, config.hosts(Role.GOVERNANCE)).application()
-        await doors.open(stack, Door.GOV, guarded(pages, unexpected("governance")))
+        from samdrift.governance.pages.directory import ClientDirectory
+        from samdrift.governance.role import GovernanceRole
+        from samdrift.installation.signin import sites_of
+
+        directory = ClientDirectory(gate)
+        own = sites_of(config, config.governance, gate, Role.GOVERNANCE, directory.known)
+        office = GovernanceRole(
+            gate, config.hosts(Role.GOVERNANCE), await stack.enter_async_context(own), system_clock, directory
+        )
+        await doors.open(stack, Door.GOV, office.application(unexpected("governance")))
 
 
 async def _run_access_point(
@@ -323,6 +340,7 @@ async def submitting(config: Config, gate: Gate) -> AsyncIterator[MessageService
     """
     if config.message_service is None or config.malware is None:
         raise Unusable("the configuration has no message service")
+    gate.covered_by(CoverKeeper(gate, system_clock, config.roles))
     settings = replace(rolesettings.message_service_settings(config, config.message_service), parallel=0)
     async with shared_services(config) as services:
         around = mt.Surroundings(

@@ -1,4 +1,4 @@
-"""Message clients as the configuration has them: sign-in of persons, and the message services in use."""
+"""Roles with pages as the configuration has them: sign-in of persons, and the message services in use."""
 
 from __future__ import annotations
 
@@ -8,28 +8,32 @@ from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import cache, partial
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from samdrift.config.errors import Unusable
 from samdrift.config.inputs import read_certificates, reason
 from samdrift.config.model import Config, Environment, OrganisationConfig
 from samdrift.config.organisations import SamlConfig, SignInConfig, UsedServiceConfig, host_of
-from samdrift.config.roles import MessageClientRoleConfig
+from samdrift.config.roles import GovernanceConfig, MessageClientRoleConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
+from samdrift.entrance.ownkeys import OwnKeys
+from samdrift.entrance.signedin import KnownElsewhere
+from samdrift.entrance.sites import Sites, SiteSettings, WithPages
 from samdrift.installation.messageclients import registered
 from samdrift.messageclient.administering import Profile, Profiles
 from samdrift.messageclient.deleting import DeletionRule
-from samdrift.messageclient.entrance.ownkeys import OwnKeys
-from samdrift.messageclient.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.working import ServiceSettings
 from samdrift.messageservice.oauth.registrations import Registered
 from samdrift.net.addresses import EnteredAddresses, any_address
 from samdrift.net.clock import system_clock
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.tls import client_tls
-from samdrift.vault.gate import Gate, WorkerGate
+from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.people import People
+from samdrift.vault.workergate import WorkerGate
 from samdrift.web.sessions import SessionLimits
 from samdrift.web.signin.provider import Fetches, Provider, ProviderSettings, by_key, by_secret
 from samdrift.web.signin.saml.flow import Site as SamlSite
@@ -39,16 +43,26 @@ from samdrift.web.sites import Accent
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+WithPagesConfig: TypeAlias = MessageClientRoleConfig | GovernanceConfig
+
 
 @contextlib.asynccontextmanager
-async def client_sites(config: Config, own: MessageClientRoleConfig, gate: Gate) -> AsyncIterator[Sites]:
-    """Return the sites of organisations whose persons can sign in; :class:`ConfigError` for what is unfit."""
-    vaults = gate.worker("sign-in", Role.MESSAGE_CLIENT)
+async def sites_of(
+    config: Config,
+    own: WithPagesConfig,
+    gate: Gate,
+    role: WithPages = Role.MESSAGE_CLIENT,
+    known_elsewhere: KnownElsewhere | None = None,
+) -> AsyncIterator[Sites]:
+    """Return a role's sites of organisations whose persons can sign in; :class:`ConfigError` for what is
+    unfit.
+    """
+    vaults: WorkerGate[People] = gate.worker("sign-in", role)
     async with AsyncExitStack() as stack:
         settings = []
         for number, one in enumerate(config.organisations):
             used = one.sign_in or one.saml
-            if used is None or Role.MESSAGE_CLIENT not in one.roles:
+            if used is None or role not in one.roles:
                 continue
             where = f"organisations[{number}]"
             client = await stack.enter_async_context(_client(config, own, used.tls_issuers))
@@ -58,7 +72,7 @@ async def client_sites(config: Config, own: MessageClientRoleConfig, gate: Gate)
             else:
                 service = _oidc(used, client, keys, f"{where}.sign_in")
             settings.append(_site(one, used, own, service, where))
-        yield Sites(gate, settings, system_clock)
+        yield Sites(gate, settings, system_clock, role, known_elsewhere)
 
 
 def used_services(config: Config, gate: Gate) -> tuple[ServiceSettings, ...]:
@@ -172,7 +186,7 @@ def _saml(saml: SamlConfig, client: Fetches, keys: OwnKeys, where: str) -> SamlS
 def _site(
     organisation: OrganisationConfig,
     used: SignInConfig | SamlConfig,
-    own: MessageClientRoleConfig,
+    own: WithPagesConfig,
     service: SignInService,
     where: str,
 ) -> SiteSettings:
@@ -204,14 +218,15 @@ def saml_metadata(
     raise Unusable("the configuration has no pages of that organisation")
 
 
-def pages_origin(organisation: OrganisationConfig, own: MessageClientRoleConfig) -> str:
-    """Return the origin of an organisation's pages, as its persons have it."""
+def pages_origin(organisation: OrganisationConfig, own: WithPagesConfig) -> str:
+    """Return the origin of an organisation's pages in a role, as its persons have it."""
+    role = Role.GOVERNANCE if isinstance(own, GovernanceConfig) else Role.MESSAGE_CLIENT
     scheme, usual = ("http", 80) if own.plain else ("https", 443)
     port = "" if own.public_port == usual else f":{own.public_port}"
-    return f"{scheme}://{host_of(organisation, Role.MESSAGE_CLIENT)}{port}"
+    return f"{scheme}://{host_of(organisation, role)}{port}"
 
 
-def _client(config: Config, own: MessageClientRoleConfig, tls_issuers: Path | None) -> EnteredAddressClient:
+def _client(config: Config, own: WithPagesConfig, tls_issuers: Path | None) -> EnteredAddressClient:
     """Return the client for the sign-in service: in the demonstration it is on this machine."""
     demonstration = config.environment is Environment.DEMONSTRATION
     permits = any_address if demonstration else EnteredAddresses(own.networks)

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.governance.records import Records
 from samdrift.installation.control import Command, ControlRefused
 from samdrift.installation.events import RunEvent
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyStoreError
+from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.vault.registry import Registration
@@ -37,6 +39,8 @@ def unlocking(gate: Gate, keys: KeyStore) -> Command:
         for one in opened:
             await _logged(gate, one)
             await _without_sessions(gate, one)
+        if opened:
+            await _copied(gate, organisation)
         return {"unlocked": [one.role.value for one in opened]}
 
     return unlock
@@ -56,6 +60,16 @@ async def _unlocked(keys: KeyStore, vault: str, passphrase: bytes) -> bool:
     except KeyStoreError as error:
         raise ControlRefused(error.text) from None
     return True
+
+
+async def _copied(gate: Gate, organisation: ParticipantIdentifier) -> None:
+    """Bring copies of signed statements up to date: what ended while a vault was locked ends there, too."""
+    if gate.registry.find(organisation, Role.GOVERNANCE) is None:
+        return
+    try:
+        await Records(gate, system_clock).copy(organisation)
+    except VaultError as error:
+        raise ControlRefused(f"unlocked, but {error}; run samdrift gov statement copy") from None
 
 
 async def _without_sessions(gate: Gate, one: Registration) -> None:

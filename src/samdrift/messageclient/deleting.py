@@ -3,15 +3,16 @@
 Clauses: api-mt-mk 4.1 step 8, 4.2 step 7.
 
 Nothing is deleted there before a verified backup of the vault has it, nor at an address that another client
-reads too: what is deleted is gone for that one as well. A message is marked before it is asked for, so that
-whoever is killed in between, or gets no answer, finds it gone the next time and knows why.
+reads too: what is deleted is gone for that one as well. What is disposed of here goes there too, by the same
+rules. A message is marked before it is asked for, so that whoever is killed in between, or gets no answer,
+finds it gone the next time and knows why.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from samdrift.client.errors import InterfaceError, Refused
@@ -19,10 +20,10 @@ from samdrift.client.mailbox import Mailbox
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.events import MKEvent
-from samdrift.vault.gate import WorkerGate
-from samdrift.vault.maildeletion import SoleReaderRecord
-from samdrift.vault.mailrecords import MailboxRecord, MailRecord
+from samdrift.vault.maildeletion import BackupRecord, SoleReaderRecord
+from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _BATCH = 50
@@ -73,6 +74,18 @@ class DeletionRule:
         return Reading.ALONE if alone else Reading.UNCONFIRMED
 
 
+@dataclass(frozen=True, slots=True)
+class _Claimed:
+    """A message that is to be deleted there now, and how often that was tried, this time included."""
+
+    id: str
+    message_id: str
+    remote_id: str
+    attempt: int
+    disposed: bool
+    """True for one that is not here any more."""
+
+
 class Deleting:
     """Deletes for one organisation."""
 
@@ -97,11 +110,11 @@ class Deleting:
         """
         gone = 0
         while claimed := await self._claim():
-            for mail, attempt in claimed:
-                gone += await self._delete(mail, attempt)
+            for one in claimed:
+                gone += await self._delete(one)
         return gone
 
-    async def _claim(self) -> list[tuple[MailRecord, int]]:
+    async def _claim(self) -> list[_Claimed]:
         now = self._clock()
         async with self._vaults.open(self.organisation, Purpose.DISPOSE) as vault:
             backup = await vault.last_backup()
@@ -109,44 +122,63 @@ class Deleting:
                 return []
             confirmed = await vault.sole_readers()
             homes = [one.id for one in await vault.mailboxes() if self._rule.may(one, confirmed)]
-            claimed = await vault.claim_deletions(
-                homes, backup, stored_before=now - self._rule.after, now=now, lease=_LEASE, limit=_BATCH
-            )
-            found = await vault.mail(list(claimed)) if claimed else ()
-            for mail in found:
-                if claimed[mail.id] == 1:
-                    facts = {"message": mail.content["message_id"], "backup": backup.id}
+            claimed = await self._claim_stored(vault, homes, backup, now)
+            for each in await vault.claim_disposed_deletions(
+                homes, backup, now=now, lease=_LEASE, limit=_BATCH
+            ):
+                claimed.append(
+                    _Claimed(each.id, each.message_id, each.remote_id, each.attempt, disposed=True)
+                )
+            for one in claimed:
+                if one.attempt == 1:
+                    facts = {"message": one.message_id, "backup": backup.id}
                     vault.record(MKEvent.MK_MESSAGE_DELETING, **facts)
-        return [(mail, claimed[mail.id]) for mail in found]
+        return claimed
 
-    async def _delete(self, mail: MailRecord, attempt: int) -> bool:
+    async def _claim_stored(
+        self, vault: MessageClientVault, homes: Sequence[str], backup: BackupRecord, now: datetime
+    ) -> list[_Claimed]:
+        attempts = await vault.claim_deletions(
+            homes, backup, stored_before=now - self._rule.after, now=now, lease=_LEASE, limit=_BATCH
+        )
+        return [
+            _Claimed(
+                one.id, one.content["message_id"], one.content["remote_id"], attempts[one.id], disposed=False
+            )
+            for one in (await vault.mail(list(attempts)) if attempts else ())
+        ]
+
+    async def _delete(self, one: _Claimed) -> bool:
         """Delete one message, which may be gone already: by an attempt whose answer never came."""
         try:
-            await self._service.delete(mail.content["remote_id"])
+            await self._service.delete(one.remote_id)
         except Refused as refused:
             if refused.status not in _GONE:
-                await self._postpone(mail, attempt, refused, final=refused.status not in _AGAIN)
+                await self._postpone(one, refused, final=refused.status not in _AGAIN)
                 return False
         except InterfaceError as outage:
-            await self._postpone(mail, attempt, outage, final=False)
+            await self._postpone(one, outage, final=False)
             raise
         async with self._vaults.open(self.organisation, Purpose.DISPOSE) as vault:
-            if await vault.end_deletion(mail.id, "deleted", now=self._clock()):
-                vault.record(MKEvent.MK_MESSAGE_DELETED, message=mail.content["message_id"])
+            if await self._end(vault, one, "deleted"):
+                vault.record(MKEvent.MK_MESSAGE_DELETED, message=one.message_id)
         return True
 
-    async def _postpone(
-        self, mail: MailRecord, attempt: int, failure: InterfaceError, *, final: bool
-    ) -> None:
-        now = self._clock()
-        over = final and attempt >= _MOST_REFUSALS
-        due = now + min(_FIRST_PAUSE * (1 << min(attempt, 6)), _LONGEST_PAUSE)
+    async def _end(
+        self, vault: MessageClientVault, one: _Claimed, outcome: str | None, due: datetime | None = None
+    ) -> bool:
+        end = vault.end_disposed_deletion if one.disposed else vault.end_deletion
+        return await end(one.id, outcome, now=self._clock(), due=due)
+
+    async def _postpone(self, one: _Claimed, failure: InterfaceError, *, final: bool) -> None:
+        over = final and one.attempt >= _MOST_REFUSALS
+        due = self._clock() + min(_FIRST_PAUSE * (1 << min(one.attempt, 6)), _LONGEST_PAUSE)
         async with self._vaults.open(self.organisation, Purpose.DISPOSE) as vault:
-            await vault.end_deletion(mail.id, "refused" if over else None, now=now, due=due)
-            if final and (attempt == 1 or over):
+            await self._end(vault, one, "refused" if over else None, due)
+            if final and (one.attempt == 1 or over):
                 vault.record(
                     MKEvent.MK_MESSAGE_UNDELETED,
-                    message=mail.content["message_id"],
+                    message=one.message_id,
                     reason=failure.for_logs,
                     tried="no more" if over else "again",
                 )

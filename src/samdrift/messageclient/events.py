@@ -8,8 +8,6 @@ from samdrift.audit.events import AuditEvent
 class MKEvent(AuditEvent):
     """An event of a message client."""
 
-    MK_SIGN_IN_REFUSED = "mk:sign-in:refused"
-    """A sign-in, or a notice of logout, that led to nothing, and why."""
     MK_RIGHTS_STATED = "mk:rights:stated"
     """A statement about a right was stored; the entry names its number."""
     MK_MAILBOX_CHANGED = "mk:mailbox:changed"
@@ -41,7 +39,7 @@ class MKEvent(AuditEvent):
     MK_MESSAGE_MOVED_ON = "mk:message:moved-on"
     """The status of a sent message changed at the message service."""
     MK_MESSAGE_DELETING = "mk:message:deleting"
-    """It is stored here and in a verified backup, and is about to be deleted at the message service."""
+    """It is in a verified backup, or was disposed of, and is about to be deleted at the message service."""
     MK_MESSAGE_DELETED = "mk:message:deleted"
     """It is not at the message service any more."""
     MK_MESSAGE_UNDELETED = "mk:message:undeleted"

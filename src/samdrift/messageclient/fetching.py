@@ -29,9 +29,9 @@ from samdrift.messageclient.mail import Stage
 from samdrift.messageclient.permissions import Assignments
 from samdrift.messageclient.rules import Rules
 from samdrift.vault.bodies import Body, BodyWriter, new_id
-from samdrift.vault.gate import WorkerGate
 from samdrift.vault.mailrecords import FileRecord, MailboxRecord, MailRecord, NewMail
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.filetypes import PDF, canonical
 from samdrift.wire.identifiers import ParticipantIdentifier
 

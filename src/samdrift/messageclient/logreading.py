@@ -13,13 +13,14 @@ from datetime import datetime, timedelta
 
 from samdrift.audit.entries import LogEntry
 from samdrift.contracts.principals import Purpose
+from samdrift.entrance.events import EntranceEvent
 from samdrift.messageclient.desk import NotHere
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.scope import People, Scope, is_id
-from samdrift.messageclient.tables import BEGINNING, csv_lines
 from samdrift.rights import Right
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.web.tables import BEGINNING, csv_lines
 
 PAGE = 100
 """Entries on a page."""
@@ -28,7 +29,7 @@ _SLACK = timedelta(minutes=5)
 """Entries are in the order of commit: the time of one may be this much before that of its neighbour."""
 _PERSON = "person:"
 """Begins a person as the author of a statement."""
-FAILED = frozenset({MKEvent.MK_ACCESS_DENIED, MKEvent.MK_SIGN_IN_REFUSED, VaultEvent.VAULT_OPENING_DENIED})
+FAILED = frozenset({MKEvent.MK_ACCESS_DENIED, EntranceEvent.SIGN_IN_REFUSED, VaultEvent.VAULT_OPENING_DENIED})
 """Events of attempts that came to nothing."""
 
 

@@ -471,6 +471,8 @@ class ProblemCode(StrEnum):
     FILE_TYPE = "file-type"
     NOT_APPROVED = "not-approved"
     """The mailbox asks for a second person's approval, which is not there."""
+    NOT_COVERED = "not-covered"
+    """No agreement of the organisation covers that new messages are sent."""
     ENDED_MAILBOX = "ended-mailbox"
     REFERENCE = "reference"
     """A person or reference lacks its code system, value or text."""

@@ -19,6 +19,7 @@ from samdrift.messageclient.events import MKEvent
 from samdrift.rights import (
     ORGANISATION,
     Behind,
+    Contradiction,
     Copy,
     Effect,
     Request,
@@ -30,15 +31,17 @@ from samdrift.rights import (
     SubjectKind,
     Substitution,
 )
+from samdrift.rights.consentfold import Consent, consents_of, moment_of
 from samdrift.rights.deciding import decide_by
 from samdrift.rights.folding import Holding
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.record import Broken, Record
+from samdrift.rights.settlingfold import settled_in
 from samdrift.rights.statements import OF_CONTENT, Act
-from samdrift.vault.gate import WorkerGate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import PersonRecord
 from samdrift.vault.signedstatements import StatementTaken
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 500
@@ -84,6 +87,11 @@ class PersonPermissions:
     def person(self) -> str:
         """Random id of the person in this organisation."""
         return self._person
+
+    @property
+    def consents(self) -> Sequence[tuple[Consent, str]]:
+        """Consents of the organisation in force, each with the name of the one who sees something."""
+        return self._assigned.consents
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right to a mailbox or, without one, in the organisation."""
@@ -133,6 +141,8 @@ class Assigned:
     at: datetime
     another_day: bool = False
     """True when ``at`` is a moment that was asked for, past or to come, and not now."""
+    consents: tuple[tuple[Consent, str], ...] = ()
+    """Consents that are in force, each with the name of the one who sees something by it."""
 
     def allows(
         self, person: str, claims: frozenset[Subject], right: Right, mailbox: str | None = None
@@ -292,6 +302,16 @@ class RightsRefused(Explained):
         self.effect = effect
 
 
+class SignedAlone(RightsRefused):
+    """A statement that nobody signed, in an organisation where signed ones alone count."""
+
+    def __init__(self) -> None:
+        super().__init__(Effect.OVER)
+        self.args = (
+            "nothing was changed: here rights are given by signed decisions alone (samdrift gov grant)",
+        )
+
+
 _REASONS = {
     Effect.OTHER_ORGANISATION: "it is about another organisation",
     Effect.NO_AUTHORITY: "you may not do that; an administrator may, and for read, write and approve on a"
@@ -329,7 +349,10 @@ class Assignments:
     async def read(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Assigned:
         """Return the rights of everyone, from the opened vault."""
         copy = await self._current(organisation, vault)
-        return Assigned(organisation.value, copy, await vault.persons(), self._clock())
+        record, now = self._records[organisation], self._clock()
+        consents = consents_of(record).in_force(moment_of(record, now))
+        named = tuple((each, record.keys.name_of(each.act.to)) for each in consents)
+        return Assigned(organisation.value, copy, await vault.persons(), now, consents=named)
 
     async def state(
         self,
@@ -361,6 +384,8 @@ class Assignments:
             copy = await self._current(organisation, vault)
             if copy.not_understood is not None:
                 raise RightsBehind(copy.number, copy.not_understood)
+            if copy.settled is not None:
+                raise SignedAlone
             now = self._clock().replace(microsecond=0)
             at = max(now, copy.state.last or now)
             statement = Statement(organisation.value, by, at, why, act(at))
@@ -380,7 +405,10 @@ class Assignments:
         while copy.number < last and copy.not_understood is None:
             found = await vault.statements_after(copy.number, _PAGE)
             copy.accept((each.number, each.content) for each in found)
-        copy.include(record.statements())
+        try:
+            copy.include(record.statements(), settled_in(record))
+        except Contradiction as other:
+            raise RightsBehind(copy.number, other.number) from None
         return copy
 
     async def _signed(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Record:

@@ -27,8 +27,12 @@ SERVICE = "message-service"
 """Name of the dependency."""
 _WHOLE = 20
 """Questions after which lists are read whole, and what other clients have sent is fetched."""
-_NET = 20
-"""Rounds in which an organisation that hears events is asked for once."""
+_NET = 3600.0
+"""Seconds in which the message service of an organisation that hears events is asked once all the same."""
+_QUIET = 300
+"""Seconds that a stream of events may be without a sign of life."""
+_CUT = 30.0
+"""Seconds of silence after which a stream that ends was perhaps cut off by what lies between."""
 _AGAIN_AFTER, _LONGEST_PAUSE = 5.0, 300.0
 """Seconds after which a stream of events that ended is taken up again, at first and at most."""
 _NOT_OFFERED = frozenset({400, 404, 405, 406, 501})
@@ -66,6 +70,8 @@ class Client:
     looks: int = 0
     hears: bool = False
     """A stream of events is open."""
+    bears_silence: bool = True
+    """Long silence on it has not yet been answered by cutting it off."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: bool = False
     moved: set[str] = field(default_factory=set)
@@ -78,6 +84,10 @@ class Client:
         """Note that a stream of events is open; what came before it is looked for."""
         self.hears = self.arrived = True
         self.news.set()
+
+    def resumed(self) -> None:
+        """Note that a stream goes on where the last one ended: nothing came in between."""
+        self.hears = True
 
     def heard(self, event: ServerEvent) -> None:
         """Note an event: a new message, a step of one that was sent, or something that is not understood."""
@@ -146,10 +156,10 @@ class Polling:
         return rounds + events
 
     async def _rounds(self, clients: Sequence[Client]) -> None:
-        number = 0
+        number, net = 0, max(1, round(_NET / self._pause))
         while True:
             for place, client in enumerate(clients):
-                if not client.hears or (number + place) % _NET == 0:
+                if not client.hears or (number + place) % net == 0:
                     await self._look(client, whole=client.looks % _WHOLE == 0)
                     client.looks += 1
                 await asyncio.sleep(self._pause / len(clients))
@@ -158,12 +168,24 @@ class Polling:
     async def _hear(self, client: Client) -> None:
         """Hear the events of a message service, and come back where a stream ends."""
         pause, last = _AGAIN_AFTER, ""
+        time = asyncio.get_running_loop().time
+        heard_at = time()
+
+        def placed(place: str) -> None:
+            nonlocal last, heard_at
+            last, heard_at = place, time()
+
         while True:
             wait = pause
             try:
                 if self._serves(client.organisation):
-                    async for event in client.service.events(last, opened=client.opened):
-                        pause, last = _AGAIN_AFTER, event.id or last
+                    async for event in client.service.events(
+                        last,
+                        opened=client.resumed if last else client.opened,
+                        placed=placed,
+                        wait=_QUIET if client.bears_silence else None,
+                    ):
+                        pause = _AGAIN_AFTER
                         client.heard(event)
                     wait = _AGAIN_AFTER
             except Refused as refused:
@@ -175,6 +197,8 @@ class Polling:
             except Exception as error:
                 self._on_failure(error)
                 wait = _LONGEST_PAUSE
+            if time() - heard_at > _CUT and client.hears and client.service.has_token():
+                client.bears_silence = False
             client.hears = False
             await asyncio.sleep(wait)
 

@@ -13,6 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
+from samdrift.entrance.ownkeys import jwks_route
+from samdrift.entrance.sites import Sites
 from samdrift.messageclient import administering, assigning, notices, pages
 from samdrift.messageclient.administering import Office, Profiles, administration_routes
 from samdrift.messageclient.assigning import rights_routes
@@ -22,8 +24,6 @@ from samdrift.messageclient.disposal.pages import disposal_routes
 from samdrift.messageclient.disposal.running import Disposing
 from samdrift.messageclient.entrance import access as entrance
 from samdrift.messageclient.entrance.access import Access, NoRights, without_rights
-from samdrift.messageclient.entrance.ownkeys import jwks_route
-from samdrift.messageclient.entrance.sites import Sites
 from samdrift.messageclient.handover import pages as handover
 from samdrift.messageclient.handover.pages import handover_routes
 from samdrift.messageclient.live.following import Live
@@ -134,7 +134,7 @@ class MessageClientRole:
 
         administration = administration_routes(self._pages, open_office, self._profiles)
         mail = pages.mail_routes(self._pages, open_desk)
-        disposals = disposal_routes(self._pages, open_office, self.disposing.notify)
+        disposals = disposal_routes(self._pages, open_office, self.disposing.notify, self._profiles)
         told = notices.notice_routes(self._pages, access, self._gate, self._clock)
         offices = (*rights, *administration, *disposals, *told)
         keys = jwks_route(self._sites, self._gate.worker("pages", Role.MESSAGE_CLIENT), self._clock)

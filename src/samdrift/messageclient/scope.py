@@ -12,11 +12,12 @@ from typing import NoReturn, TypeVar
 
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.cover import NotCovered
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.desk import NotHere, Permissions
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.live.following import Live, May
-from samdrift.messageclient.mail import Party, Person, Proofs, Recipient
+from samdrift.messageclient.mail import Party, Person, Problem, ProblemCode, Proofs, Recipient
 from samdrift.messageclient.selections import View
 from samdrift.rights import Right
 from samdrift.scheduling.places import Turns
@@ -105,6 +106,14 @@ class Scope:
         """Record a denial and raise :class:`NotHere`, where nothing had to be looked up to know."""
         async with self.open(Purpose.READ):
             raise NotHere(kind, asked)
+
+    async def uncovered(self) -> tuple[Problem, ...]:
+        """Return the problem that keeps new messages from being sent while no agreement covers that."""
+        try:
+            (await self._gate.cover(self.organisation, Role.MESSAGE_CLIENT)).require_sending()
+        except NotCovered:
+            return (Problem(ProblemCode.NOT_COVERED, "agreements"),)
+        return ()
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right."""

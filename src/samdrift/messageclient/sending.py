@@ -19,15 +19,18 @@ from samdrift.client.errors import InterfaceError, Refused
 from samdrift.client.mailbox import Filter, Mailbox
 from samdrift.client.outgoing import Attachment, Correspondent, Labelled, OutgoingDocument, OutgoingMessage
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.cover import NotCovered
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Purpose
+from samdrift.contracts.statements import RightsBehind
+from samdrift.contracts.transfer import TransferReason
 from samdrift.messageclient import content
 from samdrift.messageclient.content import Head, Json
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Identifier, Recipient, Stage
-from samdrift.vault.gate import WorkerGate
 from samdrift.vault.mailrecords import MailRecord
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _BATCH = 20
@@ -90,14 +93,21 @@ class Sending:
             if head is None and self._is_late(mail):
                 await self._end(mail, Stage.NOT_SENT, mail.delivery.get("reason", ""), "not taken in time")
                 return
+            if head is None:
+                (await self._vaults.cover(self._organisation)).require_sending()
             remote = head.remote_id if head else await self._posted(mail)
+        except NotCovered:
+            code = TransferReason.NOT_COVERED.value
+            await self._end(mail, Stage.NOT_SENT, code, code)
         except Refused as refused:
             if refused.status in _AGAIN:
-                await self._postpone(mail, refused)
+                await self._postpone(mail, str(refused), refused.for_logs)
             else:
                 await self._end(mail, Stage.REFUSED, str(refused), refused.for_logs)
         except InterfaceError as outage:
-            await self._postpone(mail, outage)
+            await self._postpone(mail, str(outage), outage.for_logs)
+        except RightsBehind as behind:
+            await self._postpone(mail, str(behind), behind.service)
         else:
             await self._handed_over(mail, remote)
 
@@ -168,7 +178,7 @@ class Sending:
                 )
                 vault.record(MKEvent.MK_MESSAGE_HANDED_OVER, message=mail.content["message_id"])
 
-    async def _postpone(self, mail: MailRecord, failure: InterfaceError) -> None:
+    async def _postpone(self, mail: MailRecord, reason: str, logged: str) -> None:
         now = self._clock()
         due = now + _pause(mail.attempts)
         if mail.deadline is not None and now < mail.deadline < due:
@@ -181,12 +191,12 @@ class Sending:
                 now=now,
                 due=due,
                 attempts=mail.attempts,
-                delivery=dict(mail.delivery) | {"reason": str(failure)},
+                delivery=dict(mail.delivery) | {"reason": reason},
             )
             vault.record(
                 MKEvent.MK_MESSAGE_POSTPONED,
                 message=mail.content["message_id"],
-                reason=failure.for_logs,
+                reason=logged,
             )
 
     async def _end(self, mail: MailRecord, stage: Stage, reason: str, logged: str) -> None:

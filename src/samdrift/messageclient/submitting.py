@@ -94,9 +94,10 @@ class SubmittingDesk:
         checks = [await self._check(one, known, wrote) for one in typed.recipients]
         listed = all(Caution.NOT_LISTED not in one.cautions for one in checks)
         unknown = () if listed else (Problem(ProblemCode.UNKNOWN_RECIPIENT, "recipients"),)
+        elsewhere = (*unknown, *_ended(mailbox, home), *await scope.uncovered())
         return Review(
             draft=drafts.draft_shown(found, files, people),
-            problems=tuple(dict.fromkeys((*drafts.problems(typed, files), *unknown, *_ended(mailbox, home)))),
+            problems=tuple(dict.fromkeys((*drafts.problems(typed, files), *elsewhere))),
             recipients=tuple(checks),
             needs_approval=mailbox.needs_approval or home.needs_approval,
             undo_seconds=mailbox.undo_seconds,
@@ -178,11 +179,14 @@ class SubmittingDesk:
     async def submit(self, draft: str, version: int) -> Submitted:
         """Send: from here on nothing changes, and for a short time it can be undone."""
         scope = self._scope
+        uncovered = await scope.uncovered()
         try:
             async with scope.open(Purpose.COMPOSE) as vault:
                 found = await scope.draft(vault, draft, Right.WRITE)
                 require_writer(scope, found, await scope.people(vault))
                 require_version(found, version)
+                if uncovered:
+                    raise NotReady(uncovered)
                 moved = await self._moved(vault, found)
                 if moved is None:
                     return await self._submit(vault, found)

@@ -18,8 +18,8 @@ from samdrift.client.tokens import Tokens
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.entrance.ownkeys import OwnKeys
 from samdrift.messageclient.deleting import Deleting, DeletionRule
-from samdrift.messageclient.entrance.ownkeys import OwnKeys
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.polling import Client, Polling, ServiceStates, Watch
 from samdrift.messageclient.sending import Sending

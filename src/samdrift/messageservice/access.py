@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from samdrift.contracts.errors import Temporary
@@ -24,6 +25,9 @@ class Access:
 
     person: str = ""
     """The random id of the person whom the client acts for, where the token names one."""
+
+    until: datetime | None = field(default=None, compare=False)
+    """The end of the token, where it is known."""
 
     @property
     def principal(self) -> Principal:

@@ -7,9 +7,11 @@ from datetime import datetime
 
 from samdrift.contracts.addressbook import AddressBook, Listing
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.cover import NotCovered
 from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
 from samdrift.contracts.principals import Principal, Purpose, Role
+from samdrift.contracts.transfer import TransferReason
 from samdrift.messageservice import findings as rules
 from samdrift.messageservice.aside import aside, digest
 from samdrift.messageservice.attributes import attributes, functional_address
@@ -74,6 +76,7 @@ class MessageService:
         Clauses: certpub-rest-binding 3.2 step 1; transport-model-base 3.3.1 step 2; transport-model-extended
         3.3.1 step 2, 3.3.2 step 2.
         """
+        await self._require_cover(organisation)
         size = sum(len(file.content) for one in message.documents for file in one.files)
         prepared, found = await aside(size, lambda: self._prepared(organisation, message, document))
         if found:
@@ -105,6 +108,13 @@ class MessageService:
         else:
             self._sender.dispatcher.wake(organisation)
         return record
+
+    async def _require_cover(self, organisation: ParticipantIdentifier) -> None:
+        """Refuse a new message while agreements do not cover that it is sent."""
+        try:
+            (await self._gate.cover(organisation, Role.MESSAGE_SERVICE)).require_sending()
+        except NotCovered as refused:
+            raise MessageInvalid((not_covered(refused),)) from None
 
     def _prepared(
         self, organisation: ParticipantIdentifier, message: SdkMessage, document: DocumentIdentifier
@@ -196,6 +206,12 @@ class MessageService:
             if record is None:
                 return None
             return record.status, await vault.status_events(message_id, direction)
+
+
+def not_covered(refused: NotCovered) -> Finding:
+    """Return what a message client is answered while agreements do not cover new messages."""
+    text = f"{refused} ({TransferReason.NOT_COVERED.value}). {refused.detail}"
+    return Finding(Reason.RULE, Detail.NOT_SUPPORTED, text)
 
 
 _HEADER = "/messagePayload/message/messageHeader"

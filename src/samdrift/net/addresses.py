@@ -125,6 +125,18 @@ def any_address(address: str) -> bool:
     return True
 
 
+def keep_alive(connection: socket.socket) -> None:
+    """Have the system find out that the other side of a silent connection is gone, within two minutes.
+
+    Connections are silent for minutes where nothing happens. It takes no time of ours, and what lies
+    between does not forget the connection. Connections that a listening socket accepts are like it.
+    """
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 4)):
+        if hasattr(socket, option):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
 class PermittedAddresses(ThreadedResolver):
     """The system's resolver, without the addresses that are not permitted."""
 
@@ -146,4 +158,7 @@ class PermittedAddresses(ThreadedResolver):
         family, kind, protocol, _, (ip, *_) = address
         if not self._permits(str(ip)):
             raise AddressForbidden("no permitted address")
-        return socket.socket(family, kind, protocol)
+        made = socket.socket(family, kind, protocol)
+        if kind == socket.SOCK_STREAM:
+            keep_alive(made)
+        return made

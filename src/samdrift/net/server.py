@@ -26,6 +26,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from samdrift.net.accepting import PER_ADDRESS, Ending, accepting
+from samdrift.net.addresses import keep_alive
 
 CLIENT_CERTIFICATE = "samdrift.client-certificate"
 SHOWN_CERTIFICATE = "samdrift.shown-certificate"
@@ -234,6 +235,7 @@ def listening_socket(host: str, port: int = 0) -> socket.socket:
     except OSError as error:
         sock.close()
         raise OSError(error.errno, error.strerror, f"{host}:{port}") from None
+    keep_alive(sock)
     sock.set_inheritable(True)
     return sock
 
@@ -283,12 +285,11 @@ async def serving(
     async with accepting(
         sock, protocol, tls=config.ssl, per_address=per_address, handshake=handshake, on_refused=on_refused
     ) as stop_accepting:
-        loop = asyncio.create_task(server.main_loop())
+        await server.on_tick(0)  # Its loop would do this ten times a second, and find nothing.
         try:
             yield
         finally:
             server.should_exit = True
-            await loop
             stop_accepting()
             _drop_idle(server)
             await server.shutdown(sockets=[sock])

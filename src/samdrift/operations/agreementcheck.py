@@ -1,6 +1,7 @@
 """Cover by agreements, as the doctor sees it: which roles have it, until when, and since when not.
 
-Nothing about an organisation without governance here, or whose record does not begin: it keeps none yet.
+An organisation without governance here, or whose record does not begin, has what was inherited and no more. A
+role whose copy lacks the newest statements decides without them, and is named.
 """
 
 from __future__ import annotations
@@ -9,26 +10,25 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from samdrift.administration.administration import Administration
+from samdrift.administration.covering import standings
+from samdrift.contracts.cover import Mode
 from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import RightsBehind
-from samdrift.governance.coverage import Basis, Mode, Standing, standing
-from samdrift.governance.duties.catalogue import shipped
-from samdrift.governance.records import RecordBroken, Records
+from samdrift.governance.coverage import Standing
+from samdrift.governance.records import RecordBroken
 from samdrift.operations.findings import Finding, Subject
-from samdrift.rights.agreementfold import Agreements
-from samdrift.rights.agreements import ROLES, Function, Party
 from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WHY = "what no agreement covers is performed without the duties that the federation's rules demand"
+_WHY_COPIED = "a role decides from its own copy: an end that it does not have has not ended anything there"
 _SOON = 30
 
 
 async def check_agreements(installation: Administration, now: datetime) -> AsyncIterator[Finding]:
     """Check for each role of each organisation that agreements cover it, and for how long."""
     registry = installation.gate.registry
-    governed = {one.organisation for one in registry.all() if one.role is Role.GOVERNANCE}
-    for organisation in sorted(governed, key=str):
+    for organisation in sorted({one.organisation for one in registry.all()}, key=str):
         for finding in await _of(installation, organisation, now.astimezone(UTC)):
             yield finding
 
@@ -56,16 +56,17 @@ async def _of(
 ) -> list[Finding]:
     subject = Subject("agreements", _WHY, organisation.value)
     try:
-        record = await Records(installation.gate, lambda: now).read(organisation)
+        found = await standings(installation, organisation, now)
     except VaultError as error:  # A locked vault shows nothing now; its clocks run on.
         return [subject.skipped(str(error))]
     except (RecordBroken, RightsBehind) as error:  # The others' are judged all the same.
         return [subject.fail(str(error), "docs/officers.md says how a record is verified and restored")]
-    if not record.number:
-        return []
-    agreements = next(each for each in record.folds if isinstance(each, Agreements))
-    find = installation.gate.registry.find
-    here = [role for role in Role if role.value in ROLES and find(organisation, role) is not None]
-    performers: dict[Function, Party | None] = {Function(role.value): None for role in here}
-    basis = Basis(agreements, shipped(), performers)
-    return [judge(standing(basis, each, now), organisation.value, now) for each in performers]
+    judged = [judge(each, organisation.value, now) for each in found.roles.values()]
+    behind = (_behind(role, has, found.number, organisation.value) for role, has in found.behind.items())
+    return [*judged, *behind]
+
+
+def _behind(role: Role, has: int, wanted: int, organisation: str) -> Finding:
+    subject = Subject(f"statements.{role.value}", _WHY_COPIED, organisation)
+    todo = f"samdrift gov statement copy {organisation}, once its vault is unlocked"
+    return subject.fail(f"has {has} of {wanted} signed statements and decides without the rest", todo)

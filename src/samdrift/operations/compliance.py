@@ -31,6 +31,7 @@ from samdrift.installation.services import malware_scanner
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.net.clamd import ClamdScanner, ClamdVersion
+from samdrift.operations.compliancelogs import of_logs_and_records
 from samdrift.operations.doctor import Scope, targets
 from samdrift.operations.findings import Finding
 from samdrift.operations.findings import State as FindingState
@@ -61,6 +62,7 @@ async def collect(
     now = scope.clock().astimezone(UTC)
     found = {
         **await _of_logs(installation, organisation, now),
+        **await of_logs_and_records(installation, organisation, now),
         "keys.inventory": _of_inventory(installation, organisation, now),
         "publication.compared": await _of_publication(installation, organisation, scope, now),
         "certificates.environment": of_findings(

@@ -26,6 +26,7 @@ from samdrift.net.tlsprobe import Listener
 from samdrift.operations import foundation, machine, neighbours, places
 from samdrift.operations.agreementcheck import check_agreements
 from samdrift.operations.findings import Finding, State, Subject
+from samdrift.operations.reviewcheck import check_reviews
 from samdrift.operations.tlsrules import Target, check_tls
 
 _PATIENCE = 120.0
@@ -93,6 +94,7 @@ async def _hosted(installation: Administration, scope: Scope, now: datetime) -> 
             lambda: neighbours.check_organisations(installation, now, offline=scope.offline),
         ),
         *await _all("agreements", lambda: check_agreements(installation, now)),
+        *await _all("reviews", lambda: check_reviews(installation, now)),
     ]
 
 

@@ -20,9 +20,16 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift import __version__
-from samdrift.administration.administration import WORKER, Administration, hosted, signing_key
+from samdrift.administration.administration import (
+    WORKER,
+    Administration,
+    Check,
+    hosted,
+    nothing_to_check,
+    signing_key,
+)
 from samdrift.administration.dualcontrol import TwoPersons
-from samdrift.attestation.archive import ArchiveWriter, Member, new_file
+from samdrift.attestation.archive import ArchiveWriter, Member, Writing, new_file
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.config.model import MessageClientConfig, OrganisationConfig
 from samdrift.config.organisations import HOST_KEYS, host_of
@@ -123,9 +130,11 @@ async def export(
     persons: TwoPersons,
     recipients: Sequence[str],
     out: Path,
+    check: Check = nothing_to_check,
 ) -> Exported:
     """Write ``out``, a new file: whole and durable, or not there.
 
+    ``check`` is asked before each part, and raises when no more may be read.
     That it is done is recorded in the organisation's log before anything is read, and
     what was done before the file has its name.
     """
@@ -137,7 +146,7 @@ async def export(
     with new_file(out) as draft:
         async with encrypting(draft, recipients) as sink:
             now = datetime.now(UTC)
-            archive = ArchiveWriter(sink, int(now.timestamp()))
+            archive = ArchiveWriter(_Checked(sink, check), int(now.timestamp()))
             writing = _Writing(installation.gate, organisation, facts, archive)
             await writing.preamble(installation, roles)
             for kind, parts in _READ:
@@ -158,6 +167,18 @@ async def export(
 
 def _suspended(gate: Gate, organisation: ParticipantIdentifier, roles: Iterable[Role]) -> bool:
     return not any(gate.registry.serves(organisation, role) for role in roles)
+
+
+class _Checked:
+    """A sink into which nothing is written once no more may be read."""
+
+    def __init__(self, sink: Writing, check: Check) -> None:
+        self._sink = sink
+        self._check = check
+
+    async def write(self, data: bytes) -> None:
+        await self._check()
+        await self._sink.write(data)
 
 
 class _Writing:

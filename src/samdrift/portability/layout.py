@@ -89,7 +89,11 @@ OF_MESSAGE_CLIENT: tuple[Part, ...] = (
     *(each.part for each in mailparts.MAIL_PARTS),
     *_of_record_keeping(Role.MESSAGE_CLIENT),
 )
-OF_GOVERNANCE: tuple[Part, ...] = (parts.SIGNED_STATEMENTS, *_of_record_keeping(Role.GOVERNANCE))
+OF_GOVERNANCE: tuple[Part, ...] = (
+    parts.persons_part(Role.GOVERNANCE),
+    parts.SIGNED_STATEMENTS,
+    *_of_record_keeping(Role.GOVERNANCE),
+)
 PARTS = (*BEFORE, *BETWEEN, *AFTER, *OF_MESSAGE_CLIENT, *OF_GOVERNANCE)
 
 _ENDINGS = {

@@ -24,7 +24,7 @@ from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 FORMAT = "samdrift names 1"
-WITH_PERSONS = (Role.MESSAGE_CLIENT, Role.MESSAGE_SERVICE)
+WITH_PERSONS = (Role.MESSAGE_CLIENT, Role.MESSAGE_SERVICE, Role.GOVERNANCE)
 """Roles whose vaults know persons: those who sign in, and those for whom systems act."""
 _LARGEST = 64 << 20
 _USER = "user:"

@@ -16,7 +16,7 @@ The state of a past moment is the same whenever it is asked for: every row has i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Self, TypeAlias
@@ -35,7 +35,6 @@ from samdrift.rights.agreements import (
 )
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import Effect, State
-from samdrift.rights.record import Record
 from samdrift.rights.statements import Approved, Ended, Objected, Statement
 
 IsOfficer: TypeAlias = Callable[[Subject, datetime], bool]
@@ -296,19 +295,6 @@ class Agreements:
             return Effect.OVER
         end = max(row.statement.act.end, at)
         return Effect.WAITING if extended.end <= end + LONGEST_EXTENSION else Effect.TOO_LONG
-
-
-def read_record(organisation: str, contents: Iterable[bytes]) -> tuple[Record, Agreements]:
-    """Return the verified record that signed statements make, and the agreements in it.
-
-    :class:`~samdrift.rights.record.Broken` names the first statement at fault; a statement that this program
-    does not understand ends the record, which then says so.
-    """
-
-    record = Record.of(organisation, contents, [Agreements.of])
-    (agreements,) = record.folds
-    assert isinstance(agreements, Agreements)
-    return record, agreements
 
 
 def _countersigned(digest: str, agreed: Agreed, row: _Row, moment: datetime) -> Countersigned:

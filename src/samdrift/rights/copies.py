@@ -20,6 +20,7 @@ from typing import Self
 
 from samdrift.rights.deciding import Decision, Request, decide_by
 from samdrift.rights.folding import OutOfOrder, State, fold
+from samdrift.rights.settling import Settled, listing
 from samdrift.rights.statements import NotUnderstood, Statement
 
 
@@ -50,6 +51,8 @@ class Copy:
     """Number of the first statement that this program does not understand; the copy ends before it."""
     signed: dict[str, int] = field(default_factory=dict)
     """Digests of signed statements that are folded in as well, with their numbers in the record."""
+    settled: Settled | None = None
+    """The moment from which the copy's own, unsigned statements do not count."""
     _own: list[Statement] = field(default_factory=list)
     _signed: list[Statement] = field(default_factory=list)
 
@@ -97,18 +100,27 @@ class Copy:
             raise Contradiction("it is of an earlier moment than the one before it", number)
         self._own.append(statement)
         self.digests.append(statement.digest)
-        self._fold([statement])
+        if self.settled is None or number <= self.settled.number:
+            self._fold([statement])
 
-    def include(self, record: Sequence[Statement]) -> None:
+    def include(self, record: Sequence[Statement], settled: Settled | None = None) -> None:
         """Fold in the signed statements of the organisation's record, which goes on from call to call.
 
-        Rights by signed statements and by those of the copy are one: each can end what the other gave.
+        Rights by signed statements and by those of the copy are one: each can end what the other gave, until
+        the record has ``settled`` that its own alone count. :class:`Contradiction` where those of the copy
+        are not the ones that were settled.
         """
         new = record[len(self._signed) :]
         for statement in new:
             self._signed.append(statement)
             self.signed[statement.digest] = len(self._signed)
-        self._fold(new)
+        if settled is not None and self.settled is None:
+            if listing(self.digests[: settled.number]) != settled.listing:
+                raise Contradiction("these are not the statements that were settled", settled.number)
+            self.settled = settled
+            self._fold_again()
+        else:
+            self._fold(new)
 
     def number_of(self, digest: str) -> str:
         """Return the number by which people know a statement: ``12``, or ``S12`` for a signed one."""
@@ -120,7 +132,13 @@ class Copy:
         try:
             self.state.extend(new)
         except OutOfOrder:  # One of the two sequences was behind the other.
-            self.state = fold(self.state.organisation, [*self._own, *self._signed])
+            self._fold_again()
+
+    def _fold_again(self) -> None:
+        own = self._own if self.settled is None else self._own[: self.settled.number]
+        self.state = fold(self.state.organisation, [*own, *self._signed])
+        if self.settled is not None:
+            self.state.close((each.digest for each in own), self.settled.since, self.settled.digest)
 
     def decide(self, request: Request, clock: datetime, wanted: int = 0) -> Decision:
         """Return the answer now; :class:`Behind` where the copy lacks number ``wanted`` or one that it

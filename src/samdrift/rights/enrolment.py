@@ -89,6 +89,10 @@ class Keys:
         """Return everything that was enrolled or asked for, in order."""
         return tuple(self._enrolments.values())
 
+    def name_of(self, subject: Subject) -> str:
+        """Return the name of a person as it was enrolled last; the id where no key ever was."""
+        return next((each.act.name for each in reversed(self.all()) if each.act.to == subject), subject.id)
+
     def of_key(self, fingerprint: str) -> tuple[Enrolment, ...]:
         """Return all enrolments of one key, in order."""
         return tuple(self._enrolments[digest] for digest in self._by_key.get(fingerprint, ()))

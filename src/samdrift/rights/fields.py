@@ -113,6 +113,11 @@ def moment_text(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime(_FORMAT)
 
 
+def is_digest(text: str) -> bool:
+    """Return whether a text is a digest as statements are named."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 class Fields:
     """The members of a statement, each of which must be taken once."""
 
@@ -138,7 +143,7 @@ class Fields:
     def digest(self, name: str) -> str:
         """Take the digest of a statement or a document."""
         value = self.take(name)
-        if not isinstance(value, str) or not _DIGEST.fullmatch(value):
+        if not isinstance(value, str) or not is_digest(value):
             raise StatementError("a digest is 64 digits in hexadecimal", name)
         return value
 

@@ -35,9 +35,11 @@ from itertools import groupby
 from typing import Any, TypeAlias
 
 from samdrift.rights.canonical import Json, encode
+from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from samdrift.rights.statements import (
     OF_CONTENT,
     OF_ORGANISATION,
+    OFFICERS,
     ORGANISATION,
     Approved,
     Ended,
@@ -59,6 +61,8 @@ _Instant: TypeAlias = tuple[datetime, int]
 """A moment and the step within it; what is judged at one sees those before."""
 
 _ENDING, _JUDGING, _BEGINNING, _AFTER = range(4)
+_CLOSE_REVIEWS = frozenset({SubjectKind.CUSTODIAN, SubjectKind.OPERATOR})
+"""Kinds that close a review whose time is over, besides those who review and officers."""
 
 
 class Effect(StrEnum):
@@ -79,6 +83,8 @@ class Effect(StrEnum):
     """The end, or an earlier approval, of the thing named."""
     TOO_LONG = "too-long"
     """An extension beyond what two persons can extend by (:mod:`samdrift.rights.agreementfold`)."""
+    TOO_EARLY = "too-early"
+    """The end of a review before the time that it was to last."""
     KEY_TAKEN = "key-taken"
     """A key that another has, or that was lost (:mod:`samdrift.rights.enrolment`)."""
 
@@ -115,6 +121,12 @@ class State:
         """Requests whose author may ask for that."""
         self._ends: dict[str, tuple[_Instant, str]] = {}
         self._objections: dict[str, dict[str, _Instant]] = {}
+        self._reviews: dict[str, None] = {}
+        """Reviews that were opened."""
+        self._closed: dict[str, tuple[_Instant, str]] = {}
+        """Reviews that were closed, and by which statement."""
+        self._kept: dict[str, dict[str, None]] = {}
+        """Statements that answered an item by keeping it, by item."""
         self._last: datetime | None = None
         self._batch: dict[str, Statement] = {}
         self._added: list[tuple[dict[Any, Any], Any]] = []
@@ -139,6 +151,13 @@ class State:
             self._batch |= {each.digest: each for each in batch}
             self._added = []
             self._fold()
+
+    def close(self, digests: Iterable[str], moment: datetime, by: str) -> None:
+        """End what some statements give at ``moment``, where it has not ended before, by the statement
+        ``by``.
+        """
+        for digest in digests:
+            self._ends.setdefault(digest, ((moment, _ENDING), by))
 
     def judge(self, statement: Statement) -> Effect:
         """Return the effect that ``statement`` would have, and leave the state as it is."""
@@ -180,6 +199,63 @@ class State:
             if by is not None and self._current(digest, now):
                 yield self._holdings[digest], by
 
+    def between(self, first: datetime, last: datetime) -> Iterator[tuple[Holding, datetime | None]]:
+        """Yield what was in force at some moment from ``first`` to ``last``, and when it was ended by then.
+
+        It is in force somewhere in that time if it is at its beginning, or where an objection to it ends.
+        """
+        for digest, holding in self._holdings.items():
+            began = max(holding.given.start, holding.begins[0])
+            if began > last or holding.given.end <= first:
+                continue
+            lifted = [
+                self._ends[each][0][0] for each in self._objections.get(digest, ()) if each in self._ends
+            ]
+            moments = [(each, _AFTER) for each in (first, began, *lifted) if first <= each <= last]
+            if any(self._in_force(digest, each, each) for each in moments):
+                end = self._ends.get(digest)
+                yield holding, end[0][0] if end is not None and end[0][0] <= last else None
+
+    def reviews(self) -> tuple[Statement, ...]:
+        """Return the statements that opened reviews, in order."""
+        return tuple(self._statements[digest] for digest in self._reviews)
+
+    def closed(self, review: str) -> tuple[datetime, str] | None:
+        """Return when a review was closed, and by which statement."""
+        found = self._closed.get(review)
+        return None if found is None else (found[0][0], found[1])
+
+    def ended(self, digest: str) -> tuple[datetime, str] | None:
+        """Return when what a statement gives was ended, and by which statement."""
+        found = self._ends.get(digest)
+        return None if found is None else (found[0][0], found[1])
+
+    def answer(self, review: str, item: str, moment: datetime) -> Statement | None:
+        """Return the statement by which the reviewer, or the one in their place, has kept an item.
+
+        Nobody reviews what they have themselves: such an answer is none.
+        """
+        opening = self._statements[review]
+        opened, named = opening.act, self._statements[item].act
+        assert isinstance(opened, ReviewOpened)
+        assert isinstance(named, Given)
+        for digest in self._kept.get(item, {}):
+            stated = self._statements[digest]
+            reviews = stated.by in (opened.reviewer, opened.stand_in) and stated.by != named.what.subject
+            if reviews and opening.at <= stated.at <= moment:
+                return stated
+        return None
+
+    def unanswered(self, review: str, moment: datetime) -> tuple[str, ...]:
+        """Return the items of a review that are in force at a moment and that nobody has answered."""
+        opened, now = self._statements[review].act, (moment, _ENDING)
+        assert isinstance(opened, ReviewOpened)
+        return tuple(
+            digest
+            for digest in opened.items
+            if self._in_force(digest, now, now) and self.answer(review, digest, moment) is None
+        )
+
     def is_officer(self, subject: Subject, moment: datetime) -> bool:
         """Return whether ``subject`` has a role in the organisation at ``moment``."""
         return self._has_role(subject, (moment, _JUDGING))
@@ -216,6 +292,8 @@ class State:
             (Objected, self._object),
             (Reviewed, self._review),
             (Ended, self._end),
+            (ReviewClosed, self._close_review),
+            (ReviewOpened, self._open_review),
             (Given, self._give),
             (Approved, self._approve),
         )
@@ -240,7 +318,56 @@ class State:
         named = self._named(act.of, Given)
         if named is None:
             return Effect.NAMES_NOTHING
-        return Effect.TAKEN if self._may_end(statement, named) else Effect.NO_AUTHORITY
+        if not self._may_end(statement, named):
+            return Effect.NO_AUTHORITY
+        self._put(self._kept, act.of, {})
+        self._put(self._kept[act.of], statement.digest, None)
+        return Effect.TAKEN
+
+    def _open_review(self, statement: Statement, act: ReviewOpened) -> Effect:
+        now = (statement.at, _ENDING)
+        for digest in act.items:
+            named = self._named(digest, Given)
+            if named is None or digest not in self._holdings:
+                return Effect.NAMES_NOTHING
+            those = (statement.by, act.reviewer, act.stand_in)
+            if not all(self._may_review(each, named, now) for each in those):
+                return Effect.NO_AUTHORITY
+        self._put(self._reviews, statement.digest, None)
+        return Effect.TAKEN
+
+    def _close_review(self, statement: Statement, act: ReviewClosed) -> Effect:
+        now, by = (statement.at, _ENDING), statement.by
+        if act.of not in self._reviews:
+            return Effect.NAMES_NOTHING
+        opened = self._statements[act.of].act
+        assert isinstance(opened, ReviewOpened)
+        reviews = by.kind in _CLOSE_REVIEWS or by in (opened.reviewer, opened.stand_in)
+        if not (reviews or self._has_role(by, now)):
+            return Effect.NO_AUTHORITY
+        if act.of in self._closed:
+            return Effect.OVER
+        unanswered = self.unanswered(act.of, statement.at)
+        if unanswered and statement.at < opened.due:
+            return Effect.TOO_EARLY
+        self._put(self._closed, act.of, (now, statement.digest))
+        for digest in set(unanswered) - set(self._spared(unanswered, now)):
+            self._put(self._ends, digest, (now, statement.digest))
+        return Effect.TAKEN
+
+    def _spared(self, unanswered: Iterable[str], now: _Instant) -> list[str]:
+        """Return the role of the administrator who would be the last to go: silence never takes it."""
+        roles = {digest for digest, holding in self._holdings.items() if _is_administrators(holding)}
+        standing = {digest for digest in roles if self._in_force(digest, now, now)}
+        going = standing.intersection(unanswered)
+        if not going or standing - going:
+            return []
+        return [max(going, key=lambda digest: (self._holdings[digest].given.end, digest))]
+
+    def _may_review(self, by: Subject, named: Statement, now: _Instant) -> bool:
+        given = named.act
+        assert isinstance(given, Given)
+        return self._may_give(by, given, now) or self._has(by, Right.SECURITY_OFFICER, ORGANISATION, now)
 
     def _end(self, statement: Statement, act: Ended) -> Effect:
         now, by = (statement.at, _ENDING), statement.by
@@ -339,7 +466,7 @@ class State:
         return self._has(by, Right.SECURITY_OFFICER, ORGANISATION, now)
 
     def _has_role(self, by: Subject, now: _Instant) -> bool:
-        return any(self._has(by, role, ORGANISATION, now) for role in OF_ORGANISATION)
+        return any(self._has(by, role, ORGANISATION, now) for role in OFFICERS)
 
     def _has(self, subject: Subject, right: Right, scope: Scope, now: _Instant) -> bool:
         """Return whether ``subject`` had the right itself, begun before the moment of ``now``."""
@@ -400,6 +527,11 @@ def _line(holding: Holding) -> dict[str, Json]:
         "until": moment_text(holding.given.end),
         "statements": list(holding.statements),
     }
+
+
+def _is_administrators(holding: Holding) -> bool:
+    what = holding.given.what
+    return isinstance(what, Rights) and Right.ADMINISTRATOR in what.rights
 
 
 def _is_role(given: Given) -> bool:

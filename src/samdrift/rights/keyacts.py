@@ -7,6 +7,7 @@ each signature in it without anything of ours.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -94,6 +95,17 @@ class PublicKey:
         except ValueError:
             raise StatementError("it is not a public key that can be used so", "public") from None
         return key
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read the members of a key in JSON; :class:`StatementError` for anything else."""
+        try:
+            members = json.loads(text)
+        except ValueError:
+            raise StatementError("it is not JSON") from None
+        if not isinstance(members, dict):
+            raise StatementError("an object is wanted")
+        return cls.read(Fields(members))
 
     def _bytes(self) -> bytes:
         return decoded(self.public) if self.scheme is Scheme.WEBAUTHN else self.ssh().blob

@@ -17,6 +17,7 @@ from samdrift.rights.enrolment import WAITING_TIME, Keys
 from samdrift.rights.fields import StatementError, SubjectKind
 from samdrift.rights.folding import Effect, State
 from samdrift.rights.keyacts import Enrolled
+from samdrift.rights.reviews import ReviewAct
 from samdrift.rights.signing import Refusal, Signed, Verified, timely, verify
 from samdrift.rights.statements import Approved, Ended, Given, NotUnderstood, Objected, Reviewed, Statement
 
@@ -173,7 +174,7 @@ class Record:
         for fold in self.folds:
             if fold.concerns(statement):
                 return fold.judge(statement)
-        if isinstance(statement.act, Given | Approved | Reviewed | Objected | Ended):
+        if isinstance(statement.act, Given | Approved | Reviewed | Objected | Ended | ReviewAct):
             return self.state.judge(statement)
         return Effect.NAMES_NOTHING
 

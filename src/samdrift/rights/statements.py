@@ -23,6 +23,7 @@ from typing import Self, TypeAlias
 
 from samdrift.rights.agreements import AGREEMENT_ACTS, AgreementAct
 from samdrift.rights.canonical import CanonicalError, Json, decode, encode
+from samdrift.rights.consents import CONSENT_ACTS, ConsentAct
 from samdrift.rights.fields import (
     LONGEST,
     MAX_IDENTIFIER,
@@ -35,7 +36,10 @@ from samdrift.rights.fields import (
     SubjectKind,
     moment_text,
 )
+from samdrift.rights.incidents import INCIDENT_ACTS, IncidentAct
 from samdrift.rights.keyacts import Enrolled, Lost
+from samdrift.rights.reviews import REVIEW_ACTS, ReviewAct
+from samdrift.rights.settling import SettlementAsked
 
 __all__ = [
     "LONGEST",
@@ -78,9 +82,13 @@ class Right(StrEnum):
     """To give rights in the organisation; never content by that."""
     SECURITY_OFFICER = "security-officer"
     """To read the log, to object and to end; never content by that."""
+    AUDITOR = "auditor"
+    """To see how the organisation is governed, and to change nothing; never content by that."""
 
 
-OF_ORGANISATION = frozenset({Right.ADMINISTRATOR, Right.SECURITY_OFFICER})
+OFFICERS = frozenset({Right.ADMINISTRATOR, Right.SECURITY_OFFICER})
+"""Roles of those who decide for the organisation."""
+OF_ORGANISATION = OFFICERS | {Right.AUDITOR}
 OF_CONTENT = frozenset({Right.READ, Right.WRITE, Right.APPROVE})
 """Rights that a manager can give, a claim can name and a substitute gets."""
 
@@ -154,10 +162,16 @@ class Ended:
     subject: Subject | None = None
 
 
-Further: TypeAlias = AgreementAct | Enrolled | Lost
+Further: TypeAlias = AgreementAct | ConsentAct | IncidentAct | ReviewAct | Enrolled | Lost | SettlementAsked
 """Acts that other modules of this package define: each has ``kind``, ``members`` and ``read``."""
 Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended | Further
-_FURTHER: Mapping[str, type[Further]] = {each.kind: each for each in (*AGREEMENT_ACTS, Enrolled, Lost)}
+_FURTHER: Mapping[str, type[Further]] = {
+    each.kind: each
+    for each in (
+        *(*AGREEMENT_ACTS, *CONSENT_ACTS, *INCIDENT_ACTS, *REVIEW_ACTS),
+        *(Enrolled, Lost, SettlementAsked),
+    )
+}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ waits for longer than one round.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
@@ -42,7 +41,10 @@ class Rounds:
         return [*moments, *((each, now) for each in self._in_turn(served, now))]
 
     def _in_turn(self, served: set[ParticipantIdentifier], now: datetime) -> list[ParticipantIdentifier]:
-        """Return as many as make each come once in :data:`EVERY`, in an order that is another each time."""
+        """Return as many as make each come once in :data:`EVERY`, in an order that is the process's own.
+
+        Several rounds come to an organisation at about the same time, so that they share a connection.
+        """
         since = now - self._looked if self._looked is not None else timedelta()
         self._looked = now
         self._owed += len(served) * min(max(since / EVERY, 0.0), 1.0)
@@ -50,7 +52,7 @@ class Rounds:
         while self._owed >= 1:
             self._owed -= 1
             if not self._left:
-                self._left = sorted(served, key=lambda _: random.random())  # noqa: S311
+                self._left = sorted(served, key=hash)
             if (organisation := self._left.pop()) in served:
                 found.append(organisation)
         return found

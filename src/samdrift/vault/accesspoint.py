@@ -10,6 +10,7 @@ from samdrift.audit.entries import LogEntry
 from samdrift.contracts.transfer import InboxItem, TransferEvent, TransferReason, TransferState
 from samdrift.vault import logbook
 from samdrift.vault.bodies import Body, BodyReader, body_values, new_id
+from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.database.session import Row, Value, call
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.grounds import JudgingVault
@@ -21,7 +22,6 @@ from samdrift.vault.records import (
     Transfer,
     TransferStatus,
 )
-from samdrift.vault.signedstatements import SignedStatementKeeping
 from samdrift.vault.transferrows import error_text, event, reason_and_detail, submission, transfers
 
 _BY_ENVELOPE = "SELECT * FROM transfers_tried WHERE envelope_id = $1 ORDER BY number"
@@ -79,7 +79,7 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"
 
 
-class AccessPointVault(JudgingVault, SignedStatementKeeping):
+class AccessPointVault(JudgingVault, CoverKeeping):
     """Opened with role ``ap``."""
 
     async def submit(

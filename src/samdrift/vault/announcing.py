@@ -31,11 +31,15 @@ def notify(channels: Collection[str]) -> list[Statement]:
 class Announcements:
     """Channels that are to be notified, each once however often it was asked for."""
 
-    def __init__(self, run: Callable[[list[Statement]], Awaitable[object]]) -> None:
-        """``run`` runs statements in a session of its own."""
+    def __init__(self, run: Callable[[list[Statement]], Awaitable[object]], together: float = 0.0) -> None:
+        """``run`` runs statements in a session of its own.
+
+        ``together`` are the seconds for which a channel waits for others.
+        """
         self.failures = 0
         """Attempts to notify that failed since the start."""
         self._run = run
+        self._together = together
         self._waiting: set[str] = set()
         self._asked = asyncio.Event()
         self._done = asyncio.Event()
@@ -67,6 +71,7 @@ class Announcements:
         failed = False
         while True:
             await self._asked.wait()
+            await asyncio.sleep(self._together)
             channels, self._waiting = self._waiting, set()
             try:
                 await self._run(notify(channels))

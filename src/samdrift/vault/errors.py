@@ -62,6 +62,13 @@ class VaultSuspended(VaultUnavailable):
     announced = True
 
 
+class VaultUncovered(VaultUnavailable):
+    """No agreement has ever covered the organisation's function here: it is not switched on."""
+
+    text = "no agreement covers this function of the organisation yet: samdrift gov coverage names the gaps"
+    expected = True
+
+
 class NoKeyInUse(VaultError, Temporary):
     """The organisation has no key to sign or decrypt with: none yet, or all were revoked."""
 

@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mappi
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, Generic, Literal, NoReturn, Self, TypeVar, overload
+from typing import Any, Literal, NoReturn, Self, TypeVar, overload
 
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.cover import COVERED, OF_FUNCTION, Cover, Covers
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import OPERATOR_KEYS, DataKeys, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
@@ -27,24 +28,33 @@ from samdrift.vault.database.capacity import ROOM, Capacity
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Row, Session, Statement, Value
-from samdrift.vault.errors import VaultDenied, VaultError, VaultLocked, VaultSuspended, VaultUnavailable
+from samdrift.vault.errors import (
+    VaultDenied,
+    VaultError,
+    VaultLocked,
+    VaultSuspended,
+    VaultUnavailable,
+    VaultUncovered,
+)
 from samdrift.vault.events import VaultEvent
+from samdrift.vault.growth import Growth
 from samdrift.vault.logtree import LogTree
 from samdrift.vault.messageclient import MessageClientVault
-from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.messageservice import MESSAGE_PROGRESS, MessageServiceVault
 from samdrift.vault.moments import STORED, Moment, Moments
 from samdrift.vault.objects import Objects
+from samdrift.vault.officers import GovernanceVault
 from samdrift.vault.opening import Opening, Reason, Room, Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.portability.arrival import Arrival
 from samdrift.vault.portability.departure import Departure
 from samdrift.vault.portability.snapshot import snapshot
-from samdrift.vault.recordkeeping import GovernanceVault
 from samdrift.vault.registry import DUE_MOMENTS, LOGIN_SECRET, Registration, RegistrationState, Registry
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
 from samdrift.vault.transferdesk import TransferDesk
 from samdrift.vault.wakeups import Wakeups
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 V = TypeVar("V", bound=Vault)
@@ -65,6 +75,8 @@ _VAULTS: Mapping[Role, type[Vault]] = {
 """The opened vault in each role."""
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
 """Purposes for which only a worker opens a vault, also of a suspended organisation."""
+_PROGRESS_TOGETHER = 0.1
+"""Seconds for which news of a message's progress waits for others before other processes are notified."""
 _UNKNOWN_ROOM = 1 << 20
 """Connections that the server has room for, until it has been asked."""
 _LOGGER = logging.getLogger("samdrift")
@@ -111,10 +123,14 @@ class Gate:
         self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
         self._announcements = Announcements(partial(self._run, self._operator))
         self._moments = Moments(partial(self._run, self._operator), self._moment)
+        self._progress = Announcements(partial(self._run, self._operator), _PROGRESS_TOGETHER)
+        self.growth = Growth(self._announcements.ask)
+        """The logs that have entries which no checkpoint covers."""
         self._rooms: dict[str, Room] = {}
         self._vaults: dict[str, str] = {}
         """The vault of each current or former login."""
         self._hosted: set[str] = set()
+        self._covers: Covers | None = None
 
     @classmethod
     async def start(
@@ -141,6 +157,7 @@ class Gate:
             await gate._wakeups.start()
             await gate._measure()
             gate._announcements.start()
+            gate._progress.start()
             gate._moments.start()
         except BaseException:
             await database.stop()
@@ -150,7 +167,7 @@ class Gate:
     @property
     def failed_notifications(self) -> int:
         """Attempts to notify other processes that failed since the start."""
-        return self._announcements.failures
+        return self._announcements.failures + self._progress.failures
 
     @property
     def database(self) -> Database:
@@ -168,6 +185,7 @@ class Gate:
     async def close(self) -> None:
         """Hang up; what is open then fails with :class:`VaultUnavailable`."""
         await self._announcements.stop()
+        await self._progress.stop()
         await self._moments.stop()
         await self._wakeups.stop()
         self._pool.close()
@@ -244,7 +262,10 @@ class Gate:
     def worker(self, name: str, role: Role) -> WorkerGate[Any]:
         """Return this gate for one worker of the platform, which the logs call ``name``, in one role."""
         principal = Principal(PrincipalKind.WORKER, name)
-        return WorkerGate(lambda organisation, purpose: self.open(principal, organisation, role, purpose))
+        return WorkerGate(
+            lambda organisation, purpose: self.open(principal, organisation, role, purpose),
+            lambda organisation: self.cover(organisation, role),
+        )
 
     @asynccontextmanager
     async def operate(
@@ -287,6 +308,20 @@ class Gate:
         allowed = _may(principal, organisation, Purpose.IMPORT)
         return Opening(partial(self._admit, kind, organisation, kind.role, reason, allowed))
 
+    def covered_by(self, covers: Covers) -> None:
+        """Ask ``covers`` from now on before a role's vault is opened for its function.
+
+        Without this, as in a command beside what runs, agreements are not asked.
+        """
+        self._covers = covers
+
+    async def cover(self, organisation: ParticipantIdentifier, role: Role) -> Cover:
+        """Return how the organisation's function in a role is covered by agreements now.
+
+        A temporary error while that cannot be read: no answer is made up.
+        """
+        return COVERED if self._covers is None else await self._covers(organisation, role)
+
     def wakeups(self) -> AsyncIterator[tuple[ParticipantIdentifier, Role]]:
         """Vaults in which another process stored something, as it happens."""
         return self._wakeups.listen()
@@ -299,6 +334,8 @@ class Gate:
         with contextlib.suppress(VaultError):
             await self._moments.bring()
         rows = await self._wakeups.ask(DUE_MOMENTS, until)
+        if not rows:
+            return []
         hosted = {
             one.vault: one.organisation for one in self.registry.all() if one.role is role and one.active
         }
@@ -331,6 +368,7 @@ class Gate:
             await self._append((await self._room(registration)).login, reason.happening(event, facts))
         except VaultLocked:
             return False
+        self.growth.committed(registration)
         return True
 
     def operator_tree(self) -> LogTree:
@@ -389,6 +427,10 @@ class Gate:
             await self._deny(registration, organisation, role, reason)
         if not registration.opens_for(reason.purpose):
             raise VaultSuspended
+        if self._covers is not None and role is not Role.GOVERNANCE and reason.purpose in OF_FUNCTION:
+            cover = await self._covers(organisation, role)
+            if not cover.mode.receives:
+                raise VaultUncovered
         return entrance(await self._room(registration), reason, self._pool)
 
     async def _deny(
@@ -414,6 +456,7 @@ class Gate:
                 reason = Reason(stranger, reason.purpose, reason.clock)
             with contextlib.suppress(VaultLocked):  # Nobody can write there then.
                 await self._append((await self._room(registration)).login, reason.happening(event, facts))
+                self.growth.committed(registration)
         raise VaultDenied
 
     def _forget(self) -> None:
@@ -435,6 +478,7 @@ class Gate:
         wanted = self._settings
         capacity = Capacity.of(vaults, self._server_room, wanted.connections, wanted.idle)
         self._pool.most, self._pool.idle = capacity.most, capacity.idle
+        self._pool.idle_per_use = capacity.idle_per_use
         if capacity.missing > self._missing:
             _LOGGER.warning(
                 "database: for %d vaults the server lacks room for %d connections: raise its max_connections"
@@ -483,7 +527,14 @@ class Gate:
         tell = partial(self._tell, registration.organisation)
         notify = partial(self._announcements.ask, registration.channel)
         due = partial(self._moments.committed, vault)
-        return Room(vault, login, shelf, self._keys, tell, notify, due, state)
+        grown = partial(self._grown, registration)
+        return Room(vault, login, shelf, self._keys, tell, notify, due, state, grown)
+
+    def _grown(self, registration: Registration, entries: Sequence[Happening]) -> None:
+        """Note a log's new entries; those who follow messages in other processes hear of their progress."""
+        self.growth.committed(registration)
+        if any(each.event.startswith(MESSAGE_PROGRESS) for each in entries):
+            self._progress.ask(registration.channel)
 
     async def _moment(self, vault: str) -> Moment | None:
         """Read the moment of a vault; ``None`` where it is locked, or at its end."""
@@ -526,19 +577,6 @@ class Gate:
             if registration.vault == vault:
                 return (await self._room(registration)).login
         return login
-
-
-class WorkerGate(Generic[V]):
-    """The gate as one worker in one role sees it (:meth:`Gate.worker`)."""
-
-    def __init__(
-        self, opened: Callable[[ParticipantIdentifier, Purpose], AbstractAsyncContextManager[V]]
-    ) -> None:
-        self._opened = opened
-
-    def open(self, organisation: ParticipantIdentifier, purpose: Purpose) -> AbstractAsyncContextManager[V]:
-        """Open the organisation's vault for one unit of work; as :meth:`Gate.open`."""
-        return self._opened(organisation, purpose)
 
 
 def _may(principal: Principal, organisation: ParticipantIdentifier, purpose: Purpose) -> bool:

@@ -1,7 +1,7 @@
-"""Vaults of roles that judge certificates of others, and keep what they were judged by.
+"""Vaults of roles that judge certificates of others, and keep what they were judged by, and the signatures.
 
-An entry of the log names the grounds by their SHA-256; the log is witnessed, so that nobody can put others
-in their place later.
+An entry of the log names grounds and signatures by their SHA-256; the log is witnessed, so that nobody can
+put others in their place later.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime
 
 from samdrift.vault.database.session import call
 from samdrift.vault.opening import Vault
-from samdrift.wire.verdicts import Grounds
+from samdrift.wire.verdicts import MAX_SIGNED, Grounds, SignedPart
 
 _KEEP = call("keep_grounds", 2)
 _DISPOSE = "SELECT dispose_grounds($1)"
@@ -37,6 +37,16 @@ class JudgingVault(Vault):
 
             self._work.after_commit(remember)
         return {"grounds": name}
+
+    def keep_signature(self, signed: SignedPart | None, *, now: datetime) -> dict[str, str]:
+        """Keep another party's signature with the grounds, and return the facts that name it in an entry.
+
+        No facts where there is none, or where what is signed is longer than anybody's.
+        """
+        if signed is None or len(signed.info) > MAX_SIGNED:
+            return {}
+        self._work.arrange(_KEEP, [signed.info, signed.value], now)
+        return signed.facts
 
     async def grounds(self, names: Collection[str]) -> dict[str, bytes]:
         """Return those of these pieces and documents that are kept, by SHA-256 in hex."""

@@ -200,6 +200,8 @@ class LogTree:
         self._keep = keep
         self._record = record
         self._keys = keys
+        self.signed = False
+        """A checkpoint was signed here. It may leave once that is committed, and not before."""
 
     async def state(self) -> TreeState:
         """Return how the tree stands; one row, whatever the size of the log."""
@@ -253,6 +255,7 @@ class LogTree:
         note = checkpoint.signed([key.line(checkpoint.text, keys[0].sign)])
         nodes = [list(each) for each in zip(*levels, strict=True)] or [[], [], []]
         values = (state.origin, edge.size, checkpoint.root, note, now, edge.to_bytes(), *nodes)
+        self.signed = True
         await self._write(
             "SELECT keep_checkpoint($1, $2, $3, $4, $5, $6, $7::int[], $8::bigint[], $9::bytea[])", *values
         )

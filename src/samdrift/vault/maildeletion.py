@@ -1,7 +1,8 @@
 """Deletion at the message service of what is stored in a message client's vault.
 
 The database decides what may be deleted there, in the transaction in which it is claimed: what lies here
-since before a verified backup of this vault, was opened, is final, and is not exempt from disposal.
+since before a verified backup of this vault, was opened, is final, and is not exempt from disposal; and what
+was disposed of here, which a verified backup has, or has the record of.
 """
 
 from __future__ import annotations
@@ -23,9 +24,14 @@ _KEEP_READER = call("keep_sole_reader", 4)
 _READERS = "SELECT id, person, at, sealed FROM sole_readers ORDER BY id"
 _CLAIM = "SELECT message, attempt FROM claim_deletions($1, $2, $3, $4, $5, $6)"
 _END = call("end_deletion", 4)
+_CLAIM_DISPOSED = "SELECT message, attempt, sealed FROM claim_disposed_deletions($1, $2, $3, $4, $5)"
+_END_DISPOSED = call("end_disposed_deletion", 4)
 _COUNTS = """
 SELECT count(*) FILTER (WHERE outcome = 'deleted'), count(*) FILTER (WHERE outcome = 'refused'),
-       count(*) FILTER (WHERE outcome IS NULL) FROM service_deletions
+       count(*) FILTER (WHERE outcome IS NULL AND attempts > 0), count(*) FILTER (WHERE attempts = 0)
+FROM (
+    SELECT outcome, attempts FROM service_deletions UNION ALL SELECT outcome, attempts FROM disposed_deletions
+) AS found
 """
 _STORING = timedelta(hours=1)
 """Time within which a message that is being stored is there for a backup: longer than any transaction."""
@@ -58,6 +64,18 @@ class DeletionCounts:
     deleted: int
     refused: int
     begun: int
+    disposed: int
+    """Messages that were disposed of here and that nobody has tried to delete there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class DisposedDeletion:
+    """A message that was disposed of here and is to be deleted at the message service."""
+
+    id: str
+    message_id: str
+    remote_id: str
+    attempt: int
 
 
 class MailDeletion(MailWriting):
@@ -115,6 +133,30 @@ class MailDeletion(MailWriting):
     ) -> bool:
         """Note that a message is ``deleted`` there or was ``refused``, or when to try again."""
         return bool((await self._work.query(_END, message, outcome, now, due))[0][0])
+
+    async def claim_disposed_deletions(
+        self, homes: Sequence[str], backup: BackupRecord, *, now: datetime, lease: timedelta, limit: int
+    ) -> tuple[DisposedDeletion, ...]:
+        """Take over messages that were disposed of, to delete them at the message service too.
+
+        Of messages to and from the addresses of some mailboxes those that ``backup`` has, or whose disposal
+        it has.
+        """
+        values = (list(homes), backup.taken_at - _STORING, now, now + lease, limit)
+        claimed = []
+        for message, attempt, value in await self._work.look(_CLAIM_DISPOSED, *values):
+            known = opened(value, f"disposed {message}", self._sealer)
+            if known.get("home") not in homes:  # The row says another mailbox than the record that is sealed.
+                continue
+            remote = known["remote_id"] or known["message_id"]
+            claimed.append(DisposedDeletion(message, known["message_id"], remote, attempt))
+        return tuple(claimed)
+
+    async def end_disposed_deletion(
+        self, message: str, outcome: str | None, *, now: datetime, due: datetime | None = None
+    ) -> bool:
+        """Note what came of deleting a message that was disposed of, as :meth:`end_deletion`."""
+        return bool((await self._work.query(_END_DISPOSED, message, outcome, now, due))[0][0])
 
     async def deletion_counts(self) -> DeletionCounts:
         """Count what was deleted at the message service; to ask this alone leaves no entry in the log."""

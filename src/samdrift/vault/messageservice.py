@@ -88,6 +88,8 @@ FROM unnest($1::text[], $2::text[]) AS asked (message, direction)
 JOIN status_events e ON e.message = asked.message AND e.direction = asked.direction ORDER BY e.number DESC
 """
 _THESE = f"{MESSAGES} WHERE id = ANY($1::text[]) AND details IS NOT NULL AND size > 0"
+MESSAGE_PROGRESS = "mt:message:"
+"""Beginning of the names of events that are steps of a message (sql/message-steps-1.sql), and of others."""
 _STEPS = "SELECT sequence, message FROM message_steps WHERE sequence > $1 ORDER BY sequence LIMIT $2"
 _SIZES = """
 SELECT id, sum(octet_length(details)) FROM messages
@@ -240,11 +242,14 @@ class MessageServiceVault(SessionKeys):
     async def changes(self, after: int, limit: int) -> Changes:
         """Messages that were stored or moved on since that place in the log, but for what was refused.
 
-        As many as fit in memory, whatever they say.
+        As many as fit in memory, whatever they say. Where there are none, that was asked leaves no entry.
         """
-        steps = await self._work.query(_STEPS, after, limit)
+        steps = await self._work.peek(_STEPS, after, limit)
+        if not steps:
+            return Changes(after, ())
+        self._work.use()
         moved: dict[str, int] = {message: sequence for sequence, message in steps}
-        place = steps[-1][0] if steps else after
+        place = steps[-1][0]
         sizes: dict[str, int] = dict(await self._work.query(_SIZES, list(moved))) if moved else {}
         total, ids = 0, list[str]()
         for message_id in sorted(moved, key=moved.__getitem__):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -91,6 +91,8 @@ class Room:
     """Brings the moment that a commit made to the registry; without one it is read from the vault."""
     state: Hashable
     """State of its keys when it was made: a room is not used for longer than that."""
+    grown: Callable[[Sequence[Happening]], None] = lambda entries: None
+    """Notes that its log has, or may have, these entries more."""
     grounds: GroundsKnown = field(default_factory=GroundsKnown, compare=False)
     """The grounds that are known to be stored there."""
 
@@ -134,6 +136,7 @@ class Vault:
             room.due,
             quiet=reason.quiet,
             promising=self._promises is not None,
+            grown=room.grown,
         )
         self._writers: dict[str, BodyWriter] = {}
         self._kept: set[str] = set()
@@ -177,7 +180,7 @@ class Vault:
 
     async def log_end(self) -> int:
         """The sequence of the last entry."""
-        return int((await self._work.look(logbook.LAST))[0][0])
+        return int((await self._work.peek(logbook.LAST))[0][0])
 
     @property
     def tree(self) -> LogTree:

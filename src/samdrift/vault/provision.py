@@ -146,6 +146,7 @@ class Provisioner:
                 async with self._inside(where) as inside:
                     for role in missing:
                         await self._vault(inside, organisation, role, where)
+                        await self._inherit(inside, organisation, role)
                         if happening is not None:
                             await self._note(inside, organisation, role, happening)
         if missing:
@@ -433,6 +434,25 @@ class Provisioner:
             channel,
             where,
         )
+
+    async def _inherit(
+        self, inside: migrations.Connection, organisation: ParticipantIdentifier, role: Role
+    ) -> None:
+        """Have a vault inherit what the organisation's other vaults have, and no longer than they do.
+
+        There is one inherited agreement for all of an organisation; nothing is inherited once it is over.
+        """
+        places = await self._rows(
+            "SELECT role, schema FROM registry.registrations WHERE organisation = %s", organisation.value
+        )
+        schemas: dict[str, str] = dict(places)
+        schema = schemas.pop(role.value)
+        for other in list(schemas.values())[:1]:
+            same = sql.SQL(
+                "UPDATE {}.cover SET (inherited_from, inherited_until) ="
+                " (SELECT inherited_from, inherited_until FROM {}.cover WHERE inherited_until > now())"
+            )
+            await inside.execute(same.format(sql.Identifier(schema), sql.Identifier(other)))
 
     def _sealed(self, vault: str, password: str) -> bytes:
         return Sealer(vault, self._keys.data_keys(vault)).seal(password.encode(), LOGIN_SECRET)

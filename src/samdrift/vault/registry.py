@@ -104,6 +104,8 @@ class Registry:
         self._changed = changed
         self._only = only
         self._known: dict[tuple[ParticipantIdentifier, Role], Registration] = {}
+        self.changes = 0
+        """Times that it was read again."""
 
     def serves(self, organisation: ParticipantIdentifier, role: Role) -> bool:
         """Return whether the organisation's vault in that role can be opened here."""
@@ -132,4 +134,5 @@ class Registry:
             for one in registrations
             if self._only is None or one.vault in self._only
         }
+        self.changes += 1
         self._changed()

@@ -20,12 +20,12 @@ from cryptography.hazmat.primitives import serialization
 
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.keystore.witness import MARK_BYTES, Witness
+from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.database.session import call
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.sealing import Sealer
-from samdrift.vault.signedstatements import SignedStatementKeeping
 
 _TAKE = "SELECT outcome, kept, doubted, names, keys FROM take_session_key($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 _LOOK = "SELECT begun, lost, since, until FROM look_after_marks($1, $2, $3, $4, $5)"
@@ -91,7 +91,7 @@ class MarksMissing(VaultUnavailable):
     text = "the database is older than the last session key that was marked"
 
 
-class SessionKeys(JudgingVault, SignedStatementKeeping):
+class SessionKeys(JudgingVault, CoverKeeping):
     """The part of the message service's vault that is about session keys."""
 
     async def take_session_key(

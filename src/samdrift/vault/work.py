@@ -49,11 +49,14 @@ class UnitOfWork:
         *,
         quiet: bool,
         promising: bool = False,
+        grown: Callable[[Sequence[Happening]], None] = lambda entries: None,
     ) -> None:
         """``notify`` is called after a commit that other processes may have to act on.
 
         ``due`` is called with the moment that a commit made, or with ``None`` where it is not known whether
         the commit took place.
+
+        ``grown`` is called with entries that a commit has written in the log, or may have.
 
         A ``quiet`` opening leaves no entry while nothing but :meth:`look` and :meth:`arrange` was
         asked of it.
@@ -65,6 +68,7 @@ class UnitOfWork:
         self._opening = opening
         self._quiet = quiet
         self._promising = promising
+        self._grown = grown
         self.committed: list[Row] = []
         """The entries that were committed, as :data:`LAST_LEAVES` has them; for a ``promising`` one."""
         self._happenings: list[Happening] = []
@@ -177,8 +181,11 @@ class UnitOfWork:
         except BaseException:
             if self._session.closed:
                 self._due(None)
+                self._grown(entries)
             await self._give_back(roll_back=True)
             raise
+        if entries:
+            self._grown(entries)
         if entries and self._promising:
             self.committed = before
         if moment:

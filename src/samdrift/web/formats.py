@@ -70,6 +70,8 @@ class Formats:
 
     def number(self, value: float) -> str:
         """``1 204`` and ``99,98``."""
+        if isinstance(value, int) and 0 <= value < 1000:
+            return str(value)
         return format_decimal(value, locale=self._locale)
 
     def size(self, count: int) -> str:

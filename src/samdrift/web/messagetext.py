@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 _RULES = ("heading", "list", "emphasis", "newline", "balance_pairs", "fragments_join", "text_join")
 _TAGS = frozenset({"h3", "h4", "h5", "h6", "p", "br", "strong", "em", "ul", "ol", "li"})
-_ATTRIBUTES = {"ol": {"start"}, "p": {"class"}}
+_CLEANER = nh3.Cleaner(tags=set(_TAGS), attributes={"ol": {"start"}, "p": {"class"}}, link_rel=None)
 _MAX_LENGTH = 50_000
 """Characters, some twenty pages; a longer text is read just as well without its headings."""
 _MAX_MARKS = 4_000
@@ -53,7 +53,7 @@ def kept_text(html: str) -> Markup:
 
     Reading markdown takes many times as long as cleaning what came of it.
     """
-    return Markup(nh3.clean(html, tags=set(_TAGS), attributes=_ATTRIBUTES, link_rel=None))  # noqa: S704
+    return Markup(_CLEANER.clean(html))  # noqa: S704
 
 
 def _is_laborious(text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from gettext import NullTranslations
@@ -31,6 +31,7 @@ from samdrift.web.sites import site_of
 from samdrift.web.texts import Language, Phrase, Texts, preferred
 
 TEMPLATES = Path(__file__).parent / "templates"
+_BANDS = "samdrift.bands"
 _WORTH_PACKING = 2_000
 _QUICKLY = 4
 """Level of compression. A page holds no secret but form tokens, which are never the same twice."""
@@ -55,6 +56,20 @@ class Wording:
     def text(self, phrase: Phrase) -> str:
         """Return a text in the person's language."""
         return phrase.into(self._translations)
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A line at the top of every page for as long as something lasts."""
+
+    text: Phrase
+    more: Phrase
+    until: datetime
+
+
+def announce(request: Request, bands: Iterable[Band]) -> None:
+    """Have bands shown on the page that answers a request."""
+    request.scope[_BANDS] = tuple(bands)
 
 
 class Pages:
@@ -92,6 +107,7 @@ class Pages:
             "language": language,
             "formats": wording.formats,
             "here": request.url.path,
+            "bands": request.scope.get(_BANDS, ()),
         }
         return self._environments[language].get_template(template).render({**own, **context})
 

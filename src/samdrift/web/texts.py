@@ -15,6 +15,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
@@ -46,11 +47,7 @@ class Texts:
     """The catalogues of several packages, as one for each language."""
 
     def __init__(self, folders: Iterable[Path] = (OWN,)) -> None:
-        swedish = NullTranslations()
-        for folder in folders:
-            catalogue = compiled(folder / f"{Language.SWEDISH}.po")
-            catalogue.add_fallback(swedish)
-            swedish = catalogue
+        swedish = compiled(folder / f"{Language.SWEDISH}.po" for folder in folders)
         self._by_language = {Language.SWEDISH: swedish, Language.ENGLISH: NullTranslations()}
 
     def of(self, language: Language) -> NullTranslations:
@@ -58,12 +55,18 @@ class Texts:
         return self._by_language[language]
 
 
-def compiled(file: Path) -> GNUTranslations:
-    """Read a catalogue's source; the machine's form is never written to disk."""
-    with file.open("rb") as source:
-        catalogue = read_po(source)
+def compiled(files: Iterable[Path]) -> GNUTranslations:
+    """Read the sources of catalogues into one, the last of them first; nothing is written to disk.
+
+    In one, a text is looked up once, and not in each catalogue until it is found.
+    """
+    whole = Catalog()
+    for file in files:
+        with file.open("rb") as source:
+            for message in read_po(source):
+                whole[message.id] = message
     binary = BytesIO()
-    write_mo(binary, catalogue)
+    write_mo(binary, whole)
     binary.seek(0)
     return GNUTranslations(binary)
 

@@ -64,6 +64,31 @@ class Grounds:
         return sha256(self.document).hexdigest()
 
 
+MAX_SIGNED = 64 << 10
+"""Most bytes of the signed part of a signature that are kept: it has some 800."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPart:
+    """The part of an enveloped signature that a stranger verifies without the envelope.
+
+    It has the digest of the whole envelope without the signature, and nothing of what that says.
+    """
+
+    info: bytes
+    """``ds:SignedInfo`` in its canonical form, which is what is signed."""
+    value: bytes
+    """The signature over it."""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The facts by which an entry of a log names both, by their SHA-256."""
+        return {
+            "signed_info": sha256(self.info).hexdigest(),
+            "signature_value": sha256(self.value).hexdigest(),
+        }
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateVerdict:
     """Verdict on a certificate: trusted or not under a policy at a time, and why."""

@@ -17,7 +17,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.serialization import Encoding
 from playwright.async_api import Browser, Page, expect
 
-from samdrift.messageclient.events import MKEvent
+from samdrift.entrance.events import EntranceEvent
 from samdrift.net.addresses import any_address
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.tls import client_tls
@@ -161,5 +161,5 @@ async def test_a_lower_level_of_assurance_opens_nothing_and_is_in_the_log(peer: 
     page = await peer.visit()
     await page.goto(f"{peer.pages.origin}/sign-in/start")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Du blev inte inloggad")
-    assert (await peer.pages.events(MKEvent.MK_SIGN_IN_REFUSED))[-1] == Fault.LEVEL
+    assert (await peer.pages.events(EntranceEvent.SIGN_IN_REFUSED))[-1] == Fault.LEVEL
     await page.context.close()

@@ -64,7 +64,7 @@ class Neighbour:
         """The envelope of a message that opens a conversation."""
         now, message_id = datetime.now(UTC), str(uuid4())
         message = compose(draft, self.demo.address, recipient, message_id=message_id, at=now)
-        envelope = await self._sealing().message(
+        sealed = await self._sealing().message(
             sdkmessage.build(message),
             message_id=message_id,
             sender=self.identifier,
@@ -74,7 +74,7 @@ class Neighbour:
             key=self._key(),
             now=now,
         )
-        return Packed(message_id, envelope)
+        return Packed(message_id, sealed.envelope)
 
     async def accepted(self, message_id: str, sender: Address) -> Packed:
         """The envelope of a receipt that accepts ``sender``'s message."""

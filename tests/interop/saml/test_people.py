@@ -17,8 +17,8 @@ from cryptography.x509.oid import NameOID
 from lxml import etree
 from playwright.async_api import Browser, Page, expect
 
+from samdrift.entrance.events import EntranceEvent
 from samdrift.keystore.keyfiles import KeyName
-from samdrift.messageclient.events import MKEvent
 from samdrift.vault.openkeys import open_keys
 from samdrift.web.signin.faults import Fault
 from samdrift.web.signin.saml.flow import Site
@@ -67,7 +67,7 @@ class Peer:
 
     async def reasons(self) -> list[str]:
         """Why sign-ins led to nothing, as the organisation's log has it."""
-        return await self.pages.events(MKEvent.MK_SIGN_IN_REFUSED)
+        return await self.pages.events(EntranceEvent.SIGN_IN_REFUSED)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

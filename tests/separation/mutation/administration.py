@@ -51,7 +51,7 @@ ADMINISTRATION = (
     ),
     Mutant(
         "a cell of a table is no formula",
-        "messageclient/tables.py",
+        "web/tables.py",
         """return f"'{cell}" if""",
         """return f"{cell}" if""",
         (f"{_PAGES}::test_no_cell_of_a_table_is_a_formula",),

@@ -10,6 +10,8 @@ _DUTIES = "tests/unit/governance/test_duties.py"
 _REPORT = "tests/unit/governance/test_report.py"
 _COLLECTED = "tests/unit/operations/test_compliance.py"
 _DOCTOR = "tests/unit/operations/test_agreementcheck.py"
+_KEEPER = "tests/unit/installation/test_cover.py"
+_ROLES = "tests/roles/test_cover.py"
 _FOLD = "rights/agreementfold.py"
 
 
@@ -189,5 +191,80 @@ AGREEMENTS = (
         "    if found.inherited:\n",
         _DOCTOR,
         instead="    if False:\n",
+    ),
+    _without(
+        "a function that was never covered opens for nothing",
+        "vault/gate.py",
+        "            if not cover.mode.receives:\n                raise VaultUncovered\n",
+        f"{_KEEPER}::test_a_function_that_was_never_covered_opens_for_nothing_that_it_does",
+    ),
+    _without(
+        "an installation that runs asks for cover",
+        "installation/cover.py",
+        "    gate.covered_by(keeper)\n",
+        f"{_ROLES}::test_an_installation_that_runs_asks_for_cover_and_says_that_it_is_inherited",
+    ),
+    _without(
+        "no new message is taken after the end",
+        "messageservice/service.py",
+        "        await self._require_cover(organisation)\n",
+        f"{_ROLES}::test_a_message_client_is_told_that_new_messages_are_not_covered",
+    ),
+    _without(
+        "a message in line is not sent after the end",
+        "messageservice/outgoing/sender.py",
+        "                (await self._vaults.cover(organisation)).require_sending()\n",
+        f"{_ROLES}::test_a_message_that_is_in_line_when_cover_ends_ends_with_a_reason",
+    ),
+    _without(
+        "an access point takes no new message after the end",
+        "accesspoint/interface_c.py",
+        "                _require_cover(cover, header)\n",
+        f"{_ROLES}::test_an_access_point_without_cover_takes_no_new_message_and_transfers_receipts",
+    ),
+    _without(
+        "an access point transfers receipts after the end",
+        "accesspoint/interface_c.py",
+        "    if header.document in _RECEIPTS:\n        return\n",
+        f"{_ROLES}::test_an_access_point_without_cover_takes_no_new_message_and_transfers_receipts",
+    ),
+    _without(
+        "what a witness has seen counts for ends",
+        "installation/cover.py",
+        "(self._clock(), record.last, facts.witnessed, begun)",
+        f"{_KEEPER}::test_a_moment_that_a_witness_has_put_under_the_log_counts_for_ends",
+        instead="(self._clock(), record.last, begun)",
+    ),
+    _without(
+        "a clock that was set back prolongs nothing",
+        "installation/cover.py",
+        "(self._clock(), record.last, facts.witnessed, begun)",
+        f"{_KEEPER}::test_a_clock_that_is_set_back_prolongs_nothing",
+        instead="(self._clock(), facts.witnessed, begun)",
+    ),
+    _without(
+        "a copy that does not hold sends nothing",
+        "installation/cover.py",
+        "            return RightsBehind(record.number, broken.number)\n",
+        f"{_KEEPER}::test_a_copy_that_does_not_hold_receives_and_sends_when_it_is_whole_again",
+        instead="            return None\n",
+    ),
+    _without(
+        "one process tells of a state",
+        "vault/sql/cover-1.sql",
+        " WHERE noted = $1",
+        f"{_KEEPER}::test_each_state_and_each_warning_is_logged_once_whoever_sees_it",
+    ),
+    _without(
+        "nothing is inherited once it is over",
+        "vault/provision.py",
+        " WHERE inherited_until > now()",
+        f"{_KEEPER}::test_an_organisation_inherits_once_for_all_roles_and_nothing_after_the_end",
+    ),
+    _without(
+        "the doctor names a role whose copy lacks statements",
+        "administration/covering.py",
+        "        if facts.statements < number:\n            behind[role] = facts.statements\n",
+        _DOCTOR,
     ),
 )

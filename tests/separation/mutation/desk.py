@@ -435,6 +435,43 @@ DESK = (
             ("is not old enough", "AND m.at < stored_before", ""),
         )
     ),
+    *(
+        Mutant(
+            f"what was disposed of is not deleted at the message service {what}",
+            "vault/sql/service-deletion-2.sql",
+            guard,
+            instead,
+            (f"{_DELETING}::{test}",),
+        )
+        for what, guard, instead, test in (
+            (
+                "where another client reads it",
+                "d.home = ANY (homes) AND d.stored",
+                "d.stored",
+                "test_what_is_disposed_of_stays_there_where_deletion_is_not_safe",
+            ),
+            (
+                "before a verified backup knows of it",
+                "d.stored < backed_up_before AND",
+                "",
+                "test_what_is_disposed_of_stays_there_where_deletion_is_not_safe",
+            ),
+            (
+                "twice",
+                "AND NOT EXISTS (SELECT FROM service_deletions d"
+                " WHERE d.id = m.id AND d.outcome = 'deleted')",
+                "",
+                "test_what_was_deleted_there_before_its_disposal_is_not_asked_for_again",
+            ),
+        )
+    ),
+    Mutant(
+        "the sealed record says at which address what was disposed of lies",
+        "vault/maildeletion.py",
+        'if known.get("home") not in homes:',
+        "if False:",
+        (f"{_DELETING}::test_the_sealed_record_says_at_which_address_it_lies_there",),
+    ),
     Mutant(
         "nothing is deleted that another client reads",
         "messageclient/deleting.py",

@@ -35,9 +35,9 @@ ENTRANCE = (
     Mutant(
         "rights are read anew with each request",
         "messageclient/permissions.py",
-        "copy = await self._current(organisation, vault)\n        return Assigned(",
+        "copy = await self._current(organisation, vault)\n        record, now =",
         "copy = self._copies.get(organisation) or await self._current(organisation, vault)\n"
-        "        return Assigned(",
+        "        record, now =",
         (f"{_ENTRANCE}::test_a_right_that_ends_is_gone_at_the_next_request",),
     ),
     Mutant(

@@ -121,7 +121,8 @@ GATE = (
     Mutant(
         "a denial stands in the log of the organisation that was reached for",
         "vault/gate.py",
-        "(await self._room(registration)).login, reason.happening(event, facts))\n        raise VaultDenied",
+        "(await self._room(registration)).login, reason.happening(event, facts))\n"
+        "                self.growth.committed(registration)\n        raise VaultDenied",
         "self._operator, reason.happening(event, facts))\n        raise VaultDenied",
         (_STRANGER,),
     ),
@@ -142,7 +143,8 @@ GATE = (
     Mutant(
         "a denial does not name the other organisation",
         "vault/gate.py",
-        "login, reason.happening(event, facts))\n        raise VaultDenied",
+        "login, reason.happening(event, facts))\n"
+        "                self.growth.committed(registration)\n        raise VaultDenied",
         "login, reason.happening(event, facts | asked))\n        raise VaultDenied",
         (f"{_GATE}::test_others_are_denied_and_the_denial_is_logged",),
     ),

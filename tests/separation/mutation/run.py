@@ -24,10 +24,12 @@ from tests.separation.mutation.administration import ADMINISTRATION
 from tests.separation.mutation.agreements import AGREEMENTS
 from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.configuration import CONFIGURATION
+from tests.separation.mutation.consents import CONSENTS
 from tests.separation.mutation.custody import CUSTODY
 from tests.separation.mutation.desk import DESK
 from tests.separation.mutation.entrance import ENTRANCE
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
+from tests.separation.mutation.idle import IDLE
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
 from tests.separation.mutation.logs import LOGS
@@ -59,6 +61,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *MAIL_PAGES,
     *ADMINISTRATION,
     *MOMENTS,
+    *IDLE,
     *INTERFACE_A,
     *SESSION_KEYS,
     *INTERFACE_C,
@@ -79,6 +82,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *AGREEMENTS,
     *RIGHTS,
     *SIGNING,
+    *CONSENTS,
     *LOGTREE,
     *LOGVERIFICATION,
     *TRACING,

@@ -227,8 +227,9 @@ SIGNING = (
     _without(
         "signed statements that are stated elsewhere count in a message client",
         "messageclient/permissions.py",
-        "        copy.include(record.statements())\n",
+        "            copy.include(record.statements(), settled_in(record))\n",
         "tests/unit/messageclient/test_signed_rights.py",
+        instead="            pass\n",
     ),
     Mutant(
         "who reads an organisation's signed statements is in its log first",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
@@ -190,3 +191,23 @@ async def test_the_document_is_served(installation: Installation, certificate: s
     caller = Caller(application(installation.gate, ELSEWHERE, ELSEWHERE), set())
     answer = await caller.call("GET", "/c/v1/openapi.json", certificate=certificate)
     assert (answer.headers["content-type"], answer.json()) == ("application/json", DOCUMENT)
+
+
+async def test_who_is_not_registered_any_more_when_something_comes_gets_nothing_of_it(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """A poll may wait for ten minutes."""
+    idle: Any = Idle()
+    gate, signals = installation.gate, Signals()
+    submissions = Submissions(SETTINGS, gate, idle, lambda: NOW, os.urandom)
+    clients = {KNOWN: Client(organisation, "journal")}
+    polling = Polling(gate, signals, lambda: NOW)
+    caller = Caller(InterfaceC(gate, submissions, polling, lambda: clients).application(), set())
+    for registered, status in ((True, 200), (False, 403)):
+        waiting = asyncio.create_task(caller.call("POST", POLL, b'{"wait": 600}'))
+        while organisation not in signals._changed:
+            await asyncio.sleep(0.01)
+        if not registered:
+            clients.clear()
+        signals.notify(organisation)
+        assert (await waiting).status_code == status

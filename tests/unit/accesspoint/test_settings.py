@@ -9,6 +9,7 @@ import pytest
 from samdrift.accesspoint.settings import Client
 from samdrift.contracts.principals import Principal, PrincipalKind
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.frozen import changeable
 from tests.settings import access_point_settings, retry_policy
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -54,3 +55,7 @@ def test_a_client_of_interface_c_acts_for_its_organisation_and_stays_the_same() 
     assert client.principal == Principal(PrincipalKind.SYSTEM, "diarium", "0203:habo.se")
     with pytest.raises(AttributeError):
         setattr(client, "system", "another")  # noqa: B010
+
+
+def test_what_the_access_point_decides_by_cannot_be_changed() -> None:
+    assert changeable("samdrift.accesspoint") == {"_Count"}

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from samdrift.administration.officers import MAX_DECISION, NAMESPACE, Officers, document
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
-from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.logturns import LogPlace
 from samdrift.vault.logtree import OpenRefusal
 from samdrift.wire.crypto.sshsig import public_line, sign
 from samdrift.wire.identifiers import ParticipantIdentifier

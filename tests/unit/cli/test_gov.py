@@ -14,8 +14,8 @@ import pytest
 from lxml import etree
 
 from samdrift.governance.duties.catalogue import PassOn, shipped
-from samdrift.rights.agreementfold import read_record
 from samdrift.rights.agreements import Function
+from samdrift.rights.folds import read_record
 from samdrift.rights.statements import Approved, Statement
 from tests.official import DIGG, requires_digg
 from tests.unit.cli.commandline import in_process

@@ -35,6 +35,7 @@ PERSONS = (
     "{words}",
 )
 WHY = ("--by", "anna", "--reason", "test")
+WANTED = ("--extent", "everything", "--ground", "outage", "--ticket", "INC-1")
 SIGNED = ("--by", "anna", "--why", "test", "--out", "{folder}/to-be-signed")
 DIGEST = "0" * 64
 NEXT_YEAR = ("--until", "2027-01-01T00:00:00Z")
@@ -169,12 +170,36 @@ READS: dict[Path_, Sequence[str]] = {
     ("gov", "grant", "end"): (ORGANISATION, DIGEST, *SIGNED),
     ("gov", "grant", "end-all"): (ORGANISATION, "--to", "person:kim", *SIGNED),
     ("gov", "grant", "list"): (ORGANISATION, *WHY),
-    ("gov", "review"): (ORGANISATION, DIGEST, "--outcome", "keep", *SIGNED),
+    ("gov", "review", "open"): (
+        *(ORGANISATION, "--roles", "--reviewer", "kim", "--stand-in", "bo", "--until", "2027-01-01"),
+        *SIGNED,
+    ),
+    ("gov", "review", "answer"): (ORGANISATION, DIGEST, "--outcome", "keep", *SIGNED),
+    ("gov", "review", "close"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "review", "list"): (ORGANISATION, *WHY),
+    ("gov", "review", "show"): (ORGANISATION, DIGEST, *WHY),
+    ("gov", "review", "remind"): (ORGANISATION, *WHY),
     ("gov", "statement", "propose"): (ORGANISATION, "{words}", *SIGNED),
     ("gov", "statement", "show"): (ORGANISATION, "{words}", *WHY),
     ("gov", "statement", "append"): (ORGANISATION, "{words}"),
     ("gov", "statement", "list"): (ORGANISATION, *WHY),
     ("gov", "statement", "copy"): (ORGANISATION, *WHY),
+    ("gov", "grant", "unsigned"): (ORGANISATION, *WHY),
+    ("gov", "grant", "sign-over"): (
+        *(ORGANISATION, "--by", "person:kim", "--why", "test"),
+        *("--folder", "{folder}/sign-over"),
+    ),
+    ("gov", "grant", "settle"): (ORGANISATION, *SIGNED),
+    ("gov", "statement", "append-all"): (ORGANISATION, "{folder}/none"),
+    ("gov", "consent", "request"): (ORGANISATION, *WANTED, *SIGNED),
+    ("gov", "consent", "approve"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "consent", "revoke"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "consent", "list"): (ORGANISATION, *WHY),
+    ("gov", "emergency", "state"): (ORGANISATION, *WANTED, *SIGNED),
+    ("gov", "emergency", "sign"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "emergency", "account"): (ORGANISATION, DIGEST, "--done", "nothing", *SIGNED),
+    ("gov", "emergency", "list"): (ORGANISATION, *WHY),
+    ("gov", "emergency", "reach"): (ORGANISATION, *WHY),
     ("gov", "export"): (ORGANISATION, "--out", "{folder}/record", *WHY),
     ("gov", "party", "state"): (
         *(ORGANISATION, "SE:212000-0142", "--name", "X", "--form", "company"),
@@ -196,6 +221,22 @@ READS: dict[Path_, Sequence[str]] = {
     ("gov", "agreement", "list"): (ORGANISATION, *WHY),
     ("gov", "coverage"): (ORGANISATION, *WHY),
     ("gov", "report"): (ORGANISATION, "--offline", *WHY),
+    ("gov", "incident", "open"): (ORGANISATION, "--title", "X", *SIGNED),
+    ("gov", "incident", "note"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "incident", "attach"): (ORGANISATION, DIGEST, __file__, *SIGNED),
+    ("gov", "incident", "tell"): (ORGANISATION, DIGEST, "concerned", "--reference", "X", *SIGNED),
+    ("gov", "incident", "close"): (ORGANISATION, DIGEST, *SIGNED),
+    ("gov", "incident", "list"): (ORGANISATION, *WHY),
+    ("gov", "incident", "reached"): (ORGANISATION, DIGEST, *WHY),
+    ("gov", "incident", "draft"): (ORGANISATION, DIGEST, "federation", "--out", "{folder}/draft", *WHY),
+    ("gov", "incident", "shared", "open"): ("--organisation", ORGANISATION, "--title", "X", *WHY),
+    ("gov", "incident", "shared", "note"): (DIGEST, *WHY),
+    ("gov", "incident", "shared", "tell"): (DIGEST, "concerned", "--reference", "X", *WHY),
+    ("gov", "incident", "shared", "close"): (DIGEST, *WHY),
+    ("gov", "incident", "shared", "list"): WHY,
+    ("gov", "who-can"): (ORGANISATION, *WHY),
+    ("gov", "who-could"): (ORGANISATION, "--on", "2026-03-03", *WHY),
+    ("gov", "who-did"): (ORGANISATION, "--on", "2026-03-03", *WHY),
     ("gov", "declaration"): WHY,
 }
 """Commands about what an installation has, and how they are called."""
@@ -214,6 +255,7 @@ END_BEFORE: frozenset[Path_] = frozenset(
         ("gov", "statement", "propose"),
         ("gov", "statement", "show"),
         ("gov", "statement", "append"),
+        ("gov", "statement", "append-all"),
     }
 )
 """Those that end before they open a key store, since something else is not there either."""

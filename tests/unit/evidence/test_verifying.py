@@ -181,7 +181,7 @@ def test_entries_are_about_the_message_that_the_statement_names() -> None:
     "changed",
     [
         {"version": 0},
-        {"version": 6},
+        {"version": 7},
         {"version": None},
         {"format": "another"},
         {"made_at": "2026-03-02T12:00:00"},

@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from samdrift.contracts.cover import Mode
 from samdrift.governance.coverage import (
     CHAIN_DUTY,
     Basis,
     Coverage,
     Gap,
     Missing,
-    Mode,
     Standing,
     coverage,
     standing,
@@ -410,3 +410,24 @@ def test_the_answer_of_a_moment_is_the_same_whatever_is_stated_later() -> None:
     book.end(book.enter(agreed(TOWN, LAST, PASSED_ON)))
     assert covered_at(book, moment) == before
     assert covered_at(book) != before
+
+
+def test_one_inherited_agreement_of_the_vault_carries_a_function_until_its_end_and_is_no_agreement() -> None:
+    end = DAY + timedelta(days=90)
+    basis = replace(_basis(Book()), inherited=(DAY, end))
+    found = basis.at(MOMENT)
+    assert (found.covered, found.inherited, found.covers(Function.AP)) == (False, True, True)
+    assert standing(basis, Function.AP, MOMENT) == Standing(Function.AP, Mode.ON, None, end, True)
+    ended = Standing(Function.AP, Mode.RECEIVING, end, None, False)
+    assert standing(basis, Function.AP, end) == ended
+    assert standing(basis, Function.AP, end + timedelta(days=400)) == ended
+    assert standing(replace(basis, inherited=None), Function.AP, MOMENT).mode is Mode.OFF
+
+
+def test_agreements_that_cover_are_not_shown_as_inherited_and_last_longer() -> None:
+    book = Book(*CHAIN)
+    end = DAY + timedelta(days=400)
+    book.enter(agreed(duties=PASSED_ON, end=end))
+    basis = replace(_basis(book), inherited=(DAY, DAY + timedelta(days=90)))
+    assert not basis.at(MOMENT).inherited
+    assert standing(basis, Function.AP, MOMENT) == Standing(Function.AP, Mode.ON, None, end, False)

@@ -27,9 +27,15 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.administration.events import AdminEvent
 from samdrift.audit.events import AuditEvent, LogEvent
 from samdrift.cli.org.events import OrgEvent
+from samdrift.entrance.events import EntranceEvent
 from samdrift.evidence.events import ProofEvent
-from samdrift.governance.operatorview import Kind, Line, Recorded, Sight, lines, page
-from samdrift.governance.records import GovEvent
+from samdrift.governance.consent import ConsentEvent
+from samdrift.governance.emergency import EmergencyEvent
+from samdrift.governance.events import GovEvent
+from samdrift.governance.operatorview import Kind, Leave, Line, Recorded, Sight, lines, page
+from samdrift.governance.reviews import ReviewEvent
+from samdrift.governance.whodoors import DoorEvent
+from samdrift.installation.cover import CoverMetrics, CoverRow
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.doors import Door
 from samdrift.installation.events import RunEvent
@@ -97,6 +103,23 @@ def test_metadata_and_content_come_from_a_vault_that_is_opened() -> None:
             assert not each.opens, each.name
 
 
+def test_metadata_and_content_are_shown_by_consent_or_for_another_reason_that_is_named() -> None:
+    for each in of(Kind.COMMAND).values():
+        shown = each.opens and bool({Sight.METADATA, Sight.CONTENT} & set(each.shows))
+        assert (each.leave is not None) == shown, each.name
+
+
+def test_what_is_said_to_run_within_a_consent_takes_one() -> None:
+    """Every command with such a line can name a consent, and no other one can."""
+    said = {name for name, each in of(Kind.COMMAND).items() if each.leave is Leave.CONSENT}
+    able = {
+        " ".join(path)
+        for path, command in commands().items()
+        if "consent" in {str(each.name) for each in command.params}
+    }
+    assert said == able == {"trace", "evidence export", "log export", "log names", "org export"}
+
+
 def test_every_listener_and_route_of_monitoring_has_a_line() -> None:
     assert set(of(Kind.LISTENER)) == {each.value for each in Door}
     application = metrics_application(CollectorRegistry(), nothing_to_measure)
@@ -143,6 +166,7 @@ def families() -> dict[str, frozenset[str]]:
     collected = [
         Gone([Condition("database")]),
         LogMetrics(),
+        CoverMetrics(lambda: [CoverRow("0203:habo.se", "mt", "on", 1.0)]),
         NotificationMetrics(lambda: 0, queue),
     ]
     found: dict[str, frozenset[str]] = {}
@@ -185,9 +209,13 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         *MTEvent,
         *MKEvent,
         *GovEvent,
+        *ConsentEvent,
+        *EmergencyEvent,
+        *DoorEvent,
+        *ReviewEvent,
         *ProofEvent,
         *MoveEvent,
-        *RunEvent,
+        *(set(RunEvent) - {RunEvent.COVER_CHANGED}),
         *CheckEvent,
         APEvent.AP_TRANSFER_QUEUED,
         APEvent.AP_TRANSFER_DELIVERED,
@@ -195,6 +223,7 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         APEvent.AP_ENVELOPE_RECEIVED,
         APEvent.AP_ENVELOPE_DUPLICATE,
         APEvent.AP_ENVELOPE_ACKNOWLEDGED,
+        *EntranceEvent,
         AdminEvent.LOG_CONTROL_RECORDED,
         LogEvent.LOG_FACTS_DISPOSED,
         OrgEvent.VAULT_LOCK_CHANGED,

@@ -10,7 +10,8 @@ import pytest
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
-from samdrift.governance.records import GovEvent, RecordBroken, Records, StatementRefused
+from samdrift.governance.events import GovEvent
+from samdrift.governance.records import RecordBroken, Records, StatementRefused
 from samdrift.rights import Ended, Subject
 from samdrift.rights.folding import Effect
 from samdrift.rights.record import Record

@@ -6,8 +6,9 @@ import asyncio
 import pickle
 import random
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,36 +29,29 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.sizes import count, seed, soak
 from tests.unit.audit.signing import ONE
+from tests.unit.installation.logkeeper import POINTS
 from tests.vaults import NOW, Installation
 
 AP = Role.ACCESS_POINT
 COMMAND = (sys.executable, "-m", "tests.unit.installation.logkeeper")
 ROOT = Path(__file__).parents[3]
+_SECONDS = 0.3
+"""Longest time that a process works before it is killed; in it, it signs some ten checkpoints."""
 
 
 @dataclass
 class Watching:
-    """A witness over HTTP that remembers every root it was shown, also where it did not answer."""
+    """A witness over HTTP that remembers every root it was shown, also where nobody heard its answer."""
 
     witness: Witness
     shown: dict[int, set[bytes]] = field(default_factory=dict)
     statuses: set[int] = field(default_factory=set)
-    before: int = 0
-    """Requests that are answered before the process is killed; the next one is not, or is while it dies."""
-    kill: Callable[[], None] = lambda: None
-    after: bool = False
-    """Kills once the answer is given, and not before."""
 
     async def ask(self, request: Request) -> Response:
         content = await request.body()
         checkpoint = Checkpoint.parse(Note.parse(WitnessRequest.parse(content).checkpoint).text)
         self.shown.setdefault(checkpoint.size, set()).add(checkpoint.root)
-        self.before -= 1
-        if self.before == 0 and not self.after:
-            self.kill()
         reply = self.witness.add_checkpoint(content)
-        if self.before == 0 and self.after:
-            self.kill()
         self.statuses.add(reply.status)
         return Response(reply.body, reply.status, media_type=reply.content_type)
 
@@ -69,25 +63,28 @@ class Watching:
             yield f"http://127.0.0.1:{sock.getsockname()[1]}"
 
 
-async def killed(given: Path, drawn: random.Random, watching: Watching) -> None:
-    """Start a process that keeps the log; kill it as a request of it arrives, is answered, or later."""
-    process = await asyncio.create_subprocess_exec(*COMMAND, given, cwd=ROOT)
-    later = drawn.randrange(3_000) if drawn.random() < 0.5 else 0
+async def killed(given: Path, moments: Iterable[tuple[str, float]]) -> None:
+    """Start a process that keeps the log for each of the moments, and kill it then."""
+    forking = await asyncio.create_subprocess_exec(
+        *COMMAND, given, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert forking.stdin is not None
+    assert forking.stdout is not None
+    for point, number in moments:
+        forking.stdin.write(f"{number} {point}\n".encode())
+        async with asyncio.timeout(120):
+            assert int(await forking.stdout.readline()) == -signal.SIGKILL, point
+    forking.stdin.close()
+    assert not await forking.wait()
 
-    def kill() -> None:
-        waiting.append(asyncio.create_task(_after(later, process)))
 
-    waiting: list[asyncio.Task[None]] = []
-    watching.before, watching.after, watching.kill = drawn.randrange(1, 7), drawn.random() < 0.5, kill
-    assert await process.wait() == -signal.SIGKILL
-    await asyncio.gather(*waiting)
-
-
-async def _after(turns: int, process: asyncio.subprocess.Process) -> None:
-    """Kill after so many turns of the event loop: some moments of the process, however fast it is."""
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    process.kill()
+def moments(drawn: random.Random, kills: int) -> list[tuple[str, float]]:
+    """Draw the moments: one half at the points in turn, one half some time after the beginning."""
+    named = [(POINTS[number % len(POINTS)], drawn.randrange(4)) for number in range(kills // 2)]
+    timed = [("", drawn.random() * _SECONDS) for _ in range(kills - len(named))]
+    found = [*named, *timed]
+    drawn.shuffle(found)
+    return found
 
 
 @soak
@@ -107,8 +104,7 @@ async def test_a_kill_at_any_moment_leaves_one_root_for_one_size(
         watching = Watching(witness)
         async with watching.running() as address:
             given.write_bytes(pickle.dumps((installation.settings, organisation, address)))
-            for _ in range(count(2, 1_000)):
-                await killed(given, drawn, watching)
+            await killed(given, moments(drawn, count(2 * len(POINTS), 1_000)))
     assert all(len(roots) == 1 for roots in watching.shown.values())
     assert watching.statuses <= {200, 409}, "409 only names the size of a cosignature that was not kept"
     async with installation.open(organisation, AP) as vault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,34 +18,37 @@ from samdrift.audit.merkle import MemoryTree
 from samdrift.audit.notes import Algorithm, Checkpoint, SignedCheckpoint, VerifierKey
 from samdrift.audit.policies import Member, Policy
 from samdrift.audit.proofs import WitnessRequest
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.logexport import verify_log
 from samdrift.installation.logkeeping import (
     OPERATORS,
     LogKeeper,
     LogMetrics,
-    LogPlace,
     PolicyUnusable,
     note_pauses,
     read_policy,
 )
+from samdrift.installation.logturns import LogPlace
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
 from samdrift.transparency.witness import Witness
 from samdrift.transparency.witnessstate import WitnessState
+from samdrift.vault.errors import VaultDenied, VaultUnavailable
 from samdrift.vault.events import VaultEvent
+from samdrift.vault.gate import Gate
 from samdrift.vault.logtree import SigningStopped, TreeState
 from samdrift.vault.logtree import WitnessState as Answered
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.audit.signing import ONE
-from tests.vaults import NOW, Installation, until
+from tests.vaults import NOW, WORKER, Installation, until
 
 AP = Role.ACCESS_POINT
 MEMBER = Member(ONE.key, "https://witness.example.se")
 MINUTE = timedelta(minutes=1)
+OUTSIDER = Principal(PrincipalKind.SYSTEM, "outside", "0203:elsewhere.se")
 
 
 @dataclass
@@ -334,6 +338,88 @@ async def test_each_log_gets_its_turns_and_a_witness_that_hangs_holds_up_its_own
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_log_that_has_not_grown_is_not_opened_in_its_turns(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.members = ()
+    gate, opened = scene.installation.gate, Counter[LogPlace]()
+    inside = LogKeeper._tree
+
+    def counted(keeper: LogKeeper, place: LogPlace) -> object:
+        opened[place] += 1
+        return inside(keeper, place)
+
+    monkeypatch.setattr(LogKeeper, "_tree", counted)
+    clock = asyncio.get_running_loop().time
+    keeper = LogKeeper(
+        gate, lambda _: (), scene, lambda: NOW + timedelta(seconds=clock()), timedelta(seconds=0.2)
+    )
+    task = asyncio.create_task(keeper.keep([OPERATORS], [AP]))
+    try:
+        await until(lambda: opened[OPERATORS] >= 6)
+        assert 1 <= opened[scene.place] <= 2, "a start looks, and signs the entry of its key after that"
+        before, turns = opened[scene.place], opened[OPERATORS]
+        await until(lambda: opened[OPERATORS] >= turns + 4)
+        assert opened[scene.place] == before
+
+        await scene.log(1)
+        await until(lambda: opened[scene.place] > before)
+        async with asyncio.timeout(60):
+            while (state := (await scene.stands())[0]).signed != state.size:
+                await asyncio.sleep(0.02)
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_an_entry_of_another_process_is_signed_within_a_cadence(scene: Scene) -> None:
+    """As a command writes one, in a process that signs nothing."""
+    scene.members = ()
+    clock = asyncio.get_running_loop().time
+    keeper = LogKeeper(
+        scene.installation.gate, lambda _: (), scene, lambda: NOW + timedelta(seconds=clock()), MINUTE / 200
+    )
+    task = asyncio.create_task(keeper.keep([], [AP]))
+
+    async def signed(at_least: int) -> int:
+        for _ in range(1200):
+            state, _ = await scene.stands()
+            if state.signed == state.size >= at_least:
+                return state.size
+            await asyncio.sleep(0.05)
+        pytest.fail("it was not signed")
+
+    other = await Gate.start(scene.installation.settings)
+    try:
+        size = await signed(1)
+        async with other.open(WORKER, scene.organisation, AP, Purpose.PROCESS) as vault:
+            vault.record(APEvent.AP_TRANSFER_QUEUED, envelope="1")
+        size = await signed(size + 1)
+        assert await other.tell_organisation(WORKER, scene.organisation, APEvent.AP_TRANSFER_QUEUED, {}, [AP])
+        size = await signed(size + 1)
+        with pytest.raises(VaultDenied):
+            async with other.open(OUTSIDER, scene.organisation, AP, Purpose.READ):
+                pass
+        await signed(size + 1)
+    finally:
+        await other.close()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_log_whose_round_failed_is_looked_at_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(keeper: LogKeeper, place: LogPlace) -> None:
+        raise VaultUnavailable
+
+    monkeypatch.setattr(LogKeeper, "round", away)
+    growth = scene.installation.gate.growth
+    growth.take(scene.organisation, AP)
+    await scene.keeper._in_its_place(scene.place)
+    assert growth.take(scene.organisation, AP)
 
 
 async def test_what_fails_in_one_round_is_counted_and_the_next_one_goes_on(scene: Scene) -> None:

@@ -25,6 +25,7 @@ from samdrift.keystore.custody import Custodian, Custodians
 from samdrift.keystore.keyfiles import KeyFault, KeyName
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.keystore.unlocking import RootUnlocker
+from samdrift.keystore.wrapping import PERSONS_COST
 from samdrift.vault.sealing import Sealer
 from tests.unit.keystore.test_software import add_key, expect
 from tests.vaults import CHEAP
@@ -253,3 +254,23 @@ def test_a_backup_of_version_0_1_opens_and_is_unsigned(
     monkeypatch.undo()
     assert len(unwrap_backup(data, WORDS)) == 1
     assert not signed_by(data, custodians_with_keys(tmp_path / "persons")[0])
+
+
+@pytest.mark.usefixtures("product_keys")
+def test_a_file_says_what_a_guess_costs_and_costs_what_a_persons_passphrase_does_unless_told(
+    place: Place,
+) -> None:
+    def cost(data: bytes) -> set[tuple[int, int, int]]:
+        custodians = json.loads(data)["custodians"].values()
+        return {(parts["n"], parts["r"], parts["p"]) for parts in custodians}
+
+    vaults = [place.open().back_up("a1")]
+    assert cost(wrap_backup(HEADER, vaults, SECRETS, SIGNERS, CHEAP)) == {(CHEAP.n, CHEAP.r, CHEAP.p)}
+    told = {(PERSONS_COST.n, PERSONS_COST.r, PERSONS_COST.p)}
+    assert cost(wrap_backup(HEADER, vaults, SECRETS, SIGNERS)) == told
+
+
+def test_a_file_whose_fields_another_program_has_put_in_order_opens(place: Place) -> None:
+    document = json.loads(written(place.open()))
+    ordered = json.dumps(dict(sorted(document.items(), reverse=True))).encode()
+    assert len(unwrap_backup(ordered, WORDS)) == 1

@@ -286,3 +286,26 @@ def test_a_tree_of_any_depth_is_removed_and_nothing_that_a_link_in_it_leads_to(t
     os.close(descriptor)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]
     assert (kept / "file").read_bytes() == b"stays"
+
+
+def test_a_link_that_leads_nowhere_in_a_files_place_is_left_alone(store: SoftwareKeyStore) -> None:
+    path = numbered(store, "mine") / "data-key-0002"
+    path.symlink_to("nowhere")
+    assert not confined.write_new(path, b"x")
+    assert path.is_symlink()
+
+
+def test_the_key_store_may_be_reached_over_a_link_of_the_operators(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir(mode=0o700)
+    (tmp_path / "keys").symlink_to("disk")
+    confined.make(tmp_path / "keys" / "v1" / "0001")
+    assert (tmp_path / "disk" / "v1" / "0001").is_dir()
+
+
+def test_what_lies_beside_the_files_is_restored_in_its_own_vault_alone(store: SoftwareKeyStore) -> None:
+    """A backup that somebody made up names a decision about another vault's key."""
+    backup = store.back_up("mine")
+    store.destroy("mine")
+    beside = {"../other/states/signing-0001.revoked": b"{}", "states/of-mine": b"{}"}
+    store.restore(VaultBackup(backup.vault, backup.root_share, backup.seal, backup.files, beside))
+    assert not [path.name for path in store._folder.rglob("states/*")]

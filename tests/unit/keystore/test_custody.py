@@ -23,6 +23,8 @@ from samdrift.keystore.custody import (
     CustodyError,
     CustodyFault,
     TwoPersons,
+    read_small,
+    weakness,
 )
 from samdrift.keystore.requests import Matter, Request, Requests
 from samdrift.keystore.wrapping import ScryptCost
@@ -415,3 +417,27 @@ def test_a_fifo_or_a_link_in_a_custodians_place_keeps_nobody_waiting(
     assert custodians.able() == ("anna", "bo", "cecilia")
     assert custodians.damaged() == ("david", "erik")
     assert not custodians.signed("david", b"data", bytes(64))
+
+
+@pytest.mark.parametrize("passphrase", ["ponmlkjihgfedcba", "poiuytrewq0987654321", "9876543210åpoiuyt"])
+def test_a_passphrase_that_runs_backwards_is_as_weak_as_forwards(passphrase: str) -> None:
+    assert "follows the alphabet" in (weakness(passphrase) or "")
+
+
+@pytest.mark.parametrize(
+    "passphrase",
+    ["bbqqxxttddzzmmkk", "bqxttdddddbqx"],
+    ids=["each-twice", "its-beginning-again"],
+)
+def test_eight_characters_that_nothing_foretells_are_enough(passphrase: str) -> None:
+    assert weakness(passphrase) is None
+    assert "repeats itself" in (weakness(passphrase.replace("d", "t")) or "")
+
+
+def test_a_file_of_64_kib_is_read_and_a_larger_one_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * (64 << 10))
+    assert len(read_small(file)) == 64 << 10
+    file.write_bytes(b"x" * ((64 << 10) + 1))
+    with pytest.raises(ValueError, match="too large"):
+        read_small(file)

@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.keystore.unlocking import HandedUnlocker, RootUnlocker
+from samdrift.keystore.wrapping import ScryptCost
+from tests.frozen import changeable
 from tests.vaults import CHEAP, key_store
 
 OFFICER = b"the officer's own"
@@ -206,3 +208,13 @@ def test_a_vault_that_is_locked_anew_has_a_new_key_of_its_log_beside_the_former(
     new, kept = store.log_keys("a1")
     assert kept.public == before.public != new.public
     assert new.public not in {key.public for key in store.log_keys("b2")}
+
+
+def test_a_cost_of_sixteen_passes_is_the_highest_that_is_paid() -> None:
+    assert ScryptCost(p=16).p == 16
+    with pytest.raises(ValueError, match="outside the accepted limits"):
+        ScryptCost(p=17)
+
+
+def test_what_the_key_store_hands_out_cannot_be_changed() -> None:
+    assert changeable("samdrift.keystore") == {"Session"}

@@ -30,7 +30,7 @@ from tests.unit.messageclient.desks import ALL, EmptyBook, GivenRights
 from tests.vaults import settings_in
 
 TO = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "", "Registrator")
-LATER = timedelta(hours=1)
+LATER = timedelta(hours=12)
 """How far the clock of the desk is ahead whose undo windows are still open when the test looks."""
 _LEFT, _WITHIN_WINDOW = 0, 1
 """Places, of every five drafts, of the one that is not sent and of the one whose window stays open."""

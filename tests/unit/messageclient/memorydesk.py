@@ -474,7 +474,7 @@ class MemoryDesk:
     async def reply(self, message: str) -> Draft:
         conversation, one = self._office.holds(message)
         self._need(Right.WRITE, conversation.mailbox)
-        sender = one.sender
+        sender = one.sender if one.direction is Direction.IN else one.recipient
         to = Recipient(sender.organisation, sender.address, sender.organisation_name, sender.address_name)
         content = DraftContent(
             (to,),

@@ -12,9 +12,9 @@ import pytest_asyncio
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.administering.log import EVENTS
 from samdrift.messageclient.events import MKEvent
-from samdrift.messageclient.tables import csv_lines
 from samdrift.rights import Right
 from samdrift.vault.mail import ConversationFilter
+from samdrift.web.tables import csv_lines
 from tests.unit.audit.declared import declared
 from tests.unit.messageclient.desks import ADDRESS, OTHER_ADDRESS
 from tests.unit.messageclient.wholerole import (

@@ -15,6 +15,7 @@ from samdrift.messageclient.disposal.running import dispose_agreed
 from samdrift.messageclient.mail import Folder
 from samdrift.vault.maildeletion import DeletionCounts
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.messageclient.desks import ADDRESS, OTHER_ADDRESS
 from tests.unit.messageclient.test_disposal import Archive
 from tests.unit.messageclient.test_sending import sending, sent
@@ -79,7 +80,7 @@ async def test_what_is_stored_read_and_backed_up_is_deleted_there_and_stays_here
     assert office.there == 0
     assert await office.turn() == 0
     assert (await office.desk().conversation(conversation)).subject == "Ansökan"
-    assert await office.counts() == DeletionCounts(1, 0, 0)
+    assert await office.counts() == DeletionCounts(1, 0, 0, 0)
     assert await office.deletions() == ["mk:message:deleting", "mk:message:deleted"]
     assert len([each for each in office.service.asked if each.startswith("DELETE")]) == 1
 
@@ -173,7 +174,7 @@ async def test_who_is_killed_after_the_deletion_finds_it_gone_and_the_log_whole(
     office.pass_by(3 * 3600)
     assert await office.turn() == 1
     assert await office.deletions() == ["mk:message:deleting", "mk:message:deleted"]
-    assert await office.counts() == DeletionCounts(1, 0, 0)
+    assert await office.counts() == DeletionCounts(1, 0, 0, 0)
 
 
 async def _killed(*_: object, **__: object) -> bool:
@@ -204,7 +205,7 @@ async def test_a_service_that_refuses_is_asked_a_few_times_and_the_log_has_it_tw
         assert await office.turn() == 0
         office.pass_by(86_400 + 60)
     assert len([each for each in office.service.asked if each.startswith("DELETE")]) == 5
-    assert await office.counts() == DeletionCounts(0, 1, 0)
+    assert await office.counts() == DeletionCounts(0, 1, 0, 0)
     assert await office.deletions() == ["mk:message:deleting", *["mk:message:undeleted"] * 2]
 
 
@@ -230,7 +231,94 @@ async def test_what_is_deleted_there_is_disposed_of_here_by_the_rules_of_here(of
     await dispose_agreed(office.installation.gate.worker("disposal", MK), office.organisation, office.clock)
     async with office.vault() as vault:
         assert await vault.conversations_by_id([conversation]) == ()
-        assert await vault.deletion_counts() == DeletionCounts(0, 0, 0)
+        assert await vault.deletion_counts() == DeletionCounts(0, 0, 0, 0)
+
+
+async def disposed(office: Deletes, **message: object) -> str:
+    """Have a conversation be disposed of here, whose message the message service still has."""
+    conversation = await office.old(**message)
+    await office.agreed()
+    await dispose_agreed(office.installation.gate.worker("disposal", MK), office.organisation, office.clock)
+    async with office.vault() as vault:
+        assert await vault.conversations_by_id([conversation]) == ()
+    assert office.there == 1
+    return conversation
+
+
+async def test_what_is_disposed_of_here_goes_there_too_without_waiting_for_days(office: Deletes) -> None:
+    office.rule = DeletionRule(timedelta(days=36_500), SERVICE, nobody)
+    await disposed(office)
+    await office.backed_up()
+    assert await office.counts() == DeletionCounts(0, 0, 0, 1)
+    assert await office.turn() == 1
+    assert office.there == 0
+    assert await office.turn() == 0
+    assert await office.counts() == DeletionCounts(1, 0, 0, 0)
+    assert await office.deletions() == ["mk:message:deleting", "mk:message:deleted"]
+
+
+@pytest.mark.parametrize("kept", ["no backup", "older backup", "other reader", "other address confirmed"])
+async def test_what_is_disposed_of_stays_there_where_deletion_is_not_safe(office: Deletes, kept: str) -> None:
+    came = office.now
+    await disposed(office)
+    if kept != "no backup":
+        await office.backed_up(came - timedelta(days=1) if kept == "older backup" else None)
+    if kept == "other reader":
+        office.rule = DeletionRule(office.rule.after, SERVICE, lambda _: ("journal",))
+    if kept == "other address confirmed":
+        office.rule = DeletionRule(office.rule.after, SERVICE, None)
+        async with office.vault() as vault:
+            vault.keep_sole_reader("other", "eva", {"text": "-", "interface": SERVICE}, now=office.now)
+    assert await office.turn() == 0
+    assert office.there == 1
+    assert await office.deletions() == []
+    assert await office.counts() == DeletionCounts(0, 0, 0, 1)
+
+
+async def test_the_sealed_record_says_at_which_address_it_lies_there(office: Deletes) -> None:
+    await disposed(office)
+    await office.backed_up()
+    seen_by = await superuser(office.installation)
+    login = await vault_login(office.installation, office.organisation, MK)
+    seen_by.rows(f"UPDATE {login.schema}.disposed_deletions SET home = 'other'")
+    office.rule = DeletionRule(office.rule.after, SERVICE, lambda one: ("journal",) if one == ADDRESS else ())
+    assert await office.turn() == 0
+    assert office.there == 1
+
+
+async def test_a_lost_answer_about_what_was_disposed_of_is_asked_again_and_ends(office: Deletes) -> None:
+    await disposed(office)
+    await office.backed_up()
+    office.service.lost = 1
+    with pytest.raises(Unreachable):
+        await office.turn()
+    assert office.there == 0
+    assert await office.turn() == 0, "it is put off"
+    office.pass_by(3 * 3600)
+    assert await office.turn() == 1
+    assert await office.deletions() == ["mk:message:deleting", "mk:message:deleted"]
+
+
+async def test_a_service_that_keeps_what_was_disposed_of_is_asked_a_few_times(office: Deletes) -> None:
+    await disposed(office)
+    await office.backed_up()
+    office.service.keeps = 409
+    for _ in range(8):
+        assert await office.turn() == 0
+        office.pass_by(86_400 + 60)
+    assert len([each for each in office.service.asked if each.startswith("DELETE")]) == 5
+    assert await office.counts() == DeletionCounts(0, 1, 0, 0)
+
+
+async def test_what_was_deleted_there_before_its_disposal_is_not_asked_for_again(office: Deletes) -> None:
+    await office.old()
+    office.pass_by(DAYS * 86_400 + 60)
+    await office.backed_up()
+    assert await office.turn() == 1
+    await office.agreed()
+    await dispose_agreed(office.installation.gate.worker("disposal", MK), office.organisation, office.clock)
+    assert await office.turn() == 0
+    assert len([each for each in office.service.asked if each.startswith("DELETE")]) == 1
 
 
 async def test_more_than_a_batch_goes_in_one_turn(office: Deletes) -> None:

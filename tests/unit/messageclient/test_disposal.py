@@ -29,7 +29,7 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.messageclient.desks import ALL, Office
-from tests.unit.messageclient.wholerole import ENVIRONMENT, SOC, Whole, hrefs, whole_role
+from tests.unit.messageclient.wholerole import ENVIRONMENT, SOC, Whole, deleting_service, hrefs, whole_role
 from tests.vaults import Installation
 
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 2000
@@ -516,6 +516,21 @@ async def test_a_rule_is_set_proposed_by_one_agreed_to_by_another_and_done(
         assert record.headers["content-type"].startswith("text/csv")
         assert len(record.text.splitlines()) == 2
         assert (await bo.post(one, act="drop")).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("deletes", "said"),
+    [(False, "har sina egna exemplar kvar"), (True, "Meddelandetjänstens exemplar raderas också")],
+)
+async def test_a_disposal_says_what_becomes_of_the_message_services_copies(
+    installation: Installation, deletes: bool, said: str
+) -> None:
+    service = deleting_service()
+    async with whole_role(installation, service if deletes else replace(service, deletion=None)) as whole:
+        await prepared_role(whole)
+        anna, place = await whole.visit("anna"), f"/administration/disposal/{SOC}"
+        await anna.post(f"{place}/rule", days="1", since="done", decision="KS 2026/9 § 12")
+        assert said in (await anna.follow(await anna.post(f"{place}/propose"))).text
 
 
 async def test_pages_of_disposal_are_nowhere_for_who_does_not_manage_the_mailbox(

@@ -22,9 +22,10 @@ from starlette.types import Scope as StarletteScope
 from samdrift.audit.events import AuditEvent
 from samdrift.config.organisations import DEMONSTRATION_LEVEL
 from samdrift.contracts.principals import Role
+from samdrift.entrance.events import EntranceEvent
+from samdrift.entrance.sites import Sites, SiteSettings
 from samdrift.federation.signin import SignInClient, SignInPerson, SignInService, sign_in_service
 from samdrift.installation.services import NoAddressBook
-from samdrift.messageclient.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.notices.manning import Manning
 from samdrift.messageclient.permissions import RightsRefused, person_subject
@@ -390,18 +391,18 @@ async def test_an_answer_that_is_used_again_begins_nothing_and_is_in_the_log(hou
         again = await browser.get(back)
         assert again.status_code == 403
         assert SESSION not in browser.cookies
-    assert await house.events(MKEvent.MK_SIGN_IN_REFUSED) == ["the code was not redeemed"]
+    assert await house.events(EntranceEvent.SIGN_IN_REFUSED) == ["the code was not redeemed"]
 
 
 async def test_strangers_fill_no_log_with_sign_ins_that_fail(house: House) -> None:
     async with house.browser() as browser:
         for _ in range(30):
             assert (await browser.get("/sign-in/answer?state=x")).status_code == 403
-        assert len(await house.events(MKEvent.MK_SIGN_IN_REFUSED)) == 20
+        assert len(await house.events(EntranceEvent.SIGN_IN_REFUSED)) == 20
         house.clock.ahead += timedelta(minutes=2)
         await browser.get("/sign-in/answer?state=x")
     async with house.installation.open(house.organisation, MK) as vault:
-        *_, last = [entry for entry in await vault.log() if entry.event == MKEvent.MK_SIGN_IN_REFUSED]
+        *_, last = [entry for entry in await vault.log() if entry.event == EntranceEvent.SIGN_IN_REFUSED]
     assert last.ids["left-out"] == "10"
 
 

@@ -33,6 +33,8 @@ from tests.vaults import Installation, installed, server_folder, settings_in
 MK = Role.MESSAGE_CLIENT
 _WORKERS = 2
 _LARGE = b"%PDF-1.7\n" + bytes(200_000)
+_SOON = timedelta(hours=1)
+"""Time after which what a killed process had claimed is anybody's, and every pause is over."""
 _MOMENTS = 12
 """Requests at the message service, at most, between the start of a process and its end."""
 
@@ -146,7 +148,7 @@ async def _settled(
     """Do what is left of the work, much later, and look at all of it."""
     vaults = own.gate.worker("settling", MK)
     await Fetching(vaults, organisation, client, lambda: datetime.now(UTC)).look()
-    await _send_all(own, organisation, client, LATER - timedelta(minutes=20))
+    await _send_all(own, organisation, client, _SOON)
     posted = [_said(each) for each in service.posted]
     assert max(Counter(posted).values()) == 1, "sent twice"
     own_desk, kept = desk_at(own.gate, organisation), {draft: text for _, draft, text in told}

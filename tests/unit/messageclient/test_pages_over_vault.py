@@ -15,6 +15,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import Office
 from tests.unit.messageclient.mailroom import Mailroom
 from tests.unit.messageclient.memorydesk import ANNA, BO
+from tests.unit.messageclient.test_sending import sending, sent
 from tests.unit.web.scene import Clock, Scene
 from tests.vaults import Installation
 
@@ -102,3 +103,30 @@ async def test_every_page_of_a_mailbox_of_others_is_nowhere_and_the_attempt_is_l
     assert answer.status_code == 404
     denied = [event for event, _ in await room.vaults.events() if "denied" in event]
     assert len(denied) >= 6
+
+
+async def test_what_was_sent_and_never_answered_can_be_added_to(room: OverVault) -> None:
+    """A conversation of own messages alone goes on under its id, and refers to the latest that left."""
+    message = await sent(room.vaults)
+    anna, office = await room.visit(ANNA), room.vaults
+    case = (await office.desk().message(message)).conversation
+    assert "Komplettera" not in (await anna.get(f"/conversation/{case}")).text, "it has not left yet"
+    async with office.service.running() as client:
+        office.pass_by(11)
+        await sending(office, client).turn()
+        page = (await anna.get(f"/conversation/{case}")).text
+        assert ("Komplettera" in page, f'action="/message/{message}/reply"' in page) == (True, True)
+        begun = await anna.post(f"/message/{message}/reply")
+        draft = begun.headers["location"]
+        form = await anna.follow(begun)
+        saved = await anna.post(
+            f"{draft}/save", version=version_in(form.text), subject="Beslut", text="Och bilagan."
+        )
+        version = str(saved.json()["fields"]["version"])
+        assert (await anna.post(f"{draft}/send", version=version)).status_code == 303
+        office.pass_by(11)
+        await sending(office, client).turn()
+    first, second = office.service.posted
+    assert second["refToMessageId"] == first["messageId"]
+    assert second["conversationId"] == first["conversationId"]
+    assert second["recipientAttention"] == first["recipientAttention"]

@@ -155,7 +155,7 @@ class Asked:
     async def look_sent(self, address: str) -> None:
         raise AssertionError
 
-    async def events(self, last: str, opened: object) -> AsyncIterator[ServerEvent]:
+    async def events(self, last: str, **_: object) -> AsyncIterator[ServerEvent]:
         raise Refused(404, "")
         yield
 
@@ -252,3 +252,48 @@ async def test_a_vault_that_is_locked_is_no_fault_of_the_message_service() -> No
     await rounds([locked], states, 100)
     assert noted == []
     assert states.away_since(locked.organisation) is None
+
+
+@dataclass
+class Streams(Asked):
+    """A message service with events, each of whose streams is silent for some time and then ends."""
+
+    silent: float = 100.0
+    good: bool = True
+    """The token is good when a stream ends."""
+    begun: list[tuple[str, int | None]] = field(default_factory=list)
+
+    async def events(self, last: str, **given: Any) -> AsyncIterator[ServerEvent]:
+        self.begun.append((last, given["wait"]))
+        given["opened"]()
+        given["placed"]("17")
+        await asyncio.sleep(self.silent)
+        return
+        yield
+
+    def has_token(self) -> bool:
+        return self.good
+
+
+@in_virtual_time
+async def test_a_stream_that_goes_on_where_the_last_one_ended_asks_for_no_list() -> None:
+    service = Streams(good=False)
+    await rounds([client("a", "mt.example.se", service)], ServiceStates(lambda: NOW, nobody), 1000)
+    assert service.begun[:2] == [("", 300), ("17", 300)]
+    assert len(service.begun) > 5
+    assert len(service.at) <= 3, "at the start, and where the stream first was taken up"
+
+
+@in_virtual_time
+async def test_what_cuts_off_silent_streams_gets_signs_of_life() -> None:
+    """The token was good, so it did not end with that."""
+    service = Streams(silent=60)
+    await rounds([client("a", "mt.example.se", service)], ServiceStates(lambda: NOW, nobody), 200)
+    assert service.begun[:3] == [("", 300), ("17", None), ("17", None)]
+
+
+@in_virtual_time
+async def test_who_hears_events_is_asked_once_an_hour_all_the_same() -> None:
+    service = Streams(silent=10**6)
+    await rounds([client("a", "mt.example.se", service)], ServiceStates(lambda: NOW, nobody), 4 * 3600)
+    assert 4 <= len(service.at) <= 7

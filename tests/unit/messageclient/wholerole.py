@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from samdrift.audit.entries import LogEntry
 from samdrift.contracts.principals import Role
+from samdrift.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.administering import Profile
 from samdrift.messageclient.deleting import DeletionRule, Others
-from samdrift.messageclient.entrance.sites import Sites, SiteSettings
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.permissions import person_subject
 from samdrift.messageclient.role import MessageClientRole

@@ -81,7 +81,7 @@ class Services:
 
 async def sealed(services: Services, document: DocumentIdentifier = SDK_MESSAGE_EXTENDED) -> bytes:
     sealing = Sealing(FEDERATION_TEST, services, services, os.urandom)
-    return await sealing.message(
+    message = await sealing.message(
         PAYLOAD,
         message_id="00000000-0000-4000-8000-000000000000",
         sender=HERE.organisation,
@@ -91,6 +91,7 @@ async def sealed(services: Services, document: DocumentIdentifier = SDK_MESSAGE_
         key=SIGNING.signing_key(),
         now=NOW,
     )
+    return message.envelope
 
 
 def opens(envelope: bytes, certified: pki.Certified) -> bool:

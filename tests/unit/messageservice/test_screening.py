@@ -18,6 +18,7 @@ from samdrift.contracts.transfer import Submission
 from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.lifecycle.ledger import held
 from samdrift.messageservice.outgoing.compose import Address, Attachment
+from samdrift.messageservice.outgoing.sealing import SealedMessage
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.screening import Screening
 from samdrift.net.clamd import ClamdAddress, ClamdScanner, eicar
@@ -104,8 +105,8 @@ async def test_the_largest_message_is_scanned_in_pieces() -> None:
 
 
 class Sealing:
-    async def message(self, payload: bytes, **says: object) -> bytes:
-        return b"<xhe/>"
+    async def message(self, payload: bytes, **says: object) -> SealedMessage:
+        return SealedMessage(b"<xhe/>")
 
 
 class AccessPoint:

@@ -8,9 +8,10 @@ from typing import cast
 import pytest
 
 from samdrift.administration.administration import Administration
+from samdrift.contracts.cover import Mode
 from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement
-from samdrift.governance.coverage import Mode, Standing
+from samdrift.governance.coverage import Standing
 from samdrift.governance.duties.catalogue import PassOn, shipped
 from samdrift.governance.records import FOLDS
 from samdrift.operations.agreementcheck import check_agreements, judge
@@ -20,8 +21,9 @@ from samdrift.rights.record import Record
 from samdrift.rights.statements import Approved
 from tests.unit.governance.test_records import begun, roots, statements
 from tests.unit.rights.agreementbuilding import OPERATOR, TOWN, agreed, named
-from tests.unit.rights.building import ANNA, BO
-from tests.vaults import NOW, Installation
+from tests.unit.rights.building import ANNA, BO, CILLA, SCHOOL
+from tests.unit.rights.test_record import grant
+from tests.vaults import NOW, Installation, inherits
 
 PASSED_ON = [each.id for each in shipped()[-1].duties.values() if each.pass_on is not PassOn.NO]
 
@@ -58,7 +60,11 @@ async def test_each_role_here_is_judged_by_the_organisations_own_record(installa
 
     roles = ("agreements.ap", "agreements.mt", "agreements.mk")
     before = await found(house.now)
-    assert {each: before[each].state for each in before} == dict.fromkeys(roles, State.WARN)
+    assert {each: before[each].state for each in before} == dict.fromkeys(roles, State.FAIL)
+    assert all("before agreements" in each.found for each in before.values())
+    await inherits(installation, organisation, None)
+    never = await found(house.now)
+    assert {each: never[each].state for each in never} == dict.fromkeys(roles, State.WARN)
     house.record = Record.of(organisation.value, [each.content for each in statements(house)], FOLDS)
     number, end = house.record.number, NOW + timedelta(days=200)
     house.state(ANNA, named(TOWN, organisation.value))
@@ -85,3 +91,23 @@ async def test_a_record_that_does_not_hold_is_a_fault_of_its_organisation_alone(
     assert found[broken.value].state is State.FAIL
     assert "does not hold" in found[broken.value].found
     assert found[whole.value].id.startswith("agreements.")
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_a_role_from_which_the_newest_statements_are_withheld_is_named(
+    installation: Installation,
+) -> None:
+    organisation, house, _ = await begun(installation)
+    signed = house.sign(ANNA, grant(house, CILLA, SCHOOL))
+    number = house.record.number
+    for role in (Role.GOVERNANCE, Role.ACCESS_POINT, Role.MESSAGE_CLIENT):
+        async with installation.open(organisation, role) as vault:
+            await vault.append_signed_statements([NumberedStatement(number + 1, signed.content)])
+    behind = {
+        each.id: each
+        async for each in check_agreements(cast(Administration, installation), house.now)
+        if each.about == organisation.value and each.id.startswith("statements.")
+    }
+    assert set(behind) == {"statements.mt"}
+    assert behind["statements.mt"].state is State.FAIL
+    assert f"has {number} of {number + 1}" in behind["statements.mt"].found

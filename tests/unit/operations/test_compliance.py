@@ -17,7 +17,7 @@ from samdrift.audit.merkle import Frontier
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.governance.report import Collected
 from samdrift.installation.events import RunEvent
-from samdrift.installation.logkeeping import LogPlace
+from samdrift.installation.logturns import LogPlace
 from samdrift.isolationcheck.check import CheckEvent
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyName

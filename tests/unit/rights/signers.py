@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from samdrift.rights import ORGANISATION, Approved, Given, Right, Rights, Statement, Subject
+from samdrift.rights.folds import FOLDS
 from samdrift.rights.keyacts import Enrolled, PublicKey, Scheme
 from samdrift.rights.record import GOOD, Record
 from samdrift.rights.signing import Signed, challenge, namespace
@@ -147,7 +148,7 @@ class House:
     signers: dict[Subject, Signer] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.record = Record(self.organisation)
+        self.record = Record(self.organisation, FOLDS)
 
     def stated(self, by: Subject, act: Act, organisation: str = "") -> Statement:
         return Statement(organisation or self.organisation, by, self.now, "beslut 12", act)

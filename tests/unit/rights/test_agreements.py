@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.rights.agreementfold import read_record
 from samdrift.rights.agreements import (
     Agreed,
     AgreementKind,
@@ -30,6 +29,7 @@ from samdrift.rights.agreements import (
 from samdrift.rights.canonical import encode
 from samdrift.rights.fields import Fields, StatementError
 from samdrift.rights.folding import Effect
+from samdrift.rights.folds import read_record
 from samdrift.rights.statements import Approved, Ended, Objected, Statement
 from tests.unit.rights.agreementbuilding import (
     CHAIN,

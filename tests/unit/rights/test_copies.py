@@ -116,7 +116,7 @@ def test_what_is_malformed_is_refused() -> None:
     assert copy.number == 6
 
 
-@pytest.mark.parametrize("fields", [{"version": 2}, {"kind": "consent"}])
+@pytest.mark.parametrize("fields", [{"version": 2}, {"kind": "unheard-of"}])
 def test_a_statement_that_is_not_understood_stops_the_copy_and_its_answers(fields: dict[str, object]) -> None:
     """It may end the right that is asked about: an older program does not guess."""
     copy = Copy.of(HABO, [*NUMBERED[:5], (6, changed(STATED[5], **fields)), (7, STATED[5].content)])

@@ -88,7 +88,7 @@ def changed(statement: Statement = GRANT, **fields: Any) -> bytes:
         ("version", changed(version=True)),
         ("version", changed(version="1")),
         ("kind", changed(kind=None)),
-        ("kind", changed(kind="consent")),
+        ("kind", changed(kind="unheard-of")),
         ("kind", changed(kind=["grant"])),
         ("note", changed(note="x")),
         ("of", changed(of=GRANT.digest)),
@@ -158,7 +158,7 @@ def test_a_malformed_statement_is_refused_with_the_field(field: str, content: by
 
 
 def test_another_version_or_kind_is_not_understood_rather_than_malformed() -> None:
-    for content in (changed(version=2), changed(kind="consent")):
+    for content in (changed(version=2), changed(kind="unheard-of")):
         with pytest.raises(NotUnderstood):
             Statement.parse(content)
 

@@ -11,12 +11,12 @@ import pytest
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageservice.events import STEPS, MTEvent
 from samdrift.vault import messagerows
 from samdrift.vault.errors import SealBroken
 from samdrift.vault.messageservice import MessageServiceVault
-from samdrift.vault.records import MessageRecord, StatusEvent
+from samdrift.vault.records import Changes, MessageRecord, StatusEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.audit.declared import declared
@@ -245,6 +245,27 @@ async def test_changes_are_told_once_for_each_message_as_it_is_now(
         assert [record.id for _, record in (await vault.changes(first, 100)).steps] == [one.id]
         assert await vault.changes(changes.place, 100) == replace(changes, steps=())
         assert [record.id for _, record in (await vault.changes(beginning, 1)).steps] == [one.id]
+
+
+async def test_a_client_that_asks_for_changes_where_there_are_none_leaves_no_entry(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """It may ask all day."""
+    client = Principal(PrincipalKind.SYSTEM, "journal", organisation.value)
+    one = sent("a")
+    async with installation.open(organisation, MT) as vault:
+        await store(vault, one)
+        await step(vault, one, MTEvent.MT_MESSAGE_SCHEDULED)
+    gate = installation.gate
+    async with gate.open(client, organisation, MT, Purpose.READ) as vault:
+        end = await vault.log_end()
+    async with gate.open(client, organisation, MT, Purpose.READ) as vault:
+        assert await vault.changes(end, 100) == Changes(end, ())
+    async with gate.open(client, organisation, MT, Purpose.READ) as vault:
+        assert await vault.log_end() == end
+        assert (await vault.changes(0, 100)).steps != ()
+    async with gate.open(client, organisation, MT, Purpose.READ) as vault:
+        assert await vault.log_end() == end + 1, "what it saw is in the log"
 
 
 async def test_changes_of_messages_that_say_much_are_told_a_few_at_a_time(

@@ -86,7 +86,7 @@ async def test_a_mark_is_made_before_anything_else_of_the_opening(
 ) -> None:
     """Else one session of the database would be held while another is waited for."""
     async with installation.open(organisation, MT) as vault:
-        await vault.log_end()
+        await vault.log()
         with pytest.raises(RuntimeError):
             await take(vault)
 

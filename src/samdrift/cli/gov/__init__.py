@@ -9,14 +9,20 @@ import typer
 
 from samdrift.cli.gov import (
     agreements,
+    ceremony,
+    consent,
     coverage,
     duties,
+    emergency,
     grants,
+    incident,
     officers,
     operatorview,
     records,
     report,
+    reviews,
     statements,
+    who,
 )
 
 app = typer.Typer(add_completion=False)
@@ -29,7 +35,10 @@ def gov() -> None:
 
 app.add_typer(officers.app, name="officer")
 app.add_typer(grants.app, name="grant")
-app.command("review")(grants.review)
+grants.app.command("unsigned")(ceremony.unsigned)
+grants.app.command("sign-over")(ceremony.sign_over)
+grants.app.command("settle")(ceremony.settle)
+app.add_typer(reviews.app, name="review")
 app.add_typer(statements.app, name="statement")
 app.command("export")(records.export)
 app.command("verify")(records.verify)
@@ -39,4 +48,9 @@ app.add_typer(duties.app, name="duty")
 app.command("coverage")(coverage.coverage)
 app.command("report")(report.make_report)
 app.command("declaration")(report.declare)
+app.add_typer(consent.app, name="consent")
+app.add_typer(emergency.app, name="emergency")
 app.command("operator-view")(operatorview.operator_view)
+app.add_typer(incident.app, name="incident")
+for name, command in who.COMMANDS.items():
+    app.command(name)(command)

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from samdrift.administration.administration import Administration, administering, record_command
+from samdrift.administration.covering import inherited_by
 from samdrift.administration.governing import Governance
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.reader import load
@@ -22,9 +23,10 @@ from samdrift.governance.coverage import Basis
 from samdrift.governance.duties.catalogue import Catalogue, shipped
 from samdrift.governance.records import Records
 from samdrift.net.clock import system_clock
-from samdrift.rights.agreementfold import Agreements, read_record
+from samdrift.rights.agreementfold import Agreements
 from samdrift.rights.agreements import ROLES, Function, Party
 from samdrift.rights.folding import end_of
+from samdrift.rights.folds import read_record
 from samdrift.rights.record import Broken, Record
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -61,6 +63,8 @@ class Known:
 
     record: Record
     agreements: Agreements
+    inherited: tuple[datetime, datetime] | None = None
+    """The time in which one inherited agreement covers the organisation here."""
 
     def basis(self, catalogue: Catalogue, day: date, performers: Mapping[Function, Party | None]) -> Basis:
         """Return what coverage rests on, with ``catalogue`` as the newest.
@@ -71,7 +75,7 @@ class Known:
         known = [each for each in shipped() if each.label != catalogue.label]
         ours = len(known) < len(shipped())
         newest = catalogue if ours else replace(catalogue, applies=min(catalogue.applies, day))
-        return Basis(self.agreements, [*known, newest], performers)
+        return Basis(self.agreements, [*known, newest], performers, self.inherited)
 
 
 def from_file(organisation: str, file: Path) -> Known:
@@ -107,10 +111,11 @@ async def record_of(config: Path, organisation: ParticipantIdentifier, command: 
 
 async def from_vault(installation: Administration, organisation: ParticipantIdentifier) -> Known:
     """Return the record of an organisation that is served here; an empty one where it has no governance."""
+    inherited = await inherited_by(installation, organisation)
     if installation.gate.registry.find(organisation, Role.GOVERNANCE) is None:
-        return Known(*read_record(organisation.value, ()))
+        return Known(*read_record(organisation.value, ()), inherited)
     record = await Records(installation.gate, system_clock).read(organisation)
-    return Known(record, next(each for each in record.folds if isinstance(each, Agreements)))
+    return Known(record, next(each for each in record.folds if isinstance(each, Agreements)), inherited)
 
 
 def roles_here(installation: Administration, organisation: ParticipantIdentifier) -> str:

@@ -99,7 +99,9 @@ def _print(found: Coverage, standings: list[Standing], moment: datetime) -> None
         ahead = f": within {warning} days" if warning else ""
         print_line(f"{each.function.value:8}  {each.mode.value}{until}{since}{ahead}")
     if found.inherited:
-        print_line("inherited: rests on what was there before agreements were kept; enter agreements")
+        print_line(
+            "INHERITED: one agreement that nobody signed covers everything for a time; enter agreements"
+        )
     for gap in found.gaps:
         where = {
             Missing.PARTY: "the organisation has not stated which party it is",

@@ -1,4 +1,4 @@
-"""`samdrift gov grant` and `review`: who gets which right, and who has looked at it again."""
+"""`samdrift gov grant`: who gets which right."""
 
 from __future__ import annotations
 
@@ -26,8 +26,6 @@ from samdrift.rights.statements import (
     Ended,
     Given,
     Objected,
-    Outcome,
-    Reviewed,
     Right,
     Rights,
     Substitution,
@@ -54,7 +52,7 @@ Asked = Annotated[
 
 @app.callback()
 def grant() -> None:
-    """Give rights, approve, end and review them: each is signed by the person who decides."""
+    """Give rights, approve and end them: each is signed by the person who decides."""
 
 
 @app.command()
@@ -137,21 +135,6 @@ def list_grants(
     for row in rows:
         given = f"{row['to']}  {row['rights']}  {row['scope']}"
         print_line(f"{row['statements'][0]}  {given}  until {row['until']}")
-
-
-def review(
-    organisation: Organisation,
-    of: Of,
-    outcome: Annotated[str, typer.Option("--outcome", help="keep or remove; to remove ends it at once.")],
-    by: By,
-    config: ConfigFile,
-    out: Out,
-    why: Why,
-) -> None:
-    """Review a right: keep it until its end, or remove it at once."""
-    if outcome not in tuple(Outcome):
-        raise Unusable("--outcome is keep or remove")
-    _about(organisation, of, by, config, out, why, lambda digest: Reviewed(digest, Outcome(outcome)))
 
 
 def _about(organisation: Any, of: str, by: str, config: Any, out: Any, why: str, kind: Any) -> None:

@@ -11,7 +11,7 @@ import typer
 from samdrift.administration.administration import administering
 from samdrift.administration.dualcontrol import Person
 from samdrift.administration.governing import LASTS, Governance, new_person
-from samdrift.cli.gov.basis import record_of
+from samdrift.cli.gov.basis import governed, record_of
 from samdrift.cli.gov.signing import Out, Why, moment, numbered, own_key, propose, read_file, subject
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, require_new
@@ -19,6 +19,7 @@ from samdrift.cli.persons import Actor, ByFile, Reason, With, WithFile, asked, p
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.governance.papercode import new_code, public_of
 from samdrift.installation.loop import run
 from samdrift.rights.enrolment import Enrolment
@@ -27,6 +28,7 @@ from samdrift.rights.keyacts import Enrolled, Lost, PublicKey, Scheme
 from samdrift.rights.record import Record
 from samdrift.rights.statements import Act, Ended, Right
 from samdrift.wire.crypto.sshsig import SshKey
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -48,10 +50,16 @@ def officer() -> None:
 @app.command()
 def enrol(
     organisation: Organisation,
-    key: Annotated[Path, typer.Option("--key", help="The person's public key, a file like id_ed25519.pub.")],
     name: Annotated[str, typer.Option("--name", help="The person's name.")],
     by: By,
     config: ConfigFile,
+    key: Annotated[
+        Path | None, typer.Option("--key", help="The person's public key, a file like id_ed25519.pub.")
+    ] = None,
+    offered: Annotated[
+        str,
+        typer.Option("--offered", help="The passkey that this person offers on their own page, by its id."),
+    ] = "",
     person: Annotated[
         str, typer.Option("--person", help="The person's id where there is one; otherwise a new one.")
     ] = "",
@@ -73,8 +81,15 @@ def enrol(
     With --out an officer asks: the file is signed by that person and appended, and another one approves.
     """
     with reported_as_usage_errors():
-        public, named = _public_key(key, paper=paper), one_line("--name", name)
-        to = subject("--person", person) if person else new_person()
+        if (key is None) == (not offered) or (offered and (person or paper)):
+            raise Unusable("one of --key and --offered is wanted; --person and --paper go with --key")
+        named = one_line("--name", name)
+        if key is not None:
+            public = _public_key(key, paper=paper)
+            to = subject("--person", person) if person else new_person()
+        else:
+            to = subject("--offered", offered)
+            public = run(_offered(config, organisation, to, why))
         if out is not None:
             if role:
                 raise Unusable("--role goes with custodians: an officer asks for it by samdrift gov grant")
@@ -176,6 +191,17 @@ def code(
     print_line("Write this code on paper, and keep it where your other keys are not:")
     print_line(f"  {made}")
     print_line(f"its public key is in {shown(out)}")
+
+
+async def _offered(config: Path, organisation: ParticipantIdentifier, person: Subject, why: str) -> PublicKey:
+    """Return the passkey that a person offers on their own page."""
+    async with governed(config, organisation, "officer enrol", asked(None, why)) as governance:
+        gate = governance.installation.gate
+        async with gate.worker("officers", Role.GOVERNANCE).open(organisation, Purpose.ADMINISTER) as vault:
+            for each in await vault.offered_keys():
+                if each.person == person.id:
+                    return PublicKey.parse(each.key)
+    raise Unusable("that person offers no key: they sign in and make one on their own page")
 
 
 def _enrolling(to: Subject, name: str, key: PublicKey) -> Any:

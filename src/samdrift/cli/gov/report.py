@@ -24,6 +24,7 @@ from samdrift.evidence.trace import Asked
 from samdrift.governance.duties.catalogue import Catalogue, in_force
 from samdrift.governance.report import Report, Status, document, of_catalogue, of_rights, report
 from samdrift.governance.reportdeclaration import declaration
+from samdrift.governance.reportkeeping import keep
 from samdrift.governance.reportoscal import assessment_results, catalog, component_definition
 from samdrift.governance.reportpage import page
 from samdrift.installation.loop import run
@@ -53,8 +54,8 @@ def make_report(
 ) -> int:
     """Report for each duty whether it is held, by which evidence, and how old that is.
 
-    Nothing is held without evidence. Exit status 1 if something is a gap or rests on evidence that is too
-    old.
+    Nothing is held without evidence. The organisation's pages show the newest report. Exit status 1 if
+    something is a gap or rests on evidence that is too old.
     """
     if language not in ("sv", "en"):
         raise Unusable("--language: sv or en is wanted")
@@ -63,7 +64,7 @@ def make_report(
         files = [] if oscal is None else [oscal, _beside(oscal, "catalog"), _beside(oscal, "component")]
         for file in (*files, *([] if html is None else [html])):
             require_new(file)
-        made = run(_made(load(config), organisation, used, operator, asked(by, reason), offline=offline))
+        made = run(report_of(load(config), organisation, used, operator, asked(by, reason), offline=offline))
         if html is not None:
             html.write_text(page(made, language), encoding="utf-8")
         documents = (assessment_results(used, made), catalog(used), component_definition(used, made))
@@ -117,7 +118,7 @@ async def _all(config: Config, operator: str, who: Asked, *, offline: bool) -> l
         ]
 
 
-async def _made(
+async def report_of(
     config: Config,
     organisation: ParticipantIdentifier,
     used: Catalogue,
@@ -126,9 +127,12 @@ async def _made(
     *,
     offline: bool,
 ) -> Report:
+    """Return the report of an organisation, in whose log it is recorded who makes it and why."""
     async with administering(config, changes=False) as installation:
         await record_command(installation, "gov report", who, organisation)
-        return await _report(installation, organisation, used, operator, offline=offline)
+        made = await _report(installation, organisation, used, operator, offline=offline)
+        await keep(installation.gate, organisation, made)
+        return made
 
 
 async def _report(

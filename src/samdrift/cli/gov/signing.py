@@ -85,10 +85,10 @@ def propose(
     why: str,
     act: Callable[[Record, datetime], Act],
     out: Path,
-) -> None:
+) -> Record:
     """Write what a person is to sign, and show it in words with the command that signs it.
 
-    ``act`` is asked for what is stated, by the record and the moment.
+    ``act`` is asked for what is stated, by the record and the moment. The record is returned.
     """
     require_new(out)
     who, reason_given = subject("--by", by), one_line("--why", why)
@@ -104,6 +104,7 @@ def propose(
         raise Unusable(f"that cannot be stated: {error}") from None
     out.write_bytes(statement.content)
     show(statement, record, out)
+    return record
 
 
 def show(statement: Statement, record: Record, file: Path) -> None:

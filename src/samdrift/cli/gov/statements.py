@@ -12,6 +12,7 @@ import typer
 from samdrift.administration.administration import administering
 from samdrift.administration.governing import Governance
 from samdrift.cli.gov.basis import governed, record_of
+from samdrift.cli.gov.ceremony import signed_files
 from samdrift.cli.gov.signing import By, Out, Why, read_file, read_statement, show, subject
 from samdrift.cli.gov.signing import propose as write_proposal
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
@@ -106,7 +107,8 @@ def append(
             signed = _signed(stated, signature or file.with_name(f"{file.name}.sig"))
 
         async def appended() -> tuple[Entry, list[str]]:
-            async with administering(load(config)) as installation:
+            # Waits for no other command: the end of a consent must reach the one that it stops.
+            async with administering(load(config), changes=False) as installation:
                 governance = Governance(installation, organisation)
                 (entry,) = await governance.append(signed)
                 return entry, await governance.behind()
@@ -120,6 +122,29 @@ def append(
     if behind:
         print_line(f"not in the vaults of {', '.join(behind)} yet: unlock or repair them, and run")
         print_line(f"  samdrift gov statement copy {organisation} --reason WHY --config FILE")
+
+
+@app.command("append-all")
+def append_all(
+    organisation: Organisation,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Statements, and a signature of each.")],
+    config: ConfigFile,
+) -> None:
+    """Append all statements of a folder that one person has signed, in order: all of them or none."""
+    with reported_as_usage_errors():
+        signed = [_signed(read_statement(each), Path(f"{each}.sig")) for each in signed_files(folder)]
+
+        async def appended() -> tuple[tuple[Entry, ...], list[str]]:
+            async with administering(load(config), changes=False) as installation:
+                governance = Governance(installation, organisation)
+                entries = await governance.append(*signed)
+                return entries, await governance.behind()
+
+        entries, behind = run(appended())
+    for entry in entries:
+        print_line(f"statement {entry.number}: {entry.effect.value}  {entry.statement.digest}")
+    if behind:
+        print_line(f"not in the vaults of {', '.join(behind)} yet: samdrift gov statement copy")
 
 
 @app.command()

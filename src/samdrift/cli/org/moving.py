@@ -9,17 +9,20 @@ import typer
 
 from samdrift.administration.administration import administering, hosted
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
+from samdrift.cli.consenting import consented, until_now
 from samdrift.cli.org import exports
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
 from samdrift.cli.output import print_json, print_line, require_new
-from samdrift.cli.persons import By, ByFile, With, WithFile, present
+from samdrift.cli.persons import By, ByFile, ConsentOption, With, WithFile, present
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
+from samdrift.governance.consent import Caller, Wanted
 from samdrift.installation.loop import run
 from samdrift.portability import agefile
 from samdrift.portability.exporting import Exported, export
 from samdrift.portability.importing import Imported, Order, take_in
+from samdrift.rights.consents import Level
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 To = Annotated[
@@ -42,10 +45,12 @@ def export_organisation(
     other: With = None,
     by_file: ByFile = None,
     other_file: WithFile = None,
+    consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
     """Write all that an organisation has here in one file, encrypted for whom it goes to. Two persons.
 
+    Within the organisation's consent to content of all time, which takes two of its officers.
     Messages, receipts, evidence and logs, in open formats; no private keys. The
     file is opened with age, tar and openssl: see docs/moving.md.
     """
@@ -53,7 +58,7 @@ def export_organisation(
         require_new(out)
         named = agefile.recipients([*to, *(agefile.lines(to_file) if to_file else [])])
         persons = present(by, other, by_file, other_file)
-        exported = run(_export(load(config), organisation, persons, named, out))
+        exported = run(_export(load(config), organisation, persons, named, out, consent))
     if as_json:
         print_json(_exported(exported))
     else:
@@ -72,6 +77,7 @@ async def _export(
     persons: Persons,
     recipients: tuple[str, ...],
     out: Path,
+    consent: str,
 ) -> Exported:
     async with administering(config) as installation:
         hosted(installation.gate, organisation)
@@ -81,7 +87,10 @@ async def _export(
             f"export everything of {organisation.value}, encrypted for {', '.join(recipients)}",
         )
         agreed = await two_persons(installation, matter, persons)
-        return await export(installation, organisation, agreed, recipients, out)
+        wanted = Wanted("org export", Level.CONTENT, until_now())
+        caller = Caller(agreed.first, "org export", consent)
+        async with consented(config, installation.gate, organisation, wanted, caller) as running:
+            return await export(installation, organisation, agreed, recipients, out, running.check)
 
 
 def _exported(exported: Exported) -> dict[str, object]:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from samdrift.entrance.events import EntranceEvent
 from samdrift.messageclient.administering.frame import LOG, Frame, Office, Routes
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.logreading import FAILED, LogLine, LogQuestion, LogReading
@@ -29,7 +30,7 @@ EVENTS: Mapping[str, Phrase] = {
     VaultEvent.VAULT_OPENING_DENIED: Phrase("Was refused by the vault"),
     VaultEvent.MK_SESSION_BEGUN: Phrase("Signed in"),
     VaultEvent.MK_SESSION_ENDED: Phrase("Was signed out"),
-    MKEvent.MK_SIGN_IN_REFUSED: Phrase("A sign-in failed"),
+    EntranceEvent.SIGN_IN_REFUSED: Phrase("A sign-in failed"),
     MKEvent.MK_RIGHTS_STATED: Phrase("Decided about a right"),
     MKEvent.MK_MAILBOX_CHANGED: Phrase("Changed a mailbox"),
     MKEvent.MK_MAILBOX_ESCALATED: Phrase("A mailbox lay unread, and others were told"),

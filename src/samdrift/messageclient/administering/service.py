@@ -11,10 +11,10 @@ from starlette.responses import Response
 
 from samdrift.client.keys import KeyUnusable
 from samdrift.contracts.principals import Purpose
+from samdrift.entrance.ownkeys import JWKS, OwnKeys
 from samdrift.messageclient.administering.frame import SERVICE, Frame, Office, Routes, see
 from samdrift.messageclient.deleting import DeletionRule, Reading
 from samdrift.messageclient.desk import NotHere
-from samdrift.messageclient.entrance.ownkeys import JWKS, OwnKeys
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mailboxes import UnfitSetting
 from samdrift.messageclient.management import MAX_CONFIRMATION

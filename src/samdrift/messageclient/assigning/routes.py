@@ -26,11 +26,11 @@ from samdrift.messageclient.permissions import (
     Assignments,
     Reader,
     RightsRefused,
+    SignedAlone,
     Through,
     Way,
     person_subject,
 )
-from samdrift.messageclient.tables import BEGINNING, csv_lines
 from samdrift.rights import (
     Effect,
     Ended,
@@ -49,6 +49,7 @@ from samdrift.vault.people import Identity
 from samdrift.web.forms import Form
 from samdrift.web.pages import Pages
 from samdrift.web.policy import file_headers
+from samdrift.web.tables import BEGINNING, csv_lines
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 
@@ -344,6 +345,8 @@ class RightsPages:
     ) -> None:
         try:
             await self._assignments.state(visit.organisation, person_subject(visit.person.id), why, act)
+        except SignedAlone:
+            form.refuse(field, Phrase("Here rights are given by signed decisions alone."))
         except RightsRefused as refused:
             form.refuse(field, _REFUSED.get(refused.effect, _UNFIT))
         except StatementError:

@@ -11,6 +11,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from samdrift.messageclient.administering.frame import DISPOSAL, Frame, Office, OpenOffice, Routes, see
+from samdrift.messageclient.administering.service import Profiles
 from samdrift.messageclient.disposal.desk import (
     MAX_DECISION,
     SHOWN,
@@ -22,11 +23,11 @@ from samdrift.messageclient.disposal.desk import (
 )
 from samdrift.messageclient.mail import Line
 from samdrift.messageclient.pages.shown import Shown
-from samdrift.messageclient.tables import csv_lines
 from samdrift.vault.maildisposal import DisposedRecord
 from samdrift.web.forms import Form
 from samdrift.web.pages import Pages
 from samdrift.web.policy import file_headers
+from samdrift.web.tables import csv_lines
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 from samdrift.web.views import Row
@@ -46,6 +47,15 @@ STAGES = {
     "dropped": Phrase("Not carried out"),
 }
 
+STAYS_THERE = Phrase(
+    "The message service keeps its own copies, for as long as its own rules say: the organisation has not "
+    "chosen to have anything deleted there."
+)
+GOES_THERE = Phrase(
+    "The message service’s copies are deleted there too, once a verified backup has been made and where no "
+    "other client reads the address."
+)
+
 Notify = Callable[[ParticipantIdentifier], None]
 """Has what an organisation agreed to be done."""
 
@@ -53,9 +63,10 @@ Notify = Callable[[ParticipantIdentifier], None]
 class DisposalPages:
     """Handlers; each opens the disposal of what the person manages."""
 
-    def __init__(self, frame: Frame, notify: Notify) -> None:
+    def __init__(self, frame: Frame, notify: Notify, profiles: Profiles) -> None:
         self._frame = frame
         self._notify = notify
+        self._profiles = profiles
 
     def routes(self) -> Routes:
         """Return the routes."""
@@ -168,23 +179,33 @@ class DisposalPages:
             found=found,
             rows=self._rows(request, office, due.lines),
             needs_another=desk.needs_another(found),
+            elsewhere=self._elsewhere(office, found.stage),
             notice=notice,
             since=SINCE,
             stages=STAGES,
             shown=SHOWN,
         )
 
+    def _elsewhere(self, office: Office, stage: str) -> Phrase | None:
+        """Return what becomes of the copies that the message service has, if there is one."""
+        profile = self._profiles.get(office.scope.organisation)
+        if profile is None or profile.service is None or stage == "dropped":
+            return None
+        return STAYS_THERE if profile.service.deletion is None else GOES_THERE
+
     def _rows(self, request: Request, office: Office, lines: tuple[Line, ...]) -> tuple[Row, ...]:
         shown = Shown(self._frame.pages.wording(request), office.scope.person)
         return tuple(shown.row(line) for line in lines)
 
 
-def disposal_routes(pages: Pages, open_office: OpenOffice, notify: Notify) -> tuple[Route, ...]:
+def disposal_routes(
+    pages: Pages, open_office: OpenOffice, notify: Notify, profiles: Profiles
+) -> tuple[Route, ...]:
     """Return the routes; ``notify`` has what was agreed to be done."""
     frame = Frame(pages, open_office)
     return tuple(
         Route(path, frame.posted(handler) if method == "POST" else frame.shown(handler), methods=[method])
-        for method, path, handler in DisposalPages(frame, notify).routes()
+        for method, path, handler in DisposalPages(frame, notify, profiles).routes()
     )
 
 

@@ -14,9 +14,10 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageclient.events import MKEvent
-from samdrift.vault.gate import Gate, WorkerGate
+from samdrift.vault.gate import Gate
 from samdrift.vault.mailrecords import FileRecord, MailRecord
 from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 100
@@ -108,13 +109,14 @@ async def dispose_agreed(
 async def _dispose(vault: MessageClientVault, disposal: str, conversation: str, clock: Clock) -> None:
     """Remove one conversation, with the record of it, in one transaction."""
     mail = await vault.mail_of(conversation)
+    home = next((one.home for one in await vault.conversations_by_id([conversation])), "")
     owners = {one.id: one.draft or one.id for one in mail}
     files: defaultdict[str, list[FileRecord]] = defaultdict(list)
     for file in await vault.files_of(sorted(set(owners.values()))):
         files[file.owner].append(file)
     registered = (await vault.registrations([conversation])).get(conversation)
     number = registered.content["number"] if registered else ""
-    contents = {one.id: await _content(vault, one, files[owners[one.id]], number) for one in mail}
+    contents = {one.id: await _content(vault, one, files[owners[one.id]], number, home) for one in mail}
     gone = await vault.dispose(disposal, conversation, mail, contents, now=clock())
     vault.record(
         MKEvent.MK_DISPOSAL_GONE if gone else MKEvent.MK_DISPOSAL_KEPT,
@@ -125,10 +127,11 @@ async def _dispose(vault: MessageClientVault, disposal: str, conversation: str, 
 
 
 async def _content(
-    vault: MessageClientVault, one: MailRecord, files: list[FileRecord], number: str
+    vault: MessageClientVault, one: MailRecord, files: list[FileRecord], number: str, home: str
 ) -> dict[str, Any]:
     """Return what is recorded of a message: ids, sizes and digests, and nothing that it says."""
     return {
+        "home": home,
         "message_id": one.content["message_id"],
         "remote_id": one.content.get("remote_id"),
         "conversation_id": one.content["conversation_id"],

@@ -14,14 +14,15 @@ from starlette.responses import Response
 
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.messageclient.entrance.sites import Sites
+from samdrift.entrance.sites import Sites
+from samdrift.messageclient.entrance.consents import bands
 from samdrift.messageclient.mail import Person
 from samdrift.messageclient.permissions import Assignments, PersonPermissions
 from samdrift.vault.gate import Gate
 from samdrift.web.application import NotSignedIn, OnError, signed_in
 from samdrift.web.cookies import SESSION, cookie, drop_cookie
 from samdrift.web.guards import BY_ITSELF, session_of
-from samdrift.web.pages import Pages
+from samdrift.web.pages import Pages, announce
 from samdrift.web.sites import site_of
 from samdrift.web.uploads import received
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -91,6 +92,7 @@ class Access:
             async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
                 await vault.end_sessions_of(permissions.person, "no right left")
             raise NoRights(ended=permissions.ended())
+        announce(request, bands(permissions))
         return Visit(organisation, Person(permissions.person, who.name), permissions, who.issuer)
 
     async def renewed(self, request: Request) -> PersonPermissions:

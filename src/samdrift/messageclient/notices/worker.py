@@ -27,9 +27,10 @@ from samdrift.rights import Right
 from samdrift.scheduling.dispatch import Dispatcher
 from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.bodies import new_id
-from samdrift.vault.gate import Gate, WorkerGate
+from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.noticing import NoticeRecord, WatchRecord
+from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _AT_MOST_EVERY = timedelta(minutes=15)

@@ -147,9 +147,14 @@ TRANSFERS: Mapping[TransferReason, Phrase] = MappingProxyType(
         TransferReason.RECEIPT_INVALID: Phrase("The receipt of the recipient’s system is not valid"),
         TransferReason.NOT_SERVICED: Phrase("The recipient’s system does not serve the recipient"),
         TransferReason.ENVELOPE_INVALID: Phrase("The sealed message was not accepted"),
+        TransferReason.NOT_COVERED: Phrase(
+            "No agreement covers new messages. Two of the organisation’s officers can extend it"
+        ),
         TransferReason.GIVEN_UP: Phrase("All attempts to deliver it have failed"),
     }
 )
+
+NOT_COVERED = TRANSFERS[TransferReason.NOT_COVERED]
 
 
 def words(delivery: Delivery, wording: Wording) -> tuple[Tag, str]:
@@ -163,6 +168,8 @@ def words(delivery: Delivery, wording: Wording) -> tuple[Tag, str]:
     beside = wording.text(found.beside)
     if delivery.reason and delivery.stage in (Stage.REFUSED, Stage.NOT_SENT):
         why = _reason_in(delivery.reason)
+        if why is NOT_COVERED:
+            return Tag(short, found.kind), f"{wording.text(why)}."
         beside = f"{beside} ({delivery.reason})" if why is None else f"{wording.text(why)}. {beside}"
     return Tag(short, found.kind), beside
 
@@ -205,6 +212,8 @@ def _reason_in(reported: str) -> Phrase | None:
 
 
 def _words_of(parts: Sequence[str]) -> Phrase | None:
+    if TransferReason.NOT_COVERED.value in parts:
+        return NOT_COVERED
     for detail in Detail:
         if detail.value in parts:
             return REJECTIONS[detail]

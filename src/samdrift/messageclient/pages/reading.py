@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from samdrift.contracts.messages import MessageStatus
 from samdrift.messageclient import mail
 from samdrift.messageclient.desk import Desk, ReasonAsked
 from samdrift.messageclient.live.openpages import OpenPage
@@ -250,6 +251,7 @@ class Reading:
             may_write=may_write,
             items_in_order=tuple(reversed(_in_order(shown, one, may_write=may_write))),
             latest=next((each for each in reversed(one.messages) if each.direction == "in"), None),
+            ours=next((each for each in reversed(one.messages) if _is_with_them(each)), None),
             drafts=[
                 (draft, shown.person(draft.writer), draft.writer.id == desk.person.id) for draft in one.drafts
             ],
@@ -341,6 +343,14 @@ class Reading:
             words=() if message.delivery is None else shown.steps(message.delivery),
             may_send_again=again,
         )
+
+
+def _is_with_them(message: mail.Message) -> bool:
+    """Return whether a message was sent and can be referred to: it has left, and was not refused."""
+    sent = message.delivery
+    if sent is None or sent.stage is not mail.Stage.HANDED_OVER:
+        return False
+    return sent.status is not MessageStatus.MESSAGE_EXCHANGE_ERROR
 
 
 def _references(shown: Shown, one: mail.Conversation) -> tuple[Tag, ...]:

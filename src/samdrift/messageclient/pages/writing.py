@@ -24,6 +24,7 @@ from samdrift.messageclient.mail import (
     Recipient,
     TextTemplate,
 )
+from samdrift.messageclient.pages.delivery import NOT_COVERED
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, saved_file, see
 from samdrift.messageclient.pages.handling import version_of
 from samdrift.messageclient.pages.shown import CODE_SYSTEMS, kind, party
@@ -45,6 +46,7 @@ PROBLEMS = {
     ProblemCode.TOO_LARGE: Phrase("Remove files: the message is over 30 MB"),
     ProblemCode.FILE_TYPE: Phrase("Remove the file whose type is not accepted in the federation"),
     ProblemCode.NOT_APPROVED: Phrase("A second person has to approve it first"),
+    ProblemCode.NOT_COVERED: NOT_COVERED,
     ProblemCode.ENDED_MAILBOX: Phrase("The mailbox has ended: write in another one"),
     ProblemCode.REFERENCE: Phrase("Fill in both kind and value of the reference"),
 }

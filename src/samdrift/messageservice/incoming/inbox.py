@@ -375,7 +375,7 @@ def message_record(new: NewMessage, item: InboxItem, refused: bool, now: datetim
 
 def signer_facts(vault: MessageServiceVault, new: NewMessage | NewReceipt, now: datetime) -> dict[str, str]:
     """Return the signer's certificate for the log: subject, SHA-256, and what it was judged by, which is
-    kept.
+    kept, as the signature is.
     """
     if new.signer is None:
         return {}
@@ -383,6 +383,7 @@ def signer_facts(vault: MessageServiceVault, new: NewMessage | NewReceipt, now: 
         "signer": new.signer.subject.rfc4514_string(),
         "certificate": new.signer.fingerprint(hashes.SHA256()).hex(),
         **vault.keep_grounds(new.grounds, now=now),
+        **vault.keep_signature(new.signed if new.grounds else None, now=now),
     }
 
 
@@ -431,6 +432,39 @@ async def match_receipt(
     await advance(vault, receipt.message_id, Direction.OUT, progress.of_receipt(receipt, now), now)
 
 
+_LONGEST_WAIT = 600.0
+_WHOLE = 0.9
+"""Part of the time asked for, after which an answer without news has come in time."""
+
+
+@dataclass(slots=True)
+class Patience:
+    """Seconds for which an access point is asked to wait for news: longer where nothing happens.
+
+    What lies between the two may cut off a silent connection. So a wait that failed is not asked for again.
+    """
+
+    least: float = 55.0
+    now: float = 55.0
+    most: float = _LONGEST_WAIT
+
+    @classmethod
+    def of(cls, least: float) -> Patience:
+        """Begin with ``least`` seconds."""
+        return cls(least, least, max(least, _LONGEST_WAIT))
+
+    def waited(self, seconds: float) -> None:
+        """Note that an answer without news came after so many seconds."""
+        if seconds >= self.now * _WHOLE:
+            self.now = min(self.now * 2, self.most)
+
+    def failed(self) -> None:
+        """Note that no answer came."""
+        if self.now > self.least:
+            self.most = max(self.least, self.now / 2)
+        self.now = self.least
+
+
 @dataclass(slots=True)
 class _State:
     """Progress of one organisation's polling."""
@@ -443,6 +477,7 @@ class _State:
     """Items that could not be taken over, and when to try again."""
     hasty: int = 0
     """Answers in a row that came early and had no news."""
+    patience: Patience = field(default_factory=Patience)
     past: str = ""
     """The item after which to go on reading the inbox: deferred ones hide no others."""
 
@@ -488,7 +523,7 @@ class Polling:
     async def run(self, organisation: ParticipantIdentifier, after: float = 0.0) -> None:
         """Poll from ``after`` seconds on until cancelled; retry after a pause what cannot be done now."""
         await asyncio.sleep(after)
-        state = _State()
+        state = _State(patience=Patience.of(self._settings.poll_wait))
         while True:
             if not self._served(organisation):
                 await asyncio.sleep(_PAUSE.total_seconds())
@@ -504,15 +539,21 @@ class Polling:
                 await asyncio.sleep(_PAUSE.total_seconds())
 
     async def _round(self, organisation: ParticipantIdentifier, state: _State, place: int) -> None:
-        wait = state.wait(self._settings.poll_wait, self._clock())
+        wait = state.wait(state.patience.now, self._clock())
         taken = tuple(state.taken)
         clock = asyncio.get_running_loop().time
         began = clock()
-        poll = await self._access_points[organisation].poll(place, wait, taken, state.past)
+        try:
+            poll = await self._access_points[organisation].poll(place, wait, taken, state.past)
+        except Temporary:
+            state.patience.failed()
+            raise
         state.taken.difference_update(taken)
         if poll.events:
             state.place = await self._transfers.apply(organisation, poll.events)
         items = state.due(poll.inbox, self._clock())
+        if not (poll.events or poll.inbox or state.deferred):
+            state.patience.waited(clock() - began)
         early = clock() - began < wait * _HASTY
         state.hasty = state.hasty + 1 if early and not poll.events and not items else 0
         if state.hasty > _MAX_HASTY:

@@ -42,7 +42,7 @@ from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED, receipt_document_for
 from samdrift.wire.receipt import MessageReceipt
 from samdrift.wire.sdkmessage import SdkMessage
-from samdrift.wire.verdicts import CertificateVerdict, Grounds
+from samdrift.wire.verdicts import CertificateVerdict, Grounds, SignedPart
 
 RECEIPTS = (RECEIPT_EXTENDED, RECEIPT_BASE)
 _UNREADABLE = "the payload cannot be decrypted, or is not well-formed"
@@ -61,6 +61,8 @@ class NewMessage:
     """The certificate whose signature held; ``None`` in the base transport model or if none did."""
     grounds: Grounds | None = None
     """The grounds on which that certificate is trusted."""
+    signed: SignedPart | None = None
+    """The signature that held."""
     malware: str = ""
     """The scanner's name of what it found, for the log."""
     meaningless: bool = False
@@ -84,6 +86,7 @@ class NewReceipt:
     payload: bytes
     signer: x509.Certificate | None = None
     grounds: Grounds | None = None
+    signed: SignedPart | None = None
     meaningless: Literal[False] = False
 
 
@@ -192,7 +195,8 @@ class Judging:
             judgement = await self._decrypted(data, verified, profile, vault, now)
         if isinstance(judgement, Unanswerable):
             return judgement
-        return replace(judgement, signer=verdict.signer, grounds=trust.grounds if trust else None)
+        grounds = trust.grounds if trust else None
+        return replace(judgement, signer=verdict.signer, grounds=grounds, signed=verdict.signed)
 
     async def _decrypted(
         self,

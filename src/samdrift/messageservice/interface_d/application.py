@@ -7,6 +7,7 @@ and some of its addresses, and no path or parameter can name another.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Container, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -59,6 +60,7 @@ _COST_OF_REQUEST = 0.001
 """Seconds that a request counts as, whatever comes of it."""
 _CHALLENGE = 'Bearer realm="interface D"'
 _LONGEST_NUMBER = 18
+_WAIT = re.compile(r"(?:^|[,;])\s*wait\s*=\s*\"?([0-9]{1,6})\"?\s*(?:$|[,;])", re.ASCII)
 _OTHERS = frozenset(Role) - {Role.MESSAGE_SERVICE}
 
 
@@ -222,7 +224,8 @@ class InterfaceD:
         end = await self._following.end(access)
         after = _last_event(request.headers.get("last-event-id"), end)
         try:
-            events = await self._following.follow(_token(request), access, after)
+            alive = _wait_preferred(request.headers.get("prefer", ""))
+            events = await self._following.follow(_token(request), access, after, alive)
         except TooManyStreams:
             text = "the client follows events in as many streams as it may"
             raise Answer(HTTPStatus.TOO_MANY_REQUESTS, text, _LATER) from None
@@ -296,6 +299,12 @@ def _last_event(given: str | None, end: int) -> int:
     if not (given.isascii() and given.isdecimal()) or len(given) > _LONGEST_NUMBER or int(given) > end:
         raise Refused([broken("Last-Event-ID is not the id of an event", "Last-Event-ID")])
     return int(given)
+
+
+def _wait_preferred(header: str) -> float | None:
+    """Return the seconds that a client can wait for something (RFC 7240 4.3); ``None`` unless it says so."""
+    found = _WAIT.search(header)
+    return float(found[1]) if found else None
 
 
 def _self(request: Request) -> str:

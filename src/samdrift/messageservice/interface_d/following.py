@@ -4,6 +4,9 @@ An event says which message and what its status is now, nothing else. Its id is
 a place in the organisation's log: who comes back with it misses nothing, since
 the log is in the order of commit. A client that was away learns the status as
 it is now, once, however many steps it missed.
+
+Where nothing happens, a stream sends signs of life, as seldom as its client can bear, and opens no vault. The
+token is verified again with each of them, before anything is told, and at its end.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
 from itertools import zip_longest
 
+from samdrift.contracts.clock import Clock
 from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageservice.access import Access, Authorization, AuthorizationUnavailable, Unauthorized
 from samdrift.messageservice.interface_d.writing import location, text
+from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Changes, MessageRecord
@@ -26,9 +31,12 @@ MOST_STREAMS = 5
 
 _AT_ONCE = 200
 _ALIVE = 15.0
-"""Seconds after which a sign of life is sent, and the token is looked at again."""
-_LOOK = 4
-"""Heartbeats after which the vault is polled: another process may have been notified."""
+"""Seconds after which a sign of life is sent, where the client does not ask for a longer time."""
+_LONGEST_ALIVE = 600.0
+_LOOK = 1800.0
+"""Seconds after which the vault is asked all the same: a notification may be lost."""
+_SPARE = 0.5
+"""Seconds after the end of a token at which its stream ends."""
 
 
 class TooManyStreams(Exception):
@@ -38,10 +46,17 @@ class TooManyStreams(Exception):
 class Following:
     """Streams of interface D."""
 
-    def __init__(self, gate: Gate, authorization: Authorization, alive: float = _ALIVE) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        authorization: Authorization,
+        alive: float = _ALIVE,
+        clock: Clock = system_clock,
+    ) -> None:
         self._gate = gate
         self._authorization = authorization
         self._alive = alive
+        self._clock = clock
         self._streams: Counter[tuple[str, str]] = Counter()
         self._closing = asyncio.Event()
 
@@ -56,8 +71,12 @@ class Following:
         ) as vault:
             return await vault.log_end()
 
-    async def follow(self, token: str, access: Access, after: int) -> AsyncIterator[str]:
+    async def follow(
+        self, token: str, access: Access, after: int, alive: float | None = None
+    ) -> AsyncIterator[str]:
         """Yield events after that place, as they happen; :class:`TooManyStreams` immediately if so.
+
+        ``alive`` are the seconds that the client can be without a sign of life.
 
         Ends when the token does, or what it opens. It has begun when it is given:
         nobody has to read it for it to be counted out.
@@ -65,23 +84,26 @@ class Following:
         client = (access.organisation.value, access.client)
         if self._streams[client] >= MOST_STREAMS:
             raise TooManyStreams
-        stream = self._stream(client, token, after)
+        wait = self._alive if alive is None else min(max(alive, self._alive), _LONGEST_ALIVE)
+        stream = self._stream(client, token, after, wait)
         await anext(stream)
         return stream
 
-    async def _stream(self, client: tuple[str, str], token: str, place: int) -> AsyncIterator[str]:
+    async def _stream(
+        self, client: tuple[str, str], token: str, place: int, alive: float
+    ) -> AsyncIterator[str]:
         self._streams[client] += 1
         try:
             yield ""
-            yield ": here is what becomes of messages\n\n"
-            async for piece in self._news(token, place):
+            yield f"id: {place}\n: here is what becomes of messages\n\n"
+            async for piece in self._news(token, place, alive):
                 yield piece
         except (Unauthorized, AuthorizationUnavailable, VaultError):
             return
         finally:
             self._streams[client] -= 1
 
-    async def _news(self, token: str, place: int) -> AsyncIterator[str]:
+    async def _news(self, token: str, place: int, alive: float) -> AsyncIterator[str]:
         while not self._closing.is_set():
             access = await self._allowed(token)
             count = self._gate.news.count(access.organisation)
@@ -91,20 +113,29 @@ class Following:
             if changes.place != place:
                 place = changes.place
                 continue
-            async for sign in self._wait(token, access, count):
+            async for sign in self._wait(token, access, count, alive):
                 yield sign
 
-    async def _wait(self, token: str, access: Access, count: int) -> AsyncIterator[str]:
+    async def _wait(self, token: str, access: Access, count: int, alive: float) -> AsyncIterator[str]:
         """Wait until there may be news, and yield signs of life meanwhile."""
-        for _ in range(_LOOK):
-            if await self._told(access, count):
+        waited = 0.0
+        while waited < _LOOK:
+            within = min(alive, self._left(access))
+            if await self._told(access, count, within):
                 return
-            await self._allowed(token)
+            waited += within
+            access = await self._allowed(token)
             yield ": alive\n\n"
 
-    async def _told(self, access: Access, count: int) -> bool:
+    def _left(self, access: Access) -> float:
+        """Return the seconds until the token has certainly ended."""
+        if access.until is None:
+            return _LOOK
+        return max((access.until - self._clock()).total_seconds(), 0.0) + _SPARE
+
+    async def _told(self, access: Access, count: int, within: float) -> bool:
         """Return whether there is news, or an end, before a sign of life is due."""
-        news = asyncio.create_task(self._gate.news.beyond(access.organisation, count, self._alive))
+        news = asyncio.create_task(self._gate.news.beyond(access.organisation, count, within))
         closing = asyncio.create_task(self._closing.wait())
         try:
             done, _ = await asyncio.wait({news, closing}, return_when=asyncio.FIRST_COMPLETED)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from samdrift.audit.events import AuditEvent
+from samdrift.contracts.discovery import DiscoveryError
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import MessageStatus
-from samdrift.contracts.transfer import TransferEvent, TransferState
+from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferRefused, TransferState
 from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.findings import MOST_FINDINGS
 from samdrift.messageservice.settings import MessageServiceSettings
@@ -100,6 +101,18 @@ def failed(at: datetime, title: str, detail: str) -> Progress:
         MTEvent.MT_MESSAGE_FAILED,
         reason=detail or title,
     )
+
+
+def not_covered(at: datetime, why: str) -> Progress:
+    """No agreement covers that new messages are sent: the message ends, with a code that a client knows."""
+    return failed(at, f"The message is not sent: {TransferReason.NOT_COVERED.value}", why)
+
+
+def refused(at: datetime, error: DiscoveryError | TransferRefused) -> Progress:
+    """The message cannot be handed over, and another attempt would not change that."""
+    if isinstance(error, TransferRefused) and error.reason is TransferReason.NOT_COVERED:
+        return not_covered(at, error.text)
+    return failed(at, "Message could not be handed over", error.text)
 
 
 def of_transfer(settings: MessageServiceSettings, event: TransferEvent) -> Progress:

@@ -7,7 +7,7 @@ by a claim. What a token opens is at most what its client is registered for.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, AddressPattern, Scope
@@ -68,7 +68,7 @@ class TokenVerifying:
     async def _own(self, organisation: ParticipantIdentifier, token: UnverifiedJwt) -> Access:
         keys = await self._keyring.own(organisation, token)
         claims = token.verified(keys, types=(TOKEN_TYPE,))
-        self._check(claims, self._issuers.address)
+        until = self._check(claims, self._issuers.address)
         clients = self._registered().of(organisation)
         client = _client(clients, claims.text("client_id"))
         if client.keys is None:
@@ -76,7 +76,7 @@ class TokenVerifying:
         named = claims.texts(AUTH_ID)
         patterns = (pattern for pattern in client.patterns if str(pattern) in named)
         others = clients.routing.others(client.id)
-        return Access(organisation, client.id, _scopes(claims, client), tuple(patterns), others)
+        return Access(organisation, client.id, _scopes(claims, client), tuple(patterns), others, until=until)
 
     async def _external(self, organisation: ParticipantIdentifier, token: UnverifiedJwt) -> Access:
         clients = self._registered().of(organisation)
@@ -87,18 +87,19 @@ class TokenVerifying:
             raise JwtInvalid("its signature algorithm is not taken")
         keys = await self._keyring.external(external, token)
         claims = token.verified(keys, types=(external.token_type,))
-        self._check(claims, external.audience)
+        until = self._check(claims, external.audience)
         client = _client(clients, claims.text(external.client_claim))
         if client.keys is not None:
             raise JwtInvalid("another authorisation server vouches for the client")
         addresses = self._addresses(organisation, clients, client, _patterns(claims, external))
         person = await self._persons.named_by(organisation, client.id, external.issuer, claims)
-        return Access(organisation, client.id, _scopes(claims, client), addresses, person=person)
+        return Access(organisation, client.id, _scopes(claims, client), addresses, person=person, until=until)
 
-    def _check(self, claims: Claims, audience: str) -> None:
+    def _check(self, claims: Claims, audience: str) -> datetime:
+        """Refuse a token for another audience or time; returns its end."""
         if audience not in claims.texts("aud"):
             raise JwtInvalid("it is for another audience")
-        claims.check_times(self._clock(), _LONGEST, issued=True)
+        return claims.check_times(self._clock(), _LONGEST, issued=True)
 
     def _addresses(
         self,

@@ -7,6 +7,7 @@ signed, and only then does anything leave for the access point (invariant 5).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography import x509
@@ -25,6 +26,17 @@ from samdrift.wire.crypto.keys import Random, SigningKey
 from samdrift.wire.envelope import EnvelopeHeader, seal
 from samdrift.wire.envelope.header import CONTENT_TYPE, RECEIPT_DOCUMENT_TYPE, SDK_DOCUMENT_TYPE
 from samdrift.wire.identifiers import NO_PROCESS, DocumentIdentifier, ParticipantIdentifier
+from samdrift.wire.verdicts import Grounds
+
+
+@dataclass(frozen=True, slots=True)
+class SealedMessage:
+    """An envelope, and the recipient's certificate that it is encrypted for, where it is encrypted."""
+
+    envelope: bytes
+    certificate: x509.Certificate | None = None
+    grounds: Grounds | None = None
+    """The grounds on which that certificate is trusted."""
 
 
 class Sealing:
@@ -47,8 +59,8 @@ class Sealing:
         handling_service_id: str,
         key: SigningKey,
         now: datetime,
-    ) -> bytes:
-        """Return the envelope of an SDK message.
+    ) -> SealedMessage:
+        """Return the envelope of an SDK message, and for whom it is encrypted.
 
         Raises :class:`DiscoveryError` when the recipient has no usable key, or the sender is not registered
         for the receipt (transport-model-extended 3.2 c).
@@ -62,13 +74,14 @@ class Sealing:
             message_id, sender, recipient, document, SDK_DOCUMENT_TYPE, handling_service_id, now
         )
         if not document.requires_protection:
-            return seal(header, payload, signer=None, recipient=None, rng=self._rng)
-        certificate = await self._encryption_certificate(recipient, document, now)
-        return await aside(
+            return SealedMessage(seal(header, payload, signer=None, recipient=None, rng=self._rng))
+        certificate, grounds = await self._encryption_certificate(recipient, document, now)
+        envelope = await aside(
             len(payload),
             lambda: seal(header, payload, signer=key, recipient=certificate, rng=self._rng),
             key,
         )
+        return SealedMessage(envelope, certificate, grounds)
 
     async def receipt(
         self,
@@ -123,7 +136,7 @@ class Sealing:
 
     async def _encryption_certificate(
         self, recipient: ParticipantIdentifier, document: DocumentIdentifier, now: datetime
-    ) -> x509.Certificate:
+    ) -> tuple[x509.Certificate, Grounds | None]:
         """Looked up under the receiver and the type of message to send (certpub-rest-binding 3).
 
         Clauses: architecture-sad 5.3.6.2 step 2, 5.4 step 3b; certpub-rest-binding 3 sentence 1, 3.2 step 2;
@@ -135,7 +148,7 @@ class Sealing:
         for certificate in metadata.certificates.encryption:
             verdict = await self._checks.check(certificate, CertificatePurpose.ORGANISATION, now)
             if verdict.trusted:
-                return certificate
+                return certificate, verdict.grounds
             temporary = temporary or verdict.temporary
         if temporary:
             text = "no revocation information for the recipient's encryption certificate"

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
+from cryptography.hazmat.primitives import hashes
+
 from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.cover import NotCovered
 from samdrift.contracts.discovery import DiscoveryError
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import Direction, ReceiptState, WorkKind
@@ -23,7 +26,7 @@ from samdrift.messageservice.lifecycle.ledger import (
     receipt_failed,
     waits,
 )
-from samdrift.messageservice.outgoing.sealing import Sealing
+from samdrift.messageservice.outgoing.sealing import SealedMessage, Sealing
 from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings
 from samdrift.scheduling.dispatch import InFlight, Job
@@ -132,11 +135,12 @@ class Sender(InFlight):
         now, facts = self._clock(), dict[str, str]()
         async with self._vaults.open(organisation, Purpose.SEND) as vault:
             try:
+                (await self._vaults.cover(organisation)).require_sending()
                 malware = None if scanned else await self._malware(organisation, payload)
                 if malware is not None:
                     await self._drop(vault, record, malware, now)
                     return None
-                envelope = await self._sealing.message(
+                sealed = await self._sealing.message(
                     payload,
                     message_id=record.id,
                     sender=organisation,
@@ -146,7 +150,11 @@ class Sender(InFlight):
                     key=vault.keys().signing,
                     now=now,
                 )
-                facts = await self._submit(vault, organisation, record.id, record.conversation_id, envelope)
+                facts = await self._submit(
+                    vault, organisation, record.id, record.conversation_id, sealed.envelope
+                )
+                if facts:
+                    facts |= _recipient(vault, sealed, now)
             except VaultUnavailable:
                 raise  # Nothing can be noted in it: the lease brings the message back.
             except Temporary as error:
@@ -154,8 +162,10 @@ class Sender(InFlight):
                     await waits(vault, record.id, error, now)
                     return await self._later(vault, WorkKind.MESSAGE, record.id, now)
                 step = progress.failed(now, "Message could not be handed over in time", str(error))
+            except NotCovered as error:
+                step = progress.not_covered(now, str(error))
             except (DiscoveryError, TransferRefused) as error:
-                step = progress.failed(now, "Message could not be handed over", error.text)
+                step = progress.refused(now, error)
             else:
                 step = progress.submitted(self._settings, now)
             await advance(vault, record.id, Direction.OUT, step, now, **facts)
@@ -248,3 +258,11 @@ class Sender(InFlight):
         when = now + self._settings.retry_after
         await vault.reschedule(kind, subject, next_attempt=when)
         return when
+
+
+def _recipient(vault: MessageServiceVault, sealed: SealedMessage, now: datetime) -> dict[str, str]:
+    """Return the certificate that a message is encrypted for, and what it was judged by, which is kept."""
+    if sealed.certificate is None:
+        return {}
+    named = {"certificate": sealed.certificate.fingerprint(hashes.SHA256()).hex()}
+    return named | vault.keep_grounds(sealed.grounds, now=now)

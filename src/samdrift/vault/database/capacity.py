@@ -2,7 +2,9 @@
 
 The same traffic over more vaults comes to each of them more seldom, and a connection that was closed
 meanwhile costs a login and a cold server process. So there is one for each vault, and some for bursts,
-as far as the server has room; and the more vaults there are, the longer an unused one stays.
+as far as the server has room; and the more vaults there are, the longer an unused one stays. A server process
+takes memory, so that none stays for longer than some minutes, and one that was needed only once or twice, as
+for a look into a vault that has nothing to do, goes sooner.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ SPARE = 64
 Twice as many as one vault's login may open: whoever has its password cannot take all of them.
 """
 LEAST_ROOM = 300
-_LEAST_IDLE = timedelta(seconds=60)
+_LEAST_IDLE, _LONGEST_IDLE = timedelta(seconds=60), timedelta(minutes=5)
 _IDLE_PER_VAULT = timedelta(seconds=1)
+_IDLE_PER_USE = timedelta(seconds=20)
 
 ROOM = """
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
@@ -41,6 +44,8 @@ class Capacity:
     """Connections at once."""
     idle: timedelta
     """Time that an unused one stays open."""
+    idle_per_use: timedelta
+    """Time that it stays open for each use that it has had, where that is less."""
     missing: int = 0
     """Connections that the server lacks for what is wanted."""
 
@@ -49,4 +54,5 @@ class Capacity:
         """Compute it for some vaults and the room of a server; ``most`` and ``idle`` are the operator's."""
         wanted = most or vaults + BURSTS
         may = max(1, min(wanted, room - SPARE))
-        return cls(may, idle or max(_LEAST_IDLE, vaults * _IDLE_PER_VAULT), wanted - may)
+        by_vaults = min(max(_LEAST_IDLE, vaults * _IDLE_PER_VAULT), _LONGEST_IDLE)
+        return cls(may, idle or by_vaults, idle or _IDLE_PER_USE, wanted - may)

@@ -46,6 +46,7 @@ VAULT = {
         "log-stamps",
         "grounds",
         "signed-statements",
+        "cover",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -63,14 +64,18 @@ VAULT = {
         "grounds",
         "persons",
         "signed-statements",
+        "cover",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
         *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
         *("log-stamps", "live", "notices", "mail-bound", "mail-following"),
-        *("draft-approvals", "session-use", "service-deletion", "signed-statements"),
+        *("draft-approvals", "session-use", "service-deletion", "signed-statements", "cover"),
     ),
-    Role.GOVERNANCE: (*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival"),
+    Role.GOVERNANCE: (
+        *(*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival"),
+        *("cover", "people", "session-use", "officers"),
+    ),
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]

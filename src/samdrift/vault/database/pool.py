@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -85,8 +86,10 @@ class Pool:
         patience: Patience | None = None,
     ) -> None:
         self.most = most
-        """Connections that may be open at once. This and the idle time may change."""
+        """Connections that may be open at once. This and the idle times may change."""
         self.idle = idle
+        self.idle_per_use = idle
+        """Idle time for each use that a connection has had, where that is less."""
         self._loop = asyncio.get_running_loop()
         self._log_in = log_in
         self._most_per_login = most_per_login
@@ -95,6 +98,8 @@ class Pool:
         self._lines: dict[str, _Line] = {}
         self._idle: OrderedDict[Session, tuple[str, float]] = OrderedDict()
         """Login of each idle session and since when it is idle, the longest first."""
+        self._uses: dict[Session, int] = {}
+        """Number of times that each open session was lent."""
         self._open = 0
         self._wanting: list[object] = []
         """Logins that wait for room, in the order in which they get it."""
@@ -127,6 +132,7 @@ class Pool:
                 waited = True
             if session is not None:
                 if not session.closed:
+                    self._uses[session] = self._uses.get(session, 0) + 1
                     return session
                 self._gone(login.name, self._lines[login.name])
 
@@ -155,7 +161,11 @@ class Pool:
         line.idle.append(session)
         self._notify()
         if self._timer is None:
-            self._timer = self._loop.call_later(self.idle.total_seconds(), self._reap)
+            self._timer = self._loop.call_later(self._most_idle(session), self._reap)
+
+    def _most_idle(self, session: Session) -> float:
+        """Return the seconds for which a session is kept unused."""
+        return min(self.idle, self.idle_per_use * self._uses.get(session, 1)).total_seconds()
 
     def _waiting(self, name: str, line: _Line) -> Session | None:
         """The session of this login that was used last, if one still stands."""
@@ -199,8 +209,13 @@ class Pool:
             self._gone(login.name, line, counted=counted)
             raise
         self._backends.add(session.backend)
-        session.on_close = partial(self._backends.discard, session.backend)
+        self._uses[session] = 1
+        session.on_close = partial(self._forget, session)
         return session
+
+    def _forget(self, session: Session) -> None:
+        self._backends.discard(session.backend)
+        self._uses.pop(session, None)
 
     async def _make_room(self) -> None:
         """Wait until one more may be open, and count it."""
@@ -264,10 +279,14 @@ class Pool:
         """Close what has been idle too long; come back while anything is idle."""
         self._timer = None
         now = self._loop.time()
-        while self._idle:
-            session = next(iter(self._idle))
-            _, since = self._idle[session]
-            if now - since < self.idle.total_seconds():
-                self._timer = self._loop.call_later(self.idle.total_seconds() - (now - since), self._reap)
-                return
-            self._drop(session)
+        left = math.inf
+        for session, (_, since) in list(self._idle.items()):
+            wait = since + self._most_idle(session) - now
+            if wait <= 0:
+                self._drop(session)
+            else:
+                left = min(left, wait)
+        if self._idle:
+            # Not for each one by itself: there may be a thousand.
+            wait = max(left, self.idle_per_use.total_seconds() / 10)
+            self._timer = self._loop.call_later(wait, self._reap)

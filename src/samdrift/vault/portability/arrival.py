@@ -244,6 +244,8 @@ class GovernanceArrival(Arrival):
     role = Role.GOVERNANCE
 
     def _rows(self, part: Part, records: Sequence[Brought]) -> dict[str, list[Facts]]:
+        if part.name == _PERSONS:
+            return {part.name: [self._person(record.facts) for record in records]}
         if part is parts.SIGNED_STATEMENTS:
             return {part.name: self._statements(SIGNED, records)}
         return super()._rows(part, records)

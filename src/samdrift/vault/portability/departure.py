@@ -411,6 +411,10 @@ class GovernanceDeparture(RecordKeepingDeparture):
 
     role = Role.GOVERNANCE
 
+    async def persons(self, after: Key = ()) -> list[Taken]:
+        """Persons who sign in at its pages."""
+        return await self._persons(after)
+
     async def signed_statements(self, after: Key = ()) -> list[Taken]:
         """The record of signed statements."""
         return await self._statements(SIGNED, after)

@@ -305,7 +305,7 @@ def records_part(role: Role) -> Part:
 def persons_part(role: Role) -> Part:
     """Persons, each under the id by which statements and logs name them; ``claims`` is JSON.
 
-    In the message client those who sign in, in the message service those for whom systems act.
+    In message client and governance those who sign in, in the message service those for whom systems act.
     """
     named = map(Fact, ("id", "issuer", "subject", "name", "claims"))
     return Part(role, "persons", ("id",), (*named, Fact("seen_at", _TIME, optional=True)))

@@ -15,6 +15,7 @@ from samdrift.wire.crypto.xmlenc import LockedPayload, cipher_value, decrypt_ele
 from samdrift.wire.envelope.header import EnvelopeHeader
 from samdrift.wire.envelope.reading import header_of, payload_root, plain_payload
 from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.verdicts import SignedPart
 from samdrift.wire.xml import LARGE
 
 
@@ -62,6 +63,8 @@ class EnvelopeVerdict:
     header: EnvelopeHeader | None = None
     signer: x509.Certificate | None = None
     envelope: VerifiedEnvelope | None = None
+    signed: SignedPart | None = None
+    """The signature, where it holds; what it is over is the whole envelope."""
 
     @property
     def valid(self) -> bool:
@@ -81,4 +84,4 @@ def verify(data: bytes) -> EnvelopeVerdict:
         return EnvelopeVerdict(str(error))
     signature = verify_enveloped(document.root, new_sink=document.new_sink)
     envelope = VerifiedEnvelope(header, document) if signature.valid else None
-    return EnvelopeVerdict(signature.reason, header, signature.certificate, envelope)
+    return EnvelopeVerdict(signature.reason, header, signature.certificate, envelope, signature.signed)

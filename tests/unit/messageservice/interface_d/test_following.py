@@ -6,17 +6,20 @@ import asyncio
 import gc
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 
 from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.contracts.messages import Direction
-from samdrift.messageservice.access import Access
-from samdrift.messageservice.interface_d.application import InterfaceD
+from samdrift.messageservice.access import Access, Unauthorized
+from samdrift.messageservice.interface_d.application import InterfaceD, _wait_preferred
 from samdrift.messageservice.interface_d.following import MOST_STREAMS, Following
+from samdrift.scheduling.signals import Signals
 from samdrift.vault.records import Changes
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import message
+from tests.virtualtime import BEGAN, in_virtual_time, seconds
 
 HABO = ParticipantIdentifier.parse("0203:habo.se")
 
@@ -83,3 +86,73 @@ async def test_clients_that_hang_up_before_the_answer_begins_leave_no_stream_beh
         await asyncio.sleep(0)
         await asyncio.sleep(0)
     assert answered == [200] * (MOST_STREAMS + 1)
+
+
+class Quiet(Service):
+    """A vault in which nothing happens, and a token that ends."""
+
+    def __init__(self, lasts: float) -> None:
+        self.lasts, self.looks, self.asked = lasts, 0, list[float]()
+
+    async def access(self, token: str) -> Access:
+        self.asked.append(seconds())
+        if seconds() >= self.lasts:
+            raise Unauthorized("it has expired")
+        until = BEGAN + timedelta(seconds=self.lasts)
+        return replace(await super().access(token), until=until)
+
+    @property
+    def news(self) -> Any:
+        return Signals()
+
+    async def changes(self, after: int, limit: int) -> Changes:
+        self.looks += 1
+        return Changes(after, ())
+
+
+async def told(service: Quiet, alive: float | None) -> list[float]:
+    """Return when signs of life came until the stream ended."""
+    following = Following(
+        cast(Any, service), cast(Any, service), clock=lambda: BEGAN + timedelta(seconds=seconds())
+    )
+    stream = await following.follow("x", await service.access("x"), 7, alive)
+    assert (await anext(stream)).startswith("id: 7\n:")
+    return [seconds() async for sign in stream if sign == ": alive\n\n"]
+
+
+@in_virtual_time
+async def test_a_client_that_can_bear_it_gets_few_signs_of_life_and_the_vault_is_asked_once() -> None:
+    service = Quiet(1000)
+    assert await told(service, 300) == [300, 600, 900]
+    assert seconds() == 1000.5, "the stream ends with its token"
+    assert service.looks == 1
+
+
+@in_virtual_time
+async def test_others_get_them_as_before_and_their_token_is_looked_at_with_each() -> None:
+    service = Quiet(100)
+    assert await told(service, None) == [15, 30, 45, 60, 75, 90]
+    assert len(service.asked) >= 7
+    assert service.looks == 1
+
+
+@in_virtual_time
+async def test_nobody_gets_more_signs_than_that_or_none_for_an_hour() -> None:
+    assert (await told(Quiet(100), 1))[0] == 15
+    began = seconds()
+    assert (await told(Quiet(began + 1700), 10**6))[0] == began + 600
+
+
+def test_the_time_that_a_client_can_wait_is_read_strictly() -> None:
+    assert [
+        _wait_preferred(header)
+        for header in (
+            "wait=300",
+            "respond-async, wait=20",
+            'wait="5"; x=1',
+            "wait=-1",
+            "waiting=7",
+            "wait=1e9",
+            "",
+        )
+    ] == [300, 20, 5, None, None, None, None]

@@ -22,10 +22,16 @@ def test_there_is_one_for_each_vault_and_some_for_bursts() -> None:
 
 
 def test_the_more_vaults_there_are_the_longer_an_unused_one_stays() -> None:
-    assert [Capacity.of(vaults, 10_000).idle for vaults in (2, 600)] == [
+    assert [Capacity.of(vaults, 10_000).idle for vaults in (2, 200, 600)] == [
         timedelta(minutes=1),
-        timedelta(minutes=10),
+        timedelta(seconds=200),
+        timedelta(minutes=5),
     ]
+
+
+def test_one_that_was_needed_for_a_look_alone_goes_sooner() -> None:
+    found = Capacity.of(600, 10_000)
+    assert found.idle_per_use * 4 < found.idle
 
 
 def test_what_the_server_has_no_room_for_is_missing() -> None:
@@ -40,7 +46,7 @@ def test_one_login_cannot_take_what_is_left_to_commands() -> None:
 
 def test_the_operator_chooses_both() -> None:
     found = Capacity.of(600, 1000, most=10, idle=timedelta(seconds=5))
-    assert found == Capacity(10, timedelta(seconds=5))
+    assert found == Capacity(10, timedelta(seconds=5), timedelta(seconds=5))
 
 
 @given(vaults=st.integers(0, 5000), room=st.integers(0, 10_000), most=st.none() | st.integers(1, 10_000))

@@ -90,6 +90,20 @@ async def test_what_is_idle_is_closed_in_time(logins: list[Login]) -> None:
     pool.close()
 
 
+async def test_the_more_often_a_session_was_used_the_longer_it_stays(logins: list[Login]) -> None:
+    pool = Pool(8, 8, LONG)
+    pool.idle_per_use = timedelta(milliseconds=200)
+    seldom, often = await pool.borrow(logins[0]), await pool.borrow(logins[1])
+    for _ in range(500):
+        pool.give_back(logins[1], often)
+        assert await pool.borrow(logins[1]) is often
+    pool.give_back(logins[1], often)
+    pool.give_back(logins[0], seldom)
+    await until(lambda: seldom.closed)
+    assert (often.closed, pool.open) == (False, 1)
+    pool.close()
+
+
 async def test_a_broken_session_is_not_lent_again(logins: list[Login]) -> None:
     pool = Pool(8, 8, LONG)
     returned = await pool.borrow(logins[0])

@@ -35,6 +35,7 @@ from samdrift.wire.crypto.xmldsig.signature import (
     unmatched,
 )
 from samdrift.wire.errors import WireError, WireFault
+from samdrift.wire.verdicts import SignedPart
 from samdrift.wire.xml import Element, Namespace, base64text, text
 from samdrift.wire.xml.writer import XMLNS_DS
 
@@ -103,6 +104,8 @@ class SignatureVerdict:
 
     reason: SignatureReason
     certificate: x509.Certificate | None = None
+    signed: SignedPart | None = None
+    """The signature itself, where it holds."""
 
     @property
     def valid(self) -> bool:
@@ -171,7 +174,10 @@ def _judge(root: Element, element: Element, new_sink: Callable[[], DigestSink]) 
         return SignatureVerdict(SignatureReason.VALUE, certificate)
     take_out(element)
     differing = unmatched([reference], lambda found: _digest(root, found.transforms, new_sink()))
-    return SignatureVerdict(SignatureReason.DIGEST if differing else SignatureReason.VALID, certificate)
+    if differing:
+        return SignatureVerdict(SignatureReason.DIGEST, certificate)
+    signed = SignedPart(signature.signed_bytes, signature.value)
+    return SignatureVerdict(SignatureReason.VALID, certificate, signed)
 
 
 def is_enveloped(transforms: tuple[Transform, ...]) -> bool:

@@ -1,20 +1,25 @@
-"""The site of each organisation: its origin, how its persons sign in, and whether its pages are open now."""
+"""The site of each organisation in a role: its origin, how its persons sign in, and whether it is open."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.messageclient.entrance.signedin import FailedSignIns, VaultSessions
+from samdrift.entrance.signedin import FailedSignIns, KnownElsewhere, VaultSessions
 from samdrift.vault.errors import VaultError, VaultLocked, VaultSuspended
 from samdrift.vault.gate import Gate
+from samdrift.vault.people import People
+from samdrift.vault.workergate import WorkerGate
 from samdrift.web.sessions import SessionLimits, Sessions
 from samdrift.web.signin.service import Place, SignInService
 from samdrift.web.sites import Accent, Closed, Site
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+WithPages: TypeAlias = Literal[Role.MESSAGE_CLIENT, Role.GOVERNANCE]
+"""Roles that persons reach."""
 _CLOSED_KEY = bytes(32)
 """A closed site marks nothing: it shows one page, whatever is asked for."""
 
@@ -35,10 +40,19 @@ class SiteSettings:
 class Sites:
     """The sites of all organisations, by the host that a request names."""
 
-    def __init__(self, gate: Gate, settings: Sequence[SiteSettings], clock: Clock) -> None:
-        vaults = gate.worker("pages", Role.MESSAGE_CLIENT)
-        self._sites = {one.origin.partition("://")[2]: _OneSite(gate, one, clock) for one in settings}
-        self._vaults = vaults
+    def __init__(
+        self,
+        gate: Gate,
+        settings: Sequence[SiteSettings],
+        clock: Clock,
+        role: WithPages = Role.MESSAGE_CLIENT,
+        known_elsewhere: KnownElsewhere | None = None,
+    ) -> None:
+        """``known_elsewhere`` is asked for the id of a person who is new in the vault of ``role``."""
+        self._sites = {
+            one.origin.partition("://")[2]: _OneSite(gate, one, clock, role, known_elsewhere)
+            for one in settings
+        }
 
     async def find(self, host: str) -> Site | None:
         """Return the site of a host; ``None`` for one that is not served here."""
@@ -57,18 +71,26 @@ class Sites:
 class _OneSite:
     """A site over all requests, with the count of failed sign-ins."""
 
-    def __init__(self, gate: Gate, settings: SiteSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        settings: SiteSettings,
+        clock: Clock,
+        role: WithPages,
+        known_elsewhere: KnownElsewhere | None,
+    ) -> None:
         self.settings = settings
         self._registry = gate.registry
-        self._vaults = gate.worker("pages", Role.MESSAGE_CLIENT)
+        self._role = role
+        self._vaults: WorkerGate[People] = gate.worker("pages", role)
         self._clock = clock
-        self._store = VaultSessions(self._vaults, settings.organisation)
+        self._store = VaultSessions(self._vaults, settings.organisation, known_elsewhere)
         self._failed = FailedSignIns(self._vaults, settings.organisation, clock)
 
     async def now(self) -> Site | None:
         """Return the site as it is now; its key is never kept longer than the vault is open."""
         organisation = self.settings.organisation
-        if self._registry.find(organisation, Role.MESSAGE_CLIENT) is None:
+        if self._registry.find(organisation, self._role) is None:
             return None
         try:
             async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:

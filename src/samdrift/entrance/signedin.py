@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose
-from samdrift.messageclient.events import MKEvent
-from samdrift.vault.gate import WorkerGate
-from samdrift.vault.messageclient import MessageClientVault
-from samdrift.vault.people import Identity, SessionRecord
+from samdrift.entrance.events import EntranceEvent
+from samdrift.vault.officers import GovernanceVault
+from samdrift.vault.people import Identity, People, SessionRecord
+from samdrift.vault.workergate import WorkerGate
 from samdrift.web.sessions import Person, Session
 from samdrift.web.signin.faults import Fault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+KnownElsewhere = Callable[[ParticipantIdentifier, Identity], Awaitable[str | None]]
+"""Returns the id by which another vault of an organisation knows a person; ``None`` where there is none."""
 _WITHIN = timedelta(minutes=1)
 _MOST_IN_LOG = 20
 """Failed sign-ins of one organisation in a minute that each get an entry: a stranger can cause any number."""
@@ -23,14 +26,28 @@ _MOST_IN_LOG = 20
 class VaultSessions:
     """A :class:`samdrift.web.sessions.SessionStore` in one organisation's vault."""
 
-    def __init__(self, vaults: WorkerGate[MessageClientVault], organisation: ParticipantIdentifier) -> None:
+    def __init__(
+        self,
+        vaults: WorkerGate[People],
+        organisation: ParticipantIdentifier,
+        known_elsewhere: KnownElsewhere | None = None,
+    ) -> None:
         self._vaults = vaults
         self._organisation = organisation
+        self._known_elsewhere = known_elsewhere
 
     async def add(self, session: Session) -> bool:
         """Store a new session; ``False``, and nothing stored, where its sign-in already made one."""
+        record = _record(session)
+        person = (
+            await self._known_elsewhere(self._organisation, record.identity)
+            if self._known_elsewhere
+            else None
+        )
         async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
-            return await vault.begin_session(_record(session))
+            if person is not None and isinstance(vault, GovernanceVault):
+                await vault.adopt_person(record.identity, person)
+            return await vault.begin_session(record)
 
     async def find(self, mark: bytes) -> Session | None:
         """Return a session that has not been ended."""
@@ -63,7 +80,7 @@ class FailedSignIns:
     The next entry after more than that says how many were left out.
     """
 
-    vaults: WorkerGate[MessageClientVault]
+    vaults: WorkerGate[People]
     organisation: ParticipantIdentifier
     clock: Clock
     _since: datetime | None = None
@@ -81,7 +98,7 @@ class FailedSignIns:
         left_out = {"left-out": str(self._left_out)} if self._left_out else {}
         self._left_out = 0
         async with self.vaults.open(self.organisation, Purpose.AUTHORISE) as vault:
-            vault.record(MKEvent.MK_SIGN_IN_REFUSED, reason=fault.value, **left_out)
+            vault.record(EntranceEvent.SIGN_IN_REFUSED, reason=fault.value, **left_out)
 
 
 def _record(session: Session) -> SessionRecord:

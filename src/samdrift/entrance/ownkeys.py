@@ -10,10 +10,9 @@ from starlette.routing import Route
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose
-from samdrift.messageclient.entrance.sites import Sites
-from samdrift.vault.gate import WorkerGate
-from samdrift.vault.messageclient import MessageClientVault
-from samdrift.vault.people import SignInKeys
+from samdrift.entrance.sites import Sites
+from samdrift.vault.people import People, SignInKeys
+from samdrift.vault.workergate import WorkerGate
 from samdrift.web.sites import site_of
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey, TokenKey
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -26,9 +25,7 @@ JWKS = "/jwks"
 class OwnKeys:
     """A :class:`samdrift.web.signin.saml.flow.SamlKeys`, and the keys of signed statements."""
 
-    def __init__(
-        self, vaults: WorkerGate[MessageClientVault], organisation: ParticipantIdentifier, clock: Clock
-    ) -> None:
+    def __init__(self, vaults: WorkerGate[People], organisation: ParticipantIdentifier, clock: Clock) -> None:
         self._vaults = vaults
         self._organisation = organisation
         self._clock = clock
@@ -55,7 +52,7 @@ class OwnKeys:
             return vault.sign_in_keys()
 
 
-def jwks_route(sites: Sites, vaults: WorkerGate[MessageClientVault], clock: Clock) -> Route:
+def jwks_route(sites: Sites, vaults: WorkerGate[People], clock: Clock) -> Route:
     """Return the route of the organisation's public keys, for everybody who asks."""
 
     async def jwks(request: Request) -> Response:

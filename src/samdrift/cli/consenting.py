@@ -1,0 +1,41 @@
+"""Consent around what a command reads of an organisation."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from samdrift.cli.output import complain
+from samdrift.config.model import Config, Environment
+from samdrift.governance.consent import Caller, Session, Wanted, Way, session
+from samdrift.net.clock import system_clock
+from samdrift.rights.consents import EVERYTHING, Extent
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+@contextlib.asynccontextmanager
+async def consented(
+    config: Config, gate: Gate, organisation: ParticipantIdentifier, wanted: Wanted, caller: Caller
+) -> AsyncIterator[Session]:
+    """Open a session of what a command shows; say on standard error where nobody could consent to it.
+
+    The organisations of a demonstration are invented: there a session is in the log, and nobody is asked
+    unless a consent is named.
+    """
+    demonstration = config.environment is Environment.DEMONSTRATION and not caller.consent
+    async with session(
+        gate, organisation, wanted, caller, system_clock, demonstration=demonstration
+    ) as running:
+        if running.permit.way is Way.NOBODY:
+            complain(
+                f"{organisation}: no officer has a key, so nobody could consent to this; its log says so"
+                " (samdrift gov officer enrol)"
+            )
+        yield running
+
+
+def until_now() -> Extent:
+    """Return the extent of everything that there is."""
+    return Extent.span(EVERYTHING, system_clock().replace(microsecond=0) + timedelta(seconds=1))

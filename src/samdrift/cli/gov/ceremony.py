@@ -1,0 +1,209 @@
+"""`samdrift gov grant unsigned`, `sign-over`, `settle`: rights that nobody signed are signed, or end."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from samdrift.administration.administration import administering, record_command
+from samdrift.administration.appointing import MessageClients
+from samdrift.administration.governing import Governance
+from samdrift.cli.gov.signing import By, Out, Why, show, subject
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
+from samdrift.cli.output import print_json, print_line, require_new
+from samdrift.cli.persons import Actor, Reason, asked
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.evidence.trace import Asked
+from samdrift.governance.records import StatementRefused
+from samdrift.governance.words import named
+from samdrift.installation.loop import run
+from samdrift.rights import Copy
+from samdrift.rights.fields import LONGEST, StatementError, Subject
+from samdrift.rights.folding import Holding
+from samdrift.rights.record import Record
+from samdrift.rights.settling import SettlementAsked, listing
+from samdrift.rights.signing import NAMESPACE
+from samdrift.rights.statements import OF_ORGANISATION, Given, Rights, Statement
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+Folder = Annotated[
+    Path, typer.Option("--folder", help="A new folder for the files to be signed, one for each right.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Unsigned:
+    """The rights of an organisation that nobody signed and that are in force, and its record."""
+
+    record: Record
+    copy: Copy
+    holdings: tuple[Holding, ...]
+    moment: datetime
+
+    @property
+    def left(self) -> tuple[Holding, ...]:
+        """Rights that no signed statement gives as well."""
+        signed = [each for each in self.copy.state.holdings(self.moment) if self._is_signed(each)]
+        return tuple(each for each in self.holdings if not any(_gives(one, each) for one in signed))
+
+    def _is_signed(self, holding: Holding) -> bool:
+        return holding.statements[0] in self.copy.signed
+
+
+def unsigned(
+    organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
+) -> int:
+    """Show every right in the message client that nobody signed. Exit status 1 while there is one."""
+    with reported_as_usage_errors():
+        found = run(_unsigned(config, organisation, "grant unsigned", asked(by, reason)))
+    left = found.left
+    rows = [_row(each, found, left) for each in found.holdings]
+    if as_json:
+        settled = found.copy.settled.since.isoformat() if found.copy.settled else ""
+        print_json({"settled": settled, "rights": rows})
+    else:
+        if found.copy.settled is not None:
+            print_line(f"settled {found.copy.settled.since.isoformat()}: signed decisions alone count")
+        for row in rows:
+            signed = "signed over" if row["signed"] else "unsigned"
+            print_line(f"{row['decision']}  {row['to']}  {row['what']}  {row['scope']}  {signed}")
+    return 1 if rows else 0
+
+
+def sign_over(organisation: Organisation, by: By, config: ConfigFile, folder: Folder, why: Why) -> None:
+    """Write a statement for every right that nobody signed, each to be read and signed by an officer.
+
+    An officer states again what others have: what that person has, and roles, another officer gives.
+    """
+    with reported_as_usage_errors():
+        require_new(folder)
+        who, text = subject("--by", by), one_line("--why", why)
+        found, statements, refused = run(_stated_again(config, organisation, who, text))
+    folder.mkdir()
+    files = []
+    for number, statement in enumerate(statements, 1):
+        files.append(folder / f"{number:04}-{statement.kind}.json")
+        files[-1].write_bytes(statement.content)
+        show(statement, found.record, files[-1])
+        print_line()
+    for holding, why_not in refused:
+        row = _row(holding, found, found.left)
+        print_line(f"not written: {row['to']}  {row['what']}  {row['scope']}: {why_not}")
+    for kind in sorted({statement.kind for statement in statements}):
+        names = " ".join(shlex.quote(str(each)) for each in files if each.stem.endswith(f"-{kind}"))
+        print_line(f"  ssh-keygen -Y sign -f KEY -n {NAMESPACE}{kind} {names}")
+    print_line(f"  samdrift gov statement append-all {organisation} {shlex.quote(str(folder))} --config FILE")
+
+
+def settle(
+    organisation: Organisation,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    ending: Annotated[
+        bool, typer.Option("--ending", help="Also where rights end by it that nobody has signed over.")
+    ] = False,
+) -> None:
+    """Ask that rights which nobody signed end, and none counts from then on; another officer approves it."""
+    with reported_as_usage_errors():
+        require_new(out)
+        who, text = subject("--by", by), one_line("--why", why)
+        found, statement = run(_settling(config, organisation, who, text, ending=ending))
+    out.write_bytes(statement.content)
+    for holding in found.left:
+        row = _row(holding, found, found.left)
+        print_line(f"ends: {row['to']}  {row['what']}  {row['scope']}")
+    show(statement, found.record, out)
+
+
+async def _unsigned(config: Path, organisation: ParticipantIdentifier, command: str, who: Asked) -> Unsigned:
+    async with administering(load(config), changes=False) as installation:
+        roles = (Role.GOVERNANCE, Role.MESSAGE_CLIENT)
+        await record_command(installation, f"gov {command}", who, organisation, roles)
+        record = await Governance(installation, organisation).read()
+        assigned = await MessageClients(installation, organisation).assigned()
+        copy = assigned.copy
+        own = [each for each in copy.state.holdings(assigned.moment) if each.statements[0] not in copy.signed]
+        return Unsigned(record, copy, tuple(own), assigned.moment)
+
+
+async def _stated_again(
+    config: Path, organisation: ParticipantIdentifier, who: Subject, why: str
+) -> tuple[Unsigned, list[Statement], list[tuple[Holding, str]]]:
+    found = await _unsigned(config, organisation, "grant sign-over", asked(None, why))
+    statements, refused = list[Statement](), list[tuple[Holding, str]]()
+    async with administering(load(config), changes=False) as installation:
+        governance = Governance(installation, organisation)
+        for holding in found.left:
+            again = partial(_again, holding.given)
+            try:
+                statements.append(governance.stated(found.record, who, why, again))
+            except (StatementRefused, StatementError) as error:
+                refused.append((holding, str(error)))
+    return found, statements, refused
+
+
+async def _settling(
+    config: Path, organisation: ParticipantIdentifier, who: Subject, why: str, *, ending: bool
+) -> tuple[Unsigned, Statement]:
+    found = await _unsigned(config, organisation, "grant settle", asked(None, why))
+    if found.left and not ending:
+        raise Unusable(
+            f"{len(found.left)} rights would end: samdrift gov grant unsigned shows them, gov grant sign-over"
+            " has them signed; --ending lets them end"
+        )
+    digests = found.copy.digests
+    act = SettlementAsked(len(digests), listing(digests))
+    async with administering(load(config), changes=False) as installation:
+        governance = Governance(installation, organisation)
+        return found, governance.stated(found.record, who, why, lambda at: act)
+
+
+def _again(given: Given, at: datetime) -> Given:
+    start = max(given.start, at)
+    role = isinstance(given.what, Rights) and bool(given.what.rights & OF_ORGANISATION)
+    return replace(given, start=start, end=min(given.end, start + LONGEST), asked=role)
+
+
+def _gives(signed: Holding, wanted: Holding) -> bool:
+    one, other = signed.given.what, wanted.given.what
+    if isinstance(one, Rights) and isinstance(other, Rights):
+        same = (one.subject, one.scope) == (other.subject, other.scope)
+        return same and one.rights >= other.rights
+    return one == other
+
+
+def _row(holding: Holding, found: Unsigned, left: tuple[Holding, ...]) -> dict[str, Any]:
+    what = holding.given.what
+    gets = (
+        ", ".join(sorted(what.rights))
+        if isinstance(what, Rights)
+        else f"for {named(what.absent, found.record)}"
+    )
+    return {
+        "decision": found.copy.number_of(holding.statements[0]),
+        "to": named(what.subject, found.record),
+        "what": gets,
+        "scope": str(what.scope),
+        "until": holding.given.end.isoformat(),
+        "signed": holding not in left,
+    }
+
+
+def signed_files(folder: Path) -> Iterator[Path]:
+    """Yield the statements of a folder in order; :class:`Unusable` where there is none."""
+    files = sorted(folder.glob("*.json")) if folder.is_dir() else []
+    if not files:
+        raise Unusable(f"{shown(folder)}: has no statements")
+    yield from files

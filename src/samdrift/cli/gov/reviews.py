@@ -1,0 +1,258 @@
+"""`samdrift gov review`: rights are looked at again, and what nobody answers for is removed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from samdrift.administration.administration import Administration, administering, record_command
+from samdrift.administration.governing import Governance
+from samdrift.administration.inventory import basis_of
+from samdrift.cli.gov.signing import By, Out, Why, moment, numbered, propose, subject
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
+from samdrift.cli.output import print_json, print_line
+from samdrift.cli.persons import Actor, Reason, asked
+from samdrift.config.errors import Unusable
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.reader import load
+from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.governance import who
+from samdrift.governance.reviews import (
+    SYSTEMS,
+    ItemState,
+    Review,
+    document,
+    items_about,
+    matching,
+    reminders,
+    reviews,
+)
+from samdrift.installation.loop import run
+from samdrift.net.clock import system_clock
+from samdrift.rights.fields import ORGANISATION, Scope
+from samdrift.rights.record import Record
+from samdrift.rights.reviews import ReviewClosed, ReviewOpened
+from samdrift.rights.statements import Act, Outcome, Reviewed
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+Of = Annotated[str, typer.Argument(metavar="STATEMENT", help="The number of a statement, or its digest.")]
+Mailbox = Annotated[str, typer.Option("--mailbox", help="The id of the mailbox whose rights are reviewed.")]
+Reviewer = Annotated[str, typer.Option("--reviewer", help="The person who answers.")]
+StandIn = Annotated[str, typer.Option("--stand-in", help="The person who answers where the other cannot.")]
+Until = Annotated[str, typer.Option("--until", help="The last day; what has no answer then is removed.")]
+
+
+@app.callback()
+def review() -> None:
+    """Review rights: no removes at once, and silence removes at the end."""
+
+
+@app.command("open")
+def open_review(
+    organisation: Organisation,
+    reviewer: Reviewer,
+    stand_in: StandIn,
+    until: Until,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    mailbox: Mailbox = "",
+    systems: Annotated[bool, typer.Option("--systems", help="Review the rights of systems.")] = False,
+    roles: Annotated[bool, typer.Option("--roles", help="Review the roles in the organisation.")] = False,
+) -> None:
+    """Write a statement that opens a review of a mailbox, of systems or of roles, to be signed.
+
+    It has all rights that are in force now, at most 200, without those of a review that goes on.
+    """
+    with reported_as_usage_errors():
+        if sum((bool(mailbox), systems, roles)) != 1:
+            raise Unusable("name one of --mailbox, --systems and --roles")
+        first, second = subject("--reviewer", reviewer), subject("--stand-in", stand_in)
+        due = moment("--until", until)
+        about = str(Scope(mailbox)) if mailbox else SYSTEMS if systems else str(ORGANISATION)
+
+        def act(record: Record, at: datetime) -> Act:
+            items = items_about(record, about, at)
+            if not items:
+                raise Unusable("nothing to review: no such right is in force, or all are in a review")
+            return ReviewOpened(about, items, first, second, due)
+
+        propose(config, organisation, by, why, act, out)
+
+
+@app.command()
+def answer(
+    organisation: Organisation,
+    of: Of,
+    outcome: Annotated[str, typer.Option("--outcome", help="keep or remove; to remove ends it at once.")],
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+) -> None:
+    """Write an answer about a right, to be signed: keep it until its end, or remove it at once."""
+    if outcome not in tuple(Outcome):
+        raise Unusable("--outcome is keep or remove")
+    with reported_as_usage_errors():
+        propose(
+            config,
+            organisation,
+            by,
+            why,
+            lambda record, at: Reviewed(numbered(record, of), Outcome(outcome)),
+            out,
+        )
+
+
+@app.command()
+def close(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+    """Write a statement that closes a review, to be signed: what has no answer is removed.
+
+    Before its last day only when everything has an answer; never while a vault of the organisation is
+    locked. A custodian or one of the operator's staff closes one, too, whose time is over.
+    """
+    with reported_as_usage_errors():
+        propose(config, organisation, by, why, lambda record, at: ReviewClosed(numbered(record, of)), out)
+
+
+@app.command("list")
+def list_reviews(
+    organisation: Organisation,
+    config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
+    text: Annotated[
+        str, typer.Option("--find", help="Show those with this text: a person, a mailbox, a reason.")
+    ] = "",
+    on: Annotated[str, typer.Option("--on", help="A day, as it was at its end; now by default.")] = "",
+    as_json: AsJson = False,
+) -> int:
+    """Show reviews, past ones too. Exit status 1 if the time of one is over and nobody has closed it."""
+    with reported_as_usage_errors():
+        when = moment("--on", on) if on else _now()
+        record, found = run(_read(config, organisation, "review list", when, asked(by, reason)))
+        wanted = one_line("--find", text) if text else ""
+    documents = matching((document(each, record, {}) for each in found), wanted)
+    if as_json:
+        print_json({"reviews": documents})
+    else:
+        shown = {each["review"] for each in documents}
+        for each in found:
+            if each.id in shown:
+                _print(each, record, when)
+    return int(any(each.overdue(when) for each in found))
+
+
+@app.command()
+def show(
+    organisation: Organisation,
+    of: Of,
+    config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show one review with each right, its use, and what was answered."""
+    with reported_as_usage_errors():
+        found = run(_shown(config, organisation, of, asked(by, reason)))
+    if as_json:
+        print_json(found)
+        return
+    print_line(f"{found['number']}  {found['about']}  until {found['due']}  by {found['reviewer']}")
+    for each in found["items"]:
+        used = each["used"] or "never"
+        mark = "  UNUSED FOR 90 DAYS" if each["unused"] else ""
+        print_line(f"  {each['statement']}  {each['who']}  {', '.join(each['can'])}  {each['where']}")
+        print_line(f"      last used {used}{mark}  {each['state']}  {each['by']}  {each['why']}".rstrip())
+
+
+@app.command()
+def remind(
+    organisation: Organisation,
+    config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=90, help="Remind of reviews that end within so many days.")
+    ] = 7,
+) -> int:
+    """Record in the organisation's log which reviews wait for an answer. Exit status 1 if one does.
+
+    For a timer: it names who is to answer, and an administrator whom silence did not remove.
+    """
+    with reported_as_usage_errors():
+        found = run(_reminded(config, organisation, timedelta(days=days), asked(by, reason)))
+    for line in found:
+        print_line(line)
+    return int(bool(found))
+
+
+async def _read(
+    config: Path, organisation: ParticipantIdentifier, command: str, when: datetime, who_asks: Any
+) -> tuple[Record, Sequence[Review]]:
+    async with administering(load(config), changes=False) as installation:
+        await record_command(installation, f"gov {command}", who_asks, organisation, (Role.GOVERNANCE,))
+        record = await Governance(installation, organisation).read()
+        return record, reviews(record.state, when)
+
+
+async def _shown(config: Path, organisation: ParticipantIdentifier, of: str, who_asks: Any) -> dict[str, Any]:
+    async with administering(load(config), changes=False) as installation:
+        governance = Governance(installation, organisation)
+        record = await governance.read()
+        await record_command(installation, "gov review show", who_asks, organisation)
+        now = _now()
+        digest = numbered(record, of)
+        found = next((each for each in reviews(record.state, now) if each.id == digest), None)
+        if found is None:
+            raise Unusable("that statement opens no review: samdrift gov review list shows their numbers")
+        return document(found, record, await _uses(installation, organisation, now))
+
+
+async def _uses(
+    installation: Administration, organisation: ParticipantIdentifier, now: datetime
+) -> Mapping[str, Mapping[str, Any]]:
+    """Return the use of each right that is in force, by the number of its first statement."""
+    basis = await basis_of(installation, organisation, now - who.UNUSED, now)
+    found: dict[str, Mapping[str, Any]] = {}
+    for each in who.paths(basis, now, now):
+        if each.rests_on and each.kind is not who.PathKind.SIGNING_KEY:
+            known = found.get(each.rests_on[0])
+            if known is None or (each.used is not None and known["used"] is None):
+                found[each.rests_on[0]] = who.document(each)
+    return found
+
+
+async def _reminded(
+    config: Path, organisation: ParticipantIdentifier, ahead: timedelta, who_asks: Any
+) -> list[str]:
+    async with administering(load(config)) as installation:
+        await record_command(installation, "gov review remind", who_asks, organisation, (Role.GOVERNANCE,))
+        record, now = await Governance(installation, organisation).read(), _now()
+        principal = Principal(PrincipalKind.OPERATOR, who_asks.by)
+        lines = []
+        for each in reviews(record.state, now):
+            for event, facts, line in reminders(each, record, now, ahead):
+                await installation.gate.tell_organisation(
+                    principal, organisation, event, facts, (Role.GOVERNANCE,)
+                )
+                lines.append(line)
+        return lines
+
+
+def _print(found: Review, record: Record, now: datetime) -> None:
+    number = next(e.number for e in record.entries if e.statement.digest == found.id)
+    counts = ", ".join(f"{found.count(state)} {state.value}" for state in ItemState if found.count(state))
+    state = "closed" if found.closed is not None else "OVERDUE" if found.overdue(now) else "open"
+    print_line(f"{number}  {state}  {found.opened.about}  until {found.opened.due:%Y-%m-%d}  {counts}")
+
+
+def _now() -> datetime:
+    return system_clock().astimezone(UTC).replace(microsecond=0)

@@ -1,0 +1,3 @@
+"""The way in of persons, for every role that has pages: an origin for each organisation, sign-in and sessions
+in its vault.
+"""

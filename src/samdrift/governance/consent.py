@@ -1,0 +1,248 @@
+"""Consent to what the operator's staff see of an organisation: asked for before a vault is read, and kept to.
+
+A command that shows metadata or content does so within a :class:`Session`. It begins with an entry in the
+organisation's log that names the consent, is refused where there is none, stops within a second of the
+consent's end, and ends with an entry that sums it up. An organisation with nobody who could consent is
+served as it was before there were consents; its log says so.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Explained
+from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Role
+from samdrift.governance.records import Records
+from samdrift.governance.words import named
+from samdrift.rights.consentfold import Consent, Consents, Stage, consents_of, moment_of, officers
+from samdrift.rights.consents import Extent, Level
+from samdrift.rights.fields import Subject
+from samdrift.rights.record import Record
+from samdrift.vault.errors import VaultError
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_LOOKS_AGAIN = 0.5
+"""Seconds after which a session asks again whether its consent is in force: an end reaches it within one."""
+Ticks = Callable[[], float]
+"""Seconds that go forward whatever the clock says."""
+_PLACES = (Role.GOVERNANCE, *(each for each in ORGANISATIONS_OWN if each is not Role.GOVERNANCE))
+
+
+class ConsentEvent(AuditEvent):
+    """An event about what the operator's staff see of an organisation."""
+
+    OPENED = "gov:consent:opened"
+    """Something of the organisation is read by the operator's staff, by which consent or without one."""
+    CLOSED = "gov:consent:closed"
+    """That is over: how much was read, and whether it was cut short."""
+    REFUSED = "gov:consent:refused"
+    """Something was not opened, since no consent covers it."""
+
+
+class Way(StrEnum):
+    """The ground on which something is opened."""
+
+    CONSENT = "consent"
+    EMERGENCY = "emergency"
+    NOBODY = "nobody-can-consent"
+    """No officer of the organisation has a key: the operator's own rules alone apply."""
+    DEMONSTRATION = "demonstration"
+
+
+class ConsentWanted(Explained):
+    """Something that no consent covers; who could approve one is in ``approvers``."""
+
+    def __init__(self, wanted: Wanted, why: str, approvers: tuple[str, ...]) -> None:
+        who = f"; these can approve: {', '.join(approvers)}" if approvers else ""
+        super().__init__(
+            f"{wanted.command} shows {wanted.level} of the organisation, and {why}. Ask for its consent:"
+            f" samdrift gov consent request --extent {wanted.extent} --level {wanted.level}{who}"
+        )
+        self.approvers = approvers
+
+
+class ConsentOver(Explained):
+    """A consent that ended while something was read; nothing more is shown."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__(f"the consent is {stage.value.replace('-', ' ')}: nothing more is read")
+        self.stage = stage
+
+
+class NotLogged(Explained):
+    """An organisation whose log cannot be written: nothing of it is read."""
+
+    def __init__(self) -> None:
+        super().__init__("the organisation's log cannot be written, so nothing is read: unlock its vaults")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The thing that a command would show."""
+
+    command: str
+    level: Level
+    extent: Extent
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The person who runs a command, and why."""
+
+    by: str
+    """A name, or a subject like ``operator:ola``."""
+    reason: str
+    consent: str = ""
+    """Number or digest of a consent, where one is named."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the name as it is given, and without its kind."""
+        return (self.by, self.by.partition(":")[2])
+
+    def is_called(self, subject: Subject) -> bool:
+        """Return whether the person calls themselves that."""
+        return self.by in (str(subject), subject.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Permitted:
+    """The way by which something may be opened, and the consent, where there is one."""
+
+    way: Way
+    consent: Consent | None = None
+    number: int = 0
+
+    def facts(self) -> dict[str, str]:
+        """Return it as an entry of a log has it."""
+        if self.consent is None:
+            return {"way": self.way.value}
+        about = {"statement": str(self.number), "person": str(self.consent.act.to)}
+        return {"way": self.way.value, "consent": self.consent.id, **about}
+
+
+def permitted(record: Record, wanted: Wanted, caller: Caller, moment: datetime) -> Permitted:
+    """Return how something may be opened; :class:`ConsentWanted` where nothing covers it.
+
+    An emergency covers metadata, and is used where no consent does.
+    """
+    if not officers(record, moment):
+        return Permitted(Way.NOBODY)
+    numbers = {each.statement.digest: each.number for each in record.entries}
+    covering = [
+        each
+        for each in _named(consents_of(record), caller, numbers)
+        if each.act.level.covers(wanted.level) and each.act.extent.covers(wanted.extent)
+    ]
+    mine = [each for each in covering if caller.is_called(each.act.to)]
+    for each in sorted(mine, key=lambda one: one.emergency):
+        if each.stage(moment) is Stage.IN_FORCE:
+            way = Way.EMERGENCY if each.emergency else Way.CONSENT
+            return Permitted(way, each, numbers[each.id])
+    who = tuple(named(each, record) for each in officers(record, moment) if each.id not in caller.names)
+    raise ConsentWanted(wanted, _why(covering, mine, moment), who)
+
+
+def _named(consents: Consents, caller: Caller, numbers: Mapping[str, int]) -> Iterator[Consent]:
+    for each in consents.all():
+        if not caller.consent or caller.consent in (each.id, str(numbers[each.id])):
+            yield each
+
+
+def _why(covering: list[Consent], mine: list[Consent], moment: datetime) -> str:
+    if mine:
+        return f"the consent to that is {mine[-1].stage(moment).value.replace('-', ' ')}"
+    return "the consent to that is another person's" if covering else "no consent covers that"
+
+
+class Session:
+    """A reading of an organisation by one command: :meth:`check` before each part of it."""
+
+    def __init__(
+        self,
+        records: Records,
+        organisation: ParticipantIdentifier,
+        permit: Permitted,
+        clock: Clock,
+        ticks: Ticks,
+    ) -> None:
+        self.permit = permit
+        self.parts = 0
+        """Parts that were read so far."""
+        self._records = records
+        self._organisation = organisation
+        self._clock = clock
+        self._ticks = ticks
+        self._looked = ticks()
+
+    async def check(self) -> None:
+        """Return while the consent is in force; :class:`ConsentOver` within a second of its end."""
+        consent = self.permit.consent
+        if consent is not None:
+            if self._ticks() - self._looked >= _LOOKS_AGAIN:
+                record = await self._records.read_anywhere(self._organisation)
+                consent = consents_of(record).find(consent.id) or consent
+                stage = consent.stage(moment_of(record, self._clock()))
+                self._looked = self._ticks()
+            else:
+                stage = consent.stage(self._clock())
+            if stage is not Stage.IN_FORCE:
+                raise ConsentOver(stage)
+        self.parts += 1
+
+
+@contextlib.asynccontextmanager
+async def session(
+    gate: Gate,
+    organisation: ParticipantIdentifier,
+    wanted: Wanted,
+    caller: Caller,
+    clock: Clock,
+    *,
+    demonstration: bool = False,
+    ticks: Ticks = time.monotonic,
+) -> AsyncIterator[Session]:
+    """Open what a command shows within a consent; an entry in the organisation's log comes first and last.
+
+    :class:`ConsentWanted`, with an entry, too, where nothing covers it.
+    """
+    records = Records(gate, clock)
+    principal = Principal(PrincipalKind.OPERATOR, caller.by)
+    about = {"command": wanted.command, "level": wanted.level.value, "extent": str(wanted.extent)}
+    about |= {"by": caller.by, "reason": caller.reason}
+
+    async def logged(event: ConsentEvent, facts: Mapping[str, str]) -> bool:
+        return await gate.tell_organisation(principal, organisation, event, {**about, **facts}, _PLACES)
+
+    if demonstration:
+        permit = Permitted(Way.DEMONSTRATION)
+    else:
+        record = await records.read_anywhere(organisation)
+        try:
+            permit = permitted(record, wanted, caller, moment_of(record, clock()))
+        except ConsentWanted as refused:
+            await logged(ConsentEvent.REFUSED, {})
+            raise refused from None
+    if not await logged(ConsentEvent.OPENED, permit.facts()):
+        raise NotLogged
+    running, outcome = Session(records, organisation, permit, clock, ticks), "finished"
+    try:
+        yield running
+    except ConsentOver as over:
+        outcome = over.stage.value
+        raise
+    except BaseException:
+        outcome = "broken-off"
+        raise
+    finally:
+        with contextlib.suppress(VaultError):  # What is raised from within is the reason.
+            summary = {"parts": str(running.parts), "outcome": outcome}
+            await logged(ConsentEvent.CLOSED, {**permit.facts(), **summary})

@@ -1,0 +1,120 @@
+"""Emergencies: metadata without consent, signed by two of the operator's staff and told at once.
+
+The organisation finds it in the log of each of its roles, before anything was read, and its officers who
+chose to have mail from their message client get one. What an emergency can reach follows from what opens the
+vaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.keystore.interface import KeyStore
+from samdrift.rights.consentfold import Consent
+from samdrift.rights.fields import Subject
+from samdrift.vault.bodies import new_id
+from samdrift.vault.errors import VaultError
+from samdrift.vault.gate import Gate
+from samdrift.vault.noticing import NoticeRecord
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+NOTICE = "emergency"
+"""Kind of the notice that officers get by mail."""
+_TRIED = timedelta(hours=24)
+_WORKER = Principal(PrincipalKind.WORKER, "governance")
+
+
+class EmergencyEvent(AuditEvent):
+    """An event about an emergency."""
+
+    BEGUN = "gov:emergency:begun"
+    """Two of the operator's staff have signed: metadata is seen for an hour, without consent."""
+
+
+class Opens(StrEnum):
+    """Holders of what opens a vault."""
+
+    TOKEN = "token"  # noqa: S105
+    """The organisation's own HSM."""
+    OFFICER = "officer"
+    """The passphrase of the organisation's officer."""
+    OPERATOR = "operator"
+    """The operator's passphrase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """The ways by which an organisation heard of an emergency."""
+
+    roles: tuple[Role, ...]
+    """Roles whose logs have it."""
+    mailed: tuple[str, ...]
+    """Ids of the officers to whom a mail goes."""
+
+
+async def announce(
+    gate: Gate,
+    organisation: ParticipantIdentifier,
+    emergency: Consent,
+    officers: tuple[Subject, ...],
+    now: datetime,
+) -> Announced:
+    """Tell an organisation of an emergency: in every log that it has, and its officers by mail."""
+    hosted = [role for role in Role if gate.registry.find(organisation, role) is not None]
+    act = emergency.act
+    facts = {
+        "consent": emergency.id,
+        "person": str(act.to),
+        "second": str(emergency.approvals[-1][0]),
+        "extent": str(act.extent),
+        "ground": act.ground.value,
+        "ticket": act.ticket,
+    }
+    told = [
+        role
+        for role in hosted
+        if await gate.tell_organisation(_WORKER, organisation, EmergencyEvent.BEGUN, facts, (role,))
+    ]
+    return Announced(tuple(told), await _mailed(gate, organisation, officers, now))
+
+
+async def _mailed(
+    gate: Gate, organisation: ParticipantIdentifier, officers: tuple[Subject, ...], now: datetime
+) -> tuple[str, ...]:
+    """Have a mail sent to each officer who has an address in the message client; the log has it anyhow."""
+    if gate.registry.find(organisation, Role.MESSAGE_CLIENT) is None:
+        return ()
+    try:
+        async with gate.open(_WORKER, organisation, Role.MESSAGE_CLIENT, Purpose.PROCESS) as vault:
+            choices = await vault.notice_choices()
+            chosen = [each.id for each in officers if each.id in choices]
+            for person in chosen:
+                content = {"to": choices[person]["address"], "until": (now + _TRIED).isoformat()}
+                vault.add_notice(NoticeRecord(new_id(), NOTICE, None, now, now, 0, None, None, content))
+    except VaultError:
+        return ()
+    return tuple(chosen)
+
+
+def opens(keys: KeyStore, gate: Gate, organisation: ParticipantIdentifier) -> Mapping[Role, Opens]:
+    """Return what opens the vault of each role."""
+    found: dict[Role, Opens] = {}
+    for role in Role:
+        registration = gate.registry.find(organisation, role)
+        if registration is not None:
+            token, officer = keys.in_token(registration.vault), keys.locked(registration.vault)
+            found[role] = Opens.TOKEN if token else Opens.OFFICER if officer else Opens.OPERATOR
+    return found
+
+
+REACH = {
+    Opens.TOKEN: "no way to content: the vault opens with the organisation's HSM alone",
+    Opens.OFFICER: "no way to content: the vault waits for the passphrase of the organisation's officer",
+    Opens.OPERATOR: "content is not shown by any command, but root on the machine can read it: the vault"
+    " opens with the operator's passphrase (docs/threat-model.md, What remains)",
+}

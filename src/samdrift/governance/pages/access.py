@@ -1,0 +1,158 @@
+"""Access to the pages of governance: roles by signed statements, asked for with each request.
+
+A person without a role in the organisation sees their own keys and nothing else, so that a key can be offered
+before a role is given. Pages show; what is decided is decided by the signature on a statement.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import IntEnum
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.entrance.sites import Sites
+from samdrift.governance.events import GovEvent
+from samdrift.governance.pages.directory import Directory, Names
+from samdrift.governance.records import Records
+from samdrift.governance.words import names_of
+from samdrift.rights.fields import ORGANISATION, Subject, SubjectKind
+from samdrift.rights.record import Record
+from samdrift.rights.statements import OF_ORGANISATION, OFFICERS, Right, Rights
+from samdrift.vault.gate import Gate
+from samdrift.vault.officers import OfferedKey
+from samdrift.web.application import NotSignedIn, signed_in
+from samdrift.web.guards import session_of
+from samdrift.web.sites import Site, site_of
+from samdrift.web.uploads import received
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+
+class Seen(IntEnum):
+    """Circles of people for whom a page is, each within the one before."""
+
+    SIGNED_IN = 0
+    ROLE = 1
+    """People with a role in the organisation: auditors, too."""
+    OFFICER = 2
+    """Administrators and security officers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of a person who is signed in."""
+
+    organisation: ParticipantIdentifier
+    site: Site
+    person: Subject
+    name: str
+    record: Record
+    roles: frozenset[Right]
+    now: datetime
+    """The moment that counts, to the second: a clock that was set back prolongs nothing."""
+    names: Names
+    offered: tuple[OfferedKey, ...]
+
+    @property
+    def seen(self) -> Seen:
+        """The innermost circle that the person is in."""
+        if self.roles & OFFICERS:
+            return Seen.OFFICER
+        return Seen.ROLE if self.roles else Seen.SIGNED_IN
+
+
+Handler = Callable[[Request, Visit], Awaitable[Response]]
+RouteOf = tuple[str, str, Handler, Seen]
+"""Method, path, handler and circle of a route."""
+
+
+class Access:
+    """Finds out who asks and what they may."""
+
+    def __init__(
+        self, sites: Sites, records: Records, gate: Gate, clock: Clock, directory: Directory
+    ) -> None:
+        self.records = records
+        self._sites = sites
+        self._vaults = gate.worker("pages", Role.GOVERNANCE)
+        self._clock = clock
+        self._directory = directory
+
+    def shown(self, handler: Handler, seen: Seen = Seen.ROLE) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint of a page for those in a circle."""
+
+        async def answer(request: Request) -> Response:
+            return await handler(request, await self.visit(request, seen))
+
+        return signed_in(answer)
+
+    def posted(self, handler: Handler, seen: Seen = Seen.OFFICER) -> Callable[[Request], Awaitable[Response]]:
+        """Answer a form; without a session it is read for its own sake, which keeps what was typed."""
+
+        async def answer(request: Request) -> Response:
+            if session_of(request) is None:
+                await received(request)
+            return await handler(request, await self.visit(request, seen))
+
+        return answer
+
+    async def visit(self, request: Request, seen: Seen) -> Visit:
+        """Return who asks; an address that is not there for those outside the circle, which is logged."""
+        session = session_of(request)
+        if session is None:
+            raise NotSignedIn
+        site = site_of(request)
+        organisation, who = self._sites.organisation(site), session.person
+        record = await self.records.read(organisation)
+        async with self._vaults.open(organisation, Purpose.READ) as vault:
+            person = await vault.person(who.issuer, who.subject)
+            if person is None:
+                raise NotSignedIn
+            known = {
+                str(Subject(SubjectKind.PERSON, one.id)): one.identity.name for one in await vault.persons()
+            }
+            subject = Subject(SubjectKind.PERSON, person)
+            now = self._clock().replace(microsecond=0)
+            now = max(now, record.last or now)
+            visit = Visit(
+                organisation,
+                site,
+                subject,
+                who.name,
+                record,
+                roles_of(record, subject, now),
+                now,
+                await self._names(organisation, known, record),
+                await vault.offered_keys(),
+            )
+            refused = visit.seen < seen
+            event = GovEvent.PAGE_REFUSED if refused else GovEvent.PAGE_SHOWN
+            vault.record(event, person=person, page=page_of(request))
+        if refused:
+            raise HTTPException(404)
+        return visit
+
+    async def _names(
+        self, organisation: ParticipantIdentifier, known: Mapping[str, str], record: Record
+    ) -> Names:
+        found = await self._directory.names(organisation)
+        return Names({**found.persons, **known, **names_of(record)}, found.mailboxes)
+
+
+def roles_of(record: Record, person: Subject, moment: datetime) -> frozenset[Right]:
+    """Return the roles that a person has in the organisation at a moment."""
+    held = (holding.given.what for holding in record.state.holdings(moment, person))
+    rights = (what.rights for what in held if isinstance(what, Rights) and what.scope == ORGANISATION)
+    return frozenset[Right]().union(*rights) & OF_ORGANISATION
+
+
+def page_of(request: Request) -> str:
+    """Return the page that a request is for, without what it names: the pattern of its address."""
+    route = request.scope.get("route")
+    return str(getattr(route, "path", "")) or "/"

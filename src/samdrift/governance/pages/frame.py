@@ -1,0 +1,68 @@
+"""The frame of the pages of governance: the ways through them at the side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.governance.pages.access import Seen, Visit
+from samdrift.governance.pages.waiting import waiting
+from samdrift.governance.pages.words import bands
+from samdrift.web.pages import Pages, Wording, announce
+from samdrift.web.texts import Phrase
+from samdrift.web.views import Link, Section
+
+TODAY, OWN_KEYS, OFFICERS_PAGE, RIGHTS_PAGE = "/", "/keys", "/officers", "/rights"
+AGREEMENTS, REPORT, OPERATOR_VIEW, RECORD = "/agreements", "/report", "/operator-view", "/record"
+CONSENTS = "/consents"
+
+
+class Frame:
+    """Everything that handlers of the pages share."""
+
+    def __init__(self, pages: Pages) -> None:
+        self._pages = pages
+
+    def wording(self, request: Request) -> Wording:
+        """Return the wording of the person who asks."""
+        return self._pages.wording(request)
+
+    def page(
+        self, request: Request, visit: Visit, template: str, status: int = 200, **context: Any
+    ) -> Response:
+        """Return a page with the ways beside it."""
+        own = {
+            "sections": self._sections(request, visit),
+            "officer": visit.seen is Seen.OFFICER,
+            "names": visit.names,
+        }
+        announce(request, bands(visit.record, visit.names, visit.now))
+        return self._pages.page(request, template, status, **own, **context)
+
+    def _sections(self, request: Request, visit: Visit) -> tuple[Section, ...]:
+        text, path = self.wording(request).text, request.url.path
+
+        def link(phrase: Phrase, href: str, count: int = 0, *below: str) -> Link:
+            inside = href != TODAY and path.startswith(f"{href}/")
+            current = path == href or inside or any(path.startswith(each) for each in below)
+            return Link(text(phrase), href, count, unread=count > 0, current=current)
+
+        own = Section(text(Phrase("You")), (link(Phrase("Your keys"), OWN_KEYS),))
+        if visit.seen is Seen.SIGNED_IN:
+            return (own,)
+        mine = sum(each.decides for each in waiting(visit.record, visit.person, visit.now))
+        decided = (
+            link(Phrase("Today"), TODAY, mine, "/decide"),
+            link(Phrase("What the operator may see"), CONSENTS),
+            link(Phrase("Who can read"), RIGHTS_PAGE),
+            link(Phrase("Officers and keys"), OFFICERS_PAGE),
+            link(Phrase("Agreements"), AGREEMENTS),
+        )
+        insight = (
+            link(Phrase("Compliance"), REPORT),
+            link(Phrase("What operating sees"), OPERATOR_VIEW),
+            link(Phrase("Signed statements"), RECORD),
+        )
+        return Section("", decided), Section(text(Phrase("Insight")), insight), own

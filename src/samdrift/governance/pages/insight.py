@@ -1,0 +1,149 @@
+"""Insight: agreements and their cover, the report about compliance, what operating sees, and the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.governance.coverage import Basis, Missing, standing
+from samdrift.governance.coverageview import picture
+from samdrift.governance.duties.catalogue import shipped
+from samdrift.governance.operatorview import Kind, lines
+from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
+from samdrift.governance.pages.frame import AGREEMENTS, OPERATOR_VIEW, RECORD, REPORT, Frame
+from samdrift.governance.pages.waiting import agreements_of
+from samdrift.governance.pages.words import Telling, kind_of
+from samdrift.governance.reportkeeping import read
+from samdrift.rights.agreements import ROLES, Function, Party
+from samdrift.vault.gate import Gate
+from samdrift.web.texts import Phrase
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+Performers = Callable[[ParticipantIdentifier], Mapping[Function, Party | None]]
+"""Returns the functions that are switched on for an organisation, each with the party that performs it."""
+_PAGE = 50
+_FORMS: Mapping[str, Phrase] = {
+    "service": Phrase("Service agreement"),
+    "data-processing": Phrase("Data processing agreement"),
+    "cooperation": Phrase("Cooperation"),
+    "between-agencies": Phrase("Agreement between agencies"),
+    "internal": Phrase("Internal"),
+    "inherited": Phrase("Inherited, until there is an agreement"),
+}
+_MISSING: Mapping[Missing, Phrase] = {
+    Missing.PARTY: Phrase("The organisation has not stated which party it is."),
+    Missing.AGREEMENT: Phrase("No agreement leads there."),
+    Missing.CLAUSE: Phrase("No clause carries the duty."),
+    Missing.KIND: Phrase("The agreement is of another kind."),
+}
+_STATUS: Mapping[str, tuple[Phrase, str]] = {
+    "gap": (Phrase("Gap"), "bad"),
+    "stale": (Phrase("Evidence too old"), "warning"),
+    "held": (Phrase("Held"), "good"),
+    "people's": (Phrase("Stays with people"), "plain"),
+}
+_KINDS: Mapping[Kind, Phrase] = {
+    Kind.COMMAND: Phrase("Commands"),
+    Kind.LISTENER: Phrase("Listeners"),
+    Kind.ROUTE: Phrase("Routes without a login, on the machine itself"),
+    Kind.METRIC: Phrase("Metrics"),
+    Kind.EVENT: Phrase("Events of the operator’s log"),
+    Kind.JOURNAL: Phrase("Lines of the program’s journal"),
+}
+
+
+class Insight:
+    """Pages for whoever has a role."""
+
+    def __init__(self, frame: Frame, access: Access, gate: Gate, performers: Performers) -> None:
+        self._frame, self._access, self._performers = frame, access, performers
+        self._vaults = gate.worker("pages", Role.GOVERNANCE)
+
+    def routes(self) -> Sequence[RouteOf]:
+        """Return the routes."""
+        return (
+            ("GET", AGREEMENTS, self.agreements, Seen.ROLE),
+            ("GET", f"{AGREEMENTS}/chain.svg", self.chain, Seen.ROLE),
+            ("GET", REPORT, self.report, Seen.ROLE),
+            ("GET", OPERATOR_VIEW, self.operator_view, Seen.ROLE),
+            ("GET", RECORD, self.record, Seen.ROLE),
+        )
+
+    async def agreements(self, request: Request, visit: Visit) -> Response:
+        """Show agreements, the picture of their chain, and what is missing."""
+        basis = self._basis(visit)
+        found = basis.at(visit.now)
+        language = self._frame.wording(request).formats.language
+        duties = {
+            each.id: each.says.of(language) for catalogue in shipped() for each in catalogue.duties.values()
+        }
+        return self._frame.page(
+            request,
+            visit,
+            "agreements.html",
+            found=found,
+            register=found.register,
+            waiting=found.register.waiting,
+            standings=[standing(basis, each, visit.now) for each in Function if each in basis.performers],
+            duties=duties,
+            forms=_FORMS,
+            missing=_MISSING,
+            now=visit.now,
+        )
+
+    async def chain(self, request: Request, visit: Visit) -> Response:
+        """Answer with the chain as a picture."""
+        language = self._frame.wording(request).formats.language
+        drawn = picture(self._basis(visit).at(visit.now), language)
+        return Response(drawn, media_type="image/svg+xml")
+
+    async def report(self, request: Request, visit: Visit) -> Response:
+        """Show the newest report about compliance."""
+        async with self._vaults.open(visit.organisation, Purpose.READ) as vault:
+            kept = await vault.last_report()
+        at, made = (None, None) if kept is None else read(kept)
+        order = list(_STATUS)
+        rows = sorted(made["rows"], key=lambda row: order.index(row["status"])) if made else []
+        return self._frame.page(request, visit, "report.html", made=made, at=at, rows=rows, statuses=_STATUS)
+
+    async def operator_view(self, request: Request, visit: Visit) -> Response:
+        """Show what operating sees of the organisation without asking."""
+        shown = lines()
+        return self._frame.page(
+            request,
+            visit,
+            "operator_view.html",
+            opening=[each for each in shown if each.opens],
+            groups=[
+                (kind, phrase, [each for each in shown if each.kind is kind and not each.opens])
+                for kind, phrase in _KINDS.items()
+            ],
+        )
+
+    async def record(self, request: Request, visit: Visit) -> Response:
+        """Show the record, the newest first."""
+        entries = visit.record.entries[::-1]
+        asked = request.query_params.get("page", "")
+        page = max(1, int(asked)) if asked.isascii() and asked.isdecimal() and len(asked) < 7 else 1
+        shown = entries[(page - 1) * _PAGE : page * _PAGE]
+        return self._frame.page(
+            request,
+            visit,
+            "record.html",
+            entries=shown,
+            page=page,
+            more=len(entries) > page * _PAGE,
+            kind_of=kind_of,
+            telling=Telling(visit.record, visit.names, self._frame.wording(request)),
+        )
+
+    def _basis(self, visit: Visit) -> Basis:
+        performers = {
+            function: party
+            for function, party in self._performers(visit.organisation).items()
+            if function in ROLES
+        }
+        return Basis(agreements_of(visit.record), list(shipped()), performers)

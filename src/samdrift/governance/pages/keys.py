@@ -1,0 +1,264 @@
+"""Keys of the person who is signed in, and those of all officers: offered, asked for, ended, lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.governance.events import GovEvent
+from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit, roles_of
+from samdrift.governance.pages.frame import OFFICERS_PAGE, OWN_KEYS, Frame
+from samdrift.governance.pages.signing import Signing, host_of
+from samdrift.governance.pages.words import RIGHTS
+from samdrift.rights.enrolment import Enrolment
+from samdrift.rights.fields import Fields, StatementError, Subject, SubjectKind
+from samdrift.rights.keyacts import Enrolled, Lost, PublicKey, Scheme
+from samdrift.rights.statements import Act, Ended
+from samdrift.vault.gate import Gate
+from samdrift.vault.officers import OfferedKey
+from samdrift.web.forms import Form
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+from samdrift.wire.crypto import sshsig
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+LASTS = timedelta(days=365)
+PROOF_NAMESPACE = "samdrift-sign-in"
+"""Namespace in which a person signs that a sign-in is theirs; no statement is signed in it."""
+
+
+class Keys:
+    """Pages of keys."""
+
+    def __init__(self, frame: Frame, access: Access, signing: Signing, gate: Gate) -> None:
+        self._frame, self._access, self._signing = frame, access, signing
+        self._vaults = gate.worker("pages", Role.GOVERNANCE)
+
+    def routes(self) -> Sequence[RouteOf]:
+        """Return the routes."""
+        return (
+            ("GET", OWN_KEYS, self.own, Seen.SIGNED_IN),
+            ("POST", OWN_KEYS, self.offer, Seen.SIGNED_IN),
+            ("POST", f"{OWN_KEYS}/withdraw", self.withdraw, Seen.SIGNED_IN),
+            ("POST", f"{OWN_KEYS}/prove", self.prove, Seen.SIGNED_IN),
+            ("GET", OFFICERS_PAGE, self.officers, Seen.ROLE),
+            ("GET", f"{OFFICERS_PAGE}/offered/{{person}}", self.offered, Seen.OFFICER),
+            ("POST", f"{OFFICERS_PAGE}/offered/{{person}}", self.enrol, Seen.OFFICER),
+            ("GET", f"{OWN_KEYS}/{{digest}}/lost", self.ask_lost, Seen.SIGNED_IN),
+            ("POST", f"{OWN_KEYS}/{{digest}}/lost", self.lose, Seen.SIGNED_IN),
+        )
+
+    async def own(self, request: Request, visit: Visit) -> Response:
+        """Show the person's keys, and how a new one comes."""
+        return self._own(request, visit, Form())
+
+    async def offer(self, request: Request, visit: Visit) -> Response:
+        """Take the public key that the browser has made.
+
+        An officer signs that they ask for it themselves. Others, and officers without a key, leave it to be
+        asked for; whoever has a code on paper states it with that.
+        """
+        form = await received(request)
+        form.required("why", Phrase("Say which one it is, such as the device, and why"))
+        key = _passkey(form, host_of(visit.site))
+        if key is None:
+            form.refuse("why", Phrase("The browser has not made a key that can be used here. Try again."))
+        if key is None or form.errors:
+            return self._own(request, visit, form, 422)
+        mine = list(visit.record.keys.in_force(visit.now, visit.person))
+        if mine and (visit.seen is Seen.OFFICER or any(each.key.scheme is Scheme.PAPER for each in mine)):
+            act = _enrolling(visit.person, visit.name, key)
+            answer = await self._signing.ask(request, visit, form, act, OWN_KEYS)
+            return answer or self._own(request, visit, form, 422)
+        async with self._vaults.open(visit.organisation, Purpose.AUTHORISE) as vault:
+            members = json.dumps(key.members())
+            vault.offer_key(OfferedKey(visit.person.id, visit.now, visit.name, members))
+            vault.record(GovEvent.KEY_OFFERED, person=visit.person.id, key=key.fingerprint)
+        return RedirectResponse(f"{OWN_KEYS}?offered", 303)
+
+    async def withdraw(self, request: Request, visit: Visit) -> Response:
+        """Take back what the person offers."""
+        await received(request)
+        async with self._vaults.open(visit.organisation, Purpose.AUTHORISE) as vault:
+            await vault.withdraw_key(visit.person.id)
+        return RedirectResponse(OWN_KEYS, 303)
+
+    async def prove(self, request: Request, visit: Visit) -> Response:
+        """Have the person be known by the id that the record has, for whom they sign with a key of it."""
+        form = await received(request)
+        found = self._proved(form, visit)
+        if found is None:
+            form.refuse("proof", Phrase("That is not a signature of this text by a key in the record."))
+            return self._own(request, visit, form, 422)
+        async with self._vaults.open(visit.organisation, Purpose.AUTHORISE) as vault:
+            renamed = await vault.rename_person(visit.person.id, found.id)
+            if renamed:
+                vault.record(GovEvent.PERSON_PROVED, person=found.id, former=visit.person.id)
+        if not renamed:
+            form.refuse("proof", Phrase("Another sign-in is known as that person already."))
+            return self._own(request, visit, form, 422)
+        return RedirectResponse(OWN_KEYS, 303)
+
+    async def officers(self, request: Request, visit: Visit) -> Response:
+        """Show all keys, and whose they are."""
+        record, now = visit.record, visit.now
+        rows = [
+            (each, state_of(each, now), sorted(roles_of(record, each.act.to, now)))
+            for each in record.keys.all()
+        ]
+        persons = {each.act.to for each, state, _ in rows if state == "in-force"}
+        officers = {each for each in persons if record.state.is_officer(each, now)}
+        return self._frame.page(
+            request,
+            visit,
+            "officers.html",
+            rows=[row for row in rows if row[1] != "over"],
+            former=[row for row in rows if row[1] == "over"],
+            offered=visit.offered,
+            alone=len(officers) == 1,
+            nobody=not officers,
+            roles=RIGHTS,
+            schemes=Scheme,
+        )
+
+    async def offered(self, request: Request, visit: Visit) -> Response:
+        """Show the key that a person offers, to an officer."""
+        return self._offered(request, visit, _offered_of(request, visit), Form())
+
+    async def enrol(self, request: Request, visit: Visit) -> Response:
+        """Have an officer ask that an offered key is enrolled."""
+        offered, form = _offered_of(request, visit), await received(request)
+        key, whose = public_key(offered), Subject(SubjectKind.PERSON, offered.person)
+        act = _enrolling(whose, visit.names.of(whose), key)
+        back = f"{OFFICERS_PAGE}/offered/{offered.person}"
+        return await self._signing.ask(request, visit, form, act, back) or self._offered(
+            request, visit, offered, form, 422
+        )
+
+    async def ask_lost(self, request: Request, visit: Visit) -> Response:
+        """Ask since when a key is lost."""
+        return self._lost(request, visit, _enrolment_of(request, visit), Form((("since", ""),)))
+
+    async def lose(self, request: Request, visit: Visit) -> Response:
+        """Have it stated that a key is lost, or that it ends."""
+        enrolment, form = _enrolment_of(request, visit), await received(request)
+        made: Act = Ended(of=enrolment.id)
+        if form["how"] == "lost":
+            day = form.day("since", Phrase("Choose the day on which you had it last"))
+            since = datetime.combine(day, datetime.min.time(), visit.now.tzinfo) if day else visit.now
+            made = Lost(enrolment.id, min(since, visit.now))
+        answer = await self._signing.ask(request, visit, form, lambda at: made, OFFICERS_PAGE)
+        return answer or self._lost(request, visit, enrolment, form, 422)
+
+    def _own(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
+        mine = [each for each in visit.record.keys.all() if each.act.to == visit.person]
+        return self._frame.page(
+            request,
+            visit,
+            "keys.html",
+            status,
+            rows=[(each, state_of(each, visit.now)) for each in mine],
+            roles=[RIGHTS[each] for each in sorted(visit.roles)],
+            offered=next((each for each in visit.offered if each.person == visit.person.id), None),
+            fingerprint_of=lambda each: public_key(each).fingerprint,
+            just_offered="offered" in request.query_params,
+            who=visit.person,
+            called=visit.name,
+            host=host_of(visit.site),
+            form=form,
+            proof=proof_text(visit.organisation, visit.person),
+            proof_namespace=PROOF_NAMESPACE,
+            unknown=not mine,
+        )
+
+    def _offered(
+        self, request: Request, visit: Visit, offered: OfferedKey, form: Form, status: int = 200
+    ) -> Response:
+        key = public_key(offered)
+        return self._frame.page(
+            request,
+            visit,
+            "offered.html",
+            status,
+            offered=offered,
+            key=key,
+            form=form,
+            until=visit.now + LASTS,
+        )
+
+    def _lost(
+        self, request: Request, visit: Visit, enrolment: Enrolment, form: Form, status: int = 200
+    ) -> Response:
+        return self._frame.page(request, visit, "lost.html", status, enrolment=enrolment, form=form)
+
+    def _proved(self, form: Form, visit: Visit) -> Subject | None:
+        """Return the person whose key has signed that the sign-in is theirs."""
+        text = proof_text(visit.organisation, visit.person).encode()
+        for each in visit.record.keys.in_force(visit.now):
+            if each.key.scheme is not Scheme.SSH or each.act.to.kind is not SubjectKind.PERSON:
+                continue
+            try:
+                found = sshsig.check(each.key.ssh(), text, sshsig.unarmoured(form["proof"].strip()))
+            except ValueError:
+                continue
+            if found is not None and found.present and found.namespace == PROOF_NAMESPACE:
+                return each.act.to
+        return None
+
+
+def proof_text(organisation: ParticipantIdentifier, person: Subject) -> str:
+    """Return the text that a person signs to show that a sign-in is theirs."""
+    return f"samdrift sign-in {organisation} {person}"
+
+
+def public_key(offered: OfferedKey) -> PublicKey:
+    """Return the key that a person offers."""
+    return PublicKey.parse(offered.key)
+
+
+def state_of(each: Enrolment, now: datetime) -> str:
+    """Return the state of a key: in-force, waits, later or over."""
+    if each.over or each.act.end <= now:
+        return "over"
+    if each.begins is None:
+        return "waits"
+    return "in-force" if each.begins <= now else "later"
+
+
+def _enrolling(to: Subject, name: str, key: PublicKey):  # type: ignore[no-untyped-def]
+    def act(at: datetime) -> Act:
+        return Enrolled(to, name, key, at + LASTS)
+
+    return act
+
+
+def _passkey(form: Form, site: str) -> PublicKey | None:
+    members = {"scheme": Scheme.WEBAUTHN.value, "public": form["public"], "site": site}
+    try:
+        return PublicKey.read(Fields({**members, "credential": form["credential"]}))
+    except StatementError:
+        return None
+
+
+def _offered_of(request: Request, visit: Visit) -> OfferedKey:
+    for each in visit.offered:
+        if each.person == request.path_params["person"]:
+            return each
+    raise HTTPException(404)
+
+
+def _enrolment_of(request: Request, visit: Visit) -> Enrolment:
+    """Return a key that is named by its statement: the person's own, or, for officers, anybody's."""
+    try:
+        found = visit.record.keys.enrolment(request.path_params["digest"])
+    except KeyError:
+        raise HTTPException(404) from None
+    if found.act.to != visit.person and visit.seen is not Seen.OFFICER:
+        raise HTTPException(404)
+    return found

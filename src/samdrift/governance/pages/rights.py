@@ -1,0 +1,184 @@
+"""Pages of who can read: rights by signed statements, given, substituted and ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
+from samdrift.governance.pages.frame import RIGHTS_PAGE, Frame
+from samdrift.governance.pages.signing import Signing
+from samdrift.governance.pages.waiting import SOON
+from samdrift.governance.pages.words import RIGHTS
+from samdrift.rights.fields import LONGEST, ORGANISATION, Scope, Subject
+from samdrift.rights.folding import Holding, end_of
+from samdrift.rights.statements import OF_ORGANISATION, Act, Given, Right, Rights, Substitution
+from samdrift.web.forms import Form
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+
+_SWEDEN = ZoneInfo("Europe/Stockholm")
+_CHOICES = ("read", "write", "approve", "manage")
+
+
+class RightsPages:
+    """Pages of rights."""
+
+    def __init__(self, frame: Frame, access: Access, signing: Signing) -> None:
+        self._frame, self._access, self._signing = frame, access, signing
+
+    def routes(self) -> Sequence[RouteOf]:
+        """Return the routes."""
+        return (
+            ("GET", RIGHTS_PAGE, self.list, Seen.ROLE),
+            ("GET", f"{RIGHTS_PAGE}/give", self.ask_give, Seen.OFFICER),
+            ("POST", f"{RIGHTS_PAGE}/give", self.give, Seen.OFFICER),
+            ("GET", f"{RIGHTS_PAGE}/role", self.ask_role, Seen.OFFICER),
+            ("POST", f"{RIGHTS_PAGE}/role", self.give_role, Seen.OFFICER),
+            ("GET", f"{RIGHTS_PAGE}/substitute", self.ask_substitute, Seen.OFFICER),
+            ("POST", f"{RIGHTS_PAGE}/substitute", self.substitute, Seen.OFFICER),
+        )
+
+    async def list(self, request: Request, visit: Visit) -> Response:
+        """Show everybody's rights, by place."""
+        asked = request.query_params.get("on", "")
+        try:
+            moment = end_of(date.fromisoformat(asked), _SWEDEN).astimezone(UTC) if asked else visit.now
+        except (ValueError, OverflowError):
+            moment, asked = visit.now, ""
+        state = visit.record.state
+        places: dict[Scope, list[Holding]] = {}
+        for each in state.holdings(moment):
+            places.setdefault(each.given.what.scope, []).append(each)
+        numbers = {each.statement.digest: each for each in visit.record.entries}
+        ordered = sorted(
+            places.items(), key=lambda pair: (pair[0] != ORGANISATION, self._place(visit, pair[0]))
+        )
+        return self._frame.page(
+            request,
+            visit,
+            "rights.html",
+            places=[(scope, self._place(visit, scope), held) for scope, held in ordered],
+            organisation=ORGANISATION,
+            moment=moment,
+            asked=asked,
+            soon=visit.now + SOON,
+            numbers=numbers,
+            labels=RIGHTS,
+            is_rights=lambda what: isinstance(what, Rights),
+        )
+
+    async def ask_give(self, request: Request, visit: Visit) -> Response:
+        """Ask who is to get which right."""
+        return self._form(request, visit, Form((("until", _in_a_year(visit)),)), "give.html")
+
+    async def give(self, request: Request, visit: Visit) -> Response:
+        """Have a right to a mailbox stated."""
+        form = await received(request)
+        whose, scope, end = self._whose(form), self._mailbox(form), self._end(form, visit)
+        rights = frozenset(Right(each) for each in form.all("rights") if each in _CHOICES)
+        if not rights:
+            form.refuse("rights", Phrase("Choose what the person may do"))
+        if whose is None or scope is None or end is None or form.errors:
+            return self._form(request, visit, form, "give.html", 422)
+
+        def act(at: datetime) -> Act:
+            return Given(Rights(whose, scope, rights), at, min(end, at + LONGEST), asked=False)
+
+        answer = await self._signing.ask(request, visit, form, act, f"{RIGHTS_PAGE}/give")
+        return answer or self._form(request, visit, form, "give.html", 422)
+
+    async def ask_role(self, request: Request, visit: Visit) -> Response:
+        """Ask who is to get which role in the organisation."""
+        return self._form(request, visit, Form((("until", _in_a_year(visit)),)), "role.html")
+
+    async def give_role(self, request: Request, visit: Visit) -> Response:
+        """Have a role asked for, which another officer approves."""
+        form = await received(request)
+        whose, end = self._whose(form), self._end(form, visit)
+        role = next((each for each in OF_ORGANISATION if each == form["role"]), None)
+        if role is None:
+            form.refuse("role", Phrase("Choose a role"))
+        if whose is None or role is None or end is None or form.errors:
+            return self._form(request, visit, form, "role.html", 422)
+
+        def act(at: datetime) -> Act:
+            what = Rights(whose, ORGANISATION, frozenset({role}))
+            return Given(what, at, min(end, at + LONGEST), asked=True)
+
+        answer = await self._signing.ask(request, visit, form, act, f"{RIGHTS_PAGE}/role")
+        return answer or self._form(request, visit, form, "role.html", 422)
+
+    async def ask_substitute(self, request: Request, visit: Visit) -> Response:
+        """Ask who stands in for whom."""
+        return self._form(request, visit, Form(), "substitute.html")
+
+    async def substitute(self, request: Request, visit: Visit) -> Response:
+        """Have a substitute stated."""
+        form = await received(request)
+        whose, scope, end = self._whose(form), self._mailbox(form), self._end(form, visit)
+        absent = self._whose(form, "absent")
+        begin = visit.now
+        if form["since"]:
+            day = form.day("since", Phrase("Choose a day"))
+            begin = datetime.combine(day, datetime.min.time(), _SWEDEN).astimezone(UTC) if day else begin
+        if whose is None or scope is None or end is None or absent is None or form.errors:
+            return self._form(request, visit, form, "substitute.html", 422)
+
+        def act(at: datetime) -> Act:
+            first = max(at, begin)
+            return Given(Substitution(whose, scope, absent), first, min(end, first + LONGEST), asked=False)
+
+        answer = await self._signing.ask(request, visit, form, act, f"{RIGHTS_PAGE}/substitute")
+        return answer or self._form(request, visit, form, "substitute.html", 422)
+
+    def _form(self, request: Request, visit: Visit, form: Form, template: str, status: int = 200) -> Response:
+        persons = sorted(visit.names.persons.items(), key=lambda pair: (pair[1].casefold(), pair[0]))
+        return self._frame.page(
+            request,
+            visit,
+            template,
+            status,
+            form=form,
+            persons=[(subject, name) for subject, name in persons if subject.startswith("person:")],
+            mailboxes=sorted(visit.names.mailboxes.items(), key=lambda pair: pair[1].casefold()),
+            rights=[(each, RIGHTS[Right(each)]) for each in _CHOICES],
+            roles=[(each, RIGHTS[each]) for each in sorted(OF_ORGANISATION)],
+        )
+
+    def _place(self, visit: Visit, scope: Scope) -> str:
+        return "" if scope.mailbox is None else visit.names.mailboxes.get(scope.mailbox, scope.mailbox)
+
+    def _whose(self, form: Form, field: str = "person") -> Subject | None:
+        try:
+            return Subject.parse(form[field].strip())
+        except ValueError:
+            form.refuse(field, Phrase("Choose a person"))
+            return None
+
+    def _mailbox(self, form: Form) -> Scope | None:
+        try:
+            return Scope.parse(f"mailbox:{form['mailbox'].strip()}")
+        except ValueError:
+            form.refuse("mailbox", Phrase("Choose a mailbox"))
+            return None
+
+    def _end(self, form: Form, visit: Visit) -> datetime | None:
+        day = form.day("until", Phrase("Choose the last day"))
+        if day is None:
+            return None
+        end = end_of(day, _SWEDEN).astimezone(UTC)
+        if end <= visit.now:
+            form.refuse("until", Phrase("The last day is not before today"))
+            return None
+        return end
+
+
+def _in_a_year(visit: Visit) -> str:
+    """Return the last day that a right can be given until."""
+    last = visit.now + LONGEST
+    return f"{last.astimezone(_SWEDEN):%Y-%m-%d}"

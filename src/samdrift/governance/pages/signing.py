@@ -1,0 +1,177 @@
+"""The page on which a person reads a statement in full and signs it, and what comes of it.
+
+Whatever a page leads to is a statement, shown in words and as it is. The browser itself makes the digest of
+the text that stands on the page, an authenticator signs that digest after it has asked who the person is, and
+the record verifies the signature: a page or a server that shows one thing and has another signed is found out
+by whoever reads the record. The page says the digest, which `samdrift gov statement show` and `sha256sum`
+make of the same text. Without script, or with a key of OpenSSH, the statement is signed by the command that
+stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
+from samdrift.governance.pages.frame import Frame
+from samdrift.governance.pages.words import Telling, refusal
+from samdrift.governance.papercode import NotACode, sign_by
+from samdrift.governance.records import StatementRefused
+from samdrift.rights.fields import StatementError
+from samdrift.rights.keyacts import Enrolled, Scheme
+from samdrift.rights.record import GOOD
+from samdrift.rights.signing import Signed, namespace
+from samdrift.rights.statements import Act, Statement
+from samdrift.web.forms import Form
+from samdrift.web.policy import file_headers
+from samdrift.web.sites import Site
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+from samdrift.wire.webauthn import Assertion, decoded
+
+SIGN, SIGN_FILE = "/sign", "/sign/file"
+
+
+@dataclass(frozen=True, slots=True)
+class Passkey:
+    """A key of the person that the browser asks for."""
+
+    fingerprint: str
+    credential: str
+    name: str
+
+
+def host_of(site: Site) -> str:
+    """Return the name of the host for which keys of a site are made."""
+    return urlsplit(site.origin).hostname or ""
+
+
+class Signing:
+    """Statements between form and record."""
+
+    def __init__(self, frame: Frame, access: Access) -> None:
+        self._frame = frame
+        self._access = access
+
+    async def ask(
+        self, request: Request, visit: Visit, form: Form, act: Callable[[datetime], Act], back: str
+    ) -> Response | None:
+        """Show what a form would have stated, to be signed; ``None`` where the form is refused.
+
+        The field ``why`` is the reason; ``act`` is asked for what is stated at a moment.
+        """
+        why = form.required("why", Phrase("Say why, such as the number of a decision"))
+        if form.errors:
+            return None
+        try:
+            statement = Statement(visit.organisation.value, visit.person, visit.now, why, act(visit.now))
+            effect = visit.record.foresee(statement)
+            content = statement.content
+        except StatementError as error:
+            known = ("why", "until", "from", "name", "to")
+            field = error.field if error.field in known else "why"
+            form.refuse(field, Phrase("That cannot be stated: %(reason)s", {"reason": error.text}))
+            return None
+        if effect not in GOOD:
+            form.refuse("why", refusal(effect))
+            return None
+        return self.page(request, visit, statement, content.decode(), back)
+
+    def page(
+        self,
+        request: Request,
+        visit: Visit,
+        statement: Statement,
+        content: str,
+        back: str,
+        refused: Phrase | None = None,
+    ) -> Response:
+        """Show a statement that is to be signed."""
+        site, act = host_of(visit.site), statement.act
+        mine = list(visit.record.keys.in_force(visit.now, visit.person))
+        on_paper = isinstance(act, Enrolled) and act.to == visit.person and act.key.scheme is not Scheme.PAPER
+        return self._frame.page(
+            request,
+            visit,
+            "sign.html",
+            200 if refused is None else 422,
+            lines=Telling(visit.record, visit.names, self._frame.wording(request)).lines(statement),
+            statement=statement,
+            content=content,
+            passkeys=[
+                Passkey(each.key.fingerprint, each.key.credential, each.act.name)
+                for each in mine
+                if each.key.scheme is Scheme.WEBAUTHN and each.key.site == site
+            ],
+            ssh=any(each.key.scheme is Scheme.SSH for each in mine),
+            paper=on_paper and any(each.key.scheme is Scheme.PAPER for each in mine),
+            keyless=not mine,
+            namespace=namespace(statement),
+            host=site,
+            back=back,
+            refused=refused,
+        )
+
+    async def file(self, request: Request, visit: Visit) -> Response:
+        """Answer with the statement as a file, to be signed by `ssh-keygen`."""
+        form = await received(request)
+        statement = _own(form, visit)
+        return Response(
+            statement.content,
+            media_type="application/json",
+            headers=file_headers("statement.json"),
+        )
+
+    async def sign(self, request: Request, visit: Visit) -> Response:
+        """Append a signed statement to the record, or say why not."""
+        form = await received(request)
+        statement = _own(form, visit)
+        back = form["back"] if form["back"].startswith("/") and not form["back"].startswith("//") else "/"
+        refused: Phrase
+        try:
+            signed = _signed(form, statement)
+            entries = await self._access.records.append(visit.organisation, [signed], lambda _: ())
+        except StatementRefused as error:
+            refused = refusal(error.verdict)
+        except NotACode:
+            refused = Phrase("That is not a code: it has eight groups of four letters and digits.")
+        except (StatementError, ValueError):
+            refused = Phrase("There is no signature that can be read. Sign again.")
+        else:
+            return RedirectResponse(f"/record/{entries[-1].number}?signed", 303)
+        return self.page(request, visit, statement, form["statement"], back, refused)
+
+    def routes(self) -> Sequence[RouteOf]:
+        """Return the routes."""
+        return (
+            ("POST", SIGN, self.sign, Seen.SIGNED_IN),
+            ("POST", SIGN_FILE, self.file, Seen.SIGNED_IN),
+        )
+
+
+def _own(form: Form, visit: Visit) -> Statement:
+    """Return the statement of a form, which is the person's own in their organisation."""
+    try:
+        statement = Statement.parse(form["statement"].encode())
+    except StatementError:
+        raise HTTPException(404) from None
+    if statement.by != visit.person or statement.organisation != visit.organisation.value:
+        raise HTTPException(404)
+    return statement
+
+
+def _signed(form: Form, statement: Statement) -> Signed:
+    """Return a statement with the signature that a form has: an assertion, OpenSSH's, or a code's."""
+    if form["signature"]:
+        parts = (decoded(form[name]) for name in ("authenticator-data", "client-data", "signature"))
+        return Signed(statement, form["key"], Assertion(*parts))
+    if form["code"].strip():
+        return sign_by(form["code"], statement)
+    return Signed.by_ssh(statement, form["sshsig"].strip() + "\n")

@@ -1,0 +1,111 @@
+// Signing with a passkey, and making one. What is signed is the digest of the text that stands on the page: it is made
+// here, of what the person sees, and the server's own digest must be the same.
+
+/** @param {ArrayBuffer | Uint8Array} data */
+function encoded(data) {
+  const bytes = data instanceof Uint8Array ? data : new Uint8Array(data);
+  let text = "";
+  for (const each of bytes) text += String.fromCharCode(each);
+  return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** @param {string} text */
+function decoded(text) {
+  const binary = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+  return Uint8Array.from(binary, (each) => each.charCodeAt(0));
+}
+
+/** @param {HTMLFormElement} form @param {string} name @param {string} value */
+function put(form, name, value) {
+  const field = form.elements.namedItem(name);
+  if (field instanceof HTMLInputElement) field.value = value;
+}
+
+/** @param {HTMLFormElement} form @param {string} text */
+function say(form, text) {
+  const line = form.querySelector("[data-trouble]");
+  if (!(line instanceof HTMLElement)) return;
+  line.textContent = text;
+  line.hidden = text === "";
+}
+
+/** @param {HTMLFormElement} form */
+async function sign(form) {
+  const shown = document.querySelector("#statement-text")?.textContent ?? "";
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(shown)));
+  const written = Array.from(digest, (each) => each.toString(16).padStart(2, "0")).join("");
+  if (written !== form.dataset.digest) {
+    say(form, form.dataset.differs ?? "");
+    return false;
+  }
+  const keys = Array.from(form.querySelectorAll("[data-passkey]")).filter((each) => each instanceof HTMLElement);
+  const found = await navigator.credentials.get({
+    publicKey: {
+      challenge: digest,
+      rpId: form.dataset.host,
+      userVerification: "required",
+      allowCredentials: keys.map((each) => ({ type: "public-key", id: decoded(each.dataset.credential ?? "") })),
+    },
+  });
+  if (!(found instanceof PublicKeyCredential)) throw new Error();
+  const answer = found.response;
+  if (!(answer instanceof AuthenticatorAssertionResponse)) throw new Error();
+  const key = keys.find((each) => each.dataset.credential === found.id);
+  put(form, "statement", shown);
+  put(form, "key", key?.dataset.passkey ?? "");
+  put(form, "authenticator-data", encoded(answer.authenticatorData));
+  put(form, "client-data", encoded(answer.clientDataJSON));
+  put(form, "signature", encoded(answer.signature));
+  return true;
+}
+
+/** @param {HTMLFormElement} form */
+async function make(form) {
+  const name = form.dataset.personName ?? "";
+  const made = await navigator.credentials.create({
+    publicKey: {
+      challenge: crypto.getRandomValues(new Uint8Array(32)),
+      rp: { id: form.dataset.host, name: form.dataset.site ?? "" },
+      user: { id: new TextEncoder().encode(form.dataset.person ?? ""), name, displayName: name },
+      pubKeyCredParams: [{ type: "public-key", alg: -7 }, { type: "public-key", alg: -8 }],
+      authenticatorSelection: { userVerification: "required", residentKey: "discouraged" },
+      attestation: "none",
+    },
+  });
+  if (!(made instanceof PublicKeyCredential)) throw new Error();
+  const answer = made.response;
+  if (!(answer instanceof AuthenticatorAttestationResponse)) throw new Error();
+  const key = answer.getPublicKey();
+  if (key === null) throw new Error();
+  put(form, "public", encoded(key));
+  put(form, "credential", made.id);
+  return true;
+}
+
+/** @param {string} marked @param {(form: HTMLFormElement) => Promise<boolean>} act */
+function pressed(marked, act) {
+  const form = document.querySelector(marked);
+  if (!(form instanceof HTMLFormElement) || !window.PublicKeyCredential) return;
+  const button = form.querySelector("[data-press]");
+  if (!(button instanceof HTMLButtonElement)) return;
+  button.hidden = false;
+  let done = false;
+  form.addEventListener("submit", async (event) => {
+    if (done) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    say(form, "");
+    button.disabled = true;
+    try {
+      done = await act(form);
+      if (done) form.submit();
+    } catch {
+      say(form, form.dataset.refused ?? "");
+    } finally {
+      button.disabled = false;
+    }
+  }, { capture: true });
+}
+
+pressed("form[data-sign]", sign);
+pressed("form[data-enrol]", make);

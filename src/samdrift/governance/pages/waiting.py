@@ -1,0 +1,103 @@
+"""Open decisions of a record, and what ends soon. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from samdrift.rights.agreementfold import Agreements, Register
+from samdrift.rights.agreements import NoticeGiven
+from samdrift.rights.consentfold import Stage, consents_of
+from samdrift.rights.enrolment import Enrolment
+from samdrift.rights.fields import Subject
+from samdrift.rights.folding import Effect, Holding
+from samdrift.rights.keyacts import Scheme
+from samdrift.rights.record import Entry, Record
+from samdrift.rights.statements import Approved, Ended, Objected, Statement
+
+SOON = timedelta(days=30)
+"""Time ahead of an end within which somebody has to think about what comes after."""
+AGREEMENTS_SOON = timedelta(days=180)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Something that was asked for and is not decided, and what a person may do about it."""
+
+    entry: Entry
+    approval: Effect
+    """The effect that the person's approval would have."""
+    refusable: bool
+    """True when the person can end it."""
+
+    @property
+    def decides(self) -> bool:
+        """True when the person's decision is waited for."""
+        return self.approval in (Effect.TAKEN, Effect.WAITING)
+
+
+def waiting(record: Record, person: Subject, now: datetime) -> list[Waiting]:
+    """Return everything that waits for a second person at a moment, the oldest first."""
+    decided = set()
+    for each in record.entries:
+        act = each.statement.act
+        if (isinstance(act, Ended) and act.of is not None) or (
+            isinstance(act, Approved) and each.effect is Effect.TAKEN
+        ):
+            decided.add(act.of)
+        elif getattr(act, "kind", "") == "lose":
+            decided.add(getattr(act, "of", ""))
+    found = []
+    for entry in record.entries:
+        statement = entry.statement
+        if entry.effect is not Effect.WAITING or isinstance(statement.act, Approved):
+            continue
+        end = getattr(statement.act, "end", None)
+        if statement.digest in decided or (isinstance(end, datetime) and end <= now):
+            continue
+        approval = foreseen(record, person, now, Approved(statement.digest))
+        ending = foreseen(record, person, now, Ended(of=statement.digest))
+        asked = consents_of(record).find(statement.digest)
+        lapsed = asked is not None and asked.stage(now) is not Stage.WAITING
+        if approval is not Effect.OVER and not lapsed:
+            found.append(Waiting(entry, approval, ending is Effect.TAKEN))
+    return found
+
+
+def foreseen(record: Record, person: Subject, now: datetime, act: Approved | Ended | Objected) -> Effect:
+    """Return the effect that a person's act would have."""
+    return record.foresee(Statement(record.organisation, person, now, "?", act))
+
+
+def open_notices(record: Record, now: datetime) -> Iterator[tuple[str, NoticeGiven, bool]]:
+    """Yield the notices to which the organisation can still object: digest, notice, whether it has."""
+    for notice in register_of(record, now).notices:
+        if now < notice.given.window:
+            yield notice.digest, notice.given, notice.objected
+
+
+def ending_rights(record: Record, now: datetime) -> list[Holding]:
+    """Return the rights that end soon, the first first."""
+    found = [each for each in record.state.holdings(now) if each.given.end <= now + SOON]
+    return sorted(found, key=lambda each: each.given.end)
+
+
+def ending_keys(record: Record, now: datetime) -> list[Enrolment]:
+    """Return the keys in force that end soon."""
+    found = [
+        each
+        for each in record.keys.in_force(now)
+        if each.act.end <= now + SOON and each.key.scheme is not Scheme.PAPER
+    ]
+    return sorted(found, key=lambda each: each.act.end)
+
+
+def register_of(record: Record, now: datetime) -> Register:
+    """Return the agreements of a record at a moment."""
+    return agreements_of(record).at(now)
+
+
+def agreements_of(record: Record) -> Agreements:
+    """Return the fold of agreements in a record."""
+    return next(each for each in record.folds if isinstance(each, Agreements))

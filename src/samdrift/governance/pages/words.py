@@ -1,0 +1,258 @@
+"""Statements in the words of a page, in the person's language, and refusals in words.
+
+What is signed is the statement itself, which stands beside the words as it is: every member of it is named,
+and a kind or a member that has no words yet is shown by its name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from samdrift.governance.pages.directory import Names
+from samdrift.rights.agreements import AGREEMENT_ACTS
+from samdrift.rights.consentfold import consents_of
+from samdrift.rights.consents import ExtentKind, Level
+from samdrift.rights.fields import Subject
+from samdrift.rights.folding import Effect
+from samdrift.rights.record import Record, Verdict
+from samdrift.rights.signing import Refusal
+from samdrift.rights.statements import Right, Statement
+from samdrift.web.pages import Band, Wording
+from samdrift.web.texts import Phrase
+
+KINDS: Mapping[str, Phrase] = {
+    "grant": Phrase("Gives a right"),
+    "ask": Phrase("Asks for a right, which another person must approve"),
+    "approve": Phrase("Approves what was asked for"),
+    "review": Phrase("Has reviewed a right"),
+    "object": Phrase("Objects, and holds it back until the objection ends"),
+    "end": Phrase("Ends something"),
+    "enrol": Phrase("Asks that a person’s key is enrolled, which another person must approve"),
+    "lose": Phrase("States that a key is lost: it signs nothing from now on"),
+    "party": Phrase("States who a party of agreements is"),
+    "agreement": Phrase("Enters an agreement, which an officer must countersign"),
+    "notice": Phrase("Gives notice of a sub-supplier, to which the organisation can object"),
+    "extend": Phrase("Asks that an agreement goes on, which another person must approve"),
+    "release": Phrase("Asks that a duty is let go, which another person must approve"),
+    "consent": Phrase("Asks to see what the operator does not see without consent"),
+    "emergency": Phrase("States an emergency: metadata is seen for an hour without consent"),
+    "account": Phrase("Gives an account of what was done in an emergency"),
+    "settle": Phrase("Asks that rights which nobody signed end, which another person must approve"),
+    "at-end": Phrase("Chooses what becomes of sending when cover by agreements ends"),
+}
+RIGHTS: Mapping[Right, Phrase] = {
+    Right.READ: Phrase("Read"),
+    Right.WRITE: Phrase("Write"),
+    Right.APPROVE: Phrase("Approve drafts"),
+    Right.MANAGE: Phrase("Manage the mailbox"),
+    Right.ADMINISTRATOR: Phrase("Administrator"),
+    Right.SECURITY_OFFICER: Phrase("Security officer"),
+    Right.AUDITOR: Phrase("Auditor"),
+}
+EXTENTS: Mapping[tuple[ExtentKind, Level], Phrase] = {
+    (ExtentKind.MESSAGE, Level.METADATA): Phrase("Data about one message, but not what it says"),
+    (ExtentKind.MESSAGE, Level.CONTENT): Phrase("One message and what it says"),
+    (ExtentKind.MAILBOX, Level.METADATA): Phrase(
+        "Data about the messages of one mailbox, but not what they say"
+    ),
+    (ExtentKind.MAILBOX, Level.CONTENT): Phrase("The messages of one mailbox and what they say"),
+    (ExtentKind.SPAN, Level.METADATA): Phrase("Data about messages of a span of time, but not what they say"),
+    (ExtentKind.SPAN, Level.CONTENT): Phrase("The messages of a span of time and what they say"),
+}
+_LABELS: Mapping[str, Phrase] = {
+    "to": Phrase("For"),
+    "for": Phrase("In place of"),
+    "of": Phrase("About"),
+    "from": Phrase("From"),
+    "until": Phrase("Until"),
+    "scope": Phrase("Where"),
+    "rights": Phrase("Rights"),
+    "outcome": Phrase("Outcome"),
+    "name": Phrase("Name"),
+    "since": Phrase("Lost since"),
+    "key": Phrase("Key"),
+    "form": Phrase("Kind"),
+    "document": Phrase("SHA-256 of the paper"),
+    "notice": Phrase("Days of notice"),
+    "countries": Phrase("Data is processed in"),
+    "secrecy": Phrase("Basis of secrecy"),
+    "window": Phrase("Objections until"),
+    "sending": Phrase("Sending"),
+    "ground": Phrase("Reason"),
+    "ticket": Phrase("Ticket"),
+    "extent": Phrase("What is seen"),
+    "level": Phrase("How much of it"),
+    "minutes": Phrase("Minutes, from the last approval on"),
+    "done": Phrase("What was done"),
+    "number": Phrase("Unsigned statements"),
+    "listing": Phrase("SHA-256 of their list"),
+    "principal": Phrase("Buyer"),
+    "performer": Phrase("Performer"),
+    "functions": Phrase("Functions"),
+    "duties": Phrase("Duties"),
+}
+_OF_AGREEMENTS: Mapping[str, Phrase] = {"for": Phrase("For organisations")}
+_ABOUT_AGREEMENTS = frozenset(each.kind for each in AGREEMENT_ACTS)
+_HEAD = frozenset({"version", "organisation", "kind", "by", "at", "why"})
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_VALUES: Mapping[str, Phrase] = {
+    "metadata": Phrase("Data, but not what is said"),
+    "content": Phrase("Also what is said"),
+    "organisations-case": Phrase("The organisation’s own case"),
+    "outage": Phrase("An outage"),
+    "security": Phrase("Security"),
+    "lawful-demand": Phrase("A demand by law"),
+    "federation-support": Phrase("The federation’s support"),
+    "organisation": Phrase("The organisation"),
+    "keep": Phrase("Keep"),
+    "remove": Phrase("Remove"),
+}
+_SUBJECT = re.compile(r"(person|system|custodian|operator|claim):.+")
+
+_REASONS: Mapping[Verdict, Phrase] = {
+    Refusal.MALFORMED: Phrase("The signature is not in a form that is known here."),
+    Refusal.OTHER_ORGANISATION: Phrase("The statement is about another organisation."),
+    Refusal.EXPIRED: Phrase("It was stated more than a day ago, or in the future. State it again."),
+    Refusal.OUT_OF_ORDER: Phrase("Something else was stated since. State it again."),
+    Refusal.REPEATED: Phrase("It is in the record already."),
+    Refusal.UNKNOWN_KEY: Phrase("No key is enrolled that has signed it."),
+    Refusal.OTHERS_KEY: Phrase("It is signed with another person’s key."),
+    Refusal.KEY_OVER: Phrase("The key that signed it has not begun, has ended, or was lost."),
+    Refusal.CODE_SPENT: Phrase("A code on paper enrols a new key and does nothing else."),
+    Refusal.NAMESPACE: Phrase("It was signed for another purpose. Use the command that is shown."),
+    Refusal.CHALLENGE: Phrase("What was signed is not this statement."),
+    Refusal.ORIGIN: Phrase("It was signed on another site."),
+    Refusal.NOT_VERIFIED: Phrase("The authenticator has not asked who you are."),
+    Refusal.COUNTER: Phrase(
+        "The authenticator counts less than before: there may be a copy of it. State the key as lost, and"
+        " tell another officer."
+    ),
+    Refusal.SIGNATURE: Phrase("The signature does not hold."),
+    Effect.OTHER_ORGANISATION: Phrase("The statement is about another organisation."),
+    Effect.NO_AUTHORITY: Phrase("You may not state that, or not yet."),
+    Effect.SELF: Phrase("Nobody gives to themselves, or approves their own request."),
+    Effect.TAKES_TWO: Phrase("It takes two: one who asks and another who approves."),
+    Effect.NAMES_NOTHING: Phrase("There is no such statement in the record."),
+    Effect.OVER: Phrase("It has ended already, or was approved before."),
+    Effect.TOO_LONG: Phrase("It is longer than two people can extend an agreement by."),
+    Effect.KEY_TAKEN: Phrase("Another person has that key, it is enrolled already, or it was lost."),
+}
+
+
+def refusal(verdict: Verdict) -> Phrase:
+    """Return why a statement is not accepted."""
+    return _REASONS.get(verdict, Phrase("It would have no effect."))
+
+
+def kind_of(statement: Statement) -> Phrase:
+    """Return what a statement does."""
+    return KINDS.get(statement.kind, Phrase(statement.kind))
+
+
+class Telling:
+    """Statements of one record in words, for one person."""
+
+    def __init__(self, record: Record, names: Names, wording: Wording) -> None:
+        self._record, self._names, self._wording = record, names, wording
+        self._numbers = {each.statement.digest: each for each in record.entries}
+
+    def lines(self, statement: Statement) -> list[tuple[str, str]]:
+        """Return a statement as pairs of a label and what stands there."""
+        text = self._wording.text
+        fields: dict[str, Any] = json.loads(statement.content)
+        pairs = [
+            (text(Phrase("What")), text(kind_of(statement))),
+            (text(Phrase("By")), self.subject(statement.by)),
+        ]
+        for name, value in fields.items():
+            if name not in _HEAD:
+                pairs += self._lines(self._label(name, statement.kind), value)
+        return [
+            *pairs,
+            (text(Phrase("Why")), statement.why),
+            (text(Phrase("Stated")), self._moment(statement.at)),
+            (text(Phrase("Organisation")), statement.organisation),
+        ]
+
+    def subject(self, subject: Subject) -> str:
+        """Return a subject with its name and its id, so that two of one name are told apart."""
+        name, written = self._names.of(subject), str(subject)
+        return written if name == written else f"{name} ({written})"
+
+    def summary(self, digest: str) -> str:
+        """Return in one line what a statement of the record does, and for whom."""
+        entry = self._numbers.get(digest)
+        if entry is None:
+            return digest
+        text = self._wording.text
+        line = text(
+            Phrase(
+                "Statement %(number)s: %(what)s",
+                {"number": entry.number, "what": text(kind_of(entry.statement))},
+            )
+        )
+        to = receiver(entry.statement)
+        return f"{line} – {self._names.of(to)}" if to is not None else line
+
+    def _label(self, name: str, kind: str) -> str:
+        special = _OF_AGREEMENTS.get(name) if kind in _ABOUT_AGREEMENTS else None
+        known = special or _LABELS.get(name)
+        return self._wording.text(known) if known else name
+
+    def _lines(self, label: str, value: Any) -> Iterator[tuple[str, str]]:
+        if isinstance(value, dict):
+            for name, member in value.items():
+                yield from self._lines(f"{label}: {name}", member)
+        elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
+            for number, each in enumerate(value, 1):
+                yield from self._lines(f"{label} {number}", each)
+        elif isinstance(value, list):
+            yield label, ", ".join(map(self._value, value))
+        else:
+            yield label, self._value(value)
+
+    def _value(self, value: Any) -> str:
+        written = str(value)
+        if _MOMENT.fullmatch(written):
+            return self._moment(datetime.fromisoformat(written))
+        if _DIGEST.fullmatch(written) and written in self._numbers:
+            return f"{self.summary(written)} ({written})"
+        if _SUBJECT.fullmatch(written):
+            return self.subject(Subject.parse(written))
+        if written in _VALUES:
+            return self._wording.text(_VALUES[written])
+        if written.startswith("mailbox:"):
+            mailbox = written.partition(":")[2]
+            name = self._names.mailboxes.get(mailbox)
+            return f"{name} ({mailbox})" if name else mailbox
+        if written.startswith("span:"):
+            return " – ".join(map(self._value, written.partition(":")[2].split("/")))
+        if written in tuple(Right):
+            return self._wording.text(RIGHTS[Right(written)])
+        return written
+
+    def _moment(self, moment: datetime) -> str:
+        return self._wording.formats.exact(moment)
+
+
+def receiver(statement: Statement) -> Subject | None:
+    """Return whom a statement gives something to."""
+    found = getattr(statement.act, "to", None) or getattr(
+        getattr(statement.act, "what", None), "subject", None
+    )
+    return found if isinstance(found, Subject) else None
+
+
+def bands(record: Record, names: Names, now: datetime) -> Iterable[Band]:
+    """Yield a line for each consent or emergency that is in force."""
+    for each in consents_of(record).in_force(now):
+        if each.end is not None:
+            said = Phrase("%(who)s of the operator sees something now.")
+            more = EXTENTS[each.act.extent.kind, each.act.level]
+            yield Band(replace(said, values={"who": names.of(each.act.to)}), more, each.end)

@@ -1,0 +1,434 @@
+"""Paths to what an organisation has: who can and who could, by what, since when, from whom. Pure.
+
+A path is had by statements (rights, substitutes, keys of officers, agreements with suppliers), or is there
+because the installation was set up so (:mod:`samdrift.governance.whodoors`). The answer for a day is
+computed from the statements until its end, the counts in governance's log until then, and the logs of the
+ninety days before it: nothing that happens afterwards changes it, so that it is the same, byte for byte,
+whenever it is asked for, as long as the logs are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from samdrift.governance.whodoors import Door, DoorKind, Doors
+from samdrift.governance.whouses import Uses
+from samdrift.rights.agreementfold import Agreements
+from samdrift.rights.copies import Copy
+from samdrift.rights.fields import ORGANISATION, Subject, SubjectKind, moment_text
+from samdrift.rights.folding import Holding
+from samdrift.rights.record import Record
+from samdrift.rights.statements import OF_CONTENT, Approved, Rights, Substitution
+
+UNUSED = timedelta(days=90)
+"""Time after which a path that nobody has used is marked."""
+_WHOLE = "organisation"
+
+
+class PathKind(StrEnum):
+    """Kinds of paths: those that statements give, and those of doors."""
+
+    PERSON = "person"
+    GROUP = "group"
+    """People whom the sign-in service vouches for so."""
+    SYSTEM = "system"
+    SIGNING_KEY = "signing-key"
+    """A key that decides for the organisation, and the person who holds it."""
+    SUPPLIER = "supplier"
+    STAFF = "operator-account"
+    """A name under which somebody of the operator's has run commands about the organisation."""
+    MEMBER = "member"
+    MESSAGE_CLIENT = "message-client"
+    SIGN_IN = "sign-in"
+    CUSTODIAN = "custodian"
+    STORED_KEY = "stored-key"
+    LOGIN = "database-login"
+    ACCOUNT = "system-account"
+    BACKUP = "backup"
+    EXPORT = "export"
+    WITNESS = "witness"
+    SUPPORT = "support-session"
+
+
+_SEEN_IN_LOGS = frozenset(
+    {
+        PathKind.PERSON,
+        PathKind.GROUP,
+        PathKind.SYSTEM,
+        PathKind.SIGNING_KEY,
+        PathKind.MEMBER,
+        PathKind.MESSAGE_CLIENT,
+        PathKind.CUSTODIAN,
+    }
+)
+"""Kinds whose use leaves an entry, so that a path without one is unused."""
+_SYSTEMS = frozenset({PathKind.SYSTEM, PathKind.MESSAGE_CLIENT})
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A way by which somebody can reach something."""
+
+    kind: PathKind
+    who: str
+    through: str
+    can: tuple[str, ...]
+    where: str
+    since: datetime
+    until: datetime | None
+    """End that was set when it was given; ``None`` where there is none."""
+    ended: datetime | None
+    """Moment at which it was ended before that, within the time that is asked about."""
+    by: str
+    rests_on: tuple[str, ...]
+    """Numbers of the statements, ``S12`` for a signed one."""
+    used: datetime | None = None
+    unused: bool = False
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Members that make it the same path on another day."""
+        return (self.kind, self.who, self.through, self.where, " ".join(self.can), " ".join(self.rests_on))
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A support session that the organisation has consented to, as its statements have it."""
+
+    who: str
+    scope: str
+    can: tuple[str, ...]
+    start: datetime
+    end: datetime
+    by: str
+    statements: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Everything that an answer rests on."""
+
+    copy: Copy
+    """Rights by the message client's own statements and by signed ones."""
+    record: Record
+    doors: Doors
+    uses: Uses
+    sessions: tuple[Session, ...] = ()
+
+
+def paths(basis: Basis, first: datetime, last: datetime) -> tuple[Path, ...]:
+    """Return every path that there was at some moment from ``first`` to ``last``, which may be one moment.
+
+    Use is that of the ninety days before ``last``.
+    """
+    found = [
+        *_by_rights(basis, first, last),
+        *_by_keys(basis, first, last),
+        *_by_agreements(basis, first, last),
+        *_by_doors(basis, first, last),
+        *_by_commands(basis, first, last),
+        *_by_consent(basis, first, last),
+    ]
+    judged = (_judged(each, basis.uses, last) for each in found)
+    return tuple(sorted(judged, key=lambda each: (*each.key, each.since)))
+
+
+def changed(before: Iterable[Path], after: Iterable[Path]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Return the paths that came, and those that went, between two moments."""
+    first, last = {each.key: each for each in before}, {each.key: each for each in after}
+    came = tuple(path for key, path in last.items() if key not in first)
+    return came, tuple(path for key, path in first.items() if key not in last)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    holding: Holding
+    since: datetime
+    ended: datetime | None
+
+    @property
+    def over(self) -> datetime:
+        return self.holding.given.end if self.ended is None else min(self.ended, self.holding.given.end)
+
+
+def _by_rights(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
+    held = [
+        _Held(holding, max(holding.given.start, holding.begins[0]), ended)
+        for holding, ended in basis.copy.state.between(first, last)
+    ]
+    of: dict[Subject, list[_Held]] = {}
+    for each in held:
+        of.setdefault(each.holding.given.what.subject, []).append(each)
+    members = _members(basis, first, last)
+    for each in held:
+        what = each.holding.given.what
+        if isinstance(what, Substitution):
+            for lent in of.get(what.absent, []):
+                if max(each.since, lent.since, first) < min(each.over, lent.over) and _lends(what, lent):
+                    yield _substitute(basis, each, lent)
+            continue
+        path = _path(basis, each, _KINDS[what.subject.kind], str(what.subject), "")
+        yield path
+        for door, since, gone in members.get(str(what.subject), []):
+            through = f"{what.subject}"
+            yield replace(
+                path,
+                kind=PathKind.MEMBER,
+                who=door.who,
+                through=through,
+                since=max(since, path.since),
+                ended=min((one for one in (gone, path.ended) if one is not None), default=None),
+            )
+
+
+_KINDS = {
+    SubjectKind.PERSON: PathKind.PERSON,
+    SubjectKind.SYSTEM: PathKind.SYSTEM,
+    SubjectKind.CLAIM: PathKind.GROUP,
+}
+
+
+def _members(
+    basis: Basis, first: datetime, last: datetime
+) -> dict[str, list[tuple[Door, datetime, datetime | None]]]:
+    found: dict[str, list[tuple[Door, datetime, datetime | None]]] = {}
+    by_digest = {
+        digest: str(holding.given.what.subject)
+        for holding, _ in basis.copy.state.between(first, last)
+        for digest in holding.statements[:1]
+    }
+    for door, since, gone in basis.doors.between(first, last):
+        if door.kind is DoorKind.MEMBER and door.through in by_digest:
+            known = found.setdefault(by_digest[door.through], [])
+            if all(door.who != each.who for each, _, _ in known):
+                known.append((door, since, gone))
+    return found
+
+
+def _lends(substitution: Substitution, lent: _Held) -> bool:
+    what = lent.holding.given.what
+    if not isinstance(what, Rights) or not what.rights & OF_CONTENT:
+        return False
+    return substitution.scope in (ORGANISATION, what.scope)
+
+
+def _substitute(basis: Basis, each: _Held, lent: _Held) -> Path:
+    what, given = each.holding.given.what, lent.holding.given.what
+    assert isinstance(what, Substitution)
+    assert isinstance(given, Rights)
+    own = _path(basis, each, PathKind.PERSON, str(what.subject), f"substitute for {what.absent}")
+    ended = min((one for one in (each.ended, lent.ended) if one is not None), default=None)
+    return replace(
+        own,
+        can=tuple(sorted(given.rights & OF_CONTENT)),
+        where=str(given.scope),
+        since=max(each.since, lent.since),
+        until=min(each.holding.given.end, lent.holding.given.end),
+        ended=ended,
+        rests_on=(*own.rests_on, *_numbers(basis, lent.holding.statements)),
+    )
+
+
+def _path(basis: Basis, held: _Held, kind: PathKind, who: str, through: str) -> Path:
+    what = held.holding.given.what
+    can = tuple(sorted(what.rights)) if isinstance(what, Rights) else ()
+    author = basis.copy.state.statement(held.holding.statements[-1])
+    return Path(
+        kind,
+        who,
+        through,
+        can,
+        str(what.scope),
+        held.since,
+        held.holding.given.end,
+        held.ended,
+        str(author.by),
+        _numbers(basis, held.holding.statements),
+    )
+
+
+def _numbers(basis: Basis, digests: Iterable[str]) -> tuple[str, ...]:
+    return tuple(basis.copy.number_of(each) for each in digests)
+
+
+def _by_keys(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
+    numbers = {each.statement.digest: each for each in basis.record.entries}
+    for key in basis.record.keys.all():
+        over = key.act.end if key.ended is None else min(key.ended, key.act.end)
+        if key.begins is None or key.begins > last or over <= first:
+            continue
+        resting = [digest for digest in key.statements if digest in numbers]
+        yield Path(
+            PathKind.SIGNING_KEY,
+            str(key.act.to),
+            f"{key.key.scheme} {key.key.fingerprint[:16]}",
+            ("decide",) if key.act.to.kind is SubjectKind.PERSON else ("sign",),
+            _WHOLE,
+            key.begins,
+            key.act.end,
+            key.ended if key.ended is not None and key.ended <= last else None,
+            str(numbers[resting[-1]].statement.by) if resting else "",
+            tuple(f"S{numbers[each].number}" for each in resting),
+            _signed_with(basis.record, key.key.fingerprint, last),
+        )
+
+
+def _signed_with(record: Record, fingerprint: str, last: datetime) -> datetime | None:
+    return max(
+        (
+            each.statement.at
+            for each in record.entries
+            if each.signed.key == fingerprint and each.statement.at <= last
+        ),
+        default=None,
+    )
+
+
+def _by_agreements(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
+    folded = next((each for each in basis.record.folds if isinstance(each, Agreements)), None)
+    if folded is None:
+        return
+    numbers = {each.statement.digest: each.number for each in basis.record.entries}
+    signers = {
+        each.statement.act.of: str(each.statement.by)
+        for each in basis.record.entries
+        if isinstance(each.statement.act, Approved) and each.statement.at <= last
+    }
+    register = folded.at(last)
+    for each in register.agreements:
+        begins = max(each.agreed.start, each.since)
+        if begins <= last and each.end > first:
+            yield Path(
+                PathKind.SUPPLIER,
+                str(each.agreed.performer),
+                f"agreement {each.agreed.form}",
+                tuple(sorted(each.agreed.functions)),
+                _WHOLE,
+                begins,
+                each.end,
+                None,
+                signers.get(each.digest, ""),
+                (f"S{numbers[each.digest]}",),
+            )
+    for notice in register.notices:
+        if notice.given.start <= last and not notice.objected:
+            yield Path(
+                PathKind.SUPPLIER,
+                str(notice.given.performer),
+                "notice of a sub-supplier",
+                tuple(sorted(notice.given.functions)),
+                _WHOLE,
+                notice.given.start,
+                None,
+                None,
+                "",
+                (f"S{numbers[notice.digest]}",),
+            )
+
+
+def _by_doors(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
+    for door, seen, gone in basis.doors.between(first, last):
+        if door.kind is not DoorKind.MEMBER:
+            since = datetime.fromisoformat(door.since) if door.since else seen
+            kind, where = PathKind(door.kind.value), door.where or _WHOLE
+            yield Path(kind, door.who, door.through, door.can, where, since, None, gone, door.by, ())
+
+
+def _by_commands(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
+    for name, count in basis.uses.actors("operator").items():
+        if count.first <= last and count.last >= min(first, last - UNUSED):
+            yield Path(
+                PathKind.STAFF,
+                name,
+                "commands, under this name",
+                ("run",),
+                _WHOLE,
+                count.first,
+                None,
+                None,
+                "",
+                (),
+                count.last,
+            )
+
+
+def _by_consent(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
+    for each in basis.sessions:
+        if each.start <= last and each.end > first:
+            yield Path(
+                PathKind.SUPPORT,
+                each.who,
+                "consent",
+                each.can,
+                each.scope,
+                each.start,
+                each.end,
+                None,
+                each.by,
+                each.statements,
+            )
+
+
+def _judged(path: Path, uses: Uses, last: datetime) -> Path:
+    if path.kind not in _SEEN_IN_LOGS:
+        return path
+    used = path.used if path.kind is PathKind.SIGNING_KEY else _last_use(path, uses)
+    rests = last if path.ended is None else path.ended
+    idle = rests - path.since > UNUSED and (used is None or rests - used > UNUSED)
+    return replace(path, used=used, unused=idle)
+
+
+def _last_use(path: Path, uses: Uses) -> datetime | None:
+    mailbox = path.where.removeprefix("mailbox:") if path.where.startswith("mailbox:") else ""
+    if path.kind in _SYSTEMS:
+        return uses.last_use(path.who if ":" in path.who else f"system:{path.who}")
+    return uses.last_use(path.who, mailbox)
+
+
+def document(path: Path) -> dict[str, Any]:
+    """Return a path as a program reads it."""
+    return {
+        "kind": path.kind.value,
+        "who": path.who,
+        "through": path.through,
+        "can": list(path.can),
+        "where": path.where,
+        "since": _text(path.since),
+        "until": _text(path.until),
+        "ended": _text(path.ended),
+        "by": path.by,
+        "statements": list(path.rests_on),
+        "used": _text(path.used),
+        "unused": path.unused,
+    }
+
+
+def names(record: Record, moment: datetime) -> dict[str, str]:
+    """Return the names by which the record knows people at a moment, by subject."""
+    known = (each for each in record.keys.all() if each.statement.at <= moment)
+    return {str(each.act.to): each.act.name for each in known}
+
+
+def rows(documents: Iterable[Mapping[str, Any]], known: Mapping[str, str]) -> list[list[str]]:
+    """Return paths as rows of a table, the first of names of columns."""
+    columns = ["kind", "who", "name", "through", "can", "where", "since", "until", "ended", "by"]
+    columns += ["statements", "used", "unused"]
+    found = [columns]
+    for each in documents:
+        given = {**each, "name": known.get(each["who"], "")}
+        found.append([_cell(given[column]) for column in columns])
+    return found
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    return "" if value is None else str(value)
+
+
+def _text(moment: datetime | None) -> str | None:
+    return None if moment is None else moment_text(moment.replace(microsecond=0))

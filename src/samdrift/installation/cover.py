@@ -1,0 +1,284 @@
+"""Cover by agreements of the organisations that a process serves, decided for each role from its own copy of
+what was signed, and asked before a vault is opened for a role and before a new message is sent.
+
+A state that changes, and each warning before an end, is an entry in the log of the vault that it concerns,
+and in the operator's: once, whichever process sees it first. A copy that cannot be read to its end could lack
+an end of something: its role goes on receiving, and sends again once the copy is whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from samdrift.audit.operations import unexpected
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.cover import Cover, Mode
+from samdrift.contracts.errors import NotServed, Temporary
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.statements import RightsBehind
+from samdrift.governance.coverage import WARNINGS, Basis, Standing, standing
+from samdrift.governance.duties.catalogue import Catalogue, shipped
+from samdrift.installation.events import RunEvent
+from samdrift.installation.health import Dependency
+from samdrift.installation.logkeeping import Watch
+from samdrift.net.background import in_background
+from samdrift.rights.agreementfold import Agreements
+from samdrift.rights.agreements import ROLES, Function
+from samdrift.rights.folds import FOLDS
+from samdrift.rights.record import Broken, Record
+from samdrift.vault.coverkeeping import CoverFacts, CoverKeeping
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+COVERED_ROLES = tuple(role for role in Role if role.value in set(ROLES))
+"""Roles whose functions agreements cover."""
+_WORKER = Principal(PrincipalKind.WORKER, "agreements")
+_FRESH = 1.0
+"""Seconds for which an answer is good: whatever ends, ends everywhere within them."""
+_EVERY = timedelta(minutes=10)
+"""Time after which organisations without traffic are looked at, too."""
+_SOON = timedelta(seconds=1)
+_PAGE = 500
+_INHERITED, _BEHIND = "inherited", "behind"
+
+
+@dataclass(slots=True)
+class _Kept:
+    """The cover of one organisation in one role as it was seen last."""
+
+    record: Record
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    looked: float = 0.0
+    """Moment of the last look, by a clock that nobody sets."""
+    moment: datetime | None = None
+    """Moment for which it was decided."""
+    turn: datetime | None = None
+    """Moment at which something of it changes by itself."""
+    inherited: tuple[datetime, datetime] | None = None
+    standing: Standing | None = None
+    cover: Cover | None = None
+
+
+class CoverKeeper:
+    """Knows the cover of every organisation that is served here."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        clock: Clock,
+        roles: Collection[Role],
+        note: Watch = lambda *_: None,
+        *,
+        catalogues: Sequence[Catalogue] = (),
+        per_organisation: bool = False,
+    ) -> None:
+        """``note`` hears whether functions lack cover; metrics name organisations if ``per_organisation``."""
+        self._gate = gate
+        self._clock = clock
+        self._roles = [role for role in COVERED_ROLES if role in roles]
+        self._note = note
+        self._catalogues = tuple(catalogues) or shipped()
+        self._per_organisation = per_organisation
+        self._kept: dict[tuple[ParticipantIdentifier, Role], _Kept] = {}
+
+    async def __call__(self, organisation: ParticipantIdentifier, role: Role) -> Cover:
+        """Return how a function is covered now; a temporary error while its vault cannot be read."""
+        kept = self._kept.get((organisation, role))
+        if kept is None:
+            kept = self._kept[organisation, role] = _Kept(Record(organisation.value, FOLDS))
+        if (cover := self._known(kept)) is None:
+            async with kept.lock:
+                cover = self._known(kept) or await self._look(organisation, role, kept)
+        return cover
+
+    def _known(self, kept: _Kept) -> Cover | None:
+        """Return the answer that is good still."""
+        stale = time.monotonic() - kept.looked >= _FRESH
+        turned = kept.turn is not None and self._clock() >= kept.turn
+        return None if stale or turned else kept.cover
+
+    async def _look(self, organisation: ParticipantIdentifier, role: Role, kept: _Kept) -> Cover:
+        async with self._gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+            assert isinstance(vault, CoverKeeping)
+            facts = await vault.cover_facts()
+            before = kept.record.number
+            behind = await self._continue(organisation, kept, vault, facts.statements)
+            now = self._now(kept.record, facts)
+            over = kept.turn is not None and now >= kept.turn
+            same = kept.record.number == before and kept.inherited == facts.inherited and not over
+            if kept.standing is None or kept.moment is None or not same or now < kept.moment:
+                self._decide(kept, role, facts, now)
+            assert kept.standing is not None
+            found = kept.standing
+            kept.cover = Cover(found.mode, found.since, behind)
+            state = _state(found, now, behind)
+            told = facts.noted != state and await vault.note_cover(facts.noted, state)
+            said = _said(found, now, behind)
+            if told:
+                vault.record(RunEvent.COVER_CHANGED, **said)
+        if told:
+            whose = {"organisation": organisation.value, "role": role.value}
+            await self._gate.operator_log(RunEvent.COVER_CHANGED, **whose, **said)
+        kept.looked = time.monotonic()
+        self._notice()
+        return kept.cover
+
+    async def _continue(
+        self, organisation: ParticipantIdentifier, kept: _Kept, vault: CoverKeeping, last: int
+    ) -> RightsBehind | None:
+        """Verify what was stated since; returns what is at fault with the copy."""
+        if last < kept.record.number:  # The database is of a backup.
+            kept.record, kept.standing = Record(organisation.value, FOLDS), None
+        record = kept.record
+        try:
+            while record.number < last and record.not_understood is None:
+                for each in await vault.signed_statements_after(record.number, _PAGE):
+                    record.accept(each.content, each.number)
+        except Broken as broken:
+            return RightsBehind(record.number, broken.number)
+        if record.not_understood is not None:
+            return RightsBehind(record.number, record.not_understood)
+        return None
+
+    def _now(self, record: Record, facts: CoverFacts) -> datetime:
+        """Return the moment that counts: a clock that was set back prolongs nothing.
+
+        It is not earlier than what witnesses have put under the log, or the last statement.
+        """
+        begun = facts.inherited[0] if facts.inherited is not None else None
+        known = (self._clock(), record.last, facts.witnessed, begun)
+        return max(each for each in known if each is not None)
+
+    def _decide(self, kept: _Kept, role: Role, facts: CoverFacts, now: datetime) -> None:
+        function = Function(role.value)
+        agreements = next(each for each in kept.record.folds if isinstance(each, Agreements))
+        basis = Basis(agreements, self._catalogues, {function: None}, facts.inherited)
+        kept.standing = standing(basis, function, now)
+        kept.moment, kept.inherited = now, facts.inherited
+        turns = agreements.moments() | basis.turns()
+        if (until := kept.standing.until) is not None:
+            turns |= {until, *(until - timedelta(days=days) for days in WARNINGS)}
+        kept.turn = min((each for each in turns if each > now), default=None)
+
+    def _notice(self) -> None:
+        """Have health say whether a function lacks cover; it names nobody."""
+        covers = [one.cover for one in self._kept.values() if one.cover is not None]
+        lacking = sum(one.mode is not Mode.ON or one.behind is not None for one in covers)
+        reason = f"{lacking} functions of organisations are not covered: see samdrift doctor"
+        self._note(Dependency.AGREEMENTS, "", reason if lacking else "")
+
+    async def keep(self) -> None:
+        """Look at every organisation now and then, and when something ends, until cancelled."""
+        report = unexpected("agreements")
+        while True:
+            for role in self._roles:
+                for organisation in self._gate.registry.organisations(role):
+                    try:
+                        await self(organisation, role)
+                    except (Temporary, NotServed):
+                        pass  # Locked, suspended or away: its clock runs, and it is looked at again.
+                    except Exception as error:
+                        report(error)
+            self._forget()
+            await asyncio.sleep(self._pause().total_seconds())
+
+    def _forget(self) -> None:
+        served = {(one, role) for role in self._roles for one in self._gate.registry.organisations(role)}
+        for gone in self._kept.keys() - served:
+            del self._kept[gone]
+        self._notice()
+
+    def _pause(self) -> timedelta:
+        now = self._clock()
+        turns = [one.turn - now for one in self._kept.values() if one.turn is not None]
+        return max(min([_EVERY, *turns]), _SOON)
+
+    def rows(self) -> Iterator[CoverRow]:
+        """Return how each function stands, for the metrics."""
+        now = self._clock()
+        for (organisation, role), one in self._kept.items():
+            if one.standing is None or one.cover is None:
+                continue
+            state = _INHERITED if one.standing.inherited else one.standing.mode.value
+            until = one.standing.until
+            yield CoverRow(
+                organisation.value if self._per_organisation else "organisations",
+                role.value,
+                _BEHIND if one.cover.behind is not None else state,
+                None if until is None else (until - now).total_seconds(),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class CoverRow:
+    """A function of an organisation, as the metrics count it."""
+
+    owner: str
+    role: str
+    state: str
+    left: float | None
+    """Seconds until cover ends, where that is known."""
+
+
+class CoverMetrics(Collector):
+    """The metrics of cover: functions by state, and the soonest end of each owner and role."""
+
+    def __init__(self, rows: Callable[[], Iterable[CoverRow]]) -> None:
+        self._rows = rows
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metrics as they are now."""
+        states = GaugeMetricFamily(
+            "samdrift_cover_functions", "Functions of organisations by cover", labels=["role", "state"]
+        )
+        ends = GaugeMetricFamily(
+            "samdrift_cover_end_seconds",
+            "Time until cover by agreements ends, the soonest of its owner",
+            labels=["owner", "role"],
+        )
+        numbers: dict[tuple[str, str], int] = {}
+        soonest: dict[tuple[str, str], float] = {}
+        for one in self._rows():
+            numbers[one.role, one.state] = numbers.get((one.role, one.state), 0) + 1
+            if one.left is not None:
+                whose = one.owner, one.role
+                soonest[whose] = min(one.left, soonest.get(whose, one.left))
+        for labels, number in sorted(numbers.items()):
+            states.add_metric(labels, number)
+        for labels, left in sorted(soonest.items()):
+            ends.add_metric(labels, left)
+        yield from (states, ends)
+
+
+def _state(found: Standing, now: datetime, behind: RightsBehind | None) -> str:
+    """Return the state as the vault keeps it: what is another one is worth an entry in the log."""
+    return " ".join(f"{name}={value}" for name, value in _said(found, now, behind).items())
+
+
+def _said(found: Standing, now: datetime, behind: RightsBehind | None) -> dict[str, str]:
+    facts = {"state": _INHERITED if found.inherited else found.mode.value}
+    if found.since is not None:
+        facts["since"] = found.since.isoformat()
+    if found.until is not None:
+        facts["until"] = found.until.isoformat()
+    if warning := found.warning(now):
+        facts["within_days"] = str(warning)
+    if behind is not None:
+        facts["behind"] = str(behind.has)
+    return facts
+
+
+@contextlib.asynccontextmanager
+async def covered(keeper: CoverKeeper, gate: Gate) -> AsyncIterator[None]:
+    """Have a gate ask for cover, and look after it while the context lasts."""
+    gate.covered_by(keeper)
+    async with in_background(keeper.keep(), on_failure=unexpected("agreements")):
+        yield

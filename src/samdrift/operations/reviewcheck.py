@@ -1,0 +1,71 @@
+"""Reviews of rights, as the doctor sees them: what waits, what is over, what was not reviewed for a year."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+from samdrift.administration.administration import Administration
+from samdrift.contracts.principals import Role
+from samdrift.contracts.statements import RightsBehind
+from samdrift.governance.records import RecordBroken, Records
+from samdrift.governance.reviews import EVERY, ItemState, never_reviewed, reviews
+from samdrift.operations.findings import Finding, Subject
+from samdrift.rights.record import Record
+from samdrift.vault.errors import VaultError
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WHY = "a right that nobody looks at again outlasts its need"
+_SOON = timedelta(days=7)
+_YEAR_SOON = timedelta(days=30)
+
+
+async def check_reviews(installation: Administration, now: datetime) -> AsyncIterator[Finding]:
+    """Check that reviews of each organisation with governance here are answered, closed and made yearly."""
+    governed = {one.organisation for one in installation.gate.registry.all() if one.role is Role.GOVERNANCE}
+    for organisation in sorted(governed, key=str):
+        for finding in await _of(installation, organisation, now.astimezone(UTC)):
+            yield finding
+
+
+def judge(record: Record, organisation: str, now: datetime) -> list[Finding]:
+    """Judge the reviews of one record; nothing where no right was ever given."""
+    subject = Subject("reviews", _WHY, organisation)
+    found = reviews(record.state, now)
+    over = [each for each in found if each.overdue(now)]
+    waits = [
+        each
+        for each in found
+        if each.closed is None and each.count(ItemState.WAITS) and each.opened.due - now <= _SOON
+    ]
+    oldest = never_reviewed(record, now)
+    if not oldest and not found:
+        return []
+    listed = f"samdrift gov review list {organisation} --reason WHY; docs/reviews.md"
+    late = [scope for scope, since in oldest.items() if now - since > EVERY]
+    if over:
+        return [subject.fail(f"{len(over)} reviews are over and not closed: silence removes nothing", listed)]
+    if late:
+        return [subject.fail(f"rights in {len(late)} places were not reviewed for a year", listed)]
+    if waits:
+        return [
+            subject.warn(f"{len(waits)} reviews end within {_SOON.days} days without all answers", listed)
+        ]
+    soon = [scope for scope, since in oldest.items() if now - since > EVERY - _YEAR_SOON]
+    if soon:
+        text = f"rights in {len(soon)} places are to be reviewed within {_YEAR_SOON.days} days"
+        return [subject.warn(text, listed)]
+    return [subject.ok(f"{len(oldest)} places, each reviewed or given within a year")]
+
+
+async def _of(
+    installation: Administration, organisation: ParticipantIdentifier, now: datetime
+) -> list[Finding]:
+    subject = Subject("reviews", _WHY, organisation.value)
+    try:
+        record = await Records(installation.gate, lambda: now).read(organisation)
+    except VaultError as error:  # Nothing ends by silence while a vault is locked; its clocks run on.
+        return [subject.skipped(str(error))]
+    except (RecordBroken, RightsBehind):
+        return []  # The check of agreements says so already.
+    return judge(record, organisation.value, now)

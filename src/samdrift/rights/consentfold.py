@@ -1,0 +1,257 @@
+"""Folding of statements about consents: what the operator's staff may see at a moment, and by whose consent.
+
+Authority is that of the moment of a statement:
+
+- one of the operator's staff or a custodian asks for themselves, an officer (a person with a role in the
+  organisation) for anybody;
+- an officer approves within four days, who neither gets it nor asked for it. **Content takes two persons**
+  of the organisation, who are officers when the second one signs; an officer who asks for somebody else is
+  one of them. Nobody approves for themselves, under whichever kind of subject;
+- any officer ends it, before or after it has begun, and so does the one who asked or gets it. **An end wins
+  over an approval of the same second**, in whichever order the two come into the record;
+- an emergency counts when another of the operator's staff has signed it within an hour, for an hour;
+- one of the staff gives an account of an emergency, once.
+
+Nothing of it can be prolonged, and nothing that was asked for ever vanishes: what nobody approved has lapsed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+from samdrift.rights.consents import (
+    ANSWERED,
+    CONSENT_ACTS,
+    EMERGENCY,
+    WAITS,
+    Access,
+    AccessAsked,
+    AccountGiven,
+    EmergencyStated,
+    Level,
+    is_staff,
+    same_person,
+)
+from samdrift.rights.fields import Subject, SubjectKind
+from samdrift.rights.folding import Effect, State
+from samdrift.rights.keyacts import Scheme
+from samdrift.rights.record import Record
+from samdrift.rights.statements import Approved, Ended, Statement
+
+
+class Stage(StrEnum):
+    """The state of a request at a moment."""
+
+    WAITING = "waiting"
+    LAPSED = "lapsed"
+    """Not approved in time."""
+    DECLINED = "declined"
+    """Ended before it began."""
+    IN_FORCE = "in-force"
+    REVOKED = "revoked"
+    OVER = "over"
+    """Its time has passed."""
+
+
+@dataclass(slots=True)
+class Consent:
+    """A request for access, or an emergency, and what became of it."""
+
+    statement: Statement
+    act: Access
+    approvals: list[tuple[Subject, datetime, str]] = field(default_factory=list)
+    """Officers who approved, when, and the digests of their statements; first one who asked."""
+    begins: datetime | None = None
+    ended: datetime | None = None
+    ended_by: Subject | None = None
+    account: tuple[datetime, str] | None = None
+    """Moment of the account of an emergency, and the digest of the statement."""
+
+    @property
+    def id(self) -> str:
+        """Digest of the statement that asks."""
+        return self.statement.digest
+
+    @property
+    def end(self) -> datetime | None:
+        """The moment before which it is in force, if nobody ends it; ``None`` before it begins."""
+        return None if self.begins is None else self.begins + self.act.lasts
+
+    @property
+    def emergency(self) -> bool:
+        """True for an emergency, which nobody of the organisation has approved."""
+        return isinstance(self.act, EmergencyStated)
+
+    @property
+    def missing(self) -> int:
+        """The number of persons who have yet to approve it, while it waits."""
+        needed = 1 if self.emergency or self.act.level is Level.METADATA else 2
+        return max(0, needed - len(self.approvals)) if self.begins is None else 0
+
+    @property
+    def waits_until(self) -> datetime:
+        """The moment until which it can be approved."""
+        return self.statement.at + (EMERGENCY if self.emergency else WAITS)
+
+    def stage(self, moment: datetime) -> Stage:
+        """Return its state at ``moment``."""
+        begun = self.begins is not None and self.begins <= moment
+        if self.ended is not None and self.ended <= moment:
+            return Stage.REVOKED if begun else Stage.DECLINED
+        if not begun:
+            return Stage.WAITING if moment <= self.waits_until else Stage.LAPSED
+        assert self.end is not None
+        return Stage.IN_FORCE if moment < self.end else Stage.OVER
+
+    def unanswered(self, moment: datetime) -> bool:
+        """Return whether it is an emergency of which no account was given within a day."""
+        if not self.emergency or self.begins is None or self.account is not None:
+            return False
+        return moment > self.begins + ANSWERED
+
+
+class Consents:
+    """The consents of one organisation, folded from its statements."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._rows: dict[str, Consent] = {}
+
+    @classmethod
+    def of(cls, state: State) -> Self:
+        """Return the consents of the organisation of a state, whose roles are authority."""
+        return cls(state)
+
+    def all(self) -> tuple[Consent, ...]:
+        """Return everything that was asked for, in order."""
+        return tuple(self._rows.values())
+
+    def find(self, digest: str) -> Consent | None:
+        """Return what the statement ``digest`` asks for."""
+        return self._rows.get(digest)
+
+    def in_force(self, moment: datetime) -> tuple[Consent, ...]:
+        """Return what is in force at ``moment``."""
+        return tuple(each for each in self._rows.values() if each.stage(moment) is Stage.IN_FORCE)
+
+    def concerns(self, statement: Statement) -> bool:
+        """Return whether a statement is about consents."""
+        match statement.act:
+            case Approved(of) | Ended(of=str(of)):
+                return of in self._rows
+            case act:
+                return isinstance(act, CONSENT_ACTS)
+
+    def judge(self, statement: Statement) -> Effect:
+        """Return the effect that a statement would have; nothing changes."""
+        by, at = statement.by, statement.at
+        match statement.act:
+            case AccessAsked() as act:
+                if self._state.is_officer(by, at):
+                    return Effect.TAKEN if self._counts_at_once(by, act) else Effect.WAITING
+                return Effect.WAITING if is_staff(by) and by == act.to else Effect.NO_AUTHORITY
+            case EmergencyStated() as act:
+                return Effect.WAITING if is_staff(by) and by == act.to else Effect.NO_AUTHORITY
+            case AccountGiven(of):
+                return self._judge_account(self._rows.get(of), by, at)
+            case Approved(of):
+                return self._judge_approval(self._rows[of], by, at)
+            case Ended(of=str(of)):
+                return self._judge_end(self._rows[of], by, at)
+            case _:
+                return Effect.NAMES_NOTHING
+
+    def take(self, statement: Statement) -> None:
+        """Fold in a statement that has an effect; others change nothing."""
+        if not self.concerns(statement):
+            return
+        effect, by, at = self.judge(statement), statement.by, statement.at
+        if effect not in (Effect.TAKEN, Effect.WAITING):
+            return
+        match statement.act:
+            case AccessAsked() | EmergencyStated() as act:
+                row = self._rows[statement.digest] = Consent(statement, act)
+                officer = self._state.is_officer(by, at) and not row.emergency
+                if officer and not same_person(by, act.to):
+                    row.approvals.append((by, at, statement.digest))
+                if effect is Effect.TAKEN:
+                    row.begins = at
+            case AccountGiven(of):
+                self._rows[of].account = (at, statement.digest)
+            case Approved(of):
+                row = self._rows[of]
+                row.approvals = [*self._standing(row, at), (by, at, statement.digest)]
+                if effect is Effect.TAKEN:
+                    row.begins = at
+            case Ended(of=str(of)):
+                self._rows[of].ended, self._rows[of].ended_by = at, by
+
+    def _counts_at_once(self, by: Subject, act: AccessAsked) -> bool:
+        """Return whether an officer's own request is its approval: of metadata, for another person."""
+        return act.level is Level.METADATA and not same_person(by, act.to)
+
+    def _standing(self, row: Consent, at: datetime) -> list[tuple[Subject, datetime, str]]:
+        """Return the approvals of those who are officers still."""
+        if row.emergency:
+            return row.approvals
+        return [each for each in row.approvals if self._state.is_officer(each[0], at)]
+
+    def _judge_approval(self, row: Consent, by: Subject, at: datetime) -> Effect:
+        if same_person(by, row.act.to) or same_person(by, row.statement.by):
+            return Effect.SELF
+        able = is_staff(by) if row.emergency else self._state.is_officer(by, at)
+        if not able:
+            return Effect.NO_AUTHORITY
+        if row.stage(at) is not Stage.WAITING:
+            return Effect.OVER
+        standing = self._standing(row, at)
+        if any(same_person(by, who) for who, _, _ in standing):
+            return Effect.OVER
+        needed = 2 if row.act.level is Level.CONTENT else 1
+        return Effect.TAKEN if len(standing) + 1 >= needed else Effect.WAITING
+
+    def _judge_end(self, row: Consent, by: Subject, at: datetime) -> Effect:
+        concerned = by in (row.statement.by, row.act.to)
+        if not concerned and not self._state.is_officer(by, at):
+            return Effect.NO_AUTHORITY
+        return Effect.TAKEN if row.stage(at) in (Stage.WAITING, Stage.IN_FORCE) else Effect.OVER
+
+    def _judge_account(self, row: Consent | None, by: Subject, at: datetime) -> Effect:
+        if row is None or not row.emergency or row.begins is None:
+            return Effect.NAMES_NOTHING
+        if not is_staff(by):
+            return Effect.NO_AUTHORITY
+        return Effect.OVER if row.account is not None else Effect.TAKEN
+
+
+def consents_of(record: Record) -> Consents:
+    """Return the consents in a record that was read with all folds."""
+    return next(each for each in record.folds if isinstance(each, Consents))
+
+
+def moment_of(record: Record, clock: datetime) -> datetime:
+    """Return the moment that counts: a clock that was set back prolongs nothing."""
+    return max(clock, record.last or clock)
+
+
+def officers(record: Record, moment: datetime) -> tuple[Subject, ...]:
+    """Return the officers who can sign at ``moment``: persons with a role, and with a key not on paper."""
+    found = dict.fromkeys(
+        each.act.to
+        for each in record.keys.in_force(moment)
+        if each.act.to.kind is SubjectKind.PERSON and each.key.scheme is not Scheme.PAPER
+    )
+    return tuple(each for each in found if record.state.is_officer(each, moment))
+
+
+def approvers(record: Record, consent: Consent, moment: datetime) -> tuple[Subject, ...]:
+    """Return those who can approve what is asked for, and have not."""
+    if consent.emergency:
+        able = dict.fromkeys(each.act.to for each in record.keys.in_force(moment) if is_staff(each.act.to))
+    else:
+        able = dict.fromkeys(officers(record, moment))
+    taken = (consent.act.to, consent.statement.by, *(who for who, _, _ in consent.approvals))
+    return tuple(each for each in able if not any(same_person(each, other) for other in taken))

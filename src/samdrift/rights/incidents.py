@@ -1,0 +1,148 @@
+"""Acts about incidents: one is opened, noted, told to those who must be told, and closed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar, Self, TypeAlias
+
+from samdrift.rights.canonical import Json
+from samdrift.rights.fields import Fields, StatementError, moment_text
+
+_MAX_TITLE = 200
+_MAX_REFERENCE = 200
+
+
+class Clock(StrEnum):
+    """Clocks of an incident: each is somebody who must be told, by a time of their own."""
+
+    CONCERNED = "concerned"
+    """The organisations and people concerned, within 6 hours: by agreement, or by DIGG's guidance."""
+    EARLY_WARNING = "early-warning"
+    """The early warning of cybersäkerhetslagen, within 24 hours."""
+    NOTIFICATION = "notification"
+    """The notification of cybersäkerhetslagen, within 72 hours."""
+    PERSONAL_DATA = "personal-data"
+    """The notification of a breach of personal data (GDPR 33), within 72 hours."""
+    FINAL_REPORT = "final-report"
+    """The final report of cybersäkerhetslagen, within a month of the notification."""
+    FEDERATION = "federation"
+    """DIGG as owner of the federation; without a time of its own in the rules."""
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentOpened:
+    """An incident that was known at ``aware`` and may have begun at ``began``; ``clocks`` run from then."""
+
+    kind: ClassVar[str] = "incident"
+
+    title: str
+    began: datetime
+    aware: datetime
+    clocks: frozenset[Clock]
+
+    def members(self) -> dict[str, Json]:
+        """Return the act as it is written in a statement."""
+        return {
+            "title": self.title,
+            "began": moment_text(self.began),
+            "aware": moment_text(self.aware),
+            "clocks": sorted(self.clocks),
+        }
+
+    @classmethod
+    def read(cls, fields: Fields, at: datetime) -> Self:
+        """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
+        title = fields.text("title", _MAX_TITLE)
+        began, aware = fields.moment("began"), fields.moment("aware")
+        if not began <= aware <= at:
+            raise StatementError("it is known after it began, and stated after it is known", "aware")
+        return cls(title, began, aware, _clocks(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentNoted:
+    """A note to the incident ``of``, whose text is the statement's reason; more clocks that apply, and a
+    file that belongs to it.
+    """
+
+    kind: ClassVar[str] = "incident-note"
+
+    of: str
+    clocks: frozenset[Clock]
+    file: str = ""
+    """SHA-256 of a file that is kept elsewhere, such as a section of a log with its proofs."""
+
+    def members(self) -> dict[str, Json]:
+        """Return the act as it is written in a statement."""
+        members: dict[str, Json] = {"of": self.of, "clocks": sorted(self.clocks)}
+        return members | ({"file": self.file} if self.file else {})
+
+    @classmethod
+    def read(cls, fields: Fields, at: datetime) -> Self:
+        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        of, clocks = fields.digest("of"), _clocks(fields)
+        return cls(of, clocks, fields.digest("file") if "file" in fields else "")
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentTold:
+    """At ``told`` those of ``clock`` were told of the incident ``of``, under ``reference``."""
+
+    kind: ClassVar[str] = "incident-told"
+
+    of: str
+    clock: Clock
+    told: datetime
+    reference: str
+
+    def members(self) -> dict[str, Json]:
+        """Return the act as it is written in a statement."""
+        return {
+            "of": self.of,
+            "clock": self.clock.value,
+            "told": moment_text(self.told),
+            "reference": self.reference,
+        }
+
+    @classmethod
+    def read(cls, fields: Fields, at: datetime) -> Self:
+        """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
+        of, clock, told = fields.digest("of"), fields.one_of("clock", Clock), fields.moment("told")
+        if told > at:
+            raise StatementError("it is told before that is stated", "told")
+        return cls(of, clock, told, fields.text("reference", _MAX_REFERENCE))
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentClosed:
+    """The end of the incident ``of``; its clocks that were not stopped go on."""
+
+    kind: ClassVar[str] = "incident-close"
+
+    of: str
+
+    def members(self) -> dict[str, Json]:
+        """Return the act as it is written in a statement."""
+        return {"of": self.of}
+
+    @classmethod
+    def read(cls, fields: Fields, at: datetime) -> Self:
+        """Read the act of a statement; :class:`StatementError` with the field at fault."""
+        return cls(fields.digest("of"))
+
+
+IncidentAct: TypeAlias = IncidentOpened | IncidentNoted | IncidentTold | IncidentClosed
+INCIDENT_ACTS = (IncidentOpened, IncidentNoted, IncidentTold, IncidentClosed)
+
+
+def _clocks(fields: Fields) -> frozenset[Clock]:
+    value = fields.take("clocks")
+    try:
+        found = [Clock(each) for each in value if isinstance(each, str)] if isinstance(value, list) else None
+    except ValueError:
+        raise StatementError("it names a clock that there is not", "clocks") from None
+    if found is None or found != value or found != sorted(set(found)):
+        raise StatementError("a list of clocks, sorted and none twice, is wanted", "clocks")
+    return frozenset(found)

@@ -1,0 +1,50 @@
+"""The facts that cover by agreements rests on in one vault, beside the signed statements: what was inherited
+from the time before agreements, and which state the log tells of last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from samdrift.vault.database.session import call
+from samdrift.vault.signedstatements import SignedStatementKeeping
+
+INHERITED = timedelta(days=90)
+"""Time for which what was inherited covers an organisation (sql/cover-1.sql)."""
+_FACTS = """
+SELECT c.inherited_from, c.inherited_until, c.noted,
+    (SELECT coalesce(max(s.number), 0) FROM signed_statements s),
+    (SELECT to_timestamp(max(w.cosigned_at)) FROM log_witnesses w JOIN log_tree t USING (origin))
+FROM cover c
+"""
+_NOTE = call("note_cover", 2)
+
+
+@dataclass(frozen=True, slots=True)
+class CoverFacts:
+    """Facts of cover in one vault."""
+
+    inherited: tuple[datetime, datetime] | None
+    """The time in which one inherited agreement covers everything; ``None`` where it never did."""
+    noted: str
+    """The state that the log tells of last, in the words of whoever keeps it; empty before the first."""
+    statements: int
+    """Number of the last signed statement."""
+    witnessed: datetime | None
+    """The last moment that a witness has put under the log: it is not earlier than that now."""
+
+
+class CoverKeeping(SignedStatementKeeping):
+    """A vault whose function is covered by agreements, or not: every vault is."""
+
+    async def cover_facts(self) -> CoverFacts:
+        """Return the facts; alone, this leaves no entry in the log, since it shows nothing of anybody."""
+        ((start, end, noted, statements, witnessed),) = await self._work.peek(_FACTS)
+        inherited = None if start is None or end is None else (start, end)
+        return CoverFacts(inherited, noted, int(statements), witnessed)
+
+    async def note_cover(self, before: str, after: str) -> bool:
+        """Keep the state that the log tells of from now on; false where another process has told of it."""
+        ((noted,),) = await self._work.look(_NOTE, before, after)
+        return bool(noted)

@@ -1,0 +1,101 @@
+"""A vault of governance: its record, the persons who sign in at its pages, the keys that they
+offer, and reports about compliance.
+
+A key that a person has made in a browser waits here until an officer asks for its enrolment, or custodians
+bring it in: it opens nothing before. The record names persons by ids; whoever proves by a key of the record
+to be one of them is known by that id from then on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from samdrift.vault.database.session import call
+from samdrift.vault.people import Identity, People, person_mark, sealed_identity
+
+_OFFER = call("offer_key", 3)
+_WITHDRAW = "SELECT withdraw_key($1)"
+_OFFERED = "SELECT person, at, sealed FROM offered_keys ORDER BY at, person"
+_RENAME = call("rename_person", 4)
+_TAKEN = "SELECT id FROM persons WHERE id = $1"
+_KNOW = call("know_person", 4)
+_KEEP_REPORT = call("keep_report", 2)
+_LAST_REPORT = "SELECT at, sealed FROM reports ORDER BY at DESC LIMIT 1"
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedKey:
+    """A public key that a person offers, as :mod:`samdrift.rights` writes it."""
+
+    person: str
+    at: datetime
+    name: str
+    """The person's name, by the sign-in service at that time."""
+    key: str
+    """Its members, as JSON."""
+
+
+class GovernanceVault(People):
+    """Opened with role ``gov``."""
+
+    async def adopt_person(self, identity: Identity, person: str) -> str:
+        """Enter a person who is new here under an id, if that is free, and return the person's id.
+
+        The organisation's message client knows them by it, whose rights the record names, too.
+        """
+        mark = person_mark(identity.issuer, identity.subject, self._sealer)
+        if await self._known_as(mark) is None and not await self._work.look(_TAKEN, person):
+            sealed = sealed_identity(identity, mark, person, self._sealer)
+            await self._work.query(_KNOW, person, mark, sealed, None)
+        return await self.know_person(identity)
+
+    async def rename_person(self, known: str, person: str) -> bool:
+        """Have the person with the id ``known`` be ``person``, as the record calls them; sessions end.
+
+        ``False``, and nothing happens, where somebody else is known by that id already.
+        """
+        for one in await self.persons():
+            if one.id == known:
+                mark = person_mark(one.identity.issuer, one.identity.subject, self._sealer)
+                sealed = sealed_identity(one.identity, mark, person, self._sealer)
+                ((renamed,),) = await self._work.query(_RENAME, known, mark, person, sealed)
+                return bool(renamed)
+        return False
+
+    def offer_key(self, offered: OfferedKey) -> None:
+        """Store the key that a person offers, in place of an earlier one."""
+        content = json.dumps({"name": offered.name, "key": offered.key}).encode()
+        sealed = self._sealer.seal(content, _place(offered.person, offered.at))
+        self._work.later(_OFFER, offered.person, offered.at, sealed)
+
+    async def offered_keys(self) -> tuple[OfferedKey, ...]:
+        """Return the keys that persons offer, the oldest first."""
+        found = []
+        for person, at, sealed in await self._work.look(_OFFERED):
+            content = json.loads(self._sealer.open(sealed, _place(person, at)))
+            found.append(OfferedKey(person, at, content["name"], content["key"]))
+        return tuple(found)
+
+    async def withdraw_key(self, person: str) -> bool:
+        """Remove what a person offers; ``False`` where there is nothing."""
+        ((withdrawn,),) = await self._work.query(_WITHDRAW, person)
+        return bool(withdrawn)
+
+    def keep_report(self, at: datetime, report: bytes) -> None:
+        """Store a report about compliance that was made at a moment."""
+        self._work.later(_KEEP_REPORT, at, self._sealer.seal(report, _report_place(at)))
+
+    async def last_report(self) -> bytes | None:
+        """Return the newest report; ``None`` where none was made."""
+        rows = await self._work.look(_LAST_REPORT)
+        return self._sealer.open(rows[0][1], _report_place(rows[0][0])) if rows else None
+
+
+def _report_place(at: datetime) -> str:
+    return f"report of {at.astimezone(UTC).isoformat()}"
+
+
+def _place(person: str, at: datetime) -> str:
+    return f"offered key of {person} at {at.astimezone(UTC).isoformat()}"

@@ -1,0 +1,307 @@
+"""Pages of governance in Chromium, with its virtual authenticator: stories, sizes, no sideways scroll."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest_asyncio
+from playwright.async_api import Browser, CDPSession, ConsoleMessage, Page, expect
+
+from samdrift.contracts.principals import Role
+from samdrift.net.server import listening_socket, serving
+from samdrift.rights import ORGANISATION, Approved, Given, Right, Rights, Scope, Subject
+from samdrift.rights.keyacts import Enrolled, PublicKey
+from samdrift.rights.statements import Statement
+from samdrift.web.cookies import SESSION
+from samdrift.wire.crypto.sshsig import armoured
+from tests.browser.harness import CHROMIUM, DARK
+from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
+from tests.unit.governance.office import AUDITOR, GOV, Office, office
+from tests.unit.rights.building import ANNA, BO, CILLA, KURT
+from tests.unit.rights.signers import YEAR, Authenticator
+from tests.vaults import Installation
+
+pytestmark = CHROMIUM
+ROLES = (Role.GOVERNANCE,)
+PICTURES = os.environ.get("SAMDRIFT_TESTS_SEEN", "")
+"""A folder into which the walk puts a picture of each page, for whoever changes the look."""
+
+
+@dataclass
+class Open:
+    """The role as it is served, and what its pages complained of."""
+
+    office: Office
+    browser: Browser
+    complaints: list[str] = field(default_factory=list)
+
+    @contextlib.asynccontextmanager
+    async def visitor(
+        self,
+        who: Subject,
+        *,
+        width: int = 1280,
+        look: str = "light",
+        language: str = "sv",
+        script: bool = True,
+    ) -> AsyncIterator[Page]:
+        context = await self.browser.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme="dark" if look == DARK else "light",
+            locale="sv-SE" if language == "sv" else "en-GB",
+            java_script_enabled=script,
+            reduced_motion="reduce",
+        )
+        try:
+            value, _ = await self.office.session(who)
+            url = self.office.origin.replace("http:", "https:")
+            await context.add_cookies(
+                [
+                    {
+                        "name": SESSION,
+                        "value": value,
+                        "url": url,
+                        "secure": True,
+                        "httpOnly": True,
+                        "sameSite": "Lax",
+                    }
+                ]
+            )
+            page = await context.new_page()
+            page.on("console", self._complained)
+            yield page
+        finally:
+            await context.close()
+
+    def _complained(self, message: ConsoleMessage) -> None:
+        expected = (
+            "responded with a status of",
+            "pub_key_cred_params.md",
+        )  # no RSA here
+        if message.type in ("error", "warning") and not any(each in message.text for each in expected):
+            self.complaints.append(message.text)
+
+    def at(self, path: str) -> str:
+        return f"{self.office.origin}{path}"
+
+    async def asked(self, to: Subject, role: Right = Right.AUDITOR) -> Statement:
+        """Have Anna ask for a role for somebody, which another administrator approves."""
+        self.office.house.now += timedelta(seconds=1)
+        start = self.office.house.now + timedelta(hours=1)
+        what = Rights(to, ORGANISATION, frozenset({role}))
+        return await self.office.state(ANNA, Given(what, start, start + YEAR, asked=True))
+
+
+@dataclass
+class Authenticating:
+    """A page's virtual authenticator."""
+
+    page: Page
+    devtools: CDPSession
+    id: str
+
+    async def verifies(self, *, user: bool) -> None:
+        """Have it find out, or not, that the person is who they are."""
+        await self.devtools.send(
+            "WebAuthn.setUserVerified", {"authenticatorId": self.id, "isUserVerified": user}
+        )
+
+
+async def with_authenticator(page: Page) -> Authenticating:
+    """Give a page an authenticator of its own, which asks who the person is."""
+    devtools = await page.context.new_cdp_session(page)
+    await devtools.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    made = await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    return Authenticating(page, devtools, made["authenticatorId"])
+
+
+@contextlib.asynccontextmanager
+async def opened(installation: Installation, browser: Browser) -> AsyncIterator[Open]:
+    sock = listening_socket("127.0.0.1")
+    origin = f"http://styrning.localhost:{sock.getsockname()[1]}"
+    async with office(installation, origin=origin) as house:
+        running = Open(house, browser)
+        async with serving(house.role.application(house.failures.append), sock):
+            yield running
+        assert running.complaints == []
+
+
+@pytest_asyncio.fixture
+async def role(installation: Installation, browser: Browser) -> AsyncIterator[Open]:
+    async with opened(installation, browser) as running:
+        yield running
+
+
+async def heading(page: Page, text: str) -> None:
+    await expect(page.get_by_role("heading", level=1)).to_have_text(text)
+
+
+async def enrolled(role: Open, page: Page, who: Subject) -> PublicKey:
+    """Have a person make a passkey in the browser; Anna asks for it, and Bo approves."""
+    await page.goto(role.at("/keys"))
+    await page.get_by_label("Vilken det är, och varför").fill("Nyckelringen")
+    await page.get_by_role("button", name="Skapa en passernyckel").click()
+    await expect(page.get_by_role("status")).to_contain_text("Din nyckel är erbjuden.")
+    async with role.office.installation.open(role.office.organisation, GOV) as vault:
+        (offered,) = await vault.offered_keys()
+    key = PublicKey.parse(offered.key)
+    asked = await role.office.state(ANNA, Enrolled(who, "Nyckelringen", key, role.office.house.now + YEAR))
+    await role.office.state(BO, Approved(asked.digest))
+    return key
+
+
+async def administrator(role: Open, who: Subject) -> None:
+    start = role.office.house.now + timedelta(seconds=1)
+    what = Rights(who, ORGANISATION, frozenset({Right.ADMINISTRATOR}))
+    asked = await role.office.state(ANNA, Given(what, start, start + YEAR, asked=True))
+    await role.office.state(KURT, Approved(asked.digest))
+
+
+async def test_an_officer_makes_a_passkey_and_decides_with_it(role: Open) -> None:
+    await administrator(role, CILLA)
+    waiting = await role.asked(Subject.parse("person:dag"))
+    async with role.visitor(CILLA) as page:
+        device = await with_authenticator(page)
+        key = await enrolled(role, page, CILLA)
+        await page.goto(role.at("/"))
+        await heading(page, "I dag")
+        await page.get_by_role("link", name="Begär en rätt").click()
+        await page.get_by_label("Varför").fill("beslut 21")
+        await page.get_by_role("button", name="Godkänn").click()
+        await heading(page, "Läs och skriv under")
+        await expect(page.locator("#statement-text")).to_contain_text(waiting.digest)
+        await device.verifies(user=False)
+        await page.get_by_role("button", name="Skriv under med din passernyckel").click()
+        await expect(page.locator("[data-trouble]")).to_contain_text("Inget skrevs under")
+        await device.verifies(user=True)
+        await page.get_by_role("button", name="Skriv under med din passernyckel").click()
+        await expect(page.get_by_role("status")).to_contain_text("Ditt beslut står i registret")
+        await page.goto(role.at("/"))
+        await expect(page.get_by_role("link", name="Begär en rätt")).to_have_count(0)
+    record = await role.office.role.records.read(role.office.organisation)
+    assert record.entries[-1].statement.act == Approved(waiting.digest)
+    assert record.entries[-1].signed.key == key.fingerprint
+    assert record.entries[-1].verified.counter > 0
+
+
+async def test_a_text_that_was_changed_on_its_way_is_not_signed(role: Open) -> None:
+    await administrator(role, CILLA)
+    waiting = await role.asked(Subject.parse("person:dag"))
+    async with role.visitor(CILLA) as page:
+        await with_authenticator(page)
+        await enrolled(role, page, CILLA)
+        await page.goto(role.at(f"/decide/{waiting.digest}"))
+        await page.get_by_label("Varför").fill("beslut 21")
+        await page.get_by_role("button", name="Godkänn").click()
+        await heading(page, "Läs och skriv under")
+        await page.evaluate(
+            "() => { const text = document.querySelector('#statement-text');"
+            " text.textContent = text.textContent.replace('beslut 21', 'beslut 22'); }"
+        )
+        await page.get_by_role("button", name="Skriv under med din passernyckel").click()
+        await expect(page.locator("[data-trouble]")).to_contain_text("stämmer inte med sitt fingeravtryck")
+    record = await role.office.role.records.read(role.office.organisation)
+    assert not any(each.statement.act == Approved(waiting.digest) for each in record.entries)
+
+
+async def test_a_lone_officer_without_script_reads_all_and_signs_by_openssh(role: Open) -> None:
+    waiting = await role.asked(Subject.parse("person:dag"))
+    async with role.visitor(BO, script=False) as page:
+        await page.goto(role.at(f"/decide/{waiting.digest}"))
+        await page.get_by_label("Varför").fill("behövs inte")
+        await page.get_by_role("button", name="Avslå").click()
+        await heading(page, "Läs och skriv under")
+        async with page.expect_download() as saved:
+            await page.get_by_role("button", name="Spara beslutet").click()
+        file = await (await saved.value).path()
+        signed = role.office.house.signers[BO].sign(Statement.parse(Path(file).read_bytes()))
+        assert isinstance(signed.signature, bytes)
+        await page.get_by_label("Underskriften, ur statement.json.sig").fill(armoured(signed.signature))
+        await page.get_by_role("button", name="Lägg till i registret").click()
+        await expect(page.get_by_role("status")).to_contain_text("Ditt beslut står i registret")
+
+
+async def pages(role: Open) -> list[tuple[Subject, str]]:
+    """Return the pages, with a person who sees each."""
+    key = Authenticator(CILLA, 9).key
+    waiting = await role.office.state(
+        BO, Enrolled(CILLA, "Nyckelring", key, role.office.house.now + timedelta(days=20))
+    )
+    soon = role.office.house.now + timedelta(seconds=1)
+    what = Rights(CILLA, Scope("socialtjanst"), frozenset({Right.READ, Right.WRITE}))
+    await role.office.state(ANNA, Given(what, soon, soon + timedelta(days=20), asked=False))
+    own = next(role.office.house.record.keys.in_force(role.office.house.now, ANNA))
+    paths = [
+        *("/", "/keys", "/officers", "/rights", "/rights/give", "/rights/role", "/rights/substitute"),
+        *("/agreements", "/report", "/operator-view", "/record", "/record/1", f"/decide/{waiting.digest}"),
+        f"/keys/{own.id}/lost",
+    ]
+    return [*((ANNA, path) for path in paths), (AUDITOR, "/"), (CILLA, "/keys")]
+
+
+async def test_no_page_scrolls_sideways_and_what_is_pressed_is_large_enough(role: Open) -> None:
+    walk = await pages(role)
+    for who in (ANNA, AUDITOR, CILLA):
+        for width in (320, 1280):
+            async with role.visitor(who, width=width) as page:
+                for person, path in walk:
+                    if person != who:
+                        continue
+                    answer = await page.goto(role.at(path))
+                    assert answer is not None
+                    assert answer.status == 200, path
+                    assert not await page.evaluate(TOO_WIDE), (path, width)
+                    assert await page.evaluate(TOO_SMALL) == [], (path, width)
+                    if PICTURES:
+                        for look in ("light", "dark"):
+                            await page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
+                            page_name = path.strip("/").replace("/", "-")[:30] or "today"
+                            name = f"{who.id}-{page_name}-{width}-{look}.png"
+                            await page.screenshot(path=Path(PICTURES) / name, full_page=True)
+    async with role.visitor(ANNA, width=320) as page:
+        await page.goto(role.at(walk[12][1]))
+        await page.get_by_label("Varför").fill("har ringt")
+        await page.get_by_role("button", name="Godkänn").click()
+        await heading(page, "Läs och skriv under")
+        assert not await page.evaluate(TOO_WIDE)
+        assert await page.evaluate(TOO_SMALL) == []
+        if PICTURES:
+            await page.screenshot(path=Path(PICTURES) / "sign-320.png", full_page=True)
+            await page.set_viewport_size({"width": 1280, "height": 900})
+            await page.screenshot(path=Path(PICTURES) / "sign-1280.png", full_page=True)
+
+
+async def test_an_officer_refuses_by_keyboard_alone(role: Open) -> None:
+    waiting = await role.asked(Subject.parse("person:dag"))
+    async with role.visitor(ANNA) as page:
+        await page.goto(role.at("/"))
+        for _ in range(40):
+            await page.keyboard.press("Tab")
+            href = await page.evaluate("() => document.activeElement?.getAttribute('href')")
+            if href == f"/decide/{waiting.digest}":
+                break
+        await page.keyboard.press("Enter")
+        await heading(
+            page, f"Beslut {(await role.office.role.records.read(role.office.organisation)).number}"
+        )
+        for _ in range(40):
+            await page.keyboard.press("Tab")
+            if await page.evaluate("() => document.activeElement?.id") == "why":
+                break
+        await page.keyboard.type("behövs inte")
+        await page.keyboard.press("Tab")
+        await expect(page.get_by_role("button", name="Avslå")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await heading(page, "Läs och skriv under")

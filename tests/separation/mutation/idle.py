@@ -1,0 +1,77 @@
+"""Guards of what an idle installation leaves out: nothing that must be done or known is among it."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_WAKEUPS = "tests/unit/vault/test_wakeups.py"
+_KEEPING = "tests/unit/installation/test_logkeeping.py"
+_FOLLOWING = "tests/unit/messageservice/interface_d/test_following.py"
+
+IDLE = (
+    Mutant(
+        "a client that is not registered any more gets nothing of what it waited for",
+        "accesspoint/interface_c.py",
+        "            if not still_registered():",
+        "            if False:",
+        (
+            "tests/unit/accesspoint/test_interface_c_answers.py"
+            "::test_who_is_not_registered_any_more_when_something_comes_gets_nothing_of_it",
+        ),
+    ),
+    Mutant(
+        "a stream of events ends with its token however seldom it gives a sign of life",
+        "messageservice/interface_d/following.py",
+        "            within = min(alive, self._left(access))",
+        "            within = alive",
+        (f"{_FOLLOWING}::test_a_client_that_can_bear_it_gets_few_signs_of_life_and_the_vault_is_asked_once",),
+    ),
+    Mutant(
+        "an entry is announced where its log is signed",
+        "vault/growth.py",
+        "            self._announce(registration.channel)",
+        "            pass",
+        (f"{_WAKEUPS}::test_an_entry_is_heard_where_the_log_is_signed_unless_that_is_where_it_was_written",),
+    ),
+    Mutant(
+        "progress of a message is announced to those who follow it elsewhere",
+        "vault/gate.py",
+        "            self._progress.ask(registration.channel)",
+        "            pass",
+        (f"{_WAKEUPS}::test_progress_of_a_message_is_heard_so_that_who_follows_it_elsewhere_is_told",),
+    ),
+    Mutant(
+        "a log whose round failed is looked at in its next turn",
+        "installation/logkeeping.py",
+        "                self._note_growth(place)  # It is tried again in its next turn.\n",
+        "",
+        (f"{_KEEPING}::test_a_log_whose_round_failed_is_looked_at_again",),
+    ),
+    Mutant(
+        "a log that is new here is looked at",
+        "installation/logkeeping.py",
+        "        for place in new:\n            self._note_growth(place)\n",
+        "",
+        (f"{_KEEPING}::test_an_entry_of_another_process_is_signed_within_a_cadence",),
+    ),
+    Mutant(
+        "a client that finds nothing leaves no entry",
+        "vault/messageservice.py",
+        "        steps = await self._work.peek(_STEPS, after, limit)",
+        "        steps = await self._work.query(_STEPS, after, limit)",
+        (
+            "tests/unit/vault/test_mailboxes.py"
+            "::test_a_client_that_asks_for_changes_where_there_are_none_leaves_no_entry",
+        ),
+    ),
+    Mutant(
+        "a connection that was needed for a look alone is closed soon",
+        "vault/database/pool.py",
+        "        return min(self.idle, self.idle_per_use * self._uses.get(session, 1)).total_seconds()",
+        "        return self.idle.total_seconds()",
+        (
+            "tests/unit/vault/database/test_pool.py"
+            "::test_the_more_often_a_session_was_used_the_longer_it_stays",
+        ),
+    ),
+)

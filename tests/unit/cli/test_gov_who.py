@@ -1,0 +1,214 @@
+"""`samdrift gov who-can`, `who-could` and `who-did`, as a person types them beside what runs."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+from base64 import b64decode
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from samdrift.attestation.signatures import holds, signer
+from samdrift.config.errors import Unusable
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.governance.whodoors import DoorEvent
+from samdrift.keystore.keyfiles import KeyName
+from samdrift.messageclient.events import MKEvent
+from samdrift.vault.openkeys import open_keys
+from samdrift.vault.people import Identity
+from tests.programs import requires
+from tests.unit.cli import test_gov_signing
+from tests.unit.cli.test_gov_signing import Desk, opened
+from tests.vaults import Installation
+
+pytestmark = requires("ssh-keygen", "openssh-client")
+config, two = test_gov_signing.config, test_gov_signing.two
+MAILBOX = "6c1d0a"
+GIVEN = ("--rights", "read", "--mailbox", MAILBOX, "--until", "2027-08-01")
+
+
+async def asked(desk: Desk, question: str, *words: str | Path) -> dict[str, Any]:
+    return json.loads(await desk.run(question, *words, "--json"))  # type: ignore[no-any-return]
+
+
+async def given(installation: Installation, config: Path, two: list[str], folder: Path) -> Desk:
+    """Kim has given Dag a right, whose sign-in the message client knows."""
+    desk = await opened(installation, config, two, folder)
+    await asyncio.sleep(1)
+    await desk.state("kim", "grant give", "--to", "dag", *GIVEN, "--by", "kim")
+    await asyncio.sleep(1)
+    return desk
+
+
+async def test_each_way_in_is_there_with_what_it_rests_on(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    desk = await given(installation, config, two, tmp_path)
+    found = await asked(desk, "who-can")
+    kinds = {each["kind"] for each in found["paths"]}
+    assert kinds >= {
+        *("person", "signing-key", "custodian", "database-login", "stored-key", "system-account"),
+        "operator-account",
+    }
+    (dag,) = [each for each in found["paths"] if each["who"] == "person:dag"]
+    assert (dag["can"], dag["where"], dag["by"]) == (["read"], f"mailbox:{MAILBOX}", "person:kim")
+    assert dag["statements"][0].startswith("S")
+    logins = {each["who"] for each in found["paths"] if each["kind"] == "database-login"}
+    registry = installation.gate.registry.all()
+    assert logins >= {one.login for one in registry if one.organisation == desk.organisation}
+    assert not logins & {one.login for one in registry if one.organisation != desk.organisation}
+    assert {"custodian:anna", "custodian:bo"} <= {each["who"] for each in found["paths"]}
+    assert found["logs"] == ["gov", "mk"]
+    assert found["doors_counted"] is not None
+
+
+async def test_doors_are_logged_once_and_again_when_they_change(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    desk = await given(installation, config, two, tmp_path)
+
+    async def counted() -> list[str]:
+        await asked(desk, "who-can")
+        async with installation.open(desk.organisation, Role.GOVERNANCE) as vault:
+            return [each.event for each in await vault.log(limit=10_000) if each.event in tuple(DoorEvent)]
+
+    first, second = await counted(), await counted()
+    assert first.count(DoorEvent.GOV_DOOR_SEEN) > 5
+    assert [*first, DoorEvent.GOV_DOORS_COUNTED] == second, "nothing was new and nothing was gone"
+
+
+async def test_the_answer_is_signed_and_its_files_beside_themselves(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    desk = await given(installation, config, two, tmp_path)
+    registration = installation.gate.registry.find(desk.organisation, Role.MESSAGE_CLIENT)
+    assert registration is not None
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "log")])
+    until = datetime.now(UTC) + timedelta(days=9)
+    keys = open_keys(installation.settings)
+    keys.create_certified_key(registration.vault, KeyName.LOG_SIGNING, name, until)
+    table, page = tmp_path / "who.csv", tmp_path / "who.html"
+    found = await asked(desk, "who-can", "--csv", table, "--html", page)
+    signature = found.pop("signature")
+    assert signature is not None
+    assert signer(found, signature) is not None
+    assert signer({**found, "organisation": "0203:other.se"}, signature) is None
+    for file in (table, page):
+        beside = json.loads(file.with_name(f"{file.name}.signature.json").read_text())
+        certificate = x509.load_pem_x509_certificate(beside["certificate"].encode())
+        assert holds(file.read_bytes(), b64decode(beside["value"]), certificate)
+    rows = list(csv.DictReader(table.read_text("utf-8-sig").splitlines()))
+    assert len(rows) == len(found["paths"])
+    assert "Vilka kan nå" in page.read_text()
+    with pytest.raises(Unusable):
+        await desk.run("who-can", "--csv", table)
+
+
+async def test_a_group_is_there_with_its_members_as_of_their_latest_sign_in(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    desk = await given(installation, config, two, tmp_path)
+    claim = "claim:https://login.example.se#groups=skola"
+    await desk.state("kim", "grant give", "--to", claim, *GIVEN, "--by", "kim")
+    async with installation.open(desk.organisation, Role.MESSAGE_CLIENT) as vault:
+        person = await vault.know_person(
+            Identity("https://login.example.se", "sub-1", "Bo Berg", {"groups": ("skola", "annat")})
+        )
+        await vault.know_person(Identity("https://login.example.se", "sub-2", "Eva", {"groups": ("annat",)}))
+    await asyncio.sleep(1)
+    found = await asked(desk, "who-can")
+    members = [each for each in found["paths"] if each["kind"] == "member"]
+    assert [(each["who"], each["through"], each["can"]) for each in members] == [
+        (f"person:{person}", claim, ["read"])
+    ]
+    page = tmp_path / "page.html"
+    await desk.run("who-can", "--html", page)
+    assert "Bo Berg" in page.read_text(), "people read names"
+
+
+async def test_a_day_is_the_same_whenever_it_is_asked_for(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    desk = await given(installation, config, two, tmp_path)
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    before = await desk.run("who-can", "--on", yesterday, "--json")
+    assert json.loads(before)["paths"] == []
+    assert json.loads(before)["doors_counted"] is None, "what was not counted is not made up"
+    await desk.state("kim", "grant give", "--to", "eva", *GIVEN, "--by", "kim")
+    await desk.run("who-can")
+    assert await desk.run("who-can", "--on", yesterday, "--json") == before
+
+
+async def test_what_came_between_two_days_and_who_could_since_then(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    desk = await given(installation, config, two, tmp_path)
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).date().isoformat()
+    found = await asked(desk, "who-can", "--from", yesterday)
+    assert {each["who"] for each in found["came"]} >= {"person:dag", "person:kim", "custodian:bo"}
+    assert found["went"] == []
+    number = next(each["statements"][0][1:] for each in found["came"] if each["who"] == "person:dag")
+    await desk.state("kim", "grant end", number, "--by", "kim")
+    await asyncio.sleep(1)
+    assert not [each for each in (await asked(desk, "who-can"))["paths"] if each["who"] == "person:dag"]
+    could = await asked(desk, "who-could", "--from", yesterday)
+    (dag,) = [each for each in could["paths"] if each["who"] == "person:dag"]
+    assert dag["ended"] is not None
+
+
+async def test_who_did_counts_what_each_log_has(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    desk = await given(installation, config, two, tmp_path)
+    reader = Principal(PrincipalKind.USER, "dag", desk.organisation.value)
+    for _ in range(3):
+        async with installation.gate.open(
+            reader, desk.organisation, Role.MESSAGE_CLIENT, Purpose.READ
+        ) as vault:
+            vault.record(MKEvent.MK_READING_MESSAGE, mailbox=MAILBOX)
+    today = datetime.now(UTC).date()
+    found = await asked(desk, "who-did", "--from", (today - timedelta(days=1)).isoformat())
+    deeds = {(each["who"], each["did"], each["where"]): each["times"] for each in found["deeds"]}
+    assert deeds["person:dag", "mk:reading:message", MAILBOX] == 3
+    assert ("person:kim", "gov:statement:kept", "") in deeds
+    assert ("custodian:anna", "custody:two-persons:agreed", "") in deeds
+    (dag,) = [each for each in (await asked(desk, "who-can"))["paths"] if each["who"] == "person:dag"]
+    assert dag["used"] is not None
+    old = await asked(desk, "who-did", "--on", "2026-01-01")
+    assert old["deeds"] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("who-can", "--on", "yesterday"),
+        ("who-can", "--on", "2026-03-03", "--from", "2026-03-01"),
+        ("who-can", "--to", "2026-03-03"),
+        ("who-could",),
+        ("who-did",),
+        ("who-did", "--to", "2026-03-03"),
+        ("who-could", "--from", "2026-03-03", "--to", "2026-03-01"),
+        ("who-could", "--from", "9999-12-31"),
+        ("who-can", "--on", "2026-03-03", "--language", "fi"),
+    ],
+)
+async def test_a_question_that_is_none_is_refused_with_the_reason(
+    installation: Installation, config: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    desk = Desk(config, await installation.organisation([Role.GOVERNANCE]), tmp_path)
+    with pytest.raises(Unusable):
+        await desk.run(*words)
+
+
+async def test_an_organisation_without_governance_is_told_so(
+    installation: Installation, config: Path, tmp_path: Path
+) -> None:
+    desk = Desk(config, await installation.organisation([Role.MESSAGE_CLIENT]), tmp_path)
+    with pytest.raises(Unusable, match="no governance here"):
+        await desk.run("who-can")

@@ -1,0 +1,367 @@
+"""Pages of governance over a vault: who sees what, and what is stated from them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+
+from samdrift.contracts.principals import Role
+from samdrift.governance.events import GovEvent
+from samdrift.governance.pages.keys import PROOF_NAMESPACE
+from samdrift.governance.papercode import new_code, public_of
+from samdrift.rights import ORGANISATION, Approved, Ended, Given, Right, Rights, Subject
+from samdrift.rights.consents import AccessAsked, Extent, Ground, Level
+from samdrift.rights.keyacts import Enrolled, PublicKey, Scheme
+from samdrift.rights.signing import Signed
+from samdrift.rights.statements import Statement
+from samdrift.vault.officers import OfferedKey
+from samdrift.wire.crypto.sshsig import armoured, sign
+from tests.unit.governance.office import AUDITOR, GOV, PERSONS, STRANGER, Office, office, statement_on
+from tests.unit.rights.building import ANNA, BO, CILLA, KARIN, KURT
+from tests.unit.rights.signers import YEAR, Authenticator, Ssh
+from tests.vaults import Installation
+
+ROLES = (Role.GOVERNANCE,)
+FOR_ROLES = (
+    "/",
+    "/officers",
+    "/rights",
+    "/agreements",
+    "/agreements/chain.svg",
+    "/report",
+    "/operator-view",
+    "/record",
+)
+FOR_OFFICERS = ("/rights/give", "/rights/role", "/rights/substitute")
+FOR_ALL = ("/keys",)
+
+
+@pytest_asyncio.fixture
+async def open_office(installation: Installation) -> AsyncIterator[Office]:
+    async with office(installation) as opened:
+        yield opened
+
+
+async def asked(opened: Office, by: Subject, to: Subject = CILLA) -> Statement:
+    """A role that is asked for and waits."""
+    now = (await opened.role.records.read(opened.organisation)).last
+    assert now is not None
+    start = now + timedelta(hours=1)
+    what = Rights(to, ORGANISATION, frozenset({Right.AUDITOR}))
+    return await opened.state(by, Given(what, start, start + YEAR, asked=True))
+
+
+async def test_each_sees_the_pages_of_their_role_and_no_other(open_office: Office) -> None:
+    waiting = await asked(open_office, ANNA)
+    paths = (*FOR_ALL, *FOR_ROLES, *FOR_OFFICERS, f"/decide/{waiting.digest}", "/record/1")
+    seen = {
+        who: {path for path in paths if (await visitor.get(path)).status_code == 200}
+        for who in PERSONS
+        for visitor in [await open_office.visit(who)]
+    }
+    assert seen[ANNA] == seen[BO] == set(paths)
+    assert seen[AUDITOR] == set(paths) - set(FOR_OFFICERS)
+    assert seen[CILLA] == set(FOR_ALL)
+    refused = [entry for entry in await open_office.log() if entry.event == GovEvent.PAGE_REFUSED]
+    assert {(entry.ids["person"], entry.ids["page"]) for entry in refused} >= {
+        (AUDITOR.id, "/rights/give"),
+        (CILLA.id, "/officers"),
+    }
+
+
+async def test_without_a_session_nothing_is_shown(open_office: Office) -> None:
+    visitor = await open_office.visit(ANNA)
+    visitor._browser.cookies.clear()
+    for path in (*FOR_ALL, *FOR_ROLES, *FOR_OFFICERS):
+        assert (await visitor.get(path)).status_code == 401
+
+
+async def test_an_officer_approves_what_is_asked_for_with_a_passkey(open_office: Office) -> None:
+    made = Authenticator(CILLA, 9)
+    waiting = await open_office.state(
+        BO, Enrolled(CILLA, "Nyckelring", made.key, open_office.house.now + YEAR)
+    )
+    visitor = await open_office.visit(ANNA)
+    assert f"/decide/{waiting.digest}" in (await visitor.get("/")).text
+    page = await visitor.post(f"/decide/{waiting.digest}", {"decision": "approve", "why": "har ringt"})
+    assert (await visitor.signs(page, open_office.house.signers[ANNA])).status_code == 303
+    assert f"/decide/{waiting.digest}" not in (await visitor.get("/")).text
+    record = await open_office.role.records.read(open_office.organisation)
+    assert [each.key for each in record.keys.in_force(open_office.house.now, CILLA)] == [made.key]
+
+
+async def test_an_officer_refuses_what_is_asked_for(open_office: Office) -> None:
+    waiting = await asked(open_office, ANNA)
+    visitor = await open_office.visit(BO)
+    page = await visitor.post(f"/decide/{waiting.digest}", {"decision": "refuse", "why": "behövs inte"})
+    signed = open_office.house.signers[BO].sign(statement_on(page))
+    fields = {"statement": signed.statement.content.decode(), "sshsig": _lines(signed)}
+    answer = await visitor.post("/sign", fields)
+    assert answer.status_code == 303
+    assert f"/decide/{waiting.digest}" not in (await visitor.get("/")).text
+
+
+async def test_an_officer_decides_about_the_operators_request_and_revokes_it(open_office: Office) -> None:
+    """From the pages alone: who asks, for what and why; while it lasts it stands on every page."""
+    olle = Subject.parse("operator:olle")
+    own = Ssh(olle, "olle")
+    act = Enrolled(olle, "Olle Ohm", own.key, open_office.house.now + YEAR)
+    key = await open_office.state(KARIN, act)
+    await open_office.state(KURT, Approved(key.digest))
+    open_office.house.signers[olle] = own
+    wanted = AccessAsked(olle, Ground.OUTAGE, "INC-17", Extent.mailbox("soc"), Level.METADATA, 60)
+    asked = await open_office.state(olle, wanted)
+    anna, rut = await open_office.visit(ANNA), await open_office.visit(AUDITOR)
+    page = (await anna.get("/consents")).text
+    for words in ("Olle Ohm", "Avbrott", "INC-17", "60 minuter", "godkännanden: 1", "Godkänn eller avslå"):
+        assert words in page
+    assert "Godkänn eller avslå" not in (await rut.get("/consents")).text
+    assert "ser något nu" not in (await rut.get("/rights")).text
+    signer = open_office.house.signers[ANNA]
+    page = await anna.post(f"/decide/{asked.digest}", {"decision": "approve", "why": "avbrottet"})
+    assert (await anna.signs(page, signer)).status_code == 303
+    assert "Olle Ohm hos driften ser något nu" in (await rut.get("/rights")).text
+    page = await anna.post(f"/decide/{asked.digest}", {"decision": "end", "why": "löst"})
+    assert (await anna.signs(page, signer)).status_code == 303
+    assert "ser något nu" not in (await rut.get("/rights")).text
+    assert "Återkallad" in (await rut.get("/consents")).text
+
+
+async def test_a_right_is_given_from_a_form_and_signed(open_office: Office) -> None:
+    visitor = await open_office.visit(ANNA)
+    day = f"{open_office.house.now + timedelta(days=30):%Y-%m-%d}"
+    fields = {
+        "person": str(CILLA),
+        "mailbox": "soc",
+        "rights": ["read", "write"],
+        "until": day,
+        "why": "beslut 7",
+    }
+    page = await visitor.post("/rights/give", fields)
+    statement = statement_on(page)
+    assert statement.by == ANNA
+    assert statement.digest in page.text
+    answer = await visitor.signs(page, open_office.house.signers[ANNA])
+    assert answer.status_code == 303
+    shown = await visitor.get(answer.headers["location"])
+    assert "Ditt beslut står i registret" in shown.text
+    assert "beslut 7" in (await visitor.get("/rights")).text
+    again = await visitor.brings(statement.content.decode(), open_office.house.signers[ANNA].sign(statement))
+    assert again.status_code == 422
+    assert "finns redan i registret" in again.text
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"flags": 1}, "inte frågat vem du är"),
+        ({"origin": "https://annat.example"}, "annan webbplats"),
+        ({"site": "annat.example"}, "annan webbplats"),
+        ({"counter": 0}, "kan finnas en kopia"),
+        ({"seed": 77}, "Underskriften håller inte"),
+    ],
+    ids=["not verified", "another origin", "another site", "counter", "another key"],
+)
+async def test_what_an_authenticator_must_not_sign_so_is_refused_and_logged(
+    open_office: Office, change: dict[str, object], says: str
+) -> None:
+    visitor = await open_office.visit(ANNA)
+    own = open_office.house.signers[ANNA]
+    assert isinstance(own, Authenticator)
+    signer = Authenticator(ANNA, 1, counter=own.counter)
+    fingerprint = signer.key.fingerprint
+    for name, value in change.items():
+        setattr(signer, name, value)
+    signer.__post_init__()
+    page = await visitor.post("/officers/offered/nobody", {"why": "x"})
+    assert page.status_code == 404
+    record = await open_office.role.records.read(open_office.organisation)
+    page = await visitor.post(
+        f"/decide/{record.entries[-2].statement.digest}", {"decision": "end", "why": "behövs inte"}
+    )
+    statement = statement_on(page)
+    signed = signer.sign(statement)
+    answer = await visitor.brings(
+        statement.content.decode(), type(signed)(statement, fingerprint, signed.signature)
+    )
+    assert answer.status_code == 422
+    assert says in answer.text
+    assert (await open_office.role.records.read(open_office.organisation)).number == record.number
+    assert any(entry.event == GovEvent.STATEMENT_REFUSED for entry in await open_office.log())
+
+
+async def test_nobody_brings_a_statement_of_somebody_else(open_office: Office) -> None:
+    """Not even one that its author has signed: it is brought by its author."""
+    record = await open_office.role.records.read(open_office.organisation)
+    of = record.entries[-2].statement.digest
+    statement = Statement(
+        open_office.organisation.value, ANNA, record.last or open_office.house.now, "x", Ended(of=of)
+    )
+    signed = open_office.house.signers[ANNA].sign(statement)
+    for who in (BO, AUDITOR, CILLA):
+        visitor = await open_office.visit(who)
+        assert (await visitor.brings(statement.content.decode(), signed)).status_code == 404
+    anna = await open_office.visit(ANNA)
+    foreign = Statement("0203:annan.se", ANNA, statement.at, "x", Ended(of=of))
+    answer = await anna.brings(foreign.content.decode(), open_office.house.signers[ANNA].sign(foreign))
+    assert answer.status_code == 404
+
+
+async def test_an_auditor_changes_nothing(open_office: Office) -> None:
+    visitor = await open_office.visit(AUDITOR)
+    record = await open_office.role.records.read(open_office.organisation)
+    digest = record.entries[-2].statement.digest
+    for path in (
+        f"/decide/{digest}",
+        "/rights/give",
+        "/rights/role",
+        "/rights/substitute",
+        "/officers/offered/x",
+    ):
+        assert (await visitor.post(path, {"decision": "end", "why": "x"})).status_code == 404
+    page = await visitor.get(f"/decide/{digest}")
+    assert "Ditt beslut" not in page.text
+
+
+async def test_a_key_is_offered_asked_for_and_approved(open_office: Office) -> None:
+    """Cilla makes a passkey; Anna asks that it is enrolled, Bo approves; then it is Cilla's."""
+    made = Authenticator(CILLA, 9)
+    cilla = await open_office.visit(CILLA)
+    fields = {"why": "Nyckelring", "public": made.key.public, "credential": made.key.credential}
+    assert (await cilla.post("/keys", fields)).status_code == 303
+    assert made.key.fingerprint[:16] in (await cilla.get("/keys")).text
+    anna = await open_office.visit(ANNA)
+    assert f"/officers/offered/{CILLA.id}" in (await anna.get("/")).text
+    page = await anna.post(f"/officers/offered/{CILLA.id}", {"why": "beslut 3"})
+    statement = statement_on(page)
+    assert isinstance(statement.act, Enrolled)
+    assert statement.act.key == made.key
+    assert (await anna.signs(page, open_office.house.signers[ANNA])).status_code == 303
+    bo = await open_office.visit(BO)
+    assert f"/decide/{statement.digest}" in (await bo.get("/")).text
+    page = await bo.post(f"/decide/{statement.digest}", {"decision": "approve", "why": "har ringt"})
+    signed = open_office.house.signers[BO].sign(statement_on(page))
+    answer = await bo.post(
+        "/sign", {"statement": signed.statement.content.decode(), "back": "/", "sshsig": _lines(signed)}
+    )
+    assert answer.status_code == 303
+    record = await open_office.role.records.read(open_office.organisation)
+    assert [each.key for each in record.keys.in_force(record.last or open_office.house.now, CILLA)] == [
+        made.key
+    ]
+
+
+def _lines(signed: Signed) -> str:
+    assert isinstance(signed.signature, bytes)
+    return armoured(signed.signature)
+
+
+async def test_an_officer_does_not_approve_what_they_asked_for(open_office: Office) -> None:
+    waiting = await asked(open_office, ANNA)
+    visitor = await open_office.visit(ANNA)
+    page = await visitor.get(f"/decide/{waiting.digest}")
+    assert 'value="approve"' not in page.text
+    answer = await visitor.post(f"/decide/{waiting.digest}", {"decision": "approve", "why": "x"})
+    assert answer.status_code == 422
+    assert "Ingen ger sig själv" in answer.text
+
+
+async def test_a_lone_officer_who_lost_the_key_comes_back_by_the_code_on_paper(
+    installation: Installation,
+) -> None:
+    async with office(installation) as opened:
+        code = new_code()
+        paper = PublicKey(Scheme.PAPER, public_of(code))
+        record = await opened.role.records.read(opened.organisation)
+        at = record.last or opened.house.now
+        asked = await opened.state(ANNA, Enrolled(ANNA, "Kuvertet i skåpet", paper, at + YEAR))
+        await opened.state(BO, Approved(asked.digest))
+        bo_key = next(record.keys.in_force(at, BO))
+        await opened.state(ANNA, Ended(of=bo_key.id))
+        lost = next(record.keys.in_force(at, ANNA))
+        await opened.state(ANNA, Ended(of=lost.id))
+        new = Authenticator(ANNA, 55)
+        visitor = await opened.visit(ANNA)
+        fields = {
+            "name": "Ny nyckel",
+            "public": new.key.public,
+            "credential": new.key.credential,
+            "why": "borta",
+        }
+        page = await visitor.post("/keys", fields)
+        statement = statement_on(page)
+        wrong = await visitor.post(
+            "/sign", {"statement": statement.content.decode(), "back": "/keys", "code": "AAAA-BBBB"}
+        )
+        assert "Det är ingen kod" in wrong.text
+        answer = await visitor.post(
+            "/sign", {"statement": statement.content.decode(), "back": "/keys", "code": code}
+        )
+        assert answer.status_code == 303
+        record = await opened.role.records.read(opened.organisation)
+        assert [each.key for each in record.keys.in_force(record.last or at, ANNA)] == [new.key]
+
+
+async def test_a_sign_in_is_the_person_whose_key_has_signed_so(open_office: Office) -> None:
+    """Somebody whom the record knows by an SSH key signs in for the first time, under an id of the vault."""
+    key = Ssh(BO, "bo")
+    async with open_office.installation.open(open_office.organisation, GOV) as vault:
+        assert await vault.rename_person(BO.id, "another")
+    visitor = await open_office.visit(BO)
+    page = await visitor.get("/keys")
+    assert (await visitor.get("/officers")).status_code == 404
+    found = re.search(r"printf %s '(.*?)'", page.text)
+    assert found is not None
+    text = found[1].encode()
+    for proof in (
+        sign(key.private, text, "samdrift-end"),
+        sign(key.private, text + b"x", PROOF_NAMESPACE),
+        sign(Ssh(BO, "somebody").private, text, PROOF_NAMESPACE),
+        "nothing",
+    ):
+        assert (await visitor.post("/keys/prove", {"proof": proof})).status_code == 422
+    answer = await visitor.post("/keys/prove", {"proof": sign(key.private, text, PROOF_NAMESPACE)})
+    assert answer.status_code == 303
+    again = await open_office.visit(BO)
+    assert (await again.get("/officers")).status_code == 200
+
+
+async def test_a_person_is_known_by_the_id_of_the_message_client(installation: Installation) -> None:
+    async with office(installation, roles=(GOV, Role.MESSAGE_CLIENT)) as opened:
+        visitor = await opened.visit(STRANGER)
+        page = await visitor.get("/keys")
+        async with installation.open(opened.organisation, Role.MESSAGE_CLIENT) as vault:
+            (person,) = [one for one in await vault.persons() if one.identity.subject == STRANGER.id]
+        assert f"person:{person.id}" in page.text
+
+
+async def test_the_newest_report_is_shown(open_office: Office) -> None:
+    visitor = await open_office.visit(AUDITOR)
+    assert "Ingen rapport är gjord än" in (await visitor.get("/report")).text
+    row = {
+        **{"duty": "sdk-1", "reference": "3.1", "seen": True, "status": "gap", "evidence": [], "gaps": 0},
+        "says": {"sv": "Skyldigheten", "en": "Duty"},
+    }
+    counts = {"people's": 0, "held": 0, "stale": 0, "gap": 1}
+    made = {"at": "2026-11-26T08:00:00Z", "catalogue": "2026-11", "counts": counts, "rows": [row]}
+    async with open_office.installation.open(open_office.organisation, GOV) as vault:
+        vault.keep_report(open_office.house.now - timedelta(days=1), b"{}")
+        vault.keep_report(open_office.house.now, json.dumps(made).encode())
+    page = await visitor.get("/report")
+    assert "Skyldigheten" in page.text
+    assert "1 Lucka" in page.text
+
+
+async def test_only_what_a_person_offers_themselves_is_offered_in_their_name(open_office: Office) -> None:
+    async with open_office.installation.open(open_office.organisation, GOV) as vault:
+        made = Authenticator(CILLA, 9).key
+        vault.offer_key(OfferedKey(CILLA.id, open_office.house.now, "Cilla", json.dumps(made.members())))
+    visitor = await open_office.visit(AUDITOR)
+    await visitor.post("/keys/withdraw")
+    async with open_office.installation.open(open_office.organisation, GOV) as vault:
+        assert [each.person for each in await vault.offered_keys()] == [CILLA.id]

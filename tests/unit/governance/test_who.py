@@ -1,0 +1,321 @@
+"""Who can, who could and who did, computed from statements, counts of doors and logs."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import pytest
+
+from samdrift.audit.entries import LogEntry
+from samdrift.governance.who import Basis, Path, PathKind, changed, document, paths, rows
+from samdrift.governance.whodoors import Door, DoorEvent, DoorKind, Doors
+from samdrift.governance.whopage import page
+from samdrift.governance.whouses import Uses, actors_of
+from samdrift.rights import (
+    ORGANISATION,
+    Copy,
+    Request,
+    Right,
+    Statement,
+    Subject,
+    Substitution,
+)
+from samdrift.rights.deciding import decide_by
+from samdrift.rights.fields import SubjectKind, moment_text
+from samdrift.rights.record import Record
+from samdrift.rights.statements import OF_CONTENT
+from samdrift.web.tables import csv_lines
+from tests.unit.rights.building import (
+    ANNA,
+    BO,
+    CARE,
+    CILLA,
+    DAG,
+    GROUP,
+    HABO,
+    ROBOT,
+    SCHOOL,
+    at,
+    end,
+    founding,
+    grant,
+    objection,
+    rights,
+)
+from tests.unit.rights.signers import founded
+
+MAILBOXES = (SCHOOL, CARE)
+
+
+def logged(hour: float, event: str, principal: str = "worker:governance", **ids: str) -> LogEntry:
+    return LogEntry(1, at(hour), event, principal, "read", ids, b"", b"")
+
+
+def seen(hour: float, door: Door) -> LogEntry:
+    return logged(hour, DoorEvent.GOV_DOOR_SEEN, door=door.name, **door.facts())
+
+
+def basis(
+    statements: Sequence[Statement],
+    *,
+    doors: Sequence[LogEntry] = (),
+    log: Sequence[LogEntry] = (),
+    last: float = 10_000,
+) -> Basis:
+    copy = Copy.of(HABO, [(number, each.content) for number, each in enumerate(statements, 1)])
+    assert copy.number == len(statements)
+    uses = Uses(at(last) - timedelta(days=90), at(last))
+    uses.take(log)
+    return Basis(copy, Record(HABO), Doors.of(doors), uses)
+
+
+def member(person: Subject, group_grant: Statement) -> Door:
+    return Door(DoorKind.MEMBER, str(person), group_grant.digest)
+
+
+def reach(found: Sequence[Path]) -> set[tuple[str, str, str]]:
+    """Everything that paths say can be done: by whom, what, where."""
+    kinds = {PathKind.PERSON, PathKind.MEMBER, PathKind.SYSTEM}
+    return {(each.who, can, each.where) for each in found if each.kind in kinds for can in each.can}
+
+
+def is_so(
+    copy: Copy, moment: datetime, claims: dict[Subject, frozenset[Subject]]
+) -> set[tuple[str, str, str]]:
+    """The same, by trying every door as everybody: what is decided when somebody comes."""
+    everybody = (ANNA, BO, CILLA, DAG, ROBOT)
+    doors = [(right, scope) for right in Right for scope in (*MAILBOXES, ORGANISATION)]
+    return {
+        (str(subject), right.value, str(scope))
+        for subject, (right, scope) in itertools.product(everybody, doors)
+        if decide_by(
+            copy.state, Request(HABO, subject, right, scope, claims.get(subject, frozenset())), moment
+        ).allowed
+    }
+
+
+def small_world() -> list[Statement]:
+    given = grant(ANNA, 2, rights(BO, SCHOOL, Right.READ, Right.WRITE), end=500)
+    of_group = grant(ANNA, 3, rights(GROUP, CARE, Right.READ))
+    return [
+        *founding(),
+        given,
+        of_group,
+        grant(ANNA, 4, Substitution(CILLA, SCHOOL, BO), end=400),
+        grant(ANNA, 5, rights(ROBOT, CARE, Right.READ)),
+        objection(DAG, 100, given),
+    ]
+
+
+def test_a_path_says_who_by_what_since_when_until_when_and_from_whom() -> None:
+    (path,) = [
+        each
+        for each in paths(basis(small_world()), at(50), at(50))
+        if each.who == str(BO) and each.kind is PathKind.PERSON
+    ]
+    assert document(path) == {
+        "kind": "person",
+        "who": "person:bo",
+        "through": "",
+        "can": ["read", "write"],
+        "where": "mailbox:school",
+        "since": moment_text(at(2)),
+        "until": moment_text(at(500)),
+        "ended": None,
+        "by": "person:anna",
+        "statements": ["5"],
+        "used": None,
+        "unused": False,
+    }
+
+
+def test_a_substitute_has_what_the_absent_person_was_given_and_rests_on_both() -> None:
+    (path,) = [each for each in paths(basis(small_world()), at(50), at(50)) if each.who == str(CILLA)]
+    assert (path.through, path.can, path.until) == ("substitute for person:bo", ("read", "write"), at(400))
+    assert path.rests_on == ("7", "5")
+    later = paths(basis(small_world()), at(150), at(150))
+    assert not [each for each in later if each.who == str(CILLA)], "the absent person is held back"
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_who_can_is_what_is_so_at_any_moment(seed: int) -> None:
+    """Whoever gets through is in the report, and each path of the report gets through."""
+    drawn, statements, hour = random.Random(seed), founding(), 1.0
+    groups: list[Statement] = []
+    for _ in range(60):
+        hour += drawn.choice((0, 1, 7))
+        to = drawn.choice((BO, CILLA, DAG, ROBOT, GROUP))
+        scope, kind = drawn.choice(MAILBOXES), drawn.random()
+        some = drawn.sample(sorted(OF_CONTENT), drawn.randint(1, 3))
+        earlier = drawn.choice(statements)
+        if kind < 0.5:
+            until = hour + drawn.choice((5, 60, 400))
+            made = grant(ANNA, hour, rights(to, scope, *map(Right, some)), hour + drawn.choice((0, 3)), until)
+            groups += [made] if to is GROUP else []
+        elif kind < 0.7:
+            absent = drawn.choice((BO, CILLA, DAG))
+            people = [each for each in (BO, CILLA, DAG) if each != absent]
+            where = drawn.choice((*MAILBOXES, ORGANISATION))
+            made = grant(ANNA, hour, Substitution(drawn.choice(people), where, absent), end=hour + 90)
+        elif kind < 0.85:
+            made = end(DAG, hour, earlier)
+        else:
+            made = objection(DAG, hour, earlier)
+        statements.append(made)
+    unique = list({each.digest: each for each in statements}.values())
+    doors = [seen(0.5, member(person, each)) for each in groups for person in (BO, CILLA)]
+    found = basis(unique, doors=doors)
+    claims = {person: frozenset({GROUP}) for person in (BO, CILLA)}
+    for _ in range(25):
+        moment = at(drawn.uniform(1, hour + 100)).replace(microsecond=0)
+        assert reach(paths(found, moment, moment)) == is_so(found.copy, moment, claims)
+
+
+def test_what_was_never_given_in_a_time_could_not_and_what_was_for_an_hour_could() -> None:
+    given = grant(ANNA, 10, rights(BO, SCHOOL, Right.READ), end=500)
+    found = basis([*founding(), given, end(DAG, 11, given)])
+    assert not [each for each in paths(found, at(12), at(400)) if each.who == str(BO)]
+    (path,) = [each for each in paths(found, at(5), at(400)) if each.who == str(BO)]
+    assert (path.since, path.ended) == (at(10), at(11))
+    (path,) = [each for each in paths(found, at(5), at(10.5)) if each.who == str(BO)]
+    assert path.ended is None, "what is stated later changes no earlier answer"
+
+
+def test_what_is_held_back_all_the_time_could_not_until_the_objection_ends() -> None:
+    given = grant(ANNA, 10, rights(BO, SCHOOL, Right.READ), end=500)
+    objected = objection(DAG, 20, given)
+    found = basis([*founding(), given, objected, end(DAG, 40, objected)])
+    assert not [each for each in paths(found, at(25), at(30)) if each.who == str(BO)]
+    assert [each for each in paths(found, at(25), at(45)) if each.who == str(BO)]
+
+
+def test_two_days_are_compared_by_what_the_paths_are() -> None:
+    found = basis(small_world())
+    came, went = changed(paths(found, at(50), at(50)), paths(found, at(150), at(150)))
+    assert not came
+    assert {each.who for each in went} == {str(BO), str(CILLA)}
+
+
+def test_a_door_is_there_from_its_first_count_until_it_is_gone_and_a_copy_for_good() -> None:
+    login = Door(DoorKind.LOGIN, "samdrift_x", "database", ("sealed-rows",), "mt")
+    backup = Door(DoorKind.BACKUP, "custodian:karin", "backup 1", since=at(1).isoformat())
+    doors = Doors.of([seen(2, login), seen(2, backup), logged(2, DoorEvent.GOV_DOORS_COUNTED)])
+    new, gone = doors.changes([])
+    assert (new, gone) == ([], [login.name]), "nobody can say that a backup is gone"
+    doors.take(logged(9, DoorEvent.GOV_DOOR_GONE, door=login.name))
+    assert [each for each, *_ in doors.between(at(5), at(5))] == [login, backup]
+    assert [(each.who, gone) for each, _, gone in doors.between(at(5), at(20))] == [
+        ("samdrift_x", at(9)),
+        ("custodian:karin", None),
+    ]
+    assert [each for each, *_ in doors.between(at(10), at(20))] == [backup]
+    assert doors.last_count(at(1)) is None
+    assert doors.last_count(at(3)) == at(2)
+    assert doors.changes([login, backup]) == ([login], [])
+
+
+def test_a_door_survives_its_entry_and_a_long_fact_is_cut() -> None:
+    door = Door(DoorKind.MESSAGE_CLIENT, "journal", "interface D", ("a", "b"), "x" * 2000, "kim", "")
+    read = Door.of(door.facts())
+    assert read.can == ("a", "b")
+    assert len(read.where) < 1000
+    assert read.name == door.name
+
+
+def test_a_path_that_nobody_used_in_ninety_days_is_marked() -> None:
+    used = [
+        logged(2200, "mk:reading:message", "user:bo", mailbox="school"),
+        logged(2300, "mk:access:denied", "user:cilla", mailbox="care"),
+        logged(2300, "mt:token:issued", f"system:{ROBOT.id}"),
+    ]
+    statements = [
+        *founding(),
+        grant(ANNA, 2, rights(BO, SCHOOL, Right.READ), end=8000),
+        grant(ANNA, 2, rights(CILLA, CARE, Right.READ), end=8000),
+        grant(ANNA, 2, rights(ROBOT, CARE, Right.READ), end=8000),
+        grant(ANNA, 900, rights(DAG, CARE, Right.READ), end=8000),
+    ]
+    last = 2400.0
+    shown = paths(basis(statements, log=used, last=last), at(last), at(last))
+    found = {each.who: each for each in shown if each.where != str(ORGANISATION)}
+    assert found[str(BO)].used == at(2200)
+    assert not found[str(BO)].unused
+    assert found[str(CILLA)].used is None, "a denial is no use"
+    assert found[str(CILLA)].unused
+    assert not found[str(ROBOT)].unused
+    assert not found[str(DAG)].unused, "it has not been there for ninety days"
+
+
+def test_commands_under_a_name_and_a_client_that_a_person_acts_through_are_uses() -> None:
+    command = logged(1, "org:command:run", "operator:root", by="eva", reason="x")
+    assert actors_of(command) == ["operator:eva"]
+    through = logged(1, "mt:message:read", "user:bo", through="journal")
+    assert actors_of(through) == ["person:bo", "system:journal"]
+    agreed = logged(1, "custody:two-persons:agreed", "operator:karin", first="karin", second="kurt")
+    assert actors_of(agreed) == ["custodian:karin", "custodian:kurt"]
+    found = basis(founding(), log=[logged(9999, "org:command:run", "operator:root", by="eva")])
+    assert [each.who for each in paths(found, at(10_000), at(10_000)) if each.kind is PathKind.STAFF] == [
+        "operator:eva"
+    ]
+
+
+def test_keys_of_officers_stand_with_their_holders_and_what_enrolled_them() -> None:
+    record = founded().record
+    last = record.last
+    assert last is not None
+    copy = Copy.of(HABO)
+    copy.include(record.statements())
+    found = paths(Basis(copy, record, Doors(), Uses(last, last)), last, last)
+    keys = {each.who: each for each in found if each.kind is PathKind.SIGNING_KEY}
+    held = {str(each.act.to) for each in record.keys.in_force(last)}
+    assert set(keys) == held
+    assert keys[str(ANNA)].can == ("decide",)
+    assert all(each.rests_on for each in keys.values())
+
+
+def answer(found: Basis, moment: datetime) -> dict[str, object]:
+    at_moment = moment_text(moment)
+    head = {"question": "who-can", "organisation": HABO, "from": at_moment, "to": at_moment}
+    shown = [document(each) for each in paths(found, moment, moment)]
+    return head | {"doors_counted": None, "logs": [], "paths": shown}
+
+
+@pytest.mark.parametrize("language", ["sv", "en"])
+def test_the_page_shows_each_path_and_nothing_that_a_name_would_have_it_do(language: str) -> None:
+    names = {str(BO): "<script>Bo</script>", "mailbox:school": "Skolan"}
+    shown = page(answer(basis(small_world()), at(50)), names, language)
+    assert "<script>" not in shown
+    assert "&lt;script&gt;Bo" in shown
+    assert "Skolan" in shown
+    assert {"sv": "Vilka kan nå", "en": "Who can reach"}[language] in shown
+    assert shown.count("<tr>") == 1 + len(paths(basis(small_world()), at(50), at(50)))
+    assert not [each for each in ("src=", "href=", "@import") if each in shown], "it is whole in one file"
+
+
+def test_a_table_has_no_cell_that_is_a_formula() -> None:
+    evil = Subject(SubjectKind.PERSON, "=cmd")
+    statements = [*founding(), grant(ANNA, 2, rights(evil, SCHOOL, Right.READ))]
+    documents = [document(each) for each in paths(basis(statements), at(9), at(9))]
+    table = csv_lines(rows(documents, {str(evil): "+1", str(ANNA): "@x"})).decode()
+    for cell in table.replace("\r\n", ",").split(","):
+        assert cell[1:2] not in ("=", "+", "-", "@"), cell
+    assert "'+1" in table
+
+
+def test_the_same_day_asked_later_is_the_same() -> None:
+    statements = small_world()
+    doors = [seen(2, Door(DoorKind.CUSTODIAN, "custodian:karin"))]
+    log = [logged(40, "mk:reading:message", "user:bo", mailbox="school")]
+    before = answer(basis(statements, doors=doors, log=log, last=50), at(50))
+    more = [grant(ANNA, 200 + hour, rights(CILLA, CARE, Right.READ), end=900) for hour in range(20)]
+    later = basis(
+        [*statements, *more, end(DAG, 300, BO)],
+        doors=[*doors, logged(300, DoorEvent.GOV_DOOR_GONE, door=doors[0].ids["door"])],
+        log=[*log, logged(60, "mk:reading:message", "user:bo", mailbox="school")],
+        last=50,
+    )
+    assert answer(later, at(50)) == before
+    assert any(each.kind is PathKind.CUSTODIAN for each in paths(later, at(50), at(50)))

@@ -1,0 +1,323 @@
+"""Cover by agreements where roles ask for it: what opens, what is sent, what happens at the end, and what
+logs, metrics and health say of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from samdrift.contracts.cover import OF_FUNCTION, Mode, NotCovered
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.statements import NumberedStatement, RightsBehind
+from samdrift.governance.duties.catalogue import PassOn, shipped
+from samdrift.governance.records import Records
+from samdrift.installation.cover import COVERED_ROLES, CoverKeeper, CoverMetrics, covered
+from samdrift.installation.events import RunEvent
+from samdrift.installation.health import Dependency, Health
+from samdrift.rights.agreements import AtEnd, Chosen, Extended
+from samdrift.rights.fields import Subject
+from samdrift.rights.folds import FOLDS
+from samdrift.rights.record import Record
+from samdrift.rights.statements import Act, Approved, Statement
+from samdrift.vault.errors import VaultUncovered
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.governance.test_records import roots, statements
+from tests.unit.rights.agreementbuilding import OPERATOR, TOWN, agreed, named
+from tests.unit.rights.building import ANNA, BO
+from tests.unit.rights.signers import House, founded
+from tests.vaults import Installation, inherits
+
+PASSED_ON = [each.id for each in shipped()[-1].duties.values() if each.pass_on is not PassOn.NO]
+MT, AP, GOV = Role.MESSAGE_SERVICE, Role.ACCESS_POINT, Role.GOVERNANCE
+WORKER = Principal(PrincipalKind.WORKER, "test")
+
+
+@dataclass
+class Covered:
+    """An organisation with officers, a gate of its own that asks for cover, and a clock."""
+
+    installation: Installation
+    gate: Gate
+    now: datetime
+    organisation: ParticipantIdentifier = field(init=False)
+    health: Health = field(init=False)
+    keeper: CoverKeeper = field(init=False)
+    _house: House = field(init=False)
+    _records: Records = field(init=False)
+
+    async def begin(self, *, inherited: bool = False) -> Covered:
+        self.organisation = await self.installation.organisation()
+        self._house = founded(self.organisation.value, self.now)
+        self._records = Records(self.installation.gate, lambda: self._house.now)
+        signed = statements(self._house)
+        await self._records.append(self.organisation, signed, roots)
+        self._house.record = Record.of(self.organisation.value, [each.content for each in signed], FOLDS)
+        self.now = self._house.now
+        await inherits(
+            self.installation, self.organisation, self.now + timedelta(days=90) if inherited else None
+        )
+        self.health = Health(lambda: self.now)
+        self.ask_again()
+        return self
+
+    def ask_again(self) -> None:
+        """Another process begins, which remembers nothing."""
+        self.keeper = CoverKeeper(self.gate, lambda: self.now, COVERED_ROLES, self.health.note)
+        self.gate.covered_by(self.keeper)
+
+    async def state(self, by: Subject, *acts: Act) -> Statement:
+        number = self._house.record.number
+        self._house.now = max(self._house.now, self.now)
+        made = [self._house.state(by, act) for act in acts]
+        await self._records.append(self.organisation, statements(self._house)[number:], roots)
+        self.now = max(self.now, self._house.now)
+        self.ask_again()
+        return made[-1]
+
+    async def agree(self, end: datetime, choice: AtEnd = AtEnd.STOP) -> str:
+        """Enter and countersign an agreement that carries every duty; returns its name."""
+        mine = (self.organisation.value,)
+        await self.state(ANNA, named(TOWN, mine[0]), named(OPERATOR), Chosen(choice))
+        whole = agreed(duties=PASSED_ON, start=self.now, end=end, organisations=mine)
+        entered = await self.state(ANNA, whole)
+        await self.state(BO, Approved(entered.digest))
+        return entered.digest
+
+    async def mode(self, role: Role = MT) -> Mode:
+        return (await self.gate.cover(self.organisation, role)).mode
+
+    async def logged(self, role: Role = MT) -> list[dict[str, str]]:
+        async with self.installation.open(self.organisation, role, Purpose.TRACE) as vault:  # type: ignore[call-overload]
+            return [dict(one.ids) for one in await vault.log(0, 1000) if one.event == RunEvent.COVER_CHANGED]
+
+    async def operators(self) -> list[dict[str, str]]:
+        entries = [entry async for entry in _operators(self.gate)]
+        return [each for each in entries if each["organisation"] == self.organisation.value]
+
+
+async def _operators(gate: Gate):  # type: ignore[no-untyped-def]
+    after = 0
+    while found := await gate.read_operator_log(after):
+        for entry in found:
+            after = entry.sequence
+            if entry.event == RunEvent.COVER_CHANGED:
+                yield dict(entry.ids)
+
+
+@pytest.fixture
+async def house(installation: Installation) -> Covered:
+    gate = await Gate.start(installation.settings, keys=installation.gate._keys)
+    now = datetime.now(UTC).replace(microsecond=0)
+    try:
+        yield await Covered(installation, gate, now).begin()
+    finally:
+        await gate.close()
+
+
+async def test_a_function_that_was_never_covered_opens_for_nothing_that_it_does(house: Covered) -> None:
+    assert await house.mode() is Mode.OFF
+    for purpose in Purpose:
+        if purpose in OF_FUNCTION:
+            with pytest.raises(VaultUncovered):
+                async with house.gate.open(WORKER, house.organisation, MT, purpose):
+                    pass
+        elif purpose not in (Purpose.EXPORT, Purpose.IMPORT, Purpose.CLOSE):
+            async with house.gate.open(WORKER, house.organisation, MT, purpose):
+                pass
+    async with house.gate.open(WORKER, house.organisation, GOV, Purpose.READ):
+        pass
+    assert (await house.logged())[-1] == {"state": "off"}
+
+
+async def test_cover_opens_it_and_its_end_stops_new_messages_alone(house: Covered) -> None:
+    end = house.now + timedelta(days=200)
+    await house.agree(end)
+    assert await house.mode() is Mode.ON
+    (await house.gate.cover(house.organisation, MT)).require_sending()
+    house.now = end - timedelta(seconds=1)
+    assert await house.mode() is Mode.ON
+    house.now = end
+    for purpose in sorted(OF_FUNCTION):
+        async with house.gate.open(WORKER, house.organisation, MT, purpose):
+            pass
+    cover = await house.gate.cover(house.organisation, MT)
+    assert (cover.mode, cover.since) == (Mode.RECEIVING, end)
+    with pytest.raises(NotCovered, match="no agreement covers it since"):
+        cover.require_sending()
+
+
+async def test_what_was_chosen_before_the_end_lets_sending_go_on(house: Covered) -> None:
+    end = house.now + timedelta(days=1)
+    await house.agree(end, AtEnd.CONTINUE)
+    house.now = end
+    cover = await house.gate.cover(house.organisation, AP)
+    assert cover.mode is Mode.UNCOVERED
+    cover.require_sending()
+
+
+async def test_two_officers_extend_and_sending_goes_on_within_a_second(house: Covered) -> None:
+    end = house.now + timedelta(days=1)
+    agreement = await house.agree(end)
+    house.now = end
+    assert await house.mode() is Mode.RECEIVING
+    keeper = house.keeper
+    asked = await house.state(ANNA, Extended(agreement, house.now + timedelta(days=30)))
+    assert await house.mode() is Mode.RECEIVING
+    await house.state(BO, Approved(asked.digest))
+    house.gate.covered_by(keeper)  # The one that remembers that it had ended.
+    await asyncio.sleep(1.05)
+    assert await house.mode() is Mode.ON
+
+
+async def test_each_state_and_each_warning_is_logged_once_whoever_sees_it(house: Covered) -> None:
+    end = house.now + timedelta(days=200)
+    await house.agree(end)
+    for left in (200, 180, 100, 90, 30, 7, 3, 0, -5):
+        house.now = end - timedelta(days=left)
+        await asyncio.gather(house.mode(), house.mode(AP))
+        house.ask_again()
+        await house.mode()
+    until, since = end.isoformat(), end.isoformat()
+    expected = [
+        {"state": "on", "until": until},
+        *({"state": "on", "until": until, "within_days": days} for days in ("180", "90", "30", "7")),
+        {"state": "receiving", "since": since},
+    ]
+    assert await house.logged() == expected
+    whose = {"organisation": house.organisation.value}
+    assert [each for each in await house.operators() if each["role"] == "mt"] == [
+        {**each, **whose, "role": "mt"} for each in expected
+    ]
+
+
+async def test_what_was_inherited_covers_ninety_days_and_is_shown(installation: Installation) -> None:
+    gate = await Gate.start(installation.settings, keys=installation.gate._keys)
+    try:
+        house = await Covered(installation, gate, datetime.now(UTC).replace(microsecond=0)).begin(
+            inherited=True
+        )
+        end = house.now + timedelta(days=90)
+        assert await house.mode() is Mode.ON
+        assert (await house.logged())[0] == {
+            "state": "inherited",
+            "until": end.isoformat(),
+            "within_days": "90",
+        }
+        metrics = CollectorRegistry()
+        metrics.register(CoverMetrics(house.keeper.rows))
+        assert b'samdrift_cover_functions{role="mt",state="inherited"} 1.0' in generate_latest(metrics)
+        assert _agreements(house.health) == ""
+        house.now = end
+        assert await house.mode() is Mode.RECEIVING
+        assert b'samdrift_cover_functions{role="mt",state="receiving"} 1.0' in generate_latest(metrics)
+        assert house.organisation.value.encode() not in generate_latest(metrics)
+        assert "not covered" in _agreements(house.health)
+    finally:
+        await gate.close()
+
+
+def _agreements(health: Health) -> str:
+    return next(each.reason for each in health.conditions() if each.dependency == Dependency.AGREEMENTS)
+
+
+async def test_a_clock_that_is_set_back_prolongs_nothing(house: Covered) -> None:
+    end = house.now + timedelta(days=1)
+    agreement = await house.agree(end)
+    house.now = end + timedelta(days=1)
+    await house.state(ANNA, Extended(agreement, end + timedelta(days=60)))  # Waits for a second person.
+    house.now = end - timedelta(hours=5)
+    assert await house.mode() is Mode.RECEIVING
+
+
+async def test_a_moment_that_a_witness_has_put_under_the_log_counts_for_ends(house: Covered) -> None:
+    end = house.now + timedelta(days=1)
+    await house.agree(end)
+    assert await house.mode() is Mode.ON
+    await _witness(house, end)
+    house.ask_again()
+    assert await house.mode() is Mode.RECEIVING
+
+
+async def _witness(house: Covered, at: datetime) -> None:
+    registration = house.gate.registry.find(house.organisation, MT)
+    assert registration is not None
+    database = house.installation.provisioner.database
+    registry = await database.administrators_connection()
+    rows = await registry.execute(
+        "SELECT schema FROM registry.registrations WHERE vault = %s", (registration.vault,)
+    )
+    ((schema,),) = await rows.fetchall()
+    await registry.close()
+    connection = await database.administrators_connection(registration.database)
+    await connection.execute(
+        f"INSERT INTO {schema}.log_witnesses (witness, origin, size, cosigned_at, asked_at)"
+        f" SELECT 'w', origin, 1, {int(at.timestamp())}, now() FROM {schema}.log_tree".encode()
+    )
+    await connection.close()
+
+
+async def test_a_copy_that_does_not_hold_receives_and_sends_when_it_is_whole_again(house: Covered) -> None:
+    await house.agree(house.now + timedelta(days=100))
+    number = house._house.record.number
+    async with house.installation.open(house.organisation, MT, Purpose.MAINTAIN) as vault:
+        await vault.append_signed_statements([NumberedStatement(number + 1, b"made up")])
+    house.ask_again()
+    cover = await house.gate.cover(house.organisation, MT)
+    assert cover.mode.receives
+    with pytest.raises(RightsBehind):
+        cover.require_sending()
+    assert (await house.logged())[-1]["behind"] == str(number)
+    assert "not covered" in _agreements(house.health)
+    (await house.gate.cover(house.organisation, AP)).require_sending()
+
+
+async def test_without_traffic_an_end_is_seen_too(house: Covered) -> None:
+    async with covered(house.keeper, house.gate):
+        async with asyncio.timeout(20):
+            while not await house.logged():
+                await asyncio.sleep(0.02)
+    assert (await house.logged())[0] == {"state": "off"}
+
+
+async def test_an_organisation_inherits_once_for_all_roles_and_nothing_after_the_end(
+    installation: Installation,
+) -> None:
+    organisation = await installation.organisation((AP, GOV))
+    facts = await _facts(installation, organisation, (AP, GOV))
+    assert facts[0] == facts[1] is not None
+    await installation.provisioner.add_organisation(organisation, (AP, GOV, MT))
+    await installation.known(organisation, MT)
+    assert await _facts(installation, organisation, (MT,)) == [facts[0]]
+    await inherits(installation, organisation, datetime.now(UTC) - timedelta(days=1))
+    await installation.provisioner.add_organisation(organisation, tuple(Role))
+    await installation.known(organisation, Role.MESSAGE_CLIENT)
+    assert await _facts(installation, organisation, (Role.MESSAGE_CLIENT,)) == [None]
+
+
+async def _facts(
+    installation: Installation, organisation: ParticipantIdentifier, roles: Sequence[Role]
+) -> list[tuple[datetime, datetime] | None]:
+    found = []
+    for role in roles:
+        async with installation.open(organisation, role, Purpose.MAINTAIN) as vault:  # type: ignore[call-overload]
+            found.append((await vault.cover_facts()).inherited)
+    return found
+
+
+async def test_looking_at_cover_leaves_no_entry_while_nothing_changes(house: Covered) -> None:
+    await house.agree(house.now + timedelta(days=100))
+    await house.mode()
+    async with house.installation.open(house.organisation, MT, Purpose.TRACE) as vault:
+        before = await vault.log_end()
+    for _ in range(3):
+        house.ask_again()
+        await house.mode()
+    async with house.installation.open(house.organisation, MT, Purpose.TRACE) as vault:
+        assert await vault.log_end() == before

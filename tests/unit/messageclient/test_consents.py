@@ -1,0 +1,107 @@
+"""Consents on the pages of a message client: a line on each, while they last and no longer."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from samdrift.contracts.principals import Role
+from samdrift.governance.records import Records
+from samdrift.messageclient.entrance.access import LOCALE
+from samdrift.messageclient.entrance.consents import bands
+from samdrift.messageclient.permissions import Assignments
+from samdrift.rights import Approved, Ended, Subject
+from samdrift.rights.consents import AccessAsked, Extent, Ground, Level
+from samdrift.rights.statements import Act, Statement
+from samdrift.web.texts import OWN, Language, Texts
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.governance.test_records import roots
+from tests.unit.messageclient.test_signed_rights import ISSUER
+from tests.unit.rights.building import BO, DAG, DAY
+from tests.unit.rights.signers import House
+from tests.unit.rights.test_consents import MESSAGE, OLA, PIA, emergency, staffed
+from tests.vaults import NOW, Installation
+
+MK, GOV = Role.MESSAGE_CLIENT, Role.GOVERNANCE
+FOLDERS = (OWN, LOCALE)
+
+
+class Pages:
+    """An organisation whose person looks at the pages."""
+
+    def __init__(self, installation: Installation, organisation: ParticipantIdentifier, house: House) -> None:
+        self.installation = installation
+        self.organisation = organisation
+        self.house = house
+        self.assignments = Assignments(installation.gate.worker("test", MK), lambda: house.now)
+
+    async def state(self, by: Subject, act: Act) -> Statement:
+        stated = self.house.state(by, act)
+        signed = self.house.record.entries[-1].signed
+        records = Records(self.installation.gate, lambda: self.house.now)
+        await records.append(self.organisation, [signed], roots)
+        return stated
+
+    async def lines(self, language: Language = Language.ENGLISH) -> list[str]:
+        kim = await self.assignments.of(self.organisation, ISSUER, "kim", {})
+        texts = Texts(FOLDERS).of(language)
+        return [f"{each.text.into(texts)} {each.more.into(texts)}" for each in bands(kim)]
+
+
+async def pages(installation: Installation) -> Pages:
+    organisation = await installation.organisation([MK, GOV])
+    house = staffed(organisation.value, NOW)
+    for entry in house.record.entries:
+        records = Records(installation.gate, lambda at=entry.statement.at: at)  # type: ignore[misc]
+        await records.append(organisation, [entry.signed], roots)
+    return Pages(installation, organisation, house)
+
+
+async def test_a_consent_is_on_the_pages_while_it_lasts(installation: Installation) -> None:
+    shown = await pages(installation)
+    act = AccessAsked(OLA, Ground.OUTAGE, "INC-1", MESSAGE, Level.METADATA, 60)
+    asked = await shown.state(OLA, act)
+    assert await shown.lines() == []
+    await shown.state(BO, Approved(asked.digest))
+    assert await shown.lines() == [
+        "Kim Åberg sees data about one message, but not what it says. Your organisation has consented to it."
+    ]
+    (swedish,) = await shown.lines(Language.SWEDISH)
+    assert swedish.startswith("Kim Åberg ser uppgifter om ett meddelande")
+    shown.house.now += timedelta(minutes=60)
+    assert await shown.lines() == []
+
+
+async def test_an_end_takes_the_line_away_at_the_next_page(installation: Installation) -> None:
+    shown = await pages(installation)
+    act = AccessAsked(OLA, Ground.CASE, "INC-2", Extent.mailbox("6c1d"), Level.CONTENT, 480)
+    asked = await shown.state(OLA, act)
+    await shown.state(BO, Approved(asked.digest))
+    assert await shown.lines() == []
+    await shown.state(DAG, Approved(asked.digest))
+    (line,) = await shown.lines()
+    assert line.startswith("Kim Åberg sees the messages of one mailbox and what they say.")
+    await shown.state(BO, Ended(of=asked.digest))
+    assert await shown.lines() == []
+
+
+async def test_an_emergency_says_that_nobody_consented(installation: Installation) -> None:
+    shown = await pages(installation)
+    stated = await shown.state(OLA, emergency())
+    await shown.state(PIA, Approved(stated.digest))
+    (line,) = await shown.lines()
+    assert line.endswith("An emergency of the operator, without your organisation’s consent.")
+
+
+@pytest.mark.parametrize("level", Level)
+@pytest.mark.parametrize("extent", [MESSAGE, Extent.mailbox("6c1d"), Extent.span(DAY, DAY + timedelta(1))])
+async def test_every_level_and_extent_has_its_words(
+    installation: Installation, level: Level, extent: Extent
+) -> None:
+    shown = await pages(installation)
+    asked = await shown.state(BO, AccessAsked(OLA, Ground.CASE, "INC-3", extent, level, 5))
+    if level is Level.CONTENT:
+        await shown.state(DAG, Approved(asked.digest))
+    (line,) = await shown.lines()
+    assert ("not what" in line) == (level is Level.METADATA)

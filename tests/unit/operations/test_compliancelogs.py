@@ -1,0 +1,172 @@
+"""Evidence in logs and records: for each collector the thing is broken, and what it says turns."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from samdrift.accesspoint.events import APEvent
+from samdrift.administration.administration import Administration
+from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import Retention
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.governance.report import Collected
+from samdrift.governance.whouses import Uses
+from samdrift.operations.compliancelogs import (
+    FIELDS,
+    DrillEvent,
+    last_drill,
+    of_drill,
+    of_event_fields,
+    of_logs_and_records,
+    of_retention,
+    of_staff,
+)
+from samdrift.rights import Approved, Subject
+from samdrift.vault.events import VaultEvent
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import superuser, vault_login
+from tests.unit.rights.building import KARIN, KURT
+from tests.unit.rights.signers import SecurityKey, Ssh, founded
+from tests.vaults import Installation
+
+NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
+EVA = Subject.parse("operator:eva")
+
+
+def entry(event: str, principal: str = "worker:access-point", **ids: str) -> LogEntry:
+    return LogEntry(1, NOW, event, principal, "send", ids, b"", b"")
+
+
+async def seen(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> dict[str, Collected | None]:
+    return await of_logs_and_records(cast(Administration, installation), organisation, datetime.now(UTC))
+
+
+@pytest.mark.parametrize("event", sorted(FIELDS))
+def test_a_transfer_without_one_of_its_facts_turns_the_row(event: str) -> None:
+    whole = dict.fromkeys(FIELDS[event], "x")
+    good = of_event_fields([entry(event, **whole), entry("ap:transfer:queued")], NOW)
+    assert good is not None
+    assert good.good
+    for name in whole:
+        for ids in ({**whole, name: ""}, {each: "x" for each in whole if each != name}):
+            found = of_event_fields([entry(event, **whole), entry(event, **ids)], NOW)
+            assert found is not None
+            assert not found.good, name
+
+
+def test_without_a_transfer_there_is_no_evidence_and_one_given_up_by_hand_is_not_looked_at() -> None:
+    assert of_event_fields([entry("ap:transfer:queued")], NOW) is None
+    assert of_event_fields([entry(VaultEvent.AP_TRANSFER_FAILED, "operator:anna")], NOW) is None
+
+
+async def test_fields_are_looked_at_in_the_access_points_own_log(installation: Installation) -> None:
+    organisation = await installation.organisation([Role.ACCESS_POINT])
+    assert (await seen(installation, organisation))["log.event-fields"] is None
+    whole = dict.fromkeys(FIELDS[APEvent.AP_ENVELOPE_RECEIVED], "x")
+    for facts, good in ((whole, True), (whole | {"peer": ""}, False)):
+        async with installation.open(organisation, Role.ACCESS_POINT, Purpose.TRACE) as vault:
+            vault.record(APEvent.AP_ENVELOPE_RECEIVED, **facts)
+        found = (await seen(installation, organisation))["log.event-fields"]
+        assert found is not None
+        assert found.good is good
+
+
+async def test_facts_that_were_taken_out_of_a_log_without_a_decision_turn_the_row(
+    installation: Installation,
+) -> None:
+    organisation = await installation.organisation([Role.ACCESS_POINT])
+    async with installation.open(organisation, Role.ACCESS_POINT, Purpose.TRACE) as vault:
+        vault.record(APEvent.AP_TRANSFER_QUEUED, transfer="x")
+    found = (await seen(installation, organisation))["log.retention"]
+    assert found is not None
+    assert found.good
+    login = await vault_login(installation, organisation, Role.ACCESS_POINT)
+    with (await superuser(installation)).connect(login.schema) as connection:
+        connection.execute(
+            f'UPDATE "{login.schema}".log SET content = NULL, salt = NULL WHERE sequence ='
+            f' (SELECT max(sequence) FROM "{login.schema}".log)'
+        )
+    found = (await seen(installation, organisation))["log.retention"]
+    assert found is not None
+    assert not found.good
+
+
+def test_what_was_disposed_of_by_decision_is_explained_and_one_more_is_not() -> None:
+    ages = [{Retention.READING: (5, 0, 3)}, {Retention.TRANSFER: (2, 1, 0)}]
+    assert of_retention(ages, {Retention.READING: 3}, NOW).good
+    assert not of_retention(ages, {Retention.READING: 2}, NOW).good
+    assert not of_retention(ages, {}, NOW).good
+    assert not of_retention([{Retention.READING: (0, 0, 0)}], {}, NOW).good, "an empty log is no evidence"
+
+
+def used(now: datetime, *names: str) -> Uses:
+    uses = Uses(now - timedelta(days=31), now)
+    ids = [{"by": name, "reason": "x"} for name in names]
+    uses.take([LogEntry(1, now, "org:command:run", "operator:root", "", each, b"", b"") for each in ids])
+    return uses
+
+
+def test_a_name_without_a_key_in_hardware_turns_the_row() -> None:
+    house = founded()
+    assert of_staff(house.record, used(house.now), house.now) is None, "nobody ran anything"
+    nobody = of_staff(house.record, used(house.now, "eva"), house.now)
+    assert nobody is not None
+    assert not nobody.good
+    for key, good in ((Ssh(EVA, "eva"), False), (SecurityKey(EVA, 7), True)):
+        asked = house.state(KARIN, house.enrolment(key))
+        house.state(KURT, Approved(asked.digest))
+        found = of_staff(house.record, used(house.now, "eva"), house.now)
+        assert found is not None
+        assert found.good is good
+    both = of_staff(house.record, used(house.now, "eva", "mallory"), house.now)
+    assert both is not None
+    assert not both.good
+    later = house.now + timedelta(days=400)
+    ended = of_staff(house.record, used(later, "eva"), later)
+    assert ended is not None
+    assert not ended.good, "the key has ended"
+
+
+PASSED = {"backup": "ab", "taken": NOW.isoformat(), "compared": "90", "differences": "0", "seconds": "12"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "good"),
+    [
+        ({}, True),
+        ({"passed": "false"}, False),
+        ({"differences": "1"}, False),
+        ({"compared": "0"}, False),
+        ({"compared": ""}, False),
+        ({"differences": ""}, False),
+    ],
+)
+def test_a_drill_counts_where_it_passed_and_compared_something(changes: dict[str, str], good: bool) -> None:
+    facts = PASSED | {"passed": "true"} | changes
+    assert of_drill(entry(DrillEvent.ORGANISATION_RESTORE_DRILLED, **facts)).good is good
+
+
+def test_the_last_drill_of_the_organisation_or_of_the_whole_counts() -> None:
+    name = DrillEvent.ORGANISATION_RESTORE_DRILLED
+    own, other, whole = entry(name, organisation="a"), entry(name, organisation="b"), entry(name)
+    assert last_drill([own, other], "a") is own
+    assert last_drill([own, whole, other], "a") is whole
+    assert last_drill([other, entry("org:command:run")], "a") is None
+
+
+async def test_a_drill_is_found_in_the_operators_log_and_turns_with_the_next(
+    installation: Installation,
+) -> None:
+    organisation = await installation.organisation([Role.ACCESS_POINT])
+    assert (await seen(installation, organisation))["restore.drill"] is None
+    for passed in ("true", "false"):
+        facts: dict[str, Any] = PASSED | {"passed": passed, "organisation": organisation.value}
+        await installation.gate.operator_log(DrillEvent.ORGANISATION_RESTORE_DRILLED, **facts)
+        found = (await seen(installation, organisation))["restore.drill"]
+        assert found is not None
+        assert found.good is (passed == "true")
