@@ -29,7 +29,7 @@ from tests.cluster import ADMINISTRATOR, Cluster, cluster
 from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import registry_login as registry_address
 from tests.separation.vaultlogin import vault_login
-from tests.unit.cli.commandline import in_process
+from tests.unit.cli.commandline import samdrift
 from tests.unit.config.test_reader import GOOD, write
 from tests.vaults import Installation, installed, server_folder, submitted
 
@@ -124,7 +124,7 @@ async def test_a_refused_start_says_which_login_and_how_to_repair(
 ) -> None:
     sabotaged(await registry_address(installation))
     config = configured(theirs, installation)
-    ended = await asyncio.to_thread(in_process, "org", "list", "--config", config)
+    ended = await asyncio.to_thread(samdrift, "org", "list", "--config", config)
     assert ended.status == 2
     login = registry_login(open_keys(installation.settings).login_password(PlatformLogin.REGISTRY))
     assert (
@@ -141,7 +141,7 @@ async def test_the_command_repairs_the_registrys_login_with_the_administrator_al
     assert await starts(installation) != ""
     config = configured(theirs, installation)
     with psycopg.connect(address, password="mine", autocommit=True) as stays:
-        ended = await asyncio.to_thread(in_process, "database", "rotate-logins", "--config", config)
+        ended = await asyncio.to_thread(samdrift, "database", "rotate-logins", "--config", config)
         assert ended.status == 0, ended.complaints
         with pytest.raises(psycopg.OperationalError):
             stays.execute(b"SELECT 1")
