@@ -89,6 +89,7 @@ ONLY_IN = {
     "markdown_it": {"web"},
     "nh3": {"web"},
     "python_multipart": {"web"},
+    "pyhanko": {"attestation"},
     "typst": {"messageclient"},
 }
 """Libraries that one package alone may touch."""
