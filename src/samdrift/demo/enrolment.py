@@ -28,7 +28,7 @@ from samdrift.config.organisations import DEMONSTRATION_LEVEL, HOST_KEYS
 from samdrift.config.reader import load
 from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Role
-from samdrift.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.demo.cast import OPERATOR_PARTY, DemoOperator, DemoOrganisation
 from samdrift.demo.persons import persons_of
 from samdrift.federation.authority import Authority
 from samdrift.federation.ports import free_port
@@ -314,6 +314,7 @@ def _config_text(
         "# Written by the demonstration at each start. It cannot be used in production.",
         'environment = "demonstration"',
         'inner_issuers = "trust/tls/tlsca.pem"',
+        f"operator = {json.dumps(OPERATOR_PARTY)}",
         "",
         "[federation]",
         f"identifier = {json.dumps(federation)}",

@@ -182,7 +182,7 @@ async def _report(
     collected = await collect(installation, organisation, Scope(offline=offline))
     roles = roles_here(installation, organisation)
     moment = moment_of("")
-    basis = known.basis(used, moment.date(), performers_of(roles, operator))
+    basis = known.basis(used, moment.date(), performers_of(roles, operator or installation.config.operator))
     coverage = basis.at(moment)
     collected |= {"catalogue.in-use": of_catalogue(used)}
     collected |= of_rights(known.record.state, known.record.statements(), moment)
