@@ -2,8 +2,8 @@
 
 One mailbox of 10 000 messages in conversations of two, and one conversation of 200. Times are those of the
 role's own application, without a network between: rights, session, database, log and template are in them.
-The bars are for the CPU of this process and of the database, which is the time that passes on a machine that does
-nothing else; the time that passed is reported beside it.
+The bars are for the CPU of this process and of the database, which is the time that passes on a machine that
+does nothing else; the time that passed is reported beside it.
 """
 
 from __future__ import annotations

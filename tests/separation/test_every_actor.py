@@ -40,6 +40,7 @@ OF_THE_PLATFORM = {
     "due": "which vaults to look into, and when; the registry knows, and each is opened for itself",
     "registry": "who is hosted; held by every process that has the registry's login",
     "news": "raised for an organisation, tells nothing",
+    "growth": "which logs have entries that no checkpoint covers; it opens none of them",
     "denials": "a number",
     "failed_notifications": "a number",
     "without_reader": "names of schemas whose worker has no login to the registry; nothing in them",

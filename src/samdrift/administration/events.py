@@ -12,6 +12,8 @@ class AdminEvent(AuditEvent):
     """All of the log was written to a file that others can verify."""
     LOG_KEPT_REMOVED = "log:kept:removed"
     """The log of a closed organisation was removed, since its time was over."""
+    LOG_KEPT_HANDED_OVER = "log:kept:handed-over"
+    """A person of a closed organisation got its kept log; the entry is the receipt for it."""
     LOG_CONTROL_RECORDED = "log:control:recorded"
     """The organisation has looked through the log, and this is what came of it."""
     CUSTODY_CUSTODIAN_ADDED = "custody:custodian:added"

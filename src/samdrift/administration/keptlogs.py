@@ -11,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,11 +24,13 @@ from typing import Any
 from samdrift.administration.administration import Administration
 from samdrift.administration.events import AdminEvent
 from samdrift.administration.logexport import write_tree
+from samdrift.attestation.archive import new_file
 from samdrift.audit.logverifying import LogVerifier
 from samdrift.audit.policies import Policy
 from samdrift.config.errors import Unusable
 from samdrift.config.inputs import reason
 from samdrift.config.model import Config
+from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.logexport import verify_log
 from samdrift.vault.closing import Closing, Stock
@@ -64,6 +68,8 @@ class KeptLog:
     until: datetime
     file: Path | None
     entries: int
+    sha256: str
+    """The digest of the file, as the record of the closing has it."""
     state: KeptState
 
 
@@ -161,6 +167,7 @@ def kept_logs(config: Config, closings: Iterable[Closing], now: datetime) -> Ite
                 until,
                 file,
                 one.get("entries", 0),
+                one.get("sha256", ""),
                 _state(one, file, until, now),
             )
 
@@ -170,9 +177,13 @@ def _state(one: Mapping[str, Any], file: Path | None, until: datetime, now: date
         return KeptState.OVER
     if file is None:
         return KeptState.NEVER
-    if not file.is_file():
+    return _found(file, one["sha256"])
+
+
+def _found(file: Path | None, digest: str) -> KeptState:
+    if file is None or not file.is_file():
         return KeptState.MISSING
-    return KeptState.THERE if _digest(file) == one["sha256"] else KeptState.CHANGED
+    return KeptState.THERE if _digest(file) == digest else KeptState.CHANGED
 
 
 async def remove_over(installation: Administration, kept: Iterable[KeptLog], by: str, why: str) -> int:
@@ -185,3 +196,69 @@ async def remove_over(installation: Administration, kept: Iterable[KeptLog], by:
             one.file.unlink()
             removed += 1
     return removed
+
+
+class KeptUnusable(Explained, ValueError):
+    """Kept logs that cannot be handed over as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandedOver:
+    """The receipt for a kept log: what the operator's log says of it."""
+
+    organisation: str
+    role: Role
+    file: Path
+    sha256: str
+    entries: int
+    to: str
+
+
+async def hand_over(
+    installation: Administration, kept: Sequence[KeptLog], out: Path, to: str, by: str, why: str
+) -> list[HandedOver]:
+    """Copy a closed organisation's logs to the folder ``out``, for the person ``to``; return the receipts.
+
+    All of them or none: each must be there, unchanged, and its copy must be the one that the record of the
+    closing names. The operator's log has the receipt of each; a copy without one does not stay.
+    """
+    ready = [one for one in kept if one.state is not KeptState.NEVER]
+    if not ready:
+        raise KeptUnusable("no log of that organisation is kept")
+    for one in ready:
+        if one.file is None or _state_of(one) is not KeptState.THERE:
+            fault = "is not as its closing wrote it; 'samdrift log kept' shows more"
+            raise KeptUnusable(f"the log of role {one.role.value} {fault}")
+    receipts = []
+    await asyncio.to_thread(out.mkdir, mode=0o700, parents=True, exist_ok=True)
+    with contextlib.ExitStack() as undone:
+        for one in ready:
+            assert one.file is not None
+            copy = out / one.file.name
+            await asyncio.to_thread(_copied, one, copy)
+            undone.callback(copy.unlink)
+            receipts.append(HandedOver(one.organisation, one.role, copy, one.sha256, one.entries, to))
+        for receipt in receipts:
+            facts = {"role": receipt.role.value, "sha256": receipt.sha256, "entries": str(receipt.entries)}
+            facts |= {"to": to, "by": by, "reason": why}
+            event = AdminEvent.LOG_KEPT_HANDED_OVER
+            await installation.gate.operator_log(event, organisation=receipt.organisation, **facts)
+        undone.pop_all()
+    return receipts
+
+
+def _state_of(one: KeptLog) -> KeptState:
+    """The state of the file itself, also of one whose time is over."""
+    return _found(one.file, one.sha256)
+
+
+def _copied(one: KeptLog, copy: Path) -> None:
+    assert one.file is not None
+    with new_file(copy) as draft:
+        with one.file.open("rb") as source, draft.open("r+b") as file:
+            file.truncate()
+            shutil.copyfileobj(source, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if _digest(draft) != one.sha256:
+            raise KeptUnusable(f"the log of role {one.role.value} changed while it was copied")

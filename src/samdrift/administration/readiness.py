@@ -28,6 +28,7 @@ from samdrift.governance.coverage import Standing
 from samdrift.governance.records import RecordBroken
 from samdrift.installation import rolesettings
 from samdrift.installation.control import ControlRefused, control_folder
+from samdrift.installation.cover import canaries_of
 from samdrift.installation.reporting import ask_running
 from samdrift.installation.services import shared_services
 from samdrift.keystore.interface import OPERATOR_KEYS
@@ -142,6 +143,8 @@ async def _cover(
     installation: Administration, organisation: ParticipantIdentifier, now: datetime
 ) -> Mapping[Role, Standing]:
     """Return how its roles stand; nothing of vaults that do not open now, which are said to be so."""
+    if organisation in canaries_of(installation.config):
+        return {}
     try:
         return (await standings(installation, organisation, now)).roles
     except (VaultError, RecordBroken, RightsBehind):

@@ -97,3 +97,11 @@ def marks_lost() -> None:
         "message service: the database of an organisation is older than the last session key that was"
         " marked there. See docs/session-keys.md; 'samdrift org keys lost-marks' says which are lost"
     )
+
+
+def log_not_kept() -> None:
+    """Log that a vault's database has not kept what was appended to its log, although it said so."""
+    _LOGGER.error(
+        "ALARM a log: the database has not kept the entries that were appended; nothing is promised of them."
+        " Its function append_log is not ours. See docs/log.md"
+    )

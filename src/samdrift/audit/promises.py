@@ -84,6 +84,20 @@ def promises_of(origin: str, leaves: Iterable[Leaf], time: int) -> list[Promise]
     return [Promise(origin, time, leaf.sequence, leaf.hash) for leaf in leaves]
 
 
+class Once:
+    """Finds promises of one entry that were given at different times: an entry is promised once.
+
+    Where logging is switched off, an entry of before may be promised in place of the one that is not there.
+    """
+
+    def __init__(self) -> None:
+        self._given: dict[tuple[str, int], int] = {}
+
+    def holds(self, promise: Promise) -> bool:
+        """Return whether the entry was not promised before, unless this is that promise."""
+        return self._given.setdefault((promise.origin, promise.number), promise.time) == promise.time
+
+
 def judge(
     promise: Promise, entry: Callable[[int], bytes | None], end: int, now: int, cadence: int
 ) -> Verdict:

@@ -26,6 +26,7 @@ _BENCHES = (
     _ORGANISATIONS,
     "isolation",
     "neighbour",
+    "statements",
     "log",
     "web",
     _SOAK,
@@ -36,7 +37,7 @@ _BENCHES = (
 def bench(
     name: Annotated[
         str,
-        typer.Argument(help="wire, exchange, large, organisations, isolation, neighbour, log, web or soak."),
+        typer.Argument(help=f"{', '.join(_BENCHES[:-1])} or {_SOAK}."),
     ],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     exchanges: Annotated[

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.audit.policies import Policy
-from samdrift.audit.promises import HEADER, MAX_PROMISE, Promise, Verdict, judge
+from samdrift.audit.promises import HEADER, MAX_PROMISE, Once, Promise, Verdict, judge
 from samdrift.audit.reading import Malformed, Unverified
 from samdrift.cli.clientconfig import ClientConfig, load_client, tokens_for
 from samdrift.cli.org.options import AsJson
@@ -120,6 +120,7 @@ def promises(
         keys = [member.key for member in read_policy(policy).logs]
         counted: Counter[str] = Counter({verdict.value: 0 for verdict in Verdict} | {"forged": 0})
         broken: list[dict[str, Any]] = []
+        once = Once()
         with LogCopy(copy, begin=False) as kept:
             end, now = kept.last(), int(time.time())
             for line, text in _given(file):
@@ -132,6 +133,8 @@ def promises(
                     broken.append({"line": line, "number": None, "verdict": "forged"})
                     continue
                 verdict = judge(promise, kept.entry, end, now, cadence)
+                if not once.holds(promise):
+                    verdict = Verdict.BROKEN
                 counted[verdict.value] += 1
                 if verdict is Verdict.BROKEN:
                     broken.append({"line": line, "number": promise.number, "verdict": verdict.value})

@@ -114,7 +114,8 @@ def deletion(
     for one in row["addresses"]:
         print_line(f"{one['address']}  {one['state']}")
     print_line(
-        f"deleted {row['deleted']}  refused {row['refused']}  under way {row['begun']}  disposed of {row['disposed']}"
+        f"deleted {row['deleted']}  refused {row['refused']}  under way {row['begun']}"
+        f"  disposed of {row['disposed']}"
     )
 
 

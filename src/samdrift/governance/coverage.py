@@ -172,7 +172,7 @@ class Basis:
     catalogues: Sequence[Catalogue]
     performers: Mapping[Function, Party | None]
     inherited: tuple[datetime, datetime] | None = None
-    """From when until when one inherited agreement carries everything, if it does."""
+    """The beginning and end of an inherited agreement that carries everything, if there is one."""
 
     def at(self, moment: datetime) -> Coverage:
         """Return the coverage at a moment, as it was or is known then."""

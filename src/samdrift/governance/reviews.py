@@ -24,7 +24,7 @@ class ReviewEvent(AuditEvent):
     """An event of a review, in the organisation's log."""
 
     GOV_REVIEW_REMINDED = "gov:review:reminded"
-    """Somebody is to answer: the entry says how many items wait, and until when."""
+    """An answer is waited for: the entry says how many items wait, and until when."""
     GOV_REVIEW_SPARED = "gov:review:spared"
     """Silence would have removed the last administrator, who stays: an officer has to decide."""
 

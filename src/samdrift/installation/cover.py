@@ -19,6 +19,8 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from samdrift.audit.operations import unexpected
+from samdrift.config.model import Config
+from samdrift.config.toml import ConfigError
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.cover import Cover, Mode
 from samdrift.contracts.errors import NotServed, Temporary
@@ -31,7 +33,7 @@ from samdrift.installation.health import Dependency
 from samdrift.installation.logkeeping import Watch
 from samdrift.net.background import in_background
 from samdrift.rights.agreementfold import Agreements
-from samdrift.rights.agreements import ROLES, Function
+from samdrift.rights.agreements import ROLES, Function, Party
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.record import Broken, Record
 from samdrift.vault.coverkeeping import CoverFacts, CoverKeeping
@@ -48,6 +50,7 @@ _EVERY = timedelta(minutes=10)
 _SOON = timedelta(seconds=1)
 _PAGE = 500
 _INHERITED, _BEHIND = "inherited", "behind"
+_CANARY = {"state": "canary"}
 
 
 @dataclass(slots=True)
@@ -65,6 +68,9 @@ class _Kept:
     inherited: tuple[datetime, datetime] | None = None
     standing: Standing | None = None
     cover: Cover | None = None
+    failure: Temporary | None = None
+    failed: float = 0.0
+    """Moment of the last failure, by the same clock."""
 
 
 class CoverKeeper:
@@ -79,14 +85,22 @@ class CoverKeeper:
         *,
         catalogues: Sequence[Catalogue] = (),
         per_organisation: bool = False,
+        canaries: Collection[ParticipantIdentifier] = (),
+        operator: Party | None = None,
     ) -> None:
-        """``note`` hears whether functions lack cover; metrics name organisations if ``per_organisation``."""
+        """``note`` hears whether functions lack cover; metrics name organisations if ``per_organisation``.
+
+        ``canaries`` are the operator's own organisations, which have nobody to agree with: their functions
+        are on, and their logs say why. Agreements lead to ``operator``, where that is known.
+        """
         self._gate = gate
         self._clock = clock
         self._roles = [role for role in COVERED_ROLES if role in roles]
         self._note = note
         self._catalogues = tuple(catalogues) or shipped()
         self._per_organisation = per_organisation
+        self._canaries = frozenset(canaries)
+        self._operator = operator
         self._kept: dict[tuple[ParticipantIdentifier, Role], _Kept] = {}
 
     async def __call__(self, organisation: ParticipantIdentifier, role: Role) -> Cover:
@@ -95,9 +109,21 @@ class CoverKeeper:
         if kept is None:
             kept = self._kept[organisation, role] = _Kept(Record(organisation.value, FOLDS))
         if (cover := self._known(kept)) is None:
+            began = time.monotonic()
             async with kept.lock:
-                cover = self._known(kept) or await self._look(organisation, role, kept)
+                # Whoever waited for a look that failed has its answer: an outage is not waited for in turn.
+                if kept.failure is not None and kept.failed >= began:
+                    raise kept.failure
+                cover = self._known(kept) or await self._noting(organisation, role, kept)
         return cover
+
+    async def _noting(self, organisation: ParticipantIdentifier, role: Role, kept: _Kept) -> Cover:
+        """Look, and keep a failure for those who wait for the same."""
+        try:
+            return await self._look(organisation, role, kept)
+        except Temporary as failure:
+            kept.failure, kept.failed = failure, time.monotonic()
+            raise
 
     def _known(self, kept: _Kept) -> Cover | None:
         """Return the answer that is good still."""
@@ -114,14 +140,16 @@ class CoverKeeper:
             now = self._now(kept.record, facts)
             over = kept.turn is not None and now >= kept.turn
             same = kept.record.number == before and kept.inherited == facts.inherited and not over
-            if kept.standing is None or kept.moment is None or not same or now < kept.moment:
+            if organisation in self._canaries:
+                kept.standing, behind = Standing(Function(role.value), Mode.ON, None, None, False), None
+            elif kept.standing is None or kept.moment is None or not same or now < kept.moment:
                 self._decide(kept, role, facts, now)
             assert kept.standing is not None
             found = kept.standing
             kept.cover = Cover(found.mode, found.since, behind)
-            state = _state(found, now, behind)
+            said = _CANARY if organisation in self._canaries else _said(found, now, behind)
+            state = " ".join(f"{name}={value}" for name, value in said.items())
             told = facts.noted != state and await vault.note_cover(facts.noted, state)
-            said = _said(found, now, behind)
             if told:
                 vault.record(RunEvent.COVER_CHANGED, **said)
         if told:
@@ -160,7 +188,7 @@ class CoverKeeper:
     def _decide(self, kept: _Kept, role: Role, facts: CoverFacts, now: datetime) -> None:
         function = Function(role.value)
         agreements = next(each for each in kept.record.folds if isinstance(each, Agreements))
-        basis = Basis(agreements, self._catalogues, {function: None}, facts.inherited)
+        basis = Basis(agreements, self._catalogues, {function: self._operator}, facts.inherited)
         kept.standing = standing(basis, function, now)
         kept.moment, kept.inherited = now, facts.inherited
         turns = agreements.moments() | basis.turns()
@@ -258,12 +286,8 @@ class CoverMetrics(Collector):
         yield from (states, ends)
 
 
-def _state(found: Standing, now: datetime, behind: RightsBehind | None) -> str:
-    """Return the state as the vault keeps it: what is another one is worth an entry in the log."""
-    return " ".join(f"{name}={value}" for name, value in _said(found, now, behind).items())
-
-
 def _said(found: Standing, now: datetime, behind: RightsBehind | None) -> dict[str, str]:
+    """Return what the log says of a state; what says something else is worth another entry."""
     facts = {"state": _INHERITED if found.inherited else found.mode.value}
     if found.since is not None:
         facts["since"] = found.since.isoformat()
@@ -274,6 +298,19 @@ def _said(found: Standing, now: datetime, behind: RightsBehind | None) -> dict[s
     if behind is not None:
         facts["behind"] = str(behind.has)
     return facts
+
+
+def canaries_of(config: Config) -> Collection[ParticipantIdentifier]:
+    """Return the organisations that are the operator's own canaries."""
+    return () if config.isolation_check is None else config.isolation_check.canaries
+
+
+def operator_of(config: Config) -> Party | None:
+    """Return the party that runs the roles; :class:`ConfigError` where its number cannot be one."""
+    try:
+        return Party.parse(config.operator) if config.operator else None
+    except ValueError:
+        raise ConfigError("operator", "is a number without its check digit, or a person's") from None
 
 
 @contextlib.asynccontextmanager

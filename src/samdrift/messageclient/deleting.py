@@ -3,8 +3,9 @@
 Clauses: api-mt-mk 4.1 step 8, 4.2 step 7.
 
 Nothing is deleted there before a verified backup of the vault has it, nor at an address that another client
-reads too: what is deleted is gone for that one as well. What is disposed of here goes there too, by the same rules. A message is marked before it is asked for, so that
-whoever is killed in between, or gets no answer, finds it gone the next time and knows why.
+reads too: what is deleted is gone for that one as well. What is disposed of here goes there too, by the same
+rules. A message is marked before it is asked for, so that whoever is killed in between, or gets no answer,
+finds it gone the next time and knows why.
 """
 
 from __future__ import annotations

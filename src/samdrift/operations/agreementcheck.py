@@ -16,6 +16,7 @@ from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import RightsBehind
 from samdrift.governance.coverage import Standing
 from samdrift.governance.records import RecordBroken
+from samdrift.installation.cover import canaries_of
 from samdrift.operations.findings import Finding, Subject
 from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -28,7 +29,8 @@ _SOON = 30
 async def check_agreements(installation: Administration, now: datetime) -> AsyncIterator[Finding]:
     """Check for each role of each organisation that agreements cover it, and for how long."""
     registry = installation.gate.registry
-    for organisation in sorted({one.organisation for one in registry.all()}, key=str):
+    served = {one.organisation for one in registry.all()} - set(canaries_of(installation.config))
+    for organisation in sorted(served, key=str):
         for finding in await _of(installation, organisation, now.astimezone(UTC)):
             yield finding
 

@@ -26,7 +26,7 @@ class CoverFacts:
     """Facts of cover in one vault."""
 
     inherited: tuple[datetime, datetime] | None
-    """From when until when one inherited agreement covers everything; ``None`` where it never did."""
+    """The beginning and end of the inherited agreement; ``None`` where there never was one."""
     noted: str
     """The state that the log tells of last, in the words of whoever keeps it; empty before the first."""
     statements: int

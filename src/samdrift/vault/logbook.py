@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from samdrift.audit.chain import ChainHead
 from samdrift.audit.entries import Happening, LogEntry
-from samdrift.audit.leaves import Leaf
+from samdrift.audit.leaves import Leaf, commitment
 from samdrift.audit.merkle import Frontier
 from samdrift.vault.database.session import Row, Statement
 
@@ -52,7 +52,7 @@ LAST = "SELECT sequence FROM log_head"
 """The number of the last entry."""
 
 LAST_LEAVES = """
-SELECT t.origin, l.sequence, l.retention, l.hash FROM log_tree t CROSS JOIN log_head h
+SELECT t.origin, l.sequence, l.retention, l.hash, l.salt FROM log_tree t CROSS JOIN log_head h
 JOIN log l ON l.sequence > h.sequence - $1 AND l.sequence <= h.sequence ORDER BY l.sequence
 """
 """The last entries of the log, with its name: one's own, where one has just appended them."""
@@ -100,6 +100,17 @@ def append_statement(happenings: Sequence[Happening]) -> Statement:
         traces += map(trace, happening.traced())
         ends.append(len(traces))
     return "SELECT append_log($1::bytea[], $2::bigint[], $3::int[])", (contents, traces, ends)
+
+
+def are_of(rows: Sequence[Row], contents: Sequence[bytes]) -> bool:
+    """Return whether rows of :data:`LAST_LEAVES` are the entries with these contents, which were appended.
+
+    They are others where somebody has replaced what appends by something that keeps nothing.
+    """
+    return len(rows) == len(contents) and all(
+        salt is not None and commitment(salt, content) == hashed
+        for (*_, hashed, salt), content in zip(rows, contents, strict=True)
+    )
 
 
 def entry(row: Row) -> LogEntry:

@@ -1,8 +1,8 @@
 """Deletion at the message service of what is stored in a message client's vault.
 
 The database decides what may be deleted there, in the transaction in which it is claimed: what lies here
-since before a verified backup of this vault, was opened, is final, and is not exempt from disposal; and what was
-disposed of here, which a verified backup has, or has the record of.
+since before a verified backup of this vault, was opened, is final, and is not exempt from disposal; and what
+was disposed of here, which a verified backup has, or has the record of.
 """
 
 from __future__ import annotations
@@ -139,7 +139,8 @@ class MailDeletion(MailWriting):
     ) -> tuple[DisposedDeletion, ...]:
         """Take over messages that were disposed of, to delete them at the message service too.
 
-        Of messages to and from the addresses of some mailboxes those that ``backup`` has, or whose disposal it has.
+        Of messages to and from the addresses of some mailboxes those that ``backup`` has, or whose disposal
+        it has.
         """
         values = (list(homes), backup.taken_at - _STORING, now, now + lease, limit)
         claimed = []

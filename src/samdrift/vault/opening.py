@@ -258,7 +258,7 @@ class Vault:
         if self._promises is None or not self._work.committed:
             return
         origin = self._work.committed[0][0]
-        leaves = [Leaf(*row[1:]) for row in self._work.committed]
+        leaves = [Leaf(*row[1:4]) for row in self._work.committed]
         with contextlib.suppress(KeyStoreError):
             key = self._room.keys.log_keys(self._room.vault)[0]
             verifier = VerifierKey(origin, Algorithm.ED25519, key.public)

@@ -13,10 +13,11 @@ import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 
 from samdrift.audit.entries import Happening
+from samdrift.audit.operations import log_not_kept
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.session import Row, Session, Statement, Value
 from samdrift.vault.errors import VaultClosed, VaultError, VaultUnavailable
-from samdrift.vault.logbook import LAST_LEAVES, append_statement
+from samdrift.vault.logbook import LAST_LEAVES, append_statement, are_of
 from samdrift.vault.moments import Moment
 
 _BEGIN: Statement = ("BEGIN", ())
@@ -70,7 +71,10 @@ class UnitOfWork:
         self._promising = promising
         self._grown = grown
         self.committed: list[Row] = []
-        """The entries that were committed, as :data:`LAST_LEAVES` has them; for a ``promising`` one."""
+        """The entries that were committed, as :data:`LAST_LEAVES` has them; for a ``promising`` one.
+
+        None where the log has others in their place: nothing is promised that was not kept.
+        """
         self._happenings: list[Happening] = []
         self._session: Session | None = None
         self._held: list[Statement] = []
@@ -187,7 +191,10 @@ class UnitOfWork:
         if entries:
             self._grown(entries)
         if entries and self._promising:
-            self.committed = before
+            if are_of(before, logged[0][1][0]):
+                self.committed = before
+            else:
+                log_not_kept()
         if moment:
             self._due(Moment.parse(moment))
         if woken:

@@ -13,10 +13,12 @@ from typing import Any
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from samdrift.audit.entries import LogEntry
 from samdrift.audit.promises import HEADER
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.installation.control import control_folder, tell
+from samdrift.installation.events import RunEvent
 from samdrift.installation.reporting import ask_running
 from samdrift.installation.unlocking import UNLOCK
 from samdrift.installation.vaultsettings import vault_settings
@@ -34,10 +36,11 @@ from tests.roles.isolation.house import (
     registration,
     visit,
 )
-from tests.roles.member import MT, until
+from tests.roles.member import AP, MT, until
 from tests.roles.messageclient import MessageClient, document
 from tests.unit.cli.commandline import samdrift
 
+COVERED = RunEvent.COVER_CHANGED
 _READERS = """
 SELECT DISTINCT usename FROM pg_stat_activity a JOIN pg_auth_members m ON m.member = a.usesysid
 WHERE m.roleid = (SELECT oid FROM pg_roles WHERE rolname = $1)
@@ -187,6 +190,25 @@ async def test_while_a_worker_is_away_its_clients_are_told_to_come_again(house: 
 
     await until(all_again, "the pages answer again", PATIENCE)
     await exchanged(house.alfa, house.beta)
+
+
+async def test_each_worker_asks_for_cover_and_both_logs_say_that_it_is_inherited(house: House) -> None:
+    await exchanged(house.alfa, house.beta)
+    operators = [dict(entry.ids) for entry in await _operators_log(house)]
+    for member in (house.alfa, house.beta):
+        for role in (AP, MT):
+            async with member.open(role) as vault:  # type: ignore[call-overload]
+                said = [one.ids["state"] for one in await vault.log(0, 5000) if one.event == COVERED]
+            assert said == ["inherited"]
+            whose = {"organisation": member.organisation.value, "role": role.value, "state": "inherited"}
+            assert len([each for each in operators if whose.items() <= each.items()]) == 1
+
+
+async def _operators_log(house: House) -> list[LogEntry]:
+    found: list[LogEntry] = []
+    while page := await house.alfa.operator.gate.read_operator_log(found[-1].sequence if found else 0):
+        found += page
+    return [entry for entry in found if entry.event == COVERED]
 
 
 async def test_metrics_are_those_of_all_and_tell_the_memory_of_each_kind(house: House) -> None:

@@ -458,11 +458,22 @@ DESK = (
             ),
             (
                 "twice",
-                "AND NOT EXISTS (SELECT FROM service_deletions d WHERE d.id = m.id AND d.outcome = 'deleted')",
+                "AND NOT EXISTS (SELECT FROM service_deletions d"
+                " WHERE d.id = m.id AND d.outcome = 'deleted')",
                 "",
                 "test_what_was_deleted_there_before_its_disposal_is_not_asked_for_again",
             ),
         )
+    ),
+    Mutant(
+        "asking for the mailbox of others is in the log",
+        "messageclient/pages/reading.py",
+        'await desk.refuse("mailbox", mailbox)',
+        "raise HTTPException(404)",
+        (
+            "tests/separation/test_every_page.py::"
+            "test_no_kind_of_person_without_the_right_reaches_another_mailbox",
+        ),
     ),
     Mutant(
         "the sealed record says at which address what was disposed of lies",

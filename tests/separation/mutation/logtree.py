@@ -84,6 +84,33 @@ LOGTREE = (
         (f"{_KEEPING}::test_a_witness_that_knows_another_history_ends_the_signing_and_nothing_else",),
     ),
     Mutant(
+        "promises: nothing is promised that the database has not kept",
+        "vault/work.py",
+        "            if are_of(before, logged[0][1][0]):",
+        "            if True:",
+        (
+            "tests/unit/installation/test_attacks.py"
+            "::test_an_append_log_that_keeps_nothing_is_found_by_promises",
+        ),
+    ),
+    Mutant(
+        "promises: an entry is promised once",
+        "audit/promises.py",
+        "promise.time) == promise.time",
+        "promise.time) is not None",
+        (
+            "tests/unit/audit/test_promises.py"
+            "::test_an_entry_that_is_promised_again_later_stands_for_one_that_was_not_kept",
+        ),
+    ),
+    Mutant(
+        "log keeping: a checkpoint leaves once it is committed",
+        "installation/logkeeping.py",
+        "            if not tree.signed:",
+        "            if True:",
+        (f"{_KEEPING}::test_a_witness_sees_what_is_committed_and_no_connection_waits_for_it",),
+    ),
+    Mutant(
         "log keeping: a witness that was not told stops nothing",
         "installation/logkeeping.py",
         "if isinstance(answer, WitnessRefused) and answer.reason.stops:",

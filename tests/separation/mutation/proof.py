@@ -7,6 +7,7 @@ from tests.separation.mutation.mutant import Mutant
 _EVIDENCE = "tests/roles/test_evidence.py"
 _HOSTILE = "tests/unit/portability/test_hostile.py"
 _GROUNDS = "tests/unit/evidence/test_grounds.py"
+_CLOSING = "tests/unit/administration/test_closing.py"
 _SIGNATURES = "tests/unit/evidence/test_signatures.py"
 _ROTATION = "tests/roles/test_key_rotation.py"
 
@@ -157,6 +158,20 @@ PROOF = (
         "    if trust is not None and trusted is None and strict:",
         "    if False:",
         (f"{_GROUNDS}::test_a_chain_that_leads_to_nobody_who_is_trusted_does_not_hold",),
+    ),
+    Mutant(
+        "a kept log is handed over as it was written, or not at all",
+        "administration/keptlogs.py",
+        "        if one.file is None or _state_of(one) is not KeptState.THERE:",
+        "        if one.file is None:",
+        (f"{_CLOSING}::test_a_kept_log_that_is_not_as_it_was_written_is_not_handed_over_nor_the_others",),
+    ),
+    Mutant(
+        "a kept log is not handed over without a receipt",
+        "administration/keptlogs.py",
+        "            undone.callback(copy.unlink)",
+        "            pass",
+        (f"{_CLOSING}::test_without_a_receipt_no_copy_stays",),
     ),
     Mutant(
         "what the recipient's certificate was judged by is kept when a message is encrypted for it",

@@ -17,7 +17,15 @@ from samdrift.administration.administration import Administration
 from samdrift.administration.closing import Order, close
 from samdrift.administration.dualcontrol import Persons
 from samdrift.administration.events import AdminEvent
-from samdrift.administration.keptlogs import KeptLog, KeptState, kept_logs, remove_over
+from samdrift.administration.keptlogs import (
+    KeptLog,
+    KeptState,
+    KeptUnusable,
+    hand_over,
+    kept_logs,
+    remove_over,
+)
+from samdrift.attestation.errors import MoveError
 from samdrift.attestation.signatures import signed as sign
 from samdrift.audit.logverifying import LogVerifier
 from samdrift.audit.policies import Policy
@@ -29,6 +37,7 @@ from samdrift.evidence.logreading import entries_of
 from samdrift.keystore.custody import CustodyError
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName
+from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import RegistrationState
@@ -376,6 +385,71 @@ async def test_a_kept_log_is_removed_after_its_time_and_not_before(
     ]
     said = {"organisation": organisation.value, "by": "anna", "reason": "yearly"}
     assert sorted(removed, key=lambda ids: ids["role"]) == [said | {"role": role} for role in ("ap", "mt")]
+
+
+async def receipts_of(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> list[dict[str, str]]:
+    entries = await installation.gate.read_operator_log(limit=100_000)
+    found = [dict(one.ids) for one in entries if one.event == AdminEvent.LOG_KEPT_HANDED_OVER]
+    return [one for one in found if one["organisation"] == organisation.value]
+
+
+async def test_kept_logs_are_handed_over_with_a_receipt_in_the_operators_log(
+    installation: Installation, place: Administration, tmp_path: Path
+) -> None:
+    """Also when their time is over and nobody has removed them."""
+    organisation = await installation.organisation()
+    facts = await closed(installation, place, organisation)
+    kept = await kept_of(place, organisation, 367)
+    given = await hand_over(place, kept, tmp_path / "out", "Kim", "anna", "dnr 7")
+    files = {one.role.value: one.file.read_bytes() for one in given}
+    assert files == {one.role.value: one.file.read_bytes() for one in kept if one.file is not None}
+    assert all(one.file.stat().st_mode & 0o777 == 0o600 for one in given)
+    said = {"organisation": organisation.value, "to": "Kim", "by": "anna", "reason": "dnr 7"}
+    assert await receipts_of(installation, organisation) == [
+        said | {"role": one["role"], "sha256": one["sha256"], "entries": str(one["entries"])}
+        for one in facts["logs_kept"]
+    ]
+    with pytest.raises(MoveError, match="is there already"):
+        await hand_over(place, kept, tmp_path / "out", "Kim", "anna", "dnr 7")
+
+
+@pytest.mark.parametrize("fault", ["changed", "missing"])
+async def test_a_kept_log_that_is_not_as_it_was_written_is_not_handed_over_nor_the_others(
+    installation: Installation, place: Administration, tmp_path: Path, fault: str
+) -> None:
+    organisation = await installation.organisation()
+    await closed(installation, place, organisation)
+    kept = await kept_of(place, organisation)
+    last = kept[-1].file
+    assert last is not None
+    if fault == "changed":
+        last.write_bytes(last.read_bytes() + b"\0")
+    else:
+        last.unlink()
+    with pytest.raises(KeptUnusable, match="not as its closing wrote it"):
+        await hand_over(place, kept, tmp_path / "out", "Kim", "anna", "dnr 7")
+    assert await receipts_of(installation, organisation) == []
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(KeptUnusable, match="no log of that organisation is kept"):
+        await hand_over(place, [], tmp_path / "out", "Kim", "anna", "dnr 7")
+
+
+async def test_without_a_receipt_no_copy_stays(
+    installation: Installation, place: Administration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organisation = await installation.organisation()
+    await closed(installation, place, organisation)
+    kept = await kept_of(place, organisation)
+
+    async def away(*arguments: object, **facts: str) -> None:
+        raise VaultUnavailable
+
+    monkeypatch.setattr(type(installation.gate), "operator_log", away)
+    with pytest.raises(VaultUnavailable):
+        await hand_over(place, kept, tmp_path / "out", "Kim", "anna", "dnr 7")
+    assert [*(tmp_path / "out").iterdir()] == []
 
 
 async def test_a_log_that_nobody_can_read_is_not_kept_and_the_certificate_says_so(

@@ -9,7 +9,7 @@ import pytest
 
 from samdrift.audit.leaves import Leaf
 from samdrift.audit.notes import Checkpoint, SignedCheckpoint, VerifierKey
-from samdrift.audit.promises import Promise, Verdict, judge, promises_of
+from samdrift.audit.promises import Once, Promise, Verdict, judge, promises_of
 from samdrift.audit.reading import Malformed, Unverified
 from tests.unit.audit.signing import LOG, Signer, log
 
@@ -76,3 +76,11 @@ def test_kept_open_or_broken() -> None:
     assert verdict(GIVEN, 3, TIME + 300) is Verdict.OPEN
     assert verdict(GIVEN, 3, TIME + 301) is Verdict.BROKEN
     assert verdict(replace(GIVEN, number=0), 5) is Verdict.BROKEN
+
+
+def test_an_entry_that_is_promised_again_later_stands_for_one_that_was_not_kept() -> None:
+    once = Once()
+    assert once.holds(GIVEN)
+    assert once.holds(GIVEN), "a line that is there twice"
+    assert once.holds(replace(GIVEN, number=3))
+    assert not once.holds(replace(GIVEN, time=TIME + 1))

@@ -46,7 +46,7 @@ LEFT_OUT = {
     "samdrift.cli.database": PAGES | ROLES | SERVERS | DEMONSTRATION,
     "samdrift.cli.custodian": PAGES | ROLES | SERVERS | DEMONSTRATION,
     "samdrift.cli.org.state": PAGES | ROLES | SERVERS | DEMONSTRATION,
-    "samdrift.cli.org.locking": PAGES | ROLES | SERVERS | DEMONSTRATION,
+    "samdrift.cli.org.locking": PAGES | (ROLES - {"samdrift.governance"}) | SERVERS | DEMONSTRATION,
     "samdrift.cli.org.adding": PAGES | {"uvicorn", "samdrift.domibus"} | DEMONSTRATION,
     "samdrift.cli.serve": PAGES | DEMONSTRATION,
     "samdrift.processes.process": PAGES

@@ -113,3 +113,22 @@ def test_promises_are_not_compared_with_a_copy_that_is_not_there(tmp_path: Path)
     copy = tmp_path / "copy"
     said = in_process("log", "promises", tmp_path / "promises", copy, "--policy", tmp_path / "policy")
     assert (said.status, said.output, copy.exists()) == (2, "", False)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--hand-over", "0203:habo.se"),
+        ("--hand-over", "0203:habo.se", "--to", "Kim"),
+        ("--hand-over", "0203:habo.se", "--out", "logs"),
+        ("--hand-over", "0203:habo.se", "--to", "Kim\n", "--out", "logs\n", "--to", " "),
+        ("--hand-over", "habo", "--to", "Kim", "--out", "logs"),
+        ("--to", "Kim"),
+        ("--out", "logs"),
+    ],
+)
+def test_a_hand_over_that_is_not_whole_is_unusable(options: Sequence[str], tmp_path: Path) -> None:
+    config = tmp_path / "missing.toml"
+    ended = in_process("log", "kept", "--reason", "test", "--config", config, *options)
+    assert (ended.status, "Traceback" in ended.complaints) == (2, False)
+    assert "missing.toml" not in ended.complaints, "it is said before anything is read"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -63,6 +63,8 @@ class Scene:
     members: tuple[Member, ...] = (MEMBER,)
     asked: list[WitnessRequest] = field(default_factory=list)
     away: bool = False
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+    """What happens while the witness is asked."""
     noted: list[tuple[str, str, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -93,6 +95,8 @@ class Scene:
         if self.away:
             raise NoAnswer(HttpFault.UNREACHABLE)
         self.asked.append(WitnessRequest.parse(content))
+        if self.meanwhile is not None:
+            await self.meanwhile()
         reply = self.witness.add_checkpoint(content)
         return Fetched(reply.status, reply.content_type, reply.body)
 
@@ -359,7 +363,9 @@ async def test_a_log_that_has_not_grown_is_not_opened_in_its_turns(
     task = asyncio.create_task(keeper.keep([OPERATORS], [AP]))
     try:
         await until(lambda: opened[OPERATORS] >= 6)
-        assert 1 <= opened[scene.place] <= 2, "a start looks, and signs the entry of its key after that"
+        assert opened[scene.place] <= 2, "a start looks, and signs the entry of its key immediately"
+        state, _ = await scene.stands()
+        assert state.signed == state.size
         before, turns = opened[scene.place], opened[OPERATORS]
         await until(lambda: opened[OPERATORS] >= turns + 4)
         assert opened[scene.place] == before
@@ -496,3 +502,23 @@ def test_a_policy_that_cannot_be_read_is_named_with_its_line(tmp_path: Path) -> 
     file.write_text("witness one key\nquorum one\n")
     with pytest.raises(PolicyUnusable, match=r"habo\.policy: .* \(at line 1\)"):
         read_policy(file)
+
+
+async def test_a_witness_sees_what_is_committed_and_no_connection_waits_for_it(scene: Scene) -> None:
+    """Both where a checkpoint is new, and where it is that of the round before."""
+    await scene.known()
+    await scene.log(3)
+    gate = scene.installation.gate
+    login = (await vault_login(scene.installation, scene.organisation, AP)).login
+    seen: list[int | None] = []
+
+    async def look() -> None:
+        line = gate._pool._lines[login]
+        assert line.open == len(line.idle)
+        state, _ = await scene.stands()
+        seen.append(state.signed)
+
+    scene.meanwhile = look
+    grown = await scene.keeper.round(scene.place)
+    idle = await scene.keeper.round(scene.place)
+    assert seen == [grown.signed, idle.signed] == [grown.size] * 2

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -19,6 +20,7 @@ from samdrift.operations.findings import Finding, State
 from samdrift.rights.agreements import Function
 from samdrift.rights.record import Record
 from samdrift.rights.statements import Approved
+from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.governance.test_records import begun, roots, statements
 from tests.unit.rights.agreementbuilding import OPERATOR, TOWN, agreed, named
 from tests.unit.rights.building import ANNA, BO, CILLA, SCHOOL
@@ -26,6 +28,12 @@ from tests.unit.rights.test_record import grant
 from tests.vaults import NOW, Installation, inherits
 
 PASSED_ON = [each.id for each in shipped()[-1].duties.values() if each.pass_on is not PassOn.NO]
+
+
+def beside(installation: Installation, *canaries: ParticipantIdentifier) -> Administration:
+    own = SimpleNamespace(canaries=canaries) if canaries else None
+    found = SimpleNamespace(gate=installation.gate, config=SimpleNamespace(isolation_check=own, operator=""))
+    return cast(Administration, found)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +62,7 @@ async def test_each_role_here_is_judged_by_the_organisations_own_record(installa
     empty = await installation.organisation((Role.GOVERNANCE,))
 
     async def found(now: datetime) -> dict[str, Finding]:
-        every = [each async for each in check_agreements(cast(Administration, installation), now)]
+        every = [each async for each in check_agreements(beside(installation), now)]
         assert empty.value not in {each.about for each in every}
         return {each.id: each for each in every if each.about == organisation.value}
 
@@ -85,9 +93,7 @@ async def test_a_record_that_does_not_hold_is_a_fault_of_its_organisation_alone(
     whole, _, _ = await begun(installation)
     async with installation.open(broken, Role.GOVERNANCE) as vault:
         await vault.append_signed_statements([NumberedStatement(house.record.number + 1, b"made up")])
-    found = {
-        each.about: each async for each in check_agreements(cast(Administration, installation), house.now)
-    }
+    found = {each.about: each async for each in check_agreements(beside(installation), house.now)}
     assert found[broken.value].state is State.FAIL
     assert "does not hold" in found[broken.value].found
     assert found[whole.value].id.startswith("agreements.")
@@ -105,9 +111,17 @@ async def test_a_role_from_which_the_newest_statements_are_withheld_is_named(
             await vault.append_signed_statements([NumberedStatement(number + 1, signed.content)])
     behind = {
         each.id: each
-        async for each in check_agreements(cast(Administration, installation), house.now)
+        async for each in check_agreements(beside(installation), house.now)
         if each.about == organisation.value and each.id.startswith("statements.")
     }
     assert set(behind) == {"statements.mt"}
     assert behind["statements.mt"].state is State.FAIL
     assert f"has {number} of {number + 1}" in behind["statements.mt"].found
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_the_operators_own_canaries_are_not_asked_for_agreements(installation: Installation) -> None:
+    canary, other = await installation.organisation(), await installation.organisation()
+    about = {each.about async for each in check_agreements(beside(installation, canary), datetime.now(UTC))}
+    assert other.value in about
+    assert canary.value not in about

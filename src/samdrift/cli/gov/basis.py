@@ -39,7 +39,11 @@ Installation = Annotated[
     typer.Option("--config", help="The installation's configuration file (TOML), whose record is read."),
 ]
 Operator = Annotated[
-    str, typer.Option("--operator", help="The party that runs the roles, like SE:212000-0142.")
+    str,
+    typer.Option(
+        "--operator",
+        help="The party that runs the roles, like SE:212000-0142; by default the configuration's.",
+    ),
 ]
 Because = Annotated[
     str | None,
@@ -64,7 +68,7 @@ class Known:
     record: Record
     agreements: Agreements
     inherited: tuple[datetime, datetime] | None = None
-    """From when until when one inherited agreement covers the organisation here."""
+    """The beginning and end of the inherited agreement that covers the organisation here."""
 
     def basis(self, catalogue: Catalogue, day: date, performers: Mapping[Function, Party | None]) -> Basis:
         """Return what coverage rests on, with ``catalogue`` as the newest.

@@ -18,6 +18,7 @@ from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.evidence.logreading import entries_of
 from samdrift.installation.loop import run
+from samdrift.rights.cedarview import policies
 from samdrift.rights.fields import StatementError, SubjectKind
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.record import Broken, Record
@@ -35,12 +36,19 @@ def export(
     config: ConfigFile,
     reason: Reason,
     by: Actor = None,
+    cedar: Annotated[
+        Path | None, typer.Option("--cedar", help="A new file for the rights as policies of Cedar.")
+    ] = None,
 ) -> None:
     """Write the organisation's record of signed statements to a file: a line of JSON each, in order."""
     with reported_as_usage_errors():
         require_new(out)
+        if cedar is not None:
+            require_new(cedar)
         record = run(record_of(config, organisation, "export", asked(by, reason)))
     out.write_bytes(b"".join(each.signed.content + b"\n" for each in record.entries))
+    if cedar is not None:
+        cedar.write_text(policies(record.state, record.statements()), "utf-8")
     print_line(f"{shown(out)}: {record.number} statements")
 
 

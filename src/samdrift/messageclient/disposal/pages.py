@@ -48,12 +48,12 @@ STAGES = {
 }
 
 STAYS_THERE = Phrase(
-    "The message service keeps its own copies, for as long as its own rules say: the organisation has not chosen "
-    "to have anything deleted there."
+    "The message service keeps its own copies, for as long as its own rules say: the organisation has not "
+    "chosen to have anything deleted there."
 )
 GOES_THERE = Phrase(
-    "The message service’s copies are deleted there too, once a verified backup has been made and where no other "
-    "client reads the address."
+    "The message service’s copies are deleted there too, once a verified backup has been made and where no "
+    "other client reads the address."
 )
 
 Notify = Callable[[ParticipantIdentifier], None]

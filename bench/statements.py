@@ -1,15 +1,17 @@
-"""The cost of a decision: ten thousand statements of one organisation, folded once and asked 5 000 times.
+"""The cost of signed statements: ten thousand of one organisation folded once, asked 5 000 times, and grown.
 
-Run with ``python -m bench.rights``. Milliseconds of this process's CPU: reading the statements, folding
-them, and the 95th percentile of a decision.
+Milliseconds of this process's CPU. The cost of a fold grows with the statements that are new, not with those
+that are there: so some more are folded onto a hundred, and onto ten thousand.
 """
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
+from bench.measure import Row, against_floor, reported
 from samdrift.rights import (
     ORGANISATION,
     Approved,
@@ -23,6 +25,7 @@ from samdrift.rights import (
     fold,
 )
 from samdrift.rights.deciding import decide_by
+from samdrift.rights.folding import State
 
 _ORGANISATION = "0203:bench.example.se"
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,6 +33,10 @@ _PERSONS = [Subject.parse(f"person:{number}") for number in range(1000)]
 _MAILBOXES = [Scope(f"mailbox-{number}") for number in range(200)]
 _CUSTODIANS = [Subject.parse(f"custodian:{name}") for name in ("one", "other")]
 _STATEMENTS, _REQUESTS = 10_000, 5_000
+_MORE, _ROUNDS = 100, 15
+_DECIDED, _GROWN = 1.0, 1.5
+"""Milliseconds for a decision; how much more a fold onto many may cost than one onto few."""
+_UNIT = "ms CPU"
 _RIGHTS = (Right.READ, Right.WRITE, Right.APPROVE)
 
 
@@ -54,25 +61,49 @@ def contents(seed: int) -> list[bytes]:
     return [each.content for each in made]
 
 
-def main() -> None:
+def rows() -> list[Row]:
+    """Reading, folding, deciding, and folding more onto few and onto many."""
     written, drawn = contents(1), random.Random(2)
     began = time.process_time()
     statements = [Statement.parse(each) for each in written]
     read = time.process_time()
     state = fold(_ORGANISATION, statements)
     folded = time.process_time()
-    moment, costs = _START + timedelta(days=1), []
+    costs = list(_decisions(state, drawn))
+    few, many = _growth(statements[:100]), _growth(statements)
+    return [
+        reported(f"read {_STATEMENTS} statements", [1000 * (read - began)], _UNIT),
+        reported("fold them", [1000 * (folded - read)], _UNIT),
+        reported("decide, 95th percentile", [sorted(costs)[_REQUESTS * 95 // 100]], _UNIT, bar=_DECIDED),
+        against_floor(f"fold {_MORE} more onto many and few", few, many, bar=_GROWN, unit=_UNIT),
+    ]
+
+
+def _decisions(state: State, drawn: random.Random) -> Iterator[float]:
+    moment = _START + timedelta(days=1)
     for _ in range(_REQUESTS):
         asked = Request(
             _ORGANISATION, drawn.choice(_PERSONS), drawn.choice(_RIGHTS), drawn.choice(_MAILBOXES)
         )
         since = time.process_time()
         decide_by(state, asked, moment)
-        costs.append(time.process_time() - since)
-    print(f"read {_STATEMENTS} statements: {1000 * (read - began):.0f} ms")
-    print(f"fold them: {1000 * (folded - read):.0f} ms")
-    print(f"decide, 95th percentile: {1000 * sorted(costs)[_REQUESTS * 95 // 100]:.3f} ms")
+        yield 1000 * (time.process_time() - since)
 
 
-if __name__ == "__main__":
-    main()
+def _growth(there: Sequence[Statement]) -> list[float]:
+    """Return what it costs to fold some more onto what is there, several times over."""
+    state, drawn = fold(_ORGANISATION, there), random.Random(3)
+    costs, second = [], _STATEMENTS
+    for _ in range(_ROUNDS):
+        more = []
+        for _ in range(_MORE):
+            second += 1
+            to, scope = drawn.choice(_PERSONS[1:]), drawn.choice(_MAILBOXES)
+            more.append(_stated(_PERSONS[0], second, _given(to, scope, drawn.choice(_RIGHTS), second)))
+        for each in more:
+            _ = each.digest  # Known before, as of what was read.
+        since = time.process_time()
+        for each in more:
+            state.extend([each])
+        costs.append(1000 * (time.process_time() - since))
+    return costs

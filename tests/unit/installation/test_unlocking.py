@@ -1,0 +1,57 @@
+"""Unlocking in a running process: what was stated while a vault was locked reaches it with the passphrase."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.contracts.statements import NumberedStatement
+from samdrift.installation.control import ControlRefused
+from samdrift.installation.unlocking import unlocking
+from samdrift.keystore.interface import KeyStore
+from tests.unit.governance.test_records import COPIES, begun, stored
+from tests.unit.rights.building import ANNA, CILLA, SCHOOL
+from tests.unit.rights.test_record import grant
+from tests.vaults import Installation
+
+
+class Locked:
+    """A key store in which each vault waits for its officer, once."""
+
+    def __init__(self) -> None:
+        self.opened: set[str] = set()
+
+    def locked(self, vault: str) -> bool:
+        return vault not in self.opened
+
+    def unlock(self, vault: str, passphrase: bytes) -> None:
+        assert passphrase == b"the officer's own words"
+        self.opened.add(vault)
+
+
+async def unlock(installation: Installation, keys: Locked, organisation: str) -> dict[str, Any]:
+    command = unlocking(installation.gate, cast(KeyStore, keys))
+    return await command({"organisation": organisation, "passphrase": "the officer's own words"})
+
+
+async def test_copies_of_signed_statements_are_brought_up_to_date(installation: Installation) -> None:
+    organisation, house, _ = await begun(installation)
+    signed = house.sign(ANNA, grant(house, CILLA, SCHOOL))
+    number = house.record.number + 1
+    async with installation.open(organisation, Role.GOVERNANCE, Purpose.MAINTAIN) as vault:
+        await vault.append_signed_statements([NumberedStatement(number, signed.content)])
+    keys = Locked()
+    answer = await unlock(installation, keys, organisation.value)
+    assert set(answer["unlocked"]) == {role.value for role in Role}
+    for role in COPIES:
+        assert (await stored(installation, organisation, role))[-1].content == signed.content
+    assert await unlock(installation, keys, organisation.value) == {"unlocked": []}
+
+
+async def test_an_organisation_without_governance_has_nothing_to_copy(installation: Installation) -> None:
+    organisation = await installation.organisation((Role.MESSAGE_SERVICE,))
+    assert await unlock(installation, Locked(), organisation.value) == {"unlocked": ["mt"]}
+    with pytest.raises(ControlRefused, match="not served"):
+        await unlock(installation, Locked(), "0203:nobody.se")
