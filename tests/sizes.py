@@ -1,20 +1,24 @@
 """The three sizes of the suite, and how it is spread over worker processes.
 
-``./samdrift test`` runs every test of our own code, with samples from a fixed seed. With
-``--peers`` it runs the tests that compile or install programs of others, and with ``--soak``
-those that try many inputs or moments, with the full counts and another seed each time.
-Files or tests that are named on the command line are run as they are, in one process.
+``./samdrift test`` runs the tests of our own code. Of what repeats one behaviour over a matrix it
+runs samples: the other cases are of the size ``--peers`` (:data:`whole`, :func:`sampled`). With
+``--peers`` it runs those, and the tests that compile or install programs of others; with ``--soak``
+the tests that try many inputs or moments, with the full counts and another seed each time.
+Files or tests that are named on the command line are run as they are, all of them, in one process.
 """
 
 from __future__ import annotations
 
+import compileall
 import gc
 import os
 import random
+import re
 import tempfile
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -34,19 +38,45 @@ TOGETHER = ("tests/interop/phase4", "tests/roles/isolation")
 SEED = "SAMDRIFT_TESTS_SEED"
 """Environment variable with the seed of a soak, by which the workers have it too."""
 FIRST = (
+    "tests/separation/test_every_operation.py",
     "tests/roles/isolation/",
-    "tests/browser/test_demonstration.py",
+    "tests/roles/test_command_line_separation.py",
+    "tests/browser/",
     "tests/roles/test_restarts.py",
     "tests/roles/test_key_rotation.py",
     "tests/upgrade/",
     "tests/roles/test_every_message_ends.py",
 )
 """What takes longest, begun before the rest so that no worker waits for another at the end."""
+_WHOLE = re.compile(r"^from tests\.sizes import .*\b(?:whole|sampled)\b", re.MULTILINE)
 EXAMPLES = 20
 """How many times as many examples a soak draws for a property."""
 
 soak = pytest.mark.soak
 """Marks a test, other than a property, that does more in a soak."""
+whole = pytest.mark.whole
+"""Marks a test of the size ``--peers``: a case of a matrix of which the default size has samples, or what
+takes long beside a shorter test of the same behaviour.
+"""
+
+
+def sampled(cases: Iterable[Any], *always: Any, every: int = 4) -> list[Any]:
+    """Cases of a matrix for ``pytest.mark.parametrize``: all but one in so many, by lot, are :data:`whole`.
+
+    ``always`` are cases that every run has. The lot is the same each time, and draws from each stretch of
+    the matrix, so that neighbours, which are alike, are not all left out.
+    """
+    ordered = list(cases)
+    lot = random.Random(len(ordered))
+    kept = {at + lot.randrange(min(every, len(ordered) - at)) for at in range(0, len(ordered), every)}
+    kept |= {ordered.index(one) for one in always}
+    return [one if at in kept else _of_peers(one) for at, one in enumerate(ordered)]
+
+
+def _of_peers(case: Any) -> Any:
+    if isinstance(case, type(pytest.param())):
+        return case._replace(marks=(*case.marks, whole))
+    return pytest.param(*case, marks=whole) if isinstance(case, tuple) else pytest.param(case, marks=whole)
 
 
 def count(sample: int, full: int) -> int:
@@ -66,7 +96,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     sizes("--seed", type=int, help="seed of a soak, as an earlier one printed it")
 
 
-def _whole(config: pytest.Config) -> bool:
+def _all_of_a_size(config: pytest.Config) -> bool:
     """Whether no file or test is named on the command line."""
     return config.args_source is not pytest.Config.ArgsSource.ARGS
 
@@ -78,7 +108,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         config.option.hypothesis_seed = os.environ[SEED]
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
-    if _whole(config) and config.option.numprocesses is None and not config.option.collectonly:
+    if _all_of_a_size(config) and config.option.numprocesses is None and not config.option.collectonly:
         config.option.numprocesses = 0 if config.option.usepdb else WORKERS
     config.option.loadscopereorder = False
 
@@ -87,11 +117,15 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         config.add_cleanup(Cleaner().close)
+        if config.option.numprocesses:
+            # Once, where each worker and each process of a test would compile what it has not found.
+            compileall.compile_dir(TESTS.parent / "src", quiet=1, workers=0)
         if config.option.numprocesses and not (
             config.option.keyword or config.option.peers or config.option.soak
         ):
             checks.begin(Path(tempfile.mkdtemp(prefix="checks-")))
     config.addinivalue_line("markers", "soak: does more in a soak")
+    config.addinivalue_line("markers", "whole: a case of a matrix of which the default size has samples")
     settings.register_profile("sample", derandomize=True, database=None, deadline=None)
     settings.register_profile("soak", derandomize=False, database=None, deadline=None, print_blob=True)
     settings.load_profile("soak" if config.option.soak else "sample")
@@ -99,12 +133,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave the folders of another size alone, unless the command line names what to run."""
-    if not _whole(config) or config.option.soak:
+    if not _all_of_a_size(config) or config.option.soak:
         return None
     if config.option.peers:
         wanted = any(peer in (collection_path, *collection_path.parents) for peer in PEERS)
-        return None if wanted or collection_path in (TESTS, *TESTS.parents) else True
+        return None if wanted or collection_path.is_dir() or _has_whole(collection_path) else True
     return True if collection_path in PEERS else None
+
+
+def _has_whole(file: Path) -> bool:
+    """Return whether a file may have cases that are :data:`whole`: to look is less work than to import."""
+    return file.suffix == ".py" and bool(_WHOLE.search(file.read_text()))
 
 
 @pytest.hookimpl(wrapper=True)
@@ -121,10 +160,27 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: next((at for at, one in enumerate(FIRST) if one in item.nodeid), len(FIRST)))
     if not config.option.soak:
+        _divide(config, items)
         return
     more = [item for item in items if _examples(item) or item.get_closest_marker("soak")]
     config.hook.pytest_deselected(items=[item for item in items if item not in more])
     items[:] = more
+
+
+def _divide(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the cases of the other size out, where no file or test is named."""
+    if not _all_of_a_size(config):
+        return
+    peers = config.option.peers
+    others = [item for item in items if of_peers(item) != peers]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if of_peers(item) == peers]
+
+
+def of_peers(item: pytest.Item) -> bool:
+    """Return whether a test is of the size ``--peers``."""
+    named = any(peer in item.path.parents for peer in PEERS)
+    return named or item.get_closest_marker("whole") is not None
 
 
 def _examples(item: pytest.Item) -> bool:
@@ -155,9 +211,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     reasons = Counter(report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()))
     for reason, number in sorted(reasons.items()):
         terminalreporter.write_line(f"{number} not run: {reason.removeprefix('Skipped: ')}")
-    if _whole(config) and not (config.option.peers or config.option.soak):
+    if _all_of_a_size(config) and not (config.option.peers or config.option.soak):
         folders = ", ".join(f"tests/{folder.name}" for folder in PEERS)
-        terminalreporter.write_line(f"of another size: {folders} (--peers)")
+        terminalreporter.write_line(f"of another size: {folders}, and the rest of samples (--peers)")
     if config.option.soak:
         numbers = ", ".join(
             f"{len(terminalreporter.stats.get(one, ()))} {one}" for one in ("passed", "failed", "error")

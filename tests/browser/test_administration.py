@@ -18,6 +18,7 @@ from samdrift.rights import Right
 from samdrift.web.cookies import SESSION
 from tests.browser.harness import CHROMIUM, DARK, FORCED, LOOKS
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
+from tests.sizes import sampled, whole
 from tests.unit.messageclient.wholerole import ENVIRONMENT, SOC, Whole, hrefs, whole_role
 from tests.vaults import Installation
 
@@ -136,7 +137,7 @@ async def pages(role: Open) -> list[tuple[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+@pytest.mark.parametrize("script", sampled([True, False]), ids=["script", "no script"])
 async def test_an_administrator_makes_a_mailbox_and_its_manager_writes_a_text(
     role: Open, script: bool
 ) -> None:
@@ -189,6 +190,7 @@ async def test_a_recipient_is_suggested_while_it_is_typed(role: Open) -> None:
         assert "mullsj" not in page.url
 
 
+@whole
 async def test_no_page_scrolls_sideways_and_what_is_pressed_is_large_enough(role: Open) -> None:
     found = {}
     for name, path in await pages(role):

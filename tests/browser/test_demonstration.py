@@ -26,6 +26,7 @@ from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.database.server import Database
 from tests.browser.harness import CHROMIUM
 from tests.roles.test_dump import dumped, spellings
+from tests.sizes import whole
 from tests.vaults import server_folder
 
 pytestmark = CHROMIUM
@@ -142,6 +143,17 @@ async def came(page: Page, subject: str, url: str) -> None:
     await line.click()
 
 
+async def test_a_message_is_written_and_answered_in_the_demonstration(browser: Browser, folder: Path) -> None:
+    """The main story: with script in Swedish, then without on a phone in English."""
+    async with running(browser, folder) as demo:
+        await _writes(demo)
+        await _answers(demo)
+    assert demo.complaints == []
+    words = {name: tuple(spellings(word)) for name, word in WORDS.items()}
+    assert not [each for each in demo.seen if _found(each.encode(), words)], "in an address, title or cookie"
+
+
+@whole
 async def test_a_days_work_in_the_demonstration_leaves_no_word_of_it_anywhere(
     browser: Browser, folder: Path
 ) -> None:

@@ -12,6 +12,7 @@ from playwright.async_api import Browser, Page, expect
 
 from samdrift.messageclient.live.openpages import Present
 from tests.browser.harness import CHROMIUM, Served, served
+from tests.sizes import sampled
 from tests.unit.messageclient.day import MULLSJO, SOC
 from tests.unit.messageclient.mailroom import Mailroom
 from tests.unit.messageclient.memorydesk import BO, EVA, conversation, message
@@ -45,7 +46,7 @@ async def place_of_lists(page: Page) -> object:
     return await page.locator(".item").nth(1).bounding_box()
 
 
-@pytest.mark.parametrize("width", [1280, 320])
+@pytest.mark.parametrize("width", sampled([1280, 320]))
 async def test_a_line_says_what_is_new_and_nothing_moves_until_it_is_pressed(
     mail: Served, width: int
 ) -> None:

@@ -14,6 +14,7 @@ from samdrift.messageclient.mail import DraftStage
 from tests.browser.harness import CHROMIUM, Served, served
 from tests.browser.mailpages import PDF, paths
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
+from tests.sizes import sampled
 from tests.unit.messageclient.day import MULLSJO, SOC
 from tests.unit.messageclient.mailroom import Mailroom
 from tests.unit.messageclient.memorydesk import ANNA, MemoryDesk, conversation, message
@@ -117,7 +118,7 @@ async def test_a_colleague_takes_a_draft_over_and_neither_text_is_lost(mail: Ser
         await expect(anna.get_by_label("Text", exact=True)).to_have_value("Bos text")
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+@pytest.mark.parametrize("script", sampled([True, False]), ids=["script", "no script"])
 async def test_a_missing_receipt_is_said_with_what_to_do_and_sending_again_is_a_new_message(
     mail: Served, script: bool
 ) -> None:
@@ -212,7 +213,7 @@ async def test_a_first_page_and_a_long_conversation_are_small_over_the_wire(mail
     assert 10_000 <= max(sizes.values()) <= 150_000
 
 
-@pytest.mark.parametrize("width", [360, 390, 414])
+@pytest.mark.parametrize("width", sampled([360, 390, 414]))
 async def test_the_views_of_a_mailbox_are_one_line_on_a_phone(mail: Served, width: int) -> None:
     async with mail.visitor(width=width) as page:
         await page.goto(mail.address("/mailbox/soc/open"))

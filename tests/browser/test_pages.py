@@ -10,6 +10,7 @@ from playwright.async_api import Page, Request, expect
 
 from samdrift.web.cookies import SESSION
 from tests.browser.harness import CHROMIUM, LOOKS, Served
+from tests.sizes import sampled
 from tests.unit.web.scene import ANNA
 
 pytestmark = CHROMIUM
@@ -118,7 +119,7 @@ async def test_a_message_is_written_refused_corrected_reviewed_and_sent(
     assert [(part.name, sink.bytes) for part, sink in gallery.gallery.files] == [("Yttrande.pdf", 8000)]
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+@pytest.mark.parametrize("script", sampled([True, False]), ids=["script", "no script"])
 async def test_a_person_signs_out(gallery: Served, script: bool) -> None:
     async with gallery.visitor(script=script) as page:
         await page.goto(gallery.address("/list"))
@@ -131,7 +132,7 @@ async def test_a_person_signs_out(gallery: Served, script: bool) -> None:
     assert gallery.scene.store.sessions == {}
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+@pytest.mark.parametrize("script", sampled([True, False]), ids=["script", "no script"])
 async def test_what_was_typed_while_the_session_ended_is_sent_after_signing_in_again(
     gallery: Served, script: bool
 ) -> None:
@@ -307,7 +308,7 @@ async def test_a_menu_closes_on_escape_and_gives_the_focus_back(gallery: Served)
         await expect(summary).to_be_focused()
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", sampled(PAGES))
 async def test_no_page_scrolls_sideways_at_phone_width_or_with_large_text(gallery: Served, path: str) -> None:
     async with gallery.visitor() as page:
         await page.goto(gallery.address(path))
@@ -317,7 +318,7 @@ async def test_no_page_scrolls_sideways_at_phone_width_or_with_large_text(galler
             assert await page.evaluate(TOO_WIDE) == [], (width, size)
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("path", sampled(PAGES))
 async def test_what_is_pressed_is_large_enough(gallery: Served, path: str) -> None:
     for width in (320, 1280):
         async with gallery.visitor(width=width) as page:
@@ -325,7 +326,7 @@ async def test_what_is_pressed_is_large_enough(gallery: Served, path: str) -> No
             assert await page.evaluate(TOO_SMALL) == []
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", sampled(LOOKS))
 async def test_focus_is_seen_wherever_it_goes(gallery: Served, look: str) -> None:
     async with gallery.visitor(look=look) as page:
         await page.goto(gallery.address("/conversation"))

@@ -20,7 +20,7 @@ from tests.programs import requires
 from tests.roles.member import until
 from tests.roles.processes import played
 from tests.roles.stage import Stage
-from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import server_folder
 
 ANEBY, EKSJO = (
@@ -42,7 +42,7 @@ class Integrator:
     config: Path
 
     async def client(self, command: str, *arguments: str | Path) -> Ended:
-        return await asyncio.to_thread(samdrift, "client", command, *arguments, "--config", self.config)
+        return await asyncio.to_thread(in_process, "client", command, *arguments, "--config", self.config)
 
     async def status(self, message_id: str) -> str:
         ended = await self.client("get", message_id, "--json")

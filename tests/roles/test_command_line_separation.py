@@ -570,9 +570,10 @@ async def everything_of(canaries: Canaries, organisation: DemoOrganisation) -> d
         organisation.identifier.value,
     )
     found: dict[str, object] = {}
+    contents = seen_by.snapshots([schema for _, schema, _ in rows])
     for vault, schema, registration in rows:
         found[vault] = registration
-        content = seen_by.snapshot(schema)
+        content = contents[schema]
         found |= {f"{schema}.{table}": rows for table, rows in content.items() if not table.startswith("log")}
         gone = f"SELECT count(*) FROM {schema}.log WHERE content IS NULL"
         found[f"{schema} without facts"] = seen_by.rows(gone)
@@ -680,14 +681,16 @@ async def entries_of(canaries: Canaries, organisation: DemoOrganisation) -> set[
     finally:
         await database.stop()
     question = "SELECT role, schema FROM registry.registrations WHERE organisation = %s"
-    logs = [*seen_by.rows(question, organisation.identifier.value), (OF_THE_OPERATORS_LOG, "registry")]
+    of_vaults = " UNION ALL ".join(
+        f"SELECT '{role}', sequence, content FROM {schema}.log WHERE content IS NOT NULL"
+        for role, schema in seen_by.rows(question, organisation.identifier.value)
+    )
+    of_operator = f"SELECT '{OF_THE_OPERATORS_LOG}', sequence, content FROM registry.log"
     found = set()
-    for name, schema in logs:
-        entries = f"SELECT sequence, content FROM {schema}.log WHERE content IS NOT NULL"
-        for number, content in seen_by.rows(entries):
-            entry = json.loads(bytes(content))
-            if entry["principal"] not in ALWAYS and not entry["event"].startswith("log:key:"):
-                found.add((name, number, entry["event"]))
+    for name, number, content in (*seen_by.rows(of_vaults), *seen_by.rows(of_operator)):
+        entry = json.loads(bytes(content)) if content is not None else None
+        if entry and entry["principal"] not in ALWAYS and not entry["event"].startswith("log:key:"):
+            found.add((name, number, entry["event"]))
     return found
 
 

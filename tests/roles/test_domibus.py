@@ -24,6 +24,7 @@ from tests.roles.domibus import Customers, customers_of_a_domibus
 from tests.roles.letters import DRAFT, WITH_PDF
 from tests.roles.member import MT, Member, until
 from tests.roles.stage import Stage
+from tests.sizes import whole
 from tests.vaults import server_folder
 
 EXPECTED = "ASGI callable returned without completing response"
@@ -183,6 +184,7 @@ async def test_a_domibus_with_a_certificate_that_nobody_vouches_for_is_told_noth
             await access_point.poll(0, 0)
 
 
+@whole
 async def test_thirty_megabytes_go_both_ways(customers: Customers, members: tuple[Member, Member]) -> None:
     tranas, agency = members[0], customers.stage.agency
     draft = replace(

@@ -36,7 +36,7 @@ from samdrift.vault.registry import RegistrationState
 from tests.roles.canaries import FIRST, SECOND, Canaries
 from tests.roles.member import MT
 from tests.roles.stage import Stage
-from tests.unit.cli.commandline import samdrift
+from tests.unit.cli.commandline import in_process
 from tests.vaults import until
 
 NOTHING = cast(Any, None)
@@ -135,7 +135,7 @@ async def test_the_result_is_signed_and_stands_in_the_log_of_every_organisation(
     canaries: Canaries, tmp_path: Path
 ) -> None:
     before = len(await canaries.results())
-    ended = await asyncio.to_thread(samdrift, "isolation", "check", "--json", "--config", canaries.config)
+    ended = await asyncio.to_thread(in_process, "isolation", "check", "--json", "--config", canaries.config)
     assert (ended.status, ended.complaints) == (0, "")
     found = ended.document
     assert found["attempts"] == found["denied"] > 400
@@ -144,7 +144,7 @@ async def test_the_result_is_signed_and_stands_in_the_log_of_every_organisation(
     assert (told["sha256"], told["leaks"], told["passed"]) == (found["sha256"], "0", "true")
     file = tmp_path / "result.json"
     file.write_text(ended.output)
-    verified = await asyncio.to_thread(samdrift, "isolation", "verify", file)
+    verified = await asyncio.to_thread(in_process, "isolation", "verify", file)
     assert verified.status == 0
     assert FIRST.name in verified.output
 
@@ -211,6 +211,6 @@ async def test_a_canary_that_is_suspended_proves_nothing(canaries: Canaries) -> 
 
 async def test_without_canaries_there_is_no_check(stage: Stage) -> None:
     file = stage.habo.config.vaults.secrets.parent / "samdrift.toml"
-    ended = await asyncio.to_thread(samdrift, "isolation", "check", "--config", file)
+    ended = await asyncio.to_thread(in_process, "isolation", "check", "--config", file)
     assert (ended.status, ended.complaints.count("\n")) == (2, 1)
     assert "two canary organisations" in ended.complaints

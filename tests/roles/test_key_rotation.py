@@ -40,7 +40,7 @@ from samdrift.wire.smp import PublishedCertificates
 from tests.roles.member import MT, Member
 from tests.roles.stage import Stage, hasty, member_of
 from tests.secretfiles import secret_file
-from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import CHEAP, server_folder
 
 pytestmark = pytest.mark.usefixtures("files_looked_at_always")
@@ -282,7 +282,7 @@ async def test_the_access_points_key_is_not_destroyed_while_smp_names_its_certif
     config = ("--config", place.folder / "samdrift.toml")
 
     async def ended(*arguments: str | Path) -> Ended:
-        return await asyncio.to_thread(samdrift, "keys", *arguments, *config)
+        return await asyncio.to_thread(in_process, "keys", *arguments, *config)
 
     request = (await ended("request", "access-point")).output.encode()
     new = place.stage.federation.authority.issue_access_point(OPERATOR.party, request)
@@ -335,9 +335,9 @@ async def test_nobody_agrees_to_destroy_the_key_in_use_and_no_log_says_that_it_w
 async def test_the_list_ends_with_1_when_a_key_is_missing(place: Place) -> None:
     config = place.folder / "samdrift.toml"
     arguments = ("org", "keys", "list", NASSJO.identifier.value, "--config", config)
-    assert (await asyncio.to_thread(samdrift, *arguments)).status == 0
+    assert (await asyncio.to_thread(in_process, *arguments)).status == 0
     await place.keys("revoke", "log-signing", "1", "--reason", "the laptop was stolen")
-    ended = await asyncio.to_thread(samdrift, *arguments)
+    ended = await asyncio.to_thread(in_process, *arguments)
     assert ended.status == 1
     assert "log-signing  missing  no key of this name is in use" in ended.output
     assert "the laptop was stolen" in ended.output

@@ -31,7 +31,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.member import AP, MT, Member
 from tests.roles.stage import Stage, hasty, member_of
 from tests.secretfiles import secret_file
-from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import server_folder
 
 ANEBY = DemoOrganisation(
@@ -71,7 +71,9 @@ class Place:
 
     async def org(self, command: str, *arguments: str | Path) -> Ended:
         config = "--config", self.folder / "samdrift.toml"
-        return await asyncio.to_thread(samdrift, "org", command, ANEBY.identifier.value, *arguments, *config)
+        return await asyncio.to_thread(
+            in_process, "org", command, ANEBY.identifier.value, *arguments, *config
+        )
 
     def passphrase(self, text: str) -> Path:
         return secret_file(self.folder / f"{len(text)}.txt", text)

@@ -20,7 +20,7 @@ from samdrift.installation.authorization import authorizing
 from samdrift.messageservice.access import Unauthorized
 from samdrift.net.clock import system_clock
 from tests.roles.stage import Stage
-from tests.unit.cli.commandline import samdrift
+from tests.unit.cli.commandline import in_process
 from tests.unit.messageservice.oauth.scene import ASSERTION_TYPE
 
 KEY = ClientKey.new()
@@ -54,7 +54,7 @@ def without_clients(stage: Stage) -> str:
 
 
 async def routing(file: Path) -> tuple[int, Any]:
-    ended = await asyncio.to_thread(samdrift, "routing", "--config", file, "--json")
+    ended = await asyncio.to_thread(in_process, "routing", "--config", file, "--json")
     return ended.status, ended.document["organisations"][0]
 
 
@@ -98,13 +98,13 @@ async def test_an_operator_sees_what_nobody_gets(stage: Stage) -> None:
     status, told = await routing(file)
     assert status == 1
     assert told["addresses"] == {stage.habo.address.functional_address: []}
-    ended = await asyncio.to_thread(samdrift, "routing", "--config", file)
+    ended = await asyncio.to_thread(in_process, "routing", "--config", file)
     assert "NOBODY" in ended.output
 
 
 async def test_without_an_address_for_clients_there_is_nothing_to_show(stage: Stage) -> None:
     file = stage.habo.config.vaults.secrets.parent / f"no-clients-{uuid4()}.toml"
     file.write_text(without_clients(stage))
-    ended = await asyncio.to_thread(samdrift, "routing", "--config", file)
+    ended = await asyncio.to_thread(in_process, "routing", "--config", file)
     assert (ended.status, ended.complaints.count("\n")) == (2, 1)
     assert "address_d" in ended.complaints

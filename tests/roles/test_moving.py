@@ -20,14 +20,14 @@ from samdrift.vault.provision import Provisioner
 from tests.roles.member import AP, MT, Member
 from tests.roles.stage import Stage
 from tests.secretfiles import secret_file
-from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import CHEAP
 
 WORKER = Principal(PrincipalKind.WORKER, "test")
 
 
 async def run(*arguments: str | Path) -> Ended:
-    return await asyncio.to_thread(samdrift, *arguments)
+    return await asyncio.to_thread(in_process, *arguments)
 
 
 def config_of(member: Member) -> Path:

@@ -18,7 +18,7 @@ from tests.roles.letters import Envelope, changed, enclose, letter
 from tests.roles.member import AP, Member
 from tests.roles.peer import Peer
 from tests.roles.stage import Stage
-from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, in_process
 
 HOUR = timedelta(hours=1)
 DETAIL = "EBMS:0004 the disk is full \x1b[31m"
@@ -27,7 +27,7 @@ DETAIL = "EBMS:0004 the disk is full \x1b[31m"
 async def queue(member: Member, *arguments: str) -> Ended:
     """The command as an operator runs it, beside the installation that runs."""
     config = member.config.vaults.secrets.parent / "samdrift.toml"
-    return await asyncio.to_thread(samdrift, "queue", *arguments, "--by", "anna", "--config", config)
+    return await asyncio.to_thread(in_process, "queue", *arguments, "--by", "anna", "--config", config)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from tests.roles.letters import DRAFT, changed
 from tests.roles.member import Member
 from tests.roles.peer import Peer
 from tests.roles.stage import Stage
-from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, in_process
 
 EXPECTED = "ALARM access point"
 BROKEN = b"edelivery:xhe:1<", b"edelivery:xhe:9<"
@@ -31,7 +31,7 @@ BROKEN = b"edelivery:xhe:1<", b"edelivery:xhe:9<"
 async def peers(member: Member, *arguments: str | Path) -> Ended:
     """The command as an operator runs it, beside the installation that runs."""
     config = member.config.vaults.secrets.parent / "samdrift.toml"
-    return await asyncio.to_thread(samdrift, "peers", *arguments, "--by", "anna", "--config", config)
+    return await asyncio.to_thread(in_process, "peers", *arguments, "--by", "anna", "--config", config)
 
 
 async def listed(member: Member, peer: Peer) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ from tests.roles.stage import Stage
 from tests.sizes import count, seed, soak
 from tests.vaults import server_folder
 
-EXCHANGES = count(40, 1000)
-BLOWS = count(8, 100)
+EXCHANGES = count(24, 1000)
+BLOWS = count(5, 100)
 PATIENCE = count(60, 600)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.sizes import sampled
 from tests.vaults import server_folder
 
 PATIENCE = 120.0
@@ -47,7 +48,7 @@ def until(condition: Callable[[Path], object], place: Path) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("moment", [being_initialised, both_running])
+@pytest.mark.parametrize("moment", sampled([being_initialised, both_running]))
 def test_the_demonstration_leaves_nothing_behind(place: Path, moment: Callable[[Path], bool]) -> None:
     command = [sys.executable, "-P", "-m", "samdrift.cli.main", "demo", "--folder", place / "demo"]
     environment = {**os.environ, "TMPDIR": str(place / "temporary")}

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
-from tests.unit.cli.commandline import Ended
+from tests.unit.cli.commandline import Ended, in_process
 
 DIGGS = {f"TF-{number:02}" for number in range(1, 11)}
 ANNOUNCED = {"many-in", "many-out", "expired", "other-federation", "redelivery", "type-there", "type-here"}
@@ -15,9 +12,7 @@ ANNOUNCED = {"many-in", "many-out", "expired", "other-federation", "redelivery",
 
 @pytest.fixture(scope="module")
 def protocol() -> Ended:
-    command = [sys.executable, "-P", "-m", "samdrift.cli.main", "testbed", "run", "--json"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    return Ended(ended.returncode, ended.stdout, ended.stderr)
+    return in_process("testbed", "run", "--json")
 
 
 def test_every_case_passes(protocol: Ended) -> None:

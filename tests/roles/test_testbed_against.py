@@ -37,6 +37,7 @@ from samdrift.wire.crypto.certificates import common_name
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED
 from tests.roles.member import MT, Member
 from tests.roles.processes import Process, organisation, played
+from tests.sizes import whole
 from tests.unit.cli.commandline import Ended, samdrift
 from tests.vaults import server_folder
 
@@ -171,6 +172,7 @@ def row(qa: Qa, case: str) -> str:
     return found
 
 
+@whole
 async def test_a_session_from_the_first_message_to_a_form_that_can_be_sent(qa: Qa) -> None:
     """Each run goes on where the one before ended; what needs DIGG or a person waits for it.
 

@@ -30,7 +30,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.pki import name
 from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import VaultLogin, superuser, vault_login
-from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, in_process
 from tests.unit.config.test_reader import GOOD, write
 from tests.vaults import CHEAP, WORKER, Installation, body, message
 
@@ -76,7 +76,7 @@ async def locked(installation: Installation, organisation: ParticipantIdentifier
         text = text.replace(f'{key} = "{was}"', f'{key} = "{place}"')
     config = write(folder, text.replace("[vaults]", f'[vaults]\nseals = "{settings.seals}"'))
     command = ("org", "lock", organisation.value, "--passphrase-file", folder / "officer", "--config", config)
-    return await asyncio.to_thread(samdrift, *command)
+    return await asyncio.to_thread(in_process, *command)
 
 
 async def test_what_arrives_after_the_lock_opens_with_no_earlier_copy(

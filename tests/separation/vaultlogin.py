@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from tests.vaults import Installation
 
 Row = tuple[Any, ...]
 _SCHEMA = re.compile(r"\bo?(s[0-9a-f]{32})\b")
+_PLACES = """
+SELECT schema, coalesce(database, current_database()) FROM registry.registrations WHERE schema = ANY(%s)
+"""
 _WHERE = "SELECT coalesce(database, current_database()) FROM registry.registrations WHERE schema = ANY(%s)"
 
 
@@ -66,11 +69,8 @@ class Superuser:
         return psycopg.connect(self.address, dbname=found[0], autocommit=True)
 
     def tables(self, schema: str) -> list[str]:
-        found = self.rows(
-            f"SELECT relname FROM pg_class WHERE relnamespace = '{schema}'::regnamespace"
-            " AND relkind IN ('r', 'S') ORDER BY relname"
-        )
-        return [name for (name,) in found]
+        with self.connect(schema) as connection:
+            return _tables(connection, schema)
 
     def functions(self, schema: str) -> list[tuple[str, int]]:
         """Names and numbers of arguments."""
@@ -82,13 +82,40 @@ class Superuser:
 
     def snapshot(self, schema: str) -> dict[str, Row]:
         """What every table of a schema holds, as count and digest."""
-        content = "count(*), md5(string_agg(t::text, '|' ORDER BY t::text))"
-        question = " UNION ALL ".join(
-            f"SELECT '{table}', {content} FROM {schema}.{table} t"
-            for table in self.tables(schema)
-            if not table.endswith("_seq")
-        )
-        return {table: tuple(content) for table, *content in self.rows(question)}
+        return self.snapshots([schema])[schema]
+
+    def snapshots(self, schemas: Collection[str]) -> dict[str, dict[str, Row]]:
+        """The same for several, with one connection to each of their databases: most cases ask twice."""
+        with psycopg.connect(self.address, autocommit=True) as registry:
+            known = dict(registry.execute(_PLACES, (list(schemas),)).fetchall())
+        places: dict[str | None, list[str]] = {}
+        for schema in schemas:
+            places.setdefault(known.get(schema), []).append(schema)
+        found = {}
+        for place, there in places.items():
+            where = {} if place is None else {"dbname": place}
+            with psycopg.connect(self.address, autocommit=True, **where) as connection:
+                for schema in there:
+                    found[schema] = _content(connection, schema)
+        return found
+
+
+def _tables(connection: psycopg.Connection[Row], schema: str) -> list[str]:
+    found = connection.execute(
+        f"SELECT relname FROM pg_class WHERE relnamespace = '{schema}'::regnamespace"
+        " AND relkind IN ('r', 'S') ORDER BY relname".encode()
+    )
+    return [name for (name,) in found]
+
+
+def _content(connection: psycopg.Connection[Row], schema: str) -> dict[str, Row]:
+    content = "count(*), md5(string_agg(t::text, '|' ORDER BY t::text))"
+    question = " UNION ALL ".join(
+        f"SELECT '{table}', {content} FROM {schema}.{table} t"
+        for table in _tables(connection, schema)
+        if not table.endswith("_seq")
+    )
+    return {table: tuple(content) for table, *content in connection.execute(question.encode())}
 
 
 async def superuser(installation: Installation) -> Superuser:

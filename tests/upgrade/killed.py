@@ -1,7 +1,8 @@
 """Upgrades an installation again and again, and is killed within each migration in turn.
 
-``python -m tests.upgrade.killed CONFIG ORGANISATION`` prints, in JSON, the names of the scripts within
-which a process was killed: first of the upgrade, then of an organisation with all roles that is added.
+``python -m tests.upgrade.killed CONFIG ORGANISATION [SCRIPT ...]`` prints, in JSON, the names of the scripts
+within which a process was killed: first of the upgrade, then of an organisation with all roles that is
+added. Where scripts are named, it is killed in none but those.
 """
 
 from __future__ import annotations
@@ -27,14 +28,19 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 Work = Callable[[Provisioner], Awaitable[object]]
 
 
-def killed_in_each(settings: VaultSettings, keys: KeyStore, work: Work, seen: list[str]) -> None:
-    """Do the work in processes that are killed within the first script that is not in ``seen``."""
+def killed_in_each(
+    settings: VaultSettings, keys: KeyStore, work: Work, seen: list[str], chosen: frozenset[str]
+) -> None:
+    """Do the work in processes that are killed within the first chosen script that is not in ``seen``.
+
+    None chosen is all.
+    """
     while True:
         reading, writing = os.pipe()
         process = os.fork()
         if not process:
             os.close(reading)
-            _kill_within_another_than(seen, writing)
+            _kill_within_another_than(seen, writing, chosen)
             asyncio.run(_working(settings, keys, work))
             os._exit(0)
         os.close(writing)
@@ -48,7 +54,7 @@ def killed_in_each(settings: VaultSettings, keys: KeyStore, work: Work, seen: li
         seen.append(name)
 
 
-def _kill_within_another_than(seen: list[str], told: int) -> None:
+def _kill_within_another_than(seen: list[str], told: int, chosen: frozenset[str]) -> None:
     """Kill this process when a script that is not in ``seen`` has run, before that is committed."""
     script, reached_by = migrations.script, migrations.reached_by
     ran: list[str] = []
@@ -60,7 +66,7 @@ def _kill_within_another_than(seen: list[str], told: int) -> None:
 
     def counted(name: str) -> str:
         kill_if_it_ran()
-        if name not in seen and name != "hardening":
+        if name not in seen and name != "hardening" and (not chosen or name in chosen):
             ran.append(name)
         return script(name)
 
@@ -77,14 +83,19 @@ async def _working(settings: VaultSettings, keys: KeyStore, work: Work) -> None:
     await provisioner.close()
 
 
-def main(config_file: Path, organisation: ParticipantIdentifier) -> list[str]:
+def main(config_file: Path, organisation: ParticipantIdentifier, chosen: frozenset[str]) -> list[str]:
     settings = vault_settings(load(config_file))
     keys = open_keys(settings)
     seen: list[str] = []
-    killed_in_each(settings, keys, Provisioner.install, seen)
-    killed_in_each(settings, keys, lambda one: one.add_organisation(organisation, tuple(Role)), seen)
+    killed_in_each(settings, keys, Provisioner.install, seen, chosen)
+
+    async def add(one: Provisioner) -> object:
+        return await one.add_organisation(organisation, tuple(Role))
+
+    killed_in_each(settings, keys, add, seen, chosen)
     return seen
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), ParticipantIdentifier(sys.argv[2]))))
+    config, added, *scripts = sys.argv[1:]
+    print(json.dumps(main(Path(config), ParticipantIdentifier(added), frozenset(scripts))))

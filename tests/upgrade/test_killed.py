@@ -6,6 +6,8 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from samdrift.audit.chain import verify_chain
@@ -17,6 +19,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.sizes import whole
 from tests.softhsm import SoftHsm, requires_softhsm
 from tests.upgrade.stored import VERSION_0_1, Stored, bring_tokens, unpacked
 from tests.vaults import WORKER, server_folder
@@ -27,13 +30,26 @@ AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 ADDED = ParticipantIdentifier("0203:tillagd.se")
 OF_0_1 = {"registry-1", "registry-2"}
 """Scripts that no newer version runs: the installation has a registry."""
+SAMPLE = frozenset(
+    {
+        *("registry-3", "workers-1", "databases-1", "log-2", "log-tree-1", "accesspoint-3", "accesspoint-1"),
+        *("messageservice-8", "message-steps-1", "mail-1", "people-2", "governance-arrival-1"),
+    }
+)
 
 
-async def killed(stored: Stored) -> list[str]:
-    """Have everything migrated, by processes that are killed within each migration; their names."""
+async def killed(stored: Stored, within: frozenset[str] = frozenset()) -> list[str]:
+    """Have everything migrated, by processes that are killed within each migration, or the named."""
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.upgrade.killed", str(stored.config_file), ADDED.value),
+        *(
+            sys.executable,
+            "-m",
+            "tests.upgrade.killed",
+            str(stored.config_file),
+            ADDED.value,
+            *sorted(within),
+        ),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -43,9 +59,34 @@ async def killed(stored: Stored) -> list[str]:
     return names
 
 
+@whole
 async def test_a_process_that_is_killed_within_any_migration_leaves_what_the_next_one_goes_on_from(
     hsm: SoftHsm,
 ) -> None:
+    async with upgraded_in_pieces(hsm) as stored:
+        assert set(await killed(stored)) == scripts()
+
+
+async def test_one_that_is_killed_within_a_migration_of_each_kind_does(hsm: SoftHsm) -> None:
+    """Of the registry, of workers, and of each role; of what was there in 0.1 and of what came later."""
+    async with upgraded_in_pieces(hsm) as stored:
+        assert set(await killed(stored, SAMPLE)) == SAMPLE <= scripts()
+
+
+def scripts() -> set[str]:
+    """All scripts that this version runs, in an upgrade or for a new organisation."""
+    parts = {
+        *migrations.REGISTRY,
+        *migrations.WORKERS,
+        *(each for of in migrations.VAULT.values() for each in of),
+    }
+    names = {f"{part}-{number}" for part in parts for number in range(1, migrations.versions(part) + 1)}
+    return names - OF_0_1
+
+
+@asynccontextmanager
+async def upgraded_in_pieces(hsm: SoftHsm) -> AsyncIterator[Stored]:
+    """Unpack the installation of 0.1; after the body, which upgrades it, everything in it is whole."""
     with server_folder() as folder:
         folder.chmod(0o711)
         stored = unpacked(VERSION_0_1, folder)
@@ -56,16 +97,7 @@ async def test_a_process_that_is_killed_within_any_migration_leaves_what_the_nex
         keys = open_keys(settings)
         provisioner = await Provisioner.connect(settings, keys=keys)  # The server outlives all of them.
         try:
-            names = await killed(stored)
-            parts = {
-                *migrations.REGISTRY,
-                *migrations.WORKERS,
-                *(each for of in migrations.VAULT.values() for each in of),
-            }
-            scripts = {
-                f"{part}-{number}" for part in parts for number in range(1, migrations.versions(part) + 1)
-            }
-            assert set(names) == scripts - OF_0_1
+            yield stored
             registered = {(one.organisation, one.role) for one in await provisioner.registrations()}
             assert {role for organisation, role in registered if organisation == ADDED} == set(Role)
             await assert_whole(stored)

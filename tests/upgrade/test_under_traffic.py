@@ -16,6 +16,7 @@ from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.archives import unpack
+from tests.sizes import whole
 from tests.softhsm import SoftHsm, requires_softhsm
 from tests.upgrade.stored import PROGRAM_0_1, VERSION_0_1, bring_tokens, unpacked
 from tests.vaults import WORKER, server_folder
@@ -27,6 +28,7 @@ MT = Role.MESSAGE_SERVICE
 _SECONDS = 300
 
 
+@whole
 async def test_what_the_earlier_program_commits_during_an_upgrade_is_there_afterwards(hsm: SoftHsm) -> None:
     with server_folder() as folder:
         folder.chmod(0o711)

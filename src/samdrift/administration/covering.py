@@ -13,7 +13,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.governance.coverage import Basis, Standing, standing
 from samdrift.governance.duties.catalogue import shipped
 from samdrift.governance.records import Records
-from samdrift.installation.cover import COVERED_ROLES
+from samdrift.installation.cover import COVERED_ROLES, operator_of
 from samdrift.rights.agreementfold import Agreements
 from samdrift.rights.agreements import Function
 from samdrift.rights.folding import State
@@ -41,7 +41,7 @@ async def standings(
 
     A vault's error where one is locked or away; the record's where it does not hold.
     """
-    find = installation.gate.registry.find
+    find, operator = installation.gate.registry.find, operator_of(installation.config)
     agreements, number = Agreements.of(State(organisation.value)), 0
     if find(organisation, Role.GOVERNANCE) is not None:
         record = await Records(installation.gate, lambda: now).read(organisation)
@@ -54,7 +54,7 @@ async def standings(
         facts = await _facts(installation, organisation, role)
         function = Function(role.value)
         moment = max(now, facts.inherited[0]) if facts.inherited is not None else now
-        basis = Basis(agreements, shipped(), {function: None}, facts.inherited)
+        basis = Basis(agreements, shipped(), {function: operator}, facts.inherited)
         found[role] = standing(basis, function, moment)
         if facts.statements < number:
             behind[role] = facts.statements

@@ -14,7 +14,7 @@ from samdrift.administration.administration import administering
 from samdrift.administration.evidence import export_evidence as export
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
 from samdrift.audit.policies import Policy
-from samdrift.cli.consenting import consented
+from samdrift.cli.consenting import consented, until_now
 from samdrift.cli.logverification import read_policy
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
 from samdrift.cli.output import complain, print_json, print_line
@@ -79,7 +79,9 @@ def export_evidence(
 
 
 async def _gather(config: Config, order: Order, out: Path, consent: str, *, asic: bool) -> bool:
-    wanted = Wanted("evidence export", Level.METADATA, Extent.message(order.message_id.lower()))
+    # A section has the entries of all that came after the message, of other messages and organisations, too.
+    extent = until_now() if order.section else Extent.message(order.message_id.lower())
+    wanted = Wanted("evidence export", Level.METADATA, extent)
     caller = Caller(order.by, order.reason, consent)
     async with (
         administering(config, changes=False) as installation,

@@ -28,6 +28,7 @@ _DOMAIN = re.compile(r"[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*")
 _HOST = re.compile(r"[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?(\.[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?)*")
 _MAX_HOST = 253
 _NUMBER = re.compile(r"[0-9]{6}-?[0-9]{4}")
+_PARTY = re.compile(r"SE:[0-9]{6}-[0-9]{4}|(?!SE)[A-Z]{2}:[0-9A-Za-z][0-9A-Za-z-]{1,30}")
 _CLIENT_ID = re.compile(r"[!-~]{1,100}")
 
 
@@ -167,6 +168,12 @@ def _number(value: Any) -> str:
     return str(value).replace("-", "")
 
 
+def _party(value: Any) -> str:
+    if not _PARTY.fullmatch(text(value)):
+        raise ValueError("is not a party, such as SE:556036-0793: a country, a colon and a number")
+    return str(value)
+
+
 def _user(value: Any) -> str:
     if ":" in text(value):
         raise ValueError("has a colon, which no user name has (RFC 7617)")
@@ -243,6 +250,7 @@ DOMAIN = kind("domain", _domain)
 HOST = kind("name of a host", _host)
 PARTICIPANT = kind("participant identifier", participant)
 NUMBER = kind("organisation number of ten digits", _number)
+PARTY = kind("party, by country and number", _party)
 USER = kind("text without a colon", _user)
 CLIENT_ID = kind("text of 1 to 100 ASCII characters without spaces", _client_id)
 PATTERNS = kind("list of functional addresses, each with at most one `*`", _patterns)

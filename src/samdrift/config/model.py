@@ -22,6 +22,7 @@ from samdrift.config.kinds import (
     CREDENTIAL,
     FLAG,
     LOOPBACK,
+    PARTY,
     PATH,
     PLACE,
     POSITIVE,
@@ -364,6 +365,17 @@ class Config:
         IsolationConfig,
         Key("Separation of organisations in memory ([isolation](isolation.md)).", Tables(IsolationConfig)),
     ] = field(default_factory=IsolationConfig)
+    operator: Annotated[
+        str,
+        Key(
+            "Party that runs the roles here, by country and number: agreements have to lead to it"
+            " ([agreements](agreements.md#what-cover-switches)).",
+            PARTY,
+            otherwise="to any performer",
+            example='"SE:556036-0793"',
+            since="0.2",
+        ),
+    ] = ""
     connections_per_address: Annotated[
         int,
         Key(

@@ -71,6 +71,9 @@ OPERATORS = (
     DemoOperator("operator-b", "AP0002-SDK-DEMO", (AGENCY,)),
 )
 
+OPERATOR_PARTY = "SE:559900-0006"
+"""The party that both operators are in agreements; its number is nobody's."""
+
 
 def with_pages(operators: tuple[DemoOperator, ...] = OPERATORS) -> tuple[DemoOperator, ...]:
     """Return the same operators, whose organisations have message client, governance and registrar, too."""

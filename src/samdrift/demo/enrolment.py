@@ -28,7 +28,7 @@ from samdrift.config.organisations import DEMONSTRATION_LEVEL, HOST_KEYS
 from samdrift.config.reader import load
 from samdrift.contracts.messageclients import Scope
 from samdrift.contracts.principals import Role
-from samdrift.demo.cast import DemoOperator, DemoOrganisation
+from samdrift.demo.cast import OPERATOR_PARTY, DemoOperator, DemoOrganisation
 from samdrift.demo.persons import persons_of
 from samdrift.federation.authority import Authority
 from samdrift.federation.ports import free_port
@@ -131,7 +131,7 @@ async def enrol(
     served = [
         replace(
             _served(folder, *pair),
-            sign_in=_sign_in(folder, pair[0], listen_mk, sign_in),
+            sign_in=_sign_in(folder, pair[0], listen_mk, listen_gov, sign_in),
             message_service=_message_service(pair[0], vaults, f"https://{listen_d}"),
         )
         for pair in zip(operator.organisations, issued, strict=True)
@@ -309,10 +309,12 @@ def _config_text(
     witnesses: str,
 ) -> str:
     """TOML; a JSON string is a TOML string."""
+    plain = ["plain = true"] if any(one.sign_in for one in organisations) else []
     lines = [
         "# Written by the demonstration at each start. It cannot be used in production.",
         'environment = "demonstration"',
         'inner_issuers = "trust/tls/tlsca.pem"',
+        f"operator = {json.dumps(OPERATOR_PARTY)}",
         "",
         "[federation]",
         f"identifier = {json.dumps(federation)}",
@@ -339,8 +341,8 @@ def _config_text(
         f"listen_d = {json.dumps(places.listen_d)}",
         f"address_d = {json.dumps(f'https://{places.listen_d}')}",
         "",
-        *_listener("message_client", places.listen_mk, plain=any(one.sign_in for one in organisations)),
-        *_listener("governance", places.listen_gov),
+        *_listener("message_client", places.listen_mk, *plain, *(["poll_seconds = 2"] if plain else [])),
+        *_listener("governance", places.listen_gov, *plain),
         "[metrics]",
         f"listen = {json.dumps(places.metrics)}",
         "",
@@ -392,10 +394,9 @@ def _entry(one: Served, listen_c: str, witnesses: str) -> Sequence[str]:
     return lines
 
 
-def _listener(table: str, address: str, *, plain: bool = False) -> Sequence[str]:
+def _listener(table: str, address: str, *more: str) -> Sequence[str]:
     """The table of a role that persons reach, where an organisation has it."""
-    without_tls = ["plain = true", "poll_seconds = 2"] if plain else []
-    return [f"[{table}]", f"listen = {json.dumps(address)}", *without_tls, ""] if address else []
+    return [f"[{table}]", f"listen = {json.dumps(address)}", *more, ""] if address else []
 
 
 def _message_service(
@@ -415,7 +416,11 @@ def _message_service(
 
 
 def _sign_in(
-    folder: Path, organisation: DemoOrganisation, listen: str, service: SignInService | None
+    folder: Path,
+    organisation: DemoOrganisation,
+    listen: str,
+    listen_gov: str,
+    service: SignInService | None,
 ) -> Mapping[str, object]:
     """Register the organisation's pages at the sign-in service; returns what the configuration says of it."""
     if service is None or Role.MESSAGE_CLIENT not in organisation.roles:
@@ -434,6 +439,7 @@ def _sign_in(
             [each.at_sign_in for each in persons_of(organisation)],
             f"http://{organisation.host(Role.MESSAGE_CLIENT)}:{listen.rpartition(':')[2]}",
             f"http://{listen}",
+            _governed(organisation, listen_gov),
         )
     )
     return {
@@ -443,6 +449,14 @@ def _sign_in(
         "levels": [DEMONSTRATION_LEVEL],
         "claims": ["groups"],
     }
+
+
+def _governed(organisation: DemoOrganisation, listen: str) -> Sequence[tuple[str, str]]:
+    """Return where the organisation's persons reach its governance, if it has any."""
+    if Role.GOVERNANCE not in organisation.roles:
+        return ()
+    origin = f"http://{organisation.host(Role.GOVERNANCE)}:{listen.rpartition(':')[2]}"
+    return ((origin, f"http://{listen}"),)
 
 
 def _registered_key(folder: Path, organisation: DemoOrganisation) -> str:

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from samdrift.contracts.principals import Role
-from samdrift.demo.cast import DemoOrganisation
+from samdrift.demo.cast import OPERATOR_PARTY, DemoOrganisation
 from samdrift.demo.persons import DemoPerson, Work
 from samdrift.governance.duties.catalogue import PassOn, shipped
 from samdrift.governance.records import Records
@@ -48,10 +48,10 @@ from samdrift.rights.statements import ORGANISATION, Act, Approved, Given, Right
 from samdrift.vault.gate import Gate
 from samdrift.wire.crypto.sshsig import public_line, sign
 
-OPERATOR = Party("SE", "559900-0006")
-"""The party that runs the roles; its number, like the other suppliers', is nobody's."""
+OPERATOR = Party.parse(OPERATOR_PARTY)
+"""The party that runs the roles."""
 HOST = Party("SE", "559900-0014")
-"""The operator's supplier of hosting and backup."""
+"""The operator's supplier of hosting and backup; its number, too, is nobody's."""
 VAULT = Party("SE", "559900-0022")
 """That supplier's own, of backup alone."""
 _NAMES = {OPERATOR: "Driften AB", HOST: "Hallen Hosting AB", VAULT: "Valvet Säkerhetskopior AB"}

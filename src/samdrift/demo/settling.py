@@ -11,6 +11,7 @@ from functools import partial
 from samdrift.config.model import Config
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.demo.cast import DemoOrganisation
+from samdrift.demo.governing import Officer
 from samdrift.demo.persons import OF_MAILBOXES, ROLES, DemoPerson, Work
 from samdrift.messageclient.permissions import Assignments, person_subject
 from samdrift.rights import (
@@ -149,3 +150,21 @@ def _roles(person: DemoPerson, mailboxes: Mapping[str, str]) -> Iterator[str]:
     for name in _own(person, mailboxes):
         rights: list[Right] = sorted(OF_MAILBOXES[person.work])
         yield f"{name}: {', '.join(rights)}"
+
+
+async def settle_office(
+    gate: Gate, config: Config, organisation: DemoOrganisation, officers: Sequence[Officer]
+) -> tuple[Page, ...]:
+    """Have the persons who sign in to an organisation's governance be the officers of its record."""
+    (own,) = [each for each in config.organisations if each.identifier == organisation.identifier]
+    if own.sign_in is None or config.governance is None:
+        return ()
+    async with gate.worker("demo", Role.GOVERNANCE).open(own.identifier, Purpose.ADMINISTER) as vault:
+        for each in officers:
+            identity = Identity(own.sign_in.issuer, each.person.subject, each.person.name)
+            await vault.adopt_person(identity, each.subject.id)
+    url = f"http://{own.governance_host}:{config.governance.public_port}/"
+    return tuple(
+        Page(organisation.name, url, each.person.name, "Styrning", (each.person.work.value,))
+        for each in officers
+    )

@@ -21,7 +21,7 @@ from samdrift.demo.enrolment import EnrolledOperator, enrol, write_client
 from samdrift.demo.governing import govern
 from samdrift.demo.persons import persons_of
 from samdrift.demo.scenario import Party, Progress
-from samdrift.demo.settling import Page, settle
+from samdrift.demo.settling import Page, settle, settle_office
 from samdrift.demo.witnessing import POLICY, DemoWitness
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
@@ -87,7 +87,8 @@ async def world(folder: Path, progress: Progress, *, pages: bool = False) -> Asy
                     )
             for one in operator.organisations if sign_in is not None else ():
                 opened += await settle(started.gate, enrolled.config, one, persons_of(one))
-                await govern(started.gate, one, persons_of(one), folder / operator.folder)
+                officers = await govern(started.gate, one, persons_of(one), folder / operator.folder)
+                opened += await settle_office(started.gate, enrolled.config, one, officers)
         for (_, started), witness in zip(run, witnesses, strict=True):
             await witness.enter(started)
             await witness.serve(outlasting)  # The operators ask it until they end.

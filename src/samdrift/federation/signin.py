@@ -71,6 +71,13 @@ class SignInClient:
     """Origin of the pages."""
     reached_at: str
     """Base address at which the pages are reached from this machine, where their host does not resolve."""
+    further: Sequence[tuple[str, str]] = ()
+    """Other pages of the organisation that the same persons sign in to: origin, and base address as above."""
+
+    @property
+    def places(self) -> Sequence[tuple[str, str]]:
+        """All pages: origin, and base address from this machine."""
+        return ((self.origin, self.reached_at), *self.further)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +236,7 @@ class SignInService:
         if session in self._sessions:
             await self.end(session)
         back = request.query_params.get("post_logout_redirect_uri", "")
-        if back.startswith(f"{client.origin}/"):
+        if any(back.startswith(f"{origin}/") for origin, _ in client.places):
             response: Response = RedirectResponse(back, 303)
         else:
             response = _page("Du är utloggad", "<p>Du är utloggad ur inloggningstjänsten.</p>")
@@ -251,13 +258,14 @@ class SignInService:
             "events": {_LOGOUT_EVENT: {}},
         }
         notice = urlencode({"logout_token": self._signed(claims, "logout+jwt")}).encode()
-        headers = {
-            "content-type": "application/x-www-form-urlencoded",
-            "host": client.origin.partition("://")[2],
-        }
+        heeded = [await self._told(origin, reached_at, notice) for origin, reached_at in client.places]
+        return all(heeded)
+
+    async def _told(self, origin: str, reached_at: str, notice: bytes) -> bool:
+        headers = {"content-type": "application/x-www-form-urlencoded", "host": origin.partition("://")[2]}
         try:
             answer = await fetch(
-                self._http, f"{client.reached_at}/sign-out/notice", _LIMITS, content=notice, headers=headers
+                self._http, f"{reached_at}/sign-out/notice", _LIMITS, content=notice, headers=headers
             )
         except NoAnswer:
             return False
@@ -301,7 +309,7 @@ def _proper(client: SignInClient, asked: Mapping[str, str]) -> bool:
     """Return whether a sign-in was asked for as registered: the address of the answer above all."""
     return (
         asked.get("client_id") == client.client_id
-        and asked.get("redirect_uri") == f"{client.origin}/sign-in/answer"
+        and asked.get("redirect_uri") in [f"{origin}/sign-in/answer" for origin, _ in client.places]
         and asked.get("response_type") == "code"
         and asked.get("code_challenge_method") == "S256"
         and bool(asked.get("code_challenge"))

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from samdrift.governance.report import COLLECTORS, Evidence, Report, Row, Status
 
-_WORDS = {
+WORDS = {
     "sv": {
         "title": "Efterlevnad för {organisation}",
         "moment": "Läget {moment} (UTC), efter katalogen {catalogue}, med Samdrift {version}.",
@@ -56,7 +56,7 @@ _CLASS = {Status.HELD: "good", Status.STALE: "warning", Status.GAP: "bad", Statu
 
 def page(made: Report, language: str) -> str:
     """Return the report as an HTML document in a language."""
-    words = _WORDS[language]
+    words = WORDS[language]
     title = escape(words["title"].format(organisation=made.organisation))
     moment = words["moment"].format(
         moment=f"{made.moment:%Y-%m-%d %H:%M}", catalogue=made.catalogue, version=made.version
@@ -83,7 +83,7 @@ def page(made: Report, language: str) -> str:
 
 
 def _row(row: Row, made: Report, language: str) -> Iterable[str]:
-    words, duty = _WORDS[language], row.duty
+    words, duty = WORDS[language], row.duty
     yield f'<section id="{escape(duty.id)}"><h2>{escape(duty.says.of(language))}</h2>'
     yield f'<p class="status {_CLASS[row.status]}">{escape(words[row.status])}</p>'
     unseen = "" if duty.seen else f" {words['unseen']}"
@@ -94,7 +94,7 @@ def _row(row: Row, made: Report, language: str) -> Iterable[str]:
     for each in row.evidence:
         yield _entry(
             COLLECTORS[each.collector].of(language) if each.collector in COLLECTORS else each.collector,
-            _said(each, made, language),
+            said(each, made, language),
         )
     if row.carried:
         yield _entry(words["evidence"], words["carried"].format(count=row.carried))
@@ -109,8 +109,9 @@ def _entry(name: str, text: str) -> str:
     return f"<div><dt>{escape(name)}</dt><dd>{escape(text)}</dd></div>"
 
 
-def _said(each: Evidence, made: Report, language: str) -> str:
-    words = _WORDS[language]
+def said(each: Evidence, made: Report, language: str) -> str:
+    """Return what a collector found, with its age against its limit."""
+    words = WORDS[language]
     age = each.age(made.moment)
     if each.collected is None or age is None:
         return words["none"]
@@ -119,7 +120,7 @@ def _said(each: Evidence, made: Report, language: str) -> str:
 
 
 def _time(span: timedelta, language: str) -> str:
-    words, minutes = _WORDS[language], max(0, int(span.total_seconds() // 60))
+    words, minutes = WORDS[language], max(0, int(span.total_seconds() // 60))
     if minutes >= 48 * 60:
         return words["days"].format(count=minutes // (24 * 60))
     if minutes >= 120:

@@ -22,6 +22,7 @@ from samdrift.governance.pages.directory import ClientDirectory, Directory
 from samdrift.governance.pages.frame import Frame
 from samdrift.governance.pages.insight import Insight, Performers
 from samdrift.governance.pages.keys import Keys
+from samdrift.governance.pages.oversight import Oversight
 from samdrift.governance.pages.rights import RightsPages
 from samdrift.governance.pages.signing import Signing
 from samdrift.governance.records import Records
@@ -87,6 +88,7 @@ class GovernanceRole:
             *Deciding(frame, access, signing).routes(),
             *Keys(frame, access, signing, self._gate).routes(),
             *ConsentPages(frame, access).routes(),
+            *Oversight(frame, access).routes(),
             *RightsPages(frame, access, signing).routes(),
             *Insight(frame, access, self._gate, self._performers).routes(),
         ]

@@ -20,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from samdrift.audit.operations import unexpected
 from samdrift.config.model import Config
+from samdrift.config.toml import ConfigError
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.cover import Cover, Mode
 from samdrift.contracts.errors import NotServed, Temporary
@@ -32,7 +33,7 @@ from samdrift.installation.health import Dependency
 from samdrift.installation.logkeeping import Watch
 from samdrift.net.background import in_background
 from samdrift.rights.agreementfold import Agreements
-from samdrift.rights.agreements import ROLES, Function
+from samdrift.rights.agreements import ROLES, Function, Party
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.record import Broken, Record
 from samdrift.vault.coverkeeping import CoverFacts, CoverKeeping
@@ -85,11 +86,12 @@ class CoverKeeper:
         catalogues: Sequence[Catalogue] = (),
         per_organisation: bool = False,
         canaries: Collection[ParticipantIdentifier] = (),
+        operator: Party | None = None,
     ) -> None:
         """``note`` hears whether functions lack cover; metrics name organisations if ``per_organisation``.
 
         ``canaries`` are the operator's own organisations, which have nobody to agree with: their functions
-        are on, and their logs say why.
+        are on, and their logs say why. Agreements lead to ``operator``, where that is known.
         """
         self._gate = gate
         self._clock = clock
@@ -98,6 +100,7 @@ class CoverKeeper:
         self._catalogues = tuple(catalogues) or shipped()
         self._per_organisation = per_organisation
         self._canaries = frozenset(canaries)
+        self._operator = operator
         self._kept: dict[tuple[ParticipantIdentifier, Role], _Kept] = {}
 
     async def __call__(self, organisation: ParticipantIdentifier, role: Role) -> Cover:
@@ -185,7 +188,7 @@ class CoverKeeper:
     def _decide(self, kept: _Kept, role: Role, facts: CoverFacts, now: datetime) -> None:
         function = Function(role.value)
         agreements = next(each for each in kept.record.folds if isinstance(each, Agreements))
-        basis = Basis(agreements, self._catalogues, {function: None}, facts.inherited)
+        basis = Basis(agreements, self._catalogues, {function: self._operator}, facts.inherited)
         kept.standing = standing(basis, function, now)
         kept.moment, kept.inherited = now, facts.inherited
         turns = agreements.moments() | basis.turns()
@@ -300,6 +303,14 @@ def _said(found: Standing, now: datetime, behind: RightsBehind | None) -> dict[s
 def canaries_of(config: Config) -> Collection[ParticipantIdentifier]:
     """Return the organisations that are the operator's own canaries."""
     return () if config.isolation_check is None else config.isolation_check.canaries
+
+
+def operator_of(config: Config) -> Party | None:
+    """Return the party that runs the roles; :class:`ConfigError` where its number cannot be one."""
+    try:
+        return Party.parse(config.operator) if config.operator else None
+    except ValueError:
+        raise ConfigError("operator", "is a number without its check digit, or a person's") from None
 
 
 @contextlib.asynccontextmanager

@@ -24,7 +24,7 @@ from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
 from samdrift.installation.control import control_folder, controlled
-from samdrift.installation.cover import CoverKeeper, CoverMetrics, canaries_of, covered
+from samdrift.installation.cover import CoverKeeper, CoverMetrics, canaries_of, covered, operator_of
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
 from samdrift.installation.doors import Door
 from samdrift.installation.evidence import VaultsEvidence
@@ -159,6 +159,7 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
         parts.health.note,
         per_organisation=named_in_metrics(parts.config),
         canaries=canaries_of(parts.config),
+        operator=operator_of(parts.config),
     )
     parts.registry.register(CoverMetrics(keeper.rows))
     await stack.enter_async_context(covered(keeper, parts.gate))
@@ -341,7 +342,15 @@ async def submitting(config: Config, gate: Gate) -> AsyncIterator[MessageService
     """
     if config.message_service is None or config.malware is None:
         raise Unusable("the configuration has no message service")
-    gate.covered_by(CoverKeeper(gate, system_clock, config.roles, canaries=canaries_of(config)))
+    gate.covered_by(
+        CoverKeeper(
+            gate,
+            system_clock,
+            config.roles,
+            canaries=canaries_of(config),
+            operator=operator_of(config),
+        )
+    )
     settings = replace(rolesettings.message_service_settings(config, config.message_service), parallel=0)
     async with shared_services(config) as services:
         around = mt.Surroundings(

@@ -14,6 +14,7 @@ from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
+from samdrift.vault.people import WITH_SESSIONS, People
 from samdrift.vault.registry import Registration
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -75,10 +76,11 @@ async def _copied(gate: Gate, organisation: ParticipantIdentifier) -> None:
 
 async def _without_sessions(gate: Gate, one: Registration) -> None:
     """End the sessions of persons: a notice of logout that came while the vault was locked was not heeded."""
-    if one.role is not Role.MESSAGE_CLIENT or not one.active:
+    if one.role not in WITH_SESSIONS or not one.active:
         return
     try:
-        async with gate.open(_WORKER, one.organisation, Role.MESSAGE_CLIENT, Purpose.MAINTAIN) as vault:
+        async with gate.open(_WORKER, one.organisation, one.role, Purpose.MAINTAIN) as vault:
+            assert isinstance(vault, People)
             await vault.end_all_sessions("unlocked")
     except VaultError as error:
         raise ControlRefused(f"unlocked, but {error}; persons stay signed in") from None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from samdrift.contracts.errors import Explained
 from samdrift.messageclient.live.openpages import Change, News, OpenPage, Watch
@@ -177,6 +177,9 @@ class Desk(Protocol):
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right, so that a page shows only what can be done."""
+
+    async def refuse(self, kind: str, asked: str) -> NoReturn:
+        """Record that the person asked for what is not here for them, and raise :class:`NotHere`."""
 
     # --- reading ----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NoReturn
 
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
@@ -49,6 +50,10 @@ class OwnDesk(
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         """Return whether the person has a right, so that a page shows only what can be done."""
         return self._scope.may(right, mailbox)
+
+    async def refuse(self, kind: str, asked: str) -> NoReturn:
+        """Record that the person asked for what is not here for them, and raise :class:`NotHere`."""
+        await self._scope.refuse(kind, asked)
 
 
 async def names_of(vault: MessageClientVault) -> dict[str, str]:

@@ -332,6 +332,6 @@ def _without_body(part: Part, facts: Facts, at: str) -> Facts:
         return {"deleted": True, "events": []} | sealed
     if part is parts.INCOMING:
         return {"acknowledged_at": at}
-    if part.role is Role.MESSAGE_CLIENT:
+    if part.role in (Role.MESSAGE_CLIENT, Role.GOVERNANCE):
         return {}
     return {"state": TransferState.FAILED.value, "due_at": None, "ended_at": at}

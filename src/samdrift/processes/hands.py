@@ -15,6 +15,7 @@ from pathlib import Path
 from cryptography import x509
 
 from samdrift.config.model import Config
+from samdrift.config.organisations import HOST_KEYS
 from samdrift.contracts.principals import Role
 from samdrift.installation.doors import Door
 from samdrift.installation.listeners import bound_socket
@@ -50,7 +51,7 @@ from samdrift.vault.settings import VaultSettings
 
 _LOGGER = logging.getLogger("samdrift")
 
-WITH_TOKEN_KEYS = frozenset({Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT})
+WITH_TOKEN_KEYS = frozenset({Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT, Role.GOVERNANCE})
 """Roles whose vaults have keys that replace themselves: of access tokens, and of statements of a client."""
 
 
@@ -182,11 +183,12 @@ class Hands:
                 files.append(one.domibus.password_file)
             if registration.role is Role.MESSAGE_CLIENT and one.message_service is not None:
                 files.append(one.message_service.key_file)
-            if registration.role is Role.MESSAGE_CLIENT and one.sign_in is not None:
-                files.append(one.sign_in.secret_file)
             for file in filter(None, files):
                 _own(file.resolve(), user)
-            for file in one.log_system.identity if one.log_system is not None else ():
+            copied: list[Path | None] = [*(one.log_system.identity if one.log_system is not None else ())]
+            if registration.role in HOST_KEYS and one.sign_in is not None:
+                copied.append(one.sign_in.secret_file)
+            for file in filter(None, copied):
                 self._copy(file, name, user)
 
     def _copy(self, file: Path, worker: str, user: UnixUser | None) -> None:

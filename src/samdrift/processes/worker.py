@@ -103,13 +103,15 @@ def narrowed(config: Config, handed: WorkerHandOver) -> Config:
 
 def _with_copies(one: OrganisationConfig, worker: str) -> OrganisationConfig:
     """The organisation with the worker's own copies of the files that several of its workers read."""
-    own = one.log_system
-    if own is None:
-        return one
 
     def copied(file: Path) -> Path:
         return copy_folder(file, worker) / file.name
 
+    if one.sign_in is not None and one.sign_in.secret_file is not None:
+        one = replace(one, sign_in=replace(one.sign_in, secret_file=copied(one.sign_in.secret_file)))
+    own = one.log_system
+    if own is None:
+        return one
     key = None if own.key_file is None else copied(own.key_file)
     return replace(one, log_system=replace(own, certificate=copied(own.certificate), key_file=key))
 

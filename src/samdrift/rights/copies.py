@@ -53,6 +53,8 @@ class Copy:
     """Digests of signed statements that are folded in as well, with their numbers in the record."""
     settled: Settled | None = None
     """The moment from which the copy's own, unsigned statements do not count."""
+    _numbers: dict[str, int] = field(default_factory=dict)
+    """Numbers of the digests."""
     _own: list[Statement] = field(default_factory=list)
     _signed: list[Statement] = field(default_factory=list)
 
@@ -94,12 +96,13 @@ class Copy:
             return
         if statement.organisation != self.state.organisation:
             raise Contradiction("it is another organisation's", number)
-        if statement.digest in self.digests:
+        if statement.digest in self._numbers:
             raise Contradiction("it is there under an earlier number", number)
         if self._own and statement.at < self._own[-1].at:
             raise Contradiction("it is of an earlier moment than the one before it", number)
         self._own.append(statement)
         self.digests.append(statement.digest)
+        self._numbers[statement.digest] = len(self.digests)
         if self.settled is None or number <= self.settled.number:
             self._fold([statement])
 
@@ -126,7 +129,7 @@ class Copy:
         """Return the number by which people know a statement: ``12``, or ``S12`` for a signed one."""
         if digest in self.signed:
             return f"S{self.signed[digest]}"
-        return str(self.digests.index(digest) + 1)
+        return str(self._numbers[digest])
 
     def _fold(self, new: Sequence[Statement]) -> None:
         try:

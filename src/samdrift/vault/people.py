@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.vault.database.session import Row, call
@@ -31,6 +32,9 @@ SIGN_INS_KEPT = timedelta(hours=1)
 """Time for which a sign-in that began a session is remembered, so that it begins no second one."""
 _SESSIONS_KEPT = timedelta(days=2)
 """Age after which a session that nobody ended is removed."""
+
+WITH_SESSIONS = frozenset({Role.MESSAGE_CLIENT, Role.GOVERNANCE})
+"""Roles at whose pages persons sign in."""
 
 _PERSON = "SELECT id, sealed FROM persons WHERE mark = $1"
 _PERSONS = "SELECT id, mark, sealed, seen_at FROM persons ORDER BY id"

@@ -36,6 +36,7 @@ from samdrift.vault.inorder import Hosted, each_database, hosted, in_cluster, wi
 from samdrift.vault.moments import catch_up
 from samdrift.vault.objects import Objects
 from samdrift.vault.openkeys import open_keys
+from samdrift.vault.people import WITH_SESSIONS
 from samdrift.vault.registry import (
     LOGIN_SECRET,
     OPERATOR_LOG,
@@ -179,9 +180,9 @@ class Provisioner:
             if not changed:
                 raise UnknownRecord
             ((schema, where),) = changed
-            if role is Role.MESSAGE_CLIENT or happening is not None:
+            if role in WITH_SESSIONS or happening is not None:
                 async with self._inside(where) as inside:
-                    if role is Role.MESSAGE_CLIENT:
+                    if role in WITH_SESSIONS:
                         await logins.run(inside, "SELECT {}.end_all_sessions()", schema)
                     if happening is not None:
                         await self._note(inside, organisation, role, happening)

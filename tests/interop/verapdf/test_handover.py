@@ -1,4 +1,4 @@
-"""PDFs of hand-overs before veraPDF: PDF/A-2a (ISO 19005-2) and PDF/UA-1 (ISO 14289-1)."""
+"""PDFs of hand-overs and reports before veraPDF: PDF/A-2a (ISO 19005-2) and PDF/UA-1 (ISO 14289-1)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from samdrift.attestation.pdfsigning import signed_pdf
+from samdrift.governance.reportpdf import TEMPLATE as REPORT
+from samdrift.governance.reportpdf import pdf_document
 from samdrift.messageclient.handover.typesetting import typeset
 from samdrift.messageclient.mail import File, Note, Person
 from tests.interop.maven import MavenProject
 from tests.interop.tools import Unavailable, left_out
+from tests.pki import root
+from tests.unit.governance.test_report import everything, made
 from tests.unit.messageclient.test_handover import AT, HOSTILE, invented, written
 
 _HERE = Path(__file__).parent
@@ -67,6 +72,23 @@ def test_every_hand_over_is_for_archives_and_for_those_who_listen(
     for number, handover in enumerate(handovers):
         files.append(tmp_path / f"{number}.pdf")
         files[-1].write_bytes(typeset(json.dumps(written(handover), ensure_ascii=False)))
+    said = judged(classpath, flavour, files)
+    assert [line for line in said.splitlines() if not line.endswith(" holds")] == []
+    assert said.count(" holds") == len(files)
+
+
+@pytest.mark.parametrize("flavour", ["2a", "ua1"])
+async def test_a_signed_report_is_for_archives_and_for_those_who_listen(
+    classpath: str, flavour: str, tmp_path: Path
+) -> None:
+    """With evidence and without, in both languages; signed, which adds to the file."""
+    key = root("Test CA", 1).issue("Håbo kommun").signing_key()
+    files = []
+    for language in ("sv", "en"):
+        for found in (made(), made(everything())):
+            pdf = typeset(json.dumps(pdf_document(found, "Håbo kommun", language)), REPORT)
+            files.append(tmp_path / f"report-{len(files)}.pdf")
+            files[-1].write_bytes(await signed_pdf(pdf, key))
     said = judged(classpath, flavour, files)
     assert [line for line in said.splitlines() if not line.endswith(" holds")] == []
     assert said.count(" holds") == len(files)

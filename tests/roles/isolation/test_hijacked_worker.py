@@ -23,6 +23,7 @@ from samdrift.keystore.interface import PlatformLogin
 from tests.roles.isolation.house import PATIENCE, House, as_root, exchanged, registration
 from tests.roles.member import AP, MT, Member, until
 from tests.secretfiles import secret_file
+from tests.sizes import whole
 from tests.unit.cli.commandline import samdrift
 from tests.vaults import CHEAP
 
@@ -182,6 +183,7 @@ async def test_a_worker_that_holds_locks_keeps_neither_root_nor_others_waiting(h
         holder.wait()
 
 
+@whole
 @as_root
 async def test_what_a_worker_leaves_behind_stops_nobody_and_ends_with_it(house: House) -> None:
     """Among its objects, and as processes that ignore every signal they can and have left its session."""
@@ -254,6 +256,7 @@ async def test_a_folder_of_keys_in_which_something_was_planted_is_that_vaults_fa
     await exchanged(house.beta, house.alfa)
 
 
+@whole
 @as_root
 async def test_a_key_backup_and_its_restore_as_root_follow_no_link_that_a_worker_planted(
     house: House, tmp_path: Path

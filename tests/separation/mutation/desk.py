@@ -466,6 +466,16 @@ DESK = (
         )
     ),
     Mutant(
+        "asking for the mailbox of others is in the log",
+        "messageclient/pages/reading.py",
+        'await desk.refuse("mailbox", mailbox)',
+        "raise HTTPException(404)",
+        (
+            "tests/separation/test_every_page.py::"
+            "test_no_kind_of_person_without_the_right_reaches_another_mailbox",
+        ),
+    ),
+    Mutant(
         "the sealed record says at which address what was disposed of lies",
         "vault/maildeletion.py",
         'if known.get("home") not in homes:',

@@ -77,7 +77,7 @@ ENTRANCE = (
     ),
     Mutant(
         "a suspended organisation's pages are closed",
-        "messageclient/entrance/sites.py",
+        "entrance/sites.py",
         "return self._site(_CLOSED_KEY, Closed.SUSPENDED)",
         "return None",
         (f"{_ENTRANCE}::test_a_suspended_organisation_says_so_and_no_session_outlives_it",),
@@ -85,13 +85,13 @@ ENTRANCE = (
     Mutant(
         "no session outlives a suspension",
         "vault/provision.py",
-        "if role is Role.MESSAGE_CLIENT:",
-        "if False:",
+        "                    if role in WITH_SESSIONS:",
+        "                    if False:",
         (f"{_PEOPLE}::test_no_session_outlives_a_suspension",),
     ),
     Mutant(
         "strangers fill no log with failed sign-ins",
-        "messageclient/entrance/signedin.py",
+        "entrance/signedin.py",
         "if self._count >= _MOST_IN_LOG:",
         "if False:",
         (f"{_ENTRANCE}::test_strangers_fill_no_log_with_sign_ins_that_fail",),

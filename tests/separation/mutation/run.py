@@ -28,6 +28,7 @@ from tests.separation.mutation.consents import CONSENTS
 from tests.separation.mutation.custody import CUSTODY
 from tests.separation.mutation.desk import DESK
 from tests.separation.mutation.entrance import ENTRANCE
+from tests.separation.mutation.govpages import GOVPAGES
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
 from tests.separation.mutation.idle import IDLE
 from tests.separation.mutation.interface_a import INTERFACE_A
@@ -82,6 +83,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *AGREEMENTS,
     *RIGHTS,
     *SIGNING,
+    *GOVPAGES,
     *CONSENTS,
     *LOGTREE,
     *LOGVERIFICATION,

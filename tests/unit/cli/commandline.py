@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from samdrift.cli.main import main
+
+_TURN = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,13 @@ def samdrift(*arguments: str | Path) -> Ended:
 
 
 def in_process(*arguments: str | Path) -> Ended:
-    """Run a command that needs no process of its own: one that looks at files, shows help or refuses."""
+    """Run a command that needs no process of its own, in a thread where it waits for what runs here.
+
+    Most need none. One at a time has the standard output.
+    """
     output, complaints = io.StringIO(), io.StringIO()
     with (
+        _TURN,
         pytest.MonkeyPatch.context() as patch,
         contextlib.redirect_stdout(output),
         contextlib.redirect_stderr(complaints),

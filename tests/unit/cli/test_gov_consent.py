@@ -24,6 +24,7 @@ from samdrift.vault.people import Identity
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing, test_org_commands
 from tests.unit.cli.test_gov_signing import Desk
+from tests.unit.cli.test_mailbox_commands import served
 from tests.unit.governance.test_records import logged
 from tests.vaults import Installation
 
@@ -86,6 +87,9 @@ async def test_a_request_is_approved_used_and_revoked(
     assert (await traced(desk))[0] == 1, "the logs know no such message"
     with pytest.raises(Exception, match="another person's"):
         await traced(desk, by="pia")
+    section = ("export", str(desk.organisation), MESSAGE, "--section", "--by", "ola", "--reason", "test")
+    with pytest.raises(Exception, match="no consent covers that"):
+        await invoked(evidence.app, *section, "--out", tmp_path / "section", "--config", desk.config)
     opened = await logged(installation, desk.organisation, ConsentEvent.OPENED)
     closed = await logged(installation, desk.organisation, ConsentEvent.CLOSED)
     assert [each["consent"] for each in (*opened, *closed)] == [asked["digest"]] * 2
@@ -201,7 +205,8 @@ async def test_custodians_appoint_nobody_beside_officers(
 ) -> None:
     """A role in the message client that two of the operator's people gave would be a way to content."""
     desk = await staffed(installation, config, two, tmp_path)
-    who = ("--issuer", "https://login.habo.test", "--subject", "mallory", "--name", "Mallory")
+    served(config, desk.organisation)
+    who = ("--subject", "mallory", "--name", "Mallory")
     words = ("appoint", str(desk.organisation), "administrator", "--reason", "test", *two, "--config", config)
     with pytest.raises(Unusable, match="have keys and decide"):
         await invoked(mailbox_app, *words, *who)

@@ -7,6 +7,7 @@ import subprocess
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 from samdrift.administration.administration import Administration
@@ -35,7 +36,9 @@ async def test_an_organisation_has_officers_and_a_chain_of_agreements_that_cover
     town, persons = replace(habo, identifier=organisation), persons_of(habo)
     officers = await govern(installation.gate, town, persons, tmp_path)
     now = datetime.now(UTC)
-    found = await standings(cast(Administration, installation), organisation, now)
+    config = SimpleNamespace(operator=str(OPERATOR))
+    beside = cast(Administration, SimpleNamespace(gate=installation.gate, config=config))
+    found = await standings(beside, organisation, now)
     assert set(found.roles) == set(COVERED_ROLES)
     assert {(each.mode, each.inherited) for each in found.roles.values()} == {(Mode.ON, False)}
     assert not found.behind

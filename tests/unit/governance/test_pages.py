@@ -16,7 +16,9 @@ from samdrift.governance.pages.keys import PROOF_NAMESPACE
 from samdrift.governance.papercode import new_code, public_of
 from samdrift.rights import ORGANISATION, Approved, Ended, Given, Right, Rights, Subject
 from samdrift.rights.consents import AccessAsked, Extent, Ground, Level
+from samdrift.rights.incidents import Clock, IncidentOpened
 from samdrift.rights.keyacts import Enrolled, PublicKey, Scheme
+from samdrift.rights.reviews import ReviewOpened
 from samdrift.rights.signing import Signed
 from samdrift.rights.statements import Statement
 from samdrift.vault.officers import OfferedKey
@@ -132,6 +134,26 @@ async def test_an_officer_decides_about_the_operators_request_and_revokes_it(ope
     assert "Återkallad" in (await rut.get("/consents")).text
 
 
+async def test_a_review_is_answered_and_incidents_show_their_clocks(open_office: Office) -> None:
+    record = await open_office.role.records.read(open_office.organisation)
+    at = record.last or open_office.house.now
+    (holding,) = record.state.holdings(at, AUDITOR)
+    await open_office.in_another_second()
+    digest, due = holding.statements[0], open_office.house.now + timedelta(days=30)
+    await open_office.state(ANNA, ReviewOpened("organisation", (digest,), ANNA, BO, due))
+    anna, rut = await open_office.visit(ANNA), await open_office.visit(AUDITOR)
+    assert "Väntar på svar" in (await rut.get("/reviews")).text
+    page = await anna.post(f"/decide/{digest}", {"decision": "keep", "why": "arbetar kvar"})
+    assert (await anna.signs(page, open_office.house.signers[ANNA])).status_code == 303
+    assert "Behålls" in (await rut.get("/reviews")).text
+    at = open_office.house.now - timedelta(hours=7)
+    clocks = frozenset({Clock.CONCERNED, Clock.PERSONAL_DATA})
+    await open_office.state(ANNA, IncidentOpened("Fel mottagare", at, at, clocks))
+    page = await rut.get("/incidents")
+    for words in ("Fel mottagare", "berörda, inom 6 timmar", "En tidsgräns har gått ut", "tim"):
+        assert words in page.text
+
+
 async def test_a_right_is_given_from_a_form_and_signed(open_office: Office) -> None:
     visitor = await open_office.visit(ANNA)
     day = f"{open_office.house.now + timedelta(days=30):%Y-%m-%d}"
@@ -226,6 +248,33 @@ async def test_an_auditor_changes_nothing(open_office: Office) -> None:
         assert (await visitor.post(path, {"decision": "end", "why": "x"})).status_code == 404
     page = await visitor.get(f"/decide/{digest}")
     assert "Ditt beslut" not in page.text
+
+
+async def test_an_auditor_has_no_part_in_a_decision(open_office: Office) -> None:
+    """Neither by a signature, with a key of their own."""
+    own = Authenticator(AUDITOR, 31)
+    act = Enrolled(AUDITOR, "Rut Ros", own.key, open_office.house.now + YEAR)
+    key = await open_office.state(ANNA, act)
+    await open_office.state(BO, Approved(key.digest))
+    made = Authenticator(CILLA, 9)
+    act = Enrolled(CILLA, "Cilla Dahl", made.key, open_office.house.now + YEAR)
+    waiting = await open_office.state(ANNA, act)
+    record = await open_office.role.records.read(open_office.organisation)
+    at = record.last or open_office.house.now
+    statement = Statement(open_office.organisation.value, AUDITOR, at, "x", Approved(waiting.digest))
+    rut = await open_office.visit(AUDITOR)
+    answer = await rut.brings(statement.content.decode(), own.sign(statement))
+    assert answer.status_code == 422
+    assert "Det får du inte besluta" in answer.text
+
+
+async def test_the_key_of_another_is_not_there_for_whoever_has_no_role(open_office: Office) -> None:
+    record = await open_office.role.records.read(open_office.organisation)
+    key = next(record.keys.in_force(open_office.house.now, ANNA))
+    for who in (CILLA, AUDITOR):
+        visitor = await open_office.visit(who)
+        assert (await visitor.get(f"/keys/{key.id}/lost")).status_code == 404
+        assert (await visitor.post(f"/keys/{key.id}/lost", {"how": "end", "why": "x"})).status_code == 404
 
 
 async def test_a_key_is_offered_asked_for_and_approved(open_office: Office) -> None:

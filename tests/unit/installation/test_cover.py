@@ -9,16 +9,20 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from samdrift.config.model import Config
+from samdrift.config.toml import ConfigError
 from samdrift.contracts.cover import OF_FUNCTION, Mode, NotCovered
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
 from samdrift.governance.duties.catalogue import PassOn, shipped
 from samdrift.governance.records import Records
-from samdrift.installation.cover import COVERED_ROLES, CoverKeeper, CoverMetrics, covered
+from samdrift.installation.cover import COVERED_ROLES, CoverKeeper, CoverMetrics, covered, operator_of
 from samdrift.installation.events import RunEvent
 from samdrift.installation.health import Dependency, Health
 from samdrift.rights.agreements import AtEnd, Chosen, Extended
@@ -30,7 +34,7 @@ from samdrift.vault.errors import VaultUnavailable, VaultUncovered
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.governance.test_records import roots, statements
-from tests.unit.rights.agreementbuilding import OPERATOR, TOWN, agreed, named
+from tests.unit.rights.agreementbuilding import HOST, OPERATOR, TOWN, agreed, named
 from tests.unit.rights.building import ANNA, BO
 from tests.unit.rights.signers import House, founded
 from tests.vaults import Installation, inherits
@@ -354,3 +358,27 @@ async def _away() -> AsyncIterator[None]:
     await asyncio.sleep(0.05)
     raise VaultUnavailable
     yield
+
+
+async def test_agreements_have_to_lead_to_the_party_that_runs_the_roles(house: Covered) -> None:
+    await house.agree(house.now + timedelta(days=100))
+    for operator, mode in ((OPERATOR, Mode.ON), (HOST, Mode.OFF), (TOWN, Mode.ON), (None, Mode.ON)):
+        roles = COVERED_ROLES
+        house.gate.covered_by(CoverKeeper(house.gate, lambda: house.now, roles, operator=operator))
+        assert await house.mode() is mode
+
+
+def test_a_number_that_cannot_be_a_partys_is_a_fault_of_the_configuration() -> None:
+    known = cast(Config, SimpleNamespace(operator="SE:556036-0793"))
+    assert str(operator_of(known)) == "SE:556036-0793"
+    assert operator_of(cast(Config, SimpleNamespace(operator=""))) is None
+    with pytest.raises(ConfigError, match="operator"):
+        operator_of(cast(Config, SimpleNamespace(operator="SE:556036-0794")))
+
+
+async def test_of_two_processes_that_see_a_state_one_tells_of_it(house: Covered) -> None:
+    told = []
+    for state in ("state=on", "state=on until=then"):
+        async with house.installation.open(house.organisation, MT, Purpose.MAINTAIN) as vault:
+            told.append(await vault.note_cover("", state))
+    assert told == [True, False]

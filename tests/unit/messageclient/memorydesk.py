@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import count
+from typing import NoReturn
 
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.messageclient.desk import (
@@ -196,6 +197,9 @@ class MemoryDesk:
 
     def may(self, right: Right, mailbox: str | None = None) -> bool:
         return right in self._office.rights.get((self._person.id, mailbox or ""), frozenset())
+
+    async def refuse(self, kind: str, asked: str) -> NoReturn:
+        raise NotHere(kind, asked)
 
     def _need(self, right: Right, mailbox: str) -> None:
         if not self.may(right, mailbox):

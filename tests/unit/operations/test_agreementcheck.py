@@ -32,7 +32,7 @@ PASSED_ON = [each.id for each in shipped()[-1].duties.values() if each.pass_on i
 
 def beside(installation: Installation, *canaries: ParticipantIdentifier) -> Administration:
     own = SimpleNamespace(canaries=canaries) if canaries else None
-    found = SimpleNamespace(gate=installation.gate, config=SimpleNamespace(isolation_check=own))
+    found = SimpleNamespace(gate=installation.gate, config=SimpleNamespace(isolation_check=own, operator=""))
     return cast(Administration, found)
 
 

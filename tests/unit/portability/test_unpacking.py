@@ -29,7 +29,7 @@ from samdrift.vault.records import MessageRecord
 from samdrift.wire.sdkmessage import Document, SdkMessage, build, file_from_bytes
 from tests.movable import LARGE
 from tests.pki import key, root
-from tests.unit.cli.commandline import samdrift
+from tests.unit.cli.commandline import in_process
 from tests.unit.portability.conftest import MT, Files, Move, moving
 from tests.unit.portability.test_hostile import PAGE, changed, line, listed, packed, without
 from tests.unit.wire.sdkmessage.samples import FULL
@@ -296,12 +296,12 @@ async def test_a_folder_that_is_there_is_left_alone_and_what_a_killed_one_left_i
 async def test_the_command_needs_the_file_and_its_key_alone(left: Left, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(f"{left.move.key}\n")
     export = left.move.folder / "export.age", "--identity", tmp_path / "key", "--out", tmp_path / "out"
-    ended = await asyncio.to_thread(samdrift, "org", "unpack", *export, "--json")
+    ended = await asyncio.to_thread(in_process, "org", "unpack", *export, "--json")
     assert ended.status == 0, ended.complaints
     assert ended.document["signer_sha256"] == left.exported.signer
     assert inside(tmp_path / "out") == inside(left.out)
     signer = "--signer", left.exported.signer
-    again = await asyncio.to_thread(samdrift, "org", "unpack", *export, *signer)
+    again = await asyncio.to_thread(in_process, "org", "unpack", *export, *signer)
     assert (again.status, again.output) == (2, "")
     assert again.complaints.endswith("is there already\n")
 

@@ -10,6 +10,7 @@ from samdrift.vault.inorder import out_of_order
 from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
+from tests.sizes import sampled
 from tests.vaults import Installation
 
 AP = Role.ACCESS_POINT
@@ -66,7 +67,7 @@ async def starts(provisioner: Provisioner) -> bool:
     return True
 
 
-@pytest.mark.parametrize("harm", HARM)
+@pytest.mark.parametrize("harm", sampled(HARM, *NOT_MENDED))
 async def test_what_is_not_in_order_is_found(
     installation: Installation, organisation: ParticipantIdentifier, harm: str
 ) -> None:

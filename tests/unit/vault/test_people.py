@@ -10,14 +10,17 @@ import pytest
 
 from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement
+from samdrift.vault.errors import SealBroken
 from samdrift.vault.events import VaultEvent
+from samdrift.vault.officers import OfferedKey
 from samdrift.vault.people import Identity, SessionRecord
 from samdrift.vault.registry import RegistrationState
 from samdrift.vault.signedstatements import StatementTaken
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import superuser, vault_login
 from tests.vaults import MINUTE, NOW, Installation, until
 
-MK = Role.MESSAGE_CLIENT
+MK, GOV = Role.MESSAGE_CLIENT, Role.GOVERNANCE
 ISSUER = "https://login.habo.test"
 ANNA = Identity(ISSUER, "anna", "Anna Andersson", {"groups": ("soc", "ekonomi")})
 BO = Identity(ISSUER, "bo", "Bo Berg")
@@ -159,6 +162,51 @@ async def test_no_session_outlives_a_suspension(
             lambda active=state is RegistrationState.ACTIVE: registry.serves(organisation, MK) is active
         )
     assert await marks(installation, organisation, 1) == []
+
+
+async def test_no_session_of_an_officer_outlives_a_suspension(installation: Installation) -> None:
+    """Nor at the pages of governance."""
+    whose = await installation.organisation([GOV])
+    one = session(1)
+    async with installation.open(whose, GOV) as vault:
+        assert await vault.begin_session(one)
+    registry = installation.gate.registry
+    for state in (RegistrationState.SUSPENDED, RegistrationState.ACTIVE):
+        await installation.provisioner.set_state(whose, GOV, state)
+        await until(lambda active=state is RegistrationState.ACTIVE: registry.serves(whose, GOV) is active)
+    async with installation.open(whose, GOV) as vault:
+        assert await vault.session(one.mark) is None
+
+
+async def test_an_officer_takes_nobodys_id(installation: Installation) -> None:
+    """Who is known by another id in the record gets it, unless somebody else has it."""
+    whose = await installation.organisation([GOV])
+    async with installation.open(whose, GOV) as vault:
+        anna, bo = await vault.know_person(ANNA), await vault.know_person(BO)
+        assert not await vault.rename_person(anna, bo)
+        assert await vault.begin_session(session(1))
+        assert await vault.rename_person(anna, "kim")
+        assert await vault.person(ISSUER, "anna") == "kim"
+        assert await vault.session(session(1).mark) is None, "they sign in again"
+        assert await vault.adopt_person(BO, "another") == bo, "who is known keeps the id"
+        cilla = replace(ANNA, subject="cilla")
+        assert await vault.adopt_person(cilla, bo) != bo
+        assert not await vault.rename_person("nobody", "free")
+
+
+async def test_a_key_that_was_moved_to_another_person_is_not_read(installation: Installation) -> None:
+    """Whoever can write to the database gives nobody another's key."""
+    whose = await installation.organisation([GOV])
+    async with installation.open(whose, GOV) as vault:
+        anna, bo = await vault.know_person(ANNA), await vault.know_person(BO)
+        vault.offer_key(OfferedKey(anna, NOW, "Anna", "{}"))
+        assert await vault.offered_keys() == (OfferedKey(anna, NOW, "Anna", "{}"),)
+    login = await vault_login(installation, whose, GOV)
+    seen_by = await superuser(installation)
+    seen_by.rows(f"UPDATE {login.schema}.offered_keys SET person = %s", bo)
+    async with installation.open(whose, GOV) as vault:
+        with pytest.raises(SealBroken):
+            await vault.offered_keys()
 
 
 async def test_statements_have_numbers_without_a_gap_and_stay_as_they_are(

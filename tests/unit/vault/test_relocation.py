@@ -23,6 +23,7 @@ from samdrift.vault.provision import Provisioner
 from samdrift.vault.relocation import MoveFailed
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import Row, Superuser, vault_login
+from tests.sizes import sampled
 from tests.vaults import (
     MINUTE,
     NOW,
@@ -81,7 +82,7 @@ async def content(own: Installation) -> Content:
     """What every table of every vault holds."""
     administrator = seen_by(own)
     schemas = administrator.rows("SELECT schema FROM registry.registrations")
-    return {schema: administrator.snapshot(schema) for (schema,) in schemas}
+    return administrator.snapshots([schema for (schema,) in schemas])
 
 
 async def provisioned(own: Installation, what: Callable[[Provisioner], Any]) -> None:
@@ -180,7 +181,7 @@ async def test_a_process_that_runs_follows_a_vault_into_the_other_database(own: 
             assert len(await vault.waiting(10)) == 1
 
 
-@pytest.mark.parametrize("step", OUT)
+@pytest.mark.parametrize("step", sampled(OUT))
 async def test_a_move_out_that_is_killed_goes_on(
     own: Installation, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -203,7 +204,7 @@ async def test_a_move_out_that_is_killed_goes_on(
     await assert_apart(own, before)
 
 
-@pytest.mark.parametrize("step", BACK)
+@pytest.mark.parametrize("step", sampled(BACK))
 async def test_a_move_back_that_is_killed_can_be_done_again_or_undone(
     own: Installation, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

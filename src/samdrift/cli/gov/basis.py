@@ -39,7 +39,11 @@ Installation = Annotated[
     typer.Option("--config", help="The installation's configuration file (TOML), whose record is read."),
 ]
 Operator = Annotated[
-    str, typer.Option("--operator", help="The party that runs the roles, like SE:212000-0142.")
+    str,
+    typer.Option(
+        "--operator",
+        help="The party that runs the roles, like SE:212000-0142; by default the configuration's.",
+    ),
 ]
 Because = Annotated[
     str | None,

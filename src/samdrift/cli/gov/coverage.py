@@ -68,7 +68,8 @@ def coverage(
             require_new(drawing)
         used, moment = read(catalogue), moment_of(on)
         if config is not None:
-            known, roles = run(_known(config, organisation, roles, asked(by, reason or "")))
+            known, roles, own = run(_known(config, organisation, roles, asked(by, reason or "")))
+            operator = operator or own
         elif statements is not None:
             known, roles = from_file(organisation.value, statements), roles or "ap,mt,mk"
         basis = known.basis(used, moment.date(), performers_of(roles, operator))
@@ -85,10 +86,11 @@ def coverage(
 
 async def _known(
     config: Path, organisation: ParticipantIdentifier, roles: str, who: Asked
-) -> tuple[Known, str]:
+) -> tuple[Known, str, str]:
     async with governed(config, organisation, "coverage", who) as governance:
         here = governance.installation
-        return await from_vault(here, organisation), roles or roles_here(here, organisation)
+        known = await from_vault(here, organisation)
+        return known, roles or roles_here(here, organisation), here.config.operator
 
 
 def _print(found: Coverage, standings: list[Standing], moment: datetime) -> None:

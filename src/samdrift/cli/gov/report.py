@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from samdrift import __version__
-from samdrift.administration.administration import Administration, administering, record_command
+from samdrift.administration.administration import Administration, administering, record_command, signing_key
+from samdrift.attestation.pdfsigning import signed_pdf
 from samdrift.cli.gov.basis import Operator, from_vault, moment_of, performers_of, roles_here
 from samdrift.cli.gov.duties import CatalogueFile, read
 from samdrift.cli.org.options import AsJson, ConfigFile, Offline, Organisation
@@ -27,7 +28,9 @@ from samdrift.governance.reportdeclaration import declaration
 from samdrift.governance.reportkeeping import keep
 from samdrift.governance.reportoscal import assessment_results, catalog, component_definition
 from samdrift.governance.reportpage import page
+from samdrift.governance.reportpdf import TEMPLATE, pdf_document
 from samdrift.installation.loop import run
+from samdrift.messageclient.handover.pdf import Typesetter
 from samdrift.operations.compliance import collect
 from samdrift.operations.doctor import Scope
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -48,6 +51,10 @@ def make_report(
             help="A new file for the results in OSCAL; catalogue and component are written beside it.",
         ),
     ] = None,
+    pdf: Annotated[
+        Path | None,
+        typer.Option("--pdf", help="A new file for the report as PDF/A, signed with the organisation's key."),
+    ] = None,
     language: Annotated[str, typer.Option("--language", help="Language of the page: sv or en.")] = "sv",
     offline: Offline = False,
     as_json: AsJson = False,
@@ -62,9 +69,16 @@ def make_report(
     with reported_as_usage_errors():
         used = read(catalogue)
         files = [] if oscal is None else [oscal, _beside(oscal, "catalog"), _beside(oscal, "component")]
-        for file in (*files, *([] if html is None else [html])):
+        for file in (*files, *(each for each in (html, pdf) if each is not None)):
             require_new(file)
-        made = run(report_of(load(config), organisation, used, operator, asked(by, reason), offline=offline))
+        who = asked(by, reason)
+        made, signed = run(
+            _reported(
+                load(config), organisation, used, operator, who, offline=offline, pdf=language if pdf else ""
+            )
+        )
+        if pdf is not None:
+            pdf.write_bytes(signed)
         if html is not None:
             html.write_text(page(made, language), encoding="utf-8")
         documents = (assessment_results(used, made), catalog(used), component_definition(used, made))
@@ -128,11 +142,32 @@ async def report_of(
     offline: bool,
 ) -> Report:
     """Return the report of an organisation, in whose log it is recorded who makes it and why."""
+    made, _ = await _reported(config, organisation, used, operator, who, offline=offline, pdf="")
+    return made
+
+
+async def _reported(
+    config: Config,
+    organisation: ParticipantIdentifier,
+    used: Catalogue,
+    operator: str,
+    who: Asked,
+    *,
+    offline: bool,
+    pdf: str,
+) -> tuple[Report, bytes]:
+    """Return the report, and, in the language ``pdf``, the report as a signed PDF."""
     async with administering(config, changes=False) as installation:
         await record_command(installation, "gov report", who, organisation)
         made = await _report(installation, organisation, used, operator, offline=offline)
         await keep(installation.gate, organisation, made)
-        return made
+        if not pdf:
+            return made, b""
+        name = next((each.name for each in config.organisations if each.identifier == organisation), "")
+        content = await Typesetter(TEMPLATE).pdf(pdf_document(made, name or str(organisation), pdf))
+        hosted = [role for role in Role if installation.gate.registry.find(organisation, role) is not None]
+        key = await signing_key(installation, organisation, hosted)
+        return made, await signed_pdf(content, key)
 
 
 async def _report(
@@ -147,7 +182,7 @@ async def _report(
     collected = await collect(installation, organisation, Scope(offline=offline))
     roles = roles_here(installation, organisation)
     moment = moment_of("")
-    basis = known.basis(used, moment.date(), performers_of(roles, operator))
+    basis = known.basis(used, moment.date(), performers_of(roles, operator or installation.config.operator))
     coverage = basis.at(moment)
     collected |= {"catalogue.in-use": of_catalogue(used)}
     collected |= of_rights(known.record.state, known.record.statements(), moment)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -22,9 +23,10 @@ from samdrift.governance.pages.waiting import (
     waiting,
 )
 from samdrift.governance.pages.words import RIGHTS, Telling, kind_of, receiver, refusal
+from samdrift.governance.reviews import ItemState, reviews
 from samdrift.rights.folding import Effect
 from samdrift.rights.record import Entry
-from samdrift.rights.statements import Act, Approved, Ended, Given, Objected, Rights
+from samdrift.rights.statements import Act, Approved, Ended, Objected, Outcome, Reviewed, Rights
 from samdrift.web.forms import Form
 from samdrift.web.uploads import received
 
@@ -33,6 +35,8 @@ _ACTS: Mapping[str, Callable[..., Act]] = {
     "refuse": Ended,
     "end": Ended,
     "object": Objected,
+    "keep": partial(Reviewed, outcome=Outcome.KEEP),
+    "remove": partial(Reviewed, outcome=Outcome.REMOVE),
 }
 
 
@@ -143,7 +147,7 @@ class Deciding:
             may_object=officer
             and objection is Effect.TAKEN
             and not isinstance(entry.statement.act, Objected),
-            gives=isinstance(entry.statement.act, Given),
+            reviewed=officer and _waits_for_review(visit, digest),
             follow=follow,
             telling=telling,
             form=form,
@@ -157,3 +161,12 @@ def _entry_of(request: Request, visit: Visit) -> Entry:
         if each.statement.digest == digest:
             return each
     raise HTTPException(404)
+
+
+def _waits_for_review(visit: Visit, digest: str) -> bool:
+    """Return whether a review waits for an answer about what a statement gives."""
+    return any(
+        item.digest == digest and item.state is ItemState.WAITS
+        for each in reviews(visit.record.state, visit.now)
+        for item in each.items
+    )

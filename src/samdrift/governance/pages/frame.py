@@ -16,7 +16,7 @@ from samdrift.web.views import Link, Section
 
 TODAY, OWN_KEYS, OFFICERS_PAGE, RIGHTS_PAGE = "/", "/keys", "/officers", "/rights"
 AGREEMENTS, REPORT, OPERATOR_VIEW, RECORD = "/agreements", "/report", "/operator-view", "/record"
-CONSENTS = "/consents"
+CONSENTS, REVIEWS, INCIDENTS = "/consents", "/reviews", "/incidents"
 
 
 class Frame:
@@ -57,10 +57,12 @@ class Frame:
             link(Phrase("Today"), TODAY, mine, "/decide"),
             link(Phrase("What the operator may see"), CONSENTS),
             link(Phrase("Who can read"), RIGHTS_PAGE),
+            link(Phrase("Reviews"), REVIEWS),
             link(Phrase("Officers and keys"), OFFICERS_PAGE),
             link(Phrase("Agreements"), AGREEMENTS),
         )
         insight = (
+            link(Phrase("Incidents"), INCIDENTS),
             link(Phrase("Compliance"), REPORT),
             link(Phrase("What operating sees"), OPERATOR_VIEW),
             link(Phrase("Signed statements"), RECORD),

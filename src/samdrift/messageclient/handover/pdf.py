@@ -8,6 +8,7 @@ import json
 import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from samdrift.contracts.errors import Explained
@@ -20,17 +21,19 @@ _MAX_PDF = 64 << 20
 
 
 class NoPdf(Explained):
-    """A document that could not be set; the package can be had without it."""
+    """A document that could not be set; what it is a part of can be had without it."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"the PDF could not be made: {why}. The package can be had without it")
+        super().__init__(f"the PDF could not be made: {why}. All else can be had without it")
 
 
 class Typesetter:
     """Sets documents as PDF/A-2a; shared by all requests of a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, template: Path | None = None) -> None:
+        """``template`` is another document's than a hand-over's."""
         self._places = asyncio.Semaphore(_AT_ONCE)
+        self._template = [] if template is None else [str(template)]
 
     @property
     def available(self) -> bool:
@@ -49,7 +52,7 @@ class Typesetter:
         pipe = asyncio.subprocess.PIPE
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-m", _PROGRAM),
+                *(sys.executable, "-I", "-m", _PROGRAM, *self._template),
                 stdin=pipe,
                 stdout=pipe,
                 stderr=asyncio.subprocess.DEVNULL,

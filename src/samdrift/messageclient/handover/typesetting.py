@@ -30,18 +30,19 @@ def main() -> int:
         resource.setrlimit(kind, (lowest, lowest))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        pdf = typeset(sys.stdin.buffer.read().decode())
+        template = Path(sys.argv[1]) if len(sys.argv) > 1 else TEMPLATE
+        pdf = typeset(sys.stdin.buffer.read().decode(), template)
     except Exception as error:
         sys.exit(type(error).__name__)
     sys.stdout.buffer.write(pdf)
     return 0
 
 
-def typeset(document: str) -> bytes:
+def typeset(document: str, file: Path = TEMPLATE) -> bytes:
     """Return a document as a PDF; a character that no font has is shown by its number."""
     import typst  # Loaded by this process alone: it takes 80 MB on the disk, and is optional.
 
-    template = TEMPLATE.read_bytes()
+    template = file.read_bytes()
     for _ in range(_ROUNDS):
         compiler = typst.Compiler(template, ignore_system_fonts=True, sys_inputs={"data": document})
         try:

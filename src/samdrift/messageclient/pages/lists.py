@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -140,10 +139,11 @@ class Lists:
 
 
 async def _one(request: Request, desk: Desk) -> RecipientList:
-    for each in await desk.lists():
-        if each.id == request.path_params["list"]:
-            return each
-    raise HTTPException(404)
+    asked = request.path_params["list"]
+    found = next((each for each in await desk.lists() if each.id == asked), None)
+    if found is None:
+        await desk.refuse("list", asked)
+    return found
 
 
 async def _with(desk: Desk, kept: RecipientList, key: str) -> RecipientList:

@@ -96,7 +96,8 @@ class Reading:
     async def mailbox(self, request: Request, desk: Desk) -> Response:
         """Show what is unread, or what is open where nothing is."""
         mailboxes = await desk.mailboxes()
-        return await self._first(request, desk, mailboxes, find(mailboxes, request.path_params["mailbox"]))
+        box = await find(desk, mailboxes, request.path_params["mailbox"])
+        return await self._first(request, desk, mailboxes, box)
 
     async def _first(
         self, request: Request, desk: Desk, mailboxes: Sequence[Mailbox], box: Mailbox
@@ -107,7 +108,7 @@ class Reading:
     async def folder(self, request: Request, desk: Desk) -> Response:
         """Show a view of a mailbox."""
         mailboxes = await desk.mailboxes()
-        box = find(mailboxes, request.path_params["mailbox"])
+        box = await find(desk, mailboxes, request.path_params["mailbox"])
         folder = folder_of(request.path_params["folder"])
         if folder is None:
             raise HTTPException(404)
@@ -219,7 +220,7 @@ class Reading:
         live = await self._frame.live(request, desk, view)
         one = await desk.conversation(conversation)
         mailboxes = await desk.mailboxes()
-        box = find(mailboxes, one.mailbox)
+        box = await find(desk, mailboxes, one.mailbox)
         folder = everywhere or folder_of(request.query_params.get("in", "")) or Folder.OPEN
         beside = await desk.lines(folder, None if everywhere else box.id, limit=_BESIDE)
         shown = self._frame.voice(request, desk)
@@ -379,12 +380,12 @@ def _with_open(
     return tuple(sorted(rows, key=lambda row: row.at, reverse=True))
 
 
-def find(mailboxes: Sequence[Mailbox], mailbox: str) -> Mailbox:
-    """Return a mailbox of the person's; 404 for any other."""
-    for box in mailboxes:
-        if box.id == mailbox:
-            return box
-    raise HTTPException(404)
+async def find(desk: Desk, mailboxes: Sequence[Mailbox], mailbox: str) -> Mailbox:
+    """Return a mailbox of the person's; asking for any other is refused, and in the log."""
+    found = next((box for box in mailboxes if box.id == mailbox), None)
+    if found is None:
+        await desk.refuse("mailbox", mailbox)
+    return found
 
 
 def folder_of(text: str) -> Folder | None:

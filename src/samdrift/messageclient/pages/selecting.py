@@ -52,7 +52,7 @@ class Selecting:
         mailboxes = await desk.mailboxes()
         mailbox = request.path_params.get("mailbox", "")
         if mailbox:
-            find(mailboxes, mailbox)
+            await find(desk, mailboxes, mailbox)
         return await self._ask(
             request,
             desk,

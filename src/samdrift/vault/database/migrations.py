@@ -81,8 +81,9 @@ VAULT = {
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 _VERSIONS = "CREATE TABLE IF NOT EXISTS versions (part text PRIMARY KEY, version int NOT NULL)"
-_SET_VERSION = """
-INSERT INTO versions VALUES (%s, %s) ON CONFLICT (part) DO UPDATE SET version = excluded.version
+_SET_VERSIONS = """
+INSERT INTO versions SELECT * FROM unnest(%s::text[], %s::int[])
+ON CONFLICT (part) DO UPDATE SET version = excluded.version
 """
 
 
@@ -129,12 +130,15 @@ async def migrate(connection: Connection, schema: str, parts: tuple[str, ...]) -
     await connection.execute(_VERSIONS)
     rows = await (await connection.execute("SELECT part, version FROM versions")).fetchall()
     present: dict[str, int] = dict(rows)
+    wanted: dict[str, int] = {}
     for part in parts:
         reached = max(present.get(part, 0), present.get(reached_by(part), 0))
         for number in range(reached + 1, versions(part) + 1):
             await connection.execute(script(f"{part}-{number}").encode())
-        for row in (part, reached_by(part)):
-            await connection.execute(_SET_VERSION, (row, max(reached, versions(part))))
+        wanted |= dict.fromkeys((part, reached_by(part)), max(reached, versions(part)))
+    changed = {row: version for row, version in wanted.items() if present.get(row) != version}
+    if changed:
+        await connection.execute(_SET_VERSIONS, (list(changed), list(changed.values())))
     await connection.execute("RESET ROLE")
     await connection.execute("RESET search_path")
 

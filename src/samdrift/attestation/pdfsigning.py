@@ -1,0 +1,70 @@
+"""Signatures in PDF files (PAdES, ETSI EN 319 142-1): which key has signed a document, shown by any reader.
+
+The key is in the key store, perhaps in hardware: the library makes the file, and asks for a signature over
+what it has made. It is an optional part of the program (extra ``pdf``).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.util import find_spec
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from samdrift.contracts.errors import Explained
+from samdrift.wire.crypto.keys import SigningKey
+
+if TYPE_CHECKING:
+    from pyhanko.sign.signers import Signer
+
+FIELD = "Samdrift"
+"""Name of the signature's field."""
+
+
+class NoPdfSignature(Explained):
+    """A PDF that cannot be signed: the optional part that does it is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("the PDF cannot be signed: the program was installed without it (extra pdf)")
+
+
+async def signed_pdf(pdf: bytes, key: SigningKey) -> bytes:
+    """Return a PDF with a signature by ``key`` added to it; nothing that was in it changes."""
+    if find_spec("pyhanko") is None:
+        raise NoPdfSignature
+    return await asyncio.to_thread(_signed, pdf, key)
+
+
+def _signed(pdf: bytes, key: SigningKey) -> bytes:
+    # The library takes a second to import and is for this alone.
+    from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+    from pyhanko.sign.fields import SigSeedSubFilter
+    from pyhanko.sign.signers import PdfSignatureMetadata, PdfSigner
+
+    about = PdfSignatureMetadata(FIELD, md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES)
+    # What is added begins on a line of its own (ISO 19005-2, 6.1.9).
+    whole = pdf if pdf.endswith(b"\n") else pdf + b"\n"
+    out = PdfSigner(about, _signer(key)).sign_pdf(IncrementalPdfFileWriter(BytesIO(whole)))
+    content: bytes = out.getvalue()
+    return content
+
+
+def _signer(key: SigningKey) -> Signer:
+    from asn1crypto.algos import SignedDigestAlgorithm
+    from asn1crypto.x509 import Certificate
+    from pyhanko.sign.signers import Signer
+    from pyhanko_certvalidator.registry import SimpleCertificateStore
+
+    class KeyStoreSigner(Signer):
+        """A signer whose key is in the key store."""
+
+        async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
+            """Return a signature over ``data``, or as many bytes as it will have."""
+            return bytes(512) if dry_run else key.sign(data)
+
+    own = Certificate.load(key.certificate.public_bytes(Encoding.DER))
+    none_else = SimpleCertificateStore()  # type: ignore[no-untyped-call]
+    mechanism = SignedDigestAlgorithm({"algorithm": "sha256_rsa"})
+    return KeyStoreSigner(signing_cert=own, cert_registry=none_else, signature_mechanism=mechanism)

@@ -1,0 +1,96 @@
+"""Guards of the pages of governance: who sees them, whose statement is brought, and whose sign-in it is."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_PAGES = "tests/unit/governance/test_pages.py"
+_PEOPLE = "tests/unit/vault/test_people.py"
+_BROWSER = "tests/browser/test_governance.py"
+
+GOVPAGES = (
+    Mutant(
+        "a page of governance is for those with the role",
+        "governance/pages/access.py",
+        "refused = visit.seen < seen",
+        "refused = False",
+        (f"{_PAGES}::test_each_sees_the_pages_of_their_role_and_no_other",),
+    ),
+    Mutant(
+        "an auditor is no officer",
+        "rights/folding.py",
+        "for role in OFFICERS)",
+        "for role in OF_ORGANISATION)",
+        (f"{_PAGES}::test_an_auditor_has_no_part_in_a_decision",),
+    ),
+    Mutant(
+        "an auditor decides nothing on a page",
+        "governance/pages/access.py",
+        "if self.roles & OFFICERS:",
+        "if self.roles:",
+        (f"{_PAGES}::test_an_auditor_changes_nothing",),
+    ),
+    Mutant(
+        "a statement is brought by the person who states it",
+        "governance/pages/signing.py",
+        "if statement.by != visit.person or statement.organisation != visit.organisation.value:",
+        "if statement.organisation != visit.organisation.value:",
+        (f"{_PAGES}::test_nobody_brings_a_statement_of_somebody_else",),
+    ),
+    Mutant(
+        "a statement of another organisation is brought nowhere else",
+        "governance/pages/signing.py",
+        "if statement.by != visit.person or statement.organisation != visit.organisation.value:",
+        "if statement.by != visit.person:",
+        (f"{_PAGES}::test_nobody_brings_a_statement_of_somebody_else",),
+    ),
+    Mutant(
+        "a sign-in is a person of the record only by a signature in its own namespace",
+        "governance/pages/keys.py",
+        " and found.namespace == PROOF_NAMESPACE",
+        "",
+        (f"{_PAGES}::test_a_sign_in_is_the_person_whose_key_has_signed_so",),
+    ),
+    Mutant(
+        "a person without a role sees no statement of others",
+        "governance/pages/deciding.py",
+        "if visit.seen is Seen.SIGNED_IN and not own:",
+        "if False:",
+        (f"{_PAGES}::test_each_sees_the_pages_of_their_role_and_no_other",),
+    ),
+    Mutant(
+        "a key is stated lost by its person or an officer",
+        "governance/pages/keys.py",
+        "if found.act.to != visit.person and visit.seen is not Seen.OFFICER:",
+        "if False:",
+        (f"{_PAGES}::test_the_key_of_another_is_not_there_for_whoever_has_no_role",),
+    ),
+    Mutant(
+        "a person takes nobody's id in governance",
+        "vault/sql/officers-1.sql",
+        "    IF EXISTS (SELECT FROM persons p WHERE p.id = $3) THEN\n        RETURN false;\n    END IF;\n",
+        "",
+        (f"{_PEOPLE}::test_an_officer_takes_nobodys_id",),
+    ),
+    Mutant(
+        "a key that is offered is sealed for its person",
+        "vault/officers.py",
+        'return f"offered key of {person} at',
+        'return f"offered key at',
+        (f"{_PEOPLE}::test_a_key_that_was_moved_to_another_person_is_not_read",),
+    ),
+    Mutant(
+        "no session of an officer outlives a suspension",
+        "vault/people.py",
+        "WITH_SESSIONS = frozenset({Role.MESSAGE_CLIENT, Role.GOVERNANCE})",
+        "WITH_SESSIONS = frozenset({Role.MESSAGE_CLIENT})",
+        (f"{_PEOPLE}::test_no_session_of_an_officer_outlives_a_suspension",),
+    ),
+    Mutant(
+        "what is signed is what stands on the page",
+        "governance/pages/static/sign.js",
+        "if (written !== form.dataset.digest) {",
+        "if (false) {",
+        (f"{_BROWSER}::test_a_text_that_was_changed_on_its_way_is_not_signed",),
+    ),
+)
