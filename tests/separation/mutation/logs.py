@@ -138,7 +138,7 @@ LOGS = (
     Mutant(
         "a kept log that was changed shows",
         "administration/keptlogs.py",
-        'return KeptState.THERE if _digest(file) == digest else KeptState.CHANGED',
+        "return KeptState.THERE if _digest(file) == digest else KeptState.CHANGED",
         "return KeptState.THERE",
         (f"{_CLOSING}::test_a_kept_log_that_was_changed_or_is_gone_shows",),
     ),
