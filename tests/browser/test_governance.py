@@ -19,7 +19,7 @@ from samdrift.rights.keyacts import Enrolled, PublicKey
 from samdrift.rights.statements import Statement
 from samdrift.web.cookies import SESSION
 from samdrift.wire.crypto.sshsig import armoured
-from tests.browser.harness import CHROMIUM, DARK
+from tests.browser.harness import CHROMIUM, DARK, FORCED
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
 from tests.unit.governance.office import AUDITOR, GOV, Office, office
 from tests.unit.rights.building import ANNA, BO, CILLA, KURT
@@ -53,6 +53,7 @@ class Open:
         context = await self.browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme="dark" if look == DARK else "light",
+            forced_colors="active" if look == FORCED else "none",
             locale="sv-SE" if language == "sv" else "en-GB",
             java_script_enabled=script,
             reduced_motion="reduce",

@@ -33,6 +33,7 @@ from samdrift.installation.logkeeping import operators_log_kept
 from samdrift.installation.operator import own_dependencies
 from samdrift.installation.reconciling import reconciled
 from samdrift.installation.reporting import HEALTH, answering_health
+from samdrift.installation.statementcopies import statements_copied
 from samdrift.installation.unlocking import UNLOCK, unlocking
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.durablefiles import private_folder
@@ -95,6 +96,8 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
         )
         await stack.enter_async_context(operators_log_kept(config, gate, keys, system_clock, health.note))
         await stack.enter_async_context(reconciled(gate, system_clock, health.note))
+        copying = statements_copied(gate, system_clock)
+        await stack.enter_async_context(in_background(copying, on_failure=unexpected("signed statements")))
         await stack.enter_async_context(watching(Expiries(keys, gate.registry, system_clock)))
         await stack.enter_async_context(
             controlled(

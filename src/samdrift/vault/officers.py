@@ -9,9 +9,11 @@ to be one of them is known by that id from then on.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from samdrift.contracts.statements import NumberedStatement
 from samdrift.vault.database.session import call
 from samdrift.vault.people import Identity, People, person_mark, sealed_identity
 
@@ -39,6 +41,15 @@ class OfferedKey:
 
 class GovernanceVault(People):
     """Opened with role ``gov``."""
+
+    async def append_signed_statements(self, statements: Sequence[NumberedStatement], **facts: str) -> int:
+        """Continue the record, and notify other processes, of which one may have to copy it."""
+        last = await super().append_signed_statements(statements, **facts)
+        self._work.after_commit(self._announce)
+        return last
+
+    async def _announce(self) -> None:
+        self._room.notify()
 
     async def adopt_person(self, identity: Identity, person: str) -> str:
         """Enter a person who is new here under an id, if that is free, and return the person's id.

@@ -16,6 +16,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from samdrift.messageclient.administering.accessibility import RESULT, last_result
+from tests.browser import test_governance as governance
 from tests.browser.harness import CHROMIUM, LOOKS, Served, chromium, served
 from tests.browser.mailpages import paths
 from tests.browser.test_administration import Open, opened, pages
@@ -68,6 +69,12 @@ async def mail(running: Browser) -> AsyncIterator[Served]:
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def role(running: Browser, installation: Installation) -> AsyncIterator[Open]:
     async with opened(installation, running) as one:
+        yield one
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def governed(running: Browser, installation: Installation) -> AsyncIterator[governance.Open]:
+    async with governance.opened(installation, running) as one:
         yield one
 
 
@@ -147,6 +154,27 @@ async def test_no_page_of_administration_has_a_fault(
                 await page.locator("main form button").first.click()
                 await page.wait_for_selector("tbody")
                 found["log"] = await faults(page, axe)
+    assert {path: each for path, each in found.items() if each} == {}
+
+
+@pytest.mark.parametrize(("language", "look", "width"), VISITORS, ids=str)
+async def test_no_page_of_governance_has_a_fault(
+    governed: governance.Open, axe: str, language: str, look: str, width: int
+) -> None:
+    found = {}
+    for who, those in groupby(await governance.pages(governed), key=lambda one: one[0]):
+        async with governed.visitor(who, language=language, look=look, width=width) as page:
+            for _, path in those:
+                answer = await page.goto(governed.at(path))
+                assert answer is not None
+                assert answer.status == 200, path
+                found[path] = await faults(page, axe)
+                if path.startswith("/decide/"):
+                    await page.locator("#why").fill("har ringt")
+                    await page.locator("button[value=approve]").click()
+                    await page.wait_for_selector("#statement-text")
+                    found["sign"] = await faults(page, axe)
+    assert "sign" in found
     assert {path: each for path, each in found.items() if each} == {}
 
 

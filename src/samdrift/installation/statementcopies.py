@@ -1,0 +1,32 @@
+"""Signed statements that a worker appended, copied to the other roles by the process that has all keys.
+
+At isolation level `process` a worker opens the vaults of its own role alone: what an officer signs on a page
+of governance reaches the other roles from here, as soon as the database notifies of it.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Explained
+from samdrift.contracts.principals import Role
+from samdrift.governance.records import Records
+from samdrift.vault.gate import Gate
+
+_LOGGER = logging.getLogger("samdrift")
+
+
+async def statements_copied(gate: Gate, clock: Clock) -> None:
+    """Copy the record of each organisation whose governance has news, until cancelled.
+
+    A vault that is locked gets its copy when it is unlocked.
+    """
+    records = Records(gate, clock)
+    async for organisation, role in gate.wakeups():
+        if role is not Role.GOVERNANCE:
+            continue
+        try:
+            await records.copy(organisation)
+        except Explained as failure:
+            _LOGGER.warning("signed statements of an organisation are not copied yet: %s", failure)
