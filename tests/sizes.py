@@ -9,6 +9,7 @@ Files or tests that are named on the command line are run as they are, all of th
 
 from __future__ import annotations
 
+import compileall
 import gc
 import os
 import random
@@ -37,8 +38,10 @@ TOGETHER = ("tests/interop/phase4", "tests/roles/isolation")
 SEED = "SAMDRIFT_TESTS_SEED"
 """Environment variable with the seed of a soak, by which the workers have it too."""
 FIRST = (
+    "tests/separation/test_every_operation.py",
     "tests/roles/isolation/",
-    "tests/browser/test_demonstration.py",
+    "tests/roles/test_command_line_separation.py",
+    "tests/browser/",
     "tests/roles/test_restarts.py",
     "tests/roles/test_key_rotation.py",
     "tests/upgrade/",
@@ -114,6 +117,9 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         config.add_cleanup(Cleaner().close)
+        if config.option.numprocesses:
+            # Once, where each worker and each process of a test would compile what it has not found.
+            compileall.compile_dir(TESTS.parent / "src", quiet=1, workers=0)
         if config.option.numprocesses and not (
             config.option.keyword or config.option.peers or config.option.soak
         ):

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import json
 import random
 import re
 import tarfile
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -23,13 +21,12 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.administration.administration import Administration
 from samdrift.administration.events import AdminEvent
-from samdrift.administration.evidence import NoAuthority, export_evidence
+from samdrift.administration.evidence import export_evidence
 from samdrift.administration.logexport import export_log
 from samdrift.attestation.archive import ArchiveWriter
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
 from samdrift.audit.policies import Policy
-from samdrift.config.logs import LogsConfig
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.evidence.events import ProofEvent
@@ -42,12 +39,10 @@ from samdrift.messageservice.events import MTEvent
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from tests import pki
-from tests.programs import requires
 from tests.roles.letters import DRAFT
 from tests.roles.member import MT, Member
 from tests.roles.stage import Stage
 from tests.sizes import count, seed, soak
-from tests.tsa import TimeStamps
 from tests.unit.cli.commandline import in_process, samdrift
 
 Files = dict[str, bytes]
@@ -568,39 +563,3 @@ async def test_who_traces_a_message_and_why_is_in_each_log_before_anything_is_re
         assert reading[0] == asked[0]
         assert {entry.purpose for entry in reading} == {"trace"}
     assert await trace(gate, organisation, str(uuid4()), Asked("kim", "dnr 7")) == ()
-
-
-@requires("openssl", "openssl")
-async def test_evidence_is_put_into_a_container_with_a_time_stamp(
-    stage: Stage,
-    shown: tuple[str, dict[str, Path]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    message_id, _ = shown
-    authority = TimeStamps(tmp_path / "tsa")
-    member, gate = stage.habo, stage.habo.operator.gate
-    order = Order(member.organisation, message_id, "anna", "complaint 7")
-    without = Administration(member.config, gate._keys, cast(Any, None), gate)
-    with pytest.raises(NoAuthority):
-        await export_evidence(without, order, tmp_path / "none", stamped=True)
-    trusted = authority.folder / "root.pem"
-    logs = LogsConfig(time_stamps="https://tsa.example.se/", time_stamps_trust=trusted)
-    installation = replace(without, config=replace(member.config, logs=logs))
-
-    @contextlib.asynccontextmanager
-    async def caller(config: object) -> AsyncIterator[TimeStamps]:
-        yield authority
-
-    monkeypatch.setattr("samdrift.administration.evidence.stamp_caller", caller)
-    assert await export_evidence(installation, order, tmp_path / "evidence.asics", stamped=True)
-    ended = await asyncio.to_thread(
-        in_process, "evidence", "verify", tmp_path / "evidence.asics", "--tsa", trusted, "--json"
-    )
-    last = ended.document["findings"][-1]
-    assert (ended.status, last["what"], last["holds"]) == (0, "time stamp", True)
-    _, paths = shown
-    plain = await asyncio.to_thread(
-        in_process, "evidence", "verify", paths["habo"], "--tsa", trusted, "--json"
-    )
-    assert (plain.status, plain.document["findings"][-1]["holds"]) == (1, False)

@@ -147,7 +147,11 @@ async def test_an_organisation_of_the_federation_is_ready_when_everything_agrees
         async with asking(stage.agency.config, system_clock()) as federation:
             facts = await gather(installation, organisation, federation, system_clock())
         items = checklist(facts)
-        assert [item for item in items if item.state is not State.DONE] == []
+        soon = [item for item in items if item.state is not State.DONE]
+        assert [(item.name, item.state) for item in soon] == [
+            (f"agreements {role.value}", State.SOON) for role in (AP, MT)
+        ]
+        assert all("one inherited agreement" in item.text for item in soon)
         assert ready(items)
         offline = checklist(await gather(installation, organisation, None, system_clock()))
         unknown = {item.name for item in offline if item.state is State.NOT_CHECKED}

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "entrance": frozenset({"audit", "contracts", "vault", "web", "wire"}),
     "client": frozenset({"contracts", "net", "wire"}),
     "federation": frozenset({"contracts", "net", "trust", "wire"}),
-    "attestation": frozenset({"config", "keystore", "trust", "wire"}),
+    "attestation": frozenset({"config", "contracts", "keystore", "trust", "wire"}),
     "accesspoint": FLOORS,
     "messageservice": FLOORS,
     "messageclient": FLOORS | {"client", "entrance", "web"},

@@ -31,6 +31,7 @@ from samdrift.net.issuers import KeysAt
 from samdrift.rights.copies import Copy
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.record import Record
+from samdrift.rights.settlingfold import settled_in
 from samdrift.vault.errors import VaultError
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.people import PersonRecord
@@ -110,7 +111,7 @@ async def _rights(
                 copy.accept((each.number, each.content) for each in found)
     if copy.not_understood is not None:
         raise RightsBehind(copy.number, copy.not_understood)
-    copy.include(record.statements())
+    copy.include(record.statements(), settled_in(record))
     return copy, persons
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from samdrift.governance.whodoors import Door, DoorKind, Doors
 from samdrift.governance.whouses import Uses
 from samdrift.rights.agreementfold import Agreements
+from samdrift.rights.consentfold import Consents
 from samdrift.rights.copies import Copy
 from samdrift.rights.fields import ORGANISATION, Subject, SubjectKind, moment_text
 from samdrift.rights.folding import Holding
@@ -96,19 +97,6 @@ class Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
-    """A support session that the organisation has consented to, as its statements have it."""
-
-    who: str
-    scope: str
-    can: tuple[str, ...]
-    start: datetime
-    end: datetime
-    by: str
-    statements: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Basis:
     """Everything that an answer rests on."""
 
@@ -117,7 +105,6 @@ class Basis:
     record: Record
     doors: Doors
     uses: Uses
-    sessions: tuple[Session, ...] = ()
 
 
 def paths(basis: Basis, first: datetime, last: datetime) -> tuple[Path, ...]:
@@ -357,20 +344,28 @@ def _by_commands(basis: Basis, first: datetime, last: datetime) -> Iterator[Path
 
 
 def _by_consent(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
-    for each in basis.sessions:
-        if each.start <= last and each.end > first:
-            yield Path(
-                PathKind.SUPPORT,
-                each.who,
-                "consent",
-                each.can,
-                each.scope,
-                each.start,
-                each.end,
-                None,
-                each.by,
-                each.statements,
-            )
+    folded = next((each for each in basis.record.folds if isinstance(each, Consents)), None)
+    numbers = {each.statement.digest: each.number for each in basis.record.entries}
+    for each in folded.all() if folded is not None else ():
+        if each.begins is None or each.end is None or each.begins > last:
+            continue
+        if min(each.end, each.ended or each.end) <= first:
+            continue
+        approved = [(by, digest) for by, at, digest in each.approvals if at <= last]
+        yield Path(
+            PathKind.SUPPORT,
+            str(each.act.to),
+            "emergency" if each.emergency else "consent",
+            (each.act.level.value,),
+            str(each.act.extent),
+            each.begins,
+            each.end,
+            each.ended if each.ended is not None and each.ended <= last else None,
+            ", ".join(str(by) for by, _ in approved),
+            tuple(
+                dict.fromkeys(f"S{numbers[one]}" for one in (each.id, *(digest for _, digest in approved)))
+            ),
+        )
 
 
 def _judged(path: Path, uses: Uses, last: datetime) -> Path:

@@ -168,6 +168,8 @@ class LogKeeper:
         self._cadence = cadence
         self._note = note
         self._stamper = stamper
+        self._rounds: set[LogPlace] = set()
+        """Logs that have had a round since the start."""
         self._gone: set[str] = set()
         """Names of logs that were noted."""
         self._seen: dict[tuple[str, str], int] = {}
@@ -214,6 +216,7 @@ class LogKeeper:
         new, gone = turns.follow(places, now)
         for place in gone:
             self.health.forget(place)
+            self._rounds.discard(place)
             if place.organisation is not None and place.role is not None:
                 self._gate.growth.forget(place.organisation, place.role)
         for place in new:
@@ -267,12 +270,24 @@ class LogKeeper:
         async with self._places:
             try:
                 await self.round(place)
+                if self._grown_by_itself(place):
+                    await self.round(place)
                 self.health.stopped.discard(place)
                 if self._stamper is not None:
                     await self._stamper.stamp(lambda: self._tree(place))
             except Exception as error:
                 self._note_growth(place)  # It is tried again in its next turn.
                 self._failed(place, error)
+
+    def _grown_by_itself(self, place: LogPlace) -> bool:
+        """Return whether the first round of a log has added to it: a key that was not announced, by an entry.
+
+        That entry is signed immediately, so that the vault need not be opened for it again.
+        """
+        if place in self._rounds or place.organisation is None or place.role is None:
+            return False
+        self._rounds.add(place)
+        return self._gate.growth.take(place.organisation, place.role)
 
     def _failed(self, place: LogPlace, error: Exception) -> None:
         """Count a round that ended without a checkpoint, and log a fault that is not said elsewhere."""

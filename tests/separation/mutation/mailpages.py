@@ -45,15 +45,15 @@ MAIL_PAGES = (
     Mutant(
         "what was kept of a message is cleaned before it is shown",
         "web/messagetext.py",
-        "Markup(nh3.clean(html, tags=set(_TAGS), attributes=_ATTRIBUTES, link_rel=None))",
+        "Markup(_CLEANER.clean(html))",
         "Markup(html)",
         (f"{_PAGES}::test_what_was_kept_as_html_is_cleaned_before_it_is_shown",),
     ),
     Mutant(
         "a page is of a mailbox that the person has",
         "messageclient/pages/reading.py",
-        "        if box.id == mailbox:\n",
-        "        if True:\n",
+        "(box for box in mailboxes if box.id == mailbox)",
+        "iter(mailboxes)",
         (f"{_PAGES}::test_every_address_answers_alike_for_what_is_not_here",),
     ),
     Mutant(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.sizes import sampled
 from tests.unit.bootstrap.checkout import INTERPRETER, PROJECT, Checkout, make_checkout
 
 
@@ -107,7 +108,7 @@ def test_peers_of_the_tests_get_environments_of_their_own(copy: Checkout) -> Non
     assert copy.run()[1] == "[] 1.0\n"
 
 
-@pytest.mark.parametrize("moment", ["made-by-samdrift", "unfinished-install"])
+@pytest.mark.parametrize("moment", sampled(["made-by-samdrift", "unfinished-install"]))
 def test_an_installation_that_was_killed_is_made_anew(fresh: Checkout, moment: str) -> None:
     process = fresh.start()
     wait_for(fresh, moment)

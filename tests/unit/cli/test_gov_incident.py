@@ -16,6 +16,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing
 from tests.unit.cli.test_gov_signing import Desk, opened
+from tests.unit.cli.test_gov_who import consent
 from tests.vaults import Installation
 
 pytestmark = requires("ssh-keygen", "openssh-client")
@@ -51,7 +52,10 @@ async def test_an_officer_opens_tells_attaches_drafts_and_closes(
     with pytest.raises(Unusable):
         await desk.signed("kim", *telling, "--by", "kim")
 
-    reached = json.loads(await desk.run("incident reached", "1", "--json"))["deeds"]
+    with pytest.raises(Unusable, match="no consent covers that"):
+        await desk.run("incident reached", "1", "--by", "ola")
+    await consent(desk)
+    reached = json.loads(await desk.run("incident reached", "1", "--by", "ola", "--json"))["deeds"]
     assert "person:kim" in {each["who"] for each in reached}
     await desk.run("incident draft", "1", "personal-data", "--out", tmp_path / "imy.txt")
     text = (tmp_path / "imy.txt").read_text()

@@ -46,6 +46,12 @@ async def given(installation: Installation, config: Path, two: list[str], folder
     return desk
 
 
+async def consent(desk: Desk) -> None:
+    """Kim lets one of the operator's staff see metadata."""
+    asked_for = ("--extent", "everything", "--ground", "security", "--ticket", "INC-1")
+    await desk.state("kim", "consent request", *asked_for, "--to", "operator:ola", "--by", "kim")
+
+
 async def test_each_way_in_is_there_with_what_it_rests_on(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
@@ -173,14 +179,22 @@ async def test_who_did_counts_what_each_log_has(
         ) as vault:
             vault.record(MKEvent.MK_READING_MESSAGE, mailbox=MAILBOX)
     today = datetime.now(UTC).date()
-    found = await asked(desk, "who-did", "--from", (today - timedelta(days=1)).isoformat())
+    since = ("--from", (today - timedelta(days=1)).isoformat(), "--by", "ola")
+    with pytest.raises(Unusable, match="no consent covers that"):
+        await asked(desk, "who-did", *since)
+    await consent(desk)
+    found = await asked(desk, "who-did", *since)
     deeds = {(each["who"], each["did"], each["where"]): each["times"] for each in found["deeds"]}
     assert deeds["person:dag", "mk:reading:message", MAILBOX] == 3
     assert ("person:kim", "gov:statement:kept", "") in deeds
     assert ("custodian:anna", "custody:two-persons:agreed", "") in deeds
     (dag,) = [each for each in (await asked(desk, "who-can"))["paths"] if each["who"] == "person:dag"]
     assert dag["used"] is not None
-    old = await asked(desk, "who-did", "--on", "2026-01-01")
+    (session,) = [
+        each for each in (await asked(desk, "who-can"))["paths"] if each["kind"] == "support-session"
+    ]
+    assert (session["who"], session["can"], session["by"]) == ("operator:ola", ["metadata"], "person:kim")
+    old = await asked(desk, "who-did", "--on", "2026-01-01", "--by", "ola")
     assert old["deeds"] == []
 
 

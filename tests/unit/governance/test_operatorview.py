@@ -117,7 +117,14 @@ def test_what_is_said_to_run_within_a_consent_takes_one() -> None:
         for path, command in commands().items()
         if "consent" in {str(each.name) for each in command.params}
     }
-    assert said == able == {"trace", "evidence export", "log export", "log names", "org export"}
+    assert (
+        said
+        == able
+        == {
+            *("trace", "evidence export", "log export", "log names", "org export"),
+            *("gov who-did", "gov incident reached"),
+        }
+    )
 
 
 def test_every_listener_and_route_of_monitoring_has_a_line() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,9 +15,10 @@ from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Mailbox
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.messageclient.desk import Desk, TooLate
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.fetching import Fetching
-from samdrift.messageclient.mail import DraftContent, Folder, Identifier, Recipient, Stage
+from samdrift.messageclient.mail import DraftContent, DraftStage, Folder, Identifier, Recipient, Stage
 from samdrift.messageclient.sending import Sending
 from samdrift.messageclient.submitting import OUTBOX_DEADLINE
 from samdrift.messageclient.working import ServiceSettings, Working
@@ -90,6 +91,37 @@ async def test_a_message_is_sent_when_its_window_is_over_and_followed_to_its_end
     assert (shown.stage, shown.delivery.status) == (Stage.HANDED_OVER, MessageStatus.ACCEPTED)
     (used,) = await office.desk().correspondents("mullsjo")
     assert (used.recipient, used.used) == (TO, 1)
+
+
+async def test_undoing_and_sending_at_the_same_moment_do_one_of_both(office: Office) -> None:
+    """The moment at which the window ends, with a person and a worker at it; and two persons who undo."""
+    anna, bo = office.desk(), office.desk("bo")
+    async with office.service.running() as client:
+        for number in range(8):
+            text = f"Text {number}"
+            draft = await anna.new_draft("box", DraftContent((TO,), "Beslut", text))
+            await anna.submit(draft.id, draft.version)
+            office.pass_by(10)
+            acts: list[Awaitable[object]] = [
+                _undone(anna, draft.id),
+                sending(office, client).turn(),
+                _undone(bo, draft.id),
+            ]
+            first, _, second = await asyncio.gather(*acts[:: -1 if number % 2 else 1])
+            await sending(office, client).turn()
+            posted = [one for one in office.service.posted if text in str(one)]
+            assert [first, second].count(True) <= 1, "undone twice"
+            assert len(posted) == (0 if True in (first, second) else 1)
+            kept = await anna.draft(draft.id)
+            assert (kept.stage is DraftStage.OPEN, kept.content.text) == (True in (first, second), text)
+
+
+async def _undone(desk: Desk, draft: str) -> bool:
+    try:
+        await desk.undo(draft)
+    except TooLate:
+        return False
+    return True
 
 
 async def test_an_answer_that_never_came_sends_nothing_twice(office: Office) -> None:

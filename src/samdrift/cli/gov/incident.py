@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,20 +13,24 @@ import typer
 from samdrift.administration import incidents as administration
 from samdrift.administration.administration import administering, record_command
 from samdrift.administration.inventory import basis_of
+from samdrift.cli.consenting import consented
 from samdrift.cli.gov.signing import By, Out, Why, numbered, propose
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, require_new
-from samdrift.cli.persons import Actor, Reason, asked
+from samdrift.cli.persons import Actor, ConsentOption, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant, reason
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
+from samdrift.evidence.trace import Asked
+from samdrift.governance.consent import Caller, Wanted
 from samdrift.governance.incidentdraft import draft as drafted
 from samdrift.governance.incidents import CLOCKS, Known, document, spoken
 from samdrift.governance.whouses import deeds_document
 from samdrift.installation.loop import run
 from samdrift.net.clock import system_clock
+from samdrift.rights.consents import Extent, Level
 from samdrift.rights.incidents import (
     Clock,
     IncidentAct,
@@ -198,11 +202,16 @@ def reached(
     config: ConfigFile,
     reason: Reason,
     by: Actor = None,
+    consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show what was done from the beginning of an incident to its end, or until now: who, what, where."""
+    """Show what was done from the beginning of an incident to its end, or until now: who, what, where.
+
+    Within the organisation's consent to metadata of that time.
+    """
     with reported_as_usage_errors():
-        deeds = run(_reached(config, organisation, of, by, reason))
+        caller = asked(by, reason)
+        deeds = run(_reached(config, organisation, of, Caller(caller.by, caller.reason, consent)))
     if as_json:
         print_json({"deeds": deeds})
         return
@@ -339,12 +348,18 @@ async def _drafted(
 
 
 async def _reached(
-    config: Path, organisation: ParticipantIdentifier, of: str, by: str | None, why: str
+    config: Path, organisation: ParticipantIdentifier, of: str, caller: Caller
 ) -> list[dict[str, Any]]:
-    async with administering(load(config), changes=False) as installation:
-        await record_command(installation, "gov incident reached", asked(by, why), organisation)
+    loaded = load(config)
+    async with administering(loaded, changes=False) as installation:
+        who_asks = Asked(caller.by, caller.reason)
+        await record_command(installation, "gov incident reached", who_asks, organisation)
         found = _chosen(await administration.incidents_of(installation, organisation), of).incident
-        basis = await basis_of(installation, organisation, found.began, found.closed or _now())
+        end = found.closed or _now()
+        extent = Extent.span(found.began, end + timedelta(seconds=1))
+        wanted = Wanted("gov incident reached", Level.METADATA, extent)
+        async with consented(loaded, installation.gate, organisation, wanted, caller):
+            basis = await basis_of(installation, organisation, found.began, end)
         return deeds_document(basis.uses)
 
 

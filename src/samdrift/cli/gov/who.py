@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -21,20 +22,23 @@ from samdrift.administration.administration import (
 from samdrift.administration.governing import Governance
 from samdrift.administration.inventory import basis_of, count_doors, shown_names
 from samdrift.attestation.signatures import signed, signed_bytes
+from samdrift.cli.consenting import consented
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
 from samdrift.cli.output import print_json, print_line, require_new
-from samdrift.cli.persons import Actor, Reason, asked
+from samdrift.cli.persons import Actor, ConsentOption, Reason, asked
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
 from samdrift.evidence.trace import Asked
 from samdrift.governance import who
+from samdrift.governance.consent import Caller, Wanted
 from samdrift.governance.who import Basis
 from samdrift.governance.whopage import page
 from samdrift.governance.whouses import deeds_document, deeds_rows
 from samdrift.installation.loop import run
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.net.clock import system_clock
+from samdrift.rights.consents import Extent, Level
 from samdrift.rights.fields import moment_text
 from samdrift.rights.folding import end_of
 from samdrift.web.tables import BEGINNING, csv_lines
@@ -61,6 +65,7 @@ class _Asked:
     first: date | None
     last: date | None
     by: Asked
+    consent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +136,16 @@ def who_did(
     csv: Csv = None,
     html: Html = None,
     language: Language = "sv",
+    consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show who did what on a day, or from one day to another: how often, when first and when last."""
+    """Show who did what on a day, or from one day to another: how often, when first and when last.
+
+    Within the organisation's consent to metadata of that time.
+    """
     with reported_as_usage_errors():
         days = _span(on, first, last)
-        question = _Asked(organisation, "who-did", *days, asked(by, reason))
+        question = _Asked(organisation, "who-did", *days, asked(by, reason), consent)
         _answer(config, question, csv, html, language, as_json=as_json)
 
 
@@ -184,7 +193,9 @@ def _answer(
 
 
 async def _gathered(config: Path, question: _Asked) -> _Answered:
-    async with administering(load(config), changes=False) as installation:
+    loaded = load(config)
+    async with contextlib.AsyncExitStack() as stack:
+        installation = await stack.enter_async_context(administering(loaded, changes=False))
         organisation = question.organisation
         governance = Governance(installation, organisation)
         await governance.read()  # Refused before anything is counted where there is no governance here.
@@ -198,6 +209,13 @@ async def _gathered(config: Path, question: _Asked) -> _Answered:
         if first > end:
             raise Unusable("the first day is after the last one, or has not begun")
         since = first if question.question == "who-did" else min(first, end - who.UNUSED)
+        if question.question == "who-did":
+            extent = Extent.span(first, end + timedelta(seconds=1))
+            wanted = Wanted("gov who-did", Level.METADATA, extent)
+            caller = Caller(question.by.by, question.by.reason, question.consent)
+            await stack.enter_async_context(
+                consented(loaded, installation.gate, organisation, wanted, caller)
+            )
         basis = await basis_of(installation, organisation, since, end)
         known = who.names(basis.record, end)
         shown = await shown_names(installation, organisation) | known
