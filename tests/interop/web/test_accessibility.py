@@ -16,6 +16,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page
 
 from samdrift.messageclient.administering.accessibility import RESULT, last_result
+from samdrift.rights import Subject
 from tests.browser import test_governance as governance
 from tests.browser.harness import CHROMIUM, LOOKS, Served, chromium, served
 from tests.browser.mailpages import paths
@@ -72,10 +73,12 @@ async def role(running: Browser, installation: Installation) -> AsyncIterator[Op
         yield one
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def governed(running: Browser, installation: Installation) -> AsyncIterator[governance.Open]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def governed(
+    running: Browser, installation: Installation
+) -> AsyncIterator[tuple[governance.Open, list[tuple[Subject, str]]]]:
     async with governance.opened(installation, running) as one:
-        yield one
+        yield one, await governance.pages(one)
 
 
 LOOKED_AT: dict[str, int] = {}
@@ -159,13 +162,18 @@ async def test_no_page_of_administration_has_a_fault(
 
 @pytest.mark.parametrize(("language", "look", "width"), VISITORS, ids=str)
 async def test_no_page_of_governance_has_a_fault(
-    governed: governance.Open, axe: str, language: str, look: str, width: int
+    governed: tuple[governance.Open, list[tuple[Subject, str]]],
+    axe: str,
+    language: str,
+    look: str,
+    width: int,
 ) -> None:
     found = {}
-    for who, those in groupby(await governance.pages(governed), key=lambda one: one[0]):
-        async with governed.visitor(who, language=language, look=look, width=width) as page:
+    role, walk = governed
+    for who, those in groupby(walk, key=lambda one: one[0]):
+        async with role.visitor(who, language=language, look=look, width=width) as page:
             for _, path in those:
-                answer = await page.goto(governed.at(path))
+                answer = await page.goto(role.at(path))
                 assert answer is not None
                 assert answer.status == 200, path
                 found[path] = await faults(page, axe)

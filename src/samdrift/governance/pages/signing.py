@@ -97,12 +97,14 @@ class Signing:
         site, act = host_of(visit.site), statement.act
         mine = list(visit.record.keys.in_force(visit.now, visit.person))
         on_paper = isinstance(act, Enrolled) and act.to == visit.person and act.key.scheme is not Scheme.PAPER
+        telling = Telling(visit.record, visit.names, self._frame.wording(request))
         return self._frame.page(
             request,
             visit,
             "sign.html",
             200 if refused is None else 422,
-            lines=Telling(visit.record, visit.names, self._frame.wording(request)).lines(statement),
+            lines=telling.lines(statement),
+            about=telling.about(statement),
             statement=statement,
             content=content,
             passkeys=[

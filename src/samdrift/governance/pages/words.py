@@ -196,6 +196,11 @@ class Telling:
             (text(Phrase("Organisation")), statement.organisation),
         ]
 
+    def about(self, statement: Statement) -> list[tuple[str, str]]:
+        """Return the statement of the record that another names, so that it is read before it is decided."""
+        named = self._numbers.get(getattr(statement.act, "of", None) or "")
+        return [] if named is None else self.lines(named.statement)
+
     def subject(self, subject: Subject) -> str:
         """Return a subject with its name and its id, so that two of one name are told apart."""
         name, written = self._names.of(subject), str(subject)
