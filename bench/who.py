@@ -11,7 +11,7 @@ import random
 import time
 from datetime import timedelta
 
-from bench.rights import _CUSTODIANS, _MAILBOXES, _ORGANISATION, _PERSONS, _START, _given, _stated
+from bench.statements import _CUSTODIANS, _MAILBOXES, _ORGANISATION, _PERSONS, _START, _given, _stated
 from samdrift.attestation.signatures import canonical
 from samdrift.governance.who import Basis, document, paths, rows
 from samdrift.governance.whodoors import Doors
