@@ -312,7 +312,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("gov", "incident", "shared", "open"), ("--organisation", "{own}", "--title", "X", *ASKED), 0),
     (("gov", "who-can"), ("{own}", "--json", *ASKED), 0),
     (("gov", "who-could"), ("{own}", "--from", "2026-01-01", "--json", *ASKED), 0),
-    (("gov", "who-did"), ("{own}", "--from", "2026-01-01", "--json", *ASKED), 0),
+    (("gov", "who-did"), ("{own}", "--from", "2026-01-01", "--json", *ASKED), 2),
     (("org", "show"), ("{own}", "--offline"), 1),
     (("org", "add"), ("{own}", "--offline"), 1),
     (("org", "suspend"), ("{own}", "--by", "anna", "--why", "test"), 0),

@@ -352,6 +352,7 @@ def _by_consent(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]
         if min(each.end, each.ended or each.end) <= first:
             continue
         approved = [(by, digest) for by, at, digest in each.approvals if at <= last]
+        digests = dict.fromkeys((each.id, *(digest for _, digest in approved)))
         yield Path(
             PathKind.SUPPORT,
             str(each.act.to),
@@ -362,9 +363,7 @@ def _by_consent(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]
             each.end,
             each.ended if each.ended is not None and each.ended <= last else None,
             ", ".join(str(by) for by, _ in approved),
-            tuple(
-                dict.fromkeys(f"S{numbers[one]}" for one in (each.id, *(digest for _, digest in approved)))
-            ),
+            tuple(f"S{numbers[digest]}" for digest in digests),
         )
 
 

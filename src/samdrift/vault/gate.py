@@ -478,7 +478,7 @@ class Gate:
         wanted = self._settings
         capacity = Capacity.of(vaults, self._server_room, wanted.connections, wanted.idle)
         self._pool.most, self._pool.idle = capacity.most, capacity.idle
-        self._pool.idle_per_use = capacity.idle_per_use
+        self._pool.idle_at_first = capacity.idle_at_first
         if capacity.missing > self._missing:
             _LOGGER.warning(
                 "database: for %d vaults the server lacks room for %d connections: raise its max_connections"

@@ -67,7 +67,7 @@ IDLE = (
     Mutant(
         "a connection that was needed for a look alone is closed soon",
         "vault/database/pool.py",
-        "        return min(self.idle, self.idle_per_use * self._uses.get(session, 1)).total_seconds()",
+        "        return min(self.idle, self.idle_at_first * self._uses.get(session, 1) ** 2).total_seconds()",
         "        return self.idle.total_seconds()",
         (
             "tests/unit/vault/database/test_pool.py"

@@ -52,6 +52,7 @@ from tests.separation.mutation.tlog import TLOG
 from tests.separation.mutation.tracing import TRACING
 from tests.separation.mutation.transparency import TRANSPARENCY
 from tests.separation.mutation.web import ENTERED, FORMS, SESSIONS, SIGN_IN
+from tests.separation.mutation.whocan import WHO_CAN
 
 MUTANTS: tuple[Mutant, ...] = (
     *ENTRANCE,
@@ -81,6 +82,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *CUSTODY,
     *LOGS,
     *AGREEMENTS,
+    *WHO_CAN,
     *RIGHTS,
     *SIGNING,
     *GOVPAGES,

@@ -319,3 +319,12 @@ def test_the_same_day_asked_later_is_the_same() -> None:
     )
     assert answer(later, at(50)) == before
     assert any(each.kind is PathKind.CUSTODIAN for each in paths(later, at(50), at(50)))
+
+
+def test_a_substitute_of_a_time_in_which_the_absent_person_had_nothing_could_not() -> None:
+    given = grant(ANNA, 2, rights(BO, SCHOOL, Right.READ), end=500)
+    late = grant(ANNA, 30, Substitution(CILLA, SCHOOL, BO), end=400)
+    found = basis([*founding(), given, end(DAG, 20, given), late])
+    assert not [each for each in paths(found, at(5), at(300)) if each.who == str(CILLA)]
+    (path,) = [each for each in paths(found, at(5), at(300)) if each.who == str(BO)]
+    assert path.ended == at(20)

@@ -30,7 +30,7 @@ from samdrift.rights.fields import Subject
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.record import Record
 from samdrift.rights.statements import Act, Approved, Statement
-from samdrift.vault.errors import VaultUnavailable, VaultUncovered
+from samdrift.vault.errors import VaultLocked, VaultUnavailable, VaultUncovered
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.governance.test_records import roots, statements
@@ -382,3 +382,25 @@ async def test_of_two_processes_that_see_a_state_one_tells_of_it(house: Covered)
         async with house.installation.open(house.organisation, MT, Purpose.MAINTAIN) as vault:
             told.append(await vault.note_cover("", state))
     assert told == [True, False]
+
+
+async def test_while_a_vault_is_locked_nothing_is_decided_and_its_clocks_run(
+    house: Covered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = house.now + timedelta(days=1)
+    await house.agree(end)
+    assert await house.mode() is Mode.ON
+    monkeypatch.setattr(house.gate, "open", lambda *_: _locked())
+    house.now = end + timedelta(days=3)
+    with pytest.raises(VaultLocked):
+        await house.mode()
+    monkeypatch.undo()
+    assert (await house.logged())[-1]["state"] == "on"
+    assert await house.mode() is Mode.RECEIVING
+    assert (await house.logged())[-1] == {"state": "receiving", "since": end.isoformat()}
+
+
+@contextlib.asynccontextmanager
+async def _locked() -> AsyncIterator[None]:
+    raise VaultLocked
+    yield

@@ -22,7 +22,7 @@ Twice as many as one vault's login may open: whoever has its password cannot tak
 LEAST_ROOM = 300
 _LEAST_IDLE, _LONGEST_IDLE = timedelta(seconds=60), timedelta(minutes=5)
 _IDLE_PER_VAULT = timedelta(seconds=1)
-_IDLE_PER_USE = timedelta(seconds=20)
+_IDLE_AT_FIRST = timedelta(seconds=10)
 
 ROOM = """
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
@@ -44,8 +44,8 @@ class Capacity:
     """Connections at once."""
     idle: timedelta
     """Time that an unused one stays open."""
-    idle_per_use: timedelta
-    """Time that it stays open for each use that it has had, where that is less."""
+    idle_at_first: timedelta
+    """Time after one use; it grows with the square of the number of uses, up to the whole of it."""
     missing: int = 0
     """Connections that the server lacks for what is wanted."""
 
@@ -55,4 +55,4 @@ class Capacity:
         wanted = most or vaults + BURSTS
         may = max(1, min(wanted, room - SPARE))
         by_vaults = min(max(_LEAST_IDLE, vaults * _IDLE_PER_VAULT), _LONGEST_IDLE)
-        return cls(may, idle or by_vaults, idle or _IDLE_PER_USE, wanted - may)
+        return cls(may, idle or by_vaults, idle or _IDLE_AT_FIRST, wanted - may)

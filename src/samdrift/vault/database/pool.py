@@ -88,8 +88,8 @@ class Pool:
         self.most = most
         """Connections that may be open at once. This and the idle times may change."""
         self.idle = idle
-        self.idle_per_use = idle
-        """Idle time for each use that a connection has had, where that is less."""
+        self.idle_at_first = idle
+        """Idle time after one use; it grows with the square of their number, up to the whole."""
         self._loop = asyncio.get_running_loop()
         self._log_in = log_in
         self._most_per_login = most_per_login
@@ -165,7 +165,7 @@ class Pool:
 
     def _most_idle(self, session: Session) -> float:
         """Return the seconds for which a session is kept unused."""
-        return min(self.idle, self.idle_per_use * self._uses.get(session, 1)).total_seconds()
+        return min(self.idle, self.idle_at_first * self._uses.get(session, 1) ** 2).total_seconds()
 
     def _waiting(self, name: str, line: _Line) -> Session | None:
         """The session of this login that was used last, if one still stands."""
@@ -288,5 +288,5 @@ class Pool:
                 left = min(left, wait)
         if self._idle:
             # Not for each one by itself: there may be a thousand.
-            wait = max(left, self.idle_per_use.total_seconds() / 10)
+            wait = max(left, self.idle_at_first.total_seconds() / 5)
             self._timer = self._loop.call_later(wait, self._reap)

@@ -31,7 +31,7 @@ def test_the_more_vaults_there_are_the_longer_an_unused_one_stays() -> None:
 
 def test_one_that_was_needed_for_a_look_alone_goes_sooner() -> None:
     found = Capacity.of(600, 10_000)
-    assert found.idle_per_use * 4 < found.idle
+    assert found.idle_at_first * 2**2 < found.idle <= found.idle_at_first * 6**2
 
 
 def test_what_the_server_has_no_room_for_is_missing() -> None:

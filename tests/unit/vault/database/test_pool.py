@@ -92,7 +92,7 @@ async def test_what_is_idle_is_closed_in_time(logins: list[Login]) -> None:
 
 async def test_the_more_often_a_session_was_used_the_longer_it_stays(logins: list[Login]) -> None:
     pool = Pool(8, 8, LONG)
-    pool.idle_per_use = timedelta(milliseconds=200)
+    pool.idle_at_first = timedelta(milliseconds=200)
     seldom, often = await pool.borrow(logins[0]), await pool.borrow(logins[1])
     for _ in range(500):
         pool.give_back(logins[1], often)

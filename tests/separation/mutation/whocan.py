@@ -1,0 +1,140 @@
+"""The guards of who can, reviews and incidents, each as the mutant that lacks it."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_WHO = "tests/unit/governance/test_who.py"
+_SO = "tests/separation/test_who_can.py"
+_REVIEWS = "tests/unit/rights/test_reviews.py"
+_REVIEW = "tests/unit/cli/test_gov_review.py"
+_INCIDENTS = "tests/unit/governance/test_incidents.py"
+_EVIDENCE = "tests/unit/operations/test_compliancelogs.py"
+_FOLDING = "rights/folding.py"
+
+
+def _without(guard: str, file: str, text: str, *tests: str, instead: str = "") -> Mutant:
+    return Mutant(f"who can: {guard}", file, text, instead, tests)
+
+
+WHO_CAN = (
+    _without(
+        "a substitute has only what the absent person has",
+        "governance/who.py",
+        "max(each.since, lent.since, first) < min(each.over, lent.over) and ",
+        _WHO,
+    ),
+    _without(
+        "what an objection holds back is no path",
+        _FOLDING,
+        "            if any(self._in_force(digest, each, each) for each in moments):\n",
+        _WHO,
+        instead="            if moments:\n",
+    ),
+    _without(
+        "a member of a group is in the report",
+        "governance/who.py",
+        "        for door, since, gone in members.get(str(what.subject), []):",
+        _SO,
+        instead="        for door, since, gone in []:",
+    ),
+    _without(
+        "a denial is no use",
+        "governance/whouses.py",
+        "        if deed.event not in DENIED:\n            for place",
+        _WHO,
+        instead="        if True:\n            for place",
+    ),
+    _without(
+        "a copy that has left is never gone",
+        "governance/whodoors.py",
+        " and seen.door.kind not in LEFT",
+        _WHO,
+    ),
+    _without(
+        "silence does not remove the last administrator",
+        _FOLDING,
+        "        for digest in set(unanswered) - set(self._spared(unanswered, now)):",
+        _REVIEWS,
+        instead="        for digest in unanswered:",
+    ),
+    _without(
+        "nobody reviews what they have themselves",
+        _FOLDING,
+        " and stated.by != named.what.subject",
+        _REVIEWS,
+    ),
+    _without(
+        "an answer is the reviewer's or the stand-in's",
+        _FOLDING,
+        "stated.by in (opened.reviewer, opened.stand_in) and ",
+        _REVIEWS,
+    ),
+    _without(
+        "a review with an open item is not closed early",
+        _FOLDING,
+        "        if unanswered and statement.at < opened.due:\n            return Effect.TOO_EARLY\n",
+        _REVIEWS,
+    ),
+    _without(
+        "who opens and who reviews has authority over each item",
+        _FOLDING,
+        "            if not all(self._may_review(each, named, now) for each in those):\n"
+        "                return Effect.NO_AUTHORITY\n",
+        _REVIEWS,
+    ),
+    _without(
+        "nothing ends by silence while a vault is locked",
+        "administration/governing.py",
+        "            self._require_unlocked()\n",
+        _REVIEW,
+        instead="            pass\n",
+    ),
+    _without(
+        "an officer closes an incident",
+        "rights/incidentfold.py",
+        "                allowed, over = officer, incident.closed is not None",
+        _INCIDENTS,
+        instead="                over = incident.closed is not None",
+    ),
+    _without(
+        "who is neither officer nor staff states no incident",
+        "rights/incidentfold.py",
+        "        allowed = officer or statement.by.kind in _OF_OPERATOR",
+        _INCIDENTS,
+        instead="        allowed = True",
+    ),
+    _without(
+        "what was told first stops the clock",
+        "rights/incidentfold.py",
+        "            known[of].told.setdefault(clock, (told, reference, at))",
+        _INCIDENTS,
+        instead="            known[of].told[clock] = (told, reference, at)",
+    ),
+    _without(
+        "a late notification gives the final report no more time",
+        "rights/incidentfold.py",
+        "min(notified[0], latest) if notified is not None else latest",
+        _INCIDENTS,
+        instead="notified[0] if notified is not None else latest",
+    ),
+    _without(
+        "facts that are gone without a decision are seen",
+        "operations/compliancelogs.py",
+        "kept > 0 and not unexplained",
+        _EVIDENCE,
+        instead="kept > 0",
+    ),
+    _without(
+        "an account without a key in hardware is seen",
+        "operations/compliancelogs.py",
+        " and _in_hardware(each.key)",
+        _EVIDENCE,
+    ),
+    _without(
+        "a drill that compared nothing is no evidence",
+        "operations/compliancelogs.py",
+        " and compared.isdigit() and int(compared) > 0",
+        _EVIDENCE,
+    ),
+)
