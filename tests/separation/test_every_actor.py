@@ -37,6 +37,8 @@ OF_THE_PLATFORM = {
     "close": "ends it",
     "database": "the server and the platform's own logins; a vault's password is not there",
     "wakeups": "tells which vaults to look into; each is opened for itself",
+    "covered_by": "for the platform: what to ask about agreements before a vault is opened; it opens none",
+    "cover": "whether agreements cover a function, for the platform that runs it; nothing of a vault",
     "due": "which vaults to look into, and when; the registry knows, and each is opened for itself",
     "registry": "who is hosted; held by every process that has the registry's login",
     "news": "raised for an organisation, tells nothing",
