@@ -18,7 +18,6 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,6 @@ from unittest.mock import patch
 import psutil
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from samdrift.config.model import Config
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
@@ -47,8 +45,6 @@ _SETTLE_SECONDS = 30.0
 """After the start, until logins are counted."""
 _FIRST_LOOKS_SECONDS = 390.0
 """After the start, until each log was looked at once, and connections that this took are closed."""
-_TOKEN_SECONDS = 900
-"""Each organisation's message client gets a new token in ten idle minutes; half of the default."""
 _SPARE_KEYS = 4
 _PATIENCE_SECONDS = 900
 _ANSWERS = sys.stdout
@@ -85,7 +81,7 @@ class Host:
         with _counted_logins() as logins:
             began, before = time.monotonic(), time.process_time()
             settled = began + _FIRST_LOOKS_SECONDS
-            async with running(_renewing(enrolled.config)) as started:
+            async with running(enrolled.config) as started:
                 processes = _Processes(folder)
                 found = {
                     "wall": time.monotonic() - began,
@@ -179,12 +175,6 @@ async def _exchange(sender: Party, recipient: Party) -> None:
                     raise RuntimeError(f"an exchange ended as {known[0].value}")
                 return
             await news.beyond(sender.organisation, count, 10)
-
-
-def _renewing(config: Config) -> Config:
-    """Have tokens end within the idle time, so that what a new one takes is in it."""
-    assert config.message_service is not None
-    return replace(config, message_service=replace(config.message_service, token_seconds=_TOKEN_SECONDS))
 
 
 def _organisation(number: int) -> DemoOrganisation:

@@ -234,7 +234,7 @@ class MessageServiceConfig:
             whole(1, LONGEST_SECONDS),
             unit="seconds",
         ),
-    ] = 1800
+    ] = 900
 
 
 @dataclass(frozen=True, slots=True)

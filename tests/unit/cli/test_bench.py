@@ -82,9 +82,10 @@ def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
         "2",
     ]
     assert bench.__main__.main([*arguments, "--idle-seconds", "5"]) == 0
-    start, idle, traffic = {"do": "start"}, {"do": "idle", "seconds": 5}, {"do": "traffic", "exchanges": 7}
+    start, settle, idle = {"do": "start"}, {"do": "settle"}, {"do": "idle", "seconds": 5}
+    traffic = {"do": "traffic", "exchanges": 7}
     rounds = [traffic] * 3  # The first is the cold one.
-    assert asked == [(number, command) for command in (start, idle, *rounds) for number in (3, 300)]
+    assert asked == [(number, command) for command in (start, settle, idle, *rounds) for number in (3, 300)]
     rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
     warm = rows["300 organisations: traffic, warm"]
     assert (warm["floor"], warm["ratio"], warm["bar"], warm["reached"]) == (10.0, 1.25, 1.2, False)
