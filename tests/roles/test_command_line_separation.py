@@ -667,8 +667,8 @@ async def test_a_command_for_one_organisation_leaves_another_alone(
     require_recorded(path, done=status == 0, new=await entries_of(canaries, OWN) - logged)
 
 
-ALWAYS = frozenset({"system:demo", "worker:access-point", "worker:message-service"})
-"""Those who open vaults all the time while the installation runs."""
+ALWAYS = frozenset({"system:demo", "worker:access-point", "worker:agreements", "worker:message-service"})
+"""Those who open vaults, or tell how agreements cover them, all the time while the installation runs."""
 OF_THE_OPERATORS_LOG = "operator"
 
 
