@@ -26,6 +26,8 @@ from tests.unit.rights.building import ANNA, BO, DAY, HABO, KARIN, KURT
 
 SITE = "styrning.habo.se"
 YEAR = timedelta(days=300)
+NAMES = {ANNA: "Anna Andersson", BO: "Bo Berg"}
+"""Names in enrolments; everybody else is called Kim Åberg."""
 
 
 def text(data: bytes) -> bytes:
@@ -171,7 +173,7 @@ class House:
         return asked
 
     def enrolment(self, signer: Signer) -> Enrolled:
-        return Enrolled(signer.subject, "Kim Åberg", signer.key, self.now + YEAR)
+        return Enrolled(signer.subject, NAMES.get(signer.subject, "Kim Åberg"), signer.key, self.now + YEAR)
 
     def given(self, right: Right, to: Subject, by: Subject, approver: Subject) -> Statement:
         start = self.now + timedelta(minutes=1)
