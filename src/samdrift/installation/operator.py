@@ -30,7 +30,7 @@ from samdrift.installation.doors import Door
 from samdrift.installation.evidence import VaultsEvidence
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health, Try, trying
-from samdrift.installation.listeners import Doors, PublicDoors
+from samdrift.installation.listeners import Doors, PublicDoors, with_own_metrics
 from samdrift.installation.loghandover import logs_handed_over
 from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
 from samdrift.installation.metrics import (
@@ -104,6 +104,7 @@ async def running(
 
     ``clients`` tells whom interface D is for, instead of those who are configured for that.
     """
+    config = with_own_metrics(config, roles)
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
         keys, health = open_keys(settings, begin=True), Health(system_clock)
