@@ -52,6 +52,11 @@ async def state_of(member: Member, dependency: str) -> str:
     return next((one["state"] for one in document["dependencies"] if one["dependency"] == dependency), "")
 
 
+async def held_of(member: Member, reason: str) -> int:
+    _, document = await health(member)
+    return sum(one["number"] for one in document["held"] if one["reason"] == reason)
+
+
 async def test_roles_served_apart_by_one_file_have_metrics_each(stage: Stage) -> None:
     operator = DemoOperator("operator-m", "AP0031-SDK-DEMO", (organisation("mullsjo", "2120000554"),))
     with server_folder() as folder:
@@ -126,11 +131,16 @@ async def test_an_smp_that_fails_is_gone_by_its_host_until_it_answers(
             return True if await state_of(stage.habo, "smp") == "gone" else None
 
         await until(gone, "the SMP is known to be gone")
+        assert await held_of(stage.habo, "smp") == 1
+        assert (await scraped(stage.habo)).samples[("samdrift_held", "smpmt")] == 1
+        assert "HELD       1 mt: smp" in (await status(stage.habo)).output
         assert await state_of(stage.habo, "sml") == "there"
     finally:
         stage.federation.outages.failures.clear()
     await stage.habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
     assert await state_of(stage.habo, "smp") == "there"
+    assert await held_of(stage.habo, "smp") == 0
+    assert ("samdrift_held", "smpmt") not in (await scraped(stage.habo)).samples
     lines = [one for one in caplog.messages if one.startswith("smp ")]
     assert [one.partition(": ")[2].split(" ")[0] for one in lines] == ["gone", "back"]
     assert "it answers 503" in lines[0]

@@ -49,6 +49,8 @@ _EVERY = timedelta(minutes=10)
 """Time after which organisations without traffic are looked at, too."""
 _SOON = timedelta(seconds=1)
 _PAGE = 500
+COVER_FUNCTIONS = "samdrift_cover_functions"
+COVER_END = "samdrift_cover_end_seconds"
 _INHERITED, _BEHIND = "inherited", "behind"
 _CANARY = {"state": "canary"}
 
@@ -265,10 +267,10 @@ class CoverMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return the metrics as they are now."""
         states = GaugeMetricFamily(
-            "samdrift_cover_functions", "Functions of organisations by cover", labels=["role", "state"]
+            COVER_FUNCTIONS, "Functions of organisations by cover", labels=["role", "state"]
         )
         ends = GaugeMetricFamily(
-            "samdrift_cover_end_seconds",
+            COVER_END,
             "Time until cover by agreements ends, the soonest of its owner",
             labels=["owner", "role"],
         )
