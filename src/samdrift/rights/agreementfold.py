@@ -33,7 +33,7 @@ from samdrift.rights.agreements import (
     PartyNamed,
     Released,
 )
-from samdrift.rights.fields import Subject, SubjectKind
+from samdrift.rights.fields import Subject, SubjectKind, same_person
 from samdrift.rights.folding import Effect, State
 from samdrift.rights.statements import Approved, Ended, Objected, Statement
 
@@ -257,7 +257,7 @@ class Agreements:
         act = row.statement.act
         if not isinstance(act, (*_TAKE_TWO, PartyNamed)):
             return Effect.NAMES_NOTHING
-        if by == row.statement.by:
+        if same_person(by, row.statement.by):
             return Effect.SELF
         if not officer:
             return Effect.NO_AUTHORITY

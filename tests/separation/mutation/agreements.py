@@ -50,7 +50,7 @@ AGREEMENTS = (
     _without(
         "nobody countersigns what they entered",
         _FOLD,
-        "        if by == row.statement.by:\n            return Effect.SELF\n",
+        "        if same_person(by, row.statement.by):\n            return Effect.SELF\n",
         _AGREEMENTS,
     ),
     _without(

@@ -59,6 +59,13 @@ WHO_CAN = (
         instead="        for digest in unanswered:",
     ),
     _without(
+        "what ends in the same moment leaves no administrator behind",
+        _FOLDING,
+        "standing = {digest for digest in roles if self._in_force(digest, now, going_on)}",
+        _REVIEWS,
+        instead="standing = {digest for digest in roles if self._in_force(digest, now, now)}",
+    ),
+    _without(
         "nobody reviews what they have themselves",
         _FOLDING,
         " and stated.by != named.what.subject",

@@ -27,7 +27,7 @@ from samdrift.rights.agreements import (
     Released,
 )
 from samdrift.rights.canonical import encode
-from samdrift.rights.fields import Fields, StatementError
+from samdrift.rights.fields import Fields, StatementError, Subject
 from samdrift.rights.folding import Effect
 from samdrift.rights.folds import read_record
 from samdrift.rights.statements import Approved, Ended, Objected, Statement
@@ -200,6 +200,8 @@ def test_an_agreement_counts_once_an_officer_who_did_not_enter_it_has_countersig
     assert book.agreements.at(at(10)).agreements == ()
     assert [each for each, _ in book.agreements.at(at(10)).waiting] == [entered.digest]
     book.approve(entered, STAFF, Effect.SELF)
+    by_anna = book.state(Subject.parse("operator:Anna"), agreed(TOWN, HOST), Effect.WAITING)
+    book.approve(by_anna, ANNA, Effect.SELF)
     book.approve(entered, BO, Effect.NO_AUTHORITY)
     signed = book.approve(entered, ANNA)
     book.approve(entered, DAG, Effect.OVER)
