@@ -67,6 +67,8 @@ _SEEN_IN_LOGS = frozenset(
     }
 )
 """Kinds whose use leaves an entry, so that a path without one is unused."""
+_OF_ORGANISATION = _SEEN_IN_LOGS - {PathKind.SIGNING_KEY, PathKind.CUSTODIAN}
+"""Kinds whose use is metadata of the organisation; a signature is in the record, which consents rest on."""
 _SYSTEMS = frozenset({PathKind.SYSTEM, PathKind.MESSAGE_CLIENT})
 
 
@@ -381,6 +383,14 @@ def _last_use(path: Path, uses: Uses) -> datetime | None:
     if path.kind in _SYSTEMS:
         return uses.last_use(path.who if ":" in path.who else f"system:{path.who}")
     return uses.last_use(path.who, mailbox)
+
+
+def without_use(path: Path) -> Path:
+    """Return a path without the moment at which the organisation's people or systems last used it.
+
+    It stays marked when nobody used it for 90 days.
+    """
+    return replace(path, used=None) if path.kind in _OF_ORGANISATION else path
 
 
 def document(path: Path) -> dict[str, Any]:
