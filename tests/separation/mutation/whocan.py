@@ -59,6 +59,20 @@ WHO_CAN = (
         instead="        for digest in unanswered:",
     ),
     _without(
+        "when somebody last used a path is shown within a consent",
+        "cli/gov/who.py",
+        "each if use else who.without_use(each)",
+        "tests/unit/cli/test_gov_who.py::test_who_did_counts_what_each_log_has",
+        instead="each",
+    ),
+    _without(
+        "when a right was last used is shown within a consent",
+        "cli/gov/reviews.py",
+        "path if use else who.without_use(path)",
+        _REVIEW,
+        instead="path",
+    ),
+    _without(
         "what ends in the same moment leaves no administrator behind",
         _FOLDING,
         "standing = {digest for digest in roles if self._in_force(digest, now, going_on)}",

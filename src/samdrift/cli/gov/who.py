@@ -204,9 +204,8 @@ async def _gathered(config: Path, question: _Asked) -> _Answered:
         installation = await stack.enter_async_context(administering(loaded, changes=False))
         organisation = question.organisation
         governance = Governance(installation, organisation)
-        record = (
-            await governance.read()
-        )  # Refused before anything is counted where there is no governance here.
+        # Refused before anything is counted where there is no governance here.
+        record = await governance.read()
         await record_command(installation, f"gov {question.question}", question.by, organisation)
         now = system_clock().astimezone(UTC)
         end = None if question.last is None else _end(question.last)
@@ -255,7 +254,7 @@ def _document(
         return [each if use else who.without_use(each) for each in who.paths(basis, since, until)]
 
     counted = basis.doors.last_count(last)
-    head = {
+    head: dict[str, Any] = {
         "question": question.question,
         "organisation": question.organisation.value,
         "from": moment_text(first),
@@ -267,7 +266,7 @@ def _document(
         return head | {"deeds": deeds_document(basis.uses)}
     if question.question == "who-can" and first != last:
         came, went = who.changed(paths(first, first), paths(last, last))
-        head["use_shown"] = use
+        head |= {"use_shown": use}
         return head | {"came": [*map(who.document, came)], "went": [*map(who.document, went)]}
     return head | {"use_shown": use, "paths": [who.document(each) for each in paths(first, last)]}
 
