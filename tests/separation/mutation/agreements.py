@@ -243,6 +243,13 @@ AGREEMENTS = (
         instead="(self._clock(), facts.witnessed, begun)",
     ),
     _without(
+        "what one organisation takes to be decided holds up no other",
+        "installation/cover.py",
+        "await asyncio.to_thread(self._decide, kept, role, facts, now)",
+        f"{_KEEPER}::test_what_one_organisation_takes_to_be_decided_holds_up_no_other",
+        instead="self._decide(kept, role, facts, now)",
+    ),
+    _without(
         "a copy that does not hold sends nothing",
         "installation/cover.py",
         "            return RightsBehind(record.number, broken.number)\n",
