@@ -163,6 +163,8 @@ def _by_rights(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
         path = _path(basis, each, _KINDS[what.subject.kind], str(what.subject), "")
         yield path
         for door, since, gone in members.get(str(what.subject), []):
+            if gone is not None and gone <= path.since:
+                continue
             through = f"{what.subject}"
             yield replace(
                 path,
@@ -193,9 +195,18 @@ def _members(
     for door, since, gone in basis.doors.between(first, last):
         if door.kind is DoorKind.MEMBER and door.through in by_digest:
             known = found.setdefault(by_digest[door.through], [])
-            if all(door.who != each.who for each, _, _ in known):
+            for place, (other, began, over) in enumerate(known):
+                # One and the same stay in the group, counted for each thing that the group was given.
+                if door.who == other.who and (over is None or since <= over):
+                    known[place] = other, began, _later(over, gone)
+                    break
+            else:
                 known.append((door, since, gone))
     return found
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return None if one is None or other is None else max(one, other)
 
 
 def _lends(substitution: Substitution, lent: _Held) -> bool:

@@ -59,6 +59,13 @@ WHO_CAN = (
         instead="        for digest in unanswered:",
     ),
     _without(
+        "one who is back in a group is there",
+        "governance/who.py",
+        "if door.who == other.who and (over is None or since <= over):",
+        _WHO,
+        instead="if door.who == other.who:",
+    ),
+    _without(
         "when somebody last used a path is shown within a consent",
         "cli/gov/who.py",
         "each if use else who.without_use(each)",
