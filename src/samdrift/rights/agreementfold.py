@@ -56,7 +56,6 @@ class Countersigned:
     end: datetime
     """The end by the agreement and its extensions, or the moment at which it was ended before."""
     extended: bool
-    inherited: bool
 
     def covers(self, moment: datetime) -> bool:
         """Return whether the agreement is in force at a moment."""
@@ -302,5 +301,4 @@ def _countersigned(digest: str, agreed: Agreed, row: _Row, moment: datetime) -> 
     end = max([agreed.end, *until])
     if row.ended is not None and row.ended <= moment:
         end = min(end, row.ended)
-    inherited = agreed.form.value == "inherited"
-    return Countersigned(digest, agreed, row.approved or agreed.start, end, end > agreed.end, inherited)
+    return Countersigned(digest, agreed, row.approved or agreed.start, end, end > agreed.end)

@@ -28,13 +28,6 @@ AGREEMENTS = (
         _AGREEMENTS,
     ),
     _without(
-        "what was inherited lasts ninety days",
-        "rights/agreements.py",
-        "LONGEST_INHERITED if form is AgreementKind.INHERITED else LONGEST_AGREEMENT",
-        _AGREEMENTS,
-        instead="LONGEST_AGREEMENT",
-    ),
-    _without(
         "a number of a person is not a party's",
         "rights/agreements.py",
         ' or number[2] < "2"',
@@ -105,7 +98,7 @@ AGREEMENTS = (
     _without(
         "a clause in an agreement of the wrong kind carries nothing",
         "governance/coverage.py",
-        "each.inherited or not duty.kinds or each.agreed.form in duty.kinds",
+        "not duty.kinds or each.agreed.form in duty.kinds",
         _COVERAGE,
         instead="True",
     ),
