@@ -137,6 +137,33 @@ async def test_an_officer_decides_about_the_operators_request_and_revokes_it(ope
     assert "Återkallad" in (await rut.get("/consents")).text
 
 
+@pytest.mark.parametrize(
+    "ticket", ["person: Anna A", "claim:x y", "2026-99-99T00:00:00Z", "0001-01-01T00:00:00Z", "metadata"]
+)
+async def test_what_the_operator_writes_itself_is_shown_as_it_is(open_office: Office, ticket: str) -> None:
+    """A ticket that looks like something else neither hides a request nor says what it is not."""
+    olle = Subject.parse("operator:olle")
+    own = Ssh(olle, "olle")
+    key = await open_office.state(KARIN, Enrolled(olle, "Olle", own.key, open_office.house.now + YEAR))
+    await open_office.state(KURT, Approved(key.digest))
+    open_office.house.signers[olle] = own
+    wanted = AccessAsked(olle, Ground.OUTAGE, ticket, Extent.mailbox("soc"), Level.CONTENT, 60)
+    asked = await open_office.state(olle, wanted)
+    page = await (await open_office.visit(ANNA)).get(f"/decide/{asked.digest}")
+    assert page.status_code == 200
+    assert f'<dd class="value">{ticket}</dd>' in page.text
+
+
+async def test_who_only_asks_for_a_key_names_nobody_anew(open_office: Office) -> None:
+    made = Authenticator(ANNA, 9)
+    act = Enrolled(ANNA, "Nils Nilsson", made.key, open_office.house.now + YEAR)
+    asked = await open_office.state(KARIN, act)
+    page = await (await open_office.visit(BO)).get("/officers")
+    assert "Anna Andersson" in page.text
+    assert "Nils Nilsson" not in page.text
+    assert "Nils Nilsson" in (await (await open_office.visit(BO)).get(f"/decide/{asked.digest}")).text
+
+
 async def test_a_review_is_answered_and_incidents_show_their_clocks(open_office: Office) -> None:
     record = await open_office.role.records.read(open_office.organisation)
     at = record.last or open_office.house.now

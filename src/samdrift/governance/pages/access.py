@@ -142,7 +142,7 @@ class Access:
         self, organisation: ParticipantIdentifier, known: Mapping[str, str], record: Record
     ) -> Names:
         found = await self._directory.names(organisation)
-        return Names({**found.persons, **known, **names_of(record)}, found.mailboxes)
+        return Names({**names_of(record), **found.persons, **known}, found.mailboxes)
 
 
 def roles_of(record: Record, person: Subject, moment: datetime) -> frozenset[Right]:
