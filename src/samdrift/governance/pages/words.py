@@ -20,6 +20,7 @@ from samdrift.rights.consentfold import consents_of
 from samdrift.rights.consents import ExtentKind, Level
 from samdrift.rights.fields import Subject
 from samdrift.rights.folding import Effect
+from samdrift.rights.keyacts import Enrolled
 from samdrift.rights.record import Record, Verdict
 from samdrift.rights.signing import Refusal
 from samdrift.rights.statements import Right, Statement
@@ -194,6 +195,8 @@ class Telling:
         for name, value in fields.items():
             if name not in _HEAD:
                 pairs += self._lines(self._label(name, statement.kind), name, value)
+        if isinstance(statement.act, Enrolled):
+            pairs.append((text(Phrase("First digits")), statement.act.key.fingerprint[:16]))
         return [
             *pairs,
             (text(Phrase("Why")), statement.why),
