@@ -135,4 +135,11 @@ GOVPAGES = (
         "user: { id: new Uint8Array(32), name",
         (f"{_BROWSER}::test_a_new_passkey_leaves_the_one_before_on_the_device",),
     ),
+    Mutant(
+        "what is refused leaves the record as it was read",
+        "governance/records.py",
+        "if record.number > before:  # What",
+        "if True:  # What",
+        (f"{_PAGES}::test_what_is_refused_has_nobody_verify_the_whole_record_again",),
+    ),
 )

@@ -308,6 +308,18 @@ async def test_a_key_that_was_offered_since_the_officer_looked_is_not_asked_for(
     assert "En annan nyckel har erbjudits" in answer.text
 
 
+async def test_what_is_refused_has_nobody_verify_the_whole_record_again(open_office: Office) -> None:
+    """Anybody who signs in can bring something that is refused, as often as they like."""
+    records, cilla = open_office.role.records, await open_office.visit(CILLA)
+    before = await records.read(open_office.organisation)
+    statement = Statement(
+        open_office.organisation.value, CILLA, before.last or open_office.house.now, "x", Ended(of="0" * 64)
+    )
+    answer = await cilla.brings(statement.content.decode(), Authenticator(CILLA, 9).sign(statement))
+    assert answer.status_code == 422
+    assert await records.read(open_office.organisation) is before
+
+
 async def test_an_auditor_changes_nothing(open_office: Office) -> None:
     visitor = await open_office.visit(AUDITOR)
     record = await open_office.role.records.read(open_office.organisation)
