@@ -172,7 +172,8 @@ class Records:
                 if verdict in GOOD:
                     record.append(each)
                     continue
-                self._records.pop(organisation, None)
+                if record.number > before:  # What was folded in is not stored.
+                    self._records.pop(organisation, None)
                 vault.record(GovEvent.STATEMENT_REFUSED, reason=verdict.value, **_facts(each))
                 return (), verdict
             entries = tuple(record.entries[before:])
