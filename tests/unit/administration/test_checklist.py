@@ -355,3 +355,13 @@ def test_an_entry_in_another_place_of_the_address_book_is_told_with_both_places(
     changes: dict[str, Any], text: str
 ) -> None:
     assert item(replace(READY, **changes), "address book").text == f"has an entry {text}"
+
+
+def test_each_role_is_looked_at_whatever_there_is_of_the_one_before_it() -> None:
+    """What is not said to be missing would be taken for ready."""
+    suspended = {AP: RegistrationState.SUSPENDED, MT: RegistrationState.ACTIVE}
+    facts = replace(READY, vaults=suspended, served=Asked(frozenset()))
+    assert wrong(facts) == {"vault ap": MISSING, "served mt": MISSING}
+    assert FOUR.entry is not None
+    unnamed = replace(FOUR.entry, message_client_host="", governance_host="habo.gov.other")
+    assert wrong(replace(FOUR, entry=unnamed)) == {"host gov": MISSING}
