@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from samdrift.accesspoint import refusals
 from samdrift.accesspoint.events import APEvent
-from samdrift.accesspoint.refusals import Refusals
+from samdrift.accesspoint.refusals import PeerWatch, Refusals
 from samdrift.audit.events import AuditEvent
 from samdrift.wire.as4 import As4Fault
 from samdrift.wire.ebms import EbmsErrorCode
@@ -83,3 +85,50 @@ async def test_300_are_logged_and_then_one_every_five_seconds(operator: Operator
     assert await refused(10) == 1
     operator.now += timedelta(days=1)
     assert await refused(400) == 300
+
+
+async def test_what_was_counted_reaches_the_log_by_itself_also_after_a_failure(
+    operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "_SUMMARY_SECONDS", 0.0)
+    failures: list[Exception] = []
+    written, away = operator.log, 1
+
+    async def log(event: AuditEvent, **facts: str) -> None:
+        nonlocal away
+        if event == APEvent.AP_REFUSALS_COUNTED and away:
+            away -= 1
+            raise OSError("the log is away")
+        await written(event, **facts)
+
+    monkeypatch.setattr(operator, "log", log)
+    operator.refusals = Refusals(log, lambda: operator.now)
+    running = asyncio.create_task(operator.refusals.run(failures.append))
+    try:
+        async with asyncio.timeout(30):
+            for logged in (0, 1):
+                for _ in range(301):
+                    await operator.refusals.add("AP0001-SDK-TEST", {}, FORGED)
+                while len(failures) + len(counted(operator)) <= logged and not running.done():
+                    await asyncio.sleep(0)
+    finally:
+        running.cancel()
+    assert [str(failure) for failure in failures] == ["the log is away"]
+    assert [facts["peer"] for facts in counted(operator)] == ["AP0001-SDK-TEST"]
+
+
+def counted(operator: Operator) -> list[dict[str, str]]:
+    """The facts of the entries that count refusals."""
+    return [facts for event, facts in operator.entries if event == APEvent.AP_REFUSALS_COUNTED]
+
+
+@pytest.mark.parametrize(("others", "remembered"), [(9_999, True), (10_000, False)])
+def test_ten_thousand_peers_are_watched_and_the_longest_silent_is_forgotten(
+    others: int, remembered: bool
+) -> None:
+    """Whoever has many certificates takes no more memory than that, and hides no peer that has fewer."""
+    now = datetime(2026, 11, 26, 8, tzinfo=UTC)
+    watch = PeerWatch(2, timedelta(days=1))
+    assert not watch.refused("first", now)
+    assert not any(watch.refused(str(number), now) for number in range(others))
+    assert watch.refused("first", now) is remembered
