@@ -46,7 +46,7 @@ async def test_the_first_message_arrives_by_the_commands_of_the_page() -> None:
             assert program == "./samdrift"
             return await asyncio.to_thread(in_process, *arguments)
 
-        async with world(folder / "demo", lambda text: None):
+        async with world(folder / "demo", lambda text: None, pages=True):
             status, send, read, doctor = others
             assert (await run(status)).status == 0
             sent = await run(send)

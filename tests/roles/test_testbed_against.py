@@ -254,6 +254,7 @@ async def test_a_tester_at_a_terminal_is_told_what_to_ask_for(qa: Qa) -> None:
 
 async def test_the_protocol_of_another_model_is_another_protocol(qa: Qa) -> None:
     """Clauses: accesspoint-test-cases 5.2.1 sentence 1."""
+    await qa.run("--case", "TF-06", "--wait", "0")
     ended = await qa.run("--model", "base", "--wait", "0")
     assert ended.status == 2
     assert "another model" in ended.complaints

@@ -21,6 +21,7 @@ from samdrift.vault.mailpresets import PresetKind, PresetRecord
 from samdrift.vault.mailrecords import FileRecord, MailboxRecord, NewMail, NoteRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.officers import GovernanceVault, OfferedKey
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.people import Identity, SessionRecord
 from samdrift.vault.portability.departure import MessageClientDeparture
@@ -32,7 +33,7 @@ from tests.separation.mailcases import a_draft, a_message, a_notice, disposed_of
 from tests.separation.vaultlogin import Superuser, superuser, vault_login
 from tests.vaults import MINUTE, NOW, WORKER, Installation, body, message, receipt
 
-MT, MK = Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT
+MT, MK, GOV = Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT, Role.GOVERNANCE
 Column = tuple[str, str]
 
 
@@ -126,6 +127,11 @@ SEALED_MAIL: dict[Column, ReadMail] = {
     ("signed_statements", "sealed"): lambda vault, held: vault.signed_statements_after(0, 10),
 }
 """Columns of the message client that hold what is encrypted, and how each is read."""
+SEALED_OFFICE: dict[Column, Callable[[GovernanceVault], Awaitable[object]]] = {
+    ("offered_keys", "sealed"): lambda vault: vault.offered_keys(),
+    ("reports", "sealed"): lambda vault: vault.last_report(),
+}
+"""Columns of governance alone that hold what is encrypted, and how each is read."""
 CLEAR: dict[Column, str] = {
     ("bodies", "sha256"): "of an envelope, for its transfer; never of a message's content",
     ("log", "content"): "facts; a swapped entry breaks the chain",
@@ -209,7 +215,7 @@ async def test_every_column_with_bytes_is_sealed_or_says_why_not(
                 login.schema,
             )
         )
-    sealed = {*SEALED, *SEALED_MAIL}
+    sealed = {*SEALED, *SEALED_MAIL, *SEALED_OFFICE}
     missing = found - sealed - set(CLEAR)
     assert not missing, f"seal it and swap it in SEALED, or say in CLEAR what it holds: {missing}"
     assert sealed | set(CLEAR) <= found
@@ -324,23 +330,67 @@ async def test_what_is_put_in_the_place_of_mail_does_not_open(installation: Inst
         theirs = await held_mail(installation, await installation.organisation([MK]), 1)
     else:
         theirs = await held_mail(installation, own, 2)
-    opened = []
-    for column, read in SEALED_MAIL.items():
-        (value,) = values[column]
-        (foreign,) = stored(seen_by, theirs.schema, column) - {value}
+
+    async def read(column: Column) -> object:
         async with installation.open(own, MK) as vault:
-            assert await read(vault, mine)
-        table, name = column
-        change = f"UPDATE {mine.schema}.{table} SET {name} = %s WHERE {{}} RETURNING ctid::text"
-        ((place,),) = seen_by.rows(change.format(f"{name} = %s"), foreign, value)
-        async with installation.open(own, MK) as vault:
-            try:
-                await read(vault, mine)
-                opened.append(column)
-            except SealBroken:
-                pass
-        assert seen_by.rows(change.format("ctid = %s::tid"), value, place)
+            return await SEALED_MAIL[column](vault, mine)
+
+    opened = await opened_elsewhere(seen_by, mine.schema, theirs.schema, values, read)
     assert not opened, f"bind it to its vault and its row: {opened}"
+
+
+async def held_office(installation: Installation, organisation: ParticipantIdentifier, number: int) -> str:
+    """Store a row of each kind in a vault of governance, the ``number``-th; return the schema."""
+    name = f"name-{number}"
+    async with installation.open(organisation, GOV) as vault:
+        person = await vault.know_person(Identity("https://login.test", name, name))
+        vault.offer_key(OfferedKey(person, NOW, name, "{}"))
+        vault.keep_report(NOW - number * MINUTE, name.encode())
+    return (await vault_login(installation, organisation, GOV)).schema
+
+
+@pytest.mark.parametrize("of", ["another vault", "another row"])
+async def test_what_is_put_in_the_place_of_governances_rows_does_not_open(
+    installation: Installation, of: str
+) -> None:
+    seen_by, own = await superuser(installation), await installation.organisation([GOV])
+    mine = await held_office(installation, own, 1)
+    values = {column: stored(seen_by, mine, column) for column in SEALED_OFFICE}
+    if of == "another vault":
+        theirs = await held_office(installation, await installation.organisation([GOV]), 1)
+    else:
+        theirs = await held_office(installation, own, 2)
+
+    async def read(column: Column) -> object:
+        async with installation.open(own, GOV) as vault:
+            return await SEALED_OFFICE[column](vault)
+
+    opened = await opened_elsewhere(seen_by, mine, theirs, values, read)
+    assert not opened, f"bind it to its vault and its row: {opened}"
+
+
+async def opened_elsewhere(
+    seen_by: Superuser,
+    mine: str,
+    theirs: str,
+    values: dict[Column, set[bytes]],
+    read: Callable[[Column], Awaitable[object]],
+) -> list[Column]:
+    """Put what is foreign in each own place in turn, and return the columns that open all the same."""
+    opened = []
+    for column, (value,) in values.items():
+        (foreign,) = stored(seen_by, theirs, column) - {value}
+        assert await read(column)
+        table, name = column
+        change = f"UPDATE {mine}.{table} SET {name} = %s WHERE {{}} RETURNING ctid::text"
+        ((place,),) = seen_by.rows(change.format(f"{name} = %s"), foreign, value)
+        try:
+            await read(column)
+            opened.append(column)
+        except SealBroken:
+            pass
+        assert seen_by.rows(change.format("ctid = %s::tid"), value, place)
+    return opened
 
 
 def stored(seen_by: Superuser, schema: str, column: Column) -> set[bytes]:

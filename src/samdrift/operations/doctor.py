@@ -121,10 +121,18 @@ async def _listeners(config: Config, *, running: bool) -> list[Finding]:
 
 
 def targets(config: Config) -> Iterator[Target]:
-    """The listeners of an installation, each by the names that its clients ask for."""
+    """The listeners of an installation with TLS, each by the names that its clients ask for.
+
+    A demonstration's pages are served without, to a browser on the same machine.
+    """
+    plain = {
+        door
+        for door, pages in ((Door.MK, config.message_client), (Door.GOV, config.governance))
+        if pages is not None and pages.plain
+    }
     for door in (Door.A, Door.C, Door.D, Door.MK, Door.GOV):
         address = address_of(config, door)
-        if address is None:
+        if address is None or door in plain:
             continue
         issuers = config.inner_issuers if door is Door.C else config.federation.tls_issuers
         for name in _names(config, door, address):

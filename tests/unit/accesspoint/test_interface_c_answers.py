@@ -59,6 +59,9 @@ class Unreachable:
         raise VaultUnavailable
         yield
 
+    async def cover(self, *_: object) -> None:
+        raise VaultUnavailable
+
 
 def shown(app: ASGIApp, certificate: str) -> ASGIApp:
     """The application as it is reached with a client certificate."""
