@@ -18,6 +18,7 @@ from samdrift.accesspoint.interface_c import InterfaceC, Polling, Submissions
 from samdrift.accesspoint.problems import TYPE
 from samdrift.accesspoint.settings import Client
 from samdrift.audit.tiles import Tile
+from samdrift.contracts.cover import Cover, Mode
 from samdrift.contracts.principals import Role
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.scheduling.shares import Shares
@@ -61,6 +62,19 @@ class Unreachable:
 
     async def cover(self, *_: object) -> None:
         raise VaultUnavailable
+
+
+class Uncovered:
+    """A gate of organisations whose agreements have ended: they receive, and send nothing new."""
+
+    def __init__(self, gate: Any) -> None:
+        self._gate = gate
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._gate, name)
+
+    async def cover(self, *_: object) -> Cover:
+        return Cover(Mode.RECEIVING)
 
 
 def shown(app: ASGIApp, certificate: str) -> ASGIApp:
@@ -122,6 +136,9 @@ async def test_every_answer_in_the_document_is_given_and_no_other(
             content = data if path == SUBMIT else b"{}"
             await caller.call(method, path, content, certificate, **{**NAMES, "envelope_id": envelope_id})
     await submits(caller, organisation)
+    ended = Caller(application(Uncovered(installation.gate), organisation, unserved), seen)
+    envelope_id, data = envelope(organisation)
+    assert (await ended.call("PUT", SUBMIT, data, envelope_id=envelope_id)).status_code == 422
     await reads_along(caller, installation, organisation)
     await takes(caller, installation, organisation)
     without = Caller(application(Unreachable(), organisation, unserved), seen)
