@@ -245,6 +245,10 @@ class CoverKeeper:
             )
 
 
+COVERED_FUNCTIONS = "samdrift_cover_functions"
+COVER_END = "samdrift_cover_end_seconds"
+
+
 @dataclass(frozen=True, slots=True)
 class CoverRow:
     """A function of an organisation, as the metrics count it."""
@@ -265,10 +269,10 @@ class CoverMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return the metrics as they are now."""
         states = GaugeMetricFamily(
-            "samdrift_cover_functions", "Functions of organisations by cover", labels=["role", "state"]
+            COVERED_FUNCTIONS, "Functions of organisations by cover", labels=["role", "state"]
         )
         ends = GaugeMetricFamily(
-            "samdrift_cover_end_seconds",
+            COVER_END,
             "Time until cover by agreements ends, the soonest of its owner",
             labels=["owner", "role"],
         )
