@@ -2,7 +2,8 @@
 
 On a mutant run the tests that come past the statement that it changes; no other can
 notice it. What runs while a module is imported (constants, decorators, defaults) is
-anybody's: there every test that comes into a file of the same folder is chosen.
+anybody's: there every test that comes into a file of the same folder is chosen, and
+every one that comes past no line, since it looks at what was imported.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ class Passed:
             folder = Path(file).parent
             near = (of for other, of in self.lines.items() if Path(other).parent == folder)
             ids |= {one for of in near for all_ids in of.values() for one in all_ids}
+            passing = {one for of in self.lines.values() for all_ids in of.values() for one in all_ids}
+            ids |= self.seconds.keys() - passing
         by_file: dict[str, list[str]] = defaultdict(list)
         for one in self.seconds:
             if one in ids and one not in left_out:

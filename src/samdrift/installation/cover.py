@@ -145,7 +145,8 @@ class CoverKeeper:
             if organisation in self._canaries:
                 kept.standing, behind = Standing(Function(role.value), Mode.ON, None, None, False), None
             elif kept.standing is None or kept.moment is None or not same or now < kept.moment:
-                self._decide(kept, role, facts, now)
+                # What many agreements take to be decided is not taken from other organisations.
+                await asyncio.to_thread(self._decide, kept, role, facts, now)
             assert kept.standing is not None
             found = kept.standing
             kept.cover = Cover(found.mode, found.since, behind)

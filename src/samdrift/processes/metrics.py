@@ -43,6 +43,13 @@ _HIGHEST = frozenset({"samdrift_ap_oldest_queued_seconds", OLDEST_COSIGNATURE})
 _EXPIRY = "samdrift_certificate_expiry_seconds"
 _LOWEST = ("_created", _EXPIRY, COVER_END)
 _SUFFIX = re.compile(r"_(?:total|created|bucket|count|sum)\Z")
+_LABELS = {
+    GONE: frozenset({"dependency"}),
+    _EXPIRY: frozenset({"owner", "key"}),
+    COVER_FUNCTIONS: frozenset({"role", "state"}),
+    COVER_END: frozenset({"owner", "role"}),
+    HELD: frozenset({"role", "reason"}),
+}
 _HELD_IN_COMMON = ("", "operator", "organisations")
 """Label values in place of an organisation."""
 
@@ -203,15 +210,7 @@ def _known() -> Mapping[str, _Known]:
 def _labels(name: str) -> frozenset[str]:
     if name.startswith("samdrift_ap_"):
         return frozenset({"organisation", "reason", "outcome", "le"})
-    if name == GONE:
-        return frozenset({"dependency"})
-    if name == COVER_FUNCTIONS:
-        return frozenset({"role", "state"})
-    if name == COVER_END:
-        return frozenset({"owner", "role"})
-    if name == HELD:
-        return frozenset({"role", "reason"})
-    return frozenset({"owner", "key"}) if name == _EXPIRY else frozenset()
+    return _LABELS.get(name, frozenset())
 
 
 def merged(texts: Iterable[str]) -> list[Metric]:
