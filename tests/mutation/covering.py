@@ -2,7 +2,8 @@
 
 On a mutant run the tests that come past the statement that it changes; no other can
 notice it. What runs while a module is imported (constants, decorators, defaults) is
-anybody's: there every test that comes into a file of the same folder is chosen.
+anybody's: there every test that comes into a file of the same folder is chosen, and those
+that look at all classes of a package (:mod:`tests.frozen`), which run nothing in it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,7 @@ class Passed:
             folder = Path(file).parent
             near = (of for other, of in self.lines.items() if Path(other).parent == folder)
             ids |= {one for of in near for all_ids in of.values() for one in all_ids}
+            ids |= {one for one in self.seconds if _looks_at_all(one.partition("::")[0])}
         by_file: dict[str, list[str]] = defaultdict(list)
         for one in self.seconds:
             if one in ids and one not in left_out:
@@ -60,6 +63,13 @@ class Passed:
 
     def _mean(self, tests: list[str]) -> float:
         return sum(map(self.seconds.__getitem__, tests)) / len(tests)
+
+
+@cache
+def _looks_at_all(tests: str) -> bool:
+    """Return whether a file of tests looks at every class of a package."""
+    path = Path(tests)
+    return path.exists() and "from tests.frozen import" in path.read_text()
 
 
 def statement(code: str, line: int) -> range:

@@ -93,6 +93,16 @@ def test_what_runs_at_import_is_for_every_test_of_the_folder() -> None:
     assert rest == ["fifth.py::d"]
 
 
+def test_what_runs_at_import_is_for_tests_that_look_at_every_class_as_well(tmp_path: Path) -> None:
+    """They run nothing of the package, which is imported already."""
+    looking, other = tmp_path / "test_looking.py", tmp_path / "test_other.py"
+    looking.write_text("from tests.frozen import changeable\n")
+    other.write_text("")
+    passed = Passed({f"{looking}::a": 1.0, f"{other}::b": 1.0}, {"p/f.py": {1: [""], 8: [f"{other}::b"]}})
+    assert passed.stages("p/f.py", CODE, 1) == [[f"{looking}::a", f"{other}::b"]]
+    assert passed.stages("p/f.py", CODE, 8) == [[f"{other}::b"]]
+
+
 def test_a_module_that_imports_a_mutated_one_through_another_is_affected(tmp_path: Path) -> None:
     """Through its own package, too, which Python imports first."""
     for name, code in {

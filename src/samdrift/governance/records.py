@@ -106,13 +106,15 @@ class Records:
     async def read_anywhere(self, organisation: ParticipantIdentifier) -> Record:
         """Return the record as governance has it or, where the organisation has none here, another role.
 
-        Also while the organisation is suspended; an empty record where it never stated anything.
+        Also while the organisation is suspended; an empty record where it never stated anything. An empty
+        one in one vault is none, so that a new vault is not taken for an organisation that stated nothing.
         """
         for role in _PLACES:
             if self._gate.registry.find(organisation, role) is not None:
                 async with self._gate.open(_PRINCIPAL, organisation, role, Purpose.EXPORT) as vault:
                     assert isinstance(vault, SignedStatementKeeping)
-                    return await self._current(organisation, vault)
+                    if await vault.last_signed_statement():
+                        return await self._current(organisation, vault)
         return Record(organisation.value, self._folds)
 
     async def append(

@@ -143,7 +143,8 @@ class CoverKeeper:
             if organisation in self._canaries:
                 kept.standing, behind = Standing(Function(role.value), Mode.ON, None, None, False), None
             elif kept.standing is None or kept.moment is None or not same or now < kept.moment:
-                self._decide(kept, role, facts, now)
+                # What many agreements take to be decided is not taken from other organisations.
+                await asyncio.to_thread(self._decide, kept, role, facts, now)
             assert kept.standing is not None
             found = kept.standing
             kept.cover = Cover(found.mode, found.since, behind)
@@ -245,6 +246,10 @@ class CoverKeeper:
             )
 
 
+COVERED_FUNCTIONS = "samdrift_cover_functions"
+COVER_END = "samdrift_cover_end_seconds"
+
+
 @dataclass(frozen=True, slots=True)
 class CoverRow:
     """A function of an organisation, as the metrics count it."""
@@ -265,10 +270,10 @@ class CoverMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return the metrics as they are now."""
         states = GaugeMetricFamily(
-            "samdrift_cover_functions", "Functions of organisations by cover", labels=["role", "state"]
+            COVERED_FUNCTIONS, "Functions of organisations by cover", labels=["role", "state"]
         )
         ends = GaugeMetricFamily(
-            "samdrift_cover_end_seconds",
+            COVER_END,
             "Time until cover by agreements ends, the soonest of its owner",
             labels=["owner", "role"],
         )

@@ -316,3 +316,52 @@ def test_with_another_suppliers_access_point_what_is_there_is_not_checked() -> N
     facts = replace(READY, roles=(MT,), entry=replace(ENTRY, roles=(MT,), clients={}), certificates=())
     assert wrong(facts) == {"interface C": NOT_CHECKED}
     assert str(sha256(CLIENT)) in item(facts, "interface C").next
+
+
+def test_what_is_published_is_looked_at_where_another_type_of_message_is_not_registered() -> None:
+    """Both are said at once, so that one call to DIGG mends both."""
+    registrations = smp(certificates=PublishedCertificates()) | {SDK_MESSAGE_EXTENDED: Asked()}
+    assert wrong(replace(READY, registrations=registrations)) == {
+        "SMP message": MISSING,
+        "CertPub signing": MISSING,
+    }
+
+
+def test_the_certificate_that_is_registered_has_to_be_our_access_points_newest() -> None:
+    """Peers would refuse what it signs with the newest key."""
+    facts = replace(READY, certificates=(ACCESS_POINT, OTHER))
+    assert wrong(facts) == {}
+    assert wrong(replace(facts, registrations=smp(**at(certificate=OTHER)))) == dict.fromkeys(BOTH, MISSING)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        (
+            {"listed": Asked(PART), "parent": WHOLE},
+            f"as an under-organisation of {PARENT}, and is an organisation of its own here",
+        ),
+        (
+            {"listed": Asked(PART)},
+            "as an under-organisation of an unknown one, and is an organisation of its own here",
+        ),
+        (
+            {"entry": replace(ENTRY, part_of=PARENT)},
+            f"as an organisation of its own, and is a part of {PARENT} here",
+        ),
+    ],
+)
+def test_an_entry_in_another_place_of_the_address_book_is_told_with_both_places(
+    changes: dict[str, Any], text: str
+) -> None:
+    assert item(replace(READY, **changes), "address book").text == f"has an entry {text}"
+
+
+def test_each_role_is_looked_at_whatever_there_is_of_the_one_before_it() -> None:
+    """What is not said to be missing would be taken for ready."""
+    suspended = {AP: RegistrationState.SUSPENDED, MT: RegistrationState.ACTIVE}
+    facts = replace(READY, vaults=suspended, served=Asked(frozenset()))
+    assert wrong(facts) == {"vault ap": MISSING, "served mt": MISSING}
+    assert FOUR.entry is not None
+    unnamed = replace(FOUR.entry, message_client_host="", governance_host="habo.gov.other")
+    assert wrong(replace(FOUR, entry=unnamed)) == {"host gov": MISSING}

@@ -172,6 +172,7 @@ async def test_a_closed_organisation_leaves_a_certificate_and_nothing_else(
     assert verdict.valid
     assert verdict.facts is not None
     assert verdict.facts["decision"] == DECISION
+    assert verdict.facts["operator"] == PARTY
     assert verdict.facts["approved_by"] == ["anna", "bo"]
     assert verdict.facts["log_exported"]
     (mt,) = (one for one in verdict.facts["vaults"] if one["role"] == "mt")
@@ -262,6 +263,31 @@ async def test_an_organisation_that_comes_back_can_be_closed_again(
     again = await close(place, Order(organisation, "dnr 2027/1"), PERSONS, lambda: NOW)
     assert again != first
     assert b"dnr 2027/1" in again
+
+
+async def test_an_operator_without_an_access_point_signs_under_the_name_of_its_federation(
+    installation: Installation, place: Administration
+) -> None:
+    """For an organisation that has its messages alone here."""
+    organisation = await installation.organisation()
+    await suspended(installation, organisation)
+    place.config.access_point = None  # type: ignore[misc]
+    verdict = closing.verify(await close(place, Order(organisation, DECISION), PERSONS, lambda: NOW))
+    assert verdict.facts is not None
+    assert verdict.facts["operator"] == "urn:test"
+    assert "Driftleverantör: urn:test" in verdict.text
+
+
+@pytest.mark.parametrize(
+    ("form", "text"), [("another form", "destroyed"), (closing.FORM, 7), (closing.FORM, None)]
+)
+def test_a_signed_document_of_another_form_is_no_certificate(keys: KeyStore, form: str, text: object) -> None:
+    """The operator signs other things, too."""
+    stated = {"form": form, "ended_at": NOW.isoformat(timespec="seconds")}
+    document = {"certificate": stated, "text": text}
+    key = keys.signing_key(OPERATOR_KEYS, KeyName.ACCESS_POINT)
+    signed = json.dumps(document | {"signature": sign(document, key)}).encode()
+    assert closing.verify(signed).reason == "is not a certificate of destruction"
 
 
 def test_a_certificate_that_was_changed_does_not_hold(keys: KeyStore) -> None:

@@ -28,6 +28,7 @@ from samdrift.contracts.principals import Role
 from samdrift.keystore.custody import Custodians, CustodyError, CustodyFault
 from samdrift.keystore.wrapping import ScryptCost
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.frozen import changeable
 from tests.vaults import ELSEWHERE, Installation
 
 ROLES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
@@ -281,3 +282,10 @@ async def test_two_removals_that_were_both_agreed_to_leave_two_and_only_one_is_l
     assert len(custodians_of(staffed).names()) == 2
     events = [each.event for each in await installation.gate.read_operator_log(before, 100)]
     assert events.count(AdminEvent.CUSTODY_CUSTODIAN_REMOVED) == 1
+
+
+def test_who_agreed_cannot_be_exchanged_and_no_passphrase_shows() -> None:
+    """Objects end in tracebacks and log lines."""
+    assert changeable("samdrift.administration") == set()
+    assert repr(ANNA.passphrase)[2:-1] not in repr(Persons(ANNA, BO))
+    assert repr(BO.passphrase)[2:-1] not in repr(Persons(ANNA, BO))

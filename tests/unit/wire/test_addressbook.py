@@ -82,6 +82,7 @@ def test_a_functional_address_is_read_with_its_organisation() -> None:
         changed(HABO, organizationNumber="1"),
         changed(HABO, countryCode="sverige"),
         changed(HABO, type="x"),
+        changed(HABO, type="ou "),
         {"type": "organizations", "id": "8"},
     ],
 )

@@ -103,3 +103,10 @@ def changed(**members: Any) -> bytes:
 def test_what_is_no_copy_is_a_typed_error(kept: bytes) -> None:
     with pytest.raises(WireError):
         read_copy(kept)
+
+
+def test_a_copy_is_itself_alone() -> None:
+    """It may be a key, and to compare two of them does not take all that is in them."""
+    again = AddressBookCopy(NOW, COPY.organisations, COPY.addresses)
+    assert {COPY: "one", again: "another"} == {again: "another", COPY: "one"}
+    assert len({COPY, again}) == 2

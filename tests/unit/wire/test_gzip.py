@@ -134,3 +134,14 @@ def _outcome_with_zlib(member: bytes) -> bytes | None:
     except zlib.error:
         return None
     return content if inflate.eof and not inflate.unused_data else None
+
+
+def test_the_ratio_is_of_the_bytes_that_came_in() -> None:
+    """One byte more than so many times as many is refused."""
+    ratio = 50
+    whole = [(size, gzip.compress(bytes(size), mtime=0)) for size in range(1000, 3000)]
+    over = next(each for size, each in whole if size == ratio * len(each) + 1)
+    at = next(each for size, each in whole if size == ratio * len(each))
+    assert _expanded([at], ExpansionLimits(5000, ratio, 0))
+    with pytest.raises(WireError):
+        _expanded([over], ExpansionLimits(5000, ratio, 0))

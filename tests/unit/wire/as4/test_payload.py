@@ -202,3 +202,15 @@ def test_a_part_header_without_end_is_not_held_for_ever() -> None:
     headers = _PartHeaders(10)
     assert headers.strip(b"x" * 11).endswith(b"x" * 11)
     assert headers.strip(b"y") == b"y"
+
+
+def test_a_few_kilobytes_expand_to_eight_megabytes_by_default_and_no_further() -> None:
+    """Far more than in proportion: a peer would fill memory and disk with little effort."""
+    assert len(accepted(Crafted(content=gzipped(bytes(8 << 20)))).payload) == 8 << 20
+    code, detail = refusal(Crafted(content=gzipped(bytes((8 << 20) + 1))))
+    assert (code, "200 times" in detail) == (DECOMPRESSION, True)
+
+
+def test_a_payload_of_100_mb_fits_and_one_over_160_mib_does_not() -> None:
+    """Clauses: transport-profile-as4 2.8."""
+    assert LIMITS.max_payload_bytes == LIMITS.max_compressed_bytes == 160 * 1024 * 1024

@@ -108,3 +108,17 @@ def test_no_byte_of_a_signature_can_be_another(place: int) -> None:
 def test_another_kind_of_key_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         SshKey.parse(line)
+
+
+@pytest.mark.parametrize("ecdsa", [False, True], ids=["sk-ed25519", "sk-ecdsa"])
+@pytest.mark.parametrize(
+    ("flags", "present", "verified"), [(0, False, False), (1, True, False), (4, False, True), (5, True, True)]
+)
+def test_touch_and_pin_are_told_apart(flags: int, present: bool, verified: bool, ecdsa: bool) -> None:
+    """A key that a program used without anybody's touch, its PIN typed before, shows nobody there."""
+    key = SecurityKey(KIM, 7, ecdsa=ecdsa, flags=flags)
+    signed = key.armoured(MESSAGE, NAMESPACE)
+    found = check(key.ssh, MESSAGE, unarmoured(signed))
+    assert found is not None
+    assert (found.present, found.verified) == (present, verified)
+    assert verify(key.ssh.line, MESSAGE, NAMESPACE, signed) is present

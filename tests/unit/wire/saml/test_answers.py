@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from random import Random
 
@@ -129,3 +130,21 @@ def test_a_service_is_described_once() -> None:
     root = f'<md:EntitiesDescriptor xmlns:md="{MD}">{twice}</md:EntitiesDescriptor>'
     with pytest.raises(WireError):
         read_identity_provider(root.encode(), ENTITY, None)
+
+
+def test_metadata_of_another_service_are_not_those_of_the_one_asked_for() -> None:
+    """Its keys would sign people in."""
+    for entity in (f"{ENTITY}2", ENTITY[:-1]):
+        with pytest.raises(WireError):
+            read_identity_provider(described([STRANGER], entity=entity), ENTITY, None)
+
+
+def test_a_value_is_read_up_to_its_limit() -> None:
+    """Longer ones would be kept for each person who is signed in."""
+    answer = replace(GENUINE, encrypted_for=None, attributes={"name": ["x" * 4096]})
+    found = read(etree.tostring(answer.response())).assertion
+    assert found is not None
+    assert found.attributes["name"] == ("x" * 4096,)
+    longer = replace(answer, attributes={"name": ["x" * 4097]})
+    with pytest.raises(WireError):
+        read(etree.tostring(longer.response()))

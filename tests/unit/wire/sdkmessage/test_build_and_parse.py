@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samdrift.wire import xml
 from samdrift.wire.codes import Detail, Reason
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.sdkmessage import (
@@ -25,6 +26,7 @@ from samdrift.wire.sdkmessage import (
     prepare,
     validate,
 )
+from samdrift.wire.sdkmessage.parse import origin
 from tests.official import DIGG, requires_digg, schema_errors, schematron_errors
 from tests.unit.wire.sdkmessage.samples import FULL, MESSAGES, PDF, SENDER, SMALL
 
@@ -228,3 +230,23 @@ def test_4_3_2_a_time_stamp_is_utc_with_three_digits(at: datetime) -> None:
 def test_a_time_without_zone_is_no_time_stamp() -> None:
     with pytest.raises(ValueError, match="time zone"):
         new_timestamp(datetime(2024, 2, 29))
+
+
+def test_a_message_that_xml_cannot_hold_has_no_bytes() -> None:
+    unwritable = prepare(replace(SMALL, label="\x00"))
+    assert unwritable.findings
+    assert (unwritable.size, unwritable.markup, unwritable.contents) == (0, b"", ())
+
+
+def test_the_origin_of_a_message_is_known_where_it_is_named_once() -> None:
+    """A receipt of rejection goes there, though nothing else of the message holds."""
+    data = build(SMALL)
+    assert origin(xml.parse(data)) == (SMALL.message_id, SMALL.sender.id.extension)
+    identifier = f"<tns:messageId>{SMALL.message_id}</tns:messageId>".encode()
+    for other in (
+        data.replace(identifier, b""),
+        data.replace(identifier, identifier * 2),
+        data.replace(b"messagePayload", b"anotherPayload"),
+    ):
+        assert other != data
+        assert origin(xml.parse(other)) is None
