@@ -156,12 +156,13 @@ async def test_what_the_operator_writes_itself_is_shown_as_it_is(open_office: Of
     assert f'<dd class="value">{ticket}</dd>' in page.text
 
 
-async def test_who_only_asks_for_a_key_names_nobody_anew(open_office: Office) -> None:
-    made = Authenticator(ANNA, 9)
-    act = Enrolled(ANNA, "Nils Nilsson", made.key, open_office.house.now + YEAR)
+@pytest.mark.parametrize("who", [ANNA, CILLA], ids=["who has a key", "who has none"])
+async def test_who_only_asks_for_a_key_names_nobody_anew(open_office: Office, who: Subject) -> None:
+    made = Authenticator(who, 9)
+    act = Enrolled(who, "Nils Nilsson", made.key, open_office.house.now + YEAR)
     asked = await open_office.state(KARIN, act)
     page = await (await open_office.visit(BO)).get("/officers")
-    assert "Anna Andersson" in page.text
+    assert PERSONS[who][1] in page.text
     assert "Nils Nilsson" not in page.text
     assert "Nils Nilsson" in (await (await open_office.visit(BO)).get(f"/decide/{asked.digest}")).text
 
