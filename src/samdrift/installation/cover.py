@@ -49,6 +49,8 @@ _EVERY = timedelta(minutes=10)
 """Time after which organisations without traffic are looked at, too."""
 _SOON = timedelta(seconds=1)
 _PAGE = 500
+COVER_FUNCTIONS = "samdrift_cover_functions"
+COVER_END = "samdrift_cover_end_seconds"
 _INHERITED, _BEHIND = "inherited", "behind"
 _CANARY = {"state": "canary"}
 
@@ -246,10 +248,6 @@ class CoverKeeper:
             )
 
 
-COVERED_FUNCTIONS = "samdrift_cover_functions"
-COVER_END = "samdrift_cover_end_seconds"
-
-
 @dataclass(frozen=True, slots=True)
 class CoverRow:
     """A function of an organisation, as the metrics count it."""
@@ -270,7 +268,7 @@ class CoverMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return the metrics as they are now."""
         states = GaugeMetricFamily(
-            COVERED_FUNCTIONS, "Functions of organisations by cover", labels=["role", "state"]
+            COVER_FUNCTIONS, "Functions of organisations by cover", labels=["role", "state"]
         )
         ends = GaugeMetricFamily(
             COVER_END,

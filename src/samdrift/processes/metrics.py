@@ -23,12 +23,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from samdrift.accesspoint.meters import Meters
-from samdrift.installation.cover import COVER_END, COVERED_FUNCTIONS, CoverMetrics
+from samdrift.installation.cover import COVER_END, COVER_FUNCTIONS, CoverMetrics
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import expiry_gauge
 from samdrift.installation.health import GONE, Condition, Dependency, Gone
 from samdrift.installation.logkeeping import OLDEST_COSIGNATURE, LogMetrics
-from samdrift.installation.metrics import PATH, meaningless_gauge
+from samdrift.installation.metrics import HELD, PATH, HeldMetrics, meaningless_gauge
 from samdrift.net.forwarding import Away, Forwarder
 from samdrift.processes.memory import MEMORY, PROCESSES
 
@@ -46,8 +46,9 @@ _SUFFIX = re.compile(r"_(?:total|created|bucket|count|sum)\Z")
 _LABELS = {
     GONE: frozenset({"dependency"}),
     _EXPIRY: frozenset({"owner", "key"}),
-    COVERED_FUNCTIONS: frozenset({"role", "state"}),
+    COVER_FUNCTIONS: frozenset({"role", "state"}),
     COVER_END: frozenset({"owner", "role"}),
+    HELD: frozenset({"role", "reason"}),
 }
 _HELD_IN_COMMON = ("", "operator", "organisations")
 """Label values in place of an organisation."""
@@ -193,6 +194,7 @@ def _known() -> Mapping[str, _Known]:
     meaningless_gauge(registry)
     registry.register(NotificationMetrics(lambda: 0))
     registry.register(LogMetrics())
+    registry.register(HeldMetrics())
     registry.register(CoverMetrics(tuple))
     registry.register(Gone([Condition(one) for one in Dependency]))
     found = {

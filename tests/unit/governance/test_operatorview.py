@@ -42,13 +42,19 @@ from samdrift.installation.events import RunEvent
 from samdrift.installation.expiry import expiry_gauge
 from samdrift.installation.health import Condition, Gone
 from samdrift.installation.logkeeping import LogMetrics
-from samdrift.installation.metrics import meaningless_gauge, metrics_application, nothing_to_measure
+from samdrift.installation.metrics import (
+    HeldMetrics,
+    meaningless_gauge,
+    metrics_application,
+    nothing_to_measure,
+)
 from samdrift.isolationcheck.check import CheckEvent
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageservice.events import MTEvent
 from samdrift.portability.events import MoveEvent
 from samdrift.processes.memory import MemoryMetrics
 from samdrift.processes.metrics import Gathered
+from samdrift.scheduling.held import HeldNumber
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.notifyqueue import NotifyQueue
 from tests.roles.test_command_line_separation import CASES, NO_RECORDS, OF_NO_VAULT, commands, told
@@ -172,6 +178,7 @@ def families() -> dict[str, frozenset[str]]:
         LogMetrics(),
         CoverMetrics(lambda: [CoverRow("0203:habo.se", "mt", "on", 1.0)]),
         NotificationMetrics(lambda: 0, queue),
+        HeldMetrics(lambda: [HeldNumber("mt", "smp", 1)]),
     ]
     found: dict[str, frozenset[str]] = {}
     for collector in collected:
