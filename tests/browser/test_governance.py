@@ -113,7 +113,7 @@ class Authenticating:
         )
 
 
-async def with_authenticator(page: Page) -> Authenticating:
+async def with_authenticator(page: Page, *, keeps: bool = False) -> Authenticating:
     """Give a page an authenticator of its own, which asks who the person is."""
     devtools = await page.context.new_cdp_session(page)
     await devtools.send("WebAuthn.enable")
@@ -121,6 +121,7 @@ async def with_authenticator(page: Page) -> Authenticating:
         "protocol": "ctap2",
         "transport": "internal",
         "hasUserVerification": True,
+        "hasResidentKey": keeps,
         "isUserVerified": True,
         "automaticPresenceSimulation": True,
     }
@@ -215,6 +216,31 @@ async def test_a_text_that_was_changed_on_its_way_is_not_signed(role: Open) -> N
         await expect(page.locator("[data-trouble]")).to_contain_text("stämmer inte med sitt fingeravtryck")
     record = await role.office.role.records.read(role.office.organisation)
     assert not any(each.statement.act == Approved(waiting.digest) for each in record.entries)
+
+
+async def test_a_new_passkey_leaves_the_one_before_on_the_device(role: Open) -> None:
+    """As phones and computers keep passkeys: each under the person's id, of which there is one."""
+    async with role.visitor(CILLA) as page:
+        await page.add_init_script(
+            "const make = navigator.credentials.create.bind(navigator.credentials);"
+            " navigator.credentials.create = (options) => {"
+            " options.publicKey.authenticatorSelection.residentKey = 'required'; return make(options); };"
+        )
+        device = await with_authenticator(page, keeps=True)
+        for _ in range(2):
+            await page.goto(role.at("/keys"))
+            await page.get_by_label("Vilken det är, och varför").fill("Datorn")
+            await page.get_by_role("button", name="Skapa en passernyckel").click()
+            await expect(page.get_by_role("status")).to_contain_text("Din nyckel är erbjuden.")
+        kept = await device.devtools.send("WebAuthn.getCredentials", {"authenticatorId": device.id})
+        assert len(kept["credentials"]) == 2
+
+
+async def test_a_browser_without_passkeys_says_so(role: Open) -> None:
+    async with role.visitor(CILLA) as page:
+        await page.add_init_script("delete window.PublicKeyCredential")
+        await page.goto(role.at("/keys"))
+        await expect(page.locator("[data-trouble]")).to_contain_text("kan inte skapa passernycklar")
 
 
 async def test_a_lone_officer_without_script_reads_all_and_signs_by_openssh(role: Open) -> None:

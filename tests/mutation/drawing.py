@@ -1,4 +1,5 @@
 """Draws mutants by lot; ``python -m tests.mutation.drawing SEED COUNT PACKAGE`` prints one a line, as JSON.
+``python -m tests.mutation.drawing`` makes those again that come on standard input, without their code.
 
 Runs with cosmic-ray behind the project's environment. One mutant is drawn for a place
 and kind of change, not one for each variant of it, so that ``+`` with its eleven
@@ -13,6 +14,7 @@ import json
 import random
 import sys
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,24 @@ def draw(package: str, count: int, rng: random.Random) -> list[dict[str, Any]]:
     return drawn
 
 
+def remade(mutants: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Make mutants of an earlier draw, wherever their lines are now; where a line is gone, there is none."""
+    from cosmic_ray import plugins
+    from cosmic_ray.ast import ast_nodes, get_ast
+    from cosmic_ray.mutating import mutate_code
+
+    for mutant in mutants:
+        code = (SOURCE / mutant["file"]).read_text()
+        operator = plugins.get_operator(mutant["operator"])()
+        positions = [at for node in ast_nodes(get_ast(code)) for at in operator.mutation_positions(node)]
+        lines = [start[0] for start, _ in positions]
+        for occurrence in sorted(range(len(lines)), key=lambda each: abs(lines[each] - mutant["line"])):
+            mutated = mutate_code(code, operator, occurrence)
+            if mutated and mutated != code and _lines(code, mutated).items() <= mutant.items():
+                yield mutant | {"line": lines[occurrence], "code": mutated}
+                break
+
+
 def _changes(code: str, mutated: str) -> bool:
     try:
         return bare(code) != bare(mutated)
@@ -102,6 +122,10 @@ def _lines(code: str, mutated: str) -> dict[str, str]:
 
 
 def main() -> None:
+    if not sys.argv[1:]:
+        for mutant in remade(map(json.loads, sys.stdin)):
+            print(json.dumps(mutant), flush=True)
+        return
     seed, count, package = sys.argv[1:]
     for mutant in draw(package, int(count), random.Random(f"{seed}/{package}")):
         print(json.dumps(mutant))

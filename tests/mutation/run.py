@@ -37,11 +37,21 @@ def install() -> None:
 
 def drawn(package: str, count: int, seed: int) -> list[Mutant]:
     """Return the mutants that ``seed`` draws; a smaller count is the beginning of a larger one."""
+    return _listed(str(seed), str(count), package)
+
+
+def remade(mutants: Iterable[Mutant]) -> list[Mutant]:
+    """Return mutants of earlier results with their code, as far as the lines that they change are there."""
+    return _listed(given="".join(json.dumps(one) + "\n" for one in mutants))
+
+
+def _listed(*arguments: str, given: str = "") -> list[Mutant]:
     (packages,) = _COSMIC_RAY.glob("lib/python*/site-packages")
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.mutation.drawing", str(seed), str(count), package],
+        [sys.executable, "-m", "tests.mutation.drawing", *arguments],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(packages)},
+        input=given,
         check=True,
         capture_output=True,
         text=True,
@@ -126,9 +136,15 @@ def run(mutants: Iterable[Mutant], results: Path, at_once: int, *, again: bool =
 
 
 def read(results: Path) -> list[Mutant]:
-    """Return the last result of each mutant."""
+    """Return the last result of each mutant whose line is there."""
     lines = results.read_text().splitlines() if results.exists() else []
-    return list({key(one): one for one in map(json.loads, lines)}.values())
+    latest = {key(one): one for one in map(json.loads, lines)}.values()
+    there = {
+        name: {line.strip() for line in (SOURCE / name).read_text().splitlines()}
+        for name in {one["file"] for one in latest}
+        if (SOURCE / name).exists()
+    }
+    return [one for one in latest if one["before"] in there.get(one["file"], ())]
 
 
 def report(results: Path, seed: int) -> str:
@@ -176,10 +192,11 @@ def main() -> int:
     KEPT.mkdir(exist_ok=True)
     print(f"seed {asked.seed}, {asked.mutants} mutants of each package", flush=True)
     for package in asked.package or TARGETS:
-        mutants = drawn(package, asked.mutants, asked.seed)
         if asked.again:
-            survived = {key(one) for one in read(asked.results) if one["fate"] == "survived"}
-            mutants = [one for one in mutants if key(one) in survived]
+            known = [one for one in read(asked.results) if one["package"] == package]
+            mutants = remade(one for one in known if one["fate"] == "survived")
+        else:
+            mutants = drawn(package, asked.mutants, asked.seed)
         run(mutants, asked.results, asked.at_once, again=asked.again)
     return 0
 

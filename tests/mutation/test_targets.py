@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.mutation.covering import Passed, statement
 from tests.mutation.drawing import bare
 from tests.mutation.executing import unaffected
+from tests.mutation.run import read
 from tests.mutation.targets import ROOT, SOURCE, TARGETS
 
 
@@ -93,14 +95,10 @@ def test_what_runs_at_import_is_for_every_test_of_the_folder() -> None:
     assert rest == ["fifth.py::d"]
 
 
-def test_what_runs_at_import_is_for_tests_that_look_at_every_class_as_well(tmp_path: Path) -> None:
-    """They run nothing of the package, which is imported already."""
-    looking, other = tmp_path / "test_looking.py", tmp_path / "test_other.py"
-    looking.write_text("from tests.frozen import changeable\n")
-    other.write_text("")
-    passed = Passed({f"{looking}::a": 1.0, f"{other}::b": 1.0}, {"p/f.py": {1: [""], 8: [f"{other}::b"]}})
-    assert passed.stages("p/f.py", CODE, 1) == [[f"{looking}::a", f"{other}::b"]]
-    assert passed.stages("p/f.py", CODE, 8) == [[f"{other}::b"]]
+def test_what_runs_at_import_is_for_tests_that_look_at_classes_without_running_them_too() -> None:
+    looking = Passed({**PASSED.seconds, "classes.py::f": 0.1}, PASSED.lines)
+    assert "classes.py::f" in looking.stages("p/f.py", CODE, 1)[0]
+    assert "classes.py::f" not in looking.stages("p/f.py", CODE, 10)[0]
 
 
 def test_a_module_that_imports_a_mutated_one_through_another_is_affected(tmp_path: Path) -> None:
@@ -119,3 +117,13 @@ def test_a_module_that_imports_a_mutated_one_through_another_is_affected(tmp_pat
         path.parent.mkdir(exist_ok=True)
         path.write_text(code)
     assert unaffected(tmp_path, ["base.py"]) == ["samdrift", "samdrift.other"]
+
+
+def test_the_last_result_of_a_mutant_counts_and_none_of_a_line_that_is_gone(tmp_path: Path) -> None:
+    here = "accesspoint/refusals.py", "while True:", "while False:"
+    results = [(*here, "survived"), ("accesspoint/refusals.py", "while never_written:", "x", "survived")]
+    results += [("accesspoint/moved_away.py", "while True:", "while False:", "survived"), (*here, "killed")]
+    names = ("file", "before", "after", "fate")
+    file = tmp_path / "results"
+    file.write_text("".join(json.dumps(dict(zip(names, one, strict=True))) + "\n" for one in results))
+    assert [(one["file"], one["fate"]) for one in read(file)] == [("accesspoint/refusals.py", "killed")]

@@ -20,6 +20,7 @@ from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
+from samdrift.federation.ports import free_port
 from samdrift.federation.server import LocalFederation
 from samdrift.installation import rolesettings
 from samdrift.installation.operator import Operator
@@ -31,7 +32,7 @@ from samdrift.net.clock import system_clock
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.member import Member, until
-from tests.roles.stage import member_of
+from tests.roles.stage import HOST, member_of
 from tests.settings import message_service_settings
 
 _HASTE = {
@@ -133,9 +134,10 @@ async def played(
             for table, hasty in _HASTE.items():
                 assert table in text
                 text = text.replace(table, hasty)
-            if len(processes) > 1:  # One file for several processes, of which one alone could listen there.
-                text, without = re.subn(r'\[metrics\]\nlisten = "[^"]*"\n', "", text)
-                assert without == 1
+            if len(processes) > 1:
+                own = "".join(f'listen_{which} = "{HOST}:{free_port(HOST)}"\n' for which in processes)
+                text, found_once = re.subn(r'(\[metrics\]\nlisten = "[^"]*"\n)', rf"\1{own}", text)
+                assert found_once == 1
             enrolled.config_file.write_text(text + settings)
             config = load(enrolled.config_file)
             gate = await Gate.start(vault_settings(config))

@@ -12,16 +12,19 @@ from typing import Any
 import pytest
 
 from samdrift.contracts.messages import MessageStatus
+from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import Failure, Service
 from samdrift.installation.control import control_folder
 from samdrift.installation.reporting import ask_running
 from samdrift.operations.findings import State
 from samdrift.operations.machine import check_health
 from tests.roles.member import Member, until
+from tests.roles.processes import organisation, played
 from tests.roles.stage import Stage
 from tests.roles.test_metrics import scraped
 from tests.scanner import requires_clamd
 from tests.unit.cli.commandline import Ended, in_process
+from tests.vaults import server_folder
 
 
 async def health(member: Member, path: str = "/health") -> tuple[int, Any]:
@@ -47,6 +50,26 @@ async def status(member: Member, *arguments: str) -> Ended:
 async def state_of(member: Member, dependency: str) -> str:
     _, document = await health(member)
     return next((one["state"] for one in document["dependencies"] if one["dependency"] == dependency), "")
+
+
+async def held_of(member: Member, reason: str) -> int:
+    _, document = await health(member)
+    return sum(one["number"] for one in document["held"] if one["reason"] == reason)
+
+
+async def test_roles_served_apart_by_one_file_have_metrics_each(stage: Stage) -> None:
+    operator = DemoOperator("operator-m", "AP0031-SDK-DEMO", (organisation("mullsjo", "2120000554"),))
+    with server_folder() as folder:
+        async with played(stage.federation, folder, {operator: ("ap", "mt")}) as those:
+            for process in those.processes:
+                await process.start()
+            config = those.processes[0].config
+            assert config.metrics is not None
+            for listen in (config.metrics.listen_ap, config.metrics.listen_mt):
+                assert listen is not None
+                address = f"http://{listen.host}:{listen.port}/health/live"
+                with await asyncio.to_thread(urllib.request.urlopen, address) as answer:
+                    assert json.loads(answer.read()) == {"live": True}
 
 
 async def test_what_an_installation_has_of_its_own_is_tried_without_being_needed(stage: Stage) -> None:
@@ -108,11 +131,16 @@ async def test_an_smp_that_fails_is_gone_by_its_host_until_it_answers(
             return True if await state_of(stage.habo, "smp") == "gone" else None
 
         await until(gone, "the SMP is known to be gone")
+        assert await held_of(stage.habo, "smp") == 1
+        assert (await scraped(stage.habo)).samples[("samdrift_held", "smpmt")] == 1
+        assert "HELD       1 mt: smp" in (await status(stage.habo)).output
         assert await state_of(stage.habo, "sml") == "there"
     finally:
         stage.federation.outages.failures.clear()
     await stage.habo.reaches(message_id, MessageStatus.WAITING_FOR_RECEIPT)
     assert await state_of(stage.habo, "smp") == "there"
+    assert await held_of(stage.habo, "smp") == 0
+    assert ("samdrift_held", "smpmt") not in (await scraped(stage.habo)).samples
     lines = [one for one in caplog.messages if one.startswith("smp ")]
     assert [one.partition(": ")[2].split(" ")[0] for one in lines] == ["gone", "back"]
     assert "it answers 503" in lines[0]

@@ -22,6 +22,7 @@ from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.net.client import HttpClient, PeerUnreachable, post
 from samdrift.scheduling.dispatch import InFlight
+from samdrift.scheduling.held import Held
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader
@@ -50,6 +51,7 @@ class Outbound:
         clock: Clock,
         rng: Random,
         meters: Meters,
+        held: Held | None = None,
     ) -> None:
         self._settings = settings
         self._vaults = gate.worker("access-point-outbound", Role.ACCESS_POINT)
@@ -59,6 +61,7 @@ class Outbound:
         self._clock = clock
         self._rng = rng
         self._meters = meters
+        self._held = held or Held()
 
     async def attempt(
         self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
@@ -93,6 +96,11 @@ class Outbound:
             references = message.references
             answer = await self._exchange(transfer, route, message, body)
         later = await self._record(organisation, transfer, answer, references, facts, peer, grounds)
+        if later is None:
+            self._held.release(Role.ACCESS_POINT, organisation, transfer.id)
+        else:
+            until = later + self._settings.lease
+            self._held.note(Role.ACCESS_POINT, organisation, transfer.id, answer.reason, until)
         self._meters.attempted(organisation, answer, final=later is None, seconds=time.monotonic() - began)
         return later
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from samdrift.accesspoint.inbound import Answers, Inbound
@@ -23,6 +23,7 @@ from samdrift.contracts.principals import Role
 from samdrift.net.background import in_background
 from samdrift.net.client import HttpClient
 from samdrift.net.guard import guarded
+from samdrift.scheduling.held import Held
 from samdrift.scheduling.rounds import Rounds
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.gate import Gate
@@ -43,6 +44,7 @@ class Surroundings:
     clock: Clock
     rng: Random
     meters: Meters
+    held: Held = field(default_factory=Held)
 
 
 class AccessPointRole:
@@ -76,7 +78,15 @@ class AccessPointRole:
         )
         routes = Routes(settings, around.discovery, around.checks)
         outbound = Outbound(
-            settings, around.gate, routes, around.client, keys, around.clock, around.rng, around.meters
+            settings,
+            around.gate,
+            routes,
+            around.client,
+            keys,
+            around.clock,
+            around.rng,
+            around.meters,
+            around.held,
         )
         self._sending = Sending(settings, around.gate, outbound, self._signals, around.clock)
         self.queue_lengths = QueueLengths(

@@ -82,11 +82,11 @@ class AccessPointSettings:
     """Most that the clocks of two access points may be apart."""
     measure_every: timedelta
     """Time between two measurements of the lengths of queues, however often they are asked for."""
+    peer_alarm: int
+    """Messages of one peer that do not conform and raise an alarm within that time; 0 for never."""
+    peer_alarm_within: timedelta
     parallel: int = 4
     """Transfers in flight at the same time for one organisation."""
-    peer_alarm: int = 10
-    """Messages of one peer that do not conform and raise an alarm within that time; 0 for never."""
-    peer_alarm_within: timedelta = timedelta(days=1)
 
     def patience(self, size: int) -> timedelta:
         """Return the time that a peer may take to answer a body of ``size`` bytes.

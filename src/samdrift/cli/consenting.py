@@ -8,9 +8,11 @@ from datetime import timedelta
 
 from samdrift.cli.output import complain
 from samdrift.config.model import Config, Environment
-from samdrift.governance.consent import Caller, Session, Wanted, Way, session
+from samdrift.governance.consent import Caller, ConsentWanted, Session, Wanted, Way, permitted, session
 from samdrift.net.clock import system_clock
+from samdrift.rights.consentfold import moment_of
 from samdrift.rights.consents import EVERYTHING, Extent
+from samdrift.rights.record import Record
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -34,6 +36,29 @@ async def consented(
                 " (samdrift gov officer enrol)"
             )
         yield running
+
+
+async def shows_use(
+    stack: contextlib.AsyncExitStack,
+    config: Config,
+    gate: Gate,
+    organisation: ParticipantIdentifier,
+    record: Record,
+    wanted: Wanted,
+    caller: Caller,
+) -> bool:
+    """Open a session on ``stack`` for the moments at which the organisation's people last did something.
+
+    False, without a session, where no consent covers that: the answer then leaves these moments out. A
+    consent that is named has to cover it.
+    """
+    if config.environment is not Environment.DEMONSTRATION and not caller.consent:
+        try:
+            permitted(record, wanted, caller, moment_of(record, system_clock()))
+        except ConsentWanted:
+            return False
+    await stack.enter_async_context(consented(config, gate, organisation, wanted, caller))
+    return True
 
 
 def until_now() -> Extent:

@@ -75,6 +75,7 @@ def _document(running: Sequence[Running], wanted: frozenset[Role]) -> dict[str, 
                 "roles": sorted(role.value for role in each.roles),
                 "workers": dict(each.workers),
                 "dependencies": [one.document() for one in each.conditions],
+                "held": [one.document() for one in each.held],
             }
             for each in running
         ],
@@ -93,6 +94,7 @@ def _lines(running: Sequence[Running], wanted: frozenset[Role], now: datetime) -
             yield f"{len(each.workers) - len(away)} of {len(each.workers)} processes serve"
             yield from (f"NOT SERVING  {name}" for name in away)
         yield from (_line(one, now) for one in each.conditions)
+        yield from (f"HELD {one.number:>7} {one.role}: {one.reason}" for one in each.held)
     yield from (f"NOT SERVED   {role}" for role in _not_served(running, wanted))
 
 

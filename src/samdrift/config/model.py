@@ -6,6 +6,7 @@ those that others use can be imported from here.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -249,6 +250,11 @@ class VaultConfig:
     ] = None
 
 
+def _own_address(role: str, example: str) -> Key:
+    text = f"The same for a process that serves `{role}` alone, where roles are served apart by one file."
+    return Key(text, LOOPBACK, otherwise="`listen`", since="0.2", example=f'"{example}"')
+
+
 @dataclass(frozen=True, slots=True)
 class MetricsConfig:
     """Metrics for a Prometheus on the same host."""
@@ -261,12 +267,26 @@ class MetricsConfig:
             example='"127.0.0.1:9100"',
         ),
     ]
+    listen_ap: Annotated[SocketAddress | None, _own_address("ap", "127.0.0.1:9101")] = None
+    listen_mt: Annotated[SocketAddress | None, _own_address("mt", "127.0.0.1:9102")] = None
+    listen_mk: Annotated[SocketAddress | None, _own_address("mk", "127.0.0.1:9103")] = None
+    listen_gov: Annotated[SocketAddress | None, _own_address("gov", "127.0.0.1:9104")] = None
     per_organisation: Annotated[
         bool, Key("Names organisations in metrics, which shows who has how much traffic when.", FLAG)
     ] = False
     queue_seconds: Annotated[
         int, Key("Time between two measurements of the lengths of queues.", POSITIVE, unit="seconds")
     ] = 30
+
+    def address(self, roles: Collection[Role]) -> SocketAddress:
+        """Return the address for a process that serves ``roles``: that of a role which is served alone."""
+        own = {
+            Role.ACCESS_POINT: self.listen_ap,
+            Role.MESSAGE_SERVICE: self.listen_mt,
+            Role.MESSAGE_CLIENT: self.listen_mk,
+            Role.GOVERNANCE: self.listen_gov,
+        }
+        return (own[next(iter(roles))] if len(roles) == 1 else None) or self.listen
 
 
 @dataclass(frozen=True, slots=True)

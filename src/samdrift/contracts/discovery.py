@@ -9,6 +9,7 @@ from typing import Protocol
 from cryptography import x509
 
 from samdrift.contracts.errors import Explained, Temporary
+from samdrift.contracts.hold import Hold
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.smp import ServiceMetadata
 from samdrift.wire.verdicts import CertificateVerdict
@@ -33,6 +34,8 @@ class DiscoveryError(Explained):
 class NotRegistered(DiscoveryError):
     """The participant, or the document type for it, is not registered (component-accesspoint 3.2.4 a)."""
 
+    hold = Hold.NOT_REGISTERED
+
 
 class SharedService(StrEnum):
     """A service of the federation that a lookup or a check needs, as a waiting sender reads it."""
@@ -48,10 +51,13 @@ class DiscoveryUnavailable(DiscoveryError, Temporary):
     def __init__(self, text: str, service: SharedService) -> None:
         super().__init__(text)
         self.service = service
+        self.hold = Hold(service.name.lower())
 
 
 class DiscoveryUntrusted(DiscoveryError):
     """The answer's signature or its signer is not trusted (transport-profile-as4 2.10 f, g)."""
+
+    hold = Hold.CERTIFICATE
 
 
 class SenderNotRegistered(NotRegistered):

@@ -6,9 +6,14 @@ data and no key: it may are recorded in a log or in an answer to a peer.
 
 from __future__ import annotations
 
+from samdrift.contracts.hold import Hold
+
 
 class Explained(Exception):
     """An error whose text is written for a person; a command prints it as it is."""
+
+    hold = Hold.OTHER
+    """The reason under which a message that waits for this is counted."""
 
 
 class NotServed(Explained):

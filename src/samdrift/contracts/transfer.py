@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from samdrift.contracts.errors import Explained, Temporary
+from samdrift.contracts.hold import Hold
 
 
 class TransferState(StrEnum):
@@ -112,6 +113,7 @@ class TransferUnavailable(Temporary):
     """The access point did not answer as agreed; the same call may succeed later."""
 
     service = "The access point"
+    hold = Hold.ACCESS_POINT
 
     def __init__(self, text: str) -> None:
         super().__init__(text)

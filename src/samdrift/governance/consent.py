@@ -173,7 +173,9 @@ class Session:
         permit: Permitted,
         clock: Clock,
         ticks: Ticks,
+        looked: float,
     ) -> None:
+        """``looked`` is when the record was read, by ``ticks``."""
         self.permit = permit
         self.parts = 0
         """Parts that were read so far."""
@@ -181,7 +183,7 @@ class Session:
         self._organisation = organisation
         self._clock = clock
         self._ticks = ticks
-        self._looked = ticks()
+        self._looked = looked
 
     async def check(self) -> None:
         """Return while the consent is in force; :class:`ConsentOver` within a second of its end."""
@@ -222,6 +224,7 @@ async def session(
     async def logged(event: ConsentEvent, facts: Mapping[str, str]) -> bool:
         return await gate.tell_organisation(principal, organisation, event, {**about, **facts}, _PLACES)
 
+    looked = ticks()  # Before the record is read: the first entry may take longer than a consent lasts.
     if demonstration:
         permit = Permitted(Way.DEMONSTRATION)
     else:
@@ -233,7 +236,7 @@ async def session(
             raise refused from None
     if not await logged(ConsentEvent.OPENED, permit.facts()):
         raise NotLogged
-    running, outcome = Session(records, organisation, permit, clock, ticks), "finished"
+    running, outcome = Session(records, organisation, permit, clock, ticks, looked), "finished"
     try:
         yield running
     except ConsentOver as over:

@@ -65,7 +65,6 @@ class Held:
     party: Party
     agreement: str
     clause: str
-    """Empty where what was inherited carries it for a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +108,7 @@ class Coverage:
     @property
     def inherited(self) -> bool:
         """True when the cover rests on what was inherited, which is shown as a fault."""
-        entered = any(each.inherited for link in self.links for each in link.agreements)
-        return entered or (self.taken_over and bool(self.gaps))
+        return self.taken_over and bool(self.gaps)
 
     def covers(self, function: Function) -> bool:
         """Return whether a role is covered, by agreements or, for a time, by what was inherited."""
@@ -342,10 +340,10 @@ def _carried(link: Link, duty: Duty) -> Held | Gap:
     function, principal, performer = link.function, link.principal, link.performer
     wrong = False
     for each in link.agreements:
-        clause = "" if each.inherited else each.agreed.clause(duty.id)
+        clause = each.agreed.clause(duty.id)
         if clause is None:
             continue
-        if each.inherited or not duty.kinds or each.agreed.form in duty.kinds:
+        if not duty.kinds or each.agreed.form in duty.kinds:
             return Held(function, duty.id, principal, performer, each.digest, clause)
         wrong = True
     missing = Missing.KIND if wrong else Missing.CLAUSE

@@ -33,7 +33,6 @@ _WORDS = {
         "no-agreement": "inget avtal leder hit",
         "circle": "leder tillbaka, täcker inget",
         "loose": "ingen kedja leder hit, täcker inget",
-        "inherited": "ärvt, tills avtal finns",
         "covered": "Allt som utförs är täckt.",
         "gaps": "{count} luckor.",
         "nothing": "Ingen part är angiven.",
@@ -52,7 +51,6 @@ _WORDS = {
         "no-agreement": "no agreement leads here",
         "circle": "leads back, covers nothing",
         "loose": "no chain leads here, covers nothing",
-        "inherited": "inherited, until there is an agreement",
         "covered": "Everything that is performed is covered.",
         "gaps": "{count} gaps.",
         "nothing": "No party is stated.",
@@ -279,7 +277,7 @@ class _Picture:
 
     def _said(self, line: _Line) -> Iterable[tuple[str, bool]]:
         for kind in dict.fromkeys(each.agreed.form.value for each in line.agreements):
-            yield self._words[kind], kind == "inherited"
+            yield self._words[kind], False
         yield self._words["until"].format(day=f"{min(each.end for each in line.agreements):%Y-%m-%d}"), False
         duties = sorted({gap.duty for gap in line.gaps})
         if line.note:

@@ -106,13 +106,15 @@ class Records:
     async def read_anywhere(self, organisation: ParticipantIdentifier) -> Record:
         """Return the record as governance has it or, where the organisation has none here, another role.
 
-        Also while the organisation is suspended; an empty record where it never stated anything.
+        Also while the organisation is suspended; an empty record where it never stated anything. An empty
+        one in one vault is none, so that a new vault is not taken for an organisation that stated nothing.
         """
         for role in _PLACES:
             if self._gate.registry.find(organisation, role) is not None:
                 async with self._gate.open(_PRINCIPAL, organisation, role, Purpose.EXPORT) as vault:
                     assert isinstance(vault, SignedStatementKeeping)
-                    return await self._current(organisation, vault)
+                    if await vault.last_signed_statement():
+                        return await self._current(organisation, vault)
         return Record(organisation.value, self._folds)
 
     async def append(
@@ -170,7 +172,8 @@ class Records:
                 if verdict in GOOD:
                     record.append(each)
                     continue
-                self._records.pop(organisation, None)
+                if record.number > before:  # What was folded in is not stored.
+                    self._records.pop(organisation, None)
                 vault.record(GovEvent.STATEMENT_REFUSED, reason=verdict.value, **_facts(each))
                 return (), verdict
             entries = tuple(record.entries[before:])

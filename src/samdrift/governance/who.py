@@ -67,6 +67,8 @@ _SEEN_IN_LOGS = frozenset(
     }
 )
 """Kinds whose use leaves an entry, so that a path without one is unused."""
+_OF_ORGANISATION = _SEEN_IN_LOGS - {PathKind.SIGNING_KEY, PathKind.CUSTODIAN}
+"""Kinds whose use is metadata of the organisation; a signature is in the record, which consents rest on."""
 _SYSTEMS = frozenset({PathKind.SYSTEM, PathKind.MESSAGE_CLIENT})
 
 
@@ -161,6 +163,8 @@ def _by_rights(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
         path = _path(basis, each, _KINDS[what.subject.kind], str(what.subject), "")
         yield path
         for door, since, gone in members.get(str(what.subject), []):
+            if gone is not None and gone <= path.since:
+                continue
             through = f"{what.subject}"
             yield replace(
                 path,
@@ -191,9 +195,18 @@ def _members(
     for door, since, gone in basis.doors.between(first, last):
         if door.kind is DoorKind.MEMBER and door.through in by_digest:
             known = found.setdefault(by_digest[door.through], [])
-            if all(door.who != each.who for each, _, _ in known):
+            for place, (other, began, over) in enumerate(known):
+                # One and the same stay in the group, counted for each thing that the group was given.
+                if door.who == other.who and (over is None or since <= over):
+                    known[place] = other, began, _later(over, gone)
+                    break
+            else:
                 known.append((door, since, gone))
     return found
+
+
+def _later(one: datetime | None, other: datetime | None) -> datetime | None:
+    return None if one is None or other is None else max(one, other)
 
 
 def _lends(substitution: Substitution, lent: _Held) -> bool:
@@ -381,6 +394,14 @@ def _last_use(path: Path, uses: Uses) -> datetime | None:
     if path.kind in _SYSTEMS:
         return uses.last_use(path.who if ":" in path.who else f"system:{path.who}")
     return uses.last_use(path.who, mailbox)
+
+
+def without_use(path: Path) -> Path:
+    """Return a path without the moment at which the organisation's people or systems last used it.
+
+    It stays marked when nobody used it for 90 days.
+    """
+    return replace(path, used=None) if path.kind in _OF_ORGANISATION else path
 
 
 def document(path: Path) -> dict[str, Any]:

@@ -101,8 +101,13 @@ def in_words(statement: Statement, record: Record) -> tuple[tuple[str, str], ...
 
 
 def names_of(record: Record) -> Mapping[str, str]:
-    """Return the names of those who have or had a key, by subject."""
-    return {str(each.act.to): each.act.name for each in record.keys.all()}
+    """Return the names of those who have or had a key, by subject; of others, as a key was asked for.
+
+    Whoever only asks for a key calls nobody else by another name.
+    """
+    asked = {str(each.act.to): each.act.name for each in record.keys.all()}
+    had = {str(each.act.to): each.act.name for each in record.keys.all() if each.begins is not None}
+    return asked | had
 
 
 def named(subject: Subject, record: Record) -> str:

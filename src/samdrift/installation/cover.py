@@ -49,6 +49,8 @@ _EVERY = timedelta(minutes=10)
 """Time after which organisations without traffic are looked at, too."""
 _SOON = timedelta(seconds=1)
 _PAGE = 500
+COVER_FUNCTIONS = "samdrift_cover_functions"
+COVER_END = "samdrift_cover_end_seconds"
 _INHERITED, _BEHIND = "inherited", "behind"
 _CANARY = {"state": "canary"}
 
@@ -143,7 +145,8 @@ class CoverKeeper:
             if organisation in self._canaries:
                 kept.standing, behind = Standing(Function(role.value), Mode.ON, None, None, False), None
             elif kept.standing is None or kept.moment is None or not same or now < kept.moment:
-                self._decide(kept, role, facts, now)
+                # What many agreements take to be decided is not taken from other organisations.
+                await asyncio.to_thread(self._decide, kept, role, facts, now)
             assert kept.standing is not None
             found = kept.standing
             kept.cover = Cover(found.mode, found.since, behind)
@@ -265,10 +268,10 @@ class CoverMetrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """Return the metrics as they are now."""
         states = GaugeMetricFamily(
-            "samdrift_cover_functions", "Functions of organisations by cover", labels=["role", "state"]
+            COVER_FUNCTIONS, "Functions of organisations by cover", labels=["role", "state"]
         )
         ends = GaugeMetricFamily(
-            "samdrift_cover_end_seconds",
+            COVER_END,
             "Time until cover by agreements ends, the soonest of its owner",
             labels=["owner", "role"],
         )

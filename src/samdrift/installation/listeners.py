@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Protocol
 
 from starlette.types import ASGIApp
 
 from samdrift.audit.operations import summarised
 from samdrift.config.model import Config, SocketAddress
+from samdrift.config.toml import ConfigError
+from samdrift.contracts.principals import Role
 from samdrift.installation.doors import Door
 from samdrift.net.forwarding import behind_front
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import Servers, TlsContext, server_tls
 
+_APART = "roles that are served apart need an address each: listen_ap, listen_mt, listen_mk, listen_gov"
 CONNECTIONS_TO_ACCESS_POINT = 16
 """Connections of one organisation's message service."""
 
@@ -99,9 +104,28 @@ def address_of(config: Config, door: Door) -> SocketAddress | None:
             return None
 
 
+def with_own_metrics(config: Config, roles: Collection[Role]) -> Config:
+    """Return the configuration of a process that serves ``roles``, which has its own address for metrics.
+
+    So processes of one file that serve a role each do not meet at one address.
+    """
+    if config.metrics is None:
+        return config
+    return replace(config, metrics=replace(config.metrics, listen=config.metrics.address(roles)))
+
+
 def bound_socket(config: Config, door: Door) -> socket.socket:
-    """A socket at the door's address; an :class:`OSError` names the address when it is taken."""
+    """A socket at the door's address; an :class:`OSError` names the address when it is taken.
+
+    Where it is that of metrics, a :class:`ConfigError` says in addition what to set.
+    """
     address = address_of(config, door)
     if address is None:
         raise LookupError(f"the configuration has no address for {door.value}")
-    return listening_socket(address.host, address.port)
+    try:
+        return listening_socket(address.host, address.port)
+    except OSError as error:
+        if door is not Door.METRICS or error.errno != errno.EADDRINUSE:
+            raise
+        text = f"{address.host}:{address.port}: address already in use; {_APART}"
+        raise ConfigError("metrics", text) from None

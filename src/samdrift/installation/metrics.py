@@ -6,10 +6,12 @@ role needs is gone, ``/health`` with the state of each. None of it names an orga
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,9 +19,12 @@ from starlette.routing import Route
 
 from samdrift.config.model import Config
 from samdrift.installation.health import Condition, Dependency
+from samdrift.scheduling.held import HeldNumber
 from samdrift.vault.errors import VaultUnavailable
 
 PATH = "/metrics"
+HELD = "samdrift_held"
+"""Name of the metric of what waits."""
 
 
 def meaningless_gauge(registry: CollectorRegistry) -> Gauge:
@@ -35,14 +40,31 @@ NEEDED = frozenset({Dependency.DATABASE, Dependency.OBJECTS, Dependency.KEY_STOR
 """Dependencies without which nothing is served."""
 
 
-def health_document(conditions: Iterable[Condition]) -> dict[str, Any]:
-    """The conditions as one document, with the verdict on them."""
+class HeldMetrics(Collector):
+    """The metric of what waits: messages, receipts and transfers, by role and reason."""
+
+    def __init__(self, numbers: Callable[[], Iterable[HeldNumber]] = tuple) -> None:
+        self._numbers = numbers
+
+    def collect(self) -> Iterator[Metric]:
+        """Return the metric as it is now."""
+        metric = GaugeMetricFamily(
+            HELD, "Messages, receipts and transfers that wait, by reason", labels=["role", "reason"]
+        )
+        for one in self._numbers():
+            metric.add_metric([one.role, one.reason], one.number)
+        yield metric
+
+
+def health_document(conditions: Iterable[Condition], held: Iterable[HeldNumber] = ()) -> dict[str, Any]:
+    """The conditions as one document, with the verdict on them, and the numbers of what waits."""
     known = tuple(conditions)
     ready = not any(one.gone_since for one in known if one.dependency in NEEDED)
     return {
         "ready": ready,
         "healthy": ready and not any(one.gone_since for one in known),
         "dependencies": [one.document() for one in known],
+        "held": [one.document() for one in held],
     }
 
 
@@ -50,6 +72,7 @@ def metrics_application(
     registry: CollectorRegistry,
     measure: Callable[[], Awaitable[None]],
     conditions: Callable[[], Iterable[Condition]] = tuple,
+    held: Callable[[], Iterable[HeldNumber]] = tuple,
 ) -> Starlette:
     """Answers with what ``registry`` holds once ``measure`` has brought it up to date, and with health."""
 
@@ -68,7 +91,7 @@ def metrics_application(
         return JSONResponse({"ready": document["ready"]}, 200 if document["ready"] else 503)
 
     async def health(request: Request) -> Response:
-        document = health_document(conditions())
+        document = health_document(conditions(), held())
         return JSONResponse(document, 200 if document["healthy"] else 503)
 
     return Starlette(

@@ -30,10 +30,11 @@ from samdrift.installation.doors import Door
 from samdrift.installation.evidence import VaultsEvidence
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health, Try, trying
-from samdrift.installation.listeners import Doors, PublicDoors
+from samdrift.installation.listeners import Doors, PublicDoors, with_own_metrics
 from samdrift.installation.loghandover import logs_handed_over
 from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
 from samdrift.installation.metrics import (
+    HeldMetrics,
     meaningless_gauge,
     metrics_application,
     named_in_metrics,
@@ -67,6 +68,7 @@ from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.guard import guarded
 from samdrift.net.tls import client_tls
+from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.upkeep import keep_up
@@ -104,6 +106,7 @@ async def running(
 
     ``clients`` tells whom interface D is for, instead of those who are configured for that.
     """
+    config = with_own_metrics(config, roles)
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
         keys, health = open_keys(settings, begin=True), Health(system_clock)
@@ -126,7 +129,10 @@ async def running(
         await stack.enter_async_context(
             controlled(
                 control_folder(config.vaults),
-                {UNLOCK: unlocking(gate, keys), HEALTH: answering_health(roles & config.roles, parts.health)},
+                {
+                    UNLOCK: unlocking(gate, keys),
+                    HEALTH: answering_health(roles & config.roles, parts.health, held=parts.held_numbers),
+                },
             )
         )
         yield operator
@@ -147,11 +153,18 @@ class Parts:
     """The state of the logs that are signed in the process."""
     health: Health = field(default_factory=lambda: Health(system_clock))
     """The state of what the process depends on."""
+    held: Held = field(default_factory=Held)
+    """Everything that waits in the process."""
+
+    def held_numbers(self) -> tuple[HeldNumber, ...]:
+        """The numbers of what waits now, by role and reason."""
+        return self.held.numbers(system_clock())
 
 
 async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorization | None = None) -> Operator:
     """Run the roles until ``stack`` ends; those that persons reach last, since they ask the others."""
     parts.registry.register(parts.health)
+    parts.registry.register(HeldMetrics(parts.held_numbers))
     keeper = CoverKeeper(
         parts.gate,
         system_clock,
@@ -210,7 +223,7 @@ async def _run_federated(stack: AsyncExitStack, parts: Parts, clients: Authoriza
 async def _serve_metrics(stack: AsyncExitStack, parts: Parts, measure: Callable[[], Awaitable[None]]) -> None:
     """Serve metrics and health, whichever roles run."""
     if parts.config.metrics is not None:
-        metrics = metrics_application(parts.registry, measure, parts.health.conditions)
+        metrics = metrics_application(parts.registry, measure, parts.health.conditions, parts.held_numbers)
         await parts.doors.open(stack, Door.METRICS, guarded(metrics, unexpected("metrics")))
 
 
@@ -271,7 +284,7 @@ async def _run_access_point(
     stack.push_async_callback(client.aclose)
     meters = Meters(parts.registry, per_organisation=named_in_metrics(config))
     around = ap.Surroundings(
-        parts.gate, services.discovery, services.checks, client, system_clock, os.urandom, meters
+        parts.gate, services.discovery, services.checks, client, system_clock, os.urandom, meters, parts.held
     )
     role = ap.AccessPointRole(
         rolesettings.access_point_settings(config, own),
@@ -326,6 +339,7 @@ async def _run_message_service(
         access_points,
         system_clock,
         os.urandom,
+        parts.held,
     )
     role = mt.MessageServiceRole(
         rolesettings.message_service_settings(config, own), around, rolesettings.profiles(config)

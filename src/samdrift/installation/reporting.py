@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation.control import Command, tell
 from samdrift.installation.health import Condition, Health
 from samdrift.net.clock import system_clock
+from samdrift.scheduling.held import HeldNumber
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 HEALTH = "health"
@@ -21,7 +22,11 @@ Workers = Callable[[], Mapping[str, bool]]
 
 
 def answering_health(
-    roles: Collection[Role], health: Health, workers: Workers = dict, began: datetime | None = None
+    roles: Collection[Role],
+    health: Health,
+    workers: Workers = dict,
+    began: datetime | None = None,
+    held: Callable[[], Iterable[HeldNumber]] = tuple,
 ) -> Command:
     """Return the command that reports what a process serves, and what it depends on."""
     since = began or system_clock()
@@ -32,6 +37,7 @@ def answering_health(
             "roles": sorted(role.value for role in roles),
             "workers": dict(workers()),
             "dependencies": [one.document() for one in health.conditions()],
+            "held": [one.document() for one in held()],
         }
 
     return answer
@@ -46,6 +52,8 @@ class Running:
     workers: Mapping[str, bool]
     """Workers by name, true for those that serve; empty at level ``shared``."""
     conditions: tuple[Condition, ...]
+    held: tuple[HeldNumber, ...] = ()
+    """Numbers of what waits; empty at level ``process``, where the metrics have them."""
 
     def serves(self, organisation: ParticipantIdentifier, role: Role) -> bool:
         """Return whether it serves that organisation in that role, if it has a vault here."""
@@ -65,6 +73,7 @@ async def ask_running(folder: Path) -> tuple[Running, ...]:
             frozenset(map(Role, each["roles"])),
             each["workers"],
             tuple(map(Condition.read, each["dependencies"])),
+            tuple(map(HeldNumber.read, each["held"])),
         )
         for each in await tell(folder, HEALTH)
     )

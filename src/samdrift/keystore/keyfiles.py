@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.contracts.errors import Explained, Temporary
+from samdrift.contracts.hold import Hold
 
 
 class KeyName(StrEnum):
@@ -68,6 +69,8 @@ class KeyStoreError(Explained, ValueError):
 
 class HsmUnavailable(KeyStoreError, Temporary):
     """A token is not there, not unlocked, or fails: what it was asked for can be tried later."""
+
+    hold = Hold.KEY
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from samdrift.audit.operations import unexpected
@@ -29,6 +29,7 @@ from samdrift.messageservice.screening import Screening
 from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.net.background import in_background
+from samdrift.scheduling.held import Held
 from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.gate import Gate
 from samdrift.vault.upkeep import keep_up
@@ -52,6 +53,7 @@ class Surroundings:
     """Interface C of each organisation's access point, this platform's or another supplier's."""
     clock: Clock
     rng: Random
+    held: Held = field(default_factory=Held)
 
 
 class MessageServiceRole:
@@ -68,7 +70,9 @@ class MessageServiceRole:
         self._profiles = profiles
         sealing = Sealing(settings.federation, around.discovery, around.checks, around.rng)
         screening = Screening(around.scanner)
-        self._sender = Sender(settings, around.gate, sealing, screening, around.access_points, around.clock)
+        self._sender = Sender(
+            settings, around.gate, sealing, screening, around.access_points, around.clock, around.held
+        )
         judging = Judging(settings, around.discovery, around.checks, screening, around.rng)
         inbox = self._inbox = Inbox(
             settings,
@@ -82,7 +86,9 @@ class MessageServiceRole:
             _new_ids(around.rng),
         )
         transfers = Transfers(settings, around.gate, around.clock)
-        self._polling = Polling(settings, around.access_points, inbox, transfers, self._served, around.clock)
+        self._polling = Polling(
+            settings, around.access_points, inbox, transfers, self._served, around.clock, around.held
+        )
         self.service = MessageService(
             settings, around.gate, self._sender, screening, around.address_book, profiles, around.clock
         )

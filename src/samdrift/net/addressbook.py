@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from samdrift.contracts.addressbook import Listing
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
+from samdrift.contracts.hold import Hold
 from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
 from samdrift.wire.addressbook import (
     AddressBookCopy,
@@ -36,6 +37,8 @@ _HEADERS = {"accept": "application/vnd.api+json"}
 
 class AddressBookUnavailable(Temporary):
     """The address book gave no usable answer; the text names neither address nor content."""
+
+    hold = Hold.ADDRESS_BOOK
 
 
 class AddressBookClient:

@@ -23,11 +23,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from samdrift.accesspoint.meters import Meters
+from samdrift.installation.cover import COVER_END, COVER_FUNCTIONS, CoverMetrics
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import expiry_gauge
 from samdrift.installation.health import GONE, Condition, Dependency, Gone
 from samdrift.installation.logkeeping import OLDEST_COSIGNATURE, LogMetrics
-from samdrift.installation.metrics import PATH, meaningless_gauge
+from samdrift.installation.metrics import HELD, PATH, HeldMetrics, meaningless_gauge
 from samdrift.net.forwarding import Away, Forwarder
 from samdrift.processes.memory import MEMORY, PROCESSES
 
@@ -40,8 +41,15 @@ _MAX_VALUE = 64
 """Characters of the value of a label."""
 _HIGHEST = frozenset({"samdrift_ap_oldest_queued_seconds", OLDEST_COSIGNATURE})
 _EXPIRY = "samdrift_certificate_expiry_seconds"
-_LOWEST = ("_created", _EXPIRY)
+_LOWEST = ("_created", _EXPIRY, COVER_END)
 _SUFFIX = re.compile(r"_(?:total|created|bucket|count|sum)\Z")
+_LABELS = {
+    GONE: frozenset({"dependency"}),
+    _EXPIRY: frozenset({"owner", "key"}),
+    COVER_FUNCTIONS: frozenset({"role", "state"}),
+    COVER_END: frozenset({"owner", "role"}),
+    HELD: frozenset({"role", "reason"}),
+}
 _HELD_IN_COMMON = ("", "operator", "organisations")
 """Label values in place of an organisation."""
 
@@ -186,6 +194,8 @@ def _known() -> Mapping[str, _Known]:
     meaningless_gauge(registry)
     registry.register(NotificationMetrics(lambda: 0))
     registry.register(LogMetrics())
+    registry.register(HeldMetrics())
+    registry.register(CoverMetrics(tuple))
     registry.register(Gone([Condition(one) for one in Dependency]))
     found = {
         family.name: _Known(family.documentation, family.type, _labels(family.name))
@@ -200,9 +210,7 @@ def _known() -> Mapping[str, _Known]:
 def _labels(name: str) -> frozenset[str]:
     if name.startswith("samdrift_ap_"):
         return frozenset({"organisation", "reason", "outcome", "le"})
-    if name == GONE:
-        return frozenset({"dependency"})
-    return frozenset({"owner", "key"}) if name == _EXPIRY else frozenset()
+    return _LABELS.get(name, frozenset())
 
 
 def merged(texts: Iterable[str]) -> list[Metric]:

@@ -28,7 +28,7 @@ from samdrift.installation.databasecare import cared_for
 from samdrift.installation.doors import ROLES, Door
 from samdrift.installation.expiry import Expiries, watching
 from samdrift.installation.health import Dependency, Health, trying
-from samdrift.installation.listeners import address_of
+from samdrift.installation.listeners import address_of, with_own_metrics
 from samdrift.installation.logkeeping import operators_log_kept
 from samdrift.installation.operator import own_dependencies
 from samdrift.installation.reconciling import reconciled
@@ -74,6 +74,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
     """
     require_rights(config.isolation, root=os.geteuid() == 0)
     require_protected_links()
+    config = with_own_metrics(config, roles)
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
         keys = await asyncio.to_thread(partial(open_keys, settings, begin=True))

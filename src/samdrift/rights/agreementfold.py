@@ -33,7 +33,7 @@ from samdrift.rights.agreements import (
     PartyNamed,
     Released,
 )
-from samdrift.rights.fields import Subject, SubjectKind
+from samdrift.rights.fields import Subject, SubjectKind, same_person
 from samdrift.rights.folding import Effect, State
 from samdrift.rights.statements import Approved, Ended, Objected, Statement
 
@@ -56,7 +56,6 @@ class Countersigned:
     end: datetime
     """The end by the agreement and its extensions, or the moment at which it was ended before."""
     extended: bool
-    inherited: bool
 
     def covers(self, moment: datetime) -> bool:
         """Return whether the agreement is in force at a moment."""
@@ -257,7 +256,7 @@ class Agreements:
         act = row.statement.act
         if not isinstance(act, (*_TAKE_TWO, PartyNamed)):
             return Effect.NAMES_NOTHING
-        if by == row.statement.by:
+        if same_person(by, row.statement.by):
             return Effect.SELF
         if not officer:
             return Effect.NO_AUTHORITY
@@ -302,5 +301,4 @@ def _countersigned(digest: str, agreed: Agreed, row: _Row, moment: datetime) -> 
     end = max([agreed.end, *until])
     if row.ended is not None and row.ended <= moment:
         end = min(end, row.ended)
-    inherited = agreed.form.value == "inherited"
-    return Countersigned(digest, agreed, row.approved or agreed.start, end, end > agreed.end, inherited)
+    return Countersigned(digest, agreed, row.approved or agreed.start, end, end > agreed.end)

@@ -29,8 +29,6 @@ LONGEST_AGREEMENT = timedelta(days=3660)
 """Longest time that one statement of an agreement covers: after ten years it is entered again."""
 LONGEST_EXTENSION = timedelta(days=90)
 """Longest time by which two persons extend an agreement that ends."""
-LONGEST_INHERITED = timedelta(days=90)
-"""Longest time that what was there before agreements were kept counts as agreed to."""
 MAX_NOTICE = 3660
 """Most days of notice of an agreement."""
 
@@ -74,10 +72,6 @@ class AgreementKind(StrEnum):
     """Överenskommelse between authorities."""
     INTERNAL = "internal"
     """Between parts of one legal person."""
-    INHERITED = "inherited"
-    """Written by an upgrade for what was running before; carries everything for a short time, and is shown as
-    a fault.
-    """
 
 
 class Function(StrEnum):
@@ -249,10 +243,9 @@ class Agreed:
         functions = frozenset(_list(fields, "functions", len(Function), Function, least=1))
         organisations = _list(fields, "for", _MAX_ORGANISATIONS, _as_participant, least=1)
         start, end = fields.moment("from"), fields.moment("until")
-        longest = LONGEST_INHERITED if form is AgreementKind.INHERITED else LONGEST_AGREEMENT
-        if not start < end <= start + longest:
+        if not start < end <= start + LONGEST_AGREEMENT:
             raise StatementError(
-                f"it ends after its beginning, and at most {longest.days} days after it", "until"
+                f"it ends after its beginning, and at most {LONGEST_AGREEMENT.days} days after it", "until"
             )
         agreed = cls(
             form,
@@ -276,10 +269,6 @@ class Agreed:
         names = [each.duty for each in self.duties]
         if len(set(names)) != len(names):
             raise StatementError("a duty stands twice", "duties")
-        if self.form is AgreementKind.INHERITED:
-            if self.duties or self.signatories:
-                raise StatementError("what was inherited has neither clauses nor signatories", "duties")
-            return
         if {each.party for each in self.signatories} != {self.principal, self.performer}:
             raise StatementError("both parties have signed, and no others", "signatories")
         if self.form is not AgreementKind.INTERNAL and not self.secrecy:

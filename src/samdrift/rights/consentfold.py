@@ -33,9 +33,8 @@ from samdrift.rights.consents import (
     EmergencyStated,
     Level,
     is_staff,
-    same_person,
 )
-from samdrift.rights.fields import Subject, SubjectKind
+from samdrift.rights.fields import Subject, SubjectKind, same_person
 from samdrift.rights.folding import Effect, State
 from samdrift.rights.keyacts import Scheme
 from samdrift.rights.record import Record

@@ -209,11 +209,6 @@ def is_staff(subject: Subject) -> bool:
     return subject.kind in _STAFF
 
 
-def same_person(one: Subject, other: Subject) -> bool:
-    """Return whether two subjects are one person: someone may be a custodian and of the staff by one name."""
-    return one.id.casefold() == other.id.casefold()
-
-
 def _members(act: Access) -> dict[str, Json]:
     return {"to": str(act.to), "ground": act.ground.value, "ticket": act.ticket, "extent": str(act.extent)}
 

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from samdrift.rights.fields import Subject, SubjectKind
+from samdrift.rights.fields import Subject, SubjectKind, same_person
 from samdrift.rights.folding import Effect, State
 from samdrift.rights.keyacts import Enrolled, Lost, PublicKey, Scheme
 from samdrift.rights.statements import Approved, Ended, Statement
@@ -185,7 +185,7 @@ class Keys:
         by, at = statement.by, statement.at
         if asked is None:
             return Effect.NAMES_NOTHING, None
-        if by in (asked.statement.by, asked.act.to):
+        if same_person(by, asked.statement.by) or same_person(by, asked.act.to):
             return Effect.SELF, None
         if asked.over or asked.begins is not None or asked.act.end <= at:
             return Effect.OVER, None

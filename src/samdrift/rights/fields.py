@@ -82,6 +82,13 @@ class Subject:
         return f"{self.kind}:{self.id}"
 
 
+def same_person(one: Subject, other: Subject) -> bool:
+    """Return whether two subjects are one person: someone may be a custodian, of the staff and in the
+    organisation by one name.
+    """
+    return one.id.casefold() == other.id.casefold()
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """One mailbox, by the identifier that its role knows it by, or, without one, the organisation."""

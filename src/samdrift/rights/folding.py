@@ -35,6 +35,7 @@ from itertools import groupby
 from typing import Any, TypeAlias
 
 from samdrift.rights.canonical import Json, encode
+from samdrift.rights.fields import same_person
 from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from samdrift.rights.statements import (
     OF_CONTENT,
@@ -358,7 +359,8 @@ class State:
     def _spared(self, unanswered: Iterable[str], now: _Instant) -> list[str]:
         """Return the role of the administrator who would be the last to go: silence never takes it."""
         roles = {digest for digest, holding in self._holdings.items() if _is_administrators(holding)}
-        standing = {digest for digest in roles if self._in_force(digest, now, now)}
+        going_on = (now[0], _JUDGING)  # What another statement ends in the same moment does not count.
+        standing = {digest for digest in roles if self._in_force(digest, now, going_on)}
         going = standing.intersection(unanswered)
         if not going or standing - going:
             return []
@@ -413,7 +415,7 @@ class State:
         asked = self._named(act.of, Given)
         if asked is None or not isinstance(asked.act, Given) or not asked.act.asked:
             return Effect.NAMES_NOTHING
-        if by in _concerned(asked, asked.act):
+        if any(same_person(by, each) for each in _concerned(asked, asked.act)):
             return Effect.SELF
         if act.of not in self._standing or not self._may_give(by, asked.act, now):
             return Effect.NO_AUTHORITY

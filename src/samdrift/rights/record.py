@@ -17,7 +17,7 @@ from samdrift.rights.enrolment import WAITING_TIME, Keys
 from samdrift.rights.fields import StatementError, SubjectKind
 from samdrift.rights.folding import Effect, State
 from samdrift.rights.keyacts import Enrolled
-from samdrift.rights.reviews import ReviewAct
+from samdrift.rights.reviews import ReviewAct, ReviewOpened
 from samdrift.rights.signing import Refusal, Signed, Verified, timely, verify
 from samdrift.rights.statements import Approved, Ended, Given, NotUnderstood, Objected, Reviewed, Statement
 
@@ -182,7 +182,8 @@ class Record:
         """Return whether custodians would do at once what the organisation's own people can see to.
 
         They bring an organisation in, and again when all its keys are lost. While a person has a key, a
-        role that they ask for begins a week later, like a key, and they end nothing that a person has.
+        role that they ask for begins a week later, like a key, and they end nothing that a person has,
+        and do not open a review, whose silence would.
         """
         if statement.by.kind is not SubjectKind.CUSTODIAN or not self.keys.persons_sign(statement.at):
             return False
@@ -198,7 +199,7 @@ class Record:
             case Ended(of=of) if of is not None:
                 return self._begun(of, statement)
             case act:
-                return isinstance(act, Ended | Objected | Reviewed)
+                return isinstance(act, Ended | Objected | Reviewed | ReviewOpened)
 
     def _asked_long_ago(self, digest: str, statement: Statement) -> bool:
         """Return whether a custodian asked for it over a day ago, perhaps before a person had a key."""

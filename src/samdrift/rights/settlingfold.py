@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Self
 
+from samdrift.rights.fields import same_person
 from samdrift.rights.folding import Effect, State
 from samdrift.rights.record import Record
 from samdrift.rights.settling import Settled, SettlementAsked
@@ -47,7 +48,7 @@ class Settlement:
                 return Effect.WAITING
             case Approved(of):
                 asked = self._asked[of]
-                if by == asked.by:
+                if same_person(by, asked.by):
                     return Effect.SELF
                 late = at > asked.at + _WAITS or of in self._withdrawn
                 return Effect.OVER if late else Effect.TAKEN

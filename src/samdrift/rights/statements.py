@@ -66,7 +66,7 @@ __all__ = [
 ]
 
 VERSION = 1
-_MAX_REASON = 500
+MAX_REASON = 500
 
 
 class Right(StrEnum):
@@ -203,7 +203,7 @@ class Statement:
         if version is True or version != VERSION:
             raise NotUnderstood("a version that this program does not know", "version")
         organisation = fields.text("organisation", MAX_IDENTIFIER)
-        by, at, why = fields.subject("by"), fields.moment("at"), fields.text("why", _MAX_REASON)
+        by, at, why = fields.subject("by"), fields.moment("at"), fields.text("why", MAX_REASON)
         if by.kind is SubjectKind.CLAIM:
             raise StatementError("a claim makes no statements", "by")
         act = _act(fields, at)

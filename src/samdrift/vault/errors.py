@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from samdrift.contracts.errors import Explained, NotServed, Temporary
+from samdrift.contracts.hold import Hold
 
 
 class VaultError(Explained):
@@ -28,6 +29,7 @@ class VaultUnavailable(VaultError, Temporary):
     """
 
     text = "the vault cannot be reached now"
+    hold = Hold.DATABASE
 
     def __init__(self, cause: str = "") -> None:
         super().__init__()
@@ -51,6 +53,7 @@ class VaultLocked(VaultUnavailable):
     """The vault waits for its organisation's officer, who alone unlocks it; then the same call succeeds."""
 
     text = "the vault is locked until its organisation's officer unlocks it"
+    hold = Hold.LOCK
     expected = True
 
 
@@ -58,6 +61,7 @@ class VaultSuspended(VaultUnavailable):
     """The organisation is served here, but not now: for those who may open it, what can be tried later."""
 
     text = "the organisation is suspended here"
+    hold = Hold.SUSPENDED
     expected = True
     announced = True
 
@@ -66,6 +70,7 @@ class VaultUncovered(VaultUnavailable):
     """No agreement has ever covered the organisation's function here: it is not switched on."""
 
     text = "no agreement covers this function of the organisation yet: samdrift gov coverage names the gaps"
+    hold = Hold.COVER
     expected = True
 
 
@@ -73,6 +78,7 @@ class NoKeyInUse(VaultError, Temporary):
     """The organisation has no key to sign or decrypt with: none yet, or all were revoked."""
 
     text = "the organisation has no key in use for this"
+    hold = Hold.KEY
 
 
 class VaultClosed(VaultError):

@@ -35,7 +35,8 @@ RIGHTS = (
     Mutant(
         "rights: the one who asks does not approve",
         "rights/folding.py",
-        "        if by in _concerned(asked, asked.act):\n            return Effect.SELF\n",
+        "        if any(same_person(by, each) for each in _concerned(asked, asked.act)):\n"
+        "            return Effect.SELF\n",
         "",
         (_FOLDING,),
     ),

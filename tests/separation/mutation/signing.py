@@ -73,6 +73,27 @@ SIGNING = (
         _ENROLMENT,
     ),
     _without(
+        "custodians open no review while a person has a key",
+        "rights/record.py",
+        " | ReviewOpened)\n\n    def _asked",
+        _ENROLMENT,
+        instead=")\n\n    def _asked",
+    ),
+    _without(
+        "one who is custodian and officer is not two for a key",
+        "rights/enrolment.py",
+        "same_person(by, asked.statement.by) or same_person(by, asked.act.to)",
+        _ENROLMENT,
+        instead="by in (asked.statement.by, asked.act.to)",
+    ),
+    _without(
+        "one who is custodian and officer is not two for a role",
+        "rights/folding.py",
+        "any(same_person(by, each) for each in _concerned(asked, asked.act))",
+        _ENROLMENT,
+        instead="by in _concerned(asked, asked.act)",
+    ),
+    _without(
         "a role that custodians give begins a week later",
         "rights/record.py",
         "                return given.start < statement.at + WAITING_TIME\n",
@@ -103,7 +124,8 @@ SIGNING = (
     _without(
         "nobody approves their own key",
         "rights/enrolment.py",
-        "        if by in (asked.statement.by, asked.act.to):\n            return Effect.SELF, None\n",
+        "        if same_person(by, asked.statement.by) or same_person(by, asked.act.to):\n"
+        "            return Effect.SELF, None\n",
         _ENROLMENT,
     ),
     _without(

@@ -93,3 +93,9 @@ def test_all_differences_are_named_at_once() -> None:
 def test_whatever_a_property_says_it_names_a_participant_or_none(value: str) -> None:
     found = participant(value)
     assert found is None or found == ParticipantIdentifier.parse(value)
+
+
+def test_a_federation_is_the_same_when_it_reads_the_same() -> None:
+    """Each envelope's text is another one in memory than the configuration's."""
+    envelope = replace(ENVELOPE, federation=bytes(FEDERATION_TEST, "utf-8").decode())
+    assert compare(message(), envelope, FEDERATION_TEST) == ()

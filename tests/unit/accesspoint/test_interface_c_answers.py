@@ -18,11 +18,13 @@ from samdrift.accesspoint.interface_c import InterfaceC, Polling, Submissions
 from samdrift.accesspoint.problems import TYPE
 from samdrift.accesspoint.settings import Client
 from samdrift.audit.tiles import Tile
+from samdrift.contracts.cover import Cover, Mode
 from samdrift.contracts.principals import Role
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.gate import Gate
 from samdrift.wire.envelope import seal
 from samdrift.wire.identifiers import FEDERATION_TEST, SDK_MESSAGE_BASE, ParticipantIdentifier
 from tests.roles.letters import header
@@ -61,6 +63,19 @@ class Unreachable:
 
     async def cover(self, *_: object) -> None:
         raise VaultUnavailable
+
+
+@dataclass(frozen=True)
+class AfterTheEnd:
+    """A gate whose organisations' cover by agreements has ended."""
+
+    gate: Gate
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.gate, name)
+
+    async def cover(self, *_: object) -> Cover:
+        return Cover(Mode.RECEIVING, NOW)
 
 
 def shown(app: ASGIApp, certificate: str) -> ASGIApp:
@@ -122,6 +137,9 @@ async def test_every_answer_in_the_document_is_given_and_no_other(
             content = data if path == SUBMIT else b"{}"
             await caller.call(method, path, content, certificate, **{**NAMES, "envelope_id": envelope_id})
     await submits(caller, organisation)
+    envelope_id, data = envelope(organisation)
+    ended = Caller(application(AfterTheEnd(installation.gate), organisation, unserved), seen)
+    assert (await ended.call("PUT", SUBMIT, data, envelope_id=envelope_id)).status_code == 422
     await reads_along(caller, installation, organisation)
     await takes(caller, installation, organisation)
     without = Caller(application(Unreachable(), organisation, unserved), seen)

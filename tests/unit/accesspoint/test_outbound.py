@@ -19,6 +19,7 @@ from samdrift.accesspoint.route import Route
 from samdrift.accesspoint.settings import OwnKeys
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason
+from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.ebms import NOT_SERVICED
@@ -43,7 +44,11 @@ class OneRoute:
 
 
 async def attempted(
-    installation: Installation, organisation: ParticipantIdentifier, client: object, profile: TransportProfile
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    client: object,
+    profile: TransportProfile,
+    held: Held | None = None,
 ) -> datetime | None:
     """One attempt at a transfer to a peer of this profile; gives when the next one is due."""
     outbound = Outbound(
@@ -55,6 +60,7 @@ async def attempted(
         lambda: NOW,
         os.urandom,
         Meters(CollectorRegistry()),
+        held,
     )
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         transfer = await submitted(vault, lease=MINUTE)
@@ -128,8 +134,9 @@ async def test_a_peer_that_trickles_is_given_up_when_the_claim_ends(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
     async with asyncio.timeout(60):
-        later = await attempted(installation, organisation, Trickling(), AS4_1_0)
+        later = await attempted(installation, organisation, Trickling(), AS4_1_0, held := Held())
     assert later is not None
+    assert held.numbers(NOW) == (HeldNumber("ap", "peer-unreachable", 1),)
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         (event,) = await vault.events(0, 10)
     assert (event.reason, event.detail) == (TransferReason.PEER_UNREACHABLE, "the peer is too slow")

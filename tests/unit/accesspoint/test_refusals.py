@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from samdrift.accesspoint.events import APEvent
-from samdrift.accesspoint.refusals import Refusals
+from samdrift.accesspoint.refusals import PeerWatch, Refusals
 from samdrift.audit.events import AuditEvent
 from samdrift.wire.as4 import As4Fault
 from samdrift.wire.ebms import EbmsErrorCode
+from tests.virtualtime import in_virtual_time
 
 JUNK = As4Fault(EbmsErrorCode.MIME_INCONSISTENCY, "no multipart")
 FORGED = As4Fault(EbmsErrorCode.FAILED_AUTHENTICATION, "the signature does not hold")
@@ -83,3 +85,41 @@ async def test_300_are_logged_and_then_one_every_five_seconds(operator: Operator
     assert await refused(10) == 1
     operator.now += timedelta(days=1)
     assert await refused(400) == 300
+
+
+@in_virtual_time
+async def test_what_was_counted_is_in_the_log_within_a_minute_also_after_one_that_failed() -> None:
+    operator, failures = Operator(), list[Exception]()
+
+    async def log(event: AuditEvent, **facts: str) -> None:
+        if event == APEvent.AP_REFUSALS_COUNTED and not failures:
+            raise OSError("the log is away")
+        await operator.log(event, **facts)
+
+    operator.refusals = Refusals(log, lambda: operator.now)
+    running = asyncio.create_task(operator.refusals.run(failures.append))
+    for minute in (1, 2):
+        for _ in range(301):
+            await operator.refusals.add("AP0001-SDK-TEST", {}, FORGED)
+        await asyncio.sleep(61)
+        assert len(failures) + len(counted(operator)) == minute
+    running.cancel()
+    assert [str(failure) for failure in failures] == ["the log is away"]
+    assert [facts["peer"] for facts in counted(operator)] == ["AP0001-SDK-TEST"]
+
+
+def counted(operator: Operator) -> list[dict[str, str]]:
+    """The facts of the entries that count refusals."""
+    return [facts for event, facts in operator.entries if event == APEvent.AP_REFUSALS_COUNTED]
+
+
+@pytest.mark.parametrize(("others", "remembered"), [(9_999, True), (10_000, False)])
+def test_ten_thousand_peers_are_watched_and_the_longest_silent_is_forgotten(
+    others: int, remembered: bool
+) -> None:
+    """Whoever has many certificates takes no more memory than that, and hides no peer that has fewer."""
+    now = datetime(2026, 11, 26, 8, tzinfo=UTC)
+    watch = PeerWatch(2, timedelta(days=1))
+    assert not watch.refused("first", now)
+    assert not any(watch.refused(str(number), now) for number in range(others))
+    assert watch.refused("first", now) is remembered

@@ -47,7 +47,7 @@ class Published:
     """Discovery of the recipient's service and of the sender's, and trust in their certificates."""
 
     def __init__(self, *endpoints: Endpoint) -> None:
-        self._endpoints = endpoints
+        self.recipient: tuple[Endpoint, ...] | DiscoveryError = endpoints
         self.sender: tuple[Endpoint, ...] | DiscoveryError = (V1_0,)
         self.looked_up: list[tuple[ParticipantIdentifier, DocumentIdentifier]] = []
 
@@ -55,7 +55,7 @@ class Published:
         self, participant: ParticipantIdentifier, document: DocumentIdentifier
     ) -> ServiceMetadata:
         self.looked_up.append((participant, document))
-        endpoints = self.sender if participant == SENDER else self._endpoints
+        endpoints = self.sender if participant == SENDER else self.recipient
         if isinstance(endpoints, DiscoveryError):
             raise endpoints
         return ServiceMetadata(participant, document, ProcessIdentifier("p"), endpoints)
@@ -204,3 +204,15 @@ async def test_a_peers_certificate_that_is_refused_ends_the_transfer_unless_that
         await Routes(SETTINGS, world, world).find(SENDER, RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
     assert (caught.value.reason, caught.value.final) == (TransferReason.PEER_UNTRUSTED, final)
     assert reason.value in caught.value.detail
+
+
+async def test_a_recipient_that_is_not_registered_ends_the_transfer() -> None:
+    """Its sender is told now, and not after days of attempts.
+
+    Clauses: component-accesspoint 3.2.3 a.
+    """
+    world = Published()
+    world.recipient = NotRegistered("x")
+    with pytest.raises(NoRoute) as caught:
+        await Routes(SETTINGS, world, world).find(SENDER, RECIPIENT, SDK_MESSAGE_EXTENDED, pki.NOW)
+    assert (caught.value.reason, caught.value.final) == (TransferReason.RECIPIENT_NOT_REGISTERED, True)

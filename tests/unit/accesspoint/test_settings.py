@@ -59,3 +59,10 @@ def test_a_client_of_interface_c_acts_for_its_organisation_and_stays_the_same() 
 
 def test_what_the_access_point_decides_by_cannot_be_changed() -> None:
     assert changeable("samdrift.accesspoint") == {"_Count"}
+
+
+def test_unless_told_otherwise_attempts_come_within_a_tenth_of_the_interval() -> None:
+    """A peer that comes back is not met by all senders in the same second, nor at once by one of them."""
+    policy = retry_policy(interval=timedelta(seconds=100))
+    times = [policy.next_attempt(1, NOW, chance) for chance in (0.0, 1.0)]
+    assert times == [NOW + timedelta(seconds=90), NOW + timedelta(seconds=110)]

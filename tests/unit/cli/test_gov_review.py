@@ -59,7 +59,10 @@ async def test_a_review_is_opened_shown_with_use_answered_and_listed(
         [("person:dag", "kept", "person:kim"), ("person:eva", "ended", "person:alex")],
         [("person:eva", "ended", "person:alex"), ("person:dag", "kept", "person:kim")],
     )
-    assert "last used never" in await desk.run("review show", number)
+    assert "last used not shown" in await desk.run("review show", number)
+    asked_for = ("--extent", "everything", "--ground", "organisations-case", "--ticket", "INC-1")
+    await desk.state("kim", "consent request", *asked_for, "--to", "operator:ola", "--by", "kim")
+    assert "last used never" in await desk.run("review show", number, "--by", "ola")
     await desk.state("alex", "review close", number, "--by", "alex")
     (listed,) = json.loads(await desk.run("review list", "--find", "person:eva", "--json"))["reviews"]
     assert listed["closed"] is not None

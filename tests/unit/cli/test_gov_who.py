@@ -188,8 +188,15 @@ async def test_who_did_counts_what_each_log_has(
     assert deeds["person:dag", "mk:reading:message", MAILBOX] == 3
     assert ("person:kim", "gov:statement:kept", "") in deeds
     assert ("custodian:anna", "custody:two-persons:agreed", "") in deeds
-    (dag,) = [each for each in (await asked(desk, "who-can"))["paths"] if each["who"] == "person:dag"]
-    assert dag["used"] is not None
+    for question in (("who-can",), ("who-could", *since[:2])):
+        within = await asked(desk, *question, "--by", "ola")
+        (dag,) = [each for each in within["paths"] if each["who"] == "person:dag"]
+        assert within["use_shown"]
+        assert dag["used"] is not None
+        without = await asked(desk, *question, "--by", "pia")
+        (dag,) = [each for each in without["paths"] if each["who"] == "person:dag"]
+        assert not without["use_shown"]
+        assert dag["used"] is None, "when a person was here is metadata, and Pia has no consent to that"
     (session,) = [
         each for each in (await asked(desk, "who-can"))["paths"] if each["kind"] == "support-session"
     ]

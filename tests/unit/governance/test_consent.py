@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.contracts.statements import NumberedStatement
 from samdrift.governance import consent as consenting
 from samdrift.governance.consent import (
     Caller,
@@ -256,6 +258,40 @@ async def test_the_record_counts_where_governance_is_no_longer_hosted(
     with pytest.raises(ConsentWanted):
         async with town.session():
             raise AssertionError("it was opened")
+
+
+async def test_the_record_counts_where_the_vault_of_governance_is_a_new_one(
+    installation: Installation,
+) -> None:
+    """An empty vault of role gov in place of the one that was there is no way around the officers."""
+    organisation = await installation.organisation()
+    town = Served(installation, organisation, staffed(organisation.value, NOW))
+    kept = [NumberedStatement(each.number, each.signed.content) for each in town.house.record.entries]
+    async with installation.open(organisation, Role.MESSAGE_CLIENT, Purpose.ADMINISTER) as vault:
+        await vault.append_signed_statements(kept)
+    with pytest.raises(ConsentWanted):
+        async with town.session():
+            raise AssertionError("it was opened")
+
+
+async def test_a_consent_that_ends_while_its_first_entry_is_written_shows_nothing(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    town = await served(installation)
+    asked = await town.state(OLA, asking())
+    await town.state(BO, Approved(asked.digest))
+    written = installation.gate.tell_organisation
+
+    async def slowly(*given: Any) -> bool:
+        town.ticked += 3
+        if given[2] is ConsentEvent.OPENED:
+            await town.state(DAG, Ended(of=asked.digest))
+        return await written(*given)
+
+    monkeypatch.setattr(installation.gate, "tell_organisation", slowly)
+    with pytest.raises(ConsentOver):
+        async with town.session() as running:
+            await running.check()
 
 
 async def test_an_emergency_opens_metadata_and_every_role_hears_of_it_at_once(

@@ -209,17 +209,6 @@ def test_a_sub_supplier_that_a_notice_names_needs_a_chain_from_its_day_unless_it
     assert covered_at(book, start).covered
 
 
-def test_what_was_inherited_carries_everything_for_ninety_days() -> None:
-    book = Book(*CHAIN)
-    book.enter(agreed(form=AgreementKind.INHERITED))
-    found = covered_at(book)
-    assert found.covered
-    assert found.inherited
-    end = DAY + timedelta(days=90)
-    assert standing(_basis(book), Function.AP, MOMENT).until == end
-    assert not covered_at(book, end).covered
-
-
 def test_people_are_warned_180_90_30_and_7_days_ahead() -> None:
     book = Book(*CHAIN)
     end = DAY + timedelta(days=400)

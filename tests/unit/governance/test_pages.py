@@ -137,6 +137,33 @@ async def test_an_officer_decides_about_the_operators_request_and_revokes_it(ope
     assert "Återkallad" in (await rut.get("/consents")).text
 
 
+@pytest.mark.parametrize(
+    "ticket", ["person: Anna A", "claim:x y", "2026-99-99T00:00:00Z", "0001-01-01T00:00:00Z", "metadata"]
+)
+async def test_what_the_operator_writes_itself_is_shown_as_it_is(open_office: Office, ticket: str) -> None:
+    """A ticket that looks like something else neither hides a request nor says what it is not."""
+    olle = Subject.parse("operator:olle")
+    own = Ssh(olle, "olle")
+    key = await open_office.state(KARIN, Enrolled(olle, "Olle", own.key, open_office.house.now + YEAR))
+    await open_office.state(KURT, Approved(key.digest))
+    open_office.house.signers[olle] = own
+    wanted = AccessAsked(olle, Ground.OUTAGE, ticket, Extent.mailbox("soc"), Level.CONTENT, 60)
+    asked = await open_office.state(olle, wanted)
+    page = await (await open_office.visit(ANNA)).get(f"/decide/{asked.digest}")
+    assert page.status_code == 200
+    assert f'<dd class="value">{ticket}</dd>' in page.text
+
+
+async def test_who_only_asks_for_a_key_names_nobody_anew(open_office: Office) -> None:
+    made = Authenticator(ANNA, 9)
+    act = Enrolled(ANNA, "Nils Nilsson", made.key, open_office.house.now + YEAR)
+    asked = await open_office.state(KARIN, act)
+    page = await (await open_office.visit(BO)).get("/officers")
+    assert "Anna Andersson" in page.text
+    assert "Nils Nilsson" not in page.text
+    assert "Nils Nilsson" in (await (await open_office.visit(BO)).get(f"/decide/{asked.digest}")).text
+
+
 async def test_a_review_is_answered_and_incidents_show_their_clocks(open_office: Office) -> None:
     record = await open_office.role.records.read(open_office.organisation)
     at = record.last or open_office.house.now
@@ -188,7 +215,7 @@ async def test_a_right_is_given_from_a_form_and_signed(open_office: Office) -> N
         ({"origin": "https://annat.example"}, "annan webbplats"),
         ({"site": "annat.example"}, "annan webbplats"),
         ({"counter": 0}, "kan finnas en kopia"),
-        ({"seed": 77}, "Underskriften håller inte"),
+        ({"seed": 77}, "Underskriften stämmer inte"),
     ],
     ids=["not verified", "another origin", "another site", "counter", "another key"],
 )
@@ -235,6 +262,62 @@ async def test_nobody_brings_a_statement_of_somebody_else(open_office: Office) -
     foreign = Statement("0203:annan.se", ANNA, statement.at, "x", Ended(of=of))
     answer = await anna.brings(foreign.content.decode(), open_office.house.signers[ANNA].sign(foreign))
     assert answer.status_code == 404
+    refused = [each for each in await open_office.log() if each.event == GovEvent.STATEMENT_REFUSED]
+    assert [(each.ids["by"], each.ids["reason"]) for each in refused] == [
+        (str(who), "others-statement") for who in (BO, AUDITOR, CILLA, ANNA)
+    ]
+
+
+async def test_a_page_that_is_signed_leads_to_no_other_site(open_office: Office) -> None:
+    visitor = await open_office.visit(BO)
+    waiting = await asked(open_office, ANNA)
+    page = await visitor.post(f"/decide/{waiting.digest}", {"decision": "refuse", "why": "x"})
+    for back in ("https://annan.se", "//annan.se", "/\\annan.se", "/\t/annan.se"):
+        answer = await visitor.post("/sign", {"statement": statement_on(page).content.decode(), "back": back})
+        assert answer.status_code == 422
+        assert "annan.se" not in answer.text
+
+
+@pytest.mark.parametrize("why", ["x" * 501, "nej\u200bja", "x" * 100_000])
+async def test_a_reason_that_cannot_be_stated_is_refused_in_the_persons_language(
+    open_office: Office, why: str
+) -> None:
+    waiting = await asked(open_office, ANNA)
+    visitor = await open_office.visit(BO)
+    page = await visitor.post(f"/decide/{waiting.digest}", {"decision": "refuse", "why": why})
+    assert page.status_code == 422
+    assert "Skriv högst 500 tecken" in page.text
+
+
+async def test_letters_of_two_parts_are_stated_as_one(open_office: Office) -> None:
+    waiting = await asked(open_office, ANNA)
+    visitor = await open_office.visit(BO)
+    page = await visitor.post(f"/decide/{waiting.digest}", {"decision": "refuse", "why": "ga\u030ar"})
+    assert statement_on(page).why == "går"
+
+
+async def test_a_key_that_was_offered_since_the_officer_looked_is_not_asked_for(open_office: Office) -> None:
+    cilla, anna = await open_office.visit(CILLA), await open_office.visit(ANNA)
+    first, second = Authenticator(CILLA, 9), Authenticator(CILLA, 10)
+    for each in (first, second):
+        fields = {"why": "Nyckelring", "public": each.key.public, "credential": each.key.credential}
+        assert (await cilla.post("/keys", fields)).status_code == 303
+    looked = {"why": "beslut 3", "key": first.key.fingerprint}
+    answer = await anna.post(f"/officers/offered/{CILLA.id}", looked)
+    assert answer.status_code == 422
+    assert "En annan nyckel har erbjudits" in answer.text
+
+
+async def test_what_is_refused_has_nobody_verify_the_whole_record_again(open_office: Office) -> None:
+    """Anybody who signs in can bring something that is refused, as often as they like."""
+    records, cilla = open_office.role.records, await open_office.visit(CILLA)
+    before = await records.read(open_office.organisation)
+    statement = Statement(
+        open_office.organisation.value, CILLA, before.last or open_office.house.now, "x", Ended(of="0" * 64)
+    )
+    answer = await cilla.brings(statement.content.decode(), Authenticator(CILLA, 9).sign(statement))
+    assert answer.status_code == 422
+    assert await records.read(open_office.organisation) is before
 
 
 async def test_an_auditor_changes_nothing(open_office: Office) -> None:
@@ -289,14 +372,18 @@ async def test_a_key_is_offered_asked_for_and_approved(open_office: Office) -> N
     assert made.key.fingerprint[:16] in (await cilla.get("/keys")).text
     anna = await open_office.visit(ANNA)
     assert f"/officers/offered/{CILLA.id}" in (await anna.get("/")).text
-    page = await anna.post(f"/officers/offered/{CILLA.id}", {"why": "beslut 3"})
+    compared = {"why": "beslut 3", "key": made.key.fingerprint}
+    page = await anna.post(f"/officers/offered/{CILLA.id}", compared)
+    assert made.key.fingerprint[:16] in page.text
     statement = statement_on(page)
     assert isinstance(statement.act, Enrolled)
     assert statement.act.key == made.key
     assert (await anna.signs(page, open_office.house.signers[ANNA])).status_code == 303
     bo = await open_office.visit(BO)
     assert f"/decide/{statement.digest}" in (await bo.get("/")).text
+    assert made.key.fingerprint[:16] in (await bo.get(f"/decide/{statement.digest}")).text
     page = await bo.post(f"/decide/{statement.digest}", {"decision": "approve", "why": "har ringt"})
+    assert made.key.fingerprint[:16] in page.text
     signed = open_office.house.signers[BO].sign(statement_on(page))
     answer = await bo.post(
         "/sign", {"statement": signed.statement.content.decode(), "back": "/", "sshsig": _lines(signed)}

@@ -16,9 +16,7 @@ from samdrift.governance.report import COLLECTORS, Collected, Report, Row, Statu
 from samdrift.governance.reportoscal import assessment_results, catalog, component_definition
 from samdrift.governance.reportpage import page
 from samdrift.rights import Outcome, Right, fold
-from samdrift.rights.agreements import AgreementKind
 from tests.unit.governance.test_coverage import CATALOGUES, DUTIES, MOMENT, _chain, covered_at
-from tests.unit.rights.agreementbuilding import CHAIN, Book, agreed
 from tests.unit.rights.building import (
     ANNA,
     BO,
@@ -106,9 +104,8 @@ def test_a_duty_that_an_agreement_lacks_is_a_gap_whatever_else_was_collected(dut
 
 
 def test_what_rests_on_inherited_cover_is_never_held() -> None:
-    book = Book(*CHAIN)
-    book.enter(agreed(form=AgreementKind.INHERITED))
-    found = made(everything(), covered_at(book))
+    bare = covered_at(_chain("sdk-sep", 2))
+    found = made(everything(), replace(bare, taken_over=True))
     assert row(found, "sdk-3.1-avtal").status is Status.GAP
     assert row(found, "sdk-sep").status is Status.GAP
 

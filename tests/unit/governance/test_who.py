@@ -192,6 +192,24 @@ def test_what_is_held_back_all_the_time_could_not_until_the_objection_ends() -> 
     assert [each for each in paths(found, at(25), at(45)) if each.who == str(BO)]
 
 
+def test_one_who_left_a_group_and_is_back_in_it_is_there_still() -> None:
+    to_group = grant(ANNA, 10, rights(GROUP, SCHOOL, Right.READ), end=500)
+    door = member(BO, to_group)
+    left = logged(30, DoorEvent.GOV_DOOR_GONE, door=door.name)
+    found = basis([*founding(), to_group], doors=[seen(20, door), left, seen(40, door)])
+    spans = [(each.since, each.ended) for each in paths(found, at(15), at(100)) if each.who == str(BO)]
+    assert sorted(spans, key=lambda span: span[0]) == [(at(20), at(30)), (at(40), None)]
+
+
+def test_one_who_left_a_group_before_it_was_given_something_never_had_that() -> None:
+    first = grant(ANNA, 10, rights(GROUP, SCHOOL, Right.READ), end=500)
+    later = grant(ANNA, 50, rights(GROUP, CARE, Right.READ), end=500)
+    door = member(BO, first)
+    left = logged(30, DoorEvent.GOV_DOOR_GONE, door=door.name)
+    found = basis([*founding(), first, later], doors=[seen(20, door), left])
+    assert [each.where for each in paths(found, at(15), at(100)) if each.who == str(BO)] == ["mailbox:school"]
+
+
 def test_two_days_are_compared_by_what_the_paths_are() -> None:
     found = basis(small_world())
     came, went = changed(paths(found, at(50), at(50)), paths(found, at(150), at(150)))

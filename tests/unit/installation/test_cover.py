@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -22,6 +23,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
 from samdrift.governance.duties.catalogue import PassOn, shipped
 from samdrift.governance.records import Records
+from samdrift.installation import cover
 from samdrift.installation.cover import COVERED_ROLES, CoverKeeper, CoverMetrics, covered, operator_of
 from samdrift.installation.events import RunEvent
 from samdrift.installation.health import Dependency, Health
@@ -358,6 +360,22 @@ async def _away() -> AsyncIterator[None]:
     await asyncio.sleep(0.05)
     raise VaultUnavailable
     yield
+
+
+async def test_what_one_organisation_takes_to_be_decided_holds_up_no_other(
+    house: Covered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its officers may state thousands of agreements: the process goes on meanwhile."""
+    decided, meanwhile = cover.standing, threading.Event()
+
+    def slowly(*given: Any) -> Any:
+        assert meanwhile.wait(10), "nothing else was done while it was decided"
+        return decided(*given)
+
+    monkeypatch.setattr(cover, "standing", slowly)
+    asked = asyncio.ensure_future(house.keeper(house.organisation, MT))
+    asyncio.get_running_loop().call_later(0.2, meanwhile.set)
+    assert (await asked).mode is Mode.OFF
 
 
 async def test_agreements_have_to_lead_to_the_party_that_runs_the_roles(house: Covered) -> None:

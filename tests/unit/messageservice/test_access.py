@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
+
 import pytest
 
 from samdrift.contracts.messageclients import AddressPattern, Scope, patterns
 from samdrift.messageservice.access import Access
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.frozen import changeable
 
 
 @pytest.mark.parametrize("name", ["urn:sdk.api:sendMessages", "urn:sdk.api:sendMessage"])
@@ -45,3 +49,18 @@ def test_a_client_without_addresses_has_no_mailbox() -> None:
     habo = ParticipantIdentifier.parse("0203:habo.se")
     assert not Access(habo, "journal", frozenset(Scope), ()).covers("sdk:inkorg:0203:habo.se")
     assert Access(habo, "journal", frozenset(), patterns(["a", "sdk:*"])).covers("sdk:inkorg:0203:habo.se")
+
+
+def test_a_renewed_token_opens_the_same() -> None:
+    """The end of a token is no part of what it opens."""
+    habo = ParticipantIdentifier.parse("0203:habo.se")
+    old, new = (
+        Access(habo, "journal", frozenset(Scope), patterns(["*"]), until=datetime(2026, 11, day, tzinfo=UTC))
+        for day in (26, 27)
+    )
+    assert old == new != replace(new, scopes=frozenset())
+
+
+def test_what_a_token_opens_and_who_is_registered_cannot_be_changed() -> None:
+    """Only notes of work under way can: of a reading, of a check, of how long to wait."""
+    assert changeable("samdrift.messageservice") == {"_Reading", "_Check", "_State", "Patience"}

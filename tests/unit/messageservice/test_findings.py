@@ -276,3 +276,12 @@ def test_4_3_2_labels_of_persons_and_references_are_counted_each(kind: str, elem
     changed = replace(of, attention=replace(of.attention, **{kind: (short, long)}))
     (found,) = findings.labels_in_utf16(replace(message, sender=changed))
     assert found.path == f"/messagePayload/message/messageHeader/sender/attention/{element}[2]/label"
+
+
+def test_row_8_names_the_document_that_the_file_is_in() -> None:
+    """Documents are counted from one, as XPath counts: the sender looks there."""
+    png = replace(DRAFT, attachments=(Attachment("a", "image/png", PNG),))
+    (document,) = letter(SENDER, RECIPIENT, png).documents
+    message = replace(letter_as_sent, documents=(*letter_as_sent.documents, document))
+    (found,) = findings.of_message(message, around(message), PROFILE)
+    assert found.path == "/messagePayload/message/messageBody/documents[2]/ContentFiles[1]/contentType"

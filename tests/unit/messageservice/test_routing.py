@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from samdrift.contracts.messageclients import patterns
+from samdrift.contracts.messageclients import Scope, patterns
 from samdrift.messageservice.access import Access
-from samdrift.messageservice.oauth.registrations import Routing, Share
+from samdrift.messageservice.oauth.registrations import MessageClient, OrganisationClients, Routing, Share
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 HABO = ParticipantIdentifier.parse("0203:habo.se")
@@ -64,3 +64,26 @@ def test_what_a_client_may_see_is_what_is_routed_to_it(
         access = Access(HABO, each.client, frozenset(), each.patterns, routing.others(each.client))
         assert access.covers(address) is (each.client in routing.clients(address))
     assert bool(routing.clients(address)) is not bool(routing.unassigned([address]))
+
+
+def test_nobody_is_the_default_unless_it_is_said() -> None:
+    assert Routing([Share("desk", patterns(["desk.habo.se"]))]).clients("x.habo.se") == ()
+    desk = MessageClient("desk", patterns(["desk.habo.se"]), frozenset(Scope))
+    assert OrganisationClients({"desk": desk}).routing.clients("x.habo.se") == ()
+
+
+def test_a_client_is_the_default_by_its_name_and_not_by_where_that_was_read() -> None:
+    routing = Routing([share("school", "*.skola.habo.se"), share("desk", default=True)])
+    assert routing.others(b"desk".decode()) == patterns(["*.skola.habo.se"])
+    assert routing.others("school") is None
+
+
+@pytest.mark.parametrize("scope", Scope)
+def test_readers_of_an_address_are_the_clients_that_may_list_read_or_delete(scope: Scope) -> None:
+    """What a client may only send or follow in the log, it does not take from those that read."""
+    clients = {
+        "one": MessageClient("one", patterns(["*"]), frozenset({scope})),
+        "rest": MessageClient("rest", (), frozenset({Scope.READ}), default=True),
+    }
+    reads = scope in {Scope.LIST, Scope.READ, Scope.DELETE}
+    assert OrganisationClients(clients).readers("a.habo.se") == (("one",) if reads else ("rest",))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import tracemalloc
 from collections.abc import Iterable
@@ -82,6 +83,47 @@ async def test_the_finding_names_the_place_and_not_what_was_found(found_in: SdkM
     assert malware.signature == "Test.Bad"
     assert malware.finding.path == f"/messagePayload/message/messageBody/documents[1]/{place}"
     assert "Test" not in malware.finding.text
+
+
+@pytest.mark.parametrize("named", ["file", "document", "index", "id", "label"])
+async def test_what_is_malicious_in_a_name_is_found(named: str) -> None:
+    """What a recipient's system shows or stores under a name is read there, as much as a text is."""
+    clean = with_files(b"one")
+    (document,) = clean.documents
+    bad = "malicious"
+    found_in = {
+        "file": replace(document, files=(replace(document.files[0], name=bad),)),
+        "document": replace(document, name=bad),
+        "index": replace(document, index=bad),
+        "id": replace(document, id=bad),
+        "label": document,
+    }[named]
+    message = replace(clean, documents=(found_in,), label=bad if named == "label" else clean.label)
+    malware = await Screening(Scanner()).malware(HERE.organisation, message)
+    assert malware is not None
+    assert malware.finding.path == "/messagePayload/message"
+
+
+async def test_four_files_are_scanned_at_the_same_time_and_a_fifth_waits() -> None:
+    """The scanner has only so many threads for everybody."""
+    going, done = 0, asyncio.Event()
+
+    class Slow(Scanner):
+        async def scan(self, pieces: Iterable[bytes]) -> ScanVerdict:
+            nonlocal going
+            going += 1
+            await done.wait()
+            return await super().scan(pieces)
+
+    screening = Screening(Slow())
+    async with asyncio.TaskGroup() as group:
+        for _ in range(5):
+            group.create_task(screening.malware(HERE.organisation, with_files()))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        at_once = going
+        done.set()
+    assert at_once == 4
 
 
 @requires_clamd

@@ -11,14 +11,17 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.verdict import Answer
+from samdrift.contracts.hold import Hold
 from samdrift.contracts.transfer import TransferReason
+from samdrift.installation.cover import CoverMetrics, CoverRow
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import expiry_gauge
-from samdrift.installation.metrics import meaningless_gauge
+from samdrift.installation.metrics import HeldMetrics, meaningless_gauge
 from samdrift.net.forwarding import Away
 from samdrift.processes import metrics
 from samdrift.processes.memory import MemoryMetrics
 from samdrift.processes.metrics import MAX_BYTES, Gathered, Misfit, Worker, fitting
+from samdrift.scheduling.held import HeldNumber
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 ALFA, BETA = ParticipantIdentifier("0203:alfa.se"), ParticipantIdentifier("0203:beta.se")
@@ -31,10 +34,16 @@ def honest(worker: Worker, *, named: bool) -> bytes:
     registry.register(MemoryMetrics(worker, named=named))
     registry.register(NotificationMetrics(lambda: 3))
     meaningless_gauge(registry).set(2)
+    reasons = [
+        (role, reason) for role, reasons in (("mt", Hold), ("ap", TransferReason)) for reason in reasons
+    ]
+    registry.register(HeldMetrics(lambda: [HeldNumber(role, reason.value, 4) for role, reason in reasons]))
     meters = Meters(registry, per_organisation=named)
     for reason in TransferReason:
         for final in (True, False):
             meters.attempted(ALFA, Answer(reason=reason), final=final, seconds=1.0)
+    owner = ALFA.value if named else "organisations"
+    registry.register(CoverMetrics(lambda: [CoverRow(owner, "ap", "covered", 1e6)]))
     expiry_gauge(registry).labels(ALFA.value if named else "organisations", "signing").set(1e6)
     return generate_latest(registry)
 

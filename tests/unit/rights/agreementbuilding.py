@@ -54,7 +54,6 @@ def agreed(
     organisations: tuple[str, ...] = (HABO,),
 ) -> Agreed:
     signed = sorted((principal, performer))
-    inherited = form is AgreementKind.INHERITED
     return Agreed(
         form,
         principal,
@@ -62,10 +61,10 @@ def agreed(
         frozenset(functions),
         organisations,
         start,
-        min(end, start + timedelta(days=90)) if inherited else end,
+        end,
         90,
         "d" * 64,
-        () if inherited else tuple(Signatory(each, "Ansvarig Person") for each in signed),
+        tuple(Signatory(each, "Ansvarig Person") for each in signed),
         ("SE",),
         frozenset({Secrecy.LAW_2020_914}),
         tuple(Carried(each, f"4.{place}") for place, each in enumerate(sorted(duties))),

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from samdrift.rights.agreements import (
     Agreed,
-    AgreementKind,
     AtEnd,
     Chosen,
     Extended,
@@ -27,7 +26,7 @@ from samdrift.rights.agreements import (
     Released,
 )
 from samdrift.rights.canonical import encode
-from samdrift.rights.fields import Fields, StatementError
+from samdrift.rights.fields import Fields, StatementError, Subject
 from samdrift.rights.folding import Effect
 from samdrift.rights.folds import read_record
 from samdrift.rights.statements import Approved, Ended, Objected, Statement
@@ -59,7 +58,6 @@ ALL = [
     NOTICE,
     stated(ANNA, 1, named(HOST)),
     stated(ANNA, 1, PartyNamed(Party("SE", number(1), "it"), "It-nämnden", PartyKind.JOINT_BOARD)),
-    stated(ANNA, 1, agreed(form=AgreementKind.INHERITED)),
     stated(ANNA, 1, Extended(AGREEMENT.digest, at(900))),
     stated(ANNA, 1, Released("sdk-sep", "sdk/2027.03")),
     stated(ANNA, 1, Chosen(AtEnd.CONTINUE)),
@@ -134,8 +132,7 @@ _DUTIES = json.loads(AGREEMENT.content)["duties"]
         ("duties[0].clause", _but(duties=[{"duty": "sdk-sep"}])),
         ("duties[0].clause", _but(duties=[{"duty": "sdk-sep", "clause": ""}])),
         ("duties[0].duty", _but(duties=[{"duty": "SDK sep", "clause": "1"}])),
-        ("duties", _but(form="inherited", until="2026-05-01T00:00:00Z", signatories=[])),
-        ("until", _but(form="inherited", signatories=[], duties=[])),
+        ("form", _but(form="inherited", until="2026-05-01T00:00:00Z", signatories=[], duties=[])),
         ("party", changed(PARTY, party="SE:212000-00")),
         ("party", changed(PARTY, form="joint-board")),
         ("form", changed(PARTY, form="club")),
@@ -144,9 +141,9 @@ _DUTIES = json.loads(AGREEMENT.content)["duties"]
         ("window", changed(NOTICE, window="2026-03-02T01:00:00Z")),
         ("from", changed(NOTICE, from_="2026-03-30T00:00:00Z")),
         ("of", changed(NOTICE, of="x")),
-        ("until", changed(ALL[6], until="2026-03-02T01:00:00Z")),
-        ("duty", changed(ALL[7], duty="")),
-        ("sending", changed(ALL[8], sending="perhaps")),
+        ("until", changed(ALL[5], until="2026-03-02T01:00:00Z")),
+        ("duty", changed(ALL[6], duty="")),
+        ("sending", changed(ALL[7], sending="perhaps")),
     ],
 )
 def test_a_malformed_statement_about_agreements_is_refused_with_the_field(field: str, content: bytes) -> None:
@@ -200,6 +197,8 @@ def test_an_agreement_counts_once_an_officer_who_did_not_enter_it_has_countersig
     assert book.agreements.at(at(10)).agreements == ()
     assert [each for each, _ in book.agreements.at(at(10)).waiting] == [entered.digest]
     book.approve(entered, STAFF, Effect.SELF)
+    by_anna = book.state(Subject.parse("operator:Anna"), agreed(TOWN, HOST), Effect.WAITING)
+    book.approve(by_anna, ANNA, Effect.SELF)
     book.approve(entered, BO, Effect.NO_AUTHORITY)
     signed = book.approve(entered, ANNA)
     book.approve(entered, DAG, Effect.OVER)

@@ -10,6 +10,7 @@ from samdrift.rights import ORGANISATION, Approved, Ended, Given, Right, Rights,
 from samdrift.rights.enrolment import WAITING_TIME
 from samdrift.rights.folding import Effect
 from samdrift.rights.keyacts import Lost, Scheme
+from samdrift.rights.reviews import ReviewOpened
 from samdrift.rights.signing import Refusal
 from tests.unit.rights.building import ANNA, BO, CILLA, KARIN, KURT
 from tests.unit.rights.signers import YEAR, Authenticator, House, SecurityKey, Ssh, founded
@@ -125,6 +126,38 @@ def test_custodians_end_nothing_that_a_person_has(of: str) -> None:
     }[of]
     for custodian in (KARIN, KURT):
         assert verdict(house, custodian, act) is Effect.NO_AUTHORITY
+
+
+def test_custodians_open_no_review_while_a_person_has_a_key() -> None:
+    """Silence would remove within a day what custodians may not end."""
+    house = founded()
+    role = next(each for each in house.record.statements() if isinstance(each.act, Given))
+    act = ReviewOpened("organisation", (role.digest,), ANNA, BO, house.now + 2 * DAY)
+    for custodian in (KARIN, KURT):
+        assert verdict(house, custodian, act) is Effect.NO_AUTHORITY
+    assert verdict(house, ANNA, act) is Effect.TAKEN
+
+
+@pytest.mark.parametrize("asks", ["custodian", "officer"])
+def test_one_who_is_custodian_and_officer_is_not_two(asks: str) -> None:
+    """A small municipality's custodian may be its officer: it still takes another person."""
+    house = founded()
+    both = Subject.parse("person:Karin")
+    house.enrolled(Ssh(both, "karin"), by=ANNA, approver=BO)
+    what = Rights(both, ORGANISATION, frozenset({Right.ADMINISTRATOR}))
+    given = house.state(ANNA, Given(what, house.now + MINUTE, house.now + YEAR, asked=True))
+    house.state(KURT, Approved(given.digest))
+    house.enrolled(Ssh(CILLA, "cilla"), by=ANNA, approver=BO)
+    house.now += 2 * MINUTE
+    start = house.now + WAITING_TIME + DAY
+    by, other = (KARIN, both) if asks == "custodian" else (both, KARIN)
+    role = Given(Rights(CILLA, ORGANISATION, what.rights), start, start + YEAR, asked=True)
+    own = Given(what, start, start + YEAR, asked=True)
+    for act in (house.enrolment(Ssh(CILLA, "further")), role):
+        asked = house.state(by, act)
+        assert verdict(house, other, Approved(asked.digest)) is Effect.SELF
+    asked = house.state(ANNA, own)
+    assert verdict(house, KARIN, Approved(asked.digest)) is Effect.SELF, "it is for the same person"
 
 
 def test_when_all_keys_are_gone_custodians_bring_the_organisation_in_again() -> None:

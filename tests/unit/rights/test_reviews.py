@@ -137,6 +137,38 @@ def test_nobody_answers_for_what_they_have_themselves() -> None:
     assert states(state, 31) == {str(DAG): ItemState.KEPT}
 
 
+def two_administrators() -> list[Statement]:
+    second = ask(ANNA, 2, rights(BO, ORGANISATION, Right.ADMINISTRATOR))
+    return [*founding(), second, approve(KARIN, 3, second)]
+
+
+def administrators(state: State, hour: float) -> list[Subject]:
+    return [
+        each.given.what.subject
+        for each in state.holdings(at(hour))
+        if Right.ADMINISTRATOR in getattr(each.given.what, "rights", ())
+    ]
+
+
+def test_two_reviews_closed_in_the_same_second_leave_an_administrator() -> None:
+    world = two_administrators()
+    first, second = (opening(each) for each in (world[0], world[4]))
+    state = fold(HABO, [*world, first, second])
+    assert administrators(state, 50) == [ANNA, BO]
+    state.extend([closing(first)])
+    state.extend([closing(second)])
+    assert len(administrators(state, 120)) == 1
+
+
+def test_silence_leaves_an_administrator_when_the_other_one_ends_in_the_same_second() -> None:
+    world = two_administrators()
+    opened = opening(world[0])
+    state = fold(HABO, [*world, opened])
+    state.extend([end(DAG, DUE, world[4])])
+    state.extend([closing(opened)])
+    assert administrators(state, 120) == [ANNA]
+
+
 def test_an_answer_of_before_the_review_is_none() -> None:
     school, of_cilla, _ = given()
     opened = opening(school, of_cilla)

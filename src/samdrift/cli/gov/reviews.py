@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,15 +13,17 @@ import typer
 from samdrift.administration.administration import Administration, administering, record_command
 from samdrift.administration.governing import Governance
 from samdrift.administration.inventory import basis_of
+from samdrift.cli.consenting import shows_use
 from samdrift.cli.gov.signing import By, Out, Why, moment, numbered, propose, subject
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import Actor, Reason, asked
+from samdrift.cli.persons import Actor, ConsentOption, Reason, asked
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.governance import who
+from samdrift.governance.consent import Caller, Wanted
 from samdrift.governance.reviews import (
     SYSTEMS,
     ItemState,
@@ -33,6 +36,7 @@ from samdrift.governance.reviews import (
 )
 from samdrift.installation.loop import run
 from samdrift.net.clock import system_clock
+from samdrift.rights.consents import Extent, Level
 from samdrift.rights.fields import ORGANISATION, Scope
 from samdrift.rights.record import Record
 from samdrift.rights.reviews import ReviewClosed, ReviewOpened
@@ -157,17 +161,23 @@ def show(
     config: ConfigFile,
     reason: Reason,
     by: Actor = None,
+    consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show one review with each right, its use, and what was answered."""
+    """Show one review with each right, its use, and what was answered.
+
+    When each was last used is shown within the organisation's consent to metadata of the last 90 days.
+    """
     with reported_as_usage_errors():
-        found = run(_shown(config, organisation, of, asked(by, reason)))
+        who_asks = asked(by, reason)
+        caller = Caller(who_asks.by, who_asks.reason, consent)
+        found = run(_shown(config, organisation, of, who_asks, caller))
     if as_json:
         print_json(found)
         return
     print_line(f"{found['number']}  {found['about']}  until {found['due']}  by {found['reviewer']}")
     for each in found["items"]:
-        used = each["used"] or "never"
+        used = each["used"] or ("never" if found["use_shown"] else "not shown: no consent covers that")
         mark = "  UNUSED FOR 90 DAYS" if each["unused"] else ""
         print_line(f"  {each['statement']}  {each['who']}  {', '.join(each['can'])}  {each['where']}")
         print_line(f"      last used {used}{mark}  {each['state']}  {each['by']}  {each['why']}".rstrip())
@@ -203,8 +213,12 @@ async def _read(
         return record, reviews(record.state, when)
 
 
-async def _shown(config: Path, organisation: ParticipantIdentifier, of: str, who_asks: Any) -> dict[str, Any]:
-    async with administering(load(config), changes=False) as installation:
+async def _shown(
+    config: Path, organisation: ParticipantIdentifier, of: str, who_asks: Any, caller: Caller
+) -> dict[str, Any]:
+    loaded = load(config)
+    async with contextlib.AsyncExitStack() as stack:
+        installation = await stack.enter_async_context(administering(loaded, changes=False))
         governance = Governance(installation, organisation)
         record = await governance.read()
         await record_command(installation, "gov review show", who_asks, organisation)
@@ -213,16 +227,21 @@ async def _shown(config: Path, organisation: ParticipantIdentifier, of: str, who
         found = next((each for each in reviews(record.state, now) if each.id == digest), None)
         if found is None:
             raise Unusable("that statement opens no review: samdrift gov review list shows their numbers")
-        return document(found, record, await _uses(installation, organisation, now))
+        extent = Extent.span(now - who.UNUSED, now + timedelta(seconds=1))
+        wanted = Wanted("gov review show", Level.METADATA, extent)
+        use = await shows_use(stack, loaded, installation.gate, organisation, record, wanted, caller)
+        uses = await _uses(installation, organisation, now, use=use)
+        return document(found, record, uses) | {"use_shown": use}
 
 
 async def _uses(
-    installation: Administration, organisation: ParticipantIdentifier, now: datetime
+    installation: Administration, organisation: ParticipantIdentifier, now: datetime, *, use: bool
 ) -> Mapping[str, Mapping[str, Any]]:
     """Return the use of each right that is in force, by the number of its first statement."""
     basis = await basis_of(installation, organisation, now - who.UNUSED, now)
     found: dict[str, Mapping[str, Any]] = {}
-    for each in who.paths(basis, now, now):
+    for path in who.paths(basis, now, now):
+        each = path if use else who.without_use(path)
         if each.rests_on and each.kind is not who.PathKind.SIGNING_KEY:
             known = found.get(each.rests_on[0])
             if known is None or (each.used is not None and known["used"] is None):

@@ -22,7 +22,7 @@ from samdrift.administration.administration import (
 from samdrift.administration.governing import Governance
 from samdrift.administration.inventory import basis_of, count_doors, shown_names
 from samdrift.attestation.signatures import signed, signed_bytes
-from samdrift.cli.consenting import consented
+from samdrift.cli.consenting import consented, shows_use
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
 from samdrift.cli.output import print_json, print_line, require_new
 from samdrift.cli.persons import Actor, ConsentOption, Reason, asked
@@ -89,10 +89,12 @@ def who_can(
     csv: Csv = None,
     html: Html = None,
     language: Language = "sv",
+    consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
     """Show who can reach what the organisation has, by which path, since when, from whom, and last used.
 
+    When each was last used is shown within the organisation's consent to metadata of the 90 days before.
     Now, or at the end of a day; with --from and --to what came and what went between the ends of two days.
     """
     with reported_as_usage_errors():
@@ -101,7 +103,7 @@ def who_can(
         if last and not first:
             raise Unusable("--to without --from: name the day to compare with, or use --on")
         days = (_day("--from", first), _day("--to", last)) if first else (None, _day("--on", on))
-        question = _Asked(organisation, "who-can", *days, asked(by, reason))
+        question = _Asked(organisation, "who-can", *days, asked(by, reason), consent)
         _answer(config, question, csv, html, language, as_json=as_json)
 
 
@@ -116,12 +118,16 @@ def who_could(
     csv: Csv = None,
     html: Html = None,
     language: Language = "sv",
+    consent: ConsentOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Show who could reach what the organisation has at any moment of a day, or from one day to another."""
+    """Show who could reach what the organisation has at any moment of a day, or from one day to another.
+
+    When each was last used is shown within the organisation's consent to metadata, as of who-can.
+    """
     with reported_as_usage_errors():
         days = _span(on, first, last)
-        question = _Asked(organisation, "who-could", *days, asked(by, reason))
+        question = _Asked(organisation, "who-could", *days, asked(by, reason), consent)
         _answer(config, question, csv, html, language, as_json=as_json)
 
 
@@ -198,7 +204,8 @@ async def _gathered(config: Path, question: _Asked) -> _Answered:
         installation = await stack.enter_async_context(administering(loaded, changes=False))
         organisation = question.organisation
         governance = Governance(installation, organisation)
-        await governance.read()  # Refused before anything is counted where there is no governance here.
+        # Refused before anything is counted where there is no governance here.
+        record = await governance.read()
         await record_command(installation, f"gov {question.question}", question.by, organisation)
         now = system_clock().astimezone(UTC)
         end = None if question.last is None else _end(question.last)
@@ -209,18 +216,19 @@ async def _gathered(config: Path, question: _Asked) -> _Answered:
         if first > end:
             raise Unusable("the first day is after the last one, or has not begun")
         since = first if question.question == "who-did" else min(first, end - who.UNUSED)
+        gate, extent = installation.gate, Extent.span(since, end + timedelta(seconds=1))
+        wanted = Wanted(f"gov {question.question}", Level.METADATA, extent)
+        caller = Caller(question.by.by, question.by.reason, question.consent)
+        use = True
         if question.question == "who-did":
-            extent = Extent.span(first, end + timedelta(seconds=1))
-            wanted = Wanted("gov who-did", Level.METADATA, extent)
-            caller = Caller(question.by.by, question.by.reason, question.consent)
-            await stack.enter_async_context(
-                consented(loaded, installation.gate, organisation, wanted, caller)
-            )
+            await stack.enter_async_context(consented(loaded, gate, organisation, wanted, caller))
+        else:
+            use = await shows_use(stack, loaded, gate, organisation, record, wanted, caller)
         basis = await basis_of(installation, organisation, since, end)
         known = who.names(basis.record, end)
         shown = await shown_names(installation, organisation) | known
         key = await _key(installation, organisation)
-        return _Answered(_document(question, basis, first, end), key, known, shown)
+        return _Answered(_document(question, basis, first, end, use=use), key, known, shown)
 
 
 def _first(question: _Asked, end: datetime) -> datetime:
@@ -239,9 +247,14 @@ def _end(day: date) -> datetime:
         raise Unusable("a day of that year is not in any record") from None
 
 
-def _document(question: _Asked, basis: Basis, first: datetime, last: datetime) -> dict[str, Any]:
+def _document(
+    question: _Asked, basis: Basis, first: datetime, last: datetime, *, use: bool
+) -> dict[str, Any]:
+    def paths(since: datetime, until: datetime) -> list[who.Path]:
+        return [each if use else who.without_use(each) for each in who.paths(basis, since, until)]
+
     counted = basis.doors.last_count(last)
-    head = {
+    head: dict[str, Any] = {
         "question": question.question,
         "organisation": question.organisation.value,
         "from": moment_text(first),
@@ -252,9 +265,10 @@ def _document(question: _Asked, basis: Basis, first: datetime, last: datetime) -
     if question.question == "who-did":
         return head | {"deeds": deeds_document(basis.uses)}
     if question.question == "who-can" and first != last:
-        came, went = who.changed(who.paths(basis, first, first), who.paths(basis, last, last))
+        came, went = who.changed(paths(first, first), paths(last, last))
+        head |= {"use_shown": use}
         return head | {"came": [*map(who.document, came)], "went": [*map(who.document, went)]}
-    return head | {"paths": [who.document(each) for each in who.paths(basis, first, last)]}
+    return head | {"use_shown": use, "paths": [who.document(each) for each in paths(first, last)]}
 
 
 def _rows(answered: _Answered) -> list[list[str]]:

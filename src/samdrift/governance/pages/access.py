@@ -24,7 +24,7 @@ from samdrift.governance.records import Records
 from samdrift.governance.words import names_of
 from samdrift.rights.fields import ORGANISATION, Subject, SubjectKind
 from samdrift.rights.record import Record
-from samdrift.rights.statements import OF_ORGANISATION, OFFICERS, Right, Rights
+from samdrift.rights.statements import OF_ORGANISATION, OFFICERS, Right, Rights, Statement
 from samdrift.vault.gate import Gate
 from samdrift.vault.officers import OfferedKey
 from samdrift.web.application import NotSignedIn, signed_in
@@ -138,11 +138,17 @@ class Access:
             raise HTTPException(404)
         return visit
 
+    async def log_others(self, visit: Visit, statement: Statement) -> None:
+        """Put into the log that a person has brought a statement that is not theirs."""
+        facts = {"kind": statement.kind, "by": str(visit.person), "digest": statement.digest}
+        async with self._vaults.open(visit.organisation, Purpose.READ) as vault:
+            vault.record(GovEvent.STATEMENT_REFUSED, reason="others-statement", **facts)
+
     async def _names(
         self, organisation: ParticipantIdentifier, known: Mapping[str, str], record: Record
     ) -> Names:
         found = await self._directory.names(organisation)
-        return Names({**found.persons, **known, **names_of(record)}, found.mailboxes)
+        return Names({**names_of(record), **found.persons, **known}, found.mailboxes)
 
 
 def roles_of(record: Record, person: Subject, moment: datetime) -> frozenset[Right]:

@@ -76,7 +76,6 @@ class Deciding:
             agreements=[
                 each for each in register.agreements if each.covers(now) and each.end <= now + AGREEMENTS_SOON
             ],
-            inherited=any(each.inherited and each.covers(now) for each in register.agreements),
             kind_of=kind_of,
             receiver=receiver,
             telling=telling,

@@ -31,7 +31,6 @@ _FORMS: Mapping[str, Phrase] = {
     "cooperation": Phrase("Cooperation"),
     "between-agencies": Phrase("Agreement between agencies"),
     "internal": Phrase("Internal"),
-    "inherited": Phrase("Inherited, until there is an agreement"),
 }
 _MISSING: Mapping[Missing, Phrase] = {
     Missing.PARTY: Phrase("The organisation has not stated which party it is."),

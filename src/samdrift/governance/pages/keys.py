@@ -135,6 +135,8 @@ class Keys:
         """Have an officer ask that an offered key is enrolled."""
         offered, form = _offered_of(request, visit), await received(request)
         key, whose = public_key(offered), Subject(SubjectKind.PERSON, offered.person)
+        if form["key"] != key.fingerprint:
+            form.refuse("why", Phrase("Another key is offered since then. Compare its first digits."))
         act = _enrolling(whose, visit.names.of(whose), key)
         back = f"{OFFICERS_PAGE}/offered/{offered.person}"
         return await self._signing.ask(request, visit, form, act, back) or self._offered(

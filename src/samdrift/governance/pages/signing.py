@@ -10,9 +10,10 @@ stands beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from unicodedata import normalize
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
@@ -28,15 +29,22 @@ from samdrift.rights.fields import StatementError
 from samdrift.rights.keyacts import Enrolled, Scheme
 from samdrift.rights.record import GOOD
 from samdrift.rights.signing import Signed, namespace
-from samdrift.rights.statements import Act, Statement
+from samdrift.rights.statements import MAX_REASON, Act, Statement
 from samdrift.web.forms import Form
 from samdrift.web.policy import file_headers
+from samdrift.web.signin.pending import local
 from samdrift.web.sites import Site
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 from samdrift.wire.webauthn import Assertion, decoded
 
 SIGN, SIGN_FILE = "/sign", "/sign/file"
+_FAULTS: Mapping[str, Phrase] = {
+    "why": Phrase("Write at most %(count)s characters, none of them invisible.", {"count": MAX_REASON}),
+    "name": Phrase("The person’s name is too long or has invisible characters. Have the sign-in mended."),
+    "until": Phrase("The last day is after the first, and at most a year later."),
+}
+"""Faults in what a person typed, by the field of the statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +75,9 @@ class Signing:
 
         The field ``why`` is the reason; ``act`` is asked for what is stated at a moment.
         """
-        why = form.required("why", Phrase("Say why, such as the number of a decision"))
+        why = normalize("NFC", form.required("why", Phrase("Say why, such as the number of a decision")))
+        if len(why) > MAX_REASON:
+            form.refuse("why", _FAULTS["why"])
         if form.errors:
             return None
         try:
@@ -75,9 +85,9 @@ class Signing:
             effect = visit.record.foresee(statement)
             content = statement.content
         except StatementError as error:
-            known = ("why", "until", "from", "name", "to")
-            field = error.field if error.field in known else "why"
-            form.refuse(field, Phrase("That cannot be stated: %(reason)s", {"reason": error.text}))
+            said = _FAULTS.get(error.field)
+            reason = said or Phrase("That cannot be stated: %(reason)s", {"reason": error.text})
+            form.refuse(error.field if said else "why", reason)
             return None
         if effect not in GOOD:
             form.refuse("why", refusal(effect))
@@ -124,7 +134,7 @@ class Signing:
     async def file(self, request: Request, visit: Visit) -> Response:
         """Answer with the statement as a file, to be signed by `ssh-keygen`."""
         form = await received(request)
-        statement = _own(form, visit)
+        statement = await self._own(form, visit)
         return Response(
             statement.content,
             media_type="application/json",
@@ -134,8 +144,8 @@ class Signing:
     async def sign(self, request: Request, visit: Visit) -> Response:
         """Append a signed statement to the record, or say why not."""
         form = await received(request)
-        statement = _own(form, visit)
-        back = form["back"] if form["back"].startswith("/") and not form["back"].startswith("//") else "/"
+        statement = await self._own(form, visit)
+        back = local(form["back"])
         refused: Phrase
         try:
             signed = _signed(form, statement)
@@ -150,23 +160,23 @@ class Signing:
             return RedirectResponse(f"/record/{entries[-1].number}?signed", 303)
         return self.page(request, visit, statement, form["statement"], back, refused)
 
+    async def _own(self, form: Form, visit: Visit) -> Statement:
+        """Return the statement of a form, which is the person's own here; another is logged."""
+        try:
+            statement = Statement.parse(form["statement"].encode())
+        except StatementError:
+            raise HTTPException(404) from None
+        if statement.by != visit.person or statement.organisation != visit.organisation.value:
+            await self._access.log_others(visit, statement)
+            raise HTTPException(404)
+        return statement
+
     def routes(self) -> Sequence[RouteOf]:
         """Return the routes."""
         return (
             ("POST", SIGN, self.sign, Seen.SIGNED_IN),
             ("POST", SIGN_FILE, self.file, Seen.SIGNED_IN),
         )
-
-
-def _own(form: Form, visit: Visit) -> Statement:
-    """Return the statement of a form, which is the person's own in their organisation."""
-    try:
-        statement = Statement.parse(form["statement"].encode())
-    except StatementError:
-        raise HTTPException(404) from None
-    if statement.by != visit.person or statement.organisation != visit.organisation.value:
-        raise HTTPException(404)
-    return statement
 
 
 def _signed(form: Form, statement: Statement) -> Signed:

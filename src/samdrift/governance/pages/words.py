@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,7 @@ from samdrift.rights.consentfold import consents_of
 from samdrift.rights.consents import ExtentKind, Level
 from samdrift.rights.fields import Subject
 from samdrift.rights.folding import Effect
+from samdrift.rights.keyacts import Enrolled
 from samdrift.rights.record import Record, Verdict
 from samdrift.rights.signing import Refusal
 from samdrift.rights.statements import Right, Statement
@@ -130,6 +132,10 @@ _VALUES: Mapping[str, Phrase] = {
     "remove": Phrase("Remove"),
 }
 _SUBJECT = re.compile(r"(person|system|custodian|operator|claim):.+")
+_IN_OWN_WORDS = frozenset(
+    {"about", "clause", "credential", "done", "name", "public", "reference", "secrecy", "ticket", "title"}
+)
+"""Members that people write: shown as they are, whatever they look like."""
 
 _REASONS: Mapping[Verdict, Phrase] = {
     Refusal.MALFORMED: Phrase("The signature is not in a form that is known here."),
@@ -188,7 +194,9 @@ class Telling:
         ]
         for name, value in fields.items():
             if name not in _HEAD:
-                pairs += self._lines(self._label(name, statement.kind), value)
+                pairs += self._lines(self._label(name, statement.kind), name, value)
+        if isinstance(statement.act, Enrolled):
+            pairs.append((text(Phrase("First digits")), statement.act.key.fingerprint[:16]))
         return [
             *pairs,
             (text(Phrase("Why")), statement.why),
@@ -226,26 +234,27 @@ class Telling:
         known = special or _LABELS.get(name)
         return self._wording.text(known) if known else name
 
-    def _lines(self, label: str, value: Any) -> Iterator[tuple[str, str]]:
+    def _lines(self, label: str, name: str, value: Any) -> Iterator[tuple[str, str]]:
         if isinstance(value, dict):
-            for name, member in value.items():
-                yield from self._lines(f"{label}: {name}", member)
+            for inner, member in value.items():
+                yield from self._lines(f"{label}: {inner}", inner, member)
         elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
             for number, each in enumerate(value, 1):
-                yield from self._lines(f"{label} {number}", each)
-        elif isinstance(value, list):
-            yield label, ", ".join(map(self._value, value))
+                yield from self._lines(f"{label} {number}", name, each)
         else:
-            yield label, self._value(value)
+            shown = str if name in _IN_OWN_WORDS else self._value
+            yield label, ", ".join(map(shown, value)) if isinstance(value, list) else shown(value)
 
     def _value(self, value: Any) -> str:
         written = str(value)
         if _MOMENT.fullmatch(written):
-            return self._moment(datetime.fromisoformat(written))
+            with suppress(ValueError, OverflowError):
+                return self._moment(datetime.fromisoformat(written))
         if _DIGEST.fullmatch(written) and written in self._numbers:
             return f"{self.summary(written)} ({written})"
         if _SUBJECT.fullmatch(written):
-            return self.subject(Subject.parse(written))
+            with suppress(ValueError):
+                return self.subject(Subject.parse(written))
         if written in _VALUES:
             return self._wording.text(_VALUES[written])
         if written.startswith("mailbox:"):

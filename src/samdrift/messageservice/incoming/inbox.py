@@ -41,6 +41,7 @@ from samdrift.messageservice.lifecycle.ledger import advance, commitments, held
 from samdrift.messageservice.lifecycle.transfers import Transfers
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings, OrganisationProfile
+from samdrift.scheduling.held import Held, reason_of
 from samdrift.vault.bodies import Body
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
@@ -510,6 +511,7 @@ class Polling:
         transfers: Transfers,
         served: Callable[[ParticipantIdentifier], bool],
         clock: Clock,
+        held: Held | None = None,
     ) -> None:
         """``served`` tells who is served now: others, suspended or yet to be added, wait."""
         self._settings = settings
@@ -518,6 +520,7 @@ class Polling:
         self._transfers = transfers
         self._served = served
         self._clock = clock
+        self._held = held or Held()
         self._unexpected = unexpected("message-service-polling")
 
     async def run(self, organisation: ParticipantIdentifier, after: float = 0.0) -> None:
@@ -574,9 +577,13 @@ class Polling:
             try:
                 await self._inbox.take(organisation, item)
                 state.taken.add(item.id)
+                self._held.release(Role.MESSAGE_SERVICE, organisation, item.id)
                 return
-            except _PASSING:
-                pass
+            except _PASSING as error:
+                reason = reason_of(error)
             except Exception as error:
                 self._unexpected(error)
-            state.deferred[item.id] = self._clock() + self._settings.retry_after
+                reason = reason_of(error)
+            when = state.deferred[item.id] = self._clock() + self._settings.retry_after
+            until = when + self._settings.lease
+            self._held.note(Role.MESSAGE_SERVICE, organisation, item.id, reason, until)

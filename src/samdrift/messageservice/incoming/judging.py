@@ -26,6 +26,7 @@ from samdrift.contracts.discovery import (
     SharedService,
 )
 from samdrift.contracts.errors import Temporary
+from samdrift.contracts.hold import Hold
 from samdrift.contracts.transfer import InboxItem
 from samdrift.messageservice import findings as rules
 from samdrift.messageservice.aside import aside
@@ -107,6 +108,7 @@ class SenderLimited(Temporary):
     """Too many envelopes of the sender meant nothing when decrypted: its others wait."""
 
     text = "too many envelopes of this sender could not be decrypted; this one waits"
+    hold = Hold.LIMIT
 
     def __init__(self) -> None:
         super().__init__(self.text)

@@ -62,8 +62,8 @@ _SINCE = " cannot be reached since "
 def waiting(cause: Temporary, at: datetime, told: Sequence[StatusEvent]) -> StatusEvent | None:
     """The step that reports what a scheduled message waits for; ``None`` when the latest one reports it.
 
-        ``told`` are the message's steps, the latest first. So an outage is one step however often the
-    X
+    ``told`` are the message's steps, the latest first. So an outage is one step however often the
+    message is tried again.
     """
     title = f"{cause.service}{_SINCE}{at:%Y-%m-%d %H:%M:%S}Z" if cause.service else "Waits to be sent"
     detail = str(cause)

@@ -30,6 +30,7 @@ from samdrift.messageservice.outgoing.sealing import SealedMessage, Sealing
 from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings
 from samdrift.scheduling.dispatch import InFlight, Job
+from samdrift.scheduling.held import Held, reason_of
 from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault
@@ -56,7 +57,9 @@ class Sender(InFlight):
         screening: Screening,
         access_points: Mapping[ParticipantIdentifier, AccessPoint],
         clock: Clock,
+        held: Held | None = None,
     ) -> None:
+        self._held = held or Held()
         self._unexpected = unexpected("message-service-sending")
         super().__init__(clock, parallel=settings.parallel, lease=settings.lease, on_failure=self._unexpected)
         self._settings = settings
@@ -139,6 +142,7 @@ class Sender(InFlight):
                 malware = None if scanned else await self._malware(organisation, payload)
                 if malware is not None:
                     await self._drop(vault, record, malware, now)
+                    self._release(organisation, record.id)
                     return None
                 sealed = await self._sealing.message(
                     payload,
@@ -160,7 +164,7 @@ class Sender(InFlight):
             except Temporary as error:
                 if self._may_wait(record.created_at, now):
                     await waits(vault, record.id, error, now)
-                    return await self._later(vault, WorkKind.MESSAGE, record.id, now)
+                    return await self._later(vault, organisation, WorkKind.MESSAGE, record.id, error, now)
                 step = progress.failed(now, "Message could not be handed over in time", str(error))
             except NotCovered as error:
                 step = progress.not_covered(now, str(error))
@@ -169,6 +173,7 @@ class Sender(InFlight):
             else:
                 step = progress.submitted(self._settings, now)
             await advance(vault, record.id, Direction.OUT, step, now, **facts)
+            self._release(organisation, record.id)
             return None
 
     async def _malware(self, organisation: ParticipantIdentifier, payload: bytes) -> Malware | None:
@@ -210,7 +215,7 @@ class Sender(InFlight):
                 raise
             except Temporary as error:
                 if self._may_wait(record.created_at, now):
-                    return await self._later(vault, WorkKind.RECEIPT, record.id, now)
+                    return await self._later(vault, organisation, WorkKind.RECEIPT, record.id, error, now)
                 await receipt_failed(vault, record, str(error), now)
             except TransferRefused as error:
                 await receipt_failed(vault, record, error.text, now)
@@ -219,6 +224,7 @@ class Sender(InFlight):
                 vault.record(
                     MTEvent.MT_RECEIPT_SUBMITTED, envelope=record.id, message=record.message_id, **facts
                 )
+            self._release(organisation, record.id)
             return None
 
     async def _submitted(self, vault: MessageServiceVault, record: ReceiptRecord, now: datetime) -> None:
@@ -253,11 +259,23 @@ class Sender(InFlight):
         return now < since + self._settings.submit_within
 
     async def _later(
-        self, vault: MessageServiceVault, kind: WorkKind, subject: str, now: datetime
+        self,
+        vault: MessageServiceVault,
+        organisation: ParticipantIdentifier,
+        kind: WorkKind,
+        subject: str,
+        error: Temporary,
+        now: datetime,
     ) -> datetime:
         when = now + self._settings.retry_after
         await vault.reschedule(kind, subject, next_attempt=when)
+        self._held.note(
+            Role.MESSAGE_SERVICE, organisation, subject, reason_of(error), when + self._settings.lease
+        )
         return when
+
+    def _release(self, organisation: ParticipantIdentifier, subject: str) -> None:
+        self._held.release(Role.MESSAGE_SERVICE, organisation, subject)
 
 
 def _recipient(vault: MessageServiceVault, sealed: SealedMessage, now: datetime) -> dict[str, str]:

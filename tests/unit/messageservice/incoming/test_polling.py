@@ -14,6 +14,7 @@ from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.transfer import InboxItem, Poll
 from samdrift.messageservice.incoming import inbox as module
 from samdrift.messageservice.incoming.inbox import Polling
+from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
 from tests.settings import message_service_settings
 from tests.virtualtime import in_virtual_time, now
@@ -81,10 +82,11 @@ async def polling(
     inbox: Inbox,
     retry_after: timedelta,
     served: Callable[[ParticipantIdentifier], bool] = lambda _: True,
+    held: Held | None = None,
 ) -> AsyncIterator[None]:
     settings = message_service_settings(FEDERATION_TEST, retry_after=retry_after)
     points = {ORGANISATION: cast(Any, access_point)}
-    made = Polling(settings, points, cast(Any, inbox), cast(Any, Transfers()), served, now)
+    made = Polling(settings, points, cast(Any, inbox), cast(Any, Transfers()), served, now, held)
     running = asyncio.create_task(made.run(ORGANISATION))
     try:
         yield
@@ -128,16 +130,18 @@ async def test_while_all_are_deferred_the_access_point_is_left_alone() -> None:
 
 @in_virtual_time
 async def test_deferred_envelopes_are_tried_again_when_their_time_has_come() -> None:
-    access_point, inbox = AccessPoint(*STUCK), Inbox()
-    async with polling(access_point, inbox, timedelta(seconds=1)):
+    access_point, inbox, held = AccessPoint(*STUCK), Inbox(), Held()
+    async with polling(access_point, inbox, timedelta(seconds=1), held=held):
         async with asyncio.timeout(60):
             while inbox.tried < len(STUCK):
                 await asyncio.sleep(0.01)
+        assert held.numbers(now()) == (HeldNumber("mt", "smp", len(STUCK)),)
         inbox.answering = True
         async with asyncio.timeout(60):
             while access_point.waiting:
                 await asyncio.sleep(0.01)
     assert sorted(inbox.taken) == sorted(STUCK)
+    assert held.numbers(now()) == ()
 
 
 @in_virtual_time

@@ -197,3 +197,21 @@ def test_a_message_that_waits_for_its_organisations_officer_says_so_once() -> No
     assert began is not None
     assert (began.title, began.detail) == ("Waits to be sent", str(locked))
     assert progress.waiting(locked, NOW, (began,)) is None
+
+
+def test_an_outage_that_comes_back_after_another_one_is_told_again() -> None:
+    """The latest step is what a sender reads: it names what is down now."""
+    steps: list[StatusEvent] = []
+    for minute, service in enumerate(("SML", "SMP", "SML", "SML")):
+        step = progress.waiting(OUTAGES[service], NOW + timedelta(minutes=minute), steps)
+        steps[:0] = [step] if step is not None else []
+    assert [step.title.partition(" ")[0] for step in steps] == ["SML", "SMP", "SML"]
+
+
+@pytest.mark.parametrize(("before", "now"), [("a", "b"), ("b", "a")])
+def test_a_message_that_waits_for_something_else_than_before_says_so(before: str, now: str) -> None:
+    first = progress.waiting(Temporary(before), NOW, ())
+    assert first is not None
+    then = progress.waiting(Temporary(now), NOW, (first,))
+    assert then is not None
+    assert (then.title, then.detail) == (first.title, now)

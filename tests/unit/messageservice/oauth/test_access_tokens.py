@@ -270,6 +270,20 @@ async def test_their_server_says_nothing_of_another_organisation(scene: Scene) -
     assert "issuer" in await refused(scene, scene.theirs())
 
 
+@pytest.mark.parametrize("later", ["https://a.habo.test", "https://z.habo.test"])
+async def test_a_server_that_is_replaced_while_its_token_is_read_vouches_for_nobody(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, later: str
+) -> None:
+    """Registrations are read again by a command beside: then the token is another server's."""
+    token, before = scene.theirs(), scene.known()
+    scene.register(
+        scene.habo, client("theirs", CARE, external=True), external=replace(EXTERNAL, issuer=later)
+    )
+    answers = iter((before, scene.known()))
+    monkeypatch.setattr(scene.tokens, "_registered", lambda: next(answers))
+    assert await refused(scene, token) == "the access token is refused: its issuer is unknown"
+
+
 async def test_two_organisations_cannot_have_one_server(scene: Scene) -> None:
     scene.register(scene.mullsjo, external=EXTERNAL)
     with pytest.raises(ValueError, match="one organisation"):

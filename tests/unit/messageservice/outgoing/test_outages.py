@@ -14,6 +14,7 @@ from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, 
 from samdrift.contracts.principals import Role
 from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.outgoing.sender import Sender
+from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import KeySet
@@ -45,11 +46,11 @@ class _Sealing:
         raise self._failure
 
 
-def outgoing(installation: Installation, failure: Exception, after: timedelta) -> Sender:
-    nothing = cast(Any, None)
-    return Sender(
-        SETTINGS, installation.gate, cast(Any, _Sealing(failure)), nothing, nothing, lambda: NOW + after
-    )
+def outgoing(
+    installation: Installation, failure: Exception, after: timedelta, held: Held | None = None
+) -> Sender:
+    nothing, sealing = cast(Any, None), cast(Any, _Sealing(failure))
+    return Sender(SETTINGS, installation.gate, sealing, nothing, nothing, lambda: NOW + after, held)
 
 
 @pytest.fixture(autouse=True)
@@ -71,10 +72,12 @@ async def test_a_message_waits_for_an_outage_of_any_kind_and_its_log_says_why(
     record = replace(message(), created_at=NOW)
     async with installation.open(organisation, MT) as vault:
         assert await vault.create_outgoing(record, await body(vault), now=NOW, lease=MINUTE)
-    again = await outgoing(installation, LineCut("the line is cut"), IN_TIME).message(
-        organisation, record, b"", scanned=True
-    )
+    held = Held()
+    sender = outgoing(installation, LineCut("the line is cut"), IN_TIME, held)
+    again = await sender.message(organisation, record, b"", scanned=True)
     assert again == NOW + SETTINGS.retry_after
+    assert held.numbers(NOW) == (HeldNumber("mt", "other", 1),)
+    late = outgoing(installation, LineCut("the line is cut"), TOO_LATE, held)
     assert MTEvent.MT_MESSAGE_HELD in await events(installation, organisation, record.id)
     async with installation.open(organisation, MT) as vault:
         stored = await vault.message(record.id, Direction.OUT)
@@ -82,6 +85,8 @@ async def test_a_message_waits_for_an_outage_of_any_kind_and_its_log_says_why(
     assert stored is not None
     assert stored.status is MessageStatus.SCHEDULED
     assert WorkKind.MESSAGE in {each.kind for each in due}
+    assert await late.message(organisation, record, b"", scanned=True) is None
+    assert held.numbers(NOW) == (), "it has ended"
 
 
 async def test_invariant_8_an_outage_of_any_kind_ends_with_its_reason(

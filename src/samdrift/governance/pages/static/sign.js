@@ -66,7 +66,8 @@ async function make(form) {
     publicKey: {
       challenge: crypto.getRandomValues(new Uint8Array(32)),
       rp: { id: form.dataset.host, name: form.dataset.site ?? "" },
-      user: { id: new TextEncoder().encode(form.dataset.person ?? ""), name, displayName: name },
+      // A new id each time: a device keeps one key for each id, and the key in use signs for the next one.
+      user: { id: crypto.getRandomValues(new Uint8Array(32)), name, displayName: name },
       pubKeyCredParams: [{ type: "public-key", alg: -7 }, { type: "public-key", alg: -8 }],
       authenticatorSelection: { userVerification: "required", residentKey: "discouraged" },
       attestation: "none",
@@ -85,7 +86,11 @@ async function make(form) {
 /** @param {string} marked @param {(form: HTMLFormElement) => Promise<boolean>} act */
 function pressed(marked, act) {
   const form = document.querySelector(marked);
-  if (!(form instanceof HTMLFormElement) || !window.PublicKeyCredential) return;
+  if (!(form instanceof HTMLFormElement)) return;
+  if (!window.PublicKeyCredential) {
+    say(form, form.dataset.unable ?? "");
+    return;
+  }
   const button = form.querySelector("[data-press]");
   if (!(button instanceof HTMLButtonElement)) return;
   button.hidden = false;
