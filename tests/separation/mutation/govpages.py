@@ -142,4 +142,11 @@ GOVPAGES = (
         "if True:  # What",
         (f"{_PAGES}::test_what_is_refused_has_nobody_verify_the_whole_record_again",),
     ),
+    Mutant(
+        "a name has nothing that nobody sees",
+        "governance/pages/directory.py",
+        'filter(visible, normalize("NFC", name))',
+        'normalize("NFC", name)',
+        (f"{_PAGES}::test_a_name_is_written_without_what_nobody_sees",),
+    ),
 )

@@ -179,7 +179,8 @@ async def test_a_closed_organisation_leaves_a_certificate_and_nothing_else(
     assert (mt["records"], mt["bodies"]) == (1, 1)
     assert mt["keys"] == [{"key": "signing", "number": 1, "sha256": None}]
     assert mt["log"]["length"] > 0
-    for words in ("DESTRUKTIONSINTYG", DECISION, "anna och bo", organisation.value):
+    exported = "Loggen exporterades innan den förstördes."
+    for words in ("DESTRUKTIONSINTYG", DECISION, "anna och bo", organisation.value, exported):
         assert words in verdict.text
     assert not any(place.keys.has_data_key(vault) for vault in vaults.values())
     await until(lambda: installation.gate.registry.find(organisation, MT) is None)
@@ -327,7 +328,9 @@ async def test_an_officer_who_forgot_the_passphrase_keeps_nothing_from_being_des
         open_keys(installation.settings).relock(vault_id, b"a passphrase that is forgotten")
     await suspended(installation, organisation, exported=False)
     order = Order(organisation, DECISION, also_unfinished=True, without_export=True)
-    assert closing.verify(await close(place, order, PERSONS, lambda: NOW)).valid
+    verdict = closing.verify(await close(place, order, PERSONS, lambda: NOW))
+    assert verdict.valid
+    assert "Loggen förstördes utan att ha exporterats, enligt beslutet." in verdict.text
     assert not any(place.keys.has_data_key(vault_id) for vault_id in vaults)
 
 

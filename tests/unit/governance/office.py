@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -81,9 +81,9 @@ class Office:
     async def append(self, *signed: Signed) -> None:
         await self.role.records.append(self.organisation, signed, roots)
 
-    async def visit(self, who: Subject) -> Visitor:
+    async def visit(self, who: Subject, known: Mapping[Subject, tuple[str, str]] = PERSONS) -> Visitor:
         """Return the browser of a person who is signed in."""
-        value, token = await self.session(who)
+        value, token = await self.session(who, known)
         transport = httpx.ASGITransport(
             self.role.application(self.failures.append), raise_app_exceptions=False
         )
@@ -93,11 +93,13 @@ class Office:
         browser.cookies.set(SESSION, value)
         return Visitor(browser, self.origin, token)
 
-    async def session(self, who: Subject) -> tuple[str, Any]:
+    async def session(
+        self, who: Subject, known: Mapping[Subject, tuple[str, str]] = PERSONS
+    ) -> tuple[str, Any]:
         """Begin a session; returns its cookie, and what makes tokens for its forms."""
         site = await self.sites.find(self.origin.partition("://")[2])
         assert site is not None
-        subject, name = PERSONS.get(who, (who.id, who.id.capitalize()))
+        subject, name = known.get(who, (who.id, who.id.capitalize()))
         person = Person(ISSUER, subject, name, LEVEL, datetime.now(UTC))
         value = await site.sessions.begin(person, secrets.token_bytes(32))
         assert value is not None

@@ -22,8 +22,10 @@ from samdrift.rights.reviews import ReviewOpened
 from samdrift.rights.signing import Signed
 from samdrift.rights.statements import Statement
 from samdrift.vault.officers import OfferedKey
+from samdrift.vault.people import Identity
 from samdrift.wire.crypto.sshsig import armoured, sign
 from tests.unit.governance.office import AUDITOR, GOV, PERSONS, STRANGER, Office, office, statement_on
+from tests.unit.messageclient.wholerole import ISSUER
 from tests.unit.rights.building import ANNA, BO, CILLA, KARIN, KURT
 from tests.unit.rights.signers import YEAR, Authenticator, Ssh
 from tests.vaults import Installation
@@ -154,12 +156,13 @@ async def test_what_the_operator_writes_itself_is_shown_as_it_is(open_office: Of
     assert f'<dd class="value">{ticket}</dd>' in page.text
 
 
-async def test_who_only_asks_for_a_key_names_nobody_anew(open_office: Office) -> None:
-    made = Authenticator(ANNA, 9)
-    act = Enrolled(ANNA, "Nils Nilsson", made.key, open_office.house.now + YEAR)
+@pytest.mark.parametrize("who", [ANNA, CILLA], ids=["who has a key", "who has none"])
+async def test_who_only_asks_for_a_key_names_nobody_anew(open_office: Office, who: Subject) -> None:
+    made = Authenticator(who, 9)
+    act = Enrolled(who, "Nils Nilsson", made.key, open_office.house.now + YEAR)
     asked = await open_office.state(KARIN, act)
     page = await (await open_office.visit(BO)).get("/officers")
-    assert "Anna Andersson" in page.text
+    assert PERSONS[who][1] in page.text
     assert "Nils Nilsson" not in page.text
     assert "Nils Nilsson" in (await (await open_office.visit(BO)).get(f"/decide/{asked.digest}")).text
 
@@ -318,6 +321,24 @@ async def test_what_is_refused_has_nobody_verify_the_whole_record_again(open_off
     answer = await cilla.brings(statement.content.decode(), Authenticator(CILLA, 9).sign(statement))
     assert answer.status_code == 422
     assert await records.read(open_office.organisation) is before
+
+
+async def test_a_name_is_written_without_what_nobody_sees(open_office: Office) -> None:
+    """As the sign-in service gives it, with marks of direction or letters of two parts: it can be stated."""
+    disa = Subject.parse("person:disa")
+    async with open_office.installation.open(open_office.organisation, GOV) as vault:
+        await vault.adopt_person(Identity(ISSUER, "disa", " \u202eDisa A\u030aberg" + "g" * 200), disa.id)
+    known = {**PERSONS, disa: ("disa", " \u202eDisa A\u030aberg" + "g" * 200)}
+    cilla = await open_office.visit(disa, known)
+    made = Authenticator(disa, 9)
+    fields = {"why": "Nyckelring", "public": made.key.public, "credential": made.key.credential}
+    assert (await cilla.post("/keys", fields)).status_code == 303
+    anna = await open_office.visit(ANNA)
+    assert "\u202e" not in (await anna.get("/")).text
+    page = await anna.post(f"/officers/offered/{disa.id}", {"why": "x", "key": made.key.fingerprint})
+    act = statement_on(page).act
+    assert isinstance(act, Enrolled)
+    assert act.name == "Disa Åberg" + "g" * 90
 
 
 async def test_an_auditor_changes_nothing(open_office: Office) -> None:

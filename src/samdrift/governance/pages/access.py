@@ -19,7 +19,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.entrance.sites import Sites
 from samdrift.governance.events import GovEvent
-from samdrift.governance.pages.directory import Directory, Names
+from samdrift.governance.pages.directory import Directory, Names, shown_name
 from samdrift.governance.records import Records
 from samdrift.governance.words import names_of
 from samdrift.rights.fields import ORGANISATION, Subject, SubjectKind
@@ -115,7 +115,8 @@ class Access:
             if person is None:
                 raise NotSignedIn
             known = {
-                str(Subject(SubjectKind.PERSON, one.id)): one.identity.name for one in await vault.persons()
+                str(Subject(SubjectKind.PERSON, one.id)): shown_name(one.identity.name)
+                for one in await vault.persons()
             }
             subject = Subject(SubjectKind.PERSON, person)
             now = self._clock().replace(microsecond=0)
@@ -124,7 +125,7 @@ class Access:
                 organisation,
                 site,
                 subject,
-                who.name,
+                shown_name(who.name),
                 record,
                 roles_of(record, subject, now),
                 now,

@@ -9,13 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
+from unicodedata import normalize
 
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.rights.canonical import visible
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.vault.people import Identity
 from samdrift.wire.identifiers import ParticipantIdentifier
+
+_MAX_NAME = 100
+"""Characters of a name that a statement has room for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,11 @@ class Names:
         """Return the name of a subject, or how it is written."""
         text = str(subject)
         return self.persons.get(text, text)
+
+
+def shown_name(name: str) -> str:
+    """Return a name as a sign-in service gives it in form NFC, without invisible characters, and cut."""
+    return "".join(filter(visible, normalize("NFC", name))).strip()[:_MAX_NAME].strip() or "?"
 
 
 class Directory(Protocol):
@@ -53,7 +63,7 @@ class ClientDirectory:
         try:
             async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
                 persons = {
-                    str(Subject(SubjectKind.PERSON, one.id)): one.identity.name
+                    str(Subject(SubjectKind.PERSON, one.id)): shown_name(one.identity.name)
                     for one in await vault.persons()
                 }
                 return Names(persons, {one.id: one.name for one in await vault.mailboxes()})
