@@ -18,7 +18,7 @@ from samdrift.cli.installations import Installation, read_apart
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.isolation import Isolation
-from samdrift.config.model import Config
+from samdrift.config.model import Config, LogLines
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.installation.loop import run
@@ -27,6 +27,7 @@ from samdrift.net.accepting import raise_descriptor_limit
 from samdrift.net.background import in_background
 from samdrift.processes.child import Child, NotStarted, Supervisor, supervise
 from samdrift.processes.confinement import give_large_pieces_back, leave_no_trace
+from samdrift.processes.loglines import write_lines
 from samdrift.processes.supervisor import supervising
 
 app = typer.Typer(add_completion=False)
@@ -60,7 +61,7 @@ def serve(
     supervised: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the roles of an installation, one or all: of one federation and environment, or of several."""
-    _log_as(supervised)
+    write_lines(LogLines.TEXT, supervised)
     raise_descriptor_limit()
     if len(config) > 1:
         _serve_several(which, read_apart(config))
@@ -68,15 +69,11 @@ def serve(
     give_large_pieces_back()
     try:
         with reported_as_usage_errors():
-            run(_until_stopped(load(config[0]), which, None if supervised is None else Supervisor()))
+            loaded = load(config[0])
+            write_lines(loaded.log_lines, supervised)
+            run(_until_stopped(loaded, which, None if supervised is None else Supervisor()))
     except Unusable as error:
         raise error if supervised is None else Unusable(f"{supervised}: {error}") from None
-
-
-def _log_as(name: str | None) -> None:
-    """Log to standard error, each line under the name of the installation where there are several."""
-    before = "" if name is None else name.replace("%", "%%") + ": "
-    logging.basicConfig(level=logging.INFO, format=f"{before}%(asctime)s %(levelname)s %(message)s")
 
 
 def _serve_several(which: Which, installations: Sequence[Installation]) -> None:

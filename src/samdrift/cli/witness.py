@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -17,9 +16,11 @@ from samdrift.audit.reading import Malformed
 from samdrift.cli.output import print_line
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.model import LogLines
 from samdrift.installation.loop import run
 from samdrift.installation.witnesses import opened
 from samdrift.net.server import listening_socket, serving
+from samdrift.processes.loglines import write_lines
 from samdrift.transparency.witness import Witness, application
 
 app = typer.Typer(add_completion=False)
@@ -47,7 +48,7 @@ def serve(
     ),
 ) -> None:
     """Run a witness: the protocol of c2sp.org/tlog-witness, without trust in those whose logs it sees."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    write_lines(LogLines.TEXT)
     host, port = _address(listen)
     with reported_as_usage_errors(), ExitStack() as stack:
         known = _logs(logs)

@@ -250,6 +250,13 @@ class VaultConfig:
     ] = None
 
 
+class LogLines(StrEnum):
+    """Forms of the lines that the running program writes."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
 def _own_address(role: str, example: str) -> Key:
     text = f"The same for a process that serves `{role}` alone, where roles are served apart by one file."
     return Key(text, LOOPBACK, otherwise="`listen`", since="0.2", example=f'"{example}"')
@@ -322,6 +329,14 @@ class Config:
             default=(),
         ),
     ]
+    log_lines: Annotated[
+        LogLines,
+        Key(
+            "Form of the lines that `serve` writes to standard error ([operations](operations.md#lines)).",
+            choice(LogLines),
+            since="0.2",
+        ),
+    ] = LogLines.TEXT
     access_point: Annotated[
         AccessPointConfig | None,
         Key("The access point; without the table there is none.", Tables(AccessPointConfig)),

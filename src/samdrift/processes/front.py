@@ -41,6 +41,7 @@ from samdrift.net.readingalong import role_named
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.net.tls import TlsIdentity
 from samdrift.processes.handover import NOBODY, FrontHandOver, Routes, certificate_files, place_of
+from samdrift.processes.loglines import name_in_log, write_lines
 from samdrift.processes.memory import MemoryMetrics
 from samdrift.processes.metrics import Gathered, Worker
 from samdrift.vault.errors import VaultUnavailable
@@ -136,6 +137,7 @@ class Directory:
 async def fronting(handed: FrontHandOver, sockets: Mapping[Door, socket.socket]) -> AsyncIterator[Directory]:
     """Serve what was handed over; everything is reachable when the context is entered."""
     config = load(handed.config)
+    write_lines(config.log_lines, name_in_log(handed.kind, handed.organisation))
     directory = Directory(config, handed)
     forwarder = Forwarder()
     front = Front(forwarder, _broken_off)

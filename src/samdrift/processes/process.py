@@ -15,11 +15,13 @@ from collections.abc import Callable
 
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.model import LogLines
 from samdrift.installation.loop import run
 from samdrift.installation.startup import import_for_life
 from samdrift.processes.child import Supervisor
 from samdrift.processes.confinement import give_large_pieces_back, leave_no_trace, take_no_more_than
 from samdrift.processes.handover import FRONT, FrontHandOver, WorkerHandOver
+from samdrift.processes.loglines import name_in_log, write_lines
 from samdrift.processes.memory import used
 
 _MOST_SOCKETS = 8
@@ -31,7 +33,7 @@ def main() -> int:
     leave_no_trace()
     # One or the other: a front needs nothing of what a worker does.
     import_for_life(f"samdrift.processes.{'front' if sys.argv[1] == FRONT else 'worker'}")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    write_lines(LogLines.TEXT)
     give_large_pieces_back()
     try:
         with reported_as_usage_errors():
@@ -48,7 +50,7 @@ async def _until_stopped(front: bool) -> None:
     handed = FrontHandOver.read(line) if front else WorkerHandOver.read(line)
     del line
     take_no_more_than(handed.limits)
-    _log_as(handed)
+    write_lines(LogLines.TEXT, name_in_log(handed.kind, handed.organisation))
     sockets = dict(zip(handed.doors, found, strict=True))
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -73,18 +75,6 @@ async def _serving(supervisor: Supervisor, stop: asyncio.Event, hears: Callable[
     await asyncio.wait({hearing, stopping}, return_when=asyncio.FIRST_COMPLETED)
     for task in (hearing, stopping):
         task.cancel()
-
-
-def _log_as(handed: FrontHandOver | WorkerHandOver) -> None:
-    """Begin each line with what the process is for."""
-    before = name_in_log(handed.kind, handed.organisation).replace("%", "%%")
-    form = logging.Formatter(f"{before}: %(asctime)s %(levelname)s %(message)s")
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(form)
-
-
-def name_in_log(kind: str, organisation: str | None) -> str:
-    return kind if organisation is None else f"{kind} of {organisation}"
 
 
 if __name__ == "__main__":

@@ -45,8 +45,8 @@ from samdrift.processes.cgroups import control_groups
 from samdrift.processes.child import Child, first_start, keep
 from samdrift.processes.handover import FRONT, NOBODY, Routes
 from samdrift.processes.hands import WITH_TOKEN_KEYS, Hands, Readers
+from samdrift.processes.loglines import name_in_log
 from samdrift.processes.memory import used
-from samdrift.processes.process import name_in_log
 from samdrift.processes.survivors import end_survivors
 from samdrift.processes.users import Users
 from samdrift.vault.errors import VaultError

@@ -34,6 +34,7 @@ from samdrift.net.clock import system_clock
 from samdrift.net.guard import guarded
 from samdrift.processes.handover import ReaderLogin, WorkerHandOver, copy_folder
 from samdrift.processes.logdoor import LogDoor
+from samdrift.processes.loglines import name_in_log, write_lines
 from samdrift.processes.memory import MemoryMetrics
 from samdrift.vault.database.server import HandedDatabase
 from samdrift.vault.gate import Gate
@@ -50,6 +51,7 @@ async def working(
     Yields what takes a line with another login to the registry.
     """
     config = narrowed(load(handed.config), handed)
+    write_lines(config.log_lines, name_in_log(handed.kind, handed.organisation))
     vaults = config.vaults
     keys = HsmKeyStore(vaults.secrets, HandedUnlocker(handed.keys), _tokens(config, handed.pin))
     database = HandedDatabase(handed.database, handed.reader.name, handed.reader.password)

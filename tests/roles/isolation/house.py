@@ -30,7 +30,7 @@ FIRST_USER = 400_000 + os.getpid() % 10_000 * 10_000
 """Of this run alone: an installation ends what runs as one of its users and is not its own."""
 ROOT = os.geteuid() == 0
 as_root = pytest.mark.skipif(not ROOT, reason="only root may look into, and start processes as, others")
-SERVES = re.compile(r"^(.+): \S+ \S+ INFO serves as process ([0-9]+); memory [0-9]+ MB", re.MULTILINE)
+SERVES = re.compile(r"^(.+): \S+ INFO serves as process ([0-9]+); memory [0-9]+ MB", re.MULTILINE)
 
 
 @dataclass

@@ -296,7 +296,7 @@ def writes_to_the_journal(module: ast.Module) -> bool:
     )
 
 
-QUIET = frozenset({"installation.startup"})
+QUIET = frozenset({"installation.startup", "processes.loglines"})
 """Modules that set up loggers, and write nothing."""
 
 
