@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from samdrift.accesspoint.settings import Client
+from samdrift.accesspoint.settings import Client, OwnKeys
 from samdrift.contracts.principals import Principal, PrincipalKind
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests import pki
 from tests.frozen import changeable
 from tests.settings import access_point_settings, retry_policy
 
@@ -66,3 +67,19 @@ def test_unless_told_otherwise_attempts_come_within_a_tenth_of_the_interval() ->
     policy = retry_policy(interval=timedelta(seconds=100))
     times = [policy.next_attempt(1, NOW, chance) for chance in (0.0, 1.0)]
     assert times == [NOW + timedelta(seconds=90), NOW + timedelta(seconds=110)]
+
+
+def test_the_newest_key_signs_and_a_receipt_the_one_whose_certificate_its_sender_found() -> None:
+    """Who found the former certificate in SMP takes a receipt of no other.
+
+    Clauses: transport-profile-as4 2.3.1 f.
+    """
+    root = pki.root("Root", 0)
+    new, middle, old, strange = (
+        root.issue("AP0001-SDK-TEST", private_key=pki.key(number)).signing_key() for number in (1, 2, 3, 4)
+    )
+    keys = OwnKeys((new, middle, old), ())
+    assert keys.newest is new
+    for key in (new, middle, old):
+        assert keys.of(key.certificate) is key
+    assert keys.of(strange.certificate) is new

@@ -141,11 +141,8 @@ def test_an_error_is_information_signed_or_not(
     assert detail.strip() in verdict.detail
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-def test_one_not_serviced_among_several_errors_ends_the_transfer(place: int) -> None:
-    """ebms3-core 6.2: a signal has one error or more."""
-    details = ["something else"] * 3
-    details[place] = "NOT_SERVICED"
+def several(details: list[str]) -> Response:
+    """One signal with an error of each of these details."""
     errors = [EbmsError.of(EbmsErrorCode.OTHER, detail, "m@own.test") for detail in details]
     each = [build_error(error, message_id="e@peer.test", now=NOW, signer=None).body for error in errors]
     begin, end = each[0].index(b"<eb:Error "), each[0].index(b"</eb:Error>") + len(b"</eb:Error>")
@@ -153,7 +150,15 @@ def test_one_not_serviced_among_several_errors_ends_the_transfer(place: int) -> 
         body[body.index(b"<eb:Error ") : body.index(b"</eb:Error>") + len(b"</eb:Error>")] for body in each
     ]
     answer = build_error(errors[0], message_id="e@peer.test", now=NOW, signer=None)
-    verdict = judged(Response(answer.content_type, each[0][:begin] + b"".join(inner) + each[0][end:]))
+    return Response(answer.content_type, each[0][:begin] + b"".join(inner) + each[0][end:])
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_not_serviced_among_several_errors_ends_the_transfer(place: int) -> None:
+    """ebms3-core 6.2: a signal has one error or more."""
+    details = ["something else"] * 3
+    details[place] = "NOT_SERVICED"
+    verdict = judged(several(details))
     assert (verdict.reason, verdict.final) == (TransferReason.NOT_SERVICED, True)
     assert verdict.detail.count("something else") == 2
 
@@ -190,6 +195,12 @@ def test_the_words_of_a_peer_are_one_line_that_steers_no_terminal() -> None:
     error = EbmsError.of(EbmsErrorCode.OTHER, "first\n  second\u202e\u0085 third", "m@own.test")
     verdict = judged(build_error(error, message_id="e@peer.test", now=NOW, signer=None))
     assert verdict.detail == "EBMS:0004 first second\ufffd third"
+
+
+def test_of_the_words_of_a_peer_2000_characters_are_kept() -> None:
+    """A peer that answers with a book fills neither the log nor what a sender is shown."""
+    verdict = judged(several(["x" * 1000] * 3))
+    assert verdict.detail == ("EBMS:0004 " + "x" * 1000 + "; EBMS:0004 ").ljust(2000, "x")
 
 
 @requires_captures
