@@ -11,12 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from samdrift.audit.operations import unexpected
 from samdrift.config.model import Config
@@ -28,6 +25,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.contracts.statements import RightsBehind
 from samdrift.governance.coverage import WARNINGS, Basis, Standing, standing
 from samdrift.governance.duties.catalogue import Catalogue, shipped
+from samdrift.installation.covermetrics import CoverRow
 from samdrift.installation.events import RunEvent
 from samdrift.installation.health import Dependency
 from samdrift.installation.logkeeping import Watch
@@ -49,8 +47,6 @@ _EVERY = timedelta(minutes=10)
 """Time after which organisations without traffic are looked at, too."""
 _SOON = timedelta(seconds=1)
 _PAGE = 500
-COVER_FUNCTIONS = "samdrift_cover_functions"
-COVER_END = "samdrift_cover_end_seconds"
 _INHERITED, _BEHIND = "inherited", "behind"
 _CANARY = {"state": "canary"}
 
@@ -246,47 +242,6 @@ class CoverKeeper:
                 _BEHIND if one.cover.behind is not None else state,
                 None if until is None else (until - now).total_seconds(),
             )
-
-
-@dataclass(frozen=True, slots=True)
-class CoverRow:
-    """A function of an organisation, as the metrics count it."""
-
-    owner: str
-    role: str
-    state: str
-    left: float | None
-    """Seconds until cover ends, where that is known."""
-
-
-class CoverMetrics(Collector):
-    """The metrics of cover: functions by state, and the soonest end of each owner and role."""
-
-    def __init__(self, rows: Callable[[], Iterable[CoverRow]]) -> None:
-        self._rows = rows
-
-    def collect(self) -> Iterator[Metric]:
-        """Return the metrics as they are now."""
-        states = GaugeMetricFamily(
-            COVER_FUNCTIONS, "Functions of organisations by cover", labels=["role", "state"]
-        )
-        ends = GaugeMetricFamily(
-            COVER_END,
-            "Time until cover by agreements ends, the soonest of its owner",
-            labels=["owner", "role"],
-        )
-        numbers: dict[tuple[str, str], int] = {}
-        soonest: dict[tuple[str, str], float] = {}
-        for one in self._rows():
-            numbers[one.role, one.state] = numbers.get((one.role, one.state), 0) + 1
-            if one.left is not None:
-                whose = one.owner, one.role
-                soonest[whose] = min(one.left, soonest.get(whose, one.left))
-        for labels, number in sorted(numbers.items()):
-            states.add_metric(labels, number)
-        for labels, left in sorted(soonest.items()):
-            ends.add_metric(labels, left)
-        yield from (states, ends)
 
 
 def _said(found: Standing, now: datetime, behind: RightsBehind | None) -> dict[str, str]:

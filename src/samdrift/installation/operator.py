@@ -24,7 +24,8 @@ from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
 from samdrift.installation.control import control_folder, controlled
-from samdrift.installation.cover import CoverKeeper, CoverMetrics, canaries_of, covered, operator_of
+from samdrift.installation.cover import CoverKeeper, canaries_of, covered, operator_of
+from samdrift.installation.covermetrics import CoverMetrics
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
 from samdrift.installation.doors import Door
 from samdrift.installation.evidence import VaultsEvidence

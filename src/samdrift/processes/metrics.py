@@ -23,7 +23,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from samdrift.accesspoint.meters import Meters
-from samdrift.installation.cover import COVER_END, COVER_FUNCTIONS, CoverMetrics
+from samdrift.installation.covermetrics import COVER_END, COVER_FUNCTIONS, CoverMetrics
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import expiry_gauge
 from samdrift.installation.health import GONE, Condition, Dependency, Gone

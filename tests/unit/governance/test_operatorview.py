@@ -35,7 +35,7 @@ from samdrift.governance.events import GovEvent
 from samdrift.governance.operatorview import Kind, Leave, Line, Recorded, Sight, lines, page
 from samdrift.governance.reviews import ReviewEvent
 from samdrift.governance.whodoors import DoorEvent
-from samdrift.installation.cover import CoverMetrics, CoverRow
+from samdrift.installation.covermetrics import CoverMetrics, CoverRow
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.doors import Door
 from samdrift.installation.events import RunEvent

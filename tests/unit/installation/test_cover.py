@@ -24,7 +24,8 @@ from samdrift.contracts.statements import NumberedStatement, RightsBehind
 from samdrift.governance.duties.catalogue import PassOn, shipped
 from samdrift.governance.records import Records
 from samdrift.installation import cover
-from samdrift.installation.cover import COVERED_ROLES, CoverKeeper, CoverMetrics, covered, operator_of
+from samdrift.installation.cover import COVERED_ROLES, CoverKeeper, covered, operator_of
+from samdrift.installation.covermetrics import CoverMetrics
 from samdrift.installation.events import RunEvent
 from samdrift.installation.health import Dependency, Health
 from samdrift.rights.agreements import AtEnd, Chosen, Extended

@@ -13,7 +13,7 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.verdict import Answer
 from samdrift.contracts.hold import Hold
 from samdrift.contracts.transfer import TransferReason
-from samdrift.installation.cover import CoverMetrics, CoverRow
+from samdrift.installation.covermetrics import CoverMetrics, CoverRow
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import expiry_gauge
 from samdrift.installation.metrics import HeldMetrics, meaningless_gauge
