@@ -433,8 +433,7 @@ async def match_receipt(
     await advance(vault, receipt.message_id, Direction.OUT, progress.of_receipt(receipt, now), now)
 
 
-_LONGEST_WAIT = 110.0
-"""Bound, in seconds, of how late a message is taken over whose announcement was lost."""
+_LONGEST_WAIT = 600.0
 _WHOLE = 0.9
 """Part of the time asked for, after which an answer without news has come in time."""
 

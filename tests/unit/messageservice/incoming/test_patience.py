@@ -11,7 +11,7 @@ def test_a_quiet_access_point_is_asked_more_and_more_seldom() -> None:
     for _ in range(6):
         asked.append(patience.now)
         patience.waited(patience.now)
-    assert asked == [55, 110, 110, 110, 110, 110]
+    assert asked == [55, 110, 220, 440, 600, 600]
 
 
 def test_an_early_answer_changes_nothing() -> None:
@@ -37,7 +37,7 @@ def test_an_outage_shortens_the_wait_and_does_not_end_it() -> None:
     patience.failed()
     for _ in range(6):
         patience.waited(patience.now)
-    assert patience.now == 55
+    assert patience.now == 300
 
 
 def test_an_access_point_that_is_away_is_asked_as_before() -> None:
