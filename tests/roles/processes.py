@@ -32,7 +32,7 @@ from samdrift.net.clock import system_clock
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.member import Member, until
-from tests.roles.stage import HOST, member_of
+from tests.roles.stage import HOST, OF_THE_STAGE, member_of
 from tests.settings import message_service_settings
 
 _HASTE = {
@@ -129,6 +129,8 @@ async def played(
     async with AsyncExitStack() as stack:
         found = Played()
         for operator, processes in operators.items():
+            taken = {one.identifier for one in operator.organisations} & OF_THE_STAGE
+            assert not taken, f"{taken} would be registered away from the stage"
             enrolled = await enrol(federation, operator, folder / operator.folder)
             text = enrolled.config_file.read_text()
             for table, hasty in _HASTE.items():

@@ -62,6 +62,8 @@ GNOSJO = DemoOrganisation(
     "2120000506",
     FunctionalAddress("sdk.registrator.0203:gnosjo.se", "Registrator"),
 )
+OF_THE_STAGE = frozenset(one.identifier for one in (HABO, MULLSJO, GNOSJO, AGENCY))
+"""Those who are registered at the stage's own operators for the whole session."""
 _NUMBERS = count(100)
 _PASSWORD = "open sesame"
 

@@ -58,7 +58,7 @@ async def held_of(member: Member, reason: str) -> int:
 
 
 async def test_roles_served_apart_by_one_file_have_metrics_each(stage: Stage) -> None:
-    operator = DemoOperator("operator-m", "AP0031-SDK-DEMO", (organisation("mullsjo", "2120000554"),))
+    operator = DemoOperator("operator-m", "AP0033-SDK-DEMO", (organisation("tidaholm", "2120000639"),))
     with server_folder() as folder:
         async with played(stage.federation, folder, {operator: ("ap", "mt")}) as those:
             for process in those.processes:
