@@ -237,6 +237,32 @@ class MessageServiceConfig:
     ] = 900
 
 
+# Of every role with pages.
+_Port = Annotated[
+    int | None,
+    Key(
+        "Port in the addresses of the pages as persons have it, where that is another than `listen`'s.",
+        PORT,
+        otherwise="that of `listen`",
+        example="443",
+        since="0.2",
+    ),
+]
+_Networks = Annotated[
+    tuple[str, ...],
+    Key(
+        "Private networks in which sign-in services of organisations may be called.",
+        NETWORKS,
+        otherwise="public addresses alone",
+        example='["10.1.2.0/24"]',
+        since="0.2",
+    ),
+]
+_Plain = Annotated[
+    bool, Key("Serves the pages of the demonstration without TLS, on this machine.", FLAG, since="0.2")
+]
+
+
 @dataclass(frozen=True, slots=True)
 class MessageClientRoleConfig:
     """Role MK."""
@@ -250,33 +276,13 @@ class MessageClientRoleConfig:
             since="0.2",
         ),
     ]
-    port: Annotated[
-        int | None,
-        Key(
-            "Port in the addresses of the pages as persons have it, where that is another than `listen`'s.",
-            PORT,
-            otherwise="that of `listen`",
-            example="443",
-            since="0.2",
-        ),
-    ] = None
-    networks: Annotated[
-        tuple[str, ...],
-        Key(
-            "Private networks in which sign-in services of organisations may be called.",
-            NETWORKS,
-            otherwise="public addresses alone",
-            example='["10.1.2.0/24"]',
-            since="0.2",
-        ),
-    ] = ()
+    port: _Port = None
+    networks: _Networks = ()
     poll_seconds: Annotated[
         int,
         Key("Time between two looks at the message services.", POSITIVE, unit="seconds", since="0.2"),
     ] = 30
-    plain: Annotated[
-        bool, Key("Serves the pages of the demonstration without TLS, on this machine.", FLAG, since="0.2")
-    ] = False
+    plain: _Plain = False
 
     @property
     def public_port(self) -> int:
@@ -297,29 +303,9 @@ class GovernanceConfig:
             since="0.2",
         ),
     ]
-    port: Annotated[
-        int | None,
-        Key(
-            "Port in the addresses of its pages as persons have it, where that is another than `listen`'s.",
-            PORT,
-            otherwise="that of `listen`",
-            example="443",
-            since="0.2",
-        ),
-    ] = None
-    networks: Annotated[
-        tuple[str, ...],
-        Key(
-            "Private networks in which sign-in services of organisations may be called.",
-            NETWORKS,
-            otherwise="public addresses alone",
-            example='["10.1.2.0/24"]',
-            since="0.2",
-        ),
-    ] = ()
-    plain: Annotated[
-        bool, Key("Serves the pages of the demonstration without TLS, on this machine.", FLAG, since="0.2")
-    ] = False
+    port: _Port = None
+    networks: _Networks = ()
+    plain: _Plain = False
 
     @property
     def public_port(self) -> int:
