@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
@@ -42,6 +42,55 @@ async def chromium() -> AsyncIterator[Browser]:
             await browser.close()
 
 
+class Seen(TypedDict, total=False):
+    """How a person's browser shows pages."""
+
+    width: int
+    height: int
+    look: str
+    language: str
+    script: bool
+
+
+@contextlib.asynccontextmanager
+async def profile(browser: Browser, **seen: Unpack[Seen]) -> AsyncIterator[BrowserContext]:
+    """Open a browser profile of its own: wide, light, Swedish and with script unless told."""
+    look = seen.get("look", "light")
+    context = await browser.new_context(
+        viewport={"width": seen.get("width", 1280), "height": seen.get("height", 900)},
+        color_scheme="dark" if look == DARK else "light",
+        forced_colors="active" if look == FORCED else "none",
+        locale="sv-SE" if seen.get("language", "sv") == "sv" else "en-GB",
+        java_script_enabled=seen.get("script", True),
+        reduced_motion="reduce",
+    )
+    try:
+        yield context
+    finally:
+        await context.close()
+
+
+async def keep_session(context: BrowserContext, origin: str, value: str) -> None:
+    """Give a profile the cookie of a session, as sign-in would; it is for TLS alone."""
+    await context.add_cookies(
+        [
+            {
+                "name": SESSION,
+                "value": value,
+                "url": origin.replace("http:", "https:"),
+                "secure": True,
+                "httpOnly": True,
+                "sameSite": "Lax",
+            }
+        ]
+    )
+
+
+def complained(message: ConsoleMessage, *expected: str) -> bool:
+    """Return whether a page's console complains of what nobody expects."""
+    return message.type in ("error", "warning") and not any(each in message.text for each in expected)
+
+
 @dataclass
 class Served:
     """Pages as they are served, and what they complained of."""
@@ -63,55 +112,26 @@ class Served:
 
     @contextlib.asynccontextmanager
     async def visitor(
-        self,
-        *,
-        width: int = 1280,
-        height: int = 900,
-        look: str = "light",
-        language: str = "sv",
-        script: bool = True,
-        signed_in: bool = True,
-        person: Person = ANNA,
+        self, *, signed_in: bool = True, person: Person = ANNA, **seen: Unpack[Seen]
     ) -> AsyncIterator[Page]:
         """A browser profile of its own with one page; complaints of the page's console are kept."""
-        context = await self.browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if look == DARK else "light",
-            forced_colors="active" if look == FORCED else "none",
-            locale="sv-SE" if language == "sv" else "en-GB",
-            java_script_enabled=script,
-            reduced_motion="reduce",
-        )
-        try:
+        async with profile(self.browser, **seen) as context:
             if signed_in:
                 await self.sign_in(context, person)
             page = await context.new_page()
             page.on("console", self._complained)
             yield page
-        finally:
-            await context.close()
 
     async def sign_in(self, context: BrowserContext, person: Person = ANNA) -> str:
         """Begin a session in a profile, as sign-in would."""
         mark = self.scene.sessions.mark("test", os.urandom(8).hex())
         value = await self.scene.sessions.begin(person, mark)
         assert value is not None
-        await context.add_cookies(
-            [
-                {
-                    "name": SESSION,
-                    "value": value,
-                    "url": f"https://habo.localhost:{self.port}",
-                    "secure": True,
-                    "httpOnly": True,
-                    "sameSite": "Lax",
-                }
-            ]
-        )
+        await keep_session(context, self.address(""), value)
         return value
 
     def _complained(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
+        if complained(message):
             self.complaints.append(message.text)
 
 

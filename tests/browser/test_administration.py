@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Unpack
 
 import pytest
 import pytest_asyncio
@@ -15,8 +16,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, expect
 from samdrift.contracts.principals import Role
 from samdrift.net.server import listening_socket, serving
 from samdrift.rights import Right
-from samdrift.web.cookies import SESSION
-from tests.browser.harness import CHROMIUM, DARK, FORCED, LOOKS
+from tests.browser.harness import CHROMIUM, LOOKS, Seen, complained, keep_session, profile
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
 from tests.sizes import sampled, whole
 from tests.unit.messageclient.wholerole import ENVIRONMENT, SOC, Whole, hrefs, whole_role
@@ -37,35 +37,16 @@ class Open:
     complaints: list[str] = field(default_factory=list)
 
     @contextlib.asynccontextmanager
-    async def visitor(
-        self,
-        name: str,
-        *,
-        width: int = 1280,
-        look: str = "light",
-        language: str = "sv",
-        script: bool = True,
-    ) -> AsyncIterator[Page]:
-        context = await self.browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if look == DARK else "light",
-            forced_colors="active" if look == FORCED else "none",
-            locale="sv-SE" if language == "sv" else "en-GB",
-            java_script_enabled=script,
-            reduced_motion="reduce",
-        )
-        try:
+    async def visitor(self, name: str, **seen: Unpack[Seen]) -> AsyncIterator[Page]:
+        async with profile(self.browser, **seen) as context:
             value, _ = await self.whole.session(name)
-            cookie = {"name": SESSION, "value": value, "url": self.whole.origin.replace("http:", "https:")}
-            await context.add_cookies([{**cookie, "secure": True, "httpOnly": True, "sameSite": "Lax"}])  # type: ignore[list-item]
+            await keep_session(context, self.whole.origin, value)
             page = await context.new_page()
             page.on("console", self._complained)
             yield page
-        finally:
-            await context.close()
 
     def _complained(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning") and "responded with a status of" not in message.text:
+        if complained(message, "responded with a status of"):
             self.complaints.append(message.text)
 
     def at(self, path: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Unpack
 
 import pytest_asyncio
 from playwright.async_api import Browser, CDPSession, ConsoleMessage, Page, expect
@@ -17,9 +18,8 @@ from samdrift.net.server import listening_socket, serving
 from samdrift.rights import ORGANISATION, Approved, Given, Right, Rights, Scope, Subject
 from samdrift.rights.keyacts import Enrolled, PublicKey
 from samdrift.rights.statements import Statement
-from samdrift.web.cookies import SESSION
 from samdrift.wire.crypto.sshsig import armoured
-from tests.browser.harness import CHROMIUM, DARK, FORCED
+from tests.browser.harness import CHROMIUM, Seen, complained, keep_session, profile
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
 from tests.unit.governance.office import AUDITOR, GOV, Office, office
 from tests.unit.rights.building import ANNA, BO, CILLA, KURT
@@ -41,50 +41,17 @@ class Open:
     complaints: list[str] = field(default_factory=list)
 
     @contextlib.asynccontextmanager
-    async def visitor(
-        self,
-        who: Subject,
-        *,
-        width: int = 1280,
-        look: str = "light",
-        language: str = "sv",
-        script: bool = True,
-    ) -> AsyncIterator[Page]:
-        context = await self.browser.new_context(
-            viewport={"width": width, "height": 900},
-            color_scheme="dark" if look == DARK else "light",
-            forced_colors="active" if look == FORCED else "none",
-            locale="sv-SE" if language == "sv" else "en-GB",
-            java_script_enabled=script,
-            reduced_motion="reduce",
-        )
-        try:
+    async def visitor(self, who: Subject, **seen: Unpack[Seen]) -> AsyncIterator[Page]:
+        async with profile(self.browser, **seen) as context:
             value, _ = await self.office.session(who)
-            url = self.office.origin.replace("http:", "https:")
-            await context.add_cookies(
-                [
-                    {
-                        "name": SESSION,
-                        "value": value,
-                        "url": url,
-                        "secure": True,
-                        "httpOnly": True,
-                        "sameSite": "Lax",
-                    }
-                ]
-            )
+            await keep_session(context, self.office.origin, value)
             page = await context.new_page()
             page.on("console", self._complained)
             yield page
-        finally:
-            await context.close()
 
     def _complained(self, message: ConsoleMessage) -> None:
-        expected = (
-            "responded with a status of",
-            "pub_key_cred_params.md",
-        )  # no RSA here
-        if message.type in ("error", "warning") and not any(each in message.text for each in expected):
+        no_rsa = "pub_key_cred_params.md"
+        if complained(message, "responded with a status of", no_rsa):
             self.complaints.append(message.text)
 
     def at(self, path: str) -> str:
