@@ -53,7 +53,7 @@ OPERATOR = Party.parse(OPERATOR_PARTY)
 HOST = Party("SE", "559900-0014")
 """The operator's supplier of hosting and backup; its number, too, is nobody's."""
 VAULT = Party("SE", "559900-0022")
-"""That supplier's own, of backup alone."""
+"""The supplier of that supplier, for backup alone."""
 _NAMES = {OPERATOR: "Driften AB", HOST: "Hallen Hosting AB", VAULT: "Valvet Säkerhetskopior AB"}
 STAFF = Subject(SubjectKind.OPERATOR, "ola")
 """One of the operator's staff, who waits for the officers' consent."""
