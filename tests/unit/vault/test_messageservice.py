@@ -261,6 +261,39 @@ async def test_a_receipt_moves_with_its_deadline_and_work(
         assert await vault.next_due() is None
 
 
+@pytest.mark.parametrize("end", [ReceiptState.DELIVERED, ReceiptState.FAILED])
+async def test_that_a_receipt_was_handed_over_does_not_undo_its_end_told_meanwhile(
+    installation: Installation, organisation: ParticipantIdentifier, end: ReceiptState
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        _, answer = await came_in(vault, message(IN))
+    async with installation.open(organisation, MT) as handing_over:
+        before = await handing_over.receipt(answer.id)
+        assert before is not None
+        assert before.state is ReceiptState.QUEUED
+        async with installation.open(organisation, MT) as polling:
+            await polling.set_receipt_state(answer.id, end, now=NOW, deadline=None)
+        late = NOW + 2 * MINUTE
+        await handing_over.set_receipt_state(answer.id, ReceiptState.SUBMITTED, now=NOW, deadline=late)
+    async with installation.open(organisation, MT) as vault:
+        after = await vault.receipt(answer.id)
+        assert after is not None
+        assert after.state is end
+        assert await vault.next_due() is None
+
+
+async def test_a_receipt_that_failed_by_its_deadline_may_be_delivered_late(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        _, answer = await came_in(vault, message(IN))
+        await vault.set_receipt_state(answer.id, ReceiptState.FAILED, now=NOW, deadline=None)
+        await vault.set_receipt_state(answer.id, ReceiptState.DELIVERED, now=NOW, deadline=None)
+        moved = await vault.receipt(answer.id)
+        assert moved is not None
+        assert moved.state is ReceiptState.DELIVERED
+
+
 async def test_under_way_is_what_the_access_point_has_and_has_not_told_the_end_of(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:

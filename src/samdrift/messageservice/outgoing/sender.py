@@ -220,19 +220,13 @@ class Sender(InFlight):
             except TransferRefused as error:
                 await receipt_failed(vault, record, error.text, now)
             else:
-                await self._submitted(vault, record, now)
+                deadline = now + self._settings.transfer_within
+                await vault.set_receipt_state(record.id, ReceiptState.SUBMITTED, now=now, deadline=deadline)
                 vault.record(
                     MTEvent.MT_RECEIPT_SUBMITTED, envelope=record.id, message=record.message_id, **facts
                 )
             self._release(organisation, record.id)
             return None
-
-    async def _submitted(self, vault: MessageServiceVault, record: ReceiptRecord, now: datetime) -> None:
-        """The access point has the receipt durably, unless it has told already how the transfer ended."""
-        stored = await vault.receipt(record.id)
-        if stored is not None and stored.state is ReceiptState.QUEUED:
-            deadline = now + self._settings.transfer_within
-            await vault.set_receipt_state(record.id, ReceiptState.SUBMITTED, now=now, deadline=deadline)
 
     async def _submit(
         self,
