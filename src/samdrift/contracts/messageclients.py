@@ -9,6 +9,8 @@ from typing import Self
 
 AUTH_ID = "urn:sdk.digg.se:auth_id"
 """The claim with functional addresses or patterns of them (api-mt-mk 5.2)."""
+CONNECTIONS = 16
+"""Connections of one organisation's message client, one of which waits for events."""
 LONGEST_SECONDS = 30 * 60
 """Time that an access token may be valid (api-mt-mk 5, "Access token lifetime")."""
 

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from samdrift.audit.operations import summarised
 from samdrift.config.model import Config, SocketAddress
 from samdrift.config.toml import ConfigError
+from samdrift.contracts import messageclients
 from samdrift.contracts.principals import Role
 from samdrift.installation.doors import Door
 from samdrift.net.forwarding import behind_front
@@ -51,16 +52,10 @@ class PublicDoors:
                 application,
                 sock,
                 tls=tls.serving if tls else None,
-                per_address=self._per_address(door),
+                per_address=connections_per_address(self._config, door),
                 on_refused=summarised(f"{door.value}: too many connections, of one address or of all"),
             )
         )
-
-    def _per_address(self, door: Door) -> int:
-        """At interface C with room for the message services that run here, all from one address."""
-        most = self._config.connections_per_address
-        own = CONNECTIONS_TO_ACCESS_POINT * len(self._config.organisations) if door is Door.C else 0
-        return most + own if most else 0
 
     def _tls(self, door: Door) -> TlsContext | None:
         access_point = self._config.access_point
@@ -81,6 +76,19 @@ class InnerDoors:
 
     async def open(self, stack: AsyncExitStack, door: Door, application: ASGIApp) -> None:
         await stack.enter_async_context(serving(behind_front(application), self._sockets[door]))
+
+
+def connections_per_address(config: Config, door: Door) -> int:
+    """Return how many connections one address may have at a door; 0 for any number.
+
+    Message services and message clients of this installation all come from one address: there is room for them.
+    """
+    most, own = config.connections_per_address, 0
+    if door is Door.C:
+        own = CONNECTIONS_TO_ACCESS_POINT
+    elif door is Door.D and config.message_client is not None:
+        own = messageclients.CONNECTIONS
+    return most + own * len(config.organisations) if most else 0
 
 
 def address_of(config: Config, door: Door) -> SocketAddress | None:

@@ -17,6 +17,7 @@ from samdrift.client.mailbox import Mailbox
 from samdrift.client.tokens import Tokens
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
+from samdrift.contracts.messageclients import CONNECTIONS
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.entrance.ownkeys import OwnKeys
 from samdrift.messageclient.deleting import Deleting, DeletionRule
@@ -102,7 +103,7 @@ class Working:
 
     async def _service(self, stack: AsyncExitStack, one: ServiceSettings, tls: TlsContext) -> Mailbox:
         """``tls`` shows no identity: organisations share it, since a bundle of issuers takes 5 ms to read."""
-        http = http_client(tls, public_only=one.public_only)
+        http = http_client(tls, public_only=one.public_only, connections=CONNECTIONS)
         stack.push_async_callback(http.aclose)
         tokens = Tokens(
             http,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from samdrift.config.model import SocketAddress
 from samdrift.config.reader import load
+from samdrift.config.roles import MessageClientRoleConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
 from samdrift.installation.doors import Door
-from samdrift.installation.listeners import bound_socket, with_own_metrics
+from samdrift.installation.listeners import bound_socket, connections_per_address, with_own_metrics
 from tests.unit.config.test_reader import GOOD, write
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
@@ -46,6 +49,17 @@ def test_a_role_without_an_address_of_its_own_has_that_of_all(tmp_path: Path) ->
 
 def test_an_installation_without_metrics_stays_without(tmp_path: Path) -> None:
     assert with_own_metrics(load(write(tmp_path, GOOD)), frozenset({AP})).metrics is None
+
+
+def test_the_message_clients_of_an_installation_do_not_lock_each_other_out(tmp_path: Path) -> None:
+    config = replace(
+        load(write(tmp_path, GOOD)), message_client=MessageClientRoleConfig(SocketAddress("127.0.0.1", 443))
+    )
+    many = replace(config, organisations=config.organisations * 150)
+    assert connections_per_address(many, Door.D) >= 200 + 2 * len(many.organisations)
+    assert connections_per_address(many, Door.A) == 200
+    assert connections_per_address(replace(many, message_client=None), Door.D) == 200
+    assert connections_per_address(replace(many, connections_per_address=0), Door.D) == 0
 
 
 def test_the_second_process_at_an_address_is_told_what_to_set(tmp_path: Path) -> None:
