@@ -40,6 +40,7 @@ _HASTE = {
     "[message_service]": "[message_service]\nretry_seconds = 1\nlease_seconds = 3",
 }
 _START_WITHIN = _END_WITHIN = 300.0
+_LAST_LINES = 20
 SERVE = ("-m", "samdrift.cli.main", "serve")
 SOURCES = Path(__file__).parents[2] / "src"
 
@@ -80,7 +81,11 @@ class Process:
                 self._begin()
             return True if self._starts() > before else None
 
-        await until(serves, "an operator serves", within=_START_WITHIN)
+        try:
+            await until(serves, "an operator serves", within=_START_WITHIN)
+        except AssertionError:
+            said = self.log.read_text().splitlines()[-_LAST_LINES:] if self.log.exists() else ["nothing"]
+            raise AssertionError("\n".join([f"serve {self.which} does not come to serve:", *said])) from None
 
     def _begin(self) -> None:
         with self.log.open("ab") as log:

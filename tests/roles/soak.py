@@ -278,16 +278,20 @@ async def _not_as_sent(exchange: Exchange) -> list[str]:
 async def _left(member: Member, patience: float) -> list[str]:
     """What is still to be done or still held, also after the upkeep that comes a day after a crash."""
 
+    left: dict[str, object] = {}
+
     async def look() -> bool | None:
         async with member.open(AP) as transfers, member.open(MT) as messages:
-            left = await transfers.inbox(10), await transfers.next_due(), await messages.next_due()
-        return None if any(left) else True
+            left["envelopes to fetch"] = await transfers.inbox(10)
+            left["transfers due"] = await transfers.next_due()
+            left["work of the message service due"] = await messages.next_due()
+        return None if any(left.values()) else True
 
     found = []
     try:
         await until(look, "nothing is left to do", within=patience)
     except AssertionError:
-        found.append(f"left: work for {member.organisation}")
+        found += [f"left: {what} for {member.organisation}: {one}" for what, one in left.items() if one]
     async with _later(member) as later:
         for role in (AP, MT):
             async with later.open(role) as vault:

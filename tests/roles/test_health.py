@@ -142,7 +142,10 @@ async def test_an_smp_that_fails_is_gone_by_its_host_until_it_answers(
     assert await held_of(stage.habo, "smp") == 0
     assert ("samdrift_held", "smpmt") not in (await scraped(stage.habo)).samples
     lines = [one for one in caplog.messages if one.startswith("smp ")]
-    assert [one.partition(": ")[2].split(" ")[0] for one in lines] == ["gone", "back"]
+    words = [one.partition(": ")[2].split(" ")[0] for one in lines]
+    # Both operators' installations run in this process; the other one says it too if it asked meanwhile.
+    assert words[0] == "gone"
+    assert 1 <= words.count("back") <= words.count("gone") <= 2, lines
     assert "it answers 503" in lines[0]
 
 
