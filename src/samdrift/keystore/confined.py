@@ -21,7 +21,8 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 
 from samdrift.keystore.durablefiles import remove_tree, sync_descriptor
@@ -36,6 +37,8 @@ MAX_BYTES = 256 << 10
 """The largest file that is read: a key with a long chain of certificates has a tenth of it."""
 MAX_NAMES = 10_000
 """Entries of one folder that are looked at."""
+_SETTLED = 60 * 10**9
+"""Nanoseconds since a folder's last change, after which a further one is sure to show in its time."""
 
 _KEY = rf"(?:{KEY_NAMES})-[0-9]{{4,9}}"
 _NUMBERED = re.compile(rf"[0-9]{{4,9}}|{DRAFT}")
@@ -78,6 +81,24 @@ def numbered(vault_folder: Path) -> list[str]:
         for entry in _entries(vault_folder)
         if _NUMBERED.fullmatch(entry.name) and entry.name != DRAFT and entry.is_dir(follow_symlinks=False)
     ]
+
+
+def mark(vault_folder: Path, *inner: str) -> tuple[Hashable, ...] | None:
+    """Return a value that changes when an entry of the vault's folder, or of folders in it, comes or goes.
+
+    ``None`` where one is missing, is a link, or changed so recently that a change just after it need not
+    show: the system's clock has ticks, and that of a file server may be wrong by seconds.
+    """
+    found = []
+    for folder in (vault_folder, *(vault_folder / name for name in inner)):
+        try:
+            one = os.stat(folder, follow_symlinks=False)
+        except OSError:
+            return None
+        if not stat.S_ISDIR(one.st_mode) or time.time_ns() - one.st_ctime_ns < _SETTLED:
+            return None
+        found.append((one.st_dev, one.st_ino, one.st_uid, one.st_mode, one.st_ctime_ns))
+    return tuple(found)
 
 
 def links(vault_folder: Path) -> list[str]:

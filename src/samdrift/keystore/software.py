@@ -23,6 +23,7 @@ import contextlib
 import re
 import secrets
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from ipaddress import ip_address
@@ -81,6 +82,15 @@ def require_strong(bits: int) -> None:
         raise KeyStoreError(KeyFault.WEAK, f"keys have at least {MIN_BITS} bits")
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a vault's folders had in them when they last changed."""
+
+    mark: tuple[Hashable, ...]
+    current: str
+    state: Hashable
+
+
 class SoftwareKeyStore(KeyChoice):
     """The keys of every vault in ``folder``, as far as the unlocker opens them."""
 
@@ -90,6 +100,7 @@ class SoftwareKeyStore(KeyChoice):
         self._folder = folder
         self._unlocker = unlocker
         self._loaded: dict[str, LoadedKeys] = {}
+        self._seen: dict[str, _Seen] = {}
 
     def create_key(
         self, vault: str, name: str, subject: x509.Name, bits: int = 3072, *, hosts: Sequence[str] = ()
@@ -209,9 +220,23 @@ class SoftwareKeyStore(KeyChoice):
         return None
 
     def state(self, vault: str) -> Hashable:
-        """Return a value that changes with the vault's data keys or lock; cheap enough for every opening."""
-        folder = vaultfolder.current(self._vault_folder(vault))
-        return None if folder is None else (folder.name, tuple(data_key_numbers(folder)))
+        """Return a value that changes with the vault's data keys or lock; cheap enough for every opening.
+
+        Folders are listed again when they have changed: an opening costs a question for each, not a dozen.
+        """
+        folder = self._vault_folder(vault)
+        known = self._seen.get(vault)
+        if known is not None and confined.mark(folder, known.current) == known.mark:
+            return known.state
+        self._seen.pop(vault, None)
+        current = vaultfolder.current(folder)
+        if current is None:
+            return None
+        mark = confined.mark(folder, current.name)
+        state = current.name, tuple(data_key_numbers(current))
+        if mark is not None:
+            self._seen[vault] = _Seen(mark, current.name, state)
+        return state
 
     def token_keys(self, vault: str, today: date) -> tuple[SoftwareTokenKey, ...]:
         """Return the keys that access tokens are signed with, the newest first.

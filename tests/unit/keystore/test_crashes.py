@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from samdrift.keystore import confined
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.keystore.software import SoftwareKeyStore
 from tests.unit.keystore.test_software import SUBJECT, add_key, issue
@@ -196,6 +197,42 @@ def test_others_read_and_write_while_everything_is_wrapped_anew(fresh: Callable[
     for request in requests:
         store.install_certificate("a1", KeyName.TLS_CLIENT, issue(request))
     assert len(store.installed("a1", KeyName.TLS_CLIENT)) == 3
+
+
+def test_a_process_sees_each_change_of_another_however_soon_it_comes(fresh: Callable[[], Path]) -> None:
+    """Also a change in the same tick of the system's clock as the look before it."""
+    folder = fresh()
+    running, other = key_store(folder), key_store(folder)
+    for _ in range(20):
+        before = running.state("a1")
+        assert running.state("a1") == before
+        other.rewrap("a1")
+        assert running.state("a1") != before
+
+
+def test_a_vaults_folders_are_listed_again_only_when_they_have_changed(
+    fresh: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed: list[int] = []
+    real = os.scandir
+
+    def noted(folder: int) -> object:
+        listed.append(folder)
+        return real(folder)
+
+    running = key_store(fresh())
+    monkeypatch.setattr(os, "scandir", noted)
+    running.state("a1")
+    first = len(listed)
+    running.state("a1")
+    assert len(listed) == 2 * first, "they changed a moment ago"
+    monkeypatch.setattr(confined, "_SETTLED", 0)
+    states = {running.state("a1") for _ in range(5)}
+    assert (len(states), len(listed)) == (1, 3 * first)
+    (folder,) = confined.numbered(running._folder / "a1")
+    (running._folder / "a1" / folder / "data-key-0009").symlink_to("/etc/passwd")
+    with pytest.raises(KeyStoreError):
+        running.state("a1")
 
 
 def test_a_process_sees_what_another_wrapped_anew(fresh: Callable[[], Path]) -> None:
