@@ -11,7 +11,7 @@ service, whose own rules say for how long.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -83,6 +83,27 @@ class Fetching:
                 break
         return done
 
+    async def take(self, remote_ids: Collection[str]) -> bool:
+        """Fetch new messages by the ids that events have named, which costs the same however many lie there.
+
+        False where one could not be had in that way: a list says more of it.
+        """
+        asked = [each for each in remote_ids if each not in self._here]
+        if not asked:
+            return True
+        async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
+            _, known = await vault.known_mail((), asked, Direction.IN)
+        self._remember(set(known))
+        for each in asked:
+            if each in known:
+                continue
+            try:
+                await self._store_readable(each, Direction.IN)
+            except (Refused, Unreadable):
+                return False
+            self._remember({each})
+        return True
+
     async def look_sent(self, address: str) -> Round:
         """Fetch what another client of the organisation has sent from an address: it shows as sent."""
         done = Round()
@@ -142,7 +163,7 @@ class Fetching:
 
     async def _fetch(self, listed: Head, direction: Direction, done: Round) -> None:
         try:
-            stored = await self._store_readable(listed, direction)
+            stored = await self._store_readable(listed.remote_id, direction)
         except Unreadable as fault:
             stored = await self._store_raw(listed, direction, fault)
             done.unreadable += stored
@@ -152,15 +173,15 @@ class Fetching:
         done.stored += stored
         self._remember({listed.remote_id})
 
-    async def _store_readable(self, listed: Head, direction: Direction) -> bool:
+    async def _store_readable(self, remote_id: str, direction: Direction) -> bool:
         async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
             files = _Files(vault.new_body)
-            resource = await self._service.get(listed.remote_id, files)
+            resource = await self._service.get(remote_id, files)
             read = content.head(resource)
             documents, records, bodies = files.placed(resource)
             stage = Stage.ARRIVED if direction is Direction.IN else Stage.HANDED_OVER
             body = await _written(vault, content.document_content_bytes(documents))
-            head = content.with_remote_id(read, listed.remote_id)
+            head = content.with_remote_id(read, remote_id)
             new = self._new(head, direction, stage, body, len(records))
             return await self._store(vault, new, head, direction, records, bodies)
 

@@ -27,6 +27,8 @@ SERVICE = "message-service"
 """Name of the dependency."""
 _WHOLE = 20
 """Questions after which lists are read whole, and what other clients have sent is fetched."""
+_MOST_NAMED = 20
+"""New messages that are fetched by the ids that events named; a list of more takes fewer questions."""
 _NET = 3600.0
 """Seconds in which the message service of an organisation that hears events is asked once all the same."""
 _QUIET = 300
@@ -74,7 +76,11 @@ class Client:
     """Long silence on it has not yet been answered by cutting it off."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     arrived: bool = False
+    """Something is new, and a list says what."""
+    named: dict[str, None] = field(default_factory=dict)
+    """New messages by their ids at the message service, in the order in which they came."""
     moved: set[str] = field(default_factory=set)
+    """Sent messages that took a step."""
 
     def hearing(self) -> bool:
         """Return whether events say now what changes at the message service."""
@@ -92,10 +98,12 @@ class Client:
     def heard(self, event: ServerEvent) -> None:
         """Note an event: a new message, a step of one that was sent, or something that is not understood."""
         identity, status = _named(event.data)
-        if identity and status and status != MessageStatus.NEW.value:
-            self.moved.add(identity)
-        else:
+        if not (identity and status):
             self.arrived = True
+        elif status == MessageStatus.NEW.value:
+            self.named[identity] = None
+        else:
+            self.moved.add(identity)
         self.news.set()
 
 
@@ -203,38 +211,66 @@ class Polling:
             await asyncio.sleep(wait)
 
     async def _take_up(self, client: Client) -> None:
-        """Fetch and follow what events have named, all that came meanwhile together."""
+        """Fetch and follow what events have named, all that came meanwhile together.
+
+        What could not be fetched is looked for again after a pause: the stream may say no more of it.
+        """
+        pause = _AGAIN_AFTER
         while True:
             await client.news.wait()
             client.news.clear()
             moved, client.moved = client.moved, set()
             if moved:
                 await self._try(client, partial(client.hurry, moved))
-            if client.arrived:
+            named, client.named = client.named, {}
+            if client.arrived or not await self._take(client, named):
                 client.arrived = False
-                await self._look(client, whole=False)
+                if not await self._look(client, whole=False):
+                    client.arrived = True
+                    asyncio.get_running_loop().call_later(pause, client.news.set)
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+                    continue
+            pause = _AGAIN_AFTER
 
-    async def _look(self, client: Client, *, whole: bool) -> None:
+    async def _take(self, client: Client, named: Collection[str]) -> bool:
+        """Fetch messages that events have named; false where a list is to be read for them."""
+        taken = not named
+
+        async def take() -> None:
+            nonlocal taken
+            taken = await client.fetching.take(named)
+
+        if named and len(named) <= _MOST_NAMED and self._serves(client.organisation):
+            await self._try(client, take)
+        return taken
+
+    async def _look(self, client: Client, *, whole: bool) -> bool:
+        """Look for what is new; false where that could not be done now, though the organisation is served."""
+
         async def look() -> None:
             await client.fetching.look(whole=whole)
             for address in await self._addresses(client.organisation) if whole else ():
                 await client.fetching.look_sent(address)
 
-        if self._serves(client.organisation):
-            await self._try(client, look)
+        return not self._serves(client.organisation) or await self._try(client, look)
 
-    async def _try(self, client: Client, work: Callable[[], Awaitable[None]]) -> None:
-        """Do some work with a message service; no fault of one organisation holds up another."""
+    async def _try(self, client: Client, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do some work with a message service; no fault of one organisation holds up another.
+
+        False where it could not be done.
+        """
         async with client.busy:
             try:
                 await work()
             except InterfaceError as failure:
                 self._states.note(client.organisation, client.at, failure.for_logs)
             except VaultError:  # Locked, suspended, or without its database: the service is not at fault.
-                return
+                pass
             except Temporary as failure:
                 self._states.note(client.organisation, client.at, str(failure))
             except Exception as error:
                 self._on_failure(error)
             else:
                 self._states.note(client.organisation, client.at, "")
+                return True
+            return False

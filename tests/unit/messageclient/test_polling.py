@@ -25,7 +25,7 @@ from samdrift.messageclient.mail import Folder
 from samdrift.messageclient.polling import Client, Polling, ServiceStates
 from samdrift.messageclient.working import ServiceSettings, Working
 from samdrift.net.clock import system_clock
-from samdrift.vault.errors import VaultLocked
+from samdrift.vault.errors import VaultLocked, VaultUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import Office
 from tests.unit.messageclient.sparse import SparseService
@@ -86,6 +86,11 @@ class Run:
         return Working(office.installation.gate, [settings], system_clock, pause, self.watch)
 
 
+def incoming(service: EventfulService) -> list[str]:
+    """What was asked of what came in; the first look at what others sent takes its time."""
+    return [one for one in service.asked if "senderAttention" not in one]
+
+
 async def lines(office: Office, number: int) -> None:
     """Wait until so many conversations are here."""
     async with asyncio.timeout(60):
@@ -116,6 +121,44 @@ async def test_a_message_is_fetched_when_an_event_says_so_and_streams_are_resume
         service.events.put_nowait("")
     assert service.begun[:2] == ["", "17"]
     assert (run.failures, set(run.noted)) == ([], {""})
+
+
+async def test_what_an_event_names_is_fetched_without_a_list_of_all_that_lies_there(
+    office: Office, tmp_path: Path
+) -> None:
+    service = office.service = EventfulService()
+    service.receives()
+    run = Run()
+    async with service.running(), run.working(office, tmp_path, 3600).running(run.failures.append):
+        await lines(office, 1)
+        async with asyncio.timeout(60):  # The first round has a list, and so has the stream's beginning.
+            while len(first := incoming(service)) < 3:
+                await asyncio.sleep(0.05)
+        service.receives()
+        service.says(17, "resource-2", "NEW")
+        await lines(office, 2)
+        service.says(18, "resource-2", "NEW")
+        service.receives()
+        service.says(19, "resource-3", "NEW")
+        await lines(office, 3)
+        assert incoming(service) == [*first, "GET resource-2", "GET resource-3"]
+    assert (run.failures, set(run.noted)) == ([], {""})
+
+
+@pytest.mark.parametrize("named", ["another-id", "resource-2"], ids=["unknown", "unreadable"])
+async def test_what_cannot_be_had_by_the_name_in_an_event_is_looked_for_in_the_list(
+    office: Office, tmp_path: Path, named: str
+) -> None:
+    service = office.service = EventfulService()
+    service.receives()
+    run = Run()
+    async with service.running(), run.working(office, tmp_path, 3600).running(run.failures.append):
+        await lines(office, 1)
+        service.raw["resource-2"] = b'{"data": {"attributes": {"digitalDocument": null}}}'
+        service.receives()
+        service.says(17, named, "NEW")
+        await lines(office, 2)
+    assert run.failures == []
 
 
 async def test_a_service_without_events_is_asked_in_rounds(office: Office, tmp_path: Path) -> None:
@@ -282,6 +325,36 @@ async def test_a_stream_that_goes_on_where_the_last_one_ended_asks_for_no_list()
     assert service.begun[:2] == [("", 300), ("17", 300)]
     assert len(service.begun) > 5
     assert len(service.at) <= 3, "at the start, and where the stream first was taken up"
+
+
+@dataclass
+class Busy(Streams):
+    """One that fails to answer for some time, while its stream goes on."""
+
+    failing: int = 0
+
+    async def events(self, last: str, **given: Any) -> AsyncIterator[ServerEvent]:
+        given["opened"]()
+        await asyncio.sleep(100)
+        yield ServerEvent("", "17", "no JSON")
+        await asyncio.sleep(10**6)
+
+    async def look(self, *, whole: bool) -> None:
+        self.at.append(seconds())
+        if seconds() >= 100 and self.failing:
+            self.failing -= 1
+            raise self.failure or Unreachable("busy")
+
+
+@pytest.mark.parametrize("failure", [Unreachable("busy"), VaultUnavailable()], ids=["service", "database"])
+@in_virtual_time
+async def test_what_could_not_be_fetched_is_looked_for_again_although_the_stream_says_no_more(
+    failure: Exception,
+) -> None:
+    service = Busy(failing=3, failure=failure)
+    await rounds([client("a", "mt.example.se", service)], ServiceStates(lambda: NOW, nobody), 600, pause=3600)
+    later = [at - 100 for at in service.at if at >= 100]
+    assert later == [0, 5, 15, 35]
 
 
 @in_virtual_time
