@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -44,7 +44,9 @@ _WORKER = Principal(PrincipalKind.WORKER, "agreements")
 _FRESH = 1.0
 """Seconds for which an answer is good: whatever ends, ends everywhere within them."""
 _EVERY = timedelta(minutes=10)
-"""Time after which organisations without traffic are looked at, too."""
+"""Time between two rounds: what could not be looked at is looked at again."""
+_NET = timedelta(hours=2)
+"""Time after which an organisation is looked at although nothing is known to have changed."""
 _SOON = timedelta(seconds=1)
 _PAGE = 500
 _INHERITED, _BEHIND = "inherited", "behind"
@@ -100,12 +102,11 @@ class CoverKeeper:
         self._canaries = frozenset(canaries)
         self._operator = operator
         self._kept: dict[tuple[ParticipantIdentifier, Role], _Kept] = {}
+        self._unexpected = unexpected("agreements")
 
     async def __call__(self, organisation: ParticipantIdentifier, role: Role) -> Cover:
         """Return how a function is covered now; a temporary error while its vault cannot be read."""
-        kept = self._kept.get((organisation, role))
-        if kept is None:
-            kept = self._kept[organisation, role] = _Kept(Record(organisation.value, FOLDS))
+        kept = self._of(organisation, role)
         if (cover := self._known(kept)) is None:
             began = time.monotonic()
             async with kept.lock:
@@ -114,6 +115,18 @@ class CoverKeeper:
                     raise kept.failure
                 cover = self._known(kept) or await self._noting(organisation, role, kept)
         return cover
+
+    async def _again(self, organisation: ParticipantIdentifier, role: Role) -> Cover:
+        """Look, however fresh the last answer is: something was stated after it, perhaps a moment ago."""
+        kept = self._of(organisation, role)
+        async with kept.lock:
+            return await self._noting(organisation, role, kept)
+
+    def _of(self, organisation: ParticipantIdentifier, role: Role) -> _Kept:
+        kept = self._kept.get((organisation, role))
+        if kept is None:
+            kept = self._kept[organisation, role] = _Kept(Record(organisation.value, FOLDS))
+        return kept
 
     async def _noting(self, organisation: ParticipantIdentifier, role: Role, kept: _Kept) -> Cover:
         """Look, and keep a failure for those who wait for the same."""
@@ -203,19 +216,38 @@ class CoverKeeper:
         self._note(Dependency.AGREEMENTS, "", reason if lacking else "")
 
     async def keep(self) -> None:
-        """Look at every organisation now and then, and when something ends, until cancelled."""
-        report = unexpected("agreements")
+        """Look at every organisation once, and when something ends, until cancelled.
+
+        What is stated meanwhile is heard of (:meth:`hear`): no vault is opened in order to find nothing.
+        """
         while True:
             for role in self._roles:
                 for organisation in self._gate.registry.organisations(role):
-                    try:
-                        await self(organisation, role)
-                    except (Temporary, NotServed):
-                        pass  # Locked, suspended or away: its clock runs, and it is looked at again.
-                    except Exception as error:
-                        report(error)
+                    if self._is_due(organisation, role):
+                        await self._see(self(organisation, role))
             self._forget()
             await asyncio.sleep(self._pause().total_seconds())
+
+    async def hear(self) -> None:
+        """Look at each organisation about which something is stated, until cancelled."""
+        async for organisation, role in self._gate.wakeups(statements=True):
+            if role in self._roles:
+                await self._see(self._again(organisation, role))
+
+    async def _see(self, looking: Awaitable[Cover]) -> None:
+        try:
+            await looking
+        except (Temporary, NotServed):
+            pass  # Locked, suspended or away: its clock runs, and it is looked at again.
+        except Exception as error:
+            self._unexpected(error)
+
+    def _is_due(self, organisation: ParticipantIdentifier, role: Role) -> bool:
+        kept = self._kept.get((organisation, role))
+        if kept is None or kept.cover is None or kept.failed > kept.looked:
+            return True
+        turned = kept.turn is not None and self._clock() >= kept.turn
+        return turned or time.monotonic() - kept.looked >= _NET.total_seconds()
 
     def _forget(self) -> None:
         served = {(one, role) for role in self._roles for one in self._gate.registry.organisations(role)}
@@ -275,5 +307,5 @@ def operator_of(config: Config) -> Party | None:
 async def covered(keeper: CoverKeeper, gate: Gate) -> AsyncIterator[None]:
     """Have a gate ask for cover, and look after it while the context lasts."""
     gate.covered_by(keeper)
-    async with in_background(keeper.keep(), on_failure=unexpected("agreements")):
+    async with in_background(keeper.keep(), keeper.hear(), on_failure=unexpected("agreements")):
         yield

@@ -81,7 +81,7 @@ class InnerDoors:
 def connections_per_address(config: Config, door: Door) -> int:
     """Return how many connections one address may have at a door; 0 for any number.
 
-    Message services and message clients of this installation all come from one address: there is room for them.
+    Message services and message clients of this installation all come from one address: they have room.
     """
     most, own = config.connections_per_address, 0
     if door is Door.C:

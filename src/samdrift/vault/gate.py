@@ -322,9 +322,12 @@ class Gate:
         """
         return COVERED if self._covers is None else await self._covers(organisation, role)
 
-    def wakeups(self) -> AsyncIterator[tuple[ParticipantIdentifier, Role]]:
-        """Vaults in which another process stored something, as it happens."""
-        return self._wakeups.listen()
+    def wakeups(self, *, statements: bool = False) -> AsyncIterator[tuple[ParticipantIdentifier, Role]]:
+        """Vaults in which another process stored something, as it happens.
+
+        With ``statements`` also those in which this one stored signed statements.
+        """
+        return self._wakeups.listen(own=statements)
 
     async def due(self, role: Role, until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
         """Return organisations whose vault in ``role`` has something that becomes due until then, and when.
@@ -535,6 +538,8 @@ class Gate:
         self.growth.committed(registration)
         if any(each.event.startswith(MESSAGE_PROGRESS) for each in entries):
             self._progress.ask(registration.channel)
+        if any(each.event == VaultEvent.GOV_STATEMENT_KEPT for each in entries):
+            self._wakeups.stored((registration.organisation, registration.role))
 
     async def _moment(self, vault: str) -> Moment | None:
         """Read the moment of a vault; ``None`` where it is locked, or at its end."""

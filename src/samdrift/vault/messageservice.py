@@ -387,8 +387,8 @@ class MessageServiceVault(SessionKeys):
     ) -> None:
         """Move a receipt on; the work that brought it there is finished.
 
-        Its deadline is what is given here, ``None`` takes it away. A receipt that was delivered or has failed stays
-        so, whatever comes late, unless it is delivered after all.
+        Its deadline is what is given here, ``None`` takes it away. A receipt that was delivered or has
+        failed stays so, whatever comes late, unless it is delivered after all.
         :class:`UnknownRecord`, at the latest when the opening ends, when there is none.
         """
         self._work.later(_SET_RECEIPT_STATE, receipt_id, state.value, now, deadline)

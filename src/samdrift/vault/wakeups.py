@@ -56,6 +56,7 @@ class Wakeups:
         self._rows: list[Row] = []
         """The registrations as they were read last."""
         self._listeners: set[_Listener] = set()
+        self._own: set[_Listener] = set()
         self._asking = asyncio.Lock()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -73,11 +74,25 @@ class Wakeups:
         if self._session is not None:
             self._session.close()
 
-    def listen(self) -> AsyncIterator[Hosted]:
-        """Vaults in which something waits, from now on; what is told twice before it is taken comes once."""
-        listener = _Listener(self._listeners.discard)
+    def listen(self, *, own: bool = False) -> AsyncIterator[Hosted]:
+        """Vaults in which something waits, from now on; what is told twice before it is taken comes once.
+
+        With ``own`` also those of which this process itself tells (:meth:`stored`).
+        """
+        listener = _Listener(self._leave)
         self._listeners.add(listener)
+        if own:
+            self._own.add(listener)
         return listener.heard()
+
+    def stored(self, hosted: Hosted) -> None:
+        """Tell those who listen to this process itself too that it has stored something in a vault."""
+        for listener in self._own:
+            listener.tell(hosted)
+
+    def _leave(self, listener: _Listener) -> None:
+        self._listeners.discard(listener)
+        self._own.discard(listener)
 
     async def ask(self, sql: str, *values: Value) -> list[Row]:
         """Ask the registry on the connection that listens; :class:`VaultUnavailable` while there is none."""

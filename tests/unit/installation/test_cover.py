@@ -80,6 +80,10 @@ class Covered:
         self.keeper = CoverKeeper(self.gate, lambda: self.now, COVERED_ROLES, self.health.note)
         self.gate.covered_by(self.keeper)
 
+    def write_through(self, gate: Gate) -> None:
+        """Have what is stated from now on written by the process of ``gate``."""
+        self._records = Records(gate, lambda: self._house.now)
+
     async def state(self, by: Subject, *acts: Act) -> Statement:
         number = self._house.record.number
         self._house.now = max(self._house.now, self.now)
@@ -292,6 +296,54 @@ async def test_without_traffic_an_end_is_seen_too(house: Covered) -> None:
             while not await house.logged():
                 await asyncio.sleep(0.02)
     assert (await house.logged())[0] == {"state": "off"}
+
+
+@pytest.mark.parametrize("by", ["this process", "another"])
+async def test_without_traffic_what_is_stated_is_seen_too(house: Covered, by: str) -> None:
+    """The records of the house are written through another process's gate than the one that keeps cover."""
+    keeper = house.keeper
+    if by == "this process":
+        house.write_through(house.gate)
+    async with covered(keeper, house.gate):
+        async with asyncio.timeout(120):
+            while not await house.logged():
+                await asyncio.sleep(0.02)
+            await house.agree(house.now + timedelta(days=200))
+            while {one.role: one.state for one in keeper.rows()}[MT.value] != "on":
+                await asyncio.sleep(0.02)
+
+
+async def test_a_round_opens_no_vault_in_which_nothing_can_have_changed(
+    house: Covered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cover, "_EVERY", timedelta(seconds=0))
+    monkeypatch.setattr(cover, "_SOON", timedelta(seconds=0.01))
+    end = house.now + timedelta(days=200)
+    await house.agree(end)
+    looks: list[Role] = []
+    look = house.keeper._look
+
+    async def noted(organisation: ParticipantIdentifier, role: Role, kept: Any) -> Any:
+        if organisation == house.organisation:
+            looks.append(role)
+        return await look(organisation, role, kept)
+
+    monkeypatch.setattr(house.keeper, "_look", noted)
+    forgotten: list[None] = []
+    forget = house.keeper._forget
+    monkeypatch.setattr(house.keeper, "_forget", lambda: (forgotten.append(None), forget()))
+    hosted = [role for role in COVERED_ROLES if house.gate.registry.find(house.organisation, role)]
+    keeping = asyncio.create_task(house.keeper.keep())
+    try:
+        async with asyncio.timeout(120):
+            while len(forgotten) < 20:
+                await asyncio.sleep(0.01)
+            assert sorted(looks) == sorted(hosted), "once each"
+            house.now = end
+            while looks.count(MT) < 2:
+                await asyncio.sleep(0.01)
+    finally:
+        keeping.cancel()
 
 
 async def test_an_organisation_inherits_once_for_all_roles_and_nothing_after_the_end(
