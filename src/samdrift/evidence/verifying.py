@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.accesspoint.events import APEvent
 from samdrift.attestation.archive import ArchiveReader
@@ -234,7 +235,7 @@ def _judged(
     findings = [
         Finding("signature", holds(statement, signature, signer), "RSA with SHA-256 over evidence.json"),
         Finding("files", files == said.digests, "those that are signed, unchanged, and no others"),
-        *_signer(signer, made_at, trust),
+        *_signer(signer, certificate, made_at, trust),
         *said.findings,
         *(finding for name in said.entries for finding in _about(said, name, named[1])),
         *_receipts(said, named[1]),
@@ -250,7 +251,12 @@ def _judged(
     return EvidenceVerdict(*named, made_at.isoformat(), signer, tuple(findings))
 
 
-def _signer(signer: x509.Certificate, at: datetime, trust: TrustFolder | None) -> Iterator[Finding]:
+def _signer(
+    signer: x509.Certificate, file: bytes, at: datetime, trust: TrustFolder | None
+) -> Iterator[Finding]:
+    """The file of the certificate, which nothing signs, is as it is made; whether its signer is trusted."""
+    if signer.public_bytes(Encoding.PEM) != file:
+        yield Finding(SIGNER_FILE, False, "is not one certificate in PEM, and nothing else")
     if trust is not None:
         judged = trust.judge(signer, at)
         yield Finding("signer", judged.trusted, judged.reason.value)

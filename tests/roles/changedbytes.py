@@ -1,0 +1,80 @@
+"""Evidence with one byte of it changed, verified by several processes at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from multiprocessing import get_context
+from pathlib import Path
+
+from samdrift.attestation.errors import MoveError
+from samdrift.attestation.trustfolder import TrustFolder, read_trust
+from samdrift.audit.policies import Policy
+from samdrift.evidence.verifying import verify_evidence_in
+
+Change = tuple[int, int]
+"""A byte's place, and what it is changed by (exclusive or)."""
+_AT_ONCE = 200
+_NICE = 10
+
+
+@dataclass
+class Verifier:
+    """Evidence that holds, and what its verifier goes by."""
+
+    whole: bytes
+    trust: Path | None = None
+    """A folder of certificates that the signer's must lead to."""
+    signer: str | None = None
+    """The SHA-256 of the signer's certificate, where that is known."""
+    policy: Policy | None = None
+
+    @cached_property
+    def _trusted(self) -> TrustFolder | None:
+        return None if self.trust is None else read_trust(self.trust)
+
+    def holding(self, changes: Sequence[Change]) -> list[int]:
+        """Return the places at which the evidence holds although its byte is another."""
+        return asyncio.run(self._holding(changes))
+
+    async def _holding(self, changes: Sequence[Change]) -> list[int]:
+        found = []
+        for place, by in changes:
+            changed = bytearray(self.whole)
+            changed[place] ^= by
+            try:
+                verdict = await verify_evidence_in(
+                    io.BytesIO(changed), self._trusted, self.signer, self.policy
+                )
+            except MoveError:
+                continue
+            if verdict.valid:
+                found.append(place)
+        return found
+
+    def holding_by_many(self, changes: Sequence[Change]) -> Iterator[tuple[int, list[int]]]:
+        """Try changes in a process for each core; yields how many were tried, and which of them hold."""
+        pieces = [changes[at : at + _AT_ONCE] for at in range(0, len(changes), _AT_ONCE)]
+        with ProcessPoolExecutor(None, get_context("spawn"), initializer=_begin, initargs=(self,)) as pool:
+            tried = 0
+            for piece, found in zip(pieces, pool.map(_tried, pieces), strict=True):
+                tried += len(piece)
+                yield tried, found
+
+
+_own: list[Verifier] = []
+"""The verifier of a process of :meth:`Verifier.holding_by_many`."""
+
+
+def _begin(verifier: Verifier) -> None:
+    os.nice(_NICE)
+    _own.append(verifier)
+
+
+def _tried(changes: Sequence[Change]) -> list[int]:
+    return _own[0].holding(changes)
