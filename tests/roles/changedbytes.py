@@ -8,14 +8,18 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from multiprocessing import get_context
 from pathlib import Path
 
+from samdrift.attestation import archive, trustfolder
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
+from samdrift.audit.notes import Note
 from samdrift.audit.policies import Policy
+from samdrift.evidence import grounds, verifying
 from samdrift.evidence.verifying import verify_evidence_in
+from samdrift.trust.decide import decide
 
 Change = tuple[int, int]
 """A byte's place, and what it is changed by (exclusive or)."""
@@ -72,7 +76,14 @@ _own: list[Verifier] = []
 
 
 def _begin(verifier: Verifier) -> None:
+    """Prepare a process. What pure functions return is remembered by all that they are given, which most
+    changes leave as it is: what was decided of a certificate, a header, an entry, the text of a checkpoint.
+    """
     os.nice(_NICE)
+    grounds.decide = trustfolder.decide = cache(decide)
+    archive._member = cache(archive._member)
+    verifying._entry = cache(verifying._entry)
+    Note.parse = cache(Note.parse)  # type: ignore[method-assign]
     _own.append(verifier)
 
 

@@ -82,7 +82,7 @@ async def test_the_logs_key_moves_into_the_token_once_that_does_ed25519_and_the_
     name = organisation.value
     config.write_text(
         config.read_text()
-        + f'\n[[organisations]]\nidentifier = "{name}"\nname = "K"\nroles = ["ap", "mt"]\n'
+        + f'\n[[organisations]]\nidentifier = "{name}"\nname = "K"\nroles = ["ap"]\n'
         + f'hsm = {{ label = "{hsm.unused()}", pin_file = "{hsm.pin_file()}" }}\n'
         + f'\n[vaults.hsm]\nmodule = "{hsm.library}"\n'
     )
@@ -116,7 +116,7 @@ async def test_the_logs_key_moves_into_the_token_once_that_does_ed25519_and_the_
         assert entry.ids["by"] == before.ids["key"]
         former, new = VerifierKey.parse(before.ids["key"]), VerifierKey.parse(entry.ids["key"])
         assert former.verifies(announced(new), base64.b64decode(entry.ids["signature"]))
-    assert (len(noted), held[0].remote, held[-1].remote) == (1, True, False)
+    assert ([one.ids["key"] for one in noted], held[0].remote, held[-1].remote) == (["hsm"] * 2, True, False)
 
 
 async def opened(config: Path) -> Gate:
@@ -125,19 +125,21 @@ async def opened(config: Path) -> Gate:
 
 
 async def signed_with(config: Path, organisation: ParticipantIdentifier) -> str:
-    """Sign the log of the access point, as the process that serves it does; gives the key's name."""
-    gate = await opened(config)
+    """Sign the logs, as the process that serves them does; gives the key of the access point's."""
+    gate, found = await opened(config), []
     try:
-        async with gate.open(WORKER, organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as vault:
-            vault.record(APEvent.AP_TRANSFER_QUEUED)
-        async with gate.open(WORKER, organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as vault:
-            state = await vault.tree.sign(NOW)
+        for role in (Role.ACCESS_POINT, Role.MESSAGE_SERVICE):
+            async with gate.open(WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+                vault.record(APEvent.AP_TRANSFER_QUEUED)
+            async with gate.open(WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+                found.append(await vault.tree.sign(NOW))
     finally:
         await gate.close()
-    assert state.key is not None
-    assert state.note is not None
-    SignedCheckpoint.parse(state.note, [VerifierKey.parse(state.key)])
-    return state.key
+    for state in found:
+        assert state.key is not None
+        assert state.note is not None
+        SignedCheckpoint.parse(state.note, [VerifierKey.parse(state.key)])
+    return str(found[0].key)
 
 
 async def doctors(config: Path, name: str) -> set[tuple[State, str]]:

@@ -34,6 +34,8 @@ LATER = timedelta(hours=12)
 """How far the clock of the desk is ahead whose undo windows are still open when the test looks."""
 _LEFT, _WITHIN_WINDOW = 0, 1
 """Places, of every five drafts, of the one that is not sent and of the one whose window stays open."""
+_PAUSE = 0.05
+"""Seconds between two looks: one that never waits takes the machine from the work that is to be killed."""
 Told = tuple[str, str, str]
 """Something that was acknowledged: what, of which draft, with which text."""
 
@@ -100,16 +102,17 @@ async def _work(folder: Path, organisation: ParticipantIdentifier, url: str, nam
 
 async def _fetch(fetching: Fetching) -> None:
     while True:
-        try:
-            await fetching.look()
-        except (InterfaceError, Temporary):
-            continue
+        with contextlib.suppress(InterfaceError, Temporary):
+            if (await fetching.look()).stored:
+                continue
+        await asyncio.sleep(_PAUSE)
 
 
 async def _send(sending: Sending) -> None:
     while True:
         with contextlib.suppress(Temporary):
             await sending.turn()
+        await asyncio.sleep(_PAUSE)
 
 
 async def _submitted(desk: Desk, draft: str, version: int) -> Submitted:

@@ -18,7 +18,7 @@ from samdrift.config.reader import load
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.installation.loop import run
 from samdrift.installation.unlocking import vaults_of
-from samdrift.keystore.interface import LogKeyPlace
+from samdrift.keystore.interface import KeyStore, LogKeyPlace
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "locking")
@@ -55,12 +55,18 @@ async def _use_hsm(config: Config, organisation: ParticipantIdentifier) -> dict[
         if not hosted:
             raise Unusable(f"{organisation.value} is not served here")
         for one in hosted:
-            there = installation.keys.in_token(one.vault)
-            await asyncio.to_thread(installation.keys.use_hsm, one.vault, organisation)
-            places[one.role] = await asyncio.to_thread(installation.keys.log_key_place, one.vault)
-            if there:
-                continue
-            await installation.gate.tell_organisation(
-                _WORKER, organisation, OrgEvent.VAULT_LOCK_CHANGED, {"by": "token"}, [one.role]
-            )
+            keys, tell = installation.keys, installation.gate.tell_organisation
+            there, before = keys.in_token(one.vault), await _log_key_place(keys, one.vault)
+            await asyncio.to_thread(keys.use_hsm, one.vault, organisation)
+            place = places[one.role] = await _log_key_place(keys, one.vault)
+            if not there:
+                facts = {"by": "token"}
+                await tell(_WORKER, organisation, OrgEvent.VAULT_LOCK_CHANGED, facts, [one.role])
+            elif before is not place:
+                facts = {"key": place.value}
+                await tell(_WORKER, organisation, OrgEvent.KEYS_LOG_KEY_ROTATED, facts, [one.role])
     return places
+
+
+async def _log_key_place(keys: KeyStore, vault: str) -> LogKeyPlace:
+    return await asyncio.to_thread(keys.log_key_place, vault)

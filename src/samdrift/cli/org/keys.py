@@ -40,7 +40,7 @@ from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates, read_time
 from samdrift.config.reader import load
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.installation.keyrows import PURPOSES, KeyRow, key_rows, not_used
 from samdrift.installation.loop import run
 from samdrift.keystore.interface import HeldKey
@@ -317,14 +317,20 @@ def rotate_log_key(organisation: Organisation, config: ConfigFile, by: Actor = N
     """
 
     async def work(place: Workplace) -> list[str]:
-        registry, keys = place.installation.gate.registry, place.installation.keys
-        await place.note(OrgEvent.KEYS_LOG_KEY_ROTATED, by or login(), at=datetime.now(UTC).isoformat())
-        made = []
+        gate, keys, made = place.installation.gate, place.installation.keys, []
+        who = by or login()
+        await gate.operator_log(OrgEvent.KEYS_LOG_KEY_ROTATED, organisation=organisation.value, by=who)
         for role in Role:
-            if (found := registry.find(organisation, role)) is not None:
+            if (found := gate.registry.find(organisation, role)) is not None:
                 await asyncio.to_thread(keys.renew_log_key, found.vault)
                 where = await asyncio.to_thread(keys.log_key_place, found.vault)
                 made.append(f"{role.value}: {log_key_words(where)}")
+                # Its own log, which grows by that: the next checkpoint is signed with the new key.
+                principal = Principal(PrincipalKind.OPERATOR, who)
+                facts = {"key": where.value}
+                await gate.tell_organisation(
+                    principal, organisation, OrgEvent.KEYS_LOG_KEY_ROTATED, facts, [role]
+                )
         return made
 
     for line in worked(config, organisation, work):
