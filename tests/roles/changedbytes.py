@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import io
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache, cached_property
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from samdrift.attestation import archive, trustfolder
 from samdrift.attestation.errors import MoveError
 from samdrift.attestation.trustfolder import TrustFolder, read_trust
-from samdrift.audit.notes import Note
+from samdrift.audit.notes import Note, VerifierKey
 from samdrift.audit.policies import Policy
 from samdrift.evidence import grounds, verifying
+from samdrift.evidence.findings import Finding
 from samdrift.evidence.verifying import verify_evidence_in
 from samdrift.trust.decide import decide
+from samdrift.wire import receipt as receipts
 
 Change = tuple[int, int]
 """A byte's place, and what it is changed by (exclusive or)."""
@@ -57,6 +60,8 @@ class Verifier:
                 )
             except MoveError:
                 continue
+            except Exception as unexpected:
+                raise AssertionError(f"byte {place}: {type(unexpected).__name__} escapes") from None
             if verdict.valid:
                 found.append(place)
         return found
@@ -83,8 +88,28 @@ def _begin(verifier: Verifier) -> None:
     grounds.decide = trustfolder.decide = cache(decide)
     archive._member = cache(archive._member)
     verifying._entry = cache(verifying._entry)
+    verifying.from_der = grounds.from_der = cache(grounds.from_der)
+    receipts.parse = cache(receipts.parse)
+    verifying._transport_receipt = _remembered(verifying._transport_receipt)
     Note.parse = cache(Note.parse)  # type: ignore[method-assign]
+    VerifierKey.verifies = cache(VerifierKey.verifies)  # type: ignore[method-assign]
     _own.append(verifier)
+
+
+def _remembered(receipt: Callable[[Any, str, bytes], Finding]) -> Callable[[Any, str, bytes], Finding]:
+    """Remember what is found of a transport receipt, and whose it is, which is noted besides."""
+    known: dict[tuple[str, bytes], tuple[Finding, tuple[str, str] | None]] = {}
+
+    def found(said: Any, name: str, data: bytes) -> Finding:
+        if (name, data) not in known:
+            finding = receipt(said, name, data)
+            known[name, data] = finding, said.receipts.get(name)
+        finding, whose = known[name, data]
+        if whose is not None:
+            said.receipts[name] = whose
+        return finding
+
+    return found
 
 
 def _tried(changes: Sequence[Change]) -> list[int]:

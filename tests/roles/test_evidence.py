@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import pytest
 import pytest_asyncio
+from asn1crypto import pem
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
@@ -45,6 +46,8 @@ from tests.unit.cli.commandline import in_process, samdrift
 
 Files = dict[str, bytes]
 ASKED = Asked("anna", "complaint 7")
+VERSION_3, VERSION_6 = b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x05"
+"""The version of a certificate in DER, and one that there is not."""
 KEY = SoftwareSigningKey(pki.key(0), pki.root("Anybody", 0).certificate)
 
 
@@ -194,6 +197,7 @@ def log_line(change: Callable[[dict[str, Any]], object]) -> Callable[[bytes], by
     [
         ("evidence.json", lambda data: data.replace(b"0203:", b"0203:x"), "signature"),
         ("evidence.json.sig", bytes.swapcase, "signature"),
+        ("peer-certificates/", lambda data: data.replace(VERSION_3, VERSION_6, 1), "peer-certificates/"),
         ("certificate.pem", lambda data: b"# a note\n" + data, "certificate.pem"),
         ("certificate.pem", lambda data: data + data, "certificate.pem"),
         ("certificate.pem", lambda data: data.replace(b"\n", b"\r\n"), "certificate.pem"),
@@ -230,6 +234,17 @@ async def test_what_was_changed_does_not_hold(
     broken = [finding.what for finding in verdict.findings if not finding.holds]
     assert any(each.startswith(fails) for each in broken), broken
     assert not verdict.valid
+
+
+async def test_a_signer_of_a_version_that_there_is_not_is_no_evidence_and_no_traceback(
+    shown: tuple[str, dict[str, Path]], tmp_path: Path
+) -> None:
+    files = opened(shown[1]["agency"])
+    der = pem.unarmor(files["certificate.pem"])[2].replace(VERSION_3, VERSION_6, 1)
+    with pytest.raises(MoveError):
+        await changed(files, "certificate.pem", lambda _: pem.armor("CERTIFICATE", der), tmp_path / "odd")
+    ended = await asyncio.to_thread(in_process, "evidence", "verify", tmp_path / "odd")
+    assert (ended.status, "Traceback" in ended.complaints) == (2, False)
 
 
 def without(name: str) -> Callable[[Files], Files]:

@@ -161,8 +161,8 @@ async def test_while_the_token_is_away_its_log_waits_and_nothing_is_promised(pla
         place.bring_token_back()
     async with place.vetlanda.open(MT) as vault:
         after = await vault.tree.sign(datetime.now(UTC))
-    assert (after.key, after.signed) == (before.key, after.size), "what was recorded meanwhile is in it"
-    assert (after.signed or 0) > (before.signed or 0)
+    assert after.key == before.key
+    assert (after.signed or 0) > before.size, "what was recorded meanwhile is in it"
 
 
 async def test_while_the_token_is_away_messages_wait_and_none_is_lost(stage: Stage, place: Place) -> None:

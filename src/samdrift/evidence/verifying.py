@@ -39,7 +39,7 @@ from samdrift.messageservice.events import MTEvent
 from samdrift.vault.records import Digest
 from samdrift.wire import receipt as receipts
 from samdrift.wire.as4 import As4Fault, ReceiptSignal, read_response
-from samdrift.wire.crypto.certificates import common_name
+from samdrift.wire.crypto.certificates import common_name, from_der, from_pem
 from samdrift.wire.errors import WireError
 from samdrift.wire.wssec import verify as verify_soap
 
@@ -223,7 +223,7 @@ def _judged(
 ) -> EvidenceVerdict:
     document = read_object(statement, STATEMENT_FILE)
     try:
-        signer = x509.load_pem_x509_certificate(certificate)
+        signer = from_pem(certificate)
         made_at = time_of(document["made_at"])
         named = str(document["organisation"]), str(document["message"])
         logs, files = dict(document["logs"]), dict(document["files"])
@@ -341,7 +341,7 @@ def _kept(line: bytes) -> tuple[str, str]:
 
 def _peer_certificate(name: str, data: bytes) -> Finding:
     """A certificate that is the one that its file is named after."""
-    certificate = x509.load_der_x509_certificate(data)
+    certificate = from_der(data)
     fingerprint = certificate.fingerprint(SHA256()).hex()
     if name != certificate_file(fingerprint):
         return Finding(name, False, f"is the certificate with SHA-256 {fingerprint}")
