@@ -56,7 +56,7 @@ class DataKeys:
 
 
 class LogKeyPlace(StrEnum):
-    """Where the key is that a vault's log is signed with."""
+    """The place of the key that a vault's log is signed with."""
 
     FILE = "file"
     """In a file, as all keys of the vault."""

@@ -408,14 +408,14 @@ class DraftStage(StrEnum):
 
 
 class DraftKind(StrEnum):
-    """What a draft was begun as."""
+    """The kind of message that a draft was begun as."""
 
     NEW = "new"
     ANSWER = "answer"
     ADDITION = "addition"
     """To what was sent from here, and was not answered."""
     AGAIN = "again"
-    """What was sent from here, as a new message."""
+    """A new message with the content of one that was sent from here."""
 
 
 @dataclass(frozen=True, slots=True)
