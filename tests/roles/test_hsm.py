@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import pytest_asyncio
 
+from samdrift.audit.notes import SignedCheckpoint, VerifierKey
+from samdrift.audit.promises import Promise
 from samdrift.config.hsm import HsmConfig, HsmTokenConfig
 from samdrift.config.malware import MalwareConfig
 from samdrift.config.model import Config
@@ -20,9 +23,12 @@ from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.installation.operator import running
 from samdrift.installation.vaultsettings import vault_settings
+from samdrift.keystore.hsm.logkeys import HsmLogKey
 from samdrift.keystore.hsm.store import HsmDecryptionKey, HsmSigningKey
+from samdrift.keystore.keyfiles import HsmUnavailable
 from samdrift.keystore.settings import HsmAccess, HsmSettings
 from samdrift.messageservice.events import MTEvent
+from samdrift.vault.opening import promised
 from samdrift.wire.crypto import xmlenc
 from samdrift.wire.crypto.keys import Oaep
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
@@ -123,6 +129,40 @@ async def test_many_messages_at_once_pass_through_a_token(stage: Stage, place: P
         for sender, recipient in ((place.vetlanda, stage.habo), (stage.habo, place.vetlanda))
     ]
     await asyncio.gather(*(exchanged(*one) for one in sent))
+
+
+async def test_the_log_of_an_organisation_with_a_token_is_signed_and_promised_there(place: Place) -> None:
+    with promised() as given:
+        await place.vetlanda.send(place.savsjo.address, WITH_PDF)
+    async with place.vetlanda.open(MT) as vault:
+        state = await vault.tree.sign(datetime.now(UTC))
+        held = vault._room.keys.log_keys(vault._room.vault)
+    assert state.note is not None
+    assert state.key is not None
+    key = VerifierKey.parse(state.key)
+    assert ([type(each) for each in held], held[0].public) == ([HsmLogKey], key.public)
+    signed = SignedCheckpoint.parse(state.note, [key])
+    assert signed.checkpoint.origin == state.origin == Promise.open(given[0], [key]).origin
+
+
+async def test_while_the_token_is_away_its_log_waits_and_nothing_is_promised(place: Place) -> None:
+    async with place.vetlanda.open(MT) as vault:
+        before = await vault.tree.sign(datetime.now(UTC))
+    place.take_token_away()
+    try:
+        with promised() as given:
+            async with place.vetlanda.open(MT) as vault:
+                vault.record(MTEvent.MT_CLIENT_DENIED)
+        assert given == []
+        with pytest.raises(HsmUnavailable):
+            async with place.vetlanda.open(MT) as vault:
+                await vault.tree.sign(datetime.now(UTC))
+    finally:
+        place.bring_token_back()
+    async with place.vetlanda.open(MT) as vault:
+        after = await vault.tree.sign(datetime.now(UTC))
+    assert after.key == before.key
+    assert (after.signed or 0) > before.size, "what was recorded meanwhile is in it"
 
 
 async def test_while_the_token_is_away_messages_wait_and_none_is_lost(stage: Stage, place: Place) -> None:

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.attestation.archive import damaged
+from samdrift.wire.crypto.certificates import from_pem
 from samdrift.wire.crypto.keys import SigningKey
 
 ALGORITHM = "RSASSA-PKCS1-v1_5 with SHA-256"
@@ -57,7 +58,7 @@ def signer(document: Mapping[str, Any], signature: Mapping[str, str]) -> x509.Ce
     """
     if signature["algorithm"] != ALGORITHM:
         raise ValueError("another algorithm")
-    certificate = x509.load_pem_x509_certificate(signature["certificate"].encode())
+    certificate = from_pem(signature["certificate"].encode())
     value = b64decode(signature["value"], validate=True)
     return certificate if holds(canonical(document), value, certificate) else None
 

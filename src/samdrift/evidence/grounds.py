@@ -24,7 +24,7 @@ from samdrift.evidence.findings import Finding
 from samdrift.trust.chain import find_chain
 from samdrift.trust.decide import Evidence, decide
 from samdrift.trust.policy import ChainPolicy, RevocationMode
-from samdrift.wire.crypto.certificates import common_name
+from samdrift.wire.crypto.certificates import common_name, from_der
 
 FOLDER = "grounds"
 _ENDINGS = {"chain": "der", "answers": "ocsp", "lists": "crl"}
@@ -122,7 +122,7 @@ def _judged(
         if missing:
             return Finding(what, False, f"{min(missing)} is not the one that it was judged by, or not there")
         return _judged_again(entry, what, named, files, trust, strict=strict)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         return Finding(document_file(name), False, str(error) or "cannot be read")
 
 
@@ -136,7 +136,7 @@ def _judged_again(
     strict: bool,
 ) -> Finding:
     where = named.files()
-    chain = [x509.load_der_x509_certificate(files[where[each]]) for each in named.chain]
+    chain = [from_der(files[where[each]]) for each in named.chain]
     certificate, *issuers = chain
     if entry.ids.get("certificate") != certificate.fingerprint(SHA256()).hex():
         return Finding(what, False, "another certificate was judged than the one that the entry names")

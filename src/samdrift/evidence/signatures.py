@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 
-from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -21,7 +20,7 @@ from samdrift.audit.entries import LogEntry
 from samdrift.evidence import grounds
 from samdrift.evidence.findings import Finding
 from samdrift.wire import xml
-from samdrift.wire.crypto.certificates import common_name
+from samdrift.wire.crypto.certificates import common_name, from_der
 from samdrift.wire.crypto.xmldsig import ENVELOPED, Reference, ds, read_signed_info
 from samdrift.wire.errors import WireError, WireFault
 
@@ -61,7 +60,7 @@ def _signed(
     info, value = (kept[named[entry.ids[fact]]] for fact in _ENDINGS)
     try:
         file = grounds.certificate_file(entry.ids["certificate"])
-        certificate = x509.load_der_x509_certificate(judged[file])
+        certificate = from_der(judged[file])
         reference = _reference(info)
     except WireError:
         return Finding(what, False, "what is signed is not of a signature on an envelope")

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.accesspoint.events import APEvent
 from samdrift.attestation.archive import ArchiveReader
@@ -38,7 +39,7 @@ from samdrift.messageservice.events import MTEvent
 from samdrift.vault.records import Digest
 from samdrift.wire import receipt as receipts
 from samdrift.wire.as4 import As4Fault, ReceiptSignal, read_response
-from samdrift.wire.crypto.certificates import common_name
+from samdrift.wire.crypto.certificates import common_name, from_der, from_pem
 from samdrift.wire.errors import WireError
 from samdrift.wire.wssec import verify as verify_soap
 
@@ -222,7 +223,7 @@ def _judged(
 ) -> EvidenceVerdict:
     document = read_object(statement, STATEMENT_FILE)
     try:
-        signer = x509.load_pem_x509_certificate(certificate)
+        signer = from_pem(certificate)
         made_at = time_of(document["made_at"])
         named = str(document["organisation"]), str(document["message"])
         logs, files = dict(document["logs"]), dict(document["files"])
@@ -234,7 +235,7 @@ def _judged(
     findings = [
         Finding("signature", holds(statement, signature, signer), "RSA with SHA-256 over evidence.json"),
         Finding("files", files == said.digests, "those that are signed, unchanged, and no others"),
-        *_signer(signer, made_at, trust),
+        *_signer(signer, certificate, made_at, trust),
         *said.findings,
         *(finding for name in said.entries for finding in _about(said, name, named[1])),
         *_receipts(said, named[1]),
@@ -250,7 +251,12 @@ def _judged(
     return EvidenceVerdict(*named, made_at.isoformat(), signer, tuple(findings))
 
 
-def _signer(signer: x509.Certificate, at: datetime, trust: TrustFolder | None) -> Iterator[Finding]:
+def _signer(
+    signer: x509.Certificate, file: bytes, at: datetime, trust: TrustFolder | None
+) -> Iterator[Finding]:
+    """The file of the certificate, which nothing signs, is as it is made; whether its signer is trusted."""
+    if signer.public_bytes(Encoding.PEM) != file:
+        yield Finding(SIGNER_FILE, False, "is not one certificate in PEM, and nothing else")
     if trust is not None:
         judged = trust.judge(signer, at)
         yield Finding("signer", judged.trusted, judged.reason.value)
@@ -335,7 +341,7 @@ def _kept(line: bytes) -> tuple[str, str]:
 
 def _peer_certificate(name: str, data: bytes) -> Finding:
     """A certificate that is the one that its file is named after."""
-    certificate = x509.load_der_x509_certificate(data)
+    certificate = from_der(data)
     fingerprint = certificate.fingerprint(SHA256()).hex()
     if name != certificate_file(fingerprint):
         return Finding(name, False, f"is the certificate with SHA-256 {fingerprint}")

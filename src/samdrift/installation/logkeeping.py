@@ -32,7 +32,7 @@ from samdrift.installation.health import Dependency
 from samdrift.installation.logturns import LogPlace, LogTurns
 from samdrift.installation.timestamping import Stamper, stamper
 from samdrift.keystore.interface import KeyStore
-from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.keystore.keyfiles import HsmUnavailable, KeyFault, KeyStoreError
 from samdrift.net.addresses import EnteredAddresses, any_address
 from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
@@ -247,6 +247,7 @@ class LogKeeper:
         async with self._tree(place) as tree:
             state = await self._signed(tree)
             if not witnesses:
+                self._noted(state.origin, "")
                 await tree.silent(self._clock())
                 return state
             if (state.origin, str(witnesses[0].key)) not in self._seen:
@@ -294,12 +295,12 @@ class LogKeeper:
         match error:
             case SigningStopped():
                 self.health.stopped.add(place)
-            case Temporary():
-                self.health.failures += not getattr(error, "expected", False)
             case KeyStoreError():
                 self.health.failures += error.fault is not KeyFault.LOCKED
                 if error.fault not in (KeyFault.LOCKED, KeyFault.UNAVAILABLE):
                     self._unexpected(error)
+            case Temporary():
+                self.health.failures += not getattr(error, "expected", False)
             case PolicyUnusable():
                 self.health.failures += 1
                 _LOGGER.warning("logs: %s", error)
@@ -339,8 +340,8 @@ class LogKeeper:
         """Sign what is new; note a log of which nothing is signed."""
         try:
             return await tree.sign(self._clock())
-        except SigningStopped as stopped:
-            self._noted((await tree.state()).origin, str(stopped))
+        except (SigningStopped, HsmUnavailable) as fault:
+            self._noted((await tree.state()).origin, str(fault))
             raise
 
     def _noted(self, origin: str, reason: str) -> None:

@@ -44,7 +44,7 @@ _KEY = rf"(?:{KEY_NAMES})-[0-9]{{4,9}}"
 _NUMBERED = re.compile(rf"[0-9]{{4,9}}|{DRAFT}")
 _NAMES = {
     STATES: re.compile(rf"{_KEY}\.(?:from-[0-9]{{8}}T[0-9]{{6}}Z|revoked|compromised)"),
-    TOKEN: re.compile(rf"{_KEY}\.(?:key|pem|retired)"),
+    TOKEN: re.compile(rf"{_KEY}\.(?:key|pem|retired)|log-key-[0-9]{{4}}"),
 }
 _IN_NUMBERED = re.compile(
     rf"secret|data-key-[0-9]{{4}}|password-[0-9]{{4}}|log-key-[0-9]{{4}}|token-[0-9]{{8}}\.key|{_KEY}\.(?:key|pem)"

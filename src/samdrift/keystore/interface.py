@@ -55,6 +55,18 @@ class DataKeys:
         return self.generations[-1]
 
 
+class LogKeyPlace(StrEnum):
+    """The place of the key that a vault's log is signed with."""
+
+    FILE = "file"
+    """In a file, as all keys of the vault."""
+    HSM = "hsm"
+    MOVABLE = "movable"
+    """In a file that opens with the vault's HSM, which could have made it: the next one is made there."""
+    UNSUPPORTED = "unsupported"
+    """In a file that opens with the vault's HSM, which makes no keys of that kind (Ed25519)."""
+
+
 OPERATOR_KEYS = "operator"
 """The folder of the key store for what belongs to the operator itself: access point and server keys."""
 
@@ -190,11 +202,20 @@ class KeyStore(Protocol):
     def log_keys(self, vault: str) -> tuple[LogKey, ...]:
         """Return the keys that the vault's log is signed with, the newest first; one is made on first use.
 
-        In a file also where the vault's other keys are in an HSM, whose key alone opens that file then.
+        In the vault's HSM, where it has one that makes keys of that kind (:meth:`log_key_place`).
         """
 
     def make_log_key(self, vault: str) -> None:
         """Make the key that the vault's log is signed with, where there is none."""
+
+    def renew_log_key(self, vault: str) -> None:
+        """Make another key that the vault's log is signed with from now on; the former one announces it."""
+
+    def log_key_place(self, vault: str) -> LogKeyPlace:
+        """Return where the key is that the vault's log is signed with, or will be made.
+
+        ``UNAVAILABLE`` where an HSM has to be asked and does not answer.
+        """
 
     def login_password(self, login: PlatformLogin) -> str:
         """The password of a login that belongs to no vault; a random one is made on first use."""

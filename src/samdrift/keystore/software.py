@@ -39,7 +39,7 @@ from samdrift.keystore import confined, vaultfiles, vaultfolder
 from samdrift.keystore.backup import VaultBackup
 from samdrift.keystore.choice import KeyChoice, now
 from samdrift.keystore.confined import BESIDE, is_made_here, remove, write_new
-from samdrift.keystore.interface import DataKeys, HeldKey, PlatformLogin
+from samdrift.keystore.interface import DataKeys, HeldKey, LogKeyPlace, PlatformLogin
 from samdrift.keystore.keyfiles import (
     KeyFault,
     KeyFile,
@@ -60,13 +60,8 @@ from samdrift.keystore.vaultfiles import (
 )
 from samdrift.keystore.vaultfolder import key_files
 from samdrift.keystore.wrapping import Lock, LockedSecret, WrappingError, sealed
-from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
-from samdrift.wire.crypto.softwarekeys import (
-    SoftwareDecryptionKey,
-    SoftwareLogKey,
-    SoftwareSigningKey,
-    SoftwareTokenKey,
-)
+from samdrift.wire.crypto.keys import DecryptionKey, LogKey, SigningKey
+from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey, SoftwareTokenKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 MIN_BITS = 2048
@@ -257,25 +252,33 @@ class SoftwareKeyStore(KeyChoice):
             with self._writing(vault) as files:
                 files.renew_token_keys(today)
 
-    def log_keys(self, vault: str) -> tuple[SoftwareLogKey, ...]:
+    def log_keys(self, vault: str) -> tuple[LogKey, ...]:
         """Return the keys that the vault's log is signed with, the newest first; one is made on first use.
 
         A process that was handed the vault's key makes none; ``MISSING`` when there are none.
         """
         if self._unlocker.makes_keys:
             self.make_log_key(vault)
-        found = self._reading(vault, lambda folder: self._open(vault, folder).log_keys())
+        found = self._log_keys(vault)
         if not found:
             raise KeyStoreError(KeyFault.MISSING, "the vault has no key that its log is signed with")
-        return found
+        return tuple(found[number] for number in sorted(found, reverse=True))
 
     def make_log_key(self, vault: str) -> None:
         """Make the key that the vault's log is signed with, where there is none."""
-        folder = vaultfolder.current(self._vault_folder(vault))
-        if folder is None or not vaultfiles.has_log_key(folder):
+        if not self._has_log_key(vault):
             with self._writing(vault) as files:
-                if not vaultfiles.has_log_key(files.folder):
-                    files.add_log_key()
+                if not self._has_log_key(vault):
+                    self._add_log_key(vault, files)
+
+    def renew_log_key(self, vault: str) -> None:
+        """Make another key that the vault's log is signed with from now on; the former one announces it."""
+        with self._writing(vault, new=False) as files:
+            self._add_log_key(vault, files)
+
+    def log_key_place(self, vault: str) -> LogKeyPlace:
+        """In a file: where this store is used, no key is anywhere else."""
+        return LogKeyPlace.FILE
 
     def login_password(self, login: PlatformLogin) -> str:
         """The password of a login that belongs to no vault; a random one is made on first use."""
@@ -470,6 +473,17 @@ class SoftwareKeyStore(KeyChoice):
     def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:
         loaded = self._load(vault, name).items()
         return {number: SoftwareSigningKey(one.private_key, one.certificate) for number, one in loaded}
+
+    def _has_log_key(self, vault: str) -> bool:
+        folder = vaultfolder.current(self._vault_folder(vault))
+        return folder is not None and bool(vaultfiles.log_key_numbers(folder))
+
+    def _log_keys(self, vault: str) -> Mapping[int, LogKey]:
+        """Return the keys that the vault's log is signed with, by number."""
+        return self._reading(vault, lambda folder: self._open(vault, folder).log_keys())
+
+    def _add_log_key(self, vault: str, files: VaultFiles) -> None:
+        files.add_log_key()
 
     def _decrypting(self, vault: str, name: KeyName) -> Mapping[int, DecryptionKey]:
         loaded = self._load(vault, name).items()

@@ -9,8 +9,8 @@ nobody outside certifies such a key, so nobody needs to be asked. A file carries
 day it was made, and when the newest is too old another is made. A token lives for
 minutes; an older key stays as long as any process could still sign with it, and a while.
 
-So are the keys that a log is signed with. They are replaced only when a vault is locked anew, and
-older ones stay: the older key announces the newer one.
+So are the keys that a log is signed with. They are replaced when a vault is locked anew or a person
+wants it, and older ones stay: the older key announces the newer one.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ class VaultFiles:
         """
         if data_key_numbers(self.folder):
             self.add_data_key()
-        if has_log_key(self.folder):
+        if log_key_numbers(self.folder):
             self.add_log_key()
         for name in confined.names(self.folder):
             if _TOKEN_KEY.fullmatch(name):
@@ -179,19 +179,19 @@ class VaultFiles:
         wrapped = wrap(password.encode(), derive(self._secret, _PASSWORDS))
         write_new(self.folder / _password(number), wrapped)
 
-    def log_keys(self) -> tuple[SoftwareLogKey, ...]:
-        """Return the keys that the log is signed with, the newest first."""
+    def log_keys(self) -> dict[int, SoftwareLogKey]:
+        """Return the keys that the log is signed with, by number."""
         wrapping = derive(self._secret, _LOG_KEYS)
-        return tuple(
-            SoftwareLogKey(_unwrapped(self.folder / _log_key(number), wrapping))
-            for number in reversed(_numbers(self.folder, _LOG_KEY))
-        )
+        return {
+            number: SoftwareLogKey(_unwrapped(self.folder / log_key_file(number), wrapping))
+            for number in log_key_numbers(self.folder)
+        }
 
     def add_log_key(self) -> None:
         """Make another key that the log is signed with."""
-        number = max(_numbers(self.folder, _LOG_KEY), default=0) + 1
+        number = max(log_key_numbers(self.folder), default=0) + 1
         wrapped = wrap(random(KEY_BYTES), derive(self._secret, _LOG_KEYS))
-        write_new(self.folder / _log_key(number), wrapped)
+        write_new(self.folder / log_key_file(number), wrapped)
 
     def token_keys(self) -> tuple[SoftwareTokenKey, ...]:
         """Return the keys that access tokens are signed with, the newest first."""
@@ -264,9 +264,14 @@ def data_key_numbers(folder: Path) -> list[int]:
     return _numbers(folder, _DATA_KEY)
 
 
-def has_log_key(folder: Path) -> bool:
-    """Return whether a folder has a key that the log is signed with, without opening any."""
-    return bool(_numbers(folder, _LOG_KEY))
+def log_key_numbers(folder: Path) -> list[int]:
+    """Return the numbers of the keys that the log is signed with, the oldest first, without opening any."""
+    return _numbers(folder, _LOG_KEY)
+
+
+def log_key_file(number: int) -> str:
+    """Return the name of the file of a key that the log is signed with, or of a reference to it."""
+    return f"log-key-{number:04d}"
 
 
 def _numbers(folder: Path, pattern: re.Pattern[str]) -> list[int]:
@@ -283,10 +288,6 @@ def _data_key(number: int) -> str:
 
 def _password(number: int) -> str:
     return f"password-{number:04d}"
-
-
-def _log_key(number: int) -> str:
-    return f"log-key-{number:04d}"
 
 
 def _unwrapped(path: Path, key: bytes) -> bytes:

@@ -15,6 +15,7 @@ from samdrift.messageclient.content import Json
 from samdrift.messageclient.mail import (
     Draft,
     DraftContent,
+    DraftKind,
     DraftStage,
     Identifier,
     Party,
@@ -38,9 +39,10 @@ CHANGEABLE = frozenset({DraftStage.OPEN, DraftStage.APPROVED})
 DOCUMENT_NAME = "Meddelande"
 
 
-def draft_content(typed: DraftContent, declined: str = "") -> dict[str, Any]:
-    """Return what was typed as the vault keeps it."""
+def draft_content(typed: DraftContent, kind: DraftKind, declined: str = "") -> dict[str, Any]:
+    """Return what was typed as the vault keeps it, with what the draft was begun as."""
     return {
+        "kind": kind.value,
         "recipients": [
             [one.organisation, one.address, one.organisation_name, one.address_name]
             for one in typed.recipients
@@ -70,11 +72,20 @@ def typed(kept: Json) -> DraftContent:
     )
 
 
+def kind_of(record: DraftRecord) -> DraftKind:
+    """Return what a draft was begun as, which one from before that was kept says by what it refers to."""
+    kept = record.content.get("kind")
+    if kept is not None:
+        return DraftKind(kept)
+    return DraftKind.NEW if record.reply_to is None else DraftKind.ANSWER
+
+
 def draft_shown(record: DraftRecord, files: Sequence[FileRecord], people: People) -> Draft:
     """Return a draft as pages show it."""
     shown = typed(record.content)
     return Draft(
         id=record.id,
+        kind=kind_of(record),
         version=record.version,
         mailbox=record.mailbox,
         conversation=record.conversation,

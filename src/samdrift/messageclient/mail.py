@@ -407,16 +407,28 @@ class DraftStage(StrEnum):
     SENT = "sent"
 
 
+class DraftKind(StrEnum):
+    """The kind of message that a draft was begun as."""
+
+    NEW = "new"
+    ANSWER = "answer"
+    ADDITION = "addition"
+    """To what was sent from here, and was not answered."""
+    AGAIN = "again"
+    """A new message with the content of one that was sent from here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A draft, shared in its mailbox, with one writer at a time."""
 
     id: str
+    kind: DraftKind
     version: int
     mailbox: str
     conversation: str | None
     reply_to: str | None
-    """Id of the message that it answers or repeats."""
+    """Id of the message that it answers, adds to or repeats."""
     seen: int | None
     """Number of messages in the conversation when the answer was begun or its news were last read."""
     content: DraftContent

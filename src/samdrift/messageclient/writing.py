@@ -21,6 +21,7 @@ from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import (
     Draft,
     DraftContent,
+    DraftKind,
     DraftStage,
     FileContent,
     Problem,
@@ -102,15 +103,18 @@ class WritingDesk:
             place = await scope.mailbox(vault, mailbox, Right.WRITE)
             if place.retired:
                 raise NotHere("ended mailbox", mailbox)
-            return await self._begin(vault, self._new(place.id, content or DraftContent()))
+            return await self._begin(vault, self._new(place.id, content or DraftContent(), DraftKind.NEW))
 
     async def reply(self, message: str) -> Draft:
-        """Begin an answer: recipient, subject and references of both sides are filled in."""
+        """Begin an answer, or an addition to what was sent from here: recipient, subject and references of
+        both sides are filled in.
+        """
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             mail, found = await scope.message(vault, message, Right.READ, Right.WRITE)
+            kind = DraftKind.ADDITION if mail.direction is Direction.OUT else DraftKind.ANSWER
             begun = replace(
-                self._new(found.mailbox, self._named(drafts.answer_to(mail))),
+                self._new(found.mailbox, self._named(drafts.answer_to(mail)), kind),
                 conversation=found.id,
                 reply_to=mail.id,
                 seen=found.messages,
@@ -127,8 +131,9 @@ class WritingDesk:
             mail, found = await scope.message(vault, message, Right.READ, Right.WRITE)
             if mail.direction is not Direction.OUT or mail.stage in _ON_THE_WAY:
                 raise NotHere("sent message", message)
+            typed = self._named(drafts.once_more(mail, await _texts(vault, mail.id)))
             begun = replace(
-                self._new(found.mailbox, self._named(drafts.once_more(mail, await _texts(vault, mail.id)))),
+                self._new(found.mailbox, typed, DraftKind.AGAIN),
                 conversation=found.id,
                 reply_to=mail.id,
                 seen=found.messages,
@@ -140,7 +145,7 @@ class WritingDesk:
         """Return a draft's content with recipients as the address book names them: messages name none."""
         return replace(typed, recipients=tuple(self._scope.named(each) for each in typed.recipients))
 
-    def _new(self, mailbox: str, typed: DraftContent) -> DraftRecord:
+    def _new(self, mailbox: str, typed: DraftContent, kind: DraftKind) -> DraftRecord:
         return DraftRecord(
             id=new_id(),
             mailbox=mailbox,
@@ -154,7 +159,7 @@ class WritingDesk:
             asked_by=None,
             approved_by=None,
             until=None,
-            content=drafts.draft_content(typed),
+            content=drafts.draft_content(typed, kind),
         )
 
     async def _begin(
@@ -186,7 +191,7 @@ class WritingDesk:
                     asked_by=None,
                     approved_by=None,
                     saved_at=scope.now(),
-                    content=drafts.draft_content(content, found.content["declined"]),
+                    content=drafts.draft_content(content, drafts.kind_of(found), found.content["declined"]),
                 ),
                 "saved",
             )

@@ -12,13 +12,14 @@ from samdrift.administration.administration import Administration
 from samdrift.config.model import Config
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.installation.keyrows import Standing, key_rows
-from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore, LogKeyPlace
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.operations.findings import Finding, Subject
 from samdrift.vault.errors import VaultError
 from samdrift.vault.examination import DatabaseFacts, examine_database, made
 from samdrift.vault.objects import try_out
 from samdrift.vault.openkeys import open_keys
+from samdrift.vault.registry import Registration
 from samdrift.vault.settings import VaultSettings
 
 _KEYS = Subject("key-store", "without its keys nothing is signed, decrypted or read")
@@ -32,6 +33,7 @@ _RIGHTS = Subject("database.rights", "a right too many lets one organisation's l
 _CONNECTIONS = Subject("database.connections", "without a connection work waits")
 _OBJECTS = Subject("objects", "bodies of messages are in it: without it nothing is accepted or delivered")
 _HSM = Subject("hsm", "organisations whose keys are in it can neither sign nor decrypt")
+_LOG_KEY = Subject("hsm.log-key", "whoever has the key of a log can sign another history of it")
 _FULL, _ALMOST_FULL = 0.98, 0.85
 
 
@@ -147,6 +149,24 @@ async def check_tokens(installation: Administration) -> AsyncIterator[Finding]:
             yield subject.fail(str(error), "docs/hsm.md: the module, the token's label, and its PIN")
         else:
             yield subject.ok(f"opens the vault {one.role.value}")
+        yield await _log_key(keys, one)
+
+
+async def _log_key(keys: KeyStore, vault: Registration) -> Finding:
+    """Look where the key is that the log of a vault in the HSM is signed with."""
+    subject = Subject(_LOG_KEY.id, _LOG_KEY.why, f"{vault.organisation.value} {vault.role.value}")
+    try:
+        match await asyncio.to_thread(keys.log_key_place, vault.vault):
+            case LogKeyPlace.HSM | LogKeyPlace.FILE:
+                return subject.ok("the log is signed in the HSM")
+            case LogKeyPlace.MOVABLE:
+                found = "the log is signed with a key in a file, which opens with the HSM alone"
+                return subject.warn(found, f"samdrift org use-hsm {vault.organisation.value}")
+            case LogKeyPlace.UNSUPPORTED:
+                found = "the HSM does not do Ed25519: the log is signed with a key in a file, which it opens"
+                return subject.warn(found, "docs/hsm.md: what a module must do")
+    except Explained as error:
+        return subject.skipped(str(error))
 
 
 def check_certificates(config: Config, keys: KeyStore, now: datetime) -> Iterator[Finding]:

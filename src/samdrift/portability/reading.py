@@ -20,6 +20,7 @@ from samdrift.attestation.signatures import holds, read_object
 from samdrift.portability import layout
 from samdrift.portability.manifest import Manifest, check_format, decode
 from samdrift.vault.portability.parts import Part
+from samdrift.wire.crypto.certificates import from_pem
 
 _MOST_SUMS = 128 << 20
 
@@ -179,6 +180,6 @@ async def _next(reader: ArchiveReader, name: str) -> bytes:
 
 def _certificate(data: bytes) -> x509.Certificate:
     try:
-        return x509.load_pem_x509_certificate(data)
+        return from_pem(data)
     except ValueError:
         raise damaged(f"{layout.SIGNER_FILE} is no certificate") from None

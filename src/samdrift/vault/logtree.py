@@ -11,11 +11,13 @@ with :meth:`LogTree.refuse`: from then on nothing is signed until people have de
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
+from typing import TypeVar
 
 from samdrift.audit.events import AuditEvent, LogEvent, Retention
 from samdrift.audit.leaves import Leaf
@@ -30,6 +32,7 @@ from samdrift.vault.events import VaultEvent
 from samdrift.vault.logbook import Query
 from samdrift.wire.crypto.keys import LogKey
 
+T = TypeVar("T")
 _HEIGHT = 8
 _MOST_LEAVES = 10_000
 _HASH = bytes(32)
@@ -252,7 +255,8 @@ class LogTree:
         edge = Frontier(state.edge.size, state.edge.peaks, completed)
         await self._extend(edge, state.first, state.size)
         checkpoint = Checkpoint(state.origin, edge.size, edge.root())
-        note = checkpoint.signed([key.line(checkpoint.text, keys[0].sign)])
+        line = await signing(keys[:1], lambda: key.line(checkpoint.text, keys[0].sign))
+        note = checkpoint.signed([line])
         nodes = [list(each) for each in zip(*levels, strict=True)] or [[], [], []]
         values = (state.origin, edge.size, checkpoint.root, note, now, edge.to_bytes(), *nodes)
         self.signed = True
@@ -439,7 +443,7 @@ class LogTree:
 
     async def _announce(self, key: VerifierKey, state: TreeState, keys: Sequence[LogKey]) -> None:
         """Announce the key in use by the one before it, where that is still here."""
-        announced = announcement(key, state.key, keys)
+        announced = await signing(keys, lambda: announcement(key, state.key, keys))
         await self._write("SELECT keep_log_key($1, $2::bytea)", str(key), announced)
         facts = {"key": str(key)}
         if announced is not None:
@@ -487,6 +491,11 @@ class GapInLog(VaultError):
     """Entries of the log are missing in the database: nothing is signed over them."""
 
     text = "entries are missing in a log; its tree cannot be continued"
+
+
+async def signing(keys: Sequence[LogKey], work: Callable[[], T]) -> T:
+    """Return the result of work that may sign with ``keys``, done in a thread where one is elsewhere."""
+    return await asyncio.to_thread(work) if any(key.remote for key in keys) else work()
 
 
 def announcement(key: VerifierKey, before: str | None, keys: Sequence[LogKey]) -> bytes | None:

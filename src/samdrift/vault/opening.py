@@ -27,7 +27,7 @@ from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.session import Value
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.events import VaultEvent
-from samdrift.vault.logtree import LogTree
+from samdrift.vault.logtree import LogTree, signing
 from samdrift.vault.moments import Moment
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.work import Afterwards, UnitOfWork
@@ -250,10 +250,10 @@ class Vault:
 
     async def _commit(self) -> None:
         await self._work.commit()
-        self._promise()
+        await self._promise()
         await self._discard(self._writers.keys() - self._kept)
 
-    def _promise(self) -> None:
+    async def _promise(self) -> None:
         """Give the promises of what was committed to whoever gathers them, if the log's key is here."""
         if self._promises is None or not self._work.committed:
             return
@@ -263,7 +263,7 @@ class Vault:
             key = self._room.keys.log_keys(self._room.vault)[0]
             verifier = VerifierKey(origin, Algorithm.ED25519, key.public)
             given = promises_of(origin, leaves, int(self._reason.clock().timestamp()))
-            self._promises += [each.signed(verifier, key.sign) for each in given]
+            self._promises += await signing([key], lambda: [one.signed(verifier, key.sign) for one in given])
 
     async def _abandon(self) -> None:
         await self._work.abandon()

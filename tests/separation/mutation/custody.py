@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _CUSTODY = "tests/unit/keystore/test_custody.py"
 _DUAL = "tests/unit/administration/test_dualcontrol.py"
+_HSM_LOG_KEYS = "tests/unit/keystore/hsm/test_logkeys.py"
 _COMMANDS = "tests/unit/cli/test_org_commands.py"
 _CGROUPS = "tests/unit/processes/test_cgroups.py"
 _OBJECTS = "tests/unit/vault/test_objects.py"
@@ -131,6 +132,40 @@ CUSTODY = (
         "self._read = read_private if owner_only else Path.read_bytes",
         "self._read = Path.read_bytes",
         ("tests/unit/keystore/hsm/test_module.py::test_a_pin_that_others_can_read_is_not_used",),
+    ),
+    Mutant(
+        "a key of a log that its HSM would give away is not used",
+        "keystore/hsm/objects.py",
+        "        _require_stays(private, public)\n        try:\n            found = _edwards_point",
+        "        try:\n            found = _edwards_point",
+        (f"{_HSM_LOG_KEYS}::test_a_token_that_would_give_a_logs_key_away_is_not_used",),
+    ),
+    Mutant(
+        "a key of a log whose signature does not verify is not used",
+        "keystore/hsm/objects.py",
+        "            found.verify(_log_signed(private, _TRIAL), _TRIAL)\n",
+        "",
+        (f"{_HSM_LOG_KEYS}::test_a_key_whose_signature_does_not_verify_is_not_used",),
+    ),
+    Mutant(
+        "where an HSM makes keys of logs, none is made in a file",
+        "keystore/hsm/store.py",
+        "if self.log_key_place(vault) in (LogKeyPlace.HSM, LogKeyPlace.MOVABLE):",
+        "if False:",
+        (
+            f"{_HSM_LOG_KEYS}::test_the_log_of_an_organisation_with_a_token_is_signed_there",
+            f"{_HSM_LOG_KEYS}::test_a_log_is_not_signed_while_its_token_is_away_and_no_key_comes_in_its_place",
+        ),
+    ),
+    Mutant(
+        "a log whose key is in an HSM that is away is a dependency that is gone",
+        "installation/logkeeping.py",
+        "except (SigningStopped, HsmUnavailable) as fault:",
+        "except SigningStopped as fault:",
+        (
+            "tests/unit/installation/test_logkeeping.py"
+            "::test_a_log_whose_key_is_in_an_hsm_that_is_away_is_not_silently_unsigned",
+        ),
     ),
     Mutant(
         "what runs as the user of a locked organisation is ended also without a supervisor",

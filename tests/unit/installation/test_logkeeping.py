@@ -29,7 +29,7 @@ from samdrift.installation.logkeeping import (
     read_policy,
 )
 from samdrift.installation.logturns import LogPlace
-from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.keystore.keyfiles import HsmUnavailable, KeyFault, KeyStoreError
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
 from samdrift.transparency.witness import Witness
@@ -40,6 +40,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.logtree import SigningStopped, TreeState
 from samdrift.vault.logtree import WitnessState as Answered
 from samdrift.vault.registry import RegistrationState
+from samdrift.wire.crypto.softwarekeys import SoftwareLogKey
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.audit.signing import ONE
@@ -459,6 +460,32 @@ async def test_a_locked_vault_signs_nothing_and_that_is_no_failure(
     await scene.keeper._in_its_place(scene.place)
     assert (scene.keeper.health.failures, len(caplog.records)) == (2, 1)
     assert (await scene.stands())[0].signed is None
+
+
+@pytest.mark.parametrize("witnessed", [True, False])
+async def test_a_log_whose_key_is_in_an_hsm_that_is_away_is_not_silently_unsigned(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, *, witnessed: bool
+) -> None:
+    await scene.known()
+    if not witnessed:
+        scene.members = ()
+    await scene.log(1)
+
+    def away(_: object, data: bytes) -> bytes:
+        raise HsmUnavailable(KeyFault.UNAVAILABLE, "there is no token with the organisation's label")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(SoftwareLogKey, "remote", True)
+        outage.setattr(SoftwareLogKey, "sign", away)
+        await scene.keeper._in_its_place(scene.place)
+    state, _ = await scene.stands()
+    reason = "there is no token with the organisation's label"
+    assert scene.noted == [("log", state.origin, reason)]
+    assert (scene.keeper.health.failures, (state.signed or 0) < state.size) == (1, True)
+    await scene.keeper._in_its_place(scene.place)
+    assert scene.noted[1:] == [("log", state.origin, "")], "it says that it is back"
+    state, _ = await scene.stands()
+    assert state.signed == state.size
 
 
 async def test_the_operators_log_says_since_when_a_vault_signs_nothing(scene: Scene) -> None:

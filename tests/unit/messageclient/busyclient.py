@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
+import os
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from multiprocessing import current_process, get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from samdrift.client.errors import InterfaceError
@@ -34,6 +38,9 @@ LATER = timedelta(hours=12)
 """How far the clock of the desk is ahead whose undo windows are still open when the test looks."""
 _LEFT, _WITHIN_WINDOW = 0, 1
 """Places, of every five drafts, of the one that is not sent and of the one whose window stays open."""
+_SERVER = get_context("forkserver")
+_PAUSE = 0.05
+"""Seconds between two looks: one that never waits takes the machine from the work that is to be killed."""
 Told = tuple[str, str, str]
 """Something that was acknowledged: what, of which draft, with which text."""
 
@@ -41,30 +48,38 @@ Told = tuple[str, str, str]
 class Client:
     """The process, and what it was told is done."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: BaseProcess, out: asyncio.StreamReader) -> None:
         self._process = process
+        self._out = out
 
     @classmethod
     async def start(cls, folder: Path, organisation: ParticipantIdentifier, url: str, name: str) -> Client:
-        command = [sys.executable, "-m", __name__, str(folder), organisation.value, url, name]
-        root = Path(__file__).parents[3]
-        out = asyncio.subprocess.PIPE
-        return cls(await asyncio.create_subprocess_exec(*command, stdout=out, cwd=root))
+        """Start it from a process that has imported everything, which is most of what a short life costs."""
+        # In the folder of the run, which goes as a whole: multiprocessing would look for its own at the end.
+        current_process()._config.setdefault("tempdir", tempfile.gettempdir())  # type: ignore[attr-defined]
+        _SERVER.set_forkserver_preload([__name__])
+        read, write = _SERVER.Pipe(duplex=False)
+        process = _SERVER.Process(target=_run, args=(write, folder, organisation, url, name), daemon=True)
+        await asyncio.to_thread(process.start)
+        write.close()
+        out, pipe = asyncio.StreamReader(), os.fdopen(os.dup(read.fileno()), "rb", 0)
+        read.close()
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(out), pipe)
+        return cls(process, out)
 
     async def told(self) -> Told | None:
         """Return the next thing that was acknowledged; ``None`` once the process is dead."""
-        assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
+        line = await self._out.readline()
         return tuple(json.loads(line)) if line.endswith(b"\n") else None
 
     def kill(self) -> None:
         """Kill it with signal 9, unless it is dead already."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+        self._process.kill()
 
-    async def ended(self) -> int:
+    async def ended(self) -> int | None:
         """Wait for its end and return the exit code."""
-        return await self._process.wait()
+        await asyncio.to_thread(self._process.join)
+        return self._process.exitcode
 
 
 @contextlib.contextmanager
@@ -100,16 +115,17 @@ async def _work(folder: Path, organisation: ParticipantIdentifier, url: str, nam
 
 async def _fetch(fetching: Fetching) -> None:
     while True:
-        try:
-            await fetching.look()
-        except (InterfaceError, Temporary):
-            continue
+        with contextlib.suppress(InterfaceError, Temporary):
+            if (await fetching.look()).stored:
+                continue
+        await asyncio.sleep(_PAUSE)
 
 
 async def _send(sending: Sending) -> None:
     while True:
         with contextlib.suppress(Temporary):
             await sending.turn()
+        await asyncio.sleep(_PAUSE)
 
 
 async def _submitted(desk: Desk, draft: str, version: int) -> Submitted:
@@ -144,5 +160,7 @@ def _tell(*told: str) -> None:
     print(json.dumps(told), flush=True)
 
 
-if __name__ == "__main__":
-    asyncio.run(_work(Path(sys.argv[1]), ParticipantIdentifier(sys.argv[2]), *sys.argv[3:]))
+def _run(out: Connection, folder: Path, organisation: ParticipantIdentifier, url: str, name: str) -> None:
+    os.dup2(out.fileno(), 1)
+    out.close()
+    asyncio.run(_work(folder, organisation, url, name))

@@ -32,6 +32,7 @@ from samdrift.messageclient.mail import (
     Document,
     Draft,
     DraftContent,
+    DraftKind,
     DraftMark,
     DraftStage,
     File,
@@ -452,10 +453,16 @@ class MemoryDesk:
         return self._begin(mailbox, content or DraftContent(), None, None)
 
     def _begin(
-        self, mailbox: str, content: DraftContent, conversation: str | None, reply_to: str | None
+        self,
+        mailbox: str,
+        content: DraftContent,
+        conversation: str | None,
+        reply_to: str | None,
+        kind: DraftKind = DraftKind.NEW,
     ) -> Draft:
         draft = Draft(
             id=self._office.id("d"),
+            kind=kind,
             version=1,
             mailbox=mailbox,
             conversation=conversation,
@@ -489,7 +496,8 @@ class MemoryDesk:
             recipient_persons=sender.persons,
             recipient_references=sender.references,
         )
-        return self._begin(conversation.mailbox, content, conversation.id, message)
+        kind = DraftKind.ANSWER if one.direction is Direction.IN else DraftKind.ADDITION
+        return self._begin(conversation.mailbox, content, conversation.id, message, kind)
 
     async def send_again(self, message: str) -> Draft:
         conversation, one = self._office.holds(message)
@@ -501,7 +509,7 @@ class MemoryDesk:
             "\n\n".join(text for document in one.documents for text in document.plain),
             one.confidential,
         )
-        return self._begin(conversation.mailbox, content, conversation.id, message)
+        return self._begin(conversation.mailbox, content, conversation.id, message, DraftKind.AGAIN)
 
     def _draft(self, draft: str, right: Right = Right.WRITE) -> Draft:
         one = self._office.drafts.get(draft)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count as numbers
 
+import pytest
 import pytest_asyncio
 from starlette.requests import Request
 from starlette.responses import Response
@@ -84,29 +85,37 @@ async def own() -> AsyncIterator[Installation]:
 
 
 @soak
+@pytest.mark.parametrize("turn", range(count(1, 10)))
 async def test_a_client_that_is_killed_at_any_moment_loses_nothing_and_sends_nothing_twice(
-    own: Installation,
+    own: Installation, turn: int
 ) -> None:
-    wanted = count(5, 500)
+    """In a soak ten times, each with an organisation of its own: a service without pages lists all that was
+    ever sent, again and again.
+    """
+    wanted = count(5, 50)
     organisation = await own.organisation([MK])
     async with own.open(organisation, MK) as vault:
         await vault.keep_mailbox(MailboxRecord("box", ADDRESS, "Socialtjänst", undo_seconds=0))
         await vault.keep_mailbox(MailboxRecord("other", OTHER_ADDRESS, "Miljö"))
-    service = DeadlyService(careless=True, random=random.Random(seed(16)))
+    service = DeadlyService(careless=True, random=random.Random(f"{seed(16)} {turn}"))
     for number in range(wanted):
         files = (("a.pdf", "application/pdf", _LARGE),) if number % 7 == 0 else ()
         service.receives(to=ADDRESS, files=files)
     came = {each["messageId"] for each in service.messages.values()}
     async with service.running() as client:
-        told = await _worked(own, organisation, service, wanted)
+        told, killed = await _worked(own, organisation, service, wanted)
         service.client = None
         await _settled(own, organisation, service, client, told, came)
+    print(f"{len(came)} fetched, {len(service.posted)} sent, {killed} killed")
 
 
 async def _worked(
     own: Installation, organisation: ParticipantIdentifier, service: DeadlyService, wanted: int
-) -> list[Told]:
-    """Let two processes work, and one after the other die, until so many messages were sent and fetched."""
+) -> tuple[list[Told], int]:
+    """Let two processes work, and one after the other die, until so many messages were sent and fetched.
+
+    Returns what they were told is done, and how many have died.
+    """
     told: list[Told] = []
     names, folder, clients = numbers(), own.settings.secrets.parent, list[Client]()
 
@@ -126,7 +135,7 @@ async def _worked(
 
     with killed_at_the_end(clients):
         await asyncio.gather(*(work() for _ in range(_WORKERS)))
-    return told
+    return told, len(clients)
 
 
 async def _enough(

@@ -49,6 +49,12 @@ def version_in(text: str) -> str:
     return found[1]
 
 
+def heading(text: str) -> str:
+    found = re.search(r"<h1>\s*([^<]+?)\s*</h1>", text)
+    assert found is not None
+    return found[1]
+
+
 async def test_a_message_that_came_in_is_read_answered_with_a_file_sent_and_undone(room: OverVault) -> None:
     await room.vaults.receives(label="Kallelse till möte")
     anna = await room.visit(ANNA)
@@ -61,6 +67,7 @@ async def test_a_message_that_came_in_is_read_answered_with_a_file_sent_and_undo
     assert reply is not None
     begun = await anna.post(reply[1])
     form = await anna.follow(begun)
+    assert heading(form.text) == "Svara"
     draft = begun.headers["location"]
     saved = await anna.post(f"{draft}/save", version=version_in(form.text), subject="Sv", text="Halv")
     version = saved.json()["fields"]["version"]
@@ -122,10 +129,13 @@ async def test_what_was_sent_and_never_answered_can_be_added_to(room: OverVault)
         saved = await anna.post(
             f"{draft}/save", version=version_in(form.text), subject="Beslut", text="Och bilagan."
         )
+        assert heading(form.text) == heading((await anna.get(draft)).text) == "Komplettera"
         version = str(saved.json()["fields"]["version"])
         assert (await anna.post(f"{draft}/send", version=version)).status_code == 303
         office.pass_by(11)
         await sending(office, client).turn()
+    again = await anna.follow(await anna.post(f"/message/{message}/again"))
+    assert heading(again.text) == "Skicka igen som ett nytt meddelande"
     first, second = office.service.posted
     assert second["refToMessageId"] == first["messageId"]
     assert second["conversationId"] == first["conversationId"]

@@ -23,6 +23,7 @@ class OrgEvent(AuditEvent):
     KEYS_REVOKED = "keys:key:revoked"
     KEYS_PUBLICATION_WRITTEN = "keys:publication:written"
     KEYS_DATA_KEY_ROTATED = "keys:data-key:rotated"
+    KEYS_LOG_KEY_ROTATED = "keys:log-key:rotated"
     KEYS_RESTORED = "keys:backup:restored"
     MT_MARKS_LOSS_ACCEPTED = "mt:marks:loss-accepted"
     """Two custodians have accepted that."""

@@ -8,15 +8,17 @@ import typer
 
 from samdrift.administration.administration import administering
 from samdrift.cli.org.events import OrgEvent
+from samdrift.cli.org.keyoptions import log_key_words
 from samdrift.cli.org.options import ConfigFile, Organisation
 from samdrift.cli.output import complain, print_line
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
-from samdrift.contracts.principals import Principal, PrincipalKind
+from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.installation.loop import run
 from samdrift.installation.unlocking import vaults_of
+from samdrift.keystore.interface import KeyStore, LogKeyPlace
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "locking")
@@ -26,11 +28,14 @@ def use_hsm(organisation: Organisation, config: ConfigFile) -> None:
     """Have the organisation's vaults open with its token from now on, and its next keys made there.
 
     The token is the one of its entry in the configuration file. Nothing that was copied of
-    the key store before opens any more.
+    the key store before opens any more. Where its vaults open with the token already, but its logs are
+    signed with keys in files, that is done with keys in the token from now on, if it makes such.
     """
     with reported_as_usage_errors():
-        run(_use_hsm(load(config), organisation))
+        places = run(_use_hsm(load(config), organisation))
     print_line("its token opens it; keys that were made before stay in files until they are replaced")
+    for role, place in places.items():
+        print_line(f"{role.value}: {log_key_words(place)}")
 
 
 def use_token(organisation: Organisation, config: ConfigFile) -> None:
@@ -43,16 +48,25 @@ renamed = typer.Typer(add_completion=False)
 renamed.command("use-token", hidden=True)(use_token)
 
 
-async def _use_hsm(config: Config, organisation: ParticipantIdentifier) -> None:
+async def _use_hsm(config: Config, organisation: ParticipantIdentifier) -> dict[Role, LogKeyPlace]:
+    places = {}
     async with administering(config) as installation:
         hosted = vaults_of(installation.gate, organisation)
         if not hosted:
             raise Unusable(f"{organisation.value} is not served here")
         for one in hosted:
-            there = installation.keys.in_token(one.vault)
-            await asyncio.to_thread(installation.keys.use_hsm, one.vault, organisation)
-            if there:
-                continue
-            await installation.gate.tell_organisation(
-                _WORKER, organisation, OrgEvent.VAULT_LOCK_CHANGED, {"by": "token"}, [one.role]
-            )
+            keys, tell = installation.keys, installation.gate.tell_organisation
+            there, before = keys.in_token(one.vault), await _log_key_place(keys, one.vault)
+            await asyncio.to_thread(keys.use_hsm, one.vault, organisation)
+            place = places[one.role] = await _log_key_place(keys, one.vault)
+            if not there:
+                facts = {"by": "token"}
+                await tell(_WORKER, organisation, OrgEvent.VAULT_LOCK_CHANGED, facts, [one.role])
+            elif before is not place:
+                facts = {"key": place.value}
+                await tell(_WORKER, organisation, OrgEvent.KEYS_LOG_KEY_ROTATED, facts, [one.role])
+    return places
+
+
+async def _log_key_place(keys: KeyStore, vault: str) -> LogKeyPlace:
+    return await asyncio.to_thread(keys.log_key_place, vault)

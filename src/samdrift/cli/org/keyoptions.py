@@ -18,7 +18,7 @@ from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
 from samdrift.installation.loop import run
-from samdrift.keystore.interface import HeldKey
+from samdrift.keystore.interface import HeldKey, LogKeyPlace
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -36,6 +36,20 @@ class Which(StrEnum):
     @property
     def key(self) -> KeyName:
         return KeyName(self.value)
+
+
+_LOG_KEY_WORDS = {
+    LogKeyPlace.FILE: "the log is signed with a key in a file",
+    LogKeyPlace.HSM: "the log is signed in the HSM",
+    LogKeyPlace.MOVABLE: "the log is signed with a key in a file, which opens with the HSM alone",
+    LogKeyPlace.UNSUPPORTED: "the HSM does not do Ed25519: the log is signed with a key in a file, "
+    "which opens with the HSM alone",
+}
+
+
+def log_key_words(place: LogKeyPlace) -> str:
+    """Return in words where the key of a log is."""
+    return _LOG_KEY_WORDS[place]
 
 
 Key = Annotated[Which, typer.Argument(help="One of the organisation's keys.")]

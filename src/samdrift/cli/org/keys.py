@@ -2,7 +2,8 @@
 
 A key is made, certified, used from a day on, and published so that peers find it
 (`list`, `create`, `install`, `activate`, `publish`); in the end it is revoked or destroyed
-(`revoke`, `retire`). `rotate-data-key` replaces the key that stored content is encrypted with.
+(`revoke`, `retire`). `rotate-data-key` replaces the key that stored content is encrypted with, and
+`rotate-log-key` the one that the log is signed with.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from samdrift.administration.keyholder import issuers, subject
 from samdrift.administration.publication import Publication, document, documents, swedish, to_publish
 from samdrift.cli.org import keybackup
 from samdrift.cli.org.events import OrgEvent
-from samdrift.cli.org.keyoptions import From, Key, Number, Which, Workplace, worked
+from samdrift.cli.org.keyoptions import From, Key, Number, Which, Workplace, log_key_words, worked
 from samdrift.cli.org.options import (
     AsJson,
     ConfigFile,
@@ -39,7 +40,7 @@ from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates, read_time
 from samdrift.config.reader import load
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.installation.keyrows import PURPOSES, KeyRow, key_rows, not_used
 from samdrift.installation.loop import run
 from samdrift.keystore.interface import HeldKey
@@ -306,6 +307,35 @@ def rotate_data_key(
                 await asyncio.to_thread(keys.rewrap, vault)
 
     worked(config, organisation, work)
+
+
+@app.command("rotate-log-key")
+def rotate_log_key(organisation: Organisation, config: ConfigFile, by: Actor = None) -> None:
+    """Sign the organisation's logs with new keys from now on; each is announced by the one before it.
+
+    A vault that opens with an HSM has the new key in it, where the HSM makes such keys.
+    """
+
+    async def work(place: Workplace) -> list[str]:
+        gate, keys, made = place.installation.gate, place.installation.keys, []
+        who = by or login()
+        await gate.operator_log(OrgEvent.KEYS_LOG_KEY_ROTATED, organisation=organisation.value, by=who)
+        for role in Role:
+            if (found := gate.registry.find(organisation, role)) is not None:
+                await asyncio.to_thread(keys.renew_log_key, found.vault)
+                where = await asyncio.to_thread(keys.log_key_place, found.vault)
+                made.append(f"{role.value}: {log_key_words(where)}")
+                # Its own log, which grows by that: the next checkpoint is signed with the new key.
+                principal = Principal(PrincipalKind.OPERATOR, who)
+                facts = {"key": where.value}
+                await gate.tell_organisation(
+                    principal, organisation, OrgEvent.KEYS_LOG_KEY_ROTATED, facts, [role]
+                )
+        return made
+
+    for line in worked(config, organisation, work):
+        print_line(line)
+    print_line("enter the new keys at the witnesses; samdrift log status has them after the next checkpoint")
 
 
 app.command("lost-marks")(keybackup.lost_marks)

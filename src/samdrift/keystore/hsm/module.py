@@ -93,6 +93,14 @@ class Token:
         """Use this PIN from now on, which a process that logs in with it has handed over."""
         self._told = pin
 
+    def offers(self, *mechanisms: pkcs11.Mechanism) -> bool:
+        """Return whether the token lists all of these mechanisms, which it does without its PIN."""
+        with self._module.calling() as library:
+            try:
+                return {*mechanisms} <= {*self._present(library).slot.get_mechanisms()}
+            except pkcs11.PKCS11Error as error:
+                raise _unavailable(error) from None
+
     def change(self, work: Callable[[Any], T]) -> T:
         """Return the result of ``work`` in a session that may write; mere use never gets one."""
         return self.use(lambda session: _writing(session, work))

@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pkcs11 import Attribute, AttributeReadOnly, KeyType, Mechanism, MechanismFlag, ObjectClass
 
 from samdrift.keystore.hsm.module import Token
@@ -44,6 +46,12 @@ _ONE_USE: Final = {
     Attribute.DERIVE: False,
 }
 
+_EDWARDS25519: Final = b"\x13\x0cedwards25519"
+"""Name of the curve as CKA_EC_PARAMS: a printable string, which PKCS#11 has known since 3.0."""
+_OCTETS: Final = b"\x04\x20"
+"""Beginning of an octet string of 32 bytes in DER."""
+_TRIAL: Final = b"samdrift: the trial of a new key"
+"""Text that no checkpoint, promise or announcement can be."""
 
 Request = Callable[[rsa.RSAPublicKey, Callable[[bytes], bytes]], bytes]
 """Makes a certificate request or a certificate, of the public key and what signs by the private one."""
@@ -85,6 +93,54 @@ def make_key(token: Token, vault: str, name: KeyName, bits: int, request: Reques
         return made
 
     return token.change(make)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeLogKey:
+    """A new Ed25519 key pair in a token."""
+
+    key_id: bytes
+    public: Ed25519PublicKey
+
+
+def offers_log_keys(token: Token) -> bool:
+    """Return whether the token makes Ed25519 keys and signs with them (PKCS#11 3.0)."""
+    return token.offers(Mechanism.EC_EDWARDS_KEY_PAIR_GEN, Mechanism.EDDSA)
+
+
+def make_log_key(token: Token, vault: str) -> MadeLogKey:
+    """Make an Ed25519 key that signs a vault's log, and see that what it signs can be verified."""
+    key_id = secrets.token_bytes(_ID_BYTES)
+
+    def make(session: Any) -> MadeLogKey:
+        curve = session.create_domain_parameters(
+            KeyType.EC_EDWARDS, {Attribute.EC_PARAMS: _EDWARDS25519}, local=True
+        )
+        public, private = curve.generate_keypair(
+            mechanism=Mechanism.EC_EDWARDS_KEY_PAIR_GEN,
+            id=key_id,
+            label=_label(vault, "log-key"),
+            store=True,
+            capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
+            private_template=_STAYS | _ONE_USE | {Attribute.SIGN: True},
+        )
+        _require_stays(private, public)
+        try:
+            found = _edwards_point(public[Attribute.EC_POINT])
+            found.verify(_log_signed(private, _TRIAL), _TRIAL)
+        except (ValueError, InvalidSignature):
+            for each in (private, public):
+                each.destroy()
+            text = "what the token signs with an Ed25519 key does not verify"
+            raise KeyStoreError(KeyFault.UNAVAILABLE, text) from None
+        return MadeLogKey(key_id, found)
+
+    return token.change(make)
+
+
+def sign_log(token: Token, key_id: bytes, data: bytes) -> bytes:
+    """Ed25519 over ``data`` (RFC 8032 5.1.6)."""
+    return token.use(lambda session: _log_signed(session.private_key(key_id), data))
 
 
 def make_secret(token: Token, vault: str) -> bytes:
@@ -144,6 +200,17 @@ def destroy_all(token: Token, vault: str) -> None:
 
 def _signed(key: Any, data: bytes) -> bytes:
     return bytes(key.sign(data, mechanism=Mechanism.SHA256_RSA_PKCS))
+
+
+def _log_signed(key: Any, data: bytes) -> bytes:
+    return bytes(key.sign(data, mechanism=Mechanism.EDDSA))
+
+
+def _edwards_point(point: bytes) -> Ed25519PublicKey:
+    """Return a public key as tokens give it: bare (PKCS#11 3.0), or in an octet string, as for other
+    curves; ``ValueError`` for anything else.
+    """
+    return Ed25519PublicKey.from_public_bytes(point.removeprefix(_OCTETS) if len(point) == 34 else point)
 
 
 def _label(vault: str, what: str) -> str:

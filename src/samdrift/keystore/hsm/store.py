@@ -1,7 +1,8 @@
 """The key store of an installation in which some organisations have tokens.
 
 Where a vault is locked with a token (:mod:`samdrift.keystore.hsm.module`), its
-keys for signing and decryption are made in that token and used there. What stays
+keys for signing and decryption are made in that token and used there, and so is the key
+that its log is signed with (:mod:`samdrift.keystore.hsm.logkeys`), where the token makes such. What stays
 in files under the vault's secret, and so behind the token's PIN: keys of TLS,
 which Python's TLS cannot use from a token; keys that sign access tokens, which are
 replaced by themselves; data keys, which have to be in memory to encrypt a stream.
@@ -40,10 +41,11 @@ from samdrift.keystore.choice import now
 from samdrift.keystore.confined import TOKEN, remove, write_new
 from samdrift.keystore.hsm import objects
 from samdrift.keystore.hsm.locks import Hsm
+from samdrift.keystore.hsm.logkeys import LogReferences
 from samdrift.keystore.hsm.module import Session, Token
 from samdrift.keystore.hsm.objects import MadeKey
 from samdrift.keystore.hsm.unlocking import HsmUnlocker
-from samdrift.keystore.interface import HeldKey
+from samdrift.keystore.interface import HeldKey, LogKeyPlace
 from samdrift.keystore.keyfiles import (
     KeyFault,
     KeyFile,
@@ -57,8 +59,9 @@ from samdrift.keystore.keyfiles import (
 from samdrift.keystore.selfsigned import self_signed
 from samdrift.keystore.software import SoftwareKeyStore, require_strong
 from samdrift.keystore.unlocking import Unlocker
+from samdrift.keystore.vaultfiles import VaultFiles, log_key_numbers
 from samdrift.keystore.vaultfolder import key_files
-from samdrift.wire.crypto.keys import DecryptionKey, Oaep, OaepNotOffered, SigningKey
+from samdrift.wire.crypto.keys import DecryptionKey, LogKey, Oaep, OaepNotOffered, SigningKey
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -114,11 +117,14 @@ class HsmKeyStore(SoftwareKeyStore):
             lock = self._locked(vault).lock
             if lock.token:
                 self._unlocker.settle(vault, lock)  # As a call that was killed would have done.
-                return
-            token = self._tokens.lock(vault, organisation)
-            if token is None:
-                raise KeyStoreError(KeyFault.MISSING, "the configuration names no token for the organisation")
-            self._lock_anew(vault, *self._locking().hsm_lock(vault, token))
+            else:
+                token = self._tokens.lock(vault, organisation)
+                if token is None:
+                    text = "the configuration names no token for the organisation"
+                    raise KeyStoreError(KeyFault.MISSING, text)
+                self._lock_anew(vault, *self._locking().hsm_lock(vault, token))
+            if self.log_key_place(vault) is LogKeyPlace.MOVABLE:
+                self._add_hsm_log_key(vault)
 
     def create_key(
         self, vault: str, name: str, subject: x509.Name, bits: int = 3072, *, hosts: Sequence[str] = ()
@@ -180,6 +186,17 @@ class HsmKeyStore(SoftwareKeyStore):
         """Return the keys that wait for a certificate, as in software."""
         return (*self._references(vault).waiting(key_name(name)).values(), *super().waiting(vault, name))
 
+    def log_key_place(self, vault: str) -> LogKeyPlace:
+        """Return where the newest key of the log is; of one in a file, whether the HSM could make one."""
+        token = self._token(vault)
+        if token is None:
+            return LogKeyPlace.FILE
+        if self._log_references(vault).numbers():
+            return LogKeyPlace.HSM
+        if not objects.offers_log_keys(token):
+            return LogKeyPlace.UNSUPPORTED
+        return LogKeyPlace.MOVABLE if super()._has_log_key(vault) else LogKeyPlace.HSM
+
     def destroy(self, vault: str) -> None:
         """Destroy as in software; first what is in the HSM, without which nothing of the vault opens."""
         token = self._token(vault)
@@ -220,6 +237,30 @@ class HsmKeyStore(SoftwareKeyStore):
             for each in self._references(vault).installed(name)
         }
         return {**there, **super()._decrypting(vault, name)}
+
+    def _has_log_key(self, vault: str) -> bool:
+        return bool(self._log_references(vault).numbers()) or super()._has_log_key(vault)
+
+    def _log_keys(self, vault: str) -> Mapping[int, LogKey]:
+        there = self._log_references(vault).keys(lambda: self._required(vault))
+        return {**super()._log_keys(vault), **there}
+
+    def _add_log_key(self, vault: str, files: VaultFiles) -> None:
+        """Make it in the HSM, and in a file where the vault has none or an HSM that makes none."""
+        if self.log_key_place(vault) in (LogKeyPlace.HSM, LogKeyPlace.MOVABLE):
+            self._add_hsm_log_key(vault)
+        else:
+            super()._add_log_key(vault, files)
+
+    def _add_hsm_log_key(self, vault: str) -> None:
+        """Make it in the HSM, numbered above those in files, within :func:`vaultfolder.writing`."""
+        folder = vaultfolder.current(self._vault_folder(vault))
+        in_files = log_key_numbers(folder) if folder is not None else []
+        made = objects.make_log_key(self._required(vault), vault)
+        self._log_references(vault).add(made, after=max(in_files, default=0))
+
+    def _log_references(self, vault: str) -> LogReferences:
+        return LogReferences(self._vault_folder(vault) / TOKEN)
 
     def _remove(self, vault: str, name: KeyName, number: int) -> None:
         references = self._references(vault)

@@ -33,9 +33,25 @@ def from_base64(text: str, where: str = "certificate") -> x509.Certificate:
     try:
         if data.startswith(_BEGIN.encode()):
             data = base64text.decode(_without_armour(data.decode("ascii")), where)
-        return x509.load_der_x509_certificate(data)
-    except (ValueError, x509.InvalidVersion):
+        return from_der(data)
+    except ValueError:
         raise WireError(WireFault.STRUCTURE, "not a certificate", where) from None
+
+
+def from_der(data: bytes) -> x509.Certificate:
+    """Return the certificate in DER; ``ValueError`` for anything else."""
+    try:
+        return x509.load_der_x509_certificate(data)
+    except x509.InvalidVersion:  # Which is no ValueError, and else escapes whoever expects one.
+        raise ValueError("a certificate of a version that there is not") from None
+
+
+def from_pem(data: bytes) -> x509.Certificate:
+    """Return the first certificate in PEM; ``ValueError`` for anything else."""
+    try:
+        return x509.load_pem_x509_certificate(data)
+    except x509.InvalidVersion:
+        raise ValueError("a certificate of a version that there is not") from None
 
 
 @lru_cache(maxsize=256)

@@ -79,6 +79,10 @@ class LogKey(Protocol):
     def public(self) -> bytes:
         """The public key in 32 bytes (RFC 8032 5.1.5)."""
 
+    @property
+    def remote(self) -> bool:
+        """Return whether it is used elsewhere than in this process, which may take its time and may fail."""
+
     def sign(self, data: bytes) -> bytes:
         """Ed25519 over ``data`` (RFC 8032 5.1.6)."""
 

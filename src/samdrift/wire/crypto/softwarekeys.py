@@ -68,6 +68,8 @@ class SoftwareTokenKey:
 class SoftwareLogKey:
     """An Ed25519 key that signs checkpoints and promises of a log."""
 
+    remote = False
+
     def __init__(self, private: bytes) -> None:
         """``private`` is the seed of 32 bytes (RFC 8032 5.1.5)."""
         self._private_key = Ed25519PrivateKey.from_private_bytes(private)

@@ -247,7 +247,7 @@ class Killed(Exception):
     """Stands for the end of the process."""
 
 
-def killed(*_: object) -> None:
+def killed(*_: object, **__: object) -> None:
     raise Killed
 
 
