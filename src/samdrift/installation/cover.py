@@ -228,6 +228,15 @@ class CoverKeeper:
         turns = [one.turn - now for one in self._kept.values() if one.turn is not None]
         return max(min([_EVERY, *turns]), _SOON)
 
+    def ends(self, organisation: ParticipantIdentifier) -> dict[str, datetime]:
+        """Return when cover ends, by the role, as far as that is known here."""
+        known = ((role, one.standing) for (whose, role), one in self._kept.items() if whose == organisation)
+        return {
+            role.value: one.until
+            for role, one in known
+            if one is not None and one.until is not None and one.mode is Mode.ON
+        }
+
     def rows(self) -> Iterator[CoverRow]:
         """Return how each function stands, for the metrics."""
         now = self._clock()
