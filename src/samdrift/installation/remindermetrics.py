@@ -1,4 +1,4 @@
-"""Metrics of what waits for organisations' people, which the front of workers reads and decides nothing of."""
+"""Metrics of what waits for organisations' people; the front of workers reads them and decides nothing."""
 
 from __future__ import annotations
 

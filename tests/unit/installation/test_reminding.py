@@ -1,4 +1,4 @@
-"""Reminders over vaults: an entry once for each step, mail to officers who want it, metrics, and no content."""
+"""Reminders over vaults: an entry once for each step, mail to officers who want it, metrics, no content."""
 
 from __future__ import annotations
 
