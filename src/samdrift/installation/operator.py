@@ -266,6 +266,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
         from samdrift.governance.pages.directory import ClientDirectory
         from samdrift.governance.role import GovernanceRole
+        from samdrift.installation.callingout import calling_webhooks
         from samdrift.installation.signin import sites_of
 
         directory = ClientDirectory(gate)
@@ -274,6 +275,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
             gate, config.hosts(Role.GOVERNANCE), await stack.enter_async_context(own), system_clock, directory
         )
         await doors.open(stack, Door.GOV, office.application(unexpected("governance")))
+        await stack.enter_async_context(calling_webhooks(config, gate, office.records, parts.health.note))
 
 
 async def _remind(stack: AsyncExitStack, parts: Parts, keeper: CoverKeeper) -> None:
