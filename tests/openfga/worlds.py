@@ -185,8 +185,8 @@ class World:
     def _stays(self) -> Iterator[Stay]:
         for person in PEOPLE:
             for claim in CLAIMS:
-                hours = sorted(self._drawn.sample(range(LAST), self._drawn.choice((0, 2, 4))))
-                for since, until in zip(hours[::2], hours[1::2], strict=True):
+                if self._drawn.random() < 0.6:  # Once: a tuple has one condition.
+                    since, until = sorted(self._drawn.sample(range(LAST), 2))
                     yield Stay(person, claim, at(since), at(until))
 
     def _entries(self) -> list[LogEntry]:
