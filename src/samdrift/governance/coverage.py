@@ -225,7 +225,7 @@ class Standing:
 
 
 class Past:
-    """Whether a function was covered at moments that were asked about before.
+    """Answers about moments of before: whether a function was covered then.
 
     A moment's answer changes by what is stated of it, or of an earlier one, and by nothing else.
     """

@@ -1,4 +1,4 @@
-"""What waits for people of an organisation until a moment, and the steps before it at which they hear. Pure.
+"""Matters that wait for people of an organisation until a moment, and the steps at which they hear. Pure.
 
 Each step is reached once: whoever looks later than that hears of the latest step alone.
 """
@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from samdrift.audit.events import AuditEvent
 from samdrift.governance.coverage import WARNINGS
 from samdrift.governance.reviews import ItemState, reviews
 from samdrift.rights.consentfold import Stage, consents_of
@@ -23,13 +22,6 @@ from samdrift.rights.record import Record
 HEARD_WITHIN = timedelta(days=14)
 """Time after a step within which people hear of it; one that was missed for longer is not news."""
 _DAY, _HOUR, _OVER = timedelta(days=1), timedelta(hours=1), timedelta()
-
-
-class ReminderEvent(AuditEvent):
-    """An event about something that waits."""
-
-    GOV_MATTER_REMINDED = "gov:matter:reminded"
-    """A decision, an answer or an account is waited for: the entry says which, and until when."""
 
 
 class Matter(StrEnum):

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 ReminderRow: TypeAlias = tuple[str, str, float]
-"""Whose it is, the kind of matter, and the seconds that are left."""
+"""Owner, kind of matter, and the seconds that are left."""
 GOVERNANCE_WAITING = "samdrift_governance_waiting"
 GOVERNANCE_DUE = "samdrift_governance_due_seconds"
 

@@ -18,8 +18,9 @@ from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import NotServed, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
-from samdrift.governance.reminders import Pending, ReminderEvent, Step, pending
+from samdrift.governance.reminders import Pending, Step, pending
 from samdrift.installation.cover import CoverKeeper
+from samdrift.installation.events import RunEvent
 from samdrift.installation.remindermetrics import ReminderRow
 from samdrift.net.background import in_background
 from samdrift.rights.consentfold import moment_of, officers
@@ -43,7 +44,7 @@ _PAGE = 500
 
 @dataclass(slots=True)
 class _Kept:
-    """What waits in one organisation, as one role sees it."""
+    """Matters of one organisation, as one role sees them."""
 
     record: Record
     pending: tuple[Pending, ...] = ()
@@ -88,7 +89,7 @@ class Reminders:
             new = [each for each in reached if each.name not in kept.heard]
             unheard = [each for each in new if not await vault.find_log(each.name)]
             for each in unheard:
-                vault.record(ReminderEvent.GOV_MATTER_REMINDED, **each.facts())
+                vault.record(RunEvent.MATTER_REMINDED, **each.facts())
             if isinstance(vault, MessageClientVault) and unheard:
                 await _notify(vault, kept.record, unheard, now)
         kept.heard = {each.name for each in reached}

@@ -63,7 +63,7 @@ class Survey:
     keys: Mapping[ParticipantIdentifier, HeldKeys]
     """Keys of each organisation's message service."""
     common: Mapping[str, Collected | None]
-    """What is the same for every organisation, by collector."""
+    """Evidence that is the same for every organisation, by collector."""
 
 
 async def survey(installation: Administration, scope: Scope) -> Survey:

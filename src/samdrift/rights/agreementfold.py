@@ -120,7 +120,7 @@ class Agreements:
         self._objections: dict[str, str] = {}
         """The notice that an objection is to."""
         self._parties: set[Party] = set()
-        """All that were ever named."""
+        """Parties that were ever named."""
 
     @classmethod
     def of(cls, state: State) -> Self:

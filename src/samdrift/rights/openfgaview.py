@@ -155,7 +155,7 @@ def _definition(
     kind: str, direct: Mapping[str, Sequence[Mapping[str, str]]], derived: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     related: dict[str, Any] = {each: {"directly_related_user_types": types} for each, types in direct.items()}
-    further = derived or {}
+    further = dict(derived or {})
     return {
         "type": kind,
         "relations": {each: {"this": {}} for each in direct} | further,

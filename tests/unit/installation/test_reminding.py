@@ -9,8 +9,8 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.governance.reminders import ReminderEvent
 from samdrift.installation.cover import CoverKeeper
+from samdrift.installation.events import RunEvent
 from samdrift.installation.remindermetrics import ReminderMetrics
 from samdrift.installation.reminding import NOTICE, Reminders
 from samdrift.messageclient.notices.worker import Kind
@@ -62,7 +62,7 @@ class Office:
     async def entries(self, role: Role = GOV) -> list[dict[str, str]]:
         async with self.town.installation.open(self.town.organisation, role, Purpose.TRACE) as vault:  # type: ignore[call-overload]
             found = await vault.log(0, 5000)
-        return [dict(one.ids) for one in found if one.event == ReminderEvent.GOV_MATTER_REMINDED]
+        return [dict(one.ids) for one in found if one.event == RunEvent.MATTER_REMINDED]
 
     async def mails(self) -> list[NoticeRecord]:
         async with self.town.installation.open(self.town.organisation, MK, Purpose.PROCESS) as vault:

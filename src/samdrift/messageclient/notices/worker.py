@@ -86,7 +86,7 @@ class NoticeSettings:
     sender: str
     origins: Mapping[ParticipantIdentifier, str]
     governance: Mapping[ParticipantIdentifier, str] = field(default_factory=dict)
-    """Where officers sign in, of organisations with pages of governance."""
+    """Origins at which officers sign in, of organisations with pages of governance."""
 
 
 Vaults = WorkerGate[MessageClientVault]
