@@ -239,6 +239,7 @@ async def pages(role: Open) -> list[tuple[Subject, str]]:
     own = next(role.office.house.record.keys.in_force(role.office.house.now, ANNA))
     paths = [
         *("/", "/keys", "/officers", "/rights", "/rights/give", "/rights/role", "/rights/substitute"),
+        *("/reviews/open", "/agreements/party", "/agreements/enter"),
         *(
             "/agreements",
             "/report",

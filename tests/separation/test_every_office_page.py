@@ -40,6 +40,13 @@ CHANGING = {
     "rights": "read",
     "until": "2027-01-01",
     "role": "auditor",
+    "about": "organisation",
+    "reviewer": "person:x",
+    "stand-in": "person:y",
+    "number": "SE:212000-0142",
+    "name": "x",
+    "kind": "company",
+    "agreement": "{}",
 }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,10 +17,14 @@ import pytest
 from samdrift.administration.administration import administering
 from samdrift.administration.inventory import basis_of, count_doors
 from samdrift.config.reader import load
+from samdrift.contracts.isolation import Verdict
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.governance.records import Records
-from samdrift.governance.who import UNUSED, PathKind, paths
+from samdrift.governance.who import UNUSED, Basis, PathKind, paths
+from samdrift.governance.who import Path as Way
+from samdrift.isolationcheck import whocan
 from samdrift.isolationcheck.check import strangers
+from samdrift.isolationcheck.ledger import Ledger
 from samdrift.messageclient.desk import NotHere
 from samdrift.messageclient.mail import Folder, Person
 from samdrift.messageclient.owndesk import desk
@@ -159,6 +163,46 @@ async def test_whoever_gets_through_is_in_the_report_and_each_path_gets_through(
             assert each.used is not None, "they have just been there"
     (group,) = [each for each in found if each.kind is PathKind.GROUP]
     assert group.who == str(GROUP)
+
+
+def leaks(ledger: Ledger) -> list[str]:
+    assert len(ledger.of(Verdict.DENIED, Verdict.LEAKED)) == 2
+    return [one.why for one in ledger.of(Verdict.LEAKED)]
+
+
+async def test_the_isolation_check_compares_both_ways_and_finds_what_the_report_lacks_or_makes_up(
+    installation: Installation, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await world(installation)
+    keys, loaded = installation.gate._keys, load(config)
+    ledger = Ledger()
+    await whocan.against_what_is_so(loaded, keys, made.organisation, ledger)
+    assert leaks(ledger) == []
+    for change, leak in {
+        "left out": "1 got through whom the report does not have",
+        "made up": "1 paths of the report do not get through",
+    }.items():
+
+        def changed(basis: Basis, first: datetime, last: datetime, change: str = change) -> list[Way]:
+            found = list(paths(basis, first, last))
+            own = next(each for each in found if each.who == str(made.person("given")))
+            if change == "left out":
+                return [each for each in found if each.who != own.who]
+            return [*found, replace(own, who=str(made.person("nobody")))]
+
+        monkeypatch.setattr(whocan, "paths", changed)
+        ledger = Ledger()
+        await whocan.against_what_is_so(loaded, keys, made.organisation, ledger)
+        assert leaks(ledger) == [leak]
+
+
+async def test_the_isolation_check_says_that_a_canary_without_governance_was_not_tried(
+    installation: Installation, config: Path
+) -> None:
+    organisation, ledger = await installation.organisation([MK]), Ledger()
+    await whocan.against_what_is_so(load(config), installation.gate._keys, organisation, ledger)
+    (untried,) = ledger.of(*Verdict)
+    assert (untried.verdict, untried.expected) == (Verdict.UNTRIED, True)
 
 
 async def test_a_stranger_gets_through_nowhere_and_is_in_no_report(

@@ -355,6 +355,16 @@ class OrganisationConfig:
             since="0.2",
         ),
     ] = ""
+    emergency_webhook: Annotated[
+        str,
+        Key(
+            "Address at which the organisation hears of an emergency of the operator's, by a signed token.",
+            HTTPS,
+            otherwise="none is called; with the role `gov`",
+            example='"https://larm.habo.se/samdrift"',
+            since="0.2",
+        ),
+    ] = ""
     witnesses: Annotated[
         Path | None,
         Key(
@@ -405,6 +415,12 @@ def check_hosts(own: OrganisationConfig, _: Table) -> Breaches:
             yield key, f"is missing; the role {role} needs one"
         if host and role not in own.roles:
             yield key, f"is for organisations with the role {role}"
+
+
+def check_webhook(own: OrganisationConfig, _: Table) -> Breaches:
+    """Require governance, whose key signs what is posted."""
+    if own.emergency_webhook and Role.GOVERNANCE not in own.roles:
+        yield "emergency_webhook", f"is for organisations with the role {Role.GOVERNANCE}"
 
 
 def check_sign_in(own: OrganisationConfig, _: Table) -> Breaches:

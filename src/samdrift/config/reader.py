@@ -25,6 +25,7 @@ from samdrift.config.organisations import (
     check_login,
     check_message_clients,
     check_sign_in,
+    check_webhook,
     host_of,
 )
 from samdrift.config.reading import Breaches, Check, Checks, read_table
@@ -233,6 +234,7 @@ CHECKS: Checks = {
     OrganisationConfig: (
         check_access_point,
         check_hosts,
+        check_webhook,
         check_sign_in,
         check_message_clients,
         check_client_keys,

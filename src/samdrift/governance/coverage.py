@@ -224,12 +224,35 @@ class Standing:
         return min((days for days in WARNINGS if left <= timedelta(days=days)), default=None)
 
 
-def standing(basis: Basis, function: Function, now: datetime) -> Standing:
-    """Return whether a function is on at ``now``, by the agreements that are known then."""
+class Past:
+    """Answers about moments of before: whether a function was covered then.
+
+    A moment's answer changes by what is stated of it, or of an earlier one, and by nothing else.
+    """
+
+    def __init__(self) -> None:
+        self._covered: dict[datetime, bool] = {}
+
+    def covered(self, basis: Basis, function: Function, moment: datetime) -> bool:
+        """Return the answer, computed once."""
+        if moment not in self._covered:
+            self._covered[moment] = basis.at(moment).covers(function)
+        return self._covered[moment]
+
+    def forget(self, since: datetime) -> None:
+        """Ask again about what was at ``since`` and later."""
+        self._covered = {each: covered for each, covered in self._covered.items() if each < since}
+
+
+def standing(basis: Basis, function: Function, now: datetime, past: Past | None = None) -> Standing:
+    """Return whether a function is on at ``now``, by the agreements that are known then.
+
+    ``past`` has the answers of before, of the same basis but for what was stated since.
+    """
     current = basis.at(now)
     if current.covers(function):
         return Standing(function, Mode.ON, None, _end(basis, function, now), current.inherited)
-    ended = _ended(basis, function, now)
+    ended = _ended(basis, function, now, past or Past())
     if ended is None:
         return Standing(function, Mode.OFF, None, None, False)
     choice = current.register.chosen(ended)
@@ -241,13 +264,23 @@ def _end(basis: Basis, function: Function, now: datetime) -> datetime | None:
     """Return the first moment after ``now`` at which, by what is known, the function is not covered."""
     register = basis.agreements.at(now)
     moments = {moment for each in register.agreements for moment in (each.agreed.start, each.end)}
-    moments |= {each.given.start for each in register.notices}
+    moments |= set(_engagements(register))
     moments |= basis.turns()
     later = sorted(moment for moment in moments if moment > now)
     return next((moment for moment in later if not basis.ahead(now, moment).covers(function)), None)
 
 
-def _ended(basis: Basis, function: Function, now: datetime) -> datetime | None:
+def _engagements(register: Register) -> Iterable[datetime]:
+    """Return when each party is first engaged for a function: further notices of it change no cover."""
+    first: dict[tuple[Party, Function], datetime] = {}
+    for notice in register.notices:
+        for function in notice.given.functions if not notice.objected else ():
+            whose = notice.given.performer, function
+            first[whose] = min(first.get(whose, notice.given.start), notice.given.start)
+    return first.values()
+
+
+def _ended(basis: Basis, function: Function, now: datetime, past: Past) -> datetime | None:
     """Return the moment at which cover ended, for a function that is not covered at ``now``; nothing where it
     never was.
     """
@@ -255,7 +288,7 @@ def _ended(basis: Basis, function: Function, now: datetime) -> datetime | None:
     before = sorted((moment for moment in moments if moment <= now), reverse=True)
     since = now
     for moment in before:
-        if basis.at(moment).covers(function):
+        if past.covered(basis, function, moment):
             return since
         since = moment
     return None

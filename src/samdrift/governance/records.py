@@ -23,7 +23,7 @@ from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import Effect
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.keyacts import Enrolled
-from samdrift.rights.record import GOOD, Broken, Entry, Further, Record, Verdict
+from samdrift.rights.record import GOOD, MAX_A_DAY, Broken, Entry, Further, Record, Verdict
 from samdrift.rights.signing import Refusal, Signed
 from samdrift.rights.statements import Approved
 from samdrift.vault.errors import VaultError
@@ -54,6 +54,7 @@ _REASONS: Mapping[Verdict, str] = {
     Refusal.NOT_VERIFIED: "the authenticator has not asked who the person is",
     Refusal.COUNTER: "the authenticator counts less than before: there may be a copy of it",
     Refusal.SIGNATURE: "the signature does not hold",
+    Refusal.TOO_MANY: f"one states at most {MAX_A_DAY} things about agreements in a day: wait a day",
     Effect.OTHER_ORGANISATION: "it does not name this organisation",
     Effect.NO_AUTHORITY: "this person may not state that, or not yet",
     Effect.SELF: "nobody gives to themselves, or approves their own request",

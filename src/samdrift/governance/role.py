@@ -19,6 +19,7 @@ from samdrift.governance.pages.access import Access, RouteOf
 from samdrift.governance.pages.consents import ConsentPages
 from samdrift.governance.pages.deciding import Deciding
 from samdrift.governance.pages.directory import ClientDirectory, Directory
+from samdrift.governance.pages.entering import Entering
 from samdrift.governance.pages.frame import Frame
 from samdrift.governance.pages.insight import Insight, Performers
 from samdrift.governance.pages.keys import Keys
@@ -90,6 +91,7 @@ class GovernanceRole:
             *ConsentPages(frame, access).routes(),
             *Oversight(frame, access).routes(),
             *RightsPages(frame, access, signing).routes(),
+            *Entering(frame, access, signing).routes(),
             *Insight(frame, access, self._gate, self._performers).routes(),
         ]
         made = [

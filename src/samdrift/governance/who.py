@@ -140,8 +140,8 @@ class _Held:
     ended: datetime | None
 
     @property
-    def over(self) -> datetime:
-        return self.holding.given.end if self.ended is None else min(self.ended, self.holding.given.end)
+    def digest(self) -> str:
+        return self.holding.statements[0]
 
 
 def _by_rights(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
@@ -157,13 +157,15 @@ def _by_rights(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
         what = each.holding.given.what
         if isinstance(what, Substitution):
             for lent in of.get(what.absent, []):
-                if max(each.since, lent.since, first) < min(each.over, lent.over) and _lends(what, lent):
+                if _lends(what, lent) and _together(basis, each, lent, first, last):
                     yield _substitute(basis, each, lent)
             continue
         path = _path(basis, each, _KINDS[what.subject.kind], str(what.subject), "")
         yield path
         for door, since, gone in members.get(str(what.subject), []):
-            if gone is not None and gone <= path.since:
+            moments = [first, since, *basis.copy.state.beginnings(each.digest)]
+            there = [one for one in moments if since <= one and (gone is None or one < gone)]
+            if not any(first <= one <= last and basis.copy.state.counts(each.digest, one) for one in there):
                 continue
             through = f"{what.subject}"
             yield replace(
@@ -214,6 +216,16 @@ def _lends(substitution: Substitution, lent: _Held) -> bool:
     if not isinstance(what, Rights) or not what.rights & OF_CONTENT:
         return False
     return substitution.scope in (ORGANISATION, what.scope)
+
+
+def _together(basis: Basis, one: _Held, other: _Held, first: datetime, last: datetime) -> bool:
+    """Return whether both count at some moment from ``first`` to ``last``."""
+    state = basis.copy.state
+    moments = (first, *state.beginnings(one.digest), *state.beginnings(other.digest))
+    return any(
+        first <= each <= last and state.counts(one.digest, each) and state.counts(other.digest, each)
+        for each in moments
+    )
 
 
 def _substitute(basis: Basis, each: _Held, lent: _Held) -> Path:

@@ -23,7 +23,7 @@ from samdrift.contracts.cover import Cover, Mode
 from samdrift.contracts.errors import NotServed, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.statements import RightsBehind
-from samdrift.governance.coverage import WARNINGS, Basis, Standing, standing
+from samdrift.governance.coverage import WARNINGS, Basis, Past, Standing, standing
 from samdrift.governance.duties.catalogue import Catalogue, shipped
 from samdrift.installation.covermetrics import CoverRow
 from samdrift.installation.events import RunEvent
@@ -67,6 +67,7 @@ class _Kept:
     """Moment at which something of it changes by itself."""
     inherited: tuple[datetime, datetime] | None = None
     standing: Standing | None = None
+    past: Past = field(default_factory=Past)
     cover: Cover | None = None
     failure: Temporary | None = None
     failed: float = 0.0
@@ -148,6 +149,8 @@ class CoverKeeper:
             facts = await vault.cover_facts()
             before = kept.record.number
             behind = await self._continue(organisation, kept, vault, facts.statements)
+            if kept.record.number > before:
+                kept.past.forget(kept.record.entries[before].statement.at)
             now = self._now(kept.record, facts)
             over = kept.turn is not None and now >= kept.turn
             same = kept.record.number == before and kept.inherited == facts.inherited and not over
@@ -176,7 +179,7 @@ class CoverKeeper:
     ) -> RightsBehind | None:
         """Verify what was stated since; returns what is at fault with the copy."""
         if last < kept.record.number:  # The database is of a backup.
-            kept.record, kept.standing = Record(organisation.value, FOLDS), None
+            kept.record, kept.standing, kept.past = Record(organisation.value, FOLDS), None, Past()
         record = kept.record
         try:
             while record.number < last and record.not_understood is None:
@@ -201,7 +204,9 @@ class CoverKeeper:
         function = Function(role.value)
         agreements = next(each for each in kept.record.folds if isinstance(each, Agreements))
         basis = Basis(agreements, self._catalogues, {function: self._operator}, facts.inherited)
-        kept.standing = standing(basis, function, now)
+        if kept.inherited != facts.inherited:
+            kept.past = Past()
+        kept.standing = standing(basis, function, now, kept.past)
         kept.moment, kept.inherited = now, facts.inherited
         turns = agreements.moments() | basis.turns()
         if (until := kept.standing.until) is not None:
@@ -259,6 +264,15 @@ class CoverKeeper:
         now = self._clock()
         turns = [one.turn - now for one in self._kept.values() if one.turn is not None]
         return max(min([_EVERY, *turns]), _SOON)
+
+    def ends(self, organisation: ParticipantIdentifier) -> dict[str, datetime]:
+        """Return when cover ends, by the role, as far as that is known here."""
+        known = ((role, one.standing) for (whose, role), one in self._kept.items() if whose == organisation)
+        return {
+            role.value: one.until
+            for role, one in known
+            if one is not None and one.until is not None and one.mode is Mode.ON
+        }
 
     def rows(self) -> Iterator[CoverRow]:
         """Return how each function stands, for the metrics."""

@@ -12,5 +12,7 @@ class RunEvent(AuditEvent):
     """The organisation's logs here were compared with each other, and what came of it."""
     COVER_CHANGED = "gov:cover:changed"
     """The cover of a function is another one now, or ends within some days; in the operator's log, too."""
+    MATTER_REMINDED = "gov:matter:reminded"
+    """A decision, an answer or an account is waited for: the entry says which, and until when."""
     VAULT_UNLOCKED = "vault:lock:opened"
     """The organisation's officer has unlocked the vault in a running process."""

@@ -63,6 +63,8 @@ class Dependency(StrEnum):
     """Agreements cover every function of the organisations that are served here."""
     LOG_SYSTEM = "log-system"
     """An organisation's own log system, by the random name of the log that is handed over to it."""
+    WEBHOOK = "webhook"
+    """A webhook at which an organisation hears of emergencies, by its host."""
 
 
 @dataclass(frozen=True, slots=True)

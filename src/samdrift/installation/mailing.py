@@ -8,16 +8,19 @@ from functools import partial
 from samdrift.config.inputs import reason
 from samdrift.config.mail import MailConfig
 from samdrift.config.model import Config
+from samdrift.config.organisations import host_of
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
 from samdrift.entrance.sites import Sites
 from samdrift.installation.health import Dependency
+from samdrift.installation.signin import pages_origin
 from samdrift.messageclient.notices.worker import Notices, NoticeSettings
 from samdrift.messageclient.permissions import Assignments
 from samdrift.net.smtp import MailServer, MailServerSettings
 from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 Note = Callable[[str, str, str], None]
 """Hears of a dependency, where it is, and why it is gone."""
@@ -28,11 +31,23 @@ def notices(
 ) -> Notices:
     """Return the worker of notices; :class:`ConfigError` for a password that cannot be read."""
     mail = config.mail
-    settings = NoticeSettings(mail.sender if mail else "", sites.origins())
+    settings = NoticeSettings(mail.sender if mail else "", sites.origins(), _governance(config))
     server = None if mail is None else mail_server(mail)
     watch = partial(note, Dependency.MAIL, mail.host if mail else "")
     vaults = gate.worker("notices", Role.MESSAGE_CLIENT)
     return Notices(vaults, assignments, settings, server, clock, watch)
+
+
+def _governance(config: Config) -> dict[ParticipantIdentifier, str]:
+    """Return where officers sign in."""
+    own = config.governance
+    if own is None:
+        return {}
+    return {
+        one.identifier: pages_origin(one, own)
+        for one in config.organisations
+        if host_of(one, Role.GOVERNANCE)
+    }
 
 
 def mail_server(mail: MailConfig) -> MailServer:

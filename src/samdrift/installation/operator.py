@@ -42,6 +42,7 @@ from samdrift.installation.metrics import (
     nothing_to_measure,
 )
 from samdrift.installation.reconciling import reconciled
+from samdrift.installation.remindermetrics import ReminderMetrics
 from samdrift.installation.replaceable import (
     identity_for_peers,
     newest_identity,
@@ -188,6 +189,7 @@ async def put_together(stack: AsyncExitStack, parts: Parts, clients: Authorizati
     )
     operator = await _run_federated(stack, parts, clients)
     await _run_origins(stack, parts)
+    await _remind(stack, parts, keeper)
     return operator
 
 
@@ -264,6 +266,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
         from samdrift.governance.pages.directory import ClientDirectory
         from samdrift.governance.role import GovernanceRole
+        from samdrift.installation.callingout import calling_webhooks
         from samdrift.installation.signin import sites_of
 
         directory = ClientDirectory(gate)
@@ -272,6 +275,21 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
             gate, config.hosts(Role.GOVERNANCE), await stack.enter_async_context(own), system_clock, directory
         )
         await doors.open(stack, Door.GOV, office.application(unexpected("governance")))
+        await stack.enter_async_context(calling_webhooks(config, gate, office.records, parts.health.note))
+
+
+async def _remind(stack: AsyncExitStack, parts: Parts, keeper: CoverKeeper) -> None:
+    """Have people of organisations with governance hear of what waits for them."""
+    config = parts.config
+    asked = {Role.GOVERNANCE} | ({Role.MESSAGE_CLIENT} if config.mail is not None else set())
+    roles = asked & parts.roles & config.roles
+    if roles:
+        from samdrift.installation.reminding import Reminders, reminded
+
+        named = named_in_metrics(config)
+        reminders = Reminders(parts.gate, system_clock, sorted(roles), keeper, per_organisation=named)
+        parts.registry.register(ReminderMetrics(reminders.rows))
+        await stack.enter_async_context(reminded(reminders))
 
 
 async def _run_access_point(

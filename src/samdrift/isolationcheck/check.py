@@ -29,6 +29,7 @@ from samdrift.isolationcheck import interface_c, interface_d, result
 from samdrift.isolationcheck.canary import CHECKER, Planted, nonexistent, plant, remove, state
 from samdrift.isolationcheck.interface_d import Door, over_interface_d
 from samdrift.isolationcheck.ledger import Ledger
+from samdrift.isolationcheck.whocan import against_what_is_so
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.messageservice.oauth.registrations import OwnIssuers
@@ -140,6 +141,8 @@ async def try_everything(ground: Ground, ledger: Ledger) -> None:
             changed = await state(ground.gate, planted) != before
             leak = "the other's records have changed" if changed else ""
             ledger.tried("all", "change the other's records", _EVERYBODY, leak)
+    for canary in (first, second):
+        await against_what_is_so(ground.config, ground.keys, canary.identifier, ledger)
 
 
 @contextlib.asynccontextmanager

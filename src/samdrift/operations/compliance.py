@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
@@ -55,21 +56,48 @@ _CLOCK_APART = timedelta(seconds=30)
 _KEYS = (KeyName.SIGNING, KeyName.ENCRYPTION)
 
 
-async def collect(
-    installation: Administration, organisation: ParticipantIdentifier, scope: Scope
-) -> dict[str, Collected]:
-    """Return everything that can be seen of an organisation, by collector."""
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Evidence about the installation as a whole: looked at once for the reports of all organisations."""
+
+    keys: Mapping[ParticipantIdentifier, HeldKeys]
+    """Keys of each organisation's message service."""
+    common: Mapping[str, Collected | None]
+    """Evidence that is the same for every organisation, by collector."""
+
+
+async def survey(installation: Administration, scope: Scope) -> Survey:
+    """Look at what all organisations have in common."""
     now = scope.clock().astimezone(UTC)
-    found = {
-        **await _of_logs(installation, organisation, now),
-        **await of_logs_and_records(installation, organisation, now),
-        "keys.inventory": _of_inventory(installation, organisation, now),
-        "publication.compared": await _of_publication(installation, organisation, scope, now),
+    vaults = {
+        one.organisation: one.vault
+        for one in installation.gate.registry.all()
+        if one.role is Role.MESSAGE_SERVICE
+    }
+    keys = await asyncio.to_thread(
+        lambda: {whose: held_keys(installation.keys, vault) for whose, vault in vaults.items()}
+    )
+    common = {
         "certificates.environment": of_findings(
             list(check_certificates(installation.config, installation.keys, now)), now
         ),
         "scanner.signatures": await _of_scanner(installation.config, now),
         "tls.in-force": await _of_listeners(installation.config, now),
+    }
+    return Survey(keys, common)
+
+
+async def collect(
+    installation: Administration, organisation: ParticipantIdentifier, scope: Scope, seen: Survey
+) -> dict[str, Collected]:
+    """Return everything that can be seen of an organisation, by collector."""
+    now = scope.clock().astimezone(UTC)
+    found = {
+        **seen.common,
+        **await _of_logs(installation, organisation, now),
+        **await of_logs_and_records(installation, organisation, now),
+        "keys.inventory": _of_inventory(seen, organisation, now),
+        "publication.compared": await _of_publication(installation, organisation, scope, now),
     }
     return {name: each for name, each in found.items() if each is not None}
 
@@ -243,19 +271,9 @@ async def _last_in(vault: Vault, since: datetime) -> dict[str, LogEntry]:
     return last
 
 
-def _of_inventory(
-    installation: Administration, organisation: ParticipantIdentifier, now: datetime
-) -> Collected | None:
-    mine, others = HeldKeys(problem="no message service"), list[HeldKeys]()
-    for one in installation.gate.registry.all():
-        if one.role is not Role.MESSAGE_SERVICE:
-            continue
-        held = held_keys(installation.keys, one.vault)
-        if one.organisation == organisation:
-            mine = held
-        else:
-            others.append(held)
-    return of_keys(mine, others, now)
+def _of_inventory(seen: Survey, organisation: ParticipantIdentifier, now: datetime) -> Collected | None:
+    mine = seen.keys.get(organisation, HeldKeys(problem="no message service"))
+    return of_keys(mine, (held for whose, held in seen.keys.items() if whose != organisation), now)
 
 
 async def _of_publication(

@@ -25,6 +25,7 @@ from samdrift.net.clock import system_clock
 from samdrift.net.tlsprobe import Listener
 from samdrift.operations import foundation, machine, neighbours, places
 from samdrift.operations.agreementcheck import check_agreements
+from samdrift.operations.emergencycheck import check_emergencies
 from samdrift.operations.findings import Finding, State, Subject
 from samdrift.operations.reviewcheck import check_reviews
 from samdrift.operations.tlsrules import Target, check_tls
@@ -95,6 +96,7 @@ async def _hosted(installation: Administration, scope: Scope, now: datetime) -> 
         ),
         *await _all("agreements", lambda: check_agreements(installation, now)),
         *await _all("reviews", lambda: check_reviews(installation, now)),
+        *await _all("emergencies", lambda: check_emergencies(installation, now)),
     ]
 
 

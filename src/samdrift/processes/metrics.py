@@ -29,6 +29,7 @@ from samdrift.installation.expiry import expiry_gauge
 from samdrift.installation.health import GONE, Condition, Dependency, Gone
 from samdrift.installation.logkeeping import OLDEST_COSIGNATURE, LogMetrics
 from samdrift.installation.metrics import HELD, PATH, HeldMetrics, meaningless_gauge
+from samdrift.installation.remindermetrics import GOVERNANCE_DUE, GOVERNANCE_WAITING, ReminderMetrics
 from samdrift.net.forwarding import Away, Forwarder
 from samdrift.processes.memory import MEMORY, PROCESSES
 
@@ -41,13 +42,15 @@ _MAX_VALUE = 64
 """Characters of the value of a label."""
 _HIGHEST = frozenset({"samdrift_ap_oldest_queued_seconds", OLDEST_COSIGNATURE})
 _EXPIRY = "samdrift_certificate_expiry_seconds"
-_LOWEST = ("_created", _EXPIRY, COVER_END)
+_LOWEST = ("_created", _EXPIRY, COVER_END, GOVERNANCE_DUE)
 _SUFFIX = re.compile(r"_(?:total|created|bucket|count|sum)\Z")
 _LABELS = {
     GONE: frozenset({"dependency"}),
     _EXPIRY: frozenset({"owner", "key"}),
     COVER_FUNCTIONS: frozenset({"role", "state"}),
     COVER_END: frozenset({"owner", "role"}),
+    GOVERNANCE_WAITING: frozenset({"matter"}),
+    GOVERNANCE_DUE: frozenset({"owner", "matter"}),
     HELD: frozenset({"role", "reason"}),
 }
 _HELD_IN_COMMON = ("", "operator", "organisations")
@@ -196,6 +199,7 @@ def _known() -> Mapping[str, _Known]:
     registry.register(LogMetrics())
     registry.register(HeldMetrics())
     registry.register(CoverMetrics(tuple))
+    registry.register(ReminderMetrics(tuple))
     registry.register(Gone([Condition(one) for one in Dependency]))
     found = {
         family.name: _Known(family.documentation, family.type, _labels(family.name))

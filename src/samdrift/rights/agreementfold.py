@@ -119,6 +119,8 @@ class Agreements:
         self._rows: dict[str, _Row] = {}
         self._objections: dict[str, str] = {}
         """The notice that an objection is to."""
+        self._parties: set[Party] = set()
+        """Parties that were ever named."""
 
     @classmethod
     def of(cls, state: State) -> Self:
@@ -188,14 +190,21 @@ class Agreements:
                 objections[of] = (objections[of][0], at)
             case Ended(of=str(of)):
                 self._rows[of].ended = at
-            case _:
+            case act:
                 self._rows[statement.digest] = _Row(statement, at if effect is Effect.TAKEN else None)
+                if isinstance(act, PartyNamed):
+                    self._parties.add(act.party)
 
     def moments(self) -> set[datetime]:
-        """Return the moments at which something that is known begins, ends or is stated."""
+        """Return the moments at which something that counts begins, ends or is stated.
+
+        What nobody has countersigned counts at none: whoever only enters makes no decision slower.
+        """
         found: set[datetime] = set()
         for row in self._rows.values():
             act = row.statement.act
+            if row.approved is None:
+                continue
             found |= {row.statement.at, *(each for each in (row.approved, row.ended) if each is not None)}
             found |= {each for pair in row.objections.values() for each in pair if each is not None}
             found |= {each for pair in row.extensions for each in pair}
@@ -245,12 +254,7 @@ class Agreements:
         )
 
     def _named(self, *parties: Party) -> bool:
-        known = {
-            row.statement.act.party
-            for row in self._rows.values()
-            if isinstance(row.statement.act, PartyNamed)
-        }
-        return known.issuperset(parties)
+        return self._parties.issuperset(parties)
 
     def _judge_approval(self, row: _Row, by: Subject, at: datetime, officer: bool) -> Effect:
         act = row.statement.act

@@ -13,6 +13,7 @@ organisation, or one besides the operator's staff who entered it (:mod:`samdrift
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, ClassVar, Self, TypeAlias, TypeVar
 
-from samdrift.rights.canonical import Json, encode
+from samdrift.rights.canonical import CanonicalError, Json, encode
 from samdrift.rights.fields import Fields, StatementError, moment_text
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -377,6 +378,35 @@ class Chosen:
 
 AgreementAct: TypeAlias = PartyNamed | Agreed | NoticeGiven | Extended | Released | Chosen
 AGREEMENT_ACTS: tuple[type[AgreementAct], ...] = (PartyNamed, Agreed, NoticeGiven, Extended, Released, Chosen)
+
+
+def as_written(content: bytes, at: datetime) -> Agreed:
+    """Read an agreement as a person wrote it in JSON, spaced as they like, to be stated at ``at``.
+
+    :class:`StatementError` with the field for anything else.
+    """
+
+    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) != len(pairs):
+            raise StatementError("a name stands twice")
+        return dict(pairs)
+
+    try:
+        value = json.loads(content, object_pairs_hook=members)
+    except StatementError:
+        raise
+    except (ValueError, RecursionError):
+        raise StatementError("it is not JSON") from None
+    if not isinstance(value, dict):
+        raise StatementError("it is not an object")
+    fields = Fields(value)
+    agreed = Agreed.read(fields, at)
+    fields.end()
+    try:
+        encode(agreed.members())
+    except CanonicalError as error:
+        raise StatementError(error.text, error.where) from None
+    return agreed
 
 
 def _is_swedish(number: str) -> bool:

@@ -2,33 +2,20 @@
 engine has to answer too.
 
 Each grant that has an effect is a ``permit`` with the times at which it begins, ends and is objected to, as
-seconds in ``context.now``; each substitution is one for every grant that it lends. The times are read from
-the statements themselves, not from what they were folded to; whether one had authority, the fold says.
+seconds in ``context.now``; each substitution is one for every grant that it lends. The times are those of
+:mod:`samdrift.rights.gifts`; whether one had authority, the fold says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from samdrift.rights.deciding import Request
 from samdrift.rights.fields import Subject, SubjectKind
-from samdrift.rights.folding import Effect, State
-from samdrift.rights.statements import (
-    OF_CONTENT,
-    ORGANISATION,
-    Approved,
-    Ended,
-    Given,
-    Objected,
-    Outcome,
-    Reviewed,
-    Right,
-    Rights,
-    Scope,
-    Statement,
-)
+from samdrift.rights.folding import State
+from samdrift.rights.gifts import Gift, gifts
+from samdrift.rights.statements import OF_CONTENT, ORGANISATION, Right, Rights, Scope, Statement
 
 _KINDS = {
     SubjectKind.PERSON: "Person",
@@ -38,25 +25,10 @@ _KINDS = {
     SubjectKind.OPERATOR: "Operator",
 }
 
-_ABOUT_RIGHTS = (Given, Approved, Reviewed, Objected, Ended)
-
-
-@dataclass(frozen=True, slots=True)
-class _Gift:
-    """A grant that counts, and when."""
-
-    given: Given
-    statement: Statement
-    when: str
-    """The condition on ``context.now``."""
-
 
 def policies(state: State, statements: Iterable[Statement]) -> str:
     """Return the policies of an organisation whose ``statements`` were folded to ``state``."""
-    about_rights = [each for each in statements if isinstance(each.act, _ABOUT_RIGHTS)]
-    taken = [each for each in about_rights if state.effect(each.digest) is Effect.TAKEN]
-    gifts = list(_gifts(taken))
-    return "\n".join(_policies(gifts)) + "\n"
+    return "\n".join(_policies(gifts(state, statements))) + "\n"
 
 
 def question(request: Request, moment: datetime) -> dict[str, object]:
@@ -69,19 +41,27 @@ def question(request: Request, moment: datetime) -> dict[str, object]:
     }
 
 
-def _policies(gifts: Sequence[_Gift]) -> Iterator[str]:
-    for gift in gifts:
+def _policies(found: Sequence[Gift]) -> Iterator[str]:
+    for gift in found:
         what = gift.given.what
         if isinstance(what, Rights):
-            yield _permit(what.subject, what.rights, what.scope, gift.when)
+            yield _permit(what.subject, what.rights, what.scope, _when(gift))
             continue
-        for lent in gifts:
+        for lent in found:
             own = lent.given.what
             if not isinstance(own, Rights) or own.subject != what.absent:
                 continue
             if what.scope in (ORGANISATION, own.scope) and own.rights & OF_CONTENT:
-                both = f"{gift.when} && {lent.when}"
+                both = f"{_when(gift)} && {_when(lent)}"
                 yield _permit(what.subject, own.rights & OF_CONTENT, own.scope, both)
+
+
+def _when(gift: Gift) -> str:
+    """Return the condition on ``context.now``."""
+    spans = [
+        f"context.now >= {_seconds(start)} && context.now < {_seconds(end)}" for start, end in gift.times
+    ]
+    return spans[0] if len(spans) == 1 else "(" + " || ".join(f"({each})" for each in spans) + ")"
 
 
 def _permit(subject: Subject, rights: Iterable[Right], scope: Scope, when: str) -> str:
@@ -90,62 +70,6 @@ def _permit(subject: Subject, rights: Iterable[Right], scope: Scope, when: str) 
     if subject.kind is SubjectKind.CLAIM:
         who, when = "principal is Person", f"context.claims.contains({_text(str(subject))}) && {when}"
     return f"permit({who}, action in [{actions}], resource == {_scope(scope)}) when {{ {when} }};"
-
-
-def _gifts(taken: Sequence[Statement]) -> Iterator[_Gift]:
-    """Yield the grants that count, with their times, as statements that had an effect say them."""
-    for each in taken:
-        if not isinstance(each.act, Given):
-            continue
-        begins = _begins(each, each.act, taken)
-        if begins is None:
-            continue
-        parts = [
-            f"context.now >= {_seconds(max(begins, each.act.start))}",
-            f"context.now < {_seconds(each.act.end)}",
-            *(f"context.now < {_seconds(end)}" for end in _ends(each, each.act, taken)),
-            *(_unless(since, until) for since, until in _objections(each, taken)),
-        ]
-        yield _Gift(each.act, each, " && ".join(parts))
-
-
-def _begins(statement: Statement, given: Given, taken: Sequence[Statement]) -> datetime | None:
-    if not given.asked:
-        return statement.at
-    approved = [
-        each.at for each in taken if isinstance(each.act, Approved) and each.act.of == statement.digest
-    ]
-    return min(approved, default=None)
-
-
-def _ends(statement: Statement, given: Given, taken: Sequence[Statement]) -> Iterator[datetime]:
-    for each in taken:
-        match each.act:
-            case Ended(of=str(of)) if of == statement.digest:
-                yield each.at
-            case Reviewed(of=of, outcome=Outcome.REMOVE) if of == statement.digest:
-                yield each.at
-            case Ended(of=None, subject=subject) if subject == given.what.subject:
-                if statement.at <= each.at:
-                    yield each.at
-            case _:
-                pass
-
-
-def _objections(
-    statement: Statement, taken: Sequence[Statement]
-) -> Iterator[tuple[datetime, datetime | None]]:
-    for each in taken:
-        if isinstance(each.act, Objected) and each.act.of == statement.digest:
-            lifted = [
-                other.at for other in taken if isinstance(other.act, Ended) and other.act.of == each.digest
-            ]
-            yield each.at, min(lifted, default=None)
-
-
-def _unless(since: datetime, until: datetime | None) -> str:
-    before = f"context.now < {_seconds(since)}"
-    return f"({before})" if until is None else f"({before} || context.now >= {_seconds(until)})"
 
 
 def _entity(subject: Subject) -> str:

@@ -187,7 +187,7 @@ class State:
     def holdings(self, moment: datetime, *subjects: Subject) -> Iterator[Holding]:
         """Yield what ``subjects``, or without them all, were given and have at ``moment``."""
         for digest in self._of(*subjects):
-            if self._in_force(digest, (moment, _AFTER), (moment, _AFTER)):
+            if self.counts(digest, moment):
                 yield self._holdings[digest]
 
     def stopped(self, moment: datetime, *subjects: Subject) -> Iterator[tuple[Holding, str]]:
@@ -209,13 +209,20 @@ class State:
             began = max(holding.given.start, holding.begins[0])
             if began > last or holding.given.end <= first:
                 continue
-            lifted = [
-                self._ends[each][0][0] for each in self._objections.get(digest, ()) if each in self._ends
-            ]
-            moments = [(each, _AFTER) for each in (first, began, *lifted) if first <= each <= last]
-            if any(self._in_force(digest, each, each) for each in moments):
+            moments = (first, *self.beginnings(digest))
+            if any(first <= each <= last and self.counts(digest, each) for each in moments):
                 end = self._ends.get(digest)
                 yield holding, end[0][0] if end is not None and end[0][0] <= last else None
+
+    def beginnings(self, digest: str) -> list[datetime]:
+        """Return the moments at which something given begins to count: once, and where an objection ends."""
+        holding, objections = self._holdings[digest], self._objections.get(digest, ())
+        began = max(holding.given.start, holding.begins[0])
+        return [began, *(self._ends[each][0][0] for each in objections if each in self._ends)]
+
+    def counts(self, digest: str, moment: datetime) -> bool:
+        """Return whether something given counts at a moment."""
+        return self._in_force(digest, (moment, _AFTER), (moment, _AFTER))
 
     def reviews(self) -> tuple[Statement, ...]:
         """Return the statements that opened reviews, in order."""

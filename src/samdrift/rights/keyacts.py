@@ -25,7 +25,7 @@ from samdrift.rights.fields import (
 from samdrift.wire.crypto.sshsig import SshKey
 from samdrift.wire.webauthn import WebAuthnKey, decoded, encoded
 
-_MAX_PUBLIC = 600
+_MAX_PUBLIC = 800
 _MAX_NAME = 100
 _MAX_CREDENTIAL = 1400
 SIGNING = frozenset({SubjectKind.PERSON, SubjectKind.CUSTODIAN, SubjectKind.OPERATOR})

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol, Self, TypeAlias
 
+from samdrift.rights.agreements import AGREEMENT_ACTS
 from samdrift.rights.enrolment import WAITING_TIME, Keys
 from samdrift.rights.fields import StatementError, SubjectKind
 from samdrift.rights.folding import Effect, State
@@ -25,6 +26,8 @@ Verdict: TypeAlias = Effect | Refusal
 """The effect of a statement, or the reason that its signature or its place is not accepted."""
 ASKED_FOR = timedelta(days=1)
 """Time within which a custodian approves what another has asked for."""
+MAX_A_DAY = 300
+"""Most statements about agreements that one makes in a day."""
 GOOD = frozenset({Effect.TAKEN, Effect.WAITING})
 
 
@@ -132,6 +135,8 @@ class Record:
         """Return what would become of a statement that is appended now; nothing changes."""
         if not timely(signed.statement, now):
             return Refusal.EXPIRED
+        if self._states_too_much(signed.statement):
+            return Refusal.TOO_MANY
         return self._judge(signed)[0]
 
     def append(self, signed: Signed) -> Verdict:
@@ -147,6 +152,20 @@ class Record:
         self._digests.add(statement.digest)
         self.entries.append(Entry(self.number + 1, signed, verified, verdict))
         return verdict
+
+    def _states_too_much(self, statement: Statement) -> bool:
+        """Return whether one states more about agreements than a day has room for.
+
+        Each that counts makes the decision about cover a little longer. What is in a record stays valid.
+        """
+        if not isinstance(statement.act, AGREEMENT_ACTS):
+            return False
+        count = 0
+        for each in reversed(self.entries):
+            if each.statement.at <= statement.at - timedelta(days=1):
+                break
+            count += each.statement.by == statement.by and isinstance(each.statement.act, AGREEMENT_ACTS)
+        return count >= MAX_A_DAY
 
     def _judge(self, signed: Signed) -> tuple[Verdict, Verified | None]:
         statement = signed.statement

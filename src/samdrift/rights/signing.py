@@ -61,6 +61,8 @@ class Refusal(StrEnum):
     COUNTER = "counter"
     """The authenticator counts less than before: there may be a copy of it."""
     SIGNATURE = "signature"
+    TOO_MANY = "too-many"
+    """More about agreements than one states in a day."""
 
 
 _OF_ASSERTIONS = {

@@ -1,7 +1,7 @@
 """Assertions of WebAuthn: the signature that an authenticator makes in a person's browser over a challenge.
 
 What is signed is `authenticatorData || SHA-256(clientDataJSON)` (W3C WebAuthn, 7.2), so that whoever has
-the public key verifies it with any library for ECDSA or EdDSA, without a server that was there. The
+the public key verifies it with any library for ECDSA, EdDSA or RSA, without a server that was there. The
 challenge is the digest of what the person saw; the browser adds its origin, the authenticator the name of
 the site that the key was made for, whether the person was there and proved who they are, and a counter.
 """
@@ -14,17 +14,22 @@ import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 
 _TYPE = "webauthn.get"
 _RP_HASH, _FLAGS, _COUNTER, _END = 32, 32, 33, 37
 _PRESENT, _VERIFIED, _ATTESTED, _EXTENSIONS = 0x01, 0x04, 0x40, 0x80
 _MAX_CLIENT_DATA = 4096
+_RSA_BITS = range(2048, 4097)
+_RSA_EXPONENT = 65537
+Public: TypeAlias = Ed25519PublicKey | ec.EllipticCurvePublicKey | RSAPublicKey
 
 
 class AssertionFault(StrEnum):
@@ -41,10 +46,13 @@ class AssertionFault(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WebAuthnKey:
-    """A public key of an authenticator: ES256 or EdDSA, as SubjectPublicKeyInfo (DER)."""
+    """A public key of an authenticator: ES256, EdDSA or RS256, as SubjectPublicKeyInfo (DER).
+
+    RS256 is what Windows Hello makes on computers whose TPM has no other algorithm.
+    """
 
     der: bytes
-    key: Ed25519PublicKey | ec.EllipticCurvePublicKey
+    key: Public
 
     @classmethod
     def read(cls, der: bytes) -> WebAuthnKey:
@@ -53,11 +61,17 @@ class WebAuthnKey:
             key = load_der_public_key(der)
         except UnsupportedAlgorithm:
             raise ValueError("a key of that kind cannot be used here") from None
-        fits = isinstance(key, Ed25519PublicKey) or (
-            isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1)
-        )
-        if not fits or not isinstance(key, Ed25519PublicKey | ec.EllipticCurvePublicKey):
-            raise ValueError("a key of an authenticator is ES256 or EdDSA")
+        match key:
+            case Ed25519PublicKey():
+                fits = True
+            case ec.EllipticCurvePublicKey():
+                fits = isinstance(key.curve, ec.SECP256R1)
+            case RSAPublicKey():
+                fits = key.key_size in _RSA_BITS and key.public_numbers().e == _RSA_EXPONENT
+            case _:
+                fits = False
+        if not fits or not isinstance(key, Public):
+            raise ValueError("a key of an authenticator is ES256, EdDSA or RS256")
         if key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo) != der:
             raise ValueError("the key is not written as SubjectPublicKeyInfo")
         return cls(der, key)
@@ -145,6 +159,8 @@ def _holds(key: WebAuthnKey, signature: bytes, signed: bytes) -> bool:
     try:
         if isinstance(key.key, Ed25519PublicKey):
             key.key.verify(signature, signed)
+        elif isinstance(key.key, RSAPublicKey):
+            key.key.verify(signature, signed, padding.PKCS1v15(), hashes.SHA256())
         else:
             key.key.verify(signature, signed, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:

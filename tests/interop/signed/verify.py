@@ -3,7 +3,7 @@
 Needs Python, `cryptography` and `ssh-keygen`. Every line is a statement with its signature; the keys are
 those that earlier lines enrol, so that nothing else is trusted but the custodians' keys at the beginning,
 which it prints. SSHSIG is left to `ssh-keygen -Y verify`, WebAuthn to plain ECDSA over the challenge that
-is the statement's SHA-256.
+is the statement's SHA-256, or to the RSA or EdDSA of the authenticator's key.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 
@@ -52,7 +52,13 @@ def by_webauthn(key, statement, signature):
         return False
     public = load_der_public_key(from_url(key["public"]))
     signed = data + hashlib.sha256(client).digest()
-    public.verify(from_url(signature["signature"]), signed, ec.ECDSA(hashes.SHA256()))
+    made = from_url(signature["signature"])
+    if isinstance(public, rsa.RSAPublicKey):
+        public.verify(made, signed, padding.PKCS1v15(), hashes.SHA256())
+    elif isinstance(public, ed25519.Ed25519PublicKey):
+        public.verify(made, signed)
+    else:
+        public.verify(made, signed, ec.ECDSA(hashes.SHA256()))
     return True
 
 

@@ -20,16 +20,19 @@ from samdrift.administration.events import AdminEvent
 from samdrift.cli.gov import app
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.rights import Ended, Right, Subject
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import requires
 from tests.secretfiles import secret_file
 from tests.unit.cli import test_org_commands
-from tests.unit.rights.signers import founded
+from tests.unit.rights.building import ANNA, BO, CILLA, KARIN
+from tests.unit.rights.signers import Authenticator, founded
 from tests.unit.rights.test_record import lived_in
 from tests.vaults import Installation
 
 pytestmark = requires("ssh-keygen", "openssh-client")
 config = test_org_commands.config
+ALEX = Subject.parse("person:alex")
 
 READS = frozenset(
     {
@@ -214,6 +217,9 @@ async def test_a_code_on_paper_brings_a_lone_officer_back(
 def test_a_record_is_verified_without_an_installation(tmp_path: Path) -> None:
     """By the command, and by a script that imports nothing of ours."""
     house = lived_in()
+    house.enrolled(Authenticator(ALEX, 6, rsa=True), by=ANNA, approver=BO)
+    house.given(Right.ADMINISTRATOR, ALEX, ANNA, KARIN)
+    house.state(ALEX, Ended(subject=CILLA))
     export = tmp_path / "record"
     export.write_bytes(b"".join(each.signed.content + b"\n" for each in house.record.entries))
     ended = CliRunner().invoke(app, ["verify", str(export), "--json"], standalone_mode=False)

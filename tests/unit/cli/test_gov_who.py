@@ -14,16 +14,21 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from samdrift.administration.administration import Administration
 from samdrift.attestation.signatures import holds, signer
+from samdrift.cli.gov import who
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.governance.whodoors import DoorEvent
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.messageclient.events import MKEvent
+from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.people import Identity
+from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing
+from tests.unit.cli.commandline import in_process
 from tests.unit.cli.test_gov_signing import Desk, opened
 from tests.vaults import Installation
 
@@ -87,6 +92,38 @@ async def test_doors_are_logged_once_and_again_when_they_change(
     first, second = await counted(), await counted()
     assert first.count(DoorEvent.GOV_DOOR_SEEN) > 5
     assert [*first, DoorEvent.GOV_DOORS_COUNTED] == second, "nothing was new and nothing was gone"
+
+
+async def test_a_timer_counts_for_every_organisation_and_names_those_that_could_not_be_counted(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = await given(installation, config, two, tmp_path)
+    other = await installation.organisation([Role.GOVERNANCE])
+
+    async def counted(organisation: ParticipantIdentifier) -> int:
+        async with installation.open(organisation, Role.GOVERNANCE) as vault:
+            entries = await vault.log(limit=10_000)
+        return sum(each.event == DoorEvent.GOV_DOORS_COUNTED for each in entries)
+
+    why = ("count-doors", "--reason", "daily", "--config", str(config))
+    ended = await asyncio.to_thread(in_process, "gov", *why)
+    assert (ended.status, ended.output) == (0, "")
+    assert [await counted(each) for each in (desk.organisation, other)] == [1, 1]
+    count_doors = who.count_doors
+
+    async def locked(beside: Administration, organisation: ParticipantIdentifier) -> None:
+        if organisation == other:
+            raise VaultUnavailable
+        await count_doors(beside, organisation)
+
+    monkeypatch.setattr(who, "count_doors", locked)
+    ended = await asyncio.to_thread(in_process, "gov", *why)
+    assert ended.status == 1
+    assert ended.output.startswith(f"{other}: ")
+    assert [await counted(each) for each in (desk.organisation, other)] == [2, 1]
+    stranger = await installation.organisation([Role.MESSAGE_CLIENT])
+    ended = await asyncio.to_thread(in_process, "gov", *why, str(stranger))
+    assert ended.status == 2
 
 
 async def test_the_answer_is_signed_and_its_files_beside_themselves(

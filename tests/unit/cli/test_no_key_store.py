@@ -235,6 +235,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("gov", "incident", "shared", "tell"): (DIGEST, "concerned", "--reference", "X", *WHY),
     ("gov", "incident", "shared", "close"): (DIGEST, *WHY),
     ("gov", "incident", "shared", "list"): WHY,
+    ("gov", "count-doors"): WHY,
     ("gov", "who-can"): (ORGANISATION, *WHY),
     ("gov", "who-could"): (ORGANISATION, "--on", "2026-03-03", *WHY),
     ("gov", "who-did"): (ORGANISATION, "--on", "2026-03-03", *WHY),

@@ -4,7 +4,7 @@ that cover nothing; ends of which people are warned, and what goes on after them
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -20,11 +20,13 @@ from samdrift.governance.coverage import (
     Coverage,
     Gap,
     Missing,
+    Past,
     Standing,
     coverage,
     standing,
 )
-from samdrift.governance.duties.catalogue import Catalogue, PassOn, shipped
+from samdrift.governance.duties.catalogue import Catalogue, Duty, PassOn, shipped
+from samdrift.rights.agreementfold import Register
 from samdrift.rights.agreements import (
     ROLES,
     Agreed,
@@ -57,6 +59,7 @@ CATALOGUES = shipped()
 DUTIES = CATALOGUES[-1].duties
 PASSED_ON = [each.id for each in DUTIES.values() if each.pass_on is not PassOn.NO]
 MOMENT = DAY + timedelta(days=2)
+LATER = DAY + timedelta(days=30)
 ROLES_HERE = dict.fromkeys((Function.AP, Function.MT, Function.MK), OPERATOR)
 
 
@@ -282,6 +285,81 @@ def test_two_officers_extend_what_has_ended_and_the_days_between_stay_uncovered(
     found = standing(_basis(book), Function.AP, approved.at)
     assert (found.mode, found.until) == (Mode.ON, DAY + timedelta(days=60))
     assert standing(_basis(book), Function.AP, DAY + timedelta(days=11)).mode is Mode.RECEIVING
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+    """The moments of which coverage is computed from now on."""
+    computed: list[datetime] = []
+
+    def counting(register: Register, duties: Mapping[str, Duty], performers: object) -> Coverage:
+        computed.append(register.moment)
+        return coverage(register, duties, performers)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("samdrift.governance.coverage.coverage", counting)
+    return computed
+
+
+def test_whoever_only_enters_agreements_makes_no_decision_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = Book(*CHAIN)
+    computed = counted(monkeypatch)
+    standing(_basis(book), Function.AP, MOMENT)
+    few = len(computed)
+    for each in range(1000):
+        book.state(STAFF, agreed(end=DAY + timedelta(days=100 + each)), Effect.WAITING)
+    computed.clear()
+    assert standing(_basis(book), Function.AP, MOMENT).mode is Mode.OFF
+    assert len(computed) == few
+
+
+def test_a_decision_after_one_more_statement_computes_what_that_can_have_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cover has ended, and somebody states a notice every minute: each is another moment of the past."""
+    book, past = Book(*CHAIN), Past()
+    entered = book.enter(agreed(duties=PASSED_ON))
+    book.end(entered)
+    numbers = []
+    computed = counted(monkeypatch)
+    for each in range(60):
+        when = DAY + timedelta(hours=1, minutes=each)
+        notice = NoticeGiven(entered.digest, HOST, frozenset({Function.BACKUP}), ("SE",), LATER, LATER)
+        stated = book.state(STAFF, notice, hour=(when - DAY) / timedelta(hours=1))
+        past.forget(stated.at)
+        computed.clear()
+        found = standing(_basis(book), Function.AP, when, past)
+        numbers.append(len(computed))
+        assert found == standing(_basis(book), Function.AP, when)
+    assert found.mode is Mode.RECEIVING
+    assert max(numbers[1:]) == min(numbers[1:]) < numbers[0]
+
+
+def test_a_statement_of_the_past_that_arrives_late_changes_what_was_computed_before() -> None:
+    book, past = Book(*CHAIN), Past()
+    entered = book.enter(agreed(duties=PASSED_ON))
+    now = DAY + timedelta(days=1)
+    assert standing(_basis(book), Function.AP, now, past).mode is Mode.ON
+    ended = book.end(entered)
+    past.forget(ended.at)
+    found = standing(_basis(book), Function.AP, now, past)
+    assert (found.mode, found.since) == (Mode.RECEIVING, ended.at)
+    again = book.enter(agreed(duties=PASSED_ON))
+    past.forget(again.at)
+    assert standing(_basis(book), Function.AP, now, past) == standing(_basis(book), Function.AP, now)
+
+
+def test_notices_of_one_party_are_one_moment_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A party that the chain reaches is named again and again: nothing of cover changes at any of them."""
+    book = _chain()
+    of = book.agreements.at(MOMENT).agreements[0].digest
+    few = counted(monkeypatch)
+    standing(_basis(book), Function.AP, MOMENT)
+    before = len(few)
+    for each in range(500):
+        start = LATER + timedelta(days=each)
+        book.state(STAFF, NoticeGiven(of, HOST, frozenset({Function.BACKUP}), ("SE",), start, start))
+    few.clear()
+    assert standing(_basis(book), Function.AP, MOMENT).mode is Mode.ON
+    assert len(few) <= before + 1
 
 
 def test_new_duties_are_announced_before_they_count_and_vanished_ones_stay_until_let_go() -> None:

@@ -34,6 +34,7 @@ from samdrift.governance.emergency import EmergencyEvent
 from samdrift.governance.events import GovEvent
 from samdrift.governance.operatorview import Kind, Leave, Line, Recorded, Sight, lines, page
 from samdrift.governance.reviews import ReviewEvent
+from samdrift.governance.webhooks import WebhookEvent
 from samdrift.governance.whodoors import DoorEvent
 from samdrift.installation.covermetrics import CoverMetrics, CoverRow
 from samdrift.installation.databasecare import NotificationMetrics
@@ -48,6 +49,7 @@ from samdrift.installation.metrics import (
     metrics_application,
     nothing_to_measure,
 )
+from samdrift.installation.remindermetrics import ReminderMetrics
 from samdrift.isolationcheck.check import CheckEvent
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageservice.events import MTEvent
@@ -177,6 +179,7 @@ def families() -> dict[str, frozenset[str]]:
         Gone([Condition("database")]),
         LogMetrics(),
         CoverMetrics(lambda: [CoverRow("0203:habo.se", "mt", "on", 1.0)]),
+        ReminderMetrics(lambda: [("0203:habo.se", "consent", 1.0)]),
         NotificationMetrics(lambda: 0, queue),
         HeldMetrics(lambda: [HeldNumber("mt", "smp", 1)]),
     ]
@@ -224,6 +227,7 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         *EmergencyEvent,
         *DoorEvent,
         *ReviewEvent,
+        *WebhookEvent,
         *ProofEvent,
         *MoveEvent,
         *(set(RunEvent) - {RunEvent.COVER_CHANGED}),

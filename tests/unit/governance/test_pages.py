@@ -41,7 +41,10 @@ FOR_ROLES = (
     "/operator-view",
     "/record",
 )
-FOR_OFFICERS = ("/rights/give", "/rights/role", "/rights/substitute")
+FOR_OFFICERS = (
+    *("/rights/give", "/rights/role", "/rights/substitute"),
+    *("/reviews/open", "/agreements/party", "/agreements/enter"),
+)
 FOR_ALL = ("/keys",)
 
 

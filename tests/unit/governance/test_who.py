@@ -346,3 +346,19 @@ def test_a_substitute_of_a_time_in_which_the_absent_person_had_nothing_could_not
     assert not [each for each in paths(found, at(5), at(300)) if each.who == str(CILLA)]
     (path,) = [each for each in paths(found, at(5), at(300)) if each.who == str(BO)]
     assert path.ended == at(20)
+
+
+def test_a_substitute_could_only_what_both_rights_gave_at_the_same_moment() -> None:
+    """The absent person's right counts while the substitute is held back, and never together with it."""
+    lent = grant(ANNA, 10, rights(BO, SCHOOL, Right.READ), start=30, end=40)
+    substitute = grant(ANNA, 10, Substitution(CILLA, SCHOOL, BO), start=20, end=100)
+    objected = objection(DAG, 25, substitute)
+    found = basis([*founding(), lent, substitute, objected, end(DAG, 50, objected)])
+    assert not [each for each in paths(found, at(15), at(200)) if each.who == str(CILLA)]
+
+
+def test_one_who_came_to_a_group_when_its_right_was_over_never_had_that() -> None:
+    first = grant(ANNA, 10, rights(GROUP, SCHOOL, Right.READ), end=20)
+    later = grant(ANNA, 30, rights(GROUP, CARE, Right.READ), end=500)
+    found = basis([*founding(), first, later], doors=[seen(40, member(BO, later))])
+    assert [each.where for each in paths(found, at(5), at(100)) if each.who == str(BO)] == ["mailbox:care"]

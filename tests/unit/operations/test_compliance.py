@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -24,6 +25,7 @@ from samdrift.keystore.keyfiles import KeyName
 from samdrift.messageservice.events import MTEvent
 from samdrift.net.clamd import ClamdVersion
 from samdrift.operations import compliance
+from samdrift.operations.doctor import Scope
 from samdrift.operations.findings import Finding, State
 from samdrift.vault.logtree import OpenRefusal, TreeState, WitnessState
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, ParticipantIdentifier
@@ -227,3 +229,40 @@ def test_a_scanner_is_as_old_as_its_signatures() -> None:
         assert found is not None
         assert (found.at, found.good) == (day, finds)
     assert compliance.of_scanner(ClamdVersion("ClamAV 1.4.3", None), finds=True) is None
+
+
+async def test_what_all_organisations_have_in_common_is_looked_at_once_for_all_reports(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Reports of 300 organisations would otherwise read keys and try listeners 90 000 times."""
+    read: list[str] = []
+    vaults = {f"0203:kommun{number}.se": f"vault-{number}" for number in range(20)}
+
+    def held(keys: object, vault: str) -> HeldKeys:
+        read.append(vault)
+        return HeldKeys()
+
+    async def nothing(*given: object) -> None:
+        return None
+
+    async def none_of_these(*given: object) -> dict[str, None]:
+        return {}
+
+    for name in ("_of_scanner", "_of_listeners", "_of_publication"):
+        monkeypatch.setattr(f"samdrift.operations.compliance.{name}", nothing)
+    for name in ("_of_logs", "of_logs_and_records"):
+        monkeypatch.setattr(f"samdrift.operations.compliance.{name}", none_of_these)
+    monkeypatch.setattr("samdrift.operations.compliance.held_keys", held)
+    monkeypatch.setattr("samdrift.operations.compliance.check_certificates", lambda *given: [])
+    registered = [
+        SimpleNamespace(organisation=ParticipantIdentifier(whose), vault=vault, role=Role.MESSAGE_SERVICE)
+        for whose, vault in vaults.items()
+    ]
+    gate = SimpleNamespace(registry=SimpleNamespace(all=lambda: registered))
+    installation: Any = SimpleNamespace(gate=gate, keys=None, config=None)
+    scope = Scope(offline=True)
+    known = await compliance.survey(installation, scope)
+    for one in registered:
+        found = await compliance.collect(installation, one.organisation, scope, known)
+        assert not found["keys.inventory"].good, "it has no keys"
+    assert sorted(read) == sorted(vaults.values())

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -22,6 +23,7 @@ from samdrift.rights.signing import Signed, challenge, namespace
 from samdrift.rights.statements import Act
 from samdrift.wire.crypto.sshsig import SshKey, armoured, public_line, sign
 from samdrift.wire.webauthn import Assertion, encoded
+from tests.throwawaykeys import rsa_key
 from tests.unit.rights.building import ANNA, BO, DAY, HABO, KARIN, KURT
 
 SITE = "styrning.habo.se"
@@ -117,10 +119,14 @@ class Authenticator(Signer):
     site: str = SITE
     flags: int = 5
     kind: str = "webauthn.get"
+    rsa: bool = False
+    """True for one that makes keys of RSA alone, as Windows Hello on some computers."""
 
     def __post_init__(self) -> None:
         self.private = ec.derive_private_key(self.seed + 1, ec.SECP256R1())
-        der = self.private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        self.private_rsa = rsa_key() if self.rsa else None
+        public = self.private_rsa.public_key() if self.private_rsa else self.private.public_key()
+        der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         credential = encoded(hashlib.sha256(der).digest())
         self.key = PublicKey(Scheme.WEBAUTHN, encoded(der), SITE, credential)
 
@@ -137,7 +143,10 @@ class Authenticator(Signer):
         }
         seen = json.dumps(client, separators=(",", ":")).encode()
         data = hashlib.sha256(self.site.encode()).digest() + self.flags.to_bytes(1) + self.counter.to_bytes(4)
-        signature = self.private.sign(data + hashlib.sha256(seen).digest(), ec.ECDSA(hashes.SHA256()))
+        signed = data + hashlib.sha256(seen).digest()
+        if self.private_rsa is not None:
+            return Assertion(data, seen, self.private_rsa.sign(signed, PKCS1v15(), hashes.SHA256()))
+        signature = self.private.sign(signed, ec.ECDSA(hashes.SHA256()))
         return Assertion(data, seen, signature)
 
 

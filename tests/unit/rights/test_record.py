@@ -25,7 +25,9 @@ from samdrift.rights import (
     StatementError,
     Subject,
 )
+from samdrift.rights.agreements import AtEnd, Chosen
 from samdrift.rights.folding import Effect
+from samdrift.rights.folds import FOLDS
 from samdrift.rights.keyacts import Lost
 from samdrift.rights.record import GOOD, Broken, Record
 from samdrift.rights.signing import MAX_SIGNED, Refusal, Signed, namespace
@@ -352,3 +354,22 @@ def test_a_signature_of_a_grant_opens_nothing_else() -> None:
     assert isinstance(bo, Ssh)
     other = bo.sign(signed.statement, "samdrift-grant")
     assert house.record.judge(other, house.now) is Refusal.NAMESPACE
+
+
+def test_one_states_so_much_about_agreements_in_a_day_and_the_next_day_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each makes decisions about cover a little longer; others, and other things, are not held up by it."""
+    monkeypatch.setattr("samdrift.rights.record.MAX_A_DAY", 3)
+    house = lived_in()
+    for _ in range(3):
+        house.state(ANNA, Chosen(AtEnd.STOP))
+    assert house.record.judge(house.sign(ANNA, Chosen(AtEnd.CONTINUE)), house.now) is Refusal.TOO_MANY
+    house.state(BO, Chosen(AtEnd.CONTINUE))
+    house.state(ANNA, grant(house, CILLA, SCHOOL))
+    house.now += timedelta(days=1)
+    stated = house.sign(ANNA, Chosen(AtEnd.CONTINUE))
+    assert house.record.judge(stated, house.now) is Effect.TAKEN
+    contents = [each.signed.content for each in house.record.entries]
+    monkeypatch.setattr("samdrift.rights.record.MAX_A_DAY", 1)
+    assert Record.of(HABO, contents, FOLDS).number == len(contents), "what is in a record stays valid"

@@ -9,17 +9,25 @@ from dataclasses import replace
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from webauthn import verify_authentication_response
 from webauthn.helpers import bytes_to_base64url, encode_cbor
 from webauthn.helpers.exceptions import WebAuthnException
 
 from samdrift.rights import Subject
-from samdrift.wire.webauthn import Assertion, AssertionFault, WebAuthnKey, decoded, encoded
+from samdrift.wire.webauthn import Assertion, AssertionFault, Public, WebAuthnKey, decoded, encoded
+from tests.throwawaykeys import rsa_key
 from tests.unit.rights.signers import SITE, Authenticator
 
 KIM = Subject.parse("person:kim")
 CHALLENGE = hashlib.sha256(b"statement").digest()
+
+
+def info(key: Public) -> bytes:
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def cose(key: Authenticator) -> bytes:
@@ -29,6 +37,11 @@ def cose(key: Authenticator) -> bytes:
 
 def library_agrees(key: Authenticator, shown: Assertion) -> bool:
     """Return whether the library accepts an assertion for the site."""
+    return library_accepts(cose(key), shown)
+
+
+def library_accepts(public: bytes, shown: Assertion) -> bool:
+    """Return whether the library accepts an assertion by a key in the form of COSE."""
     credential = {
         "id": "a2ltMQ",
         "rawId": "a2ltMQ",
@@ -45,7 +58,7 @@ def library_agrees(key: Authenticator, shown: Assertion) -> bool:
             expected_challenge=CHALLENGE,
             expected_rp_id=SITE,
             expected_origin=f"https://{SITE}",
-            credential_public_key=cose(key),
+            credential_public_key=public,
             credential_current_sign_count=0,
             require_user_verification=True,
         )
@@ -136,16 +149,52 @@ def test_authenticator_data_that_ends_early_is_refused(data: bytes) -> None:
 
 def test_a_key_of_ed25519_holds_too() -> None:
     private = Ed25519PrivateKey.from_private_bytes(b"e" * 32)
-    der = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    der = info(private.public_key())
     shown = Authenticator(KIM, 1, counter=3).asserted(CHALLENGE)
     signed = private.sign(shown.authenticator_data + hashlib.sha256(shown.client_data).digest())
     shown = replace(shown, signature=signed)
     assert shown.check(WebAuthnKey.read(der), CHALLENGE, SITE) == 3
 
 
+def test_a_key_of_rsa_as_windows_hello_makes_them_holds_too_and_a_library_agrees() -> None:
+    private = rsa_key()
+    shown = Authenticator(KIM, 1, counter=3).asserted(CHALLENGE)
+    signed = shown.authenticator_data + hashlib.sha256(shown.client_data).digest()
+    shown = replace(shown, signature=private.sign(signed, PKCS1v15(), SHA256()))
+    assert shown.check(WebAuthnKey.read(info(private.public_key())), CHALLENGE, SITE) == 3
+    numbers = private.public_key().public_numbers()
+    modulus = numbers.n.to_bytes(256)
+    public = bytes(encode_cbor({1: 3, 3: -257, -1: modulus, -2: numbers.e.to_bytes(3)}))
+    assert library_accepts(public, shown)
+
+
+@pytest.mark.parametrize("signing", ["pss", "sha1", "sha512", "another key"])
+def test_a_signature_by_rsa_of_another_form_is_refused(signing: str) -> None:
+    private, other = rsa_key(), rsa_key()
+    shown = Authenticator(KIM, 1, counter=3).asserted(CHALLENGE)
+    signed = shown.authenticator_data + hashlib.sha256(shown.client_data).digest()
+    made = {
+        "pss": lambda: private.sign(signed, PSS(MGF1(SHA256()), 32), SHA256()),
+        "sha1": lambda: private.sign(signed, PKCS1v15(), SHA1()),
+        "sha512": lambda: private.sign(signed, PKCS1v15(), SHA512()),
+        "another key": lambda: other.sign(signed, PKCS1v15(), SHA256()),
+    }[signing]()
+    shown = replace(shown, signature=made)
+    key = WebAuthnKey.read(info(private.public_key()))
+    assert shown.check(key, CHALLENGE, SITE) is AssertionFault.SIGNATURE
+
+
+def test_a_key_of_rsa_that_is_short_huge_or_has_a_small_exponent_is_refused() -> None:
+    private = rsa_key()
+    modulus, short = private.public_key().public_numbers().n, private.private_numbers().p
+    for n, e in ((short, 65537), (modulus, 3), (modulus**3, 65537)):
+        with pytest.raises(ValueError, match="ES256, EdDSA or RS256"):
+            WebAuthnKey.read(info(RSAPublicNumbers(e, n).public_key()))
+
+
 def test_another_kind_of_key_is_refused() -> None:
     der = ec.generate_private_key(ec.SECP384R1()).public_key()
-    for data in (der.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), b"", b"x"):
+    for data in (info(der), b"", b"x"):
         with pytest.raises(ValueError, match=r".+"):
             WebAuthnKey.read(data)
 

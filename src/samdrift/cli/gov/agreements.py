@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -33,9 +32,9 @@ from samdrift.rights.agreements import (
     PartyKind,
     PartyNamed,
     Released,
+    as_written,
 )
-from samdrift.rights.canonical import CanonicalError, encode
-from samdrift.rights.fields import Fields, StatementError
+from samdrift.rights.fields import StatementError
 from samdrift.rights.statements import Act
 
 parties = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -277,27 +276,10 @@ def _register(organisation: Any, config: Path, command: str, who: Asked, on: str
 
 
 def _agreed(file: Path, content: bytes, at: datetime) -> Agreed:
-    """Read an agreement as a person wrote it: the fields of the statement, spaced as they like."""
-
-    def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        if len(dict(pairs)) != len(pairs):
-            raise Unusable(f"{shown(file)}: a name stands twice")
-        return dict(pairs)
-
     try:
-        value = json.loads(content, object_pairs_hook=members)
-    except (ValueError, RecursionError):
-        raise Unusable(f"{shown(file)}: is not JSON") from None
-    if not isinstance(value, dict):
-        raise Unusable(f"{shown(file)}: is not an object")
-    fields = Fields(value)
-    try:
-        agreed = Agreed.read(fields, at)
-        fields.end()
-        encode(agreed.members())
-    except (StatementError, CanonicalError) as error:
+        return as_written(content, at)
+    except StatementError as error:
         raise Unusable(f"{shown(file)}: {error}") from None
-    return agreed
 
 
 def _party(option: str, text: str) -> Party:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from samdrift.installation.loop import run
 from samdrift.rights.cedarview import policies
 from samdrift.rights.fields import StatementError, SubjectKind
 from samdrift.rights.folds import FOLDS
+from samdrift.rights.openfgaview import document
 from samdrift.rights.record import Broken, Record
 from samdrift.rights.signing import Signed
 from samdrift.vault.events import VaultEvent
@@ -39,16 +41,23 @@ def export(
     cedar: Annotated[
         Path | None, typer.Option("--cedar", help="A new file for the rights as policies of Cedar.")
     ] = None,
+    openfga: Annotated[
+        Path | None,
+        typer.Option("--openfga", help="A new file for the rights as a model and tuples of OpenFGA."),
+    ] = None,
 ) -> None:
     """Write the organisation's record of signed statements to a file: a line of JSON each, in order."""
     with reported_as_usage_errors():
-        require_new(out)
-        if cedar is not None:
-            require_new(cedar)
+        for file in (out, cedar, openfga):
+            if file is not None:
+                require_new(file)
         record = run(record_of(config, organisation, "export", asked(by, reason)))
     out.write_bytes(b"".join(each.signed.content + b"\n" for each in record.entries))
     if cedar is not None:
         cedar.write_text(policies(record.state, record.statements()), "utf-8")
+    if openfga is not None:
+        found = document(record.state, record.statements())
+        openfga.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
     print_line(f"{shown(out)}: {record.number} statements")
 
 

@@ -23,15 +23,18 @@ from samdrift.administration.governing import Governance
 from samdrift.administration.inventory import basis_of, count_doors, shown_names
 from samdrift.attestation.signatures import signed, signed_bytes
 from samdrift.cli.consenting import consented, shows_use
-from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
+from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation, Organisation
 from samdrift.cli.output import print_json, print_line, require_new
 from samdrift.cli.persons import Actor, ConsentOption, Reason, asked
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.contracts.statements import RightsBehind
 from samdrift.evidence.trace import Asked
 from samdrift.governance import who
 from samdrift.governance.consent import Caller, Wanted
+from samdrift.governance.records import RecordBroken
 from samdrift.governance.who import Basis
 from samdrift.governance.whopage import page
 from samdrift.governance.whouses import deeds_document, deeds_rows
@@ -41,6 +44,7 @@ from samdrift.net.clock import system_clock
 from samdrift.rights.consents import Extent, Level
 from samdrift.rights.fields import moment_text
 from samdrift.rights.folding import end_of
+from samdrift.vault.errors import VaultError
 from samdrift.web.tables import BEGINNING, csv_lines
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -153,6 +157,40 @@ def who_did(
         days = _span(on, first, last)
         question = _Asked(organisation, "who-did", *days, asked(by, reason), consent)
         _answer(config, question, csv, html, language, as_json=as_json)
+
+
+def count(
+    config: ConfigFile,
+    reason: Reason,
+    by: Actor = None,
+    organisation: OptionalOrganisation = None,
+) -> int:
+    """Count the ways into the data of each organisation with governance, as who-can does when it is asked.
+
+    For a daily timer, so that the answer about a day does not lack what came and went between two
+    questions. Exit status 1 if an organisation could not be counted, since its vaults are locked.
+    """
+    with reported_as_usage_errors():
+        failed = run(_counted(config, organisation, asked(by, reason)))
+    for line in failed:
+        print_line(line)
+    return int(bool(failed))
+
+
+async def _counted(config: Path, organisation: ParticipantIdentifier | None, who_asks: Asked) -> list[str]:
+    async with administering(load(config), changes=False) as installation:
+        registered = installation.gate.registry.all()
+        governed = {one.organisation for one in registered if one.role is Role.GOVERNANCE}
+        if organisation is not None and organisation not in governed:
+            raise Unusable(f"{organisation} has no governance here: samdrift org list shows who has")
+        failed = []
+        for each in sorted(governed if organisation is None else {organisation}, key=str):
+            try:
+                await record_command(installation, "gov count-doors", who_asks, each, (Role.GOVERNANCE,))
+                await count_doors(installation, each)
+            except (VaultError, RightsBehind, RecordBroken) as error:  # The others are counted all the same.
+                failed.append(f"{each}: {error}")
+        return failed
 
 
 def _span(on: str, first: str, last: str) -> tuple[date, date | None]:
@@ -302,9 +340,10 @@ def _beside(file: Path) -> Path:
     return file.with_name(f"{file.name}.signature.json")
 
 
-COMMANDS: Mapping[str, Callable[..., None]] = {
+COMMANDS: Mapping[str, Callable[..., int | None]] = {
     "who-can": who_can,
     "who-could": who_could,
     "who-did": who_did,
+    "count-doors": count,
 }
 """The commands by their names."""

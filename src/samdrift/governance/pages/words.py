@@ -21,7 +21,7 @@ from samdrift.rights.consents import ExtentKind, Level
 from samdrift.rights.fields import Subject
 from samdrift.rights.folding import Effect
 from samdrift.rights.keyacts import Enrolled
-from samdrift.rights.record import Record, Verdict
+from samdrift.rights.record import MAX_A_DAY, Record, Verdict
 from samdrift.rights.signing import Refusal
 from samdrift.rights.statements import Right, Statement
 from samdrift.web.pages import Band, Wording
@@ -156,6 +156,10 @@ _REASONS: Mapping[Verdict, Phrase] = {
         " tell another officer."
     ),
     Refusal.SIGNATURE: Phrase("The signature does not hold."),
+    Refusal.TOO_MANY: Phrase(
+        "One states at most %(count)s things about agreements in a day. State the rest tomorrow.",
+        {"count": MAX_A_DAY},
+    ),
     Effect.OTHER_ORGANISATION: Phrase("The statement is about another organisation."),
     Effect.NO_AUTHORITY: Phrase("You may not state that, or not yet."),
     Effect.SELF: Phrase("Nobody gives to themselves, or approves their own request."),

@@ -8,7 +8,7 @@ everything has been read meanwhile, or the right to the mailbox is gone.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid
@@ -50,6 +50,8 @@ class Kind(StrEnum):
     """A mailbox has lain unread."""
     EMERGENCY = "emergency"
     """The operator sees data of the organisation without its consent; governance tells the officers."""
+    DECISION = "decision"
+    """Something in governance waits for the officers."""
 
 
 class How(StrEnum):
@@ -83,6 +85,8 @@ class NoticeSettings:
 
     sender: str
     origins: Mapping[ParticipantIdentifier, str]
+    governance: Mapping[ParticipantIdentifier, str] = field(default_factory=dict)
+    """Origins at which officers sign in, of organisations with pages of governance."""
 
 
 Vaults = WorkerGate[MessageClientVault]
@@ -248,6 +252,8 @@ class Notices:
 
     def _mail(self, organisation: ParticipantIdentifier, notice: NoticeRecord) -> EmailMessage:
         origin = self._settings.origins[organisation]
+        if notice.kind == Kind.DECISION:
+            origin = self._settings.governance.get(organisation, origin)
         swedish, english = _TEXTS[Kind(notice.kind)]
         mail = EmailMessage()
         mail["From"] = self._settings.sender
@@ -271,6 +277,12 @@ _TEXTS = {
         " och hur länge står i er logg.",
         "In an emergency, the operator sees data about your organisation's messages without your consent."
         " Your log says who, why and for how long.",
+    ),
+    Kind.DECISION: (
+        "Något i styrningen av er organisation väntar på er, eller går snart ut. Vad det är står på sidan"
+        " Idag.",
+        "Something in your organisation's governance waits for you, or ends soon. The page Today says what"
+        " it is.",
     ),
     Kind.UNREAD: (
         "En brevlåda har legat oläst längre än den tid som är bestämd.",

@@ -68,7 +68,10 @@ async function make(form) {
       rp: { id: form.dataset.host, name: form.dataset.site ?? "" },
       // A new id each time: a device keeps one key for each id, and the key in use signs for the next one.
       user: { id: crypto.getRandomValues(new Uint8Array(32)), name, displayName: name },
-      pubKeyCredParams: [{ type: "public-key", alg: -7 }, { type: "public-key", alg: -8 }],
+      // ES256 and EdDSA; RS256 for Windows Hello on a TPM that has neither.
+      pubKeyCredParams: [
+        { type: "public-key", alg: -7 }, { type: "public-key", alg: -8 }, { type: "public-key", alg: -257 },
+      ],
       authenticatorSelection: { userVerification: "required", residentKey: "discouraged" },
       attestation: "none",
     },

@@ -1,0 +1,173 @@
+"""Pages on which officers open a review, state a party of agreements, and enter an agreement."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
+from samdrift.governance.pages.frame import AGREEMENTS, REVIEWS, Frame
+from samdrift.governance.pages.signing import Signing
+from samdrift.governance.reviews import SYSTEMS, items_about
+from samdrift.rights.agreements import Party, PartyKind, PartyNamed, as_written
+from samdrift.rights.consentfold import officers
+from samdrift.rights.fields import ORGANISATION, StatementError, Subject
+from samdrift.rights.folding import end_of
+from samdrift.rights.reviews import LONGEST, SHORTEST, ReviewOpened
+from samdrift.rights.statements import Act
+from samdrift.web.forms import Form
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+
+_SWEDEN = ZoneInfo("Europe/Stockholm")
+_USUAL = timedelta(days=30)
+_MAX_WRITTEN = 64 << 10
+"""Most bytes of an agreement as a person pastes it."""
+PARTY_KINDS: Mapping[PartyKind, Phrase] = {
+    PartyKind.AGENCY: Phrase("Agency"),
+    PartyKind.MUNICIPALITY: Phrase("Municipality"),
+    PartyKind.REGION: Phrase("Region"),
+    PartyKind.MUNICIPAL_FEDERATION: Phrase("Municipal federation"),
+    PartyKind.JOINT_BOARD: Phrase("Joint board"),
+    PartyKind.COMPANY: Phrase("Company"),
+}
+
+
+class Entering:
+    """Forms that lead to a statement."""
+
+    def __init__(self, frame: Frame, access: Access, signing: Signing) -> None:
+        self._frame, self._access, self._signing = frame, access, signing
+
+    def routes(self) -> Sequence[RouteOf]:
+        """Return the routes."""
+        return (
+            ("GET", f"{REVIEWS}/open", self.ask_review, Seen.OFFICER),
+            ("POST", f"{REVIEWS}/open", self.open_review, Seen.OFFICER),
+            ("GET", f"{AGREEMENTS}/party", self.ask_party, Seen.OFFICER),
+            ("POST", f"{AGREEMENTS}/party", self.state_party, Seen.OFFICER),
+            ("GET", f"{AGREEMENTS}/enter", self.ask_agreement, Seen.OFFICER),
+            ("POST", f"{AGREEMENTS}/enter", self.enter_agreement, Seen.OFFICER),
+        )
+
+    async def ask_review(self, request: Request, visit: Visit) -> Response:
+        """Ask what is to be reviewed, by whom and until when."""
+        until = (visit.now + _USUAL).astimezone(_SWEDEN)
+        return self._review(request, visit, Form((("until", f"{until:%Y-%m-%d}"),)))
+
+    async def open_review(self, request: Request, visit: Visit) -> Response:
+        """Have a review opened."""
+        form = await received(request)
+        about = next((place for place, _ in self._places(visit) if place == form["about"]), None)
+        if about is None:
+            form.refuse("about", Phrase("Choose what is reviewed"))
+        first, second = self._officer(form, visit, "reviewer"), self._officer(form, visit, "stand-in")
+        if first is not None and first == second:
+            form.refuse("stand-in", Phrase("Choose another person than the one who reviews"))
+        due = self._due(form, visit)
+        if about is None or first is None or second is None or due is None or form.errors:
+            return self._review(request, visit, form, 422)
+        items = items_about(visit.record, about, visit.now)
+
+        def act(at: datetime) -> Act:
+            return ReviewOpened(about, items, first, second, due)
+
+        answer = await self._signing.ask(request, visit, form, act, f"{REVIEWS}/open")
+        return answer or self._review(request, visit, form, 422)
+
+    async def ask_party(self, request: Request, visit: Visit) -> Response:
+        """Ask who a party of agreements is."""
+        return self._party(request, visit, Form())
+
+    async def state_party(self, request: Request, visit: Visit) -> Response:
+        """Have a party stated."""
+        form = await received(request)
+        name = form.required("name", Phrase("Write the party’s name"))
+        kind = next((each for each in PartyKind if each == form["kind"]), None)
+        if kind is None:
+            form.refuse("kind", Phrase("Choose a kind"))
+        try:
+            party = Party.parse(form["number"].strip())
+        except ValueError:
+            form.refuse("number", Phrase("A party is written like SE:212000-0142, with its check digit"))
+            party = None
+        if party is None or kind is None or form.errors:
+            return self._party(request, visit, form, 422)
+        participant = visit.organisation.value if form["own"] else ""
+        stated = PartyNamed(party, name, kind, participant)
+        answer = await self._signing.ask(request, visit, form, lambda at: stated, f"{AGREEMENTS}/party")
+        return answer or self._party(request, visit, form, 422)
+
+    async def ask_agreement(self, request: Request, visit: Visit) -> Response:
+        """Ask for an agreement."""
+        return self._agreement(request, visit, Form())
+
+    async def enter_agreement(self, request: Request, visit: Visit) -> Response:
+        """Have an agreement entered, which another officer countersigns."""
+        form = await received(request)
+        content = form["agreement"].encode()
+        try:
+            if len(content) > _MAX_WRITTEN:
+                raise StatementError("it is too long")
+            agreed = as_written(content, visit.now)
+        except StatementError as error:
+            reason = {"reason": str(error)}
+            form.refuse("agreement", Phrase("That is not an agreement: %(reason)s", reason))
+            return self._agreement(request, visit, form, 422)
+        answer = await self._signing.ask(request, visit, form, lambda at: agreed, f"{AGREEMENTS}/enter")
+        return answer or self._agreement(request, visit, form, 422)
+
+    def _review(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
+        able = [(str(each), visit.names.of(each)) for each in officers(visit.record, visit.now)]
+        places = self._places(visit)
+        return self._frame.page(
+            request,
+            visit,
+            "review_open.html",
+            status,
+            form=form,
+            places=[(place, visit.names.mailboxes.get(name, name)) for place, name in places],
+            able=sorted(able, key=lambda pair: pair[1].casefold()),
+            organisation=str(ORGANISATION),
+            systems=SYSTEMS,
+        )
+
+    def _party(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
+        kinds = list(PARTY_KINDS.items())
+        return self._frame.page(request, visit, "party.html", status, form=form, kinds=kinds)
+
+    def _agreement(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
+        return self._frame.page(request, visit, "agreement_enter.html", status, form=form)
+
+    def _places(self, visit: Visit) -> list[tuple[str, str]]:
+        """Return what can be reviewed: the roles, systems, and mailboxes, with rights that no review has."""
+        mailboxes = sorted(
+            {
+                each.given.what.scope.mailbox
+                for each in visit.record.state.holdings(visit.now)
+                if each.given.what.scope.mailbox is not None
+            }
+        )
+        places = [(str(ORGANISATION), ""), (SYSTEMS, ""), *((f"mailbox:{each}", each) for each in mailboxes)]
+        return [each for each in places if items_about(visit.record, each[0], visit.now)]
+
+    def _officer(self, form: Form, visit: Visit, field: str) -> Subject | None:
+        for each in officers(visit.record, visit.now):
+            if str(each) == form[field]:
+                return each
+        form.refuse(field, Phrase("Choose an officer"))
+        return None
+
+    def _due(self, form: Form, visit: Visit) -> datetime | None:
+        day = form.day("until", Phrase("Choose the last day"))
+        if day is None:
+            return None
+        due = end_of(day, _SWEDEN).astimezone(UTC)
+        if not visit.now + SHORTEST <= due <= visit.now + LONGEST:
+            form.refuse("until", Phrase("A review lasts a day at least, and at most 92 days"))
+            return None
+        return due

@@ -1,0 +1,144 @@
+"""Matters that wait for people of an organisation until a moment, and the steps at which they hear. Pure.
+
+Each step is reached once: whoever looks later than that hears of the latest step alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from samdrift.governance.coverage import WARNINGS
+from samdrift.governance.reviews import ItemState, reviews
+from samdrift.rights.consentfold import Stage, consents_of
+from samdrift.rights.consents import ANSWERED
+from samdrift.rights.fields import moment_text
+from samdrift.rights.incidentfold import Incidents
+from samdrift.rights.record import Record
+
+HEARD_WITHIN = timedelta(days=14)
+"""Time after a step within which people hear of it; one that was missed for longer is not news."""
+_DAY, _HOUR, _OVER = timedelta(days=1), timedelta(hours=1), timedelta()
+
+
+class Matter(StrEnum):
+    """Kinds of matters that wait for people."""
+
+    CONSENT = "consent"
+    """A request of the operator's staff, which lapses."""
+    REVIEW = "review"
+    """Rights without an answer, which silence removes."""
+    EMERGENCY = "emergency"
+    """An emergency of which the operator has to give an account."""
+    INCIDENT = "incident"
+    """A clock of an incident."""
+    COVER = "cover"
+    """Cover of a function by agreements, which ends."""
+
+
+_STEPS: Mapping[Matter, tuple[timedelta, ...]] = {
+    Matter.CONSENT: (2 * _DAY, _DAY, 4 * _HOUR),
+    Matter.REVIEW: (14 * _DAY, 7 * _DAY, _DAY, _OVER),
+    Matter.EMERGENCY: (12 * _HOUR, _OVER),
+    Matter.INCIDENT: (7 * _DAY, _DAY, 6 * _HOUR, 2 * _HOUR, _OVER),
+    Matter.COVER: (*(days * _DAY for days in WARNINGS), _OVER),
+}
+"""Times ahead at which people hear of a matter, the longest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A matter that waits since a moment, and until when."""
+
+    matter: Matter
+    of: str
+    """The statement, the clock of an incident, or the function."""
+    since: datetime
+    until: datetime
+
+    def reached(self, now: datetime) -> Step | None:
+        """Return the latest step that is reached; none where that was too long ago to be news.
+
+        A step at which more than half of the whole time is left is none.
+        """
+        whole = self.until - self.since
+        steps = [each for each in _STEPS[self.matter] if 2 * each <= whole and self.until - now <= each]
+        if not steps or now - (self.until - steps[-1]) > HEARD_WITHIN:
+            return None
+        return Step(self, steps[-1])
+
+    def next_step(self, now: datetime) -> datetime | None:
+        """Return when the next step is reached."""
+        moments = (self.until - each for each in _STEPS[self.matter])
+        return min((each for each in moments if each > now), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step before the end of a matter."""
+
+    pending: Pending
+    ahead: timedelta
+
+    @property
+    def name(self) -> str:
+        """A digest that is the same whenever the same step is found."""
+        one = self.pending
+        said = f"{one.matter} {one.of} {moment_text(one.until)} {self.ahead.total_seconds():.0f}"
+        return hashlib.sha256(said.encode()).hexdigest()[:32]
+
+    def facts(self) -> dict[str, str]:
+        """Return the facts of its entry in the log."""
+        one = self.pending
+        return {
+            "item": self.name,
+            "matter": one.matter.value,
+            "of": one.of,
+            "until": one.until.isoformat(),
+            "hours_ahead": str(int(self.ahead.total_seconds()) // 3600),
+        }
+
+
+def pending(record: Record, ends: Mapping[str, datetime], now: datetime) -> tuple[Pending, ...]:
+    """Return what waits in an organisation at a moment; ``ends`` are those of cover, by function."""
+    found = [
+        *_consents(record, now),
+        *_reviews(record, now),
+        *_clocks(_incidents(record), now),
+        *_cover(ends, now),
+    ]
+    return tuple(sorted(found, key=lambda each: (each.until, each.matter, each.of)))
+
+
+def _consents(record: Record, now: datetime) -> Iterator[Pending]:
+    for each in consents_of(record).all():
+        if not each.emergency:
+            if each.stage(now) is Stage.WAITING:
+                yield Pending(Matter.CONSENT, each.id, each.statement.at, each.waits_until)
+        elif each.begins is not None and each.account is None:
+            yield Pending(Matter.EMERGENCY, each.id, each.begins, each.begins + ANSWERED)
+
+
+def _reviews(record: Record, now: datetime) -> Iterator[Pending]:
+    for each in reviews(record.state, now):
+        if each.closed is None and each.count(ItemState.WAITS):
+            yield Pending(Matter.REVIEW, each.id, each.statement.at, each.opened.due)
+
+
+def _incidents(record: Record) -> Incidents:
+    return next(each for each in record.folds if isinstance(each, Incidents))
+
+
+def _clocks(incidents: Incidents, now: datetime) -> Iterator[Pending]:
+    for incident in incidents.all():
+        for each in incident.running(now):
+            if each.due is not None and each.told is None:
+                yield Pending(Matter.INCIDENT, f"{incident.id} {each.clock}", incident.aware, each.due)
+
+
+def _cover(ends: Mapping[str, datetime], now: datetime) -> Iterable[Pending]:
+    year = timedelta(days=366)  # An agreement's beginning does not matter: each warning is given.
+    return [Pending(Matter.COVER, function, end - year, end) for function, end in ends.items() if now < end]

@@ -1,0 +1,157 @@
+"""Reminders of what waits for an organisation's people: an entry in its log once for each step, mail to the
+officers who chose to have mail, and metrics.
+
+Governance's process writes the log and counts. Mail is the message client's, which knows the addresses: its
+process reads the same statements in its own copy, and asks governance's process for nothing. No mail says
+what it is about. Which steps were heard of is read from the log, so that a restart repeats nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Collection, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from samdrift.audit.operations import unexpected
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import NotServed, Temporary
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.governance.reminders import Pending, Step, pending
+from samdrift.installation.cover import CoverKeeper
+from samdrift.installation.events import RunEvent
+from samdrift.installation.remindermetrics import ReminderRow
+from samdrift.net.background import in_background
+from samdrift.rights.consentfold import moment_of, officers
+from samdrift.rights.folds import FOLDS
+from samdrift.rights.record import Broken, Record
+from samdrift.vault.bodies import new_id
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.noticing import NoticeRecord
+from samdrift.vault.signedstatements import SignedStatementKeeping
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+NOTICE = "decision"
+"""Kind of the notice that officers get by mail."""
+_TRIED = timedelta(hours=24)
+_WORKER = Principal(PrincipalKind.WORKER, "reminders")
+_EVERY = timedelta(minutes=10)
+_SOON = timedelta(seconds=1)
+_PAGE = 500
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Matters of one organisation, as one role sees them."""
+
+    record: Record
+    pending: tuple[Pending, ...] = ()
+    heard: set[str] = field(default_factory=set)
+    """Steps that are in the log."""
+
+
+class Reminders:
+    """Looks at what waits in each organisation that is served here."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        clock: Clock,
+        roles: Collection[Role],
+        cover: CoverKeeper,
+        *,
+        per_organisation: bool = False,
+    ) -> None:
+        """``roles`` are those whose vaults are looked into: governance, the message client where there is a
+        mail server, or both. Metrics name organisations if ``per_organisation``.
+        """
+        self._gate = gate
+        self._clock = clock
+        self._roles = tuple(roles)
+        self._cover = cover
+        self._per_organisation = per_organisation
+        self._kept: dict[tuple[ParticipantIdentifier, Role], _Kept] = {}
+
+    async def look(self, organisation: ParticipantIdentifier, role: Role) -> None:
+        """Look at one organisation, and have its people hear of each step that was reached."""
+        kept = self._kept.setdefault((organisation, role), _Kept(Record(organisation.value, FOLDS)))
+        async with self._gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+            assert isinstance(vault, SignedStatementKeeping)
+            if not await self._continue(organisation, kept, vault):
+                return
+            now = moment_of(kept.record, self._clock())
+            # The end of cover is in every role's log by its keeper: here it is for the mail.
+            ends = self._cover.ends(organisation) if role is Role.MESSAGE_CLIENT else {}
+            kept.pending = await asyncio.to_thread(pending, kept.record, ends, now)
+            reached = [step for each in kept.pending if (step := each.reached(now)) is not None]
+            new = [each for each in reached if each.name not in kept.heard]
+            unheard = [each for each in new if not await vault.find_log(each.name)]
+            for each in unheard:
+                vault.record(RunEvent.MATTER_REMINDED, **each.facts())
+            if isinstance(vault, MessageClientVault) and unheard:
+                await _notify(vault, kept.record, unheard, now)
+        kept.heard = {each.name for each in reached}
+
+    async def _continue(
+        self, organisation: ParticipantIdentifier, kept: _Kept, vault: SignedStatementKeeping
+    ) -> bool:
+        """Read what was stated since; false for a copy that does not hold, which its role says itself."""
+        last = await vault.last_signed_statement()
+        if last < kept.record.number:  # The database is of a backup.
+            kept.record = Record(organisation.value, FOLDS)
+        try:
+            while kept.record.number < last and kept.record.not_understood is None:
+                for each in await vault.signed_statements_after(kept.record.number, _PAGE):
+                    kept.record.accept(each.content, each.number)
+        except Broken:
+            return False
+        return kept.record.not_understood is None
+
+    async def keep(self) -> None:
+        """Look at every organisation now and then, and when a step is reached, until cancelled."""
+        report = unexpected("reminders")
+        while True:
+            served = {(one, role) for role in self._roles for one in self._gate.registry.organisations(role)}
+            for gone in self._kept.keys() - served:
+                del self._kept[gone]
+            for organisation, role in sorted(served, key=str):
+                try:
+                    await self.look(organisation, role)
+                except (Temporary, NotServed):
+                    pass  # Locked, suspended or away: its clocks run, and it is looked at again.
+                except Exception as error:
+                    report(error)
+            await asyncio.sleep(self._pause().total_seconds())
+
+    def _pause(self) -> timedelta:
+        now = self._clock()
+        steps = [each.next_step(now) for kept in self._kept.values() for each in kept.pending]
+        return max(min([_EVERY, *(each - now for each in steps if each is not None)]), _SOON)
+
+    def rows(self) -> Iterator[ReminderRow]:
+        """Yield what waits by governance's own record, for the metrics."""
+        now = self._clock()
+        for (organisation, role), kept in self._kept.items():
+            if role is Role.GOVERNANCE:
+                owner = organisation.value if self._per_organisation else "organisations"
+                for each in kept.pending:
+                    yield owner, each.matter.value, (each.until - now).total_seconds()
+
+
+async def _notify(vault: MessageClientVault, record: Record, steps: list[Step], now: datetime) -> None:
+    """Have one mail sent to each officer who has an address in the message client."""
+    choices = await vault.notice_choices()
+    until = (now + _TRIED).isoformat()
+    for each in officers(record, now):
+        if each.id in choices:
+            content = {"to": choices[each.id]["address"], "until": until}
+            vault.add_notice(NoticeRecord(new_id(), NOTICE, None, now, now, 0, None, None, content))
+
+
+@contextlib.asynccontextmanager
+async def reminded(reminders: Reminders) -> AsyncIterator[None]:
+    """Look while the context lasts."""
+    async with in_background(reminders.keep(), on_failure=unexpected("reminders")):
+        yield

@@ -1,0 +1,58 @@
+"""Emergencies and incidents, as the doctor sees them: what the operator has not accounted for in time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+from samdrift.administration.administration import Administration
+from samdrift.contracts.principals import Role
+from samdrift.contracts.statements import RightsBehind
+from samdrift.governance.records import RecordBroken, Records
+from samdrift.governance.reminders import Matter, pending
+from samdrift.operations.findings import Finding, Subject
+from samdrift.rights.record import Record
+from samdrift.vault.errors import VaultError
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_WHY = "an organisation has been looked into without its consent, and does not know what was done"
+_WHY_TOLD = "whoever has to hear of an incident by law or agreement hears too late"
+
+
+async def check_emergencies(installation: Administration, now: datetime) -> AsyncIterator[Finding]:
+    """Check that every emergency is accounted for, and that no clock of an incident has run out."""
+    governed = {one.organisation for one in installation.gate.registry.all() if one.role is Role.GOVERNANCE}
+    for organisation in sorted(governed, key=str):
+        for finding in await _of(installation, organisation, now.astimezone(UTC)):
+            yield finding
+
+
+def judge(record: Record, organisation: str, now: datetime) -> list[Finding]:
+    """Judge the emergencies and incidents of one record; nothing where all is accounted for."""
+    found = pending(record, {}, now)
+    emergencies = [each for each in found if each.matter is Matter.EMERGENCY]
+    late = [each for each in emergencies if each.until < now]
+    clocks = [each for each in found if each.matter is Matter.INCIDENT and each.until < now]
+    findings = []
+    if emergencies:
+        subject = Subject("emergencies", _WHY, organisation)
+        todo = f"samdrift gov emergency account {organisation}; docs/officers.md"
+        if late:
+            findings.append(subject.fail(f"{len(late)} not accounted for within a day", todo))
+        else:
+            findings.append(subject.warn(f"{len(emergencies)} to be accounted for within a day", todo))
+    if clocks:
+        todo = f"samdrift gov incident list {organisation} --reason WHY; docs/reviews.md"
+        subject = Subject("incidents", _WHY_TOLD, organisation)
+        findings.append(subject.fail(f"{len(clocks)} clocks of incidents have run out", todo))
+    return findings
+
+
+async def _of(
+    installation: Administration, organisation: ParticipantIdentifier, now: datetime
+) -> list[Finding]:
+    try:
+        record = await Records(installation.gate, lambda: now).read(organisation)
+    except (VaultError, RecordBroken, RightsBehind):
+        return []  # The checks of reviews and of agreements say so already.
+    return judge(record, organisation.value, now)

@@ -1,0 +1,187 @@
+"""Reviews, parties and agreements that officers enter from pages."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import pytest_asyncio
+
+from samdrift.contracts.principals import Role
+from samdrift.rights import Right, Rights, Scope, Subject
+from samdrift.rights.agreements import PartyKind, PartyNamed
+from samdrift.rights.reviews import ReviewOpened
+from samdrift.rights.statements import Given
+from samdrift.wire.crypto.sshsig import armoured
+from tests.unit.governance.office import AUDITOR, Office, office, statement_on
+from tests.unit.rights.agreementbuilding import OPERATOR, TOWN, agreed
+from tests.unit.rights.building import ANNA, BO, CILLA
+from tests.unit.rights.signers import YEAR
+from tests.vaults import Installation
+
+ROLES = (Role.GOVERNANCE,)
+PATHS = ("/reviews/open", "/agreements/party", "/agreements/enter")
+
+
+@pytest_asyncio.fixture
+async def open_office(installation: Installation) -> AsyncIterator[Office]:
+    async with office(installation) as opened:
+        yield opened
+
+
+def review(opened: Office, **changed: str) -> dict[str, str]:
+    until = f"{opened.house.now + timedelta(days=30):%Y-%m-%d}"
+    fields = {
+        "about": "organisation",
+        "reviewer": str(ANNA),
+        "stand-in": str(BO),
+        "until": until,
+        "why": "årlig",
+    }
+    return fields | changed
+
+
+async def stated(opened: Office, who: Subject, path: str, fields: dict[str, str]) -> object:
+    """Fill a form in and sign what it leads to; returns what is in the record then."""
+    await opened.in_another_second()
+    visitor = await opened.visit(who)
+    signed = opened.house.signers[who].sign(statement_on(await visitor.post(path, fields)))
+    content = signed.statement.content.decode()
+    if isinstance(signed.signature, bytes):
+        answer = await visitor.post("/sign", {"statement": content, "sshsig": armoured(signed.signature)})
+    else:
+        answer = await visitor.brings(content, signed)
+    assert answer.status_code == 303, answer.text[-2000:]
+    record = await opened.role.records.read(opened.organisation)
+    return record.entries[-1].statement.act
+
+
+async def test_an_officer_opens_a_review_of_all_roles_and_each_then_waits_for_an_answer(
+    open_office: Office,
+) -> None:
+    act = await stated(open_office, ANNA, "/reviews/open", review(open_office))
+    assert isinstance(act, ReviewOpened)
+    record = await open_office.role.records.read(open_office.organisation)
+    assert record.last is not None
+    roles = {each.statements[0] for each in record.state.holdings(record.last)}
+    assert set(act.items) == roles
+    assert (act.reviewer, act.stand_in) == (ANNA, BO)
+    shown = (await (await open_office.visit(AUDITOR)).get("/reviews")).text
+    assert shown.count("Väntar på svar") == len(roles)
+    again = await (await open_office.visit(ANNA)).get("/reviews/open")
+    assert "inget att granska" in again.text, "all are in a review"
+
+
+async def test_a_mailbox_is_reviewed_by_its_name_and_its_rights_alone(open_office: Office) -> None:
+    start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    what = Rights(CILLA, Scope("soc"), frozenset({Right.READ}))
+    await open_office.state(ANNA, Given(what, start, start + YEAR, asked=False))
+    while datetime.now(UTC) <= start:
+        await asyncio.sleep(0.05)
+    act = await stated(open_office, BO, "/reviews/open", review(open_office, about="mailbox:soc"))
+    assert isinstance(act, ReviewOpened)
+    assert act.about == "mailbox:soc"
+    assert len(act.items) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"about": "mailbox:nowhere"}, "about"),
+        ({"reviewer": str(CILLA)}, "reviewer"),
+        ({"reviewer": "operator:olle"}, "reviewer"),
+        ({"stand-in": str(ANNA)}, "stand-in"),
+        ({"until": "2020-01-01"}, "until"),
+        ({"until": "2031-01-01"}, "until"),
+        ({"until": "i morgon"}, "until"),
+        ({"why": " "}, "why"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+async def test_a_review_that_cannot_be_is_refused_with_the_field_and_keeps_what_was_typed(
+    open_office: Office, change: dict[str, str], field: str
+) -> None:
+    before = (await open_office.role.records.read(open_office.organisation)).number
+    visitor = await open_office.visit(ANNA)
+    answer = await visitor.post("/reviews/open", review(open_office, **{"why": "årlig", **change}))
+    assert answer.status_code == 422
+    assert f'href="#{field}"' in answer.text
+    if field != "why":
+        assert "årlig" in answer.text
+    assert (await open_office.role.records.read(open_office.organisation)).number == before
+
+
+async def test_parties_and_an_agreement_are_entered_and_another_officer_countersigns(
+    open_office: Office,
+) -> None:
+    own = {"number": str(TOWN), "name": "Håbo kommun", "kind": "municipality", "own": "yes", "why": "dnr 1"}
+    act = await stated(open_office, ANNA, "/agreements/party", own)
+    assert act == PartyNamed(TOWN, "Håbo kommun", PartyKind.MUNICIPALITY, open_office.organisation.value)
+    supplier = {"number": str(OPERATOR), "name": "Driften AB", "kind": "company", "why": "dnr 1"}
+    assert (await stated(open_office, ANNA, "/agreements/party", supplier)) == PartyNamed(
+        OPERATOR, "Driften AB", PartyKind.COMPANY, ""
+    )
+    entered = agreed(duties=["sdk-nyckel"], organisations=(open_office.organisation.value,))
+    written = json.dumps(entered.members(), indent=2, ensure_ascii=False)
+    act = await stated(open_office, ANNA, "/agreements/enter", {"agreement": written, "why": "dnr 2"})
+    assert act == entered
+    record = await open_office.role.records.read(open_office.organisation)
+    digest = record.entries[-1].statement.digest
+    assert "Väntar på din kontrasignering" in (await (await open_office.visit(BO)).get("/agreements")).text
+    await stated(open_office, BO, f"/decide/{digest}", {"decision": "approve", "why": "läst"})
+    shown = (await (await open_office.visit(AUDITOR)).get("/agreements")).text
+    assert "Driften AB" in shown
+    assert "Väntar på kontrasignering" not in shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", '{"form": "service", "form": "service"}', '{"form": "no such form"}'),
+        "[" * 5000,
+        "x" * 70_000,
+    ],
+    ids=lambda text: text[:20] or "empty",
+)
+async def test_what_is_no_agreement_is_refused_with_why_and_nothing_is_stated(
+    open_office: Office, text: str
+) -> None:
+    before = (await open_office.role.records.read(open_office.organisation)).number
+    visitor = await open_office.visit(ANNA)
+    answer = await visitor.post("/agreements/enter", {"agreement": text, "why": "dnr 2"})
+    assert answer.status_code == 422
+    assert 'href="#agreement"' in answer.text
+    assert "Det är inget avtal" in answer.text
+    assert (await open_office.role.records.read(open_office.organisation)).number == before
+
+
+async def test_an_agreement_with_a_party_that_nobody_stated_is_refused(open_office: Office) -> None:
+    entered = agreed(organisations=(open_office.organisation.value,))
+    fields = {"agreement": json.dumps(entered.members()), "why": "dnr 2"}
+    answer = await (await open_office.visit(ANNA)).post("/agreements/enter", fields)
+    assert answer.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [({"number": "212000-0142"}, "number"), ({"name": " "}, "name"), ({"kind": "guild"}, "kind")],
+)
+async def test_a_party_that_cannot_be_is_refused_with_the_field(
+    open_office: Office, change: dict[str, str], field: str
+) -> None:
+    fields = {"number": str(OPERATOR), "name": "Driften AB", "kind": "company", "why": "dnr 1"} | change
+    answer = await (await open_office.visit(ANNA)).post("/agreements/party", fields)
+    assert answer.status_code == 422
+    assert f'href="#{field}"' in answer.text
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_only_officers_see_the_forms_and_post_them(open_office: Office, path: str) -> None:
+    for who, status in ((ANNA, 200), (BO, 200), (AUDITOR, 404), (CILLA, 404)):
+        visitor = await open_office.visit(who)
+        assert (await visitor.get(path)).status_code == status
+        if status == 404:
+            assert (await visitor.post(path, {"why": "x"})).status_code == 404

@@ -1,0 +1,157 @@
+"""Reminders over vaults: an entry once for each step, mail to officers who want it, metrics, no content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.installation.cover import CoverKeeper
+from samdrift.installation.events import RunEvent
+from samdrift.installation.remindermetrics import ReminderMetrics
+from samdrift.installation.reminding import NOTICE, Reminders
+from samdrift.messageclient.notices.worker import Kind
+from samdrift.rights import Approved
+from samdrift.rights.consents import AccountGiven
+from samdrift.vault.noticing import NoticeRecord
+from tests.unit.governance.test_consent import Served, served
+from tests.unit.rights.building import ANNA, CILLA
+from tests.unit.rights.test_consents import OLA, PIA, asking, emergency
+from tests.vaults import Installation
+
+GOV, MK = Role.GOVERNANCE, Role.MESSAGE_CLIENT
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class NoCover(CoverKeeper):
+    """No function here has an end."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, datetime] = {}
+
+    def ends(self, organisation: object) -> dict[str, datetime]:
+        return self.known
+
+
+@dataclass
+class Office:
+    """An organisation with officers, and who reminds them, at any moment."""
+
+    town: Served
+    now: datetime = field(init=False)
+    cover: NoCover = field(default_factory=NoCover)
+    reminders: Reminders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.now = self.town.house.now
+        self.begin()
+
+    def begin(self) -> None:
+        """A process begins, which remembers nothing."""
+        gate = self.town.installation.gate
+        self.reminders = Reminders(gate, lambda: self.now, (GOV, MK), self.cover, per_organisation=True)
+
+    async def look(self, after: timedelta = timedelta()) -> None:
+        self.now = self.town.house.now + after
+        for role in (GOV, MK):
+            await self.reminders.look(self.town.organisation, role)
+
+    async def entries(self, role: Role = GOV) -> list[dict[str, str]]:
+        async with self.town.installation.open(self.town.organisation, role, Purpose.TRACE) as vault:  # type: ignore[call-overload]
+            found = await vault.log(0, 5000)
+        return [dict(one.ids) for one in found if one.event == RunEvent.MATTER_REMINDED]
+
+    async def mails(self) -> list[NoticeRecord]:
+        async with self.town.installation.open(self.town.organisation, MK, Purpose.PROCESS) as vault:
+            claimed = await vault.claim_notices(now=self.now + HOUR, lease=DAY)
+            return [each for each in await vault.notices(claimed) if each.kind == NOTICE]
+
+    async def choose(self, *persons: str) -> None:
+        async with self.town.installation.open(self.town.organisation, MK, Purpose.PROCESS) as vault:
+            for each in persons:
+                choice = {"address": f"{each}@habo.se", "mailboxes": {}, "hour": 8}
+                vault.keep_notice_choice(each, choice)
+
+
+@pytest.fixture
+async def office(installation: Installation) -> Office:
+    return Office(await served(installation))
+
+
+async def test_a_step_is_one_entry_in_each_log_however_often_somebody_looks(office: Office) -> None:
+    asked = await office.town.state(OLA, asking())
+    await office.look(DAY)
+    assert await office.entries() == [], "two days are left in a day's time"
+    for _ in range(3):
+        await office.look(2 * DAY + HOUR)
+        office.begin()
+    for role in (GOV, MK):
+        (entry,) = await office.entries(role)
+        assert (entry["matter"], entry["of"], entry["hours_ahead"]) == ("consent", asked.digest, "48")
+    await office.look(3 * DAY + HOUR)
+    assert [each["hours_ahead"] for each in await office.entries()] == ["48", "24"]
+
+
+async def test_what_was_decided_is_heard_of_no_more(office: Office) -> None:
+    stated = await office.town.state(OLA, emergency())
+    await office.town.state(PIA, Approved(stated.digest))
+    await office.town.state(OLA, AccountGiven(stated.digest, "looked at the queue"))
+    await office.look(30 * HOUR)
+    assert await office.entries() == []
+
+
+async def test_officers_who_chose_mail_get_one_for_a_look_and_nobody_else_does(office: Office) -> None:
+    await office.choose(ANNA.id, CILLA.id)
+    await office.town.state(OLA, asking())
+    await office.town.state(PIA, asking(to=PIA))
+    await office.look(3 * DAY + HOUR)
+    (mail,) = await office.mails()
+    assert mail.content["to"] == f"{ANNA.id}@habo.se", "Cilla is no officer, Bo has chosen nothing"
+    assert Kind(mail.kind) is Kind.DECISION
+    office.begin()
+    await office.look(3 * DAY + HOUR)
+    assert await office.mails() == []
+
+
+async def test_the_end_of_cover_is_mailed_and_its_entry_is_the_keepers_own(office: Office) -> None:
+    await office.choose(ANNA.id)
+    office.cover.known = {"mk": office.now + 100 * DAY}
+    await office.look(11 * DAY)
+    assert len(await office.mails()) == 1
+    assert await office.entries(GOV) == []
+    assert [each["of"] for each in await office.entries(MK)] == ["mk"]
+
+
+async def test_nothing_that_a_person_wrote_is_in_an_entry(office: Office) -> None:
+    await office.town.state(OLA, asking())
+    await office.look(3 * DAY + HOUR)
+    (entry,) = await office.entries()
+    assert set(entry) == {"item", "matter", "of", "until", "hours_ahead"}
+    assert "INC-4711" not in repr(entry)
+
+
+async def test_metrics_count_what_waits_once_and_say_how_long_is_left(office: Office) -> None:
+    await office.town.state(OLA, asking())
+    stated = await office.town.state(OLA, emergency())
+    await office.town.state(PIA, Approved(stated.digest))
+    await office.look(25 * HOUR)
+    registry = CollectorRegistry()
+    registry.register(ReminderMetrics(office.reminders.rows))
+    shown = generate_latest(registry).decode()
+    owner = office.town.organisation.value
+    assert 'samdrift_governance_waiting{matter="consent"} 1.0' in shown
+    assert 'samdrift_governance_waiting{matter="emergency"} 1.0' in shown
+    labels = f'{{matter="emergency",owner="{owner}"}}'
+    assert f"samdrift_governance_due_seconds{labels} -3600.0" in shown
+    assert "INC-47" not in shown
+
+
+async def test_a_clock_that_was_set_back_makes_nobody_hear_later(office: Office) -> None:
+    asked = await office.town.state(OLA, asking())
+    office.town.house.now = asked.at + 3 * DAY
+    await office.town.state(PIA, asking(to=PIA))
+    await office.look(-5 * DAY)
+    assert [each["of"] for each in await office.entries()] == [asked.digest]
