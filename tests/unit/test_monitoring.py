@@ -152,7 +152,7 @@ PARTS = [
     "It is over when",
     "What not to do",
 ]
-MOST_WORDS = 550
+MOST_WORDS = 450
 """A page that somebody reads who was woken."""
 
 
