@@ -1,4 +1,4 @@
-"""A terminal at which the commands of a run book are typed, in their order, on an installation in that state."""
+"""A terminal at which the commands of a run book are typed, in order, on an installation in that state."""
 
 from __future__ import annotations
 
