@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from tests.roles.test_operators_commands import Parked
 from tests.roles.test_outages import outage
 from tests.roles.test_peers_command import BROKEN
 from tests.scanner import requires_clamd
+from tests.unit.cli.commandline import Ended, in_process
 
 
 def names(member: Member, **more: str | Path) -> dict[str, str | Path]:
@@ -162,3 +164,27 @@ async def test_a_peer_refuses_and_is_refused(stage: Stage, tmp_path: Path) -> No
         assert posted.message_id in (tmp_path / "report" / "rapport.txt").read_text()
         left = (await at.types("./samdrift queue list")).output
         assert other.transfer_id not in left
+
+
+async def test_trace_says_why_a_message_did_not_arrive_and_when_it_did(stage: Stage) -> None:
+    habo, peer = stage.habo, stage.peer()
+
+    async def why(message_id: str) -> Ended:
+        assert habo.config.file is not None
+        asked = "trace", habo.organisation.value, message_id, "--why", "--reason", "dnr 7"
+        return await asyncio.to_thread(in_process, *asked, "--config", habo.config.file)
+
+    peer.answers(503, 503, 503)
+    lost = await habo.send(peer.address)
+    await habo.ends(lost)
+    ended = await why(lost)
+    *passed, stopped, todo = ended.output.splitlines()
+    assert ended.status == 1, ended.output
+    assert [line.split()[:2] for line in passed] == [["passed", "sender"], ["passed", "message"]]
+    assert stopped.startswith("stopped  access point")
+    assert "peer-unreachable" in stopped
+    assert "queue why" in todo
+    arrived = await habo.send(stage.agency.address)
+    assert await habo.ends(arrived) is MessageStatus.ACCEPTED
+    ended = await why(arrived)
+    assert (ended.status, "stopped" in ended.output) == (0, False)
