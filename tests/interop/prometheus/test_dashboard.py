@@ -139,6 +139,7 @@ async def test_a_running_federation_raises_no_alert_and_every_rule_is_evaluated(
 @requires_clamd
 async def test_an_outage_reaches_prometheus(prometheus: Prometheus, stage: Stage) -> None:  # noqa: F811
     """The alert is pending as soon as the installation has noticed, and gone when it is over."""
+
     async def pending(wanted: bool) -> bool | None:
         found = await prometheus.value('ALERTS{alertname="SamdriftScannerGone"}')
         return True if bool(found) is wanted else None
