@@ -69,7 +69,6 @@ _OUT = (
             MTEvent.MT_MESSAGE_REFUSED,
             MTEvent.MT_MESSAGE_HELD,
             MTEvent.MT_MESSAGE_POSTPONED,
-            MTEvent.MT_MESSAGE_FAILED,
         ),
         "It is stored, and not encrypted, signed and handed over yet",
         "samdrift status says what is gone, and what waits for it",
@@ -77,14 +76,14 @@ _OUT = (
     _Leg(
         "access point",
         (APEvent.AP_TRANSFER_DELIVERED, MTEvent.MT_MESSAGE_ACKNOWLEDGED),
-        (APEvent.AP_TRANSFER_POSTPONED, VaultEvent.AP_TRANSFER_FAILED, MTEvent.MT_MESSAGE_FAILED),
+        (APEvent.AP_TRANSFER_POSTPONED, VaultEvent.AP_TRANSFER_FAILED),
         "Its first transfer has not ended yet",
         "docs/runbooks/peer-refuses.md: samdrift queue why MESSAGE-ID",
     ),
     _Leg(
         "recipient",
         (MTEvent.MT_MESSAGE_ACCEPTED,),
-        (MTEvent.MT_MESSAGE_REJECTED, MTEvent.MT_RECEIPT_REFUSED, MTEvent.MT_MESSAGE_FAILED),
+        (MTEvent.MT_MESSAGE_REJECTED, MTEvent.MT_RECEIPT_REFUSED),
         "The recipient's access point has receipted it; its message service has not answered yet",
         "ask the recipient's operator, with the id of the AS4 message: samdrift trace --raw",
     ),
@@ -104,7 +103,6 @@ _IN = (
             MTEvent.MT_MALWARE_FOUND,
             MTEvent.MT_MESSAGE_REFUSED,
             MTEvent.MT_MESSAGE_HELD,
-            MTEvent.MT_MESSAGE_FAILED,
         ),
         "The access point has it, and the message service has not judged it yet",
         "samdrift status says what is gone, and what waits for it",
@@ -154,11 +152,14 @@ def _walk(steps: Sequence[Step], way: Sequence[_Leg]) -> Iterator[Passage]:
 
 
 def _stands(steps: Sequence[Step], leg: _Leg) -> Passage:
-    step = _latest(steps, leg.wrong)
+    """Return what keeps it there: its cause, where one is recorded, before the fact that time ran out."""
+    ended = _latest(steps, (MTEvent.MT_MESSAGE_FAILED,))
+    step = _latest(steps, leg.wrong) or ended
     if step is None:
         return Passage(leg.place, Standing.WAITING, leg.awaited, todo=leg.todo)
+    text = words(step).text + ("; the message has failed" if ended not in (None, step) else "")
     reason = " ".join(filter(None, (step.ids.get("reason"), step.ids.get("detail"))))
-    return Passage(leg.place, Standing.STOPPED, words(step).text, step.at, reason, leg.todo)
+    return Passage(leg.place, Standing.STOPPED, text, step.at, reason, leg.todo)
 
 
 def _latest(steps: Sequence[Step], events: Sequence[AuditEvent]) -> Step | None:
