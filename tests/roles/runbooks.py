@@ -47,8 +47,8 @@ class Terminal:
         if line in self.machine:
             await self.machine[line]()
             return Ended(0, "", "")
-        for name in sorted(self.names, key=len, reverse=True):
-            line = line.replace(name, str(self.names[name]))
+        named = "|".join(map(re.escape, sorted(self.names, key=len, reverse=True)))
+        line = re.sub(named, lambda found: str(self.names[found[0]]), line)
         line, _, file = line.partition(" > ")
         program, *arguments = shlex.split(line)
         if program == "./samdrift":

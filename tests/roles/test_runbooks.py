@@ -59,7 +59,9 @@ async def test_the_scanner_is_down(stage: Stage) -> None:
     assert habo.config.file is not None
     file = habo.config.file.with_name("scanned.toml")
     text_of = habo.config.file.read_text()
-    file.write_text(text_of.replace('scanner = "none"', f'scanner = "clamd"\nsocket = "{stage.scanner.socket}"'))
+    file.write_text(
+        text_of.replace('scanner = "none"', f'scanner = "clamd"\nsocket = "{stage.scanner.socket}"')
+    )
     known = {**names(habo), "production.toml": file}
     async with run_book("scanner-down", known, {"systemctl restart clamav-daemon": restart}) as at:
         stage.scanner.stop()

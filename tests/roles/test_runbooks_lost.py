@@ -10,7 +10,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -135,12 +135,13 @@ class Installed:
 
     def kill_database(self) -> None:
         pid = self.folder / "database" / "data" / "postmaster.pid"
-        if not pid.exists():
+        if not pid.exists() or not psutil.pid_exists(number := int(pid.read_text().split()[0])):
             return
-        server = psutil.Process(int(pid.read_text().split()[0]))
+        server = psutil.Process(number)
         those = [server, *server.children(recursive=True)]
         for one in those:
-            one.send_signal(signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(signal.SIGKILL)
         psutil.wait_procs(those, 60)
 
     async def lose_seals(self) -> None:
