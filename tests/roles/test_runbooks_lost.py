@@ -63,13 +63,17 @@ class Installed:
     def machine(self) -> Machine:
         """What systemd does with its unit."""
 
-        async def restart() -> None:
+        async def stop() -> None:
             await self.process.stop()
+            assert "Traceback" not in self.process.log.read_text()
+
+        async def restart() -> None:
+            await stop()
             await self.process.start()
 
         return {
             "systemctl start samdrift": self.process.start,
-            "systemctl stop samdrift": self.process.stop,
+            "systemctl stop samdrift": stop,
             "systemctl restart samdrift": restart,
         }
 
