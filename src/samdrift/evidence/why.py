@@ -20,7 +20,7 @@ from samdrift.vault.events import VaultEvent
 
 
 class Standing(StrEnum):
-    """How far a message has come at one place."""
+    """The standing of a message at one place on its way."""
 
     PASSED = "passed"
     WAITING = "waiting"
