@@ -40,8 +40,9 @@ from tests.roles.runbooks import Machine, run_book
 from tests.roles.stage import Stage, member_of
 from tests.roles.test_health import state_of
 from tests.secretfiles import secret_file
+from tests.throwawaykeys import CHEAP
 from tests.unit.cli.commandline import Ended, in_process
-from tests.vaults import CHEAP, server_folder
+from tests.vaults import server_folder
 
 BJURHOLM = organisation("bjurholm", "2120002569")
 OPERATOR = DemoOperator("srv", "AP0044-SDK-DEMO", (BJURHOLM,))

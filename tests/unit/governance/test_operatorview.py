@@ -204,7 +204,7 @@ def exported() -> dict[str, tuple[str, frozenset[str]]]:
     made = vars(Meters(registry, per_organisation=True)).values()
     for each in (*made, expiry_gauge(registry), meaningless_gauge(registry)):
         if isinstance(each, MetricWrapperBase):
-            found[each._name] = each._type, frozenset(each._labelnames)
+            found[each._name] = str(each._type), frozenset(each._labelnames)
     return found
 
 
