@@ -106,7 +106,7 @@ class Process:
         """Have it end by itself, if it runs."""
         if self.running is not None and self.running.poll() is None:
             await self.end(signal.SIGTERM)
-            assert self.running.returncode == 0
+            assert self.running.returncode == 0, self.log.read_text()[-3000:]
 
     def _starts(self) -> int:
         return self.log.read_bytes().count(b" INFO running ") if self.log.exists() else 0

@@ -37,6 +37,7 @@ from samdrift.wire.crypto.certificates import common_name
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED
 from tests.roles.member import MT, Member
 from tests.roles.processes import Process, organisation, played
+from tests.roles.runbooks import run_book
 from tests.sizes import whole
 from tests.unit.cli.commandline import Ended, samdrift
 from tests.vaults import server_folder
@@ -268,3 +269,27 @@ async def test_the_base_model_is_run_with_a_protocol_of_its_own(qa: Qa) -> None:
     (case,) = ended.document["cases"]
     received = qa.points["TestAP-01"].inbox.messages[case["message"]]
     assert not received.document.requires_protection
+
+
+@whole
+async def test_the_run_book_of_digg_asking_is_tried(qa: Qa) -> None:
+    """A rehearsal, a case against the other federation, what is asked of the test leader, and evidence."""
+    report = qa.folder / "told.txt"
+    report.write_text("Rapport om följsamhetsfel, skickad till DIGG.")
+    kept = f"--protocol {qa.folder / 'book'}"
+    names = {
+        "--against qa.toml": f"--against {qa.ours.config_file} {kept}",
+        "participants.toml": qa.folder / "participants.toml",
+        "report.txt": f"{report} {kept}",
+    }
+    async with run_book("digg-asks-for-test-cases", names, run=samdrift) as at:
+        rehearsed = await at.types("./samdrift testbed run --case TF-01")
+        assert rehearsed.status == 0, rehearsed.complaints
+        assert (await at.types("./samdrift testbed run --against")).status == 0
+        begun = await at.types("./samdrift testbed run --against")
+        assert "ask DIGG's test leader to send the message of TF-04 from TestAP-01" in begun.output
+        told = await at.types("./samdrift testbed evidence TF-09")
+        assert told.complaints == ""
+        stands = await at.types("./samdrift testbed run --against")
+        assert "TF-01  passed" in stands.output
+        assert (qa.folder / "book" / FORM).is_file()

@@ -22,6 +22,7 @@ from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.evidence.trace import Asked, Step, trace
 from samdrift.evidence.traceview import erds, moments, words
+from samdrift.evidence.why import Passage, arrived, passages
 from samdrift.governance.consent import Caller, Wanted
 from samdrift.installation.loop import run
 from samdrift.installation.vaultsettings import vault_settings
@@ -51,6 +52,12 @@ def trace_command(
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page with the way as a picture.")
     ] = None,
     language: Annotated[Language, typer.Option("--language", help="The page's language.")] = Language.SWEDISH,
+    why: Annotated[
+        bool,
+        typer.Option(
+            "--why", help="Show why it did not arrive: its way, up to the first thing that is wrong."
+        ),
+    ] = False,
     raw: Annotated[
         bool, typer.Option("--raw", help="Show events and identifiers as the logs have them.")
     ] = False,
@@ -59,7 +66,8 @@ def trace_command(
     """Show every logged step of a message and of its receipt. Facts only: logs hold no content.
 
     Within a consent of the organisation. Its logs say who has looked, and why. Without --config the
-    installations of the demonstration are asked. Exit status 1 when the logs know no such message.
+    installations of the demonstration are asked. Exit status 1 when the logs know no such message, and
+    with --why when it has not arrived.
     """
     participant, message = read_participant(organisation), _message(message_id)
     if reason is None and config:
@@ -70,10 +78,14 @@ def trace_command(
         steps = run(_steps(config or _demonstration(), participant, message, asked, caller))
         if html is not None and steps:
             _write_page(html, participant, message, steps, language)
+    found = passages(steps, message)
+    ended = 0 if (arrived(found) if why else steps) else 1
     if as_json:
-        print_json(_document(message, steps))
-        return 0 if steps else 1
-    if raw:
+        print_json(_document(message, steps) | ({"why": [*map(_passage, found)]} if why else {}))
+        return ended
+    if why:
+        _print_way(found)
+    elif raw:
         for step in steps:
             ids = "  ".join(f"{name}={value}" for name, value in step.ids.items())
             print_line(f"{step.at:%Y-%m-%d %H:%M:%S.%f}Z  {step.where}  {step.what}  {ids}")
@@ -81,7 +93,7 @@ def trace_command(
         _print(message, steps)
     if html is not None and steps:
         print_line(f"{shown(html)}: the way as a page")
-    return 0 if steps else 1
+    return ended
 
 
 async def _steps(
@@ -144,6 +156,22 @@ def _print(message: str, steps: Sequence[Step]) -> None:
         name = erds(step, message)
         said = f"{words(step).text}{f' [{name}]' if name else ''}"
         print_line(f"{step.at:%Y-%m-%d %H:%M:%S}Z  {step.where:<{place}}  {said}{_why(step)}")
+
+
+def _passage(found: Passage) -> dict[str, Any]:
+    return asdict(found) | {"at": found.at.isoformat() if found.at else None}
+
+
+def _print_way(found: Sequence[Passage]) -> None:
+    """Print each place that the message has passed, and what to do at the first one that it has not."""
+    if not found:
+        print_line("the organisation's logs know no such message: it neither came here nor was sent here")
+    for each in found:
+        when = f"{each.at:%Y-%m-%d %H:%M:%S}Z  " if each.at else ""
+        reason = f": {each.reason}" if each.reason else ""
+        print_line(f"{each.standing.value:<8} {each.place:<16} {when}{each.text}{reason}")
+        if each.todo:
+            print_line(f"{'':<8} do: {each.todo}")
 
 
 def _why(step: Step) -> str:

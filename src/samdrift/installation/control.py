@@ -49,7 +49,8 @@ async def controlled(folder: Path, commands: Mapping[str, Command]) -> AsyncIter
         yield
     finally:
         server.close()
-        remove(path)
+        with contextlib.suppress(FileNotFoundError):  # The folder may be what the installation has lost.
+            remove(path)
 
 
 def _listening(path: Path) -> socket.socket:

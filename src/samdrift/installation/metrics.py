@@ -6,6 +6,8 @@ role needs is gone, ``/health`` with the state of each. None of it names an orga
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any
 
@@ -23,6 +25,8 @@ from samdrift.scheduling.held import HeldNumber
 from samdrift.vault.errors import VaultUnavailable
 
 PATH = "/metrics"
+_PATIENCE = 5.0
+"""Seconds for a measurement; Prometheus waits for ten."""
 HELD = "samdrift_held"
 """Name of the metric of what waits."""
 
@@ -74,13 +78,16 @@ def metrics_application(
     conditions: Callable[[], Iterable[Condition]] = tuple,
     held: Callable[[], Iterable[HeldNumber]] = tuple,
 ) -> Starlette:
-    """Answers with what ``registry`` holds once ``measure`` has brought it up to date, and with health."""
+    """Answers with what ``registry`` holds once ``measure`` has brought it up to date, and with health.
+
+    While a vault cannot be reached, what was measured before is returned: a watcher that got nothing would
+    take the whole installation for gone, and not read that the database is.
+    """
 
     async def answer(request: Request) -> Response:
-        try:
-            await measure()
-        except VaultUnavailable:
-            return Response(status_code=503)
+        with contextlib.suppress(VaultUnavailable, TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await measure()
         return Response(generate_latest(registry), headers={"content-type": CONTENT_TYPE_LATEST})
 
     async def live(request: Request) -> Response:

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.meters import Meters
 from samdrift.audit.operations import unexpected
-from samdrift.config.errors import Unusable
+from samdrift.config.errors import Unusable, shown
 from samdrift.config.model import Config
 from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.config.toml import ConfigError
@@ -61,6 +61,7 @@ from samdrift.installation.services import (
 from samdrift.installation.unlocking import UNLOCK, unlocking
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
@@ -321,8 +322,19 @@ async def _run_access_point(
 def own_dependencies(config: Config, gate: Gate, keys: KeyStore) -> Mapping[str, Try]:
     """The dependencies that are the installation's own, and how each is reached."""
 
+    before = keys.keys(OPERATOR_KEYS)
+
+    def keys_are_there() -> None:
+        """Look for what was there at the start, too: a folder that is gone is read as one without keys."""
+        for folder in (config.vaults.secrets, config.vaults.seals):
+            if not folder.is_dir():
+                raise KeyStoreError(KeyFault.MISSING, f"{shown(folder)}: there is no such folder")
+        if before and not keys.keys(OPERATOR_KEYS):
+            secrets = shown(config.vaults.secrets)
+            raise KeyStoreError(KeyFault.MISSING, f"{secrets}: the operator's keys are not there any more")
+
     async def key_store() -> None:
-        await asyncio.to_thread(keys.keys, OPERATOR_KEYS)
+        await asyncio.to_thread(keys_are_there)
 
     tries: dict[str, Try] = {
         Dependency.DATABASE: gate.reach,

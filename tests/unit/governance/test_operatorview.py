@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
 from prometheus_client.metrics import MetricWrapperBase
 from starlette.routing import Route
 
@@ -173,6 +174,11 @@ def named_in(module: ast.Module, wanted: ast.expr) -> str | None:
 
 def families() -> dict[str, frozenset[str]]:
     """Every metric with its labels, from what makes them, with all that can be named."""
+    return {name: labels for name, (_, labels) in exported().items()}
+
+
+def exported() -> dict[str, tuple[str, frozenset[str]]]:
+    """Every metric with its kind, such as counter, and its labels."""
     queue = cast(NotifyQueue, SimpleNamespace(usage=0.0, ended=0, others={"another"}))
     whose = SimpleNamespace(kind="ap", organisation="0203:habo.se")
     collected = [
@@ -183,21 +189,25 @@ def families() -> dict[str, frozenset[str]]:
         NotificationMetrics(lambda: 0, queue),
         HeldMetrics(lambda: [HeldNumber("mt", "smp", 1)]),
     ]
-    found: dict[str, frozenset[str]] = {}
+    found: dict[str, tuple[str, frozenset[str]]] = {}
+
+    def labelled(family: Metric) -> tuple[str, frozenset[str]]:
+        return family.type, frozenset(label for one in family.samples for label in one.labels)
+
     for collector in collected:
         for family in collector.collect():
-            found[family.name] = frozenset(label for one in family.samples for label in one.labels)
+            found[family.name] = labelled(family)
     processes = Gathered(
         cast(Any, None), list, MemoryMetrics(whose, named=True), named=True, alarms=lambda: 0
     )
     asyncio.run(processes.gather())
     for family in processes.collect():
-        found.setdefault(family.name, frozenset(label for one in family.samples for label in one.labels))
+        found.setdefault(family.name, labelled(family))
     registry = CollectorRegistry()
     made = vars(Meters(registry, per_organisation=True)).values()
     for each in (*made, expiry_gauge(registry), meaningless_gauge(registry)):
         if isinstance(each, MetricWrapperBase):
-            found[each._name] = frozenset(each._labelnames)
+            found[each._name] = str(each._type), frozenset(each._labelnames)
     return found
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
+import httpx
 import pytest
 from prometheus_client import CollectorRegistry
 
 from samdrift.contracts.malware import ScannerUnavailable
 from samdrift.installation import health as module
+from samdrift.installation import metrics
 from samdrift.installation.health import GONE, Condition, Health, outcome, trying
 from samdrift.vault.errors import VaultUnavailable
 from tests.vaults import NOW, until
@@ -123,3 +126,23 @@ async def test_a_dependency_is_tried_until_it_is_back(
             before = tries["there"]
             await until(lambda: tries["there"] > before + 1)
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+
+
+async def _unreachable() -> None:
+    raise VaultUnavailable("connection refused")
+
+
+@pytest.mark.parametrize("measure", [_unreachable, asyncio.Event().wait], ids=["refused", "silent"])
+async def test_metrics_say_that_the_database_is_gone_while_it_is(
+    measure: Callable[[], Awaitable[None]], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watcher that got no answer would take the whole installation for gone."""
+    monkeypatch.setattr(metrics, "_PATIENCE", 0.01)
+    health, registry = Health(clock), CollectorRegistry()
+    registry.register(health)
+    health.note("database", reason="connection refused at 127.0.0.1:5432")
+    transport = httpx.ASGITransport(metrics.metrics_application(registry, measure))
+    async with httpx.AsyncClient(transport=transport, base_url="http://watched") as client:
+        answer = await client.get(metrics.PATH)
+    assert answer.status_code == 200
+    assert f'{GONE}{{dependency="database"}} 1.0' in answer.text

@@ -1,0 +1,1 @@
+"""Prometheus and promtool, as Debian has them."""

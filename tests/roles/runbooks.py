@@ -1,0 +1,77 @@
+"""A terminal at which the commands of a run book are typed, in order, on an installation in that state."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.unit.cli.commandline import Ended, in_process
+
+_FOLDER = Path(__file__).parents[2] / "docs" / "runbooks"
+Machine = Mapping[str, Callable[[], Awaitable[None]]]
+"""Commands to the machine that a test carries out in its own way, such as ``systemctl restart samdrift``."""
+
+
+def text(name: str) -> str:
+    return (_FOLDER / f"{name}.md").read_text()
+
+
+def commands(name: str) -> list[str]:
+    """Return the lines of all blocks of a run book."""
+    blocks = re.findall(r"^```\n(.*?)^```$", text(name), re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+
+
+@dataclass
+class Terminal:
+    """The commands that are left, what stands for the names in them, and what carries them out."""
+
+    left: list[str]
+    names: Mapping[str, str | Path]
+    machine: Machine
+    run: Callable[..., Ended]
+
+    async def types(self, beginning: str) -> Ended:
+        """Type the next command, which begins so."""
+        line = self.left.pop(0)
+        assert line.removeprefix("sudo ").removeprefix("-u samdrift ").startswith(beginning), line
+        return await self._carried_out(re.sub(r"^sudo (-u samdrift )?", "", line))
+
+    async def _carried_out(self, line: str) -> Ended:
+        if line in self.machine:
+            await self.machine[line]()
+            return Ended(0, "", "")
+        named = "|".join(map(re.escape, sorted(self.names, key=len, reverse=True)))
+        line = re.sub(named, lambda found: str(self.names[found[0]]), line)
+        line, _, file = line.partition(" > ")
+        program, *arguments = shlex.split(line)
+        if program == "./samdrift":
+            ended = await asyncio.to_thread(self.run, *arguments)
+        else:
+            done = await asyncio.to_thread(
+                subprocess.run, [program, *arguments], capture_output=True, text=True
+            )
+            ended = Ended(done.returncode, done.stdout, done.stderr)
+            assert done.returncode == 0, done.stderr
+        if file:
+            Path(file).write_text(ended.output)
+        return ended
+
+
+@asynccontextmanager
+async def run_book(
+    name: str,
+    names: Mapping[str, str | Path],
+    machine: Machine | None = None,
+    run: Callable[..., Ended] = in_process,
+) -> AsyncIterator[Terminal]:
+    """Open a run book; every command in it must have been typed when the context is left."""
+    terminal = Terminal(commands(name), names, machine or {}, run)
+    yield terminal
+    assert terminal.left == [], "what nobody has tried is in no run book"
