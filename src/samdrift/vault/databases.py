@@ -77,6 +77,19 @@ async def drop(connection: Connection, name: str) -> None:
     await logins.run(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
 
 
+async def rename(connection: Connection, name: str, new: str) -> None:
+    """Rename a database that nobody is connected to; nothing happens when there is none.
+
+    :class:`VaultUnavailable` while somebody is.
+    """
+    if not await _rows(connection, _STATE, name):
+        return
+    try:
+        await logins.run(connection, "ALTER DATABASE {} RENAME TO {}", name, new)
+    except psycopg.errors.ObjectInUse:
+        raise VaultUnavailable("somebody is connected to the database of an organisation") from None
+
+
 async def drop_unused(connection: Connection) -> None:
     """Drop the databases on record that no vault is in: what began with them, or ended, was cut short."""
     for (name,) in await _rows(connection, _UNUSED):
