@@ -207,8 +207,8 @@ def restore_backup(
     else:
         for each in restored:
             print_line(f"{_whose(each.file)} is as it was, {_when(each.file)}: {each.compared} compared")
-            for one in each.unsent:
-                print_line(f"may have been sent since, and is not sent again: {one.what} {one.id}")
+            for waited in each.unsent:
+                print_line(f"may have been sent since, and is not sent again: {waited.what} {waited.id}")
             print_line(f"it is suspended; a former database is kept as {each.former}")
     for one, why in failed:
         complain(f"{one} was not put back: {why}")

@@ -59,9 +59,9 @@ class BackupEvent(AuditEvent):
     """An event of a backup or a restore, in the logs of the operator and of the organisations that it has."""
 
     ORGANISATION_BACKED_UP = "org:backup:made"
-    """All that an organisation has was copied, as encrypted as it is, for whom the entry names."""
+    """An organisation was copied with all that it has, as encrypted as it is, for whom the entry names."""
     ORGANISATION_RESTORED = "org:restore:done"
-    """All that the organisation has is what a backup had; what came since is lost here."""
+    """An organisation is as a backup had it; what came since is lost here."""
     ORGANISATION_UNSENT = "org:restore:not-sent"
     """Something waited when the backup was made: it may have been sent since, and is not sent again."""
 
@@ -78,7 +78,7 @@ class Made:
 
 @dataclass(slots=True)
 class _Source:
-    """What a file of a backup is made of: the vaults of an organisation, or the registry."""
+    """The vaults of an organisation, or the registry: that of which a file is made."""
 
     installation: Administration
     organisation: str

@@ -82,7 +82,7 @@ class CopiedVault:
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """What a file of a backup is of."""
+    """The subject of a file of a backup: whose it is, of when, and which vaults it has."""
 
     organisation: str
     """Empty for the registry."""
@@ -113,7 +113,7 @@ class Contents:
 
 
 class Taker(Protocol):
-    """What is done with the parts of a file, in the order in which they come."""
+    """A receiver of the parts of a file, in the order in which they come."""
 
     async def body(self, role: str, body: str, pieces: AsyncIterator[bytes]) -> None:
         """Take a body from the object store, as encrypted as it is there."""
@@ -300,9 +300,9 @@ class _Reader:
             await self._next()
             number += 1
 
-    async def _pieces(self, *place: str) -> AsyncIterator[bytes]:
+    async def _pieces(self, kind: str, role: str, body: str) -> AsyncIterator[bytes]:
         number = 0
-        while self._member is not None and self._member.name == _numbered(*place, number):
+        while self._member is not None and self._member.name == _numbered(kind, role, body, number):
             async for piece in self._archive.pieces(self._member):
                 yield piece
             await self._next()

@@ -33,7 +33,7 @@ MANIFEST = "manifest.json"
 SIGNATURE = "manifest.sig"
 REGISTRY_FILE = "registry.age"
 _SIGNED_AS = b"samdrift backup manifest v1\n"
-"""What the signature is over begins with this, so that it is never one of another kind."""
+"""The beginning of what is signed, so that the signature is never one of another kind."""
 _LARGEST_MANIFEST = 1 << 24
 _PIECE = 1 << 20
 _SUFFIX = ".age"
@@ -72,7 +72,7 @@ class Manifest:
     made_at: datetime
     made_by: str
     whole: bool
-    """Whether it is one of everything, with the registry."""
+    """True where it is one of everything, with the registry."""
     recipients: tuple[str, ...]
     """SHA-256 of each recipient of age that it is encrypted for."""
     files: tuple[BackupFile, ...]
@@ -97,7 +97,7 @@ class BackupSet:
     folder: Path
     manifest: Manifest
     sha256: str
-    """Of the list: names the backup in logs."""
+    """SHA-256 of the list: names the backup in logs."""
     signer: str
     """The key that signed, in 64 hexadecimal digits."""
 

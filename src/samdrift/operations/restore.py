@@ -45,7 +45,7 @@ class Restored:
     compared: int
     """Rows and bodies that were compared with the backup."""
     unsent: tuple[Unsent, ...]
-    """What waited to be sent, and is ended."""
+    """Messages, transfers and notices that waited to be sent, and are ended."""
     former: str
     """The name of the database that it had before."""
 

@@ -24,12 +24,12 @@ class Place:
     prefix: str
     """In the object store."""
     made: bool = False
-    """Whether the schema is there already, to be emptied."""
+    """True where the schema is there already, to be emptied."""
 
 
 @dataclass(slots=True)
 class Comparison:
-    """What was compared, and what differs: in words, without anything of what differs."""
+    """A number of things that were compared, and those that differ, in words without their content."""
 
     compared: int = 0
     differences: list[str] = field(default_factory=list)

@@ -134,7 +134,7 @@ class Reading:
             tables = await tables_of(self._connection, name)
             ordered = await in_order(self._connection, name, tables)
             versions = sql.SQL("SELECT part, version FROM {}.versions").format(sql.Identifier(name))
-            parts = dict(await (await self._connection.execute(versions)).fetchall())
+            parts: dict[str, int] = dict(await (await self._connection.execute(versions)).fetchall())
             sequences = {}
             for (sequence,) in await _rows(self._connection, _SEQUENCES, name):
                 state = sql.SQL("SELECT last_value, is_called FROM {}").format(sql.Identifier(name, sequence))

@@ -1,4 +1,4 @@
-"""What waited to be sent when a backup was made is not sent from a restored one: it may have been since.
+"""Ends in a restored vault what waited to be sent when the backup was made: it may have been sent since.
 
 Runs in the restored database, as its administrator, before anybody else gets in. Messages end, each with
 its reason in the log: whoever wrote one sees that it was not sent from here, and sends it again if it never
@@ -75,7 +75,7 @@ async def _ended(
     connection: Connection, role: Role, schema: sql.Identifier, why: str, now: datetime
 ) -> list[Unsent]:
     async def rows(question: str, *values: object) -> Sequence[tuple[Any, ...]]:
-        composed = sql.SQL(question).format(schema)  # type: ignore[arg-type]  # one of those above
+        composed = sql.SQL(question).format(schema)
         cursor = await connection.execute(composed, values)
         return await cursor.fetchall() if cursor.description is not None else []
 
