@@ -21,6 +21,7 @@ from samdrift.vault.errors import VaultSuspended, VaultUnavailable
 from samdrift.vault.objects import Objects
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import RECEIPT_EXTENDED
+from tests.cluster import cluster
 from tests.movable import LARGE
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.unit.operations.backingup import ASKED, Ground, administration_of, grounded
@@ -312,3 +313,24 @@ async def test_everything_is_put_back_into_an_empty_installation(tmp_path: Path)
             log = await installation.gate.read_operator_log(0, 5000)
             assert "org:backup:made" not in [each.event for each in log], "its log is that of the backup"
             assert [each.event for each in log].count("org:restore:done") == 2
+
+
+async def test_an_administrator_who_is_no_superuser_backs_up_and_puts_back(tmp_path: Path) -> None:
+    """In a cluster of the operator's own, with the rights that docs/database.md gives and no others."""
+    with server_folder() as folder, cluster(folder / "cluster") as theirs:
+        async with installed(theirs.settings()) as installation:
+            ground = await grounded(installation, tmp_path / "backups")
+            made = await ground.create()
+            assert (await ground.drill(made)).differences == ()
+            await changes(ground)
+            restored = await ground.restore(made)
+            await suspended(ground)
+            await resume(ground)
+            async with installation.open(ground.organisation, AP) as vault:
+                assert await vault.inbox(10)
+        names = [name for (name,) in theirs.ask("SELECT datname FROM pg_database")]
+        assert restored.former in names
+        opened = (
+            "SELECT datname FROM pg_database WHERE datname ~ '^d' AND coalesce(datacl::text, '{=') ~ '[{,]='"
+        )
+        assert theirs.ask(opened) == [], "nobody but our logins gets in, not into the former one either"
