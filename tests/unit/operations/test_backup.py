@@ -143,7 +143,7 @@ async def test_it_is_of_one_moment_while_messages_come_and_go(ground: Ground) ->
 async def test_a_body_that_goes_while_it_is_copied_goes_with_its_row(
     ground: Ground, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its transfer is delivered between the snapshot that names it and its turn: another snapshot is taken."""
+    """Its transfer is delivered after the snapshot that names it, before its turn: another one is taken."""
     async with ground.installation.open(ground.organisation, AP) as vault:
         transfer = await submitted(vault, LARGE, sender=ground.organisation)
         envelope = (await vault.outgoing_body(transfer.id)).id
