@@ -10,7 +10,7 @@ sent since. The organisation stays suspended: people look at what it has lost be
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,12 +20,14 @@ import pyrage
 
 from samdrift.administration.administration import Administration, note, record_command
 from samdrift.administration.events import AdminEvent
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.trace import Asked
 from samdrift.operations.backup import BackupEvent, read_file
 from samdrift.operations.backupformat import REGISTRY, BackupError, BackupFault, Beginning, damaged
 from samdrift.operations.backupset import BackupFile, BackupSet
 from samdrift.operations.restoring import Place, Restoring
-from samdrift.vault.errors import VaultError, VaultUnavailable
+from samdrift.vault.errors import VaultError, VaultLocked, VaultUnavailable
+from samdrift.vault.gate import Gate
 from samdrift.vault.inorder import Hosted
 from samdrift.vault.objects import Objects
 from samdrift.vault.portability import copies
@@ -35,6 +37,7 @@ from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _TRIES = 100
+_WORKER = Principal(PrincipalKind.WORKER, "restore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,8 @@ async def restore(
             ]
         await inside.close()
         await replace_database(installation.provisioner, organisation, hosted, name, former)
+    if Role.MESSAGE_SERVICE in {each.role for each in hosted}:
+        await _patiently(partial(_look_after_marks, installation.gate, organisation))
     restored = Restored(file, comparison.compared, tuple(unsent), former)
     await _record(installation, backup, restored, asked, organisation)
     return restored
@@ -158,8 +163,25 @@ async def _record(
         "former": restored.former,
         "reason": asked.reason,
     }
-    for _ in range(_TRIES):  # Sessions with the former database have ended, which is noticed one by one.
+    event = BackupEvent.ORGANISATION_RESTORED
+    await _patiently(partial(note, installation, event, asked.by, organisation, facts))
+
+
+async def _look_after_marks(gate: Gate, organisation: ParticipantIdentifier) -> None:
+    """Note which marks of session keys are lost before anybody sends to the organisation again.
+
+    Envelopes that are made later open as before. A vault that its officer has locked is looked at when it
+    opens.
+    """
+    with suppress(VaultLocked):
+        async with gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.IMPORT) as vault:
+            await vault.look_after_marks(now=datetime.now(UTC))
+
+
+async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
+    """Work in a vault whose sessions with its former database have ended, which is noticed one by one."""
+    for _ in range(_TRIES):
         with suppress(VaultUnavailable):
-            await note(installation, BackupEvent.ORGANISATION_RESTORED, asked.by, organisation, facts)
+            await work()
             return
-    await note(installation, BackupEvent.ORGANISATION_RESTORED, asked.by, organisation, facts)
+    await work()

@@ -28,6 +28,8 @@ from samdrift.wire.identifiers import RECEIPT_BASE, RECEIPT_EXTENDED
 _TRANSFERS = (
     "SELECT id, envelope_id FROM {}.transfers WHERE due_at IS NOT NULL AND document <> ALL (%s) ORDER BY id"
 )
+# A running message service knows how far it has read the events of its access point, and asks for later ones.
+_LATER_EVENTS = "UPDATE {}.log_head SET news = news + 1000000000"
 _END_TRANSFER = "SELECT {}.end_transfer(%s, %s, %s, NULL, NULL, NULL)"
 _TELL = "SELECT {}.tell(%s, %s, %s, %s, %s)"
 # The deadline ends them, as it ends every message that was not handed over in time.
@@ -80,6 +82,7 @@ async def _ended(
         return await cursor.fetchall() if cursor.description is not None else []
 
     if role is Role.ACCESS_POINT:
+        await rows(_LATER_EVENTS)
         waiting = await rows(_TRANSFERS, _RECEIPTS)
         for transfer, _ in waiting:
             await rows(_END_TRANSFER, transfer, TransferState.FAILED.value, now)
