@@ -109,8 +109,10 @@ async def _drilled(
 ) -> Comparison:
     database = installation.provisioner.database
     objects = Objects(installation.config.vaults.objects)
-    name = await copies.name_beside(database, "drill", file.organisation)
-    async with _temporary_place(objects) as prefix, copies.temporary_database(database, name) as inside:
+    async with (
+        _temporary_place(objects) as prefix,
+        copies.temporary_database(database, "drill", file.organisation) as (_, inside),
+    ):
         async with copies.storing(inside) as storing:
             restoring = Restoring(storing, objects, lambda role: Place(role, None, prefix))
             beginning, contents = await read_file(backup, file, keys, restoring)

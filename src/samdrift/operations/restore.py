@@ -91,9 +91,7 @@ async def restore(
     await make_roles(installation.provisioner, organisation, hosted)
     vaults = {each.role.value: each for each in hosted}
     objects = Objects(installation.config.vaults.objects)
-    name = await copies.name_beside(database, "restore", organisation.value)
-    former = await copies.name_beside(database, "former", organisation.value)
-    async with copies.temporary_database(database, name) as inside:
+    async with copies.temporary_database(database, "restore", organisation.value) as (name, inside):
         async with copies.storing(inside) as storing:
             restoring = Restoring(storing, objects, partial(_place, vaults), partial(_check, vaults))
             beginning, contents = await read_file(backup, file, keys, restoring)
@@ -110,7 +108,7 @@ async def restore(
                 )
             ]
         await inside.close()
-        await replace_database(installation.provisioner, organisation, hosted, name, former)
+        former = await replace_database(installation.provisioner, organisation, hosted, name)
     if Role.MESSAGE_SERVICE in {each.role for each in hosted}:
         await _patiently(partial(_look_after_marks, installation.gate, organisation))
     restored = Restored(file, comparison.compared, tuple(unsent), former)

@@ -319,6 +319,9 @@ class Provisioner:
         )
         self._keys.destroy(vault)
         await Objects(self._settings.objects).clear(vault)
+        async with self.beside() as beside:
+            former = await databases.name_beside(beside, databases.FORMER, organisation.value)
+            await databases.drop(beside, former)
         async with self.alone():
             last = own and len(await self._known(organisation)) == 1
             if last:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from samdrift.contracts.messages import WorkKind
@@ -124,6 +125,27 @@ async def test_one_organisation_is_as_it_was_and_another_goes_on_meanwhile(groun
             reader = await vault.incoming_body(item.id)
             assert reader is not None
             assert await reader.read_all(), "bodies are there too"
+
+
+async def test_after_a_restore_logins_are_replaced_and_the_organisation_is_closed_as_ever(
+    ground: Ground,
+) -> None:
+    """The former database holds on to no login and no owner, and goes with the organisation."""
+    made = await ground.create(ground.organisation)
+    restored = await ground.restore(made)
+    await suspended(ground)
+    administrator = await superuser(ground.installation)
+    for role in Role:
+        login = await vault_login(ground.installation, ground.organisation, role)
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            psycopg.connect(login.address, dbname=restored.former)
+        await ground.installation.provisioner.rotate_login(ground.organisation, role)
+        assert administrator.rows("SELECT FROM pg_roles WHERE rolname = %s", login.login) == []
+    again = await ground.restore(made)
+    assert again.former == restored.former
+    for role in Role:
+        await ground.installation.provisioner.drop(ground.organisation, role)
+    assert restored.former not in await ground.databases()
 
 
 async def test_it_is_suspended_until_people_resume_it(ground: Ground) -> None:

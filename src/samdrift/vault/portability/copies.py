@@ -292,20 +292,23 @@ async def registry_storing(database: Database) -> AsyncIterator[Storing]:
 
 
 @asynccontextmanager
-async def temporary_database(database: Database, name: str) -> AsyncIterator[Connection]:
+async def temporary_database(
+    database: Database, purpose: str, organisation: str
+) -> AsyncIterator[tuple[str, Connection]]:
     """A database that nobody but the administrator gets into, dropped when the context ends, however it does.
 
-    One of that name that a killed process has left is dropped before.
+    Its name, and a connection to it. One that a killed process has left is dropped before.
     """
     beside = await database.administrators_connection()
     try:
         with typed():
+            name = await databases.name_beside(beside, purpose, organisation)
             await databases.drop(beside, name)
             try:
                 await databases.make(beside, database, name)
                 inside = await database.administrators_connection(name)
                 try:
-                    yield inside
+                    yield name, inside
                 finally:
                     await inside.close()
             finally:
@@ -338,21 +341,6 @@ async def hosted_by_organisation(database: Database) -> dict[str, list[Hosted]]:
     for organisation, vault, role, *rest in rows:
         found.setdefault(organisation, []).append(Hosted(vault, Role(role), *rest))
     return found
-
-
-async def name_beside(database: Database, purpose: str, organisation: str) -> str:
-    """Return the name of a database beside the organisation's own, always the same for a purpose.
-
-    It says as little as other names do, since it is made from a random one, and what a killed process has
-    left is found by it again.
-    """
-    connection = await database.administrators_connection()
-    try:
-        with typed():
-            ((channel,),) = await _rows(connection, "SELECT channel FROM registry.installation")
-    finally:
-        await connection.close()
-    return "d" + hashlib.sha256(f"samdrift {purpose} {channel} {organisation}".encode()).hexdigest()[:32]
 
 
 async def log_of(connection: Connection, schema: str) -> AsyncIterator[tuple[int, str]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
+import psycopg
+
 from samdrift.vault import databases, logins, rights
 from samdrift.vault.errors import VaultError
 from samdrift.vault.inorder import Hosted
@@ -40,48 +42,45 @@ async def make_roles(
 
 
 async def replace_database(
-    provisioner: Provisioner,
-    organisation: ParticipantIdentifier,
-    vaults: Sequence[Hosted],
-    filled: str,
-    former: str,
-) -> None:
+    provisioner: Provisioner, organisation: ParticipantIdentifier, vaults: Sequence[Hosted], filled: str
+) -> str:
     """Have a database that was filled take the place of an organisation's own, and suspend it.
 
-    Its own stays under the name ``former``, where nobody gets in. Names and state change in one transaction,
-    or nothing does; nobody is connected meanwhile. Then the vaults' logins get in again, and what is due in
-    the vaults is what the restored ones say. :class:`VaultUnavailable` where somebody else stays connected.
+    Its own stays under the name that is returned, where nobody gets in. Names and state change in one
+    transaction, or nothing does; nobody is connected meanwhile. Then the vaults' logins get in again, and
+    what is due in the vaults is what the restored ones say. :class:`VaultUnavailable` where somebody else
+    stays connected.
     """
     (where,) = {each.where for each in vaults}
     with typed():
-        await _replace(provisioner, organisation, vaults, where, filled, former)
+        async with provisioner.beside() as registry:
+            former = await databases.name_beside(registry, databases.FORMER, organisation.value)
+            for each in vaults:
+                await logins.shut_out(registry, each.login)
+            try:
+                await databases.drop(registry, former)
+                await _take_rights(provisioner, vaults, where)
+                async with registry.transaction():
+                    await rights.wait_for_others(registry)
+                    await databases.rename(registry, where, former)
+                    await databases.rename(registry, filled, where)
+                    state = RegistrationState.SUSPENDED.value
+                    await registry.execute(_SUSPENDED, (state, organisation.value))
+            except BaseException:
+                with suppress(VaultError):
+                    await _let_in(provisioner, registry, vaults, where)
+                raise
+            await _let_in(provisioner, registry, vaults, where)
     await provisioner.announce()
+    return former
 
 
-async def _replace(
-    provisioner: Provisioner,
-    organisation: ParticipantIdentifier,
-    vaults: Sequence[Hosted],
-    where: str,
-    filled: str,
-    former: str,
-) -> None:
-    async with provisioner.beside() as registry:
-        for each in vaults:
-            await logins.shut_out(registry, each.login)
-        try:
-            await databases.drop(registry, former)
-            async with registry.transaction():
-                await rights.wait_for_others(registry)
-                await databases.rename(registry, where, former)
-                await databases.rename(registry, filled, where)
-                state = RegistrationState.SUSPENDED.value
-                await registry.execute(_SUSPENDED, (state, organisation.value))
-        except BaseException:
-            with suppress(VaultError):
-                await _let_in(provisioner, registry, vaults, where)
-            raise
-        await _let_in(provisioner, registry, vaults, where)
+async def _take_rights(provisioner: Provisioner, vaults: Sequence[Hosted], where: str) -> None:
+    """Take from the logins what they may do in the database that goes: they could not be replaced later."""
+    with suppress(VaultError, psycopg.Error):  # It may be missing, or damaged.
+        async with provisioner.inside(where) as inside:
+            for each in vaults:
+                await logins.run(inside, "DROP OWNED BY {}", each.login)
 
 
 async def _let_in(
