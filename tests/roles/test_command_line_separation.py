@@ -229,6 +229,9 @@ REVIEWED = ("--reviewer", "{person}", "--stand-in", "person:kim", "--until", "20
 GIVEN = ("--rights", "read", "--mailbox", "any", "--until", "2027-01-01T00:00:00Z")
 ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("database", "rotate-logins"), ("--organisation", "{own}"), 0),
+    (("backup", "create"), ("{folder}", "--organisation", "{own}", "--to", "{recipient}", *ASKED), 0),
+    (("backup", "drill"), ("{folder}", "--organisation", "{own}", "--identity", "{identity}", *ASKED), 2),
+    (("backup", "restore"), ("{folder}", "--organisation", "{own}", "--identity", "{identity}", *ASKED), 2),
     (("log", "checkpoint"), ("{own}", "--reason", "test"), 0),
     (("log", "status"), ("{own}", *ASKED), 0),
     (("log", "resolve"), ("{own}", "--role", "mt", "--decision", "test", *PERSONS), 2),
@@ -370,6 +373,8 @@ NO_RECORDS: dict[Path_, str] = {
     ("gov", "incident", "shared", "list"): OF_THE_OPERATOR,
     ("gov", "incident", "shared", "note"): OF_THE_OPERATOR,
     ("gov", "incident", "shared", "tell"): OF_THE_OPERATOR,
+    ("backup", "list"): OF_NO_VAULT,
+    ("backup", "verify"): OF_NO_VAULT,
     ("gov", "officer", "code"): OF_NO_VAULT,
     ("gov", "operator-view"): OF_NO_VAULT,
     ("gov", "verify"): OF_NO_VAULT,

@@ -11,6 +11,7 @@ import typer
 
 from samdrift.administration.administration import administering
 from samdrift.administration.dualcontrol import Matter, two_persons
+from samdrift.attestation import agefile
 from samdrift.cli.consenting import consented, until_now
 from samdrift.cli.org.moving import To, ToFile
 from samdrift.cli.org.options import ConfigFile, Organisation
@@ -21,7 +22,6 @@ from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
 from samdrift.governance.consent import Caller, Wanted
 from samdrift.installation.loop import run
-from samdrift.portability import agefile
 from samdrift.portability.names import WITH_PERSONS, read_names, with_name, write_names
 from samdrift.rights.consents import Level
 

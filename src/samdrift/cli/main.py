@@ -38,6 +38,7 @@ COMMANDS = {
     "mailbox": "Mailboxes of message clients, who may what in them, and the first roles of persons.",
     "custodian": "Custodians: people who approve operations under dual control.",
     "database": "The database: new passwords for the vaults' logins, hardening of the operator's own.",
+    "backup": "Backups of everything, for each organisation: create, list, verify, restore, drill.",
     "keys": "The operator's own certificates: request, install and retire, while everything runs.",
     "client": "Send, list, fetch and delete messages over interface D, as a message client.",
     "trace": "The way of one message through an organisation's vaults.",

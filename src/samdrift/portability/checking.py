@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pyrage
 
+from samdrift.attestation.agefile import decrypting
 from samdrift.attestation.archive import damaged
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.audit.chain import ChainHead, LogVerification, origin
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.leaves import Leaf
 from samdrift.portability import layout
-from samdrift.portability.agefile import decrypting
 from samdrift.portability.manifest import Manifest
 from samdrift.portability.reading import Statement, walk
 from samdrift.vault.portability import parts

@@ -29,6 +29,7 @@ from samdrift.administration.administration import (
     signing_key,
 )
 from samdrift.administration.dualcontrol import TwoPersons
+from samdrift.attestation.agefile import encrypting, fingerprint
 from samdrift.attestation.archive import ArchiveWriter, Member, Writing, new_file
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.config.model import MessageClientConfig, OrganisationConfig
@@ -36,7 +37,6 @@ from samdrift.config.organisations import HOST_KEYS, host_of
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.interface import KeyStore
 from samdrift.portability import layout
-from samdrift.portability.agefile import encrypting, fingerprint
 from samdrift.portability.manifest import FORMAT, VERSION, Files, Log, Manifest
 from samdrift.portability.readme import README
 from samdrift.vault.bodies import BodyReader

@@ -22,12 +22,12 @@ import pyrage
 from cryptography import x509
 
 from samdrift.administration.administration import Administration
+from samdrift.attestation.agefile import decrypting
 from samdrift.attestation.archive import damaged
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import TransferState
 from samdrift.portability import layout
-from samdrift.portability.agefile import decrypting
 from samdrift.portability.checking import Checked, check
 from samdrift.portability.events import MoveEvent
 from samdrift.portability.manifest import Manifest

@@ -13,11 +13,11 @@ from pathlib import Path
 import pyrage
 
 from samdrift.administration.administration import Administration
+from samdrift.attestation.agefile import fingerprint, recipient_keys
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.config.errors import shown
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.durablefiles import write_new
-from samdrift.portability.agefile import fingerprint, recipient_keys
 from samdrift.portability.events import MoveEvent
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault

@@ -17,10 +17,10 @@ from typing import Final
 import pyrage
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from samdrift.attestation.agefile import decrypting
 from samdrift.attestation.archive import new_folder
 from samdrift.contracts.messages import Direction
 from samdrift.portability import layout, readable
-from samdrift.portability.agefile import decrypting
 from samdrift.portability.checking import Checking
 from samdrift.portability.manifest import Manifest
 from samdrift.portability.messagefolder import MessageFolder, new, write

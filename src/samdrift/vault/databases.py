@@ -8,6 +8,7 @@ called here can be called again where it was cut short.
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import Any, LiteralString
 
@@ -75,6 +76,33 @@ async def make(connection: Connection, database: Database, name: str) -> None:
 async def drop(connection: Connection, name: str) -> None:
     """Drop a database, and end the sessions of whoever is connected to it."""
     await logins.run(connection, "DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+
+
+FORMER = "former"
+"""The purpose of the database that an organisation had before it was restored (:func:`name_beside`)."""
+
+
+async def name_beside(connection: Connection, purpose: str, organisation: str) -> str:
+    """Return the name of a database beside the organisation's own, always the same for a purpose.
+
+    It says as little as other names do, since it is made from a random one, and what a killed process has
+    left is found by it again.
+    """
+    ((channel,),) = await _rows(connection, "SELECT channel FROM registry.installation")
+    return "d" + hashlib.sha256(f"samdrift {purpose} {channel} {organisation}".encode()).hexdigest()[:32]
+
+
+async def rename(connection: Connection, name: str, new: str) -> None:
+    """Rename a database that nobody is connected to; nothing happens when there is none.
+
+    :class:`VaultUnavailable` while somebody is.
+    """
+    if not await _rows(connection, _STATE, name):
+        return
+    try:
+        await logins.run(connection, "ALTER DATABASE {} RENAME TO {}", name, new)
+    except psycopg.errors.ObjectInUse:
+        raise VaultUnavailable("somebody is connected to the database of an organisation") from None
 
 
 async def drop_unused(connection: Connection) -> None:

@@ -67,13 +67,18 @@ class Provisioner:
         self._database = database
         self._connection = connection
         self._keys = keys
-        self.closings = Closings(connection, self._inside)
+        self.closings = Closings(connection, self.inside)
         """The ends of organisations, those under way and those done."""
 
     @property
     def database(self) -> Database:
         """Places of the vaults."""
         return self._database
+
+    @property
+    def keys(self) -> KeyStore:
+        """The key store whose keys open them."""
+        return self._keys
 
     @classmethod
     async def connect(cls, settings: VaultSettings, *, keys: KeyStore | None = None) -> Self:
@@ -116,7 +121,7 @@ class Provisioner:
             await self._run("CREATE SCHEMA IF NOT EXISTS {}", rights.WORKERS_REGISTRY)
             await migrations.migrate(self._connection, rights.WORKERS_REGISTRY, migrations.WORKERS)
             await migrations.allow(self._connection, rights.WORKERS_REGISTRY, self._database.worker_group)
-        async with self._alone():
+        async with self.alone():
             await self._put_in_order()
         await self._end_strays()
 
@@ -139,19 +144,19 @@ class Provisioner:
 
         ``happening`` goes with it into the log of each that is made, and the operator's.
         """
-        async with self._alone():
+        async with self.alone():
             known = await self._known(organisation)
             missing = [role for role in roles if role not in known]
             if missing:
                 where = await self._place(organisation)
-                async with self._inside(where) as inside:
+                async with self.inside(where) as inside:
                     for role in missing:
                         await self._vault(inside, organisation, role, where)
                         await self._inherit(inside, organisation, role)
                         if happening is not None:
                             await self._note(inside, organisation, role, happening)
         if missing:
-            await self._announce()
+            await self.announce()
             known = await self._known(organisation)
         return {role: known[role] for role in roles}
 
@@ -181,12 +186,12 @@ class Provisioner:
                 raise UnknownRecord
             ((schema, where),) = changed
             if role in WITH_SESSIONS or happening is not None:
-                async with self._inside(where) as inside:
+                async with self.inside(where) as inside:
                     if role in WITH_SESSIONS:
                         await logins.run(inside, "SELECT {}.end_all_sessions()", schema)
                     if happening is not None:
                         await self._note(inside, organisation, role, happening)
-        await self._announce()
+        await self.announce()
 
     async def begin_closing(
         self, organisation: ParticipantIdentifier, facts: bytes, happening: Happening
@@ -194,7 +199,7 @@ class Provisioner:
         """Close the organisation's vaults to everybody; what there is to destroy is put on record."""
         async with self._transaction():
             await self.closings.begin(organisation, facts, happening)
-        await self._announce()
+        await self.announce()
 
     async def arriving(self, organisation: ParticipantIdentifier) -> bool:
         """Return whether something that the organisation brings from another supplier has not all come
@@ -208,7 +213,7 @@ class Provisioner:
         begun = "SELECT FROM {}.arrivals WHERE done_at IS NULL"
         for schema, where in places:
             question = sql.SQL(begun).format(sql.Identifier(schema))
-            async with self._inside(where) as inside:
+            async with self.inside(where) as inside:
                 if await (await inside.execute(question)).fetchall():
                     return True
         return False
@@ -222,7 +227,7 @@ class Provisioner:
         The former login is dropped with its sessions and settings. The new one is made, and then told in one
         transaction: whoever logs in meanwhile has the old one or reads the new one.
         """
-        async with self._alone():
+        async with self.alone():
             known = await self._rows(
                 "SELECT vault, schema, coalesce(database, current_database()) FROM registry.registrations"
                 " WHERE organisation = %s AND role = %s",
@@ -233,7 +238,7 @@ class Provisioner:
                 raise UnknownRecord
             ((vault, schema, where),) = known
             login, password = _name("l"), logins.new_password()
-            async with self._inside(where) as inside:
+            async with self.inside(where) as inside:
                 await rights.make_vault_login(inside, self._database, schema, login, password)
                 await migrations.allow(inside, schema, login)
                 if happening is not None:
@@ -244,7 +249,7 @@ class Provisioner:
                 self._sealed(vault, password),
                 vault,
             )
-        await self._announce()
+        await self.announce()
         await self._end_strays()
 
     async def rotate_registry(self) -> None:
@@ -254,7 +259,7 @@ class Provisioner:
         the one that opens (:meth:`Database.registry_session`), also after a crash between both.
         """
         password = logins.new_password()
-        async with self._alone():
+        async with self.alone():
             self._keys.keep_login_password(PlatformLogin.REGISTRY, password)
             await rights.make_registry_login(self._connection, self._database, password)
         await self._end_strays()
@@ -266,10 +271,10 @@ class Provisioner:
         bring to the registry of when something is due is read.
         """
         for each in await hosted(self._connection, vault) if vault is not None else ():
-            async with self._inside(each.where) as inside:
+            async with self.inside(each.where) as inside:
                 await catch_up(self._connection, inside, [(each.vault, each.schema)])
         login, password = _name("r"), logins.new_password()
-        async with self._alone():
+        async with self.alone():
             await rights.make_reader(self._connection, self._database, login, password)
             if vault is None:
                 await self._rows("UPDATE registry.installation SET reader = %s", login)
@@ -282,7 +287,7 @@ class Provisioner:
 
     async def end_readers(self) -> int:
         """Drop the logins of all workers, with their sessions; each gets another one. Returns how many."""
-        async with self._alone():
+        async with self.alone():
             await self._rows("UPDATE registry.registrations SET reader = NULL")
             await self._rows("UPDATE registry.installation SET reader = NULL")
         return await self._end_strays()
@@ -314,25 +319,28 @@ class Provisioner:
         )
         self._keys.destroy(vault)
         await Objects(self._settings.objects).clear(vault)
-        async with self._alone():
+        async with self.beside() as beside:
+            former = await databases.name_beside(beside, databases.FORMER, organisation.value)
+            await databases.drop(beside, former)
+        async with self.alone():
             last = own and len(await self._known(organisation)) == 1
             if last:
-                async with self._beside() as beside:
+                async with self.beside() as beside:
                     await databases.drop(beside, where)
-            async with self._beside(None if last else where) as beside:
+            async with self.beside(None if last else where) as beside:
                 await rights.end(beside, login)
-            async with self._inside(None if last else where) as inside:
+            async with self.inside(None if last else where) as inside:
                 await logins.run(inside, "DROP SCHEMA IF EXISTS {} CASCADE", schema)
                 await logins.run(inside, "DROP ROLE IF EXISTS {}", _owner(schema))
             await self._rows("DELETE FROM registry.registrations WHERE vault = %s", vault)
             if last:
                 await self._rows("DELETE FROM registry.databases WHERE name = %s", where)
         await self._end_strays()
-        await self._announce()
+        await self.announce()
 
     async def _put_in_order(self) -> None:
         """Bring every vault up to date, a few databases at once, with nobody else doing so."""
-        async with self._beside() as beside:
+        async with self.beside() as beside:
             await databases.make_template(beside, self._database)
             await databases.drop_unused(beside)
             vaults = await hosted(self._connection)
@@ -347,7 +355,7 @@ class Provisioner:
             async with self._transaction(inside):
                 for each in here:
                     if each not in current:
-                        await self._mend(inside, each)
+                        await self.mend(inside, each)
             await catch_up(self._connection, inside, [(each.vault, each.schema) for each in here])
 
         for name in await each_database(self._connection, self._database, vaults, visit):
@@ -362,7 +370,7 @@ class Provisioner:
             where = await self._place(ParticipantIdentifier(organisation))
             moved = _moved(VaultEvent.ORGANISATION_MOVED_OUT, organisation, len(theirs))
             await relocation.move_out(self._database, theirs, where, moved)
-        async with self._beside() as beside:
+        async with self.beside() as beside:
             await rights.let_vaults_in(beside, self._database, let=False)
 
     async def move_back(self) -> int:
@@ -370,7 +378,7 @@ class Provisioner:
 
         Returns of how many organisations.
         """
-        async with self._alone():
+        async with self.alone():
             whose = await self._whose()
             places: dict[str, list[Hosted]] = {}
             for each in await hosted(self._connection):
@@ -380,16 +388,17 @@ class Provisioner:
                 organisation = whose[vaults[0].vault]
                 moved = _moved(VaultEvent.ORGANISATION_MOVED_BACK, organisation, len(vaults))
                 await relocation.move_back(self._database, vaults, where, moved)
-            async with self._beside() as beside:
+            async with self.beside() as beside:
                 await databases.drop_unused(beside)
-        await self._announce()
+        await self.announce()
         return len(places)
 
     async def _whose(self) -> dict[str, str]:
         """Return the organisation of each vault."""
         return dict(await self._rows("SELECT vault, organisation FROM registry.registrations"))
 
-    async def _mend(self, inside: migrations.Connection, vault: Hosted) -> None:
+    async def mend(self, inside: migrations.Connection, vault: Hosted) -> None:
+        """Bring a vault up to date, and give its login the rights that it has."""
         await migrations.migrate(inside, vault.schema, migrations.VAULT[vault.role])
         await migrations.allow(inside, vault.schema, vault.login)
         await rights.let_in(inside, self._database, vault.login)
@@ -397,7 +406,7 @@ class Provisioner:
 
     async def _place(self, organisation: ParticipantIdentifier) -> str:
         """Return the database of an organisation, which is made where there is none."""
-        async with self._beside() as beside:
+        async with self.beside() as beside:
             name = await databases.reserved(beside, organisation)
             await databases.make(beside, self._database, name)
         return name
@@ -414,8 +423,7 @@ class Provisioner:
         """Make a vault in a database, and register it."""
         vault, schema, login, channel = _name("v"), _name("s"), _name("l"), _name("c")
         password = logins.new_password()
-        await logins.run(inside, "CREATE ROLE {} NOLOGIN", _owner(schema))
-        await logins.run(inside, "GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", _owner(schema))
+        await rights.make_owner(inside, _owner(schema))
         await rights.make_vault_login(inside, self._database, schema, login, password)
         await logins.run(inside, "CREATE SCHEMA {} AUTHORIZATION {}", schema, _owner(schema))
         await migrations.migrate(inside, schema, migrations.VAULT[role])
@@ -475,7 +483,7 @@ class Provisioner:
         whose = {"organisation": organisation.value, "role": role.value}
         await append_log(self._connection, "registry", replace(happening, ids={**happening.ids, **whose}))
 
-    async def _announce(self) -> None:
+    async def announce(self) -> None:
         """Have every gate read the registry again now; where that fails, each does so by itself later."""
         try:
             ((channel,),) = await self._rows("SELECT channel FROM registry.installation")
@@ -496,31 +504,31 @@ class Provisioner:
 
         They are looked for with nobody else making any: one that is just being made is on no record yet.
         """
-        async with self._alone():
+        async with self.alone():
             strays = await rights.strays(self._connection, self._database)
         for where, gone in strays.items():
             if where == self._database.name:
                 await rights.end(self._connection, *gone)
             else:
-                async with self._beside(where) as inside:
+                async with self.beside(where) as inside:
                     await rights.end(inside, *gone)
         return sum(map(len, strays.values()))
 
     @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
+    async def alone(self) -> AsyncIterator[None]:
         """One transaction of the registry, with nobody else changing vaults, logins or rights."""
         async with self._transaction():
             await rights.wait_for_others(self._connection)
             yield
 
     @asynccontextmanager
-    async def _inside(self, where: str | None) -> AsyncIterator[migrations.Connection]:
+    async def inside(self, where: str | None) -> AsyncIterator[migrations.Connection]:
         """One transaction in another database, which is committed before the registry's."""
-        async with self._beside(where) as connection, self._transaction(connection):
+        async with self.beside(where) as connection, self._transaction(connection):
             yield connection
 
     @asynccontextmanager
-    async def _beside(self, where: str | None = None) -> AsyncIterator[migrations.Connection]:
+    async def beside(self, where: str | None = None) -> AsyncIterator[migrations.Connection]:
         """A connection of its own to a database, outside of any transaction."""
         connection = await self._database.administrators_connection(where)
         try:

@@ -8,7 +8,7 @@ change last: a move that is cut short begins again, after what it left behind wa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -122,8 +122,8 @@ async def copy(source: Connection, target: Connection, vault: Hosted) -> None:
     create = sql.SQL("CREATE SCHEMA {} AUTHORIZATION {}")
     await target.execute(create.format(schema, sql.Identifier(owner)))
     await migrations.migrate(target, vault.schema, migrations.VAULT[vault.role])
-    tables = dict(await _rows(source, _TABLES, vault.schema))
-    for table in await _in_order(source, vault.schema, tables):
+    tables = await tables_of(source, vault.schema)
+    for table in await in_order(source, vault.schema, tables):
         await _copy_table(source, target, owner, vault.schema, table, tables[table])
     for (name,) in await _rows(source, _SEQUENCES, vault.schema):
         sequence = sql.Identifier(vault.schema, name)
@@ -161,7 +161,12 @@ async def _copy_table(
         raise MoveFailed
 
 
-async def _in_order(source: Connection, schema: str, tables: dict[str, Any]) -> list[str]:
+async def tables_of(source: Connection, schema: str) -> dict[str, list[str]]:
+    """Return the tables of a schema, with the columns that are stored in them."""
+    return dict(await _rows(source, _TABLES, schema))
+
+
+async def in_order(source: Connection, schema: str, tables: Collection[str]) -> list[str]:
     """Return the tables, each after those that it refers to."""
     references: dict[str, set[str]] = {table: set() for table in tables}
     for referring, referred in await _rows(source, _REFERENCES, schema):

@@ -55,8 +55,15 @@ _NOTHING_REVOKED = "01006"
 async def make_groups(connection: Connection, database: Database) -> None:
     """Make the groups of logins that may connect, where they are missing."""
     for group in (database.registry_group, database.vault_group, database.worker_group):
-        if not await _exists(connection, group):
+        if not await exists(connection, group):
             await logins.run(connection, "CREATE ROLE {} NOLOGIN", group)
+
+
+async def make_owner(connection: Connection, owner: str) -> None:
+    """Make the role that owns a vault's schema, where it is missing; the administrator acts as it."""
+    if not await exists(connection, owner):
+        await logins.run(connection, "CREATE ROLE {} NOLOGIN", owner)
+        await logins.run(connection, "GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", owner)
 
 
 async def make_vault_login(
@@ -79,7 +86,7 @@ async def let_in(connection: Connection, database: Database, login: str) -> None
 async def make_registry_login(connection: Connection, database: Database, password: str) -> None:
     """Make the registry's login with that password, where it is missing, and let it do what it may."""
     login = registry_login(password)
-    if not await _exists(connection, login):
+    if not await exists(connection, login):
         await logins.make_login(connection, login, password)
     await logins.bound(connection, login, "registry", logins.OF_REGISTRY)
     await join(connection, database.registry_group, login)
@@ -193,7 +200,8 @@ def _stays_open(connection: Connection, name: str) -> DatabaseUnfit:
     )
 
 
-async def _exists(connection: Connection, role: str) -> bool:
+async def exists(connection: Connection, role: str) -> bool:
+    """Return whether the cluster has a role of that name."""
     found = await connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (role,))
     return bool(await found.fetchall())
 

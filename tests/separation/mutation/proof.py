@@ -112,7 +112,7 @@ PROOF = (
     ),
     Mutant(
         "an encrypted export has few recipients",
-        "portability/agefile.py",
+        "attestation/agefile.py",
         'if header.count(b"\\n-> ") > _MOST_STANZAS or not (end or whole):',
         "if False:",
         (f"{_HOSTILE}::test_a_header_of_many_recipients_is_refused_before_any_of_them_is_tried",),

@@ -22,6 +22,7 @@ from xml.etree import ElementTree
 
 from tests.separation.mutation.administration import ADMINISTRATION
 from tests.separation.mutation.agreements import AGREEMENTS
+from tests.separation.mutation.backups import BACKUPS
 from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.configuration import CONFIGURATION
 from tests.separation.mutation.consents import CONSENTS
@@ -83,6 +84,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *LOGS,
     *AGREEMENTS,
     *WHO_CAN,
+    *BACKUPS,
     *RIGHTS,
     *SIGNING,
     *GOVPAGES,

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 from samdrift.administration import logs, officers
 from samdrift.administration.administration import Administration
 from samdrift.administration.events import AdminEvent
+from samdrift.attestation.agefile import fingerprint
 from samdrift.attestation.signatures import canonical, signer
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import LogEvent, Retention
@@ -32,7 +33,6 @@ from samdrift.installation.logkeeping import OPERATORS
 from samdrift.keystore.custody import Custodians, CustodyError
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageservice.events import MTEvent
-from samdrift.portability.agefile import fingerprint
 from samdrift.portability.events import MoveEvent
 from samdrift.portability.names import read_names
 from samdrift.vault import logbook

@@ -54,6 +54,7 @@ from samdrift.installation.remindermetrics import ReminderMetrics
 from samdrift.isolationcheck.check import CheckEvent
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageservice.events import MTEvent
+from samdrift.operations.backup import BackupEvent
 from samdrift.portability.events import MoveEvent
 from samdrift.processes.memory import MemoryMetrics
 from samdrift.processes.metrics import Gathered
@@ -250,6 +251,7 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
         APEvent.AP_ENVELOPE_ACKNOWLEDGED,
         *EntranceEvent,
         AdminEvent.LOG_CONTROL_RECORDED,
+        BackupEvent.ORGANISATION_UNSENT,
         LogEvent.LOG_FACTS_DISPOSED,
         OrgEvent.VAULT_LOCK_CHANGED,
         VaultEvent.VAULT_OPENING_GRANTED,

@@ -20,13 +20,14 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from samdrift.attestation import agefile
 from samdrift.attestation.archive import ArchiveReader, ArchiveWriter, Member
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.attestation.signatures import holds
 from samdrift.audit.chain import link
 from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import Role
-from samdrift.portability import agefile, importing, layout
+from samdrift.portability import importing, layout
 from samdrift.portability.checking import Checking, check
 from samdrift.portability.exporting import Exported
 from samdrift.portability.importing import take_in

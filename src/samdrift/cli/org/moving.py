@@ -9,6 +9,7 @@ import typer
 
 from samdrift.administration.administration import administering, hosted
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
+from samdrift.attestation import agefile
 from samdrift.cli.consenting import consented, until_now
 from samdrift.cli.org import exports
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
@@ -19,7 +20,6 @@ from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.governance.consent import Caller, Wanted
 from samdrift.installation.loop import run
-from samdrift.portability import agefile
 from samdrift.portability.exporting import Exported, export
 from samdrift.portability.importing import Imported, Order, take_in
 from samdrift.rights.consents import Level

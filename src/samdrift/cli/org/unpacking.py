@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from samdrift.attestation import agefile
 from samdrift.attestation.trustfolder import read_trust
 from samdrift.cli.org import exports
 from samdrift.cli.org.options import AsJson, fingerprint
@@ -14,7 +15,6 @@ from samdrift.cli.output import print_json, print_line
 from samdrift.config.errors import printable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.installation.loop import run
-from samdrift.portability import agefile
 from samdrift.portability.unpacking import Unpacked, unpack
 
 

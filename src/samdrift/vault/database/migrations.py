@@ -6,6 +6,7 @@ so on. Which version of each part a schema is at is in the schema itself.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -79,6 +80,8 @@ VAULT = {
 }
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+REACHED = " reached"
+"""The end of the second row about a part (:func:`reached_by`)."""
 
 _VERSIONS = "CREATE TABLE IF NOT EXISTS versions (part text PRIMARY KEY, version int NOT NULL)"
 _SET_VERSIONS = """
@@ -116,11 +119,17 @@ def reached_by(part: str) -> str:
     Version 0.1 writes its own number over that of a newer schema on which it runs: what was made since
     would be made once more, and fail, when the newer program comes back.
     """
-    return f"{part} reached"
+    return part + REACHED
 
 
-async def migrate(connection: Connection, schema: str, parts: tuple[str, ...]) -> None:
-    """Bring ``schema`` up to date as its owner; in a transaction of the caller's."""
+async def migrate(
+    connection: Connection, schema: str, parts: tuple[str, ...], until: Mapping[str, int] | None = None
+) -> None:
+    """Bring ``schema`` up to date as its owner; in a transaction of the caller's.
+
+    ``until`` has the rows of a table of versions, and the schema is brought no further than they say: rows of
+    that time are to be stored in it.
+    """
     found = await connection.execute(
         "SELECT nspowner::regrole::text FROM pg_namespace WHERE nspname = %s", (schema,)
     )
@@ -133,9 +142,12 @@ async def migrate(connection: Connection, schema: str, parts: tuple[str, ...]) -
     wanted: dict[str, int] = {}
     for part in parts:
         reached = max(present.get(part, 0), present.get(reached_by(part), 0))
-        for number in range(reached + 1, versions(part) + 1):
+        last = versions(part)
+        if until is not None:
+            last = min(last, max(until.get(part, 0), until.get(reached_by(part), 0)))
+        for number in range(reached + 1, last + 1):
             await connection.execute(script(f"{part}-{number}").encode())
-        wanted |= dict.fromkeys((part, reached_by(part)), max(reached, versions(part)))
+        wanted |= dict.fromkeys((part, reached_by(part)), max(reached, last))
     changed = {row: version for row, version in wanted.items() if present.get(row) != version}
     if changed:
         await connection.execute(_SET_VERSIONS, (list(changed), list(changed.values())))

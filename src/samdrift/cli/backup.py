@@ -1,0 +1,367 @@
+"""`samdrift backup`: copies of everything that the organisations have, verified and restored."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyrage
+import typer
+
+from samdrift.administration.administration import administering, provisioning
+from samdrift.administration.turns import in_turn
+from samdrift.attestation import agefile
+from samdrift.cli.org.options import AsJson, ConfigFile, fingerprint
+from samdrift.cli.output import complain, print_json, print_line, print_verdict
+from samdrift.cli.persons import Actor, Reason, asked
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.inputs import read_participant
+from samdrift.config.model import Config
+from samdrift.config.reader import load
+from samdrift.contracts.errors import Explained
+from samdrift.evidence.trace import Asked
+from samdrift.installation.loop import run
+from samdrift.installation.vaultsettings import key_store, vault_settings
+from samdrift.keystore.interface import KeyStore
+from samdrift.operations import backupset
+from samdrift.operations.backup import Made, create, signers, verify
+from samdrift.operations.backupformat import BackupError
+from samdrift.operations.backupset import BackupFile, BackupSet, Manifest
+from samdrift.operations.drill import Drilled, drill
+from samdrift.operations.restore import Restored, restore, restore_registry
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.objects import Objects
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+app = typer.Typer(add_completion=False)
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder that has the backups.")]
+Backup = Annotated[Path, typer.Argument(metavar="BACKUP", help="One backup: a folder in it.")]
+Identity = Annotated[
+    Path, typer.Option("--identity", help="A file with the age key that the backup is encrypted for.")
+]
+Only = Annotated[
+    ParticipantIdentifier | None,
+    typer.Option(
+        "--organisation",
+        parser=read_participant,
+        metavar="ORGANISATION",
+        help="Only this one, like 0203:habo.se.",
+    ),
+]
+Signer = Annotated[
+    str | None,
+    typer.Option("--signer", help="The key that signed it, where the key store is a new one."),
+]
+To = Annotated[
+    list[str], typer.Option("--to", help="An age recipient (age1...) of the backup; may be repeated.")
+]
+ToFile = Annotated[
+    Path | None,
+    typer.Option("--to-file", help="A file of such recipients, one per line, as age -R reads it."),
+]
+
+
+@app.callback()
+def backup() -> None:
+    """Back up the installation, verify and try its backups (docs/backup.md)."""
+
+
+@app.command("create")
+def create_backup(
+    folder: Folder,
+    config: ConfigFile,
+    reason: Reason,
+    to: To = [],  # noqa: B006
+    to_file: ToFile = None,
+    organisation: Only = None,
+    by: Actor = None,
+    as_json: AsJson = False,
+) -> int:
+    """Copy database, objects and registry into a new folder, encrypted, while messages flow.
+
+    A file for each organisation. The copy is as encrypted as what it is of: it opens nothing. Keys and
+    seals are not in it (docs/keys.md). Exit status 1 when an organisation could not be copied.
+    """
+    with _reported():
+        recipients = agefile.recipients([*to, *(agefile.lines(to_file) if to_file else [])])
+        made = run(_create(load(config), folder, recipients, asked(by, reason), organisation))
+    manifest = made.manifest
+    if as_json:
+        print_json({**_document(made.folder, manifest), "sha256": made.sha256, "signer": made.signer})
+    else:
+        print_line(f"{shown(made.folder)}: {_summary(manifest)}")
+        print_line(f"sha256     {made.sha256}")
+        print_line(f"signed by  {made.signer}")
+    return _complaints(manifest)
+
+
+@app.command("list")
+def list_backups(folder: Folder, config: ConfigFile, signer: Signer = None, as_json: AsJson = False) -> int:
+    """List the backups in a folder: when, of whom, how large. Exit status 1 when one cannot be used."""
+    with _reported():
+        known = _signers(load(config), signer)
+        paths = backupset.found_in(folder)
+    found: list[tuple[Path, BackupSet | BackupError]] = []
+    for path in paths:
+        try:
+            found.append((path, backupset.read(path, known)))
+        except BackupError as error:
+            found.append((path, error))
+    if as_json:
+        print_json({"backups": [_listed(path, each) for path, each in found]})
+    else:
+        for path, each in found:
+            if isinstance(each, BackupError):
+                complain(str(each))
+            else:
+                print_line(f"{shown(path)}: {_summary(each.manifest)}")
+    return int(any(isinstance(each, BackupError) for _, each in found))
+
+
+@app.command("verify")
+def verify_backup(
+    backup: Backup, identity: Identity, config: ConfigFile, signer: Signer = None, as_json: AsJson = False
+) -> int:
+    """Read all of a backup and compare each digest and number. One changed byte anywhere is refused."""
+    with _reported():
+        read = backupset.read(backup, _signers(load(config), signer))
+        found = run(verify(read, agefile.identities(identity)))
+    if as_json:
+        print_json({**_document(backup, read.manifest), "sha256": read.sha256, "intact": True})
+    else:
+        for file, contents in found:
+            print_line(f"{_whose(file)}: {contents.rows} rows, {contents.bodies.count} bodies, {_when(file)}")
+        print_verdict("", "intact", good=True)
+    return _complaints(read.manifest)
+
+
+@app.command("drill")
+def drill_backup(
+    backup: Backup,
+    identity: Identity,
+    config: ConfigFile,
+    reason: Reason,
+    organisation: Only = None,
+    by: Actor = None,
+    signer: Signer = None,
+    as_json: AsJson = False,
+) -> int:
+    """Restore a backup beside the running installation, compare it, and remove it again.
+
+    Recorded in the logs, for the compliance report. Exit status 1 when something differs.
+    """
+    with _reported():
+        opened = partial(_opened, backup, identity, signer)
+        found = run(_drill(load(config), opened, asked(by, reason), organisation))
+    good = all(each.passed for each in found)
+    if as_json:
+        print_json({"passed": good, "files": [_drilled(each) for each in found]})
+    else:
+        for each in found:
+            told = f"{each.compared} compared, {each.seconds:.0f} s, {_when(each.file)}"
+            print_line(f"{_whose(each.file)}: {told}")
+            for what in each.differences:
+                complain(f"{_whose(each.file)}: differs: {what}")
+        print_verdict("", "passed" if good else "failed", good=good)
+    return int(not good)
+
+
+@app.command("restore")
+def restore_backup(
+    backup: Backup,
+    identity: Identity,
+    config: ConfigFile,
+    reason: Reason,
+    organisation: Only = None,
+    everything: Annotated[
+        bool, typer.Option("--everything", help="All organisations, into an installation that has none.")
+    ] = False,
+    by: Actor = None,
+    signer: Signer = None,
+    as_json: AsJson = False,
+) -> int:
+    """Put back one organisation while others send, or all. What they did since the backup is lost here.
+
+    They are suspended afterwards. What waited to be sent is ended and listed, since it may have been sent
+    since. Read docs/backup.md before `samdrift org resume`. Exit status 1 when an organisation was not put
+    back.
+    """
+    if everything is (organisation is not None):
+        raise Unusable("name one organisation with --organisation, or all with --everything")
+    with _reported():
+        opened, who, loaded = partial(_opened, backup, identity, signer), asked(by, reason), load(config)
+        restored, failed = run(_restore(loaded, opened, who, organisation))
+    if as_json:
+        print_json(
+            {
+                "restored": [_restored(each) for each in restored],
+                "failed": [{"organisation": one, "reason": why} for one, why in failed],
+            }
+        )
+    else:
+        for each in restored:
+            print_line(f"{_whose(each.file)} is as it was, {_when(each.file)}: {each.compared} compared")
+            for waited in each.unsent:
+                print_line(f"may have been sent since, and is not sent again: {waited.what} {waited.id}")
+            print_line(f"it is suspended; a former database is kept as {each.former}")
+    for one, why in failed:
+        complain(f"{one} was not put back: {why}")
+    return int(bool(failed))
+
+
+async def _create(
+    config: Config,
+    folder: Path,
+    recipients: tuple[str, ...],
+    who: Asked,
+    only: ParticipantIdentifier | None,
+) -> Made:
+    async with administering(config) as installation:
+        return await create(installation, folder, recipients, who, only)
+
+
+Opened = tuple[BackupSet, list[pyrage.x25519.Identity]]
+
+
+async def _drill(
+    config: Config,
+    opened: Callable[[KeyStore], Opened],
+    who: Asked,
+    only: ParticipantIdentifier | None,
+) -> list[Drilled]:
+    async with administering(config) as installation:
+        backup, keys = await asyncio.to_thread(opened, installation.keys)
+        return await drill(installation, backup, keys, who, only)
+
+
+async def _restore(
+    config: Config,
+    opened: Callable[[KeyStore], Opened],
+    who: Asked,
+    organisation: ParticipantIdentifier | None,
+) -> tuple[list[Restored], list[tuple[str, str]]]:
+    """Return what was put back, and which organisations were not, with the reason."""
+    if organisation is None:
+        async with in_turn(config.vaults), provisioning(vault_settings(config)) as (store, provisioner):
+            backup, keys = await asyncio.to_thread(opened, store)
+            await restore_registry(provisioner, Objects(config.vaults.objects), backup, keys)
+    restored: list[Restored] = []
+    failed: list[tuple[str, str]] = []
+    async with administering(config) as installation:
+        backup, keys = await asyncio.to_thread(opened, installation.keys)
+        if organisation is not None:
+            return [await restore(installation, backup, keys, who, organisation)], []
+        for file in backup.manifest.files:
+            if not file.organisation:
+                continue
+            one = ParticipantIdentifier(file.organisation)
+            try:
+                restored.append(await restore(installation, backup, keys, who, one))
+            except Explained as error:
+                failed.append((one.value, str(error)))
+    return restored, failed
+
+
+def _opened(backup: Path, identity: Path, signer: str | None, store: KeyStore) -> Opened:
+    """Read the list of a backup, and the key of age that it is encrypted for."""
+    known = signers(store, _named(signer))
+    return backupset.read(backup, known), agefile.identities(identity)
+
+
+def _signers(config: Config, signer: str | None) -> list[str]:
+    named = _named(signer)
+    return [named] if named is not None else signers(key_store(config), None)
+
+
+def _named(signer: str | None) -> str | None:
+    return None if signer is None else fingerprint("--signer", signer)
+
+
+@contextlib.contextmanager
+def _reported() -> Iterator[None]:
+    """Report what stops a command in one line, an outage with its cause."""
+    with reported_as_usage_errors():
+        try:
+            yield
+        except VaultUnavailable as error:
+            raise Unusable(f"{error}{f' ({error.cause})' if error.cause else ''}") from None
+
+
+def _complaints(manifest: Manifest) -> int:
+    """Complain of what is not in a backup; the exit status."""
+    for each in manifest.missing:
+        complain(f"{each.organisation} is not in the backup: {each.reason}")
+    for file in manifest.files:
+        if file.lost:
+            complain(f"{_whose(file)}: the object store had lost {file.lost} bodies already")
+    return int(bool(manifest.missing) or any(file.lost for file in manifest.files))
+
+
+def _summary(manifest: Manifest) -> str:
+    organisations = [each for each in manifest.files if each.organisation]
+    size = sum(each.bytes for each in manifest.files)
+    what = "" if manifest.whole else ", no registry"
+    missing = f", {len(manifest.missing)} missing" if manifest.missing else ""
+    return f"{len(organisations)} organisations{missing}{what}, {size} bytes"
+
+
+def _whose(file: BackupFile) -> str:
+    return file.organisation or "registry"
+
+
+def _when(file: BackupFile) -> str:
+    return f"as of {file.taken_at:%Y-%m-%d %H:%M:%S}Z"
+
+
+def _document(folder: Path, manifest: Manifest) -> dict[str, Any]:
+    return {
+        "backup": shown(folder),
+        "made_at": manifest.made_at.isoformat(),
+        "whole": manifest.whole,
+        "files": [
+            {
+                "organisation": each.organisation or None,
+                "taken_at": each.taken_at.isoformat(),
+                "bytes": each.bytes,
+                "sha256": each.sha256,
+                "rows": each.rows,
+                "bodies": each.bodies,
+                "lost": each.lost,
+            }
+            for each in manifest.files
+        ],
+        "missing": [{"organisation": each.organisation, "reason": each.reason} for each in manifest.missing],
+    }
+
+
+def _listed(path: Path, found: BackupSet | BackupError) -> dict[str, Any]:
+    if isinstance(found, BackupError):
+        return {"backup": shown(path), "fault": found.fault.value, "why": str(found)}
+    return {**_document(path, found.manifest), "sha256": found.sha256}
+
+
+def _restored(found: Restored) -> dict[str, Any]:
+    return {
+        "organisation": found.file.organisation,
+        "taken_at": found.file.taken_at.isoformat(),
+        "compared": found.compared,
+        "not_sent": [{"what": each.what, "id": each.id} for each in found.unsent],
+        "former_database": found.former,
+    }
+
+
+def _drilled(found: Drilled) -> dict[str, Any]:
+    return {
+        "organisation": found.file.organisation or None,
+        "taken_at": found.file.taken_at.isoformat(),
+        "compared": found.compared,
+        "differences": list(found.differences),
+        "seconds": round(found.seconds, 3),
+        "passed": found.passed,
+    }

@@ -1,0 +1,259 @@
+"""Makes backups while messages flow, and verifies them.
+
+Each organisation's vaults are read in one snapshot of its database, so that what passes between its roles
+is in the backup once; snapshots of two organisations are of different moments. The registry comes last: a
+vault that it names is in the backup. What is read is encrypted already by keys that are not in the backup,
+and nothing of it is opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyrage
+
+from samdrift import __version__
+from samdrift.administration.administration import Administration, note, record_command
+from samdrift.attestation.agefile import encrypting, fingerprint
+from samdrift.attestation.archive import new_folder
+from samdrift.audit.events import AuditEvent
+from samdrift.evidence.trace import Asked
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
+from samdrift.keystore.keyfiles import KeyStoreError
+from samdrift.operations import backupset
+from samdrift.operations.backupformat import (
+    REGISTRY,
+    BackupError,
+    BackupFault,
+    BackupWriter,
+    Beginning,
+    Contents,
+    CopiedVault,
+    Looking,
+    Taker,
+    damaged,
+    read_backup,
+)
+from samdrift.operations.backupset import BackupFile, BackupSet, Manifest, Missing
+from samdrift.vault.bodies import new_id
+from samdrift.vault.errors import VaultError
+from samdrift.vault.inorder import Hosted
+from samdrift.vault.objects import Objects
+from samdrift.vault.portability import copies
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_NAME = "%Y-%m-%dT%H%M%SZ"
+_DRAFTS = ".????-??-??T??????Z.part"
+"""Names of folders that :func:`new_folder` makes for backups."""
+
+
+class BackupEvent(AuditEvent):
+    """An event of a backup or a restore, in the logs of the operator and of the organisations that it has."""
+
+    ORGANISATION_BACKED_UP = "org:backup:made"
+    """An organisation was copied with all that it has, as encrypted as it is, for whom the entry names."""
+    ORGANISATION_RESTORED = "org:restore:done"
+    """An organisation is as a backup had it; what came since is lost here."""
+    ORGANISATION_UNSENT = "org:restore:not-sent"
+    """Something waited when the backup was made: it may have been sent since, and is not sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A backup that was made."""
+
+    folder: Path
+    manifest: Manifest
+    sha256: str
+    signer: str
+
+
+@dataclass(slots=True)
+class _Source:
+    """The vaults of an organisation, or the registry: that of which a file is made."""
+
+    installation: Administration
+    organisation: str
+    where: str | None
+    vaults: Sequence[Hosted]
+    kept: set[str] = field(default_factory=set)
+    """Bodies that were copied, by the names that they have in the object store."""
+    gone: set[str] = field(default_factory=set)
+    """Bodies that a snapshot named and the object store did not have."""
+    lost: int = 0
+
+    @property
+    def schemas(self) -> list[tuple[str, str, str]]:
+        """Return role, vault and schema of each."""
+        if not self.organisation:
+            return [(REGISTRY, "", REGISTRY)]
+        return [(each.role.value, each.vault, each.schema) for each in self.vaults]
+
+
+async def create(
+    installation: Administration,
+    parent: Path,
+    to: Sequence[str],
+    asked: Asked,
+    only: ParticipantIdentifier | None = None,
+) -> Made:
+    """Make a backup in a new folder in ``parent``: whole and durable, or not there.
+
+    Of everything, or of ``only`` one organisation. One whose vaults cannot be read now is named as missing,
+    and the others are in it. Who made it and why is in the organisation's log before anything of it is read.
+    """
+    hosted = await copies.hosted_by_organisation(installation.provisioner.database)
+    if only is not None and only.value not in hosted:
+        raise BackupError(BackupFault.ABSENT, f"{only.value} has no vaults here")
+    await asyncio.to_thread(_drop_drafts, parent)
+    now = datetime.now(UTC)
+    files: list[BackupFile] = []
+    missing: list[Missing] = []
+    folder = parent / now.strftime(_NAME)
+    with new_folder(folder) as draft:
+        for number, organisation in enumerate([only.value] if only else hosted, 1):
+            identifier, vaults = ParticipantIdentifier(organisation), hosted[organisation]
+            source = _Source(installation, organisation, vaults[0].where, vaults)
+            name = f"organisation-{number:04d}.age"
+            try:
+                await record_command(installation, "backup create", asked, identifier)
+                files.append(await _write(source, draft / name, to, now))
+            except (VaultError, KeyStoreError) as error:
+                if only is not None:
+                    raise
+                (draft / name).unlink(missing_ok=True)
+                missing.append(Missing(organisation, str(error)))
+        if only is None:
+            source = _Source(installation, "", None, ())
+            files.append(await _write(source, draft / backupset.REGISTRY_FILE, to, now))
+        manifest = Manifest(
+            id=new_id(),
+            made_at=now,
+            made_by=f"samdrift {__version__}",
+            whole=only is None,
+            recipients=tuple(map(fingerprint, to)),
+            files=tuple(files),
+            missing=tuple(missing),
+        )
+        keys = await asyncio.to_thread(installation.keys.log_keys, OPERATOR_KEYS)
+        digest, signer = backupset.write(draft, manifest, keys[0])
+        await _record(installation, manifest, digest, asked)
+    return Made(folder, manifest, digest, signer)
+
+
+def signers(keys: KeyStore, named: str | None) -> list[str]:
+    """Return the keys that may have signed a backup: the one that a person names, or the installation's."""
+    return [named] if named is not None else [each.public.hex() for each in keys.log_keys(OPERATOR_KEYS)]
+
+
+async def verify(
+    backup: BackupSet, keys: Sequence[pyrage.x25519.Identity]
+) -> list[tuple[BackupFile, Contents]]:
+    """Read all of a backup; :class:`BackupError` where a byte is not what was written."""
+    found = []
+    for file in backup.manifest.files:
+        _, contents = await read_file(backup, file, keys, Looking())
+        found.append((file, contents))
+    return found
+
+
+async def read_file(
+    backup: BackupSet, file: BackupFile, keys: Sequence[pyrage.x25519.Identity], take: Taker
+) -> tuple[Beginning, Contents]:
+    """Read one file of a backup, compared with the signed list before and while it is read."""
+    await backup.check(file)
+    async with backup.opened(file, keys) as source:
+        beginning, contents = await read_backup(source, take)
+    if beginning.organisation != file.organisation or contents.rows != file.rows:
+        raise damaged("a file of the backup is not the one that its list names")
+    return beginning, contents
+
+
+async def _write(source: _Source, path: Path, to: Sequence[str], now: datetime) -> BackupFile:
+    await asyncio.to_thread(path.touch, 0o600)
+    database = source.installation.provisioner.database
+    objects = Objects(source.installation.config.vaults.objects)
+    async with encrypting(path, to) as sink:
+        writer = BackupWriter(sink, source.organisation, now)
+        await writer.begin()
+
+        async def keep(reading: copies.Reading) -> bool:
+            return await _keep_bodies(source, reading, objects, writer)
+
+        async with copies.without_missing_bodies(database, source.where, keep) as reading:
+            vaults = [
+                CopiedVault(role, vault, await reading.schema(schema))
+                for role, vault, schema in source.schemas
+            ]
+            await writer.schemas(reading.taken_at, vaults)
+            for (role, _, schema), copied in zip(source.schemas, vaults, strict=True):
+                for table in copied.schema.tables:
+                    await writer.table(role, table, reading.rows(schema, table))
+            taken_at = reading.taken_at
+        contents = await writer.end()
+    size, digest = await backupset.described(path)
+    return BackupFile(
+        file=path.name,
+        organisation=source.organisation,
+        taken_at=taken_at,
+        bytes=size,
+        sha256=digest,
+        rows=contents.rows,
+        bodies=contents.bodies.count,
+        lost=source.lost,
+    )
+
+
+async def _keep_bodies(
+    source: _Source, reading: copies.Reading, objects: Objects, writer: BackupWriter
+) -> bool:
+    """Copy the bodies of a snapshot that are not copied yet; false where one was removed before that.
+
+    A body is removed after its row. One that two snapshots name and that is not there is lost, and
+    holds nothing up: the list says how many are.
+    """
+    whole = True
+    for role, vault, schema in source.schemas:
+        for body in await reading.remote_bodies(schema):
+            name = f"{vault}/{body}"
+            if name in source.kept:
+                continue
+            if await writer.body(role, body, objects.pieces(name)):
+                source.kept.add(name)
+            elif name in source.gone:
+                source.kept.add(name)
+                source.lost += 1
+            else:
+                source.gone.add(name)
+                whole = False
+    return whole
+
+
+async def _record(installation: Administration, manifest: Manifest, digest: str, asked: Asked) -> None:
+    """Write what was made in the log of each organisation that it has, and in the operator's."""
+    common = {"backup": digest, "recipients": " ".join(manifest.recipients), "reason": asked.reason}
+    event = BackupEvent.ORGANISATION_BACKED_UP
+    for each in manifest.files:
+        organisation = ParticipantIdentifier(each.organisation) if each.organisation else None
+        facts = {"taken": each.taken_at.isoformat(), "sha256": each.sha256, **common}
+        await note(installation, event, asked.by, organisation, facts)
+
+
+def _drop_drafts(parent: Path) -> None:
+    """Remove what killed runs have left, unless another one is writing there."""
+    for draft in parent.glob(_DRAFTS):
+        with contextlib.suppress(OSError):
+            descriptor = os.open(draft, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(draft)
+            finally:
+                os.close(descriptor)

@@ -1,0 +1,185 @@
+"""Puts back one organisation from a backup, into the running installation, while others send.
+
+The backup is stored beside the organisation's database, by the code that a drill has tried, and compared;
+until then the organisation goes on. Then it is suspended, and the restored database takes the place of its
+own in one transaction. What waited to be sent when the backup was made is ended, since it may have been
+sent since. The organisation stays suspended: people look at what it has lost before they resume it
+(docs/backup.md). The former database is kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+import pyrage
+
+from samdrift.administration.administration import Administration, note, record_command
+from samdrift.administration.events import AdminEvent
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.evidence.trace import Asked
+from samdrift.operations.backup import BackupEvent, read_file
+from samdrift.operations.backupformat import REGISTRY, BackupError, BackupFault, Beginning, damaged
+from samdrift.operations.backupset import BackupFile, BackupSet
+from samdrift.operations.restoring import Place, Restoring
+from samdrift.vault.errors import VaultError, VaultLocked, VaultUnavailable
+from samdrift.vault.gate import Gate
+from samdrift.vault.inorder import Hosted
+from samdrift.vault.objects import Objects
+from samdrift.vault.portability import copies
+from samdrift.vault.portability.replacing import make_roles, replace_database
+from samdrift.vault.portability.unsent import Unsent, end_unsent
+from samdrift.vault.provision import Provisioner
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_TRIES = 100
+_WORKER = Principal(PrincipalKind.WORKER, "restore")
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """An organisation that was put back."""
+
+    file: BackupFile
+    compared: int
+    """Rows and bodies that were compared with the backup."""
+    unsent: tuple[Unsent, ...]
+    """Messages, transfers and notices that waited to be sent, and are ended."""
+    former: str
+    """The name of the database that it had before."""
+
+
+async def restore_registry(
+    provisioner: Provisioner, objects: Objects, backup: BackupSet, keys: Sequence[pyrage.x25519.Identity]
+) -> None:
+    """Put back the registry into an installation that hosts nobody, before its organisations.
+
+    All of them are suspended afterwards, and their databases missing: each is then restored for itself.
+    """
+    if await provisioner.registrations():
+        text = "there are organisations here already: --organisation restores one of them"
+        raise BackupError(BackupFault.OCCUPIED, text)
+    file = backup.manifest.of("")
+    async with copies.registry_storing(provisioner.database) as storing:
+        place = Place(REGISTRY, None, REGISTRY, made=True)
+        restoring = Restoring(storing, objects, lambda _: place)
+        beginning, contents = await read_file(backup, file, keys, restoring)
+        comparison = await restoring.compare(beginning, contents)
+        if comparison.differences:
+            raise damaged(f"what was stored differs from the backup: {', '.join(comparison.differences)}")
+
+
+async def restore(
+    installation: Administration,
+    backup: BackupSet,
+    keys: Sequence[pyrage.x25519.Identity],
+    asked: Asked,
+    organisation: ParticipantIdentifier,
+) -> Restored:
+    """Put back an organisation that is here; it is suspended afterwards, and as it was where this fails."""
+    file = backup.manifest.of(organisation.value)
+    database = installation.provisioner.database
+    hosted = (await copies.hosted_by_organisation(database)).get(organisation.value)
+    if hosted is None:
+        text = f"{organisation.value} has no vaults here: add it first, or restore everything"
+        raise BackupError(BackupFault.ABSENT, text)
+    await _announced(installation, asked, organisation)
+    await make_roles(installation.provisioner, organisation, hosted)
+    vaults = {each.role.value: each for each in hosted}
+    objects = Objects(installation.config.vaults.objects)
+    async with copies.temporary_database(database, "restore", organisation.value) as (name, inside):
+        async with copies.storing(inside) as storing:
+            restoring = Restoring(storing, objects, partial(_place, vaults), partial(_check, vaults))
+            beginning, contents = await read_file(backup, file, keys, restoring)
+            comparison = await restoring.compare(beginning, contents)
+            if comparison.differences:
+                raise damaged(f"what was stored differs from the backup: {', '.join(comparison.differences)}")
+            why = f"restored from a backup of {file.taken_at:%Y-%m-%d %H:%M}Z: it may have been sent since"
+            now = datetime.now(UTC)
+            unsent = [
+                each
+                for vault in hosted
+                for each in await end_unsent(
+                    inside, vault.role, vault.schema, why, BackupEvent.ORGANISATION_UNSENT, now
+                )
+            ]
+        await inside.close()
+        former = await replace_database(installation.provisioner, organisation, hosted, name)
+    if Role.MESSAGE_SERVICE in {each.role for each in hosted}:
+        await _patiently(partial(_look_after_marks, installation.gate, organisation))
+    restored = Restored(file, comparison.compared, tuple(unsent), former)
+    await _record(installation, backup, restored, asked, organisation)
+    return restored
+
+
+def _place(vaults: Mapping[str, Hosted], role: str) -> Place:
+    vault = vaults.get(role)
+    if vault is None:
+        text = f"the organisation has no vault of role {role} here, which the backup has: add it first"
+        raise BackupError(BackupFault.ABSENT, text)
+    return Place(vault.schema, f"o{vault.schema}", vault.vault)
+
+
+def _check(vaults: Mapping[str, Hosted], beginning: Beginning) -> None:
+    """Refuse a backup of other vaults than the organisation has here: one would not open, or be missing."""
+    found = {each.role: each.vault for each in beginning.vaults}
+    if found != {role: each.vault for role, each in vaults.items()}:
+        text = (
+            "the backup is of other vaults than the organisation has here: it was closed and added again"
+            " since, or has got another role"
+        )
+        raise BackupError(BackupFault.ABSENT, text)
+
+
+async def _announced(installation: Administration, asked: Asked, organisation: ParticipantIdentifier) -> None:
+    """Write who restores and why in the organisation's logs, or, where these are lost, in the operator's."""
+    try:
+        await record_command(installation, "backup restore", asked, organisation)
+    except VaultError:
+        facts = {"command": "backup restore", "by": asked.by, "reason": asked.reason}
+        about = {"organisation": organisation.value, "organisation_log": "not told"}
+        await installation.gate.operator_log(AdminEvent.ORGANISATION_COMMAND, **facts, **about)
+
+
+async def _record(
+    installation: Administration,
+    backup: BackupSet,
+    restored: Restored,
+    asked: Asked,
+    organisation: ParticipantIdentifier,
+) -> None:
+    numbers = Counter(each.what for each in restored.unsent)
+    facts = {
+        "backup": backup.sha256,
+        "taken": restored.file.taken_at.isoformat(),
+        "compared": str(restored.compared),
+        "not_sent": " ".join(f"{what}={count}" for what, count in sorted(numbers.items())),
+        "former": restored.former,
+        "reason": asked.reason,
+    }
+    event = BackupEvent.ORGANISATION_RESTORED
+    await _patiently(partial(note, installation, event, asked.by, organisation, facts))
+
+
+async def _look_after_marks(gate: Gate, organisation: ParticipantIdentifier) -> None:
+    """Note which marks of session keys are lost before anybody sends to the organisation again.
+
+    Envelopes that are made later open as before. A vault that its officer has locked is looked at when it
+    opens.
+    """
+    with suppress(VaultLocked):
+        async with gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.IMPORT) as vault:
+            await vault.look_after_marks(now=datetime.now(UTC))
+
+
+async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
+    """Work in a vault whose sessions with its former database have ended, which is noticed one by one."""
+    for _ in range(_TRIES):
+        with suppress(VaultUnavailable):
+            await work()
+            return
+    await work()

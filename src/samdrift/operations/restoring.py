@@ -1,0 +1,117 @@
+"""Stores what a file of a backup has, and compares it: what a restore and a drill of one have in common."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+
+from samdrift.contracts.principals import Role
+from samdrift.operations.backupformat import REGISTRY, Beginning, BodySum, Contents
+from samdrift.vault.database import migrations
+from samdrift.vault.errors import SealBroken
+from samdrift.vault.objects import Objects
+from samdrift.vault.portability.copies import CopiedTable, Storing
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The place that a vault of a backup is stored in."""
+
+    schema: str
+    owner: str | None
+    """The role that owns the schema; the administrator where it is ``None``."""
+    prefix: str
+    """In the object store."""
+    made: bool = False
+    """True where the schema is there already, to be emptied."""
+
+
+@dataclass(slots=True)
+class Comparison:
+    """A number of things that were compared, and those that differ, in words without their content."""
+
+    compared: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def same(self, what: str, count: int, *, same: bool) -> None:
+        """Note that a number of things were compared, and whether all were the same."""
+        self.compared += count
+        if not same:
+            self.differences.append(what)
+
+
+class Restoring:
+    """A taker that stores what a file of a backup has, each vault in the place that its role has."""
+
+    def __init__(
+        self,
+        storing: Storing,
+        objects: Objects,
+        place: Callable[[str], Place],
+        accept: Callable[[Beginning], None] = lambda _: None,
+    ) -> None:
+        """``accept`` raises where what the file is of is not to be stored."""
+        self._storing = storing
+        self._objects = objects
+        self._place = place
+        self._accept = accept
+        self._bodies: dict[str, str] = {}
+        """The role of each body."""
+
+    async def body(self, role: str, body: str, pieces: AsyncIterator[bytes]) -> None:
+        writer = self._objects.writer(f"{self._place(role).prefix}/{body}")
+        async for piece in pieces:
+            await writer.write(piece)
+        await writer.close()
+        self._bodies[body] = role
+
+    async def begin(self, beginning: Beginning) -> None:
+        self._accept(beginning)
+        for vault in beginning.vaults:
+            place = self._place(vault.role)
+            parts = parts_of(vault.role)
+            if place.made:
+                await self._storing.bring(place.schema, vault.schema, parts)
+            else:
+                await self._storing.make(place.schema, vault.schema, parts, place.owner)
+
+    async def table(self, role: str, table: CopiedTable, pieces: AsyncIterator[bytes]) -> None:
+        async with self._storing.table(self._place(role).schema, table) as write:
+            async for piece in pieces:
+                await write(piece)
+
+    async def compare(self, beginning: Beginning, contents: Contents) -> Comparison:
+        """Read back everything that was stored, and bring the schemas up to date."""
+        found = Comparison()
+        for vault in beginning.vaults:
+            schema = self._place(vault.role).schema
+            for table in vault.schema.tables:
+                wanted = contents.tables[f"{vault.role}/{table.name}"]
+                stored = await self._storing.sum(schema, table)
+                same = (stored.rows, stored.digest) == (wanted.count, wanted.digest)
+                found.same(f"rows of {vault.role}/{table.name}", wanted.count, same=same)
+            named = await self._storing.remote_bodies(schema)
+            there = {body for body, role in self._bodies.items() if role == vault.role}
+            found.same(f"bodies that {vault.role} names", len(named), same=there >= set(named))
+            await self._storing.finish(schema, vault.schema, parts_of(vault.role))
+        bodies = await self._stored_bodies()
+        found.same("bodies in the object store", bodies.value.count, same=bodies.value == contents.bodies)
+        return found
+
+    async def _stored_bodies(self) -> BodySum:
+        found = BodySum()
+        for body, role in self._bodies.items():
+            digest = hashlib.sha256()
+            try:
+                async for piece in self._objects.pieces(f"{self._place(role).prefix}/{body}"):
+                    digest.update(piece)
+            except SealBroken:
+                continue
+            found.add(role, body, digest.hexdigest())
+        return found
+
+
+def parts_of(role: str) -> Sequence[str]:
+    """Return the parts that the schema of a role, or of the registry, is made of."""
+    return migrations.REGISTRY if role == REGISTRY else migrations.VAULT[Role(role)]

@@ -1,0 +1,93 @@
+"""A restored database takes the place of an organisation's own, as the database's administrator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+import psycopg
+
+from samdrift.vault import databases, logins, rights
+from samdrift.vault.errors import VaultError
+from samdrift.vault.inorder import Hosted
+from samdrift.vault.logins import Connection
+from samdrift.vault.moments import catch_up
+from samdrift.vault.portability.copies import typed
+from samdrift.vault.provision import Provisioner
+from samdrift.vault.registry import LOGIN_SECRET, RegistrationState
+from samdrift.vault.sealing import Sealer
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_SUSPENDED = "UPDATE registry.registrations SET state = %s WHERE organisation = %s"
+
+
+async def make_roles(
+    provisioner: Provisioner, organisation: ParticipantIdentifier, vaults: Sequence[Hosted]
+) -> None:
+    """Make the owners and logins of an organisation's vaults where the cluster has none, as a new one.
+
+    ``KeyStoreError`` where the password of one is locked by the organisation's officer.
+    """
+    secrets = {
+        one.vault: one.secret for one in await provisioner.registrations() if one.organisation == organisation
+    }
+    async with provisioner.inside(None) as connection:
+        for vault in vaults:
+            await rights.make_owner(connection, f"o{vault.schema}")
+            if not await rights.exists(connection, vault.login):
+                sealer = Sealer(vault.vault, provisioner.keys.data_keys(vault.vault))
+                password = sealer.open(secrets[vault.vault], LOGIN_SECRET).decode()
+                await logins.make_login(connection, vault.login, password)
+                await rights.join(connection, provisioner.database.vault_group, vault.login)
+
+
+async def replace_database(
+    provisioner: Provisioner, organisation: ParticipantIdentifier, vaults: Sequence[Hosted], filled: str
+) -> str:
+    """Have a database that was filled take the place of an organisation's own, and suspend it.
+
+    Its own stays under the name that is returned, where nobody gets in. Names and state change in one
+    transaction, or nothing does; nobody is connected meanwhile. Then the vaults' logins get in again, and
+    what is due in the vaults is what the restored ones say. :class:`VaultUnavailable` where somebody else
+    stays connected.
+    """
+    (where,) = {each.where for each in vaults}
+    with typed():
+        async with provisioner.beside() as registry:
+            former = await databases.name_beside(registry, databases.FORMER, organisation.value)
+            for each in vaults:
+                await logins.shut_out(registry, each.login)
+            try:
+                await databases.drop(registry, former)
+                await _take_rights(provisioner, vaults, where)
+                async with registry.transaction():
+                    await rights.wait_for_others(registry)
+                    await databases.rename(registry, where, former)
+                    await databases.rename(registry, filled, where)
+                    state = RegistrationState.SUSPENDED.value
+                    await registry.execute(_SUSPENDED, (state, organisation.value))
+            except BaseException:
+                with suppress(VaultError):
+                    await _let_in(provisioner, registry, vaults, where)
+                raise
+            await _let_in(provisioner, registry, vaults, where)
+    await provisioner.announce()
+    return former
+
+
+async def _take_rights(provisioner: Provisioner, vaults: Sequence[Hosted], where: str) -> None:
+    """Take from the logins what they may do in the database that goes: they could not be replaced later."""
+    with suppress(VaultError, psycopg.Error):  # It may be missing, or damaged.
+        async with provisioner.inside(where) as inside:
+            for each in vaults:
+                await logins.run(inside, "DROP OWNED BY {}", each.login)
+
+
+async def _let_in(
+    provisioner: Provisioner, registry: Connection, vaults: Sequence[Hosted], where: str
+) -> None:
+    async with provisioner.inside(where) as inside:
+        for each in vaults:
+            await provisioner.mend(inside, each)
+    async with provisioner.beside(where) as inside:
+        await catch_up(registry, inside, [(each.vault, each.schema) for each in vaults])

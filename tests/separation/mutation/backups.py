@@ -1,0 +1,78 @@
+"""The guards of backups and restores, each as the mutant that lacks it."""
+
+from __future__ import annotations
+
+from tests.separation.mutation.mutant import Mutant
+
+_BACKUP = "tests/unit/operations/test_backup.py"
+_RESTORE = "tests/unit/operations/test_restore.py"
+
+
+def _without(guard: str, file: str, text: str, test: str, instead: str = "") -> Mutant:
+    return Mutant(f"backup: {guard}", file, text, instead, (test,))
+
+
+BACKUPS = (
+    _without(
+        "this installation has signed it",
+        "operations/backupset.py",
+        "    if signer not in signers:\n",
+        f"{_BACKUP}::test_a_backup_that_another_installation_signed_is_refused",
+        "    if not signers:\n",
+    ),
+    _without(
+        "each file is the one that was signed",
+        "operations/backupset.py",
+        "        if found != (file.bytes, file.sha256):\n",
+        f"{_BACKUP}::test_a_file_of_another_backup_in_its_place_is_refused",
+        "        if not found:\n",
+    ),
+    _without(
+        "what is inside is what was written",
+        "operations/backupformat.py",
+        "if self._member is not None or contents != Contents(self._tables, self._bodies.value):",
+        f"{_BACKUP}::test_what_is_changed_inside_is_refused_without_the_list_as_well",
+        "if self._member is not None:",
+    ),
+    _without(
+        "a snapshot whose bodies are removed is taken again",
+        "operations/backup.py",
+        "                whole = False\n",
+        f"{_BACKUP}::test_a_body_that_goes_while_it_is_copied_goes_with_its_row",
+    ),
+    _without(
+        "rows of a newer program are refused",
+        "vault/portability/copies.py",
+        "    if unknown or newer:\n",
+        f"{_BACKUP}::test_rows_of_a_newer_program_are_refused",
+        "    if unknown and newer:\n",
+    ),
+    _without(
+        "the vaults are those that the organisation has",
+        "operations/restore.py",
+        "    if found != {role: each.vault for role, each in vaults.items()}:\n",
+        f"{_RESTORE}::test_a_backup_of_other_vaults_is_refused",
+        "    if not found:\n",
+    ),
+    _without(
+        "what waited is not sent again",
+        "vault/portability/unsent.py",
+        "        found = await _ended(connection, role, sql.Identifier(schema), why, now)\n",
+        f"{_RESTORE}::test_what_waited_is_not_sent_again_and_each_is_listed",
+        "        found: list[Unsent] = []\n",
+    ),
+    _without(
+        "an organisation that is put back is suspended",
+        "vault/portability/replacing.py",
+        "                state = RegistrationState.SUSPENDED.value\n",
+        f"{_RESTORE}::test_it_is_suspended_until_people_resume_it",
+        "                state = RegistrationState.ACTIVE.value\n",
+    ),
+    _without(
+        "the registry goes into an empty installation alone",
+        "operations/restore.py",
+        "    if await provisioner.registrations():\n",
+        f"{_RESTORE}::test_everything_is_put_back_into_an_empty_installation",
+        "    if False:\n",
+    ),
+)

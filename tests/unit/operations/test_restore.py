@@ -1,0 +1,358 @@
+"""A restore: of one organisation while others go on, and of all; nothing that waited is sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from samdrift.contracts.messages import WorkKind
+from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import TransferState
+from samdrift.operations import backupset
+from samdrift.operations.backup import signers
+from samdrift.operations.backupformat import BackupError, BackupFault
+from samdrift.operations.restore import restore, restore_registry
+from samdrift.vault.errors import VaultSuspended, VaultUnavailable
+from samdrift.vault.objects import Objects
+from samdrift.vault.registry import RegistrationState
+from samdrift.wire.identifiers import RECEIPT_EXTENDED
+from tests.cluster import cluster
+from tests.movable import LARGE
+from tests.separation.vaultlogin import superuser, vault_login
+from tests.unit.operations.backingup import ASKED, Ground, administration_of, grounded
+from tests.vaults import (
+    MINUTE,
+    NOW,
+    Installation,
+    body,
+    incoming,
+    installed,
+    outgoing,
+    server_folder,
+    settings_in,
+    submitted,
+    until,
+)
+
+AP, MT, MK = Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT
+_EVER = datetime(2200, 1, 1, tzinfo=UTC)
+_GOES_ON = {"log", "log_head", "log_tree", "log_nodes", "log_pauses"}
+"""Tables that entries about the backup and the restore go into."""
+_SENT = {
+    AP: {"transfers", "attempts", "events", "bodies", "moment", "moments"},
+    MT: {"work", "moment"},
+    MK: {"messages", "drafts", "notices", "moment"},
+    Role.GOVERNANCE: {"moment"},
+}
+"""Tables in which what waited to be sent is ended."""
+
+
+@pytest.fixture
+async def ground(installation: Installation, tmp_path: Path) -> Ground:
+    return await grounded(installation, tmp_path / "backups")
+
+
+async def contents(ground: Ground) -> dict[Role, dict[str, Any]]:
+    """Count and digest of each table of the organisation, as the database has them."""
+    administrator = await superuser(ground.installation)
+    found = {}
+    for role in Role:
+        login = await vault_login(ground.installation, ground.organisation, role)
+        found[role] = administrator.snapshot(login.schema)
+    return found
+
+
+async def resume(ground: Ground) -> None:
+    registry = ground.installation.gate.registry
+    for role in Role:
+        await ground.installation.provisioner.set_state(ground.organisation, role, RegistrationState.ACTIVE)
+    await until(lambda: all(registry.serves(ground.organisation, role) for role in Role))
+
+
+async def suspended(ground: Ground) -> None:
+    registry = ground.installation.gate.registry
+    await until(lambda: not any(registry.serves(ground.organisation, role) for role in Role))
+
+
+async def changes(ground: Ground) -> None:
+    """Something that happens after the backup: more comes in and goes out."""
+    async with ground.installation.open(ground.organisation, AP) as vault:
+        await submitted(vault, LARGE, sender=ground.organisation)
+        await vault.accept(incoming(), await body(vault, LARGE), b"<given/>", now=NOW)
+        for each in await vault.inbox(10):
+            await vault.acknowledge(each.id, now=NOW)
+
+
+async def test_one_organisation_is_as_it_was_and_another_goes_on_meanwhile(ground: Ground) -> None:
+    other = await ground.installation.organisation([AP])
+    before = await contents(ground)
+    made = await ground.create(ground.organisation)
+    await changes(ground)
+    sent = 0
+
+    async def goes_on() -> None:
+        nonlocal sent
+        while True:
+            async with ground.installation.open(other, AP) as vault:
+                await submitted(vault, LARGE, sender=other)
+            sent += 1
+
+    task = asyncio.create_task(goes_on())
+    restored = await ground.restore(made)
+    done = sent
+    await until(lambda: sent > done or task.done())
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with ground.installation.open(other, AP) as vault:
+        assert len(await vault.waiting(1000)) == sent, "nothing of another's was lost"
+    await suspended(ground)
+    after = await contents(ground)
+    for role in Role:
+        differ = {name for name in before[role] if before[role][name] != after[role][name]}
+        assert differ <= _GOES_ON | _SENT[role], role
+    assert restored.compared > 50
+    assert restored.former in await ground.databases()
+    await resume(ground)
+    async with ground.installation.open(ground.organisation, AP) as vault:
+        for item in await vault.inbox(10):
+            reader = await vault.incoming_body(item.id)
+            assert reader is not None
+            assert await reader.read_all(), "bodies are there too"
+
+
+async def test_after_a_restore_logins_are_replaced_and_the_organisation_is_closed_as_ever(
+    ground: Ground,
+) -> None:
+    """The former database holds on to no login and no owner, and goes with the organisation."""
+    made = await ground.create(ground.organisation)
+    restored = await ground.restore(made)
+    await suspended(ground)
+    administrator = await superuser(ground.installation)
+    for role in Role:
+        login = await vault_login(ground.installation, ground.organisation, role)
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            psycopg.connect(login.address, dbname=restored.former)
+        await ground.installation.provisioner.rotate_login(ground.organisation, role)
+        assert administrator.rows("SELECT FROM pg_roles WHERE rolname = %s", login.login) == []
+    again = await ground.restore(made)
+    assert again.former == restored.former
+    for role in Role:
+        await ground.installation.provisioner.drop(ground.organisation, role)
+    assert restored.former not in await ground.databases()
+
+
+async def test_it_is_suspended_until_people_resume_it(ground: Ground) -> None:
+    made = await ground.create(ground.organisation)
+    await ground.restore(made)
+    await suspended(ground)
+    with pytest.raises(VaultSuspended):
+        async with ground.installation.open(ground.organisation, AP):
+            pass
+    await resume(ground)
+    async with ground.installation.open(ground.organisation, AP) as vault:
+        await submitted(vault)
+
+
+async def test_what_waited_is_not_sent_again_and_each_is_listed(ground: Ground) -> None:
+    """What was due at the backup may have been sent since: after it was put back, it waits no more."""
+    async with ground.installation.open(ground.organisation, AP) as vault:
+        waited = {each.envelope_id for each in await vault.waiting(100)}
+        receipt = outgoing(ground.organisation)
+        answer = type(receipt)(
+            receipt.envelope_id,
+            receipt.conversation_id,
+            receipt.sender,
+            receipt.recipient,
+            RECEIPT_EXTENDED,
+            receipt.process,
+        )
+        await vault.submit(answer, await body(vault), as4_message_id="r@ap.test", now=NOW, lease=None)
+    async with ground.installation.open(ground.organisation, MT) as service:
+        due = await service.claim_work(now=_EVER, lease=MINUTE, limit=100)
+    messages = {each.id for each in due if each.kind is WorkKind.MESSAGE}
+    assert waited
+    assert messages
+    made = await ground.create(ground.organisation)
+    async with ground.installation.open(ground.organisation, AP) as vault:
+        for each in await vault.waiting(100):
+            await vault.delivered(each.id, now=NOW, receipt=b"<proof/>", peer="AP0002")
+    restored = await ground.restore(made)
+    found = {(each.what, each.id) for each in restored.unsent}
+    assert {("transfer", each) for each in waited} <= found
+    assert {("message", each) for each in messages} <= found
+    await suspended(ground)
+    await resume(ground)
+    async with ground.installation.open(ground.organisation, AP) as vault:
+        assert [each.envelope_id for each in await vault.waiting(100)] == [answer.envelope_id]
+        for envelope in waited:
+            status = await vault.status(envelope)
+            assert status is not None
+            assert status.state is TransferState.FAILED
+    async with ground.installation.open(ground.organisation, MT) as service:
+        left = await service.claim_work(now=_EVER, lease=MINUTE, limit=100)
+        assert WorkKind.MESSAGE not in {each.kind for each in left}
+        assert messages <= {each.id for each in left if each.kind is WorkKind.DEADLINE}
+    logged = set()
+    for role in (AP, MT, MK):
+        async with ground.installation.open(ground.organisation, role) as opened:
+            entries = await opened.log(0, 500)
+        logged |= {
+            (each.ids["what"], each.ids["message"])
+            for each in entries
+            if each.event == "org:restore:not-sent"
+        }
+    assert logged == found
+    log = await ground.installation.gate.read_operator_log(0, 5000)
+    said = [each.ids for each in log if each.event == "org:restore:done"][-1]
+    assert said["organisation"] == ground.organisation.value
+    assert said["backup"] == ground.read(made.folder).sha256
+
+
+async def test_what_is_due_in_the_restored_vault_is_known_to_the_registry(ground: Ground) -> None:
+    made = await ground.create(ground.organisation)
+    await changes(ground)
+    await ground.restore(made)
+    await suspended(ground)
+    await resume(ground)
+    due = dict(await ground.installation.gate.due(MT, _EVER))
+    async with ground.installation.open(ground.organisation, MT) as service:
+        assert due[ground.organisation] == await service.next_due()
+
+
+@pytest.mark.parametrize("how", ["a changed byte", "another key"])
+async def test_a_restore_that_fails_changes_nothing(ground: Ground, how: str) -> None:
+    made = await ground.create(ground.organisation)
+    before, databases = await contents(ground), await ground.databases()
+    if how == "a changed byte":
+        file = made.folder / "organisation-0001.age"
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+    else:
+        ground.key = type(ground.key).generate()
+    with pytest.raises(BackupError):
+        await ground.restore(made)
+    assert await ground.databases() == databases
+    after = await contents(ground)
+    for role in Role:
+        assert {name for name in before[role] if before[role][name] != after[role][name]} <= _GOES_ON
+    async with ground.installation.open(ground.organisation, AP) as vault:
+        await submitted(vault)
+
+
+async def test_a_switch_that_is_cut_short_leaves_the_organisation_as_it_was(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After its logins are shut out, before the names have changed."""
+    made = await ground.create(ground.organisation)
+    databases = await ground.databases()
+
+    async def cut_short(*_: object) -> None:
+        raise VaultUnavailable
+
+    monkeypatch.setattr("samdrift.vault.databases.rename", cut_short)
+    with pytest.raises(VaultUnavailable):
+        await ground.restore(made)
+    assert await ground.databases() == databases
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                async with ground.installation.open(ground.organisation, AP) as vault:
+                    await submitted(vault)
+                return
+            except VaultUnavailable:
+                await asyncio.sleep(0.05)
+
+
+async def test_a_backup_of_other_vaults_is_refused(ground: Ground) -> None:
+    """The organisation was closed and added again: what a backup has of it opens for nobody."""
+    made = await ground.create(ground.organisation)
+    for role in Role:
+        await ground.installation.provisioner.drop(ground.organisation, role)
+    await ground.installation.provisioner.add_organisation(ground.organisation, tuple(Role))
+    await ground.installation.known(ground.organisation, *Role)
+    with pytest.raises(BackupError, match="other vaults") as caught:
+        await ground.restore(made)
+    assert caught.value.fault is BackupFault.ABSENT
+
+
+async def test_an_organisation_whose_database_is_gone_is_put_back(ground: Ground) -> None:
+    made = await ground.create(ground.organisation)
+    login = await vault_login(ground.installation, ground.organisation, AP)
+    administrator = await superuser(ground.installation)
+    administrator.rows(f'DROP DATABASE "{login.database}" WITH (FORCE)')
+    await ground.restore(made)
+    await suspended(ground)
+    await resume(ground)
+    async with ground.installation.open(ground.organisation, AP) as vault:
+        assert await vault.inbox(10)
+
+
+async def test_everything_is_put_back_into_an_empty_installation(tmp_path: Path) -> None:
+    """The host is lost: there are the backup, and the key store with its seals by their own rules."""
+    with server_folder() as folder:
+        settings = settings_in(folder)
+        async with installed(settings) as installation:
+            ground = await grounded(installation, tmp_path / "backups")
+            other = await installation.organisation([AP])
+            async with installation.open(other, AP) as vault:
+                await submitted(vault, LARGE, sender=other)
+            made = await ground.create()
+            before = await contents(ground)
+        for place in (settings.database, settings.objects):
+            shutil.rmtree(place)
+        async with installed(settings) as installation:
+            keys = administration_of(installation).keys
+            backup = backupset.read(made.folder, signers(keys, None))
+            objects = Objects(settings.objects)
+            await restore_registry(installation.provisioner, objects, backup, [ground.key])
+            with pytest.raises(BackupError, match="already"):
+                await restore_registry(installation.provisioner, objects, backup, [ground.key])
+        async with installed(settings) as installation:
+            administration = administration_of(installation)
+            for organisation in (ground.organisation, other):
+                await restore(administration, backup, [ground.key], ASKED, organisation)
+            again = Ground(installation, administration, ground.organisation, ground.folder, ground.key)
+            after = await contents(again)
+            for role in Role:
+                differ = {name for name in before[role] if before[role][name] != after[role][name]}
+                assert differ <= _GOES_ON | _SENT[role], role
+            await resume(again)
+            async with installation.open(ground.organisation, AP) as vault:
+                items = await vault.inbox(10)
+                assert items
+                for item in items:
+                    reader = await vault.incoming_body(item.id)
+                    assert reader is not None
+                    assert await reader.read_all()
+            log = await installation.gate.read_operator_log(0, 5000)
+            assert "org:backup:made" not in [each.event for each in log], "its log is that of the backup"
+            assert [each.event for each in log].count("org:restore:done") == 2
+
+
+async def test_an_administrator_who_is_no_superuser_backs_up_and_puts_back(tmp_path: Path) -> None:
+    """In a cluster of the operator's own, with the rights that docs/database.md gives and no others."""
+    with server_folder() as folder, cluster(folder / "cluster") as theirs:
+        async with installed(theirs.settings()) as installation:
+            ground = await grounded(installation, tmp_path / "backups")
+            made = await ground.create()
+            assert (await ground.drill(made)).differences == ()
+            await changes(ground)
+            restored = await ground.restore(made)
+            await suspended(ground)
+            await resume(ground)
+            async with installation.open(ground.organisation, AP) as vault:
+                assert await vault.inbox(10)
+        names = [name for (name,) in theirs.ask("SELECT datname FROM pg_database")]
+        assert restored.former in names
+        opened = (
+            "SELECT datname FROM pg_database WHERE datname ~ '^d' AND coalesce(datacl::text, '{=') ~ '[{,]='"
+        )
+        assert theirs.ask(opened) == [], "nobody but our logins gets in, not into the former one either"
