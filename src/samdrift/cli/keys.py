@@ -7,6 +7,7 @@ that was made elsewhere can be brought, and is kept like the others from then on
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -36,6 +37,7 @@ from samdrift.trust.keys import KeyBundle, KeyMaterialError, PassphraseNeeded, k
 from samdrift.wire.crypto.certificates import common_name
 
 app = typer.Typer(add_completion=False)
+_HOST = re.compile(r"(\*\.)?[A-Za-z0-9.:-]{1,253}")
 
 
 class Which(StrEnum):
@@ -78,6 +80,10 @@ def request(
     name: Annotated[
         str | None, typer.Option("--name", help="The common name; for the access point, its party.")
     ] = None,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option("--host", help="A host that the certificate of a server is to name; again for more."),
+    ] = None,
 ) -> None:
     """Make a new key and print its certificate request (PEM). Nothing changes until it is certified."""
     with reported_as_usage_errors():
@@ -85,10 +91,17 @@ def request(
         party = loaded.access_point.party if loaded.access_point is not None else None
         if key is Which.ACCESS_POINT:
             name = name or party
+        if hosts and key is not Which.TLS_SERVER:
+            raise Unusable("--host is for tls-server")
+        if not all(_HOST.fullmatch(each) for each in hosts or ()):
+            raise Unusable("--host is a name such as ap.example.se or *.example.se, or an address")
+        name = name or (hosts[0] if hosts else None)
         if not name:
             raise Unusable("--name is needed: the common name of the certificate")
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        request = key_store(loaded, begin=True).create_key(OPERATOR_KEYS, key.value, subject)
+        request = key_store(loaded, begin=True).create_key(
+            OPERATOR_KEYS, key.value, subject, hosts=hosts or ()
+        )
         print_text(request.decode())
 
 

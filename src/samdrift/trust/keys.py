@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.serialization.pkcs12 import load_key_and_cer
 
 from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
 
-
 _SEQUENCE = b"\x30"
 """The first byte of every PKCS#12 file: a sequence of ASN.1."""
 
