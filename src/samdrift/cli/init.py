@@ -61,6 +61,9 @@ def init(
     ] = "",
     scanner: Annotated[str, typer.Option("--scanner", help="The socket of clamd; none in a test.")] = "",
     user: Annotated[str, typer.Option("--user", help="The user that serves; samdrift by default.")] = "",
+    program: Annotated[
+        str, typer.Option("--program", help="The program; /opt/samdrift/samdrift by default.")
+    ] = "",
     isolation: Annotated[
         str, typer.Option("--isolation", help="shared, by default, or process: each organisation its own.")
     ] = "",
@@ -80,6 +83,7 @@ def init(
         "database": database,
         "scanner": scanner,
         "user": user,
+        "program": program,
         "isolation": isolation,
     }
     with reported_as_usage_errors():
