@@ -21,7 +21,7 @@ from samdrift import __version__
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
-LOCK = Path(__file__).with_name("requirements.lock")
+SCHEMA = Path(__file__).with_name("schema.lock")
 REGISTRIES = {
     "PIP_NO_INDEX": "1",
     "PIP_INDEX_URL": "https://registry.invalid",
@@ -148,7 +148,7 @@ COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 
 def test_the_compose_file_is_valid_by_the_schema_of_its_specification(tmp_path: Path) -> None:
     """As Docker's own reader of such files carries it."""
-    command = ["download", "--quiet", "--no-deps", "--require-hashes", "--dest", tmp_path, "-r", LOCK]
+    command = ["download", "--quiet", "--no-deps", "--require-hashes", "--dest", tmp_path, "-r", SCHEMA]
     loaded = run(sys.executable, "-m", "pip", *command)
     assert loaded.returncode == 0, loaded.stderr
     (wheel,) = tmp_path.glob("*.whl")
