@@ -297,7 +297,10 @@ def remaining(answers: Answers, folder: Path, requests: Sequence[Path]) -> list[
     for request in requests:
         name = request.stem
         whom = "DIGG, as the access point's" if name == "access-point" else "an issuer that clients trust"
-        steps.append(f"Send {request} to {whom}; then {sudo} keys install {name} FILE --config {file}")
+        steps.append(
+            f"Send {request} to {whom}; then {sudo} keys install {name} FILE --config {file};"
+            f" or bring a certificate and key that are there already: keys import {name}"
+        )
     steps += [
         f"Put DIGG's certificates into {folder / 'trust'}, by purpose: access-point, smp, organisation",
         f"Put the issuers of certificates on interface C into {folder / 'inner.pem'}",
