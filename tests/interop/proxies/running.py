@@ -67,7 +67,7 @@ async def nginx(folder: Path, behind: Behind, most: int = 200) -> AsyncIterator[
         "limit_conn addresses 200;": f"limit_conn addresses {most};",
     }
     file.write_text(changed("nginx.conf", changes | _backends(behind)))
-    command = [found("nginx"), "-p", folder, "-e", folder / "error.log", "-c", file, "-g", "daemon off;"]
+    command = [found("nginx"), "-e", folder / "error.log", "-c", file, "-g", "daemon off;"]
     async with _running(command, folder, public):
         yield Proxy(public, inner, log)
 
@@ -81,6 +81,7 @@ async def haproxy(folder: Path, behind: Behind, most: int = 200) -> AsyncIterato
         "bind :::443 v6only": f"bind ::1:{public}",
         "bind 10.0.0.10:8444": f"bind {HOST}:{inner}",
         "log /dev/log local0": "log stdout format raw local0",
+        "maxconn 16384": "maxconn 1000",
         "gt 200 }": f"gt {most} }}",
     }
     file.write_text(changed("haproxy.cfg", changes | _backends(behind)))
