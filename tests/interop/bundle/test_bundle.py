@@ -40,12 +40,16 @@ def run(*command: Any, **how: Any) -> subprocess.CompletedProcess[str]:
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("bundle")
     own = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    before = set(ROOT.iterdir())
+    before = _built()
     made = run(DEPLOY / "bundle", folder / "bundle", env=os.environ | {"PATH": own})
     assert made.returncode == 0, made.stderr
-    assert set(ROOT.iterdir()) == before, "building leaves nothing in the checkout"
+    assert _built() == before, "building leaves nothing in the checkout"
     yield folder / "bundle"
     shutil.rmtree(folder)
+
+
+def _built() -> set[Path]:
+    return {*ROOT.glob("build"), *ROOT.glob("dist"), *ROOT.glob("src/*"), *ROOT.glob("*.egg-info")}
 
 
 @pytest.fixture(scope="module")
