@@ -52,7 +52,13 @@ ln -s /proc/self/fd "$root/dev/fd"
 mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
 mount -t tmpfs -o mode=755 run "$root/run"
 hostname machine
-exec env -i container=namespaces PATH="$PATH" chroot "$root" /lib/systemd/systemd --log-target=null
+echo 127.0.0.1 localhost machine >"$root/etc/hosts"
+# Not chroot: in one, the kernel makes no user namespaces, which units ask for.
+cd "$root"
+pivot_root . mnt
+cd /
+umount --lazy /mnt
+exec env -i container=namespaces PATH="$PATH" /lib/systemd/systemd --log-target=null
 """
 
 
@@ -78,7 +84,7 @@ class Machine:
         ]
         shell = f"cd /{PROGRAM} && {line}"
         clean = ["env", "-i", f"PATH={_PATH}", "HOME=/root", "LANG=C.UTF-8"]
-        return [*inside, "chroot", str(self.root), *clean, "sh", "-c", shell]
+        return [*inside, *clean, "sh", "-c", shell]
 
     def run(self, line: str, *, within: float = PATIENCE) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
