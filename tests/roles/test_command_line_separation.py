@@ -409,6 +409,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("custodian", "approve"): OF_REQUESTS,
     ("keys", "request"): "the operator's own keys",
     ("keys", "install"): "the operator's own keys",
+    ("keys", "import"): "the operator's own keys",
     ("keys", "list"): "the operator's own keys",
     ("keys", "retire"): "the operator's own keys",
     ("client", "token"): "names nothing but the client itself",

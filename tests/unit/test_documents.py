@@ -12,7 +12,7 @@ from samdrift.cli.main import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/**/*.md"))]
-PICTURES = sorted(ROOT.glob("docs/*.svg"))
+PICTURES = sorted(ROOT.glob("docs/**/*.svg"))
 
 
 def ids(path: Path) -> str:

@@ -61,6 +61,12 @@ def init(
     ] = "",
     scanner: Annotated[str, typer.Option("--scanner", help="The socket of clamd; none in a test.")] = "",
     user: Annotated[str, typer.Option("--user", help="The user that serves; samdrift by default.")] = "",
+    program: Annotated[
+        str, typer.Option("--program", help="The program; /opt/samdrift/samdrift by default.")
+    ] = "",
+    isolation: Annotated[
+        str, typer.Option("--isolation", help="shared, by default, or process: each organisation its own.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Set up a new installation: configuration, folders, keys, certificate requests, unit, database script.
@@ -77,6 +83,8 @@ def init(
         "database": database,
         "scanner": scanner,
         "user": user,
+        "program": program,
+        "isolation": isolation,
     }
     with reported_as_usage_errors():
         given = _given(answers) | {name: value for name, value in options.items() if value}
@@ -117,15 +125,18 @@ def _made(folder: Path, answers: Answers) -> list[Path]:
     """Make everything; returns the certificate requests."""
     if folder.exists() and any(folder.iterdir()):
         raise Unusable(f"{shown(folder)}: is not empty; a new installation gets a folder of its own")
-    owner = _owner(answers.user)
-    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    owner = _owner(answers.serves_as)
+    # Processes with users of their own read the configuration and the trust folder, and nothing else here.
+    others = 0o005 if answers.each_its_process else 0
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o750 | others)
     for name in _PRIVATE:
         (folder / name).mkdir(mode=0o700)
     for purpose in CertificatePurpose:
         (folder / "trust" / purpose).mkdir(mode=0o755, parents=True)
     write_new(folder / "passphrase", secrets.token_urlsafe(32).encode())
     file = folder / CONFIGURATION
-    _write(file, configuration(answers), 0o640)
+    _write(file, configuration(answers), 0o640 | (others & 0o004))
     _write(folder / UNIT, unit(answers, folder), 0o644)
     if not answers.embedded:
         _write(folder / DATABASE, database_script(answers), 0o644)

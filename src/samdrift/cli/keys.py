@@ -1,12 +1,15 @@
 """`samdrift keys`: certificates of the operator itself, replaced while everything runs.
 
 The access point's and those of TLS. A key is made in the key store and never
-leaves it: what goes out is a certificate request, what comes back a certificate.
+leaves it: what goes out is a certificate request, what comes back a certificate. One
+that was made elsewhere can be brought, and is kept like the others from then on.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -17,20 +20,24 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from samdrift.cli.output import print_json, print_line, print_text
+from samdrift.cli.persons import passphrase
 from samdrift.cli.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.inputs import read_certificates
+from samdrift.config.inputs import read_certificates, reason
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.installation.loop import run
 from samdrift.installation.vaultsettings import key_store
+from samdrift.keystore.durablefiles import NotPrivate, read_private
 from samdrift.keystore.interface import OPERATOR_KEYS, HeldKey, KeyStore
 from samdrift.keystore.keyfiles import KeyName
+from samdrift.trust.keys import KeyBundle, KeyMaterialError, PassphraseNeeded, key_bundle
 from samdrift.wire.crypto.certificates import common_name
 
 app = typer.Typer(add_completion=False)
+_HOST = re.compile(r"(\*\.)?[A-Za-z0-9.:-]{1,253}")
 
 
 class Which(StrEnum):
@@ -73,6 +80,10 @@ def request(
     name: Annotated[
         str | None, typer.Option("--name", help="The common name; for the access point, its party.")
     ] = None,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option("--host", help="A host that the certificate of a server is to name; again for more."),
+    ] = None,
 ) -> None:
     """Make a new key and print its certificate request (PEM). Nothing changes until it is certified."""
     with reported_as_usage_errors():
@@ -80,10 +91,17 @@ def request(
         party = loaded.access_point.party if loaded.access_point is not None else None
         if key is Which.ACCESS_POINT:
             name = name or party
+        if hosts and key is not Which.TLS_SERVER:
+            raise Unusable("--host is for tls-server")
+        if not all(_HOST.fullmatch(each) for each in hosts or ()):
+            raise Unusable("--host is a name such as ap.example.se or *.example.se, or an address")
+        name = name or (hosts[0] if hosts else None)
         if not name:
             raise Unusable("--name is needed: the common name of the certificate")
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        request = key_store(loaded, begin=True).create_key(OPERATOR_KEYS, key.value, subject)
+        request = key_store(loaded, begin=True).create_key(
+            OPERATOR_KEYS, key.value, subject, hosts=hosts or ()
+        )
         print_text(request.decode())
 
 
@@ -97,10 +115,84 @@ def install(
     with reported_as_usage_errors():
         loaded = load(config)
         own, *chain = read_certificates(certificate)
-        access_point = loaded.access_point
-        if key is Which.ACCESS_POINT and access_point and common_name(own) != access_point.party:
-            raise Unusable(f"{shown(certificate)}: the common name is not the party of this access point")
+        _require_party(loaded, key, own, certificate)
         key_store(loaded).install_certificate(OPERATOR_KEYS, key.value, own, tuple(chain))
+
+
+@app.command("import")
+def import_key(
+    key: Key,
+    file: Annotated[
+        Path, typer.Argument(help="PKCS#12, or PEM: the certificate, its issuers, and the key unless --key.")
+    ],
+    config: ConfigFile,
+    key_file: Annotated[
+        Path | None, typer.Option("--key", help="A file with the private key (PEM), where it is apart.")
+    ] = None,
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--passphrase-file", help="A file with the key's passphrase; otherwise it is asked for."
+        ),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Destroy the older keys of a server with the same names.")
+    ] = False,
+) -> None:
+    """Put a key to use that was made elsewhere, with its certificate. With the same one, nothing changes."""
+    with reported_as_usage_errors():
+        if replace and key is not Which.TLS_SERVER:
+            raise Unusable("--replace is for tls-server; see samdrift keys retire")
+        loaded = load(config)
+        bundle = _bundle(file, key_file, passphrase_file)
+        _require_party(loaded, key, bundle.certificate, file)
+        store = key_store(loaded, begin=True)
+        number = store.import_key(OPERATOR_KEYS, key.value, bundle.key, bundle.certificate, bundle.issuers)
+        older = [one for one in store.keys(OPERATOR_KEYS) if replace and _replaced(one, number, bundle)]
+        for one in older:
+            store.retire(OPERATOR_KEYS, key.value, one.number)
+    until = bundle.certificate.not_valid_after_utc
+    print_line(
+        f"{key.value} {number}, until {until:%Y-%m-%d}, {len(bundle.issuers)} issuers; {len(older)} retired"
+    )
+
+
+def _bundle(file: Path, key_file: Path | None, passphrase_file: Path | None) -> KeyBundle:
+    """Read key and certificate; a key that is not encrypted is in a file of its owner's alone."""
+    own = key_file or file
+    try:
+        data = file.read_bytes() + (b"" if key_file is None else b"\n" + key_file.read_bytes())
+        try:
+            bundle = key_bundle(data)
+            read_private(own)
+        except NotPrivate:
+            text = "others than its owner can read the key in it, which is not encrypted: chmod 600"
+            raise Unusable(f"{shown(own)}: {text}") from None
+        except PassphraseNeeded:
+            bundle = key_bundle(data, passphrase(f"Passphrase of {shown(own)}", passphrase_file))
+    except OSError as error:
+        raise Unusable(f"{shown(Path(error.filename or file))}: {reason(error)}") from None
+    except KeyMaterialError as error:
+        raise Unusable(f"{shown(own)}: {error}") from None
+    certificate, now = bundle.certificate, datetime.now(UTC)
+    if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
+        raise Unusable(f"{shown(file)}: the certificate is not valid now")
+    return bundle
+
+
+def _replaced(held: HeldKey, number: int, bundle: KeyBundle) -> bool:
+    """Return whether a key is an older one of a server with the same names."""
+    if held.name is not KeyName.TLS_SERVER or held.number >= number or held.certificate is None:
+        return False
+    return _names(held.certificate) == _names(bundle.certificate)
+
+
+def _names(certificate: x509.Certificate) -> frozenset[x509.GeneralName]:
+    try:
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return frozenset()
+    return frozenset(names.value)
 
 
 @app.command()
@@ -118,6 +210,13 @@ def retire(
         if reason:
             raise Unusable(f"{reason}: {REPLACE_FIRST}")
         store.retire(OPERATOR_KEYS, key.value, number)
+
+
+def _require_party(config: Config, key: Which, certificate: x509.Certificate, file: Path) -> None:
+    """Refuse a certificate of another access point; :class:`Unusable` names the file."""
+    access_point = config.access_point
+    if key is Which.ACCESS_POINT and access_point and common_name(certificate) != access_point.party:
+        raise Unusable(f"{shown(file)}: the common name is not the party of this access point")
 
 
 def _named(config: Config, store: KeyStore, number: int) -> str:

@@ -137,6 +137,20 @@ class KeyStore(Protocol):
         Until ``active_from`` the key before it goes on signing; it decrypts at once.
         """
 
+    def import_key(
+        self,
+        vault: str,
+        name: str,
+        private_key: rsa.RSAPrivateKey,
+        certificate: x509.Certificate,
+        chain: tuple[x509.Certificate, ...] = (),
+    ) -> int:
+        """Put a key to use that was made elsewhere, with its certificate, and return its number.
+
+        ``MISMATCH`` when they do not belong together, ``WEAK`` for a small key, ``ACTIVE`` where keys are
+        made in a token. One that is there with that certificate already stays as it is.
+        """
+
     def waiting(self, vault: str, name: str) -> tuple[rsa.RSAPublicKey, ...]:
         """The keys that wait for their certificates."""
 

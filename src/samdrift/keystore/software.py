@@ -162,6 +162,36 @@ class SoftwareKeyStore(KeyChoice):
                 self._states(vault).activate(key, file.number, active_from)
             files.install(file, (certificate, *chain))
 
+    def import_key(
+        self,
+        vault: str,
+        name: str,
+        private_key: rsa.RSAPrivateKey,
+        certificate: x509.Certificate,
+        chain: tuple[x509.Certificate, ...] = (),
+    ) -> int:
+        """Put a key to use that was made elsewhere, with its certificate, and return its number.
+
+        ``MISMATCH`` when they do not belong together, ``WEAK`` for a small key, ``ACTIVE`` where keys are
+        made in a token. One that is there with that certificate already stays as it is; one that a kill has
+        left without it gets it.
+        """
+        require_strong(private_key.key_size)
+        key = key_name(name)
+        if private_key.public_key() != certificate.public_key():
+            raise KeyStoreError(KeyFault.MISMATCH, "the key does not belong to the certificate")
+        if self.in_token(vault):
+            raise KeyStoreError(KeyFault.ACTIVE, "the keys of this vault are made in its token")
+        with self._writing(vault) as files:
+            for held in self._held(vault):
+                if held.name is key and held.certificate == certificate:
+                    return held.number
+            if private_key.public_key() not in files.waiting(key):
+                files.add(key, private_key)
+            file = files.waiting_for(key, certificate)
+            files.install(file, (certificate, *chain))
+        return file.number
+
     def waiting(self, vault: str, name: str) -> tuple[rsa.RSAPublicKey, ...]:
         """The keys that wait for their certificates."""
         key = key_name(name)

@@ -63,7 +63,11 @@ class NaptrResolver:
 
         ``trusted`` are addresses of those whose word on DNSSEC counts, in addition to loopback.
         """
-        resolver = dns.asyncresolver.Resolver(configure=not nameservers)
+        try:
+            resolver = dns.asyncresolver.Resolver(configure=not nameservers)
+        except dns.resolver.NoResolverConfiguration:
+            # A machine that names no server has nobody to ask, which each question then says.
+            resolver = dns.asyncresolver.Resolver(configure=False)
         if nameservers:
             resolver.nameservers = [dns.nameserver.Do53Nameserver(host, port) for host, port in nameservers]
         resolver.cache = dns.resolver.LRUCache(_MOST_KEPT)
@@ -72,7 +76,8 @@ class NaptrResolver:
         resolver.flags = dns.flags.RD | dns.flags.AD
         self._resolver = resolver
         addresses = [str(getattr(each, "address", each)) for each in resolver.nameservers]
-        self._trusted = all(address in trusted or _is_loopback(address) for address in addresses)
+        judged = (address in trusted or _is_loopback(address) for address in addresses)
+        self._trusted = bool(addresses) and all(judged)
 
     async def naptr(self, name: str) -> NaptrAnswer:
         """Return the records at ``name``, which is absolute."""

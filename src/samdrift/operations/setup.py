@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from samdrift.config.errors import Unusable
+from samdrift.config.isolation import Isolation
 from samdrift.config.model import Environment
 from samdrift.config.reference import sections
 from samdrift.contracts.principals import Role
@@ -26,6 +27,8 @@ FEDERATIONS = {
 CONFIGURATION, UNIT, DATABASE = "samdrift.toml", "samdrift.service", "database.sql"
 EMBEDDED = "embedded"
 """The answer for the database that Samdrift brings along."""
+FIRST_USER = 210_000
+"""First number of the Unix users at level ``process``; no distribution gives it to anybody by itself."""
 _HOST = re.compile(r"(?=.{1,253}\Z)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9-]{2,63}")
 _PARTY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
@@ -51,6 +54,7 @@ class Answers:
     """User of the operating system that serves."""
     roles: tuple[Role, ...] = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
     program: str = "/opt/samdrift/samdrift"
+    isolation: Isolation = Isolation.SHARED
 
     @classmethod
     def read(cls, given: Mapping[str, str]) -> Answers:
@@ -64,6 +68,7 @@ class Answers:
         try:
             environment = Environment(given["environment"])
             roles = tuple(Role(each.strip()) for each in given.get("roles", "ap,mt").split(","))
+            isolation = Isolation(given.get("isolation") or Isolation.SHARED)
         except ValueError as error:
             raise Unusable(f"{error}") from None
         answers = cls(
@@ -71,8 +76,9 @@ class Answers:
             given["party"],
             given["host"].lower(),
             given["sml_zone"].rstrip("."),
-            **{name: given[name] for name in _OTHERS if given.get(name) and name != "roles"},
+            **{name: given[name] for name in _TEXTS if given.get(name)},
             roles=roles,
+            isolation=isolation,
         )
         answers._require()
         return answers
@@ -96,10 +102,23 @@ class Answers:
             raise Unusable("program and scanner are paths without blanks, quotes and percent signs")
         if not set(self.roles) <= {Role.ACCESS_POINT, Role.MESSAGE_SERVICE}:
             raise Unusable("roles: ap and mt are set up here; add the tables of other roles by hand")
+        if self.each_its_process and self.embedded:
+            raise Unusable(
+                "isolation: level process needs a PostgreSQL of your own; give its address as database"
+            )
 
     @property
     def embedded(self) -> bool:
         return self.database == EMBEDDED
+
+    @property
+    def each_its_process(self) -> bool:
+        return self.isolation is Isolation.PROCESS
+
+    @property
+    def serves_as(self) -> str:
+        """The user that starts the service and owns the folder: root, where it starts each as another."""
+        return "root" if self.each_its_process else self.user
 
 
 QUESTIONS = {
@@ -109,7 +128,8 @@ QUESTIONS = {
     "sml_zone": "the DNS zone of the federation's SML, which DIGG names",
 }
 """Answers without which nothing can be set up, and how each is asked for."""
-_OTHERS = ("address_book", "database", "scanner", "user", "roles", "program")
+_TEXTS = ("address_book", "database", "scanner", "user", "program")
+_OTHERS = (*_TEXTS, "roles", "isolation")
 
 
 def configuration(answers: Answers) -> str:
@@ -162,9 +182,11 @@ def _tables(answers: Answers) -> Iterator[str]:
     if answers.address_book:
         yield from _table("[address_book]", {"url": answers.address_book, "file": "address-book.json"})
     yield from _table("[metrics]", {"listen": "127.0.0.1:9100"})
+    if answers.each_its_process:
+        yield from _table("[isolation]", {"level": answers.isolation.value, "first_user": FIRST_USER})
 
 
-def _table(header: str, values: Mapping[str, str]) -> Iterator[str]:
+def _table(header: str, values: Mapping[str, str | int]) -> Iterator[str]:
     section = next(one for one in sections() if one.header == header)
     yield ""
     if header:
@@ -177,7 +199,10 @@ def _table(header: str, values: Mapping[str, str]) -> Iterator[str]:
 
 
 def unit(answers: Answers, folder: Path) -> str:
-    """Return the systemd unit, with everything taken away that serving does not need."""
+    """Return the systemd unit, with everything taken away that serving at the isolation level does not need.
+
+    What each level keeps, and why, is in docs/deployment.md, with the figures of systemd-analyze.
+    """
     file = folder / CONFIGURATION
     lines = [
         "# The service of one installation of Samdrift.",
@@ -188,14 +213,15 @@ def unit(answers: Answers, folder: Path) -> str:
         "",
         "[Service]",
         f"ExecStart={answers.program} serve all --config {file}",
-        f"User={answers.user}",
-        f"Group={answers.user}",
+        f"User={answers.serves_as}",
+        f"Group={answers.serves_as}",
         "Restart=on-failure",
         "RestartSec=5",
         "TimeoutStopSec=90",
         "LimitNOFILE=65536",
         f"ReadWritePaths={folder}",
         *_HARDENING,
+        *(_SUPERVISOR if answers.each_its_process else _ALONE),
         "",
         "[Install]",
         "WantedBy=multi-user.target",
@@ -206,20 +232,18 @@ def unit(answers: Answers, folder: Path) -> str:
 _HARDENING = (
     "UMask=0077",
     "NoNewPrivileges=yes",
-    "CapabilityBoundingSet=",
     "AmbientCapabilities=",
     "ProtectSystem=strict",
     "ProtectHome=yes",
     "PrivateTmp=yes",
     "PrivateDevices=yes",
-    "PrivateUsers=yes",
+    "PrivateMounts=yes",
     "ProtectClock=yes",
     "ProtectControlGroups=yes",
     "ProtectHostname=yes",
     "ProtectKernelLogs=yes",
     "ProtectKernelModules=yes",
     "ProtectKernelTunables=yes",
-    "ProtectProc=invisible",
     "RemoveIPC=yes",
     "RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX",
     "RestrictNamespaces=yes",
@@ -229,9 +253,19 @@ _HARDENING = (
     "DevicePolicy=closed",
     "KeyringMode=private",
     "SystemCallArchitectures=native",
-    "SystemCallFilter=@system-service",
-    "SystemCallFilter=~@privileged @resources",
     "SystemCallErrorNumber=EPERM",
+    "SystemCallFilter=@system-service",
+)
+_ALONE = (
+    "CapabilityBoundingSet=",
+    "PrivateUsers=yes",
+    "ProtectProc=invisible",
+    "SystemCallFilter=~@privileged @resources",
+)
+_SUPERVISOR = (
+    "# The supervisor starts and ends each process as a user of its own, and hands it its folders.",
+    "CapabilityBoundingSet=CAP_CHOWN CAP_KILL CAP_SETGID CAP_SETUID",
+    "SystemCallFilter=~@resources",
 )
 
 
@@ -253,7 +287,7 @@ def database_script(answers: Answers) -> str:
 
 def remaining(answers: Answers, folder: Path, requests: Sequence[Path]) -> list[str]:
     """Return what is left to do, in order, each with what to type or whom to send what."""
-    file, sudo = folder / CONFIGURATION, f"sudo -u {answers.user} {answers.program}"
+    file, sudo = folder / CONFIGURATION, f"sudo -u {answers.serves_as} {answers.program}"
     steps = []
     if not answers.embedded:
         steps += [
@@ -263,7 +297,10 @@ def remaining(answers: Answers, folder: Path, requests: Sequence[Path]) -> list[
     for request in requests:
         name = request.stem
         whom = "DIGG, as the access point's" if name == "access-point" else "an issuer that clients trust"
-        steps.append(f"Send {request} to {whom}; then {sudo} keys install {name} FILE --config {file}")
+        steps.append(
+            f"Send {request} to {whom}; then {sudo} keys install {name} FILE --config {file};"
+            f" or bring a certificate and key that are there already: keys import {name}"
+        )
     steps += [
         f"Put DIGG's certificates into {folder / 'trust'}, by purpose: access-point, smp, organisation",
         f"Put the issuers of certificates on interface C into {folder / 'inner.pem'}",

@@ -92,3 +92,14 @@ def test_what_is_missing_is_told(config: Path) -> None:
     assert refusal(config, "install", "tls-server", config) == f"{config}: no certificate can be read"
     (config.parent / "secrets").rename(config.parent / "elsewhere")
     assert refusal(config, "list") == f"{config.parent / 'secrets'}: there is no key store"
+
+
+def test_a_request_for_a_server_names_its_hosts(config: Path) -> None:
+    asked = keys(config, "request", "tls-server", "--host", "ap.example.se", "--host", "*.sdk.example.se")
+    request = x509.load_pem_x509_csr(asked.encode())
+    assert request.subject == pki.name("ap.example.se")
+    names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["ap.example.se", "*.sdk.example.se"]
+    for bad in ("ap.example.se/as4", "ä.se", "", "a,b"):
+        assert "--host is a name" in refusal(config, "request", "tls-server", "--host", bad)
+    assert refusal(config, "request", "access-point", "--host", "x.se") == "--host is for tls-server"

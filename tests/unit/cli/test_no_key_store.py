@@ -272,6 +272,7 @@ MAKES: dict[Path_, str] = {
     ("org", "import"): "takes in the first organisation",
     ("custodian", "add"): "adds the first custodian",
     ("keys", "request"): "makes the operator's first key",
+    ("keys", "import"): "brings the operator's first key",
 }
 """Commands that put something into an installation, and so may be the first."""
 

@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import dns.resolver
 import pytest
 
 from samdrift.contracts.discovery import DiscoveryError, DiscoveryUntrusted, NotRegistered
 from samdrift.net.client import http_client
 from samdrift.net.discovery import SmpDiscovery
-from samdrift.net.dns import Dnssec, NaptrResolver
+from samdrift.net.dns import Dnssec, NaptrResolver, ResolverUnavailable
 from samdrift.wire import bdxl
 from samdrift.wire.identifiers import SDK_MESSAGE_EXTENDED, ParticipantIdentifier
 from tests import pki
@@ -133,3 +134,15 @@ async def test_one_resolver_that_is_not_trusted_is_one_too_many() -> None:
     resolver = NaptrResolver([("127.0.0.1", 53), ("192.0.2.53", 53)])
     assert not resolver._trusted
     assert NaptrResolver([("127.0.0.1", 53), ("::1", 53)])._trusted
+
+
+async def test_a_machine_that_names_no_server_has_nobody_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where there is no /etc/resolv.conf: nothing ends, and each question can be asked again later."""
+
+    def names_none(self: object, path: str) -> None:
+        raise dns.resolver.NoResolverConfiguration(f"cannot open {path}")
+
+    monkeypatch.setattr(dns.resolver.BaseResolver, "read_resolv_conf", names_none)
+    resolver = NaptrResolver(within=0.2)
+    with pytest.raises(ResolverUnavailable):
+        await resolver.naptr("habo.sml.example.se")

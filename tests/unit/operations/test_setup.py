@@ -15,9 +15,17 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from samdrift.config.errors import Unusable
+from samdrift.config.isolation import Isolation
 from samdrift.config.reader import load
 from samdrift.config.reference import sections
-from samdrift.operations.setup import Answers, configuration, database_script, remaining, unit
+from samdrift.operations.setup import (
+    FIRST_USER,
+    Answers,
+    configuration,
+    database_script,
+    remaining,
+    unit,
+)
 from tests.programs import requires
 from tests.unit.cli.commandline import in_process
 
@@ -152,6 +160,8 @@ def test_each_key_has_its_declared_meaning_before_it() -> None:
         ("roles", "ap,gov"),
         ("roles", "everything"),
         ("program", "/opt/%n"),
+        ("isolation", "users"),
+        ("isolation", "process"),
         ("colour", "blue"),
     ],
 )
@@ -180,14 +190,42 @@ def test_a_cluster_of_ones_own_gets_a_script_and_its_steps() -> None:
     assert "administrator" in steps[1]
 
 
+def test_level_process_is_set_up_for_root_and_readable_to_processes_of_others(tmp_path: Path) -> None:
+    folder = tmp_path / "samdrift"
+    ended = initialised(folder, "--isolation", "process", "--database", CLUSTER)
+    assert (ended.status, ended.complaints) == (0, "")
+    config = load(folder / "samdrift.toml")
+    assert (config.isolation.level, config.isolation.first_user) == (Isolation.PROCESS, FIRST_USER)
+    assert mode(folder) == 0o755
+    assert mode(folder / "samdrift.toml") == 0o644
+    for name in ("secrets", "seals", "objects"):
+        assert mode(folder / name) == 0o700
+    assert mode(folder / "passphrase") == 0o600
+    assert "User=root\n" in (folder / "samdrift.service").read_text()
+    assert "sudo -u root" in ended.output
+
+
+def test_a_folder_at_level_shared_is_closed_to_others(tmp_path: Path) -> None:
+    initialised(tmp_path / "samdrift")
+    assert mode(tmp_path / "samdrift") == 0o750
+    assert mode(tmp_path / "samdrift" / "samdrift.toml") == 0o640
+
+
+PROCESS = {"isolation": "process", "database": CLUSTER}
+
+
 @requires_systemd
-def test_the_unit_is_valid_and_exposes_little(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("level", "most"), [({"user": "daemon"}, 11), (PROCESS, 24)], ids=["shared", "process"]
+)
+def test_the_unit_is_valid_and_exposes_little(tmp_path: Path, level: dict[str, str], most: int) -> None:
+    """``most`` is ten times the figure in docs/deployment.md, which says what a level cannot go without."""
     file = tmp_path / "samdrift.service"
-    file.write_text(unit(answers(program=sys.executable), tmp_path))
+    file.write_text(unit(answers(program=sys.executable, **level), tmp_path))
     verified = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True)
     assert (verified.returncode, verified.stderr) == (0, "")
     judged = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--threshold=25", "--no-pager", file],
+        ["systemd-analyze", "security", "--offline=true", f"--threshold={most}", "--no-pager", file],
         capture_output=True,
         text=True,
     )
