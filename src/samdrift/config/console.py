@@ -53,7 +53,7 @@ class ConsoleConfig:
     ]
     name: Annotated[
         str,
-        Key("The operator's name, at the top of each page.", TEXT, example='"Driftbolaget"', since="0.2"),
+        Key("Name at the top of each page.", TEXT, example='"Driftbolaget, driftkonsol"', since="0.2"),
     ]
     sign_in: Annotated[
         SignInConfig,

@@ -8,9 +8,9 @@ from samdrift.audit.events import AuditEvent
 class ConsoleEvent(AuditEvent):
     """An event of the console."""
 
-    SIGNED_IN = "org:console:signed-in"
+    CONSOLE_SIGNED_IN = "org:console:signed-in"
     """A person of the operator's signed in to the console."""
-    SIGN_IN_REFUSED = "org:console:refused"
+    CONSOLE_SIGN_IN_REFUSED = "org:console:refused"
     """A sign-in to the console led to nothing, and why."""
     OUTAGE_ANNOUNCED = "org:outage:announced"
     """A planned outage was announced to an organisation."""

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from samdrift.console.staff import StaffSessions
 from samdrift.contracts.clock import Clock
-from samdrift.web.application import NotSignedIn, signed_in
+from samdrift.web.application import NotSignedIn
 from samdrift.web.forms import Form
 from samdrift.web.guards import session_of
 from samdrift.web.pages import Pages, Wording
@@ -54,7 +54,7 @@ class Frame:
         async def answer(request: Request) -> Response:
             return await handler(request, self._visit(request))
 
-        return signed_in(answer)
+        return answer
 
     def posted(self, handler: Posted) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of a form, which is read, its token first, before anything else."""
@@ -74,6 +74,7 @@ class Frame:
         return self._pages.page(request, template, status, sections=self._sections(request), **context)
 
     def _visit(self, request: Request) -> Visit:
+        """Return who asks; others are led to sign-in, and come back to the page."""
         session = session_of(request)
         name = None if session is None else self._staff.name_of(session.person)
         if name is None:

@@ -90,12 +90,12 @@ class _Log:
         self._refusals = LimitedEntries(system_clock)
 
     async def signed_in(self, name: str) -> None:
-        await self._record(ConsoleEvent.SIGNED_IN, by=name)
+        await self._record(ConsoleEvent.CONSOLE_SIGNED_IN, by=name)
 
     async def refused(self, fault: Fault) -> None:
         left_out = self._refusals.next()
         if left_out is not None:
-            await self._record(ConsoleEvent.SIGN_IN_REFUSED, reason=fault.value, **left_out)
+            await self._record(ConsoleEvent.CONSOLE_SIGN_IN_REFUSED, reason=fault.value, **left_out)
 
     async def _record(self, event: ConsoleEvent, **facts: str) -> None:
         try:
