@@ -1,4 +1,4 @@
-"""The operator's console in Chromium: stories without script too, sizes, looks, no sideways scroll, pictures."""
+"""The operator's console in Chromium: stories, without script too, sizes, looks, no sideways scroll."""
 
 from __future__ import annotations
 
