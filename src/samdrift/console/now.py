@@ -17,7 +17,7 @@ from samdrift.console.availabilitypage import AvailabilityPage
 from samdrift.console.certificates import soonest
 from samdrift.console.frame import AVAILABILITY, CERTIFICATES, ORGANISATIONS, QUEUES, Frame, Visit
 from samdrift.console.opened import Open
-from samdrift.console.watching import Ask
+from samdrift.console.reports import Ask
 from samdrift.console.words import DEPENDENCIES, EXAMINE, REASONS, TO_DO, lasting
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.installation.health import Condition
@@ -74,7 +74,7 @@ class NowPage:
             workers=sum(len(each.workers) for each in running),
             dependencies=[_row(each, running, visit.now, wording) for each in conditions],
             held=_held(running, wording),
-            held_elsewhere=any(each.workers for each in running),
+            held_unknown=self._config.metrics is None and any(each.workers for each in running),
             now=visit.now,
         )
 

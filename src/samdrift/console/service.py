@@ -8,7 +8,6 @@ import logging
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from functools import partial
 
 from samdrift.audit.operations import summarised, unexpected
 from samdrift.config.console import ConsoleConfig
@@ -16,17 +15,17 @@ from samdrift.config.errors import Unusable
 from samdrift.config.model import Config
 from samdrift.console.events import ConsoleEvent
 from samdrift.console.opened import Open, Opened
+from samdrift.console.reports import processes_of
 from samdrift.console.role import Console
 from samdrift.console.staff import StaffSessions
 from samdrift.console.watching import Watch, reached
 from samdrift.contracts.errors import Explained
 from samdrift.entrance.signedin import LimitedEntries
-from samdrift.installation.control import control_folder
 from samdrift.installation.replaceable import server_identities
-from samdrift.installation.reporting import ask_running
 from samdrift.installation.signin import oidc_service, session_limits, sign_in_client
 from samdrift.installation.vaultsettings import key_store
 from samdrift.net.background import in_background
+from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import server_tls
@@ -47,7 +46,8 @@ async def console_served(config: Config) -> AsyncIterator[Console]:
     async with AsyncExitStack() as stack:
         keys = await asyncio.to_thread(key_store, config)
         opened = await stack.enter_async_context(Opened(config, keys))
-        ask = partial(ask_running, control_folder(config.vaults))
+        client = await stack.enter_async_context(http_client(public_only=False))
+        ask = processes_of(config, client)
         watch = Watch(reached(config, ask), opened, system_clock)
         site, staff = await _site(stack, config, own, opened)
         console = Console(config, site, staff, ask, opened, watch, system_clock)

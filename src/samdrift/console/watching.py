@@ -14,15 +14,16 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from samdrift.audit.operations import unexpected
 from samdrift.config.model import Config, SocketAddress
 from samdrift.console.availability import Watched
 from samdrift.console.events import ConsoleEvent
 from samdrift.console.opened import Open
+from samdrift.console.reports import Ask
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Role
 from samdrift.installation.metrics import NEEDED
-from samdrift.installation.reporting import Running
 
 EVERY = timedelta(seconds=4)
 """Time between two looks: a silence of ten seconds is two of them at least."""
@@ -31,8 +32,6 @@ _AN_ENTRY = timedelta(hours=1)
 _MISSED = EVERY * 5
 """After a pause as long as this, as when the machine slept, the time before was not watched."""
 _ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what is listened on
-Ask = Callable[[], Awaitable[tuple[Running, ...]]]
-"""Asks the processes that run how they are (:func:`~samdrift.installation.reporting.ask_running`)."""
 
 
 @dataclass
@@ -80,9 +79,13 @@ class Watch:
 
     async def keep(self) -> None:
         """Look again and again, until cancelled; then what was watched is recorded."""
+        log = unexpected("the watch over the access point")
         try:
             while True:
-                await self.look()
+                try:
+                    await self.look()
+                except Exception as error:
+                    log(error)
                 await asyncio.sleep(EVERY.total_seconds())
         finally:
             self._end()
