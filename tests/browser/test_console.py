@@ -137,17 +137,17 @@ async def test_a_stuck_transfer_is_found_attempted_and_given_up(console: Open, s
 
 @pytest.mark.parametrize("script", sampled([True, False]), ids=["script", "no script"])
 async def test_an_outage_is_announced_and_withdrawn(console: Open, script: bool) -> None:
-    starts = datetime.now(UTC) + timedelta(days=30)
+    starts, work = datetime.now(UTC) + timedelta(days=30), f"Nytt operativsystem, del {int(script)}"
     async with console.visitor(script=script) as page:
         await page.goto(console.at("/maintenance"))
         await page.get_by_role("link", name="Annonsera ett avbrott").click()
         await page.get_by_label("Börjar").fill(f"{starts:%Y-%m-%dT22:00}")
         await page.get_by_label("Slutar").fill(f"{starts:%Y-%m-%dT23:00}")
-        await page.get_by_label("Vad som inte fungerar, och varför").fill("Nytt operativsystem")
+        await page.get_by_label("Vad som inte fungerar, och varför").fill(work)
         await page.get_by_label(str(console.scene.config.organisations[1].identifier)).check()
         await page.get_by_role("button", name="Annonsera").click()
         await expect(page.get_by_role("status")).to_contain_text("Det är annonserat")
-        section = page.get_by_role("region", name="Nytt operativsystem")
+        section = page.get_by_role("region", name=work)
         await section.get_by_text("Återta det").first.click()
         await section.get_by_role("button", name="Återta det").click()
         await expect(page.get_by_role("status")).to_contain_text("Det är återtaget")
