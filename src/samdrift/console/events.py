@@ -17,4 +17,4 @@ class ConsoleEvent(AuditEvent):
     OUTAGE_WITHDRAWN = "org:outage:withdrawn"
     """It will not take place."""
     AVAILABILITY_MEASURED = "org:availability:measured"
-    """From when until when the access point was watched, and when it could not be reached."""
+    """The time in which the access point was watched, and the times at which it could not be reached."""

@@ -15,7 +15,7 @@ from samdrift.console.opened import Open, at_each
 from samdrift.web.pages import Wording
 
 BACK = timedelta(days=30)
-"""How far back refusals are looked at."""
+"""Time back to which refusals are looked at."""
 MOST = 1000
 """Refusals in one log that are looked at, the latest."""
 

@@ -52,7 +52,7 @@ _KEPT = (
 
 
 @dataclass(frozen=True, slots=True)
-class Console:
+class OperatorConsole:
     """The console as its process has it."""
 
     config: Config

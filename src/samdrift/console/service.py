@@ -16,7 +16,7 @@ from samdrift.config.model import Config
 from samdrift.console.events import ConsoleEvent
 from samdrift.console.opened import Open, Opened
 from samdrift.console.reports import processes_of
-from samdrift.console.role import Console
+from samdrift.console.role import OperatorConsole
 from samdrift.console.staff import StaffSessions
 from samdrift.console.watching import Watch, reached
 from samdrift.contracts.errors import Explained
@@ -38,7 +38,7 @@ _LOGGER = logging.getLogger("samdrift")
 
 
 @contextlib.asynccontextmanager
-async def console_served(config: Config) -> AsyncIterator[Console]:
+async def console_served(config: Config) -> AsyncIterator[OperatorConsole]:
     """Serve the console while the context lasts; :class:`Unusable` without its table in the configuration."""
     own = config.console
     if own is None:
@@ -50,7 +50,7 @@ async def console_served(config: Config) -> AsyncIterator[Console]:
         ask = processes_of(config, client)
         watch = Watch(reached(config, ask), opened, system_clock)
         site, staff = await _site(stack, config, own, opened)
-        console = Console(config, site, staff, ask, opened, watch, system_clock)
+        console = OperatorConsole(config, site, staff, ask, opened, watch, system_clock)
         if config.access_point is not None:
             await stack.enter_async_context(
                 in_background(watch.keep(), on_failure=unexpected("the console's watch"))

@@ -44,7 +44,7 @@ class Watch:
     _since: datetime | None = None
     _last: datetime | None = None
     _silent: datetime | None = None
-    """When the silence began that goes on."""
+    """Beginning of the silence that goes on."""
     _silences: list[tuple[datetime, datetime]] = field(default_factory=list)
     _unrecorded: list[Watched] = field(default_factory=list)
 

@@ -43,9 +43,9 @@ TO_DO: Mapping[str, str] = {
     Dependency.AGREEMENTS: "samdrift gov coverage",
     Dependency.RECONCILIATION: "samdrift log reconcile",
 }
-"""What to type about one that is gone."""
+"""Commands to type about one that is gone."""
 EXAMINE = "samdrift doctor"
-"""What to type about any other."""
+"""Command to type about any other."""
 
 REASONS: Mapping[str, Phrase] = {
     Hold.SCANNER: Phrase("The malware scanner does not answer"),
@@ -77,7 +77,7 @@ REASONS: Mapping[str, Phrase] = {
     TransferReason.NOT_COVERED: Phrase("No agreement covers the transfer"),
     TransferReason.GIVEN_UP: Phrase("Given up by the operator"),
 }
-"""Why something waits, in a message service or an access point."""
+"""Reasons why something waits, in a message service or an access point."""
 
 STATES: Mapping[State, tuple[Phrase, Kind]] = {
     State.DONE: (Phrase("done"), Kind.GOOD),
@@ -95,7 +95,7 @@ KEYS: Mapping[KeyName, Phrase] = {
     KeyName.ENCRYPTION: Phrase("Encryption"),
     KeyName.LOG_SIGNING: Phrase("The log’s signature"),
 }
-"""What a key is for."""
+"""Purposes of keys."""
 
 STANDINGS: Mapping[Standing, Phrase] = {
     Standing.UNKNOWN: Phrase("No transfer has that id here."),
@@ -103,7 +103,7 @@ STANDINGS: Mapping[Standing, Phrase] = {
     Standing.DELIVERED: Phrase("It was delivered already; nothing was done."),
     Standing.FAILED: Phrase("It had failed already; nothing was done."),
 }
-"""Why nothing was done about a transfer."""
+"""Reasons why nothing was done about a transfer."""
 
 
 def lasting(time: timedelta) -> Phrase:

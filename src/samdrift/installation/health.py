@@ -75,9 +75,9 @@ class Condition:
     gone_since: datetime | None = None
     reason: str = ""
     there_since: datetime | None = None
-    """When it answered for the first time after its last outage, or at all; ``None`` while it is gone."""
+    """Moment of its first answer after its last outage, or at all; ``None`` while it is gone."""
     last_gone: datetime | None = None
-    """When its last outage began, which is over."""
+    """Beginning of its last outage, which is over."""
     last_reason: str = ""
 
     def document(self) -> dict[str, str | None]:

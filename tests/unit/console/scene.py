@@ -18,7 +18,7 @@ from samdrift.audit.entries import LogEntry
 from samdrift.config.model import Config, Environment, FederationConfig, SocketAddress, VaultConfig
 from samdrift.config.organisations import OrganisationConfig
 from samdrift.config.roles import AccessPointConfig
-from samdrift.console.role import Console
+from samdrift.console.role import OperatorConsole
 from samdrift.console.staff import StaffSessions
 from samdrift.console.watching import Watch
 from samdrift.contracts.principals import Role
@@ -75,7 +75,9 @@ class Scene:
         place = Place(self.origin, "Driftbolaget", self.sessions, self.clock, self._failed)
         site = Site(self.origin, "Driftbolaget", self.sessions, OidcService(provider).at(place))
         self.watch = Watch(self._reached, self.opened, self.clock)
-        self.console = Console(self.config, site, self.staff, self._ask, self.opened, self.watch, self.clock)
+        self.console = OperatorConsole(
+            self.config, site, self.staff, self._ask, self.opened, self.watch, self.clock
+        )
         self.application = self.console.application(self.failures.append)
 
     def clock(self) -> datetime:
