@@ -39,10 +39,10 @@ def console(
 
 
 async def _until_stopped(config: Config) -> None:
-    stop, loop = asyncio.Event(), asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     async with console_served(config) as served:
+        stop, loop = asyncio.Event(), asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop.set)
         _LOGGER.info("console at %s", served.site.origin)
         await stop.wait()
     _LOGGER.info("stopped")
