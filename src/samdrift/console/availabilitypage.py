@@ -15,7 +15,7 @@ from samdrift.console.operatorslog import OperatorsLog
 from samdrift.console.outages import planned_outages
 from samdrift.console.watching import Watch
 from samdrift.console.words import lasting
-from samdrift.contracts.errors import Temporary
+from samdrift.contracts.errors import Explained
 from samdrift.web.formats import SWEDEN
 
 MONTHS = 13
@@ -50,7 +50,7 @@ class AvailabilityPage:
         """Return the month that goes on; ``None`` while nothing is known of it."""
         try:
             (month,) = await self._months(spans(now)[:1])
-        except Temporary:
+        except Explained:
             return None
         return month
 

@@ -16,10 +16,10 @@ from samdrift.console.availability import GOAL
 from samdrift.console.availabilitypage import AvailabilityPage
 from samdrift.console.certificates import soonest
 from samdrift.console.frame import AVAILABILITY, CERTIFICATES, ORGANISATIONS, QUEUES, Frame, Visit
-from samdrift.console.opened import Open
+from samdrift.console.opened import Open, cause_of
 from samdrift.console.reports import Ask
 from samdrift.console.words import DEPENDENCIES, EXAMINE, REASONS, TO_DO, lasting
-from samdrift.contracts.errors import Explained, Temporary
+from samdrift.contracts.errors import Explained
 from samdrift.installation.health import Condition
 from samdrift.installation.keyrows import WARNED
 from samdrift.installation.reporting import Running
@@ -62,11 +62,13 @@ class NowPage:
             role.value for role in self._config.roles - {role for each in running for role in each.roles}
         )
         gone = sum(each.gone_since is not None for each in conditions)
+        figures, unopened = await self._figures(running, visit.now, wording)
         return self._frame.page(
             request,
             "now.html",
-            figures=await self._figures(running, visit.now, wording),
-            troubles=gone + len(away) + len(unserved) + bool(unheard),
+            figures=figures,
+            unopened=unopened,
+            troubles=gone + len(away) + len(unserved) + bool(unheard) + bool(unopened),
             running=running,
             unheard=unheard,
             unserved=unserved,
@@ -78,7 +80,10 @@ class NowPage:
             now=visit.now,
         )
 
-    async def _figures(self, running: Sequence[Running], now: datetime, wording: Wording) -> list[Figure]:
+    async def _figures(
+        self, running: Sequence[Running], now: datetime, wording: Wording
+    ) -> tuple[list[Figure], str]:
+        """Return the figures, and why those that take the database are not among them; empty if they are."""
         served = [
             all(any(each.serves(one.identifier, role) for each in running) for role in one.roles)
             for one in self._config.organisations
@@ -101,8 +106,8 @@ class NowPage:
             found.append(Figure(f"{number(_floored(month.availability))} %", share, AVAILABILITY))
         try:
             ends = await asyncio.to_thread(soonest, await self._opened(), now)
-        except Temporary:  # The database is away, which the page says.
-            return found
+        except Explained as error:
+            return found, cause_of(error)
         soon = sum(each.until - now <= WARNED for each in ends)
         found.append(
             Figure(
@@ -111,7 +116,7 @@ class NowPage:
                 CERTIFICATES,
             )
         )
-        return found
+        return found, ""
 
 
 def merged(running: Iterable[Running]) -> list[Condition]:

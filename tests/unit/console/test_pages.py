@@ -83,7 +83,9 @@ async def test_now_shows_that_nothing_runs_and_what_to_type(scene: Scene) -> Non
 async def test_now_is_shown_while_the_database_is_away_and_other_pages_say_so(scene: Scene) -> None:
     scene.away = True
     async with scene.visit() as visitor:
-        assert (await visitor.get("/")).status_code == 200
+        now = await visitor.get("/")
+        assert now.status_code == 200
+        assert "Databasen går inte att nå härifrån. connection refused at 127.0.0.1:5432" in words(now.text)
         for path in ("/queues", "/refusals", "/incidents", "/organisations", "/certificates", "/maintenance"):
             answer = await visitor.get(path)
             assert answer.status_code == 503, path

@@ -12,8 +12,11 @@ from samdrift.config.console import ConsoleConfig, StaffConfig
 from samdrift.config.errors import Unusable
 from samdrift.config.model import Config, Environment, SocketAddress, VaultConfig
 from samdrift.config.signin import SignInConfig
+from samdrift.console.opened import Opened
 from samdrift.console.service import console_served
+from samdrift.installation.vaultsettings import key_store
 from samdrift.net.server import listening_socket
+from samdrift.vault.errors import VaultUnavailable
 from samdrift.web.signin.faults import Fault, SignInFailed
 from tests.secretfiles import secret_file
 from tests.unit.console.scene import config_of, person
@@ -80,3 +83,25 @@ async def test_without_its_table_it_says_where_it_is_explained(config: Config) -
     with pytest.raises(Unusable, match=r"docs/console\.md"):
         async with console_served(replace(config, console=None)):
             pass
+
+
+async def test_an_installation_that_cannot_be_opened_is_tried_again_and_said_once(
+    config: Config, caplog: pytest.LogCaptureFixture
+) -> None:
+    keys = key_store(config)
+    places = replace(config.vaults, database="postgresql://samdrift@127.0.0.1:1/samdrift")
+    async with Opened(replace(config, vaults=places), keys) as opened:
+        for _ in range(3):
+            with pytest.raises(VaultUnavailable) as away:
+                await opened()
+            assert away.value.cause == "connection refused at 127.0.0.1:1"
+    unfit = replace(config.vaults, database="postgresql://127.0.0.1:1/samdrift")
+    async with Opened(replace(config, vaults=unfit), keys) as opened:
+        with pytest.raises(VaultUnavailable):
+            await opened()
+    assert [record.getMessage() for record in caplog.records] == [
+        "console: the installation cannot be opened: connection refused at 127.0.0.1:1",
+        "console: the installation cannot be opened: the URL of the database names no user",
+    ]
+    async with Opened(config, keys) as opened:
+        assert (await opened()).gate is (await opened()).gate
