@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from samdrift.administration import incidents
+from samdrift.console.certificates import soonest
 from samdrift.console.events import ConsoleEvent
 from samdrift.console.now import merged
 from samdrift.contracts.principals import Role
@@ -21,11 +22,13 @@ from samdrift.evidence.trace import Asked
 from samdrift.installation.control import ControlRefused
 from samdrift.installation.health import Condition
 from samdrift.installation.reporting import Running
+from samdrift.keystore.keyfiles import KeyName
 from samdrift.rights.incidents import Clock, IncidentOpened
 from samdrift.vault.errors import VaultLocked
 from samdrift.vault.records import Transfer
 from samdrift.web.signin.faults import Fault
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.administration.closings import certify_operator
 from tests.unit.console.scene import (
     CERTIFICATE,
     DETAIL,
@@ -243,6 +246,22 @@ async def test_an_organisation_is_shown_with_its_checklist(
         assert "served ap no running process serves it" in page
         for unknown in ("0203:nobody.se", "x", "0203:"):
             assert (await visitor.get(f"/organisations/{unknown}")).status_code == 404
+
+
+async def test_certificates_are_shown_by_their_end_with_the_command_for_a_new_one(scene: Scene) -> None:
+    certify_operator(scene.installation.gate._keys)
+    opened = await scene.opened()
+    found = soonest(opened, scene.clock())
+    assert [each.until for each in found] == sorted(each.until for each in found)
+    (own,) = [each for each in found if each.key.name is KeyName.ACCESS_POINT]
+    assert soonest(opened, own.until + timedelta(days=1))[0].until <= own.until
+    async with scene.visit() as visitor:
+        page = words((await visitor.get("/certificates")).text)
+    row = re.search(
+        r"Driften Accesspunkt .{3,20} (har gått ut|\d+ dagar) samdrift keys request access-point", page
+    )
+    assert row is not None, page
+    assert (row[1] == "har gått ut") == (own.until <= scene.clock())
 
 
 async def test_an_incident_is_shown_with_its_clocks(
