@@ -41,6 +41,8 @@ ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "pictures"
 OF_OFFICERS = frozenset({"i-dag.png", "driften-far-se.png", "skriv-under.png"})
 """Pictures that test_office_pictures.py takes."""
+OF_CONSOLE = frozenset({"laget.png"})
+"""Pictures that test_console.py takes."""
 MOST = 100_000
 """Bytes of a picture: a page with all of them opens on a slow line."""
 _UNSEEN = 64
@@ -223,8 +225,8 @@ async def test_each_picture_is_named_by_a_document_and_small() -> None:
         async with chromium() as browser:
             for name, picture in TAKEN.items():
                 await _take(browser, name, picture)
-    assert named() == {*TAKEN, *OF_OFFICERS} == {each.name for each in FOLDER.iterdir()}
-    for name in {*TAKEN, *OF_OFFICERS}:
+    assert named() == {*TAKEN, *OF_OFFICERS, *OF_CONSOLE} == {each.name for each in FOLDER.iterdir()}
+    for name in {*TAKEN, *OF_OFFICERS, *OF_CONSOLE}:
         content = (FOLDER / name).read_bytes()
         assert content.startswith(PNG), name
         assert len(content) <= MOST, name

@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "processes": RUNNING | {"installation", "transparency"},
     "administration": ADMINISTERED,
     "operations": ADMINISTERED | {"administration"},
+    "console": ADMINISTERED | {"administration", "entrance", "web"},
     "isolationcheck": ADMINISTERED | {"administration", "client"},
     "portability": ADMINISTERED | {"administration"},
     "demo": ADMINISTERED | {"administration", "client", "federation"},
@@ -59,6 +60,7 @@ MAY_IMPORT = {
     | {
         "administration",
         "client",
+        "console",
         "demo",
         "federation",
         "isolationcheck",

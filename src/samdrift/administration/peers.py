@@ -76,12 +76,7 @@ class PeerRefusals:
 
         At most ``limit`` refusals are looked at, the latest.
         """
-        found: dict[tuple[str, str], list[Breach]] = {}
-        for breach in _breaches(await self._queues.refused(limit), start):
-            ids = breach.entry.ids
-            found.setdefault((ids.get("peer", ""), ids["certificate"]), []).append(breach)
-        peers = [PeerBreaches(*peer, tuple(breaches)) for peer, breaches in found.items()]
-        return tuple(sorted(peers, key=lambda peer: (-len(peer.breaches), peer.party, peer.certificate)))
+        return by_peer(await self._queues.refused(limit), start)
 
     async def certificate(self, sha256: str) -> bytes | None:
         """Return the certificate of a peer, in DER, from the first vault that has it."""
@@ -102,6 +97,16 @@ class PeerRefusals:
             report=report,
             by=self._principal.name,
         )
+
+
+def by_peer(refusals: Sequence[Refusal], start: datetime) -> tuple[PeerBreaches, ...]:
+    """Return the peers that were refused since ``start``, those with the most refusals first. Pure."""
+    found: dict[tuple[str, str], list[Breach]] = {}
+    for breach in _breaches(refusals, start):
+        ids = breach.entry.ids
+        found.setdefault((ids.get("peer", ""), ids["certificate"]), []).append(breach)
+    peers = [PeerBreaches(*peer, tuple(breaches)) for peer, breaches in found.items()]
+    return tuple(sorted(peers, key=lambda peer: (-len(peer.breaches), peer.party, peer.certificate)))
 
 
 def _breaches(refusals: Sequence[Refusal], start: datetime) -> Iterator[Breach]:

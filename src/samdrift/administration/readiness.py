@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -114,6 +114,23 @@ async def gather(
     return _with_book(
         replace(facts, registrations=dict(zip(documents, answers, strict=True))), federation.book
     )
+
+
+def organisations_of(installation: Administration) -> Iterable[ParticipantIdentifier]:
+    """Return the organisations of the configuration, in its order, then those that only have a vault."""
+    configured = [one.identifier for one in installation.config.organisations]
+    hosted = [one.organisation for one in installation.gate.registry.all()]
+    return dict.fromkeys([*configured, *hosted])
+
+
+def in_order(facts: Sequence[Facts]) -> list[Facts]:
+    """Under-organisations after the one that they are part of, if that is here."""
+    here = {one.organisation for one in facts}
+    parts: dict[ParticipantIdentifier | None, list[Facts]] = {}
+    for one in facts:
+        parent = one.entry.part_of if one.entry else None
+        parts.setdefault(parent if parent in here else None, []).append(one)
+    return [each for one in parts.get(None, ()) for each in (one, *parts.get(one.organisation, ()))]
 
 
 def _here(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 from samdrift.config.addressbook import AddressBookConfig
+from samdrift.config.console import ConsoleConfig
 from samdrift.config.hsm import HsmConfig
 from samdrift.config.isolation import IsolationConfig
 from samdrift.config.isolationcheck import IsolationCheckConfig
@@ -356,6 +357,14 @@ class Config:
     governance: Annotated[
         GovernanceConfig | None,
         Key("Governance; without the table there is none.", Tables(GovernanceConfig), since="0.2"),
+    ] = None
+    console: Annotated[
+        ConsoleConfig | None,
+        Key(
+            "The operator's console ([console](console.md)); without the table there is none.",
+            Tables(ConsoleConfig),
+            since="0.2",
+        ),
     ] = None
     malware: Annotated[
         MalwareConfig | None,

@@ -11,6 +11,7 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+from samdrift.config.console import ConsoleConfig, check_console
 from samdrift.config.hsm import HsmTokenConfig, check_pin
 from samdrift.config.isolation import IsolationConfig, check_level
 from samdrift.config.keys import Tables
@@ -130,13 +131,14 @@ def _check_issuers(config: Config, _: Table) -> Breaches:
 
 
 def _check_hosts(config: Config, _: Table) -> Breaches:
-    """Require a host of its own for each organisation and role: cookies and storage are a host's."""
-    seen: set[str] = set()
+    """Require a host of its own for each organisation and role, and for the console: cookies are a host's."""
+    seen = {config.console.host} if config.console is not None else set[str]()
     for number, one in enumerate(config.organisations):
         for role, key in HOST_KEYS.items():
             host = host_of(one, role)
             if host in seen:
-                yield f"organisations[{number}].{key}", "is the host of another organisation or role"
+                text = "is the host of another organisation or role, or the console's"
+                yield f"organisations[{number}].{key}", text
             seen |= {host} - {""}
 
 
@@ -187,9 +189,12 @@ def _guard_sign_in(config: Config, _: Table) -> Breaches:
     """Sign-in and pages without TLS, and the level of the demonstration's persons, are for it alone."""
     if config.environment is Environment.DEMONSTRATION:
         return
-    for where, pages in (("message_client", config.message_client), ("governance", config.governance)):
+    named = ("message_client", "governance", "console")
+    for where, pages in zip(named, (config.message_client, config.governance, config.console), strict=True):
         if pages is not None and pages.plain:
             yield f"{where}.plain", "is for the demonstration; pages are served over TLS"
+    if config.console is not None:
+        yield from _guard_console(config.console)
     for number, one in enumerate(config.organisations):
         if one.sign_in is not None and not one.sign_in.issuer.startswith("https://"):
             yield f"organisations[{number}].sign_in.issuer", "is not an address that begins with https://"
@@ -197,6 +202,13 @@ def _guard_sign_in(config: Config, _: Table) -> Breaches:
             if service is not None and DEMONSTRATION_LEVEL in service.levels:
                 where = f"organisations[{number}].{key}.levels"
                 yield where, "has the level of the demonstration's persons"
+
+
+def _guard_console(console: ConsoleConfig) -> Breaches:
+    if not console.sign_in.issuer.startswith("https://"):
+        yield "console.sign_in.issuer", "is not an address that begins with https://"
+    if DEMONSTRATION_LEVEL in console.sign_in.levels:
+        yield "console.sign_in.levels", "has the level of the demonstration's persons"
 
 
 def _real(config: Config) -> bool:
@@ -229,6 +241,7 @@ CHECKS: Checks = {
     IsolationConfig: (check_level,),
     HsmTokenConfig: (check_pin,),
     DomibusConfig: (check_login,),
+    ConsoleConfig: (check_console,),
     SignInConfig: (check_levels,),
     SamlConfig: (check_levels, check_metadata),
     OrganisationConfig: (

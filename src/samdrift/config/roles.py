@@ -237,8 +237,8 @@ class MessageServiceConfig:
     ] = 900
 
 
-# Of every role with pages.
-_Port = Annotated[
+# Of everything with pages.
+PagesPort = Annotated[
     int | None,
     Key(
         "Port in the addresses of the pages as persons have it, where that is another than `listen`'s.",
@@ -258,7 +258,7 @@ _Networks = Annotated[
         since="0.2",
     ),
 ]
-_Plain = Annotated[
+PagesPlain = Annotated[
     bool, Key("Serves the pages of the demonstration without TLS, on this machine.", FLAG, since="0.2")
 ]
 
@@ -276,13 +276,13 @@ class MessageClientRoleConfig:
             since="0.2",
         ),
     ]
-    port: _Port = None
+    port: PagesPort = None
     networks: _Networks = ()
     poll_seconds: Annotated[
         int,
         Key("Time between two looks at the message services.", POSITIVE, unit="seconds", since="0.2"),
     ] = 30
-    plain: _Plain = False
+    plain: PagesPlain = False
 
     @property
     def public_port(self) -> int:
@@ -303,9 +303,9 @@ class GovernanceConfig:
             since="0.2",
         ),
     ]
-    port: _Port = None
+    port: PagesPort = None
     networks: _Networks = ()
-    plain: _Plain = False
+    plain: PagesPlain = False
 
     @property
     def public_port(self) -> int:

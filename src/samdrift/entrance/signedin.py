@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -74,30 +74,41 @@ class VaultSessions:
 
 
 @dataclass
-class FailedSignIns:
-    """Records failed sign-ins of one organisation in its log, one by one up to a limit in each minute.
+class LimitedEntries:
+    """Entries that a stranger can cause, one by one up to a limit in each minute."""
 
-    The next entry after more than that says how many were left out.
-    """
-
-    vaults: WorkerGate[People]
-    organisation: ParticipantIdentifier
     clock: Clock
     _since: datetime | None = None
     _count: int = 0
     _left_out: int = 0
 
-    async def __call__(self, fault: Fault) -> None:
+    def next(self) -> Mapping[str, str] | None:
+        """Return the facts that say how many were left out before; ``None`` to leave this one out, too."""
         now = self.clock()
         if self._since is None or now - self._since >= _WITHIN:
             self._since, self._count = now, 0
         if self._count >= _MOST_IN_LOG:
             self._left_out += 1
-            return
+            return None
         self._count += 1
         left_out = {"left-out": str(self._left_out)} if self._left_out else {}
         self._left_out = 0
-        async with self.vaults.open(self.organisation, Purpose.AUTHORISE) as vault:
+        return left_out
+
+
+class FailedSignIns:
+    """Records failed sign-ins of one organisation in its log, as many as :class:`LimitedEntries` lets by."""
+
+    def __init__(self, vaults: WorkerGate[People], organisation: ParticipantIdentifier, clock: Clock) -> None:
+        self._vaults = vaults
+        self._organisation = organisation
+        self._entries = LimitedEntries(clock)
+
+    async def __call__(self, fault: Fault) -> None:
+        left_out = self._entries.next()
+        if left_out is None:
+            return
+        async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
             vault.record(EntranceEvent.SIGN_IN_REFUSED, reason=fault.value, **left_out)
 
 

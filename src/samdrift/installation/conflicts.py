@@ -175,7 +175,8 @@ def claims_of(config: Config, file: Path) -> Claims:
         frozenset(_tokens(config)),
         _digests(policy.issuers or policy.anchors),
         dict(_credentials(config)),
-        frozenset(host for role in HOST_KEYS for host in config.hosts(role)),
+        frozenset(host for role in HOST_KEYS for host in config.hosts(role))
+        | ({config.console.host} if config.console is not None else frozenset()),
         config.isolation.first_user,
     )
 

@@ -31,7 +31,7 @@ _LOGGER = logging.getLogger("samdrift")
 
 
 @dataclass(frozen=True, slots=True)
-class _Expiry:
+class Expiry:
     """End of the certificate of the key in use, of one owner and name."""
 
     owner: str
@@ -60,7 +60,7 @@ class Expiries:
     def look(self) -> None:
         """Warn of each certificate that expires within thirty days, once a day, and set the metric."""
         now = self.clock()
-        found = list(self._expiries(now))
+        found = list(self.found(now))
         for expiry in found if self.warns else ():
             self._warn(expiry, now)
         if self.gauge is not None:
@@ -76,7 +76,8 @@ class Expiries:
                 log(error)
             await asyncio.sleep(_EVERY.total_seconds())
 
-    def _expiries(self, now: datetime) -> Iterator[_Expiry]:
+    def found(self, now: datetime) -> Iterator[Expiry]:
+        """Yield the certificate of each key in use, of owners whose keys can be read now."""
         if self.operators:
             yield from self._of("operator", "operator", OPERATOR_KEYS, _OPERATORS, now)
         for one in self.registry.all():
@@ -86,7 +87,7 @@ class Expiries:
 
     def _of(
         self, owner: str, reference: str, vault: str, names: tuple[KeyName, ...] | None, now: datetime
-    ) -> Iterator[_Expiry]:
+    ) -> Iterator[Expiry]:
         try:
             held = self.keys.keys(vault)
         except (KeyStoreError, OSError):
@@ -94,9 +95,9 @@ class Expiries:
         rows = key_rows(held, now) if names is None else key_rows(held, now, names)
         for row in rows:
             if row.key is not None and row.key.certificate is not None and row.in_use:
-                yield _Expiry(owner, reference, row.key, row.key.certificate.not_valid_after_utc)
+                yield Expiry(owner, reference, row.key, row.key.certificate.not_valid_after_utc)
 
-    def _warn(self, expiry: _Expiry, now: datetime) -> None:
+    def _warn(self, expiry: Expiry, now: datetime) -> None:
         which = expiry.reference, expiry.key.name
         if expiry.until - now > WARNED or self._told.get(which) == now.date():
             return
@@ -108,7 +109,7 @@ class Expiries:
             "has expired" if expiry.until <= now else f"expires in {(expiry.until - now).days} days",
         )
 
-    def _measure(self, gauge: Gauge, found: list[_Expiry], now: datetime) -> None:
+    def _measure(self, gauge: Gauge, found: list[Expiry], now: datetime) -> None:
         """The soonest of each owner and name."""
         soonest: dict[tuple[str, str], float] = {}
         for expiry in found:

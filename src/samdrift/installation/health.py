@@ -76,28 +76,45 @@ class Condition:
     """Its host or address, where there are several of a kind."""
     gone_since: datetime | None = None
     reason: str = ""
+    there_since: datetime | None = None
+    """Moment of its first answer after its last outage, or at all; ``None`` while it is gone."""
+    last_gone: datetime | None = None
+    """Beginning of its last outage, which is over."""
+    last_reason: str = ""
 
     def document(self) -> dict[str, str | None]:
         """The condition as JSON."""
-        since = self.gone_since.isoformat(timespec="seconds") if self.gone_since else None
         return {
             "dependency": self.dependency,
             "at": self.at or None,
             "state": "gone" if self.gone_since else "there",
-            "since": since,
+            "since": _text(self.gone_since),
             "reason": self.reason or None,
+            "there_since": _text(self.there_since),
+            "last_gone": _text(self.last_gone),
+            "last_reason": self.last_reason or None,
         }
 
     @classmethod
     def read(cls, document: Mapping[str, str | None]) -> Condition:
         """The inverse of :meth:`document`."""
-        since = document["since"]
         return cls(
             str(document["dependency"]),
             document["at"] or "",
-            datetime.fromisoformat(since) if since else None,
+            _moment(document["since"]),
             document["reason"] or "",
+            _moment(document.get("there_since")),
+            _moment(document.get("last_gone")),
+            document.get("last_reason") or "",
         )
+
+
+def _text(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds") if moment else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 class Health(Collector):
@@ -131,8 +148,11 @@ class Health(Collector):
             return
         if logs and before is not None and before.gone_since is not None:
             _LOGGER.warning("%s: back after %d s", name, (now - before.gone_since).total_seconds())
-        if before is None or before.gone_since is not None:
-            self._keep(Condition(dependency, at))
+        if before is None:
+            self._keep(Condition(dependency, at, there_since=now))
+        elif before.gone_since is not None:
+            last = before.gone_since, before.reason
+            self._keep(Condition(dependency, at, None, "", now, *last))
 
     def _keep(self, condition: Condition) -> None:
         key = condition.dependency, condition.at

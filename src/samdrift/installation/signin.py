@@ -65,12 +65,12 @@ async def sites_of(
             if used is None or role not in one.roles:
                 continue
             where = f"organisations[{number}]"
-            client = await stack.enter_async_context(_client(config, own, used.tls_issuers))
+            client = await stack.enter_async_context(sign_in_client(config, own.networks, used.tls_issuers))
             keys = OwnKeys(vaults, one.identifier, system_clock)
             if isinstance(used, SamlConfig):
                 service: SignInService = _saml(used, client, keys, f"{where}.saml")
             else:
-                service = _oidc(used, client, keys, f"{where}.sign_in")
+                service = oidc_service(used, client, f"{where}.sign_in", keys)
             settings.append(_site(one, used, own, service, where))
         yield Sites(gate, settings, system_clock, role, known_elsewhere)
 
@@ -142,7 +142,13 @@ def _shown_by(
     return _read(service.key_file, where)
 
 
-def _oidc(sign_in: SignInConfig, client: Fetches, keys: OwnKeys, where: str) -> OidcService:
+def oidc_service(
+    sign_in: SignInConfig, client: Fetches, where: str, keys: OwnKeys | None = None
+) -> OidcService:
+    """Return a sign-in service as it is configured; :class:`ConfigError` for a secret that is unfit.
+
+    ``keys`` show it who we are where there is no secret.
+    """
     longest = sign_in.max_age_seconds
     settings = ProviderSettings(
         sign_in.issuer,
@@ -154,10 +160,12 @@ def _oidc(sign_in: SignInConfig, client: Fetches, keys: OwnKeys, where: str) -> 
         sign_in.claims,
         None if longest is None else timedelta(seconds=longest),
     )
-    if sign_in.secret_file is None:
+    if sign_in.secret_file is not None:
+        authenticate = by_secret(sign_in.client_id, _secret(sign_in.secret_file, f"{where}.secret_file"))
+    elif keys is not None:
         authenticate = by_key(sign_in.client_id, keys.tokens)
     else:
-        authenticate = by_secret(sign_in.client_id, _secret(sign_in.secret_file, f"{where}.secret_file"))
+        raise ConfigError(f"{where}.secret_file", "is missing")
     return OidcService(Provider(settings, authenticate, client, system_clock))
 
 
@@ -195,10 +203,15 @@ def _site(
         organisation.name,
         pages_origin(organisation, own),
         service,
-        SessionLimits(timedelta(seconds=used.idle_seconds), timedelta(seconds=used.whole_seconds)),
+        session_limits(used),
         _accent(organisation.accent, f"{where}.accent"),
         organisation.contact,
     )
+
+
+def session_limits(used: SignInConfig | SamlConfig) -> SessionLimits:
+    """Return how long sessions last."""
+    return SessionLimits(timedelta(seconds=used.idle_seconds), timedelta(seconds=used.whole_seconds))
 
 
 def saml_metadata(
@@ -226,10 +239,10 @@ def pages_origin(organisation: OrganisationConfig, own: WithPagesConfig) -> str:
     return f"{scheme}://{host_of(organisation, role)}{port}"
 
 
-def _client(config: Config, own: WithPagesConfig, tls_issuers: Path | None) -> EnteredAddressClient:
-    """Return the client for the sign-in service: in the demonstration it is on this machine."""
+def sign_in_client(config: Config, networks: Sequence[str], tls_issuers: Path | None) -> EnteredAddressClient:
+    """Return the client for a sign-in service: in the demonstration it is on this machine."""
     demonstration = config.environment is Environment.DEMONSTRATION
-    permits = any_address if demonstration else EnteredAddresses(own.networks)
+    permits = any_address if demonstration else EnteredAddresses(networks)
     return EnteredAddressClient(permits, client_tls(trust=tls_issuers), plain=demonstration)
 
 

@@ -68,6 +68,10 @@ class Formats:
         pattern = "d MMMM" if local.year == today.year else "d MMMM y"
         return _dated(local.date(), pattern, self.language)
 
+    def month(self, moment: datetime) -> str:
+        """``november 2026``."""
+        return _dated(moment.astimezone(self.zone).date(), "MMMM y", self.language)
+
     def number(self, value: float) -> str:
         """``1 204`` and ``99,98``."""
         if isinstance(value, int) and 0 <= value < 1000:

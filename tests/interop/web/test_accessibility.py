@@ -17,6 +17,7 @@ from playwright.async_api import Browser, Page
 
 from samdrift.messageclient.administering.accessibility import RESULT, last_result
 from samdrift.rights import Subject
+from tests.browser import test_console as console
 from tests.browser import test_governance as governance
 from tests.browser.harness import CHROMIUM, LOOKS, Served, chromium, served
 from tests.browser.mailpages import paths
@@ -79,6 +80,12 @@ async def governed(
 ) -> AsyncIterator[tuple[governance.Open, list[tuple[Subject, str]]]]:
     async with governance.opened(installation, running) as one:
         yield one, await governance.pages(one)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def operated(running: Browser, installation: Installation) -> AsyncIterator[console.Open]:
+    async with console.opened(installation, running) as one:
+        yield one
 
 
 LOOKED_AT: dict[str, int] = {}
@@ -183,6 +190,24 @@ async def test_no_page_of_governance_has_a_fault(
                     await page.wait_for_selector("#statement-text")
                     found["sign"] = await faults(page, axe)
     assert "sign" in found
+    assert {path: each for path, each in found.items() if each} == {}
+
+
+@pytest.mark.parametrize(("language", "look", "width"), VISITORS, ids=str)
+async def test_no_page_of_the_console_has_a_fault(
+    operated: console.Open, axe: str, language: str, look: str, width: int
+) -> None:
+    found = {}
+    async with operated.visitor(language=language, look=look, width=width) as page:
+        for path in operated.paths():
+            answer = await page.goto(operated.at(path))
+            assert answer is not None
+            assert answer.status == 200, path
+            found[path] = await faults(page, axe)
+            if path in (f"{operated.stuck}/give-up", "/maintenance/new"):
+                await page.locator("main form button").first.click()
+                await page.wait_for_selector(".summary")
+                found[f"{path}, errors"] = await faults(page, axe)
     assert {path: each for path, each in found.items() if each} == {}
 
 

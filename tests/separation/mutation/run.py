@@ -26,6 +26,7 @@ from tests.separation.mutation.backups import BACKUPS
 from tests.separation.mutation.clauses import CLAUSES
 from tests.separation.mutation.configuration import CONFIGURATION
 from tests.separation.mutation.consents import CONSENTS
+from tests.separation.mutation.console import CONSOLE
 from tests.separation.mutation.custody import CUSTODY
 from tests.separation.mutation.desk import DESK
 from tests.separation.mutation.entrance import ENTRANCE
@@ -88,6 +89,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *RIGHTS,
     *SIGNING,
     *GOVPAGES,
+    *CONSOLE,
     *CONSENTS,
     *LOGTREE,
     *LOGVERIFICATION,

@@ -28,6 +28,7 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.administration.events import AdminEvent
 from samdrift.audit.events import AuditEvent, LogEvent
 from samdrift.cli.org.events import OrgEvent
+from samdrift.console import LISTENER
 from samdrift.entrance.events import EntranceEvent
 from samdrift.evidence.events import ProofEvent
 from samdrift.governance.consent import ConsentEvent
@@ -135,7 +136,7 @@ def test_what_is_said_to_run_within_a_consent_takes_one() -> None:
 
 
 def test_every_listener_and_route_of_monitoring_has_a_line() -> None:
-    assert set(of(Kind.LISTENER)) == {each.value for each in Door}
+    assert set(of(Kind.LISTENER)) == {*(each.value for each in Door), LISTENER}
     application = metrics_application(CollectorRegistry(), nothing_to_measure)
     routes = [each.path for each in application.routes if isinstance(each, Route)]
     assert len(routes) == len(application.routes)

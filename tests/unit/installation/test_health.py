@@ -44,7 +44,11 @@ def test_a_change_writes_one_line_and_what_stays_none(clock: Clock, caplog: pyte
         ("WARNING", "smp smp.example.se: gone since 2026-03-02T12:00:00Z: connection refused, attempt 0"),
         ("WARNING", "smp smp.example.se: back after 14 s"),
     ]
-    assert health.conditions() == (Condition("smp", "smp.example.se"),)
+    (there,) = health.conditions()
+    back = NOW + timedelta(seconds=14)
+    last = "connection refused, attempt 13"
+    assert there == Condition("smp", "smp.example.se", None, "", back, NOW, last)
+    assert Condition.read(there.document()) == there
 
 
 def test_the_last_reason_is_the_one_that_is_shown_and_the_first_moment(clock: Clock) -> None:
@@ -55,7 +59,7 @@ def test_the_last_reason_is_the_one_that_is_shown_and_the_first_moment(clock: Cl
     health.note("database", reason="the database is starting")
     gone, there = health.conditions()
     assert gone == Condition("database", "", NOW, "the database is starting")
-    assert there == Condition("scanner")
+    assert there == Condition("scanner", there_since=NOW)
     assert [Condition.read(one.document()) for one in (gone, there)] == [gone, there]
 
 
@@ -84,7 +88,7 @@ def test_hosts_that_others_name_at_will_do_not_fill_the_memory(clock: Clock) -> 
     for number in range(1000):
         health.note("smp", f"{number}.example.se", "away")
     assert len(health.conditions()) == module._MOST
-    assert Condition("database") in health.conditions()
+    assert Condition("database", there_since=NOW) in health.conditions()
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection
 from typing import Any
 
-from samdrift.administration.administration import Administration, administering
+from samdrift.administration.administration import administering
 from samdrift.administration.checklist import Facts, State, checklist
-from samdrift.administration.readiness import gather
+from samdrift.administration.readiness import gather, in_order, organisations_of
 from samdrift.cli.org.options import AsJson, ConfigFile
 from samdrift.cli.output import print_json, print_line
 from samdrift.config.failures import reported_as_usage_errors
@@ -28,7 +28,7 @@ def list_organisations(config: ConfigFile, as_json: AsJson = False) -> int:
     with reported_as_usage_errors():
         facts, closings = run(_known(load(config)))
     gone = {one.organisation for one in closings if one.ended_at}
-    rows = [_row(one, gone) for one in _ordered(facts)]
+    rows = [_row(one, gone) for one in in_order(facts)]
     if as_json:
         print_json({"organisations": rows, "closed": [_closed(one) for one in closings]})
     else:
@@ -43,25 +43,8 @@ def list_organisations(config: ConfigFile, as_json: AsJson = False) -> int:
 async def _known(config: Config) -> tuple[list[Facts], tuple[Closing, ...]]:
     async with administering(config, changes=False) as installation:
         now = system_clock()
-        facts = [await gather(installation, one, None, now) for one in _organisations(installation)]
+        facts = [await gather(installation, one, None, now) for one in organisations_of(installation)]
         return facts, await installation.provisioner.closings.all()
-
-
-def _organisations(installation: Administration) -> Iterable[ParticipantIdentifier]:
-    """Return the organisations of the configuration, in its order, then those that only have a vault."""
-    configured = [one.identifier for one in installation.config.organisations]
-    hosted = [one.organisation for one in installation.gate.registry.all()]
-    return dict.fromkeys([*configured, *hosted])
-
-
-def _ordered(facts: Sequence[Facts]) -> list[Facts]:
-    """Under-organisations after the one that they are part of, if that is here."""
-    here = {one.organisation for one in facts}
-    parts: dict[ParticipantIdentifier | None, list[Facts]] = {}
-    for one in facts:
-        parent = one.entry.part_of if one.entry else None
-        parts.setdefault(parent if parent in here else None, []).append(one)
-    return [each for one in parts.get(None, ()) for each in (one, *parts.get(one.organisation, ()))]
 
 
 def _row(facts: Facts, gone: Collection[ParticipantIdentifier]) -> dict[str, Any]:

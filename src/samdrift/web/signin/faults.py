@@ -41,6 +41,7 @@ class Fault(StrEnum):
     PERIOD = "the assertion is not valid at this time"
     STATEMENT = "the assertion does not say how the person signed in"
     SUBJECT = "the assertion does not name the person as agreed"
+    PERSON = "the person is not one of those who may sign in here"
 
 
 class SignInFailed(Explained):

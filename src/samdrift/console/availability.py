@@ -1,0 +1,118 @@
+"""Availability of the access point in a month, as DIGG's guidance for operators counts it. Pure.
+
+"AP-funktionen ska ha en tillgänglighet 24/7 räknat som ett genomsnitt per månad exkl. planerade avbrott",
+99,5 %; it is unavailable when it "kontinuerligt inte går att nå på specificerat sätt under en period av 10
+sekunder" (information-security-and-trust 8.2). So: of the time that was watched and was not a planned outage,
+the part that lies in no outage of ten seconds or more. What was not watched is neither, and is shown too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+GOAL = 0.995
+SHORTEST = timedelta(seconds=10)
+"""The time without an answer that is an outage."""
+Span = tuple[datetime, datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A time in which the access point was watched, and when in it there was no answer."""
+
+    span: Span
+    silences: tuple[Span, ...] = ()
+
+    def facts(self) -> dict[str, str]:
+        """Return it as the facts of an entry in the log: silences in seconds from its beginning."""
+        start, end = self.span
+        seconds = ((int((each - start).total_seconds()) for each in silence) for silence in self.silences)
+        return {
+            "since": start.isoformat(timespec="seconds"),
+            "until": end.isoformat(timespec="seconds"),
+            "silences": " ".join(f"{first}-{last}" for first, last in seconds),
+        }
+
+    @classmethod
+    def read(cls, facts: Mapping[str, str]) -> Watched:
+        """The inverse of :meth:`facts`."""
+        start, end = (datetime.fromisoformat(facts[name]) for name in ("since", "until"))
+        pairs = (each.split("-") for each in facts["silences"].split())
+        silences = (
+            (start + timedelta(seconds=int(first)), start + timedelta(seconds=int(last)))
+            for first, last in pairs
+        )
+        return cls((start, end), tuple(silences))
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """The availability of the access point in one month, up to now where it has not ended."""
+
+    span: Span
+    watched: timedelta
+    planned: timedelta
+    """Time of planned outages that was watched."""
+    outages: tuple[Span, ...]
+    """Outside of planned ones, the latest last."""
+    unwatched: timedelta
+
+    @property
+    def counted(self) -> timedelta:
+        """The time that counts: what was watched, without planned outages."""
+        return self.watched - self.planned
+
+    @property
+    def away(self) -> timedelta:
+        """The time of outages."""
+        return _length(self.outages)
+
+    @property
+    def availability(self) -> float | None:
+        """The part of the time that counts in which it could be reached; ``None`` where none does."""
+        return 1 - self.away / self.counted if self.counted else None
+
+
+def month_of(span: Span, watched: Iterable[Watched], planned: Iterable[Span]) -> Month:
+    """Count one month, whose end is now where it has not ended."""
+    known = list(watched)
+    seen = _within(_joined(each.span for each in known), [span])
+    outside = _joined(planned)
+    silences = _joined(silence for each in known for silence in each.silences)
+    outages = _without([each for each in silences if each[1] - each[0] >= SHORTEST], outside)
+    seen_planned = _length(_within(seen, outside))
+    whole = span[1] - span[0]
+    return Month(span, _length(seen), seen_planned, tuple(_within(outages, seen)), whole - _length(seen))
+
+
+def _joined(spans: Iterable[Span]) -> list[Span]:
+    """Return spans in their order, those that touch as one: a silence goes on over the end of an hour."""
+    found: list[Span] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        elif end > start:
+            found.append((start, end))
+    return found
+
+
+def _within(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """Return the parts of spans that lie in others, both in order and apart."""
+    bounds = list(others)
+    cut = ((max(one[0], other[0]), min(one[1], other[1])) for one in spans for other in bounds)
+    return [each for each in cut if each[1] > each[0]]
+
+
+def _without(spans: Iterable[Span], others: Iterable[Span]) -> list[Span]:
+    """Return the parts of spans that lie in none of the others."""
+    left = list(spans)
+    for start, end in others:
+        pieces = ((one[0], min(one[1], start)) for one in left), ((max(one[0], end), one[1]) for one in left)
+        left = sorted(each for some in pieces for each in some if each[1] > each[0])
+    return left
+
+
+def _length(spans: Iterable[Span]) -> timedelta:
+    return sum((end - start for start, end in spans), timedelta())

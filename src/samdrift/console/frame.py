@@ -1,0 +1,103 @@
+"""The frame of the console's pages: who asks, and the ways through them at the side."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from samdrift.console.staff import StaffSessions
+from samdrift.contracts.clock import Clock
+from samdrift.web.application import NotSignedIn
+from samdrift.web.forms import Form
+from samdrift.web.guards import session_of
+from samdrift.web.pages import Pages, Wording
+from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+from samdrift.web.views import Link, Section
+
+NOW, QUEUES, REFUSALS, INCIDENTS = "/", "/queues", "/refusals", "/incidents"
+ORGANISATIONS, CERTIFICATES = "/organisations", "/certificates"
+MAINTENANCE, AVAILABILITY = "/maintenance", "/availability"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request of a person of the operator's."""
+
+    name: str
+    """Their name as logs have it."""
+    now: datetime
+
+
+Shown = Callable[[Request, Visit], Awaitable[Response]]
+"""Answers a request for a page."""
+Posted = Callable[[Request, Visit, Form], Awaitable[Response]]
+"""Answers a form, whose token was verified."""
+
+
+class Frame:
+    """Everything that handlers of the pages share."""
+
+    def __init__(self, pages: Pages, staff: StaffSessions, clock: Clock) -> None:
+        self._pages = pages
+        self._staff = staff
+        self._clock = clock
+
+    def shown(self, handler: Shown) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint of a page."""
+
+        async def answer(request: Request) -> Response:
+            return await handler(request, self._visit(request))
+
+        return answer
+
+    def posted(self, handler: Posted) -> Callable[[Request], Awaitable[Response]]:
+        """Return the endpoint of a form, which is read, its token first, before anything else."""
+
+        async def answer(request: Request) -> Response:
+            form = await received(request)
+            return await handler(request, self._visit(request), form)
+
+        return answer
+
+    def wording(self, request: Request) -> Wording:
+        """Return the wording of the person who asks."""
+        return self._pages.wording(request)
+
+    def page(self, request: Request, template: str, status: int = 200, **context: Any) -> Response:
+        """Return a page with the ways beside it."""
+        return self._pages.page(request, template, status, sections=self._sections(request), **context)
+
+    def _visit(self, request: Request) -> Visit:
+        """Return who asks; others are led to sign-in, and come back to the page."""
+        session = session_of(request)
+        name = None if session is None else self._staff.name_of(session.person)
+        if name is None:
+            raise NotSignedIn
+        return Visit(name, self._clock())
+
+    def _sections(self, request: Request) -> tuple[Section, ...]:
+        text, path = self.wording(request).text, request.url.path
+
+        def link(phrase: Phrase, href: str) -> Link:
+            inside = href != NOW and path.startswith(f"{href}/")
+            return Link(text(phrase), href, current=path == href or inside)
+
+        operating = (
+            link(Phrase("Now"), NOW),
+            link(Phrase("Queues"), QUEUES),
+            link(Phrase("Refusals by peer"), REFUSALS),
+            link(Phrase("Incidents"), INCIDENTS),
+        )
+        seeing_to = (
+            link(Phrase("Organisations"), ORGANISATIONS),
+            link(Phrase("Certificates"), CERTIFICATES),
+            link(Phrase("Planned outages"), MAINTENANCE),
+            link(Phrase("Availability"), AVAILABILITY),
+        )
+        return Section("", operating), Section(text(Phrase("See to")), seeing_to)

@@ -1,0 +1,130 @@
+"""Planned outages: the list, a new one announced to organisations, and one that is withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from samdrift.console.frame import MAINTENANCE, Frame, Visit
+from samdrift.console.opened import Open
+from samdrift.console.operatorslog import OperatorsLog
+from samdrift.console.outages import (
+    WORKING_DAYS,
+    PlannedOutage,
+    announce_outage,
+    planned_outages,
+    withdraw_outage,
+    working_days,
+)
+from samdrift.web.formats import SWEDEN
+from samdrift.web.forms import Form
+from samdrift.web.texts import Phrase
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_MAX_TEXT = 300
+_LONGEST = timedelta(days=7)
+_FIRST_YEAR, _LAST_YEAR = 2001, 9998
+
+
+class MaintenancePages:
+    """Pages of planned outages."""
+
+    def __init__(self, frame: Frame, opened: Open, log: OperatorsLog) -> None:
+        self._frame = frame
+        self._opened = opened
+        self._log = log
+
+    async def show(self, request: Request, visit: Visit) -> Response:
+        """Show planned outages, those to come and those that were."""
+        return self._frame.page(
+            request,
+            "maintenance.html",
+            outages=await self._known(),
+            now=visit.now,
+            said=_SAID.get(request.query_params.get("done", "")),
+            days=WORKING_DAYS,
+        )
+
+    async def ask(self, request: Request, visit: Visit) -> Response:
+        """Show the form by which an outage is announced."""
+        return await self._form(request, Form())
+
+    async def announce(self, request: Request, visit: Visit, form: Form) -> Response:
+        """Announce an outage in the log of each organisation; late ones on a second yes."""
+        installation = await self._opened()
+        starts = _moment(form, "starts", Phrase("Say when it begins: a day and a time."))
+        ends = _moment(form, "ends", Phrase("Say when it ends: a day and a time."))
+        text = form.required("text", Phrase("Say what will not work, and why."))
+        if len(text) > _MAX_TEXT or not text.isprintable():
+            form.refuse("text", Phrase("At most %(most)s characters on one line.", {"most": _MAX_TEXT}))
+        if starts is not None and starts <= visit.now:
+            form.refuse("starts", Phrase("It begins in the past."))
+        if starts is not None and ends is not None and not starts < ends <= starts + _LONGEST:
+            form.refuse("ends", Phrase("It ends after it begins, and within a week."))
+        named = _organisations(form, await self._served())
+        if not named:
+            form.refuse("organisations", Phrase("Choose those who are concerned."))
+        late = starts is not None and working_days(visit.now, starts) < WORKING_DAYS
+        if late and not form.errors and form["late"] != "yes":
+            late_days = Phrase(
+                "It is fewer than %(days)s working days ahead, and will count as unplanned.",
+                {"days": WORKING_DAYS},
+            )
+            form.refuse("late", late_days)
+        if form.errors or starts is None or ends is None:
+            return await self._form(request, form, 422)
+        await announce_outage(installation, visit.name, starts, ends, text, named)
+        return RedirectResponse(f"{MAINTENANCE}?done=announced", 303)
+
+    async def withdraw(self, request: Request, visit: Visit, form: Form) -> Response:
+        """Withdraw an outage that has not ended, in the log of each organisation."""
+        found = {each.id: each for each in await self._known()}.get(request.path_params["outage"])
+        if found is None:
+            raise HTTPException(404)
+        if found.withdrawn is None and visit.now < found.ends:
+            await withdraw_outage(await self._opened(), visit.name, found)
+        return RedirectResponse(f"{MAINTENANCE}?done=withdrawn", 303)
+
+    async def _known(self) -> list[PlannedOutage]:
+        return planned_outages(await self._log.entries())
+
+    async def _served(self) -> list[ParticipantIdentifier]:
+        registry = (await self._opened()).gate.registry
+        return sorted({one.organisation for one in registry.all()}, key=str)
+
+    async def _form(self, request: Request, form: Form, status: int = 200) -> Response:
+        return self._frame.page(
+            request,
+            "announce.html",
+            status,
+            form=form,
+            organisations=[(str(each), str(each)) for each in await self._served()],
+            days=WORKING_DAYS,
+        )
+
+
+_SAID = {
+    "announced": Phrase("It is announced, and in the log of each organisation that it concerns."),
+    "withdrawn": Phrase("It is withdrawn, and each organisation’s log says so."),
+}
+
+
+def _moment(form: Form, field: str, why: Phrase) -> datetime | None:
+    """Return a day and time of day in Sweden, as a browser posts it; refuse the field for anything else."""
+    try:
+        local = datetime.strptime(form[field], "%Y-%m-%dT%H:%M").replace(tzinfo=SWEDEN)
+    except ValueError:
+        local = None
+    if local is None or not _FIRST_YEAR <= local.year <= _LAST_YEAR:
+        form.refuse(field, why)
+        return None
+    return local.astimezone(UTC)
+
+
+def _organisations(form: Form, served: Sequence[ParticipantIdentifier]) -> list[ParticipantIdentifier]:
+    chosen = set(form.all("organisations"))
+    return [each for each in served if str(each) in chosen]

@@ -1,0 +1,85 @@
+"""The installation beside whatever runs, opened when a page first needs it: outages are shown too."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self, TypeVar
+
+from samdrift.administration.administration import Administration, beside
+from samdrift.administration.queue import TransferQueues
+from samdrift.config.model import Config
+from samdrift.contracts.errors import Explained, Temporary
+from samdrift.contracts.principals import Role
+from samdrift.keystore.interface import KeyStore
+from samdrift.vault.errors import VaultError, VaultUnavailable
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+T = TypeVar("T")
+_LOGGER = logging.getLogger("samdrift")
+Open = Callable[[], Awaitable[Administration]]
+"""Returns the installation; a :class:`~samdrift.contracts.errors.Temporary` while its database is away."""
+
+
+class Opened:
+    """An :data:`Open` over the life of the console; to be entered and left."""
+
+    def __init__(self, config: Config, keys: KeyStore) -> None:
+        self._config = config
+        self._keys = keys
+        self._stack = AsyncExitStack()
+        self._one_at_a_time = asyncio.Lock()
+        self._installation: Administration | None = None
+        self._unopened = ""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def __call__(self) -> Administration:
+        async with self._one_at_a_time:
+            if self._installation is None:
+                self._installation = await self._opened()
+            return self._installation
+
+    async def _opened(self) -> Administration:
+        """Open it, or report in the journal why not, once for each reason; the next page tries again."""
+        try:
+            opened = await self._stack.enter_async_context(beside(self._config, self._keys))
+        except VaultError as error:
+            why = cause_of(error)
+            if why != self._unopened:
+                _LOGGER.warning("console: the installation cannot be opened: %s", why)
+            self._unopened = why
+            raise VaultUnavailable(why) from None
+        self._unopened = ""
+        return opened
+
+
+def cause_of(error: Explained) -> str:
+    """Return why something failed in words for the operator, who may know hosts and ports."""
+    return (error.cause if isinstance(error, Temporary) else "") or str(error)
+
+
+async def at_each(
+    gate: Gate, name: str, ask: Callable[[TransferQueues], Awaitable[T]]
+) -> tuple[list[tuple[ParticipantIdentifier, T]], list[tuple[ParticipantIdentifier, str]]]:
+    """Ask about the transfers of each organisation for itself, in the name of a person of the operator's.
+
+    Returns the answers, and why others gave none: a vault that is locked hides nobody else's transfers.
+    """
+    answers, silent = [], []
+    for organisation in gate.registry.organisations(Role.ACCESS_POINT):
+        try:
+            answers.append((organisation, await ask(TransferQueues(gate, name, organisation))))
+        except VaultError as error:
+            silent.append((organisation, cause_of(error)))
+    return answers, silent

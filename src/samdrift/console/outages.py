@@ -1,0 +1,103 @@
+"""Planned outages: announced to organisations, in time or not, and withdrawn. Read from the operator's log.
+
+A planned outage is announced to those concerned at least five working days before
+(information-security-and-trust 8.2); one that is announced later counts as unplanned.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from samdrift.administration.administration import Administration, note
+from samdrift.audit.entries import LogEntry
+from samdrift.console.events import ConsoleEvent
+from samdrift.messageclient.notices.manning import is_holiday
+from samdrift.web.formats import SWEDEN
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+WORKING_DAYS = 5
+"""Whole working days between the announcement's day and the outage's."""
+_SATURDAY = 5
+
+
+@dataclass
+class PlannedOutage:
+    """A planned outage as it was announced."""
+
+    id: str
+    announced: datetime
+    starts: datetime
+    ends: datetime
+    text: str
+    organisations: list[str] = field(default_factory=list)
+    withdrawn: datetime | None = None
+
+    @property
+    def in_time(self) -> bool:
+        """Return whether it was announced early enough to count as planned."""
+        return working_days(self.announced, self.starts) >= WORKING_DAYS
+
+    @property
+    def window(self) -> tuple[datetime, datetime]:
+        """The time that is left of it: none when it was withdrawn before it began."""
+        until = self.ends if self.withdrawn is None else min(self.ends, self.withdrawn)
+        return self.starts, max(self.starts, until)
+
+
+def working_days(announced: datetime, starts: datetime) -> int:
+    """Return how many whole working days in Sweden lie between the days of two moments.
+
+    Neither day itself counts: the strict reading of "5 helgfria arbetsdagar i förväg".
+    """
+    first, last = announced.astimezone(SWEDEN).date(), starts.astimezone(SWEDEN).date()
+    between = (first + timedelta(days=number) for number in range(1, (last - first).days))
+    return sum(map(_is_working_day, between))
+
+
+def _is_working_day(day: date) -> bool:
+    return day.weekday() < _SATURDAY and not is_holiday(day)
+
+
+def planned_outages(entries: Iterable[LogEntry]) -> list[PlannedOutage]:
+    """Return the outages that a log has entries about, the last to begin first."""
+    found: dict[str, PlannedOutage] = {}
+    for entry in entries:
+        ids = entry.ids
+        outage = found.get(ids.get("outage", ""))
+        if entry.event == ConsoleEvent.OUTAGE_ANNOUNCED:
+            if outage is None:
+                starts, ends = (datetime.fromisoformat(ids[name]) for name in ("starts", "ends"))
+                outage = PlannedOutage(ids["outage"], entry.at, starts, ends, ids["text"])
+                found[outage.id] = outage
+            outage.organisations.append(ids["organisation"])
+        elif entry.event == ConsoleEvent.OUTAGE_WITHDRAWN and outage is not None:
+            outage.withdrawn = outage.withdrawn or entry.at
+    return sorted(found.values(), key=lambda each: each.starts, reverse=True)
+
+
+async def announce_outage(
+    installation: Administration,
+    by: str,
+    starts: datetime,
+    ends: datetime,
+    text: str,
+    organisations: Sequence[ParticipantIdentifier],
+) -> str:
+    """Announce an outage to each organisation in its log, and in the operator's; returns its id."""
+    identifier = secrets.token_hex(8)
+    facts = {"outage": identifier, "starts": starts.isoformat(), "ends": ends.isoformat(), "text": text}
+    for each in organisations:
+        await note(installation, ConsoleEvent.OUTAGE_ANNOUNCED, by, each, facts)
+    return identifier
+
+
+async def withdraw_outage(installation: Administration, by: str, outage: PlannedOutage) -> None:
+    """Tell each organisation to which an outage was announced that it will not take place."""
+    served = {str(one.organisation): one.organisation for one in installation.gate.registry.all()}
+    for each in outage.organisations:
+        if each in served:
+            facts = {"outage": outage.id}
+            await note(installation, ConsoleEvent.OUTAGE_WITHDRAWN, by, served[each], facts)

@@ -1,0 +1,113 @@
+"""The console, put together: its routes for one site, whose persons are the operator's staff."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from samdrift.config.model import Config
+from samdrift.console import LOCALE, TEMPLATES
+from samdrift.console.availabilitypage import AvailabilityPage
+from samdrift.console.certificates import CertificatesPage
+from samdrift.console.events import ConsoleEvent
+from samdrift.console.frame import (
+    AVAILABILITY,
+    CERTIFICATES,
+    INCIDENTS,
+    MAINTENANCE,
+    NOW,
+    ORGANISATIONS,
+    QUEUES,
+    REFUSALS,
+    Frame,
+)
+from samdrift.console.incidents import IncidentsPage
+from samdrift.console.maintenance import MaintenancePages
+from samdrift.console.now import NowPage
+from samdrift.console.opened import Open
+from samdrift.console.operatorslog import OperatorsLog
+from samdrift.console.organisations import OrganisationPages
+from samdrift.console.queues import QueuePages
+from samdrift.console.refusals import RefusalsPage
+from samdrift.console.reports import Ask
+from samdrift.console.staff import StaffSessions
+from samdrift.console.watching import Watch
+from samdrift.contracts.clock import Clock
+from samdrift.net.origins import HEALTH, by_host, origin
+from samdrift.web import application as web
+from samdrift.web.assets import Assets
+from samdrift.web.pages import Pages
+from samdrift.web.sites import Site
+from samdrift.web.texts import OWN, Texts
+
+_KEPT = (
+    ConsoleEvent.OUTAGE_ANNOUNCED,
+    ConsoleEvent.OUTAGE_WITHDRAWN,
+    ConsoleEvent.AVAILABILITY_MEASURED,
+)
+"""Events of the operator's log that pages are made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorConsole:
+    """The console as its process has it."""
+
+    config: Config
+    site: Site
+    staff: StaffSessions
+    ask: Ask
+    opened: Open
+    watch: Watch
+    clock: Clock
+
+    def application(self, on_failure: Callable[[BaseException], None]) -> ASGIApp:
+        """Return the application at the console's host; whether it answers is said to monitoring, too."""
+        pages = Pages(Texts((OWN, LOCALE)), Assets(), self.clock, (TEMPLATES,))
+        served = web.application(self._find, pages, self.routes(pages), on_failure)
+        host = self.site.origin.partition("://")[2]
+        health = by_host({host.partition(":")[0]: origin(lambda: True)})
+
+        async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+            monitoring = scope["type"] == "http" and scope["path"] == HEALTH
+            await (health if monitoring else served)(scope, receive, send)
+
+        return dispatch
+
+    def routes(self, pages: Pages) -> Sequence[BaseRoute]:
+        """Return the routes of the pages; for the staff alone; forms pass the guards of ``web``."""
+        frame, opened = Frame(pages, self.staff, self.clock), self.opened
+        log = OperatorsLog(opened, _KEPT)
+        watched = self.config.access_point is not None
+        availability = AvailabilityPage(frame, log, self.watch, watched=watched)
+        queues, outages = QueuePages(frame, self.config, opened), MaintenancePages(frame, opened, log)
+        organisations = OrganisationPages(frame, opened)
+        shown = {
+            NOW: NowPage(frame, self.config, self.ask, opened, availability).show,
+            QUEUES: queues.show,
+            f"{QUEUES}/{{organisation}}/{{transfer}}": queues.transfer,
+            f"{QUEUES}/{{organisation}}/{{transfer}}/give-up": queues.ask,
+            REFUSALS: RefusalsPage(frame, opened).show,
+            INCIDENTS: IncidentsPage(frame, opened).show,
+            ORGANISATIONS: organisations.show,
+            f"{ORGANISATIONS}/{{organisation}}": organisations.one,
+            CERTIFICATES: CertificatesPage(frame, opened).show,
+            MAINTENANCE: outages.show,
+            f"{MAINTENANCE}/new": outages.ask,
+            AVAILABILITY: availability.show,
+        }
+        posted = {
+            f"{QUEUES}/{{organisation}}/{{transfer}}/retry": queues.retry,
+            f"{QUEUES}/{{organisation}}/{{transfer}}/give-up": queues.give_up,
+            f"{MAINTENANCE}/new": outages.announce,
+            f"{MAINTENANCE}/{{outage}}/withdraw": outages.withdraw,
+        }
+        return (
+            *(Route(path, frame.shown(handler)) for path, handler in shown.items()),
+            *(Route(path, frame.posted(handler), methods=["POST"]) for path, handler in posted.items()),
+        )
+
+    async def _find(self, host: str) -> Site | None:
+        return self.site if host == self.site.origin.partition("://")[2] else None

@@ -1,0 +1,105 @@
+"""Serves the console of an installation beside it: listener, sign-in, and the watch over the access point."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+from samdrift.audit.operations import summarised, unexpected
+from samdrift.config.console import ConsoleConfig
+from samdrift.config.errors import Unusable
+from samdrift.config.model import Config
+from samdrift.console.events import ConsoleEvent
+from samdrift.console.opened import Open, Opened
+from samdrift.console.reports import processes_of
+from samdrift.console.role import OperatorConsole
+from samdrift.console.staff import StaffSessions
+from samdrift.console.watching import Watch, reached
+from samdrift.contracts.errors import Explained
+from samdrift.entrance.signedin import LimitedEntries
+from samdrift.installation.replaceable import server_identities
+from samdrift.installation.signin import oidc_service, session_limits, sign_in_client
+from samdrift.installation.vaultsettings import key_store
+from samdrift.net.background import in_background
+from samdrift.net.client import http_client
+from samdrift.net.clock import system_clock
+from samdrift.net.server import listening_socket, serving
+from samdrift.net.tls import server_tls
+from samdrift.web.sessions import Sessions
+from samdrift.web.signin.faults import Fault
+from samdrift.web.signin.service import Place
+from samdrift.web.sites import Site
+
+_LOGGER = logging.getLogger("samdrift")
+
+
+@contextlib.asynccontextmanager
+async def console_served(config: Config) -> AsyncIterator[OperatorConsole]:
+    """Serve the console while the context lasts; :class:`Unusable` without its table in the configuration."""
+    own = config.console
+    if own is None:
+        raise Unusable("the configuration has no table [console]: docs/console.md says what is in it")
+    async with AsyncExitStack() as stack:
+        keys = await asyncio.to_thread(key_store, config)
+        opened = await stack.enter_async_context(Opened(config, keys))
+        client = await stack.enter_async_context(http_client(public_only=False))
+        ask = processes_of(config, client)
+        watch = Watch(reached(config, ask), opened, system_clock)
+        site, staff = await _site(stack, config, own, opened)
+        console = OperatorConsole(config, site, staff, ask, opened, watch, system_clock)
+        if config.access_point is not None:
+            await stack.enter_async_context(
+                in_background(watch.keep(), on_failure=unexpected("the console's watch"))
+            )
+        sock = listening_socket(own.listen.host, own.listen.port)
+        tls = None if own.plain else server_tls(server_identities(keys)).serving
+        await stack.enter_async_context(
+            serving(
+                console.application(unexpected("the console")),
+                sock,
+                tls=tls,
+                per_address=config.connections_per_address,
+                on_refused=summarised("console: too many connections, of one address or of all"),
+            )
+        )
+        yield console
+
+
+async def _site(
+    stack: AsyncExitStack, config: Config, own: ConsoleConfig, opened: Open
+) -> tuple[Site, StaffSessions]:
+    """Return the console's site, and the sessions of its persons, which end with this process."""
+    log = _Log(opened)
+    staff = StaffSessions({one.subject: one.name for one in own.staff}, system_clock, log.signed_in)
+    sessions = Sessions(staff, secrets.token_bytes(32), system_clock, session_limits(own.sign_in))
+    client = await stack.enter_async_context(sign_in_client(config, own.networks, own.sign_in.tls_issuers))
+    service = oidc_service(own.sign_in, client, "console.sign_in")
+    place = Place(own.origin, own.name, sessions, system_clock, log.refused)
+    return Site(own.origin, own.name, sessions, service.at(place)), staff
+
+
+class _Log:
+    """Records sign-ins in the operator's log; while its database is away, in the journal."""
+
+    def __init__(self, opened: Open) -> None:
+        self._opened = opened
+        self._refusals = LimitedEntries(system_clock)
+
+    async def signed_in(self, name: str) -> None:
+        await self._record(ConsoleEvent.CONSOLE_SIGNED_IN, by=name)
+
+    async def refused(self, fault: Fault) -> None:
+        left_out = self._refusals.next()
+        if left_out is not None:
+            await self._record(ConsoleEvent.CONSOLE_SIGN_IN_REFUSED, reason=fault.value, **left_out)
+
+    async def _record(self, event: ConsoleEvent, **facts: str) -> None:
+        try:
+            await (await self._opened()).gate.operator_log(event, **facts)
+        except Explained as error:
+            said = " ".join(f"{name}={value}" for name, value in facts.items())
+            _LOGGER.warning("console: not in the operator's log (%s): %s %s", error, event, said)

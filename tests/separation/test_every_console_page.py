@@ -1,0 +1,215 @@
+"""Every route of the operator's console, asked for by everybody who is not of the operator's staff.
+
+None answers with a word of what is there, and nothing changes. And for the staff: no page shows anything of a
+message, or who sent it to whom.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+import pytest_asyncio
+from starlette.routing import Route
+
+from samdrift.console.outages import announce_outage, planned_outages
+from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import TransferState
+from samdrift.net.server import CLIENT_CERTIFICATE, SHOWN_CERTIFICATE
+from samdrift.vault.people import Identity, SessionRecord
+from samdrift.web.assets import Assets
+from samdrift.web.cookies import SESSION
+from samdrift.web.pages import Pages
+from samdrift.web.sessions import Sessions
+from samdrift.web.signin.faults import SignInFailed
+from samdrift.web.texts import Texts
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.console.scene import Scene, config_of, person, refused, report, stuck
+from tests.unit.web.scene import MemoryStore
+from tests.vaults import Installation, body, message
+
+ROLES = tuple(Role)
+ORIGIN = "https://console.test"
+WORD = "Planterat"
+CHANGING = {
+    "reason": "x",
+    "starts": "2027-03-01T10:00",
+    "ends": "2027-03-01T11:00",
+    "text": "x",
+    "late": "yes",
+}
+
+
+@dataclass
+class Ground:
+    """The console over an organisation with a message, a transfer that is stuck, and a planned outage."""
+
+    scene: Scene
+    organisation: ParticipantIdentifier
+    transfer: str
+    recipient: str
+    ids: Mapping[str, str]
+
+    def routes(self) -> Iterator[tuple[str, str]]:
+        """Yield method and address of every route, with ids of what is there."""
+        pages = Pages(Texts(), Assets(), self.scene.clock)
+        for route in self.scene.console.routes(pages):
+            assert isinstance(route, Route)
+            for method in sorted((route.methods or set()) - {"HEAD"}):
+                yield method, re.sub(r"\{(\w+)\}", lambda found: self.ids[found[1]], route.path)
+
+    async def unchanged(self) -> bool:
+        """Return whether the transfer still waits and the outage still stands."""
+        async with self.scene.installation.open(self.organisation, Role.ACCESS_POINT) as vault:
+            status = await vault.status(self.transfer)
+        assert status is not None
+        outages = {each.id: each for each in planned_outages(await self.scene.operators_log())}
+        waits = status.state is TransferState.QUEUED and status.next_attempt is not None
+        return waits and status.next_attempt > datetime.now(UTC) and not outages[self.ids["outage"]].withdrawn
+
+
+@pytest_asyncio.fixture
+async def ground(
+    installation: Installation, organisation: ParticipantIdentifier, tmp_path: Path
+) -> AsyncIterator[Ground]:
+    scene = Scene(installation, config_of(tmp_path, [organisation]), ORIGIN)
+    scene.running = (report(),)
+    transfer = await stuck(installation, organisation)
+    await refused(installation, organisation)
+    async with installation.open(organisation, Role.MESSAGE_SERVICE) as vault:
+        planted = message(label=WORD, sender_address=f"{WORD}:0203:habo.se")
+        await vault.create_outgoing(
+            planted, await body(vault, WORD.encode()), now=datetime.now(UTC), lease=None
+        )
+    async with installation.open(organisation, Role.MESSAGE_CLIENT) as client:
+        identity = Identity("https://login.habo.test", "olle", f"{WORD} Person", {})
+        now = datetime.now(UTC)
+        await client.begin_session(SessionRecord(b"s" * 32, b"i" * 32, identity, "loa3", now, None, now, now))
+    starts = datetime.now(UTC).replace(microsecond=0) + timedelta(days=20)
+    opened = await scene.opened()
+    outage = await announce_outage(opened, "jl", starts, starts + timedelta(hours=1), "Byte", [organisation])
+    ids = {"organisation": str(organisation), "transfer": transfer.id, "outage": outage}
+    yield Ground(scene, organisation, transfer.id, transfer.envelope.recipient.value, ids)
+    assert scene.failures == []
+
+
+async def members_session(ground: Ground) -> str:
+    """A session of a person of an organisation, at that organisation's pages."""
+    members = Sessions(MemoryStore(), b"m" * 32, ground.scene.clock)
+    value = await members.begin(person(), b"i" * 32)
+    assert value is not None
+    return value
+
+
+async def ended_session(ground: Ground) -> str:
+    value = await ground.scene.session()
+    session = await ground.scene.sessions.find(value)
+    assert session is not None
+    await ground.scene.sessions.end(session)
+    return value
+
+
+ACTORS = ("stranger", "member's session", "member's certificate", "access token", "ended session", "guessed")
+
+
+async def browser_of(ground: Ground, actor: str) -> httpx.AsyncClient:
+    """A client of somebody who is not of the staff, with all that they have."""
+    headers = {"authorization": "Bearer eyJhbGciOiJFUzI1NiJ9.e30.c2ln"} if actor == "access token" else {}
+    transport = httpx.ASGITransport(_shown(ground.scene.application, actor), raise_app_exceptions=False)
+    browser = httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers)
+    if actor == "member's session":
+        browser.cookies.set(SESSION, await members_session(ground))
+    elif actor == "ended session":
+        browser.cookies.set(SESSION, await ended_session(ground))
+    elif actor == "guessed":
+        browser.cookies.set(SESSION, "A" * 43)
+    return browser
+
+
+def _shown(application: object, actor: str) -> object:
+    """Show the certificate of an organisation's message service on the connection."""
+
+    async def with_certificate(scope: dict[str, object], receive: object, send: object) -> None:
+        shown = {CLIENT_CERTIFICATE: "ab" * 32, SHOWN_CERTIFICATE: b"certificate"}
+        more = shown if actor == "member's certificate" else {}
+        await application({**scope, **more}, receive, send)  # type: ignore[operator]
+
+    return with_certificate
+
+
+@pytest.mark.parametrize("actor", ACTORS)
+async def test_nobody_but_the_staff_sees_or_changes_anything(ground: Ground, actor: str) -> None:
+    """A new route is tried without being named here."""
+    tried = list(ground.routes())
+    assert len(tried) > 15
+    same_origin = {"sec-fetch-site": "same-origin", "origin": ORIGIN}
+    async with await browser_of(ground, actor) as browser:
+        for method, path in tried:
+            token = ground.scene.sessions.form_token(browser.cookies.get(SESSION) or "x")
+            fields = {"form-token": token, "organisations": str(ground.organisation), **CHANGING}
+            data = fields if method == "POST" else None
+            answer = await browser.request(method, path, data=data, headers=same_origin)
+            assert answer.status_code in (401, 403, 404), (method, path)
+            page = answer.text.replace(quote(path), "").replace(path, "")  # What they asked for themselves.
+            brought = set(fields.values()) if method == "POST" else set()  # It comes back to be sent again.
+            known = {ground.transfer, str(ground.organisation), "connection refused", "Byte", WORD}
+            for word in known - brought:
+                assert word not in page, (method, path, word)
+    assert await ground.unchanged()
+
+
+async def test_a_person_who_is_not_of_the_staff_gets_no_session(ground: Ground) -> None:
+    with pytest.raises(SignInFailed):
+        await ground.scene.sessions.begin(person("olle", "Olle Ohm"), b"i" * 32)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sec-fetch-site": "cross-site"},
+        {"origin": "https://habo.messages.test"},
+        {"token": "another session's"},
+        {"token": ""},
+    ],
+    ids=str,
+)
+async def test_what_another_site_has_a_staff_members_browser_post_changes_nothing(
+    ground: Ground, change: dict[str, str]
+) -> None:
+    other = await ground.scene.session(person("jl", "Jill Lind"))
+    async with ground.scene.visit() as visitor:
+        for method, path in ground.routes():
+            if method != "POST":
+                continue
+            token = ground.scene.sessions.form_token(visitor.cookie)
+            if "token" in change:
+                token = ground.scene.sessions.form_token(other) if change["token"] else ""
+            right = {"sec-fetch-site": "same-origin", "origin": ORIGIN}
+            headers = {name: change.get(name, value) for name, value in right.items()}
+            fields = {"form-token": token, "organisations": str(ground.organisation), **CHANGING}
+            answer = await visitor.browser.post(path, data=fields, headers=headers)
+            assert answer.status_code in (403, 404), path
+    assert await ground.unchanged()
+
+
+async def test_the_consoles_session_opens_no_other_host(ground: Ground) -> None:
+    async with ground.scene.visit() as visitor:
+        for host in ("habo.messages.test", "console.test.evil.test", ""):
+            answer = await visitor.browser.get("/", headers={"host": host})
+            assert (answer.status_code, answer.content) == (404, b"")
+
+
+async def test_no_page_shows_anything_of_a_message_or_its_people(ground: Ground) -> None:
+    async with ground.scene.visit() as visitor:
+        for method, path in ground.routes():
+            if method == "GET":
+                answer = await visitor.get(path)
+                assert answer.status_code == 200, path
+                for word in (WORD, ground.recipient):
+                    assert word not in answer.text, (path, word)

@@ -1,0 +1,90 @@
+"""Planned outages: working days in Sweden, announced in time or late, withdrawn before or within."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from samdrift.console.outages import (
+    PlannedOutage,
+    announce_outage,
+    planned_outages,
+    withdraw_outage,
+    working_days,
+)
+from samdrift.contracts.principals import Role
+from tests.unit.console.scene import Scene, config_of
+from tests.vaults import Installation
+
+ROLES = (Role.ACCESS_POINT,)
+
+
+def day(text: str, hour: int = 12) -> datetime:
+    return datetime.fromisoformat(text).replace(hour=hour, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("announced", "starts", "days"),
+    [
+        ("2026-11-02", "2026-11-02", 0),
+        ("2026-11-02", "2026-11-03", 0),
+        ("2026-11-02", "2026-11-09", 4),  # Monday to Monday: the weekend between is no working time.
+        ("2026-11-02", "2026-11-10", 5),
+        ("2026-12-21", "2026-12-30", 4),  # Without Christmas Eve, Christmas Day and the weekend.
+        ("2026-03-30", "2026-04-08", 4),  # Without Good Friday and Easter Monday.
+        ("2026-11-10", "2026-11-02", 0),
+    ],
+)
+def test_whole_working_days_between_are_counted(announced: str, starts: str, days: int) -> None:
+    assert working_days(day(announced), day(starts)) == days
+
+
+def test_days_are_those_of_sweden() -> None:
+    """23:30 in UTC is the next day there."""
+    late = datetime(2026, 11, 2, 23, 30, tzinfo=UTC)
+    assert working_days(late, day("2026-11-10")) == 4
+
+
+def outage(announced: str, withdrawn: datetime | None = None) -> PlannedOutage:
+    starts = day("2026-11-10")
+    return PlannedOutage("1", day(announced), starts, starts + timedelta(hours=2), "Byte", ["x"], withdrawn)
+
+
+def test_what_is_announced_five_working_days_before_is_in_time() -> None:
+    assert outage("2026-11-02").in_time
+    assert not outage("2026-11-03").in_time
+
+
+def test_a_withdrawn_outage_covers_nothing_that_came_after() -> None:
+    whole = outage("2026-11-02").window
+    assert whole == (day("2026-11-10"), day("2026-11-10", 14))
+    assert outage("2026-11-02", day("2026-11-04")).window == (whole[0], whole[0])
+    within = day("2026-11-10", 13)
+    assert outage("2026-11-02", within).window == (whole[0], within)
+
+
+async def test_each_organisation_has_the_announcement_in_its_log_and_no_other_has_it(
+    installation: Installation, tmp_path: object
+) -> None:
+    one, other, third = [await installation.organisation(ROLES) for _ in range(3)]
+    scene = Scene(installation, config_of(installation.settings.secrets.parent), "https://console.test")
+    starts = datetime.now(UTC).replace(microsecond=0) + timedelta(days=20)
+    ends = starts + timedelta(hours=1)
+    opened = await scene.opened()
+    identifier = await announce_outage(opened, "jl", starts, ends, "Byte av databas", [one, other])
+    found = {each.id: each for each in planned_outages(await scene.operators_log())}[identifier]
+    assert (found.starts, found.ends, found.text) == (starts, ends, "Byte av databas")
+    assert found.organisations == [str(one), str(other)]
+    assert found.in_time
+    await withdraw_outage(opened, "anna-ap", found)
+    found = {each.id: each for each in planned_outages(await scene.operators_log())}[identifier]
+    assert found.withdrawn is not None
+    for organisation, expected in ((one, 2), (other, 2), (third, 0)):
+        async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+            entries = [each for each in await vault.log(0, 1000) if each.event.startswith("org:outage:")]
+        assert len(entries) == expected
+        for entry in entries:
+            assert entry.ids["outage"] == identifier
+            assert str(one if organisation == other else other) not in str(entry.ids)
+        assert [each.principal for each in entries] == ["operator:jl", "operator:anna-ap"][:expected]
