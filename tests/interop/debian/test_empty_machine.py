@@ -42,8 +42,10 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 def test_the_first_message(machine: Machine) -> None:
     demo, status, send, read, doctor = commands(section("The first message"))
-    with subprocess.Popen(machine.command(demo), stdout=subprocess.PIPE, text=True) as running:
+    command = machine.command(f"{demo} > /tmp/demonstration")
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as running:
         try:
+            machine.until("grep '✓ a day of messages' /tmp/demonstration", "the demonstration is up")
             # Under load a witness may be late, which is status 1: what counts is that all roles serve.
             machine.until(f"{status} | grep '^serves ap, gov, mk, mt '", "the demonstration serves")
             sent = machine.succeeds(send).split()[0]
