@@ -32,6 +32,7 @@ from samdrift.installation.evidence import VaultsEvidence
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health, Try, trying
 from samdrift.installation.listeners import Doors, PublicDoors, with_own_metrics
+from samdrift.installation.lives import living
 from samdrift.installation.loghandover import logs_handed_over
 from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
 from samdrift.installation.metrics import (
@@ -114,7 +115,8 @@ async def running(
         care = await stack.enter_async_context(
             cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
         )
-        gate = await Gate.start(settings, roles=roles, keys=keys)
+        claimant = stack.enter_context(living(config))
+        gate = await Gate.start(settings, roles=roles, keys=keys, claimant=claimant)
         stack.push_async_callback(gate.close)
         doors = PublicDoors(config, server_identities(keys))
         parts = Parts(config, roles, keys, gate, doors, health=health)
@@ -294,9 +296,10 @@ async def _run_access_point(
         registered_clients(config),
         DEFAULT_LIMITS,
     )
-    await stack.enter_async_context(role.working())
+    # Reached before anything is sent, and until nothing is: it may be for an organisation that is here too.
     await parts.doors.open(stack, Door.A, role.interface_a)
     await parts.doors.open(stack, Door.C, role.interface_c)
+    await stack.enter_async_context(role.working())
     return role.queue_lengths.measure
 
 

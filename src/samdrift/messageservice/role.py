@@ -116,7 +116,7 @@ class MessageServiceRole:
             self._polling.run(organisation, place * _APART)
             for place, organisation in enumerate(self._profiles)
         ]
-        work += [self._sender.dispatcher.run(rounds.due), self._listen()]
+        work += [self._sender.run(rounds.due), self._listen()]
         failed = unexpected("message-service")
         work.append(keep_up(self._gate, Role.MESSAGE_SERVICE, failed))
         async with in_background(*work, on_failure=failed):

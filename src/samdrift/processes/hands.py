@@ -19,6 +19,7 @@ from samdrift.config.organisations import HOST_KEYS
 from samdrift.contracts.principals import Role
 from samdrift.installation.doors import Door
 from samdrift.installation.listeners import bound_socket
+from samdrift.installation.lives import Lives
 from samdrift.keystore.durablefiles import private_folder
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import (
@@ -70,6 +71,7 @@ class Hands:
         self._gate = gate
         self._keys = keys
         self._folder = folder
+        self._lives = Lives(config)
         isolation = config.isolation
         processes = None if isolation.first_user is None else isolation.processes
         self._limits = Limits(isolation.memory_mb << 20, isolation.open_files, processes)
@@ -134,6 +136,13 @@ class Hands:
         if Role.ACCESS_POINT in roles:
             needed.append(OPERATOR_KEYS)
         user = self._user(registration, roles)
+        keys = {each: self._keys.unlock_key(each) for each in needed}
+        pin = self._keys.pin(vault) if vault is not None else None
+        self._make_room(name, registration, roles, user)
+        sockets = [self._socket(name, door) for door in doors]
+        # Whoever served the vault before has ended by now.
+        ended = self._lives.ended(vault) if vault is not None else frozenset()
+        life = self._lives.begin(vault) if vault is not None else None
         handed = WorkerHandOver(
             name=name,
             config=self._file,
@@ -142,13 +151,14 @@ class Hands:
             limits=self._limits,
             organisation=registration.organisation.value if registration is not None else None,
             vault=vault,
-            keys={each: self._keys.unlock_key(each) for each in needed},
-            pin=self._keys.pin(vault) if vault is not None else None,
+            keys=keys,
+            pin=pin,
             database=self._gate.database.address,
             reader=self._readers.last(vault),
+            claimant=life.name if life is not None else "",
+            ended=tuple(ended),
         )
-        self._make_room(name, registration, roles, user)
-        return Handed(handed.line(), [self._socket(name, door) for door in doors], user)
+        return Handed(handed.line(), sockets, user, life)
 
     def end_closed(self, vaults: Collection[str]) -> None:
         """End what still runs as the user of a vault that is not among ``vaults`` any more."""

@@ -19,6 +19,7 @@ from samdrift.contracts.cover import COVERED, OF_FUNCTION, Cover, Covers
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import OPERATOR_KEYS, DataKeys, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.scheduling.claims import Claimant
 from samdrift.scheduling.signals import Signals
 from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
@@ -75,6 +76,8 @@ _VAULTS: Mapping[Role, type[Vault]] = {
 """The opened vault in each role."""
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
 """Purposes for which only a worker opens a vault, also of a suspended organisation."""
+_CLAIMS_FOR = "SELECT set_config('samdrift.claimant', $1, false)"
+"""Has a session's claims carry the name of this process (sql/claims-1.sql)."""
 _PROGRESS_TOGETHER = 0.1
 """Seconds for which news of a message's progress waits for others before other processes are notified."""
 _UNKNOWN_ROOM = 1 << 20
@@ -103,8 +106,11 @@ class Gate:
         clock: Clock,
         keys: KeyStore,
         only: Collection[str] | None = None,
+        claimant: Claimant | None = None,
     ) -> None:
         self.registry = Registry(self._forget, only)
+        self.claimant = claimant or Claimant()
+        """This process as its claims name it."""
         self.news = Signals()
         """Raised for an organisation whose messages this process has changed."""
         self.denials = 0
@@ -142,18 +148,20 @@ class Gate:
         keys: KeyStore | None = None,
         database: Database | None = None,
         only: Collection[str] | None = None,
+        claimant: Claimant | None = None,
     ) -> Self:
         """Reach the database, and read who is hosted; :class:`VaultUnavailable` when that fails.
 
         The registry must have been made (:meth:`Provisioner.install`). ``keys`` is
         the key store of ``settings`` where it is open already: opening takes time.
         ``database`` is for a process that another one keeps it running for, and
-        ``only`` the vaults that the process is for: it knows of no others.
+        ``only`` the vaults that the process is for: it knows of no others. ``claimant`` names the process
+        where others are told when it has ended.
         """
         keys = keys or open_keys(settings)
         database = database or await Database.start(settings, keys)
         try:
-            gate = cls(database, settings, roles, clock, keys, only)
+            gate = cls(database, settings, roles, clock, keys, only, claimant)
             await gate._wakeups.start()
             await gate._measure()
             gate._announcements.start()
@@ -528,7 +536,7 @@ class Gate:
         notify = partial(self._announcements.ask, registration.channel)
         due = partial(self._moments.committed, vault)
         grown = partial(self._grown, registration)
-        return Room(vault, login, shelf, self._keys, tell, notify, due, state, grown)
+        return Room(vault, login, shelf, self._keys, tell, notify, due, state, grown, self.claimant.name)
 
     def _grown(self, registration: Registration, entries: Sequence[Happening]) -> None:
         """Note a log's new entries; those who follow messages in other processes hear of their progress."""
@@ -562,12 +570,22 @@ class Gate:
             return await self._database.registry_session()
         while True:
             try:
-                return await Session.connect(login.address)
+                return await self._session(login)
             except VaultUnavailable:
                 renewed = await self._renewed(login)
                 if renewed == login:
                     raise
                 login = renewed
+
+    async def _session(self, login: Login) -> Session:
+        """Connect, and have the session's claims carry the name of this process."""
+        session = await Session.connect(login.address)
+        try:
+            await session.run([(_CLAIMS_FOR, (self.claimant.name,))])
+        except BaseException:
+            session.close()
+            raise
+        return session
 
     async def _renewed(self, login: Login) -> Login:
         """The login that the vault has now, instead of this one."""

@@ -47,6 +47,8 @@ VAULT = {
         "grounds",
         "signed-statements",
         "cover",
+        "claims",
+        "accesspoint-claims",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -65,6 +67,8 @@ VAULT = {
         "persons",
         "signed-statements",
         "cover",
+        "claims",
+        "messageservice-claims",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
