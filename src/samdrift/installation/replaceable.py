@@ -1,4 +1,4 @@
-"""Parts that an operator may replace while an installation runs: its keys, and the clients of interface C.
+"""Parts that an operator may replace while an installation runs: keys, clients of interface C, organisations.
 
 The trust folder and bundles of issuers are followed where they are read
 (:mod:`samdrift.net.trustfolder`, :mod:`samdrift.net.tls`).
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from samdrift.accesspoint.settings import Client, OwnKeys
 from samdrift.config.model import Config
+from samdrift.config.organisations import OrganisationConfig
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
 from samdrift.installation import rolesettings
@@ -66,6 +67,14 @@ def newest_identity(files: Callable[[], tuple[Path, str]]) -> Callable[[], TlsId
         return TlsIdentity(file, password=password)
 
     return identity
+
+
+def current_organisations(config: Config) -> Callable[[], Sequence[OrganisationConfig]]:
+    """Return the organisations as the configuration file has them now; nothing else of it is read."""
+    file = config.file
+    if file is None:
+        return lambda: config.organisations
+    return Followed("organisations", lambda: load(file).organisations, lambda: file_state(file)).current
 
 
 def registered_clients(config: Config) -> Callable[[], Mapping[str, Client]]:

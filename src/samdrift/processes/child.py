@@ -150,6 +150,11 @@ class Child:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(line + b"\n")
 
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def kill(self) -> None:
         """End it at once."""
         if self._process is not None:
@@ -228,6 +233,7 @@ class Child:
         if self._process is None:
             raise RuntimeError("it was never started")
         status = await asyncio.to_thread(_waited_for, self._process)
+        self.serves = False
         group, self._group = self._group, None
         if group is not None:
             await asyncio.to_thread(self._end_rest, group)

@@ -9,13 +9,13 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from cryptography import x509
 
 from samdrift.config.model import Config
-from samdrift.config.organisations import HOST_KEYS
+from samdrift.config.organisations import HOST_KEYS, OrganisationConfig
 from samdrift.contracts.principals import Role
 from samdrift.installation.doors import Door
 from samdrift.installation.listeners import bound_socket
@@ -60,13 +60,22 @@ class Hands:
     """Gives to each what is its own."""
 
     def __init__(
-        self, config: Config, gate: Gate, keys: KeyStore, folder: Path, users: Users, readers: Readers
+        self,
+        config: Config,
+        organisations: Callable[[], Sequence[OrganisationConfig]],
+        gate: Gate,
+        keys: KeyStore,
+        folder: Path,
+        users: Users,
+        readers: Readers,
     ) -> None:
+        """``organisations`` returns those that the configuration names now."""
         if config.file is None:
             raise LookupError("the processes read the configuration from its file")
         self.users = users
         self._readers = readers
         self._config = config
+        self.organisations = organisations
         self._file = config.file
         self._gate = gate
         self._keys = keys
@@ -185,7 +194,7 @@ class Hands:
 
     def _give_files(self, name: str, registration: Registration, user: UnixUser | None) -> None:
         """Give a worker the files that it reads itself: secrets of its organisation at other services."""
-        for one in self._config.organisations:
+        for one in self.organisations():
             if one.identifier != registration.organisation:
                 continue
             files: list[Path | None] = []
