@@ -70,11 +70,15 @@ def newest_identity(files: Callable[[], tuple[Path, str]]) -> Callable[[], TlsId
 
 
 def current_organisations(config: Config) -> Callable[[], Sequence[OrganisationConfig]]:
-    """Return the organisations as the configuration file has them now; nothing else of it is read."""
-    file = config.file
+    """Return the organisations of ``config``, and once its file has changed, as the file has them then."""
+    file, known = config.file, [config.organisations]
     if file is None:
         return lambda: config.organisations
-    return Followed("organisations", lambda: load(file).organisations, lambda: file_state(file)).current
+
+    def build() -> Sequence[OrganisationConfig]:
+        return known.pop() if known else load(file).organisations
+
+    return Followed("organisations", build, lambda: file_state(file)).current
 
 
 def registered_clients(config: Config) -> Callable[[], Mapping[str, Client]]:

@@ -188,6 +188,7 @@ def unit(answers: Answers, folder: Path) -> str:
         "",
         "[Service]",
         f"ExecStart={answers.program} serve all --config {file}",
+        "ExecReload=/bin/kill -USR1 $MAINPID",
         f"User={answers.user}",
         f"Group={answers.user}",
         "Restart=on-failure",
