@@ -150,12 +150,12 @@ async def played(
                 process = Process(which, enrolled.config_file, config, gate)
                 stack.push_async_callback(process.stop)
                 found.processes.append(process)
-            window = Operator(config, gate, _mailroom(config, gate))
+            window = Operator(config, gate, mailroom(config, gate))
             found.members.extend(member_of(federation, window, one) for one in operator.organisations)
         yield found
 
 
-def _mailroom(config: Config, gate: Gate) -> MessageService:
+def mailroom(config: Config, gate: Gate) -> MessageService:
     """A message service that stores messages for the process to send, and sends nothing itself."""
     nothing = cast(Any, None)
     settings = message_service_settings(federation=config.federation.identifier, parallel=0)
