@@ -334,7 +334,7 @@ async def test_the_status_is_asked_for_when_an_event_says_that_it_has_changed(of
 async def test_what_a_killed_process_had_claimed_is_sent_by_the_next_one_at_once_and_looked_for_first(
     office: Office,
 ) -> None:
-    """It would wait for a quarter of an hour. The message may be there, so that it is not posted again unseen."""
+    """It would wait for a quarter of an hour. The message may be there, so that it is looked for first."""
     message = await sent(office)
     office.pass_by(11)
     settings = office.installation.settings
