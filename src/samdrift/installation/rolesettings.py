@@ -74,8 +74,9 @@ def profiles(config: Config) -> dict[ParticipantIdentifier, OrganisationProfile]
 
 
 def profile(organisation: OrganisationConfig) -> OrganisationProfile:
-    """Return an organisation's profile as configured; PDF is supported always (content-specification 4.3.3.3
-    sentence 3).
+    """Return an organisation's profile as it is configured.
+
+    PDF is supported always (content-specification 4.3.3.3 sentence 3).
     """
     return OrganisationProfile(
         organisation.identifier,

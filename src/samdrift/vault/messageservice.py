@@ -390,7 +390,8 @@ class MessageServiceVault(SessionKeys):
     ) -> None:
         """Move a receipt on; the work that brought it there is finished.
 
-        Its deadline is what is given here, ``None`` takes it away.
+        Its deadline is what is given here, ``None`` takes it away. One whose transfer has ended meanwhile is
+        not submitted again by being told late that it was.
         :class:`UnknownRecord`, at the latest when the opening ends, when there is none.
         """
         self._work.later(_SET_RECEIPT_STATE, receipt_id, state.value, now, deadline)

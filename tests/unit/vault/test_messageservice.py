@@ -261,6 +261,26 @@ async def test_a_receipt_moves_with_its_deadline_and_work(
         assert await vault.next_due() is None
 
 
+async def test_a_receipt_that_was_delivered_meanwhile_is_not_noted_as_handed_over(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """The access point's news overtakes its answer: with a deadline the exchange would fail hours later."""
+    async with installation.open(organisation, MT) as vault:
+        _, answer = await came_in(vault, message(IN))
+    async with installation.open(organisation, MT) as sender:
+        known = await sender.receipt(answer.id)
+        assert known is not None
+        assert known.state is ReceiptState.QUEUED
+        async with installation.open(organisation, MT) as polling:
+            await polling.set_receipt_state(answer.id, ReceiptState.DELIVERED, now=NOW, deadline=None)
+        await sender.set_receipt_state(answer.id, ReceiptState.SUBMITTED, now=NOW, deadline=NOW + MINUTE)
+    async with installation.open(organisation, MT) as vault:
+        told = await vault.receipt(answer.id)
+        assert told is not None
+        assert told.state is ReceiptState.DELIVERED
+        assert await vault.next_due() is None
+
+
 async def test_under_way_is_what_the_access_point_has_and_has_not_told_the_end_of(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:

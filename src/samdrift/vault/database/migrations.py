@@ -69,6 +69,7 @@ VAULT = {
         "cover",
         "claims",
         "messageservice-claims",
+        "receipt-order",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
