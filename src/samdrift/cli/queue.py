@@ -23,9 +23,7 @@ from samdrift.config.inputs import read_participant
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason
-from samdrift.installation.control import ControlRefused, control_folder
 from samdrift.installation.loop import run
-from samdrift.installation.reporting import ask_running
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.accesspoint import Standing
 from samdrift.vault.errors import VaultDenied
@@ -168,6 +166,10 @@ def _under_way(status: TransferStatus) -> str:
 
 def _waits_for(config: Path, retried: Retried) -> str:
     """Say what a transfer waits for that is to be attempted now: a process that serves, or nothing."""
+    # What asks a running process takes a while to import, and no other command here asks one.
+    from samdrift.installation.control import ControlRefused, control_folder
+    from samdrift.installation.reporting import ask_running
+
     whose, status = retried.organisation, retried.status
     if whose is None or status is None:
         return ""

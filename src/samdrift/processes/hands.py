@@ -75,7 +75,9 @@ class Hands:
         self.users = users
         self._readers = readers
         self._config = config
-        self.organisations = organisations
+        self._organisations = organisations
+        self.named = organisations()
+        """The organisations that the configuration names, as they were looked at last."""
         self._file = config.file
         self._gate = gate
         self._keys = keys
@@ -92,6 +94,7 @@ class Hands:
 
     def refresh(self) -> None:
         """Bring up to date what processes read by themselves while they run."""
+        self.named = self._organisations()
         self.users.let_in(self._config.vaults.secrets / OPERATOR_KEYS)
         installed = self._keys.installed(OPERATOR_KEYS, KeyName.TLS_SERVER)
         if installed != self._shown:
@@ -194,7 +197,7 @@ class Hands:
 
     def _give_files(self, name: str, registration: Registration, user: UnixUser | None) -> None:
         """Give a worker the files that it reads itself: secrets of its organisation at other services."""
-        for one in self.organisations():
+        for one in self.named:
             if one.identifier != registration.organisation:
                 continue
             files: list[Path | None] = []

@@ -391,7 +391,7 @@ class _House:
 
         Access points come first, since message services call them, and these before those who call them.
         """
-        named = {(one.identifier, role) for one in self._hands.organisations() for role in one.roles}
+        named = {(one.identifier, role) for one in self._hands.named for role in one.roles}
         found = [
             one
             for one in self._gate.registry.all()

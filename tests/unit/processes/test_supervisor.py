@@ -49,7 +49,7 @@ class Scene:
             opening=self.openings.get,
             to_worker=lambda *_: Handed(b""),
             to_front=lambda *_: Handed(b""),
-            organisations=lambda: self.named,
+            named=self.named,
         )
         config = SimpleNamespace(
             access_point=None,
