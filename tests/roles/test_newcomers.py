@@ -6,8 +6,6 @@ import asyncio
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
-import pytest
-
 from samdrift.client.keys import ClientKey
 from samdrift.config.reader import load
 from samdrift.contracts.messages import Direction, MessageStatus
@@ -90,10 +88,19 @@ async def own_client(process: Process, new: DemoOrganisation, vault: str) -> Mes
     return MessageClient(base, tls, await until(token, "its client gets an access token", _PATIENCE))
 
 
-@pytest.mark.parametrize("settings", ["", pytest.param(_PROCESS, marks=whole)], ids=["shared", "process"])
 async def test_a_new_organisation_sends_receives_and_has_clients_while_its_operator_goes_on(
-    stage: Stage, settings: str
+    stage: Stage,
 ) -> None:
+    await served(stage, "")
+
+
+@whole
+async def test_a_new_organisation_gets_workers_of_its_own_while_its_operator_goes_on(stage: Stage) -> None:
+    await served(stage, _PROCESS)
+
+
+async def served(stage: Stage, settings: str) -> None:
+    """Have an organisation join an operator that runs, and exchange messages with another one there."""
     operator = DemoOperator(f"grows-{bool(settings)}", "AP0083-SDK-DEMO", (_FIRST,))
     with server_folder() as folder:
         async with played(stage.federation, folder, {operator: ("all",)}, settings) as those:

@@ -14,8 +14,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
-
 from samdrift.cli.serve import ROLL
 from samdrift.demo.cast import DemoOperator
 from samdrift.messageservice.events import MTEvent
@@ -121,18 +119,18 @@ async def attempts_spent(exchange: Exchange, restarted: Sequence[Member]) -> int
 
 
 @soak
-@pytest.mark.parametrize(
-    ("level", "settings", "restarts"),
-    [
-        pytest.param("shared", "", (stopped, killed), id="shared"),
-        pytest.param(
-            "process", _PROCESS, (worker_killed, rolled, stopped, killed), id="process", marks=whole
-        ),
-    ],
-)
-async def test_restarts_under_traffic_lose_nothing_and_cost_no_attempt(
-    stage: Stage, level: str, settings: str, restarts: Sequence[Restart]
-) -> None:
+async def test_restarts_under_traffic_lose_nothing_and_cost_no_attempt(stage: Stage) -> None:
+    await survived(stage, "shared", "", (stopped, killed))
+
+
+@soak
+@whole
+async def test_restarts_of_workers_and_supervisor_lose_nothing_and_cost_no_attempt(stage: Stage) -> None:
+    await survived(stage, "process", _PROCESS, (worker_killed, rolled, stopped, killed))
+
+
+async def survived(stage: Stage, level: str, settings: str, restarts: Sequence[Restart]) -> None:
+    """Restart one of two operators again and again while messages are on their way."""
     rng = random.Random(seed(20261127))
     sent: list[Exchange] = []
     async with two_operators(stage, level, settings) as those:

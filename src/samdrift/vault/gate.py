@@ -76,8 +76,6 @@ _VAULTS: Mapping[Role, type[Vault]] = {
 """The opened vault in each role."""
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
 """Purposes for which only a worker opens a vault, also of a suspended organisation."""
-_CLAIMS_FOR = "SELECT set_config('samdrift.claimant', $1, false)"
-"""Has a session's claims carry the name of this process (sql/claims-1.sql)."""
 _PROGRESS_TOGETHER = 0.1
 """Seconds for which news of a message's progress waits for others before other processes are notified."""
 _UNKNOWN_ROOM = 1 << 20
@@ -167,6 +165,8 @@ class Gate:
             gate._announcements.start()
             gate._progress.start()
             gate._moments.start()
+            for vault in only or ():  # A process before this one may have been killed before it sent it.
+                gate._moments.committed(vault, None)
         except BaseException:
             await database.stop()
             raise
@@ -570,22 +570,12 @@ class Gate:
             return await self._database.registry_session()
         while True:
             try:
-                return await self._session(login)
+                return await Session.connect(login.address, self.claimant.name)
             except VaultUnavailable:
                 renewed = await self._renewed(login)
                 if renewed == login:
                     raise
                 login = renewed
-
-    async def _session(self, login: Login) -> Session:
-        """Connect, and have the session's claims carry the name of this process."""
-        session = await Session.connect(login.address)
-        try:
-            await session.run([(_CLAIMS_FOR, (self.claimant.name,))])
-        except BaseException:
-            session.close()
-            raise
-        return session
 
     async def _renewed(self, login: Login) -> Login:
         """The login that the vault has now, instead of this one."""
