@@ -231,3 +231,21 @@ async def test_a_message_service_gives_back_its_own_claims(
         async with stops.open(WORKER, organisation, MT, Purpose.SEND) as vault:
             assert await vault.give_back_claims(now=LATER) == 1
             assert await vault.next_due() == LATER
+
+
+async def test_a_worker_that_is_started_again_knows_that_something_is_due_although_nobody_was_told(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its predecessor was killed between the commit and the news of it: the vault itself is asked."""
+    registered = installation.gate.registry.find(organisation, AP)
+    assert registered is not None
+    async with process(installation, "killed") as killed:
+        monkeypatch.setattr(killed._moments, "committed", lambda *_: None)
+        async with killed.open(WORKER, organisation, AP, Purpose.SEND) as vault:
+            await submitted(vault, lease=MINUTE)
+    assert organisation not in dict(await installation.gate.due(AP, LATER))
+    worker = await Gate.start(installation.settings, only=[registered.vault])
+    try:
+        assert dict(await worker.due(AP, LATER)) == {organisation: LATER}
+    finally:
+        await worker.close()
