@@ -19,7 +19,7 @@ from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.keystore.unlocking import RootUnlocker
-from samdrift.scheduling.dispatch import Due
+from samdrift.scheduling.claims import Due
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Body
 from samdrift.vault.gate import Gate

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 from samdrift.config.model import Config
@@ -126,10 +127,11 @@ async def played(
     folder: Path,
     operators: Mapping[DemoOperator, Sequence[str]],
     settings: str = "",
+    own: Mapping[DemoOperator, str] = MappingProxyType({}),
 ) -> AsyncIterator[Played]:
     """Enrol operators, each with the processes that it is to run as, none of them started.
 
-    ``settings`` are further tables of their configuration files.
+    ``settings`` are further tables of their configuration files, ``own`` those of one of them alone.
     """
     async with AsyncExitStack() as stack:
         found = Played()
@@ -145,7 +147,7 @@ async def played(
                 own = "".join(f'listen_{which} = "{HOST}:{free_port(HOST)}"\n' for which in processes)
                 text, found_once = re.subn(r'(\[metrics\]\nlisten = "[^"]*"\n)', rf"\1{own}", text)
                 assert found_once == 1
-            enrolled.config_file.write_text(text + settings)
+            enrolled.config_file.write_text(text + settings + own.get(operator, ""))
             config = load(enrolled.config_file)
             gate = await Gate.start(vault_settings(config))
             stack.push_async_callback(gate.close)
@@ -153,12 +155,12 @@ async def played(
                 process = Process(which, enrolled.config_file, config, gate)
                 stack.push_async_callback(process.stop)
                 found.processes.append(process)
-            window = Operator(config, gate, _mailroom(config, gate))
+            window = Operator(config, gate, mailroom(config, gate))
             found.members.extend(member_of(federation, window, one) for one in operator.organisations)
         yield found
 
 
-def _mailroom(config: Config, gate: Gate) -> MessageService:
+def mailroom(config: Config, gate: Gate) -> MessageService:
     """A message service that stores messages for the process to send, and sends nothing itself."""
     nothing = cast(Any, None)
     settings = message_service_settings(federation=config.federation.identifier, parallel=0)

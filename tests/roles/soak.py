@@ -91,23 +91,29 @@ async def soak(
     async with played(federation, folder, OPERATORS) as those:
         for process in those.processes:
             await process.start()
-        sending = asyncio.create_task(_send(those.members, rng, exchanges))
+        sending = asyncio.create_task(send(those.members, rng, exchanges))
         struck = await _strike(those.processes, rng, blows, sending)
         sent = await sending
-        faults = [fault for exchange in sent for fault in await _once_it_ended(exchange, patience)]
-        for member in those.members:
-            faults += await _left(member, patience)
-        for exchange in sent:
-            faults += [*await _counted(exchange), *await _not_as_sent(exchange)]
-        for member in those.members:
-            faults += await _broken_logs(member)
+        faults = await faults_of(sent, those.members, patience)
     return Report(len(sent), struck, faults)
+
+
+async def faults_of(sent: list[Exchange], members: list[Member], patience: float) -> list[str]:
+    """Everything that is not as it should be once all has ended, within ``patience`` each."""
+    faults = [fault for exchange in sent for fault in await _once_it_ended(exchange, patience)]
+    for member in members:
+        faults += await _left(member, patience)
+    for exchange in sent:
+        faults += [*await _counted(exchange), *await _not_as_sent(exchange)]
+    for member in members:
+        faults += await _broken_logs(member)
+    return faults
 
 
 # --- what happens -------------------------------------------------------------------------------------------
 
 
-async def _send(members: list[Member], rng: random.Random, number: int) -> list[Exchange]:
+async def send(members: list[Member], rng: random.Random, number: int) -> list[Exchange]:
     """Send messages one after the other, whatever happens meanwhile; one that is known was stored."""
     vaggeryd, nassjo, eksjo = members
     ways = [(vaggeryd, eksjo), (eksjo, vaggeryd), (vaggeryd, nassjo), (nassjo, eksjo)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -24,9 +26,13 @@ HOUR = timedelta(hours=1)
 DETAIL = "EBMS:0004 the disk is full \x1b[31m"
 
 
-async def queue(member: Member, *arguments: str) -> Ended:
+def config_of(member: Member) -> Path:
+    return member.config.vaults.secrets.parent / "samdrift.toml"
+
+
+async def queue(member: Member, *arguments: str, config: Path | None = None) -> Ended:
     """The command as an operator runs it, beside the installation that runs."""
-    config = member.config.vaults.secrets.parent / "samdrift.toml"
+    config = config or config_of(member)
     return await asyncio.to_thread(in_process, "queue", *arguments, "--by", "anna", "--config", config)
 
 
@@ -39,7 +45,7 @@ class Parked:
     envelope: Envelope
 
     @classmethod
-    async def at(cls, sender: Member, peer: Peer) -> Parked:
+    async def at(cls, sender: Member, peer: Peer, *, under_way: bool = False) -> Parked:
         message = letter(sender.address, peer.address)
         await sender.plant(message)
         envelope = enclose(message, await sender.signing(), peer.encryption, encrypted=True)
@@ -58,13 +64,14 @@ class Parked:
             transfer, _ = await vault.submit(
                 outgoing, await writer.finish(), as4_message_id=f"{uuid4()}@test", now=now, lease=HOUR
             )
-            await vault.postpone(
-                transfer.id,
-                now=now,
-                next_attempt=now + HOUR,
-                reason=TransferReason.PEER_REFUSED,
-                detail=DETAIL,
-            )
+            if not under_way:
+                await vault.postpone(
+                    transfer.id,
+                    now=now,
+                    next_attempt=now + HOUR,
+                    reason=TransferReason.PEER_REFUSED,
+                    detail=DETAIL,
+                )
         return cls(sender, transfer.id, envelope)
 
 
@@ -103,7 +110,9 @@ async def test_a_running_access_point_takes_up_a_retry_at_once(
     stage: Stage, parked: tuple[Parked, Peer]
 ) -> None:
     waiting, peer = parked
-    assert (await queue(stage.habo, "retry", waiting.envelope.id)).status == 0
+    ended = await queue(stage.habo, "retry", waiting.envelope.id)
+    assert ended.status == 0
+    assert ended.output.startswith("is attempted now; its last attempt met peer-refused  EBMS:0004")
     (received,) = await peer.gets(1)
     assert received.payload == waiting.envelope.data
     (hastened,) = [
@@ -114,6 +123,30 @@ async def test_a_running_access_point_takes_up_a_retry_at_once(
     assert (hastened.principal, hastened.purpose) == ("operator:anna", "operate")
     again = await queue(stage.habo, "retry", waiting.envelope.id)
     assert (again.status, again.output) == (1, "")
+
+
+async def test_a_retry_says_that_it_waits_for_a_process_that_serves(
+    stage: Stage, parked: tuple[Parked, Peer], tmp_path: Path
+) -> None:
+    """As where nothing runs, whose control sockets would be in another folder."""
+    waiting, _ = parked
+    apart = config_of(stage.habo).with_name("apart.toml")
+    apart.write_text(
+        config_of(stage.habo).read_text().replace("[vaults]", f'[vaults]\ncontrol = "{tmp_path}/control"')
+    )
+    ended = await queue(stage.habo, "retry", waiting.envelope.id, config=apart)
+    assert ended.status == 0
+    told = "waits for serve: no process on this machine serves the access point of 0203:habo.se"
+    assert ended.output.startswith(f"{told}; its last attempt met peer-refused")
+
+
+async def test_a_retry_says_since_when_an_attempt_is_under_way(stage: Stage) -> None:
+    waiting = await Parked.at(stage.habo, stage.peer(), under_way=True)
+    ended = await queue(stage.habo, "retry", waiting.envelope.id)
+    assert (ended.status, ended.output) == (1, "")
+    time = r"[0-9-]{10} [0-9:]{8}Z"
+    told = rf"an attempt is under way since {time}, until {time} at most; nothing was done"
+    assert re.search(told, ended.complaints)
 
 
 async def test_the_sender_of_what_is_given_up_is_told_why(stage: Stage, parked: tuple[Parked, Peer]) -> None:

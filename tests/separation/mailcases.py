@@ -516,6 +516,13 @@ async def claim_mail(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.claim_mail(now=_END + MINUTE, lease=timedelta(minutes=1), limit=9))
 
 
+async def release_claims(vault: MessageClientVault, victim: Knowing) -> object:
+    """What this process has claimed there, a message and a notice, is taken for left."""
+    await is_((), vault.end_windows(now=_END + MINUTE))
+    await is_((), vault.claim_notices(now=_END, lease=MINUTE))
+    return await is_(0, vault.release_claims([victim.claimant], now=_END + MINUTE))
+
+
 async def move_mail(vault: MessageClientVault, victim: Knowing) -> object:
     await is_((), vault.end_windows(now=_END + MINUTE))
     theirs = a_message(Direction.OUT, "outbox", {}, id=victim.mail.sent)
@@ -800,6 +807,7 @@ MAIL: dict[str, Case] = {
         ),
         *(keep_mail_setting, keep_draft, draft, drafts, drafts_in, drop_draft, see_news, add_draft_file),
         *(drop_draft_file, messages_of_draft, undo_sending, end_windows, claim_mail, move_mail, next_due),
+        *(release_claims,),
         *(waiting, keep_search, search, use_address, address_answered, addresses, keep_favourite),
         *(drop_favourite, favourites, keep_registration, registrations, keep_hold, holds),
         *(keep_disposal_rule, disposal_rules, disposable, propose_disposal, decide_disposal, disposals),

@@ -148,6 +148,8 @@ class Victim:
     person_behind: str
     officer: str
     pages_keys: tuple[bytes, bytes]
+    claimant: str
+    """The process that has claimed a transfer and a message of theirs."""
     mail: mailcases.TheirMail
 
     def snapshot(self) -> dict[Role, Any]:
@@ -195,6 +197,7 @@ async def victim(installation: Installation) -> Victim:
         await transfers.delivered(proved.id, now=NOW, receipt=MARKER.encode(), peer="AP0002-SDK-TEST")
         done = await submitted(transfers)
         await transfers.failed(done.id, now=NOW, reason=TransferReason.GIVEN_UP, detail=MARKER)
+        await submitted(transfers, lease=MINUTE)
         transfers.keep_certificate(MARKER.encode(), now=NOW)
         transfers.keep_grounds(GROUNDS, now=LONG_AGO)
         transfers.keep_signature(SIGNATURE, now=LONG_AGO)
@@ -205,6 +208,7 @@ async def victim(installation: Installation) -> Victim:
     async with installation.open(organisation, MT) as messages:
         out = replace(message(label=MARKER), sender=organisation)
         await messages.create_outgoing(out, await body(messages, LARGE), now=NOW, lease=None)
+        await messages.create_outgoing(message(), await body(messages), now=NOW, lease=MINUTE)
         came_in = replace(message(Direction.IN, label=MARKER), recipient=organisation)
         answer = receipt(came_in.id)
         await messages.receive(
@@ -302,6 +306,7 @@ async def victim(installation: Installation) -> Victim:
         person_behind,
         officer,
         pages_keys,
+        installation.gate.claimant.name,
         mail,
     )
 
@@ -454,6 +459,15 @@ async def claim_transfers(vault: AccessPointVault, victim: Victim) -> object:
     claimed = await vault.claim_transfers(now=NOW + 100 * MINUTE, lease=MINUTE, limit=1000)
     assert victim.transfer.id not in {transfer.id for transfer in claimed}
     return [transfer.id for transfer in claimed]
+
+
+async def release_claims(vault: AccessPointVault | MessageServiceVault, victim: Victim) -> object:
+    """A process that has claimed something in several vaults is taken for ended in one of them."""
+    return await is_(0, vault.release_claims([victim.claimant], now=NOW))
+
+
+async def give_back_claims(vault: AccessPointVault | MessageServiceVault, victim: Victim) -> object:
+    return await is_(0, vault.give_back_claims(now=NOW))
 
 
 async def outgoing_body(vault: AccessPointVault, victim: Victim) -> object:
@@ -1115,6 +1129,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (submit, claim_transfers, outgoing_body, delivered, failed, postpone)}
     | {case.__name__: case for case in (events, known_receipt, accept, inbox, incoming_body, acknowledge)}
     | {case.__name__: case for case in (waiting, backlog, status, attempts, proof, hasten)}
+    | {case.__name__: case for case in (release_claims, give_back_claims)}
     | {case.__name__: case for case in (give_up, refused, keep_certificate, certificate)}
     | {case.__name__: case for case in (keep_grounds, keep_signature, grounds, dispose_grounds)}
     | {"next_due": next_due_transfer},
@@ -1126,6 +1141,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (receipt_for_message, receipt_body, store_received_receipt)}
     | {case.__name__: case for case in (set_receipt_state, claim_work, schedule, reschedule, finish_work)}
     | {case.__name__: case for case in (cursor, set_cursor, under_way, drop_content, add_event)}
+    | {case.__name__: case for case in (release_claims, give_back_claims)}
     | {case.__name__: case for case in (token_keys, use_assertion, digest, keep_digest)}
     | {case.__name__: case for case in (take_session_key, look_after_marks, lost_marks, accept_lost_marks)}
     | {

@@ -70,6 +70,7 @@ _NAMES_A_FOLDER_OF_THE_KEY_STORE = {
     *(
         "installation/conflicts.py",
         "installation/control.py",
+        "installation/lives.py",
         "processes/hands.py",
         "processes/users.py",
         "vault/database/server.py",

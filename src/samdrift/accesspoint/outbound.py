@@ -36,6 +36,10 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.verdicts import Grounds
 
 _IN_ONE_PIECE = 1 << 20
+_SOON = timedelta(seconds=10)
+"""Time until the next attempt at what met a restart of our own."""
+_MOST_SPARED = 20
+"""Attempts at a transfer that count for nothing, since they met one; those that follow count."""
 
 
 class Outbound:
@@ -82,6 +86,7 @@ class Outbound:
         references: tuple[SignedReference, ...] = ()
         peer: x509.Certificate | None = None
         grounds: Grounds | None = None
+        own = False
         try:
             envelope = transfer.envelope
             route = await self._routes.find(
@@ -90,12 +95,15 @@ class Outbound:
         except NoRoute as failure:
             answer = Answer(failure.reason, failure.detail, final=failure.final)
         else:
-            peer, grounds = route.certificate, route.grounds
+            peer, grounds, own = route.certificate, route.grounds, route.party == self._settings.party
             facts |= peer_facts(peer)
             message = self._prepare(transfer, route, transfer.attempts[-1].at)
             references = message.references
             answer = await self._exchange(transfer, route, message, body)
-        later = await self._record(organisation, transfer, answer, references, facts, peer, grounds)
+        spared = own and self._spares(transfer, answer)
+        later = await self._record(
+            organisation, transfer, answer, references, facts, peer, grounds, spared=spared
+        )
         if later is None:
             self._held.release(Role.ACCESS_POINT, organisation, transfer.id)
         else:
@@ -103,6 +111,14 @@ class Outbound:
             self._held.note(Role.ACCESS_POINT, organisation, transfer.id, answer.reason, until)
         self._meters.attempted(organisation, answer, final=later is None, seconds=time.monotonic() - began)
         return later
+
+    def _spares(self, transfer: Transfer, answer: Answer) -> bool:
+        """Return whether an attempt counts for nothing that was made to this access point itself.
+
+        Where it met nobody, or a front whose worker is starting, that is a restart of our own and not the
+        recipient's fault, for as long as a restart can take.
+        """
+        return answer.reason is TransferReason.PEER_UNREACHABLE and transfer.spared < _MOST_SPARED
 
     def _prepare(self, transfer: Transfer, route: Route, created: datetime) -> PreparedMessage:
         """Clauses: component-accesspoint 3.1.5 a; transport-model-base 3.3.1 step 7, 3.3.2 step 7;
@@ -189,9 +205,15 @@ class Outbound:
         facts: dict[str, str],
         peer: x509.Certificate | None,
         grounds: Grounds | None,
+        *,
+        spared: bool,
     ) -> datetime | None:
-        now = self._clock()
-        later = self._settings.retry.next_attempt(len(transfer.attempts), now, self._rng(1)[0] / 255)
+        now, policy = self._clock(), self._settings.retry
+        later = (
+            now + min(policy.interval, _SOON)
+            if spared
+            else policy.next_attempt(transfer.counted, now, self._rng(1)[0] / 255)
+        )
         async with self._vaults.open(organisation, Purpose.SEND) as vault:
             if answer.delivered:
                 if await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"]):
@@ -211,6 +233,7 @@ class Outbound:
                 reason=answer.reason,
                 detail=answer.detail,
                 references=[reference.xml for reference in references],
+                spared=spared,
             )
             if waits:
                 keep_peer(vault, peer, now)
@@ -240,6 +263,7 @@ class Sending(InFlight):
             parallel=settings.parallel,
             lease=settings.lease,
             on_failure=unexpected("access-point-outbound"),
+            claimant=gate.claimant,
         )
         self._settings = settings
         self._vaults = gate.worker("access-point-outbound", Role.ACCESS_POINT)
@@ -262,24 +286,33 @@ class Sending(InFlight):
         return later
 
     async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
-        now = self._clock()
+        now, ended = self._clock(), self._leftovers.of(organisation)
+        claimed: tuple[Transfer, ...] = ()
+        hopeful: list[Transfer] = []
+        bodies: list[BodyReader] = []
         async with self._vaults.open(organisation, Purpose.SEND) as vault:
+            if ended:
+                await vault.release_claims(ended, now=now)
             due = await vault.next_due()
-            if due is None or due > now:
-                return due
-            claimed = await vault.claim_transfers(now=now, lease=self._lease, limit=room)
-            hopeful = [one for one in claimed if not await self._given_up(organisation, vault, one, now)]
-            bodies = [await vault.outgoing_body(transfer.id) for transfer in hopeful]
-            due = await vault.next_due()
+            if due is not None and due <= now:
+                claimed = await vault.claim_transfers(now=now, lease=self._lease, limit=room)
+                hopeful = [one for one in claimed if not await self._given_up(organisation, vault, one, now)]
+                bodies = [await vault.outgoing_body(transfer.id) for transfer in hopeful]
+                due = await vault.next_due()
+        self._leftovers.done(organisation)
         for transfer, body in zip(hopeful, bodies, strict=True):
             self.start(organisation, transfer, body)
         return now if len(claimed) == room else due
+
+    async def _give_back(self, organisation: ParticipantIdentifier) -> None:
+        async with self._vaults.open(organisation, Purpose.SEND) as vault:
+            await vault.give_back_claims(now=self._clock())
 
     async def _given_up(
         self, organisation: ParticipantIdentifier, vault: AccessPointVault, transfer: Transfer, now: datetime
     ) -> bool:
         """End a transfer whose attempts have no outcome, time and again (invariant 8)."""
-        if len(transfer.attempts) <= self._settings.retry.most:
+        if transfer.counted <= self._settings.retry.most:
             return False
         reason, detail = TransferReason.GIVEN_UP, "too many attempts ended without an outcome"
         await vault.failed(transfer.id, now=now, reason=reason, detail=detail)

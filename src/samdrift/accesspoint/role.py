@@ -104,7 +104,7 @@ class AccessPointRole:
         """Send what is due, and hear what other processes stored, while the context lasts."""
         role, registry = Role.ACCESS_POINT, self._gate.registry
         rounds = Rounds(partial(self._gate.due, role), partial(registry.organisations, role), self._clock)
-        dispatching = self._sending.dispatcher.run(rounds.due)
+        dispatching = self._sending.run(rounds.due)
         failed = unexpected("access-point")
         upkeep = keep_up(self._gate, Role.ACCESS_POINT, failed)
         counting = self._refusals.run(failed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -67,7 +67,7 @@ class AccessPointSettings:
     """CN of the access point certificate, such as ``AP0040-SDK-PROD``."""
     federation: str
     message_id_domain: str
-    base_model: frozenset[ParticipantIdentifier]
+    base_model: Container[ParticipantIdentifier]
     """Organisations that are registered under the base transport model in addition to the extended one."""
     profiles: tuple[TransportProfile, ...]
     """Transport profiles that may be used to send, the preferred one first."""

@@ -132,7 +132,7 @@ def _configuration(facts: Facts) -> Items:
             "configuration",
             State.MISSING,
             "has no entry in the configuration file",
-            "add the entry below to it, completed, and restart serve",
+            "add the entry below to it, completed; a running serve takes it up",
         )
 
 

@@ -27,6 +27,16 @@ class Refusal:
     entry: LogEntry
 
 
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """A transfer that was to be attempted now: how it stood, whose it is, and where it is now."""
+
+    stood: Standing
+    organisation: ParticipantIdentifier | None = None
+    """``None`` where no transfer is known by that id."""
+    status: TransferStatus | None = None
+
+
 class TransferQueues:
     """The queues of all access points of one installation, in the hands of one member of its staff."""
 
@@ -53,14 +63,15 @@ class TransferQueues:
                 return organisation, found
         return None
 
-    async def retry(self, identifier: str, now: datetime) -> Standing:
-        """Have a transfer attempted now if it waits; returns how it stood."""
+    async def retry(self, identifier: str, now: datetime) -> Retried:
+        """Have a transfer attempted now if it waits."""
         for organisation in self._organisations():
             async with self._gate.operate(self._principal, organisation) as desk:
                 stood = await desk.retry(identifier, now=now)
-            if stood is not Standing.UNKNOWN:
-                return stood
-        return Standing.UNKNOWN
+                found = await desk.history(identifier) if stood is not Standing.UNKNOWN else None
+            if found is not None:
+                return Retried(stood, organisation, found.status)
+        return Retried(Standing.UNKNOWN)
 
     async def give_up(self, identifier: str, why: str, now: datetime) -> Standing:
         """End a transfer if it waits, as failed; returns how it stood."""

@@ -14,13 +14,14 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from samdrift.administration.queue import Refusal, TransferQueues
+from samdrift.administration.queue import Refusal, Retried, TransferQueues
 from samdrift.cli.output import complain, print_json, print_line
 from samdrift.cli.persons import login
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant
 from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.installation.loop import run
 from samdrift.installation.vaultsettings import vault_settings
@@ -114,12 +115,13 @@ def why(
 def retry(
     identifier: Identifier, config: ConfigFile, organisation: Organisation = None, by: By = None
 ) -> int:
-    """Attempt a waiting transfer now. This counts as one of its attempts."""
+    """Attempt a waiting transfer now, and say what it waits for. This counts as one of its attempts."""
     now = datetime.now(UTC)
-    return _answer(
-        _with_queues(config, organisation, by, lambda queues: queues.retry(identifier, now)),
-        "is attempted now",
-    )
+    retried = _with_queues(config, organisation, by, lambda queues: queues.retry(identifier, now))
+    if retried.stood is Standing.UNDER_WAY and retried.status is not None:
+        complain(_under_way(retried.status))
+        return 1
+    return _answer(retried.stood, _waits_for(config, retried))
 
 
 @app.command("give-up")
@@ -153,6 +155,33 @@ def refused(
     else:
         for refusal in found:
             print_line(_refusal_line(refusal))
+
+
+def _under_way(status: TransferStatus) -> str:
+    """Say since when an attempt is made, and until when at most."""
+    began = f" since {_time(status.last_attempt)}" if status.last_attempt else ""
+    ends = f", until {_time(status.next_attempt)} at most" if status.next_attempt else ""
+    return f"an attempt is under way{began}{ends}; nothing was done"
+
+
+def _waits_for(config: Path, retried: Retried) -> str:
+    """Say what a transfer waits for that is to be attempted now: a process that serves, or nothing."""
+    # What asks a running process takes a while to import, and no other command here asks one.
+    from samdrift.installation.control import ControlRefused, control_folder
+    from samdrift.installation.reporting import ask_running
+
+    whose, status = retried.organisation, retried.status
+    if whose is None or status is None:
+        return ""
+    met = _met(status.reason, status.detail)
+    last = f"; its last attempt met {met}" if met else ""
+    try:
+        running = run(ask_running(control_folder(load(config).vaults)))
+    except ControlRefused as refused:
+        return f"is attempted as soon as its access point is served, which is not known now: {refused}{last}"
+    if any(each.serves(whose, Role.ACCESS_POINT) for each in running):
+        return f"is attempted now{last}"
+    return f"waits for serve: no process on this machine serves the access point of {whose}{last}"
 
 
 def _answer(stood: Standing, done: str) -> int:
@@ -202,6 +231,7 @@ def _waiting_document(organisation: ParticipantIdentifier, status: TransferStatu
         "queuedAt": status.created_at.isoformat(),
         "state": status.state.value,
         "attempts": status.attempts,
+        "spared": status.spared,
         "lastAttempt": status.last_attempt.isoformat() if status.last_attempt else None,
         "nextAttempt": status.next_attempt.isoformat() if status.next_attempt else None,
         "reason": status.reason.value,
@@ -211,10 +241,11 @@ def _waiting_document(organisation: ParticipantIdentifier, status: TransferStatu
 
 def _waiting_line(organisation: ParticipantIdentifier, status: TransferStatus) -> str:
     """One transfer that is not final."""
+    spared = f" and {status.spared} that count for nothing" if status.spared else ""
     following = f"next {_time(status.next_attempt)}" if status.next_attempt else status.state.value
     return (
         f"{status.id}  {organisation} to {status.recipient}  queued {_time(status.created_at)}"
-        f"  attempts {status.attempts}  {following}  {_met(status.reason, status.detail)}"
+        f"  attempts {status.attempts}{spared}  {following}  {_met(status.reason, status.detail)}"
     ).rstrip()
 
 
@@ -273,7 +304,7 @@ def _refusal_line(refusal: Refusal) -> str:
 
 
 def _met(reason: TransferReason, detail: str) -> str:
-    return "" if reason is TransferReason.NONE else f"{reason}  {detail}".rstrip()
+    return detail if reason is TransferReason.NONE else f"{reason}  {detail}".rstrip()
 
 
 def _time(at: datetime) -> str:

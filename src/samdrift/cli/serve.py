@@ -7,13 +7,14 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from samdrift.audit.operations import unexpected
 from samdrift.cli.installations import Installation, read_apart
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
@@ -33,6 +34,8 @@ from samdrift.processes.supervisor import supervising
 app = typer.Typer(add_completion=False)
 _LOGGER = logging.getLogger("samdrift")
 _COMMAND = (sys.executable, "-P", "-m", "samdrift.cli.main", "serve")
+ROLL = signal.SIGUSR1
+"""Asks a running installation to start one of its processes after the other again."""
 
 
 class Which(StrEnum):
@@ -88,6 +91,11 @@ def _serve_several(which: Which, installations: Sequence[Installation]) -> None:
 
 
 async def _supervise_until_stopped(children: Sequence[Child]) -> None:
+    def pass_on() -> None:
+        for child in children:
+            child.signal(ROLL)
+
+    asyncio.get_running_loop().add_signal_handler(ROLL, pass_on)
     stop = asyncio.create_task(_told_to_stop().wait())
     working = asyncio.create_task(supervise(children))
     await asyncio.wait({stop, working}, return_when=asyncio.FIRST_COMPLETED)
@@ -118,12 +126,54 @@ async def _serve_until(stop: Stop, config: Config, which: Which, supervisor: Sup
     isolated = config.isolation.level is Isolation.PROCESS
     if isolated:
         leave_no_trace()
-    async with (supervising if isolated else running)(config, which.roles):
+    # What comes before all processes serve starts none of them again, and ends none either.
+    asyncio.get_running_loop().add_signal_handler(ROLL, _nothing_to_roll)
+    async with contextlib.AsyncExitStack() as stack:
+        roll = _nothing_to_roll
+        if isolated:
+            rolling = _Rolling(await stack.enter_async_context(supervising(config, which.roles)))
+            stack.push_async_callback(rolling.stop)
+            roll = rolling.begin
+        else:
+            await stack.enter_async_context(running(config, which.roles))
+        asyncio.get_running_loop().add_signal_handler(ROLL, roll)
         stop.serves()
         _LOGGER.info("running %s", which.value)
         heard = [hear(supervisor)] if supervisor is not None else []
         async with in_background(*heard, on_failure=lambda error: stop.set()):
             await stop.wait()
+
+
+def _nothing_to_roll() -> None:
+    _LOGGER.warning(
+        "a rolling restart is for isolation level process, once everything serves: nothing is done"
+    )
+
+
+class _Rolling:
+    """Rolling restarts, as they are asked for."""
+
+    def __init__(self, roll: Callable[[], Awaitable[None]]) -> None:
+        self._roll = roll
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self) -> None:
+        """Begin one; one that is under way goes on."""
+        task = asyncio.ensure_future(self._watched())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """Leave what has not been started again as it is."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _watched(self) -> None:
+        try:
+            await self._roll()
+        except Exception as error:
+            unexpected("the rolling restart")(error)
 
 
 class Stop(asyncio.Event):

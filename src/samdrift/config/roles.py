@@ -119,7 +119,8 @@ class AccessPointConfig:
     lease_seconds: Annotated[
         int,
         Key(
-            "Time after which the work of a process that died is taken up; longer than any attempt.",
+            "Time after which work is taken up of a process whose end is not known, as on another machine; "
+            "longer than any attempt.",
             POSITIVE,
             unit="seconds",
         ),
@@ -216,7 +217,12 @@ class MessageServiceConfig:
         ),
     ] = 30
     lease_seconds: Annotated[
-        int, Key("Time after which the work of a process that died is taken up.", POSITIVE, unit="seconds")
+        int,
+        Key(
+            "Time after which work is taken up of a process whose end is not known, as on another machine.",
+            POSITIVE,
+            unit="seconds",
+        ),
     ] = 300
     address_d: Annotated[
         str,

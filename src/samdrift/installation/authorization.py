@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from samdrift.config.model import Config
 from samdrift.config.roles import MessageServiceConfig
-from samdrift.installation import rolesettings
 from samdrift.installation.messageclients import check_routing, registered
 from samdrift.messageservice.oauth.endpoint import AuthorizationServer
 from samdrift.messageservice.oauth.issuing import TokenIssuing
@@ -19,11 +18,13 @@ from samdrift.messageservice.oauth.keyring import Keyring
 from samdrift.messageservice.oauth.persons import Persons
 from samdrift.messageservice.oauth.registrations import OwnIssuers
 from samdrift.messageservice.oauth.verifying import TokenVerifying
+from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.net.client import HttpClient, http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.keysource import KeysUnavailable
 from samdrift.net.tls import client_tls
 from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +38,20 @@ class Authorizing:
 
 
 @contextlib.asynccontextmanager
-async def authorizing(config: Config, own: MessageServiceConfig, gate: Gate) -> AsyncIterator[Authorizing]:
+async def authorizing(
+    config: Config,
+    own: MessageServiceConfig,
+    gate: Gate,
+    profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
+) -> AsyncIterator[Authorizing]:
     """The authorisation servers and the verification of tokens, while the context lasts.
 
+    ``profiles`` are those of the organisations that are served, whenever that is asked.
     :class:`~samdrift.config.toml.ConfigError` when files of clients cannot be used, or,
     in production, when messages would lie where nobody looks.
     """
     check_routing(config)
-    known = registered(config)
-    profiles = rolesettings.profiles(config)
+    known = registered(config, profiles.keys())
     issuers = OwnIssuers(own.address_d, gate.registry, profiles.keys())
     async with contextlib.AsyncExitStack() as stack:
         keyring = Keyring(gate, _Clients(stack).trusting, system_clock)

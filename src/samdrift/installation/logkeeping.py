@@ -30,6 +30,7 @@ from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation.health import Dependency
 from samdrift.installation.logturns import LogPlace, LogTurns
+from samdrift.installation.replaceable import current_organisations
 from samdrift.installation.timestamping import Stamper, stamper
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import HsmUnavailable, KeyFault, KeyStoreError
@@ -128,19 +129,23 @@ class Policies:
     """The witnesses of each log, as the policy files have them now."""
 
     def __init__(self, config: Config) -> None:
-        self._files = {one.identifier: one.witnesses for one in config.organisations}
+        self._organisations = current_organisations(config)
         self._operators = config.logs.witnesses
         self._followed: dict[Path, Followed[Policy]] = {}
 
     def of(self, place: LogPlace) -> tuple[Member, ...]:
         """Return the witnesses of a log; :class:`PolicyUnusable` where its file was never readable."""
-        file = self._operators if place.organisation is None else self._files.get(place.organisation)
+        file = self._operators if place.organisation is None else self._chosen_by(place.organisation)
         if file is None:
             return ()
         if file not in self._followed:
             name = f"the policy {shown(file)}"
             self._followed[file] = Followed(name, lambda: read_policy(file), lambda: file_state(file))
         return tuple(self._followed[file].current().witnesses.values())
+
+    def _chosen_by(self, organisation: ParticipantIdentifier) -> Path | None:
+        found = (one.witnesses for one in self._organisations() if one.identifier == organisation)
+        return next(found, None)
 
 
 class LogKeeper:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from samdrift.config.toml import ConfigError
 from samdrift.messageservice.oauth.registrations import MessageClient, OrganisationClients, Registrations
 from samdrift.net.following import Followed, file_state
 from samdrift.net.issuers import ExternalIssuer, KeysAt
+from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.jose.keys import PublicKeys
 
 _LOGGER = logging.getLogger("samdrift")
@@ -32,25 +33,27 @@ def check_routing(config: Config) -> None:
         _LOGGER.warning("%s: %s", where, text)
 
 
-def registered(config: Config) -> Callable[[], Registrations]:
+def registered(config: Config, served: Collection[ParticipantIdentifier] = ()) -> Callable[[], Registrations]:
     """Return the current registrations: adding or removing a client needs no restart.
 
-    :class:`ConfigError` for a file that cannot be used at first.
+    Of the organisations of ``config``, and of those that are ``served`` by then. :class:`ConfigError`
+    for a file that cannot be used at first.
     """
     if config.file is None:
         found = registrations(config)
         return lambda: found
-    file = _File(config.file, config)
+    file = _File(config.file, config, served)
     return Followed("message clients", file.build, file.state).current
 
 
 class _File:
     """The configuration's file and the key files that it names."""
 
-    def __init__(self, path: Path, config: Config) -> None:
+    def __init__(self, path: Path, config: Config, served: Collection[ParticipantIdentifier]) -> None:
         self._path = path
         self._config = config
-        self._served = {one.identifier for one in config.organisations}
+        self._known = {one.identifier for one in config.organisations}
+        self._served = served
 
     def build(self) -> Registrations:
         """Build those of the organisations that this process serves.
@@ -58,7 +61,7 @@ class _File:
         To shut a client out comes first: that its addresses are then nobody's is only told.
         """
         config = load(self._path)
-        served = (one for one in config.organisations if one.identifier in self._served)
+        served = (one for one in config.organisations if one.identifier in {*self._known, *self._served})
         self._config = replace(config, organisations=tuple(served))
         found = registrations(self._config)
         for where, text in _unassigned(self._config):
@@ -67,7 +70,8 @@ class _File:
 
     def state(self) -> Hashable:
         keys = (client.keys for one in self._config.organisations for client in one.message_clients)
-        return file_state(self._path), tuple(file_state(each) for each in keys if isinstance(each, Path))
+        states = tuple(file_state(each) for each in keys if isinstance(each, Path))
+        return file_state(self._path), len(self._served), states
 
 
 def _clients(organisation: OrganisationConfig, address: str) -> OrganisationClients:

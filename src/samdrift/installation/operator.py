@@ -17,6 +17,7 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.audit.operations import unexpected
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.model import Config
+from samdrift.config.organisations import OrganisationConfig
 from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
@@ -32,6 +33,7 @@ from samdrift.installation.evidence import VaultsEvidence
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health, Try, trying
 from samdrift.installation.listeners import Doors, PublicDoors, with_own_metrics
+from samdrift.installation.lives import living
 from samdrift.installation.loghandover import logs_handed_over
 from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
 from samdrift.installation.metrics import (
@@ -41,6 +43,7 @@ from samdrift.installation.metrics import (
     named_in_metrics,
     nothing_to_measure,
 )
+from samdrift.installation.newcomers import TakeUp, newcomers_taken_up
 from samdrift.installation.reconciling import reconciled
 from samdrift.installation.remindermetrics import ReminderMetrics
 from samdrift.installation.replaceable import (
@@ -65,6 +68,7 @@ from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.messageservice import role as mt
 from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.service import MessageService
+from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.net.background import in_background
 from samdrift.net.clamd import ClamdScanner
 from samdrift.net.client import http_client
@@ -76,6 +80,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.upkeep import keep_up
 from samdrift.wire.as4 import DEFAULT_LIMITS
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 _FEDERATED = frozenset({Role.ACCESS_POINT, Role.MESSAGE_SERVICE})
 """Roles that ask the shared services of the federation."""
@@ -116,7 +121,8 @@ async def running(
         care = await stack.enter_async_context(
             cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
         )
-        gate = await Gate.start(settings, roles=roles, keys=keys)
+        claimant = stack.enter_context(living(config))
+        gate = await Gate.start(settings, roles=roles, keys=keys, claimant=claimant)
         stack.push_async_callback(gate.close)
         doors = PublicDoors(config, server_identities(keys))
         parts = Parts(config, roles, keys, gate, doors, health=health)
@@ -126,6 +132,8 @@ async def running(
         expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
         await stack.enter_async_context(watching(expiries))
         operator = await put_together(stack, parts, clients)
+        taking_up = newcomers_taken_up(config, parts.newcomers)
+        await stack.enter_async_context(in_background(taking_up, on_failure=unexpected("organisations")))
         own = operators_log_kept(config, gate, keys, system_clock, parts.health.note)
         parts.logs.append(await stack.enter_async_context(own))
         await stack.enter_async_context(reconciled(gate, system_clock, parts.health.note))
@@ -158,6 +166,8 @@ class Parts:
     """The state of what the process depends on."""
     held: Held = field(default_factory=Held)
     """Everything that waits in the process."""
+    newcomers: list[TakeUp] = field(default_factory=list)
+    """The roles, for organisations that the configuration gains."""
 
     def held_numbers(self) -> tuple[HeldNumber, ...]:
         """The numbers of what waits now, by role and reason."""
@@ -208,9 +218,10 @@ async def _run_federated(stack: AsyncExitStack, parts: Parts, clients: Authoriza
     if config.message_service is None or Role.MESSAGE_SERVICE not in parts.roles:
         return Operator(config, gate, None)
     own, authorization = config.message_service, None
+    profiles = rolesettings.profiles(config)
     if own.address_d:
-        authorization = await stack.enter_async_context(authorizing(config, own, gate))
-    role = await _run_message_service(stack, parts, own, services)
+        authorization = await stack.enter_async_context(authorizing(config, own, gate, profiles))
+    role = await _run_message_service(stack, parts, own, services, profiles)
     meaningless_gauge(parts.registry).set_function(lambda: role.meaningless)
     if own.listen_d is not None:
         whom = clients or (authorization.tokens if authorization else None)
@@ -303,19 +314,27 @@ async def _run_access_point(
     client = http_client(peers_tls, public_only=not config.federation.private_addresses)
     stack.push_async_callback(client.aclose)
     meters = Meters(parts.registry, per_organisation=named_in_metrics(config))
+    base_model = {one.identifier for one in config.organisations if one.base_model}
+
+    def take_up(one: OrganisationConfig) -> None:
+        if one.base_model:
+            base_model.add(one.identifier)
+
+    parts.newcomers.append(take_up)
     around = ap.Surroundings(
         parts.gate, services.discovery, services.checks, client, system_clock, os.urandom, meters, parts.held
     )
     role = ap.AccessPointRole(
-        rolesettings.access_point_settings(config, own),
+        replace(rolesettings.access_point_settings(config, own), base_model=base_model),
         around,
         own_keys(keys, own.party).current,
         registered_clients(config),
         DEFAULT_LIMITS,
     )
-    await stack.enter_async_context(role.working())
+    # Reached before anything is sent, and until nothing is: it may be for an organisation that is here too.
     await parts.doors.open(stack, Door.A, role.interface_a)
     await parts.doors.open(stack, Door.C, role.interface_c)
+    await stack.enter_async_context(role.working())
     return role.queue_lengths.measure
 
 
@@ -347,8 +366,13 @@ def own_dependencies(config: Config, gate: Gate, keys: KeyStore) -> Mapping[str,
 
 
 async def _run_message_service(
-    stack: AsyncExitStack, parts: Parts, own: MessageServiceConfig, services: Services
+    stack: AsyncExitStack,
+    parts: Parts,
+    own: MessageServiceConfig,
+    services: Services,
+    profiles: dict[ParticipantIdentifier, OrganisationProfile],
 ) -> mt.MessageServiceRole:
+    """Run it for the organisations in ``profiles``, to which those are added that the configuration gains."""
     config, gate, watch = parts.config, parts.gate, parts.health.note
     connections = await stack.enter_async_context(AsyncExitStack())  # Closed when polling has ended.
     access_points = {
@@ -372,10 +396,14 @@ async def _run_message_service(
         os.urandom,
         parts.held,
     )
-    role = mt.MessageServiceRole(
-        rolesettings.message_service_settings(config, own), around, rolesettings.profiles(config)
-    )
+    role = mt.MessageServiceRole(rolesettings.message_service_settings(config, own), around, profiles)
     await stack.enter_async_context(role.working())
+
+    def take_up(one: OrganisationConfig) -> None:
+        if Role.MESSAGE_SERVICE in one.roles:
+            role.serve(rolesettings.profile(one), connected_later(connections, one, gate, config, watch))
+
+    parts.newcomers.append(take_up)
     return role
 
 

@@ -1,4 +1,4 @@
-"""Parts that an operator may replace while an installation runs: its keys, and the clients of interface C.
+"""Parts that an operator may replace while an installation runs: keys, clients of interface C, organisations.
 
 The trust folder and bundles of issuers are followed where they are read
 (:mod:`samdrift.net.trustfolder`, :mod:`samdrift.net.tls`).
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from samdrift.accesspoint.settings import Client, OwnKeys
 from samdrift.config.model import Config
+from samdrift.config.organisations import OrganisationConfig
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
 from samdrift.installation import rolesettings
@@ -66,6 +67,18 @@ def newest_identity(files: Callable[[], tuple[Path, str]]) -> Callable[[], TlsId
         return TlsIdentity(file, password=password)
 
     return identity
+
+
+def current_organisations(config: Config) -> Callable[[], Sequence[OrganisationConfig]]:
+    """Return the organisations of ``config``, and once its file has changed, as the file has them then."""
+    file, known = config.file, [config.organisations]
+    if file is None:
+        return lambda: config.organisations
+
+    def build() -> Sequence[OrganisationConfig]:
+        return known.pop() if known else load(file).organisations
+
+    return Followed("organisations", build, lambda: file_state(file)).current
 
 
 def registered_clients(config: Config) -> Callable[[], Mapping[str, Client]]:

@@ -70,13 +70,14 @@ def message_service_settings(config: Config, own: MessageServiceConfig) -> Messa
 
 def profiles(config: Config) -> dict[ParticipantIdentifier, OrganisationProfile]:
     """Return the message service's profile of each organisation that it serves."""
-    return {
-        one.identifier: _profile(one) for one in config.organisations if Role.MESSAGE_SERVICE in one.roles
-    }
+    return {one.identifier: profile(one) for one in config.organisations if Role.MESSAGE_SERVICE in one.roles}
 
 
-def _profile(organisation: OrganisationConfig) -> OrganisationProfile:
-    """Return what is configured; PDF is supported always (content-specification 4.3.3.3 sentence 3)."""
+def profile(organisation: OrganisationConfig) -> OrganisationProfile:
+    """Return an organisation's profile as it is configured.
+
+    PDF is supported always (content-specification 4.3.3.3 sentence 3).
+    """
     return OrganisationProfile(
         organisation.identifier,
         organisation.name,

@@ -34,7 +34,7 @@ from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _BATCH = 20
-_LEASE = timedelta(minutes=15)
+LEASE = timedelta(minutes=15)
 """Time for which claimed messages are this process's: longer than any answer of the message service takes."""
 _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=10)
@@ -75,7 +75,7 @@ class Sending:
         """
         async with self._vaults.open(self._organisation, Purpose.SEND) as vault:
             await vault.end_windows(now=self._clock())
-            claimed = await vault.claim_mail(now=self._clock(), lease=_LEASE, limit=_BATCH)
+            claimed = await vault.claim_mail(now=self._clock(), lease=LEASE, limit=_BATCH)
             mail = await vault.mail(claimed) if claimed else ()
         for one in mail:
             if one.stage == Stage.OUTBOX:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -23,10 +24,11 @@ from samdrift.entrance.ownkeys import OwnKeys
 from samdrift.messageclient.deleting import Deleting, DeletionRule
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.polling import Client, Polling, ServiceStates, Watch
-from samdrift.messageclient.sending import Sending
+from samdrift.messageclient.sending import LEASE, Sending
 from samdrift.net.background import in_background
 from samdrift.net.client import http_client, unwatched
 from samdrift.net.tls import TlsContext, client_tls
+from samdrift.scheduling.claims import Leftovers
 from samdrift.scheduling.dispatch import Dispatcher
 from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.gate import Gate
@@ -181,8 +183,19 @@ class Working:
             return [each for each in senders if self._serves(each)]
 
         rounds = Rounds(partial(self._gate.due, role), served, self._clock)
-        dispatcher = Dispatcher(lambda each: senders[each].turn(), self._clock, on_failure=on_failure)
-        await dispatcher.run(rounds.due, _LOOK_EVERY)
+        left = Leftovers(self._gate.claimant, LEASE, self._clock)
+
+        async def due(until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
+            return await left.asked(rounds.due, until)
+
+        async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+            if ended := left.of(organisation):
+                async with vaults.open(organisation, Purpose.SEND) as vault:
+                    await vault.release_claims(ended, now=self._clock())
+                left.done(organisation)
+            return await senders[organisation].turn()
+
+        await Dispatcher(turn, self._clock, on_failure=on_failure).run(due, _LOOK_EVERY)
 
     def _serves(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)

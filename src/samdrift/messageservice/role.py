@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, MutableMapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -49,7 +50,7 @@ class Surroundings:
     checks: CertificateChecks
     address_book: AddressBook
     scanner: MalwareScanner
-    access_points: Mapping[ParticipantIdentifier, AccessPoint]
+    access_points: MutableMapping[ParticipantIdentifier, AccessPoint]
     """Interface C of each organisation's access point, this platform's or another supplier's."""
     clock: Clock
     rng: Random
@@ -57,17 +58,18 @@ class Surroundings:
 
 
 class MessageServiceRole:
-    """One message service for the organisations in ``profiles``."""
+    """One message service for the organisations in ``profiles``, to which further ones may be added."""
 
     def __init__(
         self,
         settings: MessageServiceSettings,
         around: Surroundings,
-        profiles: Mapping[ParticipantIdentifier, OrganisationProfile],
+        profiles: MutableMapping[ParticipantIdentifier, OrganisationProfile],
     ) -> None:
         self._gate = around.gate
         self._around = around
         self._profiles = profiles
+        self._further: asyncio.Queue[ParticipantIdentifier] = asyncio.Queue()
         sealing = Sealing(settings.federation, around.discovery, around.checks, around.rng)
         screening = Screening(around.scanner)
         self._sender = Sender(
@@ -104,6 +106,17 @@ class MessageServiceRole:
         posting = Posting(gate, self.service, clock, new_id)
         return InterfaceD(gate, authorization, self._profiles.keys(), Mailboxes(gate), posting, evidence)
 
+    def serve(self, profile: OrganisationProfile, access_point: AccessPoint) -> None:
+        """Serve a further organisation from now on."""
+        self._around.access_points[profile.organisation] = access_point
+        self._profiles[profile.organisation] = profile
+        self._further.put_nowait(profile.organisation)
+
+    async def _poll_further(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                tasks.create_task(self._polling.run(await self._further.get()))
+
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Send what is due and take over what comes in, while the context lasts."""
@@ -116,7 +129,7 @@ class MessageServiceRole:
             self._polling.run(organisation, place * _APART)
             for place, organisation in enumerate(self._profiles)
         ]
-        work += [self._sender.dispatcher.run(rounds.due), self._listen()]
+        work += [self._sender.run(rounds.due), self._listen(), self._poll_further()]
         failed = unexpected("message-service")
         work.append(keep_up(self._gate, Role.MESSAGE_SERVICE, failed))
         async with in_background(*work, on_failure=failed):

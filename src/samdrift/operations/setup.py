@@ -213,6 +213,7 @@ def unit(answers: Answers, folder: Path) -> str:
         "",
         "[Service]",
         f"ExecStart={answers.program} serve all --config {file}",
+        "ExecReload=/bin/kill -USR1 $MAINPID",
         f"User={answers.serves_as}",
         f"Group={answers.serves_as}",
         "Restart=on-failure",

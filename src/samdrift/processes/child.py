@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from samdrift.contracts.errors import Explained
+from samdrift.installation.lives import Life
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.processes.blocking import within
 from samdrift.processes.cgroups import ControlGroup, ControlGroups
@@ -61,6 +62,13 @@ class Handed:
     """Become the process's; ours are closed."""
     user: UnixUser | None = None
     """The Unix user that it runs as; our own if ``None``."""
+    life: Life | None = None
+    """Held open by the process for as long as it lives; ours is closed."""
+
+    def close(self) -> None:
+        """Close our own of what the process has by now."""
+        for each in (*self.sockets, *([self.life] if self.life is not None else ())):
+            each.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +150,11 @@ class Child:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(line + b"\n")
 
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it runs."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def kill(self) -> None:
         """End it at once."""
         if self._process is not None:
@@ -150,6 +163,7 @@ class Child:
     def _launched(self, handed: Handed | None) -> socket.socket:
         """Start the process; returns our end of the channel."""
         user = self.user = handed.user if handed is not None else None
+        life = handed.life if handed is not None else None
         ours, theirs = socket.socketpair()
         with theirs:
             try:
@@ -158,6 +172,7 @@ class Child:
                     self._command,
                     stdin=theirs.fileno(),
                     start_new_session=True,
+                    pass_fds=() if life is None else (life.fileno(),),
                     env=None if handed is None else _without_credentials(),
                     user=user.user if user else None,
                     group=user.group if user else None,
@@ -170,8 +185,8 @@ class Child:
                 ours.close()
                 raise
             finally:
-                for each in handed.sockets if handed is not None else ():
-                    each.close()
+                if handed is not None:
+                    handed.close()
         return ours
 
     def _contain(self, process: subprocess.Popen[bytes]) -> None:
@@ -218,6 +233,7 @@ class Child:
         if self._process is None:
             raise RuntimeError("it was never started")
         status = await asyncio.to_thread(_waited_for, self._process)
+        self.serves = False
         group, self._group = self._group, None
         if group is not None:
             await asyncio.to_thread(self._end_rest, group)

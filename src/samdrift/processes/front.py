@@ -60,7 +60,7 @@ class Directory:
         self._own_issuers = (config.message_service.address_d if config.message_service else "") + PATH
         self._clients = registered_clients(config)
         self._issuers = _external_issuers(handed.config)
-        self._hosts = {door: config.hosts(ROLES[door]) for door in (Door.MK, Door.GOV)}
+        self._hosts = _hosts(handed.config)
         self.routes = handed.routes
 
     def told(self, line: bytes) -> None:
@@ -99,7 +99,7 @@ class Directory:
 
     def of_host(self, door: Door, scope: Scope) -> Path:
         """The pages of a role: the worker of the organisation whose host the request names."""
-        organisation = self._hosts[door].get(host_named(scope))
+        organisation = self._hosts()[door].get(host_named(scope))
         return self._worker(organisation, door)
 
     def measured(self) -> list[Worker]:
@@ -174,6 +174,16 @@ def _identities(handed: FrontHandOver) -> Sequence[TlsIdentity]:
     """Everything that the servers show, as the supervisor has written it last."""
     files = itertools.takewhile(Path.is_file, certificate_files(handed.folder))
     return [TlsIdentity(file, password=handed.password) for file in files]
+
+
+def _hosts(file: Path) -> Callable[[], Mapping[Door, Mapping[str, ParticipantIdentifier]]]:
+    """The organisations whose pages are reached at a host of their own, by door and host."""
+
+    def read() -> Mapping[Door, Mapping[str, ParticipantIdentifier]]:
+        config = load(file)
+        return {door: config.hosts(ROLES[door]) for door in (Door.MK, Door.GOV)}
+
+    return Followed("hosts of pages", read, lambda: file_state(file)).current
 
 
 def _external_issuers(file: Path) -> Callable[[], Mapping[str, str]]:

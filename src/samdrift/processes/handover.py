@@ -86,6 +86,10 @@ class WorkerHandOver:
     """PIN of the organisation's HSM slot; ``None`` where its keys are in software."""
     database: str = field(repr=False)
     reader: ReaderLogin
+    claimant: str
+    """Its name in claims, for this start."""
+    ended: tuple[str, ...]
+    """Processes before it that may have left claims in its vault."""
 
     @property
     def kind(self) -> str:
@@ -104,6 +108,7 @@ class WorkerHandOver:
         document["roles"] = tuple(map(Role, document["roles"]))
         document["keys"] = {vault: bytes.fromhex(key) for vault, key in document["keys"].items()}
         document["reader"] = ReaderLogin(**document["reader"])
+        document["ended"] = tuple(document["ended"])
         return cls(**document)
 
 

@@ -9,16 +9,17 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from cryptography import x509
 
 from samdrift.config.model import Config
-from samdrift.config.organisations import HOST_KEYS
+from samdrift.config.organisations import HOST_KEYS, OrganisationConfig
 from samdrift.contracts.principals import Role
 from samdrift.installation.doors import Door
 from samdrift.installation.listeners import bound_socket
+from samdrift.installation.lives import Lives
 from samdrift.keystore.durablefiles import private_folder
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import (
@@ -59,17 +60,29 @@ class Hands:
     """Gives to each what is its own."""
 
     def __init__(
-        self, config: Config, gate: Gate, keys: KeyStore, folder: Path, users: Users, readers: Readers
+        self,
+        config: Config,
+        organisations: Callable[[], Sequence[OrganisationConfig]],
+        gate: Gate,
+        keys: KeyStore,
+        folder: Path,
+        users: Users,
+        readers: Readers,
     ) -> None:
+        """``organisations`` returns those that the configuration names now."""
         if config.file is None:
             raise LookupError("the processes read the configuration from its file")
         self.users = users
         self._readers = readers
         self._config = config
+        self._organisations = organisations
+        self.named = organisations()
+        """The organisations that the configuration names, as they were looked at last."""
         self._file = config.file
         self._gate = gate
         self._keys = keys
         self._folder = folder
+        self._lives = Lives(config)
         isolation = config.isolation
         processes = None if isolation.first_user is None else isolation.processes
         self._limits = Limits(isolation.memory_mb << 20, isolation.open_files, processes)
@@ -81,6 +94,7 @@ class Hands:
 
     def refresh(self) -> None:
         """Bring up to date what processes read by themselves while they run."""
+        self.named = self._organisations()
         self.users.let_in(self._config.vaults.secrets / OPERATOR_KEYS)
         installed = self._keys.installed(OPERATOR_KEYS, KeyName.TLS_SERVER)
         if installed != self._shown:
@@ -134,6 +148,13 @@ class Hands:
         if Role.ACCESS_POINT in roles:
             needed.append(OPERATOR_KEYS)
         user = self._user(registration, roles)
+        keys = {each: self._keys.unlock_key(each) for each in needed}
+        pin = self._keys.pin(vault) if vault is not None else None
+        self._make_room(name, registration, roles, user)
+        sockets = [self._socket(name, door) for door in doors]
+        # Whoever served the vault before has ended by now.
+        ended = self._lives.ended(vault) if vault is not None else frozenset()
+        life = self._lives.begin(vault) if vault is not None else None
         handed = WorkerHandOver(
             name=name,
             config=self._file,
@@ -142,13 +163,14 @@ class Hands:
             limits=self._limits,
             organisation=registration.organisation.value if registration is not None else None,
             vault=vault,
-            keys={each: self._keys.unlock_key(each) for each in needed},
-            pin=self._keys.pin(vault) if vault is not None else None,
+            keys=keys,
+            pin=pin,
             database=self._gate.database.address,
             reader=self._readers.last(vault),
+            claimant=life.name if life is not None else "",
+            ended=tuple(ended),
         )
-        self._make_room(name, registration, roles, user)
-        return Handed(handed.line(), [self._socket(name, door) for door in doors], user)
+        return Handed(handed.line(), sockets, user, life)
 
     def end_closed(self, vaults: Collection[str]) -> None:
         """End what still runs as the user of a vault that is not among ``vaults`` any more."""
@@ -175,7 +197,7 @@ class Hands:
 
     def _give_files(self, name: str, registration: Registration, user: UnixUser | None) -> None:
         """Give a worker the files that it reads itself: secrets of its organisation at other services."""
-        for one in self._config.organisations:
+        for one in self.named:
             if one.identifier != registration.organisation:
                 continue
             files: list[Path | None] = []

@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,6 +32,7 @@ from samdrift.installation.listeners import address_of, with_own_metrics
 from samdrift.installation.logkeeping import operators_log_kept
 from samdrift.installation.operator import own_dependencies
 from samdrift.installation.reconciling import reconciled
+from samdrift.installation.replaceable import current_organisations
 from samdrift.installation.reporting import HEALTH, answering_health
 from samdrift.installation.statementcopies import statements_copied
 from samdrift.installation.unlocking import UNLOCK, unlocking
@@ -63,11 +64,15 @@ _LOOK_PATIENCE = 10.0
 _REFRESH_SECONDS = 60.0
 _RENEW_SECONDS = 3600.0
 _CLEAR_SECONDS = 30.0
+_ORDER = tuple(Role)
+"""The order in which workers are started: each calls those before it."""
 
 
 @contextlib.asynccontextmanager
-async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[None]:
+async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[Callable[[], Awaitable[None]]]:
     """Run the configured ones of ``roles``; everything has been started when the context is entered.
+
+    Yields what starts one process after the other again.
 
     :class:`~samdrift.processes.child.NotStarted` when the front cannot serve. A worker
     that cannot keeps its own organisation waiting, and no other.
@@ -87,7 +92,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
         folder = stack.enter_context(_sockets(config))
         users = Users(config.isolation, config.vaults)
         readers = Readers(settings, keys)
-        hands = Hands(config, gate, keys, folder, users, readers)
+        hands = Hands(config, current_organisations(config), gate, keys, folder, users, readers)
         house = _House(config, roles & config.roles, gate, hands, readers, health)
         await stack.enter_async_context(trying(health, own_dependencies(config, gate, keys)))
         stack.push_async_callback(house.stop)
@@ -110,7 +115,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[N
             )
         )
         _LOGGER.info("supervisor: %s", used())
-        yield
+        yield house.roll
 
 
 @dataclass(slots=True)
@@ -148,7 +153,6 @@ class _House:
         self._workers: dict[str, _Kept] = {}
         self._routes = Routes()
         self._starting = asyncio.Semaphore(os.cpu_count() or 1)
-        self._named = {(one.identifier, role) for one in config.organisations for role in one.roles}
         doors = [door for door in Door if address_of(config, door) is not None]
         self._doors = tuple(door for door in doors if ROLES.get(door) in {*roles, None})
         self._front = Child(
@@ -164,7 +168,9 @@ class _House:
             partial(self._renew_reader, None),
             self._groups,
         )
-        self._keeping: list[asyncio.Task[None]] = []
+        self._keeping: dict[Child, asyncio.Task[None]] = {}
+        self._rolling = asyncio.Lock()
+        self._looking = asyncio.Lock()
         self._openings = Looks(
             hands.opening, seconds=_LOOK_PATIENCE, hanging=self._hanging, failed=self._failed
         )
@@ -186,7 +192,7 @@ class _House:
         self._announce()
         for child in (self._nobody, self._front):
             await first_start(child)
-            self._keeping.append(asyncio.create_task(keep(child)))
+            self._keeping[child] = asyncio.create_task(keep(child))
         await self._update()
         await asyncio.gather(*(kept.tried.wait() for kept in self._workers.values()))
 
@@ -208,6 +214,57 @@ class _House:
             except (OSError, KeyStoreError, ConfigError, VaultError) as error:
                 _LOGGER.warning("supervisor: looks again later (%s)", type(error).__name__)
 
+    async def roll(self) -> None:
+        """Start one process after the other again, each when the one before serves: workers, then the front.
+
+        Ends at the first that does not come to serve, which is tried again as after any failure: whatever it
+        lacks, the others go on as they are.
+        """
+        if self._rolling.locked():
+            _LOGGER.warning("supervisor: a rolling restart is under way already")
+            return
+        async with self._rolling:
+            _LOGGER.info("supervisor: a rolling restart begins")
+            if stuck := await self._roll():
+                _LOGGER.error("%s: does not serve again, and the rolling restart ends here", stuck)
+            else:
+                _LOGGER.info("supervisor: the rolling restart has come to its end")
+
+    async def _roll(self) -> str:
+        """Return the name of the process that does not serve again; empty when all do."""
+        openings = await self._opened([one.vault for one in self._hosted()])
+        for vault, opening in openings.items():
+            kept = self._workers.get(vault)
+            if kept is None or not opening:
+                continue  # What opens the vault is away: who has it open goes on, and no other could begin.
+            if not await self._worker_again(vault, kept):
+                return kept.child.name
+        for child in (self._nobody, self._front):
+            if not await self._again(child):
+                return child.name
+        return ""
+
+    async def _worker_again(self, vault: str, kept: _Kept) -> bool:
+        """End a worker and start another one; true when it serves, or there is not to be one any more."""
+        if kept.ending is None:
+            kept.ending = asyncio.create_task(self._ended(vault, kept))
+        await kept.ending
+        await self._update()
+        new = self._workers.get(vault)
+        if new is None:
+            return True
+        await new.tried.wait()
+        return new.child.serves
+
+    async def _again(self, child: Child) -> bool:
+        """End one that is not an organisation's, and start it again; true when it serves."""
+        self._keeping[child].cancel()
+        await child.stop()
+        await self._cleared(child)
+        serves = await child.start()
+        self._keeping[child] = asyncio.create_task(keep(child))
+        return serves
+
     def serving(self) -> dict[str, bool]:
         """Return whether each process serves now, by its name in the log."""
         children = [self._front, self._nobody, *(one.child for one in self._workers.values())]
@@ -216,7 +273,7 @@ class _House:
     async def stop(self) -> None:
         """Have all of them end: the front first, so that what is under way can still be answered."""
         kept = self._workers.values()
-        for task in (*self._keeping, *(one.keeping for one in kept), *(one.ending for one in kept)):
+        for task in (*self._keeping.values(), *(one.keeping for one in kept), *(one.ending for one in kept)):
             if task is not None:
                 task.cancel()
         await self._front.stop()
@@ -239,15 +296,21 @@ class _House:
         for it. Tokens may be far away, so that they are asked aside.
         """
         hosted = {one.vault: one for one in self._hosted()}
-        openings = await self._openings.at(hosted)
+        openings = await self._opened(hosted)
         for vault, kept in self._workers.items():
             if kept.ending is None and openings.get(vault, b"") not in (None, kept.opened_with):
                 kept.ending = asyncio.create_task(self._ended(vault, kept))
-        for vault, opening in openings.items():
+        for vault in hosted:
+            opening = openings.get(vault)
             if opening and vault not in self._workers:
                 child, tried = self._worker(hosted[vault]), asyncio.Event()
                 keeping = asyncio.create_task(self._kept(child, tried))
                 self._workers[vault] = _Kept(child, keeping, tried, opening)
+
+    async def _opened(self, vaults: Collection[str]) -> Mapping[str, bytes | None]:
+        """Look at what opens vaults now, in turn with others who ask."""
+        async with self._looking:
+            return await self._openings.at(vaults)
 
     async def _ended(self, vault: str, kept: _Kept) -> None:
         """End a worker and all that it started; the next look begins another one, if there is to be one."""
@@ -324,13 +387,18 @@ class _House:
         return (*(door for door in self._doors if ROLES.get(door) in (role, None)), Door.LOG)
 
     def _hosted(self) -> list[Registration]:
-        """Return the vaults served here: of roles that run here and, but for access points, configured."""
-        return [
+        """Return the vaults served here: of roles that run here and, but for access points, configured.
+
+        Access points come first, since message services call them, and these before those who call them.
+        """
+        named = {(one.identifier, role) for one in self._hands.named for role in one.roles}
+        found = [
             one
             for one in self._gate.registry.all()
             if one.role in self._roles
-            and (one.role is Role.ACCESS_POINT or (one.organisation, one.role) in self._named)
+            and (one.role is Role.ACCESS_POINT or (one.organisation, one.role) in named)
         ]
+        return sorted(found, key=lambda one: _ORDER.index(one.role))
 
 
 def _routes(hosted: list[Registration]) -> Routes:

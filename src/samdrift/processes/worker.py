@@ -36,6 +36,7 @@ from samdrift.processes.handover import ReaderLogin, WorkerHandOver, copy_folder
 from samdrift.processes.logdoor import LogDoor
 from samdrift.processes.loglines import name_in_log, write_lines
 from samdrift.processes.memory import MemoryMetrics
+from samdrift.scheduling.claims import Claimant
 from samdrift.vault.database.server import HandedDatabase
 from samdrift.vault.gate import Gate
 from samdrift.vault.settings import VaultSettings
@@ -69,7 +70,10 @@ async def working(
     named = named_in_metrics(config)
     metrics.register(MemoryMetrics(handed, named=named))
     async with AsyncExitStack() as stack:
-        gate = await Gate.start(settings, roles=handed.roles, keys=keys, database=database, only=only)
+        claimant = Claimant(handed.claimant, frozenset(handed.ended)) if handed.vault is not None else None
+        gate = await Gate.start(
+            settings, roles=handed.roles, keys=keys, database=database, only=only, claimant=claimant
+        )
         stack.push_async_callback(gate.close)
         metrics.register(NotificationMetrics(lambda: gate.failed_notifications))
         await stack.enter_async_context(watching(_expiries(keys, gate, handed, metrics, named=named)))

@@ -20,19 +20,20 @@ from functools import partial
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import NotServed, Temporary
+from samdrift.scheduling.claims import Claimant, Due, Leftovers
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Turn = Callable[[ParticipantIdentifier], Awaitable[datetime | None]]
 """Does a bounded amount of an organisation's due work; returns when more is due, ``None`` when none waits."""
-
-Due = Callable[[datetime], Awaitable[Iterable[tuple[ParticipantIdentifier, datetime]]]]
-"""Organisations in which something becomes due until then, and when."""
 
 _AFTER_FAILURE = timedelta(seconds=5)
 """Time until an organisation whose turn failed gets another one."""
 
 _AGAIN_AFTER = 1.0
 """Seconds until the next look, where the last one could not be made."""
+
+_LAST_WORDS = 5.0
+"""Seconds by which the end of a process is put off by claims that it gives back."""
 
 _AT_ONCE = 4
 """Turns: one organisation whose vault is slow to open does not hold up the others."""
@@ -166,17 +167,26 @@ class Dispatcher:
 class InFlight(ABC):
     """Starts jobs, straight after they were stored or from the queue in the vault.
 
-    A job holds a lease in the vault: one that breaks, or is cancelled, comes back
-    when its lease has ended (invariant 8).
+    A job holds a lease in the vault: one that breaks comes back when its lease has ended (invariant 8).
+    What is in flight when the process stops is given back, and what a process had claimed that was killed is
+    taken up by the next one (:class:`~samdrift.scheduling.claims.Leftovers`).
     """
 
     def __init__(
-        self, clock: Clock, *, parallel: int, lease: timedelta, on_failure: Callable[[BaseException], None]
+        self,
+        clock: Clock,
+        *,
+        parallel: int,
+        lease: timedelta,
+        on_failure: Callable[[BaseException], None],
+        claimant: Claimant | None = None,
     ) -> None:
+        """``claimant`` is the process as its claims name it."""
         self._clock = clock
         self._parallel = parallel
         self._lease = lease
         self._on_failure = on_failure
+        self._leftovers = Leftovers(claimant or Claimant(), lease, clock)
         self._flying: defaultdict[ParticipantIdentifier, set[asyncio.Task[None]]] = defaultdict(set)
         self._backlog: set[ParticipantIdentifier] = set()
         self._stopped = False
@@ -186,9 +196,21 @@ class InFlight(ABC):
     async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
         """Claim and start up to ``room`` jobs; returns when more is due, ``None`` when none waits."""
 
+    @abstractmethod
+    async def _give_back(self, organisation: ParticipantIdentifier) -> None:
+        """Release what this process has claimed of the organisation's work: nobody is at it any more."""
+
+    async def run(self, due: Due) -> None:
+        """Give turns until cancelled, to those that ``due`` names and those that are woken."""
+
+        async def asked(until: datetime) -> Iterable[tuple[ParticipantIdentifier, datetime]]:
+            return await self._leftovers.asked(due, until)
+
+        await self.dispatcher.run(asked)
+
     def room(self, organisation: ParticipantIdentifier) -> int:
-        """Return the number of further jobs of the organisation that may be in flight."""
-        return self._parallel - len(self._flying[organisation])
+        """Return the number of further jobs of the organisation that may be in flight; none at the end."""
+        return 0 if self._stopped else self._parallel - len(self._flying[organisation])
 
     def busy(self) -> set[ParticipantIdentifier]:
         """Organisations that this process knows to have work that has not ended."""
@@ -196,15 +218,22 @@ class InFlight(ABC):
         return flying | self._backlog | self.dispatcher.expecting()
 
     async def stop(self) -> None:
-        """Cancel what is in flight, and start nothing more; leases bring it back at the next start.
+        """Cancel what is in flight, give it back, and start nothing more.
 
-        A turn that is claiming meanwhile would start its jobs when what they need is closed.
+        A turn that is claiming meanwhile would start its jobs when what they need is closed. What cannot be
+        given back now is taken up at the next start.
         """
         self._stopped = True
-        tasks = [task for flying in self._flying.values() for task in flying]
+        flying = {organisation: [*tasks] for organisation, tasks in self._flying.items() if tasks}
+        tasks = [task for each in flying.values() for task in each]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                for organisation in flying:
+                    with contextlib.suppress(Temporary, NotServed):
+                        await self._give_back(organisation)
 
     def _start(self, organisation: ParticipantIdentifier, job: Job) -> None:
         if self._stopped:

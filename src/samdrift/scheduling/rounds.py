@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
-from samdrift.scheduling.dispatch import Due
+from samdrift.scheduling.claims import Due
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 EVERY = timedelta(hours=1)

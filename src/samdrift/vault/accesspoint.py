@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -24,14 +24,25 @@ from samdrift.vault.records import (
 )
 from samdrift.vault.transferrows import error_text, event, reason_and_detail, submission, transfers
 
-_BY_ENVELOPE = "SELECT * FROM transfers_tried WHERE envelope_id = $1 ORDER BY number"
+_BY_ENVELOPE = """
+SELECT tried.*, coalesce(t.spared, 0) FROM transfers_tried tried JOIN transfers t ON t.id = tried.id
+WHERE tried.envelope_id = $1 ORDER BY tried.number
+"""
 _SUBMIT = call("submit", 16)
-_CLAIM = "SELECT * FROM claim_transfers($1, $2, $3)"
+_CLAIM = """
+SELECT claimed.*, coalesce(t.spared, 0) FROM claim_transfers($1, $2, $3) claimed
+JOIN transfers t ON t.id = claimed.id ORDER BY claimed.created_at, claimed.id, claimed.number
+"""
+_RELEASE = call("release_transfers", 4)
+_CUT_SHORT = error_text(TransferReason.NONE, "ended with its process, and counts for nothing")
+_PARDONED = 5
+"""Attempts in a row that may end with their process and count for nothing."""
 _OUTGOING_BODY = """
 SELECT b.id, b.size, b.sealed FROM transfers t JOIN bodies b ON b.id = t.body WHERE t.id = $1
 """
 _END = "SELECT ended, remote FROM end_transfer($1, $2, $3, $4, $5, $6)"
 _POSTPONE = call("postpone", 4)
+_SPARE = call("spare", 4)
 _TELL = call("tell", 5)
 _NEXT_DUE = "SELECT min(due_at) FROM transfers WHERE due_at IS NOT NULL"
 _EVENTS = """
@@ -56,7 +67,7 @@ _CERTIFICATE = "SELECT certificate FROM peer_certificates WHERE sha256 = $1"
 _ACKNOWLEDGE = "SELECT envelope, remote FROM acknowledge($1, $2)"
 _STATUS = """
 SELECT t.id, t.envelope_id, t.as4_message_id, t.recipient, t.document, t.created_at, t.state, t.due_at,
-       t.attempts, a.at, a.error
+       t.attempts - coalesce(t.spared, 0), coalesce(t.spared, 0), a.at, a.error
 FROM transfers t LEFT JOIN attempts a ON a.transfer = t.id AND a.number = t.attempts
 """
 _WAITING = f"{_STATUS} WHERE t.due_at IS NOT NULL ORDER BY t.due_at, t.id LIMIT $1"
@@ -123,6 +134,22 @@ class AccessPointVault(JudgingVault, CoverKeeping):
         """Take over transfers that are due, each with a new attempt begun at ``now``."""
         return tuple(transfers(await self._work.look(_CLAIM, now, now + lease, limit)))
 
+    async def release_claims(self, ended: Collection[str], *, now: datetime) -> int:
+        """Take up what processes had claimed that have ended; returns how much.
+
+        The attempts that ended with them count for nothing. A transfer that this happens to time and again
+        may be what ends the processes: it waits for its lease, and its attempts count (invariant 8).
+        """
+        return await self._release(ended, now, _PARDONED)
+
+    async def give_back_claims(self, *, now: datetime) -> int:
+        """Release what this process itself has claimed, and is not at any more; returns how much."""
+        return await self._release([self._room.claimant], now, None)
+
+    async def _release(self, ended: Collection[str], now: datetime, most: int | None) -> int:
+        ((number,),) = await self._work.look(_RELEASE, list(ended), now, most, _CUT_SHORT)
+        return int(number)
+
     async def outgoing_body(self, transfer_id: str) -> BodyReader:
         """The envelope of a transfer that is not final; :class:`UnknownRecord` otherwise."""
         body = await self._body(_OUTGOING_BODY, transfer_id)
@@ -157,13 +184,15 @@ class AccessPointVault(JudgingVault, CoverKeeping):
         reason: TransferReason,
         detail: str,
         references: Sequence[bytes] = (),
+        spared: bool = False,
     ) -> bool:
         """Give the claim back until ``next_attempt``; ``references`` is what this attempt had signed.
 
-        False when the transfer is final.
+        One that is ``spared`` counts for nothing. False when the transfer is final.
         """
         signed, error = list(references) or None, error_text(reason, detail)
-        ((waits,),) = await self._work.query(_POSTPONE, transfer_id, next_attempt, signed, error)
+        statement = _SPARE if spared else _POSTPONE
+        ((waits,),) = await self._work.query(statement, transfer_id, next_attempt, signed, error)
         if waits:
             self._tell(transfer_id, now, TransferState.QUEUED, reason, detail)
         return bool(waits)
@@ -289,7 +318,8 @@ class AccessPointVault(JudgingVault, CoverKeeping):
 
 
 def _status(row: Row) -> TransferStatus:
-    transfer, envelope, as4, recipient, document, created_at, state, due, attempts, tried_at, error = row
+    transfer, envelope, as4, recipient, document, created_at, state, due, *counts, tried_at, error = row
+    attempts, spared = counts
     return TransferStatus(
         transfer,
         envelope,
@@ -302,4 +332,5 @@ def _status(row: Row) -> TransferStatus:
         attempts,
         tried_at,
         *reason_and_detail(error),
+        spared,
     )

@@ -19,6 +19,7 @@ from samdrift.contracts.cover import COVERED, OF_FUNCTION, Cover, Covers
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import OPERATOR_KEYS, DataKeys, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.scheduling.claims import Claimant
 from samdrift.scheduling.signals import Signals
 from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
@@ -103,8 +104,11 @@ class Gate:
         clock: Clock,
         keys: KeyStore,
         only: Collection[str] | None = None,
+        claimant: Claimant | None = None,
     ) -> None:
         self.registry = Registry(self._forget, only)
+        self.claimant = claimant or Claimant()
+        """This process as its claims name it."""
         self.news = Signals()
         """Raised for an organisation whose messages this process has changed."""
         self.denials = 0
@@ -142,23 +146,27 @@ class Gate:
         keys: KeyStore | None = None,
         database: Database | None = None,
         only: Collection[str] | None = None,
+        claimant: Claimant | None = None,
     ) -> Self:
         """Reach the database, and read who is hosted; :class:`VaultUnavailable` when that fails.
 
         The registry must have been made (:meth:`Provisioner.install`). ``keys`` is
         the key store of ``settings`` where it is open already: opening takes time.
         ``database`` is for a process that another one keeps it running for, and
-        ``only`` the vaults that the process is for: it knows of no others.
+        ``only`` the vaults that the process is for: it knows of no others. ``claimant`` names the process
+        where others are told when it has ended.
         """
         keys = keys or open_keys(settings)
         database = database or await Database.start(settings, keys)
         try:
-            gate = cls(database, settings, roles, clock, keys, only)
+            gate = cls(database, settings, roles, clock, keys, only, claimant)
             await gate._wakeups.start()
             await gate._measure()
             gate._announcements.start()
             gate._progress.start()
             gate._moments.start()
+            for vault in only or ():  # A process before this one may have been killed before it sent it.
+                gate._moments.committed(vault, None)
         except BaseException:
             await database.stop()
             raise
@@ -531,7 +539,7 @@ class Gate:
         notify = partial(self._announcements.ask, registration.channel)
         due = partial(self._moments.committed, vault)
         grown = partial(self._grown, registration)
-        return Room(vault, login, shelf, self._keys, tell, notify, due, state, grown)
+        return Room(vault, login, shelf, self._keys, tell, notify, due, state, grown, self.claimant.name)
 
     def _grown(self, registration: Registration, entries: Sequence[Happening]) -> None:
         """Note a log's new entries; those who follow messages in other processes hear of their progress."""
@@ -567,7 +575,7 @@ class Gate:
             return await self._database.registry_session()
         while True:
             try:
-                return await Session.connect(login.address)
+                return await Session.connect(login.address, self.claimant.name)
             except VaultUnavailable:
                 renewed = await self._renewed(login)
                 if renewed == login:

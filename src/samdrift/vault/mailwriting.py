@@ -52,6 +52,9 @@ _DROP_FILE = "SELECT * FROM drop_draft_file($1, $2, $3)"
 _UNDO = "SELECT * FROM undo_sending($1)"
 _END_WINDOWS = "SELECT * FROM end_windows($1)"
 _CLAIM = "SELECT * FROM claim_mail($1, $2, $3)"
+_RELEASE = call("release_mail", 3)
+_PARDONED = 5
+"""Claims in a row that may end with their process, and are taken up without waiting."""
 _MOVE = call("move_mail", 9)
 _PUT_OFF = call("put_off_mail", 2)
 _NEXT_DUE = "SELECT min(due_at) FROM messages WHERE due_at IS NOT NULL"
@@ -163,6 +166,14 @@ class MailWriting(Mail):
     async def claim_mail(self, *, now: datetime, lease: timedelta, limit: int) -> tuple[str, ...]:
         """Take over messages to go on with: those to hand over, and those whose status is to be asked for."""
         return tuple(message for (message,) in await self._work.look(_CLAIM, now, now + lease, limit))
+
+    async def release_claims(self, ended: Collection[str], *, now: datetime) -> int:
+        """Take up messages and notices that processes had claimed that have ended; returns how many.
+
+        What this happens to time and again may be what ends the processes: it waits for the end of its lease.
+        """
+        ((number,),) = await self._work.look(_RELEASE, list(ended), now, _PARDONED)
+        return int(number)
 
     async def move_mail(
         self,

@@ -102,6 +102,9 @@ _DIGEST = "SELECT sealed FROM digests WHERE commitment = $1"
 _PLAN = call("plan_work", 4)
 _POSTPONE = call("postpone_work", 3)
 _CLAIM = "SELECT kind, id, attempts FROM claim_work($1, $2, $3)"
+_RELEASE = call("release_work", 3)
+_PARDONED = 5
+"""Claims in a row that may end with their process, and are taken up without waiting."""
 _FINISH = call("finish_work", 2)
 _NEXT_DUE = "SELECT min(due_at) FROM work"
 _CURSOR = "SELECT value FROM cursors WHERE name = $1"
@@ -426,6 +429,19 @@ class MessageServiceVault(SessionKeys):
         """Take over work that is due."""
         rows = await self._work.look(_CLAIM, now, now + lease, limit)
         return tuple(WorkItem(WorkKind(kind), record_id, attempts) for kind, record_id, attempts in rows)
+
+    async def release_claims(self, ended: Collection[str], *, now: datetime) -> int:
+        """Take up what processes had claimed that have ended; returns how much.
+
+        What this happens to time and again may be what ends the processes: it waits for the end of its lease.
+        """
+        ((number,),) = await self._work.look(_RELEASE, list(ended), now, _PARDONED)
+        return int(number)
+
+    async def give_back_claims(self, *, now: datetime) -> int:
+        """Release what this process itself has claimed, and is not at any more; returns how much."""
+        ((number,),) = await self._work.look(_RELEASE, [self._room.claimant], now, None)
+        return int(number)
 
     async def schedule(self, kind: WorkKind, record_id: str, at: datetime) -> None:
         """Have something done at ``at``, instead of any earlier such plan."""

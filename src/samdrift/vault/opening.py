@@ -93,6 +93,8 @@ class Room:
     """State of its keys when it was made: a room is not used for longer than that."""
     grown: Callable[[Sequence[Happening]], None] = lambda entries: None
     """Notes that its log has, or may have, these entries more."""
+    claimant: str = ""
+    """The name of this process, as its claims carry it."""
     grounds: GroundsKnown = field(default_factory=GroundsKnown, compare=False)
     """The grounds that are known to be stored there."""
 

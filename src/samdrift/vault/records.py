@@ -54,6 +54,13 @@ class Transfer:
     size: int
     digest: bytes
     """SHA-256 of the stored body."""
+    spared: int = 0
+    """Attempts that count for nothing, since restarts of our own have spoiled them."""
+
+    @property
+    def counted(self) -> int:
+        """Return the number of attempts that count, the one under way included."""
+        return len(self.attempts) - self.spared
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +77,12 @@ class TransferStatus:
     next_attempt: datetime | None
     """``None`` when final; while an attempt is under way, when its lease runs out."""
     attempts: int
+    """Attempts that count."""
     last_attempt: datetime | None
     reason: TransferReason
     detail: str
+    spared: int = 0
+    """Attempts in addition to them that restarts of our own have spoiled."""
 
 
 @dataclass(frozen=True, slots=True)

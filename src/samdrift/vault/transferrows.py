@@ -34,7 +34,7 @@ def submission(transfer: Transfer, claimed_until: datetime | None, body: Body) -
 
 
 def transfers(rows: Iterable[Row]) -> list[Transfer]:
-    """Transfers from the rows of ``transfers_tried``, in the order of attempts."""
+    """Transfers from the rows of ``transfers_tried``, each with what is spared, in the order of attempts."""
     return [_transfer(list(run)) for _, run in groupby(rows, key=lambda row: row[0])]
 
 
@@ -66,11 +66,19 @@ def _transfer(rows: Sequence[Row]) -> Transfer:
     )
     attempts = tuple(
         Attempt(at, None if signed is None else tuple(signed), error)
-        for *_, at, signed, error in rows
+        for *_, at, signed, error, _ in rows
         if at is not None
     )
     return Transfer(
-        transfer_id, envelope, as4_message_id, created_at, TransferState(state), attempts, size, digest
+        transfer_id,
+        envelope,
+        as4_message_id,
+        created_at,
+        TransferState(state),
+        attempts,
+        size,
+        digest,
+        spared=rows[0][-1],
     )
 
 

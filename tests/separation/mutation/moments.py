@@ -12,8 +12,41 @@ _IN_ORDER_FILE = "tests/unit/vault/test_inorder.py"
 _IN_ORDER = f"{_IN_ORDER_FILE}::test_what_is_not_in_order_is_found"
 _MOVES = "tests/unit/vault/test_relocation.py"
 _DATABASE = "tests/separation/test_database_denies.py"
+_CLAIMS = "tests/unit/vault/test_claims.py"
+_LIVES = "tests/unit/installation/test_lives.py"
 
 MOMENTS = (
+    Mutant(
+        "claims of another process that lives are left to it",
+        "vault/sql/accesspoint-claims-1.sql",
+        "t.claimed_by = ANY (ended)",
+        "t.claimed_by IS NOT NULL",
+        (f"{_CLAIMS}::test_claims_of_a_process_that_lives_are_left_to_it",),
+    ),
+    Mutant(
+        "a message service's claims of another process that lives are left to it",
+        "vault/sql/messageservice-claims-1.sql",
+        "WHERE w.claimed_by = ANY (ended)",
+        "WHERE w.claimed_by IS NOT NULL",
+        (f"{_CLAIMS}::test_work_of_a_message_service_is_taken_up_too",),
+    ),
+    Mutant(
+        "a transfer that ends its processes time and again waits for its lease",
+        "vault/sql/accesspoint-claims-1.sql",
+        "most IS NULL OR coalesce(t.cut, 0) < most AS pardoned",
+        "true AS pardoned",
+        (
+            f"{_CLAIMS}::test_invariant_8_a_transfer_that_ends_its_processes_waits_for_its_lease"
+            "_and_its_attempts_count",
+        ),
+    ),
+    Mutant(
+        "a process whose file is locked lives",
+        "installation/lives.py",
+        "elif _is_locked(path):",
+        "elif False:",
+        (f"{_LIVES}::test_whoever_has_the_file_open_lives_and_has_ended_when_it_is_killed",),
+    ),
     Mutant(
         "a worker reads the moment of its own vault and of no other",
         "vault/sql/worker-moments-1.sql",

@@ -38,9 +38,10 @@ SETTINGS = access_point_settings("AP0001-SDK-TEST", "test", "ap.test", lease=tim
 @dataclass(frozen=True)
 class OneRoute:
     profile: TransportProfile
+    party: str = "AP0002-SDK-TEST"
 
     async def find(self, *asked: object) -> Route:
-        return Route("https://peer.test/as4", CERTIFICATE, "AP0002-SDK-TEST", self.profile)
+        return Route("https://peer.test/as4", CERTIFICATE, self.party, self.profile)
 
 
 async def attempted(
@@ -49,12 +50,15 @@ async def attempted(
     client: object,
     profile: TransportProfile,
     held: Held | None = None,
+    *,
+    party: str = "AP0002-SDK-TEST",
+    spared: int = 0,
 ) -> datetime | None:
     """One attempt at a transfer to a peer of this profile; gives when the next one is due."""
     outbound = Outbound(
         SETTINGS,
         installation.gate,
-        cast(Any, OneRoute(profile)),
+        cast(Any, OneRoute(profile, party)),
         cast(Any, client),
         lambda: OwnKeys((SoftwareSigningKey(pki.key(1), CERTIFICATE),), ()),
         lambda: NOW,
@@ -65,7 +69,7 @@ async def attempted(
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         transfer = await submitted(vault, lease=MINUTE)
         body = await vault.outgoing_body(transfer.id)
-    return await outbound.attempt(organisation, transfer, body)
+    return await outbound.attempt(organisation, replace(transfer, spared=spared), body)
 
 
 class Trickling:
@@ -140,3 +144,30 @@ async def test_a_peer_that_trickles_is_given_up_when_the_claim_ends(
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         (event,) = await vault.events(0, 10)
     assert (event.reason, event.detail) == (TransferReason.PEER_UNREACHABLE, "the peer is too slow")
+
+
+@pytest.mark.parametrize(
+    ("party", "status", "spared", "counted"),
+    [
+        pytest.param(SETTINGS.party, 503, 0, 0, id="a restart of our own"),
+        pytest.param(SETTINGS.party, 503, 20, 1, id="one that does not end"),
+        pytest.param("AP0002-SDK-TEST", 503, 0, 1, id="a peer's restart"),
+    ],
+)
+async def test_an_answer_of_our_own_front_counts_for_nothing_while_a_restart_can_last(
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    party: str,
+    status: int,
+    spared: int,
+    counted: int,
+) -> None:
+    front = Listening()
+    front.status = status
+    later = await attempted(installation, organisation, front, AS4_1_0, party=party, spared=spared)
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        (transfer,) = await vault.waiting(9)
+    assert transfer.attempts == counted
+    assert later == transfer.next_attempt
+    assert later is not None
+    assert (later - NOW < MINUTE) is (counted == 0), "what waits for a restart is tried again soon"

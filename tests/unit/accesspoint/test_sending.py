@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, cast
 
 from samdrift.accesspoint.outbound import Sending
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
+from samdrift.scheduling.claims import Claimant
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.events import VaultEvent
+from samdrift.vault.gate import Gate
 from samdrift.vault.records import Transfer
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.settings import access_point_settings, retry_policy
-from tests.vaults import Installation, due_now, submitted
+from tests.vaults import WORKER, Installation, due_now, submitted
 
 ROLES = (Role.ACCESS_POINT,)
 
@@ -132,3 +136,61 @@ async def test_invariant_8_a_transfer_whose_attempts_never_have_an_outcome_is_gi
         (entry,) = await vault.find_log(transfer.envelope.envelope_id)
     assert entry.event == VaultEvent.AP_TRANSFER_FAILED
     assert entry.ids["reason"] == "given-up"
+
+
+class Hangs:
+    """Stands for outbound: no attempt ends."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def attempt(
+        self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
+    ) -> datetime | None:
+        self.begun.set()
+        await asyncio.sleep(3600)
+        return None
+
+
+async def test_what_is_in_flight_when_a_process_stops_waits_for_nothing_and_has_spent_no_attempt(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    outbound = Hangs()
+    made = Sending(
+        replace(SETTINGS, lease=timedelta(hours=1)), installation.gate, cast(Any, outbound), Signals(), now
+    )
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        transfer = await submitted(vault)
+    running = asyncio.create_task(made.run(due_now(organisation)))
+    async with asyncio.timeout(60):
+        await outbound.begun.wait()
+    running.cancel()
+    await made.stop()
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        status = await vault.status(transfer.id)
+        assert status is not None
+        assert (status.attempts, status.spared) == (0, 1)
+        (again,) = await vault.claim_transfers(now=now(), lease=timedelta(minutes=1), limit=1)
+    assert again.counted == 1
+
+
+async def test_what_a_killed_process_had_in_flight_is_sent_by_the_next_one_at_once(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Its lease is an hour, and the registry says that nothing is due before."""
+    hour = timedelta(hours=1)
+    killed = await Gate.start(installation.settings)
+    async with killed.open(WORKER, organisation, Role.ACCESS_POINT, Purpose.SEND) as vault:
+        await submitted(vault)
+        await vault.claim_transfers(now=now(), lease=hour, limit=1)
+    await killed.close()
+    ended = Claimant(ended=frozenset({killed.claimant.name}))
+    gate = await Gate.start(installation.settings, claimant=ended)
+    try:
+        made = Sending(replace(SETTINGS, lease=hour), gate, cast(Any, Delivers(installation)), Signals(), now)
+        running = asyncio.create_task(made.run(partial(gate.due, Role.ACCESS_POINT)))
+        await told(installation, organisation, 1)
+        running.cancel()
+        await made.stop()
+    finally:
+        await gate.close()

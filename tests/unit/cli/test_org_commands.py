@@ -108,7 +108,7 @@ def test_from_identifier_to_an_entry_that_can_be_appended(config: Path) -> None:
     assert states["configuration"] == states["key signing"] == "missing"
     assert states["SMP"] == states["address book"] == "not-checked"
     assert again["entry"] in printed
-    assert printed.endswith("serve reads the entry when it starts; all else it takes up while it runs\n")
+    assert printed.endswith("a running serve takes up the entry, and all else, by itself\n")
     config.write_text(config.read_text() + again["entry"] + PART)
     loaded = load(config)
     assert [one.name for one in loaded.organisations] == ["Ny kommun", "Nya bolaget"]

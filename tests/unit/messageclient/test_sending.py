@@ -14,19 +14,21 @@ import pytest_asyncio
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Mailbox
 from samdrift.contracts.messages import MessageStatus
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageclient.desk import Desk, TooLate
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.mail import DraftContent, DraftStage, Folder, Identifier, Recipient, Stage
-from samdrift.messageclient.sending import Sending
+from samdrift.messageclient.sending import LEASE, Sending
 from samdrift.messageclient.submitting import OUTBOX_DEADLINE
 from samdrift.messageclient.working import ServiceSettings, Working
 from samdrift.net.clock import system_clock
+from samdrift.scheduling.claims import Claimant
+from samdrift.vault.gate import Gate
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import ADDRESS, Office
-from tests.vaults import Installation, until
+from tests.vaults import WORKER, Installation, until
 
 TO = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "", "Registrator")
 DNR = Identifier("dnr", "SN 1", "Dnr")
@@ -327,3 +329,40 @@ async def test_the_status_is_asked_for_when_an_event_says_that_it_has_changed(of
     async with office.vault() as vault:
         (mail,) = await vault.mail([message])
     assert mail.status == "ACCEPTED"
+
+
+async def test_what_a_killed_process_had_claimed_is_sent_by_the_next_one_at_once_and_looked_for_first(
+    office: Office,
+) -> None:
+    """It would wait for a quarter of an hour. The message may be there, so that it is looked for first."""
+    message = await sent(office)
+    office.pass_by(11)
+    settings = office.installation.settings
+    killed = await Gate.start(settings, claimant=Claimant("killed"))
+    async with killed.open(WORKER, office.organisation, Role.MESSAGE_CLIENT, Purpose.SEND) as vault:
+        await vault.end_windows(now=office.now)
+        assert await vault.claim_mail(now=office.now, lease=LEASE, limit=9) == (message,)
+    await killed.close()
+    async with office.vault() as vault:
+        assert await vault.claim_mail(now=office.now, lease=LEASE, limit=9) == ()
+        assert await vault.release_claims(["another"], now=office.now) == 0
+        assert await vault.release_claims(["killed"], now=office.now) == 1
+    async with office.service.running() as client:
+        await sending(office, client).turn()
+        assert len(office.service.posted) == 1
+        assert office.service.asked, "it may have been there"
+
+
+async def test_a_message_that_ends_its_processes_waits_for_its_lease(office: Office) -> None:
+    message = await sent(office)
+    office.pass_by(11)
+    settings = office.installation.settings
+    async with office.vault() as vault:
+        await vault.end_windows(now=office.now)
+    for number in range(6):
+        killed = await Gate.start(settings, claimant=Claimant("killed"))
+        async with killed.open(WORKER, office.organisation, Role.MESSAGE_CLIENT, Purpose.SEND) as vault:
+            assert await vault.claim_mail(now=office.now, lease=LEASE, limit=9) == (message,)
+        await killed.close()
+        async with office.vault() as vault:
+            assert await vault.release_claims(["killed"], now=office.now) == (number < 5)

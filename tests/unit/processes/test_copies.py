@@ -41,7 +41,7 @@ def test_each_worker_reads_its_own_copy_of_the_key_for_the_log_system(tmp_path: 
     folder = tmp_path / "sockets"
     folder.mkdir()
     none = cast(Any, None)
-    hands = Hands(config, none, none, folder, users, none)
+    hands = Hands(config, lambda: config.organisations, none, none, folder, users, none)
     copies = set()
     for number, role in enumerate(Role, start=1):
         vault = tmp_path / f"vault{number}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import sys
@@ -40,12 +41,17 @@ class Scene:
         nonexistent = SimpleNamespace(
             front=lambda: None, nobody=lambda: None, of_vault=lambda *_, **named: None
         )
-        hands = SimpleNamespace(
-            users=nonexistent, opening=self.openings.get, to_worker=lambda *_: Handed(b"")
-        )
         beta = SimpleNamespace(identifier=ParticipantIdentifier("0203:beta.se"), roles=(Role.MESSAGE_CLIENT,))
+        self.named = [beta]
+        """The organisations that the configuration names now."""
+        hands = SimpleNamespace(
+            users=nonexistent,
+            opening=self.openings.get,
+            to_worker=lambda *_: Handed(b""),
+            to_front=lambda *_: Handed(b""),
+            named=self.named,
+        )
         config = SimpleNamespace(
-            organisations=(beta,),
             access_point=None,
             message_service=None,
             message_client=None,
@@ -60,6 +66,12 @@ class Scene:
 
     def runs(self, script: str) -> None:
         self.patch.setattr(supervisor, "_COMMAND", (sys.executable, "-c", script))
+
+    async def starts_front(self) -> None:
+        """The front, and who answers for nobody."""
+        for child in (self.house._nobody, self.house._front):
+            await supervisor.first_start(child)
+            self.house._keeping[child] = asyncio.create_task(supervisor.keep(child))
 
     def hosted(self) -> list[Registration]:
         return [
@@ -87,8 +99,8 @@ class Scene:
 async def scene(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     scene = Scene(monkeypatch)
     yield scene
-    for kept in scene.house._workers.values():
-        kept.child.kill()
+    for child in (*(kept.child for kept in scene.house._workers.values()), *scene.house._keeping):
+        child.kill()
     scene.patch.setattr(scene.house, "_front", SimpleNamespace(stop=_nothing, user=None))
     await scene.house.stop()
 
@@ -132,6 +144,70 @@ async def test_a_worker_runs_for_a_role_that_the_configuration_names_for_its_org
     scene.role = role
     scene.openings |= {"alfa": b"key", "beta": b"key"}
     assert {one.vault for one in scene.house._hosted()} == served
+
+
+async def test_an_organisation_that_the_configuration_has_gained_is_served_without_a_restart(
+    scene: Scene,
+) -> None:
+    scene.role = Role.MESSAGE_SERVICE
+    scene.openings["alfa"] = b"key"
+    await scene.house._update()
+    assert not scene.house._workers
+    scene.named.append(
+        SimpleNamespace(identifier=ParticipantIdentifier("0203:alfa.se"), roles=(Role.MESSAGE_SERVICE,))
+    )
+    await scene.serves("alfa")
+    scene.named.pop()
+    await scene.house._update()
+    await until(lambda: not scene.house._workers)
+
+
+def noting(file: Path) -> str:
+    """A process that notes in ``file`` that it serves, and that it was told to end."""
+    return (
+        f"import os, signal, sys; file = open({str(file)!r}, 'a', buffering=1)\n"
+        "def end(*_):\n    file.write('ended\\n'); os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, end); file.write('serves\\n')\n"
+    )
+
+
+async def test_a_rolling_restart_starts_one_process_after_the_other_again(
+    scene: Scene, tmp_path: Path
+) -> None:
+    file = tmp_path / "notes"
+    scene.runs(noting(file) + SERVES + WAITS)
+    scene.openings |= {"alfa": b"key", "beta": b"key"}
+    await scene.starts_front()
+    others = {child._process for child in scene.house._keeping}
+    before = {await scene.serves(vault) for vault in scene.openings}
+    await scene.house.roll()
+    assert not before & {await scene.serves(vault) for vault in scene.openings}
+    assert not others & {child._process for child in scene.house._keeping}
+    assert file.read_text().split() == ["serves"] * 2 + ["ended", "serves"] * 2
+    assert all(scene.house.serving().values())
+
+
+async def test_a_rolling_restart_ends_at_the_first_that_does_not_serve_again(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.openings |= {"alfa": b"key", "beta": b"key"}
+    await scene.starts_front()
+    alfa, beta = await scene.serves("alfa"), await scene.serves("beta")
+    scene.runs("raise SystemExit(2)")
+    await scene.house.roll()
+    assert (scene.worker("alfa") == alfa, scene.worker("beta")) == (False, beta)
+    assert "ap of 0203:alfa.se: does not serve again, and the rolling restart ends here" in caplog.text
+
+
+async def test_a_rolling_restart_leaves_alone_whoever_could_not_begin_again(scene: Scene) -> None:
+    """Its organisation's token is away: whoever has opened the vault can go on, and nobody else could."""
+    scene.openings |= {"alfa": b"key", "beta": b"key"}
+    await scene.starts_front()
+    alfa, beta = await scene.serves("alfa"), await scene.serves("beta")
+    scene.openings["alfa"] = None
+    await scene.house.roll()
+    assert scene.worker("alfa") == alfa
+    assert await scene.serves("beta") != beta
 
 
 async def test_one_that_does_not_end_keeps_nobody_else_waiting(scene: Scene) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from samdrift.contracts.errors import Temporary
+from samdrift.contracts.errors import NotServed, Temporary
 from samdrift.scheduling.dispatch import Dispatcher, InFlight
 from samdrift.vault.errors import VaultDenied
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -244,6 +244,9 @@ class Slow(InFlight):
         self._start(organisation, self._job)
         return None
 
+    async def _give_back(self, organisation: ParticipantIdentifier) -> None:
+        pass
+
     async def _job(self) -> datetime | None:
         self.begun += 1
         return None
@@ -261,3 +264,39 @@ async def test_nothing_is_begun_after_the_end(stopped_after: float, begun: int) 
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert work.begun == begun
+
+
+class Cut(InFlight):
+    """Has a job of A in flight that does not end, and notes what is given back."""
+
+    def __init__(self, *failures: Exception) -> None:
+        super().__init__(now, parallel=1, lease=timedelta(seconds=60), on_failure=lambda _: None)
+        self.given_back: list[ParticipantIdentifier] = []
+        self._failures = [*failures]
+
+    async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
+        self._start(organisation, self._job)
+        return None
+
+    async def _give_back(self, organisation: ParticipantIdentifier) -> None:
+        self.given_back.append(organisation)
+        if self._failures:
+            raise self._failures.pop()
+
+    async def _job(self) -> datetime | None:
+        await asyncio.sleep(3600)
+        return None
+
+
+@in_virtual_time
+@pytest.mark.parametrize("failures", [(), (_Outage(),), (NotServed(),)])
+async def test_what_is_in_flight_at_the_end_is_given_back(failures: tuple[Exception, ...]) -> None:
+    """Also where that cannot be done for one: the next start takes it up."""
+    work = Cut(*failures)
+    task = asyncio.create_task(work.run(due_now(A, B)))
+    await asyncio.sleep(1)
+    await work.stop()
+    assert work.given_back == [A, B]
+    assert work.room(A) == 0, "what is stored from now on is not begun here"
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

@@ -57,7 +57,7 @@ def add(
         facts = run(_added(loaded, organisation, _roles(loaded, organisation, roles), who, offline))
     status = _told(loaded, facts, name, as_json)
     if not as_json:
-        print_text("\nserve reads the entry when it starts; all else it takes up while it runs")
+        print_text("\na running serve takes up the entry, and all else, by itself")
     return status
 
 

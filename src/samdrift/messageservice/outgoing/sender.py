@@ -61,7 +61,13 @@ class Sender(InFlight):
     ) -> None:
         self._held = held or Held()
         self._unexpected = unexpected("message-service-sending")
-        super().__init__(clock, parallel=settings.parallel, lease=settings.lease, on_failure=self._unexpected)
+        super().__init__(
+            clock,
+            parallel=settings.parallel,
+            lease=settings.lease,
+            on_failure=self._unexpected,
+            claimant=gate.claimant,
+        )
         self._settings = settings
         self._vaults = gate.worker(WORKER, Role.MESSAGE_SERVICE)
         self._sealing = sealing
@@ -82,17 +88,25 @@ class Sender(InFlight):
         self._start(organisation, partial(self.receipt, organisation, record, payload))
 
     async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
-        now = self._clock()
+        now, ended = self._clock(), self._leftovers.of(organisation)
+        work: tuple[WorkItem, ...] = ()
+        jobs: list[Job] = []
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
+            if ended:
+                await vault.release_claims(ended, now=now)
             due = await vault.next_due()
-            if due is None or due > now:
-                return due
-            work = await vault.claim_work(now=now, lease=self._lease, limit=room)
-            jobs = [job for item in work if (job := await self._taken_up(organisation, vault, item, now))]
-            due = await vault.next_due()
+            if due is not None and due <= now:
+                work = await vault.claim_work(now=now, lease=self._lease, limit=room)
+                jobs = [job for item in work if (job := await self._taken_up(organisation, vault, item, now))]
+                due = await vault.next_due()
+        self._leftovers.done(organisation)
         for job in jobs:
             self._start(organisation, job)
         return now if len(work) == room else due
+
+    async def _give_back(self, organisation: ParticipantIdentifier) -> None:
+        async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
+            await vault.give_back_claims(now=self._clock())
 
     async def _taken_up(
         self, organisation: ParticipantIdentifier, vault: MessageServiceVault, item: WorkItem, now: datetime

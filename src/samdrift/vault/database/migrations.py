@@ -48,6 +48,8 @@ VAULT = {
         "grounds",
         "signed-statements",
         "cover",
+        "claims",
+        "accesspoint-claims",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -66,12 +68,15 @@ VAULT = {
         "persons",
         "signed-statements",
         "cover",
+        "claims",
+        "messageservice-claims",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
         *("mail-presets", "handover", "handover-arrival", "mail-disposal", "mail-disposal-arrival"),
         *("log-stamps", "live", "notices", "mail-bound", "mail-following"),
         *("draft-approvals", "session-use", "service-deletion", "signed-statements", "cover"),
+        *("claims", "mail-claims"),
     ),
     Role.GOVERNANCE: (
         *(*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival"),

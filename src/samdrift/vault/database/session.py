@@ -35,6 +35,7 @@ _Kind = tuple[str, tuple[int, ...]]
 """A prepared statement: SQL and the types of its values."""
 _Dumped = tuple[_Kind, Sequence[pq.abc.Buffer | None], Sequence[pq.Format] | None]
 
+_CLAIMS_FOR = "SELECT set_config('samdrift.claimant', %s, false)"
 UNKNOWN_RECORD = "SD404"
 """SQLSTATE that our functions raise when a record is not there."""
 
@@ -74,13 +75,16 @@ class Session:
         self._loop.add_reader(self._socket, self._readable)
 
     @classmethod
-    async def connect(cls, address: str) -> Self:
+    async def connect(cls, address: str, claimant: str = "") -> Self:
         """Log in at ``address``, a libpq connection string; :class:`VaultUnavailable` when it fails.
 
+        Claims of the session carry the name ``claimant`` (sql/claims-1.sql).
         :class:`DatabaseUnfit` when the server asks for no password, or not by SCRAM.
         """
         try:
             connection = await psycopg.AsyncConnection.connect(address, autocommit=True)
+            if claimant:
+                await connection.execute(_CLAIMS_FOR, (claimant,))
         except psycopg.Error as error:
             raise refused_login(error) from None
         return cls(connection)

@@ -1,0 +1,62 @@
+"""Organisations that the configuration file gains while one process serves all of them.
+
+At isolation level ``process`` each organisation has a process of its own, which reads the file when it
+starts. Here the roles take up what the file has gained; who is in it already stays as at the start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from samdrift.config.model import Config
+from samdrift.config.organisations import OrganisationConfig
+from samdrift.contracts.errors import Explained
+from samdrift.contracts.principals import Role
+from samdrift.installation.replaceable import current_organisations
+
+TakeUp = Callable[[OrganisationConfig], None]
+"""Has a role serve a further organisation, if it is named for that role."""
+
+_LOOK_SECONDS = 1.0
+_LOGGER = logging.getLogger("samdrift")
+_PAGES = frozenset({Role.MESSAGE_CLIENT, Role.GOVERNANCE})
+
+
+async def newcomers_taken_up(config: Config, roles: Sequence[TakeUp]) -> None:
+    """Have ``roles`` serve each organisation that the file of ``config`` gains, until cancelled.
+
+    One that cannot be taken up keeps no other from it.
+    """
+    current = current_organisations(config)
+    known = {one.identifier for one in config.organisations}
+    while True:
+        await asyncio.sleep(_LOOK_SECONDS)
+        for one in current():
+            if one.identifier not in known:
+                known.add(one.identifier)
+                _take_up(one, roles)
+
+
+def _take_up(one: OrganisationConfig, roles: Sequence[TakeUp]) -> None:
+    try:
+        for role in roles:
+            role(one)
+    except (OSError, ValueError, Explained) as error:
+        why = str(error) if isinstance(error, Explained) else type(error).__name__
+        _LOGGER.error("organisations: %s is served after a restart only (%s)", one.identifier, why)
+        return
+    _LOGGER.info("organisations: %s is served from now on", one.identifier)
+    if wanting := _wanting_a_restart(one):
+        _LOGGER.warning("organisations: %s: after a restart only: %s", one.identifier, ", ".join(wanting))
+
+
+def _wanting_a_restart(one: OrganisationConfig) -> list[str]:
+    """Return the parts of an entry that are read at the start alone."""
+    found = {
+        "its pages": bool(_PAGES & {*one.roles}),
+        "log_system": one.log_system is not None,
+        "hsm": one.hsm is not None,
+    }
+    return [part for part, wants in found.items() if wants]
