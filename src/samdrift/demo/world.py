@@ -2,15 +2,17 @@
 
 A folder that is there is used again, so that a second run is quick; one that
 an older version of the demonstration made is thrown away first. A folder that
-holds anything else is left alone.
+holds anything else, or in which another demonstration runs, is left alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import shutil
-from collections.abc import AsyncIterator, Mapping, Sequence, Set
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence, Set
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,9 +64,10 @@ async def world(folder: Path, progress: Progress, *, pages: bool = False) -> Asy
 
     With ``pages``, organisations have a message client and persons who sign in to it.
     """
-    prepare(folder)
     operators = with_pages() if pages else OPERATORS
     async with AsyncExitStack() as outlasting, AsyncExitStack() as stack:
+        outlasting.enter_context(_alone(folder))
+        prepare(folder)
         progress("A federation starts: certificate authorities, SML in DNS, SMP, CertPub, address book")
         federation = await stack.enter_async_context(federation_running(folder / "federation"))
         sign_in = await stack.enter_async_context(sign_in_service(kept=folder / _PORT)) if pages else None
@@ -115,6 +118,28 @@ async def _lists(file: Path, addresses: Set[str]) -> None:
         await asyncio.sleep(_SOON)
 
 
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Make the folder and hold it: two demonstrations would empty it of each other's files, and share ports.
+
+    :class:`Unusable` when another one has it. The folder itself is locked, so that nothing is left in it.
+    """
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise Unusable(
+            f"{shown(folder)}: a demonstration runs there; end it, or choose another --folder"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(held)
+
+
 def prepare(folder: Path) -> None:
     """Make the folder, empty it of an older version's demonstration, or raise :class:`Unusable`."""
     stamp = folder / "layout"
@@ -122,6 +147,7 @@ def prepare(folder: Path) -> None:
     if made_by != _LAYOUT and folder.exists() and any(folder.iterdir()):
         if not made_by.isdecimal():
             raise Unusable(f"{shown(folder)}: holds something else than a demonstration")
-        shutil.rmtree(folder)
+        for each in folder.iterdir():
+            shutil.rmtree(each) if each.is_dir() and not each.is_symlink() else each.unlink()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     stamp.write_text(_LAYOUT)

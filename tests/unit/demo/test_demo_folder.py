@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from samdrift.config.errors import Unusable
-from samdrift.demo.world import prepare
+from samdrift.demo.world import _alone, prepare
 from tests.unit.cli.commandline import in_process
 
 
@@ -30,7 +30,10 @@ def test_somebody_elses_file_called_layout_makes_no_demonstration(tmp_path: Path
 def test_what_an_older_version_made_is_thrown_away(tmp_path: Path) -> None:
     (tmp_path / "layout").write_text("0")
     (tmp_path / "federation").mkdir()
+    (tmp_path / "linked").symlink_to(tmp_path.parent)
+    (tmp_path / "samdrift.toml").touch()
     prepare(tmp_path)
+    assert tmp_path.parent.is_dir()
     assert [one.name for one in tmp_path.iterdir()] == ["layout"]
 
 
@@ -40,6 +43,19 @@ def test_what_this_version_made_is_used_again(tmp_path: Path) -> None:
     (folder / "federation").mkdir()
     prepare(folder)
     assert (folder / "federation").is_dir()
+
+
+def test_where_a_demonstration_runs_no_other_one_begins(tmp_path: Path) -> None:
+    """Both would run the same servers, and one could throw away what the other has just made."""
+    folder = tmp_path / "demo"
+    with _alone(folder):
+        (folder / "layout").write_text("0")
+        ended = in_process("demo", "--once", "--folder", folder)
+        assert (ended.status, (folder / "layout").read_text()) == (2, "0")
+        assert ended.complaints.count("\n") == 1
+        assert f"{folder}: a demonstration runs there" in ended.complaints
+    with _alone(folder):
+        assert [one.name for one in folder.iterdir()] == ["layout"]
 
 
 @pytest.mark.parametrize("below", ["", "x"])

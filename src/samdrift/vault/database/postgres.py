@@ -107,8 +107,15 @@ class EmbeddedPostgres:
         self.start()
 
     def stop(self) -> None:
-        """Stop the server, unless another process uses it; nothing happens when it is stopped."""
+        """Stop the server, unless another process uses it; nothing happens when it is stopped.
+
+        Nor when its folder was removed: the server notices that by itself, and ends within a minute.
+        """
         if self._in_use is None:
+            return
+        if not self._folder.exists():
+            os.close(self._in_use)
+            self._in_use = None
             return
         with self._alone():
             os.close(self._in_use)
@@ -236,7 +243,10 @@ class EmbeddedPostgres:
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
         """While no other process starts or stops this server."""
-        held = _lock(self._folder / "starting", fcntl.LOCK_EX)
+        try:
+            held = _lock(self._folder / "starting", fcntl.LOCK_EX)
+        except FileNotFoundError:
+            raise ServerFailed("the folder of the embedded PostgreSQL was removed meanwhile") from None
         try:
             yield
         finally:

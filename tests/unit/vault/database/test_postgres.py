@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -139,6 +140,25 @@ def test_a_server_whose_data_are_gone_is_not_brought_back_as_a_new_one(folder: P
     finally:
         aside.rename(data)
     server.revive()
+    server.stop()
+
+
+def test_a_server_whose_folder_was_removed_is_left_and_a_start_there_is_a_typed_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ends then ends with the reason that it has, not with a missing file."""
+    place = folder / "database"
+    server = EmbeddedPostgres(place, secret)
+    server.start()
+    server.control("stop", "-m", "immediate")
+    shutil.rmtree(place)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "mkdir", lambda self, **how: None)
+        with pytest.raises(ServerFailed, match="removed"):
+            server.start()
+    server.stop()
+    assert not place.exists()
+    server.start()
     server.stop()
 
 
