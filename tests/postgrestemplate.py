@@ -56,7 +56,12 @@ def _copy(server: EmbeddedPostgres) -> None:
     if user is not None:
         let_through(draft)
     subprocess.run(
-        [programs_folder() / "postgres", "--single", "-F", "-D", draft, "postgres"],
+        [
+            *(programs_folder() / "postgres", "--single", "-F", "-c", "scram_iterations=1"),
+            "-D",
+            draft,
+            "postgres",
+        ],
         input=statement.encode(),
         capture_output=True,
         user=user,
