@@ -13,6 +13,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,8 @@ class Ground:
     client: Path
     planted: Planted
     folder: Path
+    secrets: Path
+    """The folder of the key store."""
     exported: Path
     """The log of the own message service, as a file from after the other one's records were made."""
 
@@ -495,7 +498,7 @@ async def ground(canaries: Canaries, tmp_path_factory: pytest.TempPathFactory) -
         folder = tmp_path_factory.mktemp("files")
         (folder / "officer.pub").write_text(public_line(Ed25519PrivateKey.from_private_bytes(bytes(32))))
         exported = await log_of(OWN, file, folder / "own-log")
-        yield Ground(file, client, planted, folder, exported)
+        yield Ground(file, client, planted, folder, vault_settings(config).secrets, exported)
     finally:
         await remove(gate, THEIRS.identifier, datetime.now(UTC))
 
@@ -536,17 +539,17 @@ async def log_of(organisation: DemoOrganisation, config: Path, out: Path) -> Pat
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else value.__name__,
 )
 async def test_a_command_tells_and_does_nothing_about_anothers_records(
-    canaries: Canaries, ground: Ground, path: Path_, case: Case
+    canaries: Canaries, ground: Ground, seen_by: Superuser, path: Path_, case: Case
 ) -> None:
     """What it says is what it says about records that nobody has."""
     planted, gate = ground.planted, canaries.process.gate
     nobody = nonexistent(planted.created_at)
-    before, logged = await state(gate, planted), await entries_of(canaries, OWN)
+    before, logged = await state(gate, planted), entries_of(seen_by, OWN)
     theirs, nobodys_answer = [
         await asyncio.to_thread(told, path, case(ground, about)) for about in (planted, nobody)
     ]
     if path[0] != "client":  # Is a system of the organisation, as the running ones are.
-        require_recorded(path, done=True, new=await entries_of(canaries, OWN) - logged)
+        require_recorded(path, done=True, new=entries_of(seen_by, OWN) - logged)
     assert (theirs[0], unnamed(theirs[1], planted)) == (nobodys_answer[0], unnamed(nobodys_answer[1], nobody))
     assert planted.marker.encode() not in theirs[1]
     assert await state(gate, planted) == before
@@ -563,17 +566,21 @@ async def test_an_exported_log_has_entries_of_its_own_organisation_alone(ground:
     assert not any(trace.encode() in drawn for trace in ground.planted.traces)
 
 
-async def everything_of(canaries: Canaries, organisation: DemoOrganisation) -> dict[str, object]:
+@pytest_asyncio.fixture(scope="module")
+async def seen_by(canaries: Canaries) -> Superuser:
+    """The database of the installation that runs, as its administrator sees it."""
+    database = await Database.start(vault_settings(load(canaries.config)))
+    try:
+        return Superuser(database.administrator())
+    finally:
+        await database.stop()
+
+
+def everything_of(seen_by: Superuser, ground: Ground, organisation: DemoOrganisation) -> dict[str, object]:
     """Registrations, content of the vaults but for the log and its checkpoints, and key files.
 
     Of the log, which goes on while it runs, the number of entries without facts.
     """
-    settings = vault_settings(load(canaries.config))
-    database = await Database.start(settings)
-    try:
-        seen_by = Superuser(database.administrator())
-    finally:
-        await database.stop()
     rows = seen_by.rows(
         "SELECT vault, schema, t::text FROM registry.registrations t WHERE organisation = %s ORDER BY role",
         organisation.identifier.value,
@@ -584,11 +591,13 @@ async def everything_of(canaries: Canaries, organisation: DemoOrganisation) -> d
         found[vault] = registration
         content = contents[schema]
         found |= {f"{schema}.{table}": rows for table, rows in content.items() if not table.startswith("log")}
-        gone = f"SELECT count(*) FROM {schema}.log WHERE content IS NULL"
-        found[f"{schema} without facts"] = seen_by.rows(gone)
-        files = [file for file in (settings.secrets / vault).rglob("*") if file.is_file()]
+        files = [file for file in (ground.secrets / vault).rglob("*") if file.is_file()]
         found |= {str(file): file.read_bytes() for file in files if not file.name.startswith("log-key")}
-    return found
+    gone = (
+        f"SELECT '{schema} without facts', count(*) FROM {schema}.log WHERE content IS NULL"
+        for schema in contents
+    )
+    return found | dict(seen_by.rows(" UNION ALL ".join(gone)))
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -658,22 +667,22 @@ async def read_long_ago(canaries: Canaries, organisation: DemoOrganisation, read
 
 @pytest.mark.parametrize(("path", "arguments", "status"), ALONE, ids=lambda value: str(value)[:60])
 async def test_a_command_for_one_organisation_leaves_another_alone(
-    canaries: Canaries,
+    seen_by: Superuser,
     ground: Ground,
     things: dict[str, str],
     path: Path_,
     arguments: Sequence[str],
     status: int,
 ) -> None:
-    before = await everything_of(canaries, THEIRS)
-    logged = await entries_of(canaries, OWN)
+    before = everything_of(seen_by, ground, THEIRS)
+    logged = entries_of(seen_by, OWN)
     assert len(before) > 20
     given = [argument.format(**things) for argument in arguments]
     ended, said = await asyncio.to_thread(told, path, (*given, "--config", ground.config))
     assert ended == status, said
     assert THEIRS.identifier.value.encode() not in said
-    assert await everything_of(canaries, THEIRS) == before
-    require_recorded(path, done=status == 0, new=await entries_of(canaries, OWN) - logged)
+    assert everything_of(seen_by, ground, THEIRS) == before
+    require_recorded(path, done=status == 0, new=entries_of(seen_by, OWN) - logged)
 
 
 ALWAYS = frozenset({"system:demo", "worker:access-point", "worker:agreements", "worker:message-service"})
@@ -683,14 +692,8 @@ BY_ITSELF = ("log:key:", "gov:cover:changed")
 OF_THE_OPERATORS_LOG = "operator"
 
 
-async def entries_of(canaries: Canaries, organisation: DemoOrganisation) -> set[tuple[str, int, str]]:
+def entries_of(seen_by: Superuser, organisation: DemoOrganisation) -> set[tuple[str, int, str]]:
     """Log, number and event of entries in an organisation's logs and the operator's, for commands alone."""
-    settings = vault_settings(load(canaries.config))
-    database = await Database.start(settings)
-    try:
-        seen_by = Superuser(database.administrator())
-    finally:
-        await database.stop()
     question = "SELECT role, schema FROM registry.registrations WHERE organisation = %s"
     of_vaults = " UNION ALL ".join(
         f"SELECT '{role}', sequence, content FROM {schema}.log WHERE content IS NOT NULL"
@@ -699,10 +702,17 @@ async def entries_of(canaries: Canaries, organisation: DemoOrganisation) -> set[
     of_operator = f"SELECT '{OF_THE_OPERATORS_LOG}', sequence, content FROM registry.log"
     found = set()
     for name, number, content in (*seen_by.rows(of_vaults), *seen_by.rows(of_operator)):
-        entry = json.loads(bytes(content)) if content is not None else None
-        if entry and entry["principal"] not in ALWAYS and not entry["event"].startswith(BY_ITSELF):
-            found.add((name, number, entry["event"]))
+        principal, event = told_by(bytes(content)) if content is not None else (None, "")
+        if principal and principal not in ALWAYS and not event.startswith(BY_ITSELF):
+            found.add((name, number, event))
     return found
+
+
+@cache
+def told_by(content: bytes) -> tuple[str, str]:
+    """Principal and event of an entry; each is looked at after every command that follows."""
+    entry = json.loads(content)
+    return entry["principal"], entry["event"]
 
 
 def require_recorded(path: Path_, *, done: bool, new: set[tuple[str, int, str]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,8 @@ _SCHEMA = re.compile(r"\bo?(s[0-9a-f]{32})\b")
 _PLACES = """
 SELECT schema, coalesce(database, current_database()) FROM registry.registrations WHERE schema = ANY(%s)
 """
+_FOUND: dict[tuple[str, str], str] = {}
+"""The database in which the vault with a schema was last, by the administrator's address and that schema."""
 _WHERE = "SELECT coalesce(database, current_database()) FROM registry.registrations WHERE schema = ANY(%s)"
 
 
@@ -60,12 +63,17 @@ class Superuser:
 
     def connect(self, naming: str = "") -> psycopg.Connection[Row]:
         """Connect to the database of the vault whose schema is named there, else to the registry's."""
-        registry = psycopg.connect(self.address, autocommit=True)
         schemas = _SCHEMA.findall(naming)
+        last = _FOUND.get((self.address, schemas[0])) if schemas else None
+        if last is not None:
+            with suppress(psycopg.OperationalError):  # Where it has been dropped since.
+                return psycopg.connect(self.address, dbname=last, autocommit=True)
+        registry = psycopg.connect(self.address, autocommit=True)
         found = registry.execute(_WHERE, (schemas,)).fetchone() if schemas else None
         if found is None:
             return registry
         registry.close()
+        _FOUND[self.address, schemas[0]] = found[0]
         return psycopg.connect(self.address, dbname=found[0], autocommit=True)
 
     def tables(self, schema: str) -> list[str]:
