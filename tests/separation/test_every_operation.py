@@ -1225,55 +1225,6 @@ def test_no_operation_takes_an_organisation(vault: type[Opened]) -> None:
             assert not {"organisation", "participant", "tenant", "role", "vault"} & set(parameters)
 
 
-class Attackers:
-    """Vaults that are new, or as new: one that an attempt has left as it was serves the next attempt, too."""
-
-    def __init__(self, installation: Installation, seen_by: Superuser) -> None:
-        self._installation, self._seen_by = installation, seen_by
-        self._as_new: dict[Role, Attacker] = {}
-
-    async def one(self, role: Role) -> Attacker:
-        """Return an organisation whose vault in that role holds nothing."""
-        return self._as_new.pop(role, None) or await self._new(role)
-
-    def take_back(self, attacker: Attacker) -> None:
-        """Keep it for the next attempt if nothing in its database, key store and object store has changed."""
-        if self._content(attacker) == attacker.content:
-            self._as_new[attacker.role] = attacker
-
-    async def _new(self, role: Role) -> Attacker:
-        organisation = await self._installation.organisation([role])
-        question = "SELECT vault, schema FROM registry.registrations WHERE organisation = %s"
-        ((vault, schema),) = self._seen_by.rows(question, organisation.value)
-        attacker = Attacker(organisation, role, vault, schema)
-        return replace(attacker, content=self._content(attacker))
-
-    def _content(self, attacker: Attacker) -> object:
-        keys = sorted(self._installation.settings.secrets.joinpath(attacker.vault).rglob("*"))
-        stored = self._installation.objects(attacker.organisation)
-        return (
-            self._seen_by.snapshot(attacker.schema),
-            [(one, one.stat().st_mtime_ns) for one in keys],
-            stored,
-        )
-
-
-@dataclass(frozen=True)
-class Attacker:
-    """An organisation with one vault."""
-
-    organisation: ParticipantIdentifier
-    role: Role
-    vault: str
-    schema: str
-    content: object = None
-
-
-@pytest.fixture(scope="module")
-def attackers(installation: Installation, victim: Victim) -> Attackers:
-    return Attackers(installation, victim.superuser)
-
-
 @pytest.mark.parametrize(
     ("vault", "operation"),
     sampled(ATTEMPTS, *NEW),
@@ -1282,25 +1233,23 @@ def attackers(installation: Installation, victim: Victim) -> Attackers:
 async def test_an_operation_reaches_nothing_of_another_organisation(
     installation: Installation,
     victim: Victim,
-    attackers: Attackers,
     vault: type[Opened],
     operation: str,
 ) -> None:
-    """Each attempt from a vault that is as new, so that what it finds there is its own or a leak."""
-    attacker = await attackers.one(ROLES[vault])
+    """Each attempt from a vault that is new, so that what it finds there is its own or a leak."""
+    attacker = await installation.organisation([ROLES[vault]])
     if operation in ("keys", "tls_client", "proving_key"):
-        give_keys(installation, attacker.vault, "attacker")
+        give_keys(installation, (await vault_login(installation, attacker, ROLES[vault])).vault, "attacker")
     before = victim.snapshot()
     learned: object = None
     try:
-        async with opening(installation, attacker.organisation, vault) as opened:
+        async with opening(installation, attacker, vault) as opened:
             assert type(opened) is vault
             learned = await CASES[vault][operation](opened, victim)
     except UnknownRecord:
         assert operation == "set_receipt_state", "the only one that tells when the opening ends"
     assert victim.snapshot() == before
     assert [trace for trace in victim.traces() if trace in repr(learned)] == []
-    attackers.take_back(attacker)
 
 
 class Undone(Exception):
