@@ -21,6 +21,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.sparse import SparseService
 from tests.vaults import NOW, Installation
 
+ROLES = (Role.MESSAGE_CLIENT,)
 ADDRESS = "inkorg01:0203:habo.se"
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 2000
 

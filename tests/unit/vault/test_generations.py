@@ -23,7 +23,7 @@ from tests.vaults import (
     message,
 )
 
-AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+ROLES = AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
 OFFICER = b"the officer's own"
 LARGE = os.urandom(200_000)
 

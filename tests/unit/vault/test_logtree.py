@@ -30,6 +30,7 @@ from tests.separation.vaultlogin import superuser, vault_login
 from tests.sizes import count, seed, soak
 from tests.vaults import NOW, Installation
 
+ROLES = (Role.ACCESS_POINT,)
 MINUTE = timedelta(minutes=1)
 WITNESS = VerifierKey("witness.test/1", Algorithm.COSIGNATURE, bytes(range(32)))
 
@@ -111,7 +112,7 @@ async def test_a_checkpoint_is_of_all_entries_and_signed_under_a_random_name(
     assert checked.checkpoint.origin == state.origin
     for name in (vault_id, organisation.value, "kommun"):
         assert name not in state.origin
-    other = await signed(installation, await installation.organisation())
+    other = await signed(installation, await installation.organisation(ROLES))
     assert other.origin != state.origin
     assert other.key != state.key
 

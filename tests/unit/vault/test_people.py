@@ -20,7 +20,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.vaults import MINUTE, NOW, Installation, until
 
-MK, GOV = Role.MESSAGE_CLIENT, Role.GOVERNANCE
+ROLES = MK, GOV = Role.MESSAGE_CLIENT, Role.GOVERNANCE
 ISSUER = "https://login.habo.test"
 ANNA = Identity(ISSUER, "anna", "Anna Andersson", {"groups": ("soc", "ekonomi")})
 BO = Identity(ISSUER, "bo", "Bo Berg")
