@@ -30,6 +30,7 @@ from tests.unit.audit.signing import ONE, TWO, Signer
 from tests.vaults import Installation
 
 AP = Role.ACCESS_POINT
+ROLES = (AP,)
 SECOND = timedelta(seconds=1)
 
 

@@ -47,6 +47,7 @@ from tests.unit.audit.signing import ONE
 from tests.vaults import NOW, WORKER, Installation, until
 
 AP = Role.ACCESS_POINT
+ROLES = (AP,)
 MEMBER = Member(ONE.key, "https://witness.example.se")
 MINUTE = timedelta(minutes=1)
 OUTSIDER = Principal(PrincipalKind.SYSTEM, "outside", "0203:elsewhere.se")
