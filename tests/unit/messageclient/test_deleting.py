@@ -21,6 +21,7 @@ from tests.unit.messageclient.test_disposal import Archive
 from tests.unit.messageclient.test_sending import sending, sent
 from tests.vaults import Installation
 
+ROLES = (Role.MESSAGE_CLIENT,)
 MK = Role.MESSAGE_CLIENT
 DAYS = 30
 SERVICE = "https://mt.example.se/v1"

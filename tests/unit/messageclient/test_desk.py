@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from samdrift.contracts.messages import Direction
+from samdrift.contracts.principals import Role
 from samdrift.messageclient import finding
 from samdrift.messageclient.desk import (
     Changed,
@@ -44,6 +45,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import ADDRESS, ALL, Office
 from tests.vaults import Installation
 
+ROLES = (Role.MESSAGE_CLIENT,)
 PDF = b"%PDF-1.7\n" + b"x" * 200_000
 TO = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "Mullsjö kommun", "Registrator")
 TYPED = DraftContent((TO,), "Svar", "**Hej** igen")
@@ -117,7 +119,7 @@ async def test_what_is_in_another_mailbox_or_organisation_is_not_here_alike(
     (message,) = (await anna.conversation(conversation)).messages
     file = message.documents[0].files[0].id
     draft = (await anna.reply(message.id)).id
-    elsewhere = await Office(installation, await installation.organisation()).opened()
+    elsewhere = await Office(installation, await installation.organisation(ROLES)).opened()
     async with elsewhere.vault() as vault:
         await vault.keep_mailbox(MailboxRecord("third", "x:0203:habo.se", "X"))
     office.given["cia", "other"] = ALL

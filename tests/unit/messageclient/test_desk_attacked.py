@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 import pytest_asyncio
 
+from samdrift.contracts.principals import Role
 from samdrift.messageclient import content
 from samdrift.messageclient.desk import Changed, NotHere, NotReady
 from samdrift.messageclient.mail import DraftStage, Folder, ProblemCode
@@ -19,6 +20,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import Office
 from tests.unit.messageclient.test_desk import TYPED, received, written
 from tests.vaults import Installation
+
+ROLES = (Role.MESSAGE_CLIENT,)
 
 
 @pytest_asyncio.fixture

@@ -13,6 +13,7 @@ from zipfile import ZIP_STORED, ZipFile
 import pytest
 import pytest_asyncio
 
+from samdrift.contracts.principals import Role
 from samdrift.messageclient.desk import Changed, Desk, DraftClosed, NotHere, NotReady
 from samdrift.messageclient.mail import DraftContent, ProblemCode, Recipient
 from samdrift.messageclient.scope import Uploads
@@ -20,6 +21,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import Office
 from tests.vaults import Installation
 
+ROLES = (Role.MESSAGE_CLIENT,)
 PIECE = 1 << 16
 WORD = "b47d3 Lönegatan"
 PDF = b"%PDF-1.7\n" + os.urandom(2 << 20) + WORD.encode()

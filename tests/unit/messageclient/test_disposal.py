@@ -32,6 +32,7 @@ from tests.unit.messageclient.desks import ALL, Office
 from tests.unit.messageclient.wholerole import ENVIRONMENT, SOC, Whole, deleting_service, hrefs, whole_role
 from tests.vaults import Installation
 
+ROLES = (Role.MESSAGE_CLIENT,)
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 2000
 YEAR = 365
 RECIPIENT = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se")
@@ -319,7 +320,7 @@ async def test_without_the_right_to_manage_nothing_is_seen_or_done(
     """Another mailbox, other rights and another organisation answer alike, and it is in the log."""
     await office.old()
     disposal = await office.agreed()
-    elsewhere = Archive(installation, await installation.organisation())
+    elsewhere = Archive(installation, await installation.organisation(ROLES))
     await elsewhere.opened()
     office.given["cia", "box"] = ALL - {Right.MANAGE}
     office.given["dan", "other"] = ALL

@@ -58,6 +58,7 @@ from samdrift.web.signin.service import OidcService
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import Installation, until
 
+ROLES = (Role.MESSAGE_CLIENT,)
 MK = Role.MESSAGE_CLIENT
 SECRET = "a secret: of this test/"
 PERSONS = (

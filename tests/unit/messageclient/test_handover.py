@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from samdrift.client.errors import NotOffered, Unreachable
 from samdrift.contracts.messages import Direction
+from samdrift.contracts.principals import Role
 from samdrift.messageclient.desk import Changed, NotHere
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.handover import pdf as pdf_module
@@ -55,6 +56,7 @@ from tests.unit.messageclient.mailroom import TEXTS, Mailroom
 from tests.unit.messageclient.memorydesk import InMemory
 from tests.vaults import Installation
 
+ROLES = (Role.MESSAGE_CLIENT,)
 ALL = frozenset(Part)
 AT = datetime(2026, 11, 26, 9, 42, tzinfo=UTC)
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 2000

@@ -31,6 +31,7 @@ from tests.unit.messageclient.desks import ADDRESS, OTHER_ADDRESS
 from tests.unit.messageclient.sparse import SparseService
 from tests.vaults import Installation, installed, server_folder, settings_in
 
+ROLES = (Role.MESSAGE_CLIENT,)
 MK = Role.MESSAGE_CLIENT
 _WORKERS = 2
 _LARGE = b"%PDF-1.7\n" + bytes(200_000)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from starlette.requests import Request
 
+from samdrift.contracts.principals import Role
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.mail import DraftStage, Folder
 from samdrift.web.guards import session_of
@@ -19,6 +20,7 @@ from tests.unit.messageclient.test_sending import sending, sent
 from tests.unit.web.scene import Clock, Scene
 from tests.vaults import Installation
 
+ROLES = (Role.MESSAGE_CLIENT,)
 PDF = b"%PDF-1.7\n" + b"x" * 100_000
 
 

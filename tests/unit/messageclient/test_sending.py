@@ -30,6 +30,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import ADDRESS, Office
 from tests.vaults import WORKER, Installation, until
 
+ROLES = (Role.MESSAGE_CLIENT,)
 TO = Recipient("0203:mullsjo.se", "registrator:0203:mullsjo.se", "", "Registrator")
 DNR = Identifier("dnr", "SN 1", "Dnr")
 

@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from samdrift.contracts.addressbook import Listing
+from samdrift.contracts.principals import Role
 from samdrift.messageclient.administering.service import STEPS, TROUBLES
 from samdrift.messageclient.servicecheck import Step, Tried, Trouble, try_service
 from samdrift.messageclient.working import ServiceSettings
@@ -24,6 +25,7 @@ from samdrift.wire.addressbook import AddressBookCopy
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.pki import key
 
+ROLES = (Role.MESSAGE_CLIENT,)
 ORGANISATION = ParticipantIdentifier("0203:habo.se")
 ADDRESS = "inkorg01:0203:habo.se"
 PEM = key(1).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
