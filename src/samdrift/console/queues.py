@@ -82,7 +82,7 @@ class QueuePages:
     async def retry(self, request: Request, visit: Visit, form: Form) -> Response:
         """Have a transfer attempted now; it counts as one of its attempts."""
         queues, identifier = self._queues(request, visit, (await self._opened()).gate)
-        stood = await queues.retry(identifier, visit.now)
+        stood = (await queues.retry(identifier, visit.now)).stood
         if stood is Standing.WAITING:
             return _to(request, "?done=retry")
         return self._nothing_done(request, await self._history(request, visit), stood)

@@ -23,7 +23,6 @@ import contextlib
 import re
 import secrets
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from ipaddress import ip_address
@@ -40,14 +39,7 @@ from samdrift.keystore.backup import VaultBackup
 from samdrift.keystore.choice import KeyChoice, now
 from samdrift.keystore.confined import BESIDE, is_made_here, remove, write_new
 from samdrift.keystore.interface import DataKeys, HeldKey, LogKeyPlace, PlatformLogin
-from samdrift.keystore.keyfiles import (
-    KeyFault,
-    KeyFile,
-    KeyName,
-    KeyStoreError,
-    decode_certificate,
-    key_name,
-)
+from samdrift.keystore.keyfiles import KeyFault, KeyFile, KeyName, KeyStoreError, decode_certificate, key_name
 from samdrift.keystore.selfsigned import self_signed
 from samdrift.keystore.unlocking import ROOT, Unlocker
 from samdrift.keystore.vaultfiles import (
@@ -77,15 +69,6 @@ def require_strong(bits: int) -> None:
         raise KeyStoreError(KeyFault.WEAK, f"keys have at least {MIN_BITS} bits")
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """What a vault's folders had in them when they last changed."""
-
-    mark: tuple[Hashable, ...]
-    current: str
-    state: Hashable
-
-
 class SoftwareKeyStore(KeyChoice):
     """The keys of every vault in ``folder``, as far as the unlocker opens them."""
 
@@ -95,7 +78,7 @@ class SoftwareKeyStore(KeyChoice):
         self._folder = folder
         self._unlocker = unlocker
         self._loaded: dict[str, LoadedKeys] = {}
-        self._seen: dict[str, _Seen] = {}
+        self._states_of_vaults = vaultfiles.States()
 
     def create_key(
         self, vault: str, name: str, subject: x509.Name, bits: int = 3072, *, hosts: Sequence[str] = ()
@@ -245,23 +228,8 @@ class SoftwareKeyStore(KeyChoice):
         return None
 
     def state(self, vault: str) -> Hashable:
-        """Return a value that changes with the vault's data keys or lock; cheap enough for every opening.
-
-        Folders are listed again when they have changed: an opening costs a question for each, not a dozen.
-        """
-        folder = self._vault_folder(vault)
-        known = self._seen.get(vault)
-        if known is not None and confined.mark(folder, known.current) == known.mark:
-            return known.state
-        self._seen.pop(vault, None)
-        current = vaultfolder.current(folder)
-        if current is None:
-            return None
-        mark = confined.mark(folder, current.name)
-        state = current.name, tuple(data_key_numbers(current))
-        if mark is not None:
-            self._seen[vault] = _Seen(mark, current.name, state)
-        return state
+        """Return a value that changes with the vault's data keys or lock; cheap enough for every opening."""
+        return self._states_of_vaults.of(self._vault_folder(vault))
 
     def token_keys(self, vault: str, today: date) -> tuple[SoftwareTokenKey, ...]:
         """Return the keys that access tokens are signed with, the newest first.
