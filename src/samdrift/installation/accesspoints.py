@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from functools import partial
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from samdrift.config.model import Config, DomibusConfig, OrganisationConfig
@@ -119,10 +120,33 @@ async def connected(
     if organisation.domibus is not None:
         return _domibus(stack, organisation.identifier, organisation.domibus, gate, own)
     client = http_client(
-        client_tls(own, config.inner_issuers), public_only=False, connections=CONNECTIONS_TO_ACCESS_POINT
+        client_tls(own, config.inner_issuers),
+        public_only=False,
+        connections=CONNECTIONS_TO_ACCESS_POINT,
+        server_name=name_of_own(config, organisation.access_point),
     )
     stack.push_async_callback(client.aclose)
     return HttpAccessPoint(client, organisation.access_point)
+
+
+def name_of_own(config: Config, access_point: str) -> str | None:
+    """Return the name in the certificate of this installation's access point, called at a loopback address.
+
+    No issuer certifies such an address, and the certificate is the one that peers see: it has the host of the
+    access point's own address. ``None`` for any other access point, which is known by its address.
+    """
+    own, where = config.access_point, urlsplit(access_point)
+    if own is None or own.listen_c is None:
+        return None
+    here = (where.hostname, where.port) == (own.listen_c.host, own.listen_c.port)
+    return urlsplit(own.address).hostname if here and _is_loopback(own.listen_c.host) else None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _domibus(

@@ -23,6 +23,7 @@ from samdrift.config.toml import ConfigError
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation import rolesettings
+from samdrift.installation.accesspoints import name_of_own
 from samdrift.installation.replaceable import newest_identity
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.isolationcheck import interface_c, interface_d, result
@@ -192,8 +193,9 @@ async def _over_interface_c(
             CHECKER, mine.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN
         ) as vault:
             own = newest_identity(vault.tls_client())
+        name = name_of_own(ground.config, theirs.access_point)
         actors = {
-            actor: await stack.enter_async_context(http_client(tls, public_only=False))
+            actor: await stack.enter_async_context(http_client(tls, public_only=False, server_name=name))
             for actor, tls in (
                 (interface_c.OTHER, client_tls(own, issuers)),
                 (interface_c.ANONYMOUS, client_tls(None, issuers)),

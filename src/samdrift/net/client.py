@@ -114,9 +114,21 @@ class HttpClient:
     theirs, and former ones idle away.
     """
 
-    def __init__(self, tls: TlsContext, permits: Permits, *, connections: int, silence: float) -> None:
-        """At most ``connections`` at once; ``silence`` is how many seconds a peer may keep us waiting."""
+    def __init__(
+        self,
+        tls: TlsContext,
+        permits: Permits,
+        *,
+        connections: int,
+        silence: float,
+        server_name: str | None = None,
+    ) -> None:
+        """At most ``connections`` at once; ``silence`` is how many seconds a peer may keep us waiting.
+
+        ``server_name`` is the name in the certificates of all servers, where it is not that in the address.
+        """
         self._tls = tls
+        self._server_name = server_name
         self._silence = silence
         addresses = PermittedAddresses(permits)
         self._session = aiohttp.ClientSession(
@@ -192,6 +204,7 @@ class HttpClient:
             data=body,
             headers=headers,
             ssl=self._tls.current(),
+            server_hostname=self._server_name,
             allow_redirects=False,
         )
 
@@ -236,15 +249,19 @@ def http_client(
     public_only: bool = True,
     connections: int = 100,
     seconds: float = 10.0,
+    server_name: str | None = None,
 ) -> HttpClient:
     """A client whose TLS follows its files; to be closed by the caller.
 
     ``public_only`` refuses to connect to loopback, private and other special
     addresses: off only where peers and shared services live on such, as in the
-    local federation. ``seconds`` is the longest silence, at any step.
+    local federation. ``seconds`` is the longest silence, at any step. ``server_name``
+    is the name in the server's certificate, where it is not that in its address.
     """
     permits = is_public if public_only else any_address
-    return HttpClient(tls or client_tls(), permits, connections=connections, silence=seconds)
+    return HttpClient(
+        tls or client_tls(), permits, connections=connections, silence=seconds, server_name=server_name
+    )
 
 
 async def fetch(

@@ -18,6 +18,7 @@ from samdrift.config.model import Config, SocketAddress
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Role
+from samdrift.installation.accesspoints import name_of_own
 from samdrift.installation.doors import Door
 from samdrift.installation.listeners import address_of
 from samdrift.installation.vaultsettings import vault_settings
@@ -147,8 +148,9 @@ def _names(config: Config, door: Door, address: SocketAddress) -> Sequence[str]:
         case Door.A:
             return [_host(config.access_point.address) if config.access_point else ""]
         case Door.C:
-            ports = [urlsplit(one.access_point) for one in config.organisations if one.access_point]
-            return [next((one.hostname or "" for one in ports if one.port == address.port), "")]
+            called = [one.access_point for one in config.organisations if one.access_point]
+            here = next((one for one in called if urlsplit(one).port == address.port), "")
+            return [name_of_own(config, here) or _host(here)]
         case Door.D:
             return [_host(config.message_service.address_d) if config.message_service else ""]
         case Door.MK:

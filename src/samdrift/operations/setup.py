@@ -304,7 +304,8 @@ def remaining(answers: Answers, folder: Path, requests: Sequence[Path]) -> list[
         )
     steps += [
         f"Put DIGG's certificates into {folder / 'trust'}, by purpose: access-point, smp, organisation",
-        f"Put the issuers of certificates on interface C into {folder / 'inner.pem'}",
+        f"Put the issuers of certificates on interface C, the server's and those of its clients, into"
+        f" {folder / 'inner.pem'}",
         f"Lead port 443 of {answers.host} to port 8443 of this machine, by the firewall or a proxy",
     ]
     if answers.scanner != "none":

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
+from samdrift.config.reader import load
 from samdrift.contracts.transfer import AccessPoint, Poll, TransferUnavailable
-from samdrift.installation.accesspoints import LaterAccessPoint
+from samdrift.installation.accesspoints import LaterAccessPoint, name_of_own
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.vault.errors import VaultLocked, VaultSuspended
+from tests.unit.config.test_reader import GOOD, write
 
 
 class Made:
@@ -73,3 +76,16 @@ async def test_it_is_connected_with_once_however_many_ask_at_once() -> None:
     assert connecting.connected == 0
     await asyncio.gather(*(access_point.poll(0, 0) for _ in range(5)))
     assert connecting.connected == 1
+
+
+def test_only_the_access_point_of_this_installation_is_called_by_another_name_than_its_address(
+    tmp_path: Path,
+) -> None:
+    """A certificate for a loopback address is to be had from nobody; elsewhere the address has to match."""
+    address = 'address = "https://sdk.example.se/as4"\nlease_seconds = 20'
+    config = load(write(tmp_path, GOOD.replace("lease_seconds = 20", address)))
+    assert name_of_own(config, "https://[::1]:8444") == "sdk.example.se"
+    for other in ("https://[::1]:8445", "https://127.0.0.1:8444", "https://sdk.example.com:8444"):
+        assert name_of_own(config, other) is None
+    public = GOOD.replace("lease_seconds = 20", address).replace("[::1]:8444", "192.0.2.1:8444")
+    assert name_of_own(load(write(tmp_path, public)), "https://192.0.2.1:8444") is None

@@ -318,3 +318,23 @@ def test_a_key_with_a_password_is_opened_with_it_and_never_asked_for(place: Plac
     for password in ("wrong", None):
         with pytest.raises(ssl.SSLError):
             server_tls(TlsIdentity(place.server.certificate, key, password))
+
+
+async def test_a_server_at_an_address_that_nobody_certifies_is_known_by_its_name_and_no_other(
+    place: Place,
+) -> None:
+    named = certified(FIRST, "sdk.example.se", [x509.DNSName("sdk.example.se")])
+    server = server_tls(identity(place.folder / "named.pem", named))
+    trust = client_tls(trust=place.trust)
+
+    async def greeted(server_name: str | None) -> bool:
+        async with http_client(trust, public_only=False, server_name=server_name) as client:
+            try:
+                return (await fetch(client, url, LIMITS)).body == b"hello"
+            except NoAnswer:
+                return False
+
+    async with answering(hello, server.serving()) as url:
+        assert await greeted("sdk.example.se")
+        assert not await greeted(None)
+        assert not await greeted("sdk.example.com")
