@@ -144,8 +144,8 @@ async def played(
                 assert table in text
                 text = text.replace(table, hasty)
             if len(processes) > 1:
-                own = "".join(f'listen_{which} = "{HOST}:{free_port(HOST)}"\n' for which in processes)
-                text, found_once = re.subn(r'(\[metrics\]\nlisten = "[^"]*"\n)', rf"\1{own}", text)
+                apart = "".join(f'listen_{which} = "{HOST}:{free_port(HOST)}"\n' for which in processes)
+                text, found_once = re.subn(r'(\[metrics\]\nlisten = "[^"]*"\n)', rf"\1{apart}", text)
                 assert found_once == 1
             enrolled.config_file.write_text(text + settings + own.get(operator, ""))
             config = load(enrolled.config_file)

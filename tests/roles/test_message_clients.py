@@ -17,6 +17,7 @@ from samdrift.client.keys import ClientKey
 from samdrift.config.reader import load
 from samdrift.contracts.messageclients import Scope
 from samdrift.installation.authorization import authorizing
+from samdrift.installation.rolesettings import profiles
 from samdrift.messageservice.access import Unauthorized
 from samdrift.net.clock import system_clock
 from tests.roles.stage import Stage
@@ -75,7 +76,9 @@ async def test_an_operator_sees_who_gets_what_and_a_client_gets_in_there(stage: 
     ]
     config = load(file)
     assert config.message_service is not None
-    async with authorizing(config, config.message_service, stage.habo.operator.gate) as ours:
+    async with authorizing(
+        config, config.message_service, stage.habo.operator.gate, profiles(config)
+    ) as ours:
         transport = httpx.ASGITransport(Starlette(routes=ours.server.routes()))
         async with httpx.AsyncClient(transport=transport) as http:
             assertion = KEY.assertion("journal", told["token_endpoint"], system_clock())

@@ -54,6 +54,7 @@ OF_THE_PLATFORM = {
     "reach_objects": "whether the object store answers, and nothing that is in it",
     "operator_tree": "the operator's own log, signed and proved",
     "pause_signing": "the operator's own log: which vaults sign nothing now; it opens none of them",
+    "claimant": "the random name of this process, under which it claims work",
     "refused": "the operator's own log: envelopes that were for nobody here",
 }
 """What else a gate has, and why it is nobody's way into a vault."""

@@ -25,6 +25,7 @@ from samdrift.config.reader import load
 from samdrift.contracts.messageclients import AUTH_ID, Scope
 from samdrift.contracts.principals import Role
 from samdrift.installation.authorization import Authorizing, authorizing
+from samdrift.installation.rolesettings import profiles
 from samdrift.messageservice.access import Access, Unauthorized
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki
@@ -90,7 +91,7 @@ async def peer(installation: Installation, tmp_path_factory: pytest.TempPathFact
         assert config.message_service is not None
         verify = ssl.create_default_context(cafile=str(folder / "tls.pem"))
         async with (
-            authorizing(config, config.message_service, installation.gate) as ours,
+            authorizing(config, config.message_service, installation.gate, profiles(config)) as ours,
             httpx.AsyncClient(base_url=issuer, verify=verify) as http,
         ):
             yield Peer(issuer, http, ours, organisation)

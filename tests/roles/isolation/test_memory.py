@@ -181,12 +181,13 @@ def does(user: int, what: str) -> bool:
 
 @as_root
 async def test_a_process_has_no_descriptors_but_those_that_it_needs(house: House) -> None:
-    """Standard streams, sockets, and what the event loop and the random source keep."""
+    """Standard streams, sockets, what the event loop and the random source keep, and the lock of its life."""
     for name, number in house.processes().items():
         kinds = {fd: os.readlink(f"/proc/{number}/fd/{fd}") for fd in os.listdir(f"/proc/{number}/fd")}
         log = str(house.process.log)
         expected = re.compile(
             rf"socket:|anon_inode:\[(eventpoll|eventfd|io_uring)\]|pipe:|/dev/null|/dev/urandom|{re.escape(log)}"
+            r"|.*/secrets/\.lives/[0-9a-z.]+$"
         )
         assert not [place for place in kinds.values() if not expected.match(place)], name
         assert kinds["0"] == "/dev/null"

@@ -27,8 +27,8 @@ ORIGINS = (
     Mutant(
         "the front leads persons to the worker of the host that they name",
         "processes/front.py",
-        "organisation = self._hosts[door].get(host_named(scope))",
-        "organisation = next(iter(self._hosts[door].values()))",
+        "organisation = self._hosts()[door].get(host_named(scope))",
+        "organisation = next(iter(self._hosts()[door].values()))",
         (_FRONT,),
     ),
     Mutant(
@@ -48,7 +48,7 @@ ORIGINS = (
     Mutant(
         "a worker of a role runs only where the configuration names the role",
         "processes/supervisor.py",
-        "(one.role is Role.ACCESS_POINT or (one.organisation, one.role) in self._named)",
+        "(one.role is Role.ACCESS_POINT or (one.organisation, one.role) in named)",
         "one.role in Role",
         ("tests/unit/processes/test_supervisor.py",),
     ),

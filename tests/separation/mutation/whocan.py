@@ -21,13 +21,13 @@ WHO_CAN = (
     _without(
         "a substitute has only what the absent person has",
         "governance/who.py",
-        "max(each.since, lent.since, first) < min(each.over, lent.over) and ",
+        " and state.counts(other.digest, each)",
         _WHO,
     ),
     _without(
         "what an objection holds back is no path",
         _FOLDING,
-        "            if any(self._in_force(digest, each, each) for each in moments):\n",
+        "            if any(first <= each <= last and self.counts(digest, each) for each in moments):\n",
         _WHO,
         instead="            if moments:\n",
     ),

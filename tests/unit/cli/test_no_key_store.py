@@ -42,6 +42,7 @@ NEXT_YEAR = ("--until", "2027-01-01T00:00:00Z")
 READS: dict[Path_, Sequence[str]] = {
     ("doctor",): ("--offline",),
     ("status",): (),
+    ("console",): (),
     ("org", "show"): (ORGANISATION, "--offline"),
     ("org", "list"): (),
     ("as4", "inspect"): ("{certificate}",),
@@ -249,6 +250,7 @@ READS: dict[Path_, Sequence[str]] = {
 """Commands about what an installation has, and how they are called."""
 END_BEFORE: frozenset[Path_] = frozenset(
     {
+        ("console",),
         ("org", "unlock"),
         ("org", "keys", "restore"),
         ("custodian", "list"),

@@ -74,7 +74,10 @@ def test_the_examples_together_are_a_configuration() -> None:
 
 
 def test_a_key_stands_on_the_page_once_with_its_default() -> None:
-    line = "| `lease_seconds` | Time after which the work of a process that died is taken up. "
+    line = (
+        "| `lease_seconds` | Time after which work is taken up of a process whose end is not known,"
+        " as on another machine. "
+    )
     assert PAGE.read_text().count(f"{line}| whole number from 1, in seconds | `300` | 0.1 | restart |") == 1
 
 

@@ -38,6 +38,7 @@ async def test_a_log_is_verified_as_the_witness_saw_it_and_not_with_another_entr
         Config,
         SimpleNamespace(
             organisations=(),
+            file=None,
             access_point=None,
             federation=SimpleNamespace(private_addresses=True),
             logs=SimpleNamespace(checkpoint_seconds=300, witnesses=tmp_path / POLICY, witness_networks=()),

@@ -45,6 +45,7 @@ from samdrift.rights.consents import Extent, Level
 from samdrift.rights.fields import moment_text
 from samdrift.rights.folding import end_of
 from samdrift.vault.errors import VaultError
+from samdrift.vault.registry import RegistrationState
 from samdrift.web.tables import BEGINNING, csv_lines
 from samdrift.wire.crypto.keys import SigningKey
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -179,8 +180,11 @@ def count(
 
 async def _counted(config: Path, organisation: ParticipantIdentifier | None, who_asks: Asked) -> list[str]:
     async with administering(load(config), changes=False) as installation:
-        registered = installation.gate.registry.all()
-        governed = {one.organisation for one in registered if one.role is Role.GOVERNANCE}
+        governed = {
+            one.organisation
+            for one in installation.gate.registry.all()
+            if one.role is Role.GOVERNANCE and one.state is not RegistrationState.CLOSING
+        }
         if organisation is not None and organisation not in governed:
             raise Unusable(f"{organisation} has no governance here: samdrift org list shows who has")
         failed = []
