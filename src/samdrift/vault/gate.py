@@ -119,8 +119,7 @@ class Gate:
         self._keys = keys
         self._objects = Objects(settings.objects)
         self._settings = settings
-        self._server_room = _UNKNOWN_ROOM
-        self._missing = 0
+        self._server_room, self._missing = _UNKNOWN_ROOM, 0
         first = Capacity.of(0, _UNKNOWN_ROOM)
         self._pool = Pool(first.most, settings.connections_per_vault, first.idle, self._log_in)
         self._operator = database.registry()
@@ -331,10 +330,7 @@ class Gate:
         return COVERED if self._covers is None else await self._covers(organisation, role)
 
     def wakeups(self, *, statements: bool = False) -> AsyncIterator[tuple[ParticipantIdentifier, Role]]:
-        """Vaults in which another process stored something, as it happens.
-
-        With ``statements`` also those in which this one stored signed statements.
-        """
+        """Vaults in which another process stored something; with ``statements``, or this one such ones."""
         return self._wakeups.listen(own=statements)
 
     async def due(self, role: Role, until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
