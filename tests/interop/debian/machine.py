@@ -108,6 +108,10 @@ class Machine:
         return self.root / path.lstrip("/")
 
 
+_AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+"""Those whom this machine trusts, among them who certifies the registries that it reaches."""
+
+
 def made(root: Path) -> None:
     """Make the root file system, with the checkout in it and what the checkout installs on first use."""
     suite = subprocess.check_output(
@@ -142,7 +146,11 @@ def _reaching_registries(root: Path) -> Iterator[list[str]]:
     names = [
         name for name in os.environ if name.startswith("PIP_") or "SSL_CERT" in name or "CA_BUNDLE" in name
     ]
-    files = [Path(os.environ[name]) for name in names] + [Path("/etc/pip.conf"), Path("/etc/resolv.conf")]
+    files = [
+        *(Path(os.environ[name]) for name in names),
+        _AUTHORITIES,
+        *map(Path, ("/etc/pip.conf", "/etc/resolv.conf")),
+    ]
     brought = [each for each in files if each.is_absolute() and each.is_file()]
     for file in brought:
         place = root / str(file).lstrip("/")
