@@ -70,7 +70,11 @@ async def said(process: Process, text: str, times: int) -> None:
     async def look() -> bool | None:
         return True if process.log.read_text().count(text) >= times else None
 
-    await until(look, f"in the log, {times} times: {text}", within=300)
+    try:
+        await until(look, f"in the log, {times} times: {text}", within=300)
+    except AssertionError:
+        last = process.log.read_text().splitlines()[-20:]
+        raise AssertionError("\n".join([f"not said within 300 s: {text}", *last])) from None
 
 
 @asynccontextmanager
@@ -83,9 +87,17 @@ async def two_operators(stage: Stage, name: str, settings: str) -> AsyncIterator
         async with played(stage.federation, folder, operators, own={restarts: settings}) as those:
             restarted, _ = those.processes
             patient(restarted.config_file)
+            readable_by_workers(restarted.config_file.parent / "clients")
             for process in those.processes:
                 await process.start()
             yield those
+
+
+def readable_by_workers(folder: Path) -> None:
+    """Public keys of message clients, which workers with Unix users of their own read."""
+    folder.chmod(0o755)
+    for file in folder.iterdir():
+        file.chmod(0o644)
 
 
 def patient(file: Path) -> None:
