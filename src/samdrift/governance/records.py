@@ -204,15 +204,23 @@ class Records:
         if record is None or last < record.number:  # The database came back from a backup.
             record = Record(organisation.value, self._folds)
         try:
-            while record.number < last and record.not_understood is None:
-                for each in await vault.signed_statements_after(record.number, _PAGE):
-                    record.accept(each.content, each.number)
+            await read_on(record, vault, last)
         except Broken as broken:
             raise RecordBroken(broken) from None
         if record.not_understood is not None:
             raise RightsBehind(record.number, record.not_understood)
         self._records[organisation] = record
         return record
+
+
+async def read_on(record: Record, vault: SignedStatementKeeping, last: int) -> None:
+    """Continue a record by what a vault has after it, up to number ``last`` or to what is not understood.
+
+    :class:`~samdrift.rights.record.Broken` where a statement does not hold.
+    """
+    while record.number < last and record.not_understood is None:
+        for each in await vault.signed_statements_after(record.number, _PAGE):
+            record.accept(each.content, each.number)
 
 
 def _is_known(signed: Signed, roots: Roots) -> bool:

@@ -34,6 +34,8 @@ EVENT = "urn:samdrift:event:emergency-begun"
 """Name of what the token tells."""
 TRIED_FOR = timedelta(hours=24)
 _EVERY = timedelta(seconds=5)
+_AGAIN, _NET = timedelta(minutes=1), timedelta(hours=2)
+"""Time to the next look where one failed, and where nothing is known to wait."""
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(seconds=10), timedelta(minutes=10)
 _LIMITS = FetchLimits(16 << 10, 20.0)
 _HEADERS = {"Content-Type": "application/secevent+jwt", "Accept": "application/json"}
@@ -118,24 +120,39 @@ class Webhooks:
         self._clock = clock
         self._watch = watch
         self._kept: dict[ParticipantIdentifier, _Kept] = {}
+        self._next: dict[ParticipantIdentifier, datetime] = {}
+        """The time of the next look at each; of one without, something was stated since the last."""
 
     async def keep(self, on_failure: Callable[[BaseException], None]) -> None:
-        """Look at each organisation every few seconds, until cancelled."""
+        """Look at each organisation at the start, when something is stated, and when an attempt is due."""
         while True:
-            await asyncio.gather(*(self._looked(each, on_failure) for each in self._targets))
+            now, serves = self._clock(), self._gate.registry.serves
+            due = [each for each in self._targets if each not in self._next or self._next[each] <= now]
+            served = [each for each in due if serves(each, Role.GOVERNANCE)]
+            await asyncio.gather(*(self._looked(each, on_failure) for each in served))
             await asyncio.sleep(_EVERY.total_seconds())
+
+    async def hear(self) -> None:
+        """Have each organisation looked at about which something is stated, until cancelled."""
+        async for organisation, role in self._gate.wakeups(statements=True):
+            if role is Role.GOVERNANCE:
+                self._next.pop(organisation, None)
 
     async def _looked(
         self, organisation: ParticipantIdentifier, on_failure: Callable[[BaseException], None]
     ) -> None:
-        if not self._gate.registry.serves(organisation, Role.GOVERNANCE):
-            return
+        """Look, and note when to look again; what is stated while it looks has it look at once."""
+        later = self._next[organisation] = self._clock() + _AGAIN
         try:
             await self.look(organisation)
+            waiting = self._kept[organisation].waiting.values()
+            later = min([self._clock() + _NET, *(each.due for each in waiting)])
         except (Temporary, NotServed):
             pass  # Locked, suspended or away: it is looked at again.
         except Exception as error:
             on_failure(error)
+        if organisation in self._next:
+            self._next[organisation] = later
 
     async def look(self, organisation: ParticipantIdentifier) -> None:
         """Post what the organisation has not heard of, where an attempt is due."""

@@ -50,5 +50,5 @@ async def calling_webhooks(config: Config, gate: Gate, records: Records, note: N
     watch, failed = partial(note, Dependency.WEBHOOK), unexpected("webhooks")
     async with EnteredAddressClient(permits, plain=demonstration) as client:
         webhooks = Webhooks(gate, records, called, client, system_clock, watch)
-        async with in_background(webhooks.keep(failed), on_failure=failed):
+        async with in_background(webhooks.keep(failed), webhooks.hear(), on_failure=failed):
             yield

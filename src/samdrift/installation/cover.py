@@ -25,6 +25,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.contracts.statements import RightsBehind
 from samdrift.governance.coverage import WARNINGS, Basis, Past, Standing, standing
 from samdrift.governance.duties.catalogue import Catalogue, shipped
+from samdrift.governance.records import read_on
 from samdrift.installation.covermetrics import CoverRow
 from samdrift.installation.events import RunEvent
 from samdrift.installation.health import Dependency
@@ -48,7 +49,6 @@ _EVERY = timedelta(minutes=10)
 _NET = timedelta(hours=2)
 """Time after which an organisation is looked at although nothing is known to have changed."""
 _SOON = timedelta(seconds=1)
-_PAGE = 500
 _INHERITED, _BEHIND = "inherited", "behind"
 _CANARY = {"state": "canary"}
 
@@ -182,9 +182,7 @@ class CoverKeeper:
             kept.record, kept.standing, kept.past = Record(organisation.value, FOLDS), None, Past()
         record = kept.record
         try:
-            while record.number < last and record.not_understood is None:
-                for each in await vault.signed_statements_after(record.number, _PAGE):
-                    record.accept(each.content, each.number)
+            await read_on(record, vault, last)
         except Broken as broken:
             return RightsBehind(record.number, broken.number)
         if record.not_understood is not None:

@@ -18,6 +18,7 @@ from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import NotServed, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.governance.records import read_on
 from samdrift.governance.reminders import Pending, Step, pending
 from samdrift.installation.cover import CoverKeeper
 from samdrift.installation.events import RunEvent
@@ -38,8 +39,10 @@ NOTICE = "decision"
 _TRIED = timedelta(hours=24)
 _WORKER = Principal(PrincipalKind.WORKER, "reminders")
 _EVERY = timedelta(minutes=10)
+"""Time between two rounds: what could not be looked at is looked at again."""
+_NET = timedelta(hours=2)
+"""Time after which an organisation is looked at although no step is reached and nothing was stated."""
 _SOON = timedelta(seconds=1)
-_PAGE = 500
 
 
 @dataclass(slots=True)
@@ -73,6 +76,9 @@ class Reminders:
         self._cover = cover
         self._per_organisation = per_organisation
         self._kept: dict[tuple[ParticipantIdentifier, Role], _Kept] = {}
+        self._next: dict[tuple[ParticipantIdentifier, Role], datetime] = {}
+        """The time of the next look at each."""
+        self._unexpected = unexpected("reminders")
 
     async def look(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Look at one organisation, and have its people hear of each step that was reached."""
@@ -102,33 +108,49 @@ class Reminders:
         if last < kept.record.number:  # The database is of a backup.
             kept.record = Record(organisation.value, FOLDS)
         try:
-            while kept.record.number < last and kept.record.not_understood is None:
-                for each in await vault.signed_statements_after(kept.record.number, _PAGE):
-                    kept.record.accept(each.content, each.number)
+            await read_on(kept.record, vault, last)
         except Broken:
             return False
         return kept.record.not_understood is None
 
     async def keep(self) -> None:
-        """Look at every organisation now and then, and when a step is reached, until cancelled."""
-        report = unexpected("reminders")
+        """Look at every organisation once, and when a step is reached, until cancelled.
+
+        What is stated meanwhile is heard of (:meth:`hear`): no vault is opened in order to find nothing.
+        """
         while True:
             served = {(one, role) for role in self._roles for one in self._gate.registry.organisations(role)}
-            for gone in self._kept.keys() - served:
-                del self._kept[gone]
-            for organisation, role in sorted(served, key=str):
-                try:
-                    await self.look(organisation, role)
-                except (Temporary, NotServed):
-                    pass  # Locked, suspended or away: its clocks run, and it is looked at again.
-                except Exception as error:
-                    report(error)
-            await asyncio.sleep(self._pause().total_seconds())
+            for known in (self._kept, self._next):
+                for gone in known.keys() - served:
+                    del known[gone]
+            now = self._clock()
+            for each in sorted(served, key=str):
+                if each not in self._next or self._next[each] <= now:
+                    await self._see(*each)
+            ahead = min([_EVERY, *(each - self._clock() for each in self._next.values())])
+            await asyncio.sleep(max(ahead, _SOON).total_seconds())
 
-    def _pause(self) -> timedelta:
+    async def hear(self) -> None:
+        """Look at each organisation about which something is stated, until cancelled."""
+        async for organisation, role in self._gate.wakeups(statements=True):
+            if role in self._roles:
+                await self._see(organisation, role)
+
+    async def _see(self, organisation: ParticipantIdentifier, role: Role) -> None:
+        """Look, and note when to look again."""
+        pause = _EVERY
+        try:
+            await self.look(organisation, role)
+            pause = _NET
+        except (Temporary, NotServed):
+            pass  # Locked, suspended or away: its clocks run, and it is looked at again.
+        except Exception as error:
+            self._unexpected(error)
         now = self._clock()
-        steps = [each.next_step(now) for kept in self._kept.values() for each in kept.pending]
-        return max(min([_EVERY, *(each - now for each in steps if each is not None)]), _SOON)
+        kept = self._kept.get((organisation, role))
+        waiting = kept.pending if kept is not None else ()
+        moments = [moment for each in waiting for moment in (each.next_step(now), each.until) if moment]
+        self._next[organisation, role] = min([now + pause, *(each for each in moments if each > now)])
 
     def rows(self) -> Iterator[ReminderRow]:
         """Yield what waits by governance's own record, for the metrics."""
@@ -153,5 +175,5 @@ async def _notify(vault: MessageClientVault, record: Record, steps: list[Step], 
 @contextlib.asynccontextmanager
 async def reminded(reminders: Reminders) -> AsyncIterator[None]:
     """Look while the context lasts."""
-    async with in_background(reminders.keep(), on_failure=unexpected("reminders")):
+    async with in_background(reminders.keep(), reminders.hear(), on_failure=unexpected("reminders")):
         yield

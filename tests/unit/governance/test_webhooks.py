@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping
@@ -11,11 +12,14 @@ from datetime import timedelta
 import pytest
 
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.governance import webhooks
 from samdrift.governance.webhooks import EVENT, TRIED_FOR, Target, WebhookEvent, Webhooks
+from samdrift.net.background import in_background
 from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.rights import Approved
 from samdrift.rights.consents import AccountGiven
+from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.jose.jwt import UnverifiedJwt
 from samdrift.wire.jose.keys import PublicKey
 from tests.unit.governance.test_consent import Served, served
@@ -180,3 +184,30 @@ async def test_no_private_address_is_called_and_nothing_without_tls(house: House
     ((event, facts),) = await house.events()
     assert event == WebhookEvent.GOV_WEBHOOK_FAILED
     assert facts["reason"] == f"no answer: {HttpFault.FORBIDDEN.value}"
+
+
+async def test_an_emergency_is_heard_of_and_nobody_is_looked_at_in_each_round(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks, "_EVERY", timedelta(seconds=0.01))
+    failures: list[BaseException] = []
+    looks: list[None] = []
+    look = house.webhooks.look
+
+    async def noted(organisation: ParticipantIdentifier) -> None:
+        await look(organisation)
+        looks.append(None)
+
+    monkeypatch.setattr(house.webhooks, "look", noted)
+    async with in_background(
+        house.webhooks.keep(failures.append), house.webhooks.hear(), on_failure=failures.append
+    ):
+        async with asyncio.timeout(120):
+            while not looks:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.5)  # Dozens of rounds.
+            assert len(looks) == 1
+            await house.begun()
+            while not house.receiver.posted:
+                await asyncio.sleep(0.01)
+    assert (len(house.receiver.posted), failures) == (1, [])

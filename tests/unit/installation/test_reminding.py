@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -9,14 +10,16 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.installation import reminding
 from samdrift.installation.cover import CoverKeeper
 from samdrift.installation.events import RunEvent
 from samdrift.installation.remindermetrics import ReminderMetrics
-from samdrift.installation.reminding import NOTICE, Reminders
+from samdrift.installation.reminding import NOTICE, Reminders, reminded
 from samdrift.messageclient.notices.worker import Kind
 from samdrift.rights import Approved
 from samdrift.rights.consents import AccountGiven
 from samdrift.vault.noticing import NoticeRecord
+from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.governance.test_consent import Served, served
 from tests.unit.rights.building import ANNA, CILLA
 from tests.unit.rights.test_consents import OLA, PIA, asking, emergency
@@ -155,3 +158,35 @@ async def test_a_clock_that_was_set_back_makes_nobody_hear_later(office: Office)
     await office.town.state(PIA, asking(to=PIA))
     await office.look(-5 * DAY)
     assert [each["of"] for each in await office.entries()] == [asked.digest]
+
+
+async def test_a_vault_is_opened_when_something_is_stated_or_a_step_is_reached_and_not_in_each_round(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reminding, "_EVERY", timedelta(seconds=0))
+    monkeypatch.setattr(reminding, "_SOON", timedelta(seconds=0.01))
+    looks: list[Role] = []
+    look = office.reminders.look
+
+    async def noted(organisation: ParticipantIdentifier, role: Role) -> None:
+        await look(organisation, role)
+        if organisation == office.town.organisation:
+            looks.append(role)
+
+    monkeypatch.setattr(office.reminders, "look", noted)
+
+    async def seen(number: int) -> None:
+        async with asyncio.timeout(120):
+            while looks.count(GOV) < number:
+                await asyncio.sleep(0.01)
+
+    async with reminded(office.reminders):
+        await seen(1)
+        await asyncio.sleep(0.5)  # Dozens of rounds.
+        assert looks.count(GOV) == looks.count(MK) == 1
+        await office.town.state(OLA, asking())
+        await seen(2)
+        before = looks.count(GOV)
+        office.now = office.town.house.now + 2 * DAY + HOUR
+        await seen(before + 1)
+        assert [each["hours_ahead"] for each in await office.entries()] == ["48"]
