@@ -7,9 +7,9 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from functools import partial
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from samdrift.config.kinds import is_loopback
 from samdrift.config.model import Config, DomibusConfig, OrganisationConfig
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, Poll, Submission, TransferUnavailable
@@ -139,14 +139,7 @@ def name_of_own(config: Config, access_point: str) -> str | None:
     if own is None or own.listen_c is None:
         return None
     here = (where.hostname, where.port) == (own.listen_c.host, own.listen_c.port)
-    return urlsplit(own.address).hostname if here and _is_loopback(own.listen_c.host) else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return urlsplit(own.address).hostname if here and is_loopback(own.listen_c.host) else None
 
 
 def _domibus(
