@@ -301,7 +301,8 @@ async def test_without_traffic_an_end_is_seen_too(house: Covered) -> None:
 @pytest.mark.parametrize("by", ["this process", "another"])
 async def test_without_traffic_what_is_stated_is_seen_too(house: Covered, by: str) -> None:
     """The records of the house are written through another process's gate than the one that keeps cover."""
-    keeper = house.keeper
+    keeper = CoverKeeper(house.gate, lambda: house.now, COVERED_ROLES, per_organisation=True)
+    mine = house.organisation.value, MT.value
     if by == "this process":
         house.write_through(house.gate)
     async with covered(keeper, house.gate):
@@ -309,7 +310,7 @@ async def test_without_traffic_what_is_stated_is_seen_too(house: Covered, by: st
             while not await house.logged():
                 await asyncio.sleep(0.02)
             await house.agree(house.now + timedelta(days=200))
-            while {one.role: one.state for one in keeper.rows()}[MT.value] != "on":
+            while {(one.owner, one.role): one.state for one in keeper.rows()}[mine] != "on":
                 await asyncio.sleep(0.02)
 
 
