@@ -199,10 +199,10 @@ def _counted_logins() -> Iterator[Callable[[], int]]:
     count = 0
     connect = Session.connect
 
-    async def counted(address: str) -> Any:
+    async def counted(*given: Any, **named: Any) -> Any:
         nonlocal count
         count += 1
-        return await connect(address)
+        return await connect(*given, **named)
 
     with patch.object(Session, "connect", counted):
         yield lambda: count

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
 import uvicorn
@@ -84,6 +85,13 @@ async def keep_session(context: BrowserContext, origin: str, value: str) -> None
             }
         ]
     )
+
+
+async def stop_the_clock(page: Page) -> None:
+    """Stop a page's clock before it opens an address: from then on ``page.clock.run_for`` alone moves it."""
+    now = datetime.now(UTC)
+    await page.clock.install(time=now)
+    await page.clock.pause_at(now + timedelta(minutes=1))
 
 
 def complained(message: ConsoleMessage, *expected: str) -> bool:

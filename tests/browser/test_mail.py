@@ -11,7 +11,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, Request, expect
 
 from samdrift.messageclient.mail import DraftStage
-from tests.browser.harness import CHROMIUM, Served, served
+from tests.browser.harness import CHROMIUM, Served, served, stop_the_clock
 from tests.browser.mailpages import PDF, paths
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
 from tests.sizes import sampled
@@ -86,7 +86,7 @@ async def test_a_new_message_is_written_to_an_address_that_is_looked_up(mail: Se
 
 async def test_what_is_typed_is_saved_by_itself_and_sent_with_its_newest_version(mail: Served) -> None:
     async with mail.visitor() as page:
-        await page.clock.install()
+        await stop_the_clock(page)
         draft = await MemoryDesk(mail.gallery.office, ANNA).new_draft("soc")
         await page.goto(mail.address(f"/draft/{draft.id}"))
         for text in ("Första", "Första och andra"):
@@ -103,7 +103,7 @@ async def test_what_is_typed_is_saved_by_itself_and_sent_with_its_newest_version
 async def test_a_colleague_takes_a_draft_over_and_neither_text_is_lost(mail: Served) -> None:
     draft = await MemoryDesk(mail.gallery.office, ANNA).new_draft("soc")
     async with mail.visitor() as anna, mail.visitor(person=BO) as bo:
-        await anna.clock.install()
+        await stop_the_clock(anna)
         await anna.goto(mail.address(f"/draft/{draft.id}"))
         await bo.goto(mail.address(f"/draft/{draft.id}"))
         await bo.get_by_role("button", name="Ta över utkastet").click()

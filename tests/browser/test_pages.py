@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, Request, expect
 
 from samdrift.web.cookies import SESSION
-from tests.browser.harness import CHROMIUM, LOOKS, Served
+from tests.browser.harness import CHROMIUM, LOOKS, Served, stop_the_clock
 from tests.sizes import sampled
 from tests.unit.web.scene import ANNA
 
@@ -152,7 +152,7 @@ async def test_what_was_typed_while_the_session_ended_is_sent_after_signing_in_a
 
 async def _ended(gallery: Served, page: Page) -> None:
     """Write a message with a file, and let the session end."""
-    await page.clock.install()
+    await stop_the_clock(page)
     await page.goto(gallery.address("/compose"))
     await page.get_by_label("Till").fill("Mullsjö kommun, Elevhälsan")
     await page.get_by_label("Text", exact=True).fill("Rad ett")
@@ -193,7 +193,7 @@ async def test_another_person_who_signs_in_does_not_go_on_with_the_page(gallery:
 
 async def test_two_minutes_before_the_end_there_is_a_question(gallery: Served) -> None:
     async with gallery.visitor() as page:
-        await page.clock.install()
+        await stop_the_clock(page)
         await page.goto(gallery.address("/compose"))
         await page.get_by_label("Ämne").fill("Halv tanke")
         await page.clock.run_for(5000)
@@ -215,7 +215,7 @@ async def test_two_minutes_before_the_end_there_is_a_question(gallery: Served) -
 
 async def test_what_is_saved_while_one_types_keeps_the_session_and_asks_nothing(gallery: Served) -> None:
     async with gallery.visitor() as page:
-        await page.clock.install()
+        await stop_the_clock(page)
         await page.goto(gallery.address("/compose"))
         await page.clock.run_for(27 * 60 * 1000)
         await page.get_by_label("Ämne").fill("Halv tanke")
@@ -240,7 +240,7 @@ async def test_a_form_is_sent_once_however_often_its_button_is_pressed(gallery: 
 
 async def test_seconds_are_counted_down_and_the_page_goes_on_by_itself(gallery: Served) -> None:
     async with gallery.visitor() as page:
-        await page.clock.install()
+        await stop_the_clock(page)
         await page.goto(gallery.address("/undo"))
         await page.clock.run_for(3000)
         await expect(page.locator("[data-seconds]")).to_have_text("7")
@@ -250,7 +250,7 @@ async def test_seconds_are_counted_down_and_the_page_goes_on_by_itself(gallery: 
 
 async def test_what_is_typed_is_saved_within_three_seconds_and_again_after_an_outage(gallery: Served) -> None:
     async with gallery.visitor() as page:
-        await page.clock.install()
+        await stop_the_clock(page)
         await page.goto(gallery.address("/compose"))
         text, status = page.get_by_label("Text", exact=True), page.get_by_role("status")
         await text.fill("Första raden")

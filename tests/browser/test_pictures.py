@@ -29,7 +29,7 @@ from samdrift.web.pages import Pages
 from samdrift.web.sessions import Person
 from samdrift.web.sites import Site
 from samdrift.web.texts import OWN, Phrase, Texts
-from tests.browser.harness import DARK, Served, chromium, served
+from tests.browser.harness import DARK, Served, chromium, served, stop_the_clock
 from tests.browser.mailpages import PDF
 from tests.browser.smallpng import small
 from tests.unit.messageclient.mailroom import FOLDERS, Mailroom
@@ -161,7 +161,7 @@ async def _review(mail: Served, page: Page) -> None:
 
 async def _undo(mail: Served, page: Page) -> None:
     await _review(mail, page)
-    await page.clock.install()
+    await stop_the_clock(page)
     await page.get_by_role("button", name="Skicka", exact=True).click()
     await expect(page.get_by_role("button", name="Ångra")).to_be_visible()
 
