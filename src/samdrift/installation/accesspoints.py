@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
+from datetime import datetime
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from samdrift.installation.listeners import CONNECTIONS_TO_ACCESS_POINT
 from samdrift.installation.replaceable import newest_identity
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.messageservice.lifecycle.transfers import under_way
-from samdrift.net.client import Watch, http_client, unwatched
+from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.interface_c import HttpAccessPoint
 from samdrift.net.tls import TlsIdentity, client_tls
@@ -26,6 +27,8 @@ from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+Watch = Callable[[str, str, str, datetime], None]
+"""Told of a call: the kind of service, its host, why it got no answer, or nothing, and when it began."""
 _DOMIBUS_SILENCE = 120.0
 """Seconds that a Domibus may take to store a large envelope before it answers."""
 
@@ -35,7 +38,7 @@ def connected_later(
     organisation: OrganisationConfig,
     gate: Gate,
     config: Config,
-    watch: Watch = unwatched,
+    watch: Watch = lambda *told: None,
 ) -> AccessPoint:
     """Return the organisation's access point, connected when it is first used.
 
@@ -58,9 +61,11 @@ class LaterAccessPoint:
     def __init__(
         self,
         connect: Callable[[], Awaitable[AccessPoint]],
-        watch: Callable[[str], None] = lambda reason: None,
+        watch: Callable[[str, datetime], None] = lambda reason, began: None,
     ) -> None:
-        """``watch`` is told of each call why the access point did not answer, or nothing when it did."""
+        """``watch`` is told of each call why the access point did not answer, or nothing when it did, and
+        when the call began.
+        """
         self._connect = connect
         self._watch = watch
         self._access_point: AccessPoint | None = None
@@ -90,13 +95,13 @@ class LaterAccessPoint:
 
     @contextlib.asynccontextmanager
     async def _watched(self) -> AsyncIterator[AccessPoint]:
-        access_point = await self._connected()
+        access_point, began = await self._connected(), system_clock()
         try:
             yield access_point
         except TransferUnavailable as error:
-            self._watch(error.text)
+            self._watch(error.text, began)
             raise
-        self._watch("")
+        self._watch("", began)
 
     async def _connected(self) -> AccessPoint:
         async with self._connecting:

@@ -125,6 +125,7 @@ class Health(Collector):
         self._clock = clock
         self._elsewhere = frozenset(elsewhere)
         self._known: dict[tuple[str, str], Condition] = {}
+        self._answered: dict[tuple[str, str], datetime] = {}
 
     def conditions(self) -> tuple[Condition, ...]:
         """Every dependency that has been needed or tried, those that are gone first."""
@@ -132,10 +133,18 @@ class Health(Collector):
             sorted(self._known.values(), key=lambda one: (one.gone_since is None, one.dependency, one.at))
         )
 
-    def note(self, dependency: str, at: str = "", reason: str = "") -> None:
-        """Note that it answered, or the reason why it did not; a line where that is another state."""
+    def note(self, dependency: str, at: str = "", reason: str = "", began: datetime | None = None) -> None:
+        """Note that it answered, or the reason why it did not; a line where that is another state.
+
+        ``began`` is when a call began of many that are made at the same time: one that got no answer while
+        a later one did says nothing about the dependency.
+        """
         key, now = (dependency, at), self._clock()
         before = self._known.get(key)
+        if not reason:
+            self._answered[key] = now
+        elif began is not None and began < self._answered.get(key, began):
+            return
         name = f"{dependency} {at}".rstrip()
         logs = dependency not in self._elsewhere
         if reason:
@@ -159,6 +168,7 @@ class Health(Collector):
         if key not in self._known and len(self._known) >= _MOST:
             oldest = next((one for one, state in self._known.items() if state.at), next(iter(self._known)))
             del self._known[oldest]
+            self._answered.pop(oldest, None)
         self._known[key] = condition
 
     def collect(self) -> Iterator[Metric]:

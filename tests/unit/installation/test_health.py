@@ -51,6 +51,21 @@ def test_a_change_writes_one_line_and_what_stays_none(clock: Clock, caplog: pyte
     assert Condition.read(there.document()) == there
 
 
+def test_one_call_of_many_that_got_no_answer_is_no_outage_while_a_later_one_did(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    health, began = Health(clock), clock.now
+    clock.now += timedelta(seconds=5)
+    health.note("access-point", "ap.example.se", began=clock.now)
+    clock.now += timedelta(seconds=5)
+    health.note("access-point", "ap.example.se", "POST: timeout", began)
+    assert [one.gone_since for one in health.conditions()] == [None]
+    assert caplog.records == []
+    health.note("access-point", "ap.example.se", "POST: refused", clock.now)
+    assert [one.gone_since for one in health.conditions()] == [clock.now]
+    assert len(caplog.records) == 1
+
+
 def test_the_last_reason_is_the_one_that_is_shown_and_the_first_moment(clock: Clock) -> None:
     health = Health(clock)
     health.note("scanner")
