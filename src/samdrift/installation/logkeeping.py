@@ -187,12 +187,10 @@ class LogKeeper:
         fixed, served = tuple(logs), tuple(roles)
         registry, growth = self._gate.registry, self._gate.growth
         turns, changes = LogTurns(self._cadence), -1
-
-        def hosted() -> set[ParticipantIdentifier]:
-            return {each for role in served for each in registry.organisations(role)}
+        hosted: set[ParticipantIdentifier] = set()
 
         growth.sign_here(served)
-        once_in_a_while = Rounds(_nothing_is_due, hosted, self._clock)
+        once_in_a_while = Rounds(_nothing_is_due, lambda: hosted, self._clock)
         async with asyncio.TaskGroup() as rounds:
             rounds.create_task(self._hear())
             while True:
@@ -200,7 +198,8 @@ class LogKeeper:
                 now = clock.timestamp()
                 if registry.changes != changes:
                     changes = registry.changes
-                    found = (LogPlace(each, role) for role in served for each in registry.organisations(role))
+                    found = [LogPlace(each, role) for role in served for each in registry.organisations(role)]
+                    hosted = {place.organisation for place in found if place.organisation is not None}
                     self._follow(turns, (*fixed, *found), now)
                 for organisation, _ in await once_in_a_while.due(clock):
                     for role in served:

@@ -53,6 +53,8 @@ class Patience:
     """Time after its last use in which a connection's vault counts as busy."""
     others: float = 1.0
     """Wait for a vault that is not busy; then the longest idle connection makes room, also a busy one's."""
+    rest: float = 1.0
+    """Time without use that parts two uses: what one moment needs, often several openings, is one."""
 
 
 @dataclass(slots=True)
@@ -99,7 +101,7 @@ class Pool:
         self._idle: OrderedDict[Session, tuple[str, float]] = OrderedDict()
         """Login of each idle session and since when it is idle, the longest first."""
         self._uses: dict[Session, int] = {}
-        """Number of times that each open session was lent."""
+        """Number of times that each open session was used, with rests between."""
         self._open = 0
         self._wanting: list[object] = []
         """Logins that wait for room, in the order in which they get it."""
@@ -132,7 +134,6 @@ class Pool:
                 waited = True
             if session is not None:
                 if not session.closed:
-                    self._uses[session] = self._uses.get(session, 0) + 1
                     return session
                 self._gone(login.name, self._lines[login.name])
 
@@ -171,8 +172,10 @@ class Pool:
         """The session of this login that was used last, if one still stands."""
         while line.idle:
             session = line.idle.pop()
-            del self._idle[session]
+            _, since = self._idle.pop(session)
             if not session.closed:
+                if self._loop.time() - since >= self._patience.rest:
+                    self._uses[session] += 1
                 return session
             self._gone(name, line)
         return None

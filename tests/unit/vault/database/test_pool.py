@@ -9,8 +9,9 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from samdrift.vault.database.pool import Login, Pool
+from samdrift.vault.database.pool import Login, Patience, Pool
 from samdrift.vault.database.server import Database
+from samdrift.vault.database.session import Session
 from samdrift.vault.errors import VaultUnavailable
 from tests.vaults import Installation, until
 
@@ -91,7 +92,20 @@ async def test_what_is_idle_is_closed_in_time(logins: list[Login]) -> None:
 
 
 async def test_the_more_often_a_session_was_used_the_longer_it_stays(logins: list[Login]) -> None:
-    pool = Pool(8, 8, LONG)
+    seldom, often, pool = await _one_used_often(logins, Patience(rest=0))
+    assert (seldom.closed, often.closed, pool.open) == (True, False, 1)
+    pool.close()
+
+
+async def test_what_one_moment_needs_is_one_use_however_often_a_session_was_lent(logins: list[Login]) -> None:
+    seldom, often, pool = await _one_used_often(logins, Patience(rest=3600))
+    await until(lambda: often.closed)
+    assert (seldom.closed, pool.open) == (True, 0)
+
+
+async def _one_used_often(logins: list[Login], patience: Patience) -> tuple[Session, Session, Pool]:
+    """Return a session lent once, when it is closed, one of another login lent 501 times, and their pool."""
+    pool = Pool(8, 8, LONG, patience=patience)
     pool.idle_at_first = timedelta(milliseconds=200)
     seldom, often = await pool.borrow(logins[0]), await pool.borrow(logins[1])
     for _ in range(500):
@@ -99,12 +113,8 @@ async def test_the_more_often_a_session_was_used_the_longer_it_stays(logins: lis
         assert await pool.borrow(logins[1]) is often
     pool.give_back(logins[1], often)
     pool.give_back(logins[0], seldom)
-    for _ in range(600):
-        if seldom.closed:
-            break
-        await asyncio.sleep(0.05)
-    assert (seldom.closed, often.closed, pool.open) == (True, False, 1)
-    pool.close()
+    await until(lambda: seldom.closed)
+    return seldom, often, pool
 
 
 async def test_a_broken_session_is_not_lent_again(logins: list[Login]) -> None:
