@@ -10,6 +10,7 @@ from functools import partial
 
 from cryptography import x509
 
+from samdrift.accesspoint.breaker import Breaker
 from samdrift.accesspoint.events import APEvent
 from samdrift.accesspoint.facts import keep_peer, peer_facts, signature_facts, transfer_facts
 from samdrift.accesspoint.meters import Meters
@@ -40,6 +41,10 @@ _SOON = timedelta(seconds=10)
 """Time until the next attempt at what met a restart of our own."""
 _MOST_SPARED = 20
 """Attempts at a transfer that count for nothing, since they met one; those that follow count."""
+_TRIES = 8
+"""Attempts at a silent peer in the time between two attempts at a transfer, at least."""
+_LAST_WAITS = 3
+"""Times that the last attempt at a transfer is put off, for one that tries whether its peer is back."""
 
 
 class Outbound:
@@ -66,6 +71,7 @@ class Outbound:
         self._rng = rng
         self._meters = meters
         self._held = held or Held()
+        self._breaker = Breaker(settings.retry.interval / _TRIES)
 
     async def attempt(
         self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
@@ -86,7 +92,7 @@ class Outbound:
         references: tuple[SignedReference, ...] = ()
         peer: x509.Certificate | None = None
         grounds: Grounds | None = None
-        own = False
+        spared = False
         try:
             envelope = transfer.envelope
             route = await self._routes.find(
@@ -97,10 +103,20 @@ class Outbound:
         else:
             peer, grounds, own = route.certificate, route.grounds, route.party == self._settings.party
             facts |= peer_facts(peer)
-            message = self._prepare(transfer, route, transfer.attempts[-1].at)
-            references = message.references
-            answer = await self._exchange(transfer, route, message, body)
-        spared = own and self._spares(transfer, answer)
+            whose = organisation, route.address
+            if silent := "" if own else self._breaker.open(whose, self._clock()):
+                answer = Answer(TransferReason.PEER_UNREACHABLE, f"not tried, as several met this: {silent}")
+                last = transfer.counted >= self._settings.retry.attempts
+                spared = last and transfer.spared < _LAST_WAITS
+            else:
+                message = self._prepare(transfer, route, transfer.attempts[-1].at)
+                references = message.references
+                answer = await self._exchange(transfer, route, message, body)
+                if answer.reason is TransferReason.PEER_UNREACHABLE:
+                    self._breaker.missed(whose, answer.detail, self._clock())
+                else:
+                    self._breaker.answered(whose)
+                spared = own and self._spares(transfer, answer)
         later = await self._record(
             organisation, transfer, answer, references, facts, peer, grounds, spared=spared
         )
@@ -186,6 +202,8 @@ class Outbound:
     def _earlier(self, transfer: Transfer, route: Route) -> list[tuple[SignedReference, ...]]:
         """References of the attempts before this one; computed again where a crash kept them unstored.
 
+        One that has an outcome and no references was not made.
+
         A peer may answer a resend with the receipt of the first transfer, whose
         digests are those of that attempt: its security timestamp, if any, was another.
         """
@@ -194,6 +212,7 @@ class Outbound:
             if attempt.references
             else self._prepare(transfer, route, attempt.at).references
             for attempt in transfer.attempts[:-1]
+            if attempt.references or attempt.error is None
         ]
 
     async def _record(

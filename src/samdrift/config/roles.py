@@ -125,6 +125,10 @@ class AccessPointConfig:
             unit="seconds",
         ),
     ] = 300
+    parallel: Annotated[
+        int,
+        Key("Transfers of one organisation that are under way at the same time.", POSITIVE, since="0.2"),
+    ] = 4
     profiles: Annotated[
         tuple[TransportProfile, ...],
         Compound(
@@ -224,6 +228,9 @@ class MessageServiceConfig:
             unit="seconds",
         ),
     ] = 300
+    parallel: Annotated[
+        int, Key("Messages of one organisation that are in work at the same time.", POSITIVE, since="0.2")
+    ] = 4
     address_d: Annotated[
         str,
         Key(

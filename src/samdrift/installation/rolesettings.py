@@ -37,6 +37,7 @@ def access_point_settings(config: Config, own: AccessPointConfig) -> AccessPoint
         clock_tolerance=timedelta(seconds=own.clock_seconds),
         peer_alarm=own.peer_alarm,
         peer_alarm_within=timedelta(seconds=own.peer_alarm_seconds),
+        parallel=own.parallel,
         measure_every=timedelta(seconds=config.metrics.queue_seconds if config.metrics else 0),
     )
 
@@ -65,6 +66,7 @@ def message_service_settings(config: Config, own: MessageServiceConfig) -> Messa
         receipt_within=timedelta(seconds=own.receipt_seconds),
         retry_after=timedelta(seconds=own.retry_seconds),
         lease=timedelta(seconds=own.lease_seconds),
+        parallel=own.parallel,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -20,6 +20,7 @@ from samdrift.accesspoint.settings import OwnKeys
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.scheduling.held import Held, HeldNumber
+from samdrift.vault.records import Attempt
 from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.ebms import NOT_SERVICED
@@ -44,32 +45,43 @@ class OneRoute:
         return Route("https://peer.test/as4", CERTIFICATE, self.party, self.profile)
 
 
-async def attempted(
+def outbound(
     installation: Installation,
-    organisation: ParticipantIdentifier,
     client: object,
     profile: TransportProfile,
     held: Held | None = None,
     *,
     party: str = "AP0002-SDK-TEST",
-    spared: int = 0,
-) -> datetime | None:
-    """One attempt at a transfer to a peer of this profile; gives when the next one is due."""
-    outbound = Outbound(
+    clock: Callable[[], datetime] = lambda: NOW,
+) -> Outbound:
+    """What sends to a peer of this profile."""
+    return Outbound(
         SETTINGS,
         installation.gate,
         cast(Any, OneRoute(profile, party)),
         cast(Any, client),
         lambda: OwnKeys((SoftwareSigningKey(pki.key(1), CERTIFICATE),), ()),
-        lambda: NOW,
+        clock,
         os.urandom,
         Meters(CollectorRegistry()),
         held,
     )
+
+
+async def attempted(
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    sending: Outbound,
+    *,
+    spared: int = 0,
+    before: int = 0,
+) -> datetime | None:
+    """One attempt at a new transfer, after a number of others; gives when the next one is due."""
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         transfer = await submitted(vault, lease=MINUTE)
         body = await vault.outgoing_body(transfer.id)
-    return await outbound.attempt(organisation, replace(transfer, spared=spared), body)
+    attempts = (*[Attempt(NOW, error="peer-unreachable: silent")] * before, *transfer.attempts)
+    return await sending.attempt(organisation, replace(transfer, spared=spared, attempts=attempts), body)
 
 
 class Trickling:
@@ -111,7 +123,7 @@ async def test_2_2_a_security_timestamp_is_sent_where_the_profile_has_one_and_no
     installation: Installation, organisation: ParticipantIdentifier, profile: TransportProfile
 ) -> None:
     peer = Listening()
-    await attempted(installation, organisation, peer, profile)
+    await attempted(installation, organisation, outbound(installation, peer, profile))
     (body,) = peer.bodies
     assert (b"<wsu:Timestamp" in body) is profile.security_timestamp
 
@@ -123,7 +135,8 @@ async def test_2_5_c_not_serviced_with_a_fault_and_status_500_ends_the_transfer_
     answer = build_error(error, message_id="e@peer.test", now=NOW, signer=None).body
     fault = answer.replace(b"></S12:Body>", b"><S12:Fault></S12:Fault></S12:Body>")
     assert fault != answer
-    assert await attempted(installation, organisation, Listening(fault), AS4_1_0) is None
+    sending = outbound(installation, Listening(fault), AS4_1_0)
+    assert await attempted(installation, organisation, sending) is None
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         (event,) = await vault.events(0, 10)
     assert (event.reason, event.detail) == (TransferReason.NOT_SERVICED, "EBMS:0004 NOT_SERVICED")
@@ -138,7 +151,8 @@ async def test_a_peer_that_trickles_is_given_up_when_the_claim_ends(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
     async with asyncio.timeout(60):
-        later = await attempted(installation, organisation, Trickling(), AS4_1_0, held := Held())
+        sending = outbound(installation, Trickling(), AS4_1_0, held := Held())
+        later = await attempted(installation, organisation, sending)
     assert later is not None
     assert held.numbers(NOW) == (HeldNumber("ap", "peer-unreachable", 1),)
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
@@ -164,10 +178,58 @@ async def test_an_answer_of_our_own_front_counts_for_nothing_while_a_restart_can
 ) -> None:
     front = Listening()
     front.status = status
-    later = await attempted(installation, organisation, front, AS4_1_0, party=party, spared=spared)
+    sending = outbound(installation, front, AS4_1_0, party=party)
+    later = await attempted(installation, organisation, sending, spared=spared)
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         (transfer,) = await vault.waiting(9)
     assert transfer.attempts == counted
     assert later == transfer.next_attempt
     assert later is not None
     assert (later - NOW < MINUTE) is (counted == 0), "what waits for a restart is tried again soon"
+
+
+async def test_a_silent_peer_gets_an_attempt_now_and_then_and_the_others_cost_nothing(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    now = NOW
+    sending = outbound(installation, peer := Listening(), AS4_1_0, clock=lambda: now)
+    for _ in range(20):
+        assert await attempted(installation, organisation, sending) is not None
+    assert len(peer.bodies) == 3
+    now += SETTINGS.retry.interval
+    for _ in range(20):
+        await attempted(installation, organisation, sending)
+    assert len(peer.bodies) == 4
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        waiting = await vault.waiting(50)
+        details = {event.detail for event in await vault.events(0, 100)}
+    assert {one.attempts for one in waiting} == {1}, "each counts"
+    assert details == {"HTTP status 500", "not tried, as several met this: HTTP status 500"}
+
+
+async def test_a_silent_peer_of_one_organisation_is_met_by_another(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    other = await installation.organisation(ROLES)
+    sending = outbound(installation, peer := Listening(), AS4_1_0)
+    for _ in range(5):
+        await attempted(installation, organisation, sending)
+    assert len(peer.bodies) == 3
+    await attempted(installation, other, sending)
+    assert len(peer.bodies) == 4
+
+
+async def test_a_transfer_fails_by_an_attempt_that_was_made_after_its_last_one_was_due(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    now = NOW
+    sending = outbound(installation, peer := Listening(), AS4_1_0, clock=lambda: now)
+    for _ in range(3):
+        await attempted(installation, organisation, sending)
+    last = SETTINGS.retry.attempts - 1
+    later = await attempted(installation, organisation, sending, before=last)
+    assert later is not None, "it waits for one that tries"
+    assert later - now <= timedelta(seconds=10)
+    now += SETTINGS.retry.interval
+    assert await attempted(installation, organisation, sending, before=last) is None
+    assert len(peer.bodies) == 4
