@@ -43,8 +43,10 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _AT_ONCE = 8
 _SETTLE_SECONDS = 30.0
 """After the start, until logins are counted."""
-_FIRST_LOOKS_SECONDS = 390.0
-"""After the start, until each log was looked at once, and connections that this took are closed."""
+_FIRST_LOOKS_SECONDS = 990.0
+"""After the start, until each log was looked at once, connections that this took are closed, and autovacuum
+has been in every database once (``autovacuum_naptime``), which finds what enrolment has left.
+"""
 _SPARE_KEYS = 4
 _PATIENCE_SECONDS = 900
 _ANSWERS = sys.stdout

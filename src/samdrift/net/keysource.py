@@ -70,6 +70,10 @@ class KeptKeys:
             await self._refresh()
         return self._usable()
 
+    def take(self, keys: PublicKeys) -> None:
+        """Keep keys that somebody has just had for another reason, as if they had been fetched."""
+        self._keys, self._fetched_at = keys, self._clock()
+
     def _usable(self) -> PublicKeys:
         if self._keys is None or not self._younger(self._keeping.stale):
             raise KeysUnavailable("the keys of an issuer cannot be had")

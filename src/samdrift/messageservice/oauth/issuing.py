@@ -153,11 +153,13 @@ class TokenIssuing:
         async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.AUTHORISE) as vault:
             if not await vault.use_assertion(shown.mark, until=shown.until, now=now):
                 raise OAuthError("invalid_client", "the assertion has been used before")
-            key = vault.token_keys(now=now)[0]
+            keys = vault.token_keys(now=now)
+            key = keys[0]
             claims = self._claims(organisation, client, scope, now)
             header = {"typ": TOKEN_TYPE, "kid": PublicKey.named(key.public).kid or ""}
             token = signed(header, claims, key)
             vault.record(MTEvent.MT_TOKEN_ISSUED, client=client.id, token=str(claims["jti"]), scope=scope)
+        self._keyring.seen(organisation, keys)
         return Issued(token, self._seconds, scope)
 
     def _claims(

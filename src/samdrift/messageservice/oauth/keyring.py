@@ -7,7 +7,8 @@ at the issuer itself; a token never names it (RFC 8725 3.10).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,9 +18,10 @@ from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
 from samdrift.net.issuers import ExternalIssuer, KeysAt
-from samdrift.net.keysource import Fetch, KeptKeys, KeysUnavailable
+from samdrift.net.keysource import Fetch, Keeping, KeptKeys, KeysUnavailable
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
+from samdrift.wire.crypto.keys import TokenKey
 from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.jose.jwt import UnverifiedJwt
@@ -27,6 +29,8 @@ from samdrift.wire.jose.keys import PublicKey, PublicKeys
 from samdrift.wire.webaddress import web_address
 
 WORKER = "authorization"
+_OWN = Keeping(fresh=timedelta(minutes=20))
+"""Lifetimes of own keys, which are seen with each token that is issued: most last fifteen minutes."""
 
 
 class Keyring:
@@ -56,12 +60,21 @@ class Keyring:
             return keys.fitting(token.algorithm, token.kid)
         return await self._keep(keys, lambda: fetched_keys(self._client_for, keys)).fitting(token)
 
-    def _own(self, organisation: ParticipantIdentifier) -> KeptKeys:
-        return self._keep(organisation, lambda: self._made_in_place(organisation))
+    def seen(self, organisation: ParticipantIdentifier, keys: Iterable[TokenKey]) -> None:
+        """Keep the keys of the organisation's issuer here, which somebody has in an open vault."""
+        self._own(organisation).take(_public(keys))
 
-    def _keep(self, whose: ParticipantIdentifier | ExternalIssuer | KeysAt, fetch: Fetch) -> KeptKeys:
+    def _own(self, organisation: ParticipantIdentifier) -> KeptKeys:
+        return self._keep(organisation, lambda: self._made_in_place(organisation), _OWN)
+
+    def _keep(
+        self,
+        whose: ParticipantIdentifier | ExternalIssuer | KeysAt,
+        fetch: Fetch,
+        keeping: Keeping | None = None,
+    ) -> KeptKeys:
         if whose not in self._kept:
-            self._kept[whose] = KeptKeys(fetch, self._clock)
+            self._kept[whose] = KeptKeys(fetch, self._clock, keeping)
         return self._kept[whose]
 
     async def _made_in_place(self, organisation: ParticipantIdentifier) -> PublicKeys:
@@ -70,7 +83,11 @@ class Keyring:
                 keys = vault.token_keys(now=self._clock())
         except (VaultError, KeyStoreError):
             raise KeysUnavailable("a vault cannot provide its keys") from None
-        return PublicKeys(PublicKey.named(key.public) for key in keys)
+        return _public(keys)
+
+
+def _public(keys: Iterable[TokenKey]) -> PublicKeys:
+    return PublicKeys(PublicKey.named(key.public) for key in keys)
 
 
 _LIMITS = FetchLimits(max_bytes=256 * 1024, seconds=5.0)

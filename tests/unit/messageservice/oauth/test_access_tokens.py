@@ -20,10 +20,12 @@ from joserfc.jwk import ECKey, OctKey, RSAKey
 from samdrift.contracts.messageclients import AUTH_ID, Scope, patterns
 from samdrift.contracts.principals import PrincipalKind, Role
 from samdrift.messageservice.access import AuthorizationUnavailable, Unauthorized
+from samdrift.messageservice.oauth.keyring import Keyring
+from samdrift.net.keysource import KeysUnavailable
 from samdrift.vault.people import Identity
 from samdrift.wire.crypto.keys import TokenKey
 from samdrift.wire.jose.jwt import signed
-from samdrift.wire.jose.keys import Algorithm, PublicKey
+from samdrift.wire.jose.keys import Algorithm, PublicKey, PublicKeys
 from tests.unit.messageservice.oauth.scene import (
     ADDRESS,
     CARE,
@@ -183,9 +185,24 @@ async def test_an_assertion_is_no_access_token(scene: Scene) -> None:
 
 async def test_a_key_that_another_process_made_is_fetched(scene: Scene) -> None:
     await scene.access(await scene.token())
+    elsewhere = Scene(scene.installation, scene.habo, scene.mullsjo)
     scene.now += timedelta(days=90)
-    token = await Scene.token(scene)
+    elsewhere.now = scene.now
+    token = await elsewhere.token()
     await scene.access(token)
+
+
+async def test_a_token_that_is_issued_here_is_verified_without_opening_the_vault_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def closed(*_: object) -> PublicKeys:
+        raise KeysUnavailable("nobody opens it")
+
+    monkeypatch.setattr(Keyring, "_made_in_place", closed)
+    token = await scene.token()
+    for _ in range(3):
+        scene.now += timedelta(minutes=4)
+        await scene.access(token)
 
 
 # --- an organisation's own server -----------------------------------------------------------------------
