@@ -205,6 +205,8 @@ def _guard_sign_in(config: Config, _: Table) -> Breaches:
 
 
 def _guard_console(console: ConsoleConfig) -> Breaches:
+    if console.sign_in is None:
+        return
     if not console.sign_in.issuer.startswith("https://"):
         yield "console.sign_in.issuer", "is not an address that begins with https://"
     if DEMONSTRATION_LEVEL in console.sign_in.levels:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 import stat
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from samdrift.operations.setup import (
     FIRST_USER,
     Answers,
     configuration,
+    console_unit,
     database_script,
     remaining,
     unit,
@@ -36,6 +39,7 @@ GIVEN = {
     "sml_zone": "sml.example.se",
     "user": "root",
 }
+ROOT = Path(__file__).parents[3]
 CLUSTER = "postgresql://samdrift_admin@db.example.se/samdrift?sslmode=verify-full"
 requires_systemd = requires("systemd-analyze", "systemd")
 
@@ -216,12 +220,21 @@ PROCESS = {"isolation": "process", "database": CLUSTER}
 
 @requires_systemd
 @pytest.mark.parametrize(
-    ("level", "most"), [({"user": "daemon"}, 11), (PROCESS, 24)], ids=["shared", "process"]
+    ("level", "made", "most"),
+    [
+        ({"user": "daemon"}, unit, 11),
+        (PROCESS, unit, 24),
+        ({"user": "daemon"}, console_unit, 11),
+        (PROCESS, console_unit, 15),
+    ],
+    ids=["shared", "process", "console-shared", "console-process"],
 )
-def test_the_unit_is_valid_and_exposes_little(tmp_path: Path, level: dict[str, str], most: int) -> None:
+def test_each_unit_is_valid_and_exposes_little(
+    tmp_path: Path, level: dict[str, str], made: Callable[[Answers, Path], str], most: int
+) -> None:
     """``most`` is ten times the figure in docs/deployment.md, which says what a level cannot go without."""
     file = tmp_path / "samdrift.service"
-    file.write_text(unit(answers(program=sys.executable, **level), tmp_path))
+    file.write_text(made(answers(program=sys.executable, **level), tmp_path))
     verified = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True)
     assert (verified.returncode, verified.stderr) == (0, "")
     judged = subprocess.run(
@@ -230,3 +243,22 @@ def test_the_unit_is_valid_and_exposes_little(tmp_path: Path, level: dict[str, s
         text=True,
     )
     assert judged.returncode == 0, judged.stdout.splitlines()[-1]
+
+
+def test_the_consoles_unit_is_written_with_the_others_and_lets_it_change_no_key(tmp_path: Path) -> None:
+    folder = tmp_path / "samdrift"
+    initialised(folder)
+    written = (folder / "samdrift-console.service").read_text()
+    assert f" console --config {folder}/samdrift.toml\n" in written
+    assert re.findall(r"^ReadWritePaths=(.*)$", written, re.MULTILINE) == [f"{folder}/database"]
+    own = console_unit(answers(database=CLUSTER), folder)
+    assert "ReadWritePaths=" not in own
+    for each in (written, own):
+        assert f"ReadOnlyPaths={folder}\n" in each
+        assert f"InaccessiblePaths=-{folder}/objects\n" in each
+
+
+def test_the_unit_for_installations_that_were_set_up_before_is_the_one_that_is_written() -> None:
+    given = Answers.read({**GIVEN, "user": "samdrift", "database": CLUSTER})
+    written = console_unit(given, Path("/srv/samdrift"))
+    assert (ROOT / "deploy" / "samdrift-console.service").read_text() == written
