@@ -90,6 +90,13 @@ def _check_scanned(config: Config, _: Table) -> Breaches:
         yield "malware", "is missing: say which scanner scans messages"
 
 
+def _check_alerts(config: Config, _: Table) -> Breaches:
+    """Require what mails to the operator are sent through, and what they are about."""
+    for name, needed in (("mail", config.mail), ("metrics", config.metrics)):
+        if config.alerts is not None and needed is None:
+            yield name, "is missing, and there are alerts: they need it"
+
+
 def _check_canaries(config: Config, _: Table) -> Breaches:
     if config.isolation_check is None:
         return
@@ -229,6 +236,7 @@ PRODUCTION: tuple[Check, ...] = (
 CHECKS: Checks = {
     Config: (
         _check_scanned,
+        _check_alerts,
         _check_canaries,
         _check_client_address,
         _check_issuers,

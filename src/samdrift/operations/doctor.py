@@ -26,6 +26,7 @@ from samdrift.net.clock import system_clock
 from samdrift.net.tlsprobe import Listener
 from samdrift.operations import foundation, machine, neighbours, places
 from samdrift.operations.agreementcheck import check_agreements
+from samdrift.operations.alertmail import check_mail
 from samdrift.operations.consolecheck import check_console
 from samdrift.operations.emergencycheck import check_emergencies
 from samdrift.operations.findings import Finding, State, Subject
@@ -108,6 +109,7 @@ async def _surroundings(config: Config, scope: Scope) -> list[Finding]:
         "scanner": lambda: neighbours.check_scanner(config.malware, scope.clock())
     }
     if not scope.offline:
+        checks["mail"] = lambda: check_mail(config)
         checks["clock"] = lambda: neighbours.check_clock(scope.time_server)
         checks["dns"] = lambda: neighbours.check_dns(config)
     found = await asyncio.gather(*(_all(name, check) for name, check in checks.items()))

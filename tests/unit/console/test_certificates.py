@@ -221,15 +221,18 @@ async def test_a_certificate_of_another_issuer_ends_the_handshake(served: Served
     assert await served.told() == []
 
 
-@pytest.mark.parametrize(
-    "field",
-    ["x-ssl-client-cert", "x-client-cert", "x-forwarded-client-cert", "client-cert", "ssl-client-s-dn"],
-)
-async def test_a_certificate_in_a_field_of_a_request_is_believed_of_nobody(served: Served, name: str) -> None:
+async def test_a_certificate_in_a_field_of_a_request_is_believed_of_nobody(served: Served) -> None:
     """A proxy that ends TLS in front of the console cannot hand certificates on, nor can a liar."""
-    pem = ANNA.certificate.public_bytes(Encoding.PEM).decode().replace("\n", " ")
+    pem = ANNA.certificate.public_bytes(Encoding.PEM).decode().replace("\n", " ").strip()
+    names = (
+        "x-ssl-client-cert",
+        "x-client-cert",
+        "x-forwarded-client-cert",
+        "client-cert",
+        "ssl-client-cert",
+    )
     async with served.browser(None) as browser:
-        answer, cookie = await served.sign_in(browser, {name: pem})
+        answer, cookie = await served.sign_in(browser, dict.fromkeys(names, pem))
         assert (answer.status_code, cookie) == (403, "")
 
 
