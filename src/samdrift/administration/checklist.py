@@ -60,12 +60,12 @@ class Item:
 
     @property
     def text(self) -> str:
-        """What there is, as commands print it."""
+        """Its state in words, as commands print it."""
         return str(self.said)
 
     @property
     def next(self) -> str:
-        """What to do next; empty where nothing is."""
+        """The next step; empty where there is none."""
         return "" if self.todo is None else str(self.todo)
 
 

@@ -31,12 +31,14 @@ from samdrift.operations.setup import (
     DATABASE,
     QUESTIONS,
     UNIT,
+    WATCH_UNIT,
     Answers,
     configuration,
     console_unit,
     database_script,
     remaining,
     unit,
+    watch_unit,
 )
 
 app = typer.Typer(add_completion=False)
@@ -141,6 +143,7 @@ def _made(folder: Path, answers: Answers) -> list[Path]:
     _write(file, configuration(answers), 0o640 | (others & 0o004))
     _write(folder / UNIT, unit(answers, folder), 0o644)
     _write(folder / CONSOLE_UNIT, console_unit(answers, folder), 0o644)
+    _write(folder / WATCH_UNIT, watch_unit(answers, folder), 0o644)
     if not answers.embedded:
         _write(folder / DATABASE, database_script(answers), 0o644)
     requests = _requested(folder, answers)

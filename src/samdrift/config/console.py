@@ -18,6 +18,7 @@ from samdrift.config.toml import Table
 from samdrift.config.values import SocketAddress, texts
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_A_DIGEST = '["' + "ab" * 32 + '"]'
 
 
 def digest(text: str) -> str | None:
@@ -102,7 +103,7 @@ class ConsoleCertificatesConfig:
             "SHA-256 of certificates that do not count any more.",
             kind("list of SHA-256 in hexadecimal", digests),
             otherwise="none",
-            example=f'["{"ab" * 32}"]',
+            example=_A_DIGEST,
             since="0.2",
         ),
     ] = ()

@@ -42,7 +42,7 @@ class Alert:
     since: datetime
     ended: datetime | None = None
     times: int = 1
-    """How often it was raised since the last mail."""
+    """Number of times that it was raised since the last mail."""
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Alerts:
 
     rules: Sequence[Rule]
     _begun: dict[Which, datetime] = field(default_factory=dict)
-    """When the condition began to hold."""
+    """Moments at which conditions began to hold."""
     _raised: dict[Which, Alert] = field(default_factory=dict)
     _untold: dict[Which, Alert] = field(default_factory=dict)
 
@@ -115,7 +115,7 @@ class LetterSettings:
     name: str
     between: timedelta
     command: str
-    """What to type."""
+    """The command that shows the state of the installation."""
 
 
 class Letters:

@@ -35,7 +35,7 @@ _WINDOWS = {
     _PROCESSES: timedelta(hours=6),
     **dict.fromkeys((_FAILED, _SENT, _REFUSED, _RECEIVED, _PEER_ALARMS, _FORGED), _HOUR),
 }
-"""How long earlier values are kept; of other metrics the latest is enough."""
+"""Time for which earlier values are kept; of other metrics the latest is enough."""
 NAMES = frozenset({UP, DISK, GONE, HELD, _EXPIRY, _LINGERING, _PLANTED, _STOPPED, *_WINDOWS})
 """The metrics that rules look at."""
 _DAY_SECONDS = 86_400
@@ -107,12 +107,12 @@ Within = Callable[[Mapping[str, str]], bool]
 
 
 class Severity(StrEnum):
-    """What an alert is worth."""
+    """The urgency of an alert."""
 
     PAGE = "page"
-    """Somebody is woken: messages are at risk, or somebody attacks."""
+    """A person is woken: messages are at risk, or there is an attack."""
     TICKET = "ticket"
-    """Somebody sees to it in working hours."""
+    """A person sees to it in working hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +122,13 @@ class Rule:
     name: str
     severity: Severity
     after: timedelta
-    """How long its condition has to hold."""
+    """Time for which its condition has to hold."""
     found: Callable[[History], Iterable[str]]
     """Yields what it is about, such as a kind of dependency, while its condition holds; it may be empty."""
     title: Phrase
     """In a few words, with ``%(what)s`` for what it is about."""
     means: Phrase
-    """What it means for messages."""
+    """Its meaning for messages."""
     book: str
     """Its run book, in docs/runbooks."""
 

@@ -25,7 +25,7 @@ FEDERATIONS = {
     Environment.TEST: "urn:fdc:digg.se:edelivery:federation:test",
 }
 CONFIGURATION, UNIT, DATABASE = "samdrift.toml", "samdrift.service", "database.sql"
-CONSOLE_UNIT = "samdrift-console.service"
+CONSOLE_UNIT, WATCH_UNIT = "samdrift-console.service", "samdrift-watch.service"
 EMBEDDED = "embedded"
 """The answer for the database that Samdrift brings along."""
 FIRST_USER = 210_000
@@ -228,23 +228,58 @@ def unit(answers: Answers, folder: Path) -> str:
 def console_unit(answers: Answers, folder: Path) -> str:
     """Return the systemd unit of the operator's console, which changes nothing in the installation's folder.
 
-    It runs as the user whose files it reads, at level ``process`` root, in either case without any
-    capability. Processes that share the embedded database each hold a lock in its folder.
+    Processes that share the embedded database each hold a lock in its folder.
+    """
+    own = [f"ReadWritePaths={folder / 'database'}"] if answers.embedded else []
+    return _unit_beside(
+        answers,
+        folder,
+        "console",
+        "# The operator's console of an installation of Samdrift: docs/console.md.",
+        "Description=Samdrift, the operator's console",
+        [
+            "# It looks at the key store and changes nothing there, and has no use for bodies of messages.",
+            f"ReadOnlyPaths={folder}",
+            *own,
+            f"InaccessiblePaths=-{folder / 'objects'}",
+        ],
+    )
+
+
+def watch_unit(answers: Answers, folder: Path) -> str:
+    """Return the systemd unit of the watch that mails the operator, which opens neither keys nor vaults."""
+    return _unit_beside(
+        answers,
+        folder,
+        "watch",
+        "# Mails to the operator of an installation of Samdrift: docs/monitoring.md.",
+        "Description=Samdrift, mails to the operator",
+        [
+            "# It reads the configuration, and looks at room on disks. Without the passphrase no key opens.",
+            f"ReadOnlyPaths={folder}",
+            f"InaccessiblePaths=-{folder / 'passphrase'}",
+        ],
+    )
+
+
+def _unit_beside(
+    answers: Answers, folder: Path, command: str, comment: str, description: str, paths: Sequence[str]
+) -> str:
+    """Return the unit of a process beside the installation, without any capability.
+
+    It runs as the user whose files it reads: at level ``process`` that is root.
     """
     lines = [
-        "# The operator's console of an installation of Samdrift: docs/console.md.",
+        comment,
         "[Unit]",
-        "Description=Samdrift, the operator's console",
+        description,
         "After=network-online.target",
         "Wants=network-online.target",
         "",
         "[Service]",
-        f"ExecStart={answers.program} console --config {folder / CONFIGURATION}",
+        f"ExecStart={answers.program} {command} --config {folder / CONFIGURATION}",
         *_runs_as(answers),
-        "# It looks at the key store and changes nothing there, and has no use for bodies of messages.",
-        f"ReadOnlyPaths={folder}",
-        *([f"ReadWritePaths={folder / 'database'}"] if answers.embedded else []),
-        f"InaccessiblePaths=-{folder / 'objects'}",
+        *paths,
         *_HARDENING,
         *(_AS_ROOT if answers.each_its_process else _ALONE),
         *_INSTALL,

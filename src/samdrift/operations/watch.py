@@ -67,10 +67,10 @@ class Watcher:
     note: Note
     alerts: Alerts = field(default_factory=lambda: Alerts((*RULES, *OF_THE_MACHINE)))
     _histories: dict[SocketAddress, History] = field(default_factory=dict)
-    """Those of addresses at which something has answered."""
+    """Histories of the addresses at which something has answered."""
     _machine: History = field(default_factory=History)
     _found: dict[SocketAddress, dict[str, set[str]]] = field(default_factory=dict)
-    """What rules found at each address when it last answered: what is not seen is not over."""
+    """Findings at each address when it last answered: what is not seen is not over."""
 
     async def look(self) -> None:
         """Look once, and send what is due."""

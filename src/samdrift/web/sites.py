@@ -56,7 +56,7 @@ class Site:
     """Telephone or address of those who help when the pages do not open."""
     closed: Closed | None = None
     holds: Holds | None = None
-    """Where persons sign in by the certificate of their connection: whether a session holds on one."""
+    """Predicate of sessions and connections, where persons sign in by the certificate of theirs."""
 
 
 FindSite = Callable[[str], Awaitable[Site | None]]

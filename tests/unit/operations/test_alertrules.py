@@ -9,7 +9,7 @@ from itertools import chain, repeat
 from typing import Any
 
 import pytest
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from samdrift.operations.alertmail import Alerts
 from samdrift.operations.alertrules import NAMES, OF_THE_MACHINE, RULES, UP, History, Rule, Series

@@ -28,6 +28,7 @@ from samdrift.operations.setup import (
     database_script,
     remaining,
     unit,
+    watch_unit,
 )
 from tests.programs import requires
 from tests.unit.cli.commandline import in_process
@@ -225,9 +226,11 @@ PROCESS = {"isolation": "process", "database": CLUSTER}
         ({"user": "daemon"}, unit, 11),
         (PROCESS, unit, 24),
         ({"user": "daemon"}, console_unit, 11),
-        (PROCESS, console_unit, 15),
+        (PROCESS, console_unit, 16),
+        ({"user": "daemon"}, watch_unit, 11),
+        (PROCESS, watch_unit, 16),
     ],
-    ids=["shared", "process", "console-shared", "console-process"],
+    ids=["shared", "process", "console-shared", "console-process", "watch-shared", "watch-process"],
 )
 def test_each_unit_is_valid_and_exposes_little(
     tmp_path: Path, level: dict[str, str], made: Callable[[Answers, Path], str], most: int
@@ -258,7 +261,18 @@ def test_the_consoles_unit_is_written_with_the_others_and_lets_it_change_no_key(
         assert f"InaccessiblePaths=-{folder}/objects\n" in each
 
 
-def test_the_unit_for_installations_that_were_set_up_before_is_the_one_that_is_written() -> None:
+def test_the_watchs_unit_leaves_it_without_the_passphrase_and_lets_it_write_nothing(tmp_path: Path) -> None:
+    written = watch_unit(answers(), tmp_path)
+    assert f" watch --config {tmp_path}/samdrift.toml\n" in written
+    assert f"InaccessiblePaths=-{tmp_path}/passphrase\n" in written
+    assert "ReadWritePaths=" not in written
+
+
+@pytest.mark.parametrize("made", [console_unit, watch_unit])
+def test_units_for_installations_that_were_set_up_before_are_those_that_are_written(
+    made: Callable[[Answers, Path], str],
+) -> None:
     given = Answers.read({**GIVEN, "user": "samdrift", "database": CLUSTER})
-    written = console_unit(given, Path("/srv/samdrift"))
-    assert (ROOT / "deploy" / "samdrift-console.service").read_text() == written
+    name = {console_unit: "console", watch_unit: "watch"}[made]
+    written = made(given, Path("/srv/samdrift"))
+    assert (ROOT / "deploy" / f"samdrift-{name}.service").read_text() == written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -23,7 +24,6 @@ from samdrift.installation.metrics import HeldMetrics, metrics_application, noth
 from samdrift.net.client import http_client
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import server_tls
-from samdrift.operations import places
 from samdrift.operations.alertmail import Letters, LetterSettings, check_mail
 from samdrift.operations.findings import State
 from samdrift.operations.watch import Watcher, addresses_of, metrics_of
@@ -202,7 +202,7 @@ async def test_little_room_on_a_disk_is_mailed(
     def room(_: object) -> Any:
         return SimpleNamespace(f_bavail=left["free"], f_frsize=1 << 30, f_blocks=100, f_favail=9, f_files=10)
 
-    monkeypatch.setattr(places.os, "statvfs", room)
+    monkeypatch.setattr(os, "statvfs", room)
     await ground.minutes(12)
     assert ground.subjects() == []
     left["free"] = 9
