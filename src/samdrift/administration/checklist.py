@@ -507,8 +507,19 @@ def _command(command: str) -> Phrase:
 
 
 def _as_told(reason: str) -> Phrase:
-    """Return the reason of a part of ours why something is not known, in its words."""
-    return Phrase("%(reason)s", {"reason": reason})
+    """Return the reason why something is not known; those of readiness are put into the language, too."""
+    return next((each for each in REASONS if str(each) == reason), Phrase("%(reason)s", {"reason": reason}))
+
+
+REASONS = (
+    Phrase("not asked"),
+    Phrase("the federation was not asked"),
+    Phrase("the installation was not asked"),
+    Phrase("SML or SMP gave no answer in time"),
+    Phrase("the configuration names no address book"),
+    Phrase("the address book gave no answer in time"),
+)
+"""Reasons that are the same each time; others name a service, and stay as it was told."""
 
 
 ITEMS: tuple[Callable[[Facts], Items], ...] = (
