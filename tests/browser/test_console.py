@@ -14,6 +14,7 @@ from typing import Unpack
 
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.serialization import Encoding
 from playwright.async_api import Browser, ConsoleMessage, Page, expect
 
 from samdrift.administration import incidents
@@ -24,6 +25,8 @@ from samdrift.evidence.trace import Asked
 from samdrift.net.server import listening_socket, serving
 from samdrift.rights.incidents import Clock, IncidentOpened
 from samdrift.vault.records import Transfer
+from samdrift.web.signin.certificate import CertificateService, CertificateSettings, ClientCertificates
+from tests import pki
 from tests.browser.harness import CHROMIUM, LOOKS, Seen, complained, keep_session, profile
 from tests.browser.smallpng import small
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
@@ -190,6 +193,39 @@ async def test_no_page_scrolls_sideways_and_what_is_pressed_is_large_enough(
                 taken = await page.screenshot(full_page=True)
                 file = Path(PICTURES) / f"{name}-{width}-{look.replace(' ', '-')}.png"
                 await asyncio.to_thread(file.write_bytes, taken)
+
+
+@pytest.mark.parametrize("look", sampled(LOOKS, "light"))
+@pytest.mark.parametrize("width", [320, 1280])
+async def test_a_person_without_a_certificate_reads_what_to_do_at_any_width(
+    installation: Installation, browser: Browser, tmp_path: Path, width: int, look: str
+) -> None:
+    """Without script, as TLS has shown no certificate; each answer has the way to try again."""
+    (tmp_path / "staff.pem").write_bytes(pki.root("CA", 3).certificate.public_bytes(Encoding.PEM))
+    judged = ClientCertificates(CertificateSettings(tmp_path / "staff.pem"), lambda: datetime.now(UTC))
+    sock = listening_socket("127.0.0.1")
+    origin = f"http://console.localhost:{sock.getsockname()[1]}"
+    service = CertificateService(judged)
+    scene = Scene(installation, config_of(tmp_path), origin, holds=judged.hold, service=service)
+    async with (
+        serving(scene.application, sock),
+        profile(browser, width=width, look=look, script=False) as context,
+    ):
+        page = await context.new_page()
+        for name, act in (("sign-in", "Logga in"), ("no-certificate", "Försök igen")):
+            if name == "sign-in":
+                await page.goto(f"{origin}/")
+            link = page.get_by_role("link", name=act)
+            await expect(link).to_be_visible()
+            assert not await page.evaluate(TOO_WIDE), (name, width)
+            assert await page.evaluate(TOO_SMALL) == [], (name, width)
+            if PICTURES:
+                taken = await page.screenshot(full_page=True)
+                file = Path(PICTURES) / f"{name}-{width}-{look.replace(' ', '-')}.png"
+                await asyncio.to_thread(file.write_bytes, taken)
+            await link.click()
+        await expect(page.get_by_text("visade inget certifikat")).to_be_visible()
+    assert (scene.failures, len(scene.faults)) == ([], 2)
 
 
 async def test_each_picture_is_named_by_the_guide_and_small(

@@ -370,6 +370,7 @@ NO_RECORDS: dict[Path_, str] = {
     ("demo",): "runs an installation of its own, in a folder of its own",
     ("serve",): "serves all, each by the interfaces that are tried elsewhere",
     ("console",): "serves the operator's pages, which are tried in test_every_console_page.py",
+    ("watch",): OF_NO_VAULT,
     ("config", "check"): OF_NO_VAULT,
     ("gov", "declaration"): OF_THE_OPERATOR,
     ("gov", "duty", "diff"): OF_NO_VAULT,

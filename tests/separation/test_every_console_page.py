@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.routing import Route
 
 from samdrift.console.outages import announce_outage, planned_outages
@@ -26,10 +27,13 @@ from samdrift.vault.people import Identity, SessionRecord
 from samdrift.web.assets import Assets
 from samdrift.web.cookies import SESSION
 from samdrift.web.pages import Pages
-from samdrift.web.sessions import Sessions
+from samdrift.web.sessions import Person, Sessions
+from samdrift.web.signin.certificate import CertificateSettings, ClientCertificates
 from samdrift.web.signin.faults import SignInFailed
 from samdrift.web.texts import Texts
+from samdrift.wire.crypto.certificates import common_name, fingerprint
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests import pki
 from tests.unit.console.scene import Scene, config_of, person, refused, report, stuck
 from tests.unit.web.scene import MemoryStore
 from tests.vaults import Installation, body, message
@@ -162,6 +166,55 @@ async def test_nobody_but_the_staff_sees_or_changes_anything(ground: Ground, act
             for word in known - brought:
                 assert word not in page, (method, path, word)
     assert await ground.unchanged()
+
+
+STAFF_ISSUER = pki.root("Driftens utfärdare", 21)
+ANNA, OLLE = (STAFF_ISSUER.issue(pki.name(name), private_key=pki.key(23)) for name in ("anna", "olle"))
+REVOKED = STAFF_ISSUER.issue(pki.name("jl"), private_key=pki.key(24))
+
+
+@pytest.mark.parametrize(
+    "shown", [None, OLLE, REVOKED, b"no certificate"], ids=["none", "olle", "revoked", "junk"]
+)
+async def test_a_cookie_without_its_certificate_opens_no_route_where_persons_sign_in_by_certificate(
+    ground: Ground, tmp_path: Path, shown: pki.Certified | bytes | None
+) -> None:
+    """The session is of one of the staff, and its cookie is right; so is the token of each form."""
+    (tmp_path / "staff.pem").write_bytes(STAFF_ISSUER.certificate.public_bytes(Encoding.PEM))
+    revoked = frozenset({fingerprint(REVOKED.certificate)})
+    settings = CertificateSettings(tmp_path / "staff.pem", None, revoked, common_name)
+    judged = ClientCertificates(settings, lambda: datetime.now(UTC))
+    scene = Scene(ground.scene.installation, ground.scene.config, ORIGIN, holds=judged.hold)
+    own = ANNA if shown is not REVOKED else REVOKED
+    whose = Person("issuer", str(common_name(own.certificate)), "Anna", "certificate", datetime.now(UTC))
+    cookie = await scene.session(replace(whose, provider_session=fingerprint(own.certificate)))
+    der = shown.certificate.public_bytes(Encoding.DER) if isinstance(shown, pki.Certified) else shown
+
+    def transport(certificate: bytes | None) -> httpx.ASGITransport:
+        return httpx.ASGITransport(_showing(scene.application, certificate), raise_app_exceptions=False)
+
+    same_origin = {"sec-fetch-site": "same-origin", "origin": ORIGIN, "cookie": f"{SESSION}={cookie}"}
+    async with httpx.AsyncClient(transport=transport(der), base_url=ORIGIN, headers=same_origin) as browser:
+        for method, path in ground.routes():
+            fields = {"form-token": scene.sessions.form_token(cookie), **CHANGING}
+            answer = await browser.request(method, path, data=fields if method == "POST" else None)
+            assert answer.status_code in (401, 403, 404), (method, path)
+        assert (await browser.get("/session/now")).status_code == 401
+    assert await ground.unchanged()
+    if shown is not REVOKED:
+        anna = ANNA.certificate.public_bytes(Encoding.DER)
+        async with httpx.AsyncClient(
+            transport=transport(anna), base_url=ORIGIN, headers=same_origin
+        ) as browser:
+            assert (await browser.get("/session/now")).status_code == 200
+    assert scene.failures == []
+
+
+def _showing(application: object, certificate: bytes | None) -> object:
+    async def with_certificate(scope: dict[str, object], receive: object, send: object) -> None:
+        await application({**scope, SHOWN_CERTIFICATE: certificate}, receive, send)  # type: ignore[operator]
+
+    return with_certificate
 
 
 async def test_a_person_who_is_not_of_the_staff_gets_no_session(ground: Ground) -> None:

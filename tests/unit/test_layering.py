@@ -51,7 +51,7 @@ MAY_IMPORT = {
     "installation": RUN | {"entrance", "transparency", "web"},
     "processes": RUNNING | {"installation", "transparency"},
     "administration": ADMINISTERED,
-    "operations": ADMINISTERED | {"administration"},
+    "operations": ADMINISTERED | {"administration", "web"},
     "console": ADMINISTERED | {"administration", "entrance", "web"},
     "isolationcheck": ADMINISTERED | {"administration", "client"},
     "portability": ADMINISTERED | {"administration"},

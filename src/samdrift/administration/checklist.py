@@ -18,6 +18,7 @@ from samdrift.administration.keyholder import HeldKeys
 from samdrift.config.model import OrganisationConfig
 from samdrift.config.organisations import HOST_KEYS, host_of
 from samdrift.contracts.cover import Mode
+from samdrift.contracts.phrases import Phrase
 from samdrift.contracts.principals import Role
 from samdrift.governance.coverage import Standing as CoverStanding
 from samdrift.installation.keyrows import Standing, key_rows
@@ -31,8 +32,6 @@ from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.smp import ServiceMetadata
 
 T = TypeVar("T")
-
-CREATE, INSTALL = "samdrift org keys create", "samdrift org keys install"
 
 
 class State(StrEnum):
@@ -49,10 +48,25 @@ class State(StrEnum):
 class Item:
     """One line of the checklist: what there is, and what to do next or whom to ask."""
 
-    name: str
+    label: Phrase
     state: State
-    text: str
-    next: str = ""
+    said: Phrase
+    todo: Phrase | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name, as commands and the doctor have it."""
+        return str(self.label)
+
+    @property
+    def text(self) -> str:
+        """Its state in words, as commands print it."""
+        return str(self.said)
+
+    @property
+    def next(self) -> str:
+        """The next step; empty where there is none."""
+        return "" if self.todo is None else str(self.todo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,62 +139,70 @@ Items = Iterable[Item]
 
 
 def _configuration(facts: Facts) -> Items:
+    name = Phrase("configuration")
     if facts.entry is not None:
-        yield Item("configuration", State.DONE, "has an entry in the configuration file")
+        yield Item(name, State.DONE, Phrase("has an entry in the configuration file"))
     else:
-        yield Item(
-            "configuration",
-            State.MISSING,
-            "has no entry in the configuration file",
-            "add the entry below to it, completed; a running serve takes it up",
-        )
+        todo = Phrase("add the entry below to it, completed; a running serve takes it up")
+        yield Item(name, State.MISSING, Phrase("has no entry in the configuration file"), todo)
 
 
 def _vaults(facts: Facts) -> Items:
     for role in facts.roles:
-        name, state = f"vault {role.value}", facts.vaults.get(role)
+        name, state = Phrase("vault %(role)s", {"role": role.value}), facts.vaults.get(role)
         if state is RegistrationState.ACTIVE and facts.locked and role not in facts.locked:
-            todo = f"samdrift org lock {facts.organisation}, with its officer"
-            yield Item(name, State.MISSING, "opens without its officer, who opens the others", todo)
+            todo = Phrase(
+                "samdrift org lock %(organisation)s, with its officer", {"organisation": facts.organisation}
+            )
+            yield Item(name, State.MISSING, Phrase("opens without its officer, who opens the others"), todo)
         elif state is RegistrationState.ACTIVE:
-            yield Item(name, State.DONE, "is there")
+            yield Item(name, State.DONE, Phrase("is there"))
         elif state is RegistrationState.SUSPENDED:
-            todo = f"samdrift org resume {facts.organisation}"
-            yield Item(name, State.MISSING, "is suspended", todo)
+            todo = _command(f"samdrift org resume {facts.organisation}")
+            yield Item(name, State.MISSING, Phrase("is suspended"), todo)
         elif state is RegistrationState.CLOSING:
-            yield Item(name, State.MISSING, "is being closed", f"samdrift org close {facts.organisation}")
+            todo = _command(f"samdrift org close {facts.organisation}")
+            yield Item(name, State.MISSING, Phrase("is being closed"), todo)
         else:
-            yield Item(name, State.MISSING, "is not there", f"samdrift org add {facts.organisation}")
+            todo = _command(f"samdrift org add {facts.organisation}")
+            yield Item(name, State.MISSING, Phrase("is not there"), todo)
 
 
 def _served(facts: Facts) -> Items:
     """Return whether a process serves it now: what is all there is not ready while nobody answers."""
     for role in facts.roles:
-        name = f"served {role.value}"
+        name = Phrase("served %(role)s", {"role": role.value})
         if facts.vaults.get(role) is not RegistrationState.ACTIVE:
             continue
         if facts.served.value is None:
-            yield Item(name, State.NOT_CHECKED, facts.served.unknown, "samdrift status")
+            yield Item(name, State.NOT_CHECKED, _as_told(facts.served.unknown), _command("samdrift status"))
         elif role in facts.served.value:
-            yield Item(name, State.DONE, "a running process serves it")
+            yield Item(name, State.DONE, Phrase("a running process serves it"))
         else:
-            todo = "samdrift serve (systemctl start samdrift), and samdrift status"
-            yield Item(name, State.MISSING, "no running process serves it", todo)
+            todo = Phrase("samdrift serve (systemctl start samdrift), and samdrift status")
+            yield Item(name, State.MISSING, Phrase("no running process serves it"), todo)
 
 
 def _agreements(facts: Facts) -> Items:
     """Return whether agreements cover each role: what was inherited does so for a time, and has an end."""
-    todo = f"samdrift gov agreement enter {facts.organisation}; samdrift gov coverage names the gaps"
+    todo = Phrase(
+        "samdrift gov agreement enter %(organisation)s; samdrift gov coverage names the gaps",
+        {"organisation": facts.organisation},
+    )
     for role, found in facts.cover.items():
-        name, until = f"agreements {role.value}", f" until {found.until:%Y-%m-%d}" if found.until else ""
+        name = Phrase("agreements %(role)s", {"role": role.value})
+        until = Phrase(" until %(day)s", {"day": f"{found.until:%Y-%m-%d}"}) if found.until else ""
         if found.mode is not Mode.ON:
-            yield Item(name, State.MISSING, "no agreement covers it", todo)
+            yield Item(name, State.MISSING, Phrase("no agreement covers it"), todo)
         elif found.inherited:
-            text = f"one inherited agreement covers it{until}: enter agreements before"
+            text = Phrase(
+                "one inherited agreement covers it%(until)s: enter agreements before", {"until": until}
+            )
             yield Item(name, State.SOON, text, todo)
         else:
             soon = found.warning(facts.now) is not None
-            yield Item(name, State.SOON if soon else State.DONE, f"agreements cover it{until}")
+            text = Phrase("agreements cover it%(until)s", {"until": until})
+            yield Item(name, State.SOON if soon else State.DONE, text)
 
 
 def _token(facts: Facts) -> Items:
@@ -189,14 +211,18 @@ def _token(facts: Facts) -> Items:
     """
     named = facts.entry is not None and facts.entry.hsm is not None
     for role in facts.vaults:
-        item = f"token {role.value}"
+        item = Phrase("token %(role)s", {"role": role.value})
         if named and role in facts.in_token:
-            yield Item(item, State.DONE, "its token opens the vault")
+            yield Item(item, State.DONE, Phrase("its token opens the vault"))
         elif named:
-            todo = f"samdrift org use-hsm {facts.organisation}, and replace the keys"
-            yield Item(item, State.MISSING, "the vault opens without its token", todo)
+            todo = Phrase(
+                "samdrift org use-hsm %(organisation)s, and replace the keys",
+                {"organisation": facts.organisation},
+            )
+            yield Item(item, State.MISSING, Phrase("the vault opens without its token"), todo)
         elif role in facts.in_token:
-            yield Item(item, State.MISSING, "its entry does not name its token", "token in its entry")
+            text = Phrase("its entry does not name its token")
+            yield Item(item, State.MISSING, text, Phrase("token in its entry"))
 
 
 def _keys(facts: Facts) -> Items:
@@ -204,37 +230,46 @@ def _keys(facts: Facts) -> Items:
         return
     for name in (KeyName.SIGNING, KeyName.ENCRYPTION, KeyName.TLS_CLIENT):
         if facts.keys.problem:
-            yield Item(f"key {name}", State.NOT_CHECKED, facts.keys.problem, "samdrift org unlock")
+            item = Phrase("key %(name)s", {"name": name.value})
+            yield Item(item, State.NOT_CHECKED, _as_told(facts.keys.problem), _command("samdrift org unlock"))
         else:
             yield _key(facts, name, facts.keys.of(name))
 
 
 def _key(facts: Facts, name: KeyName, held: Sequence[HeldKey]) -> Item:
-    item, organisation = f"key {name}", facts.organisation
+    item = Phrase("key %(name)s", {"name": name.value})
+    which = {"organisation": facts.organisation, "name": name.value}
     rows = key_rows(held, facts.now, [name])
     used = next((row.key for row in rows if row.in_use), None)
-    again = f"two persons: {CREATE} {organisation} {name}; then have the request certified"
+    again = Phrase(
+        "two persons: samdrift org keys create %(organisation)s %(name)s; then have the request certified",
+        which,
+    )
     if used is not None and used.certificate is not None:
         until = used.certificate.not_valid_after_utc
+        day = {"day": f"{until:%Y-%m-%d}"}
         if until <= facts.now:
-            return Item(item, State.MISSING, f"its certificate ended on {until:%Y-%m-%d}", again)
+            return Item(item, State.MISSING, Phrase("its certificate ended on %(day)s", day), again)
         if any(row.attention for row in rows):
-            return Item(item, State.SOON, f"its certificate ends on {until:%Y-%m-%d}", again)
-        return Item(item, State.DONE, f"certified until {until:%Y-%m-%d}")
+            return Item(item, State.SOON, Phrase("its certificate ends on %(day)s", day), again)
+        return Item(item, State.DONE, Phrase("certified until %(day)s", day))
     standings = {row.standing for row in rows}
     if Standing.PLANNED in standings:
-        todo = f"wait for its day, or samdrift org keys activate {organisation} {name}"
-        return Item(item, State.MISSING, "is certified, and not used yet", todo)
+        todo = Phrase("wait for its day, or samdrift org keys activate %(organisation)s %(name)s", which)
+        return Item(item, State.MISSING, Phrase("is certified, and not used yet"), todo)
     if Standing.WAITS in standings:
-        todo = f"have the request certified, then {INSTALL} {organisation} {name} FILE"
-        return Item(item, State.MISSING, "waits for its certificate", todo)
-    text = "has been revoked and has no successor" if held else "has not been made"
+        todo = Phrase(
+            "have the request certified, then samdrift org keys install %(organisation)s %(name)s %(file)s",
+            {**which, "file": "FILE"},
+        )
+        return Item(item, State.MISSING, Phrase("waits for its certificate"), todo)
+    text = Phrase("has been revoked and has no successor") if held else Phrase("has not been made")
     return Item(item, State.MISSING, text, again)
 
 
 def _interface_c(facts: Facts) -> Items:
     """Return whether the organisation's message service is let in at its access point."""
-    name = "interface C"
+    name = Phrase("interface C")
     if facts.entry is None:
         return
     clients = facts.entry.clients
@@ -242,21 +277,27 @@ def _interface_c(facts: Facts) -> Items:
     own = fingerprint(certificates[0]) if certificates else None
     if facts.access_point and facts.message_service:
         if own is None:
-            yield Item(name, State.MISSING, "there is no client certificate yet", "see key tls-client")
+            text = Phrase("there is no client certificate yet")
+            yield Item(name, State.MISSING, text, Phrase("see key tls-client"))
         elif own in clients.values():
-            yield Item(name, State.DONE, "its client certificate is registered")
+            yield Item(name, State.DONE, Phrase("its client certificate is registered"))
         else:
-            todo = f'add under clients in its entry: message-service = "{own}"'
-            yield Item(name, State.MISSING, "its client certificate is not registered", todo)
+            todo = Phrase(
+                "add under clients in its entry: message-service = %(digest)s", {"digest": f'"{own}"'}
+            )
+            yield Item(name, State.MISSING, Phrase("its client certificate is not registered"), todo)
     elif facts.access_point:
         if clients:
-            yield Item(name, State.DONE, f"registered for {', '.join(clients)}")
+            yield Item(name, State.DONE, Phrase("registered for %(names)s", {"names": ", ".join(clients)}))
         else:
-            todo = "ask the supplier of its message service for the client certificate; clients in its entry"
-            yield Item(name, State.MISSING, "nobody is registered", todo)
+            todo = Phrase(
+                "ask the supplier of its message service for the client certificate; clients in its entry"
+            )
+            yield Item(name, State.MISSING, Phrase("nobody is registered"), todo)
     elif facts.message_service:
-        todo = f"have SHA-256 {own} let in there" if own else "see key tls-client"
-        yield Item(name, State.NOT_CHECKED, "its access point is another supplier's: ask there", todo)
+        todo = Phrase("have SHA-256 %(digest)s let in there", {"digest": own})
+        text = Phrase("its access point is another supplier’s: ask there")
+        yield Item(name, State.NOT_CHECKED, text, todo if own else Phrase("see key tls-client"))
 
 
 def _hosts(facts: Facts) -> Items:
@@ -265,71 +306,84 @@ def _hosts(facts: Facts) -> Items:
         host = host_of(facts.entry, role) if facts.entry else ""
         if role not in facts.roles or not host:
             continue
-        item = f"host {role}"
+        item = Phrase("host %(role)s", {"role": role.value})
         if any(names_host(one, host) for one in facts.server_certificates):
-            yield Item(item, State.DONE, f"{host} is named in the server's certificate")
+            yield Item(
+                item, State.DONE, Phrase("%(host)s is named in the server’s certificate", {"host": host})
+            )
         else:
-            todo = "samdrift keys request tls-server, certified for that host; or change " + key
-            yield Item(item, State.MISSING, f"no certificate of the server names {host}", todo)
+            todo = Phrase(
+                "samdrift keys request tls-server, certified for that host; or change %(key)s", {"key": key}
+            )
+            text = Phrase("no certificate of the server names %(host)s", {"host": host})
+            yield Item(item, State.MISSING, text, todo)
 
 
 def _addresses(facts: Facts) -> Items:
     if facts.entry is None or not facts.message_service:
         return
-    addresses = facts.entry.functional_addresses
+    addresses, name = facts.entry.functional_addresses, Phrase("functional addresses")
     if not addresses:
-        todo = "ask the organisation which it has; functional_addresses in its entry"
-        yield Item("functional addresses", State.MISSING, "there are none", todo)
+        todo = Phrase("ask the organisation which it has; functional_addresses in its entry")
+        yield Item(name, State.MISSING, Phrase("there are none"), todo)
         return
-    yield Item("functional addresses", State.DONE, f"{len(addresses)} in its entry")
+    yield Item(name, State.DONE, Phrase("%(count)s in its entry", {"count": len(addresses)}))
+    clients = Phrase("message clients")
     if not facts.entry.message_clients:
-        todo = "ask the organisation for its client's key; [[organisations.message_clients]] in its entry"
-        yield Item("message clients", State.MISSING, "there is none", todo)
+        todo = Phrase(
+            "ask the organisation for its client’s key; [[organisations.message_clients]] in its entry"
+        )
+        yield Item(clients, State.MISSING, Phrase("there is none"), todo)
     elif facts.unassigned:
-        todo = "let one client have them, or one be the default; samdrift routing shows who gets what"
-        text = f"nobody gets what comes to {', '.join(facts.unassigned)}"
-        yield Item("message clients", State.MISSING, text, todo)
+        todo = Phrase("let one client have them, or one be the default; samdrift routing shows who gets what")
+        text = Phrase("nobody gets what comes to %(addresses)s", {"addresses": ", ".join(facts.unassigned)})
+        yield Item(clients, State.MISSING, text, todo)
     else:
-        yield Item("message clients", State.DONE, "get what comes to every address")
+        yield Item(clients, State.DONE, Phrase("get what comes to every address"))
 
 
 def _registration(facts: Facts) -> Items:
     """SML and SMP (component-sml, component-smp): the right access point under the right address."""
     asked = list(facts.registrations.items())
     if not asked:
-        yield Item("SMP", State.NOT_CHECKED, "the federation was not asked", "ask again, without --offline")
+        text = Phrase("the federation was not asked")
+        yield Item(Phrase("SMP"), State.NOT_CHECKED, text, Phrase("ask again, without --offline"))
     for document, answer in asked:
-        yield _registered(facts, f"SMP {_kind(document)}", answer)
+        yield _registered(facts, Phrase("SMP %(kind)s", {"kind": _kind(document)}), answer)
     if facts.access_point and not facts.address and any(answer.value for _, answer in asked):
         found = sorted({one.address for _, answer in asked if answer.value for one in answer.value.endpoints})
-        todo = "set access_point.address in the configuration to where peers reach it"
-        yield Item("SMP address", State.NOT_CHECKED, f"registered under {', '.join(found)}", todo)
+        todo = Phrase("set access_point.address in the configuration to where peers reach it")
+        text = Phrase("registered under %(addresses)s", {"addresses": ", ".join(found)})
+        yield Item(Phrase("SMP address"), State.NOT_CHECKED, text, todo)
 
 
-def _registered(facts: Facts, name: str, answer: Asked[ServiceMetadata]) -> Item:
+def _registered(facts: Facts, name: Phrase, answer: Asked[ServiceMetadata]) -> Item:
     if answer.unknown:
-        return Item(name, State.NOT_CHECKED, answer.unknown, "try again later")
-    register = "register it in DIGG's SMP"
+        return Item(name, State.NOT_CHECKED, _as_told(answer.unknown), Phrase("try again later"))
+    register = Phrase("register it in Digg’s SMP")
     if answer.value is None:
-        return Item(name, State.MISSING, "is not registered", register)
+        return Item(name, State.MISSING, Phrase("is not registered"), register)
     if not facts.access_point:
-        found = ", ".join(sorted({one.address for one in answer.value.endpoints}))
-        return Item(name, State.DONE, f"registered at another supplier's access point, {found}")
+        where = {"address": ", ".join(sorted({one.address for one in answer.value.endpoints}))}
+        text = Phrase("registered at another supplier’s access point, %(address)s", where)
+        return Item(name, State.DONE, text)
     certificates = {one.certificate for one in answer.value.endpoints}
     if not facts.certificates:
-        return Item(
-            name, State.NOT_CHECKED, "our access point has no certificate yet", "samdrift keys request"
-        )
+        text = Phrase("our access point has no certificate yet")
+        return Item(name, State.NOT_CHECKED, text, _command("samdrift keys request"))
     if facts.certificates[0] not in certificates:
-        text = "is registered with another certificate than our access point's"
-        return Item(
-            name, State.MISSING, text, f"{register} with SHA-256 {fingerprint(facts.certificates[0])}"
+        text = Phrase("is registered with another certificate than our access point’s")
+        todo = Phrase(
+            "register it in Digg’s SMP with SHA-256 %(digest)s",
+            {"digest": fingerprint(facts.certificates[0])},
         )
+        return Item(name, State.MISSING, text, todo)
     addresses = {one.address for one in answer.value.endpoints}
     if facts.address and facts.address not in addresses:
-        text = f"is registered under {', '.join(sorted(addresses))}, not {facts.address}"
+        values = {"addresses": ", ".join(sorted(addresses)), "ours": facts.address}
+        text = Phrase("is registered under %(addresses)s, not %(ours)s", values)
         return Item(name, State.MISSING, text, register)
-    return Item(name, State.DONE, "registered with our access point's certificate")
+    return Item(name, State.DONE, Phrase("registered with our access point’s certificate"))
 
 
 def _published(facts: Facts) -> Items:
@@ -344,86 +398,128 @@ def _published(facts: Facts) -> Items:
         else:
             name, key, published = "encryption", KeyName.ENCRYPTION, answer.value.certificates.encryption
         ours = facts.keys.certificates(key)
-        yield _certified(facts, f"CertPub {name}", ours, published)
+        yield _certified(facts, Phrase("CertPub %(key)s", {"key": name}), ours, published)
 
 
 def _certified(
-    facts: Facts, item: str, ours: Sequence[x509.Certificate], published: Sequence[x509.Certificate]
+    facts: Facts, item: Phrase, ours: Sequence[x509.Certificate], published: Sequence[x509.Certificate]
 ) -> Item:
-    todo = f"hand in the certificate to DIGG: samdrift org keys publish {facts.organisation}"
+    todo = Phrase(
+        "hand in the certificate to Digg: samdrift org keys publish %(organisation)s",
+        {"organisation": facts.organisation},
+    )
     strangers = set(published) - set(ours)
     if facts.keys.problem:
-        return Item(item, State.NOT_CHECKED, facts.keys.problem, "samdrift org unlock")
+        return Item(item, State.NOT_CHECKED, _as_told(facts.keys.problem), _command("samdrift org unlock"))
     if not set(ours) & set(published):
-        text = "no certificate of ours is published" if published else "nothing is published"
+        nothing = Phrase("nothing is published")
+        text = Phrase("no certificate of ours is published") if published else nothing
         return Item(item, State.MISSING, text, todo)
     if ours[0] not in published:
-        return Item(item, State.SOON, "an older certificate of ours is published", todo)
+        return Item(item, State.SOON, Phrase("an older certificate of ours is published"), todo)
     if strangers:
-        text = "ours is published, together with one that is revoked or not ours"
-        return Item(item, State.SOON, text, f"have it taken away; {todo}")
-    return Item(item, State.DONE, "ours is published")
+        text = Phrase("ours is published, together with one that is revoked or not ours")
+        return Item(item, State.SOON, text, Phrase("have it taken away; %(todo)s", {"todo": todo}))
+    return Item(item, State.DONE, Phrase("ours is published"))
 
 
 def _address_book(facts: Facts) -> Items:
-    name = "address book"
+    name, listed_addresses = Phrase("address book"), Phrase("addresses listed")
     listed = facts.listed.value
     if facts.listed.unknown:
-        yield Item(name, State.NOT_CHECKED, facts.listed.unknown, "ask again later, without --offline")
+        todo = Phrase("ask again later, without --offline")
+        yield Item(name, State.NOT_CHECKED, _as_told(facts.listed.unknown), todo)
         return
     if listed is None:
-        yield Item(name, State.MISSING, "has no entry", "ask DIGG to enter it (architecture-sad 4.3.1)")
+        todo = Phrase("ask Digg to enter it (architecture-sad 4.3.1)")
+        yield Item(name, State.MISSING, Phrase("has no entry"), todo)
         return
     yield _entry(facts, listed)
     if facts.entry is None or not facts.message_service:
         return
     if facts.addresses.value is None:
-        yield Item("addresses listed", State.NOT_CHECKED, facts.addresses.unknown, "try again later")
+        text = _as_told(facts.addresses.unknown)
+        yield Item(listed_addresses, State.NOT_CHECKED, text, Phrase("try again later"))
         return
     there = {one.identifier.casefold() for one in facts.addresses.value}
     missing = [one for one in facts.entry.functional_addresses if one.casefold() not in there]
     more = there - {one.casefold() for one in facts.entry.functional_addresses}
     if missing:
-        todo = "ask the organisation to enter them in the address book"
-        yield Item("addresses listed", State.MISSING, f"not listed: {', '.join(missing)}", todo)
+        todo = Phrase("ask the organisation to enter them in the address book")
+        text = Phrase("not listed: %(addresses)s", {"addresses": ", ".join(missing)})
+        yield Item(listed_addresses, State.MISSING, text, todo)
     elif more:
-        todo = "add them to functional_addresses in its entry, or ask the organisation to remove them"
-        yield Item(
-            "addresses listed", State.MISSING, f"listed, but not served: {', '.join(sorted(more))}", todo
-        )
+        todo = Phrase("add them to functional_addresses in its entry, or ask the organisation to remove them")
+        text = Phrase("listed, but not served: %(addresses)s", {"addresses": ", ".join(sorted(more))})
+        yield Item(listed_addresses, State.MISSING, text, todo)
     else:
-        yield Item("addresses listed", State.DONE, f"{len(there)} in the address book")
+        text = Phrase("%(count)s in the address book", {"count": len(there)})
+        yield Item(listed_addresses, State.DONE, text)
 
 
 def _entry(facts: Facts, listed: Organisation) -> Item:
     """An under-organisation's entry belongs to the one that it is a part of."""
+    name = Phrase("address book")
     parent = facts.entry.part_of if facts.entry else None
     under = listed.kind is OrganisationKind.UNDER_ORGANISATION
     if parent is None and not under:
-        return Item("address book", State.DONE, f"has an entry: {listed.name}")
+        return Item(name, State.DONE, Phrase("has an entry: %(name)s", {"name": listed.name}))
     named = facts.parent.participant if facts.parent else None
     if under and parent is not None and named == parent:
-        return Item("address book", State.DONE, f"has an entry: {listed.name}, part of {parent}")
+        values = {"name": listed.name, "parent": parent}
+        return Item(name, State.DONE, Phrase("has an entry: %(name)s, part of %(parent)s", values))
+    of_its_own = Phrase("an organisation of its own")
+    unknown = Phrase("an unknown one")
     stands = (
-        f"an under-organisation of {named or 'an unknown one'}" if under else "an organisation of its own"
+        Phrase("an under-organisation of %(parent)s", {"parent": named or unknown}) if under else of_its_own
     )
-    meant = f"a part of {parent}" if parent else "an organisation of its own"
-    todo = "ask DIGG to change the entry, or change part_of in the configuration"
-    return Item("address book", State.MISSING, f"has an entry as {stands}, and is {meant} here", todo)
+    meant = Phrase("a part of %(parent)s", {"parent": parent}) if parent else of_its_own
+    todo = Phrase("ask Digg to change the entry, or change part_of in the configuration")
+    text = Phrase("has an entry as %(stands)s, and is %(meant)s here", {"stands": stands, "meant": meant})
+    return Item(name, State.MISSING, text, todo)
 
 
 def _marks(facts: Facts) -> Items:
     """An item only where something is wrong: most organisations never lose any."""
+    name = Phrase("session keys")
     if facts.lost_marks.unknown:
-        yield Item("session keys", State.NOT_CHECKED, facts.lost_marks.unknown)
+        yield Item(name, State.NOT_CHECKED, _as_told(facts.lost_marks.unknown))
     for lost in facts.lost_marks.value or ():
-        since = "the beginning" if lost.since is None else f"{lost.since:%Y-%m-%d %H:%M}"
+        beginning = Phrase("the beginning")
+        since = beginning if lost.since is None else f"{lost.since:%Y-%m-%d %H:%M}"
         yield Item(
-            "session keys",
+            name,
             State.MISSING,
-            f"marks from {since} to {lost.until:%Y-%m-%d %H:%M} are lost: envelopes from then are not opened",
-            f"a new encryption key ({CREATE}), or two accept the risk: samdrift org keys lost-marks --accept",
+            Phrase(
+                "marks from %(since)s to %(until)s are lost: envelopes from then are not opened",
+                {"since": since, "until": f"{lost.until:%Y-%m-%d %H:%M}"},
+            ),
+            Phrase(
+                "a new encryption key (samdrift org keys create), or two accept the risk:"
+                " samdrift org keys lost-marks --accept"
+            ),
         )
+
+
+def _command(command: str) -> Phrase:
+    """Return something to do that is nothing but a command to type."""
+    return Phrase("%(command)s", {"command": command})
+
+
+def _as_told(reason: str) -> Phrase:
+    """Return the reason why something is not known; those of readiness are put into the language, too."""
+    return next((each for each in REASONS if str(each) == reason), Phrase("%(reason)s", {"reason": reason}))
+
+
+REASONS = (
+    Phrase("not asked"),
+    Phrase("the federation was not asked"),
+    Phrase("the installation was not asked"),
+    Phrase("SML or SMP gave no answer in time"),
+    Phrase("the configuration names no address book"),
+    Phrase("the address book gave no answer in time"),
+)
+"""Reasons that are the same each time; others name a service, and stay as it was told."""
 
 
 ITEMS: tuple[Callable[[Facts], Items], ...] = (
@@ -448,7 +544,8 @@ def _is_receipt(document: DocumentIdentifier) -> bool:
     return "ApplicationResponse" in document.value
 
 
-def _kind(document: DocumentIdentifier) -> str:
+def _kind(document: DocumentIdentifier) -> Phrase:
     """A type of message in few words."""
-    model = "" if document.requires_protection else " (base)"
-    return ("receipt" if _is_receipt(document) else "message") + model
+    if document.requires_protection:
+        return Phrase("receipt") if _is_receipt(document) else Phrase("message")
+    return Phrase("receipt (base)") if _is_receipt(document) else Phrase("message (base)")

@@ -27,14 +27,18 @@ from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.operations.setup import (
     CONFIGURATION,
+    CONSOLE_UNIT,
     DATABASE,
     QUESTIONS,
     UNIT,
+    WATCH_UNIT,
     Answers,
     configuration,
+    console_unit,
     database_script,
     remaining,
     unit,
+    watch_unit,
 )
 
 app = typer.Typer(add_completion=False)
@@ -138,6 +142,8 @@ def _made(folder: Path, answers: Answers) -> list[Path]:
     file = folder / CONFIGURATION
     _write(file, configuration(answers), 0o640 | (others & 0o004))
     _write(folder / UNIT, unit(answers, folder), 0o644)
+    _write(folder / CONSOLE_UNIT, console_unit(answers, folder), 0o644)
+    _write(folder / WATCH_UNIT, watch_unit(answers, folder), 0o644)
     if not answers.embedded:
         _write(folder / DATABASE, database_script(answers), 0o644)
     requests = _requested(folder, answers)

@@ -32,6 +32,7 @@ COMMANDS = {
     "serve": "Run the roles of one installation, or of several: access point, message service, and others.",
     "doctor": "Examine everything that an installation stands on: what is wrong, why, what to type.",
     "status": "Show what a running installation serves, and whether what it depends on is there.",
+    "watch": "Mail the operator when something is wrong, and when it is over.",
     "console": "Serve the operator's console: health, queues, organisations and more, on pages.",
     "config": "The configuration file: check one, or print what every key means.",
     "org": "Organisations: add, examine, suspend, resume, move and close them.",

@@ -2,16 +2,48 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
+
+from cryptography import x509
 
 from samdrift.config.keys import Change, Key, Shape, Tables
-from samdrift.config.kinds import ADDRESS, HOST, NETWORKS, TEXT
+from samdrift.config.kinds import ADDRESS, HOST, NETWORKS, PATH, POSITIVE, TEXT, kind
 from samdrift.config.reading import Breaches
 from samdrift.config.roles import PagesPlain, PagesPort
 from samdrift.config.signin import SignInConfig
 from samdrift.config.toml import Table
-from samdrift.config.values import SocketAddress
+from samdrift.config.values import SocketAddress, texts
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_A_DIGEST = '["' + "ab" * 32 + '"]'
+
+
+def digest(text: str) -> str | None:
+    """Return a SHA-256 in small hexadecimal letters, from any form that programs print; else ``None``."""
+    plain = text.replace(":", "").lower()
+    return plain if _DIGEST.fullmatch(plain) else None
+
+
+def digests(value: Any) -> tuple[str, ...]:
+    """Return the SHA-256 of a list; :class:`ValueError` for anything else in it."""
+    found = [digest(each) for each in texts(value)]
+    if None in found:
+        raise ValueError("has something that is not a SHA-256 in hexadecimal")
+    return tuple(each for each in found if each is not None)
+
+
+def certificate_subject(text: str) -> str | None:
+    """Return a certificate's SHA-256 or subject in one form; ``None`` for a text that is neither."""
+    if (found := digest(text)) is not None:
+        return found
+    try:
+        name = x509.Name.from_rfc4514_string(text)
+    except ValueError:
+        return None
+    return name.rfc4514_string() or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +51,14 @@ class StaffConfig:
     """A person of the operator's who may sign in to the console."""
 
     subject: Annotated[
-        str, Key("What the sign-in service calls the person (`sub`).", TEXT, example='"5f1c9a"', since="0.2")
+        str,
+        Key(
+            "What the sign-in service calls the person (`sub`); with `certificates` the SHA-256 of theirs, or"
+            " its subject as RFC 4514 has it, such as `CN=Jill Lind,O=Driftbolaget`.",
+            TEXT,
+            example='"5f1c9a"',
+            since="0.2",
+        ),
     ]
     name: Annotated[
         str,
@@ -30,6 +69,50 @@ class StaffConfig:
             since="0.2",
         ),
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleCertificatesConfig:
+    """Sign-in to the console by client certificates, in place of a sign-in service."""
+
+    issuers: Annotated[
+        Path,
+        Key(
+            "The issuers of the staff's certificates (PEM), each of which issues them itself.",
+            PATH,
+            example='"staff-issuers.pem"',
+            since="0.2",
+            change=Change.FOLLOWED,
+        ),
+    ]
+    revocation_lists: Annotated[
+        Path | None,
+        Key(
+            "Their revocation lists (PEM, or one in DER). With it, a certificate whose issuer has no list in"
+            " force there signs nobody in.",
+            PATH,
+            otherwise="only `revoked` and `staff` say who may not sign in any more",
+            example='"staff.crl"',
+            since="0.2",
+            change=Change.FOLLOWED,
+        ),
+    ] = None
+    revoked: Annotated[
+        tuple[str, ...],
+        Key(
+            "SHA-256 of certificates that do not count any more.",
+            kind("list of SHA-256 in hexadecimal", digests),
+            otherwise="none",
+            example=_A_DIGEST,
+            since="0.2",
+        ),
+    ] = ()
+    idle_seconds: Annotated[
+        int, Key("Time after which an unused session ends.", POSITIVE, unit="seconds", since="0.2")
+    ] = 1800
+    whole_seconds: Annotated[
+        int, Key("Time after which any session ends.", POSITIVE, unit="seconds", since="0.2")
+    ] = 36000
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +138,6 @@ class ConsoleConfig:
         str,
         Key("Name at the top of each page.", TEXT, example='"Driftbolaget, driftkonsol"', since="0.2"),
     ]
-    sign_in: Annotated[
-        SignInConfig,
-        Key(
-            "The operator's own sign-in service; its `levels` are those with several factors, and"
-            " `secret_file` is needed.",
-            Tables(SignInConfig),
-            since="0.2",
-        ),
-    ]
     staff: Annotated[
         tuple[StaffConfig, ...],
         Key(
@@ -73,6 +147,25 @@ class ConsoleConfig:
             change=Change.RESTART,
         ),
     ]
+    sign_in: Annotated[
+        SignInConfig | None,
+        Key(
+            "The operator's own sign-in service; its `levels` are those with several factors, and"
+            " `secret_file` is needed.",
+            Tables(SignInConfig),
+            otherwise="persons sign in by `certificates`",
+            since="0.2",
+        ),
+    ] = None
+    certificates: Annotated[
+        ConsoleCertificatesConfig | None,
+        Key(
+            "Sign-in by client certificates ([console](console.md#sign-in-by-certificate)).",
+            Tables(ConsoleCertificatesConfig),
+            otherwise="persons sign in at `sign_in`",
+            since="0.2",
+        ),
+    ] = None
     port: PagesPort = None
     networks: Annotated[
         tuple[str, ...],
@@ -95,12 +188,24 @@ class ConsoleConfig:
 
 
 def check_console(own: ConsoleConfig, _: Table) -> Breaches:
-    """Require persons who can sign in, each once, and a secret: the console has no vault for a key."""
-    if own.sign_in.secret_file is None:
+    """Require persons who can sign in, each once and one way, and a secret: there is no vault for a key."""
+    if (own.sign_in is None) == (own.certificates is None):
+        yield "sign_in", "or certificates: one of them is needed"
+    if own.sign_in is not None and own.sign_in.secret_file is None:
         yield "sign_in.secret_file", "is missing; the console has no vault with a key of its own"
+    if own.certificates is not None:
+        if own.plain:
+            yield "plain", "shows no certificates: with certificates the console itself ends TLS"
+        for number, one in enumerate(own.staff):
+            if certificate_subject(one.subject) is None:
+                text = "is neither a SHA-256 in hexadecimal nor a subject such as CN=Jill Lind,O=Driftbolaget"
+                yield f"staff[{number}].subject", text
     if not own.staff:
         yield "staff", "names nobody"
+    by_certificate = own.certificates is not None
     for what in ("subject", "name"):
         named = [getattr(one, what) for one in own.staff]
+        if what == "subject" and by_certificate:
+            named = [certificate_subject(one) or one for one in named]
         if len(set(named)) != len(named):
             yield "staff", f"has two persons with the same {what}"

@@ -1,4 +1,4 @@
-"""The table ``mail`` of the configuration file: the server through which notices are sent."""
+"""The tables ``mail`` and ``alerts`` of the configuration file: a server, and mails to the operator."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from samdrift.config.keys import Key
-from samdrift.config.kinds import HOST, PATH, PORT, TEXT, choice, kind
-from samdrift.config.values import text
+from samdrift.config.kinds import HOST, PATH, PORT, POSITIVE, TEXT, choice, kind
+from samdrift.config.values import items, text
 from samdrift.net.smtp import MailSecurity
 
 _MAIL_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)+")
@@ -25,6 +25,12 @@ def _mail_address(value: Any) -> str:
     if not is_mail_address(named):
         raise ValueError("is not a mail address such as samdrift@example.se")
     return named
+
+
+def _mail_addresses(value: Any) -> tuple[str, ...]:
+    if not (found := tuple(_mail_address(each) for each in items(value))):
+        raise ValueError("names no address")
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +82,36 @@ class MailConfig:
             since="0.2",
         ),
     ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertsConfig:
+    """Mails to the operator when something is wrong, which `samdrift watch` sends."""
+
+    mail_to: Annotated[
+        tuple[str, ...],
+        Key(
+            "Addresses of the operator's own that get the mails.",
+            kind("list of mail addresses", _mail_addresses),
+            example='["drift@example.se"]',
+            since="0.2",
+        ),
+    ]
+    name: Annotated[
+        str,
+        Key(
+            "Name of the installation in the subject of the mails.",
+            TEXT,
+            example='"Samdrift, production"',
+            since="0.2",
+        ),
+    ] = "Samdrift"
+    minutes: Annotated[
+        int,
+        Key(
+            "Time between two mails at least; what changes meanwhile is joined in the next one.",
+            POSITIVE,
+            unit="minutes",
+            since="0.2",
+        ),
+    ] = 15

@@ -33,7 +33,7 @@ from samdrift.config.kinds import (
     choice,
 )
 from samdrift.config.logs import LogsConfig
-from samdrift.config.mail import MailConfig
+from samdrift.config.mail import AlertsConfig, MailConfig
 from samdrift.config.malware import MalwareConfig
 from samdrift.config.organisations import DomibusConfig as DomibusConfig
 from samdrift.config.organisations import MessageClientConfig as MessageClientConfig
@@ -377,8 +377,19 @@ class Config:
     mail: Annotated[
         MailConfig | None,
         Key(
-            "The mail server for notices to people; without the table none are sent.",
+            "The mail server for notices to people, and for mails to the operator (`alerts`); without the"
+            " table none are sent.",
             Tables(MailConfig),
+            since="0.2",
+        ),
+    ] = None
+    alerts: Annotated[
+        AlertsConfig | None,
+        Key(
+            "Mails to the operator ([monitoring](monitoring.md#without-a-prometheus)); needs `mail` and"
+            " `metrics`.",
+            Tables(AlertsConfig),
+            otherwise="the operator gets none",
             since="0.2",
         ),
     ] = None

@@ -90,6 +90,13 @@ def _check_scanned(config: Config, _: Table) -> Breaches:
         yield "malware", "is missing: say which scanner scans messages"
 
 
+def _check_alerts(config: Config, _: Table) -> Breaches:
+    """Require what mails to the operator are sent through, and what they are about."""
+    for name, needed in (("mail", config.mail), ("metrics", config.metrics)):
+        if config.alerts is not None and needed is None:
+            yield name, "is missing, and there are alerts: they need it"
+
+
 def _check_canaries(config: Config, _: Table) -> Breaches:
     if config.isolation_check is None:
         return
@@ -205,6 +212,8 @@ def _guard_sign_in(config: Config, _: Table) -> Breaches:
 
 
 def _guard_console(console: ConsoleConfig) -> Breaches:
+    if console.sign_in is None:
+        return
     if not console.sign_in.issuer.startswith("https://"):
         yield "console.sign_in.issuer", "is not an address that begins with https://"
     if DEMONSTRATION_LEVEL in console.sign_in.levels:
@@ -227,6 +236,7 @@ PRODUCTION: tuple[Check, ...] = (
 CHECKS: Checks = {
     Config: (
         _check_scanned,
+        _check_alerts,
         _check_canaries,
         _check_client_address,
         _check_issuers,

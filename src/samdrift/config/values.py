@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what is listened on
+
 
 @dataclass(frozen=True, slots=True)
 class SocketAddress:
@@ -12,6 +14,11 @@ class SocketAddress:
 
     host: str
     port: int
+
+    @property
+    def called(self) -> str:
+        """Host at which this machine reaches what listens there: one that means all addresses is not one."""
+        return _ANY_ADDRESS.get(self.host, self.host)
 
 
 def text(value: Any) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from samdrift.administration import LOCALE as CHECKLIST
 from samdrift.config.model import Config
 from samdrift.console import LOCALE, TEMPLATES
 from samdrift.console.availabilitypage import AvailabilityPage
@@ -65,7 +66,7 @@ class OperatorConsole:
 
     def application(self, on_failure: Callable[[BaseException], None]) -> ASGIApp:
         """Return the application at the console's host; whether it answers is said to monitoring, too."""
-        pages = Pages(Texts((OWN, LOCALE)), Assets(), self.clock, (TEMPLATES,))
+        pages = Pages(Texts((OWN, CHECKLIST, LOCALE)), Assets(), self.clock, (TEMPLATES,))
         served = web.application(self._find, pages, self.routes(pages), on_failure)
         host = self.site.origin.partition("://")[2]
         health = by_host({host.partition(":")[0]: origin(lambda: True)})

@@ -8,11 +8,16 @@ import logging
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from datetime import timedelta
+
+from cryptography import x509
 
 from samdrift.audit.operations import summarised, unexpected
-from samdrift.config.console import ConsoleConfig
+from samdrift.config.console import ConsoleCertificatesConfig, ConsoleConfig, certificate_subject
 from samdrift.config.errors import Unusable
+from samdrift.config.inputs import reason
 from samdrift.config.model import Config
+from samdrift.config.toml import ConfigError
 from samdrift.console.events import ConsoleEvent
 from samdrift.console.opened import Open, Opened
 from samdrift.console.reports import processes_of
@@ -29,10 +34,12 @@ from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import server_tls
-from samdrift.web.sessions import Sessions
+from samdrift.web.sessions import SessionLimits, Sessions
+from samdrift.web.signin.certificate import CertificateService, CertificateSettings, ClientCertificates
 from samdrift.web.signin.faults import Fault
-from samdrift.web.signin.service import Place
+from samdrift.web.signin.service import Place, SignInService
 from samdrift.web.sites import Site
+from samdrift.wire.crypto.certificates import fingerprint
 
 _LOGGER = logging.getLogger("samdrift")
 
@@ -49,14 +56,17 @@ async def console_served(config: Config) -> AsyncIterator[OperatorConsole]:
         client = await stack.enter_async_context(http_client(public_only=False))
         ask = processes_of(config, client)
         watch = Watch(reached(config, ask), opened, system_clock)
-        site, staff = await _site(stack, config, own, opened)
+        certificates = None if own.certificates is None else StaffCertificates(own, own.certificates)
+        site, staff = await _site(stack, config, own, opened, certificates)
         console = OperatorConsole(config, site, staff, ask, opened, watch, system_clock)
         if config.access_point is not None:
             await stack.enter_async_context(
                 in_background(watch.keep(), on_failure=unexpected("the console's watch"))
             )
         sock = listening_socket(own.listen.host, own.listen.port)
-        tls = None if own.plain else server_tls(server_identities(keys)).serving
+        issuers = own.certificates.issuers if own.certificates else None
+        identities = server_identities(keys)
+        tls = None if own.plain else server_tls(identities, issuers, demanded=False).serving
         await stack.enter_async_context(
             serving(
                 console.application(unexpected("the console")),
@@ -70,16 +80,54 @@ async def console_served(config: Config) -> AsyncIterator[OperatorConsole]:
 
 
 async def _site(
-    stack: AsyncExitStack, config: Config, own: ConsoleConfig, opened: Open
+    stack: AsyncExitStack,
+    config: Config,
+    own: ConsoleConfig,
+    opened: Open,
+    certificates: StaffCertificates | None,
 ) -> tuple[Site, StaffSessions]:
     """Return the console's site, and the sessions of its persons, which end with this process."""
     log = _Log(opened)
-    staff = StaffSessions({one.subject: one.name for one in own.staff}, system_clock, log.signed_in)
-    sessions = Sessions(staff, secrets.token_bytes(32), system_clock, session_limits(own.sign_in))
-    client = await stack.enter_async_context(sign_in_client(config, own.networks, own.sign_in.tls_issuers))
-    service = oidc_service(own.sign_in, client, "console.sign_in")
+    if certificates is not None:
+        named, limits = certificates.staff, certificates.limits
+        service: SignInService = CertificateService(certificates.judged)
+    elif own.sign_in is not None:
+        named, limits = {one.subject: one.name for one in own.staff}, session_limits(own.sign_in)
+        issuers = own.sign_in.tls_issuers
+        client = await stack.enter_async_context(sign_in_client(config, own.networks, issuers))
+        service = oidc_service(own.sign_in, client, "console.sign_in")
+    else:
+        raise ConfigError("console.sign_in", "is missing")
+    staff = StaffSessions(named, system_clock, log.signed_in)
+    sessions = Sessions(staff, secrets.token_bytes(32), system_clock, limits)
     place = Place(own.origin, own.name, sessions, system_clock, log.refused)
-    return Site(own.origin, own.name, sessions, service.at(place)), staff
+    holds = None if certificates is None else certificates.judged.hold
+    return Site(own.origin, own.name, sessions, service.at(place), holds=holds), staff
+
+
+class StaffCertificates:
+    """The certificates of the operator's staff, as the configuration has them."""
+
+    def __init__(self, own: ConsoleConfig, settings: ConsoleCertificatesConfig) -> None:
+        """:class:`ConfigError` for files that cannot be used."""
+        self.staff = {certificate_subject(one.subject) or "": one.name for one in own.staff}
+        """The name of each person in logs, by what their certificate is named as."""
+        self.limits = SessionLimits(
+            timedelta(seconds=settings.idle_seconds), timedelta(seconds=settings.whole_seconds)
+        )
+        used = CertificateSettings(
+            settings.issuers, settings.revocation_lists, frozenset(settings.revoked), self._named
+        )
+        try:
+            self.judged = ClientCertificates(used, system_clock)
+        except OSError as error:
+            raise ConfigError("console.certificates", f"cannot be read: {reason(error)}") from None
+        except ValueError as error:
+            raise ConfigError("console.certificates", str(error)) from None
+
+    def _named(self, certificate: x509.Certificate) -> str | None:
+        known = (fingerprint(certificate), certificate.subject.rfc4514_string())
+        return next((each for each in known if each in self.staff), None)
 
 
 class _Log:

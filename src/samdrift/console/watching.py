@@ -31,7 +31,6 @@ _PATIENCE = 3.0
 _AN_ENTRY = timedelta(hours=1)
 _MISSED = EVERY * 5
 """After a pause as long as this, as when the machine slept, the time before was not watched."""
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104 - what is listened on
 
 
 @dataclass
@@ -132,10 +131,9 @@ async def _answers(address: SocketAddress) -> bool:
     """Return whether a listener answers over TLS; which certificate it shows the doctor examines."""
     tls = ssl.create_default_context()
     tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
-    host = _ANY_ADDRESS.get(address.host, address.host)
     try:
         async with asyncio.timeout(_PATIENCE):
-            _, writer = await asyncio.open_connection(host, address.port, ssl=tls)
+            _, writer = await asyncio.open_connection(address.called, address.port, ssl=tls)
     except OSError:
         return False
     writer.transport.abort()

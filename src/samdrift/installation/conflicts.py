@@ -36,6 +36,7 @@ _MAY_BE_SHARED = frozenset(
     {"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket", "vaults.hsm.module"}
     | {"isolation_check.tls_issuers", "logs.witnesses", "organisations.witnesses"}
     | {"logs.time_stamps_trust"}
+    | {"console.certificates.issuers", "console.certificates.revocation_lists"}
 )
 """Files that are no installation's own; every other one is. A scanner keeps nothing of what it sees."""
 

@@ -89,14 +89,17 @@ def client_tls(own: Own | None = None, trust: Path | None = None, *, http: bool 
     return TlsContext("TLS as a client", build, lambda: _state(own, trust))
 
 
-def server_tls(own: Servers, clients: Path | None = None) -> TlsContext:
+def server_tls(own: Servers, clients: Path | None = None, *, demanded: bool = True) -> TlsContext:
     """Make a context for incoming connections; with ``clients``, a bundle of issuers, peers show theirs.
+
+    Where that is not ``demanded``, a connection without a certificate is made, too: persons then read on a
+    page what to do. A certificate that leads to none of the issuers ends the handshake in either case.
 
     Clauses: transport-profile-as4 2.4.2 b, A2.
     """
 
     def build() -> ssl.SSLContext:
-        first, *others = [(identity, _server(identity, clients)) for identity in _identities(own)]
+        first, *others = [(identity, _server(identity, clients, demanded)) for identity in _identities(own)]
         if others:
             first[1].sni_callback = _by_host([first, *others])
         return first[1]
@@ -107,11 +110,13 @@ def server_tls(own: Servers, clients: Path | None = None) -> TlsContext:
     return TlsContext("TLS as a server", build, state)
 
 
-def _server(identity: TlsIdentity, clients: Path | None) -> ssl.SSLContext:
+def _server(identity: TlsIdentity, clients: Path | None, demanded: bool) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     if clients is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_mode = ssl.CERT_REQUIRED if demanded else ssl.CERT_OPTIONAL
         context.load_verify_locations(clients)
+        if not demanded:  # The issuers of persons' certificates, which need not be roots.
+            context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return _common(context, identity)
 
 

@@ -26,6 +26,8 @@ from samdrift.net.clock import system_clock
 from samdrift.net.tlsprobe import Listener
 from samdrift.operations import foundation, machine, neighbours, places
 from samdrift.operations.agreementcheck import check_agreements
+from samdrift.operations.alertmail import check_mail
+from samdrift.operations.consolecheck import check_console
 from samdrift.operations.emergencycheck import check_emergencies
 from samdrift.operations.findings import Finding, State, Subject
 from samdrift.operations.reviewcheck import check_reviews
@@ -36,7 +38,6 @@ _PATIENCE = 120.0
 _PASSPHRASE = Subject("key-store", "without its keys nothing is signed, decrypted or read")
 _ADMINISTRATION = Subject("organisations", "whether organisations are ready is not known")
 _TLS = Subject("tls", "peers, clients and browsers judge an installation by it")
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 Findings = Iterable[Finding] | AsyncIterator[Finding] | Awaitable[Finding]
 
 
@@ -61,6 +62,7 @@ async def examine(config: Config, scope: Scope) -> list[Finding]:
     findings += await _all("process", lambda: machine.check_processes(processes))
     findings += await _all("health", lambda: machine.check_health(config))
     findings += await _listeners(config, running=bool(processes))
+    findings += await _all("console", lambda: check_console(config, scope.clock()))
     return findings
 
 
@@ -107,6 +109,7 @@ async def _surroundings(config: Config, scope: Scope) -> list[Finding]:
         "scanner": lambda: neighbours.check_scanner(config.malware, scope.clock())
     }
     if not scope.offline:
+        checks["mail"] = lambda: check_mail(config)
         checks["clock"] = lambda: neighbours.check_clock(scope.time_server)
         checks["dns"] = lambda: neighbours.check_dns(config)
     found = await asyncio.gather(*(_all(name, check) for name, check in checks.items()))
@@ -139,8 +142,7 @@ def targets(config: Config) -> Iterator[Target]:
             continue
         issuers = config.inner_issuers if door is Door.C else config.federation.tls_issuers
         for name in _names(config, door, address):
-            listener = Listener(_ANY_ADDRESS.get(address.host, address.host), address.port, name)
-            yield Target(door.value, listener, issuers)
+            yield Target(door.value, Listener(address.called, address.port, name), issuers)
 
 
 def _names(config: Config, door: Door, address: SocketAddress) -> Sequence[str]:

@@ -25,6 +25,7 @@ FEDERATIONS = {
     Environment.TEST: "urn:fdc:digg.se:edelivery:federation:test",
 }
 CONFIGURATION, UNIT, DATABASE = "samdrift.toml", "samdrift.service", "database.sql"
+CONSOLE_UNIT, WATCH_UNIT = "samdrift-console.service", "samdrift-watch.service"
 EMBEDDED = "embedded"
 """The answer for the database that Samdrift brings along."""
 FIRST_USER = 210_000
@@ -214,21 +215,89 @@ def unit(answers: Answers, folder: Path) -> str:
         "[Service]",
         f"ExecStart={answers.program} serve all --config {file}",
         "ExecReload=/bin/kill -USR1 $MAINPID",
+        *_runs_as(answers),
+        "TimeoutStopSec=90",
+        f"ReadWritePaths={folder}",
+        *_HARDENING,
+        *(_SUPERVISOR if answers.each_its_process else _ALONE),
+        *_INSTALL,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def console_unit(answers: Answers, folder: Path) -> str:
+    """Return the systemd unit of the operator's console, which changes nothing in the installation's folder.
+
+    Processes that share the embedded database each hold a lock in its folder.
+    """
+    own = [f"ReadWritePaths={folder / 'database'}"] if answers.embedded else []
+    return _unit_beside(
+        answers,
+        folder,
+        "console",
+        "# The operator's console of an installation of Samdrift: docs/console.md.",
+        "Description=Samdrift, the operator's console",
+        [
+            "# It looks at the key store and changes nothing there, and has no use for bodies of messages.",
+            f"ReadOnlyPaths={folder}",
+            *own,
+            f"InaccessiblePaths=-{folder / 'objects'}",
+        ],
+    )
+
+
+def watch_unit(answers: Answers, folder: Path) -> str:
+    """Return the systemd unit of the watch that mails the operator, which opens neither keys nor vaults."""
+    return _unit_beside(
+        answers,
+        folder,
+        "watch",
+        "# Mails to the operator of an installation of Samdrift: docs/monitoring.md.",
+        "Description=Samdrift, mails to the operator",
+        [
+            "# It reads the configuration, and looks at room on disks. Without the passphrase no key opens.",
+            f"ReadOnlyPaths={folder}",
+            f"InaccessiblePaths=-{folder / 'passphrase'}",
+        ],
+    )
+
+
+def _unit_beside(
+    answers: Answers, folder: Path, command: str, comment: str, description: str, paths: Sequence[str]
+) -> str:
+    """Return the unit of a process beside the installation, without any capability.
+
+    It runs as the user whose files it reads: at level ``process`` that is root.
+    """
+    lines = [
+        comment,
+        "[Unit]",
+        description,
+        "After=network-online.target",
+        "Wants=network-online.target",
+        "",
+        "[Service]",
+        f"ExecStart={answers.program} {command} --config {folder / CONFIGURATION}",
+        *_runs_as(answers),
+        *paths,
+        *_HARDENING,
+        *(_AS_ROOT if answers.each_its_process else _ALONE),
+        *_INSTALL,
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _runs_as(answers: Answers) -> tuple[str, ...]:
+    return (
         f"User={answers.serves_as}",
         f"Group={answers.serves_as}",
         "Restart=on-failure",
         "RestartSec=5",
-        "TimeoutStopSec=90",
         "LimitNOFILE=65536",
-        f"ReadWritePaths={folder}",
-        *_HARDENING,
-        *(_SUPERVISOR if answers.each_its_process else _ALONE),
-        "",
-        "[Install]",
-        "WantedBy=multi-user.target",
-    ]
-    return "\n".join(lines) + "\n"
+    )
 
+
+_INSTALL = ("", "[Install]", "WantedBy=multi-user.target")
 
 _HARDENING = (
     "UMask=0077",
@@ -267,6 +336,14 @@ _SUPERVISOR = (
     "# The supervisor starts and ends each process as a user of its own, and hands it its folders.",
     "CapabilityBoundingSet=CAP_CHOWN CAP_KILL CAP_SETGID CAP_SETUID",
     "SystemCallFilter=~@resources",
+)
+
+
+_AS_ROOT = (
+    "# What it reads is root's own: root without capabilities reads its own files, and no one else's.",
+    "CapabilityBoundingSet=",
+    "ProtectProc=invisible",
+    "SystemCallFilter=~@privileged @resources",
 )
 
 

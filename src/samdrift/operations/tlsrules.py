@@ -66,10 +66,12 @@ class Target:
     """A listener to examine."""
 
     door: str
-    """Its short name, as in the configuration: ``a``, ``c``, ``d``, ``mk``, ``gov``."""
+    """Its short name, as in the configuration: ``a``, ``c``, ``d``, ``mk``, ``gov``, ``console``."""
     listener: Listener
     issuers: Path | None = None
     """Bundle of the issuers that its clients trust; Mozilla's where it is ``None``."""
+    unit: str = "samdrift"
+    """The systemd unit whose journal tells why it does not answer."""
 
 
 async def check_tls(target: Target) -> AsyncIterator[Finding]:
@@ -85,7 +87,7 @@ async def check_tls(target: Target) -> AsyncIterator[Finding]:
         for finding in await _asked(target.listener, rules, newest):
             yield finding
     except NotTls as error:
-        yield rules["reach"].fail(f"{error} at {where}", "journalctl -u samdrift; samdrift status")
+        yield rules["reach"].fail(f"{error} at {where}", f"journalctl -u {target.unit}; samdrift status")
         return
     for finding in await _shown(target, rules):
         yield finding

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from samdrift.contracts.errors import Explained
+from samdrift.net.server import SHOWN_CERTIFICATE
 from samdrift.web.cookies import SESSION, cookie
 from samdrift.web.sessions import Session
 from samdrift.web.sites import site_of
@@ -85,8 +86,11 @@ def session_of(connection: HTTPConnection) -> Session | None:
 async def _session(request: Request, value: str | None) -> Session | None:
     if value is None:
         return None
-    used = not request.url.path.startswith(BY_ITSELF)
-    return await site_of(request).sessions.find(value, used=used)
+    site, used = site_of(request), not request.url.path.startswith(BY_ITSELF)
+    session = await site.sessions.find(value, used=used)
+    if session is None or site.holds is None:
+        return session
+    return session if site.holds(session, request.scope.get(SHOWN_CERTIFICATE)) else None
 
 
 Refused = Callable[[Request, Forged], Awaitable[Response]]

@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from samdrift.net.server import SHOWN_CERTIFICATE
 from samdrift.web.cookies import LANGUAGE, SESSION, SIGN_IN, cookie, drop_cookie, set_cookie
 from samdrift.web.guards import form_token, session_of
 from samdrift.web.pages import Pages
@@ -35,7 +36,7 @@ from samdrift.web.signin.paths import (
 from samdrift.web.signin.pending import LASTS, local
 from samdrift.web.signin.saml.flow import FIELD as SAML_ANSWER
 from samdrift.web.sites import site_of
-from samdrift.web.texts import Language
+from samdrift.web.texts import Language, Phrase
 from samdrift.web.uploads import received
 
 _LOGGER = logging.getLogger("samdrift")
@@ -91,10 +92,11 @@ class SignInRoutes:
         """Turn the sign-in service's answer into a session; a former one of this browser ends."""
         site = site_of(request)
         try:
-            completed = await site.sign_in.complete(await _fields(request), cookie(request, SIGN_IN))
+            shown = request.scope.get(SHOWN_CERTIFICATE)
+            completed = await site.sign_in.complete(await _fields(request), cookie(request, SIGN_IN), shown)
         except SignInFailed as failure:
             _LOGGER.warning("%s", failure)
-            response: Response = self._pages.page(request, "sign_in_failed.html", 403)
+            response: Response = self._failed(request, failure.advice)
             drop_cookie(response, SIGN_IN)
             return response
         except ProviderUnavailable:
@@ -115,7 +117,7 @@ class SignInRoutes:
             answer = ""
         if not _BASE64.fullmatch(answer):
             _LOGGER.warning("%s", SignInFailed(Fault.ANSWER))
-            return self._pages.page(request, "sign_in_failed.html", 403)
+            return self._failed(request)
         return self._pages.page(
             request, "sign_in_posted.html", action=ANSWER, name=SAML_ANSWER, answer=answer
         )
@@ -193,6 +195,9 @@ class SignInRoutes:
         if language in set(Language) and request.headers.get("sec-fetch-site") == "same-origin":
             set_cookie(response, LANGUAGE, language, seconds=_A_YEAR)
         return response
+
+    def _failed(self, request: Request, advice: Phrase | None = None) -> Response:
+        return self._pages.page(request, "sign_in_failed.html", 403, advice=advice)
 
     def _unavailable(self, request: Request) -> Response:
         return self._pages.page(request, "sign_in_unavailable.html", 503)

@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samdrift.net.origins import not_there
-from samdrift.web.sessions import Sessions
+from samdrift.web.sessions import Session, Sessions
 from samdrift.web.signin.pending import SignInFlow
 
 _SITE = "samdrift.site"
@@ -37,6 +37,10 @@ class Closed(StrEnum):
     SUSPENDED = "suspended"
 
 
+Holds = Callable[[Session, bytes | None], bool]
+"""Returns whether a session holds on a connection that shows this certificate, in DER, or none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """One organisation as its pages know it."""
@@ -51,6 +55,8 @@ class Site:
     contact: str = ""
     """Telephone or address of those who help when the pages do not open."""
     closed: Closed | None = None
+    holds: Holds | None = None
+    """Predicate of sessions and connections, where persons sign in by the certificate of theirs."""
 
 
 FindSite = Callable[[str], Awaitable[Site | None]]

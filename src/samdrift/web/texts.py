@@ -8,16 +8,16 @@ what a person sees whose browser asks for neither.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from enum import StrEnum
 from gettext import GNUTranslations, NullTranslations
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
+
+from samdrift.contracts.phrases import Phrase as Phrase
 
 OWN = Path(__file__).parent / "locale"
 """The catalogues of this package."""
@@ -28,19 +28,6 @@ class Language(StrEnum):
 
     SWEDISH = "sv"
     ENGLISH = "en"
-
-
-@dataclass(frozen=True, slots=True)
-class Phrase:
-    """A text that is put into a person's language where it is shown, with values that are not."""
-
-    text: str
-    """In English, with ``%(name)s`` for values."""
-    values: dict[str, Any] = field(default_factory=dict)
-
-    def into(self, translations: NullTranslations) -> str:
-        """Return the text in a language."""
-        return translations.gettext(self.text) % self.values
 
 
 class Texts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.separation.mutation.mutant import Mutant
 
 _PAGES = "tests/unit/console/test_pages.py"
+_CERTIFICATES = "tests/unit/console/test_certificates.py"
 _SEPARATION = "tests/separation/test_every_console_page.py"
 
 CONSOLE = (
@@ -31,5 +32,39 @@ CONSOLE = (
         "        if name is None:\n            raise NotSignedIn\n",
         '        name = name or ""\n',
         (f"{_SEPARATION}::test_nobody_but_the_staff_sees_or_changes_anything",),
+    ),
+    Mutant(
+        "a session by certificate holds on connections with that certificate alone",
+        "web/guards.py",
+        "    return session if site.holds(session, request.scope.get(SHOWN_CERTIFICATE)) else None\n",
+        "    return session\n",
+        (
+            f"{_SEPARATION}::test_a_cookie_without_its_certificate_opens_no_route_where_persons_sign_in_by"
+            "_certificate",
+            f"{_CERTIFICATES}::test_a_session_holds_on_connections_with_its_own_certificate_alone",
+        ),
+    ),
+    Mutant(
+        "a certificate is of a person's only where its issuer issued it directly",
+        "web/signin/certificate.py",
+        "        if issuer is None:\n            raise SignInFailed(Fault.CERTIFICATE_ISSUER, _ANOTHER)\n",
+        "        if issuer is None:\n            return\n",
+        ("tests/unit/web/test_signin_certificate.py::test_what_an_issuer_below_has_issued_is_not_accepted",),
+    ),
+    Mutant(
+        "a certificate that is on its issuer's list signs nobody in",
+        "web/signin/certificate.py",
+        "            raise SignInFailed(Fault.REVOKED, _REVOKED)\n        if not in_force:\n",
+        "            return\n        if not in_force:\n",
+        (
+            f"{_CERTIFICATES}::test_a_certificate_that_is_revoked_meanwhile_ends_the_session_and_signs_nobody_in",
+        ),
+    ),
+    Mutant(
+        "without a revocation list in force nobody signs in",
+        "web/signin/certificate.py",
+        "        if not in_force:\n            raise SignInFailed(Fault.REVOCATION_UNKNOWN, _LIST_ENDED)\n",
+        "",
+        (f"{_CERTIFICATES}::test_without_a_list_in_force_nobody_signs_in_and_the_page_says_why",),
     ),
 )

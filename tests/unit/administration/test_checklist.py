@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
 
-from samdrift.administration.checklist import Asked, Facts, Item, State, checklist, ready
+from samdrift.administration import readiness
+from samdrift.administration.checklist import REASONS, Asked, Facts, Item, State, checklist, ready
 from samdrift.administration.keyholder import HeldKeys, sha256
 from samdrift.config.hsm import HsmTokenConfig
 from samdrift.config.model import MessageClientConfig, OrganisationConfig
@@ -250,7 +253,7 @@ CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
         {"CertPub signing": SOON, "CertPub encryption": MISSING},
         "org keys publish",
     ),
-    ({"listed": Asked()}, {"address book": MISSING}, "ask DIGG"),
+    ({"listed": Asked()}, {"address book": MISSING}, "ask Digg"),
     ({"listed": Asked(unknown="silent")}, {"address book": NOT_CHECKED}, "later"),
     ({"addresses": Asked(())}, {"addresses listed": MISSING}, "ask the organisation"),
     (
@@ -270,7 +273,7 @@ CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
         {"address book": MISSING},
         "change part_of in the configuration",
     ),
-    ({"entry": replace(ENTRY, part_of=PARENT)}, {"address book": MISSING}, "ask DIGG to change"),
+    ({"entry": replace(ENTRY, part_of=PARENT)}, {"address book": MISSING}, "ask Digg to change"),
 ]
 
 
@@ -365,3 +368,10 @@ def test_each_role_is_looked_at_whatever_there_is_of_the_one_before_it() -> None
     assert FOUR.entry is not None
     unnamed = replace(FOUR.entry, message_client_host="", governance_host="habo.gov.other")
     assert wrong(replace(FOUR, entry=unnamed)) == {"host gov": MISSING}
+
+
+def test_every_reason_that_readiness_gives_is_one_that_pages_put_into_a_language() -> None:
+    source = Path(readiness.__file__).read_text()
+    given = set(re.findall(r'unknown="([^"]+)"', source)) | set(re.findall(r'nobody = "([^"]+)"', source))
+    defaults = {one.default.unknown for one in fields(Facts) if isinstance(one.default, Asked)} - {""}
+    assert {*given, *defaults} == {str(each) for each in REASONS}

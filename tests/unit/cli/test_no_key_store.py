@@ -43,6 +43,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("doctor",): ("--offline",),
     ("status",): (),
     ("console",): (),
+    ("watch",): (),
     ("org", "show"): (ORGANISATION, "--offline"),
     ("org", "list"): (),
     ("as4", "inspect"): ("{certificate}",),
@@ -251,6 +252,7 @@ READS: dict[Path_, Sequence[str]] = {
 END_BEFORE: frozenset[Path_] = frozenset(
     {
         ("console",),
+        ("watch",),
         ("org", "unlock"),
         ("org", "keys", "restore"),
         ("custodian", "list"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,7 @@ def test_the_console_is_read(tmp_path: Path) -> None:
         "https://console.example.se:8450",
     )
     assert {one.subject: one.name for one in own.staff} == {"5f1c9a": "jl", "77aa01": "anna"}
+    assert own.sign_in is not None
     assert own.sign_in.secret_file == tmp_path / "console.secret"
     behind = load(write(tmp_path, CONSOLE.replace("[console]", "[console]\nport = 443"))).console
     assert behind is not None
@@ -66,6 +68,53 @@ def test_the_console_is_read(tmp_path: Path) -> None:
 def test_a_console_that_is_not_safe_is_refused(tmp_path: Path, text: str, other: str, where: str) -> None:
     with pytest.raises(ConfigError, match=where.replace(".", r"\.")):
         load(write(tmp_path, CONSOLE.replace(text, other)))
+
+
+SIGN_IN = CONSOLE[CONSOLE.index("[console.sign_in]") : CONSOLE.index("[[console.staff]]")]
+BY_CERTIFICATE = CONSOLE.replace(
+    SIGN_IN,
+    f"""
+[console.certificates]
+issuers = "staff.pem"
+revocation_lists = "staff.crl"
+revoked = ["{":".join(["AB"] * 32)}"]
+
+""",
+)
+DIGEST = "cd" * 32
+BY_CERTIFICATE = BY_CERTIFICATE.replace("5f1c9a", DIGEST).replace("77aa01", "CN=Anna,O=Drift")
+
+
+def test_sign_in_by_certificate_is_read_in_place_of_a_sign_in_service(tmp_path: Path) -> None:
+    own = load(write(tmp_path, BY_CERTIFICATE)).console
+    assert own is not None
+    assert own.sign_in is None
+    assert own.certificates is not None
+    assert own.certificates.issuers == tmp_path / "staff.pem"
+    assert own.certificates.revoked == ("ab" * 32,)
+
+
+@pytest.mark.parametrize(
+    ("text", "other", "where"),
+    [
+        ("[console.certificates]", f"{SIGN_IN}\n[console.certificates]", "console.sign_in"),
+        ("ab" * 32, "ab" * 31, "console.certificates.revoked"),
+        ('host = "console.example.se"', 'host = "console.example.se"\nplain = true', "console.plain"),
+        (DIGEST, "5f1c9a", "console.staff[0].subject"),
+        (DIGEST, "CN=Anna, O=Drift", "console.staff"),
+    ],
+)
+def test_sign_in_by_certificate_that_is_not_safe_is_refused(
+    tmp_path: Path, text: str, other: str, where: str
+) -> None:
+    wrong = BY_CERTIFICATE.replace(":".join(["AB"] * 32), "ab" * 32).replace(text, other)
+    with pytest.raises(ConfigError, match=re.escape(where)):
+        load(write(tmp_path, wrong))
+
+
+def test_a_console_at_which_nobody_can_sign_in_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"console\.sign_in: or certificates"):
+        load(write(tmp_path, CONSOLE.replace(SIGN_IN, "\n")))
 
 
 def test_a_console_without_staff_is_refused(tmp_path: Path) -> None:

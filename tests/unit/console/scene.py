@@ -32,8 +32,8 @@ from samdrift.web.cookies import SESSION
 from samdrift.web.sessions import Person, Sessions
 from samdrift.web.signin.faults import Fault
 from samdrift.web.signin.provider import Fetches, Provider, ProviderSettings, by_secret
-from samdrift.web.signin.service import OidcService, Place
-from samdrift.web.sites import Site
+from samdrift.web.signin.service import OidcService, Place, SignInService
+from samdrift.web.sites import Holds, Site
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.web.scene import ISSUER, LEVEL, NoProvider
 from tests.vaults import Installation, submitted
@@ -57,6 +57,10 @@ class Scene:
     outgoing: Fetches = field(default_factory=NoProvider)
     running: tuple[Running, ...] = ()
     reached: bool = True
+    holds: Holds | None = None
+    """Set where persons sign in by certificate."""
+    service: SignInService | None = None
+    """Set where persons do not sign in by OpenID Connect."""
     away: bool = False
     """True while the installation's database cannot be reached."""
     signed_in: list[str] = field(default_factory=list)
@@ -73,7 +77,8 @@ class Scene:
             self.clock,
         )
         place = Place(self.origin, "Driftbolaget", self.sessions, self.clock, self._failed)
-        site = Site(self.origin, "Driftbolaget", self.sessions, OidcService(provider).at(place))
+        flow = (self.service or OidcService(provider)).at(place)
+        site = Site(self.origin, "Driftbolaget", self.sessions, flow, holds=self.holds)
         self.watch = Watch(self._reached, self.opened, self.clock)
         self.console = OperatorConsole(
             self.config, site, self.staff, self._ask, self.opened, self.watch, self.clock

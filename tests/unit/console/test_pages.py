@@ -242,8 +242,12 @@ async def test_an_organisation_is_shown_with_its_checklist(
         assert f"Kommun 1 {organisation} ap i drift mt i drift" in listed
         page = words((await visitor.get(f"/organisations/{organisation}")).text)
         assert "inte redo" in page
-        assert "key signing has not been made" in page
-        assert "served ap no running process serves it" in page
+        assert "nyckel signing har inte skapats" in page
+        english = await visitor.browser.get(
+            f"/organisations/{organisation}", headers={"accept-language": "en"}
+        )
+        assert "key signing has not been made" in words(english.text)
+        assert "betjänas ap ingen process som kör betjänar den" in page
         for unknown in ("0203:nobody.se", "x", "0203:"):
             assert (await visitor.get(f"/organisations/{unknown}")).status_code == 404
 

@@ -43,7 +43,7 @@ def config(installation: Installation, tmp_path: Path) -> Config:
     )
     with listening_socket("127.0.0.1") as free:
         address = SocketAddress("127.0.0.1", free.getsockname()[1])
-    own = ConsoleConfig(address, HOST, "Driftbolaget", sign_in, (StaffConfig("anna", "anna-ap"),), plain=True)
+    own = ConsoleConfig(address, HOST, "Driftbolaget", (StaffConfig("anna", "anna-ap"),), sign_in, plain=True)
     return replace(config_of(tmp_path), vaults=vaults, console=own, environment=Environment.DEMONSTRATION)
 
 

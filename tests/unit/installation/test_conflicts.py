@@ -191,6 +191,31 @@ def test_other_addresses_of_the_machine_are_apart(place: Place, change: tuple[st
     assert shared(place.file("a"), place.file("b", change)) == ""
 
 
+CONSOLE = """
+[console]
+listen = "192.0.2.20:{port}"
+host = "{name}.example.se"
+name = "Drift"
+[console.certificates]
+issuers = "staff.pem"
+revocation_lists = "staff.crl"
+[[console.staff]]
+subject = "CN=Anna"
+name = "anna"
+"""
+
+
+def test_one_operators_consoles_may_know_its_staff_by_the_same_issuers_at_addresses_of_their_own(
+    place: Place,
+) -> None:
+    files = place.file("a"), place.file("b")
+    bare = [file.read_text() for file in files]
+    for ports, expected in (((8448, 8449), ""), ((8448, 8448), "console.listen")):
+        for file, text, port in zip(files, bare, ports, strict=True):
+            file.write_text(text + CONSOLE.format(port=port, name=file.stem))
+        assert shared(*files) == expected
+
+
 def test_a_link_to_another_ones_folder_is_no_other_folder(place: Place) -> None:
     files = place.file("a"), place.file("b")
     (place.folder / "a/objects").mkdir()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import re
 import stat
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,11 @@ from samdrift.operations.setup import (
     FIRST_USER,
     Answers,
     configuration,
+    console_unit,
     database_script,
     remaining,
     unit,
+    watch_unit,
 )
 from tests.programs import requires
 from tests.unit.cli.commandline import in_process
@@ -36,6 +40,7 @@ GIVEN = {
     "sml_zone": "sml.example.se",
     "user": "root",
 }
+ROOT = Path(__file__).parents[3]
 CLUSTER = "postgresql://samdrift_admin@db.example.se/samdrift?sslmode=verify-full"
 requires_systemd = requires("systemd-analyze", "systemd")
 
@@ -216,12 +221,23 @@ PROCESS = {"isolation": "process", "database": CLUSTER}
 
 @requires_systemd
 @pytest.mark.parametrize(
-    ("level", "most"), [({"user": "daemon"}, 11), (PROCESS, 24)], ids=["shared", "process"]
+    ("level", "made", "most"),
+    [
+        ({"user": "daemon"}, unit, 11),
+        (PROCESS, unit, 24),
+        ({"user": "daemon"}, console_unit, 11),
+        (PROCESS, console_unit, 16),
+        ({"user": "daemon"}, watch_unit, 11),
+        (PROCESS, watch_unit, 16),
+    ],
+    ids=["shared", "process", "console-shared", "console-process", "watch-shared", "watch-process"],
 )
-def test_the_unit_is_valid_and_exposes_little(tmp_path: Path, level: dict[str, str], most: int) -> None:
+def test_each_unit_is_valid_and_exposes_little(
+    tmp_path: Path, level: dict[str, str], made: Callable[[Answers, Path], str], most: int
+) -> None:
     """``most`` is ten times the figure in docs/deployment.md, which says what a level cannot go without."""
     file = tmp_path / "samdrift.service"
-    file.write_text(unit(answers(program=sys.executable, **level), tmp_path))
+    file.write_text(made(answers(program=sys.executable, **level), tmp_path))
     verified = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True)
     assert (verified.returncode, verified.stderr) == (0, "")
     judged = subprocess.run(
@@ -230,3 +246,33 @@ def test_the_unit_is_valid_and_exposes_little(tmp_path: Path, level: dict[str, s
         text=True,
     )
     assert judged.returncode == 0, judged.stdout.splitlines()[-1]
+
+
+def test_the_consoles_unit_is_written_with_the_others_and_lets_it_change_no_key(tmp_path: Path) -> None:
+    folder = tmp_path / "samdrift"
+    initialised(folder)
+    written = (folder / "samdrift-console.service").read_text()
+    assert f" console --config {folder}/samdrift.toml\n" in written
+    assert re.findall(r"^ReadWritePaths=(.*)$", written, re.MULTILINE) == [f"{folder}/database"]
+    own = console_unit(answers(database=CLUSTER), folder)
+    assert "ReadWritePaths=" not in own
+    for each in (written, own):
+        assert f"ReadOnlyPaths={folder}\n" in each
+        assert f"InaccessiblePaths=-{folder}/objects\n" in each
+
+
+def test_the_watchs_unit_leaves_it_without_the_passphrase_and_lets_it_write_nothing(tmp_path: Path) -> None:
+    written = watch_unit(answers(), tmp_path)
+    assert f" watch --config {tmp_path}/samdrift.toml\n" in written
+    assert f"InaccessiblePaths=-{tmp_path}/passphrase\n" in written
+    assert "ReadWritePaths=" not in written
+
+
+@pytest.mark.parametrize("made", [console_unit, watch_unit])
+def test_units_for_installations_that_were_set_up_before_are_those_that_are_written(
+    made: Callable[[Answers, Path], str],
+) -> None:
+    given = Answers.read({**GIVEN, "user": "samdrift", "database": CLUSTER})
+    name = {console_unit: "console", watch_unit: "watch"}[made]
+    written = made(given, Path("/srv/samdrift"))
+    assert (ROOT / "deploy" / f"samdrift-{name}.service").read_text() == written

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from samdrift.contracts.errors import Explained
+from samdrift.web.texts import Phrase
 
 
 class Fault(StrEnum):
@@ -42,11 +43,20 @@ class Fault(StrEnum):
     STATEMENT = "the assertion does not say how the person signed in"
     SUBJECT = "the assertion does not name the person as agreed"
     PERSON = "the person is not one of those who may sign in here"
+    NO_CERTIFICATE = "no certificate was shown"
+    CERTIFICATE_ISSUER = "the certificate is another issuer's"
+    CERTIFICATE_PERIOD = "the certificate is not valid at this time"
+    REVOKED = "the certificate is revoked"
+    REVOCATION_UNKNOWN = "no revocation list of the certificate's issuer is in force"
 
 
 class SignInFailed(Explained):
-    """A sign-in or notice that leads to nothing; ``fault`` is for the log."""
+    """A sign-in or notice that leads to nothing; ``fault`` is for the log.
 
-    def __init__(self, fault: Fault) -> None:
+    ``advice`` is for the person, where they have shown who they are and what is wrong is theirs to mend.
+    """
+
+    def __init__(self, fault: Fault, advice: Phrase | None = None) -> None:
         super().__init__(f"sign-in: {fault}")
         self.fault = fault
+        self.advice = advice

@@ -52,7 +52,9 @@ class SignIn:
         joint = "&" if "?" in metadata.authorization else "?"
         return Begun(f"{metadata.authorization}{joint}{urlencode(query)}", str(pending))
 
-    async def complete(self, fields: Mapping[str, Sequence[str]], cookie: str | None) -> Completed:
+    async def complete(
+        self, fields: Mapping[str, Sequence[str]], cookie: str | None, shown: bytes | None = None
+    ) -> Completed:
         """Turn the sign-in service's answer into a session.
 
         :class:`~samdrift.web.signin.faults.SignInFailed`, which has then been recorded, or

@@ -56,8 +56,10 @@ class SignInFlow(Protocol):
         :class:`~samdrift.web.signin.kept.ProviderUnavailable`.
         """
 
-    async def complete(self, fields: Mapping[str, Sequence[str]], cookie: str | None) -> Completed:
-        """Turn the sign-in service's answer into a session.
+    async def complete(
+        self, fields: Mapping[str, Sequence[str]], cookie: str | None, shown: bytes | None = None
+    ) -> Completed:
+        """Turn the sign-in service's answer into a session, or the certificate that the connection has shown.
 
         :class:`~samdrift.web.signin.faults.SignInFailed`, which has then been recorded, or
         :class:`~samdrift.web.signin.kept.ProviderUnavailable`.

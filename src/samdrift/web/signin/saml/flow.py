@@ -120,7 +120,9 @@ class SamlSignIn:
         url = await asyncio.to_thread(redirect, description.sign_in, "SAMLRequest", str(request), keys[0])
         return Begun(url, str(pending))
 
-    async def complete(self, fields: Mapping[str, Sequence[str]], cookie: str | None) -> Completed:
+    async def complete(
+        self, fields: Mapping[str, Sequence[str]], cookie: str | None, shown: bytes | None = None
+    ) -> Completed:
         """Turn the sign-in service's answer into a session.
 
         :class:`~samdrift.web.signin.faults.SignInFailed`, which has then been recorded, or

@@ -1,0 +1,259 @@
+"""Alerts that are raised and over, and the mails about them: one for each change, held back and joined.
+
+A mail says which rule, since when, what that means and where the run book is. It has nothing of a message,
+nobody's name and no address of anybody: rules see metrics alone, which have none of that.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid
+from gettext import NullTranslations
+from pathlib import Path
+from typing import Protocol
+
+from samdrift.config.model import Config
+from samdrift.installation.mailing import mail_server
+from samdrift.net.smtp import MailRefused, MailServerUnavailable
+from samdrift.operations.alertrules import Rule, Severity
+from samdrift.operations.findings import Finding, Subject
+from samdrift.web.formats import Formats
+from samdrift.web.texts import Language, Phrase, Texts
+
+LOCALE = Path(__file__).parent / "locale"
+_LOGGER = logging.getLogger("samdrift")
+_MAIL = Subject("mail", "neither people nor the operator get mails")
+_TRIAL = Phrase("This is a trial: mails about what is wrong arrive here.")
+_TRY_EVERY = timedelta(minutes=10)
+Which = tuple[str, str]
+"""The name of a rule, and what it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A rule whose condition has held for its time, and, once it does no more, until when."""
+
+    rule: Rule
+    about: str
+    since: datetime
+    ended: datetime | None = None
+    times: int = 1
+    """Number of times that it was raised since the last mail."""
+
+
+@dataclass
+class Alerts:
+    """Rules as they stand, and the changes that no mail has told of."""
+
+    rules: Sequence[Rule]
+    _begun: dict[Which, datetime] = field(default_factory=dict)
+    """Moments at which conditions began to hold."""
+    _raised: dict[Which, Alert] = field(default_factory=dict)
+    _untold: dict[Which, Alert] = field(default_factory=dict)
+
+    def judge(self, found: Mapping[str, Collection[str]], now: datetime) -> None:
+        """Note what rules find now, by their names: what has held for its time is raised, or else is over."""
+        for rule in self.rules:
+            holding = {(rule.name, about): about for about in found.get(rule.name, ())}
+            self._end(rule, holding, now)
+            for which, about in holding.items():
+                began = self._begun.setdefault(which, now)
+                if which not in self._raised and now - began >= rule.after:
+                    self._raise(which, Alert(rule, about, began))
+
+    def raised(self) -> tuple[Alert, ...]:
+        """Return what is wrong now."""
+        return tuple(self._raised.values())
+
+    def untold(self) -> tuple[Alert, ...]:
+        """Return the changes that no mail has told of."""
+        return tuple(self._untold.values())
+
+    def told(self, alerts: Iterable[Alert]) -> None:
+        """Note that a mail tells of changes; one that has changed again meanwhile waits for the next one."""
+        for each in alerts:
+            which = each.rule.name, each.about
+            if self._untold.get(which) == each:
+                del self._untold[which]
+
+    def _raise(self, which: Which, alert: Alert) -> None:
+        self._raised[which] = alert
+        before = self._untold.get(which)
+        if before is not None:
+            alert = replace(before, ended=None, times=before.times + 1)
+        self._untold[which] = alert
+
+    def _end(self, rule: Rule, holding: Collection[Which], now: datetime) -> None:
+        for which in [one for one in self._begun if one[0] == rule.name and one not in holding]:
+            del self._begun[which]
+            raised = self._raised.pop(which, None)
+            if raised is not None:
+                untold = self._untold.get(which, replace(raised, times=0))
+                self._untold[which] = replace(untold, ended=now)
+
+
+class Post(Protocol):
+    """A server that takes mail."""
+
+    async def send(self, mail: EmailMessage, recipient: str) -> None:
+        """Hand a mail over; :class:`MailServerUnavailable`, or :class:`MailRefused`."""
+
+    async def reach(self) -> None:
+        """Log in, without sending anything; :class:`MailServerUnavailable` when that fails."""
+
+
+@dataclass(frozen=True, slots=True)
+class LetterSettings:
+    """Mails to the operator as the configuration has them."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    name: str
+    between: timedelta
+    command: str
+    """The command that shows the state of the installation."""
+
+
+class Letters:
+    """Mails about changes, each to all addresses of the operator, at most one in the time between."""
+
+    def __init__(self, settings: LetterSettings, post: Post) -> None:
+        self._settings = settings
+        self._post = post
+        self._texts = Texts((LOCALE,))
+        self._last: datetime | None = None
+        self._tried: datetime | None = None
+        self._letter: EmailMessage | None = None
+        self._waiting: list[str] = []
+        """Recipients who have not got the letter that is on its way."""
+
+    async def send_due(self, alerts: Alerts, now: datetime) -> bool:
+        """Send what is due; returns whether the mail server was asked for anything.
+
+        After :class:`MailServerUnavailable` a mail is kept, and tried with the next call. Where none is due
+        the server is tried now and then, so that one that is gone is known before it is needed.
+        """
+        asked = await self._deliver()
+        untold = alerts.untold()
+        if untold and (self._last is None or now - self._last >= self._settings.between):
+            self._letter = self.letter(untold, alerts.raised(), now)
+            self._waiting = [*self._settings.recipients]
+            alerts.told(untold)
+            self._last = self._tried = now
+            asked = await self._deliver()
+        elif not asked and (self._tried is None or now - self._tried >= _TRY_EVERY):
+            await self._post.reach()
+            self._tried, asked = now, True
+        return asked
+
+    async def send_trial(self, now: datetime) -> None:
+        """Send a mail that says nothing but that mails arrive; also raises where a recipient is refused."""
+        content = "\n--\n".join(_TRIAL.into(self._texts.of(language)) + "\n" for language in Language)
+        for each in self._settings.recipients:
+            await self._post.send(self._mail(Phrase("a trial"), content, now), each)
+
+    def letter(self, changes: Sequence[Alert], raised: Sequence[Alert], now: datetime) -> EmailMessage:
+        """Return a mail about changes, with what is wrong besides."""
+        begun = [each for each in changes if each.ended is None]
+        ended = [each for each in changes if each.ended is not None]
+        told = {(each.rule.name, each.about) for each in changes}
+        still = [each for each in raised if (each.rule.name, each.about) not in told]
+        begun.sort(key=lambda one: (one.rule.severity is not Severity.PAGE, one.since))
+        parts = []
+        for language in Language:
+            wording = _Wording(self._texts.of(language), Formats(language, now, lasting=True))
+            lines = [*wording.begun(begun), *wording.ended(ended), *wording.still(still)]
+            if any(each.times > 1 for each in changes):
+                lines.append(wording.text(Phrase("Some of it came and went several times.")))
+            lines += [wording.text(Phrase("What is so now:")), f"  {self._settings.command}", ""]
+            parts.append("\n".join(lines))
+        return self._mail(_subject(begun, ended), "\n--\n".join(parts), now)
+
+    def _mail(self, subject: Phrase, content: str, now: datetime) -> EmailMessage:
+        mail = EmailMessage()
+        mail["From"] = self._settings.sender
+        mail["To"] = ", ".join(self._settings.recipients)
+        said = subject.into(self._texts.of(Language.SWEDISH))
+        mail["Subject"] = f"{self._settings.name}: {said}"
+        mail["Date"] = format_datetime(now)
+        mail["Message-ID"] = make_msgid(domain=self._settings.sender.rpartition("@")[2])
+        mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody answers it by machine.
+        mail.set_content(content)
+        return mail
+
+    async def _deliver(self) -> bool:
+        """Hand the letter that is on its way to those who have not got it; returns whether there was one."""
+        if self._letter is None:
+            return False
+        while self._waiting:
+            try:
+                await self._post.send(self._letter, self._waiting[0])
+            except MailRefused as error:
+                number = self._settings.recipients.index(self._waiting[0]) + 1
+                _LOGGER.warning("alerts: address %d of alerts.mail_to: %s", number, error)
+            del self._waiting[0]
+        self._letter = None
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Wording:
+    """Lines of a mail in one language."""
+
+    translations: NullTranslations
+    formats: Formats
+
+    def text(self, phrase: Phrase) -> str:
+        return phrase.into(self.translations)
+
+    def title(self, alert: Alert) -> str:
+        return self.text(replace(alert.rule.title, values={"what": alert.about}))
+
+    def begun(self, alerts: Iterable[Alert]) -> Iterator[str]:
+        for each in alerts:
+            rule = each.rule
+            yield self.title(each)
+            yield "  " + self.text(Phrase("Since %(time)s.", {"time": self.formats.longer(each.since)}))
+            yield "  " + self.text(rule.means)
+            yield f"  {rule.name} ({rule.severity.value}): docs/runbooks/{rule.book}.md"
+            yield ""
+
+    def ended(self, alerts: Iterable[Alert]) -> Iterator[str]:
+        for each in alerts:
+            until = each.ended or each.since
+            values = {"since": self.formats.longer(each.since), "until": self.formats.longer(until)}
+            yield self.text(Phrase("Over: %(title)s", {"title": self.title(each)}))
+            yield "  " + self.text(Phrase("From %(since)s to %(until)s.", values))
+            yield ""
+
+    def still(self, alerts: Sequence[Alert]) -> Iterator[str]:
+        if alerts:
+            yield self.text(Phrase("Still so:"))
+            yield from (f"  {self.title(each)}" for each in alerts)
+            yield ""
+
+
+async def check_mail(config: Config) -> Finding:
+    """Check that the mail server of notices and alerts can be logged in to."""
+    if config.mail is None:
+        return _MAIL.skipped("the configuration names no mail server")
+    at = f"{config.mail.host}:{config.mail.port}"
+    try:
+        await mail_server(config.mail).reach()
+    except MailServerUnavailable as error:
+        return _MAIL.fail(f"{at}: {error.cause}", "see the table mail of the configuration")
+    except MailRefused as error:
+        return _MAIL.fail(f"{at}: {error}", "see the table mail of the configuration")
+    return _MAIL.ok(f"{at} answers, by TLS that is verified")
+
+
+def _subject(begun: Sequence[Alert], ended: Sequence[Alert]) -> Phrase:
+    if not begun:
+        return Phrase("over: %(count)s", {"count": len(ended)})
+    if not ended:
+        return Phrase("%(count)s raised", {"count": len(begun)})
+    return Phrase("%(count)s raised, over: %(over)s", {"count": len(begun), "over": len(ended)})

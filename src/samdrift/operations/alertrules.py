@@ -1,0 +1,450 @@
+"""Rules of what the operator is mailed about: those of deploy/monitoring/alerts.yml, without a Prometheus.
+
+Both are judged by the same cases (tests/interop/prometheus): those there by ``promtool``, these by a test
+that reads its files. Room on disks is here alone, since a Prometheus has it from its ``node_exporter``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+
+from samdrift.contracts.phrases import Phrase
+from samdrift.installation.health import GONE, Dependency
+from samdrift.installation.metrics import HELD
+
+Series = tuple[str, frozenset[tuple[str, str]]]
+"""The name of a metric with its labels."""
+UP = "up"
+"""1 where an installation answered at the address of its metrics, else 0, as Prometheus has it."""
+DISK = "samdrift_watched_disk"
+"""Room on a disk, which the watch measures itself: 0 enough, 1 little, 2 next to none."""
+_PROCESSES = "samdrift_processes"
+_EXPIRY = "samdrift_certificate_expiry_seconds"
+_FAILED, _SENT = "samdrift_ap_failed_total", "samdrift_ap_sent_total"
+_REFUSED, _RECEIVED = "samdrift_ap_refused_total", "samdrift_ap_received_total"
+_LINGERING, _PEER_ALARMS = "samdrift_ap_oldest_queued_seconds", "samdrift_ap_peer_alarms_total"
+_PLANTED, _STOPPED = "samdrift_key_store_alarms", "samdrift_logs_stopped"
+_FORGED = "samdrift_mt_meaningless_envelopes"
+_HOUR, _HALF_AN_HOUR = timedelta(hours=1), timedelta(minutes=30)
+_WINDOWS = {
+    _PROCESSES: timedelta(hours=6),
+    **dict.fromkeys((_FAILED, _SENT, _REFUSED, _RECEIVED, _PEER_ALARMS, _FORGED), _HOUR),
+}
+"""Time for which earlier values are kept; of other metrics the latest is enough."""
+NAMES = frozenset({UP, DISK, GONE, HELD, _EXPIRY, _LINGERING, _PLANTED, _STOPPED, *_WINDOWS})
+"""The metrics that rules look at."""
+_DAY_SECONDS = 86_400
+
+
+class History:
+    """Metrics of one installation as they were looked at, for as long as rules look back."""
+
+    def __init__(self) -> None:
+        self._series: dict[Series, deque[tuple[datetime, float]]] = {}
+        self._now = datetime.min
+
+    def add(self, at: datetime, samples: Mapping[Series, float]) -> None:
+        """Note what was seen at a moment; others than :data:`NAMES` are left out."""
+        self._now = at
+        for series, value in samples.items():
+            if series[0] in NAMES:
+                self._series.setdefault(series, deque()).append((at, value))
+        for series, values in list(self._series.items()):
+            oldest = at - _WINDOWS.get(series[0], timedelta())
+            while values and values[0][0] < oldest:
+                values.popleft()
+            if not values:
+                del self._series[series]
+
+    def now(self, name: str, within: Within | None = None) -> Iterator[tuple[Mapping[str, str], float]]:
+        """Yield the labels and the value of each series of a metric as it was seen last."""
+        for labels, values in self._of(name, within):
+            if values[-1][0] == self._now:
+                yield labels, values[-1][1]
+
+    def increase(self, name: str, window: timedelta, within: Within | None = None) -> float:
+        """Return by how much a counter has risen, over all its series; a restart begins it again."""
+        return sum(
+            sum(after - before if after >= before else after for before, after in _pairs(some))
+            for some in self._windows(name, window, within)
+        )
+
+    def delta(self, name: str, window: timedelta) -> float:
+        """Return by how much the gauge has changed that changed most."""
+        return max((some[-1] - some[0] for some in self._windows(name, window, None)), default=0.0)
+
+    def most(self, name: str, window: timedelta) -> tuple[float, float]:
+        """Return the largest sum of a metric over its series within a window, and the sum now."""
+        sums: dict[datetime, float] = {}
+        for _, values in self._of(name, None):
+            for at, value in values:
+                if at >= self._now - window:
+                    sums[at] = sums.get(at, 0.0) + value
+        return max(sums.values(), default=0.0), sums.get(self._now, 0.0)
+
+    def _windows(self, name: str, window: timedelta, within: Within | None) -> Iterator[list[float]]:
+        for _, values in self._of(name, within):
+            some = [value for at, value in values if at >= self._now - window]
+            if some:
+                yield some
+
+    def _of(
+        self, name: str, within: Within | None
+    ) -> Iterator[tuple[Mapping[str, str], deque[tuple[datetime, float]]]]:
+        for (named, pairs), values in self._series.items():
+            labels = dict(pairs)
+            if named == name and (within is None or within(labels)):
+                yield labels, values
+
+
+Within = Callable[[Mapping[str, str]], bool]
+"""Predicate: a series with these labels counts."""
+
+
+class Severity(StrEnum):
+    """The urgency of an alert."""
+
+    PAGE = "page"
+    """A person is woken: messages are at risk, or there is an attack."""
+    TICKET = "ticket"
+    """A person sees to it in working hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An alert: when it is raised, and what it means."""
+
+    name: str
+    severity: Severity
+    after: timedelta
+    """Time for which its condition has to hold."""
+    found: Callable[[History], Iterable[str]]
+    """Yields what it is about, such as a kind of dependency, while its condition holds; it may be empty."""
+    title: Phrase
+    """In a few words, with ``%(what)s`` for what it is about."""
+    means: Phrase
+    """Its meaning for messages."""
+    book: str
+    """Its run book, in docs/runbooks."""
+
+
+def _pairs(values: list[float]) -> Iterable[tuple[float, float]]:
+    return pairwise(values)
+
+
+def _once(holds: Callable[[History], bool]) -> Callable[[History], Iterable[str]]:
+    return lambda history: [""] if holds(history) else []
+
+
+def _is(label: str, *values: str) -> Within:
+    return lambda labels: labels.get(label) in values
+
+
+def _gone(*kinds: str) -> Callable[[History], Iterable[str]]:
+    return _once(lambda history: any(value > 0 for _, value in history.now(GONE, _is("dependency", *kinds))))
+
+
+def _held(*reasons: str) -> Callable[[History], Iterable[str]]:
+    return _once(lambda history: sum(value for _, value in history.now(HELD, _is("reason", *reasons))) > 0)
+
+
+def _any(name: str) -> Callable[[History], Iterable[str]]:
+    return _once(lambda history: any(value > 0 for _, value in history.now(name)))
+
+
+def _others_gone(history: History) -> Iterator[str]:
+    for labels, value in history.now(GONE):
+        if value > 0 and labels["dependency"] not in _OF_THEIR_OWN:
+            yield labels["dependency"]
+
+
+def _ending(least: float, most: float) -> Callable[[History], Iterable[str]]:
+    def found(history: History) -> Iterator[str]:
+        soonest: dict[str, float] = {}
+        for labels, left in history.now(_EXPIRY):
+            which = f"{labels['key']} ({labels['owner']})"
+            soonest[which] = min(left, soonest.get(which, left))
+        return (which for which, left in soonest.items() if least <= left < most)
+
+    return found
+
+
+def _worker_missing(history: History) -> bool:
+    most, now = history.most(_PROCESSES, timedelta(hours=6))
+    return most - now > 0
+
+
+def _transfers_fail(history: History) -> bool:
+    failed = history.increase(_FAILED, _HALF_AN_HOUR, lambda labels: labels.get("reason") != "given-up")
+    return failed > 10 and not failed < 0.2 * history.increase(_SENT, _HALF_AN_HOUR)
+
+
+def _refusals(history: History) -> bool:
+    refused = history.increase(_REFUSED, _HOUR)
+    return refused > 10 and not refused < history.increase(_RECEIVED, _HOUR)
+
+
+def _disk(least: float) -> Callable[[History], Iterable[str]]:
+    return lambda history: [labels["disk"] for labels, value in history.now(DISK) if value == least]
+
+
+_OF_THEIR_OWN: Collection[str] = frozenset(
+    {
+        *(Dependency.DATABASE, Dependency.OBJECTS, Dependency.KEY_STORE, Dependency.SCANNER),
+        *(Dependency.SML, Dependency.SMP, Dependency.ACCESS_POINT),
+    }
+)
+"""Dependencies that have a rule of their own."""
+
+
+def _minutes(count: int) -> timedelta:
+    return timedelta(minutes=count)
+
+
+_SOMETHING = "service-gone"
+RULES = (
+    Rule(
+        "SamdriftNotAnswering",
+        Severity.PAGE,
+        _minutes(2),
+        _once(lambda history: not any(value > 0 for _, value in history.now(UP))),
+        Phrase("Samdrift does not answer"),
+        Phrase(
+            "Nothing is accepted and nothing is sent. What peers send comes again for as long as"
+            " their attempts last."
+        ),
+        "host-lost",
+    ),
+    Rule(
+        "SamdriftWorkerMissing",
+        Severity.TICKET,
+        _minutes(15),
+        _once(_worker_missing),
+        Phrase("Fewer processes answer than before"),
+        Phrase(
+            "An organisation may not be served in one of its roles. One that was suspended or"
+            " closed is missing, too."
+        ),
+        "host-lost",
+    ),
+    Rule(
+        "SamdriftDatabaseGone",
+        Severity.PAGE,
+        _minutes(1),
+        _gone(Dependency.DATABASE),
+        Phrase("The database is gone"),
+        Phrase(
+            "Nothing is accepted and nothing is sent. Peers and clients are asked to come again;"
+            " nothing is lost."
+        ),
+        "database-lost",
+    ),
+    Rule(
+        "SamdriftObjectStoreGone",
+        Severity.PAGE,
+        _minutes(1),
+        _gone(Dependency.OBJECTS),
+        Phrase("The object store is gone"),
+        Phrase("Messages with attachments are neither accepted nor sent. A full disk is the usual reason."),
+        "disk-full",
+    ),
+    Rule(
+        "SamdriftKeyStoreGone",
+        Severity.PAGE,
+        _minutes(1),
+        _gone(Dependency.KEY_STORE),
+        Phrase("The key store is gone"),
+        Phrase("No vault opens that is not open already, and a restart would not come up again."),
+        "key-store-lost",
+    ),
+    Rule(
+        "SamdriftLocked",
+        Severity.TICKET,
+        _minutes(60),
+        _held("lock"),
+        Phrase("Messages wait for an organisation’s officer to unlock"),
+        Phrase("The organisation’s vaults are closed since the last restart. Its deadlines run."),
+        "passphrase-lost",
+    ),
+    Rule(
+        "SamdriftScannerGone",
+        Severity.PAGE,
+        _minutes(10),
+        _gone(Dependency.SCANNER),
+        Phrase("The malware scanner is gone"),
+        Phrase(
+            "Messages wait, those that come in and those that are sent. They fail when their"
+            " deadlines have passed."
+        ),
+        "scanner-down",
+    ),
+    Rule(
+        "SamdriftLookupGone",
+        Severity.PAGE,
+        _minutes(15),
+        _gone(Dependency.SML),
+        Phrase("SML gives no answer"),
+        Phrase(
+            "No recipient is found whose metadata is not known already. Messages wait until their deadlines."
+        ),
+        "smp-wrong",
+    ),
+    Rule(
+        "SamdriftSmpGone",
+        Severity.TICKET,
+        _minutes(30),
+        _gone(Dependency.SMP),
+        Phrase("An SMP gives no answer"),
+        Phrase("Messages to organisations that are published there wait until their deadlines."),
+        "smp-wrong",
+    ),
+    Rule(
+        "SamdriftNotRegistered",
+        Severity.TICKET,
+        _minutes(30),
+        _held("certificate", "not-registered", "discovery-untrusted", "peer-untrusted"),
+        Phrase("Messages wait, since a registration in SMP is missing or not trusted"),
+        Phrase(
+            "They fail when their deadlines have passed. The registration of one of our"
+            " organisations may be wrong."
+        ),
+        "smp-wrong",
+    ),
+    Rule(
+        "SamdriftAccessPointGone",
+        Severity.PAGE,
+        _minutes(5),
+        _gone(Dependency.ACCESS_POINT),
+        Phrase("The access point on interface C is gone"),
+        Phrase("Message services neither send nor fetch. What is sent waits until its deadline."),
+        _SOMETHING,
+    ),
+    Rule(
+        "SamdriftServiceGone",
+        Severity.TICKET,
+        _minutes(60),
+        _others_gone,
+        Phrase("Gone: %(what)s"),
+        Phrase("What it is for waits, or goes on with what is known of it; the run book has a row for each."),
+        _SOMETHING,
+    ),
+    Rule(
+        "SamdriftCertificateEnds",
+        Severity.PAGE,
+        _minutes(5),
+        _ending(float("-inf"), 2 * _DAY_SECONDS),
+        Phrase("A certificate ends within two days, or has ended: %(what)s"),
+        Phrase("From its end on peers refuse what is signed with it, or clients do not connect."),
+        "certificate-expired",
+    ),
+    Rule(
+        "SamdriftCertificateEndsSoon",
+        Severity.TICKET,
+        _minutes(60),
+        _ending(2 * _DAY_SECONDS, 30 * _DAY_SECONDS),
+        Phrase("A certificate ends within thirty days: %(what)s"),
+        Phrase("Nothing yet. An issuer takes days to issue the next one."),
+        "certificate-expired",
+    ),
+    Rule(
+        "SamdriftTransfersFail",
+        Severity.PAGE,
+        timedelta(),
+        _once(_transfers_fail),
+        Phrase("Transfers fail: more than ten within half an hour"),
+        Phrase("Their senders are told so. As long as the cause stays, what is sent next fails, too."),
+        "peer-refuses",
+    ),
+    Rule(
+        "SamdriftTransfersLinger",
+        Severity.TICKET,
+        _minutes(10),
+        _once(lambda history: max((value for _, value in history.now(_LINGERING)), default=0.0) > 3600),
+        Phrase("A transfer waits for more than an hour"),
+        Phrase("A peer does not take it. By default a transfer ends after a quarter of an hour."),
+        "peer-refuses",
+    ),
+    Rule(
+        "SamdriftRefusals",
+        Severity.TICKET,
+        _minutes(5),
+        _once(_refusals),
+        Phrase("More messages of peers are refused than accepted"),
+        Phrase(
+            "What is refused is lost to its recipient; its sender is told. A peer is at fault, or"
+            " our registration is."
+        ),
+        "peer-refuses",
+    ),
+    Rule(
+        "SamdriftPeerDoesNotConform",
+        Severity.TICKET,
+        timedelta(),
+        _once(lambda history: history.increase(_PEER_ALARMS, _HOUR) > 0),
+        Phrase("A peer has sent too many messages that do not conform"),
+        Phrase("They were refused. Digg is to be told of the peer."),
+        "peer-refuses",
+    ),
+    Rule(
+        "SamdriftKeysPlanted",
+        Severity.PAGE,
+        timedelta(),
+        _any(_PLANTED),
+        Phrase("Something was planted in the key store"),
+        Phrase(
+            "A process of an organisation may be controlled by an attacker. The keys of that vault"
+            " are not opened."
+        ),
+        "organisation-compromised",
+    ),
+    Rule(
+        "SamdriftLogStopped",
+        Severity.PAGE,
+        timedelta(),
+        _any(_STOPPED),
+        Phrase("A witness has refused a log"),
+        Phrase(
+            "The log was changed, or put back from a backup. Nothing is signed in it until that is resolved."
+        ),
+        "organisation-compromised",
+    ),
+    Rule(
+        "SamdriftEnvelopesForged",
+        Severity.PAGE,
+        timedelta(),
+        _once(lambda history: history.delta(_FORGED, _HOUR) > 10),
+        Phrase("More than ten envelopes did not decrypt within an hour"),
+        Phrase(
+            "A sender encrypts for a key that its recipient no longer has, or tries to read another"
+            " sender’s message."
+        ),
+        "organisation-compromised",
+    ),
+)
+"""The rules that alerts.yml has, too, in its order."""
+OF_THE_MACHINE = (
+    Rule(
+        "SamdriftDiskFull",
+        Severity.PAGE,
+        _minutes(1),
+        _disk(2),
+        Phrase("Next to no room on the disk: %(what)s"),
+        Phrase("Without room no message is accepted, and the database may stop."),
+        "disk-full",
+    ),
+    Rule(
+        "SamdriftDiskLow",
+        Severity.TICKET,
+        _minutes(10),
+        _disk(1),
+        Phrase("Little room on the disk: %(what)s"),
+        Phrase("Nothing yet. Without room no message is accepted, and the database may stop."),
+        "disk-full",
+    ),
+)
+"""Rules about the machine, by what the doctor takes for little room."""

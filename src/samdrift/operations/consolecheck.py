@@ -1,0 +1,55 @@
+"""The operator's console, as the doctor sees it: its listener, and what certificates of staff rest on."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+from samdrift.config.console import ConsoleCertificatesConfig
+from samdrift.config.inputs import reason
+from samdrift.config.model import Config
+from samdrift.net.tlsprobe import Listener
+from samdrift.operations.findings import Finding, Subject
+from samdrift.operations.setup import CONSOLE_UNIT
+from samdrift.operations.tlsrules import Target, check_tls
+from samdrift.web.signin.certificate import CertificateSettings, ClientCertificates
+
+_CERTIFICATES = Subject("console.certificates", "nobody signs in to the console")
+_SOON = timedelta(days=1)
+_SET_UP = "docs/console.md#sign-in-by-certificate"
+_TODO = "fetch the issuer's current list into console.certificates.revocation_lists: docs/console.md"
+
+
+async def check_console(config: Config, now: datetime) -> AsyncIterator[Finding]:
+    """Check the console's listener as a browser does, and what its certificates are judged by.
+
+    It is a process of its own: it is looked at also where the installation does not run.
+    """
+    own = config.console
+    if own is None:
+        return
+    if own.certificates is not None:
+        yield _certificates(own.certificates, now)
+    if not own.plain:
+        unit = CONSOLE_UNIT.removesuffix(".service")
+        listener = Listener(own.listen.called, own.listen.port, own.host)
+        async for each in check_tls(Target("console", listener, config.federation.tls_issuers, unit)):
+            yield each
+
+
+def _certificates(own: ConsoleCertificatesConfig, now: datetime) -> Finding:
+    try:
+        settings = CertificateSettings(own.issuers, own.revocation_lists)
+        until = ClientCertificates(settings, lambda: now).lists_end()
+    except OSError as error:
+        return _CERTIFICATES.fail(
+            f"{error.filename}: {reason(error)}", "docs/console.md#sign-in-by-certificate"
+        )
+    except ValueError as error:
+        return _CERTIFICATES.fail(str(error), _SET_UP)
+    if until is None:
+        return _CERTIFICATES.ok("issuers can be read; no revocation lists are used")
+    text = f"the revocation list that ends first ends at {until:%Y-%m-%d %H:%M}Z"
+    if until <= now:
+        return _CERTIFICATES.fail(text.replace("ends at", "ended at"), _TODO)
+    return _CERTIFICATES.warn(text, _TODO) if until - now < _SOON else _CERTIFICATES.ok(text)

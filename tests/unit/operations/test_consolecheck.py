@@ -1,0 +1,99 @@
+"""The doctor's look at the operator's console: its listener, and what certificates of staff rest on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from starlette.responses import Response
+
+from samdrift.config.console import ConsoleCertificatesConfig, ConsoleConfig, StaffConfig
+from samdrift.config.model import Config, SocketAddress
+from samdrift.net.server import listening_socket, serving
+from samdrift.net.tls import server_tls
+from samdrift.operations.consolecheck import check_console
+from samdrift.operations.findings import Finding, State
+from tests import pki
+from tests.unit.console.scene import config_of
+from tests.unit.net.test_tls import FIRST, SECOND, identity, localhost, write
+
+STAFF = pki.root("Driftens utfärdare", 21)
+
+
+def with_console(folder: Path, port: int, *, issuer: pki.Authority = FIRST, plain: bool = False) -> Config:
+    """A configuration with a console at ``localhost``, whose staff show certificates."""
+    config = config_of(folder)
+    trusted = write(folder / "tls.pem", issuer.certificate)
+    (folder / "staff.pem").write_bytes(STAFF.certificate.public_bytes(Encoding.PEM))
+    certificates = ConsoleCertificatesConfig(folder / "staff.pem", folder / "staff.crl")
+    own = ConsoleConfig(
+        SocketAddress("127.0.0.1", port),
+        "localhost",
+        "Driftbolaget",
+        (StaffConfig("ab" * 32, "jl"),),
+        certificates=certificates,
+        plain=plain,
+    )
+    return replace(config, console=own, federation=replace(config.federation, tls_issuers=trusted))
+
+
+async def examined(config: Config) -> dict[str, Finding]:
+    return {one.id: one async for one in check_console(config, pki.NOW)}
+
+
+@pytest.mark.parametrize("issuer", [FIRST, SECOND], ids=["trusted", "not trusted"])
+async def test_the_listener_is_judged_as_the_others_though_it_asks_for_certificates(
+    tmp_path: Path, issuer: pki.Authority
+) -> None:
+    tls = server_tls(
+        identity(tmp_path / "server.pem", localhost(FIRST)),
+        write(tmp_path / "clients.pem", STAFF.certificate),
+        demanded=False,
+    )
+    (tmp_path / "staff.crl").write_bytes(STAFF.crl())
+    with listening_socket("127.0.0.1") as sock:
+        port = sock.getsockname()[1]
+        async with serving(Response(status_code=204), sock, tls=tls.serving):
+            found = await examined(with_console(tmp_path, port, issuer=issuer))
+    expected = {"tls.console.certificate"} if issuer is SECOND else set()
+    assert {name for name, one in found.items() if one.state is not State.OK} == expected
+    assert {"tls.console.reach", "tls.console.versions", "tls.console.key", "console.certificates"} <= set(
+        found
+    )
+
+
+async def test_one_that_does_not_answer_names_its_own_unit(tmp_path: Path) -> None:
+    (tmp_path / "staff.crl").write_bytes(STAFF.crl())
+    with listening_socket("127.0.0.1") as sock:
+        port = sock.getsockname()[1]
+    found = await examined(with_console(tmp_path, port))
+    assert found["tls.console.reach"].state is State.FAIL
+    assert "journalctl -u samdrift-console" in found["tls.console.reach"].todo
+
+
+@pytest.mark.parametrize(
+    ("lasts", "state", "words"),
+    [
+        (7 * pki.DAY, State.OK, "ends at"),
+        (timedelta(hours=5), State.WARN, "ends at"),
+        (timedelta(minutes=30), State.FAIL, "ended at"),
+        (None, State.FAIL, "no such file"),
+    ],
+)
+async def test_a_revocation_list_that_ends_soon_is_seen_before_nobody_can_sign_in(
+    tmp_path: Path, lasts: timedelta | None, state: State, words: str
+) -> None:
+    if lasts is not None:
+        (tmp_path / "staff.crl").write_bytes(STAFF.crl(lasts=lasts))
+    found = await examined(with_console(tmp_path, 1, plain=True))
+    (finding,) = found.values()
+    assert (finding.id, finding.state) == ("console.certificates", state)
+    assert words in finding.found
+    assert state is State.OK or finding.todo
+
+
+async def test_without_a_console_there_is_nothing_to_look_at(tmp_path: Path) -> None:
+    assert await examined(config_of(tmp_path)) == {}
