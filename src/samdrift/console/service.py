@@ -25,6 +25,7 @@ from samdrift.console.role import OperatorConsole
 from samdrift.console.staff import StaffSessions
 from samdrift.console.watching import Watch, reached
 from samdrift.contracts.errors import Explained
+from samdrift.contracts.phrases import Phrase
 from samdrift.entrance.signedin import LimitedEntries
 from samdrift.installation.replaceable import server_identities
 from samdrift.installation.signin import oidc_service, session_limits, sign_in_client
@@ -38,10 +39,21 @@ from samdrift.web.sessions import SessionLimits, Sessions
 from samdrift.web.signin.certificate import CertificateService, CertificateSettings, ClientCertificates
 from samdrift.web.signin.faults import Fault
 from samdrift.web.signin.service import Place, SignInService
-from samdrift.web.sites import Site
+from samdrift.web.sites import Site, Welcome
 from samdrift.wire.crypto.certificates import fingerprint
 
 _LOGGER = logging.getLogger("samdrift")
+_WELCOME = Welcome(
+    Phrase(
+        "How the operation is doing: queues, certificates, incidents and planned outages. "
+        "No content of messages."
+    ),
+    Phrase(
+        "Your session had ended, since nothing happened for a while or you signed out in another window. "
+        "You come back to the page where you were."
+    ),
+    accessibility="",
+)
 
 
 @contextlib.asynccontextmanager
@@ -102,7 +114,7 @@ async def _site(
     sessions = Sessions(staff, secrets.token_bytes(32), system_clock, limits)
     place = Place(own.origin, own.name, sessions, system_clock, log.refused)
     holds = None if certificates is None else certificates.judged.hold
-    return Site(own.origin, own.name, sessions, service.at(place), holds=holds), staff
+    return Site(own.origin, own.name, sessions, service.at(place), holds=holds, welcome=_WELCOME), staff
 
 
 class StaffCertificates:

@@ -13,6 +13,7 @@ from enum import StrEnum
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from samdrift.contracts.phrases import Phrase
 from samdrift.net.origins import not_there
 from samdrift.web.sessions import Session, Sessions
 from samdrift.web.signin.pending import SignInFlow
@@ -42,6 +43,28 @@ Holds = Callable[[Session, bytes | None], bool]
 
 
 @dataclass(frozen=True, slots=True)
+class Welcome:
+    """Words for whoever is to sign in."""
+
+    lead: Phrase
+    """Purpose of the pages."""
+    ended: Phrase
+    """Meaning of a session that has ended, and what is not lost."""
+    accessibility: str
+    """Address of the statement on accessibility; empty where there is none."""
+
+
+_TO_MESSAGES = Welcome(
+    Phrase("Confidential messages between public authorities, regions, municipalities and care providers."),
+    Phrase(
+        "Your session had ended, since nothing happened for a while or you signed out in another window. "
+        "Nothing is lost: drafts are kept, and you come back to the page where you were."
+    ),
+    "/accessibility",
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One organisation as its pages know it."""
 
@@ -57,6 +80,7 @@ class Site:
     closed: Closed | None = None
     holds: Holds | None = None
     """Predicate of sessions and connections, where persons sign in by the certificate of theirs."""
+    welcome: Welcome = _TO_MESSAGES
 
 
 FindSite = Callable[[str], Awaitable[Site | None]]

@@ -146,7 +146,11 @@ async def test_a_certificate_of_the_staffs_signs_in_and_is_logged_as_any_sign_in
     served: Served, shown: pki.Certified, name: str
 ) -> None:
     async with served.browser(shown) as browser:
-        assert "certifikatet på ditt kort" in (await browser.get("/sign-in")).text
+        page = (await browser.get("/sign-in")).text
+        assert "certifikatet på ditt kort" in page
+        assert "Inget innehåll i meddelanden." in page
+        assert "Säkra meddelanden" not in page
+        assert "/accessibility" not in page, "no address that is not there"
         answer, cookie = await served.sign_in(browser)
         assert (answer.status_code, answer.headers["location"]) == (303, "/queues")
     async with served.browser(shown, cookie) as browser:
