@@ -1,7 +1,7 @@
 // Answers requests of OpenFGA's service by its own engine and its store in memory: one JSON object a line in, one out.
 //
 // A line has a method and its request in the JSON of OpenFGA's interface; the answer is the response, or an error
-// with its code. The whole server has every database and a day of compiling more, which nothing here needs.
+// with its code. The whole server brings every database along, and takes Go an hour, which nothing here needs.
 package main
 
 import (

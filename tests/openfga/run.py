@@ -108,7 +108,7 @@ class Store(Engine):
 
     def _ask(self, method: str, request: Mapping[str, object]) -> Any:
         named = {"store_id": self._store, "authorization_model_id": self._model}
-        return self._service.ask(method, named | request)
+        return self._service.ask(method, {**named, **request})
 
 
 def _user(found: Mapping[str, Any]) -> str:

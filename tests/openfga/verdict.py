@@ -16,7 +16,8 @@ from typing import Protocol, TypeAlias
 
 from samdrift.rights import Subject
 from samdrift.rights.openfgaview import model, user
-from tests.openfga.worlds import PEOPLE, ROBOT, Question, World
+from tests.openfga.worlds import PEOPLE, Question, World
+from tests.unit.rights.building import ROBOT
 
 FILE = Path(__file__).parent / "verdict.json"
 QUESTIONS = 10
