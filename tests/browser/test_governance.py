@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -204,9 +205,11 @@ async def test_a_reviewer_answers_for_each_right_and_closes_the_review_with_a_pa
             await expect(page.get_by_role("status")).to_contain_text("Ditt beslut står i registret")
             await expect(right.get_by_role("button")).to_have_count(0)
         await page.get_by_label("Varför").fill("klart")
+        role.office.house.now = datetime.now(UTC)
+        await role.office.in_another_second()
         await page.get_by_role("button", name="Avsluta och skriv under").click()
         await page.get_by_role("button", name="Skriv under med din passernyckel").click()
-        await expect(page.get_by_text("avslutad")).to_be_visible()
+        await expect(page.get_by_text(re.compile("^avslutad "))).to_be_visible()
         await expect(page.get_by_role("button", name="Avsluta")).to_have_count(0)
     record = await role.office.role.records.read(role.office.organisation)
     assert isinstance(record.entries[-1].statement.act, ReviewClosed)
@@ -223,10 +226,11 @@ async def test_a_reviewer_without_script_is_told_how_to_sign_and_does(role: Open
     number = await under_review(role, ANNA, "dag")
     async with role.visitor(BO, script=False) as page:
         await page.goto(role.at(f"/reviews/{number}"))
-        await expect(page.get_by_text("skriver under med en OpenSSH-nyckel")).to_be_visible()
+        await expect(page.get_by_text("utan skript, en OpenSSH-nyckel")).to_be_visible()
         await page.get_by_label("Varför").fill("arbetar kvar")
         await page.get_by_role("button", name="Behåll").click()
         await heading(page, "Läs och skriv under")
+        await expect(page.get_by_text("ssh-keygen -Y sign")).to_be_visible()
         async with page.expect_download() as saved:
             await page.get_by_role("button", name="Spara beslutet").click()
         file = await (await saved.value).path()

@@ -267,8 +267,9 @@ class State:
     def ends_by_silence(self, closing: Statement) -> bool:
         """Return whether the end of a review, stated so, would end something that nobody has answered."""
         act = closing.act
-        known = isinstance(act, ReviewClosed) and act.of in self._reviews
-        return known and bool(self.unanswered(act.of, closing.at))
+        if not isinstance(act, ReviewClosed) or act.of not in self._reviews:
+            return False
+        return bool(self.unanswered(act.of, closing.at))
 
     def is_officer(self, subject: Subject, moment: datetime) -> bool:
         """Return whether ``subject`` has a role in the organisation at ``moment``."""

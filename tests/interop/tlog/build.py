@@ -1,5 +1,4 @@
-"""Builds what others wrote in Go: libraries for logs, witnesses, an authority for time stamps and OpenFGA's
-engine, once per change of source.
+"""Builds Go's own libraries for logs, witnesses and an authority for time stamps, once per change of source.
 
 Versions and hashes are in ``go.mod`` and ``go.sum``. A stamp says what has been built, so that later runs
 need no network.
@@ -25,9 +24,8 @@ _BUILT = {
     "litewitness": "filippo.io/torchwood/cmd/litewitness",
     "omniwitness": "github.com/transparency-dev/witness/cmd/omniwitness",
     "timestamp-server": "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",
-    "openfga": ".",
 }
-_ELSEWHERE = {"timestamp-server": _HERE.parent / "tsa", "openfga": _HERE.parents[1] / "openfga"}
+_ELSEWHERE = {"timestamp-server": _HERE.parent / "tsa"}
 """Folders of programs with a ``go.mod`` of their own."""
 
 

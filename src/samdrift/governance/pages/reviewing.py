@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -127,7 +128,9 @@ class ReviewPages:
             for each in review.items
         ]
         lines.sort(key=lambda line: (not line.asked, line.item.state is not ItemState.WAITS))
-        closing = foreseen(visit.record, visit.person, visit.now, ReviewClosed(review.id))
+        # An end counts from the second after it on, and so does the answer that it is.
+        soon = visit.now + timedelta(seconds=1)
+        closing = foreseen(visit.record, visit.person, soon, ReviewClosed(review.id))
         return self._frame.page(
             request,
             visit,
@@ -146,7 +149,7 @@ class ReviewPages:
             **self._words(request, visit),
         )
 
-    def _words(self, request: Request, visit: Visit) -> dict[str, object]:
+    def _words(self, request: Request, visit: Visit) -> dict[str, Any]:
         return {
             "states": STATES,
             "now": visit.now,

@@ -45,7 +45,7 @@ class LastUses:
 
     now: datetime
     logs: dict[Role, tuple[Uses, datetime]] = field(default_factory=dict)
-    """For each role the uses, and the moment from which on its log was read."""
+    """Uses by role, with the moment from which on its log was read."""
     members: dict[Subject, list[Subject]] = field(default_factory=dict)
     """Persons of whom the sign-in service said at their last sign-in that they have a claim."""
 
