@@ -56,7 +56,7 @@ def test_the_export_is_what_it_was() -> None:
 KEPT = Verdict.read()
 
 
-@pytest.mark.parametrize("number", range(0, len(KEPT.given), len(KEPT.given) // count(12, len(KEPT.given))))
+@pytest.mark.parametrize("number", range(0, len(KEPT.given), len(KEPT.given) // count(100, len(KEPT.given))))
 def test_our_report_and_decide_say_what_openfga_itself_has_said(number: int) -> None:
     world, questions = drawn(KEPT.seed, number)
     again = "OpenFGA was asked about another world or export: ask it again (docs/openfga.md)"
