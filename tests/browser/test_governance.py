@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Unpack
 
@@ -17,7 +18,8 @@ from samdrift.contracts.principals import Role
 from samdrift.net.server import listening_socket, serving
 from samdrift.rights import ORGANISATION, Approved, Given, Right, Rights, Scope, Subject
 from samdrift.rights.keyacts import Enrolled, PublicKey
-from samdrift.rights.statements import Statement
+from samdrift.rights.reviews import ReviewClosed, ReviewOpened
+from samdrift.rights.statements import Outcome, Reviewed, Statement
 from samdrift.wire.crypto.sshsig import armoured
 from tests.browser.harness import CHROMIUM, Seen, complained, keep_session, profile
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
@@ -165,6 +167,81 @@ async def test_an_officer_makes_a_passkey_and_decides_with_it(role: Open) -> Non
     assert record.entries[-1].verified.counter > 0
 
 
+async def under_review(role: Open, reviewer: Subject, *people: str) -> int:
+    """Have a review opened of what people may read in a mailbox; returns its number."""
+    digests = []
+    for each in people:
+        role.office.house.now += timedelta(seconds=1)
+        what = Rights(Subject.parse(f"person:{each}"), Scope("socialtjanst"), frozenset({Right.READ}))
+        start = datetime.now(UTC).replace(microsecond=0)
+        given = await role.office.state(ANNA, Given(what, start, start + YEAR, asked=False))
+        digests.append(given.digest)
+    await role.office.in_another_second()
+    due = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+    opened = ReviewOpened("mailbox:socialtjanst", tuple(sorted(digests)), reviewer, BO, due)
+    await role.office.state(ANNA, opened)
+    await role.office.in_another_second()
+    return (await role.office.role.records.read(role.office.organisation)).number
+
+
+async def test_a_reviewer_answers_for_each_right_and_closes_the_review_with_a_passkey(role: Open) -> None:
+    await administrator(role, CILLA)
+    await role.office.in_another_second()
+    number = await under_review(role, CILLA, "dag", "eva")
+    async with role.visitor(CILLA) as page:
+        await with_authenticator(page)
+        await enrolled(role, page, CILLA)
+        await page.goto(role.at("/"))
+        await page.get_by_role("link", name="En granskning: socialtjanst").click()
+        await heading(page, "Granskning: socialtjanst")
+        for name, answer in (("dag", "Behåll"), ("eva", "Ta bort")):
+            right = page.get_by_role("region", name=f"person:{name}")
+            await expect(right.get_by_text("Senast använd")).to_be_visible()
+            await right.get_by_label("Varför").fill("talat med chefen")
+            await right.get_by_role("button", name=answer).click()
+            await heading(page, "Läs och skriv under")
+            await page.get_by_role("button", name="Skriv under med din passernyckel").click()
+            await heading(page, "Granskning: socialtjanst")
+            await expect(page.get_by_role("status")).to_contain_text("Ditt beslut står i registret")
+            await expect(right.get_by_role("button")).to_have_count(0)
+        await page.get_by_label("Varför").fill("klart")
+        role.office.house.now = datetime.now(UTC)
+        await role.office.in_another_second()
+        await page.get_by_role("button", name="Avsluta och skriv under").click()
+        await page.get_by_role("button", name="Skriv under med din passernyckel").click()
+        await expect(page.get_by_text(re.compile("^avslutad "))).to_be_visible()
+        await expect(page.get_by_role("button", name="Avsluta")).to_have_count(0)
+    record = await role.office.role.records.read(role.office.organisation)
+    assert isinstance(record.entries[-1].statement.act, ReviewClosed)
+    assert record.entries[-1].statement.act.of == record.entries[number - 1].statement.digest
+    assert [
+        each.statement.act.outcome for each in record.entries if isinstance(each.statement.act, Reviewed)
+    ] == [
+        Outcome.KEEP,
+        Outcome.REMOVE,
+    ]
+
+
+async def test_a_reviewer_without_script_is_told_how_to_sign_and_does(role: Open) -> None:
+    number = await under_review(role, ANNA, "dag")
+    async with role.visitor(BO, script=False) as page:
+        await page.goto(role.at(f"/reviews/{number}"))
+        await expect(page.get_by_text("utan skript, en OpenSSH-nyckel")).to_be_visible()
+        await page.get_by_label("Varför").fill("arbetar kvar")
+        await page.get_by_role("button", name="Behåll").click()
+        await heading(page, "Läs och skriv under")
+        await expect(page.get_by_text("ssh-keygen -Y sign")).to_be_visible()
+        async with page.expect_download() as saved:
+            await page.get_by_role("button", name="Spara beslutet").click()
+        file = await (await saved.value).path()
+        signed = role.office.house.signers[BO].sign(Statement.parse(Path(file).read_bytes()))
+        assert isinstance(signed.signature, bytes)
+        await page.get_by_label("Underskriften, ur statement.json.sig").fill(armoured(signed.signature))
+        await page.get_by_role("button", name="Lägg till i registret").click()
+        await heading(page, "Granskning: socialtjanst")
+        await expect(page.get_by_text("Behålls")).to_be_visible()
+
+
 async def test_a_text_that_was_changed_on_its_way_is_not_signed(role: Open) -> None:
     await administrator(role, CILLA)
     waiting = await role.asked(Subject.parse("person:dag"))
@@ -236,6 +313,7 @@ async def pages(role: Open) -> list[tuple[Subject, str]]:
     soon = role.office.house.now + timedelta(seconds=1)
     what = Rights(CILLA, Scope("socialtjanst"), frozenset({Right.READ, Right.WRITE}))
     await role.office.state(ANNA, Given(what, soon, soon + timedelta(days=20), asked=False))
+    review = await under_review(role, ANNA, "dag")
     own = next(role.office.house.record.keys.in_force(role.office.house.now, ANNA))
     paths = [
         *("/", "/keys", "/officers", "/rights", "/rights/give", "/rights/role", "/rights/substitute"),
@@ -247,6 +325,7 @@ async def pages(role: Open) -> list[tuple[Subject, str]]:
             "/record",
             "/consents",
             "/reviews",
+            f"/reviews/{review}",
             "/incidents",
             "/record/1",
             f"/decide/{waiting.digest}",

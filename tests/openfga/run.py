@@ -1,28 +1,26 @@
-"""Asks OpenFGA itself who can and who could: ``python -m tests.openfga.run``, see docs/openfga.md."""
+"""Asks OpenFGA itself who can, may and could: ``python -m tests.openfga.run``, see docs/openfga.md."""
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import http.client
 import json
-import socket
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from samdrift.rights.openfgaview import context, model, scope_object
+from samdrift.rights import Subject
+from samdrift.rights.openfgaview import context, model, scope_object, user
+from tests.openfga.verdict import QUESTIONS, Engine, Ours, Verdict, answers, digest, drawn, given
 from tests.openfga.worlds import Question, World
+from tests.programs import found
 
 SEED = 20261127
-VERSION = "v1.22.1"
-QUESTIONS = 10
-"""Cases of one world."""
+_HERE = Path(__file__).parent
+_MODULE = "github.com/openfga/openfga"
 _WRITES = 100
 """Most tuples of one request."""
 _FILTERS: tuple[Mapping[str, str], ...] = (
@@ -30,47 +28,50 @@ _FILTERS: tuple[Mapping[str, str], ...] = (
     {"type": "system"},
     {"type": "claim", "relation": "bearer"},
 )
+_KINDS = ("who can",) * 3 + ("may",) * 3 + ("who could",)
+"""What each answer is about."""
 
 
-class Server:
-    """A running OpenFGA."""
+class Service:
+    """OpenFGA's own engine with its store in memory, in a process that answers line by line."""
 
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    def __init__(self, path: Path) -> None:
+        self._process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Return an answer; ``RuntimeError`` with what the server says where it is not a good one."""
-        content = None if body is None else json.dumps(body)
-        self._connection.request(method, path, content, {"Content-Type": "application/json"})
-        answer = self._connection.getresponse()
-        read = answer.read()
-        if answer.status >= 300:
-            raise RuntimeError(f"{method} {path}: {answer.status} {read.decode(errors='replace')}")
-        return json.loads(read) if read else None
+    def __enter__(self) -> Service:
+        return self
 
-    def ready(self) -> bool:
-        """Return whether it answers."""
-        try:
-            return self.ask("GET", "/healthz")["status"] == "SERVING"
-        except (OSError, http.client.HTTPException, RuntimeError):
-            self._connection.close()
-            return False
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def ask(self, method: str, request: Mapping[str, object]) -> Any:
+        """Return a response; ``RuntimeError`` with what OpenFGA says where it refuses."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"method": method, "request": request}) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{method}: OpenFGA has ended")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise RuntimeError(f"{method}: {answer['code']} {answer['error']}")
+        return answer["response"]
 
 
-class Store:
-    """One world in a server."""
+class Store(Engine):
+    """One world in OpenFGA."""
 
-    def __init__(self, server: Server, world: World) -> None:
-        self._server = server
-        self._path = f"/stores/{server.ask('POST', '/stores', {'name': 'world'})['id']}"
-        made = server.ask("POST", f"{self._path}/authorization-models", model())
+    def __init__(self, service: Service, world: World) -> None:
+        self._service, self._world = service, world
+        self._store = service.ask("CreateStore", {"name": "world"})["id"]
+        made = service.ask("WriteAuthorizationModel", {"store_id": self._store, **model()})
         self._model = made["authorization_model_id"]
         tuples = world.tuples()
         for start in range(0, len(tuples), _WRITES):
-            writes = {"tuple_keys": tuples[start : start + _WRITES]}
-            self._post("write", {"writes": writes})
+            self._ask("Write", {"writes": {"tuple_keys": tuples[start : start + _WRITES]}})
 
-    def list_users(self, question: Question, moment: datetime) -> set[str]:
+    def can(self, question: Question, moment: datetime) -> set[str]:
         """Return everybody whom ListUsers names."""
         kind, _, name = scope_object(question.scope).partition(":")
         asked = {
@@ -82,17 +83,31 @@ class Store:
         return {
             _user(each)
             for wanted in _FILTERS
-            for each in self._post("list-users", {**asked, "user_filters": [wanted]})["users"]
+            for each in self._ask("ListUsers", {**asked, "user_filters": [wanted]}).get("users", ())
         }
+
+    def may(self, question: Question, subject: Subject, moment: datetime) -> bool:
+        """Return what Check says."""
+        asked = {
+            "user": user(subject),
+            "relation": question.right.value,
+            "object": scope_object(question.scope),
+        }
+        checked = {"tuple_key": asked, "context": context(moment), "consistency": "HIGHER_CONSISTENCY"}
+        return bool(self._ask("Check", checked).get("allowed", False))
+
+    def could(self, question: Question, first: datetime, last: datetime) -> set[str]:
+        """Return everybody whom ListUsers names at the first moment, or where something begins."""
+        moments = self._world.beginnings(first, last)
+        return set[str]().union(*(self.can(question, moment) for moment in moments))
 
     def delete(self) -> None:
         """Remove it."""
-        self._server.ask("DELETE", self._path)
+        self._service.ask("DeleteStore", {"store_id": self._store})
 
-    def _post(self, path: str, body: Mapping[str, object]) -> Any:
-        return self._server.ask(
-            "POST", f"{self._path}/{path}", {**body, "authorization_model_id": self._model}
-        )
+    def _ask(self, method: str, request: Mapping[str, object]) -> Any:
+        named = {"store_id": self._store, "authorization_model_id": self._model}
+        return self._service.ask(method, {**named, **request})
 
 
 def _user(found: Mapping[str, Any]) -> str:
@@ -102,76 +117,58 @@ def _user(found: Mapping[str, Any]) -> str:
     return f"{named['type']}:{named['id']}#{named['relation']}"
 
 
-def compare(store: Store, world: World, question: Question, asked: Counter[str]) -> Iterator[str]:
-    """Yield the differences of one case: on its three dates, and from the first to the last of them."""
-    for moment in question.moments:
-        asked["who can"] += 1
-        listed = store.list_users(question, moment)
-        asked["named"] += len(listed)
-        reported = world.reported(question, moment, moment)
-        if listed != reported:
-            yield f"who can {question} at {moment}: {sorted(listed)} and ours {sorted(reported)}"
-    first, *_, last = question.moments
-    asked["who could"] += 1
-    each = (store.list_users(question, moment) for moment in world.beginnings(first, last))
-    listed, reported = set[str]().union(*each), world.reported(question, first, last)
-    if listed != reported:
-        yield f"who could {question}: {sorted(listed)} and ours {sorted(reported)}"
+def compared(service: Service, seed: int, number: int, asked: Counter[str]) -> tuple[str, str]:
+    """Return a digest of what OpenFGA is given and one of what it answers; print and count what differs."""
+    world, questions = drawn(seed, number)
+    store, ours, found = Store(service, world), Ours(world), list[object]()
+    for question in questions:
+        theirs = answers(store, question)
+        for kind, listed, own in zip(_KINDS, theirs, answers(ours, question), strict=True):
+            asked[kind] += 1
+            asked["named"] += len(listed)
+            if listed != own:
+                asked["differences"] += 1
+                print(f"world {number}: {kind} {question}: {listed} and ours {own}", flush=True)
+        found.append(theirs)
+    store.delete()
+    return given(world, questions), digest(found)
 
 
-@contextlib.contextmanager
-def running(program: str) -> Iterator[Server]:
-    """Run a server that keeps everything in its memory, and stop it."""
-    ports = []
-    for _ in range(2):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            ports.append(free.getsockname()[1])
-    options = ("--datastore-engine", "memory", "--playground-enabled=false", "--log-level", "error")
-    addresses = ("--http-addr", f"127.0.0.1:{ports[0]}", "--grpc-addr", f"127.0.0.1:{ports[1]}")
-    with subprocess.Popen([program, "run", *options, *addresses, "--metrics-enabled=false"]) as process:
-        try:
-            server = Server(ports[0])
-            while not server.ready():
-                if process.poll() is not None:
-                    raise RuntimeError("openfga has ended")
-                time.sleep(0.1)
-            yield server
-        finally:
-            process.terminate()
+def _built() -> Path:
+    """Return the program, built if need be: Go knows what has changed since."""
+    path = _HERE / "target" / "openfga"
+    options = ("-mod=readonly", "-buildvcs=false", "-o", str(path))
+    _printed(f"{found('go')}", "build", *options, ".")
+    return path
+
+
+def _printed(*command: str) -> str:
+    made = subprocess.run(command, cwd=_HERE, check=True, capture_output=True, text=True)
+    return made.stdout.strip()
 
 
 def main() -> int:
-    """Compare, print what was asked and what differs; exit status 1 where something does."""
+    """Compare, print what was asked and what differs, maybe keep the verdict; status 1 for a difference."""
     parser = argparse.ArgumentParser(prog="python -m tests.openfga.run")
-    parser.add_argument("--program", default="openfga", help="the server's program")
     parser.add_argument("--cases", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=SEED)
-    given = parser.parse_args()
-    asked, differences = Counter[str](), 0
-    with running(given.program) as server:
-        for number in range(-(-given.cases // QUESTIONS)):
-            world = World(f"{given.seed} {number}")
-            store = Store(server, world)
-            for question in world.questions(QUESTIONS):
-                for each in compare(store, world, question, asked):
-                    differences += 1
-                    print(f"world {number}: {each}", flush=True)
-            store.delete()
-    cases = -(-given.cases // QUESTIONS) * QUESTIONS
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=Path(__file__).parent,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    parser.add_argument("--keep", action="store_true", help="write the verdict that the suite reads")
+    options = parser.parse_args()
+    path, asked = _built(), Counter[str]()
+    worlds = -(-options.cases // QUESTIONS)
+    with Service(path) as service:
+        pairs = [compared(service, options.seed, number, asked) for number in range(worlds)]
+    version = _printed(f"{found('go')}", "list", "-m", "-f", "{{.Version}}", _MODULE)
+    commit = _printed("git", "rev-parse", "--short", "HEAD")
+    verdict = Verdict(options.seed, version, commit, [each for each, _ in pairs], [each for _, each in pairs])
+    if options.keep:
+        verdict.write()
     print(
-        f"seed {given.seed}, commit {commit.stdout.strip()}, openfga {VERSION}: {cases} cases,"
-        f" {asked['who can']} times who can, {asked['who could']} times who could,"
-        f" {asked['named']} named, {differences} differences"
+        f"seed {options.seed}, commit {commit}, openfga {version}: {worlds * QUESTIONS} cases,"
+        f" {asked['who can']} times who can, {asked['may']} times whether five may,"
+        f" {asked['who could']} times who could, {asked['named']} named, {asked['differences']} differences"
     )
-    return 1 if differences else 0
+    return 1 if asked["differences"] else 0
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""OpenFGA itself is asked by command: the shape of what it is given is held here, and that our own small
-evaluation of it names whom the report of who can names.
+"""OpenFGA itself is asked by command, and its answers are kept: held here are that ours are still the same,
+the shape of what it is given, and that our own small evaluation of it names whom the report of who can names.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from samdrift.rights.gifts import gifts
 from samdrift.rights.openfgaview import bearing, context, document, model, scope_object, tuples, user
 from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from tests.openfga.evaluation import Evaluation
+from tests.openfga.verdict import Ours, Verdict, answers, digest, drawn, given
 from tests.openfga.worlds import LONG, World
 from tests.sizes import count
 from tests.unit.rights.building import (
@@ -50,6 +51,18 @@ def test_the_export_is_what_it_was() -> None:
         grant(ANNA, 3, rights(GROUP, LONG, Right.READ), end=40),
     ]
     assert document(fold(HABO, world), world) == json.loads(GOLDEN.read_text())
+
+
+KEPT = Verdict.read()
+
+
+@pytest.mark.parametrize("number", range(0, len(KEPT.given), len(KEPT.given) // count(100, len(KEPT.given))))
+def test_our_report_and_decide_say_what_openfga_itself_has_said(number: int) -> None:
+    world, questions = drawn(KEPT.seed, number)
+    again = "OpenFGA was asked about another world or export: ask it again (docs/openfga.md)"
+    assert given(world, questions) == KEPT.given[number], again
+    ours = [answers(Ours(world), each) for each in questions]
+    assert digest(ours) == KEPT.answered[number], f"of world {number} OpenFGA has said otherwise"
 
 
 @pytest.mark.parametrize("seed", range(count(12, 400)))

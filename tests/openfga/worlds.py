@@ -18,6 +18,7 @@ from samdrift.rights import (
     Given,
     Objected,
     Outcome,
+    Request,
     Reviewed,
     Right,
     Scope,
@@ -28,6 +29,7 @@ from samdrift.rights import (
     Substitution,
     fold,
 )
+from samdrift.rights.deciding import decide_by
 from samdrift.rights.gifts import gifts
 from samdrift.rights.openfgaview import Tuple, bearing, tuples, user
 from samdrift.rights.record import Record
@@ -120,6 +122,13 @@ class World:
             for each in paths(self.basis, first, last)
             if each.kind in kinds and each.where == str(question.scope) and question.right in each.can
         }
+
+    def decided(self, question: Question, subject: Subject, moment: datetime) -> bool:
+        """Return whether we let a subject that shows its claims of that moment."""
+        borne = (one for one in self.stays if one.person == subject and one.since <= moment < one.until)
+        claims = frozenset(one.claim for one in borne)
+        asked = Request(HABO, subject, question.right, question.scope, claims)
+        return decide_by(self.copy.state, asked, moment).allowed
 
     def beginnings(self, first: datetime, last: datetime) -> list[datetime]:
         """Return the first moment, and those until the last at which more can be had than just before."""

@@ -118,7 +118,7 @@ async def record_command(
     can be written, since its vaults wait for its officer.
     """
     gate, event = installation.gate, AdminEvent.ORGANISATION_COMMAND
-    facts = {"command": command, "by": asked.by, "reason": asked.reason}
+    facts = {"command": command, **asked.facts()}
     if organisation is None:
         await gate.operator_log(event, **facts)
         return

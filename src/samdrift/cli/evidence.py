@@ -18,7 +18,7 @@ from samdrift.cli.consenting import consented, until_now
 from samdrift.cli.logverification import read_policy
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
 from samdrift.cli.output import complain, print_json, print_line
-from samdrift.cli.persons import ConsentOption
+from samdrift.cli.persons import ConsentOption, login
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates
@@ -82,7 +82,7 @@ async def _gather(config: Config, order: Order, out: Path, consent: str, *, asic
     # A section has the entries of all that came after the message, of other messages and organisations, too.
     extent = until_now() if order.section else Extent.message(order.message_id.lower())
     wanted = Wanted("evidence export", Level.METADATA, extent)
-    caller = Caller(order.by, order.reason, consent)
+    caller = Caller(order.by, order.reason, consent, login())
     async with (
         administering(config, changes=False) as installation,
         consented(config, installation.gate, order.organisation, wanted, caller) as running,

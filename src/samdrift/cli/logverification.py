@@ -20,9 +20,9 @@ from samdrift.audit.notes import MAX_NOTE, SignedCheckpoint
 from samdrift.audit.policies import MAX_POLICY, Policy
 from samdrift.audit.reading import Malformed, Unverified, to_base64
 from samdrift.cli.consenting import consented, until_now
-from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation, one_line
+from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation
 from samdrift.cli.output import print_json, print_line, print_verdict, progress
-from samdrift.cli.persons import ConsentOption
+from samdrift.cli.persons import ConsentOption, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates
@@ -31,7 +31,6 @@ from samdrift.contracts.principals import Role
 from samdrift.evidence.logexport import describe_log, verify_log
 from samdrift.evidence.logstamps import LogStamp, judge_stamps, read_stamps
 from samdrift.evidence.logstatements import KeyStatement, check_statements
-from samdrift.evidence.trace import Asked
 from samdrift.governance.consent import Caller, Wanted
 from samdrift.installation.logkeeping import OPERATORS
 from samdrift.installation.logturns import LogPlace
@@ -64,18 +63,18 @@ def export(
     An organisation's log within its consent to metadata of all time.
     The file has every fact of the log, and is for whom the organisation gives it to.
     """
-    asked = Asked(one_line("--by", by), one_line("--reason", reason))
+    who = asked(by, reason)
 
     async def write() -> Exported:
         loaded = load(config)
         async with administering(loaded, changes=False) as installation:
             place = _place(installation, organisation, role)
             if organisation is None:
-                return await export_log(installation, place, asked, out)
+                return await export_log(installation, place, who, out)
             wanted = Wanted("log export", Level.METADATA, until_now())
-            caller = Caller(asked.by, asked.reason, consent)
+            caller = Caller(who.by, who.reason, consent, who.account)
             async with consented(loaded, installation.gate, organisation, wanted, caller) as running:
-                return await export_log(installation, place, asked, out, running.check)
+                return await export_log(installation, place, who, out, running.check)
 
     with reported_as_usage_errors():
         written = run(write())

@@ -32,6 +32,9 @@ ConsentOption = Annotated[
         " covers this.",
     ),
 ]
+_LOGIN = Path("/proc/self/loginuid")
+_NO_LOGIN = 2**32 - 1
+"""Kept by the kernel of what nobody has logged in for, such as a service."""
 By = Annotated[str, typer.Option("--by", help="The custodian who asks.")]
 With = Annotated[
     str | None,
@@ -89,12 +92,19 @@ def _read(file: Path) -> str:
 
 def asked(by: str | None, reason: str) -> Asked:
     """Return who runs a command and why, as it is recorded; without a name it is the login's."""
-    return Asked(one_line("--by", by or login()), one_line("--reason", reason))
+    return Asked(one_line("--by", by or login()), one_line("--reason", reason), login())
 
 
-def login() -> str:
-    """The name of whoever runs the command, as the operating system knows it."""
-    number = os.getuid()
+def login(kept: Path = _LOGIN) -> str:
+    """The name of whoever runs the command, as the operating system knows it.
+
+    It is the account that was logged in to, which the kernel keeps also where `sudo` has made it another.
+    """
+    try:
+        number = int(kept.read_text())
+    except (OSError, ValueError):
+        number = _NO_LOGIN
+    number = os.getuid() if number == _NO_LOGIN else number
     try:
         return pwd.getpwuid(number).pw_name
     except KeyError:

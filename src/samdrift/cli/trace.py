@@ -12,9 +12,8 @@ import typer
 
 from samdrift.attestation.archive import new_file
 from samdrift.cli.consenting import consented
-from samdrift.cli.org.options import one_line
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import Actor, ConsentOption, login
+from samdrift.cli.persons import Actor, ConsentOption, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant
@@ -72,10 +71,10 @@ def trace_command(
     participant, message = read_participant(organisation), _message(message_id)
     if reason is None and config:
         raise Unusable("--reason says why you look: it is recorded in the organisation's logs")
-    asked = Asked(one_line("--by", by or login()), one_line("--reason", reason or "demonstration"))
-    caller = Caller(asked.by, asked.reason, consent)
+    who = asked(by, reason or "demonstration")
+    caller = Caller(who.by, who.reason, consent, who.account)
     with reported_as_usage_errors():
-        steps = run(_steps(config or _demonstration(), participant, message, asked, caller))
+        steps = run(_steps(config or _demonstration(), participant, message, who, caller))
         if html is not None and steps:
             _write_page(html, participant, message, steps, language)
     found = passages(steps, message)
@@ -100,7 +99,7 @@ async def _steps(
     configs: Sequence[Path],
     organisation: ParticipantIdentifier,
     message_id: str,
-    asked: Asked,
+    who: Asked,
     caller: Caller,
 ) -> tuple[Step, ...]:
     found: tuple[Step, ...] = ()
@@ -112,7 +111,7 @@ async def _steps(
                 wanted = Wanted("trace", Level.METADATA, Extent.message(message_id.lower()))
                 async with consented(config, gate, organisation, wanted, caller) as running:
                     await running.check()
-                    steps = await trace(gate, organisation, message_id, asked)
+                    steps = await trace(gate, organisation, message_id, who)
                     await running.check()
                 found += steps
         finally:

@@ -30,6 +30,13 @@ class Asked:
 
     by: str
     reason: str
+    account: str = ""
+    """Account of the operating system that runs the command: the name is what the person says."""
+
+    def facts(self) -> dict[str, str]:
+        """Return who asks and why as an entry of a log has it, with the account where the name is another."""
+        other = {"account": self.account} if self.account not in ("", self.by) else {}
+        return {"by": self.by, "reason": self.reason, **other}
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,8 @@ class Caller:
     reason: str
     consent: str = ""
     """Number or digest of a consent, where one is named."""
+    account: str = ""
+    """Account of the operating system that runs it: the name is what the person says."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -220,6 +222,8 @@ async def session(
     principal = Principal(PrincipalKind.OPERATOR, caller.by)
     about = {"command": wanted.command, "level": wanted.level.value, "extent": str(wanted.extent)}
     about |= {"by": caller.by, "reason": caller.reason}
+    if caller.account not in ("", *caller.names):
+        about["account"] = caller.account
 
     async def logged(event: ConsentEvent, facts: Mapping[str, str]) -> bool:
         return await gate.tell_organisation(principal, organisation, event, {**about, **facts}, _PLACES)

@@ -24,6 +24,7 @@ from samdrift.rights.folding import Effect
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.keyacts import Enrolled
 from samdrift.rights.record import GOOD, MAX_A_DAY, Broken, Entry, Further, Record, Verdict
+from samdrift.rights.reviews import ReviewClosed
 from samdrift.rights.signing import Refusal, Signed
 from samdrift.rights.statements import Approved
 from samdrift.vault.errors import VaultError
@@ -75,6 +76,19 @@ class StatementRefused(Explained):
         self.verdict = verdict
 
 
+class SilenceHeld(Temporary):
+    """A review that would end by silence while its people may not be able to answer."""
+
+    service = "rights"
+
+    def __init__(self, role: Role) -> None:
+        super().__init__(
+            f"nothing was stated: a vault of the organisation ({role.value}) is locked, or cannot be"
+            " seen here. A review ends by silence only when its people could have answered: unlock the"
+            " vault, or close the review by samdrift gov review close"
+        )
+
+
 class RecordBroken(Temporary):
     """A record in a vault that does not hold: nothing is decided from it until it is restored."""
 
@@ -123,8 +137,10 @@ class Records:
     ) -> tuple[Entry, ...]:
         """Append statements, all or none, and copy them to every role; :class:`StatementRefused` with why.
 
-        ``roots`` decides whose first key a custodian's is: a record does not say who is one.
+        ``roots`` decides whose first key a custodian's is: a record does not say who is one. No review ends
+        by silence while a vault of the organisation is locked: :class:`SilenceHeld`.
         """
+        await self._require_answerable(organisation, signed)
         async with self._turns.setdefault(organisation, asyncio.Lock()):
             try:
                 entries, refused = await self._appended(organisation, signed, roots)
@@ -136,6 +152,23 @@ class Records:
         await self._announce(organisation, entries)
         await self.copy(organisation)
         return entries
+
+    async def _require_answerable(
+        self, organisation: ParticipantIdentifier, signed: Sequence[Signed]
+    ) -> None:
+        closings = [each.statement for each in signed if isinstance(each.statement.act, ReviewClosed)]
+        if not closings:
+            return
+        state = (await self.read(organisation)).state
+        if not any(state.ends_by_silence(each) for each in closings):
+            return
+        for role in Role:
+            if self._gate.registry.find(organisation, role) is not None:
+                try:
+                    async with self._gate.open(_PRINCIPAL, organisation, role, Purpose.ADMINISTER):
+                        pass
+                except VaultError:
+                    raise SilenceHeld(role) from None
 
     async def _announce(self, organisation: ParticipantIdentifier, entries: Sequence[Entry]) -> None:
         """Tell the organisation of an emergency that begins with one of some statements."""

@@ -24,8 +24,10 @@ from samdrift.governance.pages.frame import Frame
 from samdrift.governance.pages.insight import Insight, Performers
 from samdrift.governance.pages.keys import Keys
 from samdrift.governance.pages.oversight import Oversight
+from samdrift.governance.pages.reviewing import ReviewPages
 from samdrift.governance.pages.rights import RightsPages
 from samdrift.governance.pages.signing import Signing
+from samdrift.governance.pages.uses import UseReader
 from samdrift.governance.records import Records
 from samdrift.net.origins import HEALTH, by_host, origin
 from samdrift.rights.agreements import Function
@@ -90,6 +92,7 @@ class GovernanceRole:
             *Keys(frame, access, signing, self._gate).routes(),
             *ConsentPages(frame, access).routes(),
             *Oversight(frame, access).routes(),
+            *ReviewPages(frame, access, signing, UseReader(self._gate)).routes(),
             *RightsPages(frame, access, signing).routes(),
             *Entering(frame, access, signing).routes(),
             *Insight(frame, access, self._gate, self._performers).routes(),

@@ -11,7 +11,7 @@ from samdrift.audit.entries import LogEntry
 from samdrift.rights.fields import moment_text
 
 _DENIED = ("vault:opening:denied", "mk:access:denied", "mk:sign-in:refused", "mt:token:refused")
-_DENIED_TOO = ("mt:client:denied", "gov:statement:refused")
+_DENIED_TOO = ("mt:client:denied", "gov:statement:refused", "gov:page:refused")
 DENIED = frozenset((*_DENIED, *_DENIED_TOO))
 """Events of attempts that came to nothing: nobody has used anything by them."""
 _KINDS = {"user": "person", "system": "system", "operator": "operator", "worker": "worker"}
@@ -92,6 +92,8 @@ def actors_of(entry: LogEntry) -> list[str]:
         return [f"operator:{entry.ids['by']}"]
     if entry.event.startswith("gov:statement:") and entry.ids.get("by"):
         return [entry.ids["by"]]
+    if entry.event.startswith("gov:page:") and entry.ids.get("person"):
+        return [f"person:{entry.ids['person']}"]
     if entry.event.startswith("custody:"):
         named = dict.fromkeys(entry.ids[each] for each in ("first", "second") if entry.ids.get(each))
         return [f"custodian:{each}" for each in named]

@@ -8,7 +8,9 @@ organisation's log is read back only as far as evidence can count.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -18,7 +20,7 @@ from samdrift.administration.checklist import Facts, checklist
 from samdrift.administration.checklist import State as ItemState
 from samdrift.administration.keyholder import HeldKeys, held_keys
 from samdrift.administration.logs import Standing, logs_of, standing
-from samdrift.administration.readiness import asking, gather
+from samdrift.administration.readiness import Federation, asking, gather
 from samdrift.audit.entries import LogEntry
 from samdrift.config.model import Config
 from samdrift.contracts.errors import Explained
@@ -32,7 +34,7 @@ from samdrift.installation.services import malware_scanner
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.net.clamd import ClamdScanner, ClamdVersion
-from samdrift.operations.compliancelogs import of_logs_and_records
+from samdrift.operations.compliancelogs import Drills, drills, of_last_drill, of_logs_and_records
 from samdrift.operations.doctor import Scope, targets
 from samdrift.operations.findings import Finding
 from samdrift.operations.findings import State as FindingState
@@ -62,12 +64,18 @@ class Survey:
 
     keys: Mapping[ParticipantIdentifier, HeldKeys]
     """Keys of each organisation's message service."""
+    holders: Mapping[str, int]
+    """Number of organisations that have a key, by the fingerprint of its certificate."""
+    drills: Drills
+    federation: Federation | None
+    """The shared services, asked with one address book and one look at revocations; ``None`` if not asked."""
     common: Mapping[str, Collected | None]
     """Evidence that is the same for every organisation, by collector."""
 
 
-async def survey(installation: Administration, scope: Scope) -> Survey:
-    """Look at what all organisations have in common."""
+@contextlib.asynccontextmanager
+async def surveying(installation: Administration, scope: Scope) -> AsyncIterator[Survey]:
+    """Look at what all organisations have in common; the federation can be asked while the context lasts."""
     now = scope.clock().astimezone(UTC)
     vaults = {
         one.organisation: one.vault
@@ -84,7 +92,12 @@ async def survey(installation: Administration, scope: Scope) -> Survey:
         "scanner.signatures": await _of_scanner(installation.config, now),
         "tls.in-force": await _of_listeners(installation.config, now),
     }
-    return Survey(keys, common)
+    async with contextlib.AsyncExitStack() as stack:
+        federation = None
+        if not scope.offline:
+            with contextlib.suppress(Explained):
+                federation = await stack.enter_async_context(asking(installation.config, now))
+        yield Survey(keys, holders(keys.values()), await drills(installation), federation, common)
 
 
 async def collect(
@@ -96,8 +109,9 @@ async def collect(
         **seen.common,
         **await _of_logs(installation, organisation, now),
         **await of_logs_and_records(installation, organisation, now),
+        "restore.drill": of_last_drill(seen.drills, organisation.value),
         "keys.inventory": _of_inventory(seen, organisation, now),
-        "publication.compared": await _of_publication(installation, organisation, scope, now),
+        "publication.compared": await _of_publication(installation, organisation, seen.federation, now),
     }
     return {name: each for name, each in found.items() if each is not None}
 
@@ -158,7 +172,12 @@ def of_time(standings: Sequence[Standing]) -> Collected | None:
     return Collected(min(asked for asked, _ in answers), apart <= _CLOCK_APART, text)
 
 
-def of_keys(own: HeldKeys, others: Iterable[HeldKeys], now: datetime) -> Collected | None:
+def holders(all_keys: Iterable[HeldKeys]) -> Mapping[str, int]:
+    """Return how many organisations have each key, by the fingerprint of its certificate."""
+    return Counter(chain.from_iterable(map(_prints, all_keys)))
+
+
+def of_keys(own: HeldKeys, held_by: Mapping[str, int], now: datetime) -> Collected | None:
     """Judge the keys of an organisation's message service: one of each in use, none that another has too."""
     if own.problem:
         return None
@@ -168,8 +187,7 @@ def of_keys(own: HeldKeys, others: Iterable[HeldKeys], now: datetime) -> Collect
         if row.in_use and row.key is not None and _is_valid(row.key, now)
     }
     lacking = set(_KEYS) - usable
-    prints = _prints(own)
-    shared = prints & set(chain.from_iterable(_prints(each) for each in others))
+    shared = [each for each in _prints(own) if held_by.get(each, 0) > 1]
     if lacking or shared:
         text = Text(
             f"{len(lacking)} slag av nyckel saknas, {len(shared)} delas",
@@ -273,17 +291,19 @@ async def _last_in(vault: Vault, since: datetime) -> dict[str, LogEntry]:
 
 def _of_inventory(seen: Survey, organisation: ParticipantIdentifier, now: datetime) -> Collected | None:
     mine = seen.keys.get(organisation, HeldKeys(problem="no message service"))
-    return of_keys(mine, (held for whose, held in seen.keys.items() if whose != organisation), now)
+    return of_keys(mine, seen.holders, now)
 
 
 async def _of_publication(
-    installation: Administration, organisation: ParticipantIdentifier, scope: Scope, now: datetime
+    installation: Administration,
+    organisation: ParticipantIdentifier,
+    federation: Federation | None,
+    now: datetime,
 ) -> Collected | None:
-    if scope.offline:
+    if federation is None:
         return None
     try:
-        async with asking(installation.config, now) as federation:
-            return of_publication(await gather(installation, organisation, federation, now))
+        return of_publication(await gather(installation, organisation, federation, now))
     except Explained:
         return None
 

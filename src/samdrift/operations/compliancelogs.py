@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from samdrift.accesspoint.events import APEvent
 from samdrift.administration import logs
@@ -43,6 +44,8 @@ FIELDS: Mapping[str, frozenset[str]] = {
 }
 """Facts that an entry about a transfer must have (component-accesspoint 3.4.1)."""
 _HARDWARE = "sk-"
+Drills: TypeAlias = Mapping[str, LogEntry]
+"""The last drill of each organisation; without a name that of the whole installation."""
 
 
 class DrillEvent(AuditEvent):
@@ -65,7 +68,6 @@ async def of_logs_and_records(
     found: dict[str, Collected | None] = {
         "log.event-fields": await _event_fields(installation, organisation, now),
         "log.retention": await _retention(installation, organisation, now),
-        "restore.drill": await _drill(installation, organisation),
     }
     if installation.gate.registry.find(organisation, Role.GOVERNANCE) is None:
         return found
@@ -150,14 +152,17 @@ def of_drill(entry: LogEntry) -> Collected:
     return Collected(entry.at, good, text)
 
 
-def last_drill(entries: Iterable[LogEntry], organisation: str) -> LogEntry | None:
-    """Return the last drill of an organisation, or of the whole installation, in the operator's log."""
-    found = None
+def take_drills(found: dict[str, LogEntry], entries: Iterable[LogEntry]) -> None:
+    """Keep the last drill of each organisation, and, without a name, of the whole installation."""
     for entry in entries:
         if entry.event == DrillEvent.ORGANISATION_RESTORE_DRILLED:
-            about = entry.ids.get("organisation", "")
-            found = entry if about in ("", organisation) else found
-    return found
+            found[entry.ids.get("organisation", "")] = entry
+
+
+def of_last_drill(found: Drills, organisation: str) -> Collected | None:
+    """Judge the last drill of an organisation: its own or, if that is later, of the whole installation."""
+    both = [found[whose] for whose in ("", organisation) if whose in found]
+    return of_drill(max(both, key=lambda each: each.sequence)) if both else None
 
 
 def _in_hardware(key: PublicKey) -> bool:
@@ -211,9 +216,10 @@ async def _decisions(
     return found
 
 
-async def _drill(installation: Administration, organisation: ParticipantIdentifier) -> Collected | None:
-    after, found = 0, None
+async def drills(installation: Administration) -> Drills:
+    """Return the last drill of each organisation, and of the whole installation, in the operator's log."""
+    after, found = 0, dict[str, LogEntry]()
     while entries := await installation.gate.read_operator_log(after, _PAGE):
-        found = last_drill(entries, organisation.value) or found
+        take_drills(found, entries)
         after = entries[-1].sequence
-    return None if found is None else of_drill(found)
+    return found

@@ -264,6 +264,13 @@ class State:
             if self._in_force(digest, now, now) and self.answer(review, digest, moment) is None
         )
 
+    def ends_by_silence(self, closing: Statement) -> bool:
+        """Return whether the end of a review, stated so, would end something that nobody has answered."""
+        act = closing.act
+        if not isinstance(act, ReviewClosed) or act.of not in self._reviews:
+            return False
+        return bool(self.unanswered(act.of, closing.at))
+
     def is_officer(self, subject: Subject, moment: datetime) -> bool:
         """Return whether ``subject`` has a role in the organisation at ``moment``."""
         return self._has_role(subject, (moment, _JUDGING))

@@ -6,6 +6,8 @@ from tests.separation.mutation.mutant import Mutant
 
 _PAGES = "tests/unit/governance/test_pages.py"
 _PEOPLE = "tests/unit/vault/test_people.py"
+_REVIEWING = "tests/unit/governance/test_reviewing.py"
+_SILENCE = "test_after_its_time_the_page_says_how_much_closing_removes_and_with_all_vaults_open_it_does"
 _BROWSER = "tests/browser/test_governance.py"
 
 GOVPAGES = (
@@ -148,5 +150,33 @@ GOVPAGES = (
         'filter(visible, normalize("NFC", name))',
         'normalize("NFC", name)',
         (f"{_PAGES}::test_a_name_is_written_without_what_nobody_sees",),
+    ),
+    Mutant(
+        "only who reviews answers in a review",
+        "governance/pages/reviewing.py",
+        'if form["answer"] == outcome and reviewer and any(',
+        'if form["answer"] == outcome and any(',
+        (f"{_REVIEWING}::test_nobody_but_reviewer_and_stand_in_answers_in_a_review",),
+    ),
+    Mutant(
+        "a review is shown to those who have a role or answer in it",
+        "governance/pages/reviewing.py",
+        "if each.id in opening and (visit.seen is not Seen.SIGNED_IN or answers_in(each, visit.person)):",
+        "if each.id in opening:",
+        (f"{_REVIEWING}::test_a_manager_without_a_role_answers_in_their_own_review_and_sees_no_other",),
+    ),
+    Mutant(
+        "nobody answers on a page for a right of their own",
+        "governance/pages/reviewing.py",
+        "if isinstance(act, Reviewed) and _own(visit, review, act.of):",
+        "if False:",
+        (f"{_REVIEWING}::test_nobody_answers_for_a_right_of_their_own",),
+    ),
+    Mutant(
+        "no review ends by silence while a vault is locked, on a page neither",
+        "governance/records.py",
+        "await self._require_answerable(organisation, signed)",
+        "pass",
+        (f"{_REVIEWING}::{_SILENCE}",),
     ),
 )

@@ -108,9 +108,9 @@ async def test_who_runs_a_command_and_why_is_in_the_logs_that_it_is_about(
     await log(config, "retention", organisation.value, "--role", "ap", "--by", "bo")
     why = "log control 7"
     by_login = {"command": "log checkpoint", "by": login(), "reason": why}
-    both = [{"command": "log status", "by": "anna", "reason": why}, by_login]
+    both = [{"command": "log status", "by": "anna", "reason": why, "account": login()}, by_login]
     async with installation.open(organisation, AP) as vault:
-        retention = {"command": "log retention", "by": "bo", "reason": why}
+        retention = {"command": "log retention", "by": "bo", "reason": why, "account": login()}
         assert await commands_in(vault) == [*both, retention]
     async with installation.open(organisation, MK) as client:
         assert await commands_in(client) == both

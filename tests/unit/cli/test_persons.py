@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import pwd
+from pathlib import Path
 
 import pytest
 
-from samdrift.cli.persons import passphrase
+from samdrift.cli.persons import asked, login, passphrase
 from samdrift.config.errors import Unusable
 
 
@@ -16,3 +19,18 @@ def test_without_a_terminal_it_says_whose_passphrase_is_missing_and_what_to_do(
     monkeypatch.setattr("sys.stdin", io.StringIO())
     with pytest.raises(Unusable, match=r"^Passphrase of anna: .* --help names an option for a file$"):
         passphrase("Passphrase of anna", None)
+
+
+def test_the_login_is_the_account_that_was_logged_in_to_whatever_sudo_made_of_it(tmp_path: Path) -> None:
+    kept, own = tmp_path / "loginuid", pwd.getpwuid(os.getuid()).pw_name
+    other = next(each for each in pwd.getpwall() if each.pw_uid not in (os.getuid(), 2**32 - 1))
+    kept.write_text(str(other.pw_uid))
+    assert login(kept) == pwd.getpwuid(other.pw_uid).pw_name
+    kept.write_text(str(2**32 - 1))
+    assert login(kept) == own, "nobody has logged in for it"
+    assert login(tmp_path / "none") == own
+
+
+def test_a_name_that_is_another_than_the_accounts_stands_beside_the_account() -> None:
+    assert asked(login(), "x").facts() == asked(None, "x").facts() == {"by": login(), "reason": "x"}
+    assert asked("eva", "x").facts() == {"by": "eva", "reason": "x", "account": login()}

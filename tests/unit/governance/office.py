@@ -127,15 +127,15 @@ class Visitor:
             path, data={"form-token": self._token(), **(fields or {})}, headers=headers
         )
 
-    async def signs(self, page: httpx.Response, signer: Any) -> httpx.Response:
+    async def signs(self, page: httpx.Response, signer: Any, back: str = "/") -> httpx.Response:
         """Sign the statement that a page shows, as a browser does, and bring it."""
         statement = statement_on(page)
         signed = signer.sign(statement)
-        return await self.brings(statement.content.decode(), signed)
+        return await self.brings(statement.content.decode(), signed, back)
 
-    async def brings(self, statement: str, signed: Signed) -> httpx.Response:
+    async def brings(self, statement: str, signed: Signed, back: str = "/") -> httpx.Response:
         """Post a statement with a signature."""
-        fields = {"statement": statement, "back": "/", "key": signed.key}
+        fields = {"statement": statement, "back": back, "key": signed.key}
         if isinstance(signed.signature, Assertion):
             fields |= {
                 "authenticator-data": encoded(signed.signature.authenticator_data),

@@ -115,6 +115,20 @@ async def test_nothing_is_opened_without_a_consent_and_the_log_has_that(installa
     assert none == []
 
 
+async def test_a_consent_that_is_used_from_another_account_says_so_in_the_log(
+    installation: Installation,
+) -> None:
+    town = await served(installation)
+    asked = await town.state(OLA, asking())
+    await town.state(BO, Approved(asked.digest))
+    for account in ("ola", "mallory"):
+        async with town.session(caller=Caller("operator:ola", "INC-4711", account=account)):
+            pass
+    own, others = await town.logged(ConsentEvent.OPENED)
+    assert "account" not in own
+    assert others["account"] == "mallory"
+
+
 async def test_within_a_consent_what_is_opened_is_logged_first_and_summed_up_last(
     installation: Installation,
 ) -> None:

@@ -163,7 +163,7 @@ VALID = OTHER.certificate.not_valid_before_utc + timedelta(days=1)
 
 
 def test_keys_are_whole_and_none_is_shared() -> None:
-    found = compliance.of_keys(KEYS, [HeldKeys((OTHER,))], VALID)
+    found = compliance.of_keys(KEYS, compliance.holders([KEYS, HeldKeys((OTHER,))]), VALID)
     assert found is not None
     assert (found.good, found.at) == (True, VALID)
 
@@ -178,16 +178,16 @@ def test_keys_are_whole_and_none_is_shared() -> None:
     ],
 )
 def test_a_key_that_is_missing_or_that_another_has_too_is_seen(own: HeldKeys, others: list[HeldKeys]) -> None:
-    found = compliance.of_keys(own, others, VALID)
+    found = compliance.of_keys(own, compliance.holders([own, *others]), VALID)
     assert found is not None
     assert not found.good
 
 
 def test_expired_keys_are_missing_and_those_of_a_locked_vault_are_not_known() -> None:
-    found = compliance.of_keys(KEYS, [], VALID + timedelta(days=36500))
+    found = compliance.of_keys(KEYS, compliance.holders([KEYS]), VALID + timedelta(days=36500))
     assert found is not None
     assert not found.good
-    assert compliance.of_keys(HeldKeys(problem="it is locked"), [], VALID) is None
+    assert compliance.of_keys(HeldKeys(problem="it is locked"), {}, VALID) is None
 
 
 def test_what_is_published_is_compared() -> None:
@@ -250,7 +250,7 @@ async def test_what_all_organisations_have_in_common_is_looked_at_once_for_all_r
 
     for name in ("_of_scanner", "_of_listeners", "_of_publication"):
         monkeypatch.setattr(f"samdrift.operations.compliance.{name}", nothing)
-    for name in ("_of_logs", "of_logs_and_records"):
+    for name in ("_of_logs", "of_logs_and_records", "drills"):
         monkeypatch.setattr(f"samdrift.operations.compliance.{name}", none_of_these)
     monkeypatch.setattr("samdrift.operations.compliance.held_keys", held)
     monkeypatch.setattr("samdrift.operations.compliance.check_certificates", lambda *given: [])
@@ -261,8 +261,8 @@ async def test_what_all_organisations_have_in_common_is_looked_at_once_for_all_r
     gate = SimpleNamespace(registry=SimpleNamespace(all=lambda: registered))
     installation: Any = SimpleNamespace(gate=gate, keys=None, config=None)
     scope = Scope(offline=True)
-    known = await compliance.survey(installation, scope)
-    for one in registered:
-        found = await compliance.collect(installation, one.organisation, scope, known)
-        assert not found["keys.inventory"].good, "it has no keys"
+    async with compliance.surveying(installation, scope) as known:
+        for one in registered:
+            found = await compliance.collect(installation, one.organisation, scope, known)
+            assert not found["keys.inventory"].good, "it has no keys"
     assert sorted(read) == sorted(vaults.values())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -17,12 +18,14 @@ from samdrift.governance.whouses import Uses
 from samdrift.operations.compliancelogs import (
     FIELDS,
     DrillEvent,
-    last_drill,
+    drills,
     of_drill,
     of_event_fields,
+    of_last_drill,
     of_logs_and_records,
     of_retention,
     of_staff,
+    take_drills,
 )
 from samdrift.rights import Approved, Subject
 from samdrift.vault.events import VaultEvent
@@ -153,20 +156,29 @@ def test_a_drill_counts_where_it_passed_and_compared_something(changes: dict[str
 
 def test_the_last_drill_of_the_organisation_or_of_the_whole_counts() -> None:
     name = DrillEvent.ORGANISATION_RESTORE_DRILLED
-    own, other, whole = entry(name, organisation="a"), entry(name, organisation="b"), entry(name)
-    assert last_drill([own, other], "a") is own
-    assert last_drill([own, whole, other], "a") is whole
-    assert last_drill([other, entry("org:command:run")], "a") is None
+    good, bad = PASSED | {"passed": "true"}, PASSED | {"passed": "false"}
+
+    def judged(*drilled: LogEntry) -> bool | None:
+        found = dict[str, LogEntry]()
+        take_drills(found, [replace(each, sequence=number) for number, each in enumerate(drilled)])
+        last = of_last_drill(found, "a")
+        return None if last is None else last.good
+
+    assert judged(entry(name, organisation="a", **good), entry(name, organisation="b", **bad)) is True
+    assert judged(entry(name, organisation="a", **good), entry(name, **bad)) is False
+    assert judged(entry(name, **bad), entry(name, organisation="a", **good)) is True
+    assert judged(entry(name, organisation="b", **good), entry("org:command:run")) is None
 
 
 async def test_a_drill_is_found_in_the_operators_log_and_turns_with_the_next(
     installation: Installation,
 ) -> None:
     organisation = await installation.organisation([Role.ACCESS_POINT])
-    assert (await seen(installation, organisation))["restore.drill"] is None
+    here = cast(Administration, installation)
+    assert of_last_drill(await drills(here), organisation.value) is None
     for passed in ("true", "false"):
         facts: dict[str, Any] = PASSED | {"passed": passed, "organisation": organisation.value}
         await installation.gate.operator_log(DrillEvent.ORGANISATION_RESTORE_DRILLED, **facts)
-        found = (await seen(installation, organisation))["restore.drill"]
+        found = of_last_drill(await drills(here), organisation.value)
         assert found is not None
         assert found.good is (passed == "true")

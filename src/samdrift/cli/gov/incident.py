@@ -210,8 +210,9 @@ def reached(
     Within the organisation's consent to metadata of that time.
     """
     with reported_as_usage_errors():
-        caller = asked(by, reason)
-        deeds = run(_reached(config, organisation, of, Caller(caller.by, caller.reason, consent)))
+        who = asked(by, reason)
+        caller = Caller(who.by, who.reason, consent, who.account)
+        deeds = run(_reached(config, organisation, of, caller))
     if as_json:
         print_json({"deeds": deeds})
         return
@@ -352,7 +353,7 @@ async def _reached(
 ) -> list[dict[str, Any]]:
     loaded = load(config)
     async with administering(loaded, changes=False) as installation:
-        who_asks = Asked(caller.by, caller.reason)
+        who_asks = Asked(caller.by, caller.reason, caller.account)
         await record_command(installation, "gov incident reached", who_asks, organisation)
         found = _chosen(await administration.incidents_of(installation, organisation), of).incident
         end = found.closed or _now()

@@ -31,7 +31,7 @@ from samdrift.governance.reportpage import page
 from samdrift.governance.reportpdf import TEMPLATE, pdf_document
 from samdrift.installation.loop import run
 from samdrift.messageclient.handover.pdf import Typesetter
-from samdrift.operations.compliance import Survey, collect, survey
+from samdrift.operations.compliance import Survey, collect, surveying
 from samdrift.operations.doctor import Scope
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -126,11 +126,11 @@ async def _all(config: Config, operator: str, who: Asked, *, offline: bool) -> l
         used = read(None)
         for each in served:
             await record_command(installation, "gov declaration", who, each)
-        seen = await survey(installation, Scope(offline=offline))
-        return [
-            await _report(installation, each, used, operator, seen, offline=offline)
-            for each in sorted(served, key=str)
-        ]
+        async with surveying(installation, Scope(offline=offline)) as seen:
+            return [
+                await _report(installation, each, used, operator, seen, offline=offline)
+                for each in sorted(served, key=str)
+            ]
 
 
 async def report_of(
@@ -160,8 +160,8 @@ async def _reported(
     """Return the report, and, in the language ``pdf``, the report as a signed PDF."""
     async with administering(config, changes=False) as installation:
         await record_command(installation, "gov report", who, organisation)
-        seen = await survey(installation, Scope(offline=offline))
-        made = await _report(installation, organisation, used, operator, seen, offline=offline)
+        async with surveying(installation, Scope(offline=offline)) as seen:
+            made = await _report(installation, organisation, used, operator, seen, offline=offline)
         await keep(installation.gate, organisation, made)
         if not pdf:
             return made, b""

@@ -15,10 +15,12 @@ from samdrift.governance.pages.frame import OWN_KEYS, TODAY, Frame
 from samdrift.governance.pages.signing import Signing
 from samdrift.governance.pages.waiting import (
     AGREEMENTS_SOON,
+    answers_in,
     ending_keys,
     ending_rights,
     foreseen,
     open_notices,
+    open_reviews,
     register_of,
     waiting,
 )
@@ -70,6 +72,9 @@ class Deciding:
             mine=[each for each in open_ones if each.decides],
             others=[each for each in open_ones if not each.decides],
             offered=visit.offered,
+            reviews=open_reviews(record, visit.person, now, officer=visit.seen is Seen.OFFICER),
+            waits=ItemState.WAITS,
+            now=now,
             notices=list(open_notices(record, now)),
             rights=ending_rights(record, now),
             keys=ending_keys(record, now),
@@ -163,9 +168,10 @@ def _entry_of(request: Request, visit: Visit) -> Entry:
 
 
 def _waits_for_review(visit: Visit, digest: str) -> bool:
-    """Return whether a review waits for an answer about what a statement gives."""
+    """Return whether a review waits for this person's answer about what a statement gives."""
     return any(
-        item.digest == digest and item.state is ItemState.WAITS
+        item.digest == digest and item.state is ItemState.WAITS and item.given.what.subject != visit.person
         for each in reviews(visit.record.state, visit.now)
+        if answers_in(each, visit.person)
         for item in each.items
     )

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from samdrift.governance.pages.access import Seen, Visit
-from samdrift.governance.pages.waiting import waiting
+from samdrift.governance.pages.waiting import open_reviews, waiting
 from samdrift.governance.pages.words import bands
 from samdrift.web.pages import Pages, Wording, announce
 from samdrift.web.texts import Phrase
@@ -50,9 +50,12 @@ class Frame:
             return Link(text(phrase), href, count, unread=count > 0, current=current)
 
         own = Section(text(Phrase("You")), (link(Phrase("Your keys"), OWN_KEYS),))
+        officer = visit.seen is Seen.OFFICER
+        asked = open_reviews(visit.record, visit.person, visit.now, officer=officer)
         if visit.seen is Seen.SIGNED_IN:
-            return (own,)
-        mine = sum(each.decides for each in waiting(visit.record, visit.person, visit.now))
+            links = [link(Phrase("A review"), f"{REVIEWS}/{number}", 1) for number, _ in asked]
+            return (Section("", tuple(links)), own) if links else (own,)
+        mine = len(asked) + sum(each.decides for each in waiting(visit.record, visit.person, visit.now))
         decided = (
             link(Phrase("Today"), TODAY, mine, "/decide"),
             link(Phrase("What the operator may see"), CONSENTS),

@@ -1,8 +1,8 @@
-"""Reviews and incidents: what was looked at again, and what happened, filled from what the platform knows."""
+"""Incidents, filled from what the platform knows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -11,20 +11,8 @@ from starlette.responses import Response
 
 from samdrift.governance.incidents import CLOCKS, Known, known_incidents
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
-from samdrift.governance.pages.frame import INCIDENTS, REVIEWS, Frame
-from samdrift.governance.pages.words import RIGHTS, Telling
-from samdrift.governance.reviews import ItemState, reviews
-from samdrift.rights.statements import Rights
+from samdrift.governance.pages.frame import INCIDENTS, Frame
 from samdrift.web.texts import Phrase
-
-STATES: Mapping[ItemState, tuple[Phrase, str]] = {
-    ItemState.WAITS: (Phrase("Waits for an answer"), "warning"),
-    ItemState.KEPT: (Phrase("Kept"), "good"),
-    ItemState.ENDED: (Phrase("Ended"), "plain"),
-    ItemState.SILENCE: (Phrase("Removed, since nobody answered"), "bad"),
-    ItemState.SPARED: (Phrase("Not answered, and kept: the last administrator"), "bad"),
-    ItemState.OVER: (Phrase("Came to its own end"), "plain"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,36 +37,14 @@ class IncidentLine:
 
 
 class Oversight:
-    """Pages of reviews and incidents."""
+    """Pages of incidents."""
 
     def __init__(self, frame: Frame, access: Access) -> None:
         self._frame, self._access = frame, access
 
     def routes(self) -> Sequence[RouteOf]:
         """Return the routes."""
-        return (
-            ("GET", REVIEWS, self.reviews, Seen.ROLE),
-            ("GET", INCIDENTS, self.incidents, Seen.ROLE),
-        )
-
-    async def reviews(self, request: Request, visit: Visit) -> Response:
-        """Show reviews, those that go on first, with what became of each right."""
-        found = sorted(
-            reviews(visit.record.state, visit.now),
-            key=lambda each: (each.closed is not None, -each.statement.at.timestamp()),
-        )
-        return self._frame.page(
-            request,
-            visit,
-            "reviews.html",
-            found=found,
-            states=STATES,
-            waits=ItemState.WAITS,
-            now=visit.now,
-            labels=RIGHTS,
-            is_rights=lambda what: isinstance(what, Rights),
-            telling=Telling(visit.record, visit.names, self._frame.wording(request)),
-        )
+        return (("GET", INCIDENTS, self.incidents, Seen.ROLE),)
 
     async def incidents(self, request: Request, visit: Visit) -> Response:
         """Show incidents of the record with their clocks, the open ones first."""

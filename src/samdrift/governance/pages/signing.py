@@ -10,6 +10,7 @@ stands beside it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,15 +22,16 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
-from samdrift.governance.pages.frame import Frame
+from samdrift.governance.pages.frame import REVIEWS, Frame
 from samdrift.governance.pages.words import Telling, refusal
 from samdrift.governance.papercode import NotACode, sign_by
-from samdrift.governance.records import StatementRefused
+from samdrift.governance.records import SilenceHeld, StatementRefused
 from samdrift.rights.fields import StatementError
 from samdrift.rights.keyacts import Enrolled, Scheme
 from samdrift.rights.record import GOOD
+from samdrift.rights.reviews import ReviewClosed
 from samdrift.rights.signing import Signed, namespace
-from samdrift.rights.statements import MAX_REASON, Act, Statement
+from samdrift.rights.statements import MAX_REASON, Act, Reviewed, Statement
 from samdrift.web.forms import Form
 from samdrift.web.policy import file_headers
 from samdrift.web.signin.pending import local
@@ -39,6 +41,11 @@ from samdrift.web.uploads import received
 from samdrift.wire.webauthn import Assertion, decoded
 
 SIGN, SIGN_FILE = "/sign", "/sign/file"
+_REVIEW = re.compile(rf"{REVIEWS}/\d+")
+_HELD = Phrase(
+    "A vault of the organisation is locked, or belongs to another process, so that people may not have been"
+    " able to answer. Unlock it, or close the review by samdrift gov review close."
+)
 _FAULTS: Mapping[str, Phrase] = {
     "why": Phrase("Write at most %(count)s characters, none of them invisible.", {"count": MAX_REASON}),
     "name": Phrase("The person’s name is too long or has invisible characters. Have the sign-in mended."),
@@ -152,12 +159,14 @@ class Signing:
             entries = await self._access.records.append(visit.organisation, [signed], lambda _: ())
         except StatementRefused as error:
             refused = refusal(error.verdict)
+        except SilenceHeld:
+            refused = _HELD
         except NotACode:
             refused = Phrase("That is not a code: it has eight groups of four letters and digits.")
         except (StatementError, ValueError):
             refused = Phrase("There is no signature that can be read. Sign again.")
         else:
-            return RedirectResponse(f"/record/{entries[-1].number}?signed", 303)
+            return RedirectResponse(f"{_onward(statement, back, entries[-1].number)}?signed", 303)
         return self.page(request, visit, statement, form["statement"], back, refused)
 
     async def _own(self, form: Form, visit: Visit) -> Statement:
@@ -177,6 +186,12 @@ class Signing:
             ("POST", SIGN, self.sign, Seen.SIGNED_IN),
             ("POST", SIGN_FILE, self.file, Seen.SIGNED_IN),
         )
+
+
+def _onward(statement: Statement, back: str, number: int) -> str:
+    """Return the page after a signature: of an answer in a review the review, where the next one waits."""
+    answered = isinstance(statement.act, Reviewed | ReviewClosed) and _REVIEW.fullmatch(back)
+    return back if answered else f"/record/{number}"
 
 
 def _signed(form: Form, statement: Statement) -> Signed:

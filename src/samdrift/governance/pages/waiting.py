@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from samdrift.governance.reviews import ItemState, Review, reviews
 from samdrift.rights.agreementfold import Agreements, Register
 from samdrift.rights.agreements import NoticeGiven
 from samdrift.rights.consentfold import Stage, consents_of
@@ -14,7 +15,7 @@ from samdrift.rights.fields import Subject
 from samdrift.rights.folding import Effect, Holding
 from samdrift.rights.keyacts import Scheme
 from samdrift.rights.record import Entry, Record
-from samdrift.rights.statements import Approved, Ended, Objected, Statement
+from samdrift.rights.statements import Act, Approved, Ended, Statement
 
 SOON = timedelta(days=30)
 """Time ahead of an end within which somebody has to think about what comes after."""
@@ -65,9 +66,34 @@ def waiting(record: Record, person: Subject, now: datetime) -> list[Waiting]:
     return found
 
 
-def foreseen(record: Record, person: Subject, now: datetime, act: Approved | Ended | Objected) -> Effect:
+def foreseen(record: Record, person: Subject, now: datetime, act: Act) -> Effect:
     """Return the effect that a person's act would have."""
     return record.foresee(Statement(record.organisation, person, now, "?", act))
+
+
+def answers_in(review: Review, person: Subject) -> bool:
+    """Return whether a person answers in a review: who reviews, or the one in their place."""
+    return person in (review.opened.reviewer, review.opened.stand_in)
+
+
+def open_reviews(
+    record: Record, person: Subject, now: datetime, *, officer: bool
+) -> list[tuple[int, Review]]:
+    """Return the reviews that wait for a person, with their numbers, the first to end first.
+
+    Those with rights that the person can answer for; once all have an answer, or the time is over, those that
+    the person can close.
+    """
+    numbers = {each.statement.digest: each.number for each in record.entries}
+    found = []
+    for each in reviews(record.state, now):
+        mine, over = answers_in(each, person), each.overdue(now) or not each.count(ItemState.WAITS)
+        waits = any(
+            item.state is ItemState.WAITS and item.given.what.subject != person for item in each.items
+        )
+        if each.closed is None and ((mine and (waits or over)) or (officer and over)):
+            found.append((numbers[each.id], each))
+    return sorted(found, key=lambda pair: pair[1].opened.due)
 
 
 def open_notices(record: Record, now: datetime) -> Iterator[tuple[str, NoticeGiven, bool]]:

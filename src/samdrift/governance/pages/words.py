@@ -15,13 +15,15 @@ from datetime import datetime
 from typing import Any
 
 from samdrift.governance.pages.directory import Names
+from samdrift.governance.reviews import SYSTEMS
 from samdrift.rights.agreements import AGREEMENT_ACTS
 from samdrift.rights.consentfold import consents_of
 from samdrift.rights.consents import ExtentKind, Level
-from samdrift.rights.fields import Subject
+from samdrift.rights.fields import ORGANISATION, Subject
 from samdrift.rights.folding import Effect
 from samdrift.rights.keyacts import Enrolled
 from samdrift.rights.record import MAX_A_DAY, Record, Verdict
+from samdrift.rights.reviews import ReviewOpened
 from samdrift.rights.signing import Refusal
 from samdrift.rights.statements import Right, Statement
 from samdrift.web.pages import Band, Wording
@@ -167,6 +169,7 @@ _REASONS: Mapping[Verdict, Phrase] = {
     Effect.NAMES_NOTHING: Phrase("There is no such statement in the record."),
     Effect.OVER: Phrase("It has ended already, or was approved before."),
     Effect.TOO_LONG: Phrase("It is longer than two people can extend an agreement by."),
+    Effect.TOO_EARLY: Phrase("The review goes on: something in it has no answer yet."),
     Effect.KEY_TAKEN: Phrase("Another person has that key, it is enrolled already, or it was lost."),
 }
 
@@ -217,6 +220,15 @@ class Telling:
         """Return a subject with its name and its id, so that two of one name are told apart."""
         name, written = self._names.of(subject), str(subject)
         return written if name == written else f"{name} ({written})"
+
+    def reviewed(self, opened: ReviewOpened) -> str:
+        """Return what a review is about: the name of a mailbox, or a kind of rights."""
+        if opened.about == str(ORGANISATION):
+            return self._wording.text(Phrase("Roles in the organisation"))
+        if opened.about == SYSTEMS:
+            return self._wording.text(Phrase("Systems"))
+        mailbox = opened.about.removeprefix("mailbox:")
+        return self._names.mailboxes.get(mailbox, mailbox)
 
     def summary(self, digest: str) -> str:
         """Return in one line what a statement of the record does, and for whom."""

@@ -1,0 +1,123 @@
+"""Last uses of rights that are reviewed, from the logs of the roles that this process opens.
+
+A reviewer who sees names alone keeps everything. A page waits for no long reading, so that only the newest
+entries are read: the answer says from when on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.governance.who import UNUSED
+from samdrift.governance.whouses import Uses
+from samdrift.rights.fields import Subject, SubjectKind
+from samdrift.rights.statements import Rights, Substitution
+from samdrift.vault.errors import VaultError
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageclient import MessageClientVault
+from samdrift.vault.opening import Vault
+from samdrift.vault.people import PersonRecord
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_PRINCIPAL = Principal(PrincipalKind.WORKER, "governance")
+_PAGE = 2000
+_MOST = 10
+"""Most pages of one log that are read for one answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """The use of one right."""
+
+    last: datetime | None
+    since: datetime | None
+    """Moment from which on it was looked for; ``None`` where no log could be read."""
+    long_ago: bool
+    """True when 90 days were looked through and nothing was found."""
+
+
+@dataclass(slots=True)
+class LastUses:
+    """Uses as the logs that could be read have them."""
+
+    now: datetime
+    logs: dict[Role, tuple[Uses, datetime]] = field(default_factory=dict)
+    """Uses by role, with the moment from which on its log was read."""
+    members: dict[Subject, list[Subject]] = field(default_factory=dict)
+    """Persons of whom the sign-in service said at their last sign-in that they have a claim."""
+
+    def of(self, what: Rights | Substitution) -> Use:
+        """Return the use of a right: of a group, that of whichever member used it last."""
+        uses, since = self.logs.get(_shown_in(what), (None, None))
+        if uses is None or since is None:
+            return Use(None, None, long_ago=False)
+        place = what.scope.mailbox or "" if what.subject.kind is not SubjectKind.SYSTEM else ""
+        who = self.members.get(what.subject, []) if what.subject.kind is SubjectKind.CLAIM else [what.subject]
+        found = (uses.last_use(str(each), place) for each in who)
+        last = max((each for each in found if each is not None), default=None)
+        return Use(last, since, long_ago=last is None and since <= self.now - UNUSED)
+
+
+class UseReader:
+    """Reads uses of an organisation's rights; each log that is opened for that has an entry of it."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def read(
+        self, organisation: ParticipantIdentifier, rights: Iterable[Rights | Substitution], now: datetime
+    ) -> LastUses:
+        """Return the uses of the last 90 days of ``rights``, as far as they can be read here."""
+        asked, found = tuple(rights), LastUses(now)
+        for role in sorted({_shown_in(each) for each in asked}):
+            if self._gate.registry.find(organisation, role) is None:
+                continue
+            try:
+                async with self._gate.open(_PRINCIPAL, organisation, role, Purpose.TRACE) as vault:
+                    found.logs[role] = await _newest(vault, now)
+                    if isinstance(vault, MessageClientVault):
+                        found.members = _members(await vault.persons())
+            except VaultError:
+                continue  # Locked, or another process has its keys: the page says that nothing is known.
+        return found
+
+
+def _shown_in(what: Rights | Substitution) -> Role:
+    """Return the role in whose log a use leaves an entry."""
+    if what.subject.kind is SubjectKind.SYSTEM:
+        return Role.MESSAGE_SERVICE
+    return Role.GOVERNANCE if what.scope.mailbox is None and isinstance(what, Rights) else Role.MESSAGE_CLIENT
+
+
+async def _newest(vault: Vault, now: datetime) -> tuple[Uses, datetime]:
+    """Return the uses of the newest entries, and the moment from which on there are no others."""
+    uses, since, high = Uses(now - UNUSED, now), now, await vault.log_end()
+    for _ in range(_MOST):
+        low = max(0, high - _PAGE)
+        entries = [each for each in await vault.log(low, _PAGE) if each.sequence <= high]
+        uses.take(entries)
+        since = min([since, *(each.at for each in entries[:1])])
+        if low == 0 or since <= uses.first:
+            return uses, uses.first
+        high = low
+    return uses, since
+
+
+def _members(persons: Iterable[PersonRecord]) -> dict[Subject, list[Subject]]:
+    found: dict[Subject, list[Subject]] = {}
+    for person in persons:
+        for claim in _claims(person.identity.issuer, person.identity.claims):
+            found.setdefault(claim, []).append(Subject(SubjectKind.PERSON, person.id))
+    return found
+
+
+def _claims(issuer: str, claims: Mapping[str, Iterable[str]]) -> Iterable[Subject]:
+    for name, values in claims.items():
+        for value in values:
+            try:
+                yield Subject.claim(issuer, name, value)
+            except ValueError:
+                continue
