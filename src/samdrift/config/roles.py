@@ -29,6 +29,10 @@ from samdrift.config.values import SocketAddress as SocketAddress
 from samdrift.contracts.messageclients import LONGEST_SECONDS
 from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
 
+_PATIENCE = whole(1, 30 * 86400)
+"""Of what a sender may wait for: in all, it repeats for a fraction of the time for which duplicates are found
+(vault/retention.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProfileValues:
@@ -103,10 +107,11 @@ class AccessPointConfig:
         Key("Requires a client certificate of peers on interface A (transport-profile-as4 2.4.2 A2).", FLAG),
     ] = False
     attempts: Annotated[
-        int, Key("Number of times that a transfer is tried (component-accesspoint 3.2.5 A3).", POSITIVE)
+        int, Key("Number of times that a transfer is tried (component-accesspoint 3.2.5 A3).", whole(1, 50))
     ] = 4
     interval_seconds: Annotated[
-        int, Key("Time between two attempts (component-accesspoint 3.2.5 A4).", POSITIVE, unit="seconds")
+        int,
+        Key("Time between two attempts (component-accesspoint 3.2.5 A4).", whole(1, 86400), unit="seconds"),
     ] = 240
     answer_seconds: Annotated[
         int,
@@ -200,13 +205,15 @@ class MessageServiceConfig:
         int,
         Key(
             "Time after which a message that the access point has not accepted has failed.",
-            POSITIVE,
+            _PATIENCE,
             unit="seconds",
         ),
     ] = 3600
-    transfer_seconds: Annotated[int, Key("Time that its transfer may take.", POSITIVE, unit="seconds")] = 7200
+    transfer_seconds: Annotated[int, Key("Time that its transfer may take.", _PATIENCE, unit="seconds")] = (
+        7200
+    )
     receipt_seconds: Annotated[
-        int, Key("Time that its recipient may take for the message receipt.", POSITIVE, unit="seconds")
+        int, Key("Time that its recipient may take for the message receipt.", _PATIENCE, unit="seconds")
     ] = 86400
     retry_seconds: Annotated[
         int,

@@ -36,6 +36,15 @@ OptionalOrganisation = Annotated[
         parser=read_participant, metavar="[ORGANISATION]", help="Only this one, like 0203:habo.se."
     ),
 ]
+OnlyOrganisation = Annotated[
+    ParticipantIdentifier | None,
+    typer.Option(
+        "--organisation",
+        parser=read_participant,
+        metavar="ORGANISATION",
+        help="Only this one, like 0203:habo.se.",
+    ),
+]
 
 
 def one_line(option: str, value: str) -> str:
