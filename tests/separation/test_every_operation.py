@@ -200,6 +200,8 @@ async def victim(installation: Installation) -> Victim:
         done = await submitted(transfers)
         await transfers.failed(done.id, now=NOW, reason=TransferReason.GIVEN_UP, detail=MARKER)
         await submitted(transfers, lease=MINUTE)
+        ancient = await submitted(transfers)
+        await transfers.delivered(ancient.id, now=LONG_AGO, receipt=MARKER.encode(), peer="AP0002-SDK-TEST")
         transfers.keep_certificate(MARKER.encode(), now=NOW)
         transfers.keep_grounds(GROUNDS, now=LONG_AGO)
         transfers.keep_signature(SIGNATURE, now=LONG_AGO)
@@ -222,6 +224,8 @@ async def victim(installation: Installation) -> Victim:
             now=NOW,
             lease=None,
         )
+        ancient_receipt = replace(receipt("a-message-of-theirs", Direction.IN), created_at=LONG_AGO)
+        await messages.store_received_receipt(ancient_receipt, MARKER.encode(), now=LONG_AGO)
         steps = [StatusEvent(NOW, MessageStatus.SUBMITTED, "secret-event-title")]
         later = NOW + MINUTE
         assert await messages.set_status(
@@ -578,11 +582,11 @@ async def dispose_grounds(vault: JudgingVault, victim: Victim) -> object:
 
 async def forget_duplicates(vault: ForgettingVault, victim: Victim) -> object:
     """Everything of the other one's is younger than what may go, and not there."""
-    return await is_(False, vault.forget_duplicates())
+    return await is_(False, vault.forget_duplicates(limit=1))
 
 
 async def dispose_proofs(vault: ForgettingVault, victim: Victim) -> object:
-    return await is_(False, vault.dispose_proofs(NOW - 1000 * DAY))
+    return await is_(False, vault.dispose_proofs(NOW - 1000 * DAY, limit=1))
 
 
 async def holdings(vault: HoldingsVault, victim: Victim) -> object:

@@ -8,7 +8,7 @@ the database.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -23,7 +23,8 @@ from samdrift.operations import backupset
 from samdrift.operations.backup import BackupEvent
 from samdrift.operations.backupset import BackupSet
 from samdrift.vault.closing import Closing
-from samdrift.vault.holdings import Holdings, HoldingsVault, Owner
+from samdrift.vault.holdings import Holdings, HoldingsVault, Owner, table_sizes
+from samdrift.vault.portability.copies import hosted_by_organisation
 from samdrift.vault.retention import TABLES, Ending, Kind
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -151,18 +152,31 @@ async def _vaults(
         try:
             async with installation.gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
                 assert isinstance(vault, HoldingsVault)
-                uses += uses_of(role, await vault.holdings())
+                holdings = await vault.holdings()
+            uses += uses_of(role, holdings, await _sizes(installation, organisation, role))
         except Explained as error:
             unread.append((role, str(error)))
     return uses, unread
 
 
-def uses_of(role: Role, holdings: Holdings) -> list[Use]:
+async def _sizes(
+    installation: Administration, organisation: ParticipantIdentifier, role: Role
+) -> dict[str, int]:
+    database = installation.provisioner.database
+    for each in (await hosted_by_organisation(database)).get(organisation.value, ()):
+        if each.role is role:
+            return await table_sizes(database, each.where, each.schema)
+    return {}
+
+
+def uses_of(role: Role, holdings: Holdings, sizes: Mapping[str, int]) -> list[Use]:
     """Return the uses of one vault: tables by kind of data and rule, bodies by what they belong to."""
     sums: dict[tuple[Kind, Ending], _Sum] = {}
     for table in holdings.tables:
         rule = TABLES[role][table.table]
-        sums.setdefault((rule.kind, rule.ending), _Sum()).add(table.count, table.bytes, table.oldest)
+        sums.setdefault((rule.kind, rule.ending), _Sum()).add(
+            table.count, sizes.get(table.table, 0), table.oldest
+        )
     uses = [
         Use(Place.DATABASE, role, kind.value, each.count, each.bytes, each.oldest, *_end(ending, each.oldest))
         for (kind, ending), each in sums.items()

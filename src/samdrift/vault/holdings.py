@@ -1,7 +1,7 @@
 """Counts of what a vault uses: rows by table, bodies by what they belong to. Counts, sizes and times alone.
 
 Nothing is read of a row but its time, so that whoever pays for the disk can ask without seeing anything of an
-organisation. Each vault counts itself, through its own login.
+organisation. Each vault counts itself, through its own login; the administrator asks how large tables are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
+import psycopg
+
 from samdrift.contracts.principals import Role
+from samdrift.vault.database.server import Database
 from samdrift.vault.opening import Vault
 from samdrift.vault.retention import TABLES
 
@@ -23,8 +26,6 @@ class TableHolding:
 
     table: str
     count: int
-    bytes: int
-    """On the database's disk, with indexes."""
     oldest: datetime | None
     """``None`` where there are no rows, or rows have no age."""
 
@@ -85,13 +86,34 @@ _BODIES: Mapping[Role, str] = {
 """Bodies of each role with what they belong to, and since when."""
 
 
+_SIZES = """
+SELECT relname, pg_total_relation_size(oid) FROM pg_class
+WHERE relnamespace = %s::regnamespace AND relkind = 'r'
+"""
+
+
+async def table_sizes(database: Database, where: str | None, schema: str) -> dict[str, int]:
+    """Return bytes on the disk of each table of a schema, with its indexes, as the administrator sees them.
+
+    No vault's login may ask for that, since sizes would tell of others; and no row is read for it. Nothing
+    where the administrator of an operator's own cluster may not ask either (docs/database.md).
+    """
+    connection = await database.administrators_connection(where)
+    try:
+        found = await connection.execute(_SIZES.encode(), (schema,))
+        return {str(table): int(size) for table, size in await found.fetchall()}
+    except psycopg.errors.InsufficientPrivilege:
+        return {}
+    finally:
+        await connection.close()
+
+
 def _count_tables(role: Role) -> str:
-    counts = (
-        f"SELECT '{table}', count(*), pg_total_relation_size('{table}'::regclass),"  # noqa: S608
-        f" {f'min({rule.since})' if rule.since else 'NULL::timestamptz'} FROM {table}"
-        for table, rule in TABLES[role].items()
+    ages = {table: f"min({each.since})" if each.since else "NULL" for table, each in TABLES[role].items()}
+    return " UNION ALL ".join(
+        f"SELECT '{table}', count(*), {age}::timestamptz FROM {table}"  # noqa: S608
+        for table, age in ages.items()
     )
-    return " UNION ALL ".join(counts)
 
 
 def _stored_bodies(role: Role) -> str:
@@ -122,7 +144,7 @@ class HoldingsVault(Vault):
         if stored:
             found[Owner.NOBODY] = [(one.size, one.modified) for one in stored.values()]
         return Holdings(
-            tuple(TableHolding(str(name), int(count), int(size), at) for name, count, size, at in tables),
+            tuple(TableHolding(str(name), int(count), at) for name, count, at in tables),
             tuple(
                 BodyHolding(owner, len(each), sum(size for size, _ in each), min(at for _, at in each))
                 for owner, each in sorted(found.items())
