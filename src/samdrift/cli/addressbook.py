@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from samdrift.cli.output import print_json, print_line
+from samdrift.cli.output import print_json, print_line, print_table
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant
@@ -38,8 +38,7 @@ def addressbook_command(
         print_json(_document(copy, found, system_clock()))
     else:
         print_line(_age(copy, system_clock()))
-        for one in found:
-            print_line(_line(copy, one))
+        print_table(("organisation", "address", "name", "part"), [_cells(copy, one) for one in found])
     return 0 if found else 1
 
 
@@ -74,11 +73,11 @@ def _document(
     }
 
 
-def _line(copy: AddressBookCopy, one: FunctionalAddress) -> str:
+def _cells(copy: AddressBookCopy, one: FunctionalAddress) -> tuple[str, ...]:
     """An address; whose it is where that is only a part of the participant."""
-    line = f"{one.organisation.participant}  {one.identifier}  {one.name}"
     parent = copy.parent(one.organisation)
-    return line if parent is None else f"{line}  ({one.organisation.name}, part of {parent.name})"
+    part = "-" if parent is None else f"{one.organisation.name}, part of {parent.name}"
+    return one.organisation.participant.value, one.identifier, one.name, part
 
 
 def _plain(copy: AddressBookCopy, one: FunctionalAddress) -> dict[str, object]:

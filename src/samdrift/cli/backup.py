@@ -16,7 +16,7 @@ from samdrift.administration.administration import administering, provisioning
 from samdrift.administration.turns import in_turn
 from samdrift.attestation import agefile
 from samdrift.cli.org.options import AsJson, ConfigFile, fingerprint
-from samdrift.cli.output import complain, print_json, print_line, print_verdict
+from samdrift.cli.output import complain, print_json, print_line, print_table, print_verdict, size_text
 from samdrift.cli.persons import Actor, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
@@ -65,6 +65,9 @@ ToFile = Annotated[
     Path | None,
     typer.Option("--to-file", help="A file of such recipients, one per line, as age -R reads it."),
 ]
+
+
+_LIST_HEADERS = ("backup", "made", "of", "organisations", "missing", "size")
 
 
 @app.callback()
@@ -116,11 +119,11 @@ def list_backups(folder: Folder, config: ConfigFile, signer: Signer = None, as_j
     if as_json:
         print_json({"backups": [_listed(path, each) for path, each in found]})
     else:
-        for path, each in found:
+        usable = [(path, each.manifest) for path, each in found if isinstance(each, BackupSet)]
+        print_table(_LIST_HEADERS, [_cells(path, manifest) for path, manifest in usable])
+        for _, each in found:
             if isinstance(each, BackupError):
                 complain(str(each))
-            else:
-                print_line(f"{shown(path)}: {_summary(each.manifest)}")
     return int(any(isinstance(each, BackupError) for _, each in found))
 
 
@@ -309,6 +312,14 @@ def _summary(manifest: Manifest) -> str:
     what = "" if manifest.whole else ", no registry"
     missing = f", {len(manifest.missing)} missing" if manifest.missing else ""
     return f"{len(organisations)} organisations{missing}{what}, {size} bytes"
+
+
+def _cells(path: Path, manifest: Manifest) -> tuple[str, ...]:
+    organisations = sum(1 for each in manifest.files if each.organisation)
+    what = "everything" if manifest.whole else "no registry"
+    size = sum(each.bytes for each in manifest.files)
+    made = f"{manifest.made_at:%Y-%m-%d %H:%M:%S}Z"
+    return shown(path), made, what, str(organisations), str(len(manifest.missing)), size_text(size)
 
 
 def _whose(file: BackupFile) -> str:

@@ -19,7 +19,7 @@ import typer
 
 from samdrift.cli import clientview as view
 from samdrift.cli.clientconfig import ClientConfig, connected, load_client
-from samdrift.cli.output import complain, print_json, print_line
+from samdrift.cli.output import complain, print_json, print_line, print_table
 from samdrift.client.errors import Refused, Unreachable
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Document, Filter, Mailbox
@@ -144,8 +144,7 @@ def list_messages(
         if as_json:
             print_json({"messages": found})
         else:
-            for message in found:
-                print_line(view.line(message))
+            print_table(view.HEADERS, map(view.cells, found))
 
     return _with_mailbox(_load(config), work, show)
 

@@ -70,7 +70,7 @@ class _Command(TyperCommand):
         return command_named(str(self.name)).make_context(*arguments, **settings)
 
 
-def command_named(name: str) -> TyperCommand | TyperGroup:
+def command_named(name: str) -> Any:
     """Return a command of :data:`COMMANDS`, whose module is imported now."""
     found = typer.main.get_command(import_for_life(f"samdrift.cli.{name}").app)
     found.name = name

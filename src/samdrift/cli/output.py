@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,14 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
         sys.stdout.write("  ".join(padded).rstrip() + "\n")
     sys.stdout.flush()
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows of a document as a list: the columns that any row fills, named as in the document."""
+    names = [name for name in (rows[0] if rows else ()) if any(row[name] not in (None, "") for row in rows)]
+    print_table(
+        names, [["-" if row[name] in (None, "") else str(row[name]) for name in names] for row in rows]
+    )
 
 
 def size_text(size: int) -> str:

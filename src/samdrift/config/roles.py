@@ -29,7 +29,8 @@ from samdrift.config.values import SocketAddress as SocketAddress
 from samdrift.contracts.messageclients import LONGEST_SECONDS
 from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
 
-_PATIENCE = whole(1, 30 * 86400)
+_MONTH = 30 * 86400
+_PATIENCE = whole(1, _MONTH)
 """Of what a sender may wait for: in all, it repeats for a fraction of the time for which duplicates are found
 (vault/retention.py)."""
 
@@ -107,11 +108,11 @@ class AccessPointConfig:
         Key("Requires a client certificate of peers on interface A (transport-profile-as4 2.4.2 A2).", FLAG),
     ] = False
     attempts: Annotated[
-        int, Key("Number of times that a transfer is tried (component-accesspoint 3.2.5 A3).", whole(1, 50))
+        int, Key("Number of times that a transfer is tried (component-accesspoint 3.2.5 A3).", POSITIVE)
     ] = 4
     interval_seconds: Annotated[
         int,
-        Key("Time between two attempts (component-accesspoint 3.2.5 A4).", whole(1, 86400), unit="seconds"),
+        Key("Time between two attempts (component-accesspoint 3.2.5 A4).", POSITIVE, unit="seconds"),
     ] = 240
     answer_seconds: Annotated[
         int,
@@ -186,6 +187,10 @@ class AccessPointConfig:
             change=Change.COMMAND,
         ),
     ] = ""
+
+    def __post_init__(self) -> None:
+        if self.attempts * self.interval_seconds > _MONTH:
+            raise ConfigError("attempts", "go on for more than 30 days, with interval_seconds between them")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ import pytest
 from psycopg import sql
 
 from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
+from samdrift.config.toml import ConfigError
+from samdrift.config.values import SocketAddress
 from samdrift.contracts.messages import Direction, ReceiptState
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason
@@ -71,11 +73,18 @@ def longest(config: type, name: str) -> int:
     return low
 
 
+def access_point(attempts: int, interval: int) -> AccessPointConfig:
+    where = SocketAddress("127.0.0.1", 8443)
+    return AccessPointConfig("AP", "ap.test", where, where, attempts=attempts, interval_seconds=interval)
+
+
 def test_no_sender_can_be_told_to_repeat_for_longer_than_duplicates_are_found() -> None:
     """An attempt that a restart has cut short counts for nothing, so that there may be twice as many."""
-    attempts = 2 * longest(AccessPointConfig, "attempts")
-    between = timedelta(seconds=longest(AccessPointConfig, "interval_seconds"))
-    assert attempts * between < DUPLICATE_WINDOW
+    longest_repeat = access_point(30, 86400)
+    with pytest.raises(ConfigError, match="more than 30 days"):
+        access_point(31, 86400)
+    between = timedelta(seconds=longest_repeat.interval_seconds)
+    assert 2 * longest_repeat.attempts * between < DUPLICATE_WINDOW
     steps = ("submit_seconds", "transfer_seconds", "receipt_seconds")
     waits = sum((timedelta(seconds=longest(MessageServiceConfig, each)) for each in steps), timedelta(0))
     assert waits < DUPLICATE_WINDOW

@@ -33,7 +33,7 @@ from samdrift.cli.org.options import (
     Organisation,
     one_line,
 )
-from samdrift.cli.output import print_json, print_line, print_text, require_new
+from samdrift.cli.output import print_json, print_line, print_rows, print_text, require_new
 from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, present
 from samdrift.cli.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.config.errors import Unusable
@@ -78,8 +78,7 @@ def list_keys(
     if as_json:
         print_json({"keys": rows})
     else:
-        for each in rows:
-            print_line("  ".join(str(value) for value in each.values() if value not in (None, "")))
+        print_rows(rows)
     return int(any(row.attention for _, _, row in found))
 
 
