@@ -23,11 +23,11 @@ app = typer.Typer(add_completion=False)
 
 @app.command("addressbook")
 def addressbook_command(
-    config: Annotated[Path, typer.Option(help="Configuration file of an installation.")],
+    config: Annotated[Path, typer.Option(help="The installation's configuration file (TOML).")],
     text: Annotated[str, typer.Argument(help="Words of names, descriptions or keywords.")] = "",
-    organisation: Annotated[str, typer.Option(help="Participant identifier, such as 0203:habo.se.")] = "",
+    organisation: Annotated[str, typer.Option(help="Only this organisation, like 0203:habo.se.")] = "",
     keyword: Annotated[str, typer.Option(help="A keyword or code, whole.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="The most addresses to show.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="The maximum number of rows.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
     """Search the copy of the address book. The service itself is not asked."""

@@ -15,12 +15,11 @@ import typer
 from samdrift.administration.administration import administering, provisioning
 from samdrift.administration.turns import in_turn
 from samdrift.attestation import agefile
-from samdrift.cli.org.options import AsJson, ConfigFile, fingerprint
+from samdrift.cli.org.options import AsJson, ConfigFile, OnlyOrganisation, fingerprint
 from samdrift.cli.output import complain, print_json, print_line, print_table, print_verdict, size_text
 from samdrift.cli.persons import Actor, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.inputs import read_participant
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.errors import Explained
@@ -44,15 +43,6 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder that 
 Backup = Annotated[Path, typer.Argument(metavar="BACKUP", help="One backup: a folder in it.")]
 Identity = Annotated[
     Path, typer.Option("--identity", help="A file with the age key that the backup is encrypted for.")
-]
-Only = Annotated[
-    ParticipantIdentifier | None,
-    typer.Option(
-        "--organisation",
-        parser=read_participant,
-        metavar="ORGANISATION",
-        help="Only this one, like 0203:habo.se.",
-    ),
 ]
 Signer = Annotated[
     str | None,
@@ -82,7 +72,7 @@ def create_backup(
     reason: Reason,
     to: To = [],  # noqa: B006
     to_file: ToFile = None,
-    organisation: Only = None,
+    organisation: OnlyOrganisation = None,
     by: Actor = None,
     as_json: AsJson = False,
 ) -> int:
@@ -150,7 +140,7 @@ def drill_backup(
     identity: Identity,
     config: ConfigFile,
     reason: Reason,
-    organisation: Only = None,
+    organisation: OnlyOrganisation = None,
     by: Actor = None,
     signer: Signer = None,
     as_json: AsJson = False,
@@ -181,7 +171,7 @@ def restore_backup(
     identity: Identity,
     config: ConfigFile,
     reason: Reason,
-    organisation: Only = None,
+    organisation: OnlyOrganisation = None,
     everything: Annotated[
         bool, typer.Option("--everything", help="All organisations, into an installation that has none.")
     ] = False,

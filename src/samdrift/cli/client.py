@@ -38,7 +38,7 @@ _PAUSE = 5.0
 """Seconds before a stream of events that has ended, or is broken, is taken up again."""
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The message client's configuration file (TOML).")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 MessageId = Annotated[str, typer.Argument(metavar="ID", help="The message's id.")]
 
 

@@ -50,7 +50,7 @@ _NAMING = ("peer", "sender", "recipient", "as4", "envelope")
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
 
 Organisation = Annotated[
-    str | None, typer.Option("--organisation", help="Only this organisation, such as 0203:habo.se.")
+    str | None, typer.Option("--organisation", help="Only this organisation, like 0203:habo.se.")
 ]
 
 By = Annotated[

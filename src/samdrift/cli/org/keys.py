@@ -29,8 +29,10 @@ from samdrift.cli.org.keyoptions import From, Key, Number, Which, Workplace, log
 from samdrift.cli.org.options import (
     AsJson,
     ConfigFile,
-    OptionalOrganisation,
+    FormerOrganisation,
+    OnlyOrganisation,
     Organisation,
+    named,
     one_line,
 )
 from samdrift.cli.output import print_json, print_line, print_rows, print_text, require_new
@@ -60,10 +62,12 @@ def keys() -> None:
 @app.command("list")
 def list_keys(
     config: ConfigFile,
-    organisation: OptionalOrganisation = None,
+    organisation: OnlyOrganisation = None,
     as_json: AsJson = False,
+    former: FormerOrganisation = None,
 ) -> int:
     """Show the state of the keys of one organisation or of all. Exit status 1 if one needs attention."""
+    organisation = named(organisation, former)
 
     async def ask() -> list[tuple[ParticipantIdentifier, str, KeyRow]]:
         async with administering(load(config)) as installation:
