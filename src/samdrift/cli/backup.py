@@ -16,7 +16,15 @@ from samdrift.administration.administration import administering, provisioning
 from samdrift.administration.turns import in_turn
 from samdrift.attestation import agefile
 from samdrift.cli.org.options import AsJson, ConfigFile, OnlyOrganisation, fingerprint
-from samdrift.cli.output import complain, print_json, print_line, print_table, print_verdict, size_text
+from samdrift.cli.output import (
+    complain,
+    print_json,
+    print_line,
+    print_table,
+    print_verdict,
+    progress,
+    size_text,
+)
 from samdrift.cli.persons import Actor, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
@@ -124,7 +132,9 @@ def verify_backup(
     """Read all of a backup and compare each digest and number. One changed byte anywhere is refused."""
     with _reported():
         read = backupset.read(backup, _signers(load(config), signer))
-        found = run(verify(read, agefile.identities(identity)))
+        keys = agefile.identities(identity)
+        with progress("reading", sum(each.bytes for each in read.manifest.files)) as done:
+            found = run(verify(read, keys, done))
     if as_json:
         print_json({**_document(backup, read.manifest), "sha256": read.sha256, "intact": True})
     else:
@@ -216,7 +226,9 @@ async def _create(
     only: ParticipantIdentifier | None,
 ) -> Made:
     async with administering(config) as installation:
-        return await create(installation, folder, recipients, who, only)
+        hosted = {each.organisation for each in installation.gate.registry.all()}
+        with progress("organisations", len(hosted) if only is None else 1) as done:
+            return await create(installation, folder, recipients, who, only, done)
 
 
 Opened = tuple[BackupSet, list[pyrage.x25519.Identity]]

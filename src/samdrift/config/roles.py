@@ -24,7 +24,8 @@ from samdrift.config.kinds import (
 from samdrift.config.organisations import DomibusConfig as DomibusConfig
 from samdrift.config.organisations import MessageClientConfig as MessageClientConfig
 from samdrift.config.organisations import OrganisationConfig as OrganisationConfig
-from samdrift.config.toml import ConfigError
+from samdrift.config.reading import Breaches
+from samdrift.config.toml import ConfigError, Table
 from samdrift.config.values import SocketAddress as SocketAddress
 from samdrift.contracts.messageclients import LONGEST_SECONDS
 from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
@@ -188,9 +189,11 @@ class AccessPointConfig:
         ),
     ] = ""
 
-    def __post_init__(self) -> None:
-        if self.attempts * self.interval_seconds > _MONTH:
-            raise ConfigError("attempts", "go on for more than 30 days, with interval_seconds between them")
+
+def check_attempts(own: AccessPointConfig, _: Table) -> Breaches:
+    """Yield a breach where an access point would repeat for longer than duplicates are surely found."""
+    if own.attempts * own.interval_seconds > _MONTH:
+        yield "attempts", "go on for more than 30 days, with interval_seconds between them"
 
 
 @dataclass(frozen=True, slots=True)
