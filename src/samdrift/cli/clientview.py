@@ -21,7 +21,7 @@ _LONGEST_NAME = 200
 
 
 HEADERS = ("message", "status", "created", "from and to", "label")
-"""Of what :func:`cells` returns."""
+"""Headers of the columns that :func:`cells` returns."""
 
 
 def cells(message: Document) -> tuple[str, ...]:

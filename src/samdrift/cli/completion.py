@@ -151,7 +151,7 @@ def organisations(configurations: Iterable[Path]) -> list[str]:
 
 
 class _Place:
-    """Where in the command line the cursor is: a command, and what is wanted of it next."""
+    """The place of the cursor in the command line: a command, and what is wanted of it next."""
 
     def __init__(self, command: Any) -> None:
         self._command = command

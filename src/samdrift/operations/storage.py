@@ -35,7 +35,7 @@ _COPIES = "when the operator removes the backup"
 
 
 class Place(StrEnum):
-    """Where something is."""
+    """A place where something is stored."""
 
     DATABASE = "database"
     OBJECTS = "object store"
@@ -45,7 +45,7 @@ class Place(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What an organisation uses of one place for one kind of data, that ends by one rule."""
+    """Data of one kind in one place, which ends by one rule."""
 
     place: Place
     role: Role | None
@@ -56,7 +56,7 @@ class Use:
     ends: str
     """The rule, in words."""
     ends_at: datetime | None = None
-    """When the oldest goes, where that is a matter of time alone."""
+    """The moment when the oldest goes, where that is a matter of time alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """All that one organisation uses."""
+    """The uses of one organisation."""
 
     organisation: str
     uses: tuple[Use, ...]

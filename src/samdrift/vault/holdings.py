@@ -31,7 +31,7 @@ class TableHolding:
 
 
 class Owner(StrEnum):
-    """What bodies belong to."""
+    """Things that bodies belong to."""
 
     OUTGOING = "outgoing"
     """Envelopes to be sent."""
@@ -53,13 +53,13 @@ class BodyHolding:
     owner: Owner
     count: int
     bytes: int
-    """As they are stored, encrypted."""
+    """Size as they are stored, encrypted."""
     oldest: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """All that one vault uses."""
+    """The holdings of one vault."""
 
     tables: tuple[TableHolding, ...]
     bodies: tuple[BodyHolding, ...]

@@ -24,7 +24,7 @@ NOTICED = timedelta(days=30)
 
 
 class Kind(StrEnum):
-    """What rows are for, in the words of whoever asks why they are there."""
+    """Purposes of rows, in the words of whoever asks why they are there."""
 
     MESSAGES = "messages"
     DRAFTS = "drafts"

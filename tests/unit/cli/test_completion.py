@@ -145,7 +145,6 @@ done
 """
 
 
-@requires("bash", "bash")
 def test_bash_completes(tmp_path: Path, config: Path, program: dict[str, str]) -> None:
     """What bash takes for several words, as an organisation with its colon, is not typed twice."""
     lines = [
