@@ -32,8 +32,8 @@ from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
 
 _MONTH = 30 * 86400
 _PATIENCE = whole(1, _MONTH)
-"""Seconds that a sender may wait for a step. In all, it repeats for a fraction of the time for which duplicates
-are found (vault/retention.py)."""
+"""Seconds that a sender may wait for a step. In all, it repeats for a fraction of the time for which
+duplicates are found (vault/retention.py)."""
 
 
 @dataclass(frozen=True, slots=True)
