@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,7 @@ ANEBY, EKSJO = (
     )
     for name, number in (("aneby", "2120000464"), ("eksjo", "2120000522"))
 )
+ROOT = Path(__file__).parents[2]
 PDF = b"%PDF-1.7 beslut"
 
 
@@ -132,6 +135,29 @@ async def test_one_organisations_client_sees_nothing_of_anothers(
     ended = await Integrator(stolen).client("list")
     assert (ended.status, ended.output) == (1, "")
     assert "invalid_client" in ended.complaints
+
+
+async def test_from_python(integrators: tuple[Integrator, Integrator], tmp_path: Path) -> None:
+    """The program as it stands in the document, started as the document says."""
+    aneby, eksjo = integrators
+    sent = await aneby.client(
+        "send", "--to", EKSJO.identifier.value, "--address", EKSJO.mailbox.identifier,
+        "--label", "Till Python", "--text", "Hej",
+    )  # fmt: skip
+    message_id = sent.output.strip()
+    await _becomes(eksjo, message_id, "NEW")
+    text = (ROOT / "docs" / "integration.md").read_text()
+    program = tmp_path / "waiting.py"
+    program.write_text(text.partition("```python\n")[2].partition("```")[0])
+    ended = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, program, eksjo.config],
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert message_id in ended.stdout.splitlines()
 
 
 @requires("curl", "curl")

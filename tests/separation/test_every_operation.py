@@ -37,7 +37,9 @@ from samdrift.vault.accesspoint import AccessPointVault, Standing
 from samdrift.vault.bodies import BodyReader, BodyWriter
 from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.errors import SealBroken, UnknownRecord
+from samdrift.vault.forgetting import ForgettingVault
 from samdrift.vault.grounds import JudgingVault
+from samdrift.vault.holdings import HoldingsVault
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.officers import GovernanceVault, OfferedKey
@@ -198,6 +200,8 @@ async def victim(installation: Installation) -> Victim:
         done = await submitted(transfers)
         await transfers.failed(done.id, now=NOW, reason=TransferReason.GIVEN_UP, detail=MARKER)
         await submitted(transfers, lease=MINUTE)
+        ancient = await submitted(transfers)
+        await transfers.delivered(ancient.id, now=LONG_AGO, receipt=MARKER.encode(), peer="AP0002-SDK-TEST")
         transfers.keep_certificate(MARKER.encode(), now=NOW)
         transfers.keep_grounds(GROUNDS, now=LONG_AGO)
         transfers.keep_signature(SIGNATURE, now=LONG_AGO)
@@ -220,6 +224,8 @@ async def victim(installation: Installation) -> Victim:
             now=NOW,
             lease=None,
         )
+        ancient_receipt = replace(receipt("a-message-of-theirs", Direction.IN), created_at=LONG_AGO)
+        await messages.store_received_receipt(ancient_receipt, MARKER.encode(), now=LONG_AGO)
         steps = [StatusEvent(NOW, MessageStatus.SUBMITTED, "secret-event-title")]
         later = NOW + MINUTE
         assert await messages.set_status(
@@ -572,6 +578,22 @@ async def grounds(vault: JudgingVault, victim: Victim) -> object:
 
 async def dispose_grounds(vault: JudgingVault, victim: Victim) -> object:
     return await is_(0, vault.dispose_grounds(NOW - 1000 * DAY))
+
+
+async def forget_duplicates(vault: ForgettingVault, victim: Victim) -> object:
+    """Everything of the other one's is younger than what may go, and not there."""
+    return await is_(False, vault.forget_duplicates(limit=1))
+
+
+async def dispose_proofs(vault: ForgettingVault, victim: Victim) -> object:
+    return await is_(False, vault.dispose_proofs(NOW - 1000 * DAY, limit=1))
+
+
+async def holdings(vault: HoldingsVault, victim: Victim) -> object:
+    """A vault that is new holds its own log, and no body of another's."""
+    found = await vault.holdings()
+    assert found.bodies == ()
+    return sorted((each.table, each.count) for each in found.tables if each.count > 1)
 
 
 async def certificate(vault: AccessPointVault | TransferDesk, victim: Victim) -> object:
@@ -1123,6 +1145,7 @@ OFFICE: dict[str, Case] = {
 DEPARTING: dict[str, Case] = {case.__name__: case for case in (log_state, was_removed, role)} | {
     name: page(name) for name in ("log", "former_log", "log_keys", "checkpoints")
 }
+FORGETTING: dict[str, Case] = {case.__name__: case for case in (forget_duplicates, dispose_proofs)}
 CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointVault: BOTH
     | SIGNED
@@ -1132,7 +1155,8 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (release_claims, give_back_claims)}
     | {case.__name__: case for case in (give_up, refused, keep_certificate, certificate)}
     | {case.__name__: case for case in (keep_grounds, keep_signature, grounds, dispose_grounds)}
-    | {"next_due": next_due_transfer},
+    | FORGETTING
+    | {"next_due": next_due_transfer, "holdings": holdings},
     TransferDesk: {case.__name__: case for case in (waiting, history, retry, give_up, refused, certificate)},
     MessageServiceVault: BOTH
     | SIGNED
@@ -1150,9 +1174,10 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     }
     | {case.__name__: case for case in (mailboxes, changes, events_of)}
     | {"message": read_message, "body": read_body, "receipt": read_receipt, "next_due": next_due_work}
-    | {"know_person": know_person_behind, "persons": persons_behind},
-    MessageClientVault: PEOPLE | mailcases.MAIL | {"token_keys": client_token_keys},
-    GovernanceVault: AT_PAGES | OFFICE | {"token_keys": gov_token_keys},
+    | FORGETTING
+    | {"know_person": know_person_behind, "persons": persons_behind, "holdings": holdings},
+    MessageClientVault: PEOPLE | mailcases.MAIL | {"token_keys": client_token_keys, "holdings": holdings},
+    GovernanceVault: AT_PAGES | OFFICE | {"token_keys": gov_token_keys, "holdings": holdings},
     AccessPointArrival: ARRIVING,
     MessageServiceArrival: ARRIVING,
     MessageClientArrival: ARRIVING,

@@ -28,6 +28,7 @@ from samdrift.net.clock import system_clock
 from samdrift.vault import logbook
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.events import VaultEvent
+from samdrift.vault.forgetting import ForgettingVault
 from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.logtree import LogTree, OpenRefusal, SigningStopped, TreeState, WitnessState
 from samdrift.wire.crypto.sshsig import public_line
@@ -183,7 +184,7 @@ async def dispose(
 ) -> int:
     """Dispose of the facts of a class from before a moment, as two people decide; return of how many.
 
-    With those of transfers goes what the certificates in them were judged by.
+    With those of transfers go what the certificates in them were judged by, and what proves the exchanges.
     """
     if place.organisation is None or place.role is None:
         tree = installation.gate.operator_tree()
@@ -192,7 +193,11 @@ async def dispose(
         gone = await vault.tree.dispose(retention, before, decision, agreed.first, agreed.second)
         if isinstance(vault, JudgingVault) and retention is Retention.TRANSFER:
             await vault.dispose_grounds(before)
-        return gone
+    more = retention is Retention.TRANSFER
+    while more:
+        async with installation.gate.open(_WORKER, place.organisation, place.role, Purpose.MAINTAIN) as vault:
+            more = isinstance(vault, ForgettingVault) and await vault.dispose_proofs(before)
+    return gone
 
 
 async def record_control(

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from samdrift.cli.output import print_json, print_line
+from samdrift.cli.output import print_json, print_line, print_table
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant
@@ -23,11 +23,11 @@ app = typer.Typer(add_completion=False)
 
 @app.command("addressbook")
 def addressbook_command(
-    config: Annotated[Path, typer.Option(help="Configuration file of an installation.")],
+    config: Annotated[Path, typer.Option(help="The installation's configuration file (TOML).")],
     text: Annotated[str, typer.Argument(help="Words of names, descriptions or keywords.")] = "",
-    organisation: Annotated[str, typer.Option(help="Participant identifier, such as 0203:habo.se.")] = "",
+    organisation: Annotated[str, typer.Option(help="Only this organisation, like 0203:habo.se.")] = "",
     keyword: Annotated[str, typer.Option(help="A keyword or code, whole.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="The most addresses to show.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="The maximum number of rows.")] = 50,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
     """Search the copy of the address book. The service itself is not asked."""
@@ -38,8 +38,7 @@ def addressbook_command(
         print_json(_document(copy, found, system_clock()))
     else:
         print_line(_age(copy, system_clock()))
-        for one in found:
-            print_line(_line(copy, one))
+        print_table(("organisation", "address", "name", "part"), [_cells(copy, one) for one in found])
     return 0 if found else 1
 
 
@@ -74,11 +73,11 @@ def _document(
     }
 
 
-def _line(copy: AddressBookCopy, one: FunctionalAddress) -> str:
+def _cells(copy: AddressBookCopy, one: FunctionalAddress) -> tuple[str, ...]:
     """An address; whose it is where that is only a part of the participant."""
-    line = f"{one.organisation.participant}  {one.identifier}  {one.name}"
     parent = copy.parent(one.organisation)
-    return line if parent is None else f"{line}  ({one.organisation.name}, part of {parent.name})"
+    part = "-" if parent is None else f"{one.organisation.name}, part of {parent.name}"
+    return one.organisation.participant.value, one.identifier, one.name, part
 
 
 def _plain(copy: AddressBookCopy, one: FunctionalAddress) -> dict[str, object]:

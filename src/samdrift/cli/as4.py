@@ -52,7 +52,9 @@ def as4() -> None:
 
 @app.command()
 def inspect(
-    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", show_default=False, help="Captured traffic: one AS4 message.")
+    ],
     key: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Private key (PEM) that opens the encrypted attachment."),
@@ -65,7 +67,7 @@ def inspect(
         Path | None,
         typer.Option(metavar="FILE", help="Certificates that a signature may name without carrying them."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
     """Show what a capture is, its ids and parties, each error, and whether and by whom it is signed.
 

@@ -15,12 +15,19 @@ import typer
 from samdrift.administration.administration import administering, provisioning
 from samdrift.administration.turns import in_turn
 from samdrift.attestation import agefile
-from samdrift.cli.org.options import AsJson, ConfigFile, fingerprint
-from samdrift.cli.output import complain, print_json, print_line, print_verdict
+from samdrift.cli.org.options import AsJson, ConfigFile, OnlyOrganisation, fingerprint
+from samdrift.cli.output import (
+    complain,
+    print_json,
+    print_line,
+    print_table,
+    print_verdict,
+    progress,
+    size_text,
+)
 from samdrift.cli.persons import Actor, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.inputs import read_participant
 from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.errors import Explained
@@ -45,15 +52,6 @@ Backup = Annotated[Path, typer.Argument(metavar="BACKUP", help="One backup: a fo
 Identity = Annotated[
     Path, typer.Option("--identity", help="A file with the age key that the backup is encrypted for.")
 ]
-Only = Annotated[
-    ParticipantIdentifier | None,
-    typer.Option(
-        "--organisation",
-        parser=read_participant,
-        metavar="ORGANISATION",
-        help="Only this one, like 0203:habo.se.",
-    ),
-]
 Signer = Annotated[
     str | None,
     typer.Option("--signer", help="The key that signed it, where the key store is a new one."),
@@ -65,6 +63,9 @@ ToFile = Annotated[
     Path | None,
     typer.Option("--to-file", help="A file of such recipients, one per line, as age -R reads it."),
 ]
+
+
+_LIST_HEADERS = ("backup", "made", "of", "organisations", "missing", "size")
 
 
 @app.callback()
@@ -79,7 +80,7 @@ def create_backup(
     reason: Reason,
     to: To = [],  # noqa: B006
     to_file: ToFile = None,
-    organisation: Only = None,
+    organisation: OnlyOrganisation = None,
     by: Actor = None,
     as_json: AsJson = False,
 ) -> int:
@@ -116,11 +117,11 @@ def list_backups(folder: Folder, config: ConfigFile, signer: Signer = None, as_j
     if as_json:
         print_json({"backups": [_listed(path, each) for path, each in found]})
     else:
-        for path, each in found:
+        usable = [(path, each.manifest) for path, each in found if isinstance(each, BackupSet)]
+        print_table(_LIST_HEADERS, [_cells(path, manifest) for path, manifest in usable])
+        for _, each in found:
             if isinstance(each, BackupError):
                 complain(str(each))
-            else:
-                print_line(f"{shown(path)}: {_summary(each.manifest)}")
     return int(any(isinstance(each, BackupError) for _, each in found))
 
 
@@ -131,7 +132,9 @@ def verify_backup(
     """Read all of a backup and compare each digest and number. One changed byte anywhere is refused."""
     with _reported():
         read = backupset.read(backup, _signers(load(config), signer))
-        found = run(verify(read, agefile.identities(identity)))
+        keys = agefile.identities(identity)
+        with progress("reading", sum(each.bytes for each in read.manifest.files)) as done:
+            found = run(verify(read, keys, done))
     if as_json:
         print_json({**_document(backup, read.manifest), "sha256": read.sha256, "intact": True})
     else:
@@ -147,7 +150,7 @@ def drill_backup(
     identity: Identity,
     config: ConfigFile,
     reason: Reason,
-    organisation: Only = None,
+    organisation: OnlyOrganisation = None,
     by: Actor = None,
     signer: Signer = None,
     as_json: AsJson = False,
@@ -178,7 +181,7 @@ def restore_backup(
     identity: Identity,
     config: ConfigFile,
     reason: Reason,
-    organisation: Only = None,
+    organisation: OnlyOrganisation = None,
     everything: Annotated[
         bool, typer.Option("--everything", help="All organisations, into an installation that has none.")
     ] = False,
@@ -223,7 +226,9 @@ async def _create(
     only: ParticipantIdentifier | None,
 ) -> Made:
     async with administering(config) as installation:
-        return await create(installation, folder, recipients, who, only)
+        hosted = {each.organisation for each in installation.gate.registry.all()}
+        with progress("organisations", len(hosted) if only is None else 1) as done:
+            return await create(installation, folder, recipients, who, only, done)
 
 
 Opened = tuple[BackupSet, list[pyrage.x25519.Identity]]
@@ -309,6 +314,14 @@ def _summary(manifest: Manifest) -> str:
     what = "" if manifest.whole else ", no registry"
     missing = f", {len(manifest.missing)} missing" if manifest.missing else ""
     return f"{len(organisations)} organisations{missing}{what}, {size} bytes"
+
+
+def _cells(path: Path, manifest: Manifest) -> tuple[str, ...]:
+    organisations = sum(1 for each in manifest.files if each.organisation)
+    what = "everything" if manifest.whole else "no registry"
+    size = sum(each.bytes for each in manifest.files)
+    made = f"{manifest.made_at:%Y-%m-%d %H:%M:%S}Z"
+    return shown(path), made, what, str(organisations), str(len(manifest.missing)), size_text(size)
 
 
 def _whose(file: BackupFile) -> str:

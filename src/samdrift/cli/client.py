@@ -19,7 +19,7 @@ import typer
 
 from samdrift.cli import clientview as view
 from samdrift.cli.clientconfig import ClientConfig, connected, load_client
-from samdrift.cli.output import complain, print_json, print_line
+from samdrift.cli.output import complain, print_json, print_line, print_table
 from samdrift.client.errors import Refused, Unreachable
 from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import Document, Filter, Mailbox
@@ -38,7 +38,7 @@ _PAUSE = 5.0
 """Seconds before a stream of events that has ended, or is broken, is taken up again."""
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The message client's configuration file (TOML).")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 MessageId = Annotated[str, typer.Argument(metavar="ID", help="The message's id.")]
 
 
@@ -144,8 +144,7 @@ def list_messages(
         if as_json:
             print_json({"messages": found})
         else:
-            for message in found:
-                print_line(view.line(message))
+            print_table(view.HEADERS, map(view.cells, found))
 
     return _with_mailbox(_load(config), work, show)
 

@@ -20,17 +20,19 @@ _LONGEST_NAME = 200
 """Bytes of the name of a stored file; file systems have 255, and a number may come into it."""
 
 
-def line(message: Document) -> str:
+HEADERS = ("message", "status", "created", "from and to", "label")
+"""Headers of the columns that :func:`cells` returns."""
+
+
+def cells(message: Document) -> tuple[str, ...]:
     """A message in a list: id, status, time, from whom to whom, and its heading."""
     given = _attributes(message)
-    return "  ".join(
-        [
-            str(given.get("messageId", "")),
-            f"{given.get('messageStatus', '')!s:22}",
-            str(given.get("creationDateTime", "")),
-            f"{_who(given, 'sender')} -> {_who(given, 'recipient')}",
-            str(given.get("label", "")),
-        ]
+    return (
+        str(given.get("messageId", "")),
+        str(given.get("messageStatus", "")),
+        str(given.get("creationDateTime", "")),
+        f"{_who(given, 'sender')} -> {_who(given, 'recipient')}",
+        str(given.get("label", "")),
     )
 
 

@@ -25,7 +25,9 @@ def config() -> None:
 
 @app.command()
 def check(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", show_default=False)],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", show_default=False, help="Configuration files.")
+    ],
 ) -> int:
     """Check configuration files, and list every fault with its line. Nothing is started or changed.
 

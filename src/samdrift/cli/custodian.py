@@ -14,7 +14,7 @@ from samdrift.administration.custodians import admit, dismiss
 from samdrift.administration.custodians import restart as restart_custodians
 from samdrift.administration.dualcontrol import Person, Persons, approve, custodians_of, requests_of
 from samdrift.cli.org.options import AsJson, ConfigFile, one_line
-from samdrift.cli.output import complain, print_json, print_line
+from samdrift.cli.output import complain, print_json, print_line, print_table
 from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, passphrase, present
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
@@ -130,10 +130,10 @@ def list_custodians(config: ConfigFile, as_json: AsJson = False) -> None:
             }
         )
         return
-    for key in keys:
-        print_line(f"{key.name}  {key.fingerprint}")
-    for request in requests:
-        print_line(_line(request))
+    print_table(("custodian", "fingerprint"), [(key.name, key.fingerprint) for key in keys])
+    if keys and requests:
+        print_line()
+    print_table(("request", "asked by", "to", "state", "until"), map(_cells, requests))
     for name in damaged:
         complain(f"the file of custodian {name} is damaged, and {name} can agree to nothing")
     for file in unusable:
@@ -224,9 +224,9 @@ def _document(request: Request) -> dict[str, str | None]:
     }
 
 
-def _line(request: Request) -> str:
+def _cells(request: Request) -> tuple[str, ...]:
     state = f"approved by {request.approved_by}" if request.approved_by else "waits for approval"
-    return f"{request.id}  {request.by} asks to: {request.matter.text}  ({state}; until {_until(request)})"
+    return request.id, request.by, request.matter.text, state, _until(request)
 
 
 def _until(request: Request) -> str:

@@ -29,7 +29,7 @@ app = typer.Typer(add_completion=False)
 
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
 Organisation = Annotated[
-    str | None, typer.Option("--organisation", help="Only this organisation, such as 0203:habo.se.")
+    str | None, typer.Option("--organisation", help="Only this organisation, like 0203:habo.se.")
 ]
 
 _ADMINISTRATOR = f"{PrincipalKind.WORKER}:administrator"

@@ -45,7 +45,7 @@ class Chain(StrEnum):
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="An envelope.")],
     trust: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of certificates to trust: anchors and issuers, PEM or DER."),
@@ -54,7 +54,7 @@ def verify(
         str | None,
         typer.Option(metavar="TIME", help="Judge certificates at this time, not now (ISO 8601)."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document instead of text.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> int:
     """Verify an envelope's signature and, with --trust, its signer; revocation is not checked.
 

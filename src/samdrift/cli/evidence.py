@@ -46,7 +46,7 @@ def evidence() -> None:
 @app.command("export")
 def export_evidence(
     organisation: Organisation,
-    message_id: Annotated[str, typer.Argument(metavar="MESSAGE-ID")],
+    message_id: Annotated[str, typer.Argument(metavar="MESSAGE-ID", help="The id of the message.")],
     out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
     config: ConfigFile,
     by: Annotated[str, typer.Option("--by", help="Your name; recorded in the organisation's log.")],

@@ -45,7 +45,9 @@ def check(config: ConfigFile, as_json: Json = False) -> int:
 
 @app.command()
 def verify(
-    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", show_default=False, help="A result that was signed.")
+    ],
     signer: Annotated[
         str | None, typer.Option(help="SHA-256 of the certificate that must have signed it, in hex.")
     ] = None,

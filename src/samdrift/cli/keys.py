@@ -19,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
-from samdrift.cli.output import print_json, print_line, print_text
+from samdrift.cli.output import print_json, print_line, print_rows, print_text
 from samdrift.cli.persons import passphrase
 from samdrift.cli.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.config.errors import Unusable, shown
@@ -69,8 +69,7 @@ def list_keys(
     if as_json:
         print_json({"keys": rows})
     else:
-        for row in rows:
-            print_line("  ".join(str(value) for value in row.values() if value is not None))
+        print_rows(rows)
 
 
 @app.command()

@@ -13,7 +13,7 @@ from samdrift.administration.dualcontrol import Matter, two_persons
 from samdrift.audit.events import Retention
 from samdrift.cli.logrunning import Decision, RoleOption
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
-from samdrift.cli.output import print_json, print_line
+from samdrift.cli.output import print_json, print_line, print_table
 from samdrift.cli.persons import Actor, By, ByFile, Reason, With, WithFile, asked, present
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
@@ -59,11 +59,10 @@ def retention(
     if as_json:
         print_json({"classes": rows})
         return
-    for row in rows:
-        print_line(
-            f"{row['class']}: kept for {row['years']} years; {row['kept']} entries with facts,"
-            f" {row['older']} of them older, {row['disposed']} disposed of"
-        )
+    print_table(
+        ("class", "kept years", "with facts", "of them older", "disposed of"),
+        [[str(value) for value in row.values()] for row in rows],
+    )
 
 
 def dispose(

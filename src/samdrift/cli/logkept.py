@@ -12,7 +12,7 @@ from samdrift.administration import keptlogs
 from samdrift.administration.administration import Administration, administering, record_command
 from samdrift.administration.keptlogs import HandedOver, KeptLog, KeptState, kept_logs, remove_over
 from samdrift.cli.org.options import AsJson, ConfigFile, one_line
-from samdrift.cli.output import print_json, print_line
+from samdrift.cli.output import print_json, print_line, print_table
 from samdrift.cli.persons import Actor, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
@@ -79,13 +79,15 @@ def kept(
         found = run(look())
     if as_json:
         print_json({"logs": [_document(one) for one in found]})
-    for one in () if as_json else found:
-        where = "" if one.file is None else f"  {shown(one.file)}"
-        print_line(
-            f"{one.organisation} {one.role.value}  {one.entries} entries  until {one.until:%Y-%m-%d}"
-            f"  {_WORDS[one.state]}{where}"
-        )
+    else:
+        print_table(("organisation", "role", "entries", "until", "state", "file"), map(_cells, found))
     return 1 if any(one.state in (KeptState.MISSING, KeptState.CHANGED) for one in found) else 0
+
+
+def _cells(one: KeptLog) -> tuple[str, ...]:
+    where = "-" if one.file is None else shown(one.file)
+    until = f"{one.until:%Y-%m-%d}"
+    return one.organisation, one.role.value, str(one.entries), until, _WORDS[one.state], where
 
 
 async def _listed(installation: Administration) -> list[KeptLog]:

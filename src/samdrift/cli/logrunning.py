@@ -13,7 +13,15 @@ import typer
 from samdrift.administration import logs, officers
 from samdrift.administration.administration import Administration, administering, record_command
 from samdrift.administration.dualcontrol import Matter, TwoPersons, custodians_of, two_persons
-from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation, Organisation, one_line
+from samdrift.cli.org.options import (
+    AsJson,
+    ConfigFile,
+    FormerOrganisation,
+    OnlyOrganisation,
+    Organisation,
+    named,
+    one_line,
+)
 from samdrift.cli.output import print_json, print_line, print_verdict
 from samdrift.cli.persons import Actor, ByFile, Reason, With, WithFile, asked, passphrase, present
 from samdrift.config.errors import Unusable, shown
@@ -43,12 +51,13 @@ Decision = Annotated[str, typer.Option("--decision", help="The decision and its 
 def status(
     config: ConfigFile,
     reason: Reason,
-    organisation: OptionalOrganisation = None,
+    organisation: OnlyOrganisation = None,
     by: Actor = None,
     as_json: AsJson = False,
+    former: FormerOrganisation = None,
 ) -> int:
     """Show for each log its name, key, last checkpoint and witnesses. Exit status 1 if one needs people."""
-    who = asked(by, reason)
+    organisation, who = named(organisation, former), asked(by, reason)
 
     async def ask(loaded: Config) -> list[logs.Standing]:
         async with administering(loaded) as installation:
@@ -65,17 +74,18 @@ def status(
 def checkpoint(
     config: ConfigFile,
     reason: Reason,
-    organisation: OptionalOrganisation = None,
+    organisation: OnlyOrganisation = None,
     by: StatedBy = None,
     by_file: ByFile = None,
     as_json: AsJson = False,
+    former: FormerOrganisation = None,
 ) -> int:
     """Sign an organisation's logs now, or all, have them witnessed, and have new keys stated as its own.
 
     The organisation's certificate states them where its message service is here; elsewhere a custodian
     does, with --by. Exit status 1 if a log needs people.
     """
-    who = asked(by, reason)
+    organisation, who = named(organisation, former), asked(by, reason)
 
     async def sign(loaded: Config) -> list[logs.Standing]:
         async with administering(loaded) as installation:

@@ -20,7 +20,7 @@ from samdrift.audit.notes import MAX_NOTE, SignedCheckpoint
 from samdrift.audit.policies import MAX_POLICY, Policy
 from samdrift.audit.reading import Malformed, Unverified, to_base64
 from samdrift.cli.consenting import consented, until_now
-from samdrift.cli.org.options import AsJson, ConfigFile, OptionalOrganisation
+from samdrift.cli.org.options import AsJson, ConfigFile, FormerOrganisation, OnlyOrganisation, named
 from samdrift.cli.output import print_json, print_line, print_verdict, progress
 from samdrift.cli.persons import ConsentOption, asked
 from samdrift.config.errors import Unusable, shown
@@ -52,11 +52,12 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
     by: Annotated[str, typer.Option("--by", help="Your name; recorded in the log.")],
     reason: Annotated[str, typer.Option("--reason", help="The reason; recorded in the log.")],
-    organisation: OptionalOrganisation = None,
+    organisation: OnlyOrganisation = None,
     role: Annotated[
         Role | None, typer.Option("--role", help="The role whose log it is; wanted where there are several.")
     ] = None,
     consent: ConsentOption = "",
+    former: FormerOrganisation = None,
 ) -> None:
     """Write a log to a file that anybody can verify; without an organisation the operator's own.
 
@@ -64,6 +65,7 @@ def export(
     The file has every fact of the log, and is for whom the organisation gives it to.
     """
     who = asked(by, reason)
+    organisation = named(organisation, former)
 
     async def write() -> Exported:
         loaded = load(config)

@@ -14,7 +14,7 @@ from samdrift.administration.appointing import MessageClients
 from samdrift.administration.dualcontrol import Persons
 from samdrift.cli.mailboxsettings import add_commands
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
-from samdrift.cli.output import print_json, print_line
+from samdrift.cli.output import print_json, print_line, print_table
 from samdrift.cli.persons import Actor, By, ByFile, Reason, With, WithFile, asked, present
 from samdrift.config.errors import Unusable, printable
 from samdrift.config.failures import reported_as_usage_errors
@@ -132,12 +132,17 @@ def figures(
     if as_json:
         print_json({"figures": found})
         return
-    for one in found:
-        print_line(
-            f"{one['week']}  {one['address']}  in {one['arrived']}  sent {one['sent']}"
-            f"  failed {one['failed']}  opened after {_minutes(one['opened_after_seconds'])}"
-            f"  answered after {_minutes(one['answered_after_seconds'])}"
-        )
+    print_table(
+        ("week", "address", "in", "sent", "failed", "opened after", "answered after"),
+        [
+            (
+                *(str(one[name]) for name in ("week", "address", "arrived", "sent", "failed")),
+                _minutes(one["opened_after_seconds"]),
+                _minutes(one["answered_after_seconds"]),
+            )
+            for one in found
+        ],
+    )
 
 
 @app.command("disposals")
@@ -153,15 +158,26 @@ def disposals(
     if as_json:
         print_json({"mailboxes": found})
         return
-    for one in found:
-        rule = one["rule"]
-        said = f"{rule['days']} days after {rule['since']}" if rule else "no rule"
-        print_line(f"{one['address']}  {said}")
-        for each in one["disposals"]:
-            print_line(
-                f"  {each['proposed_at']:.10}  {each['stage']}  conversations {each['conversations']}"
-                f"  gone {each['gone']}  kept {each['kept']}  {each['id']}"
+    rules = {one["address"]: one["rule"] for one in found}
+    print_table(
+        ("address", "rule"),
+        [
+            (address, f"{rule['days']} days after {rule['since']}" if rule else "no rule")
+            for address, rule in rules.items()
+        ],
+    )
+    print_table(
+        ("address", "proposed", "stage", "conversations", "gone", "kept", "disposal"),
+        [
+            (
+                one["address"],
+                f"{each['proposed_at']:.10}",
+                *(str(each[name]) for name in ("stage", "conversations", "gone", "kept", "id")),
             )
+            for one in found
+            for each in one["disposals"]
+        ],
+    )
 
 
 @app.command("check")
@@ -196,8 +212,10 @@ def list_mailboxes(
     if as_json:
         print_json({"mailboxes": found})
         return
-    for one in found:
-        print_line(f"{one['address']}  {printable(one['name'])}{'  ended' if one['ended'] else ''}")
+    print_table(
+        ("address", "name", "state"),
+        [(one["address"], one["name"], "ended" if one["ended"] else "open") for one in found],
+    )
 
 
 @app.command("appoint")
@@ -257,10 +275,8 @@ def rights(
     if as_json:
         print_json({"rights": found})
         return
-    for one in found:
-        print_line(
-            f"{one['scope']}  {one['to']}  {one['what']}  until {one['until']}  decision {one['decision']}"
-        )
+    names = ("scope", "to", "what", "until", "decision")
+    print_table(names, [[str(one[name]) for name in names] for one in found])
 
 
 @contextlib.asynccontextmanager

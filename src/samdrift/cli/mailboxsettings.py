@@ -19,9 +19,9 @@ from samdrift.administration.administration import administering, record_command
 from samdrift.administration.appointing import MessageClients
 from samdrift.administration.mailboxsettings import Deletions, MailboxSettings
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
-from samdrift.cli.output import print_json, print_line
+from samdrift.cli.output import print_json, print_line, print_table
 from samdrift.cli.persons import Actor, Reason, asked
-from samdrift.config.errors import Unusable, printable, shown
+from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant, read_time, reason
 from samdrift.config.model import Config
@@ -259,9 +259,10 @@ def notices(
     if as_json:
         print_json({"notices": rows})
         return
-    for row in rows:
-        for address, how in row["mailboxes"].items():
-            print_line(f"{row['person']}  {address}  {how}")
+    print_table(
+        ("person", "address", "how"),
+        [(row["person"], address, how) for row in rows for address, how in row["mailboxes"].items()],
+    )
 
 
 # --- text templates ---------------------------------------------------------------------------------------
@@ -283,8 +284,9 @@ def list_texts(
     if as_json:
         print_json({"texts": [{"id": one.id, "title": one.title, "text": one.text} for one in found]})
         return
-    for one in found:
-        print_line(f"{one.id}  {printable(one.title)}  {len(one.text)} characters")
+    print_table(
+        ("template", "title", "characters"), [(one.id, one.title, str(len(one.text))) for one in found]
+    )
 
 
 @texts.command("keep")
@@ -350,9 +352,8 @@ def list_rules(
     if as_json:
         print_json({"rules": rows})
         return
-    for row in rows:
-        about = "  ".join(printable(f"{key} {row[key]}") for key in ("organisation", "subject") if row[key])
-        print_line(f"{row['id']}  {about}  handler {row['handler']}")
+    names = ("id", "organisation", "subject", "handler")
+    print_table(("rule", *names[1:]), [[str(row[name] or "-") for name in names] for row in rows])
 
 
 @rules.command("add")
@@ -427,8 +428,10 @@ def list_recipients(
     if as_json:
         print_json({"lists": rows})
         return
-    for row in rows:
-        print_line(f"{row['id']}  {printable(str(row['name']))}  {len(row['recipients'])} recipients")
+    print_table(
+        ("list", "name", "recipients"),
+        [(str(row["id"]), str(row["name"]), str(len(row["recipients"]))) for row in rows],
+    )
 
 
 @lists.command("keep")

@@ -41,6 +41,8 @@ COMMANDS = {
     "custodian": "Custodians: people who approve operations under dual control.",
     "database": "The database: new passwords for the vaults' logins, hardening of the operator's own.",
     "backup": "Backups of everything, for each organisation: create, list, verify, restore, drill.",
+    "storage": "What each organisation uses, of what, and by which rule it ends.",
+    "completion": "Completion of commands, options and organisations by the shell: bash, zsh or fish.",
     "keys": "The operator's own certificates: request, install and retire, while everything runs.",
     "client": "Send, list, fetch and delete messages over interface D, as a message client.",
     "trace": "The way of one message through an organisation's vaults.",
@@ -66,11 +68,19 @@ class _Command(TyperCommand):
     """A row of :data:`COMMANDS`: its line in the help now, its module when it is used."""
 
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
-        module = import_for_life(f"samdrift.cli.{self.name}")
-        return typer.main.get_command(module.app).make_context(*arguments, **settings)
+        return command_named(str(self.name)).make_context(*arguments, **settings)
 
 
-class _Commands(TyperGroup):
+def command_named(name: str) -> Any:
+    """Return a command of :data:`COMMANDS`, whose module is imported now."""
+    found = typer.main.get_command(import_for_life(f"samdrift.cli.{name}").app)
+    found.name = name
+    return found
+
+
+class Commands(TyperGroup):
+    """All commands; what is below one is imported when it is used."""
+
     def list_commands(self, ctx: object) -> list[str]:
         return list(COMMANDS)
 
@@ -78,7 +88,7 @@ class _Commands(TyperGroup):
         return _Command(name=cmd_name, help=COMMANDS[cmd_name]) if cmd_name in COMMANDS else None
 
 
-app = typer.Typer(name="samdrift", cls=_Commands, add_completion=False)
+app = typer.Typer(name="samdrift", cls=Commands, add_completion=False)
 
 
 @app.callback(invoke_without_command=True)

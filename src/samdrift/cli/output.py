@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,39 @@ def print_verdict(before: str, verdict: str, *, good: bool) -> None:
 def print_text(text: str) -> None:
     """Print a text of ours that has several lines, each of which may name something of a peer's."""
     sys.stdout.write("\n".join(map(printable, text.removesuffix("\n").split("\n"))) + "\n")
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a list in columns below their headers, which are capitals; nothing where there are no rows."""
+    shown_rows = [[printable(cell) for cell in row] for row in rows]
+    if not shown_rows:
+        return
+    lines = [[header.upper() for header in headers], *shown_rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        sys.stdout.write("  ".join(padded).rstrip() + "\n")
+    sys.stdout.flush()
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print rows of a document as a list: the columns that any row fills, named as in the document."""
+    names = [name for name in (rows[0] if rows else ()) if any(row[name] not in (None, "") for row in rows)]
+    print_table(
+        names, [["-" if row[name] in (None, "") else str(row[name]) for name in names] for row in rows]
+    )
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes as people read it: with a unit of decimal kilobytes and above."""
+    if size < 1000:
+        return f"{size} B"
+    value, units = float(size), ("kB", "MB", "GB", "TB", "PB")
+    for unit in units:
+        value /= 1000
+        if value < 999.95 or unit == units[-1]:
+            break
+    return f"{value:.1f} {unit}"
 
 
 def print_screen(text: str) -> None:

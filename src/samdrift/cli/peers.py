@@ -12,7 +12,7 @@ import typer
 
 from samdrift.administration.peers import DOCUMENT_FILE, PeerBreaches, PeerRefusals, Reporter, write_report
 from samdrift.attestation.archive import new_folder
-from samdrift.cli.output import complain, print_json, print_line
+from samdrift.cli.output import complain, print_json, print_line, print_table
 from samdrift.cli.persons import login
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
@@ -59,12 +59,19 @@ def list_peers(
     if as_json:
         print_json({"peers": [_listed(peer) for peer in found]})
         return
-    for peer in found:
-        latest = peer.breaches[0]
-        print_line(
-            f"{peer.party}  refused {len(peer.breaches)}  last {latest.entry.at:%Y-%m-%d %H:%M:%S}Z"
-            f"  {', '.join(latest.clauses)}  {latest.reason}  certificate {peer.certificate}"
-        )
+    print_table(("peer", "refused", "last", "clauses", "reason", "certificate"), map(_cells, found))
+
+
+def _cells(peer: PeerBreaches) -> tuple[str, ...]:
+    latest = peer.breaches[0]
+    return (
+        peer.party,
+        str(len(peer.breaches)),
+        f"{latest.entry.at:%Y-%m-%d %H:%M:%S}Z",
+        ", ".join(latest.clauses),
+        str(latest.reason),
+        peer.certificate,
+    )
 
 
 @app.command()

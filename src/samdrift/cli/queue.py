@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from samdrift.administration.queue import Refusal, Retried, TransferQueues
-from samdrift.cli.output import complain, print_json, print_line
+from samdrift.cli.output import complain, print_json, print_line, print_table
 from samdrift.cli.persons import login
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
@@ -43,12 +43,14 @@ _ANSWERS = {
     Standing.FAILED: "had failed; nothing was done",
 }
 Waiting = tuple[ParticipantIdentifier, TransferStatus]
+_WAITING_HEADERS = ("transfer", "organisation", "recipient", "queued", "attempts", "next", "last result")
+_REFUSED_HEADERS = ("at", "to", "reason", "facts")
 _TELLING = ("peer", "reason", "detail")
 _NAMING = ("peer", "sender", "recipient", "as4", "envelope")
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
 
 Organisation = Annotated[
-    str | None, typer.Option("--organisation", help="Only this organisation, such as 0203:habo.se.")
+    str | None, typer.Option("--organisation", help="Only this organisation, like 0203:habo.se.")
 ]
 
 By = Annotated[
@@ -86,8 +88,7 @@ def list_waiting(
     if as_json:
         print_json({"transfers": [_waiting_document(*each) for each in found]})
     else:
-        for each in found:
-            print_line(_waiting_line(*each))
+        print_table(_WAITING_HEADERS, [_waiting_row(*each) for each in found])
 
 
 @app.command()
@@ -153,8 +154,7 @@ def refused(
     if as_json:
         print_json({"refused": [_refusal_document(refusal) for refusal in found]})
     else:
-        for refusal in found:
-            print_line(_refusal_line(refusal))
+        print_table(_REFUSED_HEADERS, map(_refusal_row, found))
 
 
 def _under_way(status: TransferStatus) -> str:
@@ -239,14 +239,19 @@ def _waiting_document(organisation: ParticipantIdentifier, status: TransferStatu
     }
 
 
-def _waiting_line(organisation: ParticipantIdentifier, status: TransferStatus) -> str:
+def _waiting_row(organisation: ParticipantIdentifier, status: TransferStatus) -> tuple[str, ...]:
     """One transfer that is not final."""
     spared = f" and {status.spared} that count for nothing" if status.spared else ""
-    following = f"next {_time(status.next_attempt)}" if status.next_attempt else status.state.value
+    following = _time(status.next_attempt) if status.next_attempt else status.state.value
     return (
-        f"{status.id}  {organisation} to {status.recipient}  queued {_time(status.created_at)}"
-        f"  attempts {status.attempts}{spared}  {following}  {_met(status.reason, status.detail)}"
-    ).rstrip()
+        status.id,
+        organisation.value,
+        status.recipient,
+        _time(status.created_at),
+        f"{status.attempts}{spared}",
+        following,
+        _met(status.reason, status.detail),
+    )
 
 
 def _history_document(organisation: ParticipantIdentifier, history: TransferHistory) -> dict[str, Any]:
@@ -295,12 +300,12 @@ def _refusal_document(refusal: Refusal) -> dict[str, Any]:
     }
 
 
-def _refusal_line(refusal: Refusal) -> str:
+def _refusal_row(refusal: Refusal) -> tuple[str, ...]:
     """One refused envelope."""
     ids = refusal.entry.ids
     facts = "  ".join(f"{name}={ids[name]}" for name in _NAMING if name in ids)
     to = refusal.organisation or "nobody served here"
-    return f"{_time(refusal.entry.at)}  to {to}  {ids.get('reason', '')}  {facts}".rstrip()
+    return _time(refusal.entry.at), to, ids.get("reason", ""), facts
 
 
 def _met(reason: TransferReason, detail: str) -> str:

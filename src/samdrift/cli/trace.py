@@ -39,10 +39,10 @@ Why = Annotated[
 
 @app.command("trace")
 def trace_command(
-    organisation: Annotated[str, typer.Argument(help="Participant identifier, such as 0203:habo.se.")],
-    message_id: Annotated[str, typer.Argument(metavar="MESSAGE-ID")],
+    organisation: Annotated[str, typer.Argument(help="Participant identifier, like 0203:habo.se.")],
+    message_id: Annotated[str, typer.Argument(metavar="MESSAGE-ID", help="The id of the message.")],
     config: Annotated[
-        list[Path], typer.Option(help="Configuration file of an installation; may be repeated.")
+        list[Path], typer.Option(help="The installation's configuration file (TOML); may be repeated.")
     ] = [],  # noqa: B006
     reason: Why = None,
     by: Actor = None,

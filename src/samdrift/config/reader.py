@@ -30,7 +30,7 @@ from samdrift.config.organisations import (
     host_of,
 )
 from samdrift.config.reading import Breaches, Check, Checks, read_table
-from samdrift.config.roles import MessageServiceConfig
+from samdrift.config.roles import AccessPointConfig, MessageServiceConfig, check_attempts
 from samdrift.config.signin import (
     DEMONSTRATION_LEVEL,
     SamlConfig,
@@ -247,6 +247,7 @@ CHECKS: Checks = {
     ),
     VaultConfig: (_check_passphrase, _check_seals),
     MessageServiceConfig: (_check_interface_d,),
+    AccessPointConfig: (check_attempts,),
     MalwareConfig: (check_scanner,),
     IsolationConfig: (check_level,),
     HsmTokenConfig: (check_pin,),

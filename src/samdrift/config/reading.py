@@ -29,7 +29,7 @@ class _Unreadable:
         raise Undecided
 
     __getattr__ = __eq__ = __hash__ = __bool__ = __iter__ = __len__ = __contains__ = _undecided
-    __str__ = __fspath__ = _undecided
+    __str__ = __fspath__ = __mul__ = __rmul__ = __gt__ = _undecided
 
 
 UNREADABLE: Any = _Unreadable()

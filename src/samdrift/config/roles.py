@@ -24,10 +24,16 @@ from samdrift.config.kinds import (
 from samdrift.config.organisations import DomibusConfig as DomibusConfig
 from samdrift.config.organisations import MessageClientConfig as MessageClientConfig
 from samdrift.config.organisations import OrganisationConfig as OrganisationConfig
-from samdrift.config.toml import ConfigError
+from samdrift.config.reading import Breaches
+from samdrift.config.toml import ConfigError, Table
 from samdrift.config.values import SocketAddress as SocketAddress
 from samdrift.contracts.messageclients import LONGEST_SECONDS
 from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
+
+_MONTH = 30 * 86400
+_PATIENCE = whole(1, _MONTH)
+"""Seconds that a sender may wait for a step. In all, it repeats for a fraction of the time for which
+duplicates are found (vault/retention.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,8 @@ class AccessPointConfig:
         int, Key("Number of times that a transfer is tried (component-accesspoint 3.2.5 A3).", POSITIVE)
     ] = 4
     interval_seconds: Annotated[
-        int, Key("Time between two attempts (component-accesspoint 3.2.5 A4).", POSITIVE, unit="seconds")
+        int,
+        Key("Time between two attempts (component-accesspoint 3.2.5 A4).", POSITIVE, unit="seconds"),
     ] = 240
     answer_seconds: Annotated[
         int,
@@ -187,6 +194,12 @@ class AccessPointConfig:
     ] = ""
 
 
+def check_attempts(own: AccessPointConfig, _: Table) -> Breaches:
+    """Yield a breach where an access point would repeat for longer than duplicates are surely found."""
+    if own.attempts * own.interval_seconds > _MONTH:
+        yield "attempts", "go on for more than 30 days, with interval_seconds between them"
+
+
 @dataclass(frozen=True, slots=True)
 class MessageServiceConfig:
     """Role MT."""
@@ -204,13 +217,15 @@ class MessageServiceConfig:
         int,
         Key(
             "Time after which a message that the access point has not accepted has failed.",
-            POSITIVE,
+            _PATIENCE,
             unit="seconds",
         ),
     ] = 3600
-    transfer_seconds: Annotated[int, Key("Time that its transfer may take.", POSITIVE, unit="seconds")] = 7200
+    transfer_seconds: Annotated[int, Key("Time that its transfer may take.", _PATIENCE, unit="seconds")] = (
+        7200
+    )
     receipt_seconds: Annotated[
-        int, Key("Time that its recipient may take for the message receipt.", POSITIVE, unit="seconds")
+        int, Key("Time that its recipient may take for the message receipt.", _PATIENCE, unit="seconds")
     ] = 86400
     retry_seconds: Annotated[
         int,

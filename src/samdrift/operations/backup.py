@@ -13,7 +13,7 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -104,11 +104,13 @@ async def create(
     to: Sequence[str],
     asked: Asked,
     only: ParticipantIdentifier | None = None,
+    progress: Callable[[int], None] = lambda done: None,
 ) -> Made:
     """Make a backup in a new folder in ``parent``: whole and durable, or not there.
 
     Of everything, or of ``only`` one organisation. One whose vaults cannot be read now is named as missing,
     and the others are in it. Who made it and why is in the organisation's log before anything of it is read.
+    ``progress`` is called with the number of organisations that are done.
     """
     hosted = await copies.hosted_by_organisation(installation.provisioner.database)
     if only is not None and only.value not in hosted:
@@ -131,6 +133,7 @@ async def create(
                     raise
                 (draft / name).unlink(missing_ok=True)
                 missing.append(Missing(organisation, str(error)))
+            progress(number)
         if only is None:
             source = _Source(installation, "", None, ())
             files.append(await _write(source, draft / backupset.REGISTRY_FILE, to, now))
@@ -155,13 +158,21 @@ def signers(keys: KeyStore, named: str | None) -> list[str]:
 
 
 async def verify(
-    backup: BackupSet, keys: Sequence[pyrage.x25519.Identity]
+    backup: BackupSet,
+    keys: Sequence[pyrage.x25519.Identity],
+    progress: Callable[[int], None] = lambda done: None,
 ) -> list[tuple[BackupFile, Contents]]:
-    """Read all of a backup; :class:`BackupError` where a byte is not what was written."""
-    found = []
+    """Read all of a backup; :class:`BackupError` where a byte is not what was written.
+
+    ``progress`` is called with the number of bytes whose files are read.
+    """
+    found: list[tuple[BackupFile, Contents]] = []
+    read = 0
     for file in backup.manifest.files:
         _, contents = await read_file(backup, file, keys, Looking())
         found.append((file, contents))
+        read += file.bytes
+        progress(read)
     return found
 
 

@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from samdrift.audit.entries import LogEntry
+from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import InboxItem, TransferEvent, TransferReason, TransferState
 from samdrift.vault import logbook
 from samdrift.vault.bodies import Body, BodyReader, body_values, new_id
 from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.database.session import Row, Value, call
 from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.forgetting import ForgettingVault
 from samdrift.vault.grounds import JudgingVault
+from samdrift.vault.holdings import HoldingsVault
 from samdrift.vault.records import (
     Attempt,
     Backlog,
@@ -90,8 +93,10 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"
 
 
-class AccessPointVault(JudgingVault, CoverKeeping):
+class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVault):
     """Opened with role ``ap``."""
+
+    _role = Role.ACCESS_POINT
 
     async def submit(
         self,

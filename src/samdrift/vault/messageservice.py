@@ -9,12 +9,15 @@ from operator import itemgetter
 from pathlib import Path
 
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
+from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import UnderWay
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.vault import messagerows
 from samdrift.vault.bodies import Body, BodyReader
 from samdrift.vault.database.session import call
 from samdrift.vault.errors import NoKeyInUse, UnknownRecord
+from samdrift.vault.forgetting import ForgettingVault
+from samdrift.vault.holdings import HoldingsVault
 from samdrift.vault.messagerows import MESSAGES, RECEIPTS, Place
 from samdrift.vault.people import Identity, PersonRecord, all_persons, known_person
 from samdrift.vault.records import (
@@ -112,13 +115,15 @@ _SET_CURSOR = call("set_cursor", 2)
 _USE = call("use_assertion", 3)
 
 
-class MessageServiceVault(SessionKeys):
+class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
     """Opened with role ``mt``.
 
     A message id is unique per direction: an organisation that writes to itself
     has both. Where the direction may be left out, the message that was sent is
     meant if there is one, else the one that came in.
     """
+
+    _role = Role.MESSAGE_SERVICE
 
     def keys(self) -> KeySet:
         """The organisation's own keys for protection between organisations.

@@ -45,6 +45,8 @@ class StoredObject:
 
     name: str
     modified: datetime
+    size: int
+    """Bytes, encrypted as they are."""
 
 
 class Objects:
@@ -92,7 +94,7 @@ class Objects:
             if self._folder is not None:
                 return await asyncio.to_thread(_listed, self._folder, prefix)
             found = await obstore.list(self._store, prefix).collect_async()
-        return [StoredObject(entry["path"], entry["last_modified"]) for entry in found]
+        return [StoredObject(entry["path"], entry["last_modified"], entry["size"]) for entry in found]
 
     async def reach(self) -> None:
         """Return when the store can be written in, as far as is seen without doing so."""
@@ -221,7 +223,7 @@ def _listed(folder: Path, prefix: str) -> list[StoredObject]:
     try:
         with _vault_folder(folder, prefix) as descriptor:
             return [
-                StoredObject(f"{prefix}/{name}", datetime.fromtimestamp(found.st_mtime, UTC))
+                StoredObject(f"{prefix}/{name}", datetime.fromtimestamp(found.st_mtime, UTC), found.st_size)
                 for name, found in _files(descriptor)
                 if _DRAFT not in name
             ]

@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement
 from samdrift.vault.database.session import call
+from samdrift.vault.holdings import HoldingsVault
 from samdrift.vault.people import Identity, People, person_mark, sealed_identity
 
 _OFFER = call("offer_key", 3)
@@ -39,8 +41,10 @@ class OfferedKey:
     """Its members, as JSON."""
 
 
-class GovernanceVault(People):
+class GovernanceVault(People, HoldingsVault):
     """Opened with role ``gov``."""
+
+    _role = Role.GOVERNANCE
 
     async def append_signed_statements(self, statements: Sequence[NumberedStatement], **facts: str) -> int:
         """Continue the record, and notify other processes, of which one may have to copy it."""

@@ -1,35 +1,73 @@
-"""Removal of what crashes left behind, within a day: when a process starts, and twice a day while it runs."""
+"""Removal of what crashes left behind, and of what is too old to be needed: twice a day in what runs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.vault.errors import VaultError, VaultLocked
+from samdrift.vault.forgetting import ForgettingVault
 from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "upkeep")
+_SETTLED = timedelta(hours=1)
+"""Time after a start before anything is forgotten: what waited is fetched and acknowledged first."""
 _EVERY = timedelta(hours=11)
 _BREATH = 0.1
-"""Seconds between two vaults: at a start others need the machine more."""
+"""Seconds between two openings: at a start others need the machine more."""
+
+Failure = Callable[[BaseException], None]
 
 
-async def keep_up(gate: Gate, role: Role, on_failure: Callable[[BaseException], None]) -> None:
-    """Sweep the vaults of every organisation that is served in ``role``, until cancelled.
+async def keep_up(gate: Gate, role: Role, on_failure: Failure) -> None:
+    """Sweep the vaults of all organisations in ``role``, and have them forget, until cancelled."""
 
-    A body is in the object store before its row is committed: a process that is
-    killed in between leaves an object that nobody knows.
-    """
+    async def sweep(organisation: ParticipantIdentifier) -> None:
+        await sweep_vault(gate, role, organisation)
+
+    async def forget(organisation: ParticipantIdentifier) -> None:
+        await forget_in_vault(gate, role, organisation)
+
     while True:
-        for organisation in gate.registry.organisations(role):
-            try:
-                async with gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
-                    await vault.sweep()
-                await asyncio.sleep(_BREATH)
-            except VaultLocked:
-                continue  # The next round will find it open.
-            except VaultError as failure:
-                on_failure(failure)
+        await _in_every_vault(gate, role, sweep, on_failure)
+        await asyncio.sleep(_SETTLED.total_seconds())
+        await _in_every_vault(gate, role, forget, on_failure)
         await asyncio.sleep(_EVERY.total_seconds())
+
+
+async def sweep_vault(gate: Gate, role: Role, organisation: ParticipantIdentifier) -> None:
+    """Remove objects that no row knows.
+
+    A body is in the object store before its row is committed: a process that is killed in between leaves
+    an object that nobody knows.
+    """
+    async with gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+        await vault.sweep()
+
+
+async def forget_in_vault(gate: Gate, role: Role, organisation: ParticipantIdentifier) -> None:
+    """Remove facts that find duplicates when no sender repeats what they are about any more, step by step.
+
+    Each step is an opening of its own, so that nothing that sends or receives waits for long.
+    """
+    more = True
+    while more:
+        async with gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+            more = isinstance(vault, ForgettingVault) and await vault.forget_duplicates()
+        await asyncio.sleep(_BREATH if more else 0)
+
+
+async def _in_every_vault(
+    gate: Gate, role: Role, work: Callable[[ParticipantIdentifier], Awaitable[None]], on_failure: Failure
+) -> None:
+    for organisation in gate.registry.organisations(role):
+        try:
+            await work(organisation)
+            await asyncio.sleep(_BREATH)
+        except VaultLocked:
+            continue  # The next round will find it open.
+        except VaultError as failure:
+            on_failure(failure)

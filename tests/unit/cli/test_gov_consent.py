@@ -109,7 +109,7 @@ async def test_every_command_that_shows_metadata_or_content_is_refused_without_a
     recipient = ("--to", "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p")
     cases = [
         (evidence.app, ("export", organisation, MESSAGE, *why, *out)),
-        (log_app, ("export", organisation, "--role", "mk", *why, *out)),
+        (log_app, ("export", "--organisation", organisation, "--role", "mk", *why, *out)),
         (log_app, ("names", organisation, *recipient, *two, *out)),
         (org_app, ("export", organisation, *recipient, *two, *out)),
     ]
@@ -126,7 +126,7 @@ async def test_every_command_that_shows_metadata_or_content_is_refused_without_a
     ]
     everything = ("--extent", "everything", "--ground", "security", "--ticket", "INC-1")
     await desk.state("kim", "consent request", *everything, "--to", "operator:ola", "--by", "kim")
-    await invoked(log_app, "export", organisation, "--role", "mk", *why, *out)
+    await invoked(log_app, "export", "--organisation", organisation, "--role", "mk", *why, *out)
     assert (tmp_path / "out").exists()
 
 

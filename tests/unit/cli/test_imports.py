@@ -37,6 +37,12 @@ LEFT_OUT = {
     "samdrift.cli.main": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"cryptography", "lxml", "email"},
     "samdrift.cli.org": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"cryptography", "lxml", "email"},
     "samdrift.cli.log": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"cryptography", "lxml", "email"},
+    "samdrift.cli.completion": PAGES
+    | ROLES
+    | VAULTS
+    | SERVERS
+    | DEMONSTRATION
+    | {"cryptography", "lxml", "email"},
     "samdrift.cli.validate": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"asyncio"},
     "samdrift.cli.envelope": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
     "samdrift.cli.as4": PAGES | ROLES | SERVERS | DEMONSTRATION | {"psycopg", "obstore"},

@@ -70,7 +70,9 @@ async def test_an_organisation_gets_mailboxes_and_an_administrator(
         assert await mailbox(config, "add", whose, "sdk.soc", name) == f"sdk.soc  {name}\n"
     (one,) = json.loads(await mailbox(config, "list", whose, "--json"))["mailboxes"]
     assert (one["address"], one["name"]) == ("sdk.soc", "Socialtjänsten")
-    assert await mailbox(config, "list", whose) == "sdk.soc  Socialtjänsten\n"
+    assert await mailbox(config, "list", whose) == (
+        "ADDRESS  NAME            STATE\nsdk.soc  Socialtjänsten  open\n"
+    )
     async with installation.open(organisation, MK) as vault:
         entries = [
             one.ids for one in await vault.log(0, 1000) if one.event == AdminEvent.ORGANISATION_COMMAND

@@ -98,6 +98,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("peers", "list"): (),
     ("peers", "report"): ("AP0040-SDK-TEST", "--out", "{folder}/report"),
     ("routing",): (),
+    ("storage",): (),
     ("queue", "list"): ("--organisation", ORGANISATION),
     ("queue", "why"): (MESSAGE, "--organisation", ORGANISATION),
     ("queue", "retry"): (MESSAGE, "--organisation", ORGANISATION),

@@ -29,11 +29,13 @@ from samdrift.cli.org.keyoptions import From, Key, Number, Which, Workplace, log
 from samdrift.cli.org.options import (
     AsJson,
     ConfigFile,
-    OptionalOrganisation,
+    FormerOrganisation,
+    OnlyOrganisation,
     Organisation,
+    named,
     one_line,
 )
-from samdrift.cli.output import print_json, print_line, print_text, require_new
+from samdrift.cli.output import print_json, print_line, print_rows, print_text, require_new
 from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, present
 from samdrift.cli.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.config.errors import Unusable
@@ -60,10 +62,12 @@ def keys() -> None:
 @app.command("list")
 def list_keys(
     config: ConfigFile,
-    organisation: OptionalOrganisation = None,
+    organisation: OnlyOrganisation = None,
     as_json: AsJson = False,
+    former: FormerOrganisation = None,
 ) -> int:
     """Show the state of the keys of one organisation or of all. Exit status 1 if one needs attention."""
+    organisation = named(organisation, former)
 
     async def ask() -> list[tuple[ParticipantIdentifier, str, KeyRow]]:
         async with administering(load(config)) as installation:
@@ -78,8 +82,7 @@ def list_keys(
     if as_json:
         print_json({"keys": rows})
     else:
-        for each in rows:
-            print_line("  ".join(str(value) for value in each.values() if value not in (None, "")))
+        print_rows(rows)
     return int(any(row.attention for _, _, row in found))
 
 

@@ -9,7 +9,7 @@ from samdrift.administration.administration import administering
 from samdrift.administration.checklist import Facts, State, checklist
 from samdrift.administration.readiness import gather, in_order, organisations_of
 from samdrift.cli.org.options import AsJson, ConfigFile
-from samdrift.cli.output import print_json, print_line
+from samdrift.cli.output import print_json, print_table
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
@@ -32,11 +32,8 @@ def list_organisations(config: ConfigFile, as_json: AsJson = False) -> int:
     if as_json:
         print_json({"organisations": rows, "closed": [_closed(one) for one in closings]})
     else:
-        for row in rows:
-            print_line(_line(row))
-        for one in closings:
-            until = f"closed {one.ended_at:%Y-%m-%d}" if one.ended_at else "being closed"
-            print_line(f"{one.organisation}  {until}")
+        ended = [(str(one.organisation), "-", _ended(one), "-") for one in closings]
+        print_table(("organisation", "name", "roles", "missing"), [*map(_cells, rows), *ended])
     return int(any(row["missing"] for row in rows))
 
 
@@ -62,14 +59,22 @@ def _row(facts: Facts, gone: Collection[ParticipantIdentifier]) -> dict[str, Any
     }
 
 
-def _line(row: dict[str, Any]) -> str:
+def _ended(closing: Closing) -> str:
+    return f"closed {closing.ended_at:%Y-%m-%d}" if closing.ended_at else "being closed"
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     before = "  part " if row["part_of"] else ""
     roles = "  ".join(f"{role} {state}" for role, state in row["roles"].items()) or "no vault"
     if row["closed"]:
         roles = "closed here: take its entry out of the configuration"
     locked = "  unlocked by its officer" if row["locked"] else ""
-    missing = f"  missing: {', '.join(row['missing'])}" if row["missing"] else ""
-    return f"{before}{row['organisation']}  {row['name'] or '-'}  {roles}{locked}{missing}"
+    return (
+        f"{before}{row['organisation']}",
+        row["name"] or "-",
+        f"{roles}{locked}",
+        ", ".join(row["missing"]) or "-",
+    )
 
 
 def _closed(closing: Closing) -> dict[str, str | None]:

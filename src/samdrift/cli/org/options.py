@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from samdrift.cli.output import complain
 from samdrift.config.errors import Unusable
 from samdrift.config.inputs import read_participant
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -36,6 +37,36 @@ OptionalOrganisation = Annotated[
         parser=read_participant, metavar="[ORGANISATION]", help="Only this one, like 0203:habo.se."
     ),
 ]
+FormerOrganisation = Annotated[
+    ParticipantIdentifier | None,
+    typer.Argument(
+        parser=read_participant,
+        metavar="[ORGANISATION]",
+        hidden=True,
+        help="The former spelling of --organisation, with a warning until the next version.",
+    ),
+]
+OnlyOrganisation = Annotated[
+    ParticipantIdentifier | None,
+    typer.Option(
+        "--organisation",
+        parser=read_participant,
+        metavar="ORGANISATION",
+        help="Only this organisation, like 0203:habo.se.",
+    ),
+]
+
+
+def named(
+    organisation: ParticipantIdentifier | None, former: ParticipantIdentifier | None
+) -> ParticipantIdentifier | None:
+    """Return the organisation of an option, or of its former spelling as an argument, with a warning."""
+    if former is None:
+        return organisation
+    if organisation not in (None, former):
+        raise Unusable("two organisations are named: name one with --organisation")
+    complain(f"write --organisation {former}: without the option the next version refuses it")
+    return former
 
 
 def one_line(option: str, value: str) -> str:

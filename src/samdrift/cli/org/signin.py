@@ -18,7 +18,7 @@ from samdrift.administration.administration import administering
 from samdrift.administration.signinkeys import SignInKeyring
 from samdrift.cli.org.keyoptions import From, Number
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
-from samdrift.cli.output import print_json, print_line, print_text
+from samdrift.cli.output import print_json, print_line, print_rows, print_text
 from samdrift.cli.persons import By, ByFile, With, WithFile, present
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_time
@@ -61,8 +61,7 @@ def list_keys(organisation: Organisation, config: ConfigFile, as_json: AsJson = 
     if as_json:
         print_json({"keys": rows})
     else:
-        for each in rows:
-            print_line("  ".join(str(value) for value in each.values() if value is not None))
+        print_rows(rows)
     return int(any(row.attention for row in found))
 
 

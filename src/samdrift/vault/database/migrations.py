@@ -50,6 +50,7 @@ VAULT = {
         "cover",
         "claims",
         "accesspoint-claims",
+        "accesspoint-forgetting",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
@@ -70,6 +71,7 @@ VAULT = {
         "cover",
         "claims",
         "messageservice-claims",
+        "messageservice-forgetting",
     ),
     Role.MESSAGE_CLIENT: (
         *(*_RECORDS, *_MAIL, "people", "statements", "people-arrival", *_LAST, "mail-moment"),
