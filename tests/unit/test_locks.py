@@ -18,7 +18,11 @@ ASKED = {
     "requirements.lock": PROJECT["dependencies"],
     "requirements-test.lock": PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"],
 }
-LOCKS = [*ASKED, *(str(lock.relative_to(ROOT)) for lock in sorted(ROOT.glob("tests/**/requirements.lock")))]
+LOCKS = [
+    *ASKED,
+    "release/requirements.lock",
+    *(str(lock.relative_to(ROOT)) for lock in sorted(ROOT.glob("tests/**/requirements.lock"))),
+]
 
 
 def locked(name: str) -> dict[str, Version]:

@@ -134,7 +134,7 @@ def test_a_wheel_that_was_exchanged_together_with_its_sum_is_refused(bundle: Pat
     with zipfile.ZipFile(file, "w") as other:
         other.writestr("jinja2/__init__.py", "")
     (changed / "SHA256SUMS").unlink()
-    sums = run("sh", "-c", "sha256sum -- *.whl requirements.lock", cwd=changed).stdout
+    sums = run("sh", "-c", "sha256sum -- *.whl *.cdx.json requirements.lock", cwd=changed).stdout
     (changed / "SHA256SUMS").write_text(sums)
     refused = install(changed, tmp_path / "installed")
     assert refused.returncode != 0
