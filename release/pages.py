@@ -51,7 +51,7 @@ def build(checkout: Path, folder: Path) -> Path:
 
 def _bring_pictures(checkout: Path, site: Path) -> None:
     """Copy the pictures that raw HTML names by their place in the checkout."""
-    for page in sorted(site.rglob("*.html")):
+    for page in _pages(site):
         for address in _read(page).fetched:
             there = (page.parent / unquote(address)).resolve()
             if there.suffix in _PICTURES and there.is_relative_to(site) and not there.exists():
@@ -65,7 +65,7 @@ def _bring_pictures(checkout: Path, site: Path) -> None:
 def faults(site: Path) -> Iterator[str]:
     """Yield what is wrong with a site: dead references, and what a browser would ask another host for."""
     site = site.resolve()
-    for page in sorted(site.rglob("*.html")):
+    for page in _pages(site):
         name = page.relative_to(site)
         read = _read(page)
         for address in read.fetched:
@@ -78,6 +78,11 @@ def faults(site: Path) -> Iterator[str]:
         for address in _IN_STYLES.findall(style.read_text()):
             if _is_elsewhere(address):
                 yield f"{style.relative_to(site)}: fetches {address} from another host"
+
+
+def _pages(site: Path) -> list[Path]:
+    """Return the pages; files of the source that a page leads to may be templates of others."""
+    return sorted(page for page in site.rglob("*.html") if "_downloads" not in page.relative_to(site).parts)
 
 
 def _is_elsewhere(address: str) -> bool:
