@@ -38,7 +38,7 @@ myst_enable_extensions = ["html_image"]
 
 NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
     ("Handläggare", ("docs/anvandarguide",)),
-    ("Administratör", ("docs/administratorsguide", "docs/organisations", "docs/sign-in", "docs/key-sets")),
+    ("Administratör", ("docs/administratorsguide",)),
     (
         "Befattningshavare",
         ("docs/befattningshavare", "docs/officers", "docs/reviews", "docs/agreements", "docs/operator-view"),
@@ -47,8 +47,9 @@ NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
         "Operator",
         (
             *("docs/getting-started", "docs/deployment", "docs/operations", "docs/configuration"),
+            *("docs/organisations", "docs/sign-in", "docs/key-sets", "docs/moving"),
             *("docs/console", "docs/monitoring", "docs/runbooks/README", "docs/backup", "docs/upgrade"),
-            *("docs/database", "docs/keys", "docs/hsm", "docs/malware", "docs/isolation", "docs/moving"),
+            *("docs/database", "docs/keys", "docs/hsm", "docs/malware", "docs/isolation"),
             *("docs/testbed", "docs/performance"),
         ),
     ),
@@ -75,6 +76,13 @@ NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
     ),
 )
 """Who reads what: each page once, where its reader looks for it first."""
+TITLES = {
+    "docs/officers": "Vad som skrivs under, med kommandon (på engelska)",
+    "docs/reviews": "Vilka som kan, granskningar, incidenter (på engelska)",
+    "docs/agreements": "Avtal, krav och efterlevnad (på engelska)",
+    "docs/operator-view": "Vad driften ser utan att fråga (på engelska)",
+}
+"""What a page is called in the navigation of those who read Swedish, where it is in English."""
 BELOW = {"docs/runbooks/README": "docs/runbooks/*", "docs/decisions/README": "docs/decisions/*"}
 """Pages with pages below them."""
 SWEDISH = {"docs/anvandarguide", "docs/administratorsguide", "docs/befattningshavare", "README.sv"}
@@ -153,7 +161,11 @@ def _navigate(app: Sphinx, name: str, text: list[str]) -> None:
 
 def _toctree(pages: Sequence[str], caption: str = "", *, glob: bool = False) -> str:
     settings = [":hidden:", *([f":caption: {caption}"] if caption else []), *([":glob:"] if glob else [])]
-    return "\n\n```{toctree}\n" + "\n".join([*settings, "", *(f"/{page}" for page in pages)]) + "\n```\n"
+    return "\n\n```{toctree}\n" + "\n".join([*settings, "", *map(_entry, pages)]) + "\n```\n"
+
+
+def _entry(page: str) -> str:
+    return f"{TITLES[page]} </{page}>" if page in TITLES else f"/{page}"
 
 
 def _speak(app: Sphinx, name: str, template: str, context: dict[str, Any], doctree: object) -> None:
