@@ -9,8 +9,12 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -61,12 +65,14 @@ def test_two_builds_in_two_folders_at_two_times_give_the_same_bytes(built: Path,
     assert hashlib.sha256(one).hexdigest() == hashlib.sha256(two).hexdigest()
 
 
-def test_another_commit_makes_another_wheel(built: Path, tmp_path: Path) -> None:
+def test_another_source_makes_another_wheel(built: Path, tmp_path: Path) -> None:
     other = tmp_path / "checkout"
-    assert run("git", "clone", "--quiet", ROOT, other).returncode == 0
+    shutil.copytree(built / "checkout", other, ignore=shutil.ignore_patterns(".git", "tests", "docs"))
     with (other / "src" / "samdrift" / "__init__.py").open("a") as file:
         file.write("\n# another\n")
-    assert builds(other, "wheel", tmp_path / "two").returncode == 0
+    when = run("git", "-C", built / "checkout", "log", "-1", "--format=%ct").stdout.strip()
+    made = builds(other, "wheel", tmp_path / "two", env=os.environ | {"SOURCE_DATE_EPOCH": when})
+    assert made.returncode == 0, made.stderr
     assert (built / "one" / WHEEL).read_bytes() != (tmp_path / "two" / WHEEL).read_bytes()
 
 
@@ -165,6 +171,81 @@ def test_a_folder_with_something_else_gets_no_bill(
     assert not (folder / "samdrift.cdx.json").exists()
 
 
+class _Database(BaseHTTPRequestHandler):
+    """A database of vulnerabilities that speaks as OSV does, and knows of one."""
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        name = asked["package"]["name"]
+        known = {
+            "id": "GHSA-made-up",
+            "modified": "2026-11-01T00:00:00Z",
+            "summary": "made up",
+            "affected": [],
+        }
+        known["affected"] = [
+            {
+                "package": {"ecosystem": "PyPI", "name": name},
+                "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "99.1"}]}],
+                "versions": [asked["version"]],
+            }
+        ]
+        answer = json.dumps({"vulns": [known]} if name == self.server.vulnerable else {}).encode()  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_: object) -> None:
+        """Print nothing."""
+
+
+@contextmanager
+def database(vulnerable: str) -> Iterator[dict[str, str]]:
+    """Serve one; the environment with which pip-audit asks it."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Database) as server:
+        server.vulnerable = vulnerable  # type: ignore[attr-defined]
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/"
+        yield {"PIP_AUDIT_VULNERABILITY_SERVICE": "osv", "PIP_AUDIT_OSV_URL": address}
+        server.shutdown()
+
+
+@pytest.mark.parametrize("vulnerable", ["nothing", "jinja2"])
+def test_a_known_vulnerability_of_what_is_locked_is_named(
+    built: Path, tmp_path: Path, vulnerable: str
+) -> None:
+    with database(vulnerable) as asked:
+        made = builds(ROOT, "audit", tmp_path, env=os.environ | asked | {"NO_PROXY": "127.0.0.1"})
+    answers = json.loads((tmp_path / "audit.json").read_text())["dependencies"]
+    assert {each["name"] for each in answers} >= {"cryptography", "jinja2", "lxml"}
+    if vulnerable == "nothing":
+        assert (made.returncode, made.stdout) == (0, f"{tmp_path / 'audit.json'}\n")
+    else:
+        assert made.returncode == 2
+        assert re.search(r"^jinja2 [\d.]+: GHSA-made-up, mended in 99\.1$", made.stderr, re.MULTILINE)
+
+
+def test_a_service_that_cannot_be_asked_is_no_good_news(built: Path, tmp_path: Path) -> None:
+    nowhere = {"PIP_AUDIT_VULNERABILITY_SERVICE": "osv", "PIP_AUDIT_OSV_URL": "http://127.0.0.1:9/"}
+    made = builds(ROOT, "audit", tmp_path, env=os.environ | nowhere | {"NO_PROXY": "127.0.0.1"})
+    assert (made.returncode, made.stderr.count("\n")) == (2, 1)
+    assert "the service for vulnerabilities cannot be asked" in made.stderr
+
+
+def test_a_service_that_knows_nothing_of_a_package_is_no_good_news(built: Path, tmp_path: Path) -> None:
+    """As the mirror of an index that has packages and no vulnerabilities."""
+    (tmp_path / "pip_audit.py").write_text(
+        "import json, sys\n"
+        "answer = sys.argv[sys.argv.index('--output') + 1]\n"
+        "packages = [{'name': 'lxml', 'skip_reason': '?'}, {'name': 'idna', 'vulns': []}]\n"
+        "json.dump({'dependencies': packages}, open(answer, 'w'))\n"
+    )
+    made = builds(ROOT, "audit", tmp_path / "answer", env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert made.returncode == 2
+    assert "knows nothing of 1 of 2 packages, lxml among them" in made.stderr
+
+
 def section() -> list[str]:
     """The commands of a release, as CONTRIBUTING.md has them."""
     text = (ROOT / "CONTRIBUTING.md").read_text().partition("\n## A release\n")[2].partition("\n## ")[0]
@@ -176,7 +257,12 @@ def section() -> list[str]:
 def test_the_signature_of_a_release_is_made_and_verified_by_the_commands_of_the_page(tmp_path: Path) -> None:
     """And one over other files, or by another key, is refused."""
     checkout = tmp_path / "checkout"
-    assert run("git", "clone", "--quiet", ROOT, checkout).returncode == 0
+    who = {"HOME": str(tmp_path)}
+    for name, value in (("NAME", "Anna"), ("EMAIL", "release@example.se")):
+        who |= {f"GIT_COMMITTER_{name}": value, f"GIT_AUTHOR_{name}": value}
+    assert run("git", "init", "--quiet", checkout).returncode == 0
+    commit = ("git", "commit", "--quiet", "--allow-empty", "--message", "Release")
+    assert run(*commit, cwd=checkout, env=os.environ | who).returncode == 0
     for name in ("release-key", "other-key"):
         assert run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name).returncode == 0
     allowed = tmp_path / "allowed_signers"
@@ -194,11 +280,6 @@ def test_the_signature_of_a_release_is_made_and_verified_by_the_commands_of_the_
     def typed(line: str) -> subprocess.CompletedProcess[str]:
         for name, value in names.items():
             line = line.replace(name, value)
-        who = {
-            "GIT_COMMITTER_NAME": "Anna",
-            "GIT_COMMITTER_EMAIL": "release@example.se",
-            "HOME": str(tmp_path),
-        }
         return run("sh", "-c", line, cwd=checkout, env=os.environ | who)
 
     signing = [line for line in section() if re.match(r"git |ssh-keygen ", line)]
