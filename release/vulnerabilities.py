@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from failures import BuildFailure
 
@@ -40,11 +41,12 @@ def audit(lock: Path, folder: Path) -> Path:
     if unknown := [package["name"] for package in packages if "skip_reason" in package]:
         several = f"{len(unknown)} of {len(packages)} packages, {unknown[0]} among them"
         raise BuildFailure(f"the service for vulnerabilities knows nothing of {several}: ask another one")
-    known = [
-        f"{package['name']} {package['version']}: {each['id']}, mended in {', '.join(each['fix_versions']) or '-'}"
-        for package in packages
-        for each in package["vulns"]
-    ]
+    known = [_line(package, each) for package in packages for each in package["vulns"]]
     if known:
         raise BuildFailure("vulnerabilities are known:\n" + "\n".join(known))
     return answer
+
+
+def _line(package: dict[str, Any], vulnerability: dict[str, Any]) -> str:
+    mended = ", ".join(vulnerability["fix_versions"]) or "no version yet"
+    return f"{package['name']} {package['version']}: {vulnerability['id']}, mended in {mended}"

@@ -64,16 +64,24 @@ def test_a_small_site_without_fault_is_built(small: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("file", "text", "named"),
     [
-        pytest.param("one.md", "# One\n\n[Gone](gone.md)\n", "gone.md", id="a dead link"),
+        pytest.param("one.md", "# One\n\n## A place\n\n[Gone](gone.md)\n", "gone.md", id="a dead link"),
         pytest.param("README.md", "# First\n\n[One](one.md#gone)\n", "gone", id="a place that is not there"),
-        pytest.param("one.md", "# One\n\n![Gone](pictures/gone.png)\n", "gone.png", id="a missing picture"),
         pytest.param(
-            "one.md", '# One\n\n<p><img src="pictures/gone.png" alt="Gone"></p>\n', "gone.png", id="in HTML"
+            "one.md",
+            "# One\n\n## A place\n\n![Gone](pictures/gone.png)\n",
+            "gone.png",
+            id="a missing picture",
+        ),
+        pytest.param(
+            "one.md",
+            '# One\n\n## A place\n\n<p><img src="pictures/gone.png" alt="x"></p>\n',
+            "gone.png",
+            id="in HTML",
         ),
         pytest.param("two.md", "# Two\n\nNobody leads here.\n", "two", id="a page in no navigation"),
         pytest.param(
             "one.md",
-            '# One\n\n<p><img src="https://example.com/x.png" alt="x"></p>\n',
+            '# One\n\n## A place\n\n<p><img src="https://example.com/x.png" alt="x"></p>\n',
             "https://example.com/x.png",
             id="a picture of another host",
         ),
@@ -117,7 +125,7 @@ async def visited(page: Page, site: Path, name: str) -> list[str]:
     complaints: list[str] = []
     page.on("request", lambda asked: strange.append(asked.url) if not _is_own(asked.url, site) else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    await page.goto(f"{(site / name).as_uri()}")
+    await page.goto(f"{site.as_uri()}/{name}")
     await page.wait_for_load_state("networkidle")
     return strange + complaints
 
