@@ -19,7 +19,7 @@ from email.message import Message
 from pathlib import Path
 
 from cyclonedx.contrib.license.factories import LicenseFactory
-from cyclonedx.model import HashAlgorithm, HashType
+from cyclonedx.model import AttachedText, HashAlgorithm, HashType
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from cyclonedx.model.license import License, LicenseAcknowledgement
@@ -36,6 +36,7 @@ NAME = "samdrift.cdx.json"
 OWN = "samdrift"
 _VERSION = SchemaVersion.V1_6
 _METADATA = re.compile(r"[^/]+\.dist-info/METADATA")
+_TEXT = re.compile(r"[^/]+\.dist-info/(?:licenses/)?(?:LICEN[CS]E|COPYING)[^/]*")
 _ENTRY = re.compile(r"^(?P<name>[\w.-]+)==(?P<version>[^\s;\\]+)", re.MULTILINE)
 _VIA = re.compile(r"^ +# via +(\S+)|^ +# {3}(\S+)", re.MULTILINE)
 
@@ -52,12 +53,13 @@ class Locked:
 
 @dataclass(frozen=True, slots=True)
 class Wheel:
-    """A wheel as it lies in the folder: what it says of itself, and the SHA-256 of its bytes."""
+    """A wheel as it lies in the folder: what it says of itself, its licences, the SHA-256 of its bytes."""
 
     name: str
     version: str
     digest: str
     said: Message
+    texts: tuple[str, ...]
 
 
 def locked(text: str) -> dict[str, Locked]:
@@ -78,8 +80,10 @@ def wheels(folder: Path) -> Iterator[Wheel]:
         with zipfile.ZipFile(path) as packed:
             (metadata,) = filter(_METADATA.fullmatch, packed.namelist())
             said = message_from_bytes(packed.read(metadata))
+            names = filter(_TEXT.fullmatch, packed.namelist())
+            texts = tuple(packed.read(name).decode(errors="replace") for name in names)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        yield Wheel(canonicalize_name(said["Name"]), said["Version"], digest, said)
+        yield Wheel(canonicalize_name(said["Name"]), said["Version"], digest, said, texts)
 
 
 def write(folder: Path, lock: Path) -> Path:
@@ -140,12 +144,13 @@ def _component(wheel: Wheel) -> Component:
         purl=url,
         description=wheel.said["Summary"],
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=wheel.digest)],
-        licenses=[_licence(wheel.said)],
+        licenses=[_licence(wheel)],
     )
 
 
-def _licence(said: Message) -> License:
-    """Return the licence that a wheel declares: as an expression, by its classifiers, or in its own words."""
+def _licence(wheel: Wheel) -> License:
+    """Return the licence of a wheel: an expression, a word, its classifier, or else its whole text."""
+    said = wheel.said
     make = LicenseFactory()
     declared = LicenseAcknowledgement.DECLARED
     if expression := said["License-Expression"]:
@@ -158,4 +163,7 @@ def _licence(said: Message) -> License:
         return make.make_from_string(text, license_acknowledgement=declared)
     if kinds:
         return make.make_with_name(kinds[0].rpartition(" :: ")[2], acknowledgement=declared)
-    raise BuildFailure(f"{said['Name']} {said['Version']} declares no licence")
+    if wheel.texts:
+        title = next((line.strip() for line in wheel.texts[0].splitlines() if line.strip()), "its own text")
+        return make.make_with_name(title, text=AttachedText(content=wheel.texts[0]), acknowledgement=declared)
+    raise BuildFailure(f"{wheel.name} {wheel.version} declares no licence, and has no text of one")

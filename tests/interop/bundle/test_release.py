@@ -82,7 +82,9 @@ def bill(built: Path) -> Any:
     folder = built / "one"
     lock = built / "some.lock"
     entries = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text().strip())
-    lock.write_text("\n".join(each for each in entries if re.match(r"(?:starlette|anyio|idna)==", each)))
+    lock.write_text(
+        "\n".join(each for each in entries if re.match(r"(?:starlette|anyio|idna|pyrage)==", each))
+    )
     options = ["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", folder]
     fetched = run(sys.executable, "-m", "pip", "download", *options, "--requirement", lock)
     assert fetched.returncode == 0, fetched.stderr
@@ -97,7 +99,7 @@ def test_the_bill_names_ourselves_and_each_wheel_with_hash_and_licence(bill: Any
     assert (own["name"], own["version"], own["type"]) == ("samdrift", PROJECT["version"], "application")
     assert own["licenses"][0]["license"]["id"] == PROJECT["license"]
     components = {each["name"]: each for each in bill["components"]}
-    assert set(components) == {"starlette", "anyio", "idna"}
+    assert set(components) == {"starlette", "anyio", "idna", "pyrage"}
     for component in (own, *components.values()):
         (wheel,) = (built / "one").glob(f"{component['name']}-*.whl")
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
