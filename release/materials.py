@@ -64,7 +64,7 @@ class Wheel:
 
 def locked(text: str) -> dict[str, Locked]:
     """Read a lock file as pip-compile writes it."""
-    packages = {}
+    packages: dict[str, Locked] = {}
     for entry in re.split(r"\n(?=\S)", text.strip()):
         if found := _ENTRY.match(entry):
             name = canonicalize_name(found["name"])

@@ -82,9 +82,8 @@ def bill(built: Path) -> Any:
     folder = built / "one"
     lock = built / "some.lock"
     entries = re.split(r"\n(?=\S)", (ROOT / "requirements.lock").read_text().strip())
-    lock.write_text(
-        "\n".join(each for each in entries if re.match(r"(?:starlette|anyio|idna|pyrage)==", each))
-    )
+    some = re.compile("(?:starlette|anyio|idna|pyrage)==")
+    lock.write_text("\n".join(filter(some.match, entries)))
     options = ["--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "--dest", folder]
     fetched = run(sys.executable, "-m", "pip", "download", *options, "--requirement", lock)
     assert fetched.returncode == 0, fetched.stderr
@@ -107,6 +106,9 @@ def test_the_bill_names_ourselves_and_each_wheel_with_hash_and_licence(bill: Any
         assert component["purl"] == f"pkg:pypi/{component['name']}@{component['version']}"
         (licence,) = component["licenses"]
         assert licence.get("expression") or licence["license"].get("id") or licence["license"].get("name")
+    assert components["starlette"]["licenses"][0]["license"]["id"] == "BSD-3-Clause"
+    (in_words,) = components["pyrage"]["licenses"]
+    assert "Permission is hereby granted" in in_words["license"]["text"]["content"]
 
 
 def test_the_bill_says_what_asks_for_what(bill: Any) -> None:
