@@ -25,10 +25,11 @@ def epoch(checkout: Path) -> str:
     """Return the time that the build is to have: as the environment says, or else that of the commit."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return given
-    asked = subprocess.run(
-        ["git", "-C", str(checkout), "log", "-1", "--format=%ct"], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip() if asked.returncode == 0 and asked.stdout.strip() else _EARLIEST
+    if git := shutil.which("git"):
+        asked = [git, "-C", str(checkout), "log", "-1", "--format=%ct"]
+        ended = subprocess.run(asked, capture_output=True, text=True, check=False)
+        return ended.stdout.strip() or _EARLIEST
+    return _EARLIEST
 
 
 def build(checkout: Path, folder: Path) -> Path:
