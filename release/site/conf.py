@@ -94,6 +94,7 @@ html_css_files = ["site.css"]
 html_favicon = str(CHECKOUT / "src/samdrift/web/static/mark.svg")
 html_extra_path = ["root"]
 html_copy_source = False
+html_show_copyright = False
 html_show_sourcelink = False
 html_use_index = False
 html_permalinks_icon = "#"
