@@ -10,15 +10,13 @@ import asyncio
 import contextlib
 import io
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
-import click
 import pyrage
 import pytest
 import pytest_asyncio
@@ -28,7 +26,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import Retention
-from samdrift.cli.main import COMMANDS
 from samdrift.config.errors import Unusable
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Purpose, Role
@@ -48,29 +45,11 @@ from samdrift.wire.crypto.sshsig import public_line
 from tests.roles.canaries import FIRST, SECOND, Canaries
 from tests.secretfiles import secret_file
 from tests.separation.vaultlogin import Superuser
+from tests.unit.cli.commandtree import commands
 from tests.vaults import WORKER
 
 Path_ = tuple[str, ...]
 OWN, THEIRS = FIRST, SECOND
-
-
-def leaves(command: Any, path: Path_) -> Iterator[tuple[Path_, click.Command]]:
-    if hasattr(command, "commands"):
-        for name, below in command.commands.items():
-            yield from leaves(below, (*path, name))
-    else:
-        yield path, command
-
-
-def commands() -> dict[Path_, click.Command]:
-    """Every command that does something, by the words that call it."""
-    return {
-        path: command
-        for name in COMMANDS
-        for path, command in leaves(
-            typer.main.get_command(import_module(f"samdrift.cli.{name}").app), (name,)
-        )
-    }
 
 
 @dataclass(frozen=True)
@@ -435,6 +414,7 @@ NO_RECORDS: dict[Path_, str] = {
     ): "a federation of its own, or messages that it sends and awaits for whom the file names",
     ("testbed", "evidence"): OF_NO_VAULT,
     ("bench",): "makes an installation of its own",
+    ("build",): OF_NO_VAULT,
     ("test",): OF_NO_VAULT,
 }
 

@@ -20,12 +20,16 @@ _INTERRUPTED = 130
 def launch(checkout: str, arguments: Sequence[str]) -> int:
     """Install what ``arguments`` need and become that command; returns only when that fails."""
     testing = arguments[:1] == ["test"]
+    building = arguments[:1] == ["build"]
     peers = testing and "--peers" in arguments
-    needed = _needed(checkout, testing=testing, peers=peers)
+    needed = [_builder(checkout)] if building else _needed(checkout, testing=testing, peers=peers)
     missing = [pair for pair in needed if not holds(*pair)]
     status = _install(checkout, missing) if missing else 0
     if status:
         return status
+    if building:
+        python = python_of(_builder(checkout)[0])
+        return os.execv(python, [python, os.path.join(checkout, "release", "build.py"), *arguments[1:]])
     python = python_of(_own(checkout))
     if testing:
         os.chdir(checkout)
@@ -40,11 +44,16 @@ def _own(checkout: str) -> str:
     return os.path.join(checkout, ".venv")
 
 
+def _builder(checkout: str) -> tuple[str, str]:
+    """Environment and lock file of what builds a release: nothing of it is needed to run Samdrift."""
+    return f"{_own(checkout)}-build", os.path.join(checkout, "release", "requirements.lock")
+
+
 def _needed(checkout: str, *, testing: bool, peers: bool) -> Iterator[tuple[str, str]]:
     """Folder of the environment and lock file, for each that the command needs.
 
     The tests add to our own environment. Peers that they talk with have their own,
-    since those cannot live with the versions that we use.
+    since those cannot live with the versions that we use; so has what builds a release.
     """
     own = _own(checkout)
     yield own, os.path.join(checkout, "requirements.lock")
@@ -55,6 +64,7 @@ def _needed(checkout: str, *, testing: bool, peers: bool) -> Iterator[tuple[str,
 
         for peer in sorted(glob(os.path.join(checkout, "tests", "interop", "*", "requirements.lock"))):
             yield f"{own}-{os.path.basename(os.path.dirname(peer))}", peer
+        yield _builder(checkout)
 
 
 def _install(checkout: str, missing: Sequence[tuple[str, str]]) -> int:

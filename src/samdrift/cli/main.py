@@ -59,6 +59,7 @@ COMMANDS = {
     "as4": "Examine a captured AS4 message, receipt or error: its kind, its signer, and its signature.",
     "testbed": "DIGG's test cases for access points, with a protocol to attach to an application.",
     "bench": "Measure work against its cryptographic floor.",
+    "build": "Build what a release consists of: wheel, bill of materials, documentation site.",
     "test": "Run all tests, with what they need; further arguments go to pytest.",
 }
 """Name of the command, which is also its module, and its line in the help."""

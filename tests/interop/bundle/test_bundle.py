@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -82,6 +83,16 @@ def test_it_has_one_wheel_for_each_line_of_the_lock_and_our_own(bundle: Path) ->
     assert {line.split()[1] for line in sums} == {each.name for each in bundle.iterdir()} - {"SHA256SUMS"}
 
 
+def test_its_bill_of_materials_has_each_wheel_with_its_hash_and_a_licence(bundle: Path) -> None:
+    bill = json.loads((bundle / "samdrift.cdx.json").read_text())
+    components = [bill["metadata"]["component"], *bill["components"]]
+    digests = {each["hashes"][0]["content"] for each in components}
+    assert digests == {hashlib.sha256(each.read_bytes()).hexdigest() for each in bundle.glob("*.whl")}
+    assert [each["name"] for each in components if not each.get("licenses")] == []
+    named = {each["ref"] for each in bill["dependencies"]}
+    assert named == {each["bom-ref"] for each in components}
+
+
 def test_the_wheel_has_all_of_the_source_but_python_that_is_compiled(bundle: Path) -> None:
     (wheel,) = bundle.glob("samdrift-*.whl")
     with zipfile.ZipFile(wheel) as packed:
@@ -110,7 +121,7 @@ def test_what_is_installed_comes_from_the_bundle_and_not_from_a_checkout(install
     assert Path(asked.stdout.strip()).is_relative_to(installed.parents[1])
 
 
-@pytest.mark.parametrize("which", ["samdrift", "cryptography", "requirements.lock"])
+@pytest.mark.parametrize("which", ["samdrift-0", "cryptography", "samdrift.cdx.json", "requirements.lock"])
 def test_a_bundle_that_was_changed_is_refused(bundle: Path, tmp_path: Path, which: str) -> None:
     changed = tmp_path / "bundle"
     shutil.copytree(bundle, changed, copy_function=os.link)
@@ -134,7 +145,7 @@ def test_a_wheel_that_was_exchanged_together_with_its_sum_is_refused(bundle: Pat
     with zipfile.ZipFile(file, "w") as other:
         other.writestr("jinja2/__init__.py", "")
     (changed / "SHA256SUMS").unlink()
-    sums = run("sh", "-c", "sha256sum -- *.whl requirements.lock", cwd=changed).stdout
+    sums = run("sh", "-c", "sha256sum -- *.whl *.cdx.json requirements.lock", cwd=changed).stdout
     (changed / "SHA256SUMS").write_text(sums)
     refused = install(changed, tmp_path / "installed")
     assert refused.returncode != 0

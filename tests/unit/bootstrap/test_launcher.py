@@ -99,6 +99,8 @@ def test_peers_of_the_tests_get_environments_of_their_own(copy: Checkout) -> Non
     peer = copy.root / "tests" / "interop" / "peer"
     peer.mkdir(parents=True)
     copy.lock("2.0", "tests/interop/peer/requirements.lock")
+    (copy.root / "release").mkdir()
+    copy.lock("2.0", "release/requirements.lock")
     assert copy.run("test")[0] == 0
     assert not (copy.root / ".venv-peer").exists(), "they are for those who ask for peers"
     assert copy.run("test", "--peers")[0] == 0
@@ -106,6 +108,18 @@ def test_peers_of_the_tests_get_environments_of_their_own(copy: Checkout) -> Non
     tell = [copy.root / ".venv-peer" / "bin" / "python", "-c", ask]
     assert subprocess.check_output(tell, text=True) == "2.0 None\n"
     assert copy.run()[1] == "[] 1.0\n"
+
+
+def test_what_builds_a_release_has_an_environment_of_its_own_and_needs_ours_for_nothing(
+    fresh: Checkout,
+) -> None:
+    (fresh.root / "release").mkdir()
+    fresh.lock("2.0", "release/requirements.lock")
+    (fresh.root / "release" / "build.py").write_text("import sys, tiny; print(sys.argv[1:], tiny.VERSION)")
+    status, output, complaints = fresh.run("build", "wheel", "here")
+    assert (status, output) == (0, "['wheel', 'here'] 2.0\n")
+    assert complaints.splitlines()[0] == "samdrift: first use: making .venv-build"
+    assert not fresh.environment.exists()
 
 
 @pytest.mark.parametrize("moment", sampled(["made-by-samdrift", "unfinished-install"]))

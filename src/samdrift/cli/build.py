@@ -1,0 +1,18 @@
+"""``samdrift build``: never reached through ``./samdrift``, whose launcher starts ``release/build.py``.
+
+Here for the help, and for whoever runs an installed ``samdrift``, which has nothing to build.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from samdrift.config.errors import Unusable
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def build() -> None:
+    """Build what a release consists of: wheel FOLDER, bom FOLDER, docs FOLDER, audit."""
+    raise Unusable("a release is built from a checkout: ./samdrift build")

@@ -1,0 +1,1 @@
+"""The documentation site, as its readers get it."""
