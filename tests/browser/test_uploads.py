@@ -1,4 +1,4 @@
-"""Files on their way into a draft, in Chromium: how far they are is said, and what breaks off loses nothing."""
+"""Files on their way into a draft, in Chromium: how far they are is said, and a break loses nothing."""
 
 from __future__ import annotations
 
