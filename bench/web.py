@@ -46,8 +46,8 @@ _KB = 1000
 
 
 def rows() -> list[Row]:
-    """The 95th percentiles of answers, sizes, memory of 30 MB in and out, what 300 organisations cost, and how
-    long a new message takes until it is seen.
+    """The 95th percentiles of answers, sizes, memory of 30 MB in and out, what 300 organisations cost, and
+    how long a new message takes until it is seen.
     """
     with tempfile.TemporaryDirectory(prefix="samdrift-bench-") as folder:
         Path(folder).chmod(0o711)

@@ -13,6 +13,7 @@ import random
 import tempfile
 import uuid
 from contextlib import AsyncExitStack
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -22,7 +23,7 @@ from tests.unit.messageclient.sparse import SparseService
 from bench.measure import Row, reported
 from bench.web_house import ADDRESS, BOX, HABO, MK, WORKER, Browser, installed, known, settings_in, signed_in
 from samdrift.client.keys import ClientKey
-from samdrift.config.roles import MessageClientConfig
+from samdrift.config.roles import MessageClientRoleConfig
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Purpose
 from samdrift.demo import cast
@@ -42,6 +43,8 @@ _APART = 6.0
 _PATIENCE = 120.0
 _EVENTS_BAR, _QUESTIONS_BAR = 5.0, 30.0
 _PERCENTILE = 0.95
+_PAUSE = next(float(each.default) for each in fields(MessageClientRoleConfig) if each.name == "poll_seconds")
+"""Seconds of a round of questions, by default."""
 
 
 def rows() -> list[Row]:
@@ -148,7 +151,7 @@ async def by_questions(folder: Path, messages: int, apart: float) -> list[float]
             (folder / "client.pem").read_bytes(),
             public_only=False,
         )
-        working = Working(gate, [settings], system_clock, MessageClientConfig.poll_seconds)
+        working = Working(gate, [settings], system_clock, _PAUSE)
 
         async def one() -> float:
             await asyncio.sleep(drawn.random() * messages * apart)
