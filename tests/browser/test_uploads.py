@@ -19,18 +19,32 @@ from tests.unit.messageclient.mailroom import Mailroom
 from tests.unit.messageclient.memorydesk import ANNA, BO, MemoryDesk
 
 pytestmark = CHROMIUM
-LARGE = 20_000_000
+LARGE = 16_000_000
 """More than what the buffers between a browser and a server that does not read have room for."""
 _READ_AT_ONCE = 1_000_000
+CHOOSE = """
+    ([name, size]) => {
+        const input = document.querySelector('#files'), all = new DataTransfer();
+        for (const file of input.files) all.items.add(file);
+        const content = new Uint8Array(size);
+        content.set(new TextEncoder().encode('%PDF'));
+        all.items.add(new File([content], name, {type: 'application/pdf'}));
+        input.files = all.files;
+        input.dispatchEvent(new Event('change', {bubbles: true}));
+    }
+"""
+"""Chooses a file that is made in the page: a large one takes long on its way there."""
 
 
 class SlowMailroom(Mailroom):
-    """An office that reads the beginning of a large form, and the rest when a test lets it through."""
+    """An office that reads the beginning of a large form, and the rest when a test lets it through; so with answers."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.office.room = 2 * LARGE
         self.through = asyncio.Event()
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     def application(self) -> ASGIApp:
         inner = super().application()
@@ -46,7 +60,12 @@ class SlowMailroom(Mailroom):
                 read += len(message.get("body", b""))
                 return message
 
-            await inner(scope, held, send)
+            async def answered(message: Message) -> None:
+                if scope["path"].endswith("/save"):
+                    await self.answers.wait()
+                await send(message)
+
+            await inner(scope, held, answered)
 
         return slow
 
@@ -56,6 +75,7 @@ async def mail(browser: Browser) -> AsyncIterator[Served]:
     expected = ("responded with a status of", "net::ERR_FAILED")
     async with served(browser, SlowMailroom) as running:
         yield running
+        running.gallery.through.set()  # The server ends when all requests have.
         complaints = [each for each in running.complaints if not any(one in each for one in expected)]
         assert (complaints, running.scene.failures) == ([], [])
 
@@ -71,8 +91,8 @@ async def written(mail: Served, page: Page, *files: dict[str, Any]) -> str:
     return draft.id
 
 
-def large(name: str = "Underlag.pdf") -> dict[str, Any]:
-    return {"name": name, "mimeType": "application/pdf", "buffer": b"%PDF" + bytes(LARGE)}
+async def choose(page: Page, name: str = "Underlag.pdf", size: int = LARGE) -> None:
+    await page.evaluate(CHOOSE, [name, size])
 
 
 def chosen(page: Page) -> Locator:
@@ -98,7 +118,8 @@ def posted_by(page: Page) -> list[str]:
 async def test_how_far_files_are_is_shown_while_they_come_and_their_form_is_sent_once(mail: Served) -> None:
     async with mail.visitor() as page:
         posted = posted_by(page)
-        draft = await written(mail, page, large())
+        draft = await written(mail, page)
+        await choose(page)
         await page.get_by_role("button", name=CHECK).click()
         line = page.get_by_role("group", name="Bilagorna laddas upp")
         await expect(line).to_be_visible()
@@ -106,7 +127,7 @@ async def test_how_far_files_are_is_shown_while_they_come_and_their_form_is_sent
         bar = line.get_by_role("progressbar")
         await expect(bar).not_to_have_js_property("value", 0)
         assert 0 < await bar.evaluate("bar => bar.value") < 1
-        await expect(line).to_contain_text("/ 20 MB")
+        await expect(line).to_contain_text("/ 16 MB")
         await expect(line.get_by_role("status")).to_contain_text("% av bilagorna har laddats upp")
         await page.evaluate(
             "for (const each of document.querySelectorAll('.composer .actions > button')) each.click()"
@@ -121,7 +142,8 @@ async def test_how_far_files_are_is_shown_while_they_come_and_their_form_is_sent
 @pytest.mark.parametrize("look", sampled(LOOKS))
 async def test_the_line_has_room_on_a_phone_in_both_languages(mail: Served, look: str) -> None:
     async with mail.visitor(width=320, look=look, language="en") as page:
-        await written(mail, page, large())
+        await written(mail, page)
+        await choose(page)
         await page.get_by_role("button", name="Check before sending").click()
         await expect(page.get_by_role("group", name="The files are being uploaded")).to_be_visible()
         assert (await page.evaluate(TOO_WIDE), await page.evaluate(TOO_SMALL)) == ([], [])
@@ -160,7 +182,8 @@ async def test_an_upload_that_breaks_says_so_and_goes_on_where_it_broke(mail: Se
 
 async def test_an_upload_is_stopped_and_everything_is_still_there(mail: Served) -> None:
     async with mail.visitor() as page:
-        draft = await written(mail, page, large())
+        draft = await written(mail, page)
+        await choose(page)
         await page.get_by_role("button", name=CHECK).click()
         await page.get_by_role("button", name="Avbryt").click()
         await expect(page.get_by_role("alert").filter(has_text="Avbrutet.")).to_be_visible()
@@ -196,7 +219,7 @@ async def test_a_file_that_is_refused_is_in_the_summary_of_the_page_and_the_othe
         program = {"name": "program.pdf", "mimeType": "application/pdf", "buffer": b"MZ"}
         draft = await written(mail, page, program, FILE)
         await page.get_by_role("button", name=CHECK).click()
-        fault = page.get_by_role("link", name="Ta bort filen vars typ inte tas emot i federationen")
+        fault = page.get_by_role("link", name="En bilaga har en filtyp som inte tas emot")
         await expect(fault).to_be_visible()
         assert await fault.get_attribute("href") == "#files"
         await expect(page.get_by_label("Text", exact=True)).to_have_value("Tiden passar oss.")
@@ -208,15 +231,15 @@ async def test_files_over_the_limit_are_said_before_anything_is_sent_and_can_be_
 ) -> None:
     async with mail.visitor() as page:
         posted = posted_by(page)
-        draft = await written(mail, page, large(), large("Kopia.pdf"))
+        draft = await written(mail, page, FILE)
+        await choose(page, "Stor.pdf", 30_000_000)
         await page.get_by_role("button", name=CHECK).click()
         await expect(page.get_by_role("alert").filter(has_text="större än 30 MB")).to_be_visible()
         assert posted == []
-        await page.get_by_role("button", name="Ta bort Kopia.pdf").click()
-        mail.gallery.through.set()
+        await page.get_by_role("button", name="Ta bort Stor.pdf").click()
         await page.get_by_role("button", name=CHECK).click()
         await heading(page, CHECK)
-    assert kept(mail, draft) == ["Underlag.pdf"]
+    assert kept(mail, draft) == ["Yttrande.pdf"]
 
 
 async def test_who_loses_the_draft_while_files_come_sees_both_texts_and_that_files_are_out(
@@ -244,18 +267,11 @@ async def test_a_form_that_is_posted_while_it_is_being_saved_waits_for_that(mail
     async with mail.visitor() as page:
         await page.clock.install()
         draft = await written(mail, page)
-        through = asyncio.Event()
-
-        async def slow(route: Route) -> None:
-            answer = await route.fetch()
-            await through.wait()
-            await route.fulfill(response=answer)
-
-        await page.route("**/save", slow)
+        mail.gallery.answers.clear()
         async with page.expect_request("**/save"):
             await page.clock.run_for(3100)
         await page.get_by_role("button", name=CHECK).click()
         await page.get_by_role("button", name=CHECK).click()
-        through.set()
+        mail.gallery.answers.set()
         await heading(page, CHECK)
     assert mail.gallery.office.drafts[draft].content.text == "Tiden passar oss."
