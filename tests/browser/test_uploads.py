@@ -37,7 +37,7 @@ CHOOSE = """
 
 
 class SlowMailroom(Mailroom):
-    """An office that reads the beginning of a large form, and the rest when a test lets it through; so with answers."""
+    """An office that reads most of a large form, and answers, when a test lets it."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

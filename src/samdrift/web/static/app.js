@@ -1,4 +1,5 @@
 // What script adds to pages that are whole without it. Each part looks for its own marks in the page.
+// What only a page with files needs is in upload.js, which that page names itself.
 
 import { closeMenus } from "./menus.js";
 import { countDown } from "./countdown.js";
@@ -7,7 +8,6 @@ import { gatherFiles } from "./files.js";
 import { goOn } from "./onward.js";
 import { pressByKeys } from "./keys.js";
 import { followChanges } from "./live.js";
-import { sendFilesAhead } from "./upload.js";
 import { sendOnce } from "./once.js";
 import { watchSession } from "./session.js";
 import { suggest } from "./suggest.js";
@@ -17,7 +17,6 @@ countDown(document);
 followChanges(document);
 gatherFiles(document);
 goOn(document);
-sendFilesAhead(document);
 saveDrafts(document);
 pressByKeys(document);
 sendOnce(document);

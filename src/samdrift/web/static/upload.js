@@ -9,15 +9,6 @@ import { lives } from "./session.js";
 const SHOWN_AFTER = 400;
 const SAID_EVERY = 0.25;
 
-/** @param {Document} page */
-export function sendFilesAhead(page) {
-  for (const place of page.querySelectorAll("form[data-save] [data-upload]")) {
-    const form = place.closest("form");
-    const input = form?.querySelector("input[type=file]");
-    if (place instanceof HTMLElement && form && input instanceof HTMLInputElement) new Upload(form, input, place);
-  }
-}
-
 class Upload {
   /**
    * @param {HTMLFormElement} form
@@ -35,16 +26,20 @@ class Upload {
     this.kept = [];
     /** @type {XMLHttpRequest | undefined} */
     this.request = undefined;
-    form.addEventListener("submit", (event) => {
-      if (this.plain || (!this.busy && !this.input.files?.length)) return;
-      event.preventDefault();
-      if (!this.busy) this.send(event.submitter);
-    });
+    const first = { capture: true }; // Whoever else hears that the form is sent, hears it after this.
+    form.addEventListener("submit", (event) => this.submitted(event), first);
     this.part("button")?.addEventListener("click", () => {
       this.stopped = true;
       this.request?.abort();
     });
     addEventListener("pageshow", () => (this.plain = false));
+  }
+
+  /** @param {SubmitEvent} event */
+  submitted(event) {
+    if (this.plain || (!this.busy && !this.input.files?.length)) return;
+    event.preventDefault();
+    if (!this.busy) this.send(event.submitter);
   }
 
   /** @param {HTMLElement | null} submitter */
@@ -173,4 +168,10 @@ class Upload {
  */
 function put(place, text) {
   if (place && place.textContent !== text) place.textContent = text;
+}
+
+for (const place of document.querySelectorAll("form[data-save] [data-upload]")) {
+  const form = place.closest("form");
+  const input = form?.querySelector("input[type=file]");
+  if (place instanceof HTMLElement && form && input instanceof HTMLInputElement) new Upload(form, input, place);
 }
