@@ -320,7 +320,8 @@ class Streams(Asked):
 @in_virtual_time
 async def test_a_stream_that_goes_on_where_the_last_one_ended_asks_for_no_list() -> None:
     service = Streams(good=False)
-    await rounds([client("a", "mt.example.se", service)], ServiceStates(lambda: NOW, nobody), 1000)
+    states = ServiceStates(lambda: NOW, nobody)
+    await rounds([client("a", "mt.example.se", service)], states, 1000, pause=3600)
     assert service.begun[:2] == [("", 300), ("17", 300)]
     assert len(service.begun) > 5
     assert len(service.at) <= 3, "at the start, and where the stream first was taken up"
