@@ -153,16 +153,20 @@ async def test_no_mail_page_has_a_fault(mail: Served, axe: str, language: str, l
 
 async def _uploading(page: Page, axe: str) -> tuple[list[object], list[object]]:
     """Look at a draft while a file goes ahead of its form, and after that has broken."""
-    held: list[Route] = []
+    held, broken = list[Route](), False
 
     async def hold(route: Route) -> None:
-        held.append(route)
+        if broken:
+            await route.abort()
+        else:
+            held.append(route)
 
     await page.route("**/save", hold)
     await page.locator("#files").set_input_files([FILE])
     await page.locator(".composer .button.filled").click()
     await page.wait_for_selector("[data-sending]")
     sending = await faults(page, axe)
+    broken = True
     await held[0].abort()
     await page.wait_for_selector("[data-ended]")
     return sending, await faults(page, axe)
