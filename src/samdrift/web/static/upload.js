@@ -54,7 +54,7 @@ class Upload {
       this.part("[data-sending]")?.focus();
     }, SHOWN_AFTER);
     await holdSaving(this.form);
-    const ended = await this.all();
+    const ended = await this.all().catch(() => this.place.dataset.broken);
     clearTimeout(shown);
     this.hide("[data-sending]", true);
     this.rest(false);
@@ -70,9 +70,9 @@ class Upload {
     const total = [...(this.input.files ?? [])].reduce((sum, file) => sum + file.size, 0);
     let sent = 0;
     for (const file of [...(this.input.files ?? [])]) {
-      if (this.stopped) return this.place.dataset.stopped;
+      if (this.stopped) break;
       const request = await this.post(file, (bytes) => this.show(sent + Math.min(bytes, file.size), total));
-      if (this.stopped) return this.place.dataset.stopped;
+      if (this.stopped && request.status !== 200) break;
       if (request.status === 0 || request.status >= 500) return this.place.dataset.broken;
       if ([401, 403].includes(request.status) && !(await lives(this.form.ownerDocument))) return this.place.dataset.broken;
       if (request.status !== 200) return;
@@ -84,6 +84,7 @@ class Upload {
       if (!refused) this.kept.push(file.name);
       sent += file.size;
     }
+    return this.stopped ? this.place.dataset.stopped : undefined;
   }
 
   /**
