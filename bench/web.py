@@ -1,4 +1,4 @@
-"""The message client's pages over a real vault: time of the server, bytes over the wire, memory, and idling.
+"""The message client's pages over a real vault: time of the server, bytes, memory, idling, and news.
 
 One mailbox of 10 000 messages in conversations of two, and one conversation of 200. Times are those of the
 role's own application, without a network between: rights, session, database, log and template are in them.
@@ -20,7 +20,7 @@ from statistics import median
 import psutil
 import uvloop
 
-from bench import web_idle, web_memory
+from bench import web_idle, web_memory, web_visible
 from bench.measure import Row, reported
 from bench.web_house import (
     BOX,
@@ -46,11 +46,13 @@ _KB = 1000
 
 
 def rows() -> list[Row]:
-    """The 95th percentiles of answers, sizes, memory of 30 MB in and out, and what 300 organisations cost."""
+    """The 95th percentiles of answers, sizes, memory of 30 MB in and out, what 300 organisations cost, and
+    how long a new message takes until it is seen.
+    """
     with tempfile.TemporaryDirectory(prefix="samdrift-bench-") as folder:
         Path(folder).chmod(0o711)
         pages = uvloop.run(pages_of(Path(folder), _MESSAGES, _THREAD, _REPEATS))
-    return [*pages, *web_memory.rows(), *web_idle.rows()]
+    return [*pages, *web_memory.rows(), *web_idle.rows(), *web_visible.rows()]
 
 
 async def pages_of(folder: Path, messages: int, in_thread: int, repeats: int) -> list[Row]:

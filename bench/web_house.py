@@ -278,10 +278,7 @@ class Browser:
 
 async def signed_in(gate: Gate) -> Browser:
     """Let a person in who may read and write in the mailbox, with a session in the vault."""
-    provider = ProviderSettings(_ISSUER, "samdrift", ("loa3",))
-    signs_in = OidcService(Provider(provider, by_secret("samdrift", "bench"), _NoSignIn(), system_clock))
-    sites = Sites(gate, [SiteSettings(HABO, "Håbo kommun", _ORIGIN, signs_in)], system_clock)
-    role = MessageClientRole(gate, {"habo.example.se": HABO}, sites, system_clock, AnyBook())
+    role, sites = _pages(gate, _ISSUER)
     async with gate.open(WORKER, HABO, MK, Purpose.PROCESS) as vault:
         anna, eva = [await vault.know_person(Identity(_ISSUER, name, name)) for name in ("anna", "eva")]
     first, second = (Subject(SubjectKind.CUSTODIAN, name) for name in ("kim", "lo"))
@@ -293,10 +290,25 @@ async def signed_in(gate: Gate) -> Browser:
     wanted = Rights(person_subject(anna), Scope(BOX), frozenset({Right.READ, Right.WRITE}))
     await state(HABO, person_subject(eva), "bench", lambda at: Given(wanted, at, at + _YEAR, asked=False))
     await asyncio.sleep(_SECOND)
-    now = datetime.now(UTC)
+    return await _let_in(role, sites, Person(_ISSUER, "anna", "Anna Andersson", "loa3", datetime.now(UTC)))
+
+
+async def known(gate: Gate, issuer: str, subject: str, name: str) -> Browser:
+    """Let a person in who has rights already."""
+    role, sites = _pages(gate, issuer)
+    return await _let_in(role, sites, Person(issuer, subject, name, "loa3", datetime.now(UTC)))
+
+
+def _pages(gate: Gate, issuer: str) -> tuple[MessageClientRole, Sites]:
+    provider = ProviderSettings(issuer, "samdrift", ("loa3",))
+    signs_in = OidcService(Provider(provider, by_secret("samdrift", "bench"), _NoSignIn(), system_clock))
+    sites = Sites(gate, [SiteSettings(HABO, "Håbo kommun", _ORIGIN, signs_in)], system_clock)
+    return MessageClientRole(gate, {"habo.example.se": HABO}, sites, system_clock, AnyBook()), sites
+
+
+async def _let_in(role: MessageClientRole, sites: Sites, person: Person) -> Browser:
     found = await sites.find("habo.example.se")
     assert found is not None
-    person = Person(_ISSUER, "anna", "Anna Andersson", "loa3", now)
     value = await found.sessions.begin(person, found.sessions.mark("sign-in", "bench"))
     assert value is not None
 

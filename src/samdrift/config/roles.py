@@ -309,7 +309,7 @@ class MessageClientRoleConfig:
     poll_seconds: Annotated[
         int,
         Key("Time between two looks at the message services.", POSITIVE, unit="seconds", since="0.2"),
-    ] = 30
+    ] = 25
     plain: PagesPlain = False
 
     @property

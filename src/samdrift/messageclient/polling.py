@@ -164,13 +164,17 @@ class Polling:
         return rounds + events
 
     async def _rounds(self, clients: Sequence[Client]) -> None:
+        """Ask for each client once in a round, whose time the looks themselves are part of."""
         number, net = 0, max(1, round(_NET / self._pause))
+        time = asyncio.get_running_loop().time
+        due = time()
         while True:
             for place, client in enumerate(clients):
                 if not client.hears or (number + place) % net == 0:
                     await self._look(client, whole=client.looks % _WHOLE == 0)
                     client.looks += 1
-                await asyncio.sleep(self._pause / len(clients))
+                due = max(due + self._pause / len(clients), time() - self._pause)
+                await asyncio.sleep(max(due - time(), 0))
             number += 1
 
     async def _hear(self, client: Client) -> None:

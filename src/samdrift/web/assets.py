@@ -16,7 +16,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from samdrift.web.policy import FOR_EVER
+from samdrift.web.policy import CLOSED_POLICY, FOR_EVER
 
 STATIC = Path(__file__).parent / "static"
 PREFIX = "/static/"
@@ -77,7 +77,11 @@ class Assets:
         asset = self._by_path.get(request.url.path)
         if asset is None:
             return Response(status_code=404)
-        headers = {"cache-control": FOR_EVER, "vary": "accept-encoding"}
+        headers = {
+            "cache-control": FOR_EVER,
+            "content-security-policy": CLOSED_POLICY,
+            "vary": "accept-encoding",
+        }
         if "gzip" in request.headers.get("accept-encoding", ""):
             headers["content-encoding"] = "gzip"
             return Response(asset.packed, headers=headers, media_type=asset.media_type)

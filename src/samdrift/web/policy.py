@@ -34,7 +34,9 @@ HEADERS: Mapping[str, str] = MappingProxyType(
 
 FOR_EVER = "public, max-age=31536000, immutable"
 """``Cache-Control`` of what is found by a hash of its content; the only exception to ``no-store``."""
-_MAY_DIFFER = {"cache-control": FOR_EVER, "content-security-policy": "sandbox; default-src 'none'"}
+CLOSED_POLICY = "sandbox; default-src 'none'"
+"""Policy of what is not a page: it loads nothing, and cannot run where it is opened by itself."""
+_MAY_DIFFER = {"cache-control": FOR_EVER, "content-security-policy": CLOSED_POLICY}
 
 
 def with_policy(application: ASGIApp) -> ASGIApp:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, Route
 
 from samdrift.messageclient.administering.accessibility import RESULT, last_result
 from samdrift.rights import Subject
@@ -22,6 +22,7 @@ from tests.browser import test_governance as governance
 from tests.browser.harness import CHROMIUM, LOOKS, Served, chromium, served
 from tests.browser.mailpages import paths
 from tests.browser.test_administration import Open, opened, pages
+from tests.browser.test_mail import FILE
 from tests.browser.test_pages import PAGES
 from tests.interop.oidc.build import install
 from tests.interop.tools import Unavailable, left_out
@@ -145,7 +146,30 @@ async def test_no_mail_page_has_a_fault(mail: Served, axe: str, language: str, l
             assert answer is not None
             assert answer.status == 200, path
             found[path] = await faults(page, axe)
+            if path.startswith("/draft/") and "upload" not in found and await page.locator("#files").count():
+                found["upload"], found["broken upload"] = await _uploading(page, axe)
     assert {path: each for path, each in found.items() if each} == {}
+
+
+async def _uploading(page: Page, axe: str) -> tuple[list[object], list[object]]:
+    """Look at a draft while a file goes ahead of its form, and after that has broken."""
+    held, broken = list[Route](), False
+
+    async def hold(route: Route) -> None:
+        if broken:
+            await route.abort()
+        else:
+            held.append(route)
+
+    await page.route("**/save", hold)
+    await page.locator("#files").set_input_files([FILE])
+    await page.locator(".composer .button.filled").click()
+    await page.wait_for_selector("[data-sending]")
+    sending = await faults(page, axe)
+    broken = True
+    await held[0].abort()
+    await page.wait_for_selector("[data-ended]")
+    return sending, await faults(page, axe)
 
 
 @pytest.mark.parametrize(("language", "look", "width"), VISITORS, ids=str)

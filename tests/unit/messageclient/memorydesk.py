@@ -89,6 +89,8 @@ class Office:
     """By person and mailbox."""
     conversations: dict[str, Conversation] = field(default_factory=dict)
     drafts: dict[str, Draft] = field(default_factory=dict)
+    room: int = 1 << 20
+    """Most bytes that a file may have."""
     contents: dict[str, bytes] = field(default_factory=dict)
     readings: list[tuple[str, Reading]] = field(default_factory=list)
     searches: dict[str, Search] = field(default_factory=dict)
@@ -724,10 +726,6 @@ class MemoryDesk:
         ]
 
 
-_ROOM = 1 << 20
-"""Bytes of a file; more are too large here."""
-
-
 class MemoryUpload:
     """A file on its way into a draft; only PDF is of a type that is sent."""
 
@@ -738,7 +736,7 @@ class MemoryUpload:
 
     async def write(self, piece: bytes) -> None:
         self._content += piece
-        if len(self._content) > _ROOM:
+        if len(self._content) > self._office.room:
             raise NotReady((Problem(ProblemCode.TOO_LARGE, "files", self._name),))
 
     async def close(self) -> None:

@@ -223,6 +223,39 @@ async def test_a_file_that_is_too_large_is_refused_as_that_and_the_rest_is_kept(
     assert ([file.name for file in kept.files], kept.content.text) == (["Bra.pdf"], "Se bilagor")
 
 
+async def test_a_file_that_goes_ahead_of_its_form_is_in_the_draft_and_the_form_says_why_one_is_not(
+    room: Mailroom,
+) -> None:
+    anna = await room.visit()
+    draft = (await anna.post("/mailbox/soc/write")).headers["location"]
+    came = (await anna.post(f"{draft}/save", ("Bra.pdf", PDF), version="1", text="Se bilaga")).json()
+    assert came == {"said": "Sparat", "fields": {"version": "3"}, "done": True, "refused": ""}
+    out = (await anna.post(f"{draft}/save", ("program.exe", b"MZ"), version="3", text="Se bilaga")).json()
+    assert (out["done"], out["refused"]) == (True, "file-type")
+    version = out["fields"]["version"]
+    page = await anna.post(draft, version=version, text="Se bilaga", refused="file-type", review="yes")
+    assert page.status_code == 422
+    assert '<a href="#files">En bilaga har en filtyp som inte tas emot' in page.text
+    kept = room.office.drafts[draft.rpartition("/")[2]]
+    assert ([file.name for file in kept.files], kept.content.text) == (["Bra.pdf"], "Se bilaga")
+
+
+async def test_a_file_that_goes_ahead_of_an_older_tab_or_to_a_colleague_says_what_became_of_it(
+    room: Mailroom,
+) -> None:
+    anna, bo = await room.visit(), await room.visit(BO)
+    draft = await ready(room)
+    old = (await anna.post(f"/draft/{draft}/save", ("Bra.pdf", PDF), version="1", text="Äldre")).json()
+    assert (old["over"], old["done"]) == (True, True)
+    assert room.office.drafts[draft].content.text == "En text"
+    await bo.post(f"/draft/{draft}/take-over")
+    taken = (await anna.post(f"/draft/{draft}/save", ("Fel.pdf", PDF), version="4", text="Min rad")).json()
+    assert (taken["over"], taken["done"]) == (True, False)
+    answer = await anna.post(f"/draft/{draft}", ("Fel.pdf", PDF), version="4", text="Min rad", review="yes")
+    assert (answer.status_code, "Bilagor behöver väljas på nytt." in answer.text) == (409, True)
+    assert [file.name for file in room.office.drafts[draft].files] == ["Bra.pdf"]
+
+
 async def test_a_draft_that_was_taken_over_while_a_file_is_added_keeps_both_texts(room: Mailroom) -> None:
     anna, bo = await room.visit(), await room.visit(BO)
     draft = await ready(room)

@@ -74,10 +74,12 @@ async def test_every_answer_has_the_policy(browser: httpx.AsyncClient, path: str
     }
 
 
-async def test_what_is_found_by_its_hash_may_be_kept(scene: Scene, browser: httpx.AsyncClient) -> None:
+async def test_what_is_found_by_its_hash_may_be_kept_and_is_no_page(
+    scene: Scene, browser: httpx.AsyncClient
+) -> None:
     answer = await browser.get(scene.pages().assets.path("style.css"))
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-    assert answer.headers["content-security-policy"] == POLICY["content-security-policy"]
+    assert answer.headers["content-security-policy"] == "sandbox; default-src 'none'"
 
 
 async def test_a_file_is_saved_and_cannot_run(browser: httpx.AsyncClient) -> None:

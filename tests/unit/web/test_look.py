@@ -95,7 +95,12 @@ def test_scripts_make_no_html_of_text() -> None:
 def test_an_address_changes_with_the_content_and_modules_find_their_neighbours() -> None:
     assets = dict(Assets())
     assert all(re.fullmatch(r"/static/[\w-]+\.[0-9a-f]{16}\.\w+", asset.path) for asset in assets.values())
+    by_itself = {"app.js", "upload.js"}
+    """Scripts that a page names."""
     imported = re.findall(r'from "\./([^"]+)"', assets["app.js"].content.decode())
-    assert sorted(f"/static/{name}" for name in imported) == sorted(
-        asset.path for name, asset in assets.items() if name.endswith(".js") and name != "app.js"
-    )
+    neighbours = {
+        asset.path for name, asset in assets.items() if name.endswith(".js") and name not in by_itself
+    }
+    assert {f"/static/{name}" for name in imported} == neighbours
+    of_uploads = re.findall(r'from "\./([^"]+)"', assets["upload.js"].content.decode())
+    assert {f"/static/{name}" for name in of_uploads} < neighbours, "the same modules as the page's own"

@@ -148,17 +148,9 @@ class Writing:
 
     async def post(self, request: Request, desk: Desk) -> Response:
         """Save the form with its files, then do what its button says."""
-        draft = await desk.draft(request.path_params["draft"])
-        files = _Files(desk, draft.id)
-        form = await received(request, files.open)
-        if files.signed_out:
-            raise StaleForm(form, files_lost=True)
+        draft, form, files = await self._received(request, desk)
         try:
-            if version_of(form) != draft.version:
-                raise Changed(draft.version)
-            expected, draft = draft.version + files.kept, await desk.draft(draft.id)
-            if draft.version != expected:  # It was changed elsewhere while the files were on their way.
-                raise Changed(draft.version)
+            draft = await _as_it_was(desk, draft, form, files)
             content = content_of(form, draft.content)
             if form["insert"]:
                 content = await _with_template(desk, draft.mailbox, content, form["template"])
@@ -166,10 +158,19 @@ class Writing:
                 content = await _with_recipient(desk, content, form["add"])
             await desk.save_draft(draft.id, draft.version, content)
         except (Changed, DraftTaken, DraftClosed):
-            return await self._conflict(request, desk, draft, form)
+            return await self._conflict(request, desk, draft, form, files)
         if form["remove-file"]:
             await desk.remove_file(draft.id, form["remove-file"])
-        return await self._after(request, desk, draft, form, files.refused)
+        return await self._after(request, desk, draft, form, files.refused or _refused_before(form))
+
+    async def _received(self, request: Request, desk: Desk) -> tuple[Draft, Form, _Files]:
+        """Read a draft's form and take its files in; returns the draft as it was before."""
+        draft = await desk.draft(request.path_params["draft"])
+        files = _Files(desk, draft.id)
+        form = await received(request, files.open)
+        if files.signed_out:
+            raise StaleForm(form, files_lost=True)
+        return draft, form, files
 
     async def _after(
         self,
@@ -202,23 +203,27 @@ class Writing:
         return see(f"/draft/{draft.id}/review")
 
     async def save(self, request: Request, desk: Desk) -> Response:
-        """Save what is typed, and say so in words; the version is what the form is to send next."""
-        form = await received(request)
+        """Save what is typed, and say so in words; the version is what the form is to send next.
+
+        A file may come with it: script sends files ahead of their form, so as to show how far they are. The
+        form then says itself why one was refused, and its page shows that.
+        """
+        draft, form, files = await self._received(request, desk)
         shown = self._frame.voice(request, desk)
-        draft = await desk.draft(request.path_params["draft"])
         try:
-            content = content_of(form, draft.content)
-            version = await desk.save_draft(draft.id, version_of(form), content)
+            draft = await _as_it_was(desk, draft, form, files)
+            version = await desk.save_draft(draft.id, draft.version, content_of(form, draft.content))
         except DraftTaken as taken:
             phrase = Phrase("%(name)s writes in this draft now.", {"name": shown.person(taken.writer)})
-            return JSONResponse({"said": self._frame.text(request, phrase), "over": True})
+            return JSONResponse({"said": self._frame.text(request, phrase), "over": True, **files.answer()})
         except (Changed, DraftClosed):
             phrase = Phrase("Not saved: the draft was changed in another window.")
-            return JSONResponse({"said": self._frame.text(request, phrase), "over": True})
+            return JSONResponse({"said": self._frame.text(request, phrase), "over": True, **files.answer()})
         return JSONResponse(
             {
                 "said": self._frame.text(request, Phrase("Saved")),
                 "fields": {"version": str(version)},
+                **files.answer(),
             }
         )
 
@@ -283,6 +288,7 @@ class Writing:
         desk: Desk,
         draft: Draft,
         form: Form,
+        files: _Files,
     ) -> Response:
         """Show what was typed beside the draft as it is: neither is lost."""
         draft = await desk.draft(draft.id)
@@ -295,8 +301,11 @@ class Writing:
                 409,
                 draft=draft,
                 typed=(form["subject"], form["text"]),
+                files_lost=files.passed_over,
             )
-        return await self._form(request, desk, draft, form_of(draft), 409, typed=form)
+        return await self._form(
+            request, desk, draft, form_of(draft), 409, typed=form, files_lost=files.passed_over
+        )
 
     async def _form(
         self,
@@ -308,6 +317,7 @@ class Writing:
         *,
         look: bool = False,
         typed: Form | None = None,
+        files_lost: bool = False,
     ) -> Response:
         shown = self._frame.voice(request, desk)
         mine, live = draft.writer.id == desk.person.id, ""
@@ -331,6 +341,7 @@ class Writing:
             form=form,
             typed=None if typed is None else (typed["subject"], typed["text"]),
             lost=_LOST,
+            files_lost=files_lost,
             mine=mine,
             live=live,
             writer=shown.person(draft.writer),
@@ -383,17 +394,28 @@ class _Files:
     def __init__(self, desk: Desk, draft: str) -> None:
         self._desk = desk
         self._draft = draft
+        self.came = False
         self.kept = 0
         """Number of files that are in the draft now; each has made another version of it."""
         self.refused: list[ProblemCode] = []
+        self.passed_over = False
+        """There was a file for which the draft could not be changed."""
         self.signed_out = False
         """The session ended while a file was on its way."""
 
+    def answer(self) -> dict[str, object]:
+        """Return what script is to know: whether it is done with the file, and why that was refused."""
+        if not self.came:
+            return {}
+        return {"done": not self.passed_over, "refused": self.refused[0].value if self.refused else ""}
+
     async def open(self, part: FilePart) -> FileSink:
         """Begin to add a file, or pass it over where the draft cannot be changed: saving will say so."""
+        self.came = True
         try:
             return _Kept(await self._desk.upload(self._draft, part.name, part.media_type), self)
         except (DraftTaken, DraftClosed):
+            self.passed_over = True
             return _Kept(None, self)
 
 
@@ -421,6 +443,7 @@ class _Kept:
             except NotReady as refusal:
                 await self._refuse(refusal)
             except (Changed, DraftTaken, DraftClosed):  # As saving will say.
+                self._files.passed_over = True
                 await self.discard()
             except NotSignedIn:
                 self._files.signed_out = True
@@ -435,6 +458,25 @@ class _Kept:
     async def _refuse(self, refusal: NotReady) -> None:
         self._files.refused += [problem.code for problem in refusal.problems]
         await self.discard()
+
+
+async def _as_it_was(desk: Desk, draft: Draft, form: Form, files: _Files) -> Draft:
+    """Return a draft in the version that its form knows, with the files that came.
+
+    :class:`Changed` where it was changed elsewhere before they came, or while they did; without files saving
+    finds that.
+    """
+    if not files.came:
+        return replace(draft, version=version_of(form))
+    now = await desk.draft(draft.id)
+    if (version_of(form), now.version) != (draft.version, draft.version + files.kept):
+        raise Changed(now.version)
+    return now
+
+
+def _refused_before(form: Form) -> Sequence[ProblemCode]:
+    """Return why a file was refused that script sent ahead of the form."""
+    return [code for code in PROBLEMS if code == form["refused"]]
 
 
 def key_of(recipient: Recipient) -> str:

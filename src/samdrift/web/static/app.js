@@ -1,4 +1,5 @@
 // What script adds to pages that are whole without it. Each part looks for its own marks in the page.
+// What only a page with files needs is in upload.js, which that page names itself.
 
 import { closeMenus } from "./menus.js";
 import { countDown } from "./countdown.js";

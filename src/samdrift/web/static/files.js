@@ -31,11 +31,28 @@ function gather(input, form) {
  */
 function add(input, brought) {
   if (!brought || brought.files.length === 0) return false;
+  choose(input, [...(input.files ?? []), ...brought.files]);
+  return true;
+}
+
+/**
+ * Choose files as a person does.
+ * @param {HTMLInputElement} input
+ * @param {File[]} files
+ */
+export function choose(input, files) {
   const all = new DataTransfer();
-  for (const file of [...(input.files ?? []), ...brought.files]) all.items.add(file);
+  for (const file of files) all.items.add(file);
   input.files = all.files;
   input.dispatchEvent(new Event("change", { bubbles: true }));
-  return true;
+}
+
+/**
+ * @param {HTMLInputElement} input
+ * @returns {number} bytes of its files in Base64, as a message has them
+ */
+export function sizeAsSent(input) {
+  return [...(input.files ?? [])].reduce((sum, file) => sum + Math.ceil(file.size / 3) * 4, 0);
 }
 
 /** @param {HTMLInputElement} input */
@@ -44,7 +61,7 @@ function show(input) {
   if (!(room instanceof HTMLElement)) return;
   const files = [...(input.files ?? [])];
   const limit = Number(input.dataset.limit);
-  const used = files.reduce((sum, file) => sum + Math.ceil(file.size / 3) * 4, 0);
+  const used = sizeAsSent(input);
   const meter = room.querySelector("meter");
   if (meter) {
     meter.max = limit;
@@ -58,7 +75,16 @@ function show(input) {
   names?.replaceChildren(
     ...files.map((file) => {
       const item = document.createElement("li");
-      item.textContent = `${file.name}, ${numbers.format(Math.max(file.size / 1e3, 0.1))} kB`;
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "quiet";
+      button.textContent = input.dataset.remove ?? "";
+      button.setAttribute("aria-label", `${input.dataset.remove} ${file.name}`);
+      button.addEventListener("click", () => {
+        choose(input, [...(input.files ?? [])].filter((each) => each !== file));
+        input.focus();
+      });
+      item.append(`${file.name}, ${numbers.format(Math.max(file.size / 1e3, 0.1))} kB `, button);
       return item;
     }),
   );

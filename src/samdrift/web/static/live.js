@@ -1,7 +1,7 @@
 // A page that is open learns that it has changed, by a stream or by asking now and then. Nothing on it moves:
 // a line offers to show what is new, and names say who else is there. A page that is not in sight asks for nothing.
 
-const EVERY = 30_000;
+const EVERY = 25_000;
 const TOGETHER = 300;
 
 /** @param {Document} page */

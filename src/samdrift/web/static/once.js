@@ -6,7 +6,7 @@ export function sendOnce(page) {
   const sent = new Set();
   page.addEventListener("submit", (event) => {
     const form = event.target;
-    if (!(form instanceof HTMLFormElement)) return;
+    if (!(form instanceof HTMLFormElement) || event.defaultPrevented) return; // Another part sends it later.
     if (sent.has(form)) {
       event.preventDefault();
       return;

@@ -27,6 +27,11 @@ export function watchSession(page) {
     asked = false;
   });
 
+  page.addEventListener("session-over", () => {
+    ends = Date.now();
+    over(page, dialog);
+  });
+
   const back = async () => {
     if (ends > Date.now() || page.visibilityState === "hidden") return;
     const session = await now(page, body.dataset.sessionWhose ?? "");
@@ -91,6 +96,17 @@ async function now(page, whose) {
   } catch {
     return null;
   }
+}
+
+/**
+ * Ask whether the session of a page goes on, and say so on it where it does not.
+ * @param {Document} page
+ * @returns {Promise<boolean>}
+ */
+export async function lives(page) {
+  if ((await now(page, page.body.dataset.sessionWhose ?? "")) !== null) return true;
+  page.dispatchEvent(new Event("session-over"));
+  return false;
 }
 
 /**
