@@ -163,6 +163,16 @@ class Health(Collector):
             last = before.gone_since, before.reason
             self._keep(Condition(dependency, at, None, "", now, *last))
 
+    def of_tokens(self) -> Callable[[str, str], None]:
+        """Return what notes tokens in HSMs, by their labels, from whichever thread uses them."""
+        loop = asyncio.get_running_loop()
+
+        def note(label: str, reason: str) -> None:
+            with contextlib.suppress(RuntimeError):  # A token that is used while the process ends.
+                loop.call_soon_threadsafe(self.note, Dependency.HSM, label, reason)
+
+        return note
+
     def _keep(self, condition: Condition) -> None:
         key = condition.dependency, condition.at
         if key not in self._known and len(self._known) >= _MOST:

@@ -117,7 +117,8 @@ async def running(
     config = with_own_metrics(config, roles)
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
-        keys, health = open_keys(settings, begin=True), Health(system_clock)
+        health = Health(system_clock)
+        keys = open_keys(settings, begin=True, watch=health.of_tokens())
         care = await stack.enter_async_context(
             cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
         )
@@ -253,7 +254,9 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         from samdrift.messageclient.working import Working
 
         hosts = config.hosts(Role.MESSAGE_CLIENT)
-        sites = await stack.enter_async_context(sites_of(config, config.message_client, gate))
+        sites = await stack.enter_async_context(
+            sites_of(config, config.message_client, gate, watch=parts.health.note)
+        )
         public_only = not config.federation.private_addresses
         book = await stack.enter_async_context(address_book(config.address_book, public_only=public_only))
         services = used_services(config, gate)
@@ -282,7 +285,7 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         from samdrift.installation.signin import sites_of
 
         directory = ClientDirectory(gate)
-        own = sites_of(config, config.governance, gate, Role.GOVERNANCE, directory.known)
+        own = sites_of(config, config.governance, gate, Role.GOVERNANCE, directory.known, parts.health.note)
         office = GovernanceRole(
             gate, config.hosts(Role.GOVERNANCE), await stack.enter_async_context(own), system_clock, directory
         )

@@ -21,12 +21,14 @@ from samdrift.contracts.principals import Role
 from samdrift.entrance.ownkeys import OwnKeys
 from samdrift.entrance.signedin import KnownElsewhere
 from samdrift.entrance.sites import Sites, SiteSettings, WithPages
+from samdrift.installation.health import Dependency
 from samdrift.installation.messageclients import registered
 from samdrift.messageclient.administering import Profile, Profiles
 from samdrift.messageclient.deleting import DeletionRule
 from samdrift.messageclient.working import ServiceSettings
 from samdrift.messageservice.oauth.registrations import Registered
 from samdrift.net.addresses import EnteredAddresses, any_address
+from samdrift.net.client import Watch, unwatched
 from samdrift.net.clock import system_clock
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.tls import client_tls
@@ -53,9 +55,12 @@ async def sites_of(
     gate: Gate,
     role: WithPages = Role.MESSAGE_CLIENT,
     known_elsewhere: KnownElsewhere | None = None,
+    watch: Watch = unwatched,
 ) -> AsyncIterator[Sites]:
     """Return a role's sites of organisations whose persons can sign in; :class:`ConfigError` for what is
     unfit.
+
+    ``watch`` is told of each call whether a sign-in service answered.
     """
     vaults: WorkerGate[People] = gate.worker("sign-in", role)
     async with AsyncExitStack() as stack:
@@ -65,7 +70,8 @@ async def sites_of(
             if used is None or role not in one.roles:
                 continue
             where = f"organisations[{number}]"
-            client = await stack.enter_async_context(sign_in_client(config, own.networks, used.tls_issuers))
+            opened = sign_in_client(config, own.networks, used.tls_issuers, watch)
+            client = await stack.enter_async_context(opened)
             keys = OwnKeys(vaults, one.identifier, system_clock)
             if isinstance(used, SamlConfig):
                 service: SignInService = _saml(used, client, keys, f"{where}.saml")
@@ -239,11 +245,14 @@ def pages_origin(organisation: OrganisationConfig, own: WithPagesConfig) -> str:
     return f"{scheme}://{host_of(organisation, role)}{port}"
 
 
-def sign_in_client(config: Config, networks: Sequence[str], tls_issuers: Path | None) -> EnteredAddressClient:
+def sign_in_client(
+    config: Config, networks: Sequence[str], tls_issuers: Path | None, watch: Watch = unwatched
+) -> EnteredAddressClient:
     """Return the client for a sign-in service: in the demonstration it is on this machine."""
     demonstration = config.environment is Environment.DEMONSTRATION
     permits = any_address if demonstration else EnteredAddresses(networks)
-    return EnteredAddressClient(permits, client_tls(trust=tls_issuers), plain=demonstration)
+    told = partial(watch, Dependency.IDENTITY_PROVIDER)
+    return EnteredAddressClient(permits, client_tls(trust=tls_issuers), plain=demonstration, watch=told)
 
 
 def _secret(file: Path, where: str) -> str:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
+from urllib.parse import urlsplit
 
 from samdrift.net.addresses import EnteredAddresses, Permits
 from samdrift.net.client import Fetched, FetchLimits, HttpClient, HttpFault, NoAnswer, fetch
@@ -33,16 +34,18 @@ class EnteredAddressClient:
         *,
         plain: bool = False,
         seconds: float = _SECONDS,
+        watch: Callable[[str, str], None] = lambda host, reason: None,
     ) -> None:
         """``permits`` is :class:`EnteredAddresses` with the operator's list.
 
         ``plain`` allows HTTP without TLS, for services of the demonstration on this machine; ``seconds``
-        is the longest silence, at any step.
+        is the longest silence, at any step; ``watch`` is told of each fetch whether the host answered.
         """
         self._permits = permits or EnteredAddresses()
         self._tls = tls or client_tls()
         self._plain = plain
         self._seconds = seconds
+        self._watch = watch
         self._http = HttpClient(self._tls, self._permits, connections=_CONNECTIONS, silence=seconds)
 
     async def __aenter__(self) -> Self:
@@ -64,7 +67,15 @@ class EnteredAddressClient:
         """GET ``url``, or POST ``content``; :class:`NoAnswer` when no whole answer came within ``limits``."""
         if not self._plain and not url.lower().startswith("https://"):
             raise NoAnswer(HttpFault.FORBIDDEN)
-        return await fetch(self._http, url, limits, content=content, headers=headers)
+        host = urlsplit(url).hostname or ""
+        try:
+            answer = await fetch(self._http, url, limits, content=content, headers=headers)
+        except NoAnswer as failure:
+            if failure.fault is not HttpFault.FORBIDDEN:
+                self._watch(host, f"{failure} ({failure.kind})")
+            raise
+        self._watch(host, f"it answers {answer.status}" if answer.status >= 500 else "")
+        return answer
 
     async def connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """Open a TLS connection for another protocol, as syslog; :class:`NoAnswer` when there is none."""

@@ -27,6 +27,7 @@ from samdrift.installation.operator import Parts, put_together
 from samdrift.installation.replaceable import registered_clients
 from samdrift.installation.vaultsettings import connection_idle
 from samdrift.keystore.hsm.locks import Hsm
+from samdrift.keystore.hsm.module import Watch
 from samdrift.keystore.hsm.store import HsmKeyStore
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.unlocking import HandedUnlocker
@@ -54,7 +55,9 @@ async def working(
     config = narrowed(load(handed.config), handed)
     write_lines(config.log_lines, name_in_log(handed.kind, handed.organisation))
     vaults = config.vaults
-    keys = HsmKeyStore(vaults.secrets, HandedUnlocker(handed.keys), _tokens(config, handed.pin))
+    health = Health(system_clock, elsewhere=[Dependency.SCANNER])  # The supervisor tries it.
+    tokens = _tokens(config, handed.pin, health.of_tokens())
+    keys = HsmKeyStore(vaults.secrets, HandedUnlocker(handed.keys), tokens)
     database = HandedDatabase(handed.database, handed.reader.name, handed.reader.password)
     settings = VaultSettings(
         vaults.database,
@@ -78,7 +81,6 @@ async def working(
         metrics.register(NotificationMetrics(lambda: gate.failed_notifications))
         await stack.enter_async_context(watching(_expiries(keys, gate, handed, metrics, named=named)))
         doors = InnerDoors(sockets)
-        health = Health(system_clock, elsewhere=[Dependency.SCANNER])  # The supervisor tries it.
         await put_together(
             stack, Parts(config, frozenset(handed.roles), keys, gate, doors, metrics, health=health)
         )
@@ -140,11 +142,11 @@ def _expiries(
     )
 
 
-def _tokens(config: Config, pin: str | None) -> Hsm:
+def _tokens(config: Config, pin: str | None, watch: Watch) -> Hsm:
     """The organisation's own token, with the PIN that was handed over."""
     named = {one.identifier: one.hsm for one in config.organisations if one.hsm is not None}
     bare = {whose: replace(token, pin_file=None, pin_credential="") for whose, token in named.items()}
-    tokens = Hsm(hsm_settings(config.vaults.hsm, bare))
+    tokens = Hsm(hsm_settings(config.vaults.hsm, bare), watch)
     for organisation in bare if pin is not None else ():
         tokens.take(organisation, pin or "")
     return tokens

@@ -97,6 +97,20 @@ def test_what_another_process_logs_is_known_and_not_logged(
     assert health.conditions()[0].gone_since == NOW
 
 
+async def test_a_token_is_noted_from_the_thread_that_uses_it(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    health = Health(clock)
+    note = health.of_tokens()
+    await asyncio.to_thread(note, "habo", "there is no token with the organisation's label")
+    await until(lambda: bool(health.conditions()))
+    (gone,) = health.conditions()
+    assert (gone.dependency, gone.at, gone.gone_since) == ("hsm", "habo", NOW)
+    assert [record.getMessage() for record in caplog.records] == [
+        "hsm habo: gone since 2026-03-02T12:00:00Z: there is no token with the organisation's label"
+    ]
+
+
 def test_hosts_that_others_name_at_will_do_not_fill_the_memory(clock: Clock) -> None:
     health = Health(clock)
     health.note("database")

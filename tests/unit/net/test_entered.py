@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from aiohttp.abc import ResolveResult
@@ -133,6 +134,32 @@ async def test_a_redirect_is_not_followed() -> None:
 
     async with answering(answer) as url, EnteredAddressClient(any_address, plain=True) as client:
         assert (await client.fetch(f"{url}/start", LIMITS)).status == 302
+
+
+async def test_whoever_watches_hears_which_host_answers_and_why_one_does_not() -> None:
+    async def answer(asked: Asked) -> bytes:
+        return reply(b"", "503 Service Unavailable" if asked.target == "/down" else "404 Not Found")
+
+    told: list[tuple[str, str]] = []
+    async with (
+        answering(answer) as url,
+        EnteredAddressClient(any_address, plain=True, watch=lambda *one: told.append(one)) as client,
+    ):
+        await client.fetch(f"{url}/down", LIMITS)
+        await client.fetch(f"{url}/there", LIMITS)
+        assert await fault(client, "http://localhost:1/") is HttpFault.UNREACHABLE
+    host = urlsplit(url).hostname
+    assert told[:2] == [(host, "it answers 503"), (host, "")]
+    (last,) = told[2:]
+    assert last[0] == "localhost"
+    assert last[1].startswith("unreachable (")
+
+
+async def test_an_address_that_is_not_permitted_is_no_outage() -> None:
+    told: list[tuple[str, str]] = []
+    async with EnteredAddressClient(LISTED, watch=lambda *one: told.append(one)) as client:
+        assert await fault(client, "https://127.0.0.1:1/") is HttpFault.FORBIDDEN
+    assert told == []
 
 
 @pytest.mark.parametrize("scheme", ["http", "HTTP", "ftp"])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, quote_from_bytes, unquote, unquote_to_bytes
 
 from samdrift.keystore.hsm import objects
-from samdrift.keystore.hsm.module import Token, module
+from samdrift.keystore.hsm.module import Token, Watch, module, unwatched
 from samdrift.keystore.keyfiles import HsmUnavailable, KeyFault, KeyStoreError
 from samdrift.keystore.settings import HsmSettings
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -44,7 +44,7 @@ class HsmLock:
 class Hsm:
     """The tokens that the configuration names; nothing is asked of any until it is used."""
 
-    def __init__(self, settings: HsmSettings | None) -> None:
+    def __init__(self, settings: HsmSettings | None, watch: Watch = unwatched) -> None:
         self._labels: dict[ParticipantIdentifier, str] = {}
         self._tokens: dict[str, Token] = {}
         if settings is not None:
@@ -52,7 +52,7 @@ class Hsm:
             for organisation, access in settings.tokens.items():
                 self._labels[organisation] = access.label
                 self._tokens[access.label] = Token(
-                    library, access.label, access.pin_file, owner_only=access.owner_only
+                    library, access.label, access.pin_file, owner_only=access.owner_only, watch=watch
                 )
 
     def take(self, organisation: ParticipantIdentifier, pin: str) -> None:

@@ -37,6 +37,13 @@ _RENEWED_AT_MOST = 30.0
 """Seconds between two times that the library looks for tokens again, which ends all sessions."""
 
 T = TypeVar("T")
+Watch = Callable[[str, str], None]
+"""Told of a token, by its label and from any thread, why it cannot be used, or nothing once it can."""
+
+
+def unwatched(label: str, reason: str) -> None:
+    """Watch nothing."""
+
 
 _PIN: Final[dict[type[pkcs11.PKCS11Error], str]] = {
     pkcs11.PinIncorrect: "the token refuses the PIN; it is not tried again until it has changed",
@@ -57,8 +64,18 @@ class Token:
     user per process. Without ``pin_file``, a person has to :meth:`unlock` it.
     """
 
-    def __init__(self, module: Module, label: str, pin_file: Path | None, *, owner_only: bool = True) -> None:
+    def __init__(
+        self,
+        module: Module,
+        label: str,
+        pin_file: Path | None,
+        *,
+        owner_only: bool = True,
+        watch: Watch = unwatched,
+    ) -> None:
         self.label = label
+        self._watch = watch
+        self._said: str | None = None
         self._module = module
         self._pin_file = pin_file
         self._read = read_private if owner_only else Path.read_bytes
@@ -68,6 +85,20 @@ class Token:
 
     def use(self, work: Callable[[Session], T]) -> T:
         """Return the result of ``work``; it is repeated once, in a new session, if the first one fails."""
+        try:
+            result = self._used(work)
+        except HsmUnavailable as failure:
+            self._say(failure.text)
+            raise
+        self._say("")
+        return result
+
+    def _say(self, reason: str) -> None:
+        if reason != self._said:
+            self._said = reason
+            self._watch(self.label, reason)
+
+    def _used(self, work: Callable[[Session], T]) -> T:
         with self._module.calling() as library:
             with contextlib.suppress(pkcs11.PKCS11Error):
                 return work(self._logged_in(library))

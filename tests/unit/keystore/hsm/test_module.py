@@ -206,6 +206,24 @@ def test_a_pin_that_cannot_be_read_leaves_the_token_locked(
 
 
 @requires_softhsm
+def test_whoever_watches_hears_once_that_a_token_is_gone_and_once_that_it_is_back(hsm: SoftHsm) -> None:
+    told: list[tuple[str, str]] = []
+    file, label = hsm.pin_file("no PIN of it"), hsm.unused()
+    token = Token(hsm.module, label, file, watch=lambda *one: told.append(one))
+    for _ in range(3):
+        with expect(KeyFault.LOCKED):
+            token.use(lambda session: None)
+    file.write_text(PIN)
+    for _ in range(3):
+        token.use(lambda session: None)
+    assert [whose for whose, _ in told] == [label, label]
+    (gone, back) = (reason for _, reason in told)
+    assert "refuses the PIN" in gone
+    assert "no PIN of it" not in gone
+    assert back == ""
+
+
+@requires_softhsm
 def test_no_error_of_a_token_tells_its_pin(hsm: SoftHsm) -> None:
     with pytest.raises(KeyStoreError) as raised:
         hsm.token(pin="31415926").use(lambda session: None)
