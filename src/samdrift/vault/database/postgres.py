@@ -186,8 +186,14 @@ class EmbeddedPostgres:
             "port": _PORT,
         }
         lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
-        (self._data / "postgresql.conf").write_text("".join(lines))
-        (self._data / "pg_hba.conf").write_text(_ACCESS)
+        for name, text in (("postgresql.conf", "".join(lines)), ("pg_hba.conf", _ACCESS)):
+            # In one step: a start that another process began, and was killed, may be reading it just now.
+            draft = self._data / f"{name}.draft"
+            draft.unlink(missing_ok=True)
+            draft.touch(mode=0o600)
+            self._give(draft)
+            draft.write_text(text)
+            draft.replace(self._data / name)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
