@@ -131,11 +131,11 @@ async def _scene(folder: Path) -> AsyncIterator[_Scene]:
 async def _moved_away(folder: Path) -> AsyncIterator[None]:
     """As a file system that is not mounted."""
     aside = folder.with_name(f"{folder.name}.aside")
-    folder.rename(aside)
+    await asyncio.to_thread(folder.rename, aside)
     try:
         yield
     finally:
-        aside.rename(folder)
+        await asyncio.to_thread(aside.rename, folder)
 
 
 @asynccontextmanager
