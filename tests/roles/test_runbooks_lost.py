@@ -191,6 +191,15 @@ class Installed:
         for seal in seals:
             seal.unlink()
 
+    async def notices_lost_marks(self) -> None:
+        """Wait until the message service has looked at its marks, as it does when it begins to fetch."""
+
+        async def look() -> bool | None:
+            ended = await self.command("org", "keys", "lost-marks", BJURHOLM.identifier.value)
+            return True if ended.status == 1 else None
+
+        await until(look, "it is known that marks are lost")
+
     async def is_gone(self, dependency: str) -> None:
         async def look() -> bool | None:
             return True if await state_of(self.member, dependency) == "gone" else None
@@ -312,6 +321,8 @@ async def test_the_key_store_is_lost_and_then_the_seals(installed: Installed, tm
         await at.types("systemctl stop samdrift")
         await at.types("cp -a ")
         await at.types("systemctl start samdrift")
+        await installed.notices_lost_marks()
+        assert (await at.types("./samdrift org keys lost-marks")).status == 1
         assert await installed.receives()
         await installed.lose_seals()
         await at.types("systemctl stop samdrift")

@@ -9,13 +9,14 @@ import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLServerSocket;
 import javax.net.ssl.SSLSocket;
 
-/** Listeners with what OpenSSL no longer has: each argument is port;protocols;suites. */
+/** Listeners with what OpenSSL no longer has: the first argument has the keys, each other is port;protocols;suites. */
 public final class Listener {
     private static final char[] PASSWORD = "listener".toCharArray();
 
     public static void main(String[] arguments) throws Exception {
         Security.setProperty("jdk.tls.disabledAlgorithms", "");
         Security.setProperty("jdk.tls.legacyAlgorithms", "");
+        System.setProperty("jdk.tls.ephemeralDHKeySize", "1024");
         KeyStore keys = KeyStore.getInstance("PKCS12");
         try (FileInputStream file = new FileInputStream(arguments[0])) {
             keys.load(file, PASSWORD);

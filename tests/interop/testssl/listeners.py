@@ -17,12 +17,10 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.asymmetric.dh import DHParameterNumbers
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     NoEncryption,
-    ParameterFormat,
     PrivateFormat,
     pkcs12,
 )
@@ -37,13 +35,6 @@ _NOW = datetime.now(UTC).replace(microsecond=0)
 _DAY = timedelta(days=1)
 _PASSWORD = b"listener"
 _GOOD = "ECDHE-RSA-AES128-GCM-SHA256"
-_OAKLEY_2 = int(
-    "FFFFFFFFFFFFFFFFC90FDAA22168C234C4C6628B80DC1CD129024E088A67CC74020BBEA63B139B22514A08798E3404DD"
-    "EF9519B3CD3A431B302B0A6DF25F14374FE1356D6D51C245E485B576625E7EC6F44C42E9A637ED6B0BFF5CB6F406B7ED"
-    "EE386BFB5A899FA5AE9F24117C4B1FE649286651ECE65381FFFFFFFFFFFFFFFF",
-    16,
-)
-"""The group of 1024 bits of RFC 2409."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +52,6 @@ def issue(
     number: int,
     bits: int = 2048,
     ca: bool = False,
-    hashed: hashes.SHA1 | hashes.SHA256 | None = None,
     ends: datetime = _NOW + 200 * _DAY,
     host: str = NAME,
 ) -> Issued:
@@ -88,12 +78,12 @@ def issue(
         )
         usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
         builder = builder.add_extension(names, critical=False).add_extension(usage, critical=False)
-    return Issued(builder.sign(by.private_key, hashed or hashes.SHA256()), private_key)
+    return Issued(builder.sign(by.private_key, hashes.SHA256()), private_key)
 
 
 @dataclass
 class Files:
-    """What the programs read: issuers, certificates with their keys, a short group."""
+    """What the programs read: issuers, certificates with their keys."""
 
     folder: Path
     root: Issued = field(init=False)
@@ -134,23 +124,32 @@ class Files:
         )
         return path
 
-    def short_group(self) -> Path:
-        path = self.folder / "group.pem"
-        group = DHParameterNumbers(_OAKLEY_2, 2).parameters()
-        path.write_bytes(group.parameter_bytes(Encoding.PEM, ParameterFormat.PKCS3))
-        return path
+    def with_sha1(self, issued: Issued, issuer: Issued) -> Issued:
+        """Issue a certificate again, signed with a hash that libraries no longer sign with."""
+        asked, made = self.folder / "asked.pem", self.folder / "made.pem"
+        request = x509.CertificateSigningRequestBuilder().subject_name(issued.certificate.subject)
+        for each in issued.certificate.extensions:
+            request = request.add_extension(each.value, critical=each.critical)
+        signed = request.sign(issued.private_key, hashes.SHA256())
+        asked.write_bytes(signed.public_bytes(Encoding.PEM))
+        by, serial = self.pem("by", issuer), str(issued.certificate.serial_number)
+        options = ("-sha1", "-days", "200", "-copy_extensions", "copyall", "-set_serial", serial)
+        _openssl("x509", "-req", "-in", asked, "-out", made, "-CA", by, "-CAkey", by, *options)
+        return Issued(x509.load_pem_x509_certificate(made.read_bytes()), issued.private_key)
 
 
-_SERVER = issue  # Certificates of servers differ in one thing each.
+def _openssl(*arguments: Any) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
 OPENSSL: Mapping[str, Sequence[str]] = {
     "TLS 1.0 and 1.1": ("-min_protocol", "TLSv1", "-cipher", f"{_GOOD}:ECDHE-RSA-AES128-SHA:@SECLEVEL=0"),
     "no TLS 1.3": ("-no_tls1_3", "-cipher", _GOOD),
-    "no encryption": ("-cipher", f"{_GOOD}:ECDHE-RSA-NULL-SHA:@SECLEVEL=0"),
-    "no certificate": ("-cipher", f"{_GOOD}:AECDH-AES128-SHA:@SECLEVEL=0"),
+    "no encryption": ("-min_protocol", "TLSv1.2", "-cipher", f"{_GOOD}:ECDHE-RSA-NULL-SHA:@SECLEVEL=0"),
+    "no certificate": ("-min_protocol", "TLSv1.2", "-cipher", f"{_GOOD}:AECDH-AES128-SHA:@SECLEVEL=0"),
     "no forward secrecy": ("-no_tls1_3", "-cipher", "AES128-GCM-SHA256:AES256-GCM-SHA384"),
     "a suite without forward secrecy": ("-cipher", f"{_GOOD}:AES128-GCM-SHA256"),
     "CBC": ("-cipher", f"{_GOOD}:ECDHE-RSA-AES128-SHA256"),
-    "a short group": ("-cipher", f"{_GOOD}:DHE-RSA-AES128-GCM-SHA256:@SECLEVEL=0"),
     "a group of 2048 bits": ("-cipher", f"{_GOOD}:DHE-RSA-AES128-GCM-SHA256"),
     "renegotiation by clients": ("-client_renegotiation", "-cipher", _GOOD),
 }
@@ -171,11 +170,19 @@ JAVA: Mapping[str, tuple[str, str]] = {
     "RC4": ("TLSv1.2", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_RC4_128_SHA"),
     "DES": ("TLSv1.1,TLSv1.2", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,SSL_RSA_WITH_DES_CBC_SHA"),
     "3DES": ("TLSv1.2", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_3DES_EDE_CBC_SHA"),
+    "a short group": (
+        "TLSv1.2",
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
+    ),
     "export": ("TLSv1,TLSv1.2", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,SSL_RSA_EXPORT_WITH_RC4_40_MD5"),
 }
 """Protocols and suites of Java's own TLS, with everything allowed that it has."""
 COMPRESSING = "compression"
-LISTENERS = (*OPENSSL, *CERTIFICATES, *JAVA, COMPRESSING)
+LISTENERS = (*CERTIFICATES, *JAVA, COMPRESSING, *OPENSSL)
+
+
+_LENIENT = ("-min_protocol", "TLSv1.2", "-cipher", f"{_GOOD}:@SECLEVEL=0")
+"""Options of a server whose certificate may be weak."""
 
 
 def chains(files: Files) -> dict[str, tuple[Issued, ...]]:
@@ -183,14 +190,14 @@ def chains(files: Files) -> dict[str, tuple[Issued, ...]]:
     issuer = files.subordinate
     good = issue(NAME, issuer, number=103)
     itself = issue(NAME, None, number=104)
-    old = issue("Old issuer", files.root, number=105, ca=True, hashed=hashes.SHA1())
+    old = files.with_sha1(issue("Old issuer", files.root, number=105, ca=True), files.root)
     return {
         "a chain as it should be": (good, issuer),
         "expired": (issue(NAME, issuer, number=103, ends=_NOW - _DAY), issuer),
         "issued by itself": (itself,),
         "another name": (issue("ap.example.se", issuer, number=103, host="ap.example.se"), issuer),
         "no intermediate": (good,),
-        "SHA-1": (issue(NAME, issuer, number=103, hashed=hashes.SHA1()), issuer),
+        "SHA-1": (files.with_sha1(good, issuer), issuer),
         "SHA-1 of the issuer": (issue(NAME, old, number=103), old),
         "RSA of 1024 bits": (issue(NAME, issuer, number=106, bits=1024), issuer),
     }
@@ -205,13 +212,14 @@ async def listening(folder: Path) -> AsyncIterator[tuple[Files, dict[str, int]]]
     ports: dict[str, int] = {}
     with ExitStack() as stack:
         for which in (*OPENSSL, *CERTIFICATES):
-            pem = files.pem(which, *those.get(which, good))
-            options = [*OPENSSL.get(which, ("-cipher", f"{_GOOD}:@SECLEVEL=0"))]
-            if which == "a short group":
-                options += ["-dhparam", files.short_group()]
-            ports[which] = stack.enter_context(_openssl(folder, pem, options))
+            first, *rest = those.get(which, good)
+            options = [*OPENSSL.get(which, _LENIENT)]
+            if rest:
+                options += ["-cert_chain", files.pem(f"above {which}", *rest)]
+            pem = files.pem(which, first)
+            ports[which] = stack.enter_context(_s_server(folder, pem, options))
         ports |= stack.enter_context(_java(folder, files.keystore(good)))
-        await until(lambda: all(map(_answers, ports.values())), "all listen")
+        await until(lambda: all(map(_answers, ports.values())))
         async with _compressing(ports["a chain as it should be"]) as port:
             yield files, ports | {COMPRESSING: port}
 
@@ -223,10 +231,10 @@ def _answers(port: int) -> bool:
 
 
 @contextmanager
-def _openssl(folder: Path, pem: Path, options: Sequence[Any]) -> Iterator[int]:
+def _s_server(folder: Path, pem: Path, options: Sequence[Any]) -> Iterator[int]:
     port = free_port(HOST)
-    command = ["openssl", "s_server", "-accept", f"{HOST}:{port}", "-www", "-quiet", "-naccept", "-1"]
-    with _running([*command, "-cert", pem, "-cert_chain", pem, "-key", pem, *options], folder):
+    command = ["openssl", "s_server", "-accept", f"{HOST}:{port}", "-www", "-quiet"]
+    with _running([*command, "-cert", pem, "-key", pem, *options], folder):
         yield port
 
 
