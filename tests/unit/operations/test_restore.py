@@ -153,6 +153,9 @@ async def test_after_a_restore_logins_are_replaced_and_the_organisation_is_close
 async def test_it_is_suspended_until_people_resume_it(ground: Ground) -> None:
     made = await ground.create(ground.organisation)
     await ground.restore(made)
+    registered = await ground.installation.provisioner.registrations()
+    states = {each.state for each in registered if each.organisation == ground.organisation}
+    assert states == {RegistrationState.SUSPENDED}
     await suspended(ground)
     with pytest.raises(VaultSuspended):
         async with ground.installation.open(ground.organisation, AP):

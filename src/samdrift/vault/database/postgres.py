@@ -131,12 +131,19 @@ class EmbeddedPostgres:
                 os.close(last)
 
     def _start(self) -> None:
-        """Start the server, retrying while the memory of a killed one is released."""
-        for _ in range(_TRIES - 1):
+        """Start the server, retrying while the memory of a killed one is released.
+
+        One that runs and cannot be reached, as it was started with settings that were not whole, is ended.
+        """
+        for _ in range(_TRIES):
             with contextlib.suppress(ServerFailed):
                 self.control("start")
                 return
+            if self._answers():
+                return  # A start that another process had begun, and was killed, has come to its end.
             time.sleep(_BETWEEN_TRIES)
+        with contextlib.suppress(ServerFailed):
+            self.control("stop", "-m", "fast")
         self.control("start")
 
     def control(self, action: str, *options: str) -> None:
