@@ -304,6 +304,9 @@ async def test_the_key_store_is_lost_and_then_the_seals(installed: Installed, tm
     keys = tmp_path / "habo.keys"
     files = {name: installed.folder.parent / f"{name}.txt" for name in CUSTODIANS}
     first, second = files
+    await (
+        installed.receives()
+    )  # Its session key is marked, which the key store remembers and its copy does not.
     made = await installed.command(
         *("org", "keys", "backup", BJURHOLM.identifier.value, "--out", keys),
         *("--by", first, "--by-passphrase-file", files[first]),

@@ -34,13 +34,14 @@ SAYS: Mapping[str, tuple[str, ...]] = {
     "group": ("LOGJAM", "LOGJAM-common_primes"),
     "cbc": ("cipherlist_AVERAGE",),
     "compression": ("CRIME_TLS",),
-    "renegotiation": ("secure_renego", "secure_client_renego"),
+    "renegotiation": ("secure_renego",),
     "certificate": ("cert_trust", "cert_chain_of_trust", "cert_expirationStatus"),
     "key": ("cert_keySize", "cert_signatureAlgorithm"),
 }
 """What testssl.sh calls the things that a rule is about."""
-_FURTHER = ("OCSP_stapling",)
-_FINE = ("OK", "INFO")
+NOT_JUDGED = ("secure_client_renego", "OCSP_stapling")
+"""What testssl.sh has an opinion on, and SSL Labs lowers no grade for (docs/operations.md)."""
+FINE = ("OK", "INFO")
 _AT_ONCE = 3
 Said = Mapping[str, Sequence[str]]
 """Severity and finding, by the names that testssl.sh has for what it looks at."""
@@ -65,7 +66,7 @@ async def asked(port: int, issuers: Path, folder: Path, *what: str) -> Said:
 def broken(said: Said) -> set[str]:
     """Return the rules that are broken by what testssl.sh says."""
     return {
-        rule for rule, names in SAYS.items() for name in names if name in said and said[name][0] not in _FINE
+        rule for rule, names in SAYS.items() for name in names if name in said and said[name][0] not in FINE
     }
 
 
@@ -82,7 +83,7 @@ def version() -> str:
 async def _examined() -> None:
     """Examine every listener that nothing is kept of, and keep what is said as it comes."""
     turns = asyncio.Semaphore(_AT_ONCE)
-    compared = {name for names in SAYS.values() for name in names} | {*_FURTHER}
+    compared = {name for names in SAYS.values() for name in names} | {*NOT_JUDGED}
     found: dict[str, dict[str, Sequence[str]]] = kept()
     with tempfile.TemporaryDirectory() as folder:
         async with listening(Path(folder)) as (files, ports):

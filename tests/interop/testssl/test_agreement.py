@@ -16,12 +16,15 @@ import pytest_asyncio
 from samdrift.net.tlsprobe import Listener
 from samdrift.operations.findings import State
 from samdrift.operations.tlsrules import RULES, Target, check_tls
-from tests.interop.testssl.examine import SAYS, asked, broken, kept
+from tests.interop.testssl.examine import FINE, SAYS, asked, broken, kept
 from tests.interop.testssl.listeners import HOST, LISTENERS, NAME, listening
 from tests.programs import requires
 
 pytestmark = [requires("java", "default-jdk-headless"), requires("openssl", "openssl")]
-DIFFERENCES: Mapping[tuple[str, str], str] = {}
+DIFFERENCES: Mapping[tuple[str, str], str] = {
+    ("SHA-1 of the issuer", "key"): "testssl.sh looks at the hash of the server's certificate alone",
+    ("a suite without forward secrecy", "forward-secrecy"): "testssl.sh is content where one suite has it",
+}
 """Listeners and rules of which the verdicts differ, with the reason."""
 AGAIN = {"TLS 1.0 and 1.1": ("-p", ("versions", "tls13")), "RC4": ("-s", ("suites", "cbc"))}
 """Listeners of which testssl.sh is asked one thing again, and the rules that it is about."""
@@ -65,6 +68,11 @@ async def test_the_verdict_is_that_of_testssl(running: Running, which: str) -> N
     ours, theirs = await running.broken(which), broken(kept()[which])
     listed = {rule for where, rule in DIFFERENCES if where == which}
     assert ours ^ theirs == listed, kept()[which]
+
+
+def test_renegotiation_that_clients_begin_is_a_fault_to_testssl_alone() -> None:
+    severity, _ = kept()["renegotiation by clients"]["secure_client_renego"]
+    assert severity not in FINE
 
 
 @requires("testssl", "testssl.sh")
