@@ -33,7 +33,8 @@ def rows(restarts: int | None, seed: int | None) -> list[Row]:
         with tempfile.TemporaryDirectory(prefix="samdrift-restarts-") as folder:
             report = run(_restarted(Path(folder), level, restarts or _RESTARTS, seed))
         for fault in report.faults:
-            print(fault, file=sys.stderr)
+            _report(fault)
+        _report(f"{level}: {report.exchanges} exchanges, {len(report.faults)} faults, {report.spent} spent")
         found += [
             *(reported(f"{level}: {name}", [number], "times") for name, number in report.restarts.items()),
             reported(f"{level}: exchanges", [report.exchanges], ""),

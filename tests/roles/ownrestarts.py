@@ -39,7 +39,8 @@ _SETTINGS = {
     Isolation.PROCESS: '[isolation]\nlevel = "process"\n'
     + (f"first_user = {FIRST_USER + 5_000}\n" if ROOT else ""),
 }
-_PATIENCE = 300.0
+_PATIENCE = 900.0
+"""For what a restart takes on a machine that is used by others, too."""
 _LAST_LINES = 20
 _ROLLED = "the rolling restart has come to its end"
 _ROLL_STUCK = "does not serve again, and the rolling restart ends here"

@@ -306,7 +306,7 @@ async def test_the_key_store_is_lost_and_then_the_seals(installed: Installed, tm
     first, second = files
     await (
         installed.receives()
-    )  # Its session key is marked, which the key store remembers and its copy does not.
+    )  # Its session key has a mark, which no copy of the key store has.
     made = await installed.command(
         *("org", "keys", "backup", BJURHOLM.identifier.value, "--out", keys),
         *("--by", first, "--by-passphrase-file", files[first]),

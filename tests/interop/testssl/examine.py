@@ -14,15 +14,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.interop.testssl.listeners import HOST, LISTENERS, NAME, listening
+from tests.interop.testssl.listeners import CERTIFICATES, HOST, LISTENERS, NAME, listening
 
 KEPT = Path(__file__).with_name("verdicts.json")
-ASKED = ("-p", "-s", "-S", "-R", "-C", "-J")
-"""Protocols, kinds of suites, what the server shows, renegotiation, compression, groups."""
-FORWARD_SECRECY = "-f"
+_PROTOCOLS, _SHOWN, _FORWARD_SECRECY = "-p", "-S", "-f"
+_TAKEN = (_PROTOCOLS, "-s", "-R", "-C", "-J")
+"""Protocols, kinds of suites, renegotiation, compression, groups."""
 SAYS: Mapping[str, tuple[str, ...]] = {
     "versions": ("SSLv2", "SSLv3", "TLS1", "TLS1_1"),
-    "tls13": ("TLS1_3",),
     "suites": (
         "cipherlist_NULL",
         "cipherlist_aNULL",
@@ -89,7 +88,9 @@ async def _examined() -> None:
         async with listening(Path(folder)) as (files, ports):
 
             async def one(which: str) -> None:
-                what = (*ASKED, FORWARD_SECRECY) if "forward secrecy" in which else ASKED
+                what = (_PROTOCOLS, _SHOWN) if which in CERTIFICATES else _TAKEN
+                if "forward secrecy" in which:
+                    what = (*what, _FORWARD_SECRECY)
                 async with turns:
                     said = await asked(ports[which], files.issuers, Path(folder), *what)
                 print(f"{which}: {sorted(broken(said))}", file=sys.stderr, flush=True)

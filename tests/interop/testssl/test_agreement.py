@@ -26,10 +26,11 @@ DIFFERENCES: Mapping[tuple[str, str], str] = {
     ("a suite without forward secrecy", "forward-secrecy"): "testssl.sh is content where one suite has it",
 }
 """Listeners and rules of which the verdicts differ, with the reason."""
-AGAIN = {"TLS 1.0 and 1.1": ("-p", ("versions", "tls13")), "RC4": ("-s", ("suites", "cbc"))}
+AGAIN = {"TLS 1.0 and 1.1": ("-p", ("versions",)), "RC4": ("-s", ("suites", "cbc"))}
 """Listeners of which testssl.sh is asked one thing again, and the rules that it is about."""
 NOT_COMPARED = {
     "reach": "testssl.sh ends where nothing answers",
+    "tls13": "testssl.sh is content with TLS 1.2, and so is grade A: the doctor warns",
     "heartbeat": "no TLS library that is left answers heartbeats",
 }
 
@@ -65,7 +66,7 @@ def test_every_rule_is_compared_on_twelve_listeners_and_more() -> None:
 
 @pytest.mark.parametrize("which", LISTENERS)
 async def test_the_verdict_is_that_of_testssl(running: Running, which: str) -> None:
-    ours, theirs = await running.broken(which), broken(kept()[which])
+    ours, theirs = await running.broken(which) - NOT_COMPARED.keys(), broken(kept()[which])
     listed = {rule for where, rule in DIFFERENCES if where == which}
     assert ours ^ theirs == listed, kept()[which]
 
