@@ -304,9 +304,7 @@ async def test_the_key_store_is_lost_and_then_the_seals(installed: Installed, tm
     keys = tmp_path / "habo.keys"
     files = {name: installed.folder.parent / f"{name}.txt" for name in CUSTODIANS}
     first, second = files
-    await (
-        installed.receives()
-    )  # Its session key has a mark, which no copy of the key store has.
+    await installed.receives()  # Its session key has a mark, which no copy of the key store has.
     made = await installed.command(
         *("org", "keys", "backup", BJURHOLM.identifier.value, "--out", keys),
         *("--by", first, "--by-passphrase-file", files[first]),
