@@ -15,7 +15,6 @@ from samdrift.config.model import FederationConfig
 
 _SOAK = "soak"
 _RESTARTS = "restarts"
-_FAULTS = "faults"
 _ORGANISATIONS = "organisations"
 _ASKING = ("exchange", "large", "isolation", _ORGANISATIONS)
 """Those that ask shared services, as an installation with the defaults does."""
@@ -28,7 +27,7 @@ KEPT = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the rows; 1 when a soak, restarts or faults lost something, 0 otherwise."""
+    """Print the rows; 1 when a soak or restarts lost something, 0 otherwise."""
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("name")
     parser.add_argument("--json", action="store_true")
@@ -37,7 +36,6 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--organisations", type=int, nargs="+")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--idle-seconds", type=float)
-    parser.add_argument("--seconds", type=float)
     given = parser.parse_args(arguments)
     rows = [asdict(row) for row in import_module(f"bench.{given.name}").rows(*_asked(given))]
     if given.json:
@@ -49,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         if given.name in _ASKING:
             print("kept, in seconds: " + ", ".join(f"{name} {value}" for name, value in KEPT.items()))
     return (
-        1 if given.name in (_SOAK, _RESTARTS, _FAULTS) and any(row["reached"] is False for row in rows) else 0
+        1 if given.name in (_SOAK, _RESTARTS) and any(row["reached"] is False for row in rows) else 0
     )
 
 
@@ -59,8 +57,6 @@ def _asked(given: argparse.Namespace) -> tuple[object, ...]:
         return given.exchanges, given.seed
     if given.name == _RESTARTS:
         return given.rounds, given.seed
-    if given.name == _FAULTS:
-        return given.seconds, given.seed
     if given.name == _ORGANISATIONS:
         options = {
             "numbers": given.organisations and tuple(given.organisations),
