@@ -46,9 +46,7 @@ def main(arguments: Sequence[str]) -> int:
             print(_line(row))
         if given.name in _ASKING:
             print("kept, in seconds: " + ", ".join(f"{name} {value}" for name, value in KEPT.items()))
-    return (
-        1 if given.name in (_SOAK, _RESTARTS) and any(row["reached"] is False for row in rows) else 0
-    )
+    return 1 if given.name in (_SOAK, _RESTARTS) and any(row["reached"] is False for row in rows) else 0
 
 
 def _asked(given: argparse.Namespace) -> tuple[object, ...]:
