@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _ENDS = "timeout graceful shutdown exceeded"
-"""What uvicorn cancels a request with that has not ended in good time when it ends itself."""
+"""Words with which uvicorn cancels a request that has not ended in good time when it ends itself."""
 _LATER = [(b"retry-after", b"30")]
 
 

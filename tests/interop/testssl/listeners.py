@@ -213,7 +213,7 @@ async def listening(folder: Path) -> AsyncIterator[tuple[Files, dict[str, int]]]
     with ExitStack() as stack:
         for which in (*OPENSSL, *CERTIFICATES):
             first, *rest = those.get(which, good)
-            options = [*OPENSSL.get(which, _LENIENT)]
+            options: list[Any] = [*OPENSSL.get(which, _LENIENT)]
             if rest:
                 options += ["-cert_chain", files.pem(f"above {which}", *rest)]
             pem = files.pem(which, first)
