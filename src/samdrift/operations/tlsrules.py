@@ -70,7 +70,7 @@ _ANY = (*FORWARD_AEAD, *FORWARD_CBC, *_STATIC)
 _RSA_BITS, _DH_BITS, _EC_BITS = 2048, 2048, 256
 _WEAK_HASHES = ("md5", "sha1")
 _OF_TODAY, _WHATEVER_ITS_STRENGTH = "DEFAULT:@SECLEVEL=2", "DEFAULT:@SECLEVEL=0"
-"""What a client accepts of keys and hashes, as OpenSSL says it: 112 bits of security at least, or all."""
+"""Strength that a client demands of keys and hashes, as OpenSSL says it: 112 bits of security, or none."""
 
 RULES = {
     "reach": "nobody can use this listener",

@@ -103,7 +103,7 @@ class Child:
         self._groups = groups
         self._group: ControlGroup | None = None
         self._handing: asyncio.Future[Handed] | None = None
-        """What it is to be handed, while that is being made."""
+        """Secrets and sockets for it, while they are being made."""
         self._process: subprocess.Popen[bytes] | None = None
         self.user: UnixUser | None = None
         """The Unix user that it runs as; our own if ``None``."""
