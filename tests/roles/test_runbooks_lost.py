@@ -1,6 +1,7 @@
 """Run books of what is lost: an installation as a process, its backup, and the commands typed in that state.
 
-The installation is backed up as docs/keys.md says: folder, seals on a medium of their own, passphrase apart.
+What the organisations have is backed up by `samdrift backup`, and the rest as docs/keys.md says: folder,
+seals on a medium of their own, passphrase apart.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import psutil
+import pyrage
 import pytest_asyncio
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -59,6 +61,8 @@ class Installed:
     elsewhere: Path
     process: Process
     member: Member
+    backup: str = ""
+    """The name of the last backup."""
 
     @property
     def machine(self) -> Machine:
@@ -83,24 +87,36 @@ class Installed:
             "production.toml": self.process.config_file,
             "0203:habo.se": BJURHOLM.identifier.value,
             "/srv/samdrift": self.folder,
-            "/backup": self.elsewhere / "backup",
+            "/srv/backup": self.elsewhere / "backups",
+            "2026-11-27T020000Z": self.backup,
+            "backup-key.txt": self.elsewhere / "backup-key.txt",
+            "/copy": self.elsewhere / "copy",
             "/medium": self.elsewhere / "medium",
             **more,
         }
 
     async def backed_up(self) -> None:
-        """Make the backup anew, while nothing runs; the seals and the passphrase are not in it."""
-        await self.process.stop()
+        """Make backup and copies anew, while everything runs; seals and passphrase are in neither."""
         shutil.rmtree(self.elsewhere, ignore_errors=True)
-        backup, medium = self.elsewhere / "backup", self.elsewhere / "medium"
-        for folder in (backup, medium):
+        backups, copy, medium = (self.elsewhere / name for name in ("backups", "copy", "medium"))
+        for folder in (backups, copy, medium):
             folder.mkdir(parents=True)
-        for name in ("database", "objects", "secrets"):
-            subprocess.run(["cp", "-a", self.folder / name, backup / name], check=True)
-        subprocess.run(["cp", "-a", self.folder, backup / "samdrift"], check=True)
+        key = pyrage.x25519.Identity.generate()
+        secret_file(self.elsewhere / "backup-key.txt", str(key).encode())
+        recipient = str(key.to_public())
+        made = await self.command(
+            "backup", "create", backups, "--to", recipient, "--by", "cron", "--reason", "x"
+        )
+        assert made.status == 0, made.complaints
+        (found,) = backups.iterdir()
+        self.backup = found.name
+        (copy / "samdrift").mkdir()
+        left_out = ("database", "objects", "seals", "passphrase")
+        rest = [each for each in self.folder.iterdir() if not each.name.startswith(left_out)]
+        subprocess.run(["cp", "-a", *rest, copy / "samdrift"], check=True)
+        shutil.rmtree(copy / "samdrift" / "secrets" / ".marks", ignore_errors=True)
         for name in ("seals", "passphrase"):
-            subprocess.run(["mv", backup / "samdrift" / name, medium / name], check=True)
-        await self.process.start()
+            subprocess.run(["cp", "-a", self.folder / name, medium / name], check=True)
 
     async def receives_with_new_key(self) -> str | None:
         """As :meth:`receives`; ``None`` while what runs has not looked at its key files again."""
@@ -125,6 +141,12 @@ class Installed:
         (receipt,) = await peer.message_receipts(envelope.id)
         assert not receipt.findings
         return envelope.id
+
+    async def refuses(self) -> bool:
+        """A peer that sends is asked to come again."""
+        peer = self.stage.peer()
+        posted = await peer.posts(peer.encloses(self.member), self.member)
+        return posted.answer.status == 503
 
     async def has(self, envelope_id: str) -> bool:
         """Whether a message that came in is here, with its content."""
@@ -168,6 +190,15 @@ class Installed:
         assert len(seals) >= len(vaults) == 2
         for seal in seals:
             seal.unlink()
+
+    async def notices_lost_marks(self) -> None:
+        """Wait until the message service has looked at its marks, as it does when it begins to fetch."""
+
+        async def look() -> bool | None:
+            ended = await self.command("org", "keys", "lost-marks", BJURHOLM.identifier.value)
+            return True if ended.status == 1 else None
+
+        await until(look, "it is known that marks are lost")
 
     async def is_gone(self, dependency: str) -> None:
         async def look() -> bool | None:
@@ -221,20 +252,22 @@ async def test_the_database_is_lost(installed: Installed) -> None:
         assert seen.status == 1
         assert " database: " in seen.output
         assert (await at.types("./samdrift doctor")).status == 2
+        assert "1 organisations" in (await at.types("./samdrift backup list")).output
+        assert (await at.types("./samdrift backup verify")).status == 0
         await at.types("systemctl stop samdrift")
         for _ in range(2):
             await at.types("mv ")
-        for _ in range(2):
-            await at.types("cp -a ")
+        restored = await at.types("./samdrift backup restore")
+        assert restored.status == 0, restored.complaints
         await at.types("systemctl start samdrift")
+        assert await installed.refuses(), "it is suspended until people have looked at what it has lost"
+        assert (await at.types("./samdrift org resume")).status == 0
         assert (await at.types("./samdrift org keys lost-marks")).status in (0, 1)
         assert await installed.receives()
         assert (await at.types("./samdrift status")).status == 0
         assert is_ok(await at.types("./samdrift doctor"), "database", "database.rights")
-    await installed.process.stop()
     assert await installed.has(kept)
     assert not await installed.has(lost), "what came after the backup is what the page says is lost"
-    await installed.process.start()
 
 
 def is_ok(ended: Ended, *checks: str) -> bool:
@@ -255,20 +288,23 @@ async def test_the_host_is_lost(installed: Installed) -> None:
         assert await installed.receives()
         installed.kill_everything()
         shutil.rmtree(installed.folder)
-        for beginning in ("cp -a ", "cp -a ", "install -m 600 ", "systemctl start samdrift"):
+        for beginning in ("cp -a ", "cp -a ", "install -m 600 "):
             await at.types(beginning)
+        restored = await at.types("./samdrift backup restore")
+        assert restored.status == 0, restored.complaints
+        await at.types("systemctl start samdrift")
+        assert (await at.types("./samdrift org resume")).status == 0
         assert await installed.receives()
         assert (await at.types("./samdrift status")).status == 0
         assert is_ok(await at.types("./samdrift doctor"), "process", "database", "key-store")
-    await installed.process.stop()
     assert await installed.has(kept)
-    await installed.process.start()
 
 
 async def test_the_key_store_is_lost_and_then_the_seals(installed: Installed, tmp_path: Path) -> None:
     keys = tmp_path / "habo.keys"
     files = {name: installed.folder.parent / f"{name}.txt" for name in CUSTODIANS}
     first, second = files
+    await installed.receives()  # Its session key has a mark, which no copy of the key store has.
     made = await installed.command(
         *("org", "keys", "backup", BJURHOLM.identifier.value, "--out", keys),
         *("--by", first, "--by-passphrase-file", files[first]),
@@ -286,6 +322,8 @@ async def test_the_key_store_is_lost_and_then_the_seals(installed: Installed, tm
         await at.types("systemctl stop samdrift")
         await at.types("cp -a ")
         await at.types("systemctl start samdrift")
+        await installed.notices_lost_marks()
+        assert (await at.types("./samdrift org keys lost-marks")).status == 1
         assert await installed.receives()
         await installed.lose_seals()
         await at.types("systemctl stop samdrift")
@@ -314,9 +352,7 @@ async def test_the_passphrase_is_lost_and_then_an_officers_is_asked_for(
         assert ended.status == 0, ended.complaints
         await installed.process.stop()
         await installed.process.start()
-        peer = installed.stage.peer()
-        posted = await peer.posts(peer.encloses(installed.member), installed.member)
-        assert posted.answer.status == 503
+        assert await installed.refuses()
         at.names = {**at.names, "0203:habo.se": own}
         assert (await at.types("./samdrift org unlock")).status == 0
         assert await installed.receives()

@@ -13,7 +13,7 @@ from tests.interop.tools import PACKAGES
 
 ROOT = Path(__file__).parents[2]
 CI = ROOT / ".ci" / "run"
-PROGRAMS = dict(re.findall(r"^([\w-]+) ([\w-]+)$", CI.read_text(), re.MULTILINE))
+PROGRAMS = dict(re.findall(r"^([\w-]+) ([\w.-]+)$", CI.read_text(), re.MULTILINE))
 APT = "apt-get -q -y -o DPkg::Lock::Timeout=300"
 UPDATE, INSTALL = f"{APT} update", f"{APT} install --no-install-recommends"
 
@@ -45,7 +45,7 @@ def run(machine: Path) -> tuple[int, list[str]]:
 
 def test_every_program_that_a_test_would_be_skipped_without_is_looked_for() -> None:
     sources = "".join(file.read_text() for file in (ROOT / "tests").rglob("*.py"))
-    assert dict(re.findall(r'\brequires\("([\w-]+)", "([\w-]+)"\)', sources)) | PACKAGES == PROGRAMS
+    assert dict(re.findall(r'\brequires\("([\w-]+)", "([\w.-]+)"\)', sources)) | PACKAGES == PROGRAMS
 
 
 def test_what_is_missing_is_installed_and_both_sizes_run(machine: Path) -> None:

@@ -25,7 +25,7 @@ from samdrift.cli.output import (
     progress,
     size_text,
 )
-from samdrift.cli.persons import Actor, Reason, asked
+from samdrift.cli.persons import Actor, Reason, asked, passphrase
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
@@ -55,6 +55,13 @@ Identity = Annotated[
 Signer = Annotated[
     str | None,
     typer.Option("--signer", help="The key that signed it, where the key store is a new one."),
+]
+OfficerFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--officer-passphrase-file",
+        help="The passphrase of the organisation's own officer, where that has locked it.",
+    ),
 ]
 To = Annotated[
     list[str], typer.Option("--to", help="An age recipient (age1...) of the backup; may be repeated.")
@@ -185,6 +192,7 @@ def restore_backup(
     everything: Annotated[
         bool, typer.Option("--everything", help="All organisations, into an installation that has none.")
     ] = False,
+    officer_file: OfficerFile = None,
     by: Actor = None,
     signer: Signer = None,
     as_json: AsJson = False,
@@ -197,9 +205,12 @@ def restore_backup(
     """
     if everything is (organisation is not None):
         raise Unusable("name one organisation with --organisation, or all with --everything")
+    if everything and officer_file is not None:
+        raise Unusable("an officer is of one organisation: name it with --organisation")
     with _reported():
         opened, who, loaded = partial(_opened, backup, identity, signer), asked(by, reason), load(config)
-        restored, failed = run(_restore(loaded, opened, who, organisation))
+        officer = None if officer_file is None else passphrase("Passphrase of the officer", officer_file)
+        restored, failed = run(_restore(loaded, opened, who, organisation, officer))
     if as_json:
         print_json(
             {
@@ -250,6 +261,7 @@ async def _restore(
     opened: Callable[[KeyStore], Opened],
     who: Asked,
     organisation: ParticipantIdentifier | None,
+    officer: bytes | None,
 ) -> tuple[list[Restored], list[tuple[str, str]]]:
     """Return what was put back, and which organisations were not, with the reason."""
     if organisation is None:
@@ -261,7 +273,7 @@ async def _restore(
     async with administering(config) as installation:
         backup, keys = await asyncio.to_thread(opened, installation.keys)
         if organisation is not None:
-            return [await restore(installation, backup, keys, who, organisation)], []
+            return [await restore(installation, backup, keys, who, organisation, officer)], []
         for file in backup.manifest.files:
             if not file.organisation:
                 continue

@@ -6,17 +6,22 @@ content (invariant 9).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_ENDS = "timeout graceful shutdown exceeded"
+"""Words with which uvicorn cancels a request that has not ended in good time when it ends itself."""
+_LATER = [(b"retry-after", b"30")]
 
 
 def guarded(application: ASGIApp, on_failure: Callable[[BaseException], None]) -> ASGIApp:
     """``application`` with every exception kept inside, and reported to ``on_failure``.
 
     An answer that has begun stays without its end: the server then hangs up, so
-    that nobody takes the part for the whole.
+    that nobody takes the part for the whole. Who still waits when the server ends is asked to come again.
     """
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,6 +36,13 @@ def guarded(application: ASGIApp, on_failure: Callable[[BaseException], None]) -
             await application(scope, receive, noting)
         except ClientDisconnect:
             return
+        except asyncio.CancelledError as error:
+            # Of the server alone, which would log the end of the request as a failure, and answer with 500.
+            if _ENDS not in str(error):
+                raise
+            if not begun:
+                await send({"type": "http.response.start", "status": 503, "headers": _LATER})
+                await send({"type": "http.response.body", "body": b""})
         except Exception as error:
             on_failure(error)
             if not begun:

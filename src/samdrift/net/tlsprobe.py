@@ -12,19 +12,23 @@ import contextlib
 import secrets
 import ssl
 import struct
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeVar
 
 from cryptography import x509
 
 _HANDSHAKE, _ALERT = 22, 21
-_CLIENT_HELLO, _SERVER_HELLO = 1, 2
+_CLIENT_HELLO, _SERVER_HELLO, _KEY_EXCHANGE, _HELLO_DONE = 1, 2, 12, 14
 _SERVER_NAME, _GROUPS, _POINTS, _ALGORITHMS = 0, 10, 11, 13
 _HEARTBEAT, _VERSIONS, _SHARES, _RENEGOTIATION = 15, 43, 51, 0xFF01
 _NO_COMPRESSION, _DEFLATE = 0, 1
 _LONGEST_RECORD = 1 << 15
 _SUITES_13 = (0x1301, 0x1302, 0x1303)
+_T = TypeVar("_T")
+_Reading = Callable[[AsyncIterator[bytes]], Awaitable[_T | None]]
+"""Reads the messages of a server's answer for what is asked."""
 
 
 class Version(IntEnum):
@@ -69,9 +73,32 @@ class Listener:
     ) -> ServerHello | None:
         """Offer one version and these suites; ``None`` when the server refuses, :class:`NotTls` else."""
         offered = suites if version is not Version.TLS_1_3 else _SUITES_13
+
+        async def read(messages: AsyncIterator[bytes]) -> ServerHello | None:
+            return _read(await anext(messages, None))
+
+        return await self._asked(_client_hello(version, offered, self.name, deflate=deflate), read)
+
+    async def group_bits(self, version: Version, suites: Sequence[int]) -> int | None:
+        """Offer suites with ephemeral Diffie-Hellman and return the length of the prime that is chosen.
+
+        ``None`` when the server refuses all of them; :class:`NotTls` as in :meth:`hello`.
+        """
+
+        async def read(messages: AsyncIterator[bytes]) -> int | None:
+            async for message in messages:
+                if message[0] == _KEY_EXCHANGE:
+                    return _prime_bits(message)
+                if message[0] == _HELLO_DONE:
+                    break
+            return None
+
+        return await self._asked(_client_hello(version, suites, self.name, deflate=False), read)
+
+    async def _asked(self, hello: bytes, read: _Reading[_T]) -> _T | None:
         try:
             async with asyncio.timeout(self.seconds):
-                return await self._answered(_client_hello(version, offered, self.name, deflate=deflate))
+                return await self._answered(hello, read)
         except TimeoutError:
             raise NotTls("no answer in time") from None
         except ConnectionResetError:
@@ -79,12 +106,13 @@ class Listener:
         except OSError as error:
             raise NotTls((error.strerror or type(error).__name__).lower()) from None
 
-    async def _answered(self, hello: bytes) -> ServerHello | None:
+    async def _answered(self, hello: bytes, read: _Reading[_T]) -> _T | None:
         reader, writer = await asyncio.open_connection(self.host, self.port)
         try:
             writer.write(hello)
             await writer.drain()
-            return _read(await _message(reader))
+            async with contextlib.aclosing(_messages(reader)) as messages:
+                return await read(messages)
         finally:
             writer.close()
             with contextlib.suppress(OSError):
@@ -124,7 +152,8 @@ def _client_hello(version: Version, suites: Sequence[int], name: str, *, deflate
 
 def _extensions(version: Version, name: str) -> list[bytes]:
     algorithms = (0x0403, 0x0503, 0x0603, 0x0804, 0x0805, 0x0806, 0x0401, 0x0501, 0x0601, 0x0203, 0x0201)
-    groups = (0x001D, 0x0017, 0x0018, 0x0019, 0x0100)
+    # None of RFC 7919, so that a server that knows them shows the group that it gives to older clients.
+    groups = (0x001D, 0x0017, 0x0018, 0x0019)
     found = [
         _extension(_GROUPS, _counted(2, b"".join(struct.pack(">H", each) for each in groups))),
         _extension(_POINTS, _counted(1, bytes(1))),
@@ -149,23 +178,25 @@ def _counted(width: int, data: bytes) -> bytes:
     return len(data).to_bytes(width, "big") + data
 
 
-async def _message(reader: asyncio.StreamReader) -> bytes | None:
-    """Read the first message of the handshake; ``None`` for an alert, or a server that hangs up."""
+async def _messages(reader: asyncio.StreamReader) -> AsyncGenerator[bytes, None]:
+    """Read the messages of the handshake, up to an alert or until the server hangs up."""
     data = b""
-    while len(data) < 4 or len(data) < 4 + int.from_bytes(data[1:4], "big"):
+    while True:
+        while len(data) >= 4 and len(data) >= (end := 4 + int.from_bytes(data[1:4], "big")):
+            yield data[:end]
+            data = data[end:]
         try:
             kind, _, length = struct.unpack(">BHH", await reader.readexactly(5))
         except asyncio.IncompleteReadError:
-            return None
+            return
         if kind == _ALERT:
-            return None
+            return
         if kind != _HANDSHAKE or length > _LONGEST_RECORD:
             raise NotTls("what answers there does not speak TLS")
         try:
             data += await reader.readexactly(length)
         except asyncio.IncompleteReadError:
             raise NotTls("the answer breaks off") from None
-    return data
 
 
 def _read(message: bytes | None) -> ServerHello | None:
@@ -198,3 +229,12 @@ def _server_hello(message: bytes) -> ServerHello:
     return ServerHello(
         version, suite, compression != _NO_COMPRESSION, _RENEGOTIATION in extensions, _HEARTBEAT in extensions
     )
+
+
+def _prime_bits(message: bytes) -> int:
+    """Return the length of the prime at the beginning of a key exchange (RFC 5246 7.4.3)."""
+    try:
+        (length,) = struct.unpack_from(">H", message, 4)
+        return int.from_bytes(message[6 : 6 + length], "big").bit_length()
+    except struct.error:
+        raise NotTls("the server's key exchange cannot be read") from None

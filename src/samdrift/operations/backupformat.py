@@ -55,6 +55,8 @@ class BackupFault(StrEnum):
     """There is something else already where it is to be restored."""
     ABSENT = "absent"
     """The organisation is not in it, or not here."""
+    LOCKED = "locked"
+    """It takes the organisation's own officer."""
 
 
 class BackupError(Unusable):

@@ -9,6 +9,7 @@ sent since. The organisation stays suspended: people look at what it has lost be
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,8 @@ from samdrift.administration.administration import Administration, note, record_
 from samdrift.administration.events import AdminEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.trace import Asked
+from samdrift.keystore.interface import KeyStore
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.operations.backup import BackupEvent, read_file
 from samdrift.operations.backupformat import REGISTRY, BackupError, BackupFault, Beginning, damaged
 from samdrift.operations.backupset import BackupFile, BackupSet
@@ -79,16 +82,23 @@ async def restore(
     keys: Sequence[pyrage.x25519.Identity],
     asked: Asked,
     organisation: ParticipantIdentifier,
+    officer: bytes | None = None,
 ) -> Restored:
-    """Put back an organisation that is here; it is suspended afterwards, and as it was where this fails."""
+    """Put back an organisation that is here; it is suspended afterwards, and as it was where this fails.
+
+    ``officer`` is the passphrase of its own officer, which opens its vaults in this process alone: a cluster
+    that has never had its logins is given their passwords, which lie sealed with the vaults' keys.
+    """
     file = backup.manifest.of(organisation.value)
     database = installation.provisioner.database
     hosted = (await copies.hosted_by_organisation(database)).get(organisation.value)
     if hosted is None:
         text = f"{organisation.value} has no vaults here: add it first, or restore everything"
         raise BackupError(BackupFault.ABSENT, text)
+    if officer is not None:
+        await _unlocked(installation.keys, hosted, officer)
     await _announced(installation, asked, organisation)
-    await make_roles(installation.provisioner, organisation, hosted)
+    await _make_roles(installation.provisioner, organisation, hosted)
     vaults = {each.role.value: each for each in hosted}
     objects = Objects(installation.config.vaults.objects)
     async with copies.temporary_database(database, "restore", organisation.value) as (name, inside):
@@ -112,8 +122,31 @@ async def restore(
     if Role.MESSAGE_SERVICE in {each.role for each in hosted}:
         await _patiently(partial(_look_after_marks, installation.gate, organisation))
     restored = Restored(file, comparison.compared, tuple(unsent), former)
-    await _record(installation, backup, restored, asked, organisation)
+    await _record(installation, backup, restored, asked, organisation, officer is not None)
     return restored
+
+
+async def _unlocked(keys: KeyStore, hosted: Sequence[Hosted], officer: bytes) -> None:
+    """Open the vaults that wait for the organisation's officer; ``KeyStoreError`` for another passphrase."""
+    for each in hosted:
+        if keys.locked(each.vault):
+            await asyncio.to_thread(keys.unlock, each.vault, officer)
+
+
+async def _make_roles(
+    provisioner: Provisioner, organisation: ParticipantIdentifier, hosted: Sequence[Hosted]
+) -> None:
+    try:
+        await make_roles(provisioner, organisation, hosted)
+    except KeyStoreError as error:
+        if error.fault is not KeyFault.LOCKED:
+            raise
+        text = (
+            f"{organisation.value}: its own officer has locked its vaults, and with them the passwords that a"
+            f" new cluster is given: restore it with --organisation {organisation.value} and"
+            " --officer-passphrase-file, with the officer there"
+        )
+        raise BackupError(BackupFault.LOCKED, text) from None
 
 
 def _place(vaults: Mapping[str, Hosted], role: str) -> Place:
@@ -151,6 +184,7 @@ async def _record(
     restored: Restored,
     asked: Asked,
     organisation: ParticipantIdentifier,
+    officer: bool,
 ) -> None:
     numbers = Counter(each.what for each in restored.unsent)
     facts = {
@@ -160,6 +194,7 @@ async def _record(
         "not_sent": " ".join(f"{what}={count}" for what, count in sorted(numbers.items())),
         "former": restored.former,
         "reason": asked.reason,
+        **({"officer": "present"} if officer else {}),
     }
     event = BackupEvent.ORGANISATION_RESTORED
     await _patiently(partial(note, installation, event, asked.by, organisation, facts))

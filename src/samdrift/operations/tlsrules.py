@@ -7,7 +7,7 @@ in hellos of our own (:mod:`samdrift.net.tlsprobe`); the certificate comes from 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,31 +18,59 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from samdrift.net.tlsprobe import Listener, NotTls, Version
 from samdrift.operations.findings import Finding, Subject
 
-FORWARD_AEAD = (0xC02F, 0xC030, 0xC02B, 0xC02C, 0xCCA8, 0xCCA9, 0x009E, 0x009F, 0xCCAA)
+EPHEMERAL_DH = (
+    *(0x009E, 0x009F, 0xCCAA, 0xC052, 0xC053, 0xC07C, 0xC07D, 0xC09E, 0xC09F, 0xC0A2, 0xC0A3),
+    *(0x0033, 0x0039, 0x0045, 0x0067, 0x006B, 0x0088, 0x009A, 0x00BE, 0x00C4, 0xC044, 0xC045, 0x0016),
+    *(0x0032, 0x0038, 0x0040, 0x006A, 0x00A2, 0x00A3),
+)
+"""Suites of TLS 1.2 and earlier whose key comes from a group that the server names."""
+FORWARD_AEAD = (
+    *(0xC02F, 0xC030, 0xC02B, 0xC02C, 0xCCA8, 0xCCA9, 0x009E, 0x009F, 0xCCAA, 0x00A2, 0x00A3),
+    *(0xC052, 0xC053, 0xC05C, 0xC05D, 0xC060, 0xC061, 0xC07C, 0xC07D, 0xC086, 0xC087, 0xC08A, 0xC08B),
+    *(0xC09E, 0xC09F, 0xC0A2, 0xC0A3, 0xC0AC, 0xC0AD, 0xC0AE, 0xC0AF),
+)
 """Suites of TLS 1.2 with forward secrecy and authenticated encryption."""
 FORWARD_CBC = (
-    *(0xC013, 0xC014, 0xC027, 0xC028, 0xC009, 0xC00A, 0xC023, 0xC024),
-    *(0x0033, 0x0039, 0x0067, 0x006B, 0x0045, 0x0088),
+    *(0xC013, 0xC014, 0xC027, 0xC028, 0xC009, 0xC00A, 0xC023, 0xC024, 0xC044, 0xC045),
+    *(0xC048, 0xC049, 0xC04C, 0xC04D, 0xC072, 0xC073, 0xC076, 0xC077),
+    *(0x0033, 0x0039, 0x0067, 0x006B, 0x0045, 0x0088, 0x009A, 0x00BE, 0x00C4),
+    *(0x0032, 0x0038, 0x0040, 0x006A, 0x0044, 0x0087, 0x0099, 0x00BD, 0x00C3),
 )
-STATIC_RSA = (0x002F, 0x0035, 0x003C, 0x003D, 0x009C, 0x009D, 0x0041, 0x0084, 0x0096)
+STATIC_CBC = (
+    *(0x002F, 0x0035, 0x003C, 0x003D, 0x0041, 0x0084, 0x0096, 0x00BA, 0x00C0, 0xC03C, 0xC03D),
+    *(0xC004, 0xC005, 0xC00E, 0xC00F, 0xC025, 0xC026, 0xC029, 0xC02A),
+)
+STATIC_AEAD = (
+    *(0x009C, 0x009D, 0xC050, 0xC051, 0xC07A, 0xC07B, 0xC09C, 0xC09D, 0xC0A0, 0xC0A1),
+    *(0xC02D, 0xC02E, 0xC031, 0xC032),
+)
+"""Suites whose key comes from the certificate's: whoever gets that later reads what was recorded."""
 BROKEN = {
-    "without encryption": (0x0001, 0x0002, 0x003B, 0xC001, 0xC006, 0xC00B, 0xC010, 0xC015),
-    "of export strength": (0x0003, 0x0006, 0x0008, 0x000B, 0x000E, 0x0011, 0x0014, 0x0017, 0x0019),
-    "with RC4": (0x0004, 0x0005, 0xC002, 0xC007, 0xC00C, 0xC011),
-    "with DES or 3DES": (
-        *(0x0009, 0x000A, 0x000C, 0x000D, 0x000F, 0x0010, 0x0012, 0x0013, 0x0015, 0x0016),
+    "without encryption": (0x0001, 0x0002, 0x003B, 0x00B4, 0x00B5, 0xC001, 0xC006, 0xC00B, 0xC010, 0xC015),
+    "of export strength": (
+        *(0x0003, 0x0006, 0x0008, 0x000B, 0x000E, 0x0011, 0x0014, 0x0017, 0x0019),
+        *(0x0060, 0x0061, 0x0062, 0x0063, 0x0064, 0x0065),
+    ),
+    "with RC4": (0x0004, 0x0005, 0x0018, 0x0066, 0xC002, 0xC007, 0xC00C, 0xC011, 0xC016),
+    "with DES, 3DES or IDEA": (
+        *(0x0007, 0x0009, 0x000A, 0x000C, 0x000D, 0x000F, 0x0010, 0x0012, 0x0013, 0x0015, 0x0016),
         *(0xC003, 0xC008, 0xC00D, 0xC012),
     ),
     "without a certificate": (
-        *(0x0018, 0x001A, 0x001B, 0x0034, 0x003A, 0x006C, 0x006D, 0x00A6, 0x00A7),
-        *(0xC015, 0xC016, 0xC017, 0xC018, 0xC019),
+        *(0x0018, 0x001A, 0x001B, 0x0034, 0x003A, 0x0046, 0x0089, 0x009B, 0x006C, 0x006D, 0x00A6, 0x00A7),
+        *(0x00BF, 0x00C5, 0xC015, 0xC016, 0xC017, 0xC018, 0xC019, 0xC046, 0xC047, 0xC05A, 0xC05B),
+        *(0xC084, 0xC085),
     ),
 }
 """Suites that nobody may take, by what is wrong with them."""
 OLD_VERSIONS = (Version.SSL_3_0, Version.TLS_1_0, Version.TLS_1_1)
-_ANY = (*FORWARD_AEAD, *FORWARD_CBC, *STATIC_RSA)
-_RSA_BITS, _EC_BITS = 2048, 256
+_STATIC = (*STATIC_CBC, *STATIC_AEAD)
+_CBC = (*FORWARD_CBC, *STATIC_CBC)
+_ANY = (*FORWARD_AEAD, *FORWARD_CBC, *_STATIC)
+_RSA_BITS, _DH_BITS, _EC_BITS = 2048, 2048, 256
 _WEAK_HASHES = ("md5", "sha1")
+_OF_TODAY, _WHATEVER_ITS_STRENGTH = "DEFAULT:@SECLEVEL=2", "DEFAULT:@SECLEVEL=0"
+"""Strength that a client demands of keys and hashes, as OpenSSL says it: 112 bits of security, or none."""
 
 RULES = {
     "reach": "nobody can use this listener",
@@ -50,6 +78,7 @@ RULES = {
     "tls13": "TLS 1.3 hides more, and takes a round trip less",
     "suites": "with such a suite what is sent can be read or changed on its way",
     "forward-secrecy": "without it, a key that is stolen later opens what was recorded before",
+    "group": "keys that come from a short group can be computed by who records what is sent (Logjam)",
     "cbc": "suites of this kind have been attacked time and again",
     "compression": "compression gives away what is sent by its length (CRIME)",
     "renegotiation": "without RFC 5746 a stranger's bytes can be put before a client's",
@@ -105,18 +134,27 @@ async def _takes(listener: Listener, version: Version, suites: Iterable[int]) ->
     return hello is not None and hello.version == version
 
 
+async def _takes_at(listener: Listener, versions: Iterable[Version], suites: Sequence[int]) -> bool:
+    """Return whether one of the suites is taken at one of the versions: some are of early versions alone."""
+    for version in versions:
+        if await _takes(listener, version, suites):
+            return True
+    return False
+
+
 async def _asked(listener: Listener, rules: dict[str, Subject], newest: Version) -> list[Finding]:
     """Judge what the server chooses out of what it is offered."""
     every = (*_ANY, *(suite for suites in BROKEN.values() for suite in suites))
-    old = [str(version) for version in OLD_VERSIONS if await _takes(listener, version, every)]
-    modern = await _takes(listener, Version.TLS_1_2, FORWARD_AEAD)
-    broken = [kind for kind, suites in BROKEN.items() if await _takes(listener, Version.TLS_1_2, suites)]
-    static = await _takes(listener, Version.TLS_1_2, STATIC_RSA)
-    cbc = await _takes(listener, Version.TLS_1_2, FORWARD_CBC)
+    old = [version for version in OLD_VERSIONS if await _takes(listener, version, every)]
+    versions = (*old, Version.TLS_1_2)
+    broken = [kind for kind, suites in BROKEN.items() if await _takes_at(listener, versions, suites)]
+    static = await _takes_at(listener, versions, _STATIC)
+    cbc = await _takes_at(listener, versions, _CBC)
+    modern = await _takes(listener, Version.TLS_1_2, (*FORWARD_AEAD, *FORWARD_CBC))
     hello = await listener.hello(Version.TLS_1_2, every, deflate=True)
     found = [
         rules["versions"].judged(
-            f"it takes {', '.join(old)}" if old else "", "nothing before TLS 1.2", _TODO
+            f"it takes {', '.join(map(str, old))}" if old else "", "nothing before TLS 1.2", _TODO
         ),
         rules["tls13"].ok("taken")
         if newest is Version.TLS_1_3
@@ -125,30 +163,42 @@ async def _asked(listener: Listener, rules: dict[str, Subject], newest: Version)
             f"it takes suites {', '.join(broken)}" if broken else "", "no broken suite is taken", _TODO
         ),
         rules["forward-secrecy"].judged(
-            "it takes suites without forward secrecy"
-            if static or (hello is not None and not modern and not cbc)
-            else "",
+            "it takes suites without forward secrecy" if static or (hello is not None and not modern) else "",
             "every suite has it",
             _TODO,
         ),
+        rules["group"].judged(await _short_group(listener, versions), "none that is short", _TODO),
         rules["cbc"].warn("it takes suites with CBC", _TODO) if cbc else rules["cbc"].ok("not taken"),
     ]
     if hello is not None:
         compressed = "it compresses" if hello.compressed else ""
         insecure = "" if hello.secure_renegotiation else "it does not know RFC 5746"
-        heartbeat = "it answers heartbeats" if hello.heartbeat else ""
         found += [
             rules["compression"].judged(compressed, "not taken", _TODO),
             rules["renegotiation"].judged(insecure, "secure", _TODO),
-            rules["heartbeat"].judged(heartbeat, "not taken", _TODO),
+            rules["heartbeat"].warn("it answers heartbeats", _TODO)
+            if hello.heartbeat
+            else rules["heartbeat"].ok("not taken"),
         ]
     return found
 
 
+async def _short_group(listener: Listener, versions: Iterable[Version]) -> str:
+    """Return what is wrong with the group of ephemeral Diffie-Hellman; empty when nothing is."""
+    for version in versions:
+        bits = await listener.group_bits(version, EPHEMERAL_DH)
+        if bits is not None and bits < _DH_BITS:
+            return f"its group for Diffie-Hellman has {bits} bits"
+    return ""
+
+
 async def _shown(target: Target, rules: dict[str, Subject]) -> list[Finding]:
-    """Judge the certificate as a client does who trusts the named issuers."""
+    """Judge the certificate as a client does who trusts the named issuers.
+
+    What is weak in it is judged for itself, by a rule of its own.
+    """
     again = "samdrift keys request tls-server for that name, certified by an issuer that clients trust"
-    trust = _trusting(target)
+    trust = _trusting(target, _WHATEVER_ITS_STRENGTH)
     try:
         certificate = await target.listener.certificate(trust)
     except ssl.SSLCertVerificationError as error:
@@ -158,6 +208,7 @@ async def _shown(target: Target, rules: dict[str, Subject]) -> list[Finding]:
             certificate = await target.listener.certificate(trust)
         except (OSError, TimeoutError):
             return found
+        weak = weakness(certificate)
     except (OSError, TimeoutError) as error:
         reason = getattr(error, "reason", None) or type(error).__name__
         return [rules["certificate"].fail(f"no handshake ({reason})", again)]
@@ -168,11 +219,24 @@ async def _shown(target: Target, rules: dict[str, Subject]) -> list[Finding]:
                 f"trusted, for {target.listener.name or 'any name'}, until {until:%Y-%m-%d}"
             )
         ]
-    return [*found, rules["key"].judged(weakness(certificate), "of a length that holds", again)]
+        weak = weakness(certificate) or await _weak_issuers(target)
+    return [*found, rules["key"].judged(weak, "of a length that holds", again)]
 
 
-def _trusting(target: Target) -> ssl.SSLContext:
+async def _weak_issuers(target: Target) -> str:
+    """Return what OpenSSL finds weak in a chain that is trusted otherwise; empty when nothing is."""
+    try:
+        await target.listener.certificate(_trusting(target, _OF_TODAY))
+    except ssl.SSLCertVerificationError as error:
+        return error.verify_message
+    except (OSError, TimeoutError):
+        pass  # What is weak is in the handshake: other rules say so.
+    return ""
+
+
+def _trusting(target: Target, strength: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_ciphers(strength)
     context.check_hostname = bool(target.listener.name)
     context.load_verify_locations(target.issuers or certifi.where())
     return context

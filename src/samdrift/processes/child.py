@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from samdrift.contracts.errors import Explained
 from samdrift.installation.lives import Life
 from samdrift.keystore.keyfiles import KeyStoreError
-from samdrift.processes.blocking import within
+from samdrift.processes.blocking import in_own_thread
 from samdrift.processes.cgroups import ControlGroup, ControlGroups
 from samdrift.vault.errors import VaultError
 
@@ -102,6 +102,8 @@ class Child:
         self._prepare = prepare
         self._groups = groups
         self._group: ControlGroup | None = None
+        self._handing: asyncio.Future[Handed] | None = None
+        """Secrets and sockets for it, while they are being made."""
         self._process: subprocess.Popen[bytes] | None = None
         self.user: UnixUser | None = None
         """The Unix user that it runs as; our own if ``None``."""
@@ -116,7 +118,7 @@ class Child:
         try:
             if self._prepare is not None:
                 await self._prepare()
-            handed = None if self._hand is None else await within(_LONGEST_HAND, self._hand)
+            handed = None if self._hand is None else await self._made(self._hand)
             ours = self._launched(handed)
         except TimeoutError:
             _LOGGER.error("%s: cannot be started: what it is handed cannot be had in time", self.name)
@@ -144,6 +146,28 @@ class Child:
             _LOGGER.error("%s: hangs before it serves, and is killed", self.name)
             self.kill()
             return False
+
+    async def _made(self, hand: Callable[[], Handed]) -> Handed:
+        """Have made what it is handed; :class:`TimeoutError` when that takes too long."""
+        self._handing = in_own_thread(hand)
+        # Nobody waits for it any more when the start is cut short, whatever becomes of it.
+        self._handing.add_done_callback(lambda made: made.cancelled() or made.exception())
+        async with asyncio.timeout(_LONGEST_HAND):
+            handed = await asyncio.shield(self._handing)
+        self._handing = None
+        return handed
+
+    async def _unmade(self) -> None:
+        """Wait for what was being made when a start was cut short, and close it.
+
+        Its sockets take the places of those that the next process is given: nobody would reach that one.
+        """
+        handing, self._handing = self._handing, None
+        if handing is None:
+            return
+        await asyncio.wait({handing}, timeout=_LONGEST_HAND)
+        if handing.done() and not handing.cancelled() and handing.exception() is None:
+            handing.result().close()
 
     def tell(self, line: bytes) -> None:
         """Send it a line; nothing happens when it does not run."""
@@ -224,6 +248,7 @@ class Child:
 
     async def stop(self) -> None:
         """Have it end, if it runs."""
+        await self._unmade()
         if self._process is not None:
             self._process.terminate()
             await self._gone()

@@ -63,6 +63,7 @@ class Objects:
         """Begin an object; nothing is seen of it until it is closed."""
         if self._folder is not None:
             with _typed():
+                _require_folder(self._folder)
                 private_folder((self._folder / name).parent)
         return ObjectWriter(self._store, name, self._folder, self._piece)
 
@@ -138,9 +139,18 @@ async def try_out(place: Path | str) -> None:
 
 
 def _present(place: Path | str) -> Objects:
-    if isinstance(place, Path) and not place.is_dir():
-        raise VaultUnavailable("object store: its folder is not there")
+    if isinstance(place, Path):
+        _require_folder(place)
     return Objects(place)
+
+
+def _require_folder(folder: Path) -> None:
+    """Raise :class:`VaultUnavailable` for a folder that is gone, which a writer would make anew.
+
+    What it had would come back over what had been written meanwhile, and hide that.
+    """
+    if not folder.is_dir():
+        raise VaultUnavailable("object store: its folder is not there")
 
 
 async def _write_and_read(objects: Objects, name: str, data: bytes) -> None:

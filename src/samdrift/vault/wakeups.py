@@ -98,7 +98,7 @@ class Wakeups:
         """Ask the registry on the connection that listens; :class:`VaultUnavailable` while there is none."""
         async with self._asking:
             if self._session is None:
-                raise VaultUnavailable
+                raise VaultUnavailable("not connected to the database")
             return (await self._session.run([(sql, values)]))[0]
 
     async def look_again(self) -> None:

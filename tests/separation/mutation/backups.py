@@ -24,7 +24,7 @@ BACKUPS = (
         "each file is the one that was signed",
         "operations/backupset.py",
         "        if found != (file.bytes, file.sha256):\n",
-        f"{_BACKUP}::test_a_file_of_another_backup_in_its_place_is_refused",
+        f"{_BACKUP}::test_a_file_that_somebody_has_encrypted_again_is_refused",
         "        if not found:\n",
     ),
     _without(

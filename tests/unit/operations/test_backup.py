@@ -271,6 +271,15 @@ async def test_a_file_of_another_backup_in_its_place_is_refused(ground: Ground) 
     assert await refused(ground, second.folder) is BackupFault.DAMAGED
 
 
+async def test_a_file_that_somebody_has_encrypted_again_is_refused(ground: Ground) -> None:
+    """Everything in it is as it was: nothing but the signed digest says that it is another file."""
+    made = await ground.create(ground.organisation)
+    file = made.folder / "organisation-0001.age"
+    content = pyrage.decrypt(file.read_bytes(), [ground.key])
+    file.write_bytes(pyrage.encrypt(content, [ground.key.to_public()]))
+    assert await refused(ground, made.folder) is BackupFault.DAMAGED
+
+
 async def test_another_key_of_age_opens_nothing_and_is_told_apart(ground: Ground) -> None:
     made = await ground.create(ground.organisation)
     with pytest.raises(BackupError, match="encrypted for another key") as caught:

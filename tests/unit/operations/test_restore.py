@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ import pytest
 from samdrift.contracts.messages import WorkKind
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferState
+from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.operations import backupset
 from samdrift.operations.backup import signers
 from samdrift.operations.backupformat import BackupError, BackupFault
 from samdrift.operations.restore import restore, restore_registry
-from samdrift.vault.errors import VaultSuspended, VaultUnavailable
+from samdrift.vault.errors import VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.objects import Objects
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import RECEIPT_EXTENDED
@@ -151,6 +153,9 @@ async def test_after_a_restore_logins_are_replaced_and_the_organisation_is_close
 async def test_it_is_suspended_until_people_resume_it(ground: Ground) -> None:
     made = await ground.create(ground.organisation)
     await ground.restore(made)
+    registered = await ground.installation.provisioner.registrations()
+    states = {each.state for each in registered if each.organisation == ground.organisation}
+    assert states == {RegistrationState.SUSPENDED}
     await suspended(ground)
     with pytest.raises(VaultSuspended):
         async with ground.installation.open(ground.organisation, AP):
@@ -335,6 +340,54 @@ async def test_everything_is_put_back_into_an_empty_installation(tmp_path: Path)
             log = await installation.gate.read_operator_log(0, 5000)
             assert "org:backup:made" not in [each.event for each in log], "its log is that of the backup"
             assert [each.event for each in log].count("org:restore:done") == 2
+
+
+async def test_one_that_its_officer_has_locked_is_put_back_into_a_new_cluster_with_the_officer(
+    tmp_path: Path,
+) -> None:
+    """The passwords of its logins lie sealed with keys that the officer alone opens."""
+    officer, another = b"the officer's own row of words", b"another row of words, of somebody else"
+    with server_folder() as folder:
+        settings = settings_in(folder)
+        async with installed(settings) as installation:
+            ground = await grounded(installation, tmp_path / "backups")
+            keys = installation.provisioner.keys
+            for role in Role:
+                found = installation.gate.registry.find(ground.organisation, role)
+                assert found is not None
+                keys.relock(found.vault, officer)
+                await installation.provisioner.rotate_login(ground.organisation, role)
+            made = await ground.create()
+        for place in (settings.database, settings.objects):
+            shutil.rmtree(place)
+        async with installed(settings) as installation:
+            backup = backupset.read(made.folder, signers(administration_of(installation).keys, None))
+            objects = Objects(settings.objects)
+            await restore_registry(installation.provisioner, objects, backup, [ground.key])
+        async with installed(settings) as installation:
+            administration = replace(administration_of(installation), keys=installation.provisioner.keys)
+            again = Ground(installation, administration, ground.organisation, ground.folder, ground.key)
+            with pytest.raises(BackupError, match="--officer-passphrase-file") as caught:
+                await again.restore(made)
+            assert caught.value.fault is BackupFault.LOCKED
+            with pytest.raises(KeyStoreError, match="is not the officer's"):
+                await restore(administration, backup, [again.key], ASKED, again.organisation, another)
+            restored = await restore(administration, backup, [again.key], ASKED, again.organisation, officer)
+            assert restored.compared > 50
+            await suspended(again)
+            await resume(again)
+            with pytest.raises(VaultLocked):
+                async with installation.open(again.organisation, AP):
+                    pass
+            for role in Role:
+                found = installation.gate.registry.find(again.organisation, role)
+                assert found is not None
+                installation.gate._keys.unlock(found.vault, officer)
+            async with installation.open(again.organisation, AP) as vault:
+                assert await vault.inbox(10)
+            log = await installation.gate.read_operator_log(0, 5000)
+            (done,) = [each.ids for each in log if each.event == "org:restore:done"]
+            assert done["officer"] == "present"
 
 
 async def test_an_administrator_who_is_no_superuser_backs_up_and_puts_back(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -161,6 +162,33 @@ async def test_what_is_handed_over_comes_as_a_line_and_sockets_that_are_ours_no_
     assert theirs.fileno() == -1
     await child.stop()
     ours.close()
+
+
+async def test_one_whose_start_is_cut_short_leaves_no_socket_in_the_place_of_the_next_ones(
+    scene: Scene,
+) -> None:
+    """What is handed over is made in a thread, which goes on after its process is not wanted any more."""
+    place, begun, may_go_on = scene.folder / "socket", threading.Event(), threading.Event()
+    made = []
+
+    def hand() -> Handed:
+        begun.set()
+        may_go_on.wait(60)
+        place.unlink(missing_ok=True)
+        made.append(socket.socket(socket.AF_UNIX))
+        made[-1].bind(str(place))
+        return Handed(b"", made[-1:])
+
+    child = Child("one", [sys.executable, "-c", ""], hand)
+    starting = asyncio.create_task(child.start())
+    await until(begun.is_set)
+    starting.cancel()
+    stopping = asyncio.create_task(child.stop())
+    await asyncio.wait({starting})
+    may_go_on.set()
+    await stopping
+    assert place.exists(), "whoever comes next replaces it, and not the other way round"
+    assert [each.fileno() for each in made] == [-1]
 
 
 async def test_one_whose_keys_cannot_be_opened_just_then_is_tried_again(scene: Scene) -> None:

@@ -45,6 +45,18 @@ async def test_a_listing_holds_one_vault_alone(objects: Objects) -> None:
     assert [stored.name for stored in await objects.under("v1")] == ["v1/one"]
 
 
+async def test_a_folder_that_is_gone_is_not_made_anew_by_whoever_writes(tmp_path: Path) -> None:
+    """As one of a file system that is not mounted: what was written there would be hidden when it is back."""
+    objects = Objects(tmp_path / "objects")
+    (tmp_path / "objects").rename(tmp_path / "aside")
+    with pytest.raises(VaultUnavailable) as caught:
+        await put(objects, "v1/one", b"1")
+    assert caught.value.cause == "object store: its folder is not there"
+    assert not (tmp_path / "objects").exists()
+    (tmp_path / "aside").rename(tmp_path / "objects")
+    await put(objects, "v1/one", b"1")
+
+
 async def test_a_folder_is_its_owners_alone(tmp_path: Path) -> None:
     await put(Objects(tmp_path / "objects"), "v1/one", b"1")
     assert {

@@ -204,7 +204,7 @@ class Pool:
         try:
             async with self._turns.turn(login.name):
                 if self._closed:
-                    raise VaultUnavailable
+                    raise VaultUnavailable("this process ends")
                 await self._make_room()
                 counted = True
                 session = await self._log_in(login)

@@ -131,12 +131,19 @@ class EmbeddedPostgres:
                 os.close(last)
 
     def _start(self) -> None:
-        """Start the server, retrying while the memory of a killed one is released."""
-        for _ in range(_TRIES - 1):
+        """Start the server, retrying while the memory of a killed one is released.
+
+        One that runs and cannot be reached, as it was started with settings that were not whole, is ended.
+        """
+        for _ in range(_TRIES):
             with contextlib.suppress(ServerFailed):
                 self.control("start")
                 return
+            if self._answers():
+                return  # A start that another process had begun, and was killed, has come to its end.
             time.sleep(_BETWEEN_TRIES)
+        with contextlib.suppress(ServerFailed):
+            self.control("stop", "-m", "fast")
         self.control("start")
 
     def control(self, action: str, *options: str) -> None:
@@ -186,8 +193,14 @@ class EmbeddedPostgres:
             "port": _PORT,
         }
         lines = [f"{name} = '{value}'\n" for name, value in settings.items()]
-        (self._data / "postgresql.conf").write_text("".join(lines))
-        (self._data / "pg_hba.conf").write_text(_ACCESS)
+        for name, text in (("postgresql.conf", "".join(lines)), ("pg_hba.conf", _ACCESS)):
+            # In one step: a start that another process began, and was killed, may be reading it just now.
+            draft = self._data / f"{name}.draft"
+            draft.unlink(missing_ok=True)
+            draft.touch(mode=0o600)
+            self._give(draft)
+            draft.write_text(text)
+            draft.replace(self._data / name)
 
     def _answers(self) -> bool:
         with socket.socket(socket.AF_UNIX) as probe:

@@ -39,6 +39,7 @@ _CLAIMS_FOR = "SELECT set_config('samdrift.claimant', %s, false)"
 UNKNOWN_RECORD = "SD404"
 """SQLSTATE that our functions raise when a record is not there."""
 
+_BROKE = "the connection to the database broke"
 _TRANSIENT = ("08", "40", "53", "55", "57", "58")
 """SQLSTATE classes after which the same call may succeed: connection, conflict, space, lock, shutdown."""
 
@@ -97,7 +98,7 @@ class Session:
         session is closed and the server rolls back what was not committed.
         """
         if self.closed:
-            raise VaultUnavailable
+            raise VaultUnavailable(_BROKE)
         dumped = self._dump(statements)
         answered = self._answered = self._loop.create_future()
         self._results = []
@@ -107,7 +108,7 @@ class Session:
             await answered
         except psycopg.Error:
             self.close()
-            raise VaultUnavailable from None
+            raise VaultUnavailable(_BROKE) from None
         except BaseException:
             self.close()
             raise
@@ -117,7 +118,7 @@ class Session:
             return self._rows(prepared)
         except psycopg.Error:  # it broke after the last answer: times cannot be read without it
             self.close()
-            raise VaultUnavailable from None
+            raise VaultUnavailable(_BROKE) from None
 
     def close(self) -> None:
         """Hang up; nothing happens the second time."""
@@ -172,7 +173,7 @@ class Session:
                 if not self.closed:
                     self._loop.remove_writer(self._socket)
             if self.closed:
-                raise VaultUnavailable
+                raise VaultUnavailable(_BROKE)
 
     def _readable(self) -> None:
         """Take what has arrived; of a connection that broke all of it, for uvloop tells of that once."""

@@ -113,6 +113,41 @@ def test_a_process_that_was_killed_counts_as_gone(folder: Path) -> None:
     assert not answers(address, "secret")
 
 
+def test_a_configuration_that_a_start_reads_just_now_is_not_changed_under_it(folder: Path) -> None:
+    """As when the process that had begun the start was killed, and the next one begins another."""
+    server = EmbeddedPostgres(folder, secret)
+    server.start()
+    server.stop()
+    files = [folder / "data" / name for name in ("postgresql.conf", "pg_hba.conf")]
+    with files[0].open() as settings, files[1].open() as access:
+        try:
+            assert answers(server.start(), "secret")
+        finally:
+            server.stop()
+        for opened, file in zip((settings, access), files, strict=True):
+            assert os.fstat(opened.fileno()).st_ino != file.stat().st_ino
+            assert opened.read() == file.read_text()
+
+
+def test_a_server_that_runs_elsewhere_than_it_is_looked_for_is_started_again(folder: Path) -> None:
+    """As one that was started while its settings were written: it kept every other from starting."""
+    server = EmbeddedPostgres(folder, secret)
+    server.start()
+    server.stop()
+    elsewhere = folder / "elsewhere"
+    server._own(elsewhere)
+    (folder / "data" / "postgresql.conf").write_text(
+        f"unix_socket_directories = '{elsewhere}'\nlisten_addresses = ''\n"
+    )
+    server.control("start")
+    assert list(elsewhere.iterdir())
+    try:
+        assert answers(server.start(), "secret")
+        assert list(elsewhere.iterdir()) == []
+    finally:
+        server.stop()
+
+
 def test_what_was_committed_survives_a_crash_of_the_server(folder: Path) -> None:
     server = EmbeddedPostgres(folder, secret)
     address = server.start()

@@ -1,0 +1,1 @@
+"""The doctor's rules for TLS against testssl.sh, as Debian has it, on listeners that break one rule each."""

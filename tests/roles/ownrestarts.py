@@ -1,0 +1,225 @@
+"""An operator's own restarts under traffic, at either level of isolation, and what they lose and cost.
+
+Leases last far longer than anybody waits, and a transfer has few attempts: one that a restart spent, or that
+waited for the end of a claim, would be seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import re
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from samdrift.cli.serve import ROLL
+from samdrift.config.isolation import Isolation
+from samdrift.demo.cast import DemoOperator
+from samdrift.federation.server import LocalFederation
+from samdrift.messageservice.events import MTEvent
+from tests.roles.isolation.house import FIRST_USER, ROOT, SERVES
+from tests.roles.member import AP, MT, Member, until
+from tests.roles.processes import Played, Process, organisation, played
+from tests.roles.soak import Exchange, faults_of, send
+from tests.vaults import server_folder
+
+EXCHANGES = 4
+"""Messages that are on their way while one restart takes place: one each way."""
+_ATTEMPTS, _LEASE = 3, 7200
+_SETTINGS = {
+    Isolation.SHARED: "",
+    Isolation.PROCESS: '[isolation]\nlevel = "process"\n'
+    + (f"first_user = {FIRST_USER + 5_000}\n" if ROOT else ""),
+}
+_PATIENCE = 900.0
+"""For what a restart takes on a machine that is used by others, too."""
+_LAST_LINES = 20
+_ROLLED = "the rolling restart has come to its end"
+_ROLL_STUCK = "does not serve again, and the rolling restart ends here"
+_HERE = organisation("ydre", "2120000423"), organisation("odeshog", "2120000381")
+_THERE = (organisation("boxholm", "2120000407"),)
+Restart = Callable[[Process, random.Random], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Survived:
+    """Restarts that took place, and everything that is not as it should be afterwards."""
+
+    restarts: Counter[str]
+    exchanges: int
+    faults: list[str]
+    """What was lost, came twice, was changed or left (:mod:`tests.roles.soak`)."""
+    spent: int
+    """Attempts at transfers of the restarted operator, beyond the one that each needs."""
+
+
+async def stopped(process: Process, rng: random.Random) -> None:
+    """As an operator stops and starts it."""
+    await process.end(signal.SIGTERM)
+    await process.start()
+
+
+async def killed(process: Process, rng: random.Random) -> None:
+    await process.end(signal.SIGKILL)
+    await process.start()
+
+
+async def worker_killed(process: Process, rng: random.Random) -> None:
+    """kill -9 of one worker, which its supervisor starts again."""
+    name, number = rng.choice([*running_workers(process).items()])
+    text = f"{name}: serves again"
+    before = process.log.read_text().count(text)
+    os.kill(number, signal.SIGKILL)
+    await said(process, text, before + 1)
+
+
+async def rolled(process: Process, rng: random.Random) -> None:
+    """One process after the other, as with ``systemctl reload``."""
+    before = process.log.read_text().count(_ROLLED)
+    assert process.running is not None
+    process.running.send_signal(ROLL)
+    await said(process, _ROLLED, before + 1)
+
+
+async def worker_killed_meanwhile(process: Process, rng: random.Random) -> None:
+    """kill -9 of a worker somewhere in a rolling restart.
+
+    Where it is the one that is started just then, the rolling restart ends there and says so; the worker is
+    started again by itself.
+    """
+    ended = "|".join(map(re.escape, (_ROLLED, _ROLL_STUCK)))
+    before = len(re.findall(ended, process.log.read_text()))
+    assert process.running is not None
+    process.running.send_signal(ROLL)
+    await asyncio.sleep(rng.uniform(0, 4))
+    name, number = rng.choice([*running_workers(process).items()])
+    with contextlib.suppress(ProcessLookupError):  # It was its turn just now.
+        os.kill(number, signal.SIGKILL)
+    await shown(process, "a rolling restart ends", lambda log: len(re.findall(ended, log)) > before)
+
+    def another(log: str) -> bool:
+        found = running_workers(process)[name]
+        return found != number and psutil.pid_exists(found)
+
+    await shown(process, f"another {name}", another)
+
+
+def running_workers(process: Process) -> dict[str, int]:
+    """Return the process of each worker that was started last, by its name in the log."""
+    return {name: int(number) for name, number in SERVES.findall(process.log.read_text())}
+
+
+async def said(process: Process, text: str, times: int) -> None:
+    await shown(process, f"{times} times: {text}", lambda log: log.count(text) >= times)
+
+
+async def shown(process: Process, what: str, holds: Callable[[str], bool]) -> None:
+    """Wait until something holds of the log; the last lines of it are in the failure."""
+
+    async def look() -> bool | None:
+        return True if holds(process.log.read_text()) else None
+
+    try:
+        await until(look, what, within=_PATIENCE)
+    except AssertionError as error:
+        last = process.log.read_text().splitlines()[-_LAST_LINES:]
+        raise AssertionError("\n".join([str(error), *last])) from None
+
+
+RESTARTS: Mapping[Isolation, Sequence[Restart]] = {
+    Isolation.SHARED: (stopped, killed),
+    Isolation.PROCESS: (worker_killed, rolled, stopped, killed, worker_killed_meanwhile),
+}
+"""The ways in which an installation is restarted at each level, in turn."""
+
+
+@asynccontextmanager
+async def two_operators(federation: LocalFederation, level: Isolation) -> AsyncIterator[Played]:
+    """One with two organisations, to be restarted, and one that stays; both wait long for what is claimed."""
+    restarts = DemoOperator(f"{level}-restarted", "AP0081-SDK-DEMO", _HERE)
+    stays = DemoOperator(f"{level}-steady", "AP0082-SDK-DEMO", _THERE)
+    operators = {restarts: ("all",), stays: ("all",)}
+    with server_folder() as folder:
+        async with played(federation, folder, operators, own={restarts: _SETTINGS[level]}) as those:
+            restarted, _ = those.processes
+            patient(restarted.config_file)
+            readable_by_workers(restarted.config_file.parent / "clients")
+            for process in those.processes:
+                await process.start()
+            yield those
+
+
+def readable_by_workers(folder: Path) -> None:
+    """Public keys of message clients, which workers with Unix users of their own read."""
+    folder.chmod(0o755)
+    for file in folder.iterdir():
+        file.chmod(0o644)
+
+
+def patient(file: Path) -> None:
+    """Few attempts, and leases that outlast the test."""
+    text = file.read_text()
+    for before, after in {
+        "attempts = 60": f"attempts = {_ATTEMPTS}",
+        "lease_seconds = 3\n": f"lease_seconds = {_LEASE}\n",
+    }.items():
+        assert before in text
+        text = text.replace(before, after)
+    file.write_text(text)
+
+
+async def attempts_spent(exchange: Exchange, restarted: Sequence[Member]) -> int:
+    """Attempts at transfers of the restarted operator, beyond the one that each needs."""
+    ways = []
+    if exchange.sender in restarted:
+        ways.append((exchange.sender, exchange.id))
+    if exchange.recipient in restarted:
+        entries = await exchange.recipient.log(MT, exchange.id)
+        (receipt,) = [e.ids["envelope"] for e in entries if e.event == MTEvent.MT_RECEIPT_QUEUED]
+        ways.append((exchange.recipient, receipt))
+    spent = 0
+    for member, envelope in ways:
+        async with member.open(AP) as vault:
+            status = await vault.status(envelope)
+        assert status is not None
+        spent += status.attempts - 1
+    return spent
+
+
+async def survived(
+    federation: LocalFederation,
+    level: Isolation,
+    restarts: int,
+    rng: random.Random,
+    patience: float,
+    report: Callable[[str], None] = lambda line: None,
+) -> Survived:
+    """Restart one of two operators again and again while messages are on their way, then look at each.
+
+    ``report`` is given a line for each restart; ``patience`` is for what goes on after the last one.
+    """
+    ways = RESTARTS[level]
+    sent: list[Exchange] = []
+    done: Counter[str] = Counter()
+    async with two_operators(federation, level) as those:
+        restarted, _ = those.processes
+        for number in range(restarts):
+            way = ways[number % len(ways)]
+            sending = asyncio.create_task(send(those.members, rng, EXCHANGES))
+            await asyncio.sleep(rng.uniform(0, 1.5))
+            began = asyncio.get_running_loop().time()
+            await way(restarted, rng)
+            report(f"{level}: {way.__name__}, {asyncio.get_running_loop().time() - began:.1f} s")
+            sent += await sending
+            done[way.__name__] += 1
+        faults = await faults_of(sent, those.members, patience)
+        spent = [await attempts_spent(one, those.members[:2]) for one in sent] if not faults else []
+    return Survived(done, len(sent), faults, sum(spent))
