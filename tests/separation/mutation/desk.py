@@ -203,8 +203,8 @@ DESK = (
     Mutant(
         "a page that asks by itself keeps nobody signed in",
         "web/guards.py",
-        "used = not request.url.path.startswith(BY_ITSELF)",
-        "used = True",
+        "site, used = site_of(request), not request.url.path.startswith(BY_ITSELF)",
+        "site, used = site_of(request), True",
         (f"{_LIVE}::test_what_a_page_asks_by_itself_keeps_nobody_signed_in",),
     ),
     Mutant(
@@ -385,7 +385,7 @@ DESK = (
     Mutant(
         "a text that another tab saves while a file is on its way is not overwritten",
         "messageclient/pages/writing.py",
-        "if draft.version != expected:",
+        "if (version_of(form), now.version) != (draft.version, draft.version + files.kept):",
         "if False:",
         (
             "tests/unit/messageclient/test_mail_pages.py"

@@ -206,8 +206,8 @@ TOKENS = (
     Mutant(
         "a token is verified with the keys of its issuer",
         "messageservice/oauth/keyring.py",
-        "return self._keep(organisation, lambda: self._made_in_place(organisation))",
-        "return self._keep(KeysAt(''), lambda: self._made_in_place(organisation))",
+        "return self._keep(organisation, lambda: self._made_in_place(organisation), _OWN)",
+        "return self._keep(KeysAt(''), lambda: self._made_in_place(organisation), _OWN)",
         (_TOKENS, _ENDPOINT),
     ),
     Mutant(
