@@ -75,6 +75,13 @@ def test_by_a_policy_the_checkpoint_is_signed_and_its_witnesses_saw_the_entry() 
     assert (found.holds, found.why.startswith("its time is after")) == (False, True)
 
 
+def test_what_needs_no_proof_hides_nothing_that_comes_after_it() -> None:
+    """Logs of before a move, and entries of before the tree."""
+    before = verifying._entry(entry(1, bytes(32)))
+    found = verifying._Said(entries={"log/mt-former.jsonl": [before], "log/mt.jsonl": [before, ENTRY]})
+    assert [one.what for one in verifying._proofs(found, verifying.VERSION, policy())] == [FILE]
+
+
 @pytest.mark.parametrize("missing", [0, 1, 2])
 def test_without_a_part_of_its_proof_an_entry_holds_only_where_no_policy_is_asked(missing: int) -> None:
     some = parts()
