@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -54,6 +55,21 @@ _VERSIONS = frozenset({"1.0", "1.1"})
 """HTTP/0.9 has no header fields, so a proxy in front may read such a request as part of another one."""
 
 AsgiApp = Callable[..., Any]
+
+
+class _Lasting(logging.Filter):
+    """Has uvicorn warn, and report no error, when requests last longer than the server that ends.
+
+    Who waits is answered (:mod:`samdrift.net.guard`), and comes again.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if str(record.msg).startswith("Cancel %s running task(s)"):
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
+
+
+logging.getLogger("uvicorn.error").addFilter(_Lasting())
 
 
 class ClientCertificateProtocol(HttpToolsProtocol, Ending):

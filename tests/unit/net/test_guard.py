@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any, cast
 
+import httpx
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
 from samdrift.net.guard import guarded
+from samdrift.net.server import listening_socket, serving
 
 _ENDS = "Task cancelled, timeout graceful shutdown exceeded"
 """What uvicorn says, word for word."""
@@ -42,6 +45,30 @@ async def test_who_still_waits_when_the_server_ends_is_asked_to_come_again() -> 
     (start, body), reported, out = await cancelled(_ENDS, begun=False)
     assert (start["status"], dict(start["headers"])) == (503, {b"retry-after": b"30"})
     assert (body["body"], reported, out) == (b"", [], False)
+
+
+async def test_a_server_that_ends_while_a_request_lasts_warns_and_reports_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    asked = asyncio.Event()
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.set()
+        await asyncio.Event().wait()
+
+    failures: list[BaseException] = []
+    sock = listening_socket("127.0.0.1")
+    address = f"http://127.0.0.1:{sock.getsockname()[1]}/"
+    async with httpx.AsyncClient(timeout=60) as client:
+        async with serving(guarded(application, failures.append), sock, stop_within=0):
+            asking = asyncio.create_task(client.get(address))
+            await asked.wait()
+        assert (await asking).status_code == 503
+    assert failures == []
+    said = [
+        (record.levelname, record.getMessage()) for record in caplog.records if record.levelno > logging.INFO
+    ]
+    assert said == [("WARNING", "Cancel 1 running task(s), timeout graceful shutdown exceeded")]
 
 
 async def test_an_answer_that_has_begun_when_the_server_ends_stays_without_its_end() -> None:
