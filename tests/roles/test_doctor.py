@@ -243,7 +243,7 @@ async def test_smp_that_names_another_certificate_or_nothing(config: Config, sta
         )
         named = await found()
         assert (named.state, named.about) == (State.FAIL, participant.value)
-        assert named.found == "is registered with another certificate than our access point's"
+        assert named.found == "is registered with another certificate than our access point’s"
         stage.federation.outages.failures[Service.SMP] = Failure.ERROR
         assert (await found()).state is State.WARN
     finally:

@@ -339,7 +339,7 @@ async def test_the_list_ends_with_1_when_a_key_is_missing(place: Place) -> None:
     await place.keys("revoke", "log-signing", "1", "--reason", "the laptop was stolen")
     ended = await asyncio.to_thread(in_process, *arguments)
     assert ended.status == 1
-    assert "log-signing  missing  no key of this name is in use" in ended.output
+    assert re.search(r"log-signing .*missing .*no key of this name is in use", ended.output)
     assert "the laptop was stolen" in ended.output
     await place.keys("publish", "--text", "--out", str(place.folder / "text.txt"))
     text = (place.folder / "text.txt").read_text()

@@ -110,13 +110,13 @@ async def test_the_smp_does_not_answer_and_has_a_wrong_registration(stage: Stage
         try:
             wrong = await at.types("./samdrift org show")
             assert wrong.status == 1
-            assert "is registered with another certificate than our access point's" in wrong.output
+            assert "is registered with another certificate than our access point’s" in wrong.output
         finally:
             stage.federation.publish(services)
         assert waiting.transfer_id in (await at.types("./samdrift queue list")).output
         assert (await at.types("./samdrift queue retry")).status == 0
         shown = await at.types("./samdrift org show")
-        assert "registered with our access point's certificate" in shown.output
+        assert "registered with our access point’s certificate" in shown.output
         assert "another certificate" not in shown.output
         assert (await at.types("./samdrift status")).status == 0
 
