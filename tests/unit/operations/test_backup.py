@@ -24,7 +24,7 @@ from samdrift.operations import backupset, drill
 from samdrift.operations.backup import signers, verify
 from samdrift.operations.backupformat import BackupError, BackupFault, Looking, read_backup
 from samdrift.operations.backupset import MANIFEST, SIGNATURE
-from samdrift.operations.compliancelogs import of_logs_and_records
+from samdrift.operations.compliancelogs import drills, of_last_drill
 from samdrift.vault.database.migrations import VAULT, versions
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.objects import Objects
@@ -361,8 +361,7 @@ async def test_who_made_it_and_why_is_in_the_organisations_log_and_the_operators
 
 async def test_a_drill_is_recorded_and_the_report_turns(ground: Ground) -> None:
     async def row() -> Any:
-        found = await of_logs_and_records(ground.administration, ground.organisation, NOW)
-        return found["restore.drill"]
+        return of_last_drill(await drills(ground.administration), ground.organisation.value)
 
     assert await row() is None
     made = await ground.create(ground.organisation)
@@ -390,9 +389,9 @@ async def test_a_drill_that_fails_is_recorded_and_leaves_nothing(ground: Ground)
             ASKED,
             ground.organisation,
         )
-    found = await of_logs_and_records(ground.administration, ground.organisation, NOW)
-    assert found["restore.drill"] is not None
-    assert not found["restore.drill"].good
+    found = of_last_drill(await drills(ground.administration), ground.organisation.value)
+    assert found is not None
+    assert not found.good
     assert await ground.databases() == before
     assert ground.left_of_drills() == []
 
