@@ -36,6 +36,12 @@ class VaultUnavailable(VaultError, Temporary):
         self.cause = cause
 
 
+class Entangled(VaultUnavailable):
+    """A transaction and another one wait for each other, and the database has ended this one; begun anew it
+    goes on.
+    """
+
+
 class LoginRefused(VaultUnavailable):
     """The database was there, and did not let the login in."""
 

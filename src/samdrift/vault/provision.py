@@ -30,7 +30,7 @@ from samdrift.vault.closing import Closings, append_log
 from samdrift.vault.database import migrations
 from samdrift.vault.database.cluster import check_server
 from samdrift.vault.database.server import ADMINISTRATOR, Database
-from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
+from samdrift.vault.errors import Entangled, UnknownRecord, VaultRefused, VaultUnavailable
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.inorder import Hosted, each_database, hosted, in_cluster, within
 from samdrift.vault.moments import catch_up
@@ -51,6 +51,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 Row = tuple[Any, ...]
 _ADMINISTRATOR = f"{PrincipalKind.WORKER}:administrator"
 _LOGGER = logging.getLogger("samdrift")
+_TRIES = 10
+"""Times that a migration is begun that traffic of an earlier program gets in the way of."""
 
 
 class Provisioner:
@@ -352,10 +354,7 @@ class Provisioner:
             async with hardening:
                 await rights.harden(inside)
             current = await within(inside, [each for each in here if each in right])
-            async with self._transaction(inside):
-                for each in here:
-                    if each not in current:
-                        await self.mend(inside, each)
+            await self._mended(inside, [each for each in here if each not in current])
             await catch_up(self._connection, inside, [(each.vault, each.schema) for each in here])
 
         for name in await each_database(self._connection, self._database, vaults, visit):
@@ -396,6 +395,19 @@ class Provisioner:
     async def _whose(self) -> dict[str, str]:
         """Return the organisation of each vault."""
         return dict(await self._rows("SELECT vault, organisation FROM registry.registrations"))
+
+    async def _mended(self, inside: migrations.Connection, vaults: Sequence[Hosted]) -> None:
+        """Mend vaults of a database in one transaction, anew where it and traffic wait for each other."""
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                async with self._transaction(inside):
+                    for each in vaults:
+                        await self.mend(inside, each)
+            except Entangled:
+                if not tries_left:
+                    raise
+            else:
+                return
 
     async def mend(self, inside: migrations.Connection, vault: Hosted) -> None:
         """Bring a vault up to date, and give its login the rights that it has."""
@@ -541,6 +553,8 @@ class Provisioner:
         try:
             async with (connection or self._connection).transaction():
                 yield
+        except psycopg.errors.DeadlockDetected:
+            raise Entangled from None
         except psycopg.OperationalError:
             raise VaultUnavailable from None
         except psycopg.Error as error:

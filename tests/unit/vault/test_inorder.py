@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from samdrift.contracts.principals import Role
+from samdrift.vault.database.migrations import Connection
 from samdrift.vault.errors import VaultRefused
-from samdrift.vault.inorder import out_of_order
+from samdrift.vault.inorder import Hosted, out_of_order
 from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.sizes import sampled
-from tests.vaults import Installation
+from tests.vaults import Installation, until
 
 AP = Role.ACCESS_POINT
 ROLES = (AP,)
@@ -112,3 +115,52 @@ async def test_what_a_restored_database_lets_everybody_do_is_taken_away(
     await installation.provisioner.install()
     question = "SELECT has_database_privilege('public', %s, 'CONNECT, TEMPORARY')"
     assert administrator.rows(question, login.database) == [(False,)]
+
+
+async def test_a_migration_that_traffic_gets_in_the_way_of_is_begun_anew(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each holds a table that the other one wants: the database ends the migration's transaction."""
+    provisioner = installation.provisioner
+    login = await vault_login(installation, organisation, AP)
+    traffic = await provisioner.database.administrators_connection(login.database)
+    await traffic.execute("SET deadlock_timeout = '1h'")
+    mended, begun = Provisioner.mend, 0
+
+    async def entangled(self: Provisioner, inside: Connection, vault: Hosted) -> None:
+        nonlocal begun
+        if vault.schema == login.schema:
+            begun += 1
+            if begun == 1:
+                await inside.execute(f"LOCK TABLE {vault.schema}.transfers".encode())
+                wanted = f"LOCK TABLE {vault.schema}.transfers".encode()
+                waiting = asyncio.create_task(traffic.execute(wanted))
+                await _waits(inside)
+                try:
+                    await inside.execute(f"LOCK TABLE {vault.schema}.incoming".encode())
+                finally:
+                    ended.append(waiting)
+        await mended(self, inside, vault)
+
+    ended: list[asyncio.Task[object]] = []
+    monkeypatch.setattr(Provisioner, "mend", entangled)
+    administrator = await superuser(installation)
+    with administrator.connect(login.schema) as connection:
+        connection.execute(f"REVOKE SELECT ON {login.schema}.log FROM {login.login}".encode())
+    async with traffic.transaction():
+        await traffic.execute(f"LOCK TABLE {login.schema}.incoming".encode())
+        putting = asyncio.create_task(provisioner.install())
+        await until(lambda: bool(ended))
+        await ended[0]
+    await putting
+    await traffic.close()
+    assert begun == 2
+    found = await out_of_order(provisioner._connection, provisioner.database)
+    assert login.schema not in [each.schema for each in found]
+
+
+async def _waits(inside: Connection) -> None:
+    """Wait until somebody waits for a lock."""
+    async with asyncio.timeout(120):
+        while not await (await inside.execute("SELECT FROM pg_locks WHERE NOT granted")).fetchall():
+            await asyncio.sleep(0.01)
