@@ -129,5 +129,6 @@ async def served(stage: Stage, settings: str) -> None:
 
 async def exchanged(sender: Member, recipient: Member) -> None:
     message_id = await sender.send(recipient.address)
-    assert await sender.ends(message_id, within=_PATIENCE) is MessageStatus.ACCEPTED
+    ended = await sender.ends(message_id, within=_PATIENCE)
+    assert ended is MessageStatus.ACCEPTED, await sender.events(message_id)
     assert await recipient.ends(message_id, Direction.IN, within=_PATIENCE) is MessageStatus.NEW
