@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import urlencode
 
 from samdrift.client.keys import ClientKey
@@ -21,8 +22,8 @@ from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import public_name
 from tests.roles import web
-from tests.roles.isolation.house import FIRST_USER, ROOT
-from tests.roles.member import MT, Member, until
+from tests.roles.isolation.house import FIRST_USER, ROOT, SERVES
+from tests.roles.member import AP, MT, Member, until
 from tests.roles.messageclient import MessageClient
 from tests.roles.processes import Process, mailroom, organisation, played
 from tests.roles.stage import Stage, member_of
@@ -110,6 +111,7 @@ async def served(stage: Stage, settings: str) -> None:
             await process.start()
             running = process.running
             vaults = await joined(stage, process, _NEW)
+            await until(partial(taken_up, process, _NEW), "its access point serves it", _PATIENCE)
             config = load(process.config_file)
             gate = await Gate.start(vault_settings(config))
             try:
@@ -125,6 +127,13 @@ async def served(stage: Stage, settings: str) -> None:
             assert process.running is running
             assert running is not None
             assert running.poll() is None
+
+
+async def taken_up(process: Process, new: DemoOrganisation) -> bool | None:
+    """Whether the log says that it is served: what is sent to it before is refused for good."""
+    log, whose = process.log.read_text(), new.identifier.value
+    workers = [name for name, _ in SERVES.findall(log)]
+    return f"{whose} is served from now on" in log or f"{AP.value} of {whose}" in workers or None
 
 
 async def exchanged(sender: Member, recipient: Member) -> None:
