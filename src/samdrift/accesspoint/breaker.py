@@ -52,6 +52,11 @@ class Breaker:
         silence.until = now + silence.hold
         return ""
 
+    def until(self, peer: Hashable) -> datetime | None:
+        """Return the moment of the next attempt that is made, where none is made at present."""
+        silence = self._silent.get(peer)
+        return None if silence is None else silence.until
+
     def answered(self, peer: Hashable) -> None:
         """Note that an attempt met a peer, whatever it answered."""
         self._silent.pop(peer, None)

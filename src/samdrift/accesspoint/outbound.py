@@ -92,7 +92,7 @@ class Outbound:
         references: tuple[SignedReference, ...] = ()
         peer: x509.Certificate | None = None
         grounds: Grounds | None = None
-        spared = False
+        again: datetime | None = None
         try:
             envelope = transfer.envelope
             route = await self._routes.find(
@@ -106,8 +106,8 @@ class Outbound:
             whose = organisation, route.address
             if silent := "" if own else self._breaker.open(whose, self._clock()):
                 answer = Answer(TransferReason.PEER_UNREACHABLE, f"not tried, as several met this: {silent}")
-                last = transfer.counted >= self._settings.retry.attempts
-                spared = last and transfer.spared < _LAST_WAITS
+                if transfer.counted >= self._settings.retry.attempts and transfer.spared < _LAST_WAITS:
+                    again = self._breaker.until(whose)
             else:
                 message = self._prepare(transfer, route, transfer.attempts[-1].at)
                 references = message.references
@@ -116,10 +116,9 @@ class Outbound:
                     self._breaker.missed(whose, answer.detail, self._clock())
                 else:
                     self._breaker.answered(whose)
-                spared = own and self._spares(transfer, answer)
-        later = await self._record(
-            organisation, transfer, answer, references, facts, peer, grounds, spared=spared
-        )
+                if own and self._spares(transfer, answer):
+                    again = self._clock() + min(self._settings.retry.interval, _SOON)
+        later = await self._record(organisation, transfer, answer, references, facts, peer, grounds, again)
         if later is None:
             self._held.release(Role.ACCESS_POINT, organisation, transfer.id)
         else:
@@ -224,15 +223,11 @@ class Outbound:
         facts: dict[str, str],
         peer: x509.Certificate | None,
         grounds: Grounds | None,
-        *,
-        spared: bool,
+        again: datetime | None,
     ) -> datetime | None:
-        now, policy = self._clock(), self._settings.retry
-        later = (
-            now + min(policy.interval, _SOON)
-            if spared
-            else policy.next_attempt(transfer.counted, now, self._rng(1)[0] / 255)
-        )
+        """Record an outcome; ``again`` is when to try next where this attempt counts for nothing."""
+        now = self._clock()
+        later = again or self._settings.retry.next_attempt(transfer.counted, now, self._rng(1)[0] / 255)
         async with self._vaults.open(organisation, Purpose.SEND) as vault:
             if answer.delivered:
                 if await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"]):
@@ -252,7 +247,7 @@ class Outbound:
                 reason=answer.reason,
                 detail=answer.detail,
                 references=[reference.xml for reference in references],
-                spared=spared,
+                spared=again is not None,
             )
             if waits:
                 keep_peer(vault, peer, now)

@@ -55,7 +55,7 @@ class Transfer:
     digest: bytes
     """SHA-256 of the stored body."""
     spared: int = 0
-    """Attempts that count for nothing, since restarts of our own have spoiled them."""
+    """Attempts that count for nothing: spoiled by a restart of our own, or put off for a silent peer."""
 
     @property
     def counted(self) -> int:
@@ -82,7 +82,7 @@ class TransferStatus:
     reason: TransferReason
     detail: str
     spared: int = 0
-    """Attempts in addition to them that restarts of our own have spoiled."""
+    """Attempts in addition to them that count for nothing."""
 
 
 @dataclass(frozen=True, slots=True)

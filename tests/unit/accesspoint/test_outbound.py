@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.outbound import Outbound
 from samdrift.accesspoint.route import Route
-from samdrift.accesspoint.settings import OwnKeys
+from samdrift.accesspoint.settings import AccessPointSettings, OwnKeys
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.scheduling.held import Held, HeldNumber
@@ -53,10 +53,11 @@ def outbound(
     *,
     party: str = "AP0002-SDK-TEST",
     clock: Callable[[], datetime] = lambda: NOW,
+    settings: AccessPointSettings = SETTINGS,
 ) -> Outbound:
     """What sends to a peer of this profile."""
     return Outbound(
-        SETTINGS,
+        settings,
         installation.gate,
         cast(Any, OneRoute(profile, party)),
         cast(Any, client),
@@ -233,3 +234,20 @@ async def test_a_transfer_fails_by_an_attempt_that_was_made_after_its_last_one_w
     now += SETTINGS.retry.interval
     assert await attempted(installation, organisation, sending, before=last) is None
     assert len(peer.bodies) == 4
+
+
+async def test_a_last_attempt_waits_for_one_that_tries_however_long_that_takes(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    now = NOW
+    retry = replace(SETTINGS.retry, interval=timedelta(hours=1))
+    settings = replace(SETTINGS, retry=retry)
+    sending = outbound(installation, peer := Listening(), AS4_1_0, clock=lambda: now, settings=settings)
+    for _ in range(3):
+        await attempted(installation, organisation, sending)
+    last = retry.attempts - 1
+    later = await attempted(installation, organisation, sending, before=last)
+    assert later == now + retry.interval / 32
+    now = later
+    assert await attempted(installation, organisation, sending, before=last + 1, spared=1) is None
+    assert len(peer.bodies) == 4, "it fails by an attempt of its own"
