@@ -14,5 +14,5 @@ app = typer.Typer(add_completion=False)
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def build() -> None:
-    """Build what a release consists of: wheel FOLDER, bom FOLDER, docs FOLDER, audit."""
+    """Build what a release consists of: wheel FOLDER, bom FOLDER, docs FOLDER, audit FOLDER."""
     raise Unusable("a release is built from a checkout: ./samdrift build")

@@ -70,7 +70,7 @@ class History:
     def increase(self, name: str, window: timedelta, within: Within | None = None) -> float:
         """Return by how much a counter has risen, over all its series; a restart begins it again."""
         return sum(
-            sum(after - before if after >= before else after for before, after in _pairs(some))
+            sum(after - before if after >= before else after for before, after in pairwise(some))
             for some in self._windows(name, window, within)
         )
 
@@ -131,10 +131,6 @@ class Rule:
     """Its meaning for messages."""
     book: str
     """Its run book, in docs/runbooks."""
-
-
-def _pairs(values: list[float]) -> Iterable[tuple[float, float]]:
-    return pairwise(values)
 
 
 def _once(holds: Callable[[History], bool]) -> Callable[[History], Iterable[str]]:

@@ -42,9 +42,7 @@ def _certificates(own: ConsoleCertificatesConfig, now: datetime) -> Finding:
         settings = CertificateSettings(own.issuers, own.revocation_lists)
         until = ClientCertificates(settings, lambda: now).lists_end()
     except OSError as error:
-        return _CERTIFICATES.fail(
-            f"{error.filename}: {reason(error)}", "docs/console.md#sign-in-by-certificate"
-        )
+        return _CERTIFICATES.fail(f"{error.filename}: {reason(error)}", _SET_UP)
     except ValueError as error:
         return _CERTIFICATES.fail(str(error), _SET_UP)
     if until is None:

@@ -24,6 +24,7 @@ from samdrift.operations.backup import BackupEvent
 from samdrift.operations.backupset import BackupSet
 from samdrift.vault.closing import Closing
 from samdrift.vault.holdings import Holdings, HoldingsVault, Owner, table_sizes
+from samdrift.vault.inorder import Hosted
 from samdrift.vault.portability.copies import hosted_by_organisation
 from samdrift.vault.retention import TABLES, Ending, Kind
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -110,9 +111,10 @@ async def storage_of(
     made = await _backups_made(installation)
     closings = await installation.provisioner.closings.all()
     kept = await asyncio.to_thread(_kept_logs, installation, closings, now)
+    hosted = await hosted_by_organisation(installation.provisioner.database)
     found = []
     for number, name in enumerate(organisations_of(installation, kept, backups, only), 1):
-        uses, unread = await _vaults(installation, ParticipantIdentifier(name))
+        uses, unread = await _vaults(installation, ParticipantIdentifier(name), hosted.get(name, ()))
         uses += [*kept.get(name, ()), *_backups(name, backups)]
         found.append(Stored(name, tuple(uses), tuple(unread), made.get(name)))
         progress(number)
@@ -142,10 +144,11 @@ def read_backups(folders: Iterable[Path], signers: list[str]) -> list[BackupSet]
 
 
 async def _vaults(
-    installation: Administration, organisation: ParticipantIdentifier
+    installation: Administration, organisation: ParticipantIdentifier, hosted: Iterable[Hosted]
 ) -> tuple[list[Use], list[tuple[Role, str]]]:
     uses: list[Use] = []
     unread: list[tuple[Role, str]] = []
+    places = {each.role: each for each in hosted}
     for role in Role:
         if installation.gate.registry.find(organisation, role) is None:
             continue
@@ -153,20 +156,13 @@ async def _vaults(
             async with installation.gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
                 assert isinstance(vault, HoldingsVault)
                 holdings = await vault.holdings()
-            uses += uses_of(role, holdings, await _sizes(installation, organisation, role))
+            place = places.get(role)
+            database = installation.provisioner.database
+            sizes = await table_sizes(database, place.where, place.schema) if place else {}
+            uses += uses_of(role, holdings, sizes)
         except Explained as error:
             unread.append((role, str(error)))
     return uses, unread
-
-
-async def _sizes(
-    installation: Administration, organisation: ParticipantIdentifier, role: Role
-) -> dict[str, int]:
-    database = installation.provisioner.database
-    for each in (await hosted_by_organisation(database)).get(organisation.value, ()):
-        if each.role is role:
-            return await table_sizes(database, each.where, each.schema)
-    return {}
 
 
 def uses_of(role: Role, holdings: Holdings, sizes: Mapping[str, int]) -> list[Use]:
