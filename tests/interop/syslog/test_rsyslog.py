@@ -33,6 +33,9 @@ pytestmark = [
     ),
 ]
 
+BEGINS = "audit samdrift "
+"""How each of its lines begins: facility and source."""
+
 LOG = LogName("samdrift.log/00", "0203:habo.se", "mt")
 CONFIGURATION = """
 global(
@@ -86,10 +89,14 @@ class Rsyslog:
         (self.folder / "pid").unlink(missing_ok=True)
 
     def stored(self) -> list[tuple[str, int]]:
-        """Header and number of each message that is in its file."""
+        """Header and number of each message that is whole in its file.
+
+        A line that was being written when it was killed has the next message behind what came of it.
+        """
         file = self.folder / "log"
-        lines = file.read_text().splitlines() if file.exists() else []
-        heads = [line.partition("{") for line in lines if line.endswith("}")]
+        lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+        last = [line[max(line.rfind(BEGINS), 0) :] for line in lines]
+        heads = [line.partition("{") for line in last if line.endswith("}")]
         return [(head.strip(), json.loads("{" + rest)["number"]) for head, _, rest in heads]
 
 
@@ -136,6 +143,14 @@ async def test_rsyslog_takes_nothing_from_another_client(rsyslog: Rsyslog) -> No
             with pytest.raises(NotTaken):
                 await hand_over(connect, frames(1, 3), settle=5)
     assert rsyslog.stored() == []
+
+
+def test_of_a_line_that_was_being_written_what_came_is_not_counted(tmp_path: Path) -> None:
+    """As rsyslog left one when it was killed: the line ends with a message that is whole."""
+    whole = 'audit samdrift mt mt:message:read {"log": "samdrift.log/00", "number": %d}'
+    torn = (whole % 2)[:51]
+    (tmp_path / "log").write_text(f"{whole % 1}\n{torn}{whole % 3}\n{torn}")
+    assert [number for _, number in Rsyslog(tmp_path).stored()] == [1, 3]
 
 
 async def test_rsyslog_is_killed_again_and_again_and_nothing_is_lost(rsyslog: Rsyslog) -> None:
