@@ -25,7 +25,8 @@ from samdrift.installation.logkeeping import stamp_caller
 from samdrift.installation.logturns import LogPlace
 from samdrift.installation.timestamping import trusted_authority
 from samdrift.net.clock import system_clock
-from samdrift.transparency.timestamps import ask, token_of
+from samdrift.transparency.stamping import ask
+from samdrift.transparency.timestamps import token_of
 from samdrift.vault.logtree import SigningStopped
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from samdrift.cli.installations import read_apart
 from samdrift.cli.output import print_line, print_text, print_verdict
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.reader import examine
@@ -72,6 +71,8 @@ def _text(file: Path, error: ConfigError) -> str:
 
 
 def _apart(files: Sequence[Path]) -> bool:
+    from samdrift.cli.installations import read_apart  # It needs keys, and the driver of databases.
+
     try:
         read_apart(files)
     except Unusable as error:

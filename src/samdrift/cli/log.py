@@ -10,7 +10,7 @@ _COMMANDS = {
     "status": "logrunning:status",
     "checkpoint": "logrunning:checkpoint",
     "resolve": "logrunning:resolve",
-    "export": "logverification:export",
+    "export": "logexporting:export",
     "verify": "logverification:verify",
     "follow": "logfollowing:follow",
     "promises": "logfollowing:promises",

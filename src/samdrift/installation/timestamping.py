@@ -19,7 +19,8 @@ from samdrift.contracts.clock import Clock
 from samdrift.installation.health import Dependency
 from samdrift.net.following import Followed, file_state
 from samdrift.transparency.asking import Caller
-from samdrift.transparency.timestamps import StampUnavailable, Trusted, ask, host_of
+from samdrift.transparency.stamping import StampUnavailable, ask, host_of
+from samdrift.transparency.timestamps import Trusted
 from samdrift.vault.logtree import LastStamp, LogTree, TreeState
 
 _EVERY = timedelta(days=1)

@@ -1,9 +1,7 @@
-"""Time stamps on checkpoints (RFC 3161): asked for at an authority, and examined by trusted certificates.
+"""Time stamps on checkpoints (RFC 3161), examined by trusted certificates, wherever they come from.
 
 A time stamp says that a checkpoint existed at a time, in the words of an authority whose key outlives that of
-a witness. It is over the bytes of the note as the log signed it: ``openssl ts -verify`` checks it, too. An
-answer that is not one, is over something else or is not signed by a trusted authority is no answer: the
-authority is asked again later.
+a witness. It is over the bytes of the note as the log signed it: ``openssl ts -verify`` checks it, too.
 """
 
 from __future__ import annotations
@@ -12,13 +10,10 @@ import hashlib
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from urllib.parse import urlsplit
+from datetime import datetime
 
 from cryptography import x509
 from rfc3161_client import (
-    HashAlgorithm,
-    TimestampRequestBuilder,
     TimeStampResponse,
     VerificationError,
     VerifierBuilder,
@@ -26,34 +21,17 @@ from rfc3161_client import (
 )
 
 from samdrift.audit.reading import Malformed, Unverified
-from samdrift.contracts.errors import Temporary
-from samdrift.net.client import FetchLimits, NoAnswer
-from samdrift.transparency.asking import Caller
 from samdrift.wire.crypto import certificates
 
 MAX_STAMP = 64 * 1024
 """Most bytes of a time stamp with its certificates."""
-LIMITS = FetchLimits(max_bytes=MAX_STAMP, seconds=20)
-_AHEAD = timedelta(minutes=5)
-"""Most by which an authority's clock may be before ours."""
 _GRANTED = b"\x30\x03\x02\x01\x00"
 """The status of a response that has a token, in DER."""
-_HEADERS = {"content-type": "application/timestamp-query", "accept": "application/timestamp-reply"}
 _HASHES = {
     "2.16.840.1.101.3.4.2.1": hashlib.sha256,
     "2.16.840.1.101.3.4.2.2": hashlib.sha384,
     "2.16.840.1.101.3.4.2.3": hashlib.sha512,
 }
-
-
-class StampUnavailable(Temporary):
-    """The authority gave no usable time stamp."""
-
-    service = "time-stamping authority"
-
-    def __init__(self, text: str) -> None:
-        super().__init__(f"the time-stamping authority gave no time stamp: {text}")
-        self.text = text
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,26 +74,6 @@ def examine(data: bytes, message: bytes) -> Stamp:
     return _read(data, message)[1]
 
 
-async def ask(caller: Caller, address: str, trusted: Trusted, message: bytes, now: datetime) -> Stamp:
-    """Ask the authority for a time stamp on ``message``; :class:`StampUnavailable` without one that holds."""
-    request = TimestampRequestBuilder().data(message).hash_algorithm(HashAlgorithm.SHA256).build()
-    try:
-        answer = await caller.fetch(address, LIMITS, content=request.as_bytes(), headers=_HEADERS)
-    except NoAnswer as failure:
-        raise StampUnavailable(failure.fault.value) from None
-    if answer.status not in (200, 201):
-        raise StampUnavailable(f"status {answer.status}")
-    try:
-        stamp = trusted.verify(answer.body, message)
-        if decode_timestamp_response(answer.body).tst_info.nonce != request.nonce:
-            raise Unverified("it answers another request")
-    except (Malformed, Unverified) as fault:
-        raise StampUnavailable(str(fault)) from None
-    if not now - _AHEAD <= stamp.at <= now + _AHEAD:
-        raise StampUnavailable("its time is not now; compare the clocks")
-    return stamp
-
-
 def token_of(data: bytes) -> bytes:
     """Return the token in a response (TimeStampToken, RFC 5652), which containers have."""
     return bytes(decode_timestamp_response(data).time_stamp_token())
@@ -127,11 +85,6 @@ def response_of(token: bytes) -> bytes:
     size = len(content).to_bytes((len(content).bit_length() + 7) // 8)
     length = size if len(content) < 0x80 else bytes((0x80 | len(size),)) + size
     return b"\x30" + length + content
-
-
-def host_of(address: str) -> str:
-    """Return the authority's host, as health and doctor name it."""
-    return urlsplit(address).hostname or ""
 
 
 def _read(data: bytes, message: bytes) -> tuple[TimeStampResponse, Stamp]:

@@ -15,7 +15,8 @@ from cryptography import x509
 from samdrift.audit.reading import Unverified
 from samdrift.net.addresses import any_address
 from samdrift.net.entered import EnteredAddressClient
-from samdrift.transparency.timestamps import Trusted, ask, response_of, token_of
+from samdrift.transparency.stamping import ask
+from samdrift.transparency.timestamps import Trusted, response_of, token_of
 from tests.interop.tlog.build import program
 from tests.interop.tlog.witnesses import free_port, running
 from tests.interop.tools import Unavailable, left_out

@@ -89,7 +89,7 @@ TRACING = (
     ),
     Mutant(
         "a time stamp answers the request that was made",
-        "transparency/timestamps.py",
+        "transparency/stamping.py",
         "if decode_timestamp_response(answer.body).tst_info.nonce != request.nonce:",
         "if False:",
         (f"{_ASKED}::test_an_answer_to_another_request_is_no_answer",),

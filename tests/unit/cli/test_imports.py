@@ -43,6 +43,8 @@ LEFT_OUT = {
     | SERVERS
     | DEMONSTRATION
     | {"cryptography", "lxml", "email"},
+    "samdrift.cli.config": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
+    "samdrift.cli.logverification": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
     "samdrift.cli.validate": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"asyncio"},
     "samdrift.cli.envelope": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
     "samdrift.cli.as4": PAGES | ROLES | SERVERS | DEMONSTRATION | {"psycopg", "obstore"},

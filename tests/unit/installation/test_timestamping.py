@@ -110,7 +110,7 @@ async def test_a_log_is_stamped_once_a_day_and_not_while_it_is_silent(
     assert scene.noted == [(Dependency.TIME_STAMPS, "tsa.example.se", "")]
     scene.now += DAY + timedelta(minutes=1)
     with monkeypatch.context() as patch:
-        patch.setattr("samdrift.transparency.timestamps._AHEAD", timedelta(days=9))
+        patch.setattr("samdrift.transparency.stamping._AHEAD", timedelta(days=9))
         assert await scene.stamp(3), "a day later, something has happened"
         scene.now += DAY + timedelta(minutes=1)
         async with scene.installation.open(scene.organisation, AP) as vault:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from samdrift.audit.reading import Malformed, Unverified
-from samdrift.transparency.timestamps import MAX_STAMP, Stamp, StampUnavailable, Trusted, ask, examine
+from samdrift.transparency.stamping import StampUnavailable, ask
+from samdrift.transparency.timestamps import MAX_STAMP, Stamp, Trusted, examine
 from tests.programs import requires
 from tests.tsa import POLICY, TimeStamps
 
