@@ -287,6 +287,7 @@ ALONE: list[tuple[Path_, Sequence[str], int]] = [
     (("gov", "emergency", "list"), ("{own}", *ASKED), 0),
     (("gov", "emergency", "reach"), ("{own}", *ASKED), 1),
     (("gov", "report"), ("{own}", "--offline", *ASKED), 1),
+    (("gov", "board"), ("SE:212000-0142#it", "{own}", "0203:elsewhere.se", *ASKED), 2),
     (("gov", "incident", "open"), ("{own}", "--title", "X", *SIGNED), 2),
     (("gov", "incident", "note"), ("{own}", "{theirs}", *SIGNED), 2),
     (("gov", "incident", "attach"), ("{own}", "{theirs}", "{folder}/own-log", *SIGNED), 2),

@@ -29,6 +29,13 @@ async def keep(gate: Gate, organisation: ParticipantIdentifier, made: Report) ->
     return True
 
 
+async def last(gate: Gate, organisation: ParticipantIdentifier) -> dict[str, Any] | None:
+    """Return the newest report that is kept, as a program reads it; ``None`` where none was made."""
+    async with gate.worker("report", Role.GOVERNANCE).open(organisation, Purpose.ADMINISTER) as vault:
+        kept = await vault.last_report()
+    return None if kept is None else read(kept)[1]
+
+
 def read(kept: bytes) -> tuple[datetime, dict[str, Any]]:
     """Return the moment of a report that was kept, and the report as a program reads it."""
     made: dict[str, Any] = json.loads(kept)

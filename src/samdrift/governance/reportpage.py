@@ -51,7 +51,8 @@ WORDS = {
         Status.PEOPLE: "people's",
     },
 }
-_CLASS = {Status.HELD: "good", Status.STALE: "warning", Status.GAP: "bad", Status.PEOPLE: "soft"}
+CLASSES = {Status.HELD: "good", Status.STALE: "warning", Status.GAP: "bad", Status.PEOPLE: "soft"}
+"""Classes of the style sheet for the statuses."""
 
 
 def page(made: Report, language: str) -> str:
@@ -63,7 +64,7 @@ def page(made: Report, language: str) -> str:
     )
     style = (files("samdrift.governance") / "report.css").read_text()
     counts = "".join(
-        f'<li class="{_CLASS[status]}"><strong>{made.count(status)}</strong> {escape(words[status])}</li>'
+        f'<li class="{CLASSES[status]}"><strong>{made.count(status)}</strong> {escape(words[status])}</li>'
         for status in reversed(Status)
     )
     return "\n".join(
@@ -85,7 +86,7 @@ def page(made: Report, language: str) -> str:
 def _row(row: Row, made: Report, language: str) -> Iterable[str]:
     words, duty = WORDS[language], row.duty
     yield f'<section id="{escape(duty.id)}"><h2>{escape(duty.says.of(language))}</h2>'
-    yield f'<p class="status {_CLASS[row.status]}">{escape(words[row.status])}</p>'
+    yield f'<p class="status {CLASSES[row.status]}">{escape(words[row.status])}</p>'
     unseen = "" if duty.seen else f" {words['unseen']}"
     cited = escape(f"{duty.id}: {duty.reference} ({duty.level}).{unseen}")
     yield f'<p class="soft">{cited}</p>'
@@ -115,11 +116,12 @@ def said(each: Evidence, made: Report, language: str) -> str:
     age = each.age(made.moment)
     if each.collected is None or age is None:
         return words["none"]
-    ages = words["age"].format(age=_time(age, language), limit=_time(each.limit, language))
+    ages = words["age"].format(age=age_text(age, language), limit=age_text(each.limit, language))
     return f"{each.collected.found.of(language)} ({ages})"
 
 
-def _time(span: timedelta, language: str) -> str:
+def age_text(span: timedelta, language: str) -> str:
+    """Return a time span in the words of a language, in days, hours or minutes."""
     words, minutes = WORDS[language], max(0, int(span.total_seconds() // 60))
     if minutes >= 48 * 60:
         return words["days"].format(count=minutes // (24 * 60))

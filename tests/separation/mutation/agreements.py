@@ -8,6 +8,7 @@ _AGREEMENTS = "tests/unit/rights/test_agreements.py"
 _COVERAGE = "tests/unit/governance/test_coverage.py"
 _DUTIES = "tests/unit/governance/test_duties.py"
 _REPORT = "tests/unit/governance/test_report.py"
+_BOARD = "tests/unit/governance/test_boardreport.py"
 _COLLECTED = "tests/unit/operations/test_compliance.py"
 _DOCTOR = "tests/unit/operations/test_agreementcheck.py"
 _KEEPER = "tests/unit/installation/test_cover.py"
@@ -280,5 +281,17 @@ AGREEMENTS = (
         "{function: self._operator}",
         f"{_KEEPER}::test_agreements_have_to_lead_to_the_party_that_runs_the_roles",
         instead="{function: None}",
+    ),
+    _without(
+        "a board sees whom it has an agreement in force with",
+        "governance/boardreport.py",
+        "each.covers(register.moment) and ",
+        _BOARD,
+    ),
+    _without(
+        "a supplier that a member has an agreement with is no board",
+        "governance/boardreport.py",
+        "and named.form in _BOARDS",
+        _BOARD,
     ),
 )

@@ -13,7 +13,7 @@ import pytest
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.governance.duties.catalogue import PassOn, shipped
-from samdrift.rights.agreements import Function
+from samdrift.rights.agreements import Function, Party
 from samdrift.rights.statements import Statement
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing
@@ -140,3 +140,41 @@ async def test_a_duty_that_the_catalogue_has_cannot_be_let_go(config: Path, tmp_
     desk = Desk(config, test_gov_signing.ParticipantIdentifier.parse("0203:habo.se"), tmp_path)
     with pytest.raises(Unusable, match="cannot be let go"):
         await desk.run("agreement release", "sdk-sep", "--by", "kim", "--out", tmp_path / "x", "--why", "x")
+
+
+async def test_a_joint_board_sees_members_with_an_agreement_and_is_in_the_log_of_each(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    board = Party(OPERATOR.country, OPERATOR.number, "it")
+    desks = []
+    for name in ("one", "other"):
+        folder = tmp_path / name
+        folder.mkdir()
+        desks.append(await two_officers(installation, config, two, folder))
+    one, other = desks
+    for desk in desks:
+        await known(desk)
+        await desk.state(
+            "kim", "party state", str(board), "--name", "Nämnden", "--form", "joint-board", "--by", "kim"
+        )
+    asked = ("board", str(board), str(one.organisation), str(other.organisation), "--reason", "tertial")
+    entered = []
+    for desk in desks:
+        with pytest.raises(Unusable, match=f"{desk.organisation.value}: it has no agreement in force"):
+            await desk.run(*asked, whose=False)
+        paper = terms(desk, performer=str(board), signatories=[
+            {"party": str(each), "name": "Ansvarig Person"} for each in sorted((TOWN, board))
+        ])  # fmt: skip
+        entered.append(await desk.state("kim", "agreement enter", paper, "--by", "kim"))
+        await desk.state("alex", "agreement countersign", str(entered[-1]["statement"]), "--by", "alex")
+    await one.run("report", "--offline")
+    found = json.loads(await one.run(*asked, "--json", whose=False))
+    assert [each["report_at"] is None for each in found["members"]] == [False, True]
+    assert all(set(row["statuses"]) == {each.organisation.value for each in desks} for row in found["rows"])
+    page = tmp_path / "page.html"
+    assert "no report" in await one.run(*asked, "--html", page, whose=False)
+    assert "Ansvarig Person" not in page.read_text()
+    for desk in desks:
+        async with installation.open(desk.organisation, Role.GOVERNANCE) as vault:
+            run = [each.ids for each in await vault.log(0, 1000) if each.event == "org:command:run"]
+        assert [each["command"] for each in run].count("gov board") >= 2

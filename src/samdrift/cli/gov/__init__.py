@@ -9,6 +9,7 @@ import typer
 
 from samdrift.cli.gov import (
     agreements,
+    board,
     ceremony,
     consent,
     coverage,
@@ -48,6 +49,7 @@ app.add_typer(duties.app, name="duty")
 app.command("coverage")(coverage.coverage)
 app.command("report")(report.make_report)
 app.command("declaration")(report.declare)
+app.command("board")(board.board)
 app.add_typer(consent.app, name="consent")
 app.add_typer(emergency.app, name="emergency")
 app.command("operator-view")(operatorview.operator_view)

@@ -1,0 +1,138 @@
+"""One report about the members of a joint board or municipal federation, side by side.
+
+For shared operation between municipalities: a joint board (gemensam nämnd) answers for several of them. It
+sees for each duty the status that each member's own newest report has, and how old that report is; nothing of
+what the evidence says, of suppliers, or of persons, which is each member's alone.
+
+A member is seen by a board that its own officers have countersigned an agreement with. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from samdrift.governance.report import Status
+from samdrift.governance.reportpage import CLASSES, WORDS, age_text
+from samdrift.rights.agreementfold import Register
+from samdrift.rights.agreements import Party, PartyKind
+from samdrift.rights.fields import moment_text
+
+_BOARDS = frozenset({PartyKind.JOINT_BOARD, PartyKind.MUNICIPAL_FEDERATION})
+_TITLES = {
+    "sv": ("Efterlevnad hos medlemmarna i {board}", "Rapport, ålder", "ingen rapport", "inte i dess katalog"),
+    "en": ("Compliance of the members of {board}", "Report, age", "no report", "not in its catalogue"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member, with its newest report as a program reads it; ``None`` where none was made."""
+
+    organisation: str
+    report: dict[str, Any] | None
+
+    @property
+    def at(self) -> datetime | None:
+        """The moment of its report."""
+        return None if self.report is None else datetime.fromisoformat(self.report["at"])
+
+    def status(self, duty: str) -> Status | None:
+        """Return the status of a duty; a gap without a report, ``None`` if its catalogue has no such duty."""
+        if self.report is None:
+            return Status.GAP
+        return next((Status(row["status"]) for row in self.report["rows"] if row["duty"] == duty), None)
+
+
+def may_see(board: Party, register: Register) -> bool:
+    """Return whether an organisation has an agreement in force with ``board``, and names it as a board.
+
+    ``register`` is the organisation's own, at the moment of the question.
+    """
+    named = register.parties.get(board)
+    return (
+        named is not None
+        and named.form in _BOARDS
+        and any(
+            each.covers(register.moment) and board in (each.agreed.principal, each.agreed.performer)
+            for each in register.agreements
+        )
+    )
+
+
+def document(board: Party, members: Sequence[Member], moment: datetime) -> dict[str, Any]:
+    """Return the report as a program reads it."""
+    return {
+        "board": str(board),
+        "at": moment_text(moment),
+        "members": [
+            {
+                "organisation": each.organisation,
+                "report_at": None if each.at is None else moment_text(each.at),
+                "catalogue": None if each.report is None else each.report["catalogue"],
+            }
+            for each in members
+        ],
+        "rows": [
+            {
+                "duty": row["duty"],
+                "reference": row["reference"],
+                "says": row["says"],
+                "statuses": {each.organisation: each.status(row["duty"]) for each in members},
+            }
+            for row in _duties(members)
+        ],
+    }
+
+
+def page(board: Party, members: Sequence[Member], moment: datetime, language: str) -> str:
+    """Return the report as an HTML document in a language, whole in one file, without script."""
+    words = WORDS[language]
+    title, age, none, unknown = _TITLES[language]
+    title = escape(title.format(board=board))
+    ages = [none if each.at is None else age_text(moment - each.at, language) for each in members]
+    style = (files("samdrift.governance") / "report.css").read_text()
+    return "\n".join(
+        [
+            "<!doctype html>",
+            f'<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            f"<style>{style}</style></head><body><main>",
+            f"<h1>{title}</h1>",
+            '<div class="wide" tabindex="0"><table><thead><tr>',
+            f'<th scope="col">{escape(words["duty"])}</th>',
+            *(f'<th scope="col">{escape(each.organisation)}</th>' for each in members),
+            "</tr></thead><tbody>",
+            f'<tr><th scope="row">{escape(age)}</th>',
+            *(f"<td>{escape(each)}</td>" for each in ages),
+            "</tr>",
+            *(part for row in _duties(members) for part in _row(row, members, language, unknown)),
+            "</tbody></table></div></main></body></html>",
+            "",
+        ]
+    )
+
+
+def _row(row: dict[str, Any], members: Iterable[Member], language: str, unknown: str) -> Iterable[str]:
+    words = WORDS[language]
+    yield f'<tr><th scope="row">{escape(row["says"][language])}'
+    yield f' <span class="soft">{escape(row["duty"])}: {escape(row["reference"])}</span></th>'
+    for each in members:
+        status = each.status(row["duty"])
+        said = unknown if status is None else words[status]
+        shown = "" if status is None else f' class="status {CLASSES[status]}"'
+        yield f"<td><span{shown}>{escape(said)}</span></td>"
+    yield "</tr>"
+
+
+def _duties(members: Iterable[Member]) -> Iterable[dict[str, Any]]:
+    """Every duty that a report of a member has, in the order of the first that has it."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in members:
+        for row in each.report["rows"] if each.report is not None else ():
+            found.setdefault(row["duty"], row)
+    return found.values()
