@@ -171,7 +171,7 @@ def after(before: int, progress: Progress) -> Progress:
 
 
 class _Counted:
-    """A file of a backup while it is read; it is encrypted in pieces, so that it is about as long as it was."""
+    """A file of a backup while it is read: decrypted, it is about as long as encrypted."""
 
     def __init__(self, source: Reading, progress: Progress) -> None:
         self._source = source
