@@ -123,7 +123,7 @@ async def record_command(
         await gate.operator_log(event, **facts)
         return
     hosted = [role for role in roles if gate.registry.find(organisation, role) is not None]
-    principal = Principal(PrincipalKind.OPERATOR, asked.by)
+    principal = Principal(PrincipalKind.OPERATOR, asked.by, proof=asked.proof)
     written = [
         await gate.tell_organisation(principal, organisation, event, facts, (role,)) for role in hosted
     ]

@@ -360,7 +360,7 @@ def _registration(facts: Facts) -> Items:
 def _registered(facts: Facts, name: Phrase, answer: Asked[ServiceMetadata]) -> Item:
     if answer.unknown:
         return Item(name, State.NOT_CHECKED, _as_told(answer.unknown), Phrase("try again later"))
-    register = Phrase("register it in Digg’s SMP")
+    register = Phrase("register it in DIGG’s SMP")
     if answer.value is None:
         return Item(name, State.MISSING, Phrase("is not registered"), register)
     if not facts.access_point:
@@ -374,7 +374,7 @@ def _registered(facts: Facts, name: Phrase, answer: Asked[ServiceMetadata]) -> I
     if facts.certificates[0] not in certificates:
         text = Phrase("is registered with another certificate than our access point’s")
         todo = Phrase(
-            "register it in Digg’s SMP with SHA-256 %(digest)s",
+            "register it in DIGG’s SMP with SHA-256 %(digest)s",
             {"digest": fingerprint(facts.certificates[0])},
         )
         return Item(name, State.MISSING, text, todo)
@@ -405,7 +405,7 @@ def _certified(
     facts: Facts, item: Phrase, ours: Sequence[x509.Certificate], published: Sequence[x509.Certificate]
 ) -> Item:
     todo = Phrase(
-        "hand in the certificate to Digg: samdrift org keys publish %(organisation)s",
+        "hand in the certificate to DIGG: samdrift org keys publish %(organisation)s",
         {"organisation": facts.organisation},
     )
     strangers = set(published) - set(ours)
@@ -431,7 +431,7 @@ def _address_book(facts: Facts) -> Items:
         yield Item(name, State.NOT_CHECKED, _as_told(facts.listed.unknown), todo)
         return
     if listed is None:
-        todo = Phrase("ask Digg to enter it (architecture-sad 4.3.1)")
+        todo = Phrase("ask DIGG to enter it (architecture-sad 4.3.1)")
         yield Item(name, State.MISSING, Phrase("has no entry"), todo)
         return
     yield _entry(facts, listed)
@@ -474,7 +474,7 @@ def _entry(facts: Facts, listed: Organisation) -> Item:
         Phrase("an under-organisation of %(parent)s", {"parent": named or unknown}) if under else of_its_own
     )
     meant = Phrase("a part of %(parent)s", {"parent": parent}) if parent else of_its_own
-    todo = Phrase("ask Digg to change the entry, or change part_of in the configuration")
+    todo = Phrase("ask DIGG to change the entry, or change part_of in the configuration")
     text = Phrase("has an entry as %(stands)s, and is %(meant)s here", {"stands": stands, "meant": meant})
     return Item(name, State.MISSING, text, todo)
 

@@ -11,6 +11,7 @@ import asyncio
 from samdrift.administration.administration import Administration, note
 from samdrift.administration.dualcontrol import Matter, Persons, custodians_of, record, two_persons
 from samdrift.administration.events import AdminEvent
+from samdrift.contracts.principals import NOT_PROVEN, Proof
 from samdrift.keystore.custody import NEEDED, CustodyError, CustodyFault, PublicKey
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -50,10 +51,12 @@ async def dismiss(installation: Administration, name: str, persons: Persons) -> 
         await asyncio.to_thread(custodians.dismiss, name)
 
 
-async def restart(installation: Administration, by: str, why: str) -> tuple[str, ...]:
+async def restart(
+    installation: Administration, by: str, why: str, proof: Proof = NOT_PROVEN
+) -> tuple[str, ...]:
     """Begin again without custodians, where fewer than two are left; returns who ended.
 
-    The operator's log has it, and each organisation's that can be written to.
+    The operator's log has it, and each organisation's that can be written to, with the proof of who did it.
     """
     custodians = custodians_of(installation)
     async with custodians.in_turn():
@@ -62,7 +65,7 @@ async def restart(installation: Administration, by: str, why: str) -> tuple[str,
             text = f"{len(able)} custodians can agree to whatever is needed: they add and remove others"
             raise CustodyError(CustodyFault.EXISTS, text)
         ended = custodians.names()
-        facts = {"ended": " ".join(ended), "why": why}
+        facts = {"ended": " ".join(ended), "why": why, **proof.facts()}
         hosted = {one.organisation for one in installation.gate.registry.all()}
         await note(installation, AdminEvent.CUSTODY_RESTARTED, by, None, facts)
         for organisation in sorted(hosted, key=lambda one: one.value):

@@ -26,6 +26,8 @@ class AdminEvent(AuditEvent):
     CUSTODY_AGREED = "custody:two-persons:agreed"
     """Two custodians agree, and it is done now."""
     CUSTODY_REFUSED = "custody:two-persons:refused"
+    STAFF_REFUSED = "staff:proof:refused"
+    """Someone was named who did not prove to be of the operator's staff; the command was not run."""
     ORGANISATION_COMMAND = "org:command:run"
     """A person of the operator's ran a command about it; the entry says which, and why."""
     ORGANISATION_CLOSING = "org:organisation:closing"

@@ -24,7 +24,7 @@ from samdrift.administration.events import AdminEvent
 from samdrift.administration.queue import Refusal, TransferQueues
 from samdrift.audit.entries import LogEntry
 from samdrift.config.errors import printable
-from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.contracts.principals import NOT_PROVEN, Principal, PrincipalKind, Proof, Role
 from samdrift.vault.gate import Gate
 
 TEXT_FILE = "rapport.txt"
@@ -66,10 +66,11 @@ class PeerBreaches:
 class PeerRefusals:
     """The refusals of all access points of one installation, as one member of its staff sees them."""
 
-    def __init__(self, gate: Gate, name: str) -> None:
+    def __init__(self, gate: Gate, name: str, proof: Proof = NOT_PROVEN) -> None:
         self._gate = gate
-        self._principal = Principal(PrincipalKind.OPERATOR, name)
-        self._queues = TransferQueues(gate, name)
+        self._principal = Principal(PrincipalKind.OPERATOR, name, proof=proof)
+        self._proof = proof
+        self._queues = TransferQueues(gate, name, proof=proof)
 
     async def since(self, start: datetime, limit: int) -> tuple[PeerBreaches, ...]:
         """Return the peers that were refused since ``start``, those with the most refusals first.
@@ -96,6 +97,7 @@ class PeerRefusals:
             refusals=str(len(peer.breaches)),
             report=report,
             by=self._principal.name,
+            **self._proof.facts(),
         )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from samdrift.audit.entries import LogEntry
-from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.contracts.principals import Principal, PrincipalKind, Proof, Role
 from samdrift.vault.accesspoint import Standing
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import TransferStatus
@@ -40,10 +40,16 @@ class Retried:
 class TransferQueues:
     """The queues of all access points of one installation, in the hands of one member of its staff."""
 
-    def __init__(self, gate: Gate, name: str, only: ParticipantIdentifier | None = None) -> None:
-        """``only`` leaves every other organisation alone."""
+    def __init__(
+        self,
+        gate: Gate,
+        name: str,
+        only: ParticipantIdentifier | None = None,
+        proof: Proof | None = None,
+    ) -> None:
+        """``only`` leaves every other organisation alone; ``proof`` is in the entries of all logs."""
         self._gate = gate
-        self._principal = Principal(PrincipalKind.OPERATOR, name)
+        self._principal = Principal(PrincipalKind.OPERATOR, name, proof=proof)
         self._only = only
 
     async def waiting(self, limit: int) -> AsyncIterator[tuple[ParticipantIdentifier, TransferStatus]]:

@@ -36,7 +36,7 @@ from samdrift.installation.loop import run
 from samdrift.installation.vaultsettings import key_store, vault_settings
 from samdrift.keystore.interface import KeyStore
 from samdrift.operations import backupset
-from samdrift.operations.backup import Made, create, signers, verify
+from samdrift.operations.backup import Made, after, create, signers, verify
 from samdrift.operations.backupformat import BackupError
 from samdrift.operations.backupset import BackupFile, BackupSet, Manifest
 from samdrift.operations.drill import Drilled, drill
@@ -140,7 +140,7 @@ def verify_backup(
     with _reported():
         read = backupset.read(backup, _signers(load(config), signer))
         keys = agefile.identities(identity)
-        with progress("reading", sum(each.bytes for each in read.manifest.files)) as done:
+        with progress("reading", _bytes(read, None)) as done:
             found = run(verify(read, keys, done))
     if as_json:
         print_json({**_document(backup, read.manifest), "sha256": read.sha256, "intact": True})
@@ -253,7 +253,8 @@ async def _drill(
 ) -> list[Drilled]:
     async with administering(config) as installation:
         backup, keys = await asyncio.to_thread(opened, installation.keys)
-        return await drill(installation, backup, keys, who, only)
+        with progress("reading", _bytes(backup, only)) as done:
+            return await drill(installation, backup, keys, who, only, done)
 
 
 async def _restore(
@@ -272,16 +273,20 @@ async def _restore(
     failed: list[tuple[str, str]] = []
     async with administering(config) as installation:
         backup, keys = await asyncio.to_thread(opened, installation.keys)
+        wanted = [each for each in backup.manifest.files if each.organisation]
         if organisation is not None:
-            return [await restore(installation, backup, keys, who, organisation, officer)], []
-        for file in backup.manifest.files:
-            if not file.organisation:
-                continue
-            one = ParticipantIdentifier(file.organisation)
-            try:
-                restored.append(await restore(installation, backup, keys, who, one))
-            except Explained as error:
-                failed.append((one.value, str(error)))
+            wanted = [backup.manifest.of(organisation.value)]
+        read = 0
+        with progress("reading", _bytes(backup, organisation)) as done:
+            for file in wanted:
+                one, advanced = ParticipantIdentifier(file.organisation), after(read, done)
+                try:
+                    restored.append(await restore(installation, backup, keys, who, one, officer, advanced))
+                except Explained as error:
+                    if organisation is not None:
+                        raise
+                    failed.append((one.value, str(error)))
+                read += file.bytes
     return restored, failed
 
 
@@ -289,6 +294,13 @@ def _opened(backup: Path, identity: Path, signer: str | None, store: KeyStore) -
     """Read the list of a backup, and the key of age that it is encrypted for."""
     known = signers(store, _named(signer))
     return backupset.read(backup, known), agefile.identities(identity)
+
+
+def _bytes(backup: BackupSet, only: ParticipantIdentifier | None) -> int:
+    """Return how much of a backup is read, as far as it is about one organisation or about all."""
+    if only is not None:
+        return backup.manifest.of(only.value).bytes
+    return sum(each.bytes for each in backup.manifest.files)
 
 
 def _signers(config: Config, signer: str | None) -> list[str]:

@@ -15,7 +15,7 @@ from samdrift.administration.custodians import restart as restart_custodians
 from samdrift.administration.dualcontrol import Person, Persons, approve, custodians_of, requests_of
 from samdrift.cli.org.options import AsJson, ConfigFile, one_line
 from samdrift.cli.output import complain, print_json, print_line, print_table
-from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, passphrase, present
+from samdrift.cli.persons import Acting, Actor, By, ByFile, With, WithFile, acting, passphrase, present
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
@@ -106,7 +106,7 @@ def restart(
 ) -> None:
     """Begin again with two new custodians, where fewer than two are left. Every organisation's log has it."""
     with reported_as_usage_errors():
-        ended = run(_restart(load(config), by or login(), one_line("--why", why)))
+        ended = run(_restart(load(config), acting(by), one_line("--why", why)))
     print_line(f"custodians no more: {' '.join(ended) or 'there was none'}")
     print_line("two persons now add themselves: samdrift custodian add")
 
@@ -201,9 +201,9 @@ async def _remove(config: Config, name: str, persons: Persons) -> None:
         await dismiss(installation, name, persons)
 
 
-async def _restart(config: Config, by: str, why: str) -> tuple[str, ...]:
+async def _restart(config: Config, who: Acting, why: str) -> tuple[str, ...]:
     async with administering(config) as installation:
-        return await restart_custodians(installation, by, why)
+        return await restart_custodians(installation, who.name, why, who.proof)
 
 
 async def _approve(config: Config, identifier: str, person: Person) -> Request:

@@ -16,9 +16,9 @@ from samdrift.attestation.trustfolder import TrustFolder, read_trust
 from samdrift.audit.policies import Policy
 from samdrift.cli.consenting import consented, until_now
 from samdrift.cli.logverification import read_policy
-from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint
 from samdrift.cli.output import complain, print_json, print_line
-from samdrift.cli.persons import ConsentOption, login
+from samdrift.cli.persons import Actor, ConsentOption, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates
@@ -27,6 +27,7 @@ from samdrift.config.reader import load
 from samdrift.evidence.asic import is_container, read_container
 from samdrift.evidence.findings import Finding
 from samdrift.evidence.gathering import Order
+from samdrift.evidence.trace import Asked
 from samdrift.evidence.verifying import EvidenceVerdict, verify_evidence, verify_evidence_in
 from samdrift.governance.consent import Caller, Wanted
 from samdrift.installation.loop import run
@@ -49,8 +50,7 @@ def export_evidence(
     message_id: Annotated[str, typer.Argument(metavar="MESSAGE-ID", help="The id of the message.")],
     out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
     config: ConfigFile,
-    by: Annotated[str, typer.Option("--by", help="Your name; recorded in the organisation's log.")],
-    reason: Annotated[str, typer.Option("--reason", help="The reason; recorded in the organisation's log.")],
+    reason: Reason,
     section: Annotated[
         bool,
         typer.Option(
@@ -63,6 +63,7 @@ def export_evidence(
         typer.Option("--asic", help="Put it into a container (ASiC-S) with a time stamp over it."),
     ] = False,
     consent: ConsentOption = "",
+    by: Actor = None,
 ) -> int:
     """Write what the organisation's logs and receipts say of a message, signed with its key.
 
@@ -70,19 +71,20 @@ def export_evidence(
     """
     if not is_uuid(message_id):
         raise Unusable("the message id is not a UUID")
-    order = Order(organisation, message_id, one_line("--by", by), one_line("--reason", reason), section)
     with reported_as_usage_errors():
-        found = run(_gather(load(config), order, out, consent, asic=asic))
+        who = asked(by, reason)
+        order = Order(organisation, message_id, who.by, who.reason, section)
+        found = run(_gather(load(config), order, who, out, consent, asic=asic))
     if not found:
         complain("the organisation's logs know no such message")
     return 0 if found else 1
 
 
-async def _gather(config: Config, order: Order, out: Path, consent: str, *, asic: bool) -> bool:
+async def _gather(config: Config, order: Order, who: Asked, out: Path, consent: str, *, asic: bool) -> bool:
     # A section has the entries of all that came after the message, of other messages and organisations, too.
     extent = until_now() if order.section else Extent.message(order.message_id.lower())
     wanted = Wanted("evidence export", Level.METADATA, extent)
-    caller = Caller(order.by, order.reason, consent, login())
+    caller = Caller(who.by, who.reason, consent, who.account, who.proof)
     async with (
         administering(config, changes=False) as installation,
         consented(config, installation.gate, order.organisation, wanted, caller) as running,

@@ -53,7 +53,7 @@ def export(
             if organisation is None:
                 return await export_log(installation, place, who, out)
             wanted = Wanted("log export", Level.METADATA, until_now())
-            caller = Caller(who.by, who.reason, consent, who.account)
+            caller = Caller(who.by, who.reason, consent, who.account, who.proof)
             async with consented(loaded, installation.gate, organisation, wanted, caller) as running:
                 return await export_log(installation, place, who, out, running.check)
 

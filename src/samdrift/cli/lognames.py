@@ -20,6 +20,7 @@ from samdrift.cli.persons import By, ByFile, ConsentOption, With, WithFile, pres
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
+from samdrift.contracts.principals import BY_PASSPHRASE
 from samdrift.governance.consent import Caller, Wanted
 from samdrift.installation.loop import run
 from samdrift.portability.names import WITH_PERSONS, read_names, with_name, write_names
@@ -67,7 +68,7 @@ def names(
                     installation, Matter("log names", organisation.value, what), persons
                 )
                 wanted = Wanted("log names", Level.METADATA, until_now())
-                caller = Caller(agreed.first, "log names", consent)
+                caller = Caller(agreed.first, "log names", consent, proof=BY_PASSPHRASE)
                 async with consented(loaded, installation.gate, organisation, wanted, caller) as running:
                     await running.check()
                     return await write_names(installation, organisation, agreed.first, recipients, out)

@@ -15,7 +15,7 @@ from samdrift.administration.dualcontrol import Persons
 from samdrift.cli.mailboxsettings import add_commands
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, print_table
-from samdrift.cli.persons import Actor, By, ByFile, Reason, With, WithFile, asked, present
+from samdrift.cli.persons import Actor, By, ByFile, Reason, With, WithFile, agreeing, asked, present
 from samdrift.config.errors import Unusable, printable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config, OrganisationConfig
@@ -241,7 +241,7 @@ def appoint(
         loaded = load(config)
         identity = _identity(loaded, organisation, subject, one_line("--name", name))
         persons = present(by, other, by_file, other_file)
-        run(_appoint(loaded, organisation, asked(by, reason), identity, _ROLES[role], persons))
+        run(_appoint(loaded, organisation, agreeing(by, reason), identity, _ROLES[role], persons))
     print_line(f"{organisation}  {role}  {printable(subject)}")
 
 
@@ -261,7 +261,7 @@ def dismiss(
         loaded = load(config)
         identity = _identity(loaded, organisation, subject, "")
         persons = present(by, other, by_file, other_file)
-        ended = run(_dismiss(loaded, organisation, asked(by, reason), identity, persons))
+        ended = run(_dismiss(loaded, organisation, agreeing(by, reason), identity, persons))
     print_line(f"{organisation}  {printable(subject)}  {ended} roles ended")
 
 

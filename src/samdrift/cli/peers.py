@@ -13,7 +13,7 @@ import typer
 from samdrift.administration.peers import DOCUMENT_FILE, PeerBreaches, PeerRefusals, Reporter, write_report
 from samdrift.attestation.archive import new_folder
 from samdrift.cli.output import complain, print_json, print_line, print_table
-from samdrift.cli.persons import login
+from samdrift.cli.persons import Acting, Actor, acting
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
@@ -28,12 +28,6 @@ app = typer.Typer(add_completion=False)
 ConfigFile = Annotated[Path, typer.Option("--config", help="The installation's configuration file (TOML).")]
 Days = Annotated[int, typer.Option("--days", min=1, max=3650, help="How far back to look.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="The most refusals to look at, the latest.")]
-By = Annotated[
-    str | None,
-    typer.Option(
-        "--by", help="The person who asks; recorded in the organisations' logs. Your login by default."
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 PeerName = Annotated[
     str,
@@ -49,7 +43,7 @@ def peers() -> None:
 
 @app.command("list")
 def list_peers(
-    config: ConfigFile, days: Days = 30, limit: Limit = 1000, by: By = None, as_json: Json = False
+    config: ConfigFile, days: Days = 30, limit: Limit = 1000, by: Actor = None, as_json: Json = False
 ) -> None:
     """List peers whose messages were refused, by certificate: how many, when last, and why.
 
@@ -76,20 +70,20 @@ def _cells(peer: PeerBreaches) -> tuple[str, ...]:
 
 @app.command()
 def report(
-    peer: PeerName, config: ConfigFile, out: Out, days: Days = 30, limit: Limit = 1000, by: By = None
+    peer: PeerName, config: ConfigFile, out: Out, days: Days = 30, limit: Limit = 1000, by: Actor = None
 ) -> int:
     """Write the report to DIGG about one peer: text, JSON, certificate and evidence, ready to be sent."""
     with reported_as_usage_errors():
-        return run(_report(peer, load(config), out, _start(days), limit, by or login()))
+        return run(_report(peer, load(config), out, _start(days), limit, acting(by)))
 
 
-async def _report(peer: str, config: Config, out: Path, start: datetime, limit: int, by: str) -> int:
+async def _report(peer: str, config: Config, out: Path, start: datetime, limit: int, who: Acting) -> int:
     if config.access_point is None:
         raise Unusable("this installation has no access point")
     reporter = Reporter(config.access_point.party, config.environment.value, config.federation.identifier)
     gate = await Gate.start(vault_settings(config))
     try:
-        refusals = PeerRefusals(gate, by)
+        refusals = PeerRefusals(gate, who.name, who.proof)
         named = [one for one in await refusals.since(start, limit) if peer in (one.party, one.certificate)]
         if not named:
             complain("nothing of that peer was refused in this time")
@@ -129,12 +123,12 @@ def _start(days: int) -> datetime:
 
 
 def _asked(config: Path, by: str | None, ask: Callable[[PeerRefusals], Awaitable[T]]) -> T:
-    async def asked() -> T:
+    async def asked(who: Acting) -> T:
         gate = await Gate.start(vault_settings(load(config)))
         try:
-            return await ask(PeerRefusals(gate, by or login()))
+            return await ask(PeerRefusals(gate, who.name, who.proof))
         finally:
             await gate.close()
 
     with reported_as_usage_errors():
-        return run(asked())
+        return run(asked(acting(by)))

@@ -6,6 +6,7 @@ import getpass
 import os
 import pwd
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +14,20 @@ import typer
 
 from samdrift.administration.dualcontrol import Person, Persons
 from samdrift.cli.org.options import one_line
+from samdrift.cli.proving import prove
 from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.inputs import reason as reason_of
 from samdrift.config.passphrase import read_private
+from samdrift.contracts.principals import BY_PASSPHRASE, Proof, ProofKind
 from samdrift.evidence.trace import Asked
 
 Actor = Annotated[
-    str | None, typer.Option("--by", help="Your name, recorded in the logs; your login by default.")
+    str | None,
+    typer.Option(
+        "--by",
+        help="Your name, recorded in the logs; your login by default. Where the configuration has [[staff]],"
+        " your key proves it.",
+    ),
 ]
 Reason = Annotated[
     str, typer.Option("--reason", help="Your reason; recorded in the organisation's logs with your name.")
@@ -90,9 +98,41 @@ def _read(file: Path) -> str:
         raise Unusable(f"{shown(file)}: is not text") from None
 
 
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """The one of the operator's staff who runs a command, and what proves it."""
+
+    name: str
+    proof: Proof
+
+    def facts(self) -> dict[str, str]:
+        """Return the proof as facts of an entry, and the account where nothing proves the name."""
+        proven, account = self.proof.kind is not ProofKind.NONE, login()
+        other = {} if proven or account == self.name else {"account": account}
+        return {**other, **self.proof.facts()}
+
+
+def acting(by: str | None) -> Acting:
+    """Return who runs a command, as they have proven it; without a name it is the login's."""
+    name = one_line("--by", by or login())
+    return Acting(name, prove(name))
+
+
 def asked(by: str | None, reason: str) -> Asked:
     """Return who runs a command and why, as it is recorded; without a name it is the login's."""
-    return Asked(one_line("--by", by or login()), one_line("--reason", reason), login())
+    why = one_line("--reason", reason)
+    who = acting(by)
+    return Asked(who.name, why, login(), who.proof)
+
+
+def preparing(why: str) -> Asked:
+    """Return who prepares what somebody signs: the signature on that is what counts, and comes later."""
+    return Asked(login(), one_line("--why", why), login())
+
+
+def agreeing(by: str, reason: str) -> Asked:
+    """Return the custodian who asks for something, proven by the passphrase, and why."""
+    return Asked(one_line("--by", by), one_line("--reason", reason), login(), BY_PASSPHRASE)
 
 
 def login(kept: Path = _LOGIN) -> str:

@@ -16,7 +16,7 @@ import typer
 
 from samdrift.administration.queue import Refusal, Retried, TransferQueues
 from samdrift.cli.output import complain, print_json, print_line, print_table
-from samdrift.cli.persons import login
+from samdrift.cli.persons import Acting, Actor, acting
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant
@@ -53,10 +53,6 @@ Organisation = Annotated[
     str | None, typer.Option("--organisation", help="Only this organisation, like 0203:habo.se.")
 ]
 
-By = Annotated[
-    str | None,
-    typer.Option("--by", help="Your name, recorded in the organisation's log; your login by default."),
-]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="The maximum number of rows.")]
 Identifier = Annotated[str, typer.Argument(metavar="ID", help="The id of the transfer or of its envelope.")]
@@ -75,7 +71,7 @@ def queue() -> None:
 def list_waiting(
     config: ConfigFile,
     organisation: Organisation = None,
-    by: By = None,
+    by: Actor = None,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
@@ -96,7 +92,7 @@ def why(
     identifier: Identifier,
     config: ConfigFile,
     organisation: Organisation = None,
-    by: By = None,
+    by: Actor = None,
     as_json: Json = False,
 ) -> int:
     """Every attempt at a transfer, with what the peer or the way there answered."""
@@ -114,7 +110,7 @@ def why(
 
 @app.command()
 def retry(
-    identifier: Identifier, config: ConfigFile, organisation: Organisation = None, by: By = None
+    identifier: Identifier, config: ConfigFile, organisation: Organisation = None, by: Actor = None
 ) -> int:
     """Attempt a waiting transfer now, and say what it waits for. This counts as one of its attempts."""
     now = datetime.now(UTC)
@@ -131,7 +127,7 @@ def give_up(
     reason: Reason,
     config: ConfigFile,
     organisation: Organisation = None,
-    by: By = None,
+    by: Actor = None,
 ) -> int:
     """End a waiting transfer as failed, and report the reason to its sender."""
     now = datetime.now(UTC)
@@ -145,7 +141,7 @@ def give_up(
 def refused(
     config: ConfigFile,
     organisation: Organisation = None,
-    by: By = None,
+    by: Actor = None,
     limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
@@ -196,16 +192,16 @@ def _with_queues(
     config: Path, organisation: str | None, by: str | None, ask: Callable[[TransferQueues], Awaitable[T]]
 ) -> T:
     with reported_as_usage_errors():
-        return run(_asked(config, organisation, by or login(), ask))
+        return run(_asked(config, organisation, acting(by), ask))
 
 
 async def _asked(
-    config: Path, organisation: str | None, name: str, ask: Callable[[TransferQueues], Awaitable[T]]
+    config: Path, organisation: str | None, who: Acting, ask: Callable[[TransferQueues], Awaitable[T]]
 ) -> T:
     only = read_participant(organisation) if organisation is not None else None
     async with _gate(config) as gate:
         try:
-            return await ask(TransferQueues(gate, name, only))
+            return await ask(TransferQueues(gate, who.name, only, who.proof))
         except VaultDenied:
             raise Unusable("no access point of this installation serves that organisation") from None
 

@@ -72,7 +72,7 @@ def trace_command(
     if reason is None and config:
         raise Unusable("--reason says why you look: it is recorded in the organisation's logs")
     who = asked(by, reason or "demonstration")
-    caller = Caller(who.by, who.reason, consent, who.account)
+    caller = Caller(who.by, who.reason, consent, who.account, who.proof)
     with reported_as_usage_errors():
         steps = run(_steps(config or _demonstration(), participant, message, who, caller))
         if html is not None and steps:

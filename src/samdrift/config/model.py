@@ -45,6 +45,7 @@ from samdrift.config.roles import (
     MessageClientRoleConfig,
     MessageServiceConfig,
 )
+from samdrift.config.staff import StaffKeysConfig
 from samdrift.config.values import SocketAddress as SocketAddress
 from samdrift.contracts.principals import Role
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -431,6 +432,17 @@ class Config:
             since="0.2",
         ),
     ] = ""
+    staff: Annotated[
+        tuple[StaffKeysConfig, ...],
+        Key(
+            "The operator's staff and its services, who prove by a signature who runs a command"
+            " ([operations](operations.md#who-acts)).",
+            Tables(StaffKeysConfig, Shape.LIST),
+            default=(),
+            otherwise="nobody is asked to: the logs have the name that was typed, and that nothing proves it",
+            since="0.2",
+        ),
+    ] = ()
     connections_per_address: Annotated[
         int,
         Key(

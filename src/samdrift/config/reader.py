@@ -38,6 +38,7 @@ from samdrift.config.signin import (
     check_levels,
     check_metadata,
 )
+from samdrift.config.staff import staff_breaches
 from samdrift.config.toml import Findings, Table, read_file
 
 _LOGGER = logging.getLogger("samdrift")
@@ -149,6 +150,11 @@ def _check_hosts(config: Config, _: Table) -> Breaches:
             seen |= {host} - {""}
 
 
+def _check_staff(config: Config, _: Table) -> Breaches:
+    """Require that each key proves one person."""
+    yield from staff_breaches(config.staff)
+
+
 def _check_tokens(config: Config, _: Table) -> Breaches:
     """Require a library for tokens, and that no two organisations share a token (R6)."""
     labels: set[str] = set()
@@ -242,6 +248,7 @@ CHECKS: Checks = {
         _check_issuers,
         _check_parts,
         _check_hosts,
+        _check_staff,
         _check_tokens,
         *PRODUCTION,
     ),

@@ -32,6 +32,37 @@ class PrincipalKind(StrEnum):
     OPERATOR = "operator"
 
 
+class ProofKind(StrEnum):
+    """Ways in which someone of the operator's staff has shown who they are."""
+
+    SIGNATURE = "signature"
+    """By their own key, over the command."""
+    PASSPHRASE = "passphrase"  # noqa: S105
+    """As a custodian."""
+    NONE = "none"
+    """By nothing: the name is what was typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The proof of who runs a command, as an entry of a log has it, for whoever verifies it later."""
+
+    kind: ProofKind
+    text: str = ""
+    """The text that was signed: the command, about what and why, by whom and when."""
+    signature: str = ""
+    """Its signature in OpenSSH's form, base64 without its first and last line."""
+
+    def facts(self) -> dict[str, str]:
+        """Return it as facts of an entry."""
+        signed = {"proof_text": self.text, "proof_signature": self.signature} if self.text else {}
+        return {"proof": self.kind.value, **signed}
+
+
+NOT_PROVEN = Proof(ProofKind.NONE)
+BY_PASSPHRASE = Proof(ProofKind.PASSPHRASE)
+
+
 @dataclass(frozen=True, slots=True)
 class Principal:
     """The acting person, system or worker.
@@ -46,6 +77,8 @@ class Principal:
     organisation: str | None = None
     through: str = ""
     """The organisation's system that a person acts through; each entry names it."""
+    proof: Proof | None = None
+    """The proof of who it is, where someone of the operator's staff runs a command; each entry has it."""
 
 
 class Purpose(StrEnum):

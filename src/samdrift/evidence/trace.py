@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from samdrift.audit.entries import LogEntry
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import NOT_PROVEN, Principal, PrincipalKind, Proof, Purpose, Role
 from samdrift.evidence.events import ProofEvent
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -31,12 +31,14 @@ class Asked:
     by: str
     reason: str
     account: str = ""
-    """Account of the operating system that runs the command: the name is what the person says."""
+    """Account of the operating system that runs the command."""
+    proof: Proof = NOT_PROVEN
+    """The proof that it is the one who is named."""
 
     def facts(self) -> dict[str, str]:
         """Return who asks and why as an entry of a log has it, with the account where the name is another."""
         other = {"account": self.account} if self.account not in ("", self.by) else {}
-        return {"by": self.by, "reason": self.reason, **other}
+        return {"by": self.by, "reason": self.reason, **other, **self.proof.facts()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,14 @@ from enum import StrEnum
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained
-from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Role
+from samdrift.contracts.principals import (
+    NOT_PROVEN,
+    ORGANISATIONS_OWN,
+    Principal,
+    PrincipalKind,
+    Proof,
+    Role,
+)
 from samdrift.governance.records import Records
 from samdrift.governance.words import named
 from samdrift.rights.consentfold import Consent, Consents, Stage, consents_of, moment_of, officers
@@ -103,7 +110,9 @@ class Caller:
     consent: str = ""
     """Number or digest of a consent, where one is named."""
     account: str = ""
-    """Account of the operating system that runs it: the name is what the person says."""
+    """Account of the operating system that runs it."""
+    proof: Proof = NOT_PROVEN
+    """The proof that it is the one who is named."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -221,7 +230,7 @@ async def session(
     records = Records(gate, clock)
     principal = Principal(PrincipalKind.OPERATOR, caller.by)
     about = {"command": wanted.command, "level": wanted.level.value, "extent": str(wanted.extent)}
-    about |= {"by": caller.by, "reason": caller.reason}
+    about |= {"by": caller.by, "reason": caller.reason, **caller.proof.facts()}
     if caller.account not in ("", *caller.names):
         about["account"] = caller.account
 

@@ -174,6 +174,6 @@ CLOCKS: Mapping[Clock, Text] = {
     Clock.NOTIFICATION: Text("anmälan till MCF, inom 72 timmar", "notification to MCF, within 72 hours"),
     Clock.PERSONAL_DATA: Text("anmälan till IMY, inom 72 timmar", "notification to IMY, within 72 hours"),
     Clock.FINAL_REPORT: Text("slutrapport till MCF, inom en månad", "final report to MCF, within a month"),
-    Clock.FEDERATION: Text("rapport till DIGG", "report to DIGG"),
+    Clock.FEDERATION: Text("rapport till Digg", "report to DIGG"),
 }
 """The clocks in words."""

@@ -122,7 +122,8 @@ class SmpDiscovery:
         """Log what DNSSEC says of SML's answers whenever that changes; refuse answers as configured."""
         if dnssec is not self._dnssec:
             self._dnssec = dnssec
-            _LOGGER.warning("SML's answers are, by DNSSEC: %s", dnssec.value)
+            level = logging.INFO if dnssec is Dnssec.AUTHENTICATED else logging.WARNING
+            _LOGGER.log(level, "SML's answers are, by DNSSEC: %s", dnssec.value)
         if self._require_dnssec and dnssec is not Dnssec.AUTHENTICATED:
             raise DiscoveryUntrusted(f"SML's answer is, by DNSSEC: {dnssec.value}")
 

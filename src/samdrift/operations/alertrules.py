@@ -383,7 +383,7 @@ RULES = (
         timedelta(),
         _once(lambda history: history.increase(_PEER_ALARMS, _HOUR) > 0),
         Phrase("A peer has sent too many messages that do not conform"),
-        Phrase("They were refused. Digg is to be told of the peer."),
+        Phrase("They were refused. DIGG is to be told of the peer."),
         "peer-refuses",
     ),
     Rule(

@@ -23,7 +23,7 @@ import pyrage
 from samdrift import __version__
 from samdrift.administration.administration import Administration, note, record_command
 from samdrift.attestation.agefile import encrypting, fingerprint
-from samdrift.attestation.archive import new_folder
+from samdrift.attestation.archive import Reading, new_folder
 from samdrift.audit.events import AuditEvent
 from samdrift.evidence.trace import Asked
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
@@ -157,32 +157,61 @@ def signers(keys: KeyStore, named: str | None) -> list[str]:
     return [named] if named is not None else [each.public.hex() for each in keys.log_keys(OPERATOR_KEYS)]
 
 
+Progress = Callable[[int], None]
+"""Called with the number of bytes of a backup that have been read so far."""
+
+
+def quiet(done: int) -> None:
+    """Show no progress."""
+
+
+def after(before: int, progress: Progress) -> Progress:
+    """Return the progress of one file, before which others of ``before`` bytes were read."""
+    return lambda done: progress(before + done)
+
+
+class _Counted:
+    """A file of a backup while it is read: decrypted, it is about as long as encrypted."""
+
+    def __init__(self, source: Reading, progress: Progress) -> None:
+        self._source = source
+        self._progress = progress
+        self._done = 0
+
+    async def read(self, size: int) -> bytes:
+        data = await self._source.read(size)
+        self._done += len(data)
+        self._progress(self._done)
+        return data
+
+
 async def verify(
     backup: BackupSet,
     keys: Sequence[pyrage.x25519.Identity],
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Progress = quiet,
 ) -> list[tuple[BackupFile, Contents]]:
-    """Read all of a backup; :class:`BackupError` where a byte is not what was written.
-
-    ``progress`` is called with the number of bytes whose files are read.
-    """
+    """Read all of a backup; :class:`BackupError` where a byte is not what was written."""
     found: list[tuple[BackupFile, Contents]] = []
     read = 0
     for file in backup.manifest.files:
-        _, contents = await read_file(backup, file, keys, Looking())
+        _, contents = await read_file(backup, file, keys, Looking(), after(read, progress))
         found.append((file, contents))
         read += file.bytes
-        progress(read)
     return found
 
 
 async def read_file(
-    backup: BackupSet, file: BackupFile, keys: Sequence[pyrage.x25519.Identity], take: Taker
+    backup: BackupSet,
+    file: BackupFile,
+    keys: Sequence[pyrage.x25519.Identity],
+    take: Taker,
+    progress: Progress = quiet,
 ) -> tuple[Beginning, Contents]:
     """Read one file of a backup, compared with the signed list before and while it is read."""
     await backup.check(file)
     async with backup.opened(file, keys) as source:
-        beginning, contents = await read_backup(source, take)
+        beginning, contents = await read_backup(_Counted(source, progress), take)
+    progress(file.bytes)
     if beginning.organisation != file.organisation or contents.rows != file.rows:
         raise damaged("a file of the backup is not the one that its list names")
     return beginning, contents

@@ -21,7 +21,7 @@ import pyrage
 from samdrift.administration.administration import Administration, note, record_command
 from samdrift.contracts.errors import Explained
 from samdrift.evidence.trace import Asked
-from samdrift.operations.backup import read_file
+from samdrift.operations.backup import Progress, after, quiet, read_file
 from samdrift.operations.backupset import BackupFile, BackupSet
 from samdrift.operations.compliancelogs import DrillEvent
 from samdrift.operations.restoring import Comparison, Place, Restoring
@@ -55,11 +55,12 @@ async def drill(
     keys: Sequence[pyrage.x25519.Identity],
     asked: Asked,
     only: ParticipantIdentifier | None = None,
+    progress: Progress = quiet,
 ) -> list[Drilled]:
     """Restore each file of a backup, or that of one organisation, and record what came of it."""
     files = [backup.manifest.of(only.value)] if only is not None else list(backup.manifest.files)
     hosted = await copies.hosted_by_organisation(installation.provisioner.database)
-    found = []
+    found, read = [], 0
     for file in files:
         organisation = ParticipantIdentifier(file.organisation) if file.organisation else None
         here = organisation if file.organisation in hosted else None
@@ -67,7 +68,8 @@ async def drill(
             await record_command(installation, "backup drill", asked, here)
         begun = time.monotonic()
         try:
-            comparison = await _drilled(installation, backup, file, keys, hosted.get(file.organisation, []))
+            vaults = hosted.get(file.organisation, [])
+            comparison = await _drilled(installation, backup, file, keys, vaults, after(read, progress))
         except (Explained, OSError):
             failed = Drilled(file, 0, ("it could not be restored",), time.monotonic() - begun)
             with contextlib.suppress(VaultError):
@@ -76,6 +78,7 @@ async def drill(
         done = Drilled(file, comparison.compared, tuple(comparison.differences), time.monotonic() - begun)
         await _record(installation, backup, done, asked, here)
         found.append(done)
+        read += file.bytes
     return found
 
 
@@ -106,6 +109,7 @@ async def _drilled(
     file: BackupFile,
     keys: Sequence[pyrage.x25519.Identity],
     vaults: Sequence[Hosted],
+    progress: Progress,
 ) -> Comparison:
     database = installation.provisioner.database
     objects = Objects(installation.config.vaults.objects)
@@ -115,7 +119,7 @@ async def _drilled(
     ):
         async with copies.storing(inside) as storing:
             restoring = Restoring(storing, objects, lambda role: Place(role, None, prefix))
-            beginning, contents = await read_file(backup, file, keys, restoring)
+            beginning, contents = await read_file(backup, file, keys, restoring, progress)
             comparison = await restoring.compare(beginning, contents)
         await _compare_logs(installation, inside, vaults, comparison)
         for vault in beginning.vaults:

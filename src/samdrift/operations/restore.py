@@ -25,7 +25,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.evidence.trace import Asked
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
-from samdrift.operations.backup import BackupEvent, read_file
+from samdrift.operations.backup import BackupEvent, Progress, quiet, read_file
 from samdrift.operations.backupformat import REGISTRY, BackupError, BackupFault, Beginning, damaged
 from samdrift.operations.backupset import BackupFile, BackupSet
 from samdrift.operations.restoring import Place, Restoring
@@ -83,6 +83,7 @@ async def restore(
     asked: Asked,
     organisation: ParticipantIdentifier,
     officer: bytes | None = None,
+    progress: Progress = quiet,
 ) -> Restored:
     """Put back an organisation that is here; it is suspended afterwards, and as it was where this fails.
 
@@ -104,7 +105,7 @@ async def restore(
     async with copies.temporary_database(database, "restore", organisation.value) as (name, inside):
         async with copies.storing(inside) as storing:
             restoring = Restoring(storing, objects, partial(_place, vaults), partial(_check, vaults))
-            beginning, contents = await read_file(backup, file, keys, restoring)
+            beginning, contents = await read_file(backup, file, keys, restoring, progress)
             comparison = await restoring.compare(beginning, contents)
             if comparison.differences:
                 raise damaged(f"what was stored differs from the backup: {', '.join(comparison.differences)}")

@@ -25,7 +25,7 @@ from samdrift.administration.administration import Administration
 from samdrift.attestation.agefile import decrypting
 from samdrift.attestation.archive import damaged
 from samdrift.attestation.errors import MoveError, MoveFault
-from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.contracts.principals import NOT_PROVEN, Principal, PrincipalKind, Proof, Role
 from samdrift.contracts.transfer import TransferState
 from samdrift.portability import layout
 from samdrift.portability.checking import Checked, check
@@ -77,6 +77,8 @@ class Order:
     """True when what was under way is continued here; otherwise it ends here."""
     digest: str | None = None
     """SHA-256 of the manifest, from the former supplier, separately from the file; taking over needs it."""
+    proof: Proof = NOT_PROVEN
+    """The proof that it is the one who is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +202,7 @@ async def _finish(
                 former_entries=str(log.entries),
                 former_head=log.head,
                 taken_over=str(order.take_over).lower(),
+                **order.proof.facts(),
             )
 
 

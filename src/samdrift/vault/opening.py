@@ -119,7 +119,8 @@ class Reason:
         """An event that happens now, by that principal and for that purpose."""
         principal = f"{self.principal.kind}:{self.principal.name}"
         through = {"through": self.principal.through} if self.principal.through else {}
-        return Happening(self.clock(), event, principal, self.purpose, {**(facts or {}), **through})
+        proof = self.principal.proof.facts() if self.principal.proof is not None else {}
+        return Happening(self.clock(), event, principal, self.purpose, {**(facts or {}), **through, **proof})
 
 
 class Vault:

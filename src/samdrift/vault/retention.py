@@ -20,7 +20,9 @@ DUPLICATE_WINDOW = timedelta(days=180)
 No sender repeats for so long: the configuration allows a fraction of it (:mod:`samdrift.config.roles`).
 """
 SEARCHED = timedelta(days=1)
+"""Time for which a person's search is kept: sql/mail-1.sql says the same, which a test compares."""
 NOTICED = timedelta(days=30)
+"""Time for which a notice is kept after its end: sql/notices-1.sql says the same, which a test compares."""
 
 
 class Kind(StrEnum):

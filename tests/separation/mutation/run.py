@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tests.separation.mutation.acting import ACTING
 from tests.separation.mutation.administration import ADMINISTRATION
 from tests.separation.mutation.agreements import AGREEMENTS
 from tests.separation.mutation.backups import BACKUPS
@@ -81,6 +82,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *OPERATIONS,
     *CLAUSES,
     *QUALIFICATION,
+    *ACTING,
     *CUSTODY,
     *LOGS,
     *AGREEMENTS,

@@ -253,7 +253,7 @@ CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
         {"CertPub signing": SOON, "CertPub encryption": MISSING},
         "org keys publish",
     ),
-    ({"listed": Asked()}, {"address book": MISSING}, "ask Digg"),
+    ({"listed": Asked()}, {"address book": MISSING}, "ask DIGG"),
     ({"listed": Asked(unknown="silent")}, {"address book": NOT_CHECKED}, "later"),
     ({"addresses": Asked(())}, {"addresses listed": MISSING}, "ask the organisation"),
     (
@@ -273,7 +273,7 @@ CASES: list[tuple[dict[str, Any], dict[str, State], str]] = [
         {"address book": MISSING},
         "change part_of in the configuration",
     ),
-    ({"entry": replace(ENTRY, part_of=PARENT)}, {"address book": MISSING}, "ask Digg to change"),
+    ({"entry": replace(ENTRY, part_of=PARENT)}, {"address book": MISSING}, "ask DIGG to change"),
 ]
 
 

@@ -107,10 +107,11 @@ async def test_who_runs_a_command_and_why_is_in_the_logs_that_it_is_about(
     await log(config, "checkpoint", organisation.value)
     await log(config, "retention", organisation.value, "--role", "ap", "--by", "bo")
     why = "log control 7"
-    by_login = {"command": "log checkpoint", "by": login(), "reason": why}
-    both = [{"command": "log status", "by": "anna", "reason": why, "account": login()}, by_login]
+    given = {"reason": why, "proof": "none"}
+    by_login = {"command": "log checkpoint", "by": login(), **given}
+    both = [{"command": "log status", "by": "anna", "account": login(), **given}, by_login]
     async with installation.open(organisation, AP) as vault:
-        retention = {"command": "log retention", "by": "bo", "reason": why, "account": login()}
+        retention = {"command": "log retention", "by": "bo", "account": login(), **given}
         assert await commands_in(vault) == [*both, retention]
     async with installation.open(organisation, MK) as client:
         assert await commands_in(client) == both

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from samdrift.cli.persons import asked, login, passphrase
+from samdrift.cli.persons import acting, asked, login, passphrase
 from samdrift.config.errors import Unusable
+from samdrift.contracts.principals import NOT_PROVEN
 
 
 def test_without_a_terminal_it_says_whose_passphrase_is_missing_and_what_to_do(
@@ -31,6 +32,11 @@ def test_the_login_is_the_account_that_was_logged_in_to_whatever_sudo_made_of_it
     assert login(tmp_path / "none") == own
 
 
-def test_a_name_that_is_another_than_the_accounts_stands_beside_the_account() -> None:
-    assert asked(login(), "x").facts() == asked(None, "x").facts() == {"by": login(), "reason": "x"}
-    assert asked("eva", "x").facts() == {"by": "eva", "reason": "x", "account": login()}
+def test_a_name_that_is_another_than_the_accounts_stands_beside_the_account(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("samdrift.cli.persons.prove", lambda name: NOT_PROVEN)
+    why = {"reason": "x", "proof": "none"}
+    assert asked(login(), "x").facts() == asked(None, "x").facts() == {"by": login(), **why}
+    assert asked("eva", "x").facts() == {"by": "eva", "account": login(), **why}
+    assert acting("eva").facts() == {"account": login(), "proof": "none"}

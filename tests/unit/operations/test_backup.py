@@ -60,8 +60,12 @@ async def test_a_backup_of_everything_is_whole_and_can_be_restored(ground: Groun
     assert own.lost == 0
     verified = await verify(backup, [ground.key])
     assert [file.rows for file, _ in verified] == [contents.rows for _, contents in verified]
-    found = await drill.drill(ground.administration, backup, [ground.key], ASKED)
+    shown: list[int] = []
+    found = await drill.drill(ground.administration, backup, [ground.key], ASKED, progress=shown.append)
     assert len(found) == len(backup.manifest.files)
+    assert shown == sorted(shown)
+    assert shown[-1] == sum(each.bytes for each in backup.manifest.files)
+    assert len(set(shown)) > len(found), "the way through each file is shown, too"
     # Other tests may have taken bodies of their organisations away: the list says so, and so does the drill.
     lost = [any("bodies that" in what for what in each.differences) for each in found]
     assert lost == [each.file.lost > 0 for each in found]

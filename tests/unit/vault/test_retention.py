@@ -19,7 +19,7 @@ from samdrift.contracts.transfer import TransferReason
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import Received
-from samdrift.vault.retention import DUPLICATE_WINDOW, REGISTRY, TABLES
+from samdrift.vault.retention import DUPLICATE_WINDOW, NOTICED, REGISTRY, SEARCHED, TABLES
 from samdrift.vault.rights import WORKERS_REGISTRY
 from samdrift.vault.sessionkeys import Claim, RefusalLimit
 from samdrift.vault.upkeep import forget_in_vault
@@ -27,7 +27,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import Superuser, superuser, vault_login
 from tests.vaults import MINUTE, Installation, body, incoming, message, receipt, submitted
 
-AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
+AP, MT, MK = Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT
 DAY = timedelta(days=1)
 PRESENT = datetime.now(UTC)
 """The database's own clock guards what is young: what is old here is so by that clock."""
@@ -173,6 +173,33 @@ async def test_the_database_refuses_to_forget_what_a_sender_may_still_repeat(
             connection.rollback()
     finally:
         connection.close()
+
+
+async def test_the_database_forgets_searches_and_notices_when_their_rules_say(
+    installation: Installation,
+) -> None:
+    """The rules are stated here and in the database's own functions: both must mean the same moment."""
+    organisation = await installation.organisation([MK])
+    login = await vault_login(installation, organisation, MK)
+    connection = login.connect()
+    moment = timedelta(seconds=1)
+    try:
+        connection.execute(sql.SQL("SET search_path = {}").format(sql.Identifier(login.schema)))
+        for name, before in (("older", SEARCHED + moment), ("younger", SEARCHED - moment)):
+            connection.execute("SELECT keep_search(%s, 'kim', %s, '')", (name, PRESENT - before))
+        connection.execute("SELECT keep_search('new', 'kim', %s, '')", (PRESENT,))
+        for name, before in (("older", NOTICED + moment), ("younger", NOTICED - moment)):
+            began = PRESENT - before
+            connection.execute("SELECT add_notice(%s, 'new', NULL, %s, %s, '')", (name, began, began))
+            connection.execute("SELECT move_notice(%s, NULL, 'sent', %s, '')", (name, began))
+        connection.execute("SELECT add_notice('new', 'new', NULL, %s, %s, '')", (PRESENT, PRESENT))
+        connection.commit()
+    finally:
+        connection.close()
+    administrator = await superuser(installation)
+    for table in ("searches", "notices"):
+        left = administrator.rows(f"SELECT id FROM {login.schema}.{table} ORDER BY id")
+        assert left == [("new",), ("younger",)], table
 
 
 async def test_an_envelope_whose_message_is_forgotten_does_not_open_again(

@@ -18,7 +18,7 @@ from samdrift.administration.governing import Governance
 from samdrift.cli.gov.signing import By, Out, Why, show, subject
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, require_new
-from samdrift.cli.persons import Actor, Reason, asked
+from samdrift.cli.persons import Actor, Reason, asked, preparing
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
@@ -141,7 +141,7 @@ async def _unsigned(config: Path, organisation: ParticipantIdentifier, command: 
 async def _stated_again(
     config: Path, organisation: ParticipantIdentifier, who: Subject, why: str
 ) -> tuple[Unsigned, list[Statement], list[tuple[Holding, str]]]:
-    found = await _unsigned(config, organisation, "grant sign-over", asked(None, why))
+    found = await _unsigned(config, organisation, "grant sign-over", preparing(why))
     statements, refused = list[Statement](), list[tuple[Holding, str]]()
     async with administering(load(config), changes=False) as installation:
         governance = Governance(installation, organisation)
@@ -157,7 +157,7 @@ async def _stated_again(
 async def _settling(
     config: Path, organisation: ParticipantIdentifier, who: Subject, why: str, *, ending: bool
 ) -> tuple[Unsigned, Statement]:
-    found = await _unsigned(config, organisation, "grant settle", asked(None, why))
+    found = await _unsigned(config, organisation, "grant settle", preparing(why))
     if found.left and not ending:
         raise Unusable(
             f"{len(found.left)} rights would end: samdrift gov grant unsigned shows them, gov grant sign-over"

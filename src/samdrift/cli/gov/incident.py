@@ -165,7 +165,7 @@ def list_incidents(
     Those that the operator has told the organisation of are among them.
     """
     with reported_as_usage_errors():
-        known = run(_read(config, organisation, "incident list", by, reason))
+        known = run(_read(config, organisation, "incident list", asked(by, reason)))
     now = system_clock().astimezone(UTC)
     documents = [document(each, now) for each in known]
     if as_json:
@@ -190,7 +190,7 @@ def draft(
     with reported_as_usage_errors():
         require_new(file)
         named = _clock(clock)
-        text = run(_drafted(config, organisation, of, named, by, reason))
+        text = run(_drafted(config, organisation, of, named, asked(by, reason)))
     file.write_text(text, encoding="utf-8")
     print_line(f"{shown(file)}: fill in what is left blank, and send it")
 
@@ -211,7 +211,7 @@ def reached(
     """
     with reported_as_usage_errors():
         who = asked(by, reason)
-        caller = Caller(who.by, who.reason, consent, who.account)
+        caller = Caller(who.by, who.reason, consent, who.account, who.proof)
         deeds = run(_reached(config, organisation, of, caller))
     if as_json:
         print_json({"deeds": deeds})
@@ -238,11 +238,11 @@ def open_shared(
     Exit status 1 if one could not be told in its log, since no vault of it opens now: tell it otherwise.
     """
     with reported_as_usage_errors():
-        act = _opened(title, aware, began, clocks)(_now())
+        act, who = _opened(title, aware, began, clocks)(_now()), asked(by, reason)
 
         async def opened() -> tuple[str, list[str]]:
             async with administering(load(config)) as installation:
-                return await administration.open_for(installation, act, whose, asked(by, reason))
+                return await administration.open_for(installation, act, whose, who)
 
         identifier, untold = run(opened())
     if as_json:
@@ -290,10 +290,11 @@ def close_shared(of: Of, config: ConfigFile, reason: Reason, by: Actor = None) -
 def list_shared(config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False) -> int:
     """Show the operator's incidents with the organisations that each concerns. Exit status 1 as for list."""
     with reported_as_usage_errors():
+        who = asked(by, reason)
 
         async def listed() -> tuple[list[Known], dict[str, set[str]]]:
             async with administering(load(config), changes=False) as installation:
-                await record_command(installation, "gov incident shared list", asked(by, reason), None)
+                await record_command(installation, "gov incident shared list", who, None)
                 known, whose = await administration.operators_incidents(installation)
                 return [Known(each, from_operator=True) for each in known.values()], whose
 
@@ -314,31 +315,31 @@ def list_shared(config: ConfigFile, reason: Reason, by: Actor = None, as_json: A
 def _shared(
     config: Path, of: str, make: Callable[[str], IncidentAct], by: str | None, reason_given: str
 ) -> None:
+    who = asked(by, reason_given)
+
     async def added() -> tuple[str, ...]:
         async with administering(load(config)) as installation:
             known, _ = await administration.operators_incidents(installation)
             identifier = _named(list(known), of)
-            return await administration.add(
-                installation, identifier, make(identifier), asked(by, reason_given)
-            )
+            return await administration.add(installation, identifier, make(identifier), who)
 
     for each in run(added()):
         print_line(f"{each}: in its log")
 
 
 async def _read(
-    config: Path, organisation: ParticipantIdentifier, command: str, by: str | None, why: str
+    config: Path, organisation: ParticipantIdentifier, command: str, who: Asked
 ) -> Sequence[Known]:
     async with administering(load(config), changes=False) as installation:
-        await record_command(installation, f"gov {command}", asked(by, why), organisation)
+        await record_command(installation, f"gov {command}", who, organisation)
         return await administration.incidents_of(installation, organisation)
 
 
 async def _drafted(
-    config: Path, organisation: ParticipantIdentifier, of: str, clock: Clock, by: str | None, why: str
+    config: Path, organisation: ParticipantIdentifier, of: str, clock: Clock, who: Asked
 ) -> str:
     async with administering(load(config), changes=False) as installation:
-        await record_command(installation, "gov incident draft", asked(by, why), organisation)
+        await record_command(installation, "gov incident draft", who, organisation)
         found = _chosen(await administration.incidents_of(installation, organisation), of)
         now = _now()
         uses = None

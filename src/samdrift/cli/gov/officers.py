@@ -15,7 +15,7 @@ from samdrift.cli.gov.basis import governed, record_of
 from samdrift.cli.gov.signing import Out, Why, moment, numbered, own_key, propose, read_file, subject
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, require_new
-from samdrift.cli.persons import Actor, ByFile, Reason, With, WithFile, asked, passphrase, present
+from samdrift.cli.persons import Actor, ByFile, Reason, With, WithFile, asked, passphrase, preparing, present
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
@@ -195,7 +195,7 @@ def code(
 
 async def _offered(config: Path, organisation: ParticipantIdentifier, person: Subject, why: str) -> PublicKey:
     """Return the passkey that a person offers on their own page."""
-    async with governed(config, organisation, "officer enrol", asked(None, why)) as governance:
+    async with governed(config, organisation, "officer enrol", preparing(why)) as governance:
         gate = governance.installation.gate
         async with gate.worker("officers", Role.GOVERNANCE).open(organisation, Purpose.ADMINISTER) as vault:
             for each in await vault.offered_keys():

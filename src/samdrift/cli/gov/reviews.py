@@ -170,7 +170,7 @@ def show(
     """
     with reported_as_usage_errors():
         who_asks = asked(by, reason)
-        caller = Caller(who_asks.by, who_asks.reason, consent, who_asks.account)
+        caller = Caller(who_asks.by, who_asks.reason, consent, who_asks.account, who_asks.proof)
         found = run(_shown(config, organisation, of, who_asks, caller))
     if as_json:
         print_json(found)

@@ -15,7 +15,7 @@ import typer
 from samdrift.cli.gov.basis import governed
 from samdrift.cli.org.options import one_line
 from samdrift.cli.output import print_line, require_new
-from samdrift.cli.persons import asked
+from samdrift.cli.persons import preparing
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.inputs import reason
 from samdrift.governance.words import in_words, table
@@ -94,7 +94,7 @@ def propose(
     who, reason_given = subject("--by", by), one_line("--why", why)
 
     async def prepared() -> tuple[Statement, Record]:
-        async with governed(config, organisation, "statement propose", asked(None, why)) as governance:
+        async with governed(config, organisation, "statement propose", preparing(why)) as governance:
             record = await governance.read()
             return governance.stated(record, who, reason_given, partial(act, record)), record
 

@@ -151,9 +151,9 @@ def append_all(
 def copy(organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None) -> int:
     """Bring the copies of the record in the other roles up to date. Exit status 1 if one is behind."""
     with reported_as_usage_errors():
+        who = asked(by, reason)
 
         async def copied() -> list[str]:
-            who = asked(by, reason)
             async with governed(config, organisation, "statement copy", who, changes=True) as governance:
                 return await governance.behind()
 

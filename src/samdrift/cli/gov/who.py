@@ -260,7 +260,9 @@ async def _gathered(config: Path, question: _Asked) -> _Answered:
         since = first if question.question == "who-did" else min(first, end - who.UNUSED)
         gate, extent = installation.gate, Extent.span(since, end + timedelta(seconds=1))
         wanted = Wanted(f"gov {question.question}", Level.METADATA, extent)
-        caller = Caller(question.by.by, question.by.reason, question.consent, question.by.account)
+        caller = Caller(
+            question.by.by, question.by.reason, question.consent, question.by.account, question.by.proof
+        )
         use = True
         if question.question == "who-did":
             await stack.enter_async_context(consented(loaded, gate, organisation, wanted, caller))

@@ -14,9 +14,9 @@ from samdrift.administration.configentry import entry_text
 from samdrift.administration.readiness import asking, gather, marks_lost
 from samdrift.audit.entries import Happening
 from samdrift.cli.org.events import OrgEvent
-from samdrift.cli.org.options import AsJson, ConfigFile, Offline, Organisation, one_line
+from samdrift.cli.org.options import AsJson, ConfigFile, Offline, Organisation
 from samdrift.cli.output import print_json, print_line, print_text
-from samdrift.cli.persons import login
+from samdrift.cli.persons import Acting, Actor, acting
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
@@ -43,7 +43,7 @@ def add(
     config: ConfigFile,
     roles: Roles = "",
     name: Annotated[str, typer.Option("--name", help="The name in the printed configuration entry.")] = "",
-    by: Annotated[str, typer.Option("--by", help="Your name; your login by default.")] = "",
+    by: Actor = None,
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> int:
@@ -52,9 +52,9 @@ def add(
     Exit status 0 when it is ready, 1 when something is missing or could not be checked.
     """
     with reported_as_usage_errors():
-        who = one_line("--by", by or login())
         loaded = load(config)
-        facts = run(_added(loaded, organisation, _roles(loaded, organisation, roles), who, offline))
+        wanted = _roles(loaded, organisation, roles)
+        facts = run(_added(loaded, organisation, wanted, acting(by), offline))
     status = _told(loaded, facts, name, as_json)
     if not as_json:
         print_text("\na running serve takes up the entry, and all else, by itself")
@@ -90,14 +90,14 @@ def _roles(config: Config, organisation: ParticipantIdentifier, given: str) -> t
 
 
 async def _added(
-    config: Config, organisation: ParticipantIdentifier, roles: Sequence[Role], by: str, offline: bool
+    config: Config, organisation: ParticipantIdentifier, roles: Sequence[Role], who: Acting, offline: bool
 ) -> Facts:
     happening = Happening(
         system_clock(),
         OrgEvent.ORGANISATION_ADDED,
-        f"{PrincipalKind.OPERATOR}:{by}",
+        f"{PrincipalKind.OPERATOR}:{who.name}",
         Purpose.ADMINISTER,
-        {},
+        who.facts(),
     )
     async with administering(config, begin=True) as installation:
         closing = await installation.provisioner.closings.last(organisation)

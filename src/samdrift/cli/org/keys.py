@@ -36,7 +36,7 @@ from samdrift.cli.org.options import (
     one_line,
 )
 from samdrift.cli.output import print_json, print_line, print_rows, print_text, require_new
-from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, login, present
+from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, acting, present
 from samdrift.cli.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
@@ -136,13 +136,14 @@ def install(
     with reported_as_usage_errors():
         own, *chain = read_certificates(certificate)
         at = read_time(start) if start is not None else None
+        who = acting(by)
 
     async def work(place: Workplace) -> None:
         now = datetime.now(UTC)
         place.keeper.require(key.key)
         _check(place, key, own, chain, max(at or now, now))
-        facts = {"key": key.value, "certificate": fingerprint(own)}
-        await place.note(OrgEvent.KEYS_INSTALLED, by or login(), **facts, start=(at or now).isoformat())
+        facts = {"key": key.value, "certificate": fingerprint(own), "start": (at or now).isoformat()}
+        await place.note(OrgEvent.KEYS_INSTALLED, who.name, **facts, **who.facts())
         store, vault = place.installation.keys, place.keeper.vault
         await asyncio.to_thread(store.install_certificate, vault, key.value, own, tuple(chain), at)
 
@@ -162,14 +163,14 @@ def activate(
 ) -> None:
     """Use a certified key immediately, or from another day than was decided."""
     with reported_as_usage_errors():
-        at = read_time(start)
+        at, who = read_time(start), acting(by)
 
     async def work(place: Workplace) -> None:
         everything = place.installation.keys.keys(place.keeper.vault)
         if hindrance := not_used(place.held(key.key, number), everything, at):
             raise Unusable(hindrance)
         facts = {"key": key.value, "number": str(number), "start": at.isoformat()}
-        await place.note(OrgEvent.KEYS_ACTIVATED, by or login(), **facts)
+        await place.note(OrgEvent.KEYS_ACTIVATED, who.name, **facts, **who.facts())
         place.installation.keys.activate(place.keeper.vault, key.value, number, at)
 
     worked(config, organisation, work)
@@ -197,15 +198,14 @@ def revoke(
     async def work(place: Workplace) -> bool:
         place.held(key.key, number)
         facts = {"key": key.value, "number": str(number), "reason": reason}
-        await place.note(
-            OrgEvent.KEYS_REVOKED, by or login(), **facts, compromised="yes" if compromised else "no"
-        )
+        facts |= {"compromised": "yes" if compromised else "no", **who.facts()}
+        await place.note(OrgEvent.KEYS_REVOKED, who.name, **facts)
         store, vault = place.installation.keys, place.keeper.vault
         store.revoke(vault, key.value, number, reason, at=datetime.now(UTC), compromised=compromised)
         return any(one.name is key.key and one.state.in_use(datetime.now(UTC)) for one in store.keys(vault))
 
     with reported_as_usage_errors():
-        reason = one_line("--reason", reason)
+        reason, who = one_line("--reason", reason), acting(by)
     another = worked(config, organisation, work)
     for line in _then(key, another, compromised):
         print_line(line)
@@ -271,7 +271,7 @@ def publish(
         federation = installation.config.federation.identifier
         publication = Publication(federation, place.keeper.owner, documents(base), keys, now)
         digests = " ".join(fingerprint(key.certificate) for key in keys)
-        await place.note(OrgEvent.KEYS_PUBLICATION_WRITTEN, by or login(), certificates=digests)
+        await place.note(OrgEvent.KEYS_PUBLICATION_WRITTEN, who.name, certificates=digests, **who.facts())
         if text:
             return swedish(publication)
         return json.dumps(document(publication), ensure_ascii=False, indent=2) + "\n"
@@ -279,6 +279,7 @@ def publish(
     with reported_as_usage_errors():
         if out is not None:
             require_new(out)
+        who = acting(by)
     written = worked(config, organisation, work)
     if out is None:
         print_text(written)
@@ -303,12 +304,13 @@ def rotate_data_key(
         registry, keys = place.installation.gate.registry, place.installation.keys
         vaults = [found.vault for role in Role if (found := registry.find(organisation, role)) is not None]
         facts = {"rewrapped": "yes" if rewrap else "no", "at": datetime.now(UTC).isoformat()}
-        await place.note(OrgEvent.KEYS_DATA_KEY_ROTATED, by or login(), **facts)
+        await place.note(OrgEvent.KEYS_DATA_KEY_ROTATED, who.name, **facts, **who.facts())
         for vault in vaults:
             await asyncio.to_thread(keys.rotate_data_key, vault)
             if rewrap:
                 await asyncio.to_thread(keys.rewrap, vault)
 
+    who = acting(by)
     worked(config, organisation, work)
 
 
@@ -321,21 +323,22 @@ def rotate_log_key(organisation: Organisation, config: ConfigFile, by: Actor = N
 
     async def work(place: Workplace) -> list[str]:
         gate, keys, made = place.installation.gate, place.installation.keys, []
-        who = by or login()
-        await gate.operator_log(OrgEvent.KEYS_LOG_KEY_ROTATED, organisation=organisation.value, by=who)
+        facts = {"organisation": organisation.value, "by": who.name, **who.facts()}
+        await gate.operator_log(OrgEvent.KEYS_LOG_KEY_ROTATED, **facts)
         for role in Role:
             if (found := gate.registry.find(organisation, role)) is not None:
                 await asyncio.to_thread(keys.renew_log_key, found.vault)
                 where = await asyncio.to_thread(keys.log_key_place, found.vault)
                 made.append(f"{role.value}: {log_key_words(where)}")
                 # Its own log, which grows by that: the next checkpoint is signed with the new key.
-                principal = Principal(PrincipalKind.OPERATOR, who)
-                facts = {"key": where.value}
+                principal = Principal(PrincipalKind.OPERATOR, who.name)
+                own = {"key": where.value, **who.facts()}
                 await gate.tell_organisation(
-                    principal, organisation, OrgEvent.KEYS_LOG_KEY_ROTATED, facts, [role]
+                    principal, organisation, OrgEvent.KEYS_LOG_KEY_ROTATED, own, [role]
                 )
         return made
 
+    who = acting(by)
     for line in worked(config, organisation, work):
         print_line(line)
     print_line("enter the new keys at the witnesses; samdrift log status has them after the next checkpoint")

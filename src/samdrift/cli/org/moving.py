@@ -12,12 +12,13 @@ from samdrift.administration.dualcontrol import Matter, Persons, two_persons
 from samdrift.attestation import agefile
 from samdrift.cli.consenting import consented, until_now
 from samdrift.cli.org import exports
-from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint, one_line
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint
 from samdrift.cli.output import print_json, print_line, require_new
-from samdrift.cli.persons import By, ByFile, ConsentOption, With, WithFile, present
+from samdrift.cli.persons import Actor, By, ByFile, ConsentOption, With, WithFile, acting, present
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
+from samdrift.contracts.principals import BY_PASSPHRASE
 from samdrift.governance.consent import Caller, Wanted
 from samdrift.installation.loop import run
 from samdrift.portability.exporting import Exported, export
@@ -88,7 +89,7 @@ async def _export(
         )
         agreed = await two_persons(installation, matter, persons)
         wanted = Wanted("org export", Level.CONTENT, until_now())
-        caller = Caller(agreed.first, "org export", consent)
+        caller = Caller(agreed.first, "org export", consent, proof=BY_PASSPHRASE)
         async with consented(config, installation.gate, organisation, wanted, caller) as running:
             return await export(installation, organisation, agreed, recipients, out, running.check)
 
@@ -115,12 +116,12 @@ def import_organisation(
         typer.Option("--signer", help="SHA-256 of the certificate that must have signed."),
     ],
     config: ConfigFile,
-    by: Annotated[str, typer.Option("--by", help="Your name; recorded in the organisation's log.")],
     take_over: Annotated[
         bool,
         typer.Option("--take-over", help="Continue here with the messages under way; by default they end."),
     ] = False,
     manifest: exports.Digest = None,
+    by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
     """Take in what an organisation brings from its former supplier; repeated when it was interrupted.
@@ -132,8 +133,8 @@ def import_organisation(
     digest = None if manifest is None else fingerprint("--manifest", manifest)
     with reported_as_usage_errors():
         keys = agefile.identities(identity)
-        order = Order(organisation, file, keys, signer, one_line("--by", by), take_over, digest)
-        loaded = load(config)
+        loaded, who = load(config), acting(by)
+        order = Order(organisation, file, keys, signer, who.name, take_over, digest, who.proof)
         imported = run(_import(loaded, order))
         vouched = exports.vouched_for(loaded, imported.certificate, imported.manifest.made_at)
     said = imported.manifest, imported.manifest_sha256, imported.certificate

@@ -11,6 +11,7 @@ from samdrift.audit.entries import Happening
 from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.org.options import ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_line
+from samdrift.cli.persons import Acting, Actor, acting
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
@@ -22,7 +23,6 @@ from samdrift.vault.events import VaultEvent
 from samdrift.vault.registry import Registration, RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-By = Annotated[str, typer.Option("--by", help="Your name; recorded in both logs.")]
 Why = Annotated[str, typer.Option("--why", help="The reason; recorded in both logs. No personal data.")]
 OneRole = Annotated[Role | None, typer.Option("--role", help="Only in this role; in all roles by default.")]
 
@@ -32,7 +32,9 @@ _EVENTS = {
 }
 
 
-def suspend(organisation: Organisation, config: ConfigFile, by: By, why: Why, role: OneRole = None) -> None:
+def suspend(
+    organisation: Organisation, config: ConfigFile, why: Why, role: OneRole = None, by: Actor = None
+) -> None:
     """Suspend an organisation: work waits, peers and clients are asked to retry later.
 
     Nothing is lost, but deadlines go on: what has not been sent or answered in time has failed.
@@ -40,7 +42,9 @@ def suspend(organisation: Organisation, config: ConfigFile, by: By, why: Why, ro
     _set(organisation, config, role, RegistrationState.SUSPENDED, by, why)
 
 
-def resume(organisation: Organisation, config: ConfigFile, by: By, why: Why, role: OneRole = None) -> None:
+def resume(
+    organisation: Organisation, config: ConfigFile, why: Why, role: OneRole = None, by: Actor = None
+) -> None:
     """Resume a suspended organisation, immediately and without a restart."""
     _set(organisation, config, role, RegistrationState.ACTIVE, by, why)
 
@@ -50,12 +54,12 @@ def _set(
     config: ConfigFile,
     role: Role | None,
     state: RegistrationState,
-    by: str,
+    by: str | None,
     why: str,
 ) -> None:
     with reported_as_usage_errors():
-        by, why = one_line("--by", by), one_line("--why", why)
-        changed = run(_change(load(config), organisation, role, state, by, why))
+        why = one_line("--why", why)
+        changed = run(_change(load(config), organisation, role, state, acting(by), why))
     for each, was in changed:
         print_line(f"{organisation}  {each.value}  {state.value}{'' if was else ' already'}")
 
@@ -65,7 +69,7 @@ async def _change(
     organisation: ParticipantIdentifier,
     role: Role | None,
     state: RegistrationState,
-    by: str,
+    who: Acting,
     why: str,
 ) -> list[tuple[Role, bool]]:
     """Bring every vault that is meant into ``state``; whether each was in another one."""
@@ -78,9 +82,8 @@ async def _change(
         _require(organisation, role, hosted)
         if state is RegistrationState.ACTIVE and await installation.provisioner.arriving(organisation):
             raise Unusable(f"{organisation} has not arrived wholly: first samdrift org import, as before")
-        happening = Happening(
-            system_clock(), _EVENTS[state], f"{PrincipalKind.OPERATOR}:{by}", Purpose.ADMINISTER, {"why": why}
-        )
+        principal, facts = f"{PrincipalKind.OPERATOR}:{who.name}", {"why": why, **who.facts()}
+        happening = Happening(system_clock(), _EVENTS[state], principal, Purpose.ADMINISTER, facts)
         for one in hosted:
             if one.state is not state:
                 await installation.provisioner.set_state(organisation, one.role, state, happening)

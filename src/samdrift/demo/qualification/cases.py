@@ -215,7 +215,7 @@ CASES = (
     QaCase(
         "TF-09",
         "Ta emot meddelande med felaktigt formaterad XHE",
-        "Följsamhetsfel som rapporteras till DIGG; kuvertet lämnas inte vidare",
+        "Följsamhetsfel som rapporteras till Digg; kuvertet lämnas inte vidare",
         "TestAP-01",
         _INVALID_ENVELOPE,
         report=True,

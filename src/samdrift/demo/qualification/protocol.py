@@ -22,7 +22,7 @@ from samdrift.keystore.durablefiles import private_folder, remove, sync_folder, 
 FILE = "protocol.json"
 FORM = "test-protocol.md"
 EVIDENCE = "evidence"
-NO_REPORT = "Rapport till DIGG saknas."
+NO_REPORT = "Rapport till Digg saknas."
 _FORMAT = "samdrift test protocol"
 _VERSION = 1
 Row = dict[str, Any]
@@ -152,7 +152,7 @@ def judge_by_person(record: CaseRecord, by: str, *, expected: bool | None, comme
         record.state = State.PASSED
     if record.state.final and record.lacks_report:
         record.seen = record.seen.replace(
-            NO_REPORT, "Rapport till DIGG bifogas." if record.files else NO_REPORT
+            NO_REPORT, "Rapport till Digg bifogas." if record.files else NO_REPORT
         )
         record.lacks_report = False
     record.comment = comment or record.comment

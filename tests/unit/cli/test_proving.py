@@ -1,0 +1,304 @@
+"""Who of the operator's staff runs a command: proven by their own key, and verified later without us."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from samdrift.administration.events import AdminEvent
+from samdrift.administration.staff import MAX_TEXT, NAMESPACE, NotOfTheStaff, text_of
+from samdrift.audit.entries import LogEntry
+from samdrift.cli.org.events import OrgEvent
+from samdrift.config.reader import load
+from samdrift.config.toml import ConfigError
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.vault.events import VaultEvent
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.cli.commandline import Ended, in_process
+from tests.unit.cli.test_org_commands import config_of
+from tests.vaults import NOW, Installation, submitted, until
+
+ROLES = (Role.ACCESS_POINT,)
+AP = Role.ACCESS_POINT
+WHY = ("--why", "incident 41")
+
+
+class Staff:
+    """Two persons and a service, each with a key of their own."""
+
+    def __init__(self, folder: Path, config: Path) -> None:
+        self.config = config
+        self.home = folder / "home"
+        (self.home / ".ssh").mkdir(parents=True)
+        self.ola = self.key(self.home / ".ssh" / "id_ed25519")
+        self.pia = self.key(folder / "pia", "ecdsa")
+        self.timer = self.key(folder / "timer")
+        lines = [
+            *('[[staff]]\nname = "ola"', f'keys = ["{self.public(self.ola)}"]'),
+            *('[[staff]]\nname = "pia"', f'keys = ["{self.public(self.pia)}"]'),
+            *('[[staff]]\nname = "timer"', f'keys = ["{self.public(self.timer)}"]'),
+            *(f'key_file = "{self.timer}"', 'commands = ["queue list"]'),
+        ]
+        config.write_text("\n".join([config.read_text(), *lines, ""]))
+
+    @staticmethod
+    def key(file: Path, kind: str = "ed25519") -> Path:
+        subprocess.run(["ssh-keygen", "-q", "-t", kind, "-N", "", "-f", str(file)], check=True)
+        return file
+
+    @staticmethod
+    def public(file: Path) -> str:
+        return file.with_name(f"{file.name}.pub").read_text().strip()
+
+    async def run(self, *arguments: str | Path) -> Ended:
+        """Run a command while the installation runs in this loop."""
+        return await asyncio.to_thread(in_process, *arguments, "--config", self.config)
+
+    async def suspends(self, organisation: ParticipantIdentifier, by: str) -> Ended:
+        return await self.run("org", "suspend", organisation.value, "--by", by, *WHY)
+
+    def verifies(self, entry: LogEntry, key: Path, folder: Path) -> bool:
+        """Return what OpenSSH says of an entry, without anything of ours."""
+        (signers := folder / "allowed_signers").write_text(f"them {self.public(key)}\n")
+        body = entry.ids["proof_signature"]
+        begin, end = "-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"
+        (signature := folder / "signature").write_text(f"{begin}\n{body}\n{end}\n")
+        command = [
+            "ssh-keygen",
+            "-Y",
+            "verify",
+            "-f",
+            signers,
+            "-I",
+            "them",
+            "-n",
+            NAMESPACE,
+            "-s",
+            signature,
+        ]
+        ended = subprocess.run(command, input=entry.ids["proof_text"].encode(), capture_output=True)
+        return ended.returncode == 0
+
+
+@pytest.fixture
+def staff(installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Staff:
+    found = Staff(tmp_path, config_of(installation, tmp_path))
+    monkeypatch.setenv("HOME", str(found.home))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return found
+
+
+async def entries(installation: Installation, organisation: ParticipantIdentifier) -> list[LogEntry]:
+    await until(lambda: installation.gate.registry.serves(organisation, AP))
+    async with installation.open(organisation, AP, Purpose.TRACE) as vault:
+        return list(await vault.log())
+
+
+async def refusals(installation: Installation) -> list[dict[str, str]]:
+    found = await installation.gate.read_operator_log(0, 10_000)
+    return [dict(each.ids) for each in found if each.event == AdminEvent.STAFF_REFUSED]
+
+
+async def test_the_log_has_who_suspended_an_organisation_and_ssh_keygen_verifies_it(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    organisation = await installation.organisation([AP])
+    ended = await staff.suspends(organisation, "ola")
+    assert (ended.status, ended.complaints) == (0, "")
+    assert (await staff.run("org", "resume", organisation.value, "--by", "ola", *WHY)).status == 0
+    found = await entries(installation, organisation)
+    (entry,) = (each for each in found if each.event == VaultEvent.ORGANISATION_SUSPENDED)
+    (other,) = (each for each in found if each.event == OrgEvent.ORGANISATION_RESUMED)
+    assert entry.principal == "operator:ola"
+    assert entry.ids["proof"] == "signature"
+    text = entry.ids["proof_text"]
+    for part in ('"by":"ola"', '"command":"org suspend"', organisation.value, "incident 41"):
+        assert part in text
+    assert staff.verifies(entry, staff.ola, tmp_path)
+    assert not staff.verifies(entry, staff.pia, tmp_path), "nobody else has signed it"
+    moved = {**entry.ids, "proof_signature": other.ids["proof_signature"]}
+    forged = LogEntry.placed(entry.happening, 1, b"", b"")
+    object.__setattr__(forged, "ids", moved)
+    assert not staff.verifies(forged, staff.ola, tmp_path), "a signature is of one command alone"
+
+
+async def test_a_key_in_an_agent_signs_what_is_done_about_transfers(
+    installation: Installation, staff: Staff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a person's key never comes to the machine: the agent is elsewhere."""
+    organisation = await installation.organisation([AP])
+    async with installation.open(organisation, AP) as vault:
+        await submitted(vault, sender=organisation)
+        (waits,) = await vault.waiting(10)
+    with agent(tmp_path, staff.pia) as socket:
+        monkeypatch.setenv("SSH_AUTH_SOCK", socket)
+        gave_up = ("queue", "give-up", waits.id, "--reason", "no such recipient", "--by", "pia")
+        ended = await staff.run(*gave_up, "--organisation", organisation.value)
+    assert ended.status == 0, ended.complaints
+    (entry,) = (each for each in await entries(installation, organisation) if each.event.endswith(":failed"))
+    assert waits.id in entry.ids["proof_text"]
+    assert staff.verifies(entry, staff.pia, tmp_path)
+
+
+async def test_a_signature_that_is_made_elsewhere_is_pasted_at_the_terminal(
+    installation: Installation, staff: Staff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organisation = await installation.organisation([AP])
+    monkeypatch.setattr(sys, "stdin", Elsewhere(staff.pia))
+    ended = await staff.suspends(organisation, "pia")
+    assert ended.status == 0, ended.complaints
+    await staff.run("org", "resume", organisation.value, "--by", "ola", *WHY)
+    found = await entries(installation, organisation)
+    (entry,) = (each for each in found if each.event == VaultEvent.ORGANISATION_SUSPENDED)
+    assert staff.verifies(entry, staff.pia, tmp_path)
+
+
+async def test_a_service_proves_its_own_commands_and_no_other(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    """Nobody is there to be asked: the key of a timer lies in a file, which opens little."""
+    organisation = await installation.organisation([AP])
+    only = ("--organisation", organisation.value)
+    assert (await staff.run("queue", "list", "--by", "timer", *only)).status == 0
+    (entry,) = (each for each in await entries(installation, organisation) if "proof" in each.ids)
+    assert entry.principal == "operator:timer"
+    assert staff.verifies(entry, staff.timer, tmp_path)
+    refused = await staff.suspends(organisation, "timer")
+    assert refused.status == 2
+    assert "timer is a service, which runs queue list and nothing else" in refused.complaints
+    done = {each.event for each in await entries(installation, organisation)}
+    assert VaultEvent.ORGANISATION_SUSPENDED not in done
+
+
+@pytest.mark.parametrize(
+    ("by", "how", "reason", "told"),
+    [
+        ("eva", "nobody", "unknown", "names nobody of the operator's staff"),
+        ("pia", "no key", "no-key", "no key of pia is here to sign with"),
+        ("pia", "another's key", "signature", "no signature of pia over this command"),
+        ("pia", "another namespace", "signature", "no signature of pia over this command"),
+        ("pia", "another text", "signature", "no signature of pia over this command"),
+        ("pia", "nonsense", "signature", "not a signature in OpenSSH's form"),
+    ],
+)
+async def test_nobody_acts_in_the_name_of_another(
+    installation: Installation,
+    staff: Staff,
+    monkeypatch: pytest.MonkeyPatch,
+    by: str,
+    how: str,
+    reason: str,
+    told: str,
+) -> None:
+    organisation = await installation.organisation([AP])
+    forged = {
+        "another's key": Elsewhere(staff.ola),
+        "another namespace": Elsewhere(staff.pia, namespace="samdrift-grant"),
+        "another text": Elsewhere(staff.pia, text='{"command":"queue list"}'),
+        "nonsense": Elsewhere(staff.pia, answer="nonsense\n"),
+    }
+    if how in forged:
+        monkeypatch.setattr(sys, "stdin", forged[how])
+    before = len(await refusals(installation))
+    ended = await staff.suspends(organisation, by)
+    assert ended.status == 2
+    assert told in ended.complaints
+    done = {each.event for each in await entries(installation, organisation)}
+    assert VaultEvent.ORGANISATION_SUSPENDED not in done
+    (entry,) = (await refusals(installation))[before:]
+    assert entry == {"by": by, "command": "org suspend", "reason": reason}
+
+
+async def test_where_nobody_has_a_key_the_command_says_so_and_so_do_the_logs(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """As at the first set-up: it goes on, and what was done before anybody had a key can be told later."""
+    organisation = await installation.organisation([AP])
+    config = config_of(installation, tmp_path)
+    text = config.read_text().replace('environment = "test"', 'environment = "production"')
+    config.write_text(text.replace("edelivery:federation:test", "edelivery:federation:sdk"))
+    named = ("queue", "list", "--organisation", organisation.value, "--by", "anna")
+    ended = await asyncio.to_thread(in_process, *named, "--config", config)
+    assert ended.status == 0
+    assert "nothing proves that you are anna" in ended.complaints
+    (entry,) = (each for each in await entries(installation, organisation) if "proof" in each.ids)
+    assert (entry.principal, entry.ids["proof"]) == ("operator:anna", "none")
+
+
+def test_what_cannot_be_signed_whole_is_not_signed(staff: Staff) -> None:
+    """A fact of a log has a thousand characters: more would be cut, and prove nothing later."""
+    config = load(staff.config)
+    for why in ("x" * MAX_TEXT, "a name with a hidden \u202e turn"):
+        with pytest.raises(NotOfTheStaff, match="the command cannot be signed"):
+            text_of(config, "ola", "org suspend", {"why": why}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("lines", "fault"),
+    [
+        ("keys = []", "names no key"),
+        ('keys = ["ssh-rsa AAAA"]', "not a public key of OpenSSH"),
+        ('keys = ["{ola}"]', "has a key twice"),
+        ('keys = ["{own}"]\nkey_file = "own"', "is a service's"),
+    ],
+)
+def test_keys_that_would_prove_too_much_or_nothing_are_refused(
+    staff: Staff, tmp_path: Path, lines: str, fault: str
+) -> None:
+    own = staff.public(staff.key(tmp_path / "own"))
+    with staff.config.open("a") as file:
+        file.write('[[staff]]\nname = "eva"\n' + lines.format(ola=staff.public(staff.ola), own=own) + "\n")
+    with pytest.raises(ConfigError, match=fault):
+        load(staff.config)
+
+
+class Elsewhere(io.StringIO):
+    """A terminal at which a person types what the command asks for into another one, where the key is."""
+
+    def __init__(
+        self, key: Path, *, namespace: str = NAMESPACE, text: str | None = None, answer: str | None = None
+    ) -> None:
+        super().__init__()
+        self._key = key
+        self._namespace = namespace
+        self._text = text
+        self._answer = answer
+
+    def isatty(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]
+        assert isinstance(sys.stderr, io.StringIO)
+        asked = sys.stderr.getvalue().splitlines()[-1].strip()
+        command = asked.replace("-f KEY", f"-f {self._key}").replace(NAMESPACE, self._namespace)
+        if self._text is not None:
+            command = re.sub(r"printf %s .* \|", f"printf %s '{self._text}' |", command)
+        if self._answer is None:
+            ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
+            self._answer = ended.stdout
+        return iter(self._answer.splitlines(keepends=True))
+
+
+@contextlib.contextmanager
+def agent(folder: Path, key: Path) -> Iterator[str]:
+    """An agent of OpenSSH that has one key."""
+    socket = str(folder / "agent")
+    running = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
+    try:
+        while not os.path.exists(socket):
+            assert running.poll() is None
+        environment = os.environ | {"SSH_AUTH_SOCK": socket}
+        subprocess.run(["ssh-add", "-q", str(key)], env=environment, check=True)
+        yield socket
+    finally:
+        running.terminate()
+        running.wait()
