@@ -189,7 +189,7 @@ CONSENTS = (
     ),
     _without(
         "a section of the log is more than one message",
-        "cli/evidence.py",
+        "cli/evidenceexporting.py",
         "extent = until_now() if order.section else Extent",
         "extent = Extent",
         f"{_COMMANDS}::test_a_request_is_approved_used_and_revoked",

@@ -44,6 +44,8 @@ LEFT_OUT = {
     | DEMONSTRATION
     | {"cryptography", "lxml", "email"},
     "samdrift.cli.config": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
+    "samdrift.cli.evidence": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"cryptography", "lxml"},
+    "samdrift.cli.evidenceverification": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
     "samdrift.cli.logverification": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
     "samdrift.cli.validate": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"asyncio"},
     "samdrift.cli.envelope": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
