@@ -40,7 +40,7 @@ class ProofKind(StrEnum):
     PASSPHRASE = "passphrase"  # noqa: S105
     """That of a custodian."""
     NONE = "none"
-    """Nothing: the name is what was typed."""
+    """No proof: the name is what was typed."""
 
 
 @dataclass(frozen=True, slots=True)
