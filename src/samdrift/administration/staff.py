@@ -1,4 +1,4 @@
-"""Who of the operator's staff runs a command: proven by a signature over the command, with their own key.
+"""Proof of which of the operator's staff runs a command: a signature over the command, with their own key.
 
 The text that is signed names the command, what it is about, why, by whom and when. It is kept with its
 signature in each log that the command writes to, so that `ssh-keygen -Y verify` shows later, without

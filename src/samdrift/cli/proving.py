@@ -1,4 +1,4 @@
-"""Whoever runs a command proves it with a key of their own: found in an agent or a file, or asked for."""
+"""Signatures of those who run a command: made with a key in an agent or a file, or asked for."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def _pasted(text: bytes) -> str:
     """Ask for a signature that is made elsewhere: another account or computer has the key."""
     complain("sign this where your key is, and paste what is printed, to its last line:")
     signing = f"ssh-keygen -q -Y sign -n {NAMESPACE} -f KEY"
-    sys.stderr.write(f"  printf %s {shlex.quote(text.decode())} | {signing}\n")
+    complain(f"printf %s {shlex.quote(text.decode())} | {signing}")
     lines: list[str] = []
     for line in sys.stdin:
         lines.append(line.rstrip("\r\n"))

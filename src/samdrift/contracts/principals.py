@@ -36,11 +36,11 @@ class ProofKind(StrEnum):
     """Ways in which someone of the operator's staff has shown who they are."""
 
     SIGNATURE = "signature"
-    """By their own key, over the command."""
+    """One by their own key, over the command."""
     PASSPHRASE = "passphrase"  # noqa: S105
-    """As a custodian."""
+    """That of a custodian."""
     NONE = "none"
-    """By nothing: the name is what was typed."""
+    """No proof: the name is what was typed."""
 
 
 @dataclass(frozen=True, slots=True)

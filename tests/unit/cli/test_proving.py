@@ -278,7 +278,7 @@ class Elsewhere(io.StringIO):
 
     def __iter__(self) -> Iterator[str]:  # type: ignore[override]
         assert isinstance(sys.stderr, io.StringIO)
-        asked = sys.stderr.getvalue().splitlines()[-1].strip()
+        asked = sys.stderr.getvalue().splitlines()[-1].removeprefix("samdrift: ")
         command = asked.replace("-f KEY", f"-f {self._key}").replace(NAMESPACE, self._namespace)
         if self._text is not None:
             command = re.sub(r"printf %s .* \|", f"printf %s '{self._text}' |", command)
