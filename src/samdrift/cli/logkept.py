@@ -59,13 +59,14 @@ def kept(
 
     Exit status 1 when one is missing or was changed.
     """
-    who = asked(by, reason)
     if hand_over is not None:
         if out is None or to is None:
             raise Unusable("--hand-over needs --to, the person who gets the logs, and --out, a folder")
-        return _handed_over(config, who, hand_over, one_line("--to", to), out, as_json=as_json)
+        person = one_line("--to", to)
+        return _handed_over(config, asked(by, reason), hand_over, person, out, as_json=as_json)
     if to is not None or out is not None:
         raise Unusable("--to and --out are for --hand-over")
+    who = asked(by, reason)
 
     async def look() -> list[KeptLog]:
         async with administering(load(config)) as installation:
