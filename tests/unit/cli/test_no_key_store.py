@@ -230,6 +230,7 @@ READS: dict[Path_, Sequence[str]] = {
     ("gov", "agreement", "list"): (ORGANISATION, *WHY),
     ("gov", "coverage"): (ORGANISATION, *WHY),
     ("gov", "report"): (ORGANISATION, "--offline", *WHY),
+    ("gov", "board"): ("SE:212000-0142#it", ORGANISATION, "0203:mullsjo.se", *WHY),
     ("gov", "incident", "open"): (ORGANISATION, "--title", "X", *SIGNED),
     ("gov", "incident", "note"): (ORGANISATION, DIGEST, *SIGNED),
     ("gov", "incident", "attach"): (ORGANISATION, DIGEST, __file__, *SIGNED),
