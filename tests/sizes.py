@@ -9,7 +9,6 @@ Files or tests that are named on the command line are run as they are, all of th
 
 from __future__ import annotations
 
-import compileall
 import gc
 import os
 import random
@@ -25,12 +24,13 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from tests import checks
+from tests import bytecode, checks
 from tests.leftovers import Cleaner
 
 TESTS = Path(__file__).parent
 PEERS = (TESTS / "fuzz", TESTS / "interop")
 """Folders of the tests that compile or install programs of others."""
+_OF_PEERS = tuple(f"tests/{folder.name}/" for folder in PEERS)
 WORKERS = 3
 """One more than the cores of the machine that the suite is measured on: each waits much of its time."""
 TOGETHER = ("tests/interop/phase4", "tests/roles/isolation")
@@ -118,8 +118,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if "PYTEST_XDIST_WORKER" not in os.environ:
         config.add_cleanup(Cleaner().close)
         if config.option.numprocesses:
-            # Once, where each worker and each process of a test would compile what it has not found.
-            compileall.compile_dir(TESTS.parent / "src", quiet=1, workers=0)
+            bytecode.prepare(config)
         if config.option.numprocesses and not (
             config.option.keyword or config.option.peers or config.option.soak
         ):
@@ -154,6 +153,8 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         return (yield)
     finally:
         gc.freeze()
+        # What is young is looked at after so many new objects, not 700: most tests make and drop more.
+        gc.set_threshold(20_000, 20, 20)
         gc.enable()
 
 
@@ -171,16 +172,17 @@ def _divide(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the cases of the other size out, where no file or test is named."""
     if not _all_of_a_size(config):
         return
-    peers = config.option.peers
-    others = [item for item in items if of_peers(item) != peers]
+    here: list[pytest.Item] = []
+    others: list[pytest.Item] = []
+    for item in items:
+        (here if of_peers(item) == config.option.peers else others).append(item)
     config.hook.pytest_deselected(items=others)
-    items[:] = [item for item in items if of_peers(item) == peers]
+    items[:] = here
 
 
 def of_peers(item: pytest.Item) -> bool:
     """Return whether a test is of the size ``--peers``."""
-    named = any(peer in item.path.parents for peer in PEERS)
-    return named or item.get_closest_marker("whole") is not None
+    return item.nodeid.startswith(_OF_PEERS) or item.get_closest_marker("whole") is not None
 
 
 def _examples(item: pytest.Item) -> bool:

@@ -12,6 +12,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,7 +67,11 @@ from tests.roles.test_command_line_separation import CASES, NO_RECORDS, OF_NO_VA
 
 ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "src" / "samdrift"
-MODULES = {path: ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
+
+
+@cache
+def modules() -> dict[Path, ast.Module]:
+    return {path: ast.parse(path.read_text()) for path in sorted(SOURCE.rglob("*.py"))}
 
 
 def of(kind: Kind) -> dict[str, Line]:
@@ -220,7 +225,7 @@ def test_every_metric_has_a_line_with_its_labels() -> None:
 
 def test_every_metric_that_the_code_makes_is_among_them() -> None:
     known, put_together = set(families()), set()
-    for path, module in MODULES.items():
+    for path, module in modules().items():
         for wanted in made_in(module):
             name = named_in(module, wanted)
             if name is None:
@@ -272,7 +277,7 @@ OF_ORGANISATIONS: frozenset[AuditEvent] = frozenset(
 
 def vocabularies() -> Iterable[type[AuditEvent]]:
     """Every vocabulary of events, found in the source."""
-    for path, module in MODULES.items():
+    for path, module in modules().items():
         for node in ast.walk(module):
             if isinstance(node, ast.ClassDef) and "AuditEvent" in {ast.unparse(base) for base in node.bases}:
                 name = ".".join(path.relative_to(SOURCE.parent).with_suffix("").parts)
@@ -293,7 +298,7 @@ def test_what_the_code_writes_in_the_operators_log_by_name_is_among_them() -> No
         f"{type(event).__name__}.{event.name}": event for vocabulary in vocabularies() for event in vocabulary
     }
     found = set()
-    for module in MODULES.values():
+    for module in modules().values():
         for node in ast.walk(module):
             if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in (
                 "operator_log",
@@ -320,7 +325,7 @@ QUIET = frozenset({"installation.startup", "net.server", "processes.loglines"})
 def test_every_module_that_writes_to_the_journal_has_a_line() -> None:
     writing = {
         ".".join(path.relative_to(SOURCE).with_suffix("").parts)
-        for path, module in MODULES.items()
+        for path, module in modules().items()
         if writes_to_the_journal(module)
     }
     assert set(of(Kind.JOURNAL)) == writing - QUIET
