@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from secrets import token_hex
@@ -13,7 +14,7 @@ from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.vault.accesspoint import AccessPointVault, News
-from samdrift.vault.database.session import Session
+from samdrift.vault.database.session import Row, Session, Statement
 from samdrift.vault.errors import UnknownRecord, VaultRefused
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.records import Attempt
@@ -279,9 +280,14 @@ async def test_small_envelopes_come_with_the_news_of_them_in_one_round_trip(
     async with installation.open(organisation, AP) as vault:
         await vault.accept(item, await body(vault, b"<small/>"), b"", now=NOW)
         await vault.accept(incoming(), await body(vault, LARGE), b"", now=NOW + MINUTE)
-        trips = []
+        trips: list[Sequence[Statement]] = []
         run = Session.run
-        monkeypatch.setattr(Session, "run", lambda *asked: trips.append(asked) or run(*asked))
+
+        async def counted(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
+            trips.append(statements)
+            return await run(session, statements)
+
+        monkeypatch.setattr(Session, "run", counted)
         news = await vault.news(["nobody's"], after=0, past="", limit=50, small=1 << 20, now=NOW)
         assert len(trips) == 1
         assert await vault.inbox(50) == tuple(replace(one, envelope=None) for one in news.inbox)
