@@ -607,6 +607,16 @@ async def inbox(vault: AccessPointVault, victim: Victim) -> object:
     return [item.id for item in waiting]
 
 
+async def news(vault: AccessPointVault, victim: Victim) -> object:
+    found = await vault.news(
+        [victim.item_id], after=0, past=victim.item_id, limit=1000, small=1 << 20, now=NOW
+    )
+    assert found.acknowledged == ()
+    assert victim.item_id not in {item.id for item in found.inbox}
+    assert found.inbox == (await vault.news([], after=0, past="", limit=1000, small=1 << 20, now=NOW)).inbox
+    return [item.id for item in found.inbox]
+
+
 async def incoming_body(vault: AccessPointVault, victim: Victim) -> object:
     return await is_(None, vault.incoming_body(victim.item_id))
 
@@ -1150,7 +1160,8 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointVault: BOTH
     | SIGNED
     | {case.__name__: case for case in (submit, claim_transfers, outgoing_body, delivered, failed, postpone)}
-    | {case.__name__: case for case in (events, known_receipt, accept, inbox, incoming_body, acknowledge)}
+    | {case.__name__: case for case in (events, known_receipt, accept, inbox, news, incoming_body)}
+    | {case.__name__: case for case in (acknowledge,)}
     | {case.__name__: case for case in (waiting, backlog, status, attempts, proof, hasten)}
     | {case.__name__: case for case in (release_claims, give_back_claims)}
     | {case.__name__: case for case in (give_up, refused, keep_certificate, certificate)}

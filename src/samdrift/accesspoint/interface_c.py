@@ -33,13 +33,19 @@ from samdrift.contracts.cover import Cover, NotCovered
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Principal, Purpose, Role
 from samdrift.contracts.transfer import Poll, Submission
-from samdrift.net.interface_c import PollRequest, decode_poll_request, encode_poll, encode_submission
+from samdrift.net.interface_c import (
+    ENVELOPES,
+    PollRequest,
+    decode_envelopes,
+    decode_poll_request,
+    encode_poll,
+    encode_submission,
+)
 from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.scheduling.places import NoPlace, Places
 from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
-from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import IN_ROW, BodyWriter
 from samdrift.vault.errors import UnknownRecord, VaultDenied
 from samdrift.vault.gate import Gate
@@ -146,6 +152,7 @@ class InterfaceC:
                 client.organisation,
                 asked,
                 lambda: self._clients().get(certificate) == client,
+                small=min(_small(request), IN_ROW),
             )
             found = await _unless_gone(request, poll)
         return JSONResponse(encode_poll(found or Poll((), ())))
@@ -215,6 +222,13 @@ async def _unless_gone(request: Request, work: Coroutine[None, None, Poll]) -> P
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def _small(request: Request) -> int:
+    try:
+        return decode_envelopes(request.headers.get(ENVELOPES))
+    except ValueError as error:
+        raise Problem(ProblemKind.BAD_REQUEST, str(error)) from None
 
 
 async def _poll_request(request: Request) -> PollRequest:
@@ -365,45 +379,49 @@ class Polling:
         organisation: ParticipantIdentifier,
         asked: PollRequest,
         still_registered: Callable[[], bool] = lambda: True,
+        *,
+        small: int = 0,
     ) -> Poll:
         """Acknowledge what is taken, then give what is new; waits as long as asked for something.
 
-        A client that is not registered any more when something comes gets nothing of it.
+        Envelopes of up to ``small`` bytes come with the answer. A client that is not registered any more
+        when something comes gets nothing of it.
         """
         count = self._signals.count(organisation)
         place = (asked.after, asked.past, count)
         if asked.taken or self._nothing.get(organisation) != place:
-            poll = await self._look(principal, organisation, asked)
+            poll = await self._look(principal, organisation, asked, small)
             if poll.events or poll.inbox:
                 return poll
             self._nothing[organisation] = place
         if asked.wait and await self._signals.beyond(organisation, count, asked.wait):
             if not still_registered():
                 raise Problem(ProblemKind.CLIENT_UNKNOWN, _NOT_REGISTERED)
-            return await self._look(principal, organisation, replace(asked, taken=()))
+            return await self._look(principal, organisation, replace(asked, taken=()), small)
         return Poll((), ())
 
     async def _look(
-        self, principal: Principal, organisation: ParticipantIdentifier, asked: PollRequest
+        self, principal: Principal, organisation: ParticipantIdentifier, asked: PollRequest, small: int
     ) -> Poll:
         async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
-            for item_id in asked.taken:
-                await self._acknowledge(vault, item_id)
-            return Poll(
-                await vault.events(asked.after, _MAX_ITEMS), await vault.inbox(_MAX_ITEMS, asked.past)
+            news = await vault.news(
+                asked.taken,
+                after=asked.after,
+                past=asked.past,
+                limit=_MAX_ITEMS,
+                small=small,
+                now=self._clock(),
             )
+            for envelope_id in news.acknowledged:
+                vault.record(APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)
+        return Poll(news.events, news.inbox)
 
     async def acknowledge(
         self, principal: Principal, organisation: ParticipantIdentifier, item_id: str
     ) -> None:
         """The message service has the envelope durably: delete it here (invariant 7)."""
         async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
-            if not await self._acknowledge(vault, item_id):
+            envelope_id = await vault.acknowledge(item_id, now=self._clock())
+            if envelope_id is None:
                 raise Problem(ProblemKind.NOT_FOUND, "no such envelope waits here")
-
-    async def _acknowledge(self, vault: AccessPointVault, item_id: str) -> bool:
-        envelope_id = await vault.acknowledge(item_id, now=self._clock())
-        if envelope_id is None:
-            return False
-        vault.record(APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)
-        return True
+            vault.record(APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
@@ -90,6 +90,8 @@ class InboxItem:
     received_at: datetime
     size: int
     """Bytes of the envelope; 0 where the access point does not tell."""
+    envelope: bytes | None = field(default=None, repr=False)
+    """The envelope itself, where it is small enough to come with the news of it; else it is fetched."""
 
 
 @dataclass(frozen=True, slots=True)

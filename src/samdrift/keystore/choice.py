@@ -15,7 +15,7 @@ from pathlib import Path
 from samdrift.keystore import vaultfolder
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError, key_name
-from samdrift.keystore.states import UNDECIDED, KeyStates, in_use, opening, usable
+from samdrift.keystore.states import UNDECIDED, KeyState, KeyStates, in_use, opening, usable
 from samdrift.keystore.witness import Witness, marks_folder, read_witness, write_witness
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 
@@ -29,6 +29,7 @@ class KeyChoice(ABC):
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
+        self._unchanged = vaultfolder.Unchanged()
 
     def witness(self, vault: str) -> Witness | None:
         """The last mark of a session key that was kept for the vault, as this key store knows."""
@@ -75,7 +76,7 @@ class KeyChoice(ABC):
         They change whenever another key is to be used: with each rotation, and with time.
         """
         key = key_name(name)
-        return usable(self._numbers(vault, key), self._states(vault).of(key), self._clock())
+        return usable(self._numbers(vault, key), self._decided(vault, key), self._clock())
 
     def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SigningKey:
         """The newest key whose time has come and that is not revoked; ``MISSING`` when there is none."""
@@ -85,13 +86,13 @@ class KeyChoice(ABC):
         """Every key that is neither retired nor revoked, the one in use first."""
         key = key_name(name)
         keys = self._signing(vault, key)
-        return tuple(keys[each] for each in usable(keys, self._states(vault).of(key), self._clock()))
+        return tuple(keys[each] for each in usable(keys, self._decided(vault, key), self._clock()))
 
     def decryption_keys(self, vault: str, name: str = KeyName.ENCRYPTION) -> tuple[DecryptionKey, ...]:
         """Every key with a certificate that is neither retired nor compromised, the newest first."""
         key = key_name(name)
         keys = self._decrypting(vault, key)
-        found = opening(keys, self._states(vault).of(key))
+        found = opening(keys, self._decided(vault, key))
         if not found:
             raise KeyStoreError(KeyFault.MISSING, f"the vault has no {name} key with a certificate")
         return tuple(keys[each] for each in found)
@@ -108,6 +109,11 @@ class KeyChoice(ABC):
 
         found = map(told, self._held(vault))
         return tuple(sorted(found, key=lambda held: (order.index(held.name), -held.number)))
+
+    def _decided(self, vault: str, name: KeyName) -> Mapping[int, KeyState]:
+        """The states of keys about which anything was decided, by number."""
+        folder = self._vault_folder(vault)
+        return self._unchanged.of(folder, ("decided", name), lambda: KeyStates(folder).of(name))
 
     def _states(self, vault: str) -> KeyStates:
         return KeyStates(self._vault_folder(vault))

@@ -86,13 +86,19 @@ def numbered(vault_folder: Path) -> list[str]:
 def mark(vault_folder: Path, *inner: str) -> tuple[Hashable, ...] | None:
     """Return a value that changes when an entry of the vault's folder, or of folders in it, comes or goes.
 
-    ``None`` where one is missing, is a link, or changed so recently that a change just after it need not
-    show: the system's clock has ticks, and that of a file server may be wrong by seconds.
+    A folder in it that is missing cannot come without a change of the vault's own. ``None`` where that one is
+    missing, one of them is a link, or changed so recently that a change just after it need not show: the
+    system's clock has ticks, and that of a file server may be wrong by seconds.
     """
-    found = []
-    for folder in (vault_folder, *(vault_folder / name for name in inner)):
+    vault, found = str(vault_folder), list[tuple[Hashable, ...] | None]()
+    for folder in (vault, *(f"{vault}/{name}" for name in inner)):
         try:
             one = os.stat(folder, follow_symlinks=False)
+        except FileNotFoundError:
+            if folder is vault:
+                return None
+            found.append(None)
+            continue
         except OSError:
             return None
         if not stat.S_ISDIR(one.st_mode) or time.time_ns() - one.st_ctime_ns < _SETTLED:

@@ -78,7 +78,6 @@ class SoftwareKeyStore(KeyChoice):
         self._folder = folder
         self._unlocker = unlocker
         self._loaded: dict[str, LoadedKeys] = {}
-        self._states_of_vaults = vaultfiles.States()
 
     def create_key(
         self, vault: str, name: str, subject: x509.Name, bits: int = 3072, *, hosts: Sequence[str] = ()
@@ -229,7 +228,13 @@ class SoftwareKeyStore(KeyChoice):
 
     def state(self, vault: str) -> Hashable:
         """Return a value that changes with the vault's data keys or lock; cheap enough for every opening."""
-        return self._states_of_vaults.of(self._vault_folder(vault))
+        folder = self._vault_folder(vault)
+
+        def state() -> Hashable:
+            current = vaultfolder.current(folder)
+            return None if current is None else (current.name, tuple(data_key_numbers(current)))
+
+        return self._unchanged.of(folder, "state", state)
 
     def token_keys(self, vault: str, today: date) -> tuple[SoftwareTokenKey, ...]:
         """Return the keys that access tokens are signed with, the newest first.
@@ -364,6 +369,7 @@ class SoftwareKeyStore(KeyChoice):
     def forget(self, vault: str) -> None:
         """Keep no key of the vault in memory; where it is still there, it is read again when it is used."""
         self._loaded.pop(vault, None)
+        self._unchanged.forget(self._vault_folder(vault))
         self._unlocker.forget(vault)
 
     def destroy(self, vault: str) -> None:
@@ -373,6 +379,7 @@ class SoftwareKeyStore(KeyChoice):
         """
         folder = self._vault_folder(vault)
         self._loaded.pop(vault, None)
+        self._unchanged.forget(folder)
         if not folder.is_dir():
             self._unlocker.destroy(vault)
             return
@@ -466,7 +473,13 @@ class SoftwareKeyStore(KeyChoice):
         )
 
     def _numbers(self, vault: str, name: KeyName) -> list[int]:
-        return list(self._reading(vault, partial(installed_files, name=name)))
+        return list(
+            self._unchanged.of(
+                self._vault_folder(vault),
+                ("installed", name),
+                lambda: tuple(self._reading(vault, partial(installed_files, name=name))),
+            )
+        )
 
     def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:
         loaded = self._load(vault, name).items()
@@ -508,7 +521,9 @@ class SoftwareKeyStore(KeyChoice):
                 known = self._loaded[vault] = LoadedKeys(folder)
             return known.take(name, files, lambda: self._open(vault, folder))
 
-        return self._reading(vault, read)
+        return self._unchanged.of(
+            self._vault_folder(vault), ("loaded", name), lambda: self._reading(vault, read)
+        )
 
 
 def backed_up(vault_folder: Path, unlocker: Unlocker, folder: Path) -> VaultBackup:

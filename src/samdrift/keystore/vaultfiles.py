@@ -16,7 +16,7 @@ wants it, and older ones stay: the older key announces the newer one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from nacl.utils import random
 
-from samdrift.keystore import confined, vaultfolder
+from samdrift.keystore import confined
 from samdrift.keystore.confined import remove, write_new
 from samdrift.keystore.interface import DataKey, DataKeys
 from samdrift.keystore.keyfiles import (
@@ -262,40 +262,6 @@ def locked_secret(folder: Path) -> LockedSecret:
 def data_key_numbers(folder: Path) -> list[int]:
     """The generations of the data key in a folder, the oldest first, without opening any."""
     return _numbers(folder, _DATA_KEY)
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """The state of a vault's folder at its last change."""
-
-    mark: tuple[Hashable, ...]
-    current: str
-    state: Hashable
-
-
-class States:
-    """Values that change with the data keys or lock of vaults.
-
-    Folders are listed again when they have changed: an opening costs a question for each, not a dozen.
-    """
-
-    def __init__(self) -> None:
-        self._seen: dict[Path, _Seen] = {}
-
-    def of(self, folder: Path) -> Hashable:
-        """Return the state of the vault whose folder that is; ``None`` where it has no keys."""
-        known = self._seen.get(folder)
-        if known is not None and confined.mark(folder, known.current) == known.mark:
-            return known.state
-        self._seen.pop(folder, None)
-        current = vaultfolder.current(folder)
-        if current is None:
-            return None
-        mark = confined.mark(folder, current.name)
-        state = current.name, tuple(data_key_numbers(current))
-        if mark is not None:
-            self._seen[folder] = _Seen(mark, current.name, state)
-        return state
 
 
 def log_key_numbers(folder: Path) -> list[int]:

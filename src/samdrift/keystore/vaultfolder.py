@@ -18,11 +18,13 @@ import fcntl
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from samdrift.keystore import confined
-from samdrift.keystore.confined import DRAFT
+from samdrift.keystore.confined import DRAFT, STATES
 from samdrift.keystore.durablefiles import private_folder
 from samdrift.keystore.keyfiles import KeyFault, KeyFile, KeyName, KeyStoreError
 from samdrift.keystore.witness import forget_witness
@@ -32,6 +34,8 @@ _KEY_FILE = re.compile(r"([a-z-]+)-([0-9]{4,9})\.(key|pem)")
 _LOCKS = ".locks"
 _LOGGER = logging.getLogger("samdrift")
 
+T = TypeVar("T")
+
 
 def current(folder: Path) -> Path | None:
     """Return the folder of the files that count; ``None`` when the vault has none.
@@ -40,6 +44,48 @@ def current(folder: Path) -> Path | None:
     """
     found = confined.numbered(folder)
     return folder / max(found, key=int) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A value, and the folders that it was read from as they were before."""
+
+    mark: tuple[Hashable, ...]
+    inner: tuple[str, ...]
+    value: Any
+
+
+class Unchanged:
+    """Values that were read from the folders of vaults, until an entry of these comes or goes.
+
+    Keys, their states and the lock are known by names of files that never change once written. So what a
+    message needs of them costs a question for each folder, not a dozen for each of its levels.
+    """
+
+    def __init__(self) -> None:
+        self._read: dict[Path, dict[Hashable, _Read]] = {}
+
+    def of(self, folder: Path, what: Hashable, read: Callable[[], T]) -> T:
+        """Return what ``read`` returns for the vault with that folder; ``what`` tells its values apart."""
+        values = self._read.setdefault(folder, {})
+        known = values.get(what)
+        if known is not None and confined.mark(folder, *known.inner) == known.mark:
+            found: T = known.value
+            return found
+        values.pop(what, None)
+        counts = current(folder)
+        inner = (STATES,) if counts is None else (counts.name, STATES)
+        mark = confined.mark(
+            folder, *inner
+        )  # Before it is read: what changes meanwhile is seen the next time.
+        found = read()
+        if mark is not None:
+            values[what] = _Read(mark, inner, found)
+        return found
+
+    def forget(self, folder: Path) -> None:
+        """Keep nothing of a vault in memory."""
+        self._read.pop(folder, None)
 
 
 def key_files(folder: Path, name: KeyName) -> list[KeyFile]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode, b64encode
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -27,6 +28,13 @@ _POLL_SLACK = 15.0
 _PIECE = 256 << 10
 _MOST = 16 << 20
 """Bytes of an answer that is no envelope."""
+_SMALL = 128 << 10
+"""Bytes of an envelope that is asked for with the news of it."""
+ENVELOPES = "samdrift-envelopes"
+"""The header of a poll with the bytes of the largest envelope that is to come with the answer.
+
+A header, since access points refuse a poll with members that they do not know, and pass over such a header.
+"""
 _OTHER_SHAPE = (KeyError, TypeError, ValueError, OverflowError, RecursionError)
 """Exceptions from reading a document of another shape than agreed."""
 
@@ -88,6 +96,7 @@ def _encode_item(item: InboxItem) -> dict[str, object]:
         "peer": item.peer,
         "receivedAt": item.received_at.isoformat(),
         "size": item.size,
+        **({} if item.envelope is None else {"envelope": b64encode(item.envelope).decode()}),
     }
 
 
@@ -103,6 +112,7 @@ def _decode_item(document: Mapping[str, Any]) -> InboxItem:
         peer=document["peer"],
         received_at=datetime.fromisoformat(document["receivedAt"]),
         size=int(document["size"]),
+        envelope=b64decode(document["envelope"], validate=True) if "envelope" in document else None,
     )
 
 
@@ -151,7 +161,7 @@ class HttpAccessPoint:
             "POST",
             "/poll",
             PollRequest(after, wait, tuple(taken), past).encode(),
-            headers={"content-type": "application/json"},
+            headers={"content-type": "application/json", ENVELOPES: str(_SMALL)},
             silence=wait + _POLL_SLACK,
         )
         return answer.read(decode_poll)
@@ -246,6 +256,15 @@ def decode_poll_request(data: bytes) -> PollRequest:
         _taken(document.get("taken", [])),
         _past(document.get("past", "")),
     )
+
+
+def decode_envelopes(header: str | None) -> int:
+    """Read the header :data:`ENVELOPES` of a poll; ``ValueError`` where it is not a number, 0 without one."""
+    if header is None:
+        return 0
+    if not re.fullmatch(r"[0-9]{1,12}", header, re.ASCII):
+        raise ValueError(f"{ENVELOPES} is a whole number of bytes")
+    return int(header)
 
 
 def _number(value: Any, name: str, most: int) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -12,8 +14,8 @@ from samdrift.contracts.transfer import InboxItem, TransferEvent, TransferReason
 from samdrift.vault import logbook
 from samdrift.vault.bodies import Body, BodyReader, body_values, new_id
 from samdrift.vault.coverkeeping import CoverKeeping
-from samdrift.vault.database.session import Row, Value, call
-from samdrift.vault.errors import UnknownRecord
+from samdrift.vault.database.session import Row, Statement, Value, call
+from samdrift.vault.errors import SealBroken, UnknownRecord
 from samdrift.vault.forgetting import ForgettingVault
 from samdrift.vault.grounds import JudgingVault
 from samdrift.vault.holdings import HoldingsVault
@@ -54,13 +56,29 @@ FROM events e JOIN transfers t ON t.id = e.transfer WHERE e.sequence > $1 ORDER 
 """
 _RECEIPT = "SELECT receipt FROM incoming WHERE as4_message_id = $1 AND peer = $2"
 _ACCEPT = call("accept", 15)
-_INBOX = """
-SELECT id, envelope_id, sender, recipient, document, conversation_id, as4_message_id, peer, received_at, size
+_ITEM = """
+id, envelope_id, sender, recipient, document, conversation_id, as4_message_id, peer, received_at, size
+"""
+_WAITS = """
 FROM incoming
 WHERE acknowledged_at IS NULL
   AND (received_at, id) > (coalesce((SELECT received_at FROM incoming WHERE id = $2), '-infinity'), $2)
 ORDER BY received_at, id LIMIT $1
 """
+_INBOX = f"SELECT {_ITEM} {_WAITS}"
+_INBOX_WITH_BODIES = f"""
+WITH waiting AS (SELECT {_ITEM}, body {_WAITS}),
+    small AS (
+        SELECT id AS item, body, sum(size) OVER (ORDER BY received_at, id) AS together
+        FROM waiting WHERE size <= $3
+    )
+SELECT waiting.*, b.size, b.sealed FROM waiting
+LEFT JOIN small ON small.item = waiting.id AND small.together <= $4
+LEFT JOIN bodies b ON b.id = small.body AND b.sealed IS NOT NULL
+ORDER BY waiting.received_at, waiting.id
+"""  # noqa: S608
+_BODIES_TOGETHER = 1 << 20
+"""Bytes of the envelopes that come with what waits."""
 _INCOMING_BODY = """
 SELECT b.id, b.size, b.sealed FROM incoming i JOIN bodies b ON b.id = i.body
 WHERE i.id = $1 AND i.acknowledged_at IS NULL
@@ -68,6 +86,10 @@ WHERE i.id = $1 AND i.acknowledged_at IS NULL
 _KEEP_CERTIFICATE = call("keep_certificate", 2)
 _CERTIFICATE = "SELECT certificate FROM peer_certificates WHERE sha256 = $1"
 _ACKNOWLEDGE = "SELECT envelope, remote FROM acknowledge($1, $2)"
+_ACKNOWLEDGE_EACH = """
+SELECT gone.envelope, gone.remote FROM unnest($1::text[]) AS taken (item)
+CROSS JOIN LATERAL acknowledge(taken.item, $2) AS gone WHERE gone.envelope IS NOT NULL
+"""
 _STATUS = """
 SELECT t.id, t.envelope_id, t.as4_message_id, t.recipient, t.document, t.created_at, t.state, t.due_at,
        t.attempts - coalesce(t.spared, 0), coalesce(t.spared, 0), a.at, a.error
@@ -91,6 +113,16 @@ class Standing(StrEnum):
     DELIVERED = "delivered"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What there is for a message service, and the envelopes that it has, which are gone here."""
+
+    acknowledged: tuple[str, ...]
+    """Ids of the envelopes that were deleted."""
+    events: tuple[TransferEvent, ...]
+    inbox: tuple[InboxItem, ...]
 
 
 class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVault):
@@ -260,6 +292,52 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         All of them when no item ever had that id.
         """
         return tuple(InboxItem(*row) for row in await self._found(_INBOX, limit, past))
+
+    async def news(
+        self,
+        taken: Collection[str],
+        *,
+        after: int,
+        past: str,
+        limit: int,
+        small: int,
+        now: datetime,
+    ) -> News:
+        """Delete the waiting envelopes ``taken``; return :meth:`events` and :meth:`inbox`, in one round trip.
+
+        Envelopes of up to ``small`` bytes come with their items, as far as they are in their rows and not
+        too much together. One that does not open is left to :meth:`incoming_body`, so that it hides no other.
+        """
+        asked: list[Statement] = [(_EVENTS, (after, limit))]
+        if small:
+            asked.append((_INBOX_WITH_BODIES, (limit, past, small, _BODIES_TOGETHER)))
+        else:
+            asked.append((_INBOX, (limit, past)))
+        if taken:
+            self._work.use()
+            asked.insert(0, (_ACKNOWLEDGE_EACH, (list(taken), now)))
+        *gone, events, waiting = await self._work.look_together(*asked)
+        if events or waiting:
+            self._work.use()
+        for _, remote in gone[0] if gone else ():
+            self._drop_object(remote)
+        items = [await self._item(*row) if small else InboxItem(*row) for row in waiting]
+        if any(item.envelope is not None for item in items):
+            self._work.show()
+        return News(
+            tuple(str(envelope) for envelope, _ in gone[0]) if gone else (),
+            tuple(map(event, events)),
+            tuple(items),
+        )
+
+    async def _item(self, *row: Value) -> InboxItem:
+        *facts, body, size, sealed = row
+        item = InboxItem(*facts)
+        if sealed is None:
+            return item
+        with contextlib.suppress(SealBroken):
+            return replace(item, envelope=await BodyReader(self._room.shelf, body, size, sealed).read_all())
+        return item
 
     async def incoming_body(self, item_id: str) -> BodyReader | None:
         """A waiting envelope, or ``None`` when none waits under that id."""

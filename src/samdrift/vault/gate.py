@@ -76,8 +76,9 @@ _VAULTS: Mapping[Role, type[Vault]] = {
 """The opened vault in each role."""
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
 """Purposes for which only a worker opens a vault, also of a suspended organisation."""
-_PROGRESS_TOGETHER = 0.1
-"""Seconds for which news of a message's progress waits for others before other processes are notified."""
+_NEWS_TOGETHER = 0.05
+"""Seconds for which news of a vault waits for others before other processes are notified: an exchange makes
+a dozen, and each notification is a transaction of its own that wakes every process that listens."""
 _UNKNOWN_ROOM = 1 << 20
 """Connections that the server has room for, until it has been asked."""
 _LOGGER = logging.getLogger("samdrift")
@@ -124,9 +125,8 @@ class Gate:
         self._pool = Pool(first.most, settings.connections_per_vault, first.idle, self._log_in)
         self._operator = database.registry()
         self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
-        self._announcements = Announcements(partial(self._run, self._operator))
+        self._announcements = Announcements(partial(self._run, self._operator), _NEWS_TOGETHER)
         self._moments = Moments(partial(self._run, self._operator), self._moment)
-        self._progress = Announcements(partial(self._run, self._operator), _PROGRESS_TOGETHER)
         self.growth = Growth(self._announcements.ask)
         """The logs that have entries which no checkpoint covers."""
         self._rooms: dict[str, Room] = {}
@@ -162,7 +162,6 @@ class Gate:
             await gate._wakeups.start()
             await gate._measure()
             gate._announcements.start()
-            gate._progress.start()
             gate._moments.start()
             for vault in only or ():  # A process before this one may have been killed before it sent it.
                 gate._moments.committed(vault, None)
@@ -174,7 +173,7 @@ class Gate:
     @property
     def failed_notifications(self) -> int:
         """Attempts to notify other processes that failed since the start."""
-        return self._announcements.failures + self._progress.failures
+        return self._announcements.failures
 
     @property
     def database(self) -> Database:
@@ -192,7 +191,6 @@ class Gate:
     async def close(self) -> None:
         """Hang up; what is open then fails with :class:`VaultUnavailable`."""
         await self._announcements.stop()
-        await self._progress.stop()
         await self._moments.stop()
         await self._wakeups.stop()
         self._pool.close()
@@ -541,7 +539,7 @@ class Gate:
         """Note a log's new entries; those who follow messages in other processes hear of their progress."""
         self.growth.committed(registration)
         if any(each.event.startswith(MESSAGE_PROGRESS) for each in entries):
-            self._progress.ask(registration.channel)
+            self._announcements.ask(registration.channel)
         if any(each.event == VaultEvent.GOV_STATEMENT_KEPT for each in entries):
             self._wakeups.stored((registration.organisation, registration.role))
 

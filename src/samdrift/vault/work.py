@@ -81,6 +81,7 @@ class UnitOfWork:
         self._last: list[Statement] = []
         self._afterwards: list[Afterwards] = []
         self._used = False
+        self._shown = False
         self._failure: VaultError | None = None
         self._over = False
 
@@ -96,14 +97,18 @@ class UnitOfWork:
 
     async def look(self, sql: str, *values: Value) -> list[Row]:
         """Query as :meth:`query` does, to find out if there is anything to do."""
+        return (await self.look_together((sql, values)))[-1]
+
+    async def look_together(self, *asked: Statement) -> list[list[Row]]:
+        """Run several statements as :meth:`look` does, in one round trip; return the rows of each."""
         self.check_open()
-        statements = [*self._held, (sql, values)]
+        statements = [*self._held, *asked]
         self._held.clear()
         if self._session is None:
             self._session = await self._pool.borrow(self._login)
             statements.insert(0, _BEGIN)
         try:
-            return (await self._session.run(statements))[-1]
+            return (await self._session.run(statements))[-len(asked) :]
         except VaultError as failure:
             self._failure = failure
             raise
@@ -151,6 +156,11 @@ class UnitOfWork:
         """Note that something was seen or done, although the database was asked for nothing."""
         self.check_open()
         self._used = True
+
+    def show(self) -> None:
+        """Note that content was seen that no entry names: the opening has one of its own beside others."""
+        self.use()
+        self._shown = True
 
     def record(self, happening: Happening) -> None:
         """Write ``happening`` in the log when this is committed."""
@@ -213,9 +223,10 @@ class UnitOfWork:
 
     @property
     def _entries(self) -> list[Happening]:
-        """Entries for the log: those that were recorded, or one of the opening."""
+        """Entries for the log: those that were recorded, or one of the opening; both if it showed content."""
         asked = self._used or (not self._quiet and (self._session is not None or bool(self._held)))
-        return self._happenings or ([self._opening] if asked else [])
+        opening = [self._opening] if self._shown or (asked and not self._happenings) else []
+        return [*opening, *self._happenings]
 
     async def abandon(self) -> None:
         """Undo it all."""

@@ -49,6 +49,16 @@ INTERFACE_C = (
         (f"{_C}::test_an_unregistered_client_of_another_operator",),
     ),
     Mutant(
+        "an answer with envelopes is in the log, beside what it removed",
+        "vault/accesspoint.py",
+        "            self._work.show()\n",
+        "            self._work.use()\n",
+        (
+            "tests/unit/vault/test_accesspoint.py"
+            "::test_invariant_15_what_shows_an_envelope_has_an_entry_of_its_own_beside_what_it_did",
+        ),
+    ),
+    Mutant(
         "an organisation sends in its own name",
         "accesspoint/interface_c.py",
         "if header.sender != organisation:",

@@ -20,6 +20,7 @@ from samdrift.accesspoint.settings import Client
 from samdrift.audit.tiles import Tile
 from samdrift.contracts.cover import Cover, Mode
 from samdrift.contracts.principals import Role
+from samdrift.net.interface_c import ENVELOPES, decode_poll
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
@@ -95,11 +96,17 @@ class Caller:
     seen: set[Answered]
 
     async def call(
-        self, method: str, path: str, content: bytes = b"", certificate: str = KNOWN, **names: str
+        self,
+        method: str,
+        path: str,
+        content: bytes = b"",
+        certificate: str = KNOWN,
+        headers: dict[str, str] | None = None,
+        **names: str,
     ) -> httpx.Response:
         transport = httpx.ASGITransport(shown(self.app, certificate))
         async with httpx.AsyncClient(transport=transport, base_url="https://ap") as client:
-            answer = await client.request(method, path.format(**names), content=content)
+            answer = await client.request(method, path.format(**names), content=content, headers=headers)
         problem = ""
         if answer.status_code >= 400:
             document = answer.json()
@@ -190,6 +197,25 @@ async def reads_along(
         assert (await caller.call("GET", LOG, role=role, resource=resource)).status_code == 404
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         assert await vault.tree.state() == before
+
+
+async def test_a_small_envelope_comes_with_the_poll_that_asks_for_it(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    caller = Caller(application(installation.gate, organisation, ELSEWHERE), set())
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        assert await vault.accept(incoming(), await body(vault, b"<xhe/>"), b"receipt", now=NOW)
+    for asked, came in ((None, None), ("0", None), ("5", None), ("6", b"<xhe/>"), ("9" * 12, b"<xhe/>")):
+        headers = {ENVELOPES: asked} if asked is not None else {}
+        answer = await caller.call("POST", POLL, b"{}", headers=headers)
+        (item,) = decode_poll(answer.json()).inbox
+        assert item.envelope == came, asked
+        assert ("envelope" in answer.json()["inbox"][0]) is (came is not None), (
+            "whoever asks for none gets none"
+        )
+    for asked in ("", "-1", "1.5", "many", "9" * 13):
+        answer = await caller.call("POST", POLL, b"{}", headers={ENVELOPES: asked})
+        assert answer.status_code == 400
 
 
 async def test_every_request_waits_for_its_organisations_share(monkeypatch: pytest.MonkeyPatch) -> None:

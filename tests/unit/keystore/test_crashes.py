@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -233,6 +234,47 @@ def test_a_vaults_folders_are_listed_again_only_when_they_have_changed(
     (running._folder / "a1" / folder / "data-key-0009").symlink_to("/etc/passwd")
     with pytest.raises(KeyStoreError):
         running.state("a1")
+
+
+def test_keys_are_looked_for_again_only_when_the_vaults_folders_have_changed(
+    fresh: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when nothing had been decided about any key: the first decision makes the folder of these."""
+    folder = fresh()
+    running, other = key_store(folder), key_store(folder)
+    listed: list[int] = []
+    real = os.scandir
+
+    def noted(folder: int) -> object:
+        listed.append(folder)
+        return real(folder)
+
+    monkeypatch.setattr(os, "scandir", noted)
+    monkeypatch.setattr(confined, "_SETTLED", 0)
+
+    def numbers() -> tuple[int, ...]:
+        assert len(running.signing_keys("a1")) == len(running.installed("a1", KeyName.SIGNING))
+        return running.installed("a1", KeyName.SIGNING)
+
+    def unlisted(numbers_then: tuple[int, ...]) -> None:
+        time.sleep(0.05)  # Longer than a tick of the system's clock, by which a change shows.
+        numbers()
+        listed.clear()
+        assert (numbers(), listed) == (numbers_then, [])
+
+    unlisted((1,))
+    add_key(other, "a1", KeyName.SIGNING)
+    assert numbers() == (2, 1)
+    unlisted((2, 1))
+    other.revoke("a1", KeyName.SIGNING, 2, "tried", at=datetime.now(UTC), compromised=False)
+    assert numbers() == (1,)
+    unlisted((1,))
+    other.revoke("a1", KeyName.SIGNING, 1, "tried", at=datetime.now(UTC), compromised=True)
+    with pytest.raises(KeyStoreError):
+        running.signing_key("a1")
+    other.destroy("a1")
+    with pytest.raises(KeyStoreError):
+        running.signing_keys("a1")
 
 
 def test_a_process_sees_what_another_wrapped_anew(fresh: Callable[[], Path]) -> None:

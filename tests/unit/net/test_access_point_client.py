@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
 from samdrift.contracts.transfer import (
+    InboxItem,
     Poll,
     Submission,
     TransferReason,
@@ -15,8 +17,9 @@ from samdrift.contracts.transfer import (
     TransferUnavailable,
 )
 from samdrift.net.client import HttpClient, http_client
-from samdrift.net.interface_c import HttpAccessPoint
+from samdrift.net.interface_c import ENVELOPES, HttpAccessPoint, encode_poll
 from tests.unit.net.servers import Asked, answering, reply
+from tests.vaults import NOW
 
 TAKEN = json.dumps({"envelopeId": "e", "transferId": "t"}).encode()
 NO_NEWS = json.dumps({"events": [], "inbox": []}).encode()
@@ -52,6 +55,7 @@ async def test_calls_go_where_and_as_they_should(client: HttpClient) -> None:
 
     async def answer(asked: Asked) -> bytes:
         called.append((asked.method, asked.target, asked.body))
+        assert (ENVELOPES in asked.headers) is (asked.method == "POST")
         return reply(TAKEN if asked.method == "PUT" else NO_NEWS, "201 Created")
 
     async with answering(answer) as url:
@@ -103,6 +107,27 @@ async def test_a_document_of_another_shape_is_a_typed_error(
 ) -> None:
     with pytest.raises(TransferUnavailable, match="shape"):
         await answered(client, reply(body), call)
+
+
+ITEM = InboxItem("i", "e", "0203:a.se", "0203:b.se", "doc", "c", "a@b", "AP1", NOW, 6)
+
+
+@pytest.mark.parametrize("envelope", [None, b"", "<å/>".encode("latin-1")])
+async def test_an_envelope_may_come_with_the_news_of_it_byte_for_byte(
+    client: HttpClient, envelope: bytes | None
+) -> None:
+    told = Poll((), (replace(ITEM, envelope=envelope),))
+    answer = reply(json.dumps(encode_poll(told)).encode())
+    assert await answered(client, answer, "poll") == told
+    assert "envelope=" not in repr(told), "what is shown of an item has no content (invariant 9)"
+
+
+@pytest.mark.parametrize("envelope", [None, 7, "a", "a===", "a b=", "\u00e5"])
+async def test_an_envelope_in_another_shape_is_a_typed_error(client: HttpClient, envelope: object) -> None:
+    (item,) = json.loads(json.dumps(encode_poll(Poll((), (ITEM,)))))["inbox"]
+    document = {"events": [], "inbox": [item | {"envelope": envelope}]}
+    with pytest.raises(TransferUnavailable, match="shape"):
+        await answered(client, reply(json.dumps(document).encode()), "poll")
 
 
 async def test_what_was_acknowledged_before_may_be_gone(client: HttpClient) -> None:

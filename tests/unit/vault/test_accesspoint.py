@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from secrets import token_hex
 
 import pytest
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason, TransferState
-from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.accesspoint import AccessPointVault, News
+from samdrift.vault.database.session import Row, Session, Statement
 from samdrift.vault.errors import UnknownRecord, VaultRefused
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.records import Attempt
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import MINUTE, NOW, Installation, body, incoming, outgoing, submitted
@@ -259,6 +264,82 @@ async def test_an_accepted_envelope_waits_until_it_is_acknowledged(
         assert await vault.inbox(10) == ()
         assert await vault.incoming_body(waiting.id) is None
     assert installation.objects(organisation) == set()
+
+
+async def _news(
+    installation: Installation, organisation: ParticipantIdentifier, *taken: str, small: int = 1 << 20
+) -> News:
+    async with installation.open(organisation, AP) as vault:
+        return await vault.news(taken, after=0, past="", limit=50, small=small, now=NOW)
+
+
+async def test_small_envelopes_come_with_the_news_of_them_in_one_round_trip(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = incoming()
+    async with installation.open(organisation, AP) as vault:
+        await vault.accept(item, await body(vault, b"<small/>"), b"", now=NOW)
+        await vault.accept(incoming(), await body(vault, LARGE), b"", now=NOW + MINUTE)
+        trips: list[Sequence[Statement]] = []
+        run = Session.run
+
+        async def counted(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
+            trips.append(statements)
+            return await run(session, statements)
+
+        monkeypatch.setattr(Session, "run", counted)
+        news = await vault.news(["nobody's"], after=0, past="", limit=50, small=1 << 20, now=NOW)
+        assert len(trips) == 1
+        assert await vault.inbox(50) == tuple(replace(one, envelope=None) for one in news.inbox)
+    assert [one.envelope for one in news.inbox] == [b"<small/>", None], "one that is in no row is fetched"
+    assert (news.acknowledged, news.events) == ((), ())
+    waiting = news.inbox[0].id
+    assert (await _news(installation, organisation, waiting)).acknowledged == (item.envelope_id,)
+    assert (await _news(installation, organisation, waiting)).acknowledged == ()
+
+
+async def test_envelopes_come_with_the_news_as_far_as_they_are_not_too_much_together(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    eighth = b"x" * (1 << 17)
+    async with installation.open(organisation, AP) as vault:
+        for number in range(10):
+            at = NOW + timedelta(seconds=number)
+            await vault.accept(incoming(), await body(vault, eighth), b"", now=at)
+    for small, came in ((1 << 20, 8), (len(eighth), 8), (len(eighth) - 1, 0), (0, 0)):
+        inbox = (await _news(installation, organisation, small=small)).inbox
+        assert [one.envelope for one in inbox] == [eighth] * came + [None] * (10 - came)
+
+
+async def test_an_envelope_that_does_not_open_hides_no_other_one(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        broken = await body(vault, b"<xhe/>")
+        altered = replace(broken, sealed=(broken.sealed or b"")[:-1] + b"\0")
+        await vault.accept(incoming(), altered, b"", now=NOW)
+        await vault.accept(incoming(), await body(vault, b"<xhe/>"), b"", now=NOW + MINUTE)
+    inbox = (await _news(installation, organisation)).inbox
+    assert [one.envelope for one in inbox] == [None, b"<xhe/>"]
+
+
+async def test_invariant_15_what_shows_an_envelope_has_an_entry_of_its_own_beside_what_it_did(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        for _ in range(2):
+            await vault.accept(incoming(), await body(vault), b"", now=NOW)
+        before = await vault.log_end()
+    for small, beside in ((0, []), (1 << 10, [VaultEvent.VAULT_OPENING_GRANTED])):
+        item, *_ = (await _news(installation, organisation, small=0)).inbox
+        async with installation.open(organisation, AP) as vault:
+            before = await vault.log_end()
+            await vault.news([item.id], after=0, past="", limit=50, small=small, now=NOW)
+            await vault.accept(incoming(), await body(vault), b"", now=NOW)
+            vault.record(APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=item.envelope_id)
+        async with installation.open(organisation, AP) as vault:
+            entries = await vault.log(before)
+        assert [entry.event for entry in entries] == [*beside, APEvent.AP_ENVELOPE_ACKNOWLEDGED]
 
 
 async def test_a_duplicate_gets_the_first_receipt_also_after_acknowledgement(

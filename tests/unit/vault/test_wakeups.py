@@ -48,7 +48,7 @@ class Ear:
             async with asyncio.timeout(60):
                 while len(self.heard) < len(expected):
                     await asyncio.sleep(0.005)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
         assert self.heard == list(expected)
         self.heard.clear()
 
@@ -70,7 +70,7 @@ async def test_what_somebody_else_may_have_to_act_on_is_heard_after_the_commit(
 ) -> None:
     async with installation.open(organisation, AP) as vault:
         await submitted(vault, lease=None)
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.2)
         assert ear.heard == []
     await ear.hears((organisation, AP))
     async with installation.open(organisation, AP) as vault:

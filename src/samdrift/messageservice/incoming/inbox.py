@@ -126,7 +126,7 @@ class Inbox:
         now = self._clock()
         access_point = self._access_points[organisation]
         profile = self._profiles[organisation]
-        data = await fetched(access_point, item.id)
+        data = item.envelope if item.envelope is not None else await fetched(access_point, item.id)
         try:
             async with self._vaults.open(organisation, Purpose.RECEIVE) as vault:
                 judgement = await self._judge(data, item, profile, vault, now)

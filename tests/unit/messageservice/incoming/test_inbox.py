@@ -154,6 +154,27 @@ async def test_each_message_that_waits_for_the_scanner_is_named_also_where_its_o
             assert entry.event == MTEvent.MT_MESSAGE_HELD
 
 
+@pytest.mark.parametrize("envelope", [None, b"<came/>"])
+async def test_an_envelope_that_came_with_the_news_is_not_fetched(
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    envelope: bytes | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judged: list[object] = []
+
+    async def judge(judging: object, data: bytes, *others: object) -> object:
+        judged.append(data)
+        raise _LineCut
+
+    monkeypatch.setattr(_Judging, "judge", judge)
+    with pytest.raises(_LineCut):
+        await inbox(installation, organisation, _LineCut()).take(
+            organisation, replace(item(timedelta()), envelope=envelope)
+        )
+    assert judged == [envelope or b"<xhe/>"]
+
+
 async def test_an_envelope_without_an_end_is_not_read_to_it() -> None:
     """What is too large is broken, which as much of it shows."""
     endless = _Endless()
