@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 
 from starlette.applications import Starlette
@@ -36,6 +37,7 @@ from samdrift.contracts.transfer import Poll, Submission
 from samdrift.net.interface_c import PollRequest, decode_poll_request, encode_poll, encode_submission
 from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
 from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.scheduling.pace import Pace
 from samdrift.scheduling.places import NoPlace, Places
 from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
@@ -83,9 +85,15 @@ class InterfaceC:
     """The application."""
 
     def __init__(
-        self, gate: Gate, submissions: Submissions, polling: Polling, clients: CurrentClients
+        self,
+        gate: Gate,
+        submissions: Submissions,
+        polling: Polling,
+        clients: CurrentClients,
+        pace: Pace | None = None,
     ) -> None:
         self._gate = gate
+        self._pace = pace or Pace()
         self._submissions = submissions
         self._polling = polling
         self._clients = clients
@@ -126,13 +134,15 @@ class InterfaceC:
     async def _submit(self, request: Request) -> Response:
         client = await self._client(request)
         with self._places.taken(client.organisation):
-            submission = await self._submissions.take(
+            taking = partial(
+                self._submissions.take,
                 client.principal,
                 client.organisation,
                 request.path_params["envelope_id"],
                 request.headers.get("samdrift-conversation-id"),
                 request.stream(),
             )
+            submission = await self._pace.of(client.organisation, taking)
         return JSONResponse(encode_submission(submission), status_code=201 if submission.created else 200)
 
     async def _poll(self, request: Request) -> Response:
@@ -141,13 +151,14 @@ class InterfaceC:
             asked = await _poll_request(request)
             asked = replace(asked, wait=min(asked.wait, _LONGEST_WAIT))
             certificate = request.scope.get(CLIENT_CERTIFICATE) or ""
-            poll = self._polling.poll(
+            poll = partial(
+                self._polling.poll,
                 client.principal,
                 client.organisation,
                 asked,
                 lambda: self._clients().get(certificate) == client,
             )
-            found = await _unless_gone(request, poll)
+            found = await _unless_gone(request, self._pace.of(client.organisation, poll))
         return JSONResponse(encode_poll(found or Poll((), ())))
 
     async def _fetch(self, request: Request) -> Response:
