@@ -10,13 +10,14 @@ from dataclasses import asdict, fields
 from importlib import import_module
 from typing import Any
 
-from bench.organisations import Options
+from bench import backlog, organisations
 from samdrift.config.model import FederationConfig
 
 _SOAK = "soak"
 _RESTARTS = "restarts"
 _ORGANISATIONS = "organisations"
-_ASKING = ("exchange", "large", "isolation", _ORGANISATIONS)
+_BACKLOG = "backlog"
+_ASKING = ("exchange", "large", "isolation", _ORGANISATIONS, _BACKLOG)
 """Those that ask shared services, as an installation with the defaults does."""
 KEPT = {
     each.name.removesuffix("_seconds"): each.default
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--organisations", type=int, nargs="+")
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--idle-seconds", type=float)
+    parser.add_argument("--waiting", type=int)
     given = parser.parse_args(arguments)
     rows = [asdict(row) for row in import_module(f"bench.{given.name}").rows(*_asked(given))]
     if given.json:
@@ -62,8 +64,14 @@ def _asked(given: argparse.Namespace) -> tuple[object, ...]:
             "rounds": given.rounds,
             "idle_seconds": given.idle_seconds,
         }
-        return (Options(**{name: value for name, value in options.items() if value is not None}),)
+        return (organisations.Options(**_given(options)),)
+    if given.name == _BACKLOG:
+        return (backlog.Options(**_given({"waiting": given.waiting, "rounds": given.rounds})),)
     return ()
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -6,12 +6,17 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import AsyncIterator, Hashable
+from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import pytest
 
+from samdrift.contracts.messages import MessageStatus
+from samdrift.scheduling.pace import Pace
 from samdrift.scheduling.shares import Shares
+from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.messageclient import MESSAGES, MessageClient, document
 from tests.roles.stage import Stage
 
@@ -59,6 +64,24 @@ async def test_who_sends_too_much_at_once_is_asked_to_come_back_and_others_are_n
         other = await mullsjo.send(document(stage.mullsjo.address, stage.agency.address))
         assert other.status == 201
     await status_until(habo, 201, own)
+
+
+async def test_all_that_is_done_for_an_organisation_passes_through_the_pace_of_its_process(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ways of an exchange, at both message services and access points."""
+    passed, of = set[tuple[str, str]](), Pace.of
+
+    async def noted(pace: Pace, organisation: ParticipantIdentifier, work: partial[Any]) -> Any:
+        passed.add((organisation.value, work.func.__qualname__))
+        return await of(pace, organisation, work)
+
+    monkeypatch.setattr(Pace, "of", noted)
+    sent = await stage.habo.send(stage.agency.address)
+    assert await stage.habo.ends(sent) is MessageStatus.ACCEPTED
+    both = {"Submissions.take", "Polling.poll", "Sending._attempt", "Inbound._take", "Polling._take"}
+    for member, own in ((stage.habo, "Sender.message"), (stage.agency, "Sender.receipt")):
+        assert {name for whose, name in passed if whose == member.organisation.value} >= {*both, own}
 
 
 async def test_who_floods_with_junk_is_answered_slower_and_others_are_not(stage: Stage) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from cryptography import x509
 from starlette.applications import Starlette
@@ -30,6 +31,7 @@ from samdrift.audit.operations import peer_alarm, postponed
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.scheduling.pace import Pace
 from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
@@ -102,7 +104,9 @@ class Inbound:
         limits: As4Limits,
         meters: Meters,
         refusals: Refusals,
+        pace: Pace,
     ) -> None:
+        self._pace = pace
         self._settings = settings
         self._gate = gate
         self._vaults = gate.worker("access-point-inbound", Role.ACCESS_POINT)
@@ -161,7 +165,8 @@ class Inbound:
             party = facts.get("peer", "")
             require_fresh(header, now, self._settings.clock_tolerance)
             peer, recipient = header.certificate, self._served(header.user_message)
-            taken = await self._take(reception, header, grounds, recipient, facts, now)
+            taking = partial(self._take, reception, header, grounds, recipient, facts, now)
+            taken = await self._pace.of(recipient, taking)
             self._meters.came_in(recipient, taken.event)
             if taken.event is APEvent.AP_ENVELOPE_REFUSED:
                 await self._watch(facts, now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 
 from starlette.applications import Starlette
@@ -43,6 +44,7 @@ from samdrift.net.interface_c import (
 )
 from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
 from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.scheduling.pace import Pace
 from samdrift.scheduling.places import NoPlace, Places
 from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
@@ -89,9 +91,15 @@ class InterfaceC:
     """The application."""
 
     def __init__(
-        self, gate: Gate, submissions: Submissions, polling: Polling, clients: CurrentClients
+        self,
+        gate: Gate,
+        submissions: Submissions,
+        polling: Polling,
+        clients: CurrentClients,
+        pace: Pace | None = None,
     ) -> None:
         self._gate = gate
+        self._pace = pace or Pace()
         self._submissions = submissions
         self._polling = polling
         self._clients = clients
@@ -132,13 +140,15 @@ class InterfaceC:
     async def _submit(self, request: Request) -> Response:
         client = await self._client(request)
         with self._places.taken(client.organisation):
-            submission = await self._submissions.take(
+            taking = partial(
+                self._submissions.take,
                 client.principal,
                 client.organisation,
                 request.path_params["envelope_id"],
                 request.headers.get("samdrift-conversation-id"),
                 request.stream(),
             )
+            submission = await self._pace.of(client.organisation, taking)
         return JSONResponse(encode_submission(submission), status_code=201 if submission.created else 200)
 
     async def _poll(self, request: Request) -> Response:
@@ -147,14 +157,15 @@ class InterfaceC:
             asked = await _poll_request(request)
             asked = replace(asked, wait=min(asked.wait, _LONGEST_WAIT))
             certificate = request.scope.get(CLIENT_CERTIFICATE) or ""
-            poll = self._polling.poll(
+            poll = partial(
+                self._polling.poll,
                 client.principal,
                 client.organisation,
                 asked,
                 lambda: self._clients().get(certificate) == client,
                 small=min(_small(request), IN_ROW),
             )
-            found = await _unless_gone(request, poll)
+            found = await _unless_gone(request, self._pace.of(client.organisation, poll))
         return JSONResponse(encode_poll(found or Poll((), ())))
 
     async def _fetch(self, request: Request) -> Response:

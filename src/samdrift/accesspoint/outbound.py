@@ -24,6 +24,7 @@ from samdrift.contracts.transfer import TransferReason
 from samdrift.net.client import HttpClient, PeerUnreachable, post
 from samdrift.scheduling.dispatch import InFlight
 from samdrift.scheduling.held import Held
+from samdrift.scheduling.pace import Pace
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader
@@ -270,7 +271,13 @@ class Sending(InFlight):
     """
 
     def __init__(
-        self, settings: AccessPointSettings, gate: Gate, outbound: Outbound, signals: Signals, clock: Clock
+        self,
+        settings: AccessPointSettings,
+        gate: Gate,
+        outbound: Outbound,
+        signals: Signals,
+        clock: Clock,
+        pace: Pace | None = None,
     ) -> None:
         super().__init__(
             clock,
@@ -278,6 +285,7 @@ class Sending(InFlight):
             lease=settings.lease,
             on_failure=unexpected("access-point-outbound"),
             claimant=gate.claimant,
+            pace=pace,
         )
         self._settings = settings
         self._vaults = gate.worker("access-point-outbound", Role.ACCESS_POINT)

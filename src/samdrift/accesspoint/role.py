@@ -24,6 +24,7 @@ from samdrift.net.background import in_background
 from samdrift.net.client import HttpClient
 from samdrift.net.guard import guarded
 from samdrift.scheduling.held import Held
+from samdrift.scheduling.pace import Pace
 from samdrift.scheduling.rounds import Rounds
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.gate import Gate
@@ -45,6 +46,8 @@ class Surroundings:
     rng: Random
     meters: Meters
     held: Held = field(default_factory=Held)
+    pace: Pace = field(default_factory=Pace)
+    """The pace of organisations' work in this process, whatever the role."""
 
 
 class AccessPointRole:
@@ -75,6 +78,7 @@ class AccessPointRole:
             limits,
             around.meters,
             self._refusals,
+            around.pace,
         )
         routes = Routes(settings, around.discovery, around.checks)
         outbound = Outbound(
@@ -88,7 +92,7 @@ class AccessPointRole:
             around.meters,
             around.held,
         )
-        self._sending = Sending(settings, around.gate, outbound, self._signals, around.clock)
+        self._sending = Sending(settings, around.gate, outbound, self._signals, around.clock, around.pace)
         self.queue_lengths = QueueLengths(
             around.gate, self._sending, around.meters, around.clock, settings.measure_every
         )
@@ -96,7 +100,8 @@ class AccessPointRole:
         polling = Polling(around.gate, self._signals, around.clock)
         self.interface_a = guarded(inbound.application(), unexpected("interface A"))
         self.interface_c = guarded(
-            InterfaceC(around.gate, submissions, polling, clients).application(), unexpected("interface C")
+            InterfaceC(around.gate, submissions, polling, clients, around.pace).application(),
+            unexpected("interface C"),
         )
 
     @contextlib.asynccontextmanager

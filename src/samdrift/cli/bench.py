@@ -18,6 +18,7 @@ app = typer.Typer(add_completion=False)
 _CHECKOUT = Path(__file__).parents[3]
 _SOAK = "soak"
 _ORGANISATIONS = "organisations"
+_BACKLOG = "backlog"
 _EXCHANGES = 1000
 _BENCHES = (
     "wire",
@@ -26,6 +27,7 @@ _BENCHES = (
     _ORGANISATIONS,
     "isolation",
     "neighbour",
+    _BACKLOG,
     "statements",
     "log",
     "web",
@@ -52,10 +54,17 @@ def bench(
         typer.Option(min=2, help="For organisations: how many; may be repeated. 3, 30 and 300 by default."),
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, help="For organisations: warm rounds of exchanges, 3 by default.")
+        int | None,
+        typer.Option(
+            min=1, help="For organisations: warm rounds of exchanges, 3 by default. For backlog: rounds, 5."
+        ),
     ] = None,
     idle_seconds: Annotated[
         float | None, typer.Option(min=1, help="For organisations: time without traffic, 600 by default.")
+    ] = None,
+    waiting: Annotated[
+        int | None,
+        typer.Option(min=1000, help="For backlog: messages of the large one, 10000 by default."),
     ] = None,
 ) -> int:
     """Measure floor and work in turn, and print medians, spreads and the ratio."""
@@ -65,8 +74,9 @@ def bench(
         "--exchanges": (exchanges, (_SOAK, _ORGANISATIONS)),
         "--seed": (seed, (_SOAK,)),
         "--organisations": (organisations, (_ORGANISATIONS,)),
-        "--rounds": (rounds, (_ORGANISATIONS,)),
+        "--rounds": (rounds, (_ORGANISATIONS, _BACKLOG)),
         "--idle-seconds": (idle_seconds, (_ORGANISATIONS,)),
+        "--waiting": (waiting, (_BACKLOG,)),
     }
     for option, (value, whose) in given.items():
         if value is not None and name not in whose:
@@ -80,7 +90,12 @@ def bench(
         command += ["--exchanges", str(exchanges or _EXCHANGES)]
     elif exchanges is not None:
         command += ["--exchanges", str(exchanges)]
-    for option, value in (("--seed", seed), ("--rounds", rounds), ("--idle-seconds", idle_seconds)):
+    for option, value in (
+        ("--seed", seed),
+        ("--rounds", rounds),
+        ("--idle-seconds", idle_seconds),
+        ("--waiting", waiting),
+    ):
         command += [] if value is None else [option, str(value)]
     command += ["--organisations", *map(str, organisations)] if organisations else []
     return subprocess.run(command, cwd=_CHECKOUT, check=False).returncode

@@ -76,6 +76,7 @@ from samdrift.net.clock import system_clock
 from samdrift.net.guard import guarded
 from samdrift.net.tls import client_tls
 from samdrift.scheduling.held import Held, HeldNumber
+from samdrift.scheduling.pace import Pace
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.upkeep import keep_up
@@ -167,6 +168,8 @@ class Parts:
     """The state of what the process depends on."""
     held: Held = field(default_factory=Held)
     """Everything that waits in the process."""
+    pace: Pace = field(default_factory=Pace)
+    """The pace of organisations' work in the process."""
     newcomers: list[TakeUp] = field(default_factory=list)
     """The roles, for organisations that the configuration gains."""
 
@@ -325,7 +328,15 @@ async def _run_access_point(
 
     parts.newcomers.append(take_up)
     around = ap.Surroundings(
-        parts.gate, services.discovery, services.checks, client, system_clock, os.urandom, meters, parts.held
+        parts.gate,
+        services.discovery,
+        services.checks,
+        client,
+        system_clock,
+        os.urandom,
+        meters,
+        parts.held,
+        parts.pace,
     )
     role = ap.AccessPointRole(
         replace(rolesettings.access_point_settings(config, own), base_model=base_model),
@@ -398,6 +409,7 @@ async def _run_message_service(
         system_clock,
         os.urandom,
         parts.held,
+        parts.pace,
     )
     role = mt.MessageServiceRole(rolesettings.message_service_settings(config, own), around, profiles)
     await stack.enter_async_context(role.working())

@@ -31,6 +31,7 @@ from samdrift.messageservice.service import MessageService
 from samdrift.messageservice.settings import MessageServiceSettings, OrganisationProfile
 from samdrift.net.background import in_background
 from samdrift.scheduling.held import Held
+from samdrift.scheduling.pace import Pace
 from samdrift.scheduling.rounds import Rounds
 from samdrift.vault.gate import Gate
 from samdrift.vault.upkeep import keep_up
@@ -55,6 +56,8 @@ class Surroundings:
     clock: Clock
     rng: Random
     held: Held = field(default_factory=Held)
+    pace: Pace = field(default_factory=Pace)
+    """The pace of organisations' work in this process, whatever the role."""
 
 
 class MessageServiceRole:
@@ -73,7 +76,14 @@ class MessageServiceRole:
         sealing = Sealing(settings.federation, around.discovery, around.checks, around.rng)
         screening = Screening(around.scanner)
         self._sender = Sender(
-            settings, around.gate, sealing, screening, around.access_points, around.clock, around.held
+            settings,
+            around.gate,
+            sealing,
+            screening,
+            around.access_points,
+            around.clock,
+            around.held,
+            around.pace,
         )
         judging = Judging(settings, around.discovery, around.checks, screening, around.rng)
         inbox = self._inbox = Inbox(
@@ -89,7 +99,14 @@ class MessageServiceRole:
         )
         transfers = Transfers(settings, around.gate, around.clock)
         self._polling = Polling(
-            settings, around.access_points, inbox, transfers, self._served, around.clock, around.held
+            settings,
+            around.access_points,
+            inbox,
+            transfers,
+            self._served,
+            around.clock,
+            around.held,
+            around.pace,
         )
         self.service = MessageService(
             settings, around.gate, self._sender, screening, around.address_book, profiles, around.clock

@@ -14,13 +14,15 @@ import contextlib
 import heapq
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from datetime import datetime, timedelta
 from functools import partial
+from typing import Any
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import NotServed, Temporary
 from samdrift.scheduling.claims import Claimant, Due, Leftovers
+from samdrift.scheduling.pace import Pace
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Turn = Callable[[ParticipantIdentifier], Awaitable[datetime | None]]
@@ -38,7 +40,7 @@ _LAST_WORDS = 5.0
 _AT_ONCE = 4
 """Turns: one organisation whose vault is slow to open does not hold up the others."""
 
-Job = Callable[[], Awaitable[datetime | None]]
+Job = Callable[[], Coroutine[Any, Any, datetime | None]]
 """Does something that was claimed; returns when to try again, if that is known."""
 
 
@@ -180,12 +182,14 @@ class InFlight(ABC):
         lease: timedelta,
         on_failure: Callable[[BaseException], None],
         claimant: Claimant | None = None,
+        pace: Pace | None = None,
     ) -> None:
-        """``claimant`` is the process as its claims name it."""
+        """``claimant`` is the process as its claims name it, ``pace`` what its organisations share."""
         self._clock = clock
         self._parallel = parallel
         self._lease = lease
         self._on_failure = on_failure
+        self._pace = pace or Pace()
         self._leftovers = Leftovers(claimant or Claimant(), lease, clock)
         self._flying: defaultdict[ParticipantIdentifier, set[asyncio.Task[None]]] = defaultdict(set)
         self._backlog: set[ParticipantIdentifier] = set()
@@ -243,7 +247,7 @@ class InFlight(ABC):
         task.add_done_callback(lambda done: self._landed(organisation, done))
 
     async def _fly(self, organisation: ParticipantIdentifier, job: Job) -> None:
-        again = await job()
+        again = await self._pace.of(organisation, job)
         if again is not None:
             self.dispatcher.wake_at(organisation, again)
 
@@ -262,4 +266,4 @@ class InFlight(ABC):
             self._backlog.add(organisation)
             return None
         self._backlog.discard(organisation)
-        return await self._claim(organisation, room)
+        return await self._pace.of(organisation, partial(self._claim, organisation, room))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Hashable, Iterator
+from collections.abc import AsyncIterator, Hashable, Iterator, Set
+from typing import Generic, TypeVar
 
 from samdrift.contracts.errors import Temporary
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -42,6 +43,48 @@ class Places:
             self._taken[organisation] -= 1
 
 
+H = TypeVar("H", bound=Hashable)
+
+
+class Line(Generic[H]):
+    """A waiting line with fair turns: each one's first comes before anyone's second."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[H, deque[asyncio.Future[None]]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def join(self, whose: H) -> asyncio.Future[None]:
+        """Return what is done when it is one's turn; whoever gives up cancels it."""
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(whose, deque()).append(mine)
+        return mine
+
+    def call_next(self) -> bool:
+        """Call the next one, who waits behind the others after that; false when nobody waits."""
+        while self._waiting:
+            whose = next(iter(self._waiting))
+            waiting = self._waiting.pop(whose)
+            called = waiting.popleft()
+            if waiting:
+                self._waiting[whose] = waiting
+            if not called.done():
+                called.set_result(None)
+                return True
+        return False
+
+    def present(self) -> Set[H]:
+        """Return all that wait."""
+        return self._waiting.keys()
+
+    def leave(self, whose: H) -> None:
+        """Call all that wait for one of them."""
+        for called in self._waiting.pop(whose):
+            if not called.done():
+                called.set_result(None)
+
+
 class Turns:
     """A limit with fair turns: each waiting organisation gets one place before any gets a second one.
 
@@ -50,7 +93,7 @@ class Turns:
 
     def __init__(self, places: int) -> None:
         self._free = places
-        self._waiting: dict[Hashable, deque[asyncio.Future[None]]] = {}
+        self._line: Line[Hashable] = Line()
 
     @contextlib.asynccontextmanager
     async def turn(self, organisation: Hashable) -> AsyncIterator[None]:
@@ -65,8 +108,7 @@ class Turns:
         if self._free:
             self._free -= 1
             return
-        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(organisation, deque()).append(mine)
+        mine = self._line.join(organisation)
         try:
             await mine
         except asyncio.CancelledError:
@@ -76,13 +118,5 @@ class Turns:
 
     def _give_back(self) -> None:
         """Hand the place to the next in turn; one that has had a place waits behind the others."""
-        while self._waiting:
-            organisation = next(iter(self._waiting))
-            waiting = self._waiting.pop(organisation)
-            given = waiting.popleft()
-            if waiting:
-                self._waiting[organisation] = waiting
-            if not given.done():
-                given.set_result(None)
-                return
-        self._free += 1
+        if not self._line.call_next():
+            self._free += 1

@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 import bench.__main__
+import bench.backlog
 import bench.organisations
 import bench.soak
 import pytest
+from bench.measure import Row
 
 from tests.roles.soak import Report
 from tests.unit.cli.commandline import in_process
@@ -43,6 +45,8 @@ def test_a_soak_fails_when_anything_was_lost(
         ("soak", "--organisations", "3"),
         ("organisations", "--organisations", "1"),
         ("wire", "--rounds", "2"),
+        ("neighbour", "--waiting", "2000"),
+        ("backlog", "--waiting", "10"),
     ],
 )
 def test_what_cannot_be_measured_is_unusable(arguments: tuple[str, ...]) -> None:
@@ -93,3 +97,27 @@ def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
     assert rows["300 organisations: idle"]["reached"] is False
     assert rows["300 organisations: idle, PSS per further one"]["work"] == pytest.approx(1.0)
     assert rows["3 organisations: traffic, warm"]["ratio"] == 1.0
+
+
+def test_a_backlog_is_judged_by_rates_and_by_how_long_another_organisation_waits(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def measured(_: object, options: bench.backlog.Options) -> list[Row]:
+        assert options == bench.backlog.Options(waiting=100_000, rounds=2)
+        return bench.backlog.judged(
+            floors=[100.0, 200.0],
+            disturbed={1_000: [140.0, 280.0], options.waiting: [160.0, 320.0]},
+            rates={1_000: [10.0, 20.0], options.waiting: [8.0, 16.0]},
+        )
+
+    monkeypatch.setattr(bench.backlog, "_measured", measured)
+    assert bench.__main__.main(["backlog", "--json", "--waiting", "100000", "--rounds", "2"]) == 0
+    rows = {row["name"]: row for row in json.loads(capsys.readouterr().out)["rows"]}
+    latencies = [rows[f"another's exchange, {number} waiting"] for number in (1_000, 100_000)]
+    assert [(row["ratio"], row["bar"], row["reached"]) for row in latencies] == [
+        (pytest.approx(1.4), 1.5, True),
+        (pytest.approx(1.6), 1.5, False),
+    ]
+    draining = rows["draining, 100000 against 1000 waiting"]
+    assert (draining["ratio"], draining["reached"]) == (pytest.approx(1 / 0.8), False)
+    assert rows["draining, 100000 waiting"]["work"] == 12.0

@@ -12,6 +12,7 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from math import ceil
 
@@ -42,6 +43,7 @@ from samdrift.messageservice.lifecycle.transfers import Transfers
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings, OrganisationProfile
 from samdrift.scheduling.held import Held, reason_of
+from samdrift.scheduling.pace import Pace
 from samdrift.vault.bodies import Body
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
@@ -512,8 +514,10 @@ class Polling:
         served: Callable[[ParticipantIdentifier], bool],
         clock: Clock,
         held: Held | None = None,
+        pace: Pace | None = None,
     ) -> None:
         """``served`` tells who is served now: others, suspended or yet to be added, wait."""
+        self._pace = pace or Pace()
         self._settings = settings
         self._access_points = access_points
         self._inbox = inbox
@@ -534,7 +538,8 @@ class Polling:
             try:
                 if state.place is None:
                     state.place = await self._transfers.place(organisation)
-                await self._round(organisation, state, state.place)
+                turn = partial(self._round, organisation, state, state.place)
+                await self._pace.of(organisation, turn)
             except _PASSING:
                 await asyncio.sleep(_PAUSE.total_seconds())
             except Exception as error:
@@ -564,7 +569,8 @@ class Polling:
         slots = asyncio.Semaphore(self._settings.parallel)
         async with asyncio.TaskGroup() as tasks:
             for item in items:
-                tasks.create_task(self._take(organisation, item, state, slots))
+                taking = partial(self._take, organisation, item, state, slots)
+                tasks.create_task(self._pace.of(organisation, taking))
 
     async def _take(
         self,

@@ -31,6 +31,7 @@ from samdrift.messageservice.screening import Malware, Screening
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings
 from samdrift.scheduling.dispatch import InFlight, Job
 from samdrift.scheduling.held import Held, reason_of
+from samdrift.scheduling.pace import Pace
 from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault
@@ -58,6 +59,7 @@ class Sender(InFlight):
         access_points: Mapping[ParticipantIdentifier, AccessPoint],
         clock: Clock,
         held: Held | None = None,
+        pace: Pace | None = None,
     ) -> None:
         self._held = held or Held()
         self._unexpected = unexpected("message-service-sending")
@@ -67,6 +69,7 @@ class Sender(InFlight):
             lease=settings.lease,
             on_failure=self._unexpected,
             claimant=gate.claimant,
+            pace=pace,
         )
         self._settings = settings
         self._vaults = gate.worker(WORKER, Role.MESSAGE_SERVICE)
