@@ -278,6 +278,8 @@ class Sending(InFlight):
             lease=settings.lease,
             on_failure=unexpected("access-point-outbound"),
             claimant=gate.claimant,
+            leases=gate.leases,
+            role=Role.ACCESS_POINT,
         )
         self._settings = settings
         self._vaults = gate.worker("access-point-outbound", Role.ACCESS_POINT)

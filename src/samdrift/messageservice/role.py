@@ -89,7 +89,14 @@ class MessageServiceRole:
         )
         transfers = Transfers(settings, around.gate, around.clock)
         self._polling = Polling(
-            settings, around.access_points, inbox, transfers, self._served, around.clock, around.held
+            settings,
+            around.access_points,
+            inbox,
+            transfers,
+            self._served,
+            around.clock,
+            around.held,
+            around.gate.leases,
         )
         self.service = MessageService(
             settings, around.gate, self._sender, screening, around.address_book, profiles, around.clock
@@ -122,7 +129,7 @@ class MessageServiceRole:
         """Send what is due and take over what comes in, while the context lasts."""
         rounds = Rounds(
             partial(self._gate.due, Role.MESSAGE_SERVICE),
-            lambda: filter(self._served, self._profiles),
+            lambda: filter(self._works_for, self._profiles),
             self._around.clock,
         )
         work = [
@@ -140,6 +147,9 @@ class MessageServiceRole:
 
     def _served(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_SERVICE)
+
+    def _works_for(self, organisation: ParticipantIdentifier) -> bool:
+        return self._gate.registry.works_for(organisation, Role.MESSAGE_SERVICE)
 
     async def _listen(self) -> None:
         async for organisation, role in self._gate.wakeups():

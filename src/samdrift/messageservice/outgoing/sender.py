@@ -67,6 +67,8 @@ class Sender(InFlight):
             lease=settings.lease,
             on_failure=self._unexpected,
             claimant=gate.claimant,
+            leases=gate.leases,
+            role=Role.MESSAGE_SERVICE,
         )
         self._settings = settings
         self._vaults = gate.worker(WORKER, Role.MESSAGE_SERVICE)
