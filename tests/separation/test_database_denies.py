@@ -147,6 +147,21 @@ def test_no_moment_can_be_read_or_set_not_even_the_own(
         assert_denied(attacker, f"SELECT {registry}.keep_moments('{{}}', '{{}}', '{{}}')")
 
 
+def test_no_lease_can_be_read_taken_or_ended(
+    neighbours: Neighbours, attacker: psycopg.Connection[Row]
+) -> None:
+    """Whoever had leases of all partitions would have all work that comes by itself stand still."""
+    for table in ("registry.lessees", "registry.partitions"):
+        for template in (
+            *TABLE_ATTEMPTS,
+            "UPDATE {table} SET process = NULL",
+            "SELECT FROM {table} FOR UPDATE",
+        ):
+            assert_denied(attacker, template.format(table=table))
+    assert_denied(attacker, "SELECT registry.renew_leases('me', '{ap}', interval '1 year', '{}', '{}', '{}')")
+    assert_denied(attacker, "SELECT registry.end_leases('another')")
+
+
 def test_the_code_of_a_vault_reaches_nothing_of_the_registry(neighbours: Neighbours) -> None:
     """What runs as a schema's owner: should a mistake in it be found, it still moves no moment."""
     with psycopg.connect(neighbours.superuser.address, autocommit=True) as connection:
@@ -158,6 +173,8 @@ def test_the_code_of_a_vault_reaches_nothing_of_the_registry(neighbours: Neighbo
             "SELECT * FROM registry.registrations",
             "SELECT registry.due_moments('infinity')",
             "SELECT registry.keep_moments('{}', '{}', '{}')",
+            "SELECT * FROM registry.lessees",
+            "SELECT registry.renew_leases('me', '{ap}', interval '1 year', '{}', '{}', '{}')",
         ):
             assert_denied(connection, statement, here=True)
 

@@ -286,6 +286,8 @@ class Sending(InFlight):
             on_failure=unexpected("access-point-outbound"),
             claimant=gate.claimant,
             pace=pace,
+            leases=gate.leases,
+            role=Role.ACCESS_POINT,
         )
         self._settings = settings
         self._vaults = gate.worker("access-point-outbound", Role.ACCESS_POINT)

@@ -107,8 +107,8 @@ class AccessPointRole:
     @contextlib.asynccontextmanager
     async def working(self) -> AsyncIterator[None]:
         """Send what is due, and hear what other processes stored, while the context lasts."""
-        role, registry = Role.ACCESS_POINT, self._gate.registry
-        rounds = Rounds(partial(self._gate.due, role), partial(registry.organisations, role), self._clock)
+        role, gate = Role.ACCESS_POINT, self._gate
+        rounds = Rounds(partial(gate.due, role), partial(gate.registry.worked_for, role), self._clock)
         dispatching = self._sending.run(rounds.due)
         failed = unexpected("access-point")
         upkeep = keep_up(self._gate, Role.ACCESS_POINT, failed)

@@ -126,9 +126,12 @@ class Webhooks:
     async def keep(self, on_failure: Callable[[BaseException], None]) -> None:
         """Look at each organisation at the start, when something is stated, and when an attempt is due."""
         while True:
-            now, serves = self._clock(), self._gate.registry.serves
+            now, ours = self._clock(), self._gate.registry.works_for
+            for each in [one for one in self._kept if not ours(one, Role.GOVERNANCE)]:
+                del self._kept[each]  # What another process does meanwhile is read from the log.
+                self._next.pop(each, None)
             due = [each for each in self._targets if each not in self._next or self._next[each] <= now]
-            served = [each for each in due if serves(each, Role.GOVERNANCE)]
+            served = [each for each in due if ours(each, Role.GOVERNANCE)]
             await asyncio.gather(*(self._looked(each, on_failure) for each in served))
             await asyncio.sleep(_EVERY.total_seconds())
 
@@ -144,7 +147,8 @@ class Webhooks:
         """Look, and note when to look again; what is stated while it looks has it look at once."""
         later = self._next[organisation] = self._clock() + _AGAIN
         try:
-            await self.look(organisation)
+            async with self._gate.leases.working(organisation, Role.GOVERNANCE):
+                await self.look(organisation)
             waiting = self._kept[organisation].waiting.values()
             later = min([self._clock() + _NET, *(each.due for each in waiting)])
         except (Temporary, NotServed):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -53,15 +53,15 @@ class Expiries:
     gauge: Gauge | None = None
     operators: bool = True
     """The operator's own are looked at too; not by a process of one organisation."""
-    warns: bool = True
-    """Warnings are written; by one of several processes."""
+    warns: Callable[[], bool] = lambda: True
+    """Return whether warnings are written: by one of several processes."""
     _told: dict[tuple[str, KeyName], date] = field(default_factory=dict)
 
     def look(self) -> None:
         """Warn of each certificate that expires within thirty days, once a day, and set the metric."""
         now = self.clock()
         found = list(self.found(now))
-        for expiry in found if self.warns else ():
+        for expiry in found if self.warns() else ():
             self._warn(expiry, now)
         if self.gauge is not None:
             self._measure(self.gauge, found, now)

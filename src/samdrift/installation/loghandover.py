@@ -77,7 +77,7 @@ class LogHandOver:
         async with asyncio.TaskGroup() as rounds:
             while True:
                 for role in served:
-                    for organisation in self._gate.registry.organisations(role):
+                    for organisation in self._gate.registry.worked_for(role):
                         place = LogPlace(organisation, role)
                         if organisation in self._systems and (
                             place not in under_way or under_way[place].done()
@@ -106,7 +106,7 @@ class LogHandOver:
     async def _in_its_place(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Hand over until nothing is new; wait where it cannot be done now."""
         try:
-            async with self._places:
+            async with self._places, self._gate.leases.working(organisation, role):
                 while await self.round(organisation, role) == _MOST:
                     pass
             return

@@ -39,6 +39,7 @@ from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.following import Followed, file_state
+from samdrift.scheduling.leases import NotLeased
 from samdrift.scheduling.rounds import Rounds
 from samdrift.transparency.asking import Caller, Cosigned, WitnessRefused, WitnessUnanswered, cosign
 from samdrift.vault.gate import Gate
@@ -186,7 +187,7 @@ class LogKeeper:
         """Sign ``logs`` and those of the organisations that are served here in ``roles``, until cancelled."""
         fixed, served = tuple(logs), tuple(roles)
         registry, growth = self._gate.registry, self._gate.growth
-        turns, changes = LogTurns(self._cadence), -1
+        leases, turns, changes = self._gate.leases, LogTurns(self._cadence), (-1, -1)
         hosted: set[ParticipantIdentifier] = set()
 
         growth.sign_here(served)
@@ -196,14 +197,19 @@ class LogKeeper:
             while True:
                 clock = self._clock()
                 now = clock.timestamp()
-                if registry.changes != changes:
-                    changes = registry.changes
-                    found = [LogPlace(each, role) for role in served for each in registry.organisations(role)]
+                if (registry.changes, leases.changes) != changes:
+                    changes = registry.changes, leases.changes
+                    own = [place for place in fixed if leases.holds(place.organisation, place.role)]
+                    found = [
+                        LogPlace(each, role)
+                        for role in served
+                        for each in self._gate.registry.worked_for(role)
+                    ]
                     hosted = {place.organisation for place in found if place.organisation is not None}
-                    self._follow(turns, (*fixed, *found), now)
+                    self._follow(turns, (*own, *found), now)
                 for organisation, _ in await once_in_a_while.due(clock):
                     for role in served:
-                        if registry.serves(organisation, role):
+                        if self._gate.registry.works_for(organisation, role):
                             rounds.create_task(self._in_its_place(LogPlace(organisation, role)))
                 for place in turns.due(now):
                     if self._wanted(place):
@@ -274,15 +280,22 @@ class LogKeeper:
     async def _in_its_place(self, place: LogPlace) -> None:
         async with self._places:
             try:
-                await self.round(place)
-                if self._grown_by_itself(place):
-                    await self.round(place)
-                self.health.stopped.discard(place)
-                if self._stamper is not None:
-                    await self._stamper.stamp(lambda: self._tree(place))
+                async with self._gate.leases.working(place.organisation, place.role):
+                    await self._whole_round(place)
+            except NotLeased:
+                return
             except Exception as error:
                 self._note_growth(place)  # It is tried again in its next turn.
                 self._failed(place, error)
+
+    async def _whole_round(self, place: LogPlace) -> None:
+        """Sign a log, once more where its first round has added to it, and have it time-stamped."""
+        await self.round(place)
+        if self._grown_by_itself(place):
+            await self.round(place)
+        self.health.stopped.discard(place)
+        if self._stamper is not None:
+            await self._stamper.stamp(lambda: self._tree(place))
 
     def _grown_by_itself(self, place: LogPlace) -> bool:
         """Return whether the first round of a log has added to it: a key that was not announced, by an entry.
@@ -383,7 +396,8 @@ async def note_pauses(gate: Gate, keys: KeyStore, every: timedelta) -> None:
     """
     known: dict[str, str | None] = {}
     while True:
-        hosted = [one for one in gate.registry.all() if one.state is not RegistrationState.CLOSING]
+        ours = gate.leases.holds(None, None)
+        hosted = [one for one in gate.registry.all() if ours and one.state is not RegistrationState.CLOSING]
         locked = await asyncio.to_thread(_locked, keys, [one.vault for one in hosted])
         for one in hosted:
             if one.vault not in locked:

@@ -131,7 +131,15 @@ async def running(
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, care.queue))
         gauge = expiry_gauge(parts.registry)
-        expiries = Expiries(keys, gate.registry, system_clock, named_in_metrics(config), gauge)
+        await stack.enter_async_context(gate.lease_keeper())
+        expiries = Expiries(
+            keys,
+            gate.registry,
+            system_clock,
+            named_in_metrics(config),
+            gauge,
+            warns=lambda: gate.leases.holds(None, None),
+        )
         await stack.enter_async_context(watching(expiries))
         operator = await put_together(stack, parts, clients)
         taking_up = newcomers_taken_up(config, parts.newcomers)

@@ -72,14 +72,17 @@ class Reconciler:
         report = unexpected("reconciliation")
         while True:
             now = self.clock()
-            hosted = {one for role in _ROLES for one in self.gate.registry.organisations(role)}
+            hosted = {
+                one for role in _ROLES for one in self.gate.registry.organisations(role) if self._ours(one)
+            }
             for gone in self._due.keys() - hosted:
                 del self._due[gone]
             for organisation in sorted(hosted, key=str):
                 due = self._due.setdefault(organisation, now + _phase(organisation) * _AFTER_START)
                 if due <= now:
                     try:
-                        await self.compare(organisation)
+                        async with self.gate.leases.working(organisation, self._first_role(organisation)):
+                            await self.compare(organisation)
                         self._due[organisation] = _next_night(organisation, now)
                     except Temporary:
                         self._due[organisation] = now + _AGAIN
@@ -87,6 +90,14 @@ class Reconciler:
                         self._due[organisation] = now + _AGAIN
                         report(error)
             await asyncio.sleep(_LOOK.total_seconds())
+
+    def _first_role(self, organisation: ParticipantIdentifier) -> Role | None:
+        """Return the role whose lease decides which process compares the logs of all."""
+        serves = self.gate.registry.serves
+        return next((role for role in _ROLES if serves(organisation, role)), None)
+
+    def _ours(self, organisation: ParticipantIdentifier) -> bool:
+        return self.gate.leases.holds(organisation, self._first_role(organisation))
 
     async def compare(self, organisation: ParticipantIdentifier) -> Reconciliation | None:
         """Compare the logs of one organisation now, record what came of it, and note a difference.

@@ -119,7 +119,7 @@ class Reminders:
         What is stated meanwhile is heard of (:meth:`hear`): no vault is opened in order to find nothing.
         """
         while True:
-            served = {(one, role) for role in self._roles for one in self._gate.registry.organisations(role)}
+            served = {(one, role) for role in self._roles for one in self._gate.registry.worked_for(role)}
             for known in (self._kept, self._next):
                 for gone in known.keys() - served:
                     del known[gone]
@@ -128,19 +128,20 @@ class Reminders:
                 if each not in self._next or self._next[each] <= now:
                     await self._see(*each)
             ahead = min([_EVERY, *(each - self._clock() for each in self._next.values())])
-            await asyncio.sleep(max(ahead, _SOON).total_seconds())
+            await self._gate.leases.pause(max(ahead, _SOON).total_seconds())
 
     async def hear(self) -> None:
         """Look at each organisation about which something is stated, until cancelled."""
         async for organisation, role in self._gate.wakeups(statements=True):
-            if role in self._roles:
+            if role in self._roles and self._gate.registry.works_for(organisation, role):
                 await self._see(organisation, role)
 
     async def _see(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Look, and note when to look again."""
         pause = _EVERY
         try:
-            await self.look(organisation, role)
+            async with self._gate.leases.working(organisation, role):
+                await self.look(organisation, role)
             pause = _NET
         except (Temporary, NotServed):
             pass  # Locked, suspended or away: its clocks run, and it is looked at again.

@@ -19,7 +19,9 @@ from samdrift.client.mailbox import Mailbox, ServerEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import MessageStatus
+from samdrift.contracts.principals import Role
 from samdrift.messageclient.fetching import Fetching
+from samdrift.scheduling.leases import Leases, NotLeased
 from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -145,14 +147,19 @@ class Polling:
         serves: Callable[[ParticipantIdentifier], bool],
         addresses: Callable[[ParticipantIdentifier], Awaitable[Sequence[str]]],
         on_failure: Callable[[BaseException], None],
+        leases: Leases | None = None,
     ) -> None:
-        """``pause`` is the time of a round, in seconds; ``addresses`` returns those of an organisation."""
+        """``pause`` is the time of a round, in seconds; ``addresses`` returns those of an organisation.
+
+        ``serves`` says for whom this process asks now, and ``leases`` end what it does for others.
+        """
         self._clients = clients
         self._states = states
         self._pause = pause
         self._serves = serves
         self._addresses = addresses
         self._on_failure = on_failure
+        self._leases = leases or Leases()
 
     def work(self) -> list[Coroutine[None, None, None]]:
         """Return the work: rounds for each message service, and events for each organisation."""
@@ -188,18 +195,22 @@ class Polling:
             last, heard_at = place, time()
 
         while True:
+            await self._leases.until_held(client.organisation, Role.MESSAGE_CLIENT)
             wait = pause
             try:
                 if self._serves(client.organisation):
-                    async for event in client.service.events(
-                        last,
-                        opened=client.resumed if last else client.opened,
-                        placed=placed,
-                        wait=_QUIET if client.bears_silence else None,
-                    ):
-                        pause = _AGAIN_AFTER
-                        client.heard(event)
+                    async with self._leases.working(client.organisation, Role.MESSAGE_CLIENT):
+                        async for event in client.service.events(
+                            last,
+                            opened=client.resumed if last else client.opened,
+                            placed=placed,
+                            wait=_QUIET if client.bears_silence else None,
+                        ):
+                            pause = _AGAIN_AFTER
+                            client.heard(event)
                     wait = _AGAIN_AFTER
+            except NotLeased:
+                last, wait = "", 0.0  # What comes meanwhile is looked for when it is this process's again.
             except Refused as refused:
                 last = ""  # The place may be what is not understood any more.
                 wait = _LOOK_AGAIN if refused.status in _NOT_OFFERED else pause
@@ -265,7 +276,10 @@ class Polling:
         """
         async with client.busy:
             try:
-                await work()
+                async with self._leases.working(client.organisation, Role.MESSAGE_CLIENT):
+                    await work()
+            except NotLeased:  # Another process looks.
+                pass
             except InterfaceError as failure:
                 self._states.note(client.organisation, client.at, failure.for_logs)
             except VaultError:  # Locked, suspended, or without its database: the service is not at fault.

@@ -146,7 +146,8 @@ class Working:
             clients,
             self.states,
             pause=self._pause,
-            serves=self._serves,
+            serves=self._works_for,
+            leases=self._gate.leases,
             addresses=addresses,
             on_failure=on_failure,
         )
@@ -163,8 +164,9 @@ class Working:
         while deleting:
             for one in deleting:
                 try:
-                    if self._serves(one.organisation):
-                        await one.turn()
+                    if self._works_for(one.organisation):
+                        async with self._gate.leases.working(one.organisation, Role.MESSAGE_CLIENT):
+                            await one.turn()
                 except (InterfaceError, Temporary):  # Rounds of questions say so, once.
                     continue
                 except Exception as error:  # No fault of one organisation holds up another.
@@ -180,22 +182,25 @@ class Working:
         }
 
         def served() -> list[ParticipantIdentifier]:
-            return [each for each in senders if self._serves(each)]
+            return [each for each in senders if self._works_for(each)]
 
         rounds = Rounds(partial(self._gate.due, role), served, self._clock)
-        left = Leftovers(self._gate.claimant, LEASE, self._clock)
+        left = Leftovers(self._gate.claimant, LEASE, self._clock, self._gate.leases, role)
 
         async def due(until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
             return await left.asked(rounds.due, until)
 
         async def turn(organisation: ParticipantIdentifier) -> datetime | None:
-            if ended := left.of(organisation):
-                async with vaults.open(organisation, Purpose.SEND) as vault:
-                    await vault.release_claims(ended, now=self._clock())
-                left.done(organisation)
-            return await senders[organisation].turn()
+            async with self._gate.leases.working(organisation, role):
+                if ended := left.of(organisation):
+                    async with vaults.open(organisation, Purpose.SEND) as vault:
+                        await vault.release_claims(ended, now=self._clock())
+                    left.done(organisation)
+                return await senders[organisation].turn()
 
-        await Dispatcher(turn, self._clock, on_failure=on_failure).run(due, _LOOK_EVERY)
+        dispatcher = Dispatcher(turn, self._clock, on_failure=on_failure)
+        self._gate.leases.on_gain(dispatcher.look)
+        await dispatcher.run(due, _LOOK_EVERY)
 
-    def _serves(self, organisation: ParticipantIdentifier) -> bool:
-        return self._gate.registry.serves(organisation, Role.MESSAGE_CLIENT)
+    def _works_for(self, organisation: ParticipantIdentifier) -> bool:
+        return self._gate.registry.works_for(organisation, Role.MESSAGE_CLIENT)

@@ -107,6 +107,7 @@ class MessageServiceRole:
             around.clock,
             around.held,
             around.pace,
+            around.gate.leases,
         )
         self.service = MessageService(
             settings, around.gate, self._sender, screening, around.address_book, profiles, around.clock
@@ -139,7 +140,7 @@ class MessageServiceRole:
         """Send what is due and take over what comes in, while the context lasts."""
         rounds = Rounds(
             partial(self._gate.due, Role.MESSAGE_SERVICE),
-            lambda: filter(self._served, self._profiles),
+            lambda: filter(self._works_for, self._profiles),
             self._around.clock,
         )
         work = [
@@ -157,6 +158,9 @@ class MessageServiceRole:
 
     def _served(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.serves(organisation, Role.MESSAGE_SERVICE)
+
+    def _works_for(self, organisation: ParticipantIdentifier) -> bool:
+        return self._gate.registry.works_for(organisation, Role.MESSAGE_SERVICE)
 
     async def _listen(self) -> None:
         async for organisation, role in self._gate.wakeups():

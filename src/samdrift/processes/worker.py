@@ -138,7 +138,7 @@ def _expiries(
         named,
         expiry_gauge(metrics),
         operators=handed.vault is None,
-        warns=False,
+        warns=lambda: False,
     )
 
 

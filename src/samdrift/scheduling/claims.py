@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Role
+from samdrift.scheduling.leases import Leases
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Due = Callable[[datetime], Awaitable[Iterable[tuple[ParticipantIdentifier, datetime]]]]
@@ -30,37 +32,63 @@ class Claimant:
 
 
 class Leftovers:
-    """Has each vault in which an ended process may have left claims looked at once, soon after the start.
+    """Has vaults looked at immediately in which another process may have left claims.
 
-    That comes in the ordinary turns of the organisations, so that it is as fair as they are, and one vault
-    that cannot be opened now keeps no other from it.
+    These are processes of this machine that are known to have ended, soon after the start; and, whenever
+    work of organisations becomes this process's, the one that was in charge of it before. That comes in the
+    ordinary turns of the organisations, so that it is as fair as they are, and one vault that cannot be
+    opened now keeps no other from it.
     """
 
-    def __init__(self, claimant: Claimant, lease: timedelta, clock: Clock) -> None:
-        """``lease`` is the longest that such a claim can last."""
+    def __init__(
+        self,
+        claimant: Claimant,
+        lease: timedelta,
+        clock: Clock,
+        leases: Leases | None = None,
+        role: Role = Role.ACCESS_POINT,
+    ) -> None:
+        """``lease`` is the longest that a claim can last; ``leases`` say whose work in ``role`` is done."""
         self._ended = claimant.ended
+        self._own = claimant.name
         self._lease = lease
         self._clock = clock
-        self._asked = not self._ended
-        self._done: set[ParticipantIdentifier] = set()
+        self._leases = leases or Leases()
+        self._role = role
+        self._asked = -1
+        """The number of gains of partitions after which all vaults were asked for."""
+        self._done: dict[ParticipantIdentifier, int] = {}
 
     async def asked(self, due: Due, until: datetime) -> list[tuple[ParticipantIdentifier, datetime]]:
-        """Ask ``due``; at first for all that is due before such a claim can have ended, as if it were now.
+        """Ask ``due``; where something may be left, for all that is due before such a claim can have ended.
 
-        A vault with a claim has something that becomes due when the claim ends, so that no other is opened.
+        Vaults with leftovers are returned as if they were due now. A vault with a claim has something that
+        becomes due when the claim ends, so that no other is opened.
         """
-        if self._asked:
+        gains = self._leases.gains
+        if gains == self._asked or not (self._ended or gains):
             return [*await due(until)]
         now = self._clock()
         found = [*await due(max(until, now + self._lease))]
-        self._asked = True
-        return [(organisation, now) for organisation, _ in found]
+        self._asked = gains
+        return [
+            (organisation, now if self.of(organisation) else when)
+            for organisation, when in found
+            if when <= until or self.of(organisation)
+        ]
 
     def of(self, organisation: ParticipantIdentifier) -> list[str]:
         """Return the processes whose claims are to be taken up in an organisation's vault; none once done."""
-        return [] if organisation in self._done else sorted(self._ended)
+        gained = self._leases.gained(organisation, self._role)
+        if self._done.get(organisation) == gained.number:
+            return []
+        return sorted(self._ended if gained.former is None else {*self._ended, gained.former})
+
+    def own(self, organisation: ParticipantIdentifier) -> bool:
+        """Return whether claims of this process itself are to be taken up there: it had lost its lease."""
+        return self._own in self.of(organisation)
 
     def done(self, organisation: ParticipantIdentifier) -> None:
         """Note that it is committed that they were taken up."""
-        if self._ended:
-            self._done.add(organisation)
+        if self.of(organisation):
+            self._done[organisation] = self._leases.gained(organisation, self._role).number

@@ -21,7 +21,9 @@ from typing import Any
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import NotServed, Temporary
+from samdrift.contracts.principals import Role
 from samdrift.scheduling.claims import Claimant, Due, Leftovers
+from samdrift.scheduling.leases import Leases, NotLeased
 from samdrift.scheduling.pace import Pace
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -59,6 +61,12 @@ class Dispatcher:
         self._left: set[ParticipantIdentifier] = set()
         """Organisations that are not served here, until they are announced again."""
         self._changed = asyncio.Event()
+        self._looks_now = False
+
+    def look(self) -> None:
+        """Ask now what is due: more organisations may be this process's than before."""
+        self._looks_now = True
+        self._changed.set()
 
     def wake(self, organisation: ParticipantIdentifier) -> None:
         """Tell that the organisation may have work now."""
@@ -85,7 +93,8 @@ class Dispatcher:
         next_look = clock()
         try:
             while True:
-                if clock() >= next_look:
+                if self._looks_now or clock() >= next_look:
+                    self._looks_now = False
                     next_look = clock() + (look_every if await self._look(due, look_every) else _AGAIN_AFTER)
                 self._begin_turns()
                 await self._wait(next_look - clock())
@@ -183,14 +192,20 @@ class InFlight(ABC):
         on_failure: Callable[[BaseException], None],
         claimant: Claimant | None = None,
         pace: Pace | None = None,
+        leases: Leases | None = None,
+        role: Role = Role.ACCESS_POINT,
     ) -> None:
-        """``claimant`` is the process as its claims name it, ``pace`` what its organisations share."""
+        """``claimant`` is the process as its claims name it, ``pace`` what its organisations share;
+        ``leases`` say whose work in ``role`` is its.
+        """
         self._clock = clock
         self._parallel = parallel
         self._lease = lease
         self._on_failure = on_failure
         self._pace = pace or Pace()
-        self._leftovers = Leftovers(claimant or Claimant(), lease, clock)
+        self._leases = leases or Leases()
+        self._role = role
+        self._leftovers = Leftovers(claimant or Claimant(), lease, clock, self._leases, role)
         self._flying: defaultdict[ParticipantIdentifier, set[asyncio.Task[None]]] = defaultdict(set)
         self._backlog: set[ParticipantIdentifier] = set()
         self._stopped = False
@@ -210,16 +225,26 @@ class InFlight(ABC):
         async def asked(until: datetime) -> Iterable[tuple[ParticipantIdentifier, datetime]]:
             return await self._leftovers.asked(due, until)
 
+        self._leases.on_gain(self.dispatcher.look)
         await self.dispatcher.run(asked)
 
     def room(self, organisation: ParticipantIdentifier) -> int:
-        """Return the number of further jobs of the organisation that may be in flight; none at the end."""
-        return 0 if self._stopped else self._parallel - len(self._flying[organisation])
+        """Return the number of further jobs of the organisation that may be in flight.
+
+        None at the end, none where another process is in charge, and none before what this one had left is
+        taken up.
+        """
+        if self._stopped or not self._leases.holds(organisation, self._role):
+            return 0
+        if self._leftovers.own(organisation):
+            return 0
+        return self._parallel - len(self._flying[organisation])
 
     def busy(self) -> set[ParticipantIdentifier]:
         """Organisations that this process knows to have work that has not ended."""
         flying = {organisation for organisation, tasks in self._flying.items() if tasks}
-        return flying | self._backlog | self.dispatcher.expecting()
+        known = flying | self._backlog | self.dispatcher.expecting()
+        return {each for each in known if self._leases.holds(each, self._role)}
 
     async def stop(self) -> None:
         """Cancel what is in flight, give it back, and start nothing more.
@@ -247,9 +272,22 @@ class InFlight(ABC):
         task.add_done_callback(lambda done: self._landed(organisation, done))
 
     async def _fly(self, organisation: ParticipantIdentifier, job: Job) -> None:
-        again = await self._pace.of(organisation, job)
+        if not self._leases.holds(organisation, self._role):
+            await self._left(organisation)  # Claimed in the moment in which the lease was lost.
+            return
+        try:
+            async with self._leases.working(organisation, self._role, partial(self._left, organisation)):
+                again = await self._pace.of(organisation, job)
+        except NotLeased:
+            return  # Another process does what is left.
         if again is not None:
             self.dispatcher.wake_at(organisation, again)
+
+    async def _left(self, organisation: ParticipantIdentifier) -> None:
+        """Give back what was claimed of an organisation's work that becomes another process's."""
+        with contextlib.suppress(TimeoutError, Temporary, NotServed):
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._give_back(organisation)
 
     def _landed(self, organisation: ParticipantIdentifier, task: asyncio.Task[None]) -> None:
         self._flying[organisation].discard(task)
@@ -261,9 +299,10 @@ class InFlight(ABC):
             self.dispatcher.wake(organisation)
 
     async def _turn(self, organisation: ParticipantIdentifier) -> datetime | None:
-        room = self.room(organisation)
-        if room <= 0:
-            self._backlog.add(organisation)
-            return None
-        self._backlog.discard(organisation)
-        return await self._pace.of(organisation, partial(self._claim, organisation, room))
+        async with self._leases.working(organisation, self._role, partial(self._left, organisation)):
+            room = self._parallel - len(self._flying[organisation])
+            if room <= 0 or self._stopped:
+                self._backlog.add(organisation)
+                return None
+            self._backlog.discard(organisation)
+            return await self._pace.of(organisation, partial(self._claim, organisation, room))

@@ -20,12 +20,13 @@ from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, Principa
 from samdrift.keystore.interface import OPERATOR_KEYS, DataKeys, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.scheduling.claims import Claimant
+from samdrift.scheduling.leases import Leases
 from samdrift.scheduling.signals import Signals
 from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.announcing import Announcements
 from samdrift.vault.bodies import Shelf
-from samdrift.vault.database.capacity import ROOM, Capacity
+from samdrift.vault.database.capacity import ROOM, UNKNOWN_ROOM, Capacity
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Row, Session, Statement, Value
@@ -39,6 +40,7 @@ from samdrift.vault.errors import (
 )
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.growth import Growth
+from samdrift.vault.leasing import LeaseKeeper
 from samdrift.vault.logtree import LogTree
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MESSAGE_PROGRESS, MessageServiceVault
@@ -79,8 +81,6 @@ _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
 _NEWS_TOGETHER = 0.05
 """Seconds for which news of a vault waits for others before other processes are notified: an exchange makes
 a dozen, and each notification is a transaction of its own that wakes every process that listens."""
-_UNKNOWN_ROOM = 1 << 20
-"""Connections that the server has room for, until it has been asked."""
 _LOGGER = logging.getLogger("samdrift")
 
 
@@ -107,7 +107,9 @@ class Gate:
         only: Collection[str] | None = None,
         claimant: Claimant | None = None,
     ) -> None:
-        self.registry = Registry(self._forget, only)
+        self.leases = Leases()
+        """Leases of work that comes by itself; of everybody's, unless they are kept."""
+        self.registry = Registry(self._forget, only, self.leases)
         self.claimant = claimant or Claimant()
         """This process as its claims name it."""
         self.news = Signals()
@@ -120,14 +122,14 @@ class Gate:
         self._keys = keys
         self._objects = Objects(settings.objects)
         self._settings = settings
-        self._server_room, self._missing = _UNKNOWN_ROOM, 0
-        first = Capacity.of(0, _UNKNOWN_ROOM)
+        self._server_room, self._missing = UNKNOWN_ROOM, 0
+        first = Capacity.of(0, UNKNOWN_ROOM)
         self._pool = Pool(first.most, settings.connections_per_vault, first.idle, self._log_in)
         self._operator = database.registry()
         self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
         self._announcements = Announcements(partial(self._run, self._operator), _NEWS_TOGETHER)
         self._moments = Moments(partial(self._run, self._operator), self._moment)
-        self.growth = Growth(self._announcements.ask)
+        self.growth = Growth(self._announcements.ask, self.leases)
         """The logs that have entries which no checkpoint covers."""
         self._rooms: dict[str, Room] = {}
         self._vaults: dict[str, str] = {}
@@ -149,11 +151,10 @@ class Gate:
     ) -> Self:
         """Reach the database, and read who is hosted; :class:`VaultUnavailable` when that fails.
 
-        The registry must have been made (:meth:`Provisioner.install`). ``keys`` is
-        the key store of ``settings`` where it is open already: opening takes time.
-        ``database`` is for a process that another one keeps it running for, and
-        ``only`` the vaults that the process is for: it knows of no others. ``claimant`` names the process
-        where others are told when it has ended.
+        The registry must have been made (:meth:`Provisioner.install`). ``keys`` is the key store of
+        ``settings`` where it is open already: opening takes time. ``database`` is for a process that another
+        one keeps it running for, and ``only`` the vaults that the process is for: it knows of no others.
+        ``claimant`` names the process where others are told when it has ended.
         """
         keys = keys or open_keys(settings)
         database = database or await Database.start(settings, keys)
@@ -169,6 +170,13 @@ class Gate:
             await database.stop()
             raise
         return gate
+
+    def lease_keeper(self) -> LeaseKeeper:
+        """Return what shares work that comes by itself with the installation's other processes."""
+        keeper = LeaseKeeper(self._wakeups.ask, self.leases, self.claimant, self._roles)
+        keeper.announce = lambda: self._announcements.ask(self._wakeups.registry_channel)
+        self._wakeups.on_registry_news(keeper.ask)
+        return keeper
 
     @property
     def failed_notifications(self) -> int:
@@ -485,14 +493,7 @@ class Gate:
         self._pool.most, self._pool.idle = capacity.most, capacity.idle
         self._pool.idle_at_first = capacity.idle_at_first
         if capacity.missing > self._missing:
-            _LOGGER.warning(
-                "database: for %d vaults the server lacks room for %d connections: raise its max_connections"
-                " by that, or set vaults.connections to %d; an embedded server is started with room"
-                " enough once all processes have been stopped",
-                vaults,
-                capacity.missing,
-                capacity.most,
-            )
+            _LOGGER.warning("database: %s", capacity.shortage(vaults))
         self._missing = capacity.missing
 
     async def _tell(self, organisation: ParticipantIdentifier) -> None:

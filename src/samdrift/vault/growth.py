@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from samdrift.contracts.principals import Role
+from samdrift.scheduling.leases import Leases
 from samdrift.vault.registry import Registration
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -18,9 +19,10 @@ Hosted = tuple[ParticipantIdentifier, Role]
 class Growth:
     """The logs of one process that have grown since they were signed."""
 
-    def __init__(self, announce: Callable[[str], None]) -> None:
-        """``announce`` notifies the other processes on a channel."""
+    def __init__(self, announce: Callable[[str], None], leases: Leases | None = None) -> None:
+        """``announce`` notifies the other processes on a channel; ``leases`` say which of them signs."""
         self._announce = announce
+        self._leases = leases or Leases()
         self._signed = set[Role]()
         self._grown = set[Hosted]()
 
@@ -30,7 +32,8 @@ class Growth:
 
     def committed(self, registration: Registration) -> None:
         """Note that a vault's log has an entry that was committed here."""
-        if registration.role in self._signed:
+        ours = self._leases.holds(registration.organisation, registration.role)
+        if ours and registration.role in self._signed:
             self.note(registration.organisation, registration.role)
         else:
             self._announce(registration.channel)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.scheduling.leases import Leases
 from samdrift.vault.database.session import Row
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -95,12 +96,17 @@ class Registry:
     """The registry as this process knows it; kept up to date while the gate is open."""
 
     def __init__(
-        self, changed: Callable[[], None] = lambda: None, only: Collection[str] | None = None
+        self,
+        changed: Callable[[], None] = lambda: None,
+        only: Collection[str] | None = None,
+        leases: Leases | None = None,
     ) -> None:
         """``changed`` is called whenever it has been read again.
 
-        ``only`` are the vaults that this process is for; all, when it is ``None``.
+        ``only`` are the vaults that this process is for; all, when it is ``None``. ``leases`` say whose work
+        that comes by itself is this process's.
         """
+        self._leases = leases or Leases()
         self._changed = changed
         self._only = only
         self._known: dict[tuple[ParticipantIdentifier, Role], Registration] = {}
@@ -119,6 +125,14 @@ class Registry:
             for organisation, hosted in self._known
             if hosted is role and self.serves(organisation, role)
         )
+
+    def works_for(self, organisation: ParticipantIdentifier, role: Role) -> bool:
+        """Return whether an organisation is served, and its work that comes by itself is this process's."""
+        return self.serves(organisation, role) and self._leases.holds(organisation, role)
+
+    def worked_for(self, role: Role) -> tuple[ParticipantIdentifier, ...]:
+        """Return the organisations of which :meth:`works_for` is true."""
+        return tuple(each for each in self.organisations(role) if self._leases.holds(each, role))
 
     def find(self, organisation: ParticipantIdentifier, role: Role) -> Registration | None:
         """The registration, whatever its state."""

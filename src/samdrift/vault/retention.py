@@ -206,5 +206,7 @@ REGISTRY: Mapping[str, Rule] = _LOG | {
     "closings": Rule(Kind.EVIDENCE, Ending.CLOSINGS, "begun_at"),
     "moments": Rule(Kind.WORK, Ending.CLOSED),
     "log_pauses": Rule(Kind.LOG, Ending.DONE, "since"),
+    "lessees": Rule(Kind.WORK, Ending.OVER),
+    "partitions": Rule(Kind.SETTINGS, Ending.ONE_ROW),
 }
 """The tables of the registry."""

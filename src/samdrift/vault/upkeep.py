@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.scheduling.leases import NotLeased
 from samdrift.vault.errors import VaultError, VaultLocked
 from samdrift.vault.forgetting import ForgettingVault
 from samdrift.vault.gate import Gate
@@ -63,11 +64,12 @@ async def forget_in_vault(gate: Gate, role: Role, organisation: ParticipantIdent
 async def _in_every_vault(
     gate: Gate, role: Role, work: Callable[[ParticipantIdentifier], Awaitable[None]], on_failure: Failure
 ) -> None:
-    for organisation in gate.registry.organisations(role):
+    for organisation in gate.registry.worked_for(role):
         try:
-            await work(organisation)
+            async with gate.leases.working(organisation, role):
+                await work(organisation)
             await asyncio.sleep(_BREATH)
-        except VaultLocked:
-            continue  # The next round will find it open.
+        except (VaultLocked, NotLeased):
+            continue  # The next round will find it open, or is another process's.
         except VaultError as failure:
             on_failure(failure)

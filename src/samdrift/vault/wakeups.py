@@ -53,6 +53,7 @@ class Wakeups:
         self._session: Session | None = None
         self._channels: dict[str, Hosted] = {}
         self._registrations_changed = ""
+        self._on_news: list[Callable[[], None]] = []
         self._rows: list[Row] = []
         """The registrations as they were read last."""
         self._listeners: set[_Listener] = set()
@@ -84,6 +85,15 @@ class Wakeups:
         if own:
             self._own.add(listener)
         return listener.heard()
+
+    @property
+    def registry_channel(self) -> str:
+        """The channel on which processes hear that something changed in the registry."""
+        return self._registrations_changed
+
+    def on_registry_news(self, notify: Callable[[], None]) -> None:
+        """Call ``notify`` whenever something may have changed in the registry."""
+        self._on_news.append(notify)
 
     def stored(self, hosted: Hosted) -> None:
         """Tell those who listen to this process itself too that it has stored something in a vault."""
@@ -152,6 +162,8 @@ class Wakeups:
     def _notified(self, channel: str, backend: int) -> None:
         if channel == self._registrations_changed:
             self._changed.set()
+            for notify in self._on_news:
+                notify()
         elif channel in self._channels and not self._ours(backend):
             self._tell(channel)
 

@@ -13,6 +13,7 @@ _IN_ORDER = f"{_IN_ORDER_FILE}::test_what_is_not_in_order_is_found"
 _MOVES = "tests/unit/vault/test_relocation.py"
 _DATABASE = "tests/separation/test_database_denies.py"
 _CLAIMS = "tests/unit/vault/test_claims.py"
+_LEASES = "tests/unit/vault/test_leasing.py"
 _LIVES = "tests/unit/installation/test_lives.py"
 
 MOMENTS = (
@@ -39,6 +40,30 @@ MOMENTS = (
             f"{_CLAIMS}::test_invariant_8_a_transfer_that_ends_its_processes_waits_for_its_lease"
             "_and_its_attempts_count",
         ),
+    ),
+    Mutant(
+        "a lease that has not ended is its process's",
+        "vault/sql/leases-1.sql",
+        "WHERE until <= moment OR",
+        "WHERE process <> me OR",
+        (
+            f"{_LEASES}::test_leases_of_a_process_that_is_gone_are_taken_over_when_their_time_is_over",
+            f"{_LEASES}::test_processes_share_evenly_and_nothing_is_two_processes_at_a_time",
+        ),
+    ),
+    Mutant(
+        "work stops before its lease can be another process's",
+        "vault/leasing.py",
+        "began + self.times.lasts - self.times.margin",
+        "began + self.times.lasts",
+        (f"{_LEASES}::test_a_process_that_is_cut_off_stops_its_work_before_another_may_begin",),
+    ),
+    Mutant(
+        "a lease is given back when nobody works under it any more",
+        "vault/leasing.py",
+        "await self.leases.leave(partitions)",
+        "pass",
+        (f"{_LEASES}::test_a_lease_is_given_to_another_process_only_when_the_work_under_it_has_ended",),
     ),
     Mutant(
         "a process whose file is locked lives",

@@ -20,6 +20,7 @@ from samdrift.installation.events import RunEvent
 from samdrift.installation.health import Dependency
 from samdrift.installation.reconciling import Reconciler
 from samdrift.messageservice.events import MTEvent
+from samdrift.scheduling.leases import Leases
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.logbook import append_statement
@@ -178,7 +179,8 @@ async def test_a_log_in_its_third_month_is_read_from_two_weeks_ago_on(
 
 
 def gate_of(*organisations: ParticipantIdentifier) -> Gate:
-    return cast(Gate, SimpleNamespace(registry=SimpleNamespace(organisations=lambda role: organisations)))
+    registry = SimpleNamespace(organisations=lambda role: organisations, serves=lambda one, role: True)
+    return cast(Gate, SimpleNamespace(registry=registry, leases=Leases()))
 
 
 def comparing(monkeypatch: pytest.MonkeyPatch, act: Callable[[ParticipantIdentifier], None]) -> None:

@@ -47,11 +47,12 @@ class Disposing:
     async def run(self, on_failure: Callable[[BaseException], None]) -> None:
         """Work until cancelled; what cannot be done now, as in a locked vault, is tried again soon."""
         time = asyncio.get_running_loop().time
-        again_at = time()
+        again_at, gains = time(), -1
+        self._gate.leases.on_gain(self._news.set)
         while True:
-            if time() >= again_at:
-                again_at = time() + _EVERY.total_seconds()
-                self._wanted.update(self._gate.registry.organisations(Role.MESSAGE_CLIENT))
+            if time() >= again_at or self._gate.leases.gains != gains:
+                again_at, gains = time() + _EVERY.total_seconds(), self._gate.leases.gains
+                self._wanted.update(self._gate.registry.worked_for(Role.MESSAGE_CLIENT))
             self._news.clear()
             waiting = await self._round(on_failure)
             pause = again_at - time()

@@ -132,9 +132,14 @@ class Notices:
         role = Role.MESSAGE_CLIENT
 
         def served() -> list[ParticipantIdentifier]:
-            return [each for each in self._settings.origins if gate.registry.serves(each, role)]
+            return [each for each in self._settings.origins if gate.registry.works_for(each, role)]
 
-        dispatcher = Dispatcher(self.turn, self._clock, on_failure=on_failure)
+        async def turn(organisation: ParticipantIdentifier) -> datetime | None:
+            async with gate.leases.working(organisation, role):
+                return await self.turn(organisation)
+
+        dispatcher = Dispatcher(turn, self._clock, on_failure=on_failure)
+        gate.leases.on_gain(dispatcher.look)
         await dispatcher.run(Rounds(partial(gate.due, role), served, self._clock).due)
 
     # --- mailboxes ----------------------------------------------------------------------------------------

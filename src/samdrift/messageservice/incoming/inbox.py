@@ -43,6 +43,7 @@ from samdrift.messageservice.lifecycle.transfers import Transfers
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings, OrganisationProfile
 from samdrift.scheduling.held import Held, reason_of
+from samdrift.scheduling.leases import Leases, NotLeased
 from samdrift.scheduling.pace import Pace
 from samdrift.vault.bodies import Body
 from samdrift.vault.errors import VaultUnavailable
@@ -515,8 +516,9 @@ class Polling:
         clock: Clock,
         held: Held | None = None,
         pace: Pace | None = None,
+        leases: Leases | None = None,
     ) -> None:
-        """``served`` tells who is served now: others, suspended or yet to be added, wait."""
+        """``served`` and ``leases`` tell for whom to poll now: others, such as suspended ones, wait."""
         self._pace = pace or Pace()
         self._settings = settings
         self._access_points = access_points
@@ -525,11 +527,20 @@ class Polling:
         self._served = served
         self._clock = clock
         self._held = held or Held()
+        self._leases = leases or Leases()
         self._unexpected = unexpected("message-service-polling")
 
     async def run(self, organisation: ParticipantIdentifier, after: float = 0.0) -> None:
-        """Poll from ``after`` seconds on until cancelled; retry after a pause what cannot be done now."""
+        """Poll from ``after`` seconds on until cancelled, whenever this process is in charge of that."""
         await asyncio.sleep(after)
+        while True:
+            await self._leases.until_held(organisation, Role.MESSAGE_SERVICE)
+            with contextlib.suppress(NotLeased):
+                async with self._leases.working(organisation, Role.MESSAGE_SERVICE):
+                    await self._poll(organisation)
+
+    async def _poll(self, organisation: ParticipantIdentifier) -> None:
+        """Poll until cancelled; retry after a pause what cannot be done now."""
         state = _State(patience=Patience.of(self._settings.poll_wait))
         while True:
             if not self._served(organisation):

@@ -70,6 +70,8 @@ class Sender(InFlight):
             on_failure=self._unexpected,
             claimant=gate.claimant,
             pace=pace,
+            leases=gate.leases,
+            role=Role.MESSAGE_SERVICE,
         )
         self._settings = settings
         self._vaults = gate.worker(WORKER, Role.MESSAGE_SERVICE)

@@ -24,6 +24,8 @@ _LEAST_IDLE, _LONGEST_IDLE = timedelta(seconds=60), timedelta(minutes=5)
 _IDLE_PER_VAULT = timedelta(seconds=1)
 _IDLE_AT_FIRST = timedelta(seconds=10)
 
+UNKNOWN_ROOM = 1 << 20
+"""Connections that the server has room for, until it has been asked."""
 ROOM = """
 SELECT current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
     - current_setting('reserved_connections')::int
@@ -56,3 +58,11 @@ class Capacity:
         may = max(1, min(wanted, room - SPARE))
         by_vaults = min(max(_LEAST_IDLE, vaults * _IDLE_PER_VAULT), _LONGEST_IDLE)
         return cls(may, idle or by_vaults, idle or _IDLE_AT_FIRST, wanted - may)
+
+    def shortage(self, vaults: int) -> str:
+        """Return what the operator reads where the server lacks room."""
+        return (
+            f"for {vaults} vaults the server lacks room for {self.missing} connections: raise its"
+            f" max_connections by that, or set vaults.connections to {self.most}; an embedded server is"
+            " started with room enough once all processes have been stopped"
+        )

@@ -27,6 +27,7 @@ REGISTRY = (
     "log-pauses",
     "log-stamps",
     "databases",
+    "leases",
 )
 WORKERS = ("workers", "worker-moments", "worker-databases")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")

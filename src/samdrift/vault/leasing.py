@@ -1,0 +1,178 @@
+"""The keeper of leases: renews in the registry what this process is in charge of.
+
+The registry has the clock (sql/leases-1.sql). This process measures a lease from before it asked for it, by a
+clock that is never set, and stops its work :data:`MARGIN` before the end: so whatever has become of it and of
+the way to the database, nobody else is in charge as long as it believes to be. One that ends in order gives
+its leases back; of one that is killed they end by themselves, or as soon as a process that starts on the
+same machine knows that it has ended (:mod:`samdrift.installation.lives`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Self
+
+from samdrift.contracts.principals import Role
+from samdrift.scheduling.claims import Claimant
+from samdrift.scheduling.leases import Leases, Partition
+from samdrift.vault.database.session import Row
+from samdrift.vault.errors import VaultError
+
+_RENEW = "SELECT role, number, former, surplus FROM renew_leases($1, $2, $3, $4, $5, $6)"
+_END = "SELECT end_leases($1)"
+_OWN = ""
+"""The role under which the registry has what is the installation's own."""
+_AGAIN_AFTER = 1.0
+_LAST_WORDS = 2.0
+"""Seconds by which the end of a process is put off by leases that it gives back."""
+_LOGGER = logging.getLogger("samdrift")
+
+Ask = Callable[..., Awaitable[list[Row]]]
+"""Asks the registry with SQL and its values."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTimes:
+    """Seconds: how long a lease lasts, when it is renewed, and how long before its end work stops."""
+
+    lasts: float = 20.0
+    renewed_every: float = 5.0
+    margin: float = 4.0
+
+
+@dataclass(slots=True)
+class LeaseKeeper:
+    """Keeps the leases of one process while its context lasts."""
+
+    registry: Ask
+    leases: Leases
+    claimant: Claimant
+    roles: Collection[Role]
+    times: LeaseTimes = field(default_factory=LeaseTimes)
+    announce: Callable[[], None] = lambda: None
+    """Has the other processes look for leases that are free."""
+    clock: Callable[[], float] = time.monotonic
+    _given: set[Partition] = field(default_factory=set)
+    """Partitions that nobody works on here any more, to be given back."""
+    _leaving: set[Partition] = field(default_factory=set)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _asked: asyncio.Event = field(default_factory=asyncio.Event)
+    _until: float = 0.0
+    _lapsed: bool = False
+    _task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Lease what is free, and keep it from now on."""
+        self.leases.begin()
+        with contextlib.suppress(VaultError, TimeoutError):
+            await self.renew()
+        self._task = asyncio.create_task(self._keep())
+        self.announce()
+
+    def ask(self) -> None:
+        """Look soon: something may be free."""
+        self._asked.set()
+
+    async def stop(self) -> None:
+        """Stop what is still done under leases, and give them back; others hear of it."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, *self._tasks, return_exceptions=True)
+        await self.leases.leave()
+        with contextlib.suppress(VaultError, TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await self.registry(_END, self.claimant.name)
+        self.announce()
+
+    async def renew(self) -> None:
+        """Renew once. :class:`VaultError` or :class:`TimeoutError` where the registry cannot be reached."""
+        began, given = self.clock(), sorted(self._given, key=str)
+        async with asyncio.timeout(self.times.renewed_every):
+            rows = await self.registry(
+                _RENEW,
+                self.claimant.name,
+                [_OWN, *sorted(role.value for role in self.roles)],
+                timedelta(seconds=self.times.lasts),
+                sorted(self.claimant.ended),
+                [_text(each.role) for each in given],
+                [each.number for each in given],
+            )
+        self._given.difference_update(given)
+        if given:
+            self.announce()
+        held = {_partition(role, number): former for role, number, former, _ in rows}
+        surplus = {_partition(role, number) for role, number, _, more in rows if more}
+        self._until = began + self.times.lasts - self.times.margin
+        kept = held.keys() - self._leaving - self._given
+        self.leases.renewed({each: held[each] for each in kept}, self._until)
+        if leave := (surplus & kept):
+            self._leaving |= leave
+            task = asyncio.create_task(self._leave(leave))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if self._lapsed:
+            self._lapsed = False
+            _LOGGER.warning("leases: renewed again: work that comes by itself goes on here")
+
+    async def _leave(self, partitions: set[Partition]) -> None:
+        """Give partitions back that are more than this process's part, when nobody works on them here."""
+        await self.leases.leave(partitions)
+        self._leaving -= partitions
+        self._given |= partitions
+        self._asked.set()
+
+    async def _keep(self) -> None:
+        wait = self.times.renewed_every
+        while True:
+            self._look_at_clock()
+            left = self._until - self.clock()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(wait, left) if left > 0 else wait):
+                    await self._asked.wait()
+            self._asked.clear()
+            self._look_at_clock()
+            try:
+                await self._in_time()
+            except (VaultError, TimeoutError):
+                wait = _AGAIN_AFTER
+            else:
+                wait = self.times.renewed_every
+
+    async def _in_time(self) -> None:
+        """Renew, and give up when the lease ends before the registry has answered."""
+        left = self._until - self.clock()
+        async with asyncio.timeout(left if left > 0 else None):
+            await self.renew()
+
+    def _look_at_clock(self) -> None:
+        """Stop the work when the lease ends: another process may be in charge soon."""
+        if self._lapsed or self.clock() < self._until:
+            return
+        self._lapsed = True
+        _LOGGER.warning(
+            "leases: could not be renewed in time: work that comes by itself stops here, and is left to other"
+            " processes"
+        )
+        self._given.clear()
+        self.leases.renewed({}, self._until)
+
+
+def _text(role: Role | None) -> str:
+    return _OWN if role is None else role.value
+
+
+def _partition(role: str, number: int) -> Partition:
+    return Partition(Role(role) if role else None, number)

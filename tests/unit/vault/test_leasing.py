@@ -1,0 +1,271 @@
+"""Of each partition one process at a time is in charge, whatever becomes of the processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from samdrift.contracts.principals import Role
+from samdrift.scheduling.claims import Claimant
+from samdrift.scheduling.leases import PARTITIONS, Leases, NotLeased, Partition, partition_of
+from samdrift.vault.database.session import Row
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.leasing import LeaseKeeper, LeaseTimes
+from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.separation.vaultlogin import Superuser, superuser
+from tests.vaults import Installation, until
+from tests.virtualtime import in_virtual_time, seconds
+
+AP, MT, MK = Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT
+BOTH = (AP, MT)
+A = ParticipantIdentifier("0203:a.se")
+
+
+class Registry:
+    """The registry of an installation, as the keepers of several processes reach it."""
+
+    def __init__(self, installation: Installation, administrator: Superuser) -> None:
+        self._installation = installation
+        self._administrator = administrator
+
+    async def ask(self, sql: str, *values: Any) -> list[Row]:
+        session = await self._installation.gate.database.registry_session()
+        try:
+            return (await session.run([(sql, values)]))[0]
+        finally:
+            session.close()
+
+    def process(self, name: str, roles: Sequence[Role] = BOTH, ended: Sequence[str] = ()) -> LeaseKeeper:
+        """The keeper of a process that has just begun, and renews when it is told to."""
+        leases = Leases()
+        leases.begin()
+        return LeaseKeeper(self.ask, leases, Claimant(name, frozenset(ended)), roles)
+
+    def lapse(self, name: str) -> None:
+        """Have the time of a process's leases come to its end, on the database's clock."""
+        self._administrator.rows("UPDATE registry.lessees SET until = now() WHERE process = %s", name)
+
+    def clear(self) -> None:
+        self._administrator.rows("DELETE FROM registry.lessees")
+        self._administrator.rows("UPDATE registry.partitions SET former = NULL, last = NULL")
+
+
+@pytest_asyncio.fixture
+async def registry(installation: Installation) -> AsyncIterator[Registry]:
+    """A registry of which no process has leases."""
+    found = Registry(installation, await superuser(installation))
+    found.clear()
+    yield found
+    found.clear()
+
+
+async def settled(*processes: LeaseKeeper) -> None:
+    """Have all of them renew until each has its part: what is more is left, given back and taken."""
+    for _ in range(3):
+        for each in processes:
+            await each.renew()
+            await asyncio.gather(*each._tasks)
+
+
+def numbers(process: LeaseKeeper, role: Role) -> set[int]:
+    return {each.number for each in process.leases.held() if each.role is role}
+
+
+async def test_one_process_is_in_charge_of_everything(registry: Registry) -> None:
+    one = registry.process("one")
+    await one.renew()
+    assert len(one.leases.held()) == 2 * PARTITIONS + 1
+    assert one.leases.holds(A, AP)
+    assert one.leases.holds(None, None)
+    assert not one.leases.holds(A, MK), "it does not serve that role"
+
+
+async def test_processes_share_evenly_and_nothing_is_two_processes_at_a_time(registry: Registry) -> None:
+    processes = [registry.process(name) for name in ("one", "two", "three")]
+    for number in range(1, 4):
+        for _ in range(3):
+            for each in processes[:number]:
+                await each.renew()
+                await asyncio.gather(*each._tasks)
+                held = [partition for process in processes for partition in process.leases.held()]
+                assert len(held) == len(set(held)), "two processes are in charge of one partition"
+    parts = [len(numbers(each, AP)) for each in processes]
+    assert sum(parts) == PARTITIONS
+    assert max(parts) - min(parts) <= 2
+    for each in processes:
+        assert numbers(each, AP) == numbers(each, MT), "an organisation's roles are in one process"
+    assert sum(Partition() in each.leases.held() for each in processes) == 1
+
+
+async def test_a_process_gets_leases_of_the_roles_that_it_serves_alone(registry: Registry) -> None:
+    transfers, messages = registry.process("one", [AP]), registry.process("two", [MT])
+    await settled(transfers, messages)
+    assert len(numbers(transfers, AP)) == PARTITIONS
+    assert not numbers(transfers, MT)
+    assert len(numbers(messages, MT)) == PARTITIONS
+
+
+async def test_leases_of_a_process_that_is_gone_are_taken_over_when_their_time_is_over(
+    registry: Registry,
+) -> None:
+    one, two = registry.process("one"), registry.process("two")
+    await settled(one, two)
+    theirs = one.leases.held()
+    await two.renew()
+    assert not two.leases.held() & theirs, "it may be at work"
+    registry.lapse("one")
+    await two.renew()
+    assert two.leases.held() >= theirs
+    taken = next(each for each in theirs if each.role is AP)
+    organisation = next(
+        each
+        for each in (ParticipantIdentifier(f"0203:{number}.se") for number in range(10_000))
+        if partition_of(each, AP) == taken
+    )
+    assert two.leases.gained(organisation, AP).former == "one", "what it had claimed is taken up"
+
+
+async def test_leases_of_a_process_that_is_known_to_have_ended_are_taken_over_immediately(
+    registry: Registry,
+) -> None:
+    killed = registry.process("killed")
+    await killed.renew()
+    again = registry.process("again", ended=["killed"])
+    await again.renew()
+    assert again.leases.held() == killed.leases.held()
+
+
+async def test_a_process_that_ends_in_order_gives_its_leases_back(registry: Registry) -> None:
+    one, two = registry.process("one"), registry.process("two")
+    await settled(one, two)
+    await one.stop()
+    assert not one.leases.held()
+    await two.renew()
+    assert len(two.leases.held()) == 2 * PARTITIONS + 1
+
+
+async def test_a_lease_is_given_to_another_process_only_when_the_work_under_it_has_ended(
+    registry: Registry,
+) -> None:
+    one, two = registry.process("one"), registry.process("two")
+    await one.renew()
+    # The highest numbers are given up first.
+    last = next(
+        each
+        for each in (ParticipantIdentifier(f"0203:{number}.se") for number in range(10_000))
+        if partition_of(each, AP).number == PARTITIONS - 1
+    )
+    may_end = asyncio.Event()
+
+    async def work() -> None:
+        with contextlib.suppress(NotLeased):
+            async with one.leases.working(last, AP, may_end.wait):  # type: ignore[arg-type]
+                await asyncio.sleep(3600)
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    await two.renew()
+    await one.renew()
+    await until(lambda: not one.leases.holds(last, AP))
+    for _ in range(2):
+        await one.renew()
+        await two.renew()
+        assert not two.leases.holds(last, AP), "the other one is still at it"
+    may_end.set()
+    await working
+    await asyncio.gather(*one._tasks)
+    await one.renew()
+    await two.renew()
+    assert two.leases.holds(last, AP)
+
+
+async def test_a_process_that_comes_back_after_its_leases_went_gets_none_that_are_anothers(
+    registry: Registry,
+) -> None:
+    one, two = registry.process("one"), registry.process("two")
+    await one.renew()
+    registry.lapse("one")
+    await two.renew()
+    await one.renew()
+    assert one.leases.held() == set()
+    await settled(two, one)
+    assert len(numbers(one, AP)) == len(numbers(two, AP)) == PARTITIONS // 2
+
+
+def kept(ask: Callable[..., Any], times: LeaseTimes | None = None) -> LeaseKeeper:
+    """A keeper whose clock is the running loop's."""
+    return LeaseKeeper(
+        ask, Leases(seconds), Claimant("this"), [AP], times=times or LeaseTimes(), clock=seconds
+    )
+
+
+class Answers:
+    """A registry that leases everything, when it can be reached."""
+
+    def __init__(self) -> None:
+        self.there = True
+        self.hangs = False
+        self.asked: list[float] = []
+
+    async def __call__(self, sql: str, *values: Any) -> list[Row]:
+        self.asked.append(seconds())
+        if self.hangs:
+            await asyncio.sleep(1e9)
+        if not self.there:
+            raise VaultUnavailable
+        return [("ap", number, None, False) for number in range(PARTITIONS)]
+
+
+@in_virtual_time
+async def test_leases_are_renewed_long_before_their_end() -> None:
+    registry = Answers()
+    keeper = kept(registry)
+    await keeper.start()
+    for _ in range(100):
+        await asyncio.sleep(1)
+        assert keeper.leases.holds(A, AP)
+    await keeper.stop()
+    assert 20 <= len(registry.asked) <= 25
+
+
+@pytest.mark.parametrize("cut", ["there", "hangs"])
+def test_a_process_that_is_cut_off_stops_its_work_before_another_may_begin(
+    cut: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @in_virtual_time
+    async def run() -> None:
+        registry, times = Answers(), LeaseTimes()
+        keeper, ended = kept(registry, times), list[float]()
+        await keeper.start()
+        await asyncio.sleep(7)
+        last = registry.asked[-1]
+
+        async def work() -> None:
+            with contextlib.suppress(NotLeased):
+                async with keeper.leases.working(A, AP):
+                    await asyncio.sleep(1e9)
+            ended.append(seconds())
+
+        working = asyncio.create_task(work())
+        setattr(registry, cut, not getattr(registry, cut))
+        await working
+        assert last + 10 < ended[0] <= last + times.lasts - times.margin
+        assert not keeper.leases.holds(A, AP)
+        await asyncio.sleep(100)
+        setattr(registry, cut, not getattr(registry, cut))
+        await asyncio.sleep(10)
+        assert keeper.leases.holds(A, AP)
+        await keeper.stop()
+
+    with caplog.at_level(logging.WARNING, "samdrift"):
+        run()
+    assert [each.message.partition(":")[2].strip() for each in caplog.records] == [
+        "could not be renewed in time: work that comes by itself stops here, and is left to other processes",
+        "renewed again: work that comes by itself goes on here",
+    ]
