@@ -57,6 +57,8 @@ system_networks = ["127.0.0.0/8"]
 time_stamps = "http://{HOST}:{{stamps}}/"
 time_stamps_trust = "{{roots}}"
 """
+_NOTHING_KEPT = "metadata_seconds = 0\nverdict_seconds = 0\nrevocation_seconds = 0\n"
+"""So that shared services are asked by each exchange, as they are now and then with what is kept."""
 _LINE = re.compile(r"(?P<at>\S+Z) (?P<level>[A-Z]+) (?P<text>.*)")
 _WARNINGS = ("WARNING", "ERROR", "CRITICAL")
 Broken = Callable[[], AbstractAsyncContextManager[None]]
@@ -342,6 +344,8 @@ def _configure(file: Path, scanner: Clamd, port: int, identity: Sequence[Path], 
     """Have the operator scan what comes, and hand the logs of its organisations over."""
     text = file.read_text()
     assert 'scanner = "none"' in text
+    text = text.replace("[address_book]\n", "[address_book]\nrefresh_seconds = 15\nretry_seconds = 2\n", 1)
+    text = text.replace("[federation]\n", f"[federation]\n{_NOTHING_KEPT}", 1)
     text = text.replace('scanner = "none"', f'scanner = "clamd"\nsocket = "{scanner.socket}"')
     system = "\n".join(
         [
