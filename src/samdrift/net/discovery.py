@@ -107,7 +107,8 @@ class SmpDiscovery:
         """Clauses: architecture-sad 5.3.3.1 sentence 3, 5.4 step 2b."""
         try:
             answer = await self._resolver.naptr(bdxl.host(participant, self._zone))
-            self._watch("sml", self._zone, "")
+            if answer.fresh:
+                self._watch("sml", self._zone, "")
             self._judge(answer.dnssec)
             if not answer.records:
                 raise NotRegistered("the participant is not registered in SML")
@@ -134,7 +135,7 @@ class SmpDiscovery:
         except NoAnswer as error:
             text = f"SMP gave no usable answer ({error})"
             if error.fault in _MAY_PASS:
-                self._watch("smp", host, f"{error} ({error.kind})")
+                self._watch("smp", host, error.words)
                 raise DiscoveryUnavailable(text, SharedService.SMP) from None
             raise DiscoveryUntrusted(text) from None
         faulty = answer.status >= 500 or answer.status in (408, 429)

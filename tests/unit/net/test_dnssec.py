@@ -153,3 +153,22 @@ async def test_a_machine_that_names_no_server_has_nobody_to_ask(monkeypatch: pyt
     resolver = NaptrResolver(within=0.2)
     with pytest.raises(ResolverUnavailable):
         await resolver.naptr("habo.sml.example.se")
+
+
+async def test_an_answer_that_is_kept_does_not_show_that_a_name_server_answers() -> None:
+    """Health says that DNS is back when a server has answered, and not when a name was asked for before."""
+    async with there() as place:
+        name = bdxl.host(HABO, ZONE)
+        assert (await place.resolver.naptr(name)).fresh
+        assert not (await place.resolver.naptr(name)).fresh
+        nobody = bdxl.host(NOBODY, ZONE)
+        assert (await place.resolver.naptr(nobody)).fresh
+        assert not (await place.resolver.naptr(nobody)).fresh, "that there is nobody is kept, too"
+
+
+async def test_a_name_server_that_says_nothing_is_told_of_in_words() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        resolver = NaptrResolver([silent.getsockname()], within=0.2)
+        with pytest.raises(ResolverUnavailable, match=r"^no name server answered in time$"):
+            await resolver.naptr("sml.example.se")
