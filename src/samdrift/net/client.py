@@ -15,9 +15,10 @@ import errno
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import aiohttp
 from yarl import URL
@@ -44,11 +45,14 @@ class HttpFault(StrEnum):
     ENCODED = "encoded"
 
 
-Watch = Callable[[str, str, str], None]
-"""Told of a service, by its kind and host, that it answered, or the reason why it did not."""
+class Watch(Protocol):
+    """Told of a service, by its kind and host, that it answered, or the reason why it did not."""
+
+    def __call__(self, service: str, at: str, reason: str, began: datetime | None = None, /) -> None:
+        """``began`` is when a call began: one that got no answer while a later one did says nothing."""
 
 
-def unwatched(service: str, at: str, reason: str) -> None:
+def unwatched(service: str, at: str, reason: str, began: datetime | None = None) -> None:
     """Watch nothing."""
 
 
