@@ -15,6 +15,7 @@ from samdrift.config.model import FederationConfig
 
 _SOAK = "soak"
 _RESTARTS = "restarts"
+_FAULTS = "faults"
 _ORGANISATIONS = "organisations"
 _BACKLOG = "backlog"
 _ASKING = ("exchange", "large", "isolation", _ORGANISATIONS, _BACKLOG)
@@ -28,7 +29,7 @@ KEPT = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the rows; 1 when a soak or restarts lost something, 0 otherwise."""
+    """Print the rows; 1 when a soak, restarts or faults lost something, 0 otherwise."""
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("name")
     parser.add_argument("--json", action="store_true")
@@ -38,6 +39,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--idle-seconds", type=float)
     parser.add_argument("--waiting", type=int)
+    parser.add_argument("--seconds", type=float, help="for faults: how long each lasts once it is known")
+    parser.add_argument("--only", nargs="+", help="for faults: those whose names have one of these words")
     given = parser.parse_args(arguments)
     rows = [asdict(row) for row in import_module(f"bench.{given.name}").rows(*_asked(given))]
     if given.json:
@@ -48,13 +51,17 @@ def main(arguments: Sequence[str]) -> int:
             print(_line(row))
         if given.name in _ASKING:
             print("kept, in seconds: " + ", ".join(f"{name} {value}" for name, value in KEPT.items()))
-    return 1 if given.name in (_SOAK, _RESTARTS) and any(row["reached"] is False for row in rows) else 0
+    return (
+        1 if given.name in (_SOAK, _RESTARTS, _FAULTS) and any(row["reached"] is False for row in rows) else 0
+    )
 
 
 def _asked(given: argparse.Namespace) -> tuple[object, ...]:
     """What the benchmark is given, where it takes anything."""
     if given.name == _SOAK:
         return given.exchanges, given.seed
+    if given.name == _FAULTS:
+        return given.only, given.seconds, given.seed
     if given.name == _RESTARTS:
         return given.rounds, given.seed
     if given.name == _ORGANISATIONS:

@@ -81,7 +81,7 @@ async def test_3_2_5_attempts_at_a_constant_interval_then_the_sender_is_told(
     """
     habo, message_id = stage.habo, sent["unreachable"].message_id
     failure = await habo.failure(message_id)
-    assert failure == "Transfer failed: peer-unreachable | no HTTP answer (ClientConnectorError)"
+    assert failure == "Transfer failed: peer-unreachable | no HTTP answer (connection refused)"
     assert await habo.transfer_events(message_id) == [
         *[(TransferState.QUEUED, TransferReason.PEER_UNREACHABLE)] * (ATTEMPTS - 1),
         (TransferState.FAILED, TransferReason.PEER_UNREACHABLE),

@@ -166,3 +166,17 @@ async def test_nothing_runs(tmp_path: Path, stage: Stage) -> None:
     ended = await asyncio.to_thread(in_process, "status", "--config", file)
     assert ended.status == 2
     assert "nothing runs" in ended.output
+
+
+async def test_where_the_way_to_ask_is_gone_with_the_key_store_status_says_so(
+    tmp_path: Path, stage: Stage
+) -> None:
+    """What runs goes on: that nothing does would be a wrong answer."""
+    assert stage.agency.config.file is not None
+    text, secrets = stage.agency.config.file.read_text(), tmp_path / "nowhere"
+    file = tmp_path / "samdrift.toml"
+    file.write_text(text.replace('secrets = "secrets"', f'secrets = "{secrets}"\nseals = "{tmp_path}/seals"'))
+    ended = await asyncio.to_thread(in_process, "status", "--config", file)
+    assert ended.status == 2
+    assert f"key-store: {secrets} is not there, and with it the way to ask what runs" in ended.complaints
+    assert "/health" in ended.complaints

@@ -27,7 +27,7 @@ from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.refusals import AUTHENTICATED, PeerWatch, Refusals
 from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
 from samdrift.audit.events import AuditEvent
-from samdrift.audit.operations import peer_alarm, postponed
+from samdrift.audit.operations import peer_alarm, postponing
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
@@ -118,6 +118,7 @@ class Inbound:
         self._limits = limits
         self._meters = meters
         self._refusals = refusals
+        self._postponed = postponing("interface A")
         self._watched = PeerWatch(settings.peer_alarm, settings.peer_alarm_within)
         self._strangers = Shares(_SHARE_OF_STRANGER, _BURST)
 
@@ -134,7 +135,7 @@ class Inbound:
                 request.client.host if request.client else "",
             )
         except Temporary as error:
-            postponed("interface A", error)
+            self._postponed(error)
             return HttpResponse(status_code=503, headers=LATER)
         return HttpResponse(answer.body, media_type=None, headers={"content-type": answer.content_type})
 

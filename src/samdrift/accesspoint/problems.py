@@ -9,7 +9,7 @@ from typing import Self
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from samdrift.audit.operations import postponed
+from samdrift.audit.operations import postponing
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.transfer import TransferReason
 from samdrift.scheduling.places import NoPlace
@@ -17,6 +17,7 @@ from samdrift.vault.errors import VaultDenied
 
 TYPE = "urn:samdrift:problem:"
 _LATER = {"retry-after": "30"}
+_postponed = postponing("interface C")
 _SOON = {"retry-after": "2"}
 
 
@@ -69,7 +70,7 @@ async def answer_denied(request: Request, error: Exception) -> Response:
 async def answer_unavailable(request: Request, error: Exception) -> Response:
     """The problem document for an outage: the message service comes again."""
     assert isinstance(error, Temporary)
-    postponed("interface C", error)
+    _postponed(error)
     return _document(ProblemKind.UNAVAILABLE, str(error), _LATER)
 
 

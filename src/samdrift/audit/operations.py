@@ -55,9 +55,27 @@ def _causes(error: BaseException) -> str:
     return text
 
 
-def postponed(where: str, why: Exception) -> None:
-    """Log that somebody was asked to come again, since no organisation's log could tell it; by type alone."""
-    _LOGGER.warning("%s asked to come again: %s", where, type(why).__name__)
+def postponing(where: str) -> Callable[[Exception], None]:
+    """Return what logs that somebody was asked to come again, since no organisation's log could tell it.
+
+    By type and, for an outage, its cause in our own words: one line a minute, however many call.
+    """
+    told: dict[str, tuple[float, int]] = {}
+
+    def log(why: Exception) -> None:
+        cause = getattr(why, "cause", "")
+        what = f"{where} asked to come again: {type(why).__name__}{f': {cause}' if cause else ''}"
+        now = time.monotonic()
+        last, count = told.get(what, (-_SUMMARY_SECONDS, 0))
+        if cause and now - last < _SUMMARY_SECONDS:
+            told[what] = last, count + 1
+            return
+        if len(told) >= _MOST_TOLD:
+            told.clear()
+        told[what] = now, 0
+        _LOGGER.warning("%s%s", what, f", {count} times more since the last such line" if count else "")
+
+    return log
 
 
 def summarised(what: str) -> Callable[[], None]:

@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from samdrift.cli.output import print_json, print_screen, print_text
+from samdrift.cli.output import complain, print_json, print_screen, print_text
+from samdrift.config.errors import shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
@@ -35,9 +36,15 @@ def status(
     """
     with reported_as_usage_errors():
         loaded = load(config)
-        folder, wanted = control_folder(loaded.vaults), loaded.roles
+        folder, wanted, secrets = control_folder(loaded.vaults), loaded.roles, loaded.vaults.secrets
         while True:
             running = run(ask_running(folder))
+            if not running and folder.is_relative_to(secrets) and not secrets.is_dir():
+                # Where processes are asked is in the key store, unless the configuration says otherwise.
+                complain(f"key-store: {shown(secrets)} is not there, and with it the way to ask what runs:")
+                complain(
+                    "what runs answers at /health, where metrics.listen is; docs/runbooks/key-store-lost.md"
+                )
             if as_json:
                 print_json(_document(running, wanted))
             elif watch:

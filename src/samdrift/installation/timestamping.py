@@ -25,6 +25,8 @@ from samdrift.vault.logtree import LastStamp, LogTree, TreeState
 
 _EVERY = timedelta(days=1)
 _AGAIN = timedelta(hours=1)
+_WHILE_GONE = timedelta(minutes=2)
+"""Time for which no log asks an authority that gave no stamp; then one does."""
 _BEFORE_END = timedelta(days=60)
 """Time before the end of the last stamp's certificates at which a silent log is stamped again."""
 
@@ -51,10 +53,14 @@ class Stamper:
         self._note = note
         self._due: dict[str, datetime] = {}
         """Time before which a log, by its name, is not looked at again."""
+        self._away: datetime | None = None
+        """Time before which the authority is not asked again, since it gave no stamp."""
 
     async def stamp(self, opened: Opened) -> bool:
         """Have the last checkpoint of a log stamped, if it is time for that; true where it was."""
         now = self._clock()
+        if self._away is not None and now < self._away:
+            return False
         async with opened() as tree:
             state = await tree.state()
             if now < self._due.get(state.origin, now):
@@ -66,7 +72,7 @@ class Stamper:
         try:
             stamp = await ask(self._caller, self._address, self._trusted(), state.note, now)
         except StampUnavailable as failure:
-            self._due[state.origin] = now + _AGAIN
+            self._away = now + _WHILE_GONE
             self._note(Dependency.TIME_STAMPS, host_of(self._address), failure.text)
             return False
         self._note(Dependency.TIME_STAMPS, host_of(self._address), "")

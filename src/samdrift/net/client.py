@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import aiohttp
 from yarl import URL
@@ -42,11 +45,14 @@ class HttpFault(StrEnum):
     ENCODED = "encoded"
 
 
-Watch = Callable[[str, str, str], None]
-"""Told of a service, by its kind and host, that it answered, or the reason why it did not."""
+class Watch(Protocol):
+    """Told of a service, by its kind and host, that it answered, or the reason why it did not."""
+
+    def __call__(self, service: str, at: str, reason: str, began: datetime | None = None, /) -> None:
+        """``began`` is when a call began: one that got no answer while a later one did says nothing."""
 
 
-def unwatched(service: str, at: str, reason: str) -> None:
+def unwatched(service: str, at: str, reason: str, began: datetime | None = None) -> None:
     """Watch nothing."""
 
 
@@ -58,6 +64,12 @@ class NoAnswer(Exception):
         super().__init__(fault.value)
         self.fault = fault
         self.kind = kind or fault.value
+
+    @property
+    def words(self) -> str:
+        """Return what happened as health and the log have it, for whoever was woken."""
+        told = "no answer in time" if self.fault is HttpFault.TIMEOUT else self.fault.value
+        return told if self.kind == self.fault.value else f"{told} ({self.kind})"
 
 
 class HttpAnswer:
@@ -209,6 +221,17 @@ class HttpClient:
         )
 
 
+_CONNECTING = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
+
+
+def _connecting(error: aiohttp.ClientConnectorError) -> str:
+    """Return why there is no connection, as the system says it, or as the type does."""
+    number = error.os_error.errno
+    if type(error) is aiohttp.ClientConnectorError and number in _CONNECTING:
+        return os.strerror(number).lower()
+    return type(error).__name__
+
+
 @contextlib.contextmanager
 def _typed() -> Iterator[None]:
     """Turn what aiohttp raises into :class:`NoAnswer`."""
@@ -219,7 +242,7 @@ def _typed() -> Iterator[None]:
     except aiohttp.ClientConnectorError as error:
         forbidden = isinstance(error.os_error, AddressForbidden)
         fault = HttpFault.FORBIDDEN if forbidden else HttpFault.UNREACHABLE
-        raise NoAnswer(fault, type(error).__name__) from None
+        raise NoAnswer(fault, _connecting(error)) from None
     except (WireError, aiohttp.InvalidURL):
         raise NoAnswer(HttpFault.FORBIDDEN) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:

@@ -105,15 +105,17 @@ class SmpDiscovery:
 
     async def _smp(self, participant: ParticipantIdentifier) -> str:
         """Clauses: architecture-sad 5.3.3.1 sentence 3, 5.4 step 2b."""
+        began = self._clock()
         try:
             answer = await self._resolver.naptr(bdxl.host(participant, self._zone))
-            self._watch("sml", self._zone, "")
+            if answer.fresh:
+                self._watch("sml", self._zone, "")
             self._judge(answer.dnssec)
             if not answer.records:
                 raise NotRegistered("the participant is not registered in SML")
             return bdxl.smp_address(answer.records)
         except ResolverUnavailable as error:
-            self._watch("sml", self._zone, f"DNS gave no answer ({error})")
+            self._watch("sml", self._zone, f"DNS gave no answer: {error}", began)
             raise DiscoveryUnavailable(f"SML gave no answer ({error})", SharedService.SML) from None
         except WireError as error:
             raise DiscoveryUntrusted(f"SML returns no usable address: {error.text}") from None
@@ -128,13 +130,13 @@ class SmpDiscovery:
             raise DiscoveryUntrusted(f"SML's answer is, by DNSSEC: {dnssec.value}")
 
     async def _fetch(self, url: str) -> bytes:
-        host = urlsplit(url).hostname or ""
+        host, began = urlsplit(url).hostname or "", self._clock()
         try:
             answer = await fetch(self._client, url, self._limits)
         except NoAnswer as error:
             text = f"SMP gave no usable answer ({error})"
             if error.fault in _MAY_PASS:
-                self._watch("smp", host, f"{error} ({error.kind})")
+                self._watch("smp", host, error.words, began)
                 raise DiscoveryUnavailable(text, SharedService.SMP) from None
             raise DiscoveryUntrusted(text) from None
         faulty = answer.status >= 500 or answer.status in (408, 429)

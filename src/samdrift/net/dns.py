@@ -9,7 +9,7 @@ says is trusted for its signature alone, so a forged answer can deny, not deceiv
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
@@ -20,6 +20,8 @@ import dns.flags
 import dns.message
 import dns.name
 import dns.nameserver
+import dns.rdataclass
+import dns.rdatatype
 import dns.resolver
 from dns.rdtypes.IN.NAPTR import NAPTR
 
@@ -27,6 +29,11 @@ from samdrift.contracts.errors import Temporary
 from samdrift.wire.bdxl import Naptr
 
 _MOST_KEPT = 10_000
+_TOLD: Mapping[type, str] = {
+    dns.resolver.NoNameservers: "every name server failed or refused",
+    dns.resolver.LifetimeTimeout: "no name server answered in time",
+}
+"""Words for errors of the resolver, for whoever was woken."""
 
 
 class Dnssec(StrEnum):
@@ -43,6 +50,8 @@ class NaptrAnswer:
 
     records: tuple[Naptr, ...]
     dnssec: Dnssec
+    fresh: bool = True
+    """True when a name server was asked for it now; what is kept does not show that one answers."""
 
 
 class ResolverUnavailable(Temporary):
@@ -83,14 +92,21 @@ class NaptrResolver:
         """Return the records at ``name``, which is absolute."""
         try:
             absolute = dns.name.from_text(f"{name.rstrip('.')}.")
+            fresh = not self._keeps(absolute)
             answer = await self._resolver.resolve(absolute, "NAPTR", search=False, raise_on_no_answer=False)
         except dns.resolver.NXDOMAIN as denial:
             responses: dict[dns.name.Name, dns.message.Message] = denial.kwargs["responses"]
-            return NaptrAnswer((), self._dnssec(responses[absolute]))
+            return NaptrAnswer((), self._dnssec(responses[absolute]), fresh)
         except (dns.exception.DNSException, OSError) as error:
-            raise ResolverUnavailable(type(error).__name__) from None
+            raise ResolverUnavailable(_TOLD.get(type(error), type(error).__name__)) from None
         records = tuple(_record(data) for data in answer.rrset or () if isinstance(data, NAPTR))
-        return NaptrAnswer(records, self._dnssec(answer.response))
+        return NaptrAnswer(records, self._dnssec(answer.response), fresh)
+
+    def _keeps(self, name: dns.name.Name) -> bool:
+        """Return whether an answer about a name is kept, or that it does not exist."""
+        kinds = (dns.rdatatype.NAPTR, dns.rdatatype.ANY)
+        cache = self._resolver.cache
+        return any(cache.get((name, kind, dns.rdataclass.IN)) is not None for kind in kinds)
 
     def _dnssec(self, response: dns.message.Message) -> Dnssec:
         if not self._trusted:

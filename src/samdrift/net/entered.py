@@ -72,7 +72,7 @@ class EnteredAddressClient:
             answer = await fetch(self._http, url, limits, content=content, headers=headers)
         except NoAnswer as failure:
             if failure.fault is not HttpFault.FORBIDDEN:
-                self._watch(host, f"{failure} ({failure.kind})")
+                self._watch(host, failure.words)
             raise
         self._watch(host, f"it answers {answer.status}" if answer.status >= 500 else "")
         return answer

@@ -143,7 +143,7 @@ class RevocationSource:
         try:
             answer = await fetch(self._client, url, limits, content=question, headers=headers)
         except NoAnswer as error:
-            self._watch("revocation", host, f"{error} ({error.kind})")
+            self._watch("revocation", host, error.words)
             return None
         self._watch("revocation", host, "" if answer.status == 200 else f"it answers {answer.status}")
         return answer.body if answer.status == 200 else None

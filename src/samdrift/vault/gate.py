@@ -561,8 +561,9 @@ class Gate:
         try:
             return self._keys.data_keys(vault)
         except KeyStoreError as error:
-            locked = error.fault is KeyFault.LOCKED
-            raise (VaultLocked if locked else VaultUnavailable) from None
+            if error.fault is KeyFault.LOCKED:
+                raise VaultLocked from None
+            raise VaultUnavailable(f"key store: {error}") from None
 
     async def _log_in(self, login: Login) -> Session:
         """Log in with the current password, retrying if it is rotated meanwhile."""

@@ -198,7 +198,7 @@ async def test_a_restart_is_in_every_log_and_begins_without_custodians(
     custodians = Custodians(tmp_path, cost=CHEAP)
     assert custodians.names() == ()
     entry = (await logged(installation, organisation))[-1]
-    facts = {"ended": "anna", "why": "bo has left, and his file with him"}
+    facts = {"ended": "anna", "why": "bo has left, and his file with him", "proof": "none"}
     assert (entry.event, entry.ids) == (AdminEvent.CUSTODY_RESTARTED, facts)
     operators = [
         each.ids

@@ -153,3 +153,39 @@ async def test_a_machine_that_names_no_server_has_nobody_to_ask(monkeypatch: pyt
     resolver = NaptrResolver(within=0.2)
     with pytest.raises(ResolverUnavailable):
         await resolver.naptr("habo.sml.example.se")
+
+
+async def test_an_answer_that_is_kept_does_not_show_that_a_name_server_answers() -> None:
+    """Health says that DNS is back when a server has answered, and not when a name was asked for before."""
+    async with there() as place:
+        name = bdxl.host(HABO, ZONE)
+        assert (await place.resolver.naptr(name)).fresh
+        assert not (await place.resolver.naptr(name)).fresh
+        nobody = bdxl.host(NOBODY, ZONE)
+        assert (await place.resolver.naptr(nobody)).fresh
+        assert not (await place.resolver.naptr(nobody)).fresh, "that there is nobody is kept, too"
+
+
+async def test_a_name_server_that_says_nothing_is_told_of_in_words() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        resolver = NaptrResolver([silent.getsockname()], within=0.2)
+        with pytest.raises(ResolverUnavailable, match=r"^no name server answered in time$"):
+            await resolver.naptr("sml.example.se")
+
+
+async def test_a_lookup_that_got_no_answer_says_when_it_began() -> None:
+    """Others may have been answered since: what began before then says nothing about the service now."""
+    told: list[tuple[object, ...]] = []
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        resolver = NaptrResolver([silent.getsockname()], within=0.2)
+        async with http_client(public_only=False) as client:
+            discovery = SmpDiscovery(
+                *(ZONE, resolver, client, Judge(), lambda: pki.NOW),
+                keep=timedelta(0),
+                watch=lambda *one: told.append(one),
+            )
+            with pytest.raises(DiscoveryError):
+                await discovery.service(HABO, SDK_MESSAGE_EXTENDED)
+    assert told == [("sml", ZONE, "DNS gave no answer: no name server answered in time", pki.NOW)]

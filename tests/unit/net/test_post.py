@@ -57,7 +57,7 @@ async def test_an_answer_without_end_is_none(client: HttpClient) -> None:
 
 
 async def test_nobody_there_is_told_with_the_kind_of_failure(client: HttpClient) -> None:
-    assert await text(client, "http://localhost:1/") == "no HTTP answer (ClientConnectorError)"
+    assert await text(client, "http://localhost:1/") == "no HTTP answer (connection refused)"
     assert await text(client, "http://no-such-host.invalid/") == "no HTTP answer (ClientConnectorDNSError)"
 
 
