@@ -30,7 +30,7 @@ from tests.leftovers import Cleaner
 TESTS = Path(__file__).parent
 PEERS = (TESTS / "fuzz", TESTS / "interop")
 """Folders of the tests that compile or install programs of others."""
-_OF_PEERS = tuple(f"tests/{folder.name}/" for folder in PEERS)
+_OF_PEERS = tuple(f"{folder}{os.sep}" for folder in PEERS)
 WORKERS = 3
 """One more than the cores of the machine that the suite is measured on: each waits much of its time."""
 TOGETHER = ("tests/interop/phase4", "tests/roles/isolation")
@@ -182,7 +182,7 @@ def _divide(config: pytest.Config, items: list[pytest.Item]) -> None:
 
 def of_peers(item: pytest.Item) -> bool:
     """Return whether a test is of the size ``--peers``."""
-    return item.nodeid.startswith(_OF_PEERS) or item.get_closest_marker("whole") is not None
+    return str(item.path).startswith(_OF_PEERS) or item.get_closest_marker("whole") is not None
 
 
 def _examples(item: pytest.Item) -> bool:

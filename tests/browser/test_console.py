@@ -31,7 +31,7 @@ from tests.browser.harness import CHROMIUM, LOOKS, Seen, complained, keep_sessio
 from tests.browser.smallpng import small
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
 from tests.browser.test_pictures import FOLDER, MOST, OF_CONSOLE, PNG, ROOT, TAKE
-from tests.sizes import sampled
+from tests.sizes import sampled, whole
 from tests.unit.console.scene import Scene, config_of, refused, report, stuck
 from tests.vaults import Installation
 
@@ -176,6 +176,7 @@ async def test_a_person_signs_out(console: Open) -> None:
         assert answer.status == 401
 
 
+@whole
 @pytest.mark.parametrize("look", sampled(LOOKS, "light"))
 @pytest.mark.parametrize("width", [320, 768, 1280])
 async def test_no_page_scrolls_sideways_and_what_is_pressed_is_large_enough(

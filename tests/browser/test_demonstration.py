@@ -143,6 +143,7 @@ async def came(page: Page, subject: str, url: str) -> None:
     await line.click()
 
 
+@whole
 async def test_a_message_is_written_and_answered_in_the_demonstration(browser: Browser, folder: Path) -> None:
     """The main story: with script in Swedish, then without on a phone in English."""
     async with running(browser, folder) as demo:

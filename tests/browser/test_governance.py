@@ -23,6 +23,7 @@ from samdrift.rights.statements import Outcome, Reviewed, Statement
 from samdrift.wire.crypto.sshsig import armoured
 from tests.browser.harness import CHROMIUM, Seen, complained, keep_session, profile
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
+from tests.sizes import whole
 from tests.unit.governance.office import AUDITOR, GOV, Office, office
 from tests.unit.rights.building import ANNA, BO, CILLA, KURT
 from tests.unit.rights.signers import YEAR, Authenticator
@@ -335,6 +336,7 @@ async def pages(role: Open) -> list[tuple[Subject, str]]:
     return [*((ANNA, path) for path in paths), (AUDITOR, "/"), (CILLA, "/keys")]
 
 
+@whole
 async def test_no_page_scrolls_sideways_and_what_is_pressed_is_large_enough(role: Open) -> None:
     walk = await pages(role)
     for who in (ANNA, AUDITOR, CILLA):

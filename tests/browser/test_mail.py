@@ -14,7 +14,7 @@ from samdrift.messageclient.mail import DraftStage
 from tests.browser.harness import CHROMIUM, Served, served, stop_the_clock
 from tests.browser.mailpages import PDF, paths
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
-from tests.sizes import sampled
+from tests.sizes import sampled, whole
 from tests.unit.messageclient.day import MULLSJO, SOC
 from tests.unit.messageclient.mailroom import Mailroom
 from tests.unit.messageclient.memorydesk import ANNA, MemoryDesk, conversation, message
@@ -176,6 +176,7 @@ async def test_an_answer_is_sent_by_keyboard_alone_in_few_presses(mail: Served) 
         assert presses <= 25
 
 
+@whole
 async def test_no_mail_page_scrolls_sideways_or_has_too_small_a_target(mail: Served) -> None:
     async with mail.visitor() as page:
         for path in await paths(mail.gallery):

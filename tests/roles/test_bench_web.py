@@ -6,9 +6,11 @@ from pathlib import Path
 
 from bench.web import pages_of
 
+from tests.sizes import whole
 from tests.vaults import server_folder
 
 
+@whole
 async def test_pages_are_measured_over_a_mailbox_and_a_long_conversation() -> None:
     with server_folder() as folder:
         rows = await pages_of(Path(folder), messages=160, in_thread=20, repeats=2)

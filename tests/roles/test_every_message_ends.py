@@ -36,6 +36,7 @@ from tests.roles.member import Member, until
 from tests.roles.peer import Peer
 from tests.roles.processes import organisation
 from tests.roles.stage import Stage, hasty, member_of
+from tests.sizes import sampled
 from tests.vaults import server_folder
 
 EXPECTED = ("VaultUnavailable", "SealBroken")
@@ -180,7 +181,7 @@ async def scheduled(world: World) -> list[Sent]:
         return []
 
 
-@pytest.mark.parametrize("name", OUTAGES)
+@pytest.mark.parametrize("name", sampled(OUTAGES))
 async def test_every_message_ends_with_a_reason(world: World, name: str) -> None:
     sent = await under_way(world)
     async with OUTAGES[name](world):

@@ -38,6 +38,7 @@ from tests.roles.letters import enclose, letter
 from tests.roles.member import AP, MT, Member, until
 from tests.roles.processes import SERVE, SOURCES, played
 from tests.roles.stage import HOST, Stage
+from tests.sizes import whole
 from tests.vaults import server_folder
 
 PATIENCE = 120.0
@@ -161,6 +162,7 @@ async def exchanged(sender: Member, recipient: Member) -> str:
     return message_id
 
 
+@whole
 async def test_both_exchange_messages_at_the_same_time_and_know_nothing_of_each_other(place: Place) -> None:
     """Clauses: transport-profile-as4 2.10 e."""
     agency = place.stage.agency
@@ -252,6 +254,7 @@ async def test_one_that_is_killed_is_started_again_and_the_other_runs_on(place: 
         assert any(line.startswith(f"{name}: ") and line.endswith("INFO running all") for line in lines)
 
 
+@whole
 async def test_both_end_with_their_supervisor_and_with_a_signal(place: Place) -> None:
     supervised = place.supervised
     processes = [supervised.process(file) for file in supervised.files]

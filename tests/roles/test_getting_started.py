@@ -9,6 +9,7 @@ from pathlib import Path
 
 from samdrift.demo.world import world
 from tests.roles.member import until
+from tests.sizes import whole
 from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import server_folder
 
@@ -36,6 +37,7 @@ def test_it_takes_few_commands_and_few_words() -> None:
     )
 
 
+@whole
 async def test_the_first_message_arrives_by_the_commands_of_the_page() -> None:
     demo, *others = commands(section("The first message"))
     assert demo == "./samdrift demo"

@@ -23,6 +23,7 @@ from tests.roles.processes import organisation, played
 from tests.roles.stage import Stage
 from tests.roles.test_metrics import scraped
 from tests.scanner import requires_clamd
+from tests.sizes import whole
 from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import server_folder
 
@@ -57,6 +58,7 @@ async def held_of(member: Member, reason: str) -> int:
     return sum(one["number"] for one in document["held"] if one["reason"] == reason)
 
 
+@whole
 async def test_roles_served_apart_by_one_file_have_metrics_each(stage: Stage) -> None:
     operator = DemoOperator("operator-m", "AP0033-SDK-DEMO", (organisation("tidaholm", "2120000639"),))
     with server_folder() as folder:

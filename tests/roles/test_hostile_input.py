@@ -23,6 +23,7 @@ from tests.roles.letters import enclose, letter
 from tests.roles.member import AP, Member, until
 from tests.roles.processes import organisation, played
 from tests.roles.stage import Stage
+from tests.sizes import sampled
 from tests.vaults import server_folder
 
 MOST = 64 << 20
@@ -86,7 +87,7 @@ async def target(stage: Stage) -> AsyncIterator[Target]:
             yield target
 
 
-@pytest.mark.parametrize("name", ATTACKS)
+@pytest.mark.parametrize("name", sampled(ATTACKS))
 async def test_interface_a(stage: Stage, target: Target, name: str) -> None:
     make, codes = ATTACKS[name]
     peer = stage.peer()

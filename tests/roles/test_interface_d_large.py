@@ -14,6 +14,7 @@ from samdrift.messageservice.interface_d.drafting import draft
 from samdrift.wire import sdkmessage
 from tests.roles.messageclient import document, issues, text_document
 from tests.roles.stage import Stage
+from tests.sizes import whole
 
 _ID = "19c7e876-ef6f-4fb0-bccb-e93e3ab6e6%02d"
 
@@ -36,6 +37,7 @@ def of_size(stage: Stage, message_id: str, size: int) -> dict[str, Any]:
     return made("x" * (1 + size - prepared.size), file)
 
 
+@whole
 async def test_30_mb_from_client_to_client(stage: Stage) -> None:
     sender, recipient = stage.client(stage.habo), stage.client(stage.agency)
     message_id = _ID % 1

@@ -20,6 +20,7 @@ from samdrift.vault.provision import Provisioner
 from tests.roles.member import AP, MT, Member
 from tests.roles.stage import Stage
 from tests.secretfiles import secret_file
+from tests.sizes import whole
 from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import CHEAP
 
@@ -45,6 +46,7 @@ async def forgotten(member: Member, organisation: Member) -> None:
         await provisioner.close()
 
 
+@whole
 async def test_messages_receipts_and_logs_are_at_the_new_operator(stage: Stage, tmp_path: Path) -> None:
     """While the old one runs on; what the message was, what became of it, and how that is known."""
     habo, new = stage.habo, stage.agency
@@ -120,6 +122,7 @@ async def there(habo: Member, new: Member, message_id: str) -> None:
     assert {MTEvent.MT_MESSAGE_SCHEDULED, APEvent.AP_TRANSFER_DELIVERED} <= said
 
 
+@whole
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -9,7 +9,7 @@ import random
 
 from tests.roles import soak as killing
 from tests.roles.stage import Stage
-from tests.sizes import count, seed, soak
+from tests.sizes import count, seed, soak, whole
 from tests.vaults import server_folder
 
 EXCHANGES = count(24, 1000)
@@ -17,6 +17,7 @@ BLOWS = count(5, 100)
 PATIENCE = count(60, 600)
 
 
+@whole
 @soak
 async def test_killed_at_random_moments(stage: Stage) -> None:
     with server_folder() as folder:

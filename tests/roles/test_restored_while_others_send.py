@@ -16,6 +16,7 @@ from tests.roles.member import AP
 from tests.roles.processes import organisation, played
 from tests.roles.stage import Stage
 from tests.secretfiles import secret_file
+from tests.sizes import whole
 from tests.unit.cli.commandline import samdrift
 from tests.vaults import server_folder, until
 
@@ -26,6 +27,7 @@ FIRST, SECOND, THIRD = (
 WHY = ("--by", "anna", "--reason", "test")
 
 
+@whole
 async def test_one_is_put_back_while_others_exchange_and_what_waited_is_not_sent_twice(
     stage: Stage, tmp_path: Path
 ) -> None:

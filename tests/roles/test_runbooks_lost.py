@@ -43,6 +43,7 @@ from tests.roles.runbooks import Machine, run_book
 from tests.roles.stage import Stage, member_of
 from tests.roles.test_health import state_of
 from tests.secretfiles import secret_file
+from tests.sizes import whole
 from tests.throwawaykeys import CHEAP
 from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import server_folder
@@ -241,6 +242,7 @@ async def installed(stage: Stage) -> AsyncIterator[Installed]:
         yield found
 
 
+@whole
 async def test_the_database_is_lost(installed: Installed) -> None:
     kept = await installed.receives()
     await installed.backed_up()
@@ -278,6 +280,7 @@ def is_ok(ended: Ended, *checks: str) -> bool:
     return all(("ok", check) in found for check in checks)
 
 
+@whole
 async def test_the_host_is_lost(installed: Installed) -> None:
     kept = await installed.receives()
     await installed.backed_up()
@@ -302,6 +305,7 @@ async def test_the_host_is_lost(installed: Installed) -> None:
     assert await installed.has(kept)
 
 
+@whole
 async def test_the_key_store_is_lost_and_then_the_seals(installed: Installed, tmp_path: Path) -> None:
     keys = tmp_path / "habo.keys"
     files = {name: installed.folder.parent / f"{name}.txt" for name in CUSTODIANS}
@@ -336,6 +340,7 @@ async def test_the_key_store_is_lost_and_then_the_seals(installed: Installed, tm
         assert (await at.types("./samdrift org keys list")).status == 0
 
 
+@whole
 async def test_the_passphrase_is_lost_and_then_an_officers_is_asked_for(
     installed: Installed, tmp_path: Path
 ) -> None:
@@ -364,6 +369,7 @@ async def test_the_passphrase_is_lost_and_then_an_officers_is_asked_for(
     assert back.status == 0, back.complaints
 
 
+@whole
 async def test_the_disk_is_full(installed: Installed) -> None:
     await installed.process.stop()
     async with AsyncExitStack() as stack:
@@ -395,6 +401,7 @@ async def test_the_disk_is_full(installed: Installed) -> None:
     await installed.process.start()
 
 
+@whole
 async def test_a_certificate_has_expired(installed: Installed, tmp_path: Path) -> None:
     """The access point's: certified again, put to use while everything runs, and published."""
     config, authority = installed.process.config, installed.stage.federation.authority
@@ -424,6 +431,7 @@ async def test_a_certificate_has_expired(installed: Installed, tmp_path: Path) -
         assert await until(installed.receives_with_new_key, "what runs signs with the new key")
 
 
+@whole
 async def test_an_organisation_is_compromised(installed: Installed) -> None:
     """It stands still, its key is used for nothing any more, its logins are others; then it goes on."""
     peer = installed.stage.peer()

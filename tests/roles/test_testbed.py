@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.sizes import whole
 from tests.unit.cli.commandline import Ended, in_process
 
 DIGGS = {f"TF-{number:02}" for number in range(1, 11)}
@@ -15,6 +16,7 @@ def protocol() -> Ended:
     return in_process("testbed", "run", "--json")
 
 
+@whole
 def test_every_case_passes(protocol: Ended) -> None:
     """Clauses: accesspoint-test-cases 4.2.1 TF-01, 4.2.2 TF-02, 4.3.1 TF-03, TF-04, 6.1.1 TF-05, 6.2.1 TF-06,
     6.2.2 TF-07, 6.2.3 TF-08, 6.2.4 TF-09, 6.2.5 TF-10; accesspoint-test-cases-open-test 3.1.1 TF-01.

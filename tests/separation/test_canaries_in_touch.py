@@ -11,12 +11,14 @@ from samdrift.contracts.principals import Role
 from samdrift.isolationcheck.canary import plant
 from samdrift.isolationcheck.check import in_own_vaults
 from samdrift.isolationcheck.ledger import Ledger
+from tests.sizes import whole
 from tests.vaults import MINUTE, NOW, Installation, body, message
 
 MT = Role.MESSAGE_SERVICE
 ADDRESS = "sdk.canary"
 
 
+@whole
 async def test_a_message_from_the_other_canary_is_no_leak_and_a_planted_one_is(
     installation: Installation,
 ) -> None:

@@ -30,6 +30,7 @@ from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.cluster import ADMINISTRATOR, cluster
 from tests.separation.vaultlogin import VaultLogin, superuser, vault_login
+from tests.sizes import whole
 from tests.vaults import (
     NOW,
     Installation,
@@ -296,6 +297,7 @@ async def test_a_commit_that_notifies_is_refused_for_now_and_not_for_good(
     await queue.look()
 
 
+@whole
 async def test_the_administrator_of_an_operators_own_cluster_can_do_it_too(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -30,6 +30,7 @@ from samdrift.scheduling.signals import Signals
 from samdrift.vault.database.session import Session, Statement
 from samdrift.vault.errors import UnknownRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.sizes import sampled
 from tests.vaults import NOW, Installation
 
 Way = list[list[str]]
@@ -75,7 +76,7 @@ async def goes(way: Way, attempt: Callable[[], Awaitable[object]]) -> Way:
 
 
 @pytest.mark.parametrize(
-    ("role", "name"), [(role, name) for role, (_, by_name) in QUESTIONS.items() for name in by_name]
+    ("role", "name"), sampled((role, name) for role, (_, by_name) in QUESTIONS.items() for name in by_name)
 )
 async def test_a_vault_is_asked_the_same(
     installation: Installation, planted: Planted, way: Way, role: Role, name: str

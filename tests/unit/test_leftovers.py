@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.sizes import whole
+
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120.0
 
@@ -30,7 +32,9 @@ def working_in(folder: str) -> list[list[str]]:
     return [command for command in commands if any(folder in word for word in command)]
 
 
-@pytest.mark.parametrize(("how", "workers"), [(signal.SIGTERM, 2), (signal.SIGKILL, 0)])
+@pytest.mark.parametrize(
+    ("how", "workers"), [(signal.SIGTERM, 2), pytest.param(signal.SIGKILL, 0, marks=whole)]
+)
 def test_an_ended_run_leaves_nothing_behind(how: signal.Signals, workers: int) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "PYTEST_XDIST_WORKER"}
     # Not in the folder of this run, whose path would make that of a socket too long.

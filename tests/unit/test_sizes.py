@@ -68,7 +68,7 @@ def test_a_file_of_both_sizes_is_collected_for_both() -> None:
     marked = {
         file
         for file in sizes.TESTS.rglob("test_*.py")
-        if re.search(r"@whole\b|\bsampled\(|mark\.whole", file.read_text())
+        if re.search(r"@whole\b|\bsampled\(|mark\.whole|marks=whole", file.read_text())
     }
     assert marked - {Path(__file__)} == {
         file for file in sizes.TESTS.rglob("test_*.py") if sizes._has_whole(file)

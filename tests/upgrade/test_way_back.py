@@ -23,6 +23,7 @@ from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.archives import unpack
+from tests.sizes import whole
 from tests.softhsm import SoftHsm, requires_softhsm
 from tests.upgrade.stored import PROGRAM_0_1, VERSION_0_1, Stored, bring_tokens, unpacked
 from tests.vaults import WORKER, server_folder
@@ -113,6 +114,7 @@ async def back(hsm: SoftHsm) -> AsyncIterator[Back]:
         yield Back(stored, json.loads(said), listed)
 
 
+@whole
 async def test_the_earlier_program_finds_every_message_byte_for_byte_in_its_state(back: Back) -> None:
     for name, known in back.stored.facts["organisations"].items():
         found = back.found["organisations"][name]
@@ -121,6 +123,7 @@ async def test_the_earlier_program_finds_every_message_byte_for_byte_in_its_stat
         assert found["signs"]
 
 
+@whole
 async def test_the_earlier_program_finds_every_entry_of_the_logs_and_what_waits(back: Back) -> None:
     for name, known in back.stored.facts["organisations"].items():
         found = back.found["organisations"][name]
@@ -132,11 +135,13 @@ async def test_the_earlier_program_finds_every_entry_of_the_logs_and_what_waits(
     assert envelope in back.found["organisations"][organisation]["inbox"]
 
 
+@whole
 async def test_a_command_of_the_earlier_program_names_every_organisation(back: Back) -> None:
     for name in back.stored.facts["organisations"]:
         assert name in back.listed
 
 
+@whole
 async def test_what_the_earlier_program_did_is_there_when_the_installation_goes_forward_again(
     back: Back,
 ) -> None:

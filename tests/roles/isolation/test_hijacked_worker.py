@@ -156,6 +156,7 @@ async def restarted(house: House) -> None:
     await house.process.start()
 
 
+@whole
 @as_root
 async def test_a_worker_changes_nothing_that_root_reads_among_keys(house: House) -> None:
     """Links, FIFOs, nested folders and sparse files there had led root astray, or stopped it."""
@@ -227,6 +228,7 @@ async def test_what_a_worker_leaves_behind_stops_nobody_and_ends_with_it(house: 
         os.close(descriptor)
 
 
+@whole
 @as_root
 async def test_a_folder_of_keys_in_which_something_was_planted_is_that_vaults_fault_alone(
     house: House,

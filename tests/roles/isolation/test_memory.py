@@ -25,6 +25,7 @@ from samdrift.vault.sealing import Generation
 from tests.roles.isolation.house import FIRST_USER, House, as_root, exchanged, registration
 from tests.roles.isolation.memory import Secrets, found_in, of_bytes, of_key
 from tests.roles.member import AP, MT, Member
+from tests.sizes import whole
 
 
 def secrets_of(house: House, *vaults: str) -> Secrets:
@@ -80,6 +81,7 @@ def named(of: str, secrets: Secrets) -> dict[str, bytes]:
     return {f"{of}: {name}": secret for name, secret in secrets.items()}
 
 
+@whole
 @as_root
 async def test_the_memory_of_a_worker_holds_no_key_of_another_vault(house: House) -> None:
     """Nor does the front's, which holds none at all; and the search finds what is there."""

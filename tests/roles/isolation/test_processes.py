@@ -38,6 +38,7 @@ from tests.roles.isolation.house import (
 )
 from tests.roles.member import AP, MT, until
 from tests.roles.messageclient import MessageClient, document
+from tests.sizes import whole
 from tests.unit.cli.commandline import samdrift
 
 COVERED = RunEvent.COVER_CHANGED
@@ -162,6 +163,7 @@ async def test_one_that_is_killed_keeps_only_its_own_organisation_waiting(house:
         assert f"{name}: ended with status -9" in house.process.log.read_text()
 
 
+@whole
 async def test_while_a_worker_is_away_its_clients_are_told_to_come_again(house: House) -> None:
     token = await client(house, house.beta)
     peer = house.stage.peer()
@@ -244,6 +246,7 @@ async def test_metrics_are_those_of_all_and_tell_the_memory_of_each_kind(house: 
     assert not [name for name in after if "0203:" in "".join(name)]
 
 
+@whole
 async def test_all_logins_get_new_passwords_and_every_process_goes_on(house: House) -> None:
     """Each worker has a login of its own to the registry, and is given the next one."""
     config, before = house.process.config_file, house.processes()

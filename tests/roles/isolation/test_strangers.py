@@ -17,6 +17,7 @@ from tests.roles.interfacec import InterfaceC
 from tests.roles.isolation.house import PAGES, House, base_d, client, host_at, registration, visit
 from tests.roles.member import AP, MT
 from tests.roles.messageclient import MESSAGES
+from tests.sizes import whole
 
 
 async def strangers_see(house: House) -> dict[str, tuple[object, ...]]:
@@ -106,6 +107,7 @@ def _link_among_objects(house: House) -> Path:
     return file
 
 
+@whole
 async def test_strangers_get_the_answers_that_one_process_for_all_would_give(house: House) -> None:
     """Which is the last test: the installation goes on as one process.
 

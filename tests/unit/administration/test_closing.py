@@ -43,6 +43,7 @@ from samdrift.vault.provision import Provisioner
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import pki
+from tests.sizes import sampled
 from tests.unit.administration.closings import (
     DECISION,
     PARTY,
@@ -216,7 +217,7 @@ async def test_what_is_under_way_ends_with_a_status_and_a_reason(
     assert all(DECISION in one["reason"] for one in verdict.facts["unfinished"])
 
 
-@pytest.mark.parametrize("step", ["destroy", "drop", "sign", "end"])
+@pytest.mark.parametrize("step", sampled(["destroy", "drop", "sign", "end"], every=2))
 async def test_a_closing_that_was_cut_short_goes_on_without_the_two_persons(
     installation: Installation, place: Administration, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

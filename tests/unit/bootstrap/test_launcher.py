@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sizes import sampled
+from tests.sizes import sampled, whole
 from tests.unit.bootstrap.checkout import INTERPRETER, PROJECT, Checkout, make_checkout
 
 
@@ -93,6 +93,7 @@ def test_the_tests_keep_bytecode_for_the_processes_that_they_start(copy: Checkou
     assert copy.run("test", PYTHONDONTWRITEBYTECODE="1")[1] == "False\n"
 
 
+@whole
 def test_peers_of_the_tests_get_environments_of_their_own(copy: Checkout) -> None:
     (copy.root / "requirements-test.lock").write_text((copy.root / "requirements.lock").read_text())
     (packages(copy) / "pytest.py").touch()
@@ -110,6 +111,7 @@ def test_peers_of_the_tests_get_environments_of_their_own(copy: Checkout) -> Non
     assert copy.run()[1] == "[] 1.0\n"
 
 
+@whole
 def test_what_builds_a_release_has_an_environment_of_its_own_and_needs_ours_for_nothing(
     fresh: Checkout,
 ) -> None:
@@ -151,6 +153,7 @@ def test_a_half_installed_package_is_repaired(copy: Checkout) -> None:
     assert copy.run()[:2] == (0, "[] 1.0\n")
 
 
+@whole
 def test_first_runs_at_the_same_time_wait_for_each_other(fresh: Checkout) -> None:
     runs = [fresh.start(str(number)) for number in range(3)]
     outputs = [run.communicate(timeout=120) for run in runs]
@@ -159,6 +162,7 @@ def test_first_runs_at_the_same_time_wait_for_each_other(fresh: Checkout) -> Non
     assert sum("first use" in complaints for _, complaints in outputs) == 1
 
 
+@whole
 def test_an_environment_whose_python_is_gone_is_made_anew(copy: Checkout) -> None:
     for link in (copy.environment / "bin").glob("python*"):
         link.unlink()
@@ -166,6 +170,7 @@ def test_an_environment_whose_python_is_gone_is_made_anew(copy: Checkout) -> Non
     assert copy.run()[:2] == (0, "[] 1.0\n")
 
 
+@whole
 def test_an_environment_made_by_hand_is_filled_and_kept(fresh: Checkout) -> None:
     subprocess.run([INTERPRETER, "-m", "venv", "--without-pip", fresh.environment], check=True)
     (fresh.environment / "kept").touch()

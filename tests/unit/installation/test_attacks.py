@@ -19,6 +19,7 @@ from samdrift.vault.errors import VaultError
 from samdrift.vault.logtree import SigningStopped
 from samdrift.vault.opening import promised
 from tests.separation.vaultlogin import superuser, vault_login
+from tests.sizes import sampled
 from tests.unit.installation.test_logkeeping import AP, MEMBER, Scene, scene
 
 __all__ = ["scene"]
@@ -103,7 +104,7 @@ async def verified(scene: Scene, folder: Path, known: SignedCheckpoint) -> LogVe
     return verify_log(folder / "log", LogVerifier(policy, int(scene.now.timestamp()), [known]))
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", sampled(ATTACKS, every=2))
 async def test_a_log_that_its_database_s_superuser_rewrote_is_found_by_an_export(
     scene: Scene,
     tmp_path: Path,

@@ -15,6 +15,7 @@ from samdrift.rights.consents import AccessAsked, Extent, Ground, Level
 from samdrift.rights.statements import Act, Statement
 from samdrift.web.texts import OWN, Language, Texts
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.sizes import sampled
 from tests.unit.governance.test_records import roots
 from tests.unit.messageclient.test_signed_rights import ISSUER
 from tests.unit.rights.building import BO, DAG, DAY
@@ -94,7 +95,9 @@ async def test_an_emergency_says_that_nobody_consented(installation: Installatio
 
 
 @pytest.mark.parametrize("level", Level)
-@pytest.mark.parametrize("extent", [MESSAGE, Extent.mailbox("6c1d"), Extent.span(DAY, DAY + timedelta(1))])
+@pytest.mark.parametrize(
+    "extent", sampled([MESSAGE, Extent.mailbox("6c1d"), Extent.span(DAY, DAY + timedelta(1))])
+)
 async def test_every_level_and_extent_has_its_words(
     installation: Installation, level: Level, extent: Extent
 ) -> None:

@@ -27,6 +27,7 @@ from samdrift.wire.identifiers import RECEIPT_EXTENDED
 from tests.cluster import cluster
 from tests.movable import LARGE
 from tests.separation.vaultlogin import superuser, vault_login
+from tests.sizes import whole
 from tests.unit.operations.backingup import ASKED, Ground, administration_of, grounded
 from tests.vaults import (
     MINUTE,
@@ -389,6 +390,7 @@ async def test_one_that_its_officer_has_locked_is_put_back_into_a_new_cluster_wi
             assert done["officer"] == "present"
 
 
+@whole
 async def test_an_administrator_who_is_no_superuser_backs_up_and_puts_back(tmp_path: Path) -> None:
     """In a cluster of the operator's own, with the rights that docs/database.md gives and no others."""
     with server_folder() as folder, cluster(folder / "cluster") as theirs:

@@ -25,12 +25,14 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import registry_login, superuser
+from tests.sizes import whole
 from tests.vaults import Installation, until
 
 AP = Role.ACCESS_POINT
 ROLES = (AP,)
 
 
+@whole
 async def test_whoever_logs_in_as_the_registry_comes_again_while_its_password_changes(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:

@@ -23,7 +23,7 @@ from samdrift.vault.provision import Provisioner
 from samdrift.vault.relocation import MoveFailed
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import Row, Superuser, vault_login
-from tests.sizes import sampled
+from tests.sizes import sampled, whole
 from tests.vaults import (
     MINUTE,
     NOW,
@@ -170,6 +170,7 @@ async def test_each_move_is_in_the_operators_log_with_its_organisation(own: Inst
     }
 
 
+@whole
 async def test_a_process_that_runs_follows_a_vault_into_the_other_database(own: Installation) -> None:
     """It holds sessions in the one that the vault leaves, and knows its login there."""
     (organisation, *_) = own.gate.registry.organisations(AP)
@@ -246,6 +247,7 @@ asyncio.run(main())
 """
 
 
+@whole
 async def test_a_process_that_is_killed_within_a_copy_leaves_the_vault_where_it_was(
     own: Installation,
 ) -> None:
