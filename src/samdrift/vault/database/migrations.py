@@ -51,6 +51,7 @@ VAULT = {
         "claims",
         "accesspoint-claims",
         "accesspoint-forgetting",
+        "accesspoint-turns",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
