@@ -216,10 +216,14 @@ async def body(vault: Vault, data: bytes = b"<xhe/>") -> Body:
     return await writer.finish()
 
 
-def outgoing(sender: ParticipantIdentifier = ELSEWHERE, envelope_id: str | None = None) -> OutgoingEnvelope:
+def outgoing(
+    sender: ParticipantIdentifier = ELSEWHERE,
+    envelope_id: str | None = None,
+    recipient: ParticipantIdentifier = ELSEWHERE,
+) -> OutgoingEnvelope:
     """An envelope to be sent, with a new id."""
     return OutgoingEnvelope(
-        envelope_id or str(uuid4()), str(uuid4()), sender, ELSEWHERE, SDK_MESSAGE_EXTENDED, NO_PROCESS
+        envelope_id or str(uuid4()), str(uuid4()), sender, recipient, SDK_MESSAGE_EXTENDED, NO_PROCESS
     )
 
 
@@ -228,10 +232,15 @@ async def submitted(
     data: bytes = b"<xhe/>",
     lease: timedelta | None = None,
     sender: ParticipantIdentifier = ELSEWHERE,
+    recipient: ParticipantIdentifier = ELSEWHERE,
 ) -> Transfer:
     """A new transfer."""
     transfer, created = await vault.submit(
-        outgoing(sender), await body(vault, data), as4_message_id=f"{uuid4()}@ap.test", now=NOW, lease=lease
+        outgoing(sender, recipient=recipient),
+        await body(vault, data),
+        as4_message_id=f"{uuid4()}@ap.test",
+        now=NOW,
+        lease=lease,
     )
     assert created
     return transfer

@@ -538,6 +538,10 @@ async def retry(vault: TransferDesk, victim: Victim) -> object:
     return await is_(Standing.UNKNOWN, vault.retry(victim.transfer.envelope.envelope_id, now=NOW))
 
 
+async def due_after(vault: AccessPointVault, victim: Victim) -> object:
+    return await is_(None, vault.due_after(NOW - 100 * MINUTE))
+
+
 async def next_due_transfer(vault: AccessPointVault, victim: Victim) -> object:
     return await is_(None, vault.next_due())
 
@@ -1167,7 +1171,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (give_up, refused, keep_certificate, certificate)}
     | {case.__name__: case for case in (keep_grounds, keep_signature, grounds, dispose_grounds)}
     | FORGETTING
-    | {"next_due": next_due_transfer, "holdings": holdings},
+    | {"next_due": next_due_transfer, "due_after": due_after, "holdings": holdings},
     TransferDesk: {case.__name__: case for case in (waiting, history, retry, give_up, refused, certificate)},
     MessageServiceVault: BOTH
     | SIGNED

@@ -291,7 +291,6 @@ class Submissions:
             raise _invalid("the envelope id in the path is not a UUID")
         if conversation_id is not None and not is_uuid(conversation_id):
             raise _invalid("the conversation id is not a UUID")
-        claim = self._sending.room(organisation) > 0
         now, cover = self._clock(), await self._gate.cover(organisation, Role.ACCESS_POINT)
         async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.SUBMIT) as vault:
             writer = vault.new_body(digested=True)
@@ -301,6 +300,7 @@ class Submissions:
                 raise _invalid(str(error)) from None
             self._check(header, organisation, envelope_id)
             body = await writer.finish()
+            claim = self._sending.room_for(organisation, header.recipient)
             transfer, created = await vault.submit(
                 OutgoingEnvelope(
                     envelope_id=header.id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -44,6 +45,8 @@ _MOST_SPARED = 20
 """Attempts at a transfer that count for nothing, since they met one; those that follow count."""
 _TRIES = 8
 """Attempts at a silent peer in the time between two attempts at a transfer, at least."""
+_LEFT_TO_OTHERS = 4
+"""One in so many of a sender's places is left to other recipients, however much waits for one."""
 _LAST_WAITS = 3
 """Times that the last attempt at a transfer is put off, for one that tries whether its peer is back."""
 
@@ -293,14 +296,29 @@ class Sending(InFlight):
         self._vaults = gate.worker("access-point-outbound", Role.ACCESS_POINT)
         self._outbound = outbound
         self._signals = signals
+        self._of_one = settings.parallel - settings.parallel // _LEFT_TO_OTHERS
+        self._recipients: defaultdict[ParticipantIdentifier, list[ParticipantIdentifier]] = defaultdict(list)
+        """The recipient of each attempt that is under way, by sender."""
+        self._last: dict[ParticipantIdentifier, str] = {}
+        """The recipient that has had the last turn, by sender."""
 
     def queued(self, organisation: ParticipantIdentifier) -> None:
         """Tell that a transfer was stored for which there was no room; by now there may be."""
         self.dispatcher.wake(organisation)
 
+    def room_for(self, organisation: ParticipantIdentifier, recipient: ParticipantIdentifier) -> bool:
+        """Return whether a further transfer to a recipient may be under way."""
+        own = self._recipients[organisation].count(recipient)
+        return self.room(organisation) > 0 and own < self._of_one
+
     def start(self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader) -> None:
         """Begin an attempt at a claimed transfer, in the background."""
-        self._start(organisation, partial(self._attempt, organisation, transfer, body))
+        self._recipients[organisation].append(transfer.envelope.recipient)
+        self._start(
+            organisation,
+            partial(self._attempt, organisation, transfer, body),
+            partial(self._recipients[organisation].remove, transfer.envelope.recipient),
+        )
 
     async def _attempt(
         self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
@@ -319,14 +337,36 @@ class Sending(InFlight):
                 await vault.release_claims(ended, now=now)
             due = await vault.next_due()
             if due is not None and due <= now:
-                claimed = await vault.claim_transfers(now=now, lease=self._lease, limit=room)
+                claimed = await self._claimed(organisation, vault, room, now)
                 hopeful = [one for one in claimed if not await self._given_up(organisation, vault, one, now)]
                 bodies = [await vault.outgoing_body(transfer.id) for transfer in hopeful]
                 due = await vault.next_due()
+                under_way = bool(hopeful or self._recipients[organisation])
+                if due is not None and due <= now and len(claimed) < room and under_way:
+                    self._backlog.add(organisation)  # It is for recipients that have all of their places.
+                    due = await vault.due_after(now)
         self._leftovers.done(organisation)
         for transfer, body in zip(hopeful, bodies, strict=True):
             self.start(organisation, transfer, body)
         return now if len(claimed) == room else due
+
+    async def _claimed(
+        self, organisation: ParticipantIdentifier, vault: AccessPointVault, room: int, now: datetime
+    ) -> tuple[Transfer, ...]:
+        """Claim in turns of the recipients, on from the last one."""
+        last = self._last.get(organisation, "")
+        claimed = await vault.claim_transfers(
+            now=now,
+            lease=self._lease,
+            limit=room,
+            of_one=self._of_one,
+            busy=self._recipients[organisation],
+            after=last,
+        )
+        if claimed:
+            names = {transfer.envelope.recipient.value for transfer in claimed}
+            self._last[organisation] = max(names, key=lambda name: (name <= last, name))
+        return claimed
 
     async def _give_back(self, organisation: ParticipantIdentifier) -> None:
         async with self._vaults.open(organisation, Purpose.SEND) as vault:

@@ -264,11 +264,16 @@ class InFlight(ABC):
                     with contextlib.suppress(Temporary, NotServed):
                         await self._give_back(organisation)
 
-    def _start(self, organisation: ParticipantIdentifier, job: Job) -> None:
+    def _start(
+        self, organisation: ParticipantIdentifier, job: Job, ended: Callable[[], None] = lambda: None
+    ) -> None:
+        """Start a job; ``ended`` is called when it is not under way any more, before anything follows."""
         if self._stopped:
+            ended()
             return
         task = asyncio.create_task(self._fly(organisation, job))
         self._flying[organisation].add(task)
+        task.add_done_callback(lambda _: ended())
         task.add_done_callback(lambda done: self._landed(organisation, done))
 
     async def _fly(self, organisation: ParticipantIdentifier, job: Job) -> None:

@@ -28,6 +28,7 @@ from samdrift.vault.records import (
     TransferStatus,
 )
 from samdrift.vault.transferrows import error_text, event, reason_and_detail, submission, transfers
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 _BY_ENVELOPE = """
 SELECT tried.*, coalesce(t.spared, 0) FROM transfers_tried tried JOIN transfers t ON t.id = tried.id
@@ -35,7 +36,7 @@ WHERE tried.envelope_id = $1 ORDER BY tried.number
 """
 _SUBMIT = call("submit", 16)
 _CLAIM = """
-SELECT claimed.*, coalesce(t.spared, 0) FROM claim_transfers($1, $2, $3) claimed
+SELECT claimed.*, coalesce(t.spared, 0) FROM claim_in_turn($1, $2, $3, $4, $5, $6) claimed
 JOIN transfers t ON t.id = claimed.id ORDER BY claimed.created_at, claimed.id, claimed.number
 """
 _RELEASE = call("release_transfers", 4)
@@ -50,6 +51,7 @@ _POSTPONE = call("postpone", 4)
 _SPARE = call("spare", 4)
 _TELL = call("tell", 5)
 _NEXT_DUE = "SELECT min(due_at) FROM transfers WHERE due_at IS NOT NULL"
+_DUE_AFTER = "SELECT min(due_at) FROM transfers WHERE due_at > $1"
 _EVENTS = """
 SELECT e.sequence, e.at, t.envelope_id, t.id, t.as4_message_id, e.state, e.reason, e.detail
 FROM events e JOIN transfers t ON t.id = e.transfer WHERE e.sequence > $1 ORDER BY e.sequence LIMIT $2
@@ -167,9 +169,26 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         (known,) = transfers(await self._work.query(_BY_ENVELOPE, envelope.envelope_id))
         return known, False
 
-    async def claim_transfers(self, *, now: datetime, lease: timedelta, limit: int) -> tuple[Transfer, ...]:
-        """Take over transfers that are due, each with a new attempt begun at ``now``."""
-        return tuple(transfers(await self._work.look(_CLAIM, now, now + lease, limit)))
+    async def claim_transfers(
+        self,
+        *,
+        now: datetime,
+        lease: timedelta,
+        limit: int,
+        of_one: int | None = None,
+        busy: Sequence[ParticipantIdentifier] = (),
+        after: str = "",
+    ) -> tuple[Transfer, ...]:
+        """Take over transfers that are due, each with a new attempt begun at ``now``.
+
+        They come in turns of their recipients, in the order of their identifiers from the one that follows
+        ``after``. ``busy`` has the recipient of each attempt that is under way: of these and the new ones,
+        one recipient has at most ``of_one``.
+        """
+        most_of_one = limit if of_one is None else of_one
+        named = [each.value for each in busy]
+        rows = await self._work.look(_CLAIM, now, now + lease, limit, most_of_one, named, after)
+        return tuple(transfers(rows))
 
     async def release_claims(self, ended: Collection[str], *, now: datetime) -> int:
         """Take up what processes had claimed that have ended; returns how much.
@@ -240,6 +259,11 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         To have asked this and nothing else leaves no entry in the log.
         """
         due: datetime | None = (await self._work.peek(_NEXT_DUE))[0][0]
+        return due
+
+    async def due_after(self, moment: datetime) -> datetime | None:
+        """Return when the next transfer becomes due after a moment, likewise."""
+        due: datetime | None = (await self._work.peek(_DUE_AFTER, moment))[0][0]
         return due
 
     async def events(self, after: int, limit: int) -> tuple[TransferEvent, ...]:

@@ -194,3 +194,44 @@ async def test_what_a_killed_process_had_in_flight_is_sent_by_the_next_one_at_on
         await made.stop()
     finally:
         await gate.close()
+
+
+class Slow(Delivers):
+    """Stands for outbound: attempts at one recipient do not end until they may, others deliver."""
+
+    def __init__(self, installation: Installation, recipient: ParticipantIdentifier) -> None:
+        super().__init__(installation)
+        self.recipient = recipient
+        self.begun = 0
+        self.may_end = asyncio.Event()
+
+    async def attempt(
+        self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
+    ) -> datetime | None:
+        if transfer.envelope.recipient == self.recipient:
+            self.begun += 1
+            await self.may_end.wait()
+        return await super().attempt(organisation, transfer, body)
+
+
+async def test_a_slow_recipient_holds_up_no_other_one_of_its_sender_and_is_sent_all_in_the_end(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """With four places, three of them are one recipient's at most."""
+    slow, other = ParticipantIdentifier("0203:a.se"), ParticipantIdentifier("0203:b.se")
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        for recipient in [slow] * 9 + [other] * 6:
+            await submitted(vault, recipient=recipient)
+    outbound = Slow(installation, slow)
+    settings = replace(SETTINGS, parallel=4, lease=timedelta(hours=1))
+    made = Sending(settings, installation.gate, cast(Any, outbound), Signals(), now)
+    running = asyncio.create_task(made.run(due_now(organisation)))
+    assert len(await told(installation, organisation, 6)) == 6, "of the other one, while nothing else ends"
+    assert outbound.begun == 3
+    assert not made.room_for(organisation, slow)
+    assert made.room_for(organisation, other)
+    outbound.may_end.set()
+    events = await told(installation, organisation, 15)
+    assert {event.state for event in events} == {TransferState.DELIVERED}
+    running.cancel()
+    await made.stop()

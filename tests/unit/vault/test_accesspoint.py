@@ -98,6 +98,29 @@ async def test_each_due_transfer_is_claimed_by_one_worker_the_longest_due_first(
     assert sorted(each for claim in claims for each in claim) == sorted(transfer.id for transfer in transfers)
 
 
+async def test_transfers_are_claimed_in_turns_of_their_recipients_however_many_wait_for_one(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    a, b, c = (ParticipantIdentifier(f"0203:{name}.se") for name in "abc")
+    async with installation.open(organisation, AP) as vault:
+        for recipient in (a, a, a, a, a, a, b, b, c):
+            await submitted(vault, recipient=recipient)
+
+        async def claim(limit: int, after: str, busy: tuple[ParticipantIdentifier, ...] = ()) -> str:
+            claimed = await vault.claim_transfers(
+                now=NOW, lease=MINUTE, limit=limit, of_one=3, busy=busy, after=after
+            )
+            return "".join(sorted(transfer.envelope.recipient.value[5] for transfer in claimed))
+
+        assert await claim(1, "") == "a"
+        assert await claim(1, a.value) == "b", "the one after the last one"
+        assert await claim(3, b.value) == "abc", "and the first one again after the last"
+        assert await claim(4, c.value, (a, a)) == "a", "one recipient has at most so many"
+        assert await claim(4, c.value, (a, a, a)) == ""
+        assert await claim(4, c.value) == "aaa"
+        assert await vault.next_due() == await vault.due_after(NOW) == NOW + MINUTE
+
+
 async def test_a_lease_that_runs_out_gives_the_transfer_to_another_with_one_more_attempt(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:

@@ -16,7 +16,8 @@ FILL = {
         INSERT INTO {schema}.transfers
             (id, envelope_id, as4_message_id, conversation_id, sender, recipient, document, document_scheme,
              process, process_scheme, created_at, due_at, body, size, digest)
-        SELECT 't' || n, 'e' || n, 'm', 'c', 's', 'r', 'd', 'ds', 'p', 'ps', %s, %s, 'b' || n, 1, ''
+        SELECT 't' || n, 'e' || n, 'm', 'c', 's', 'r' || n %% 20, 'd', 'ds', 'p', 'ps', %s, %s,
+               'b' || n, 1, ''
         FROM generate_series(%s::int, %s::int) n
     """,
     Role.MESSAGE_SERVICE: """
@@ -27,8 +28,9 @@ FILL = {
 QUEUE = {Role.ACCESS_POINT: "transfers", Role.MESSAGE_SERVICE: "work"}
 QUESTIONS = {
     Role.ACCESS_POINT: (
-        "SELECT * FROM claim_transfers('{now}', '{now}'::timestamptz + interval '5 min', 4)",
+        "SELECT * FROM claim_in_turn('{now}', '{now}'::timestamptz + interval '5 min', 4, 3, '{{}}', 'r7')",
         "SELECT min(due_at) FROM transfers WHERE due_at IS NOT NULL",
+        "SELECT min(due_at) FROM transfers WHERE due_at > '{now}'",
     ),
     Role.MESSAGE_SERVICE: (
         "SELECT * FROM claim_work('{now}', '{now}'::timestamptz + interval '5 min', 4)",

@@ -52,6 +52,7 @@ VAULT = {
         "claims",
         "accesspoint-claims",
         "accesspoint-forgetting",
+        "accesspoint-turns",
     ),
     Role.MESSAGE_SERVICE: (
         "log",
