@@ -15,6 +15,8 @@ from samdrift.config.model import FederationConfig
 
 _SOAK = "soak"
 _RESTARTS = "restarts"
+_HOSTS = "hosts"
+_WORKERS = "workers"
 _ORGANISATIONS = "organisations"
 _ASKING = ("exchange", "large", "isolation", _ORGANISATIONS)
 """Those that ask shared services, as an installation with the defaults does."""
@@ -27,7 +29,7 @@ KEPT = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the rows; 1 when a soak or restarts lost something, 0 otherwise."""
+    """Print the rows; 1 when a soak, restarts or hosts lost something, 0 otherwise."""
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("name")
     parser.add_argument("--json", action="store_true")
@@ -46,15 +48,19 @@ def main(arguments: Sequence[str]) -> int:
             print(_line(row))
         if given.name in _ASKING:
             print("kept, in seconds: " + ", ".join(f"{name} {value}" for name, value in KEPT.items()))
-    return 1 if given.name in (_SOAK, _RESTARTS) and any(row["reached"] is False for row in rows) else 0
+    return (
+        1 if given.name in (_SOAK, _RESTARTS, _HOSTS) and any(row["reached"] is False for row in rows) else 0
+    )
 
 
 def _asked(given: argparse.Namespace) -> tuple[object, ...]:
     """What the benchmark is given, where it takes anything."""
-    if given.name == _SOAK:
+    if given.name in (_SOAK, _HOSTS):
         return given.exchanges, given.seed
     if given.name == _RESTARTS:
         return given.rounds, given.seed
+    if given.name == _WORKERS:
+        return (given.rounds,)
     if given.name == _ORGANISATIONS:
         options = {
             "numbers": given.organisations and tuple(given.organisations),
