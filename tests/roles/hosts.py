@@ -33,8 +33,8 @@ from tests.roles.stage import HOST
 from tests.separation.vaultlogin import Superuser
 from tests.vaults import server_folder
 
-_HERE = organisation("tranas", "2120000555"), organisation("aneby", "2120000456")
-_THERE = (organisation("gislaved", "2120000514"),)
+_HERE = organisation("sjobo", "2120001090"), organisation("perstorp", "2120001108")
+_THERE = (organisation("klippan", "2120001116"),)
 _LISTENERS = "listen", "listen_c", "listen_d"
 _PIECE = 1 << 16
 

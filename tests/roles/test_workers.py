@@ -11,22 +11,28 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest_asyncio
 
+from samdrift.cli.serve import ROLL
+from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator
 from samdrift.installation.control import control_folder, listening_processes
+from samdrift.installation.events import RunEvent
 from samdrift.installation.reporting import ask_running
+from tests.roles.member import MT
 from tests.roles.ownrestarts import attempts_spent, patient, running_workers, said, undaunted
-from tests.roles.processes import Played, organisation, played
+from tests.roles.processes import Played, Process, organisation, played
 from tests.roles.soak import Exchange, faults_of, send
 from tests.roles.stage import Stage
+from tests.secretfiles import secret_file
 from tests.sizes import count, seed
+from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import server_folder
 
 WORKERS = 2
 KILLS = count(3, 20)
 EXCHANGES = 4
 PATIENCE = count(120, 600)
-_HERE = organisation("mjolby", "2120000365"), organisation("motala", "2120000456")
+_HERE = organisation("mjolby", "2120000365"), organisation("motala", "2120001124")
 _THERE = (organisation("vadstena", "2120000472"),)
 
 
@@ -86,3 +92,49 @@ async def test_a_worker_that_is_killed_loses_nothing_and_has_nothing_done_twice(
         await said(process, "serves again", number + 1)
     assert await faults_of(sent, those.members, PATIENCE) == []
     assert sum([await attempts_spent(one, those.members[:2]) for one in sent]) == 0
+
+
+async def test_workers_are_started_again_one_after_the_other_under_traffic(those: Played) -> None:
+    process = those.processes[0]
+    before = running_workers(process)
+    sending = asyncio.create_task(send(those.members, random.Random(seed(20261127)), EXCHANGES))
+    await rolled(process)
+    sent = await sending
+    after = running_workers(process)
+    assert all(after[name] != before[name] for name in before)
+    assert await faults_of(sent, those.members, PATIENCE) == []
+    assert sum([await attempts_spent(one, those.members[:2]) for one in sent]) == 0
+
+
+async def test_an_officer_unlocks_in_all_workers_and_in_those_that_start_later(those: Played) -> None:
+    process, (member, _, other) = those.processes[0], those.members
+
+    async def org(command: str) -> Ended:
+        place = "--passphrase-file", officer, "--config", process.config_file
+        return await asyncio.to_thread(in_process, "org", command, member.organisation.value, *place)
+
+    officer = secret_file(process.config_file.with_name("officer.txt"), "the officer's own words")
+    assert (await org("lock")).status == 0
+    await process.stop()
+    await process.start()
+    waiting = await other.send(member.address)
+    opened = await org("unlock")
+    assert (opened.status, opened.output) == (0, "unlocked: ap mt\n"), opened.complaints
+    assert await other.ends(waiting, within=PATIENCE) is MessageStatus.ACCEPTED
+    again = process.log.read_text().count("serves again")
+    for worker in running_workers(process).values():
+        os.kill(worker, signal.SIGKILL)
+    await said(process, "serves again", again + WORKERS)
+    assert await other.ends(await other.send(member.address), within=PATIENCE) is MessageStatus.ACCEPTED
+    async with member.open(MT) as vault:
+        unlocked = [each for each in await vault.log() if each.event == RunEvent.VAULT_UNLOCKED]
+    assert len(unlocked) == 1, "the officer has unlocked once"
+
+
+async def rolled(process: Process) -> None:
+    """Start the workers again, one after the other."""
+    assert process.running is not None
+    ended = "the rolling restart has come to its end"
+    times = process.log.read_text().count(ended)
+    process.running.send_signal(ROLL)
+    await said(process, ended, times + 1)
