@@ -16,6 +16,8 @@ from samdrift.config.model import FederationConfig
 _SOAK = "soak"
 _RESTARTS = "restarts"
 _FAULTS = "faults"
+_HOSTS = "hosts"
+_WORKERS = "workers"
 _ORGANISATIONS = "organisations"
 _BACKLOG = "backlog"
 _ASKING = ("exchange", "large", "isolation", _ORGANISATIONS, _BACKLOG)
@@ -29,7 +31,7 @@ KEPT = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the rows; 1 when a soak, restarts or faults lost something, 0 otherwise."""
+    """Print the rows; 1 when a soak, restarts, hosts or faults lost something, 0 otherwise."""
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("name")
     parser.add_argument("--json", action="store_true")
@@ -52,18 +54,22 @@ def main(arguments: Sequence[str]) -> int:
         if given.name in _ASKING:
             print("kept, in seconds: " + ", ".join(f"{name} {value}" for name, value in KEPT.items()))
     return (
-        1 if given.name in (_SOAK, _RESTARTS, _FAULTS) and any(row["reached"] is False for row in rows) else 0
+        1
+        if given.name in (_SOAK, _RESTARTS, _HOSTS, _FAULTS) and any(row["reached"] is False for row in rows)
+        else 0
     )
 
 
 def _asked(given: argparse.Namespace) -> tuple[object, ...]:
     """What the benchmark is given, where it takes anything."""
-    if given.name == _SOAK:
+    if given.name in (_SOAK, _HOSTS):
         return given.exchanges, given.seed
     if given.name == _FAULTS:
         return given.only, given.seconds, given.seed
     if given.name == _RESTARTS:
         return given.rounds, given.seed
+    if given.name == _WORKERS:
+        return (given.rounds,)
     if given.name == _ORGANISATIONS:
         options = {
             "numbers": given.organisations and tuple(given.organisations),

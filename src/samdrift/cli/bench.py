@@ -19,6 +19,8 @@ _CHECKOUT = Path(__file__).parents[3]
 _SOAK = "soak"
 _ORGANISATIONS = "organisations"
 _BACKLOG = "backlog"
+_HOSTS = "hosts"
+_WORKERS = "workers"
 _EXCHANGES = 1000
 _BENCHES = (
     "wire",
@@ -28,6 +30,8 @@ _BENCHES = (
     "isolation",
     "neighbour",
     _BACKLOG,
+    _WORKERS,
+    _HOSTS,
     "statements",
     "log",
     "web",
@@ -45,10 +49,13 @@ def bench(
     exchanges: Annotated[
         int | None,
         typer.Option(
-            min=1, help=f"For soak: how many, {_EXCHANGES} by default. For organisations: in each round, 300."
+            min=1,
+            help=f"For soak and hosts: how many, {_EXCHANGES} by default. For organisations: 300 a round.",
         ),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="For soak: the seed of the random choices.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="For soak and hosts: the seed of the random choices.")
+    ] = None,
     organisations: Annotated[
         list[int] | None,
         typer.Option(min=2, help="For organisations: how many; may be repeated. 3, 30 and 300 by default."),
@@ -56,7 +63,8 @@ def bench(
     rounds: Annotated[
         int | None,
         typer.Option(
-            min=1, help="For organisations: warm rounds of exchanges, 3 by default. For backlog: rounds, 5."
+            min=1,
+            help="For organisations and workers: warm rounds, 3 by default. For backlog: rounds, 5.",
         ),
     ] = None,
     idle_seconds: Annotated[
@@ -71,10 +79,10 @@ def bench(
     if name not in _BENCHES:
         raise Unusable(f"no such benchmark; there are {', '.join(_BENCHES)}")
     given = {
-        "--exchanges": (exchanges, (_SOAK, _ORGANISATIONS)),
-        "--seed": (seed, (_SOAK,)),
+        "--exchanges": (exchanges, (_SOAK, _HOSTS, _ORGANISATIONS)),
+        "--seed": (seed, (_SOAK, _HOSTS)),
         "--organisations": (organisations, (_ORGANISATIONS,)),
-        "--rounds": (rounds, (_ORGANISATIONS, _BACKLOG)),
+        "--rounds": (rounds, (_ORGANISATIONS, _BACKLOG, _WORKERS)),
         "--idle-seconds": (idle_seconds, (_ORGANISATIONS,)),
         "--waiting": (waiting, (_BACKLOG,)),
     }

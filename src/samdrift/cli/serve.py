@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,17 +20,21 @@ from samdrift.audit.operations import unexpected
 from samdrift.cli.installations import Installation, read_apart
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.isolation import Isolation
+from samdrift.config.isolation import MAX_WORKERS, Isolation
 from samdrift.config.model import Config, LogLines
 from samdrift.config.reader import load
+from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
+from samdrift.installation.doors import Door
 from samdrift.installation.loop import run
-from samdrift.installation.operator import running
+from samdrift.installation.operator import SharedPart, running
 from samdrift.net.accepting import raise_descriptor_limit
 from samdrift.net.background import in_background
 from samdrift.processes.child import Child, NotStarted, Supervisor, supervise
 from samdrift.processes.confinement import give_large_pieces_back, leave_no_trace
 from samdrift.processes.loglines import write_lines
+from samdrift.processes.memory import used
+from samdrift.processes.pool import WorkerStart, pooling
 from samdrift.processes.supervisor import supervising
 
 app = typer.Typer(add_completion=False)
@@ -61,27 +67,72 @@ def serve(
             help="An installation's configuration file (TOML). Repeated: several, each in its own process."
         ),
     ],
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_WORKERS,
+            help="Processes that share the work at level `shared`; by default what the configuration says.",
+        ),
+    ] = None,
     supervised: Annotated[str | None, typer.Option(hidden=True)] = None,
+    worker: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run the roles of an installation, one or all: of one federation and environment, or of several."""
-    write_lines(LogLines.TEXT, supervised)
+    name = worker or supervised
+    write_lines(LogLines.TEXT, name)
     raise_descriptor_limit()
     if len(config) > 1:
-        _serve_several(which, read_apart(config))
+        _serve_several(which, read_apart(config), workers)
         return
     give_large_pieces_back()
     try:
         with reported_as_usage_errors():
-            loaded = load(config[0])
-            write_lines(loaded.log_lines, supervised)
-            run(_until_stopped(loaded, which, None if supervised is None else Supervisor()))
+            loaded = _with_workers(load(config[0]), workers)
+            write_lines(loaded.log_lines, name)
+            serving = _Serving(loaded, config[0], which, None if name is None else Supervisor())
+            if worker is not None and serving.supervisor is not None:
+                serving.shared = _handed(serving.supervisor)
+            run(_until_stopped(serving))
     except Unusable as error:
-        raise error if supervised is None else Unusable(f"{supervised}: {error}") from None
+        raise error if name is None else Unusable(f"{name}: {error}") from None
 
 
-def _serve_several(which: Which, installations: Sequence[Installation]) -> None:
+@dataclass(slots=True)
+class _Serving:
+    """The task of one process."""
+
+    config: Config
+    file: Path
+    which: Which
+    supervisor: Supervisor | None = None
+    shared: SharedPart | None = None
+    """Its part, for one of several workers."""
+
+
+def _with_workers(config: Config, workers: int | None) -> Config:
+    """Return the configuration with the number of workers of the command line, where that has one."""
+    if workers is None:
+        return config
+    if workers > 1 and config.isolation.level is Isolation.PROCESS:
+        text = "is for the level shared: at level process each organisation and role has a process"
+        raise ConfigError("--workers", text)
+    return replace(config, isolation=replace(config.isolation, workers=workers))
+
+
+def _handed(supervisor: Supervisor) -> SharedPart:
+    """Return what a worker got from its parent."""
+    line, sockets = supervisor.handed(len(Door))
+    start = WorkerStart.read(line)
+    return SharedPart(dict(zip(start.doors, sockets, strict=True)), start.unlocked)
+
+
+def _serve_several(which: Which, installations: Sequence[Installation], workers: int | None) -> None:
+    number = [] if workers is None else ["--workers", str(workers)]
     children = [
-        Child(one.name, [*_COMMAND, which.value, "--config", str(one.file), "--supervised", one.name])
+        Child(
+            one.name, [*_COMMAND, which.value, "--config", str(one.file), "--supervised", one.name, *number]
+        )
         for one in installations
     ]
     try:
@@ -106,11 +157,11 @@ async def _supervise_until_stopped(children: Sequence[Child]) -> None:
     _LOGGER.info("stopped")
 
 
-async def _until_stopped(config: Config, which: Which, supervisor: Supervisor | None) -> None:
+async def _until_stopped(serving: _Serving) -> None:
     starting = asyncio.current_task()
     stop = _told_to_stop(lambda: starting.cancel() if starting is not None else None)
     try:
-        await _serve_until(stop, config, which, supervisor)
+        await _serve_until(stop, serving)
     except asyncio.CancelledError:
         if not stop.is_set() or starting is None:
             raise
@@ -118,7 +169,9 @@ async def _until_stopped(config: Config, which: Which, supervisor: Supervisor | 
     _LOGGER.info("stopped")
 
 
-async def _serve_until(stop: Stop, config: Config, which: Which, supervisor: Supervisor | None) -> None:
+async def _serve_until(stop: Stop, serving: _Serving) -> None:
+    config, which, supervisor = serving.config, serving.which, serving.supervisor
+
     async def hear(supervisor: Supervisor) -> None:
         await supervisor.hear()
         stop.set()
@@ -134,20 +187,26 @@ async def _serve_until(stop: Stop, config: Config, which: Which, supervisor: Sup
             rolling = _Rolling(await stack.enter_async_context(supervising(config, which.roles)))
             stack.push_async_callback(rolling.stop)
             roll = rolling.begin
+        elif config.isolation.workers > 1 and serving.shared is None:
+            pool = pooling(config, serving.file, which.roles, which.value)
+            rolling = _Rolling(await stack.enter_async_context(pool))
+            stack.push_async_callback(rolling.stop)
+            roll = rolling.begin
         else:
-            await stack.enter_async_context(running(config, which.roles))
+            await stack.enter_async_context(running(config, which.roles, shared=serving.shared))
         asyncio.get_running_loop().add_signal_handler(ROLL, roll)
         stop.serves()
-        _LOGGER.info("running %s", which.value)
+        if serving.shared is None:
+            _LOGGER.info("running %s", which.value)
+        else:
+            _LOGGER.info("serves as process %d; %s", os.getpid(), used())
         heard = [hear(supervisor)] if supervisor is not None else []
         async with in_background(*heard, on_failure=lambda error: stop.set()):
             await stop.wait()
 
 
 def _nothing_to_roll() -> None:
-    _LOGGER.warning(
-        "a rolling restart is for isolation level process, once everything serves: nothing is done"
-    )
+    _LOGGER.warning("a rolling restart is for several processes, once everything serves: nothing is done")
 
 
 class _Rolling:

@@ -15,6 +15,8 @@ from samdrift.config.toml import ConfigError, Table
 
 USERS = 10_000
 """Unix user ids that one installation may take, from its first on."""
+MAX_WORKERS = 64
+"""There are no more partitions of the organisations (:mod:`samdrift.scheduling.leases`)."""
 _LEAST_USER = 1000
 _LARGEST_USER = 2**31 - USERS
 _LEAST_MEMORY = 256
@@ -81,14 +83,24 @@ class IsolationConfig:
             whole(_LEAST_PROCESSES),
         ),
     ] = 1024
+    workers: Annotated[
+        int,
+        Key(
+            "Processes that share the work of level `shared` ([scaling](operations.md#several-workers)).",
+            whole(1, MAX_WORKERS),
+            since="0.2",
+        ),
+    ] = 1
 
 
 def check_level(isolation: IsolationConfig, table: Table) -> Breaches:
     """Refuse at level ``shared`` what only ``process`` knows."""
     if isolation.level is Isolation.SHARED:
         for name in table.values:
-            if name != "level":
+            if name not in ("level", "workers"):
                 yield name, "is for the level process"
+    elif isolation.workers > 1:
+        yield "workers", "is for the level shared: at this level each organisation and role has a process"
 
 
 def require_rights(config: IsolationConfig, *, root: bool) -> None:

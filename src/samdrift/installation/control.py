@@ -40,10 +40,15 @@ def control_folder(config: VaultConfig) -> Path:
     return config.control or config.secrets / ".control"
 
 
+def workers_folder(config: VaultConfig) -> Path:
+    """Return the folder with those of workers, who hear their parent alone."""
+    return control_folder(config) / "workers"
+
+
 @contextlib.asynccontextmanager
 async def controlled(folder: Path, commands: Mapping[str, Command]) -> AsyncIterator[None]:
     """Do what is told by these commands, while the context lasts."""
-    path = folder / f"{os.getpid()}.sock"
+    path = _socket_of(folder, os.getpid())
     server = await asyncio.start_unix_server(_Answering(commands), sock=_listening(path))
     try:
         yield
@@ -116,6 +121,14 @@ async def tell(folder: Path, command: str, **values: str) -> list[dict[str, Any]
     return answers
 
 
+async def tell_process(folder: Path, process: int, command: str, **values: str) -> dict[str, Any] | None:
+    """The answer of one process, also where that is a refusal; ``None`` when it does not listen."""
+    try:
+        return await _told(_socket_of(folder, process), {"command": command, **values})
+    except (ConnectionError, FileNotFoundError):
+        return None
+
+
 async def anybody_listens(folder: Path) -> bool:
     """Return whether a process of the installation runs, which hears the operator."""
     return bool(await listening_processes(folder))
@@ -130,6 +143,10 @@ async def listening_processes(folder: Path) -> list[int]:
             writer.close()
             found.append(int(path.stem))
     return found
+
+
+def _socket_of(folder: Path, process: int) -> Path:
+    return folder / f"{process}.sock"
 
 
 def _sockets(folder: Path) -> list[Path]:

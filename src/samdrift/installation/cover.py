@@ -276,7 +276,7 @@ class CoverKeeper:
         """Return how each function stands, for the metrics."""
         now = self._clock()
         for (organisation, role), one in self._kept.items():
-            if one.standing is None or one.cover is None:
+            if one.standing is None or one.cover is None or not self._gate.leases.holds(organisation, role):
                 continue
             state = _INHERITED if one.standing.inherited else one.standing.mode.value
             until = one.standing.until

@@ -63,6 +63,8 @@ class Dependency(StrEnum):
     """Agreements cover every function of the organisations that are served here."""
     LOG_SYSTEM = "log-system"
     """An organisation's own log system, by the random name of the log that is handed over to it."""
+    WORKERS = "workers"
+    """The processes that share the work of an installation with several: one of them serves."""
     WEBHOOK = "webhook"
     """A webhook at which an organisation hears of emergencies, by its host."""
 

@@ -50,7 +50,8 @@ class Lives:
     """The folder with a file for each start. A name is of random letters and says nothing."""
 
     def __init__(self, config: Config) -> None:
-        self._folder = config.vaults.secrets / ".lives"
+        # Hosts that share a key store need not see each other's locks: where sockets are apart, so are lives.
+        self._folder = (config.vaults.control or config.vaults.secrets) / ".lives"
         leases = [
             own.lease_seconds for own in (config.access_point, config.message_service) if own is not None
         ]

@@ -40,7 +40,7 @@ def meaningless_gauge(registry: CollectorRegistry) -> Gauge:
     )
 
 
-NEEDED = frozenset({Dependency.DATABASE, Dependency.OBJECTS, Dependency.KEY_STORE})
+NEEDED = frozenset({Dependency.DATABASE, Dependency.OBJECTS, Dependency.KEY_STORE, Dependency.WORKERS})
 """Dependencies without which nothing is served."""
 
 

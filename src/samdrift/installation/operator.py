@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
@@ -24,7 +25,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
-from samdrift.installation.control import control_folder, controlled
+from samdrift.installation.control import ControlRefused, control_folder, controlled, workers_folder
 from samdrift.installation.cover import CoverKeeper, canaries_of, covered, operator_of
 from samdrift.installation.covermetrics import CoverMetrics
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
@@ -61,7 +62,7 @@ from samdrift.installation.services import (
     malware_scanner,
     shared_services,
 )
-from samdrift.installation.unlocking import UNLOCK, unlocking
+from samdrift.installation.unlocking import AGAIN, UNLOCK, unlocking
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
@@ -110,26 +111,30 @@ async def running(
     config: Config,
     roles: frozenset[Role] = frozenset(Role),
     clients: Authorization | None = None,
+    shared: SharedPart | None = None,
 ) -> AsyncIterator[Operator]:
     """Run the configured ones of ``roles`` in this process; all is reachable when the context is entered.
 
-    ``clients`` tells whom interface D is for, instead of those who are configured for that.
+    ``clients`` tells whom interface D is for, instead of those who are configured for that. ``shared`` is
+    what a worker got from its parent, who looks after the database and answers for all workers.
     """
     config = with_own_metrics(config, roles)
     settings = vault_settings(config)
     async with AsyncExitStack() as stack:
         health = Health(system_clock)
         keys = open_keys(settings, begin=True, watch=health.of_tokens())
-        care = await stack.enter_async_context(
-            cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
-        )
+        queue = None
+        if shared is None:
+            care = cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
+            queue = (await stack.enter_async_context(care)).queue
         claimant = stack.enter_context(living(config))
         gate = await Gate.start(settings, roles=roles, keys=keys, claimant=claimant)
         stack.push_async_callback(gate.close)
-        doors = PublicDoors(config, server_identities(keys))
+        bound = None if shared is None else shared.sockets.__getitem__
+        doors = PublicDoors(config, server_identities(keys), bound)
         parts = Parts(config, roles, keys, gate, doors, health=health)
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
-        parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, care.queue))
+        parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, queue))
         gauge = expiry_gauge(parts.registry)
         await stack.enter_async_context(gate.lease_keeper())
         expiries = Expiries(
@@ -147,16 +152,30 @@ async def running(
         own = operators_log_kept(config, gate, keys, system_clock, parts.health.note)
         parts.logs.append(await stack.enter_async_context(own))
         await stack.enter_async_context(reconciled(gate, system_clock, parts.health.note))
+        unlock = unlocking(gate, keys)
+        for organisation, passphrase in shared.unlocked.items() if shared is not None else ():
+            with contextlib.suppress(ControlRefused):
+                await unlock({"organisation": organisation, "passphrase": passphrase, AGAIN: ""})
         await stack.enter_async_context(
             controlled(
-                control_folder(config.vaults),
+                workers_folder(config.vaults) if shared is not None else control_folder(config.vaults),
                 {
-                    UNLOCK: unlocking(gate, keys),
+                    UNLOCK: unlock,
                     HEALTH: answering_health(roles & config.roles, parts.health, held=parts.held_numbers),
                 },
             )
         )
         yield operator
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPart:
+    """The part of one of several workers in what they share (:mod:`samdrift.processes.pool`)."""
+
+    sockets: Mapping[Door, socket.socket]
+    """The listeners, and a place of its own for its metrics."""
+    unlocked: Mapping[str, str]
+    """Passphrases of officers who have unlocked their organisation before this worker began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,16 +50,20 @@ class Running:
     since: datetime
     roles: frozenset[Role]
     workers: Mapping[str, bool]
-    """Workers by name, true for those that serve; empty at level ``shared``."""
+    """Workers by name, true for those that serve; empty where the process works alone."""
     conditions: tuple[Condition, ...]
     held: tuple[HeldNumber, ...] = ()
     """Numbers of what waits; empty at level ``process``, where the metrics have them."""
+    alike: bool = False
+    """Each worker serves every organisation."""
 
     def serves(self, organisation: ParticipantIdentifier, role: Role) -> bool:
         """Return whether it serves that organisation in that role, if it has a vault here."""
-        return role in self.roles and (
-            not self.workers or self.workers.get(f"{role.value} of {organisation}", False)
-        )
+        if role not in self.roles or not self.workers:
+            return role in self.roles
+        if self.alike:
+            return any(self.workers.values())
+        return self.workers.get(f"{role.value} of {organisation}", False)
 
 
 async def ask_running(folder: Path) -> tuple[Running, ...]:
@@ -74,6 +78,7 @@ async def ask_running(folder: Path) -> tuple[Running, ...]:
             each["workers"],
             tuple(map(Condition.read, each["dependencies"])),
             tuple(map(HeldNumber.read, each["held"])),
+            each.get("alike", False),
         )
         for each in await tell(folder, HEALTH)
     )

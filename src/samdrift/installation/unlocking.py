@@ -20,6 +20,8 @@ from samdrift.wire.errors import WireError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 UNLOCK = "unlock"
+AGAIN = "again"
+"""A value of the command: another process of the installation has unlocked them before, and recorded it."""
 _WORKER = Principal(PrincipalKind.WORKER, "unlocking")
 
 
@@ -36,11 +38,12 @@ def unlocking(gate: Gate, keys: KeyStore) -> Command:
         if not hosted:
             raise ControlRefused("the organisation is not served here")
         opened = [one for one in hosted if await _unlocked(keys, one.vault, passphrase)]
-        for one in opened:
-            await _logged(gate, one)
-            await _without_sessions(gate, one)
-        if opened:
-            await _copied(gate, organisation)
+        if AGAIN not in told:
+            for one in opened:
+                await _logged(gate, one)
+                await _without_sessions(gate, one)
+            if opened:
+                await _copied(gate, organisation)
         return {"unlocked": [one.role.value for one in opened]}
 
     return unlock

@@ -24,6 +24,7 @@ def vault_settings(config: Config) -> VaultSettings:
         other_users=config.isolation.first_user is not None,
         vaults=sum(len(each.roles) for each in config.organisations),
         connections=config.vaults.connections,
+        processes=config.isolation.workers,
         idle=connection_idle(config),
     )
 

@@ -64,6 +64,8 @@ class Handed:
     """The Unix user that it runs as; our own if ``None``."""
     life: Life | None = None
     """Held open by the process for as long as it lives; ours is closed."""
+    credentials: bool = False
+    """Credentials that systemd hands over are for it as well."""
 
     def close(self) -> None:
         """Close our own of what the process has by now."""
@@ -174,6 +176,11 @@ class Child:
         if self._writer is not None and not self._writer.is_closing():
             self._writer.write(line + b"\n")
 
+    @property
+    def pid(self) -> int | None:
+        """The id of its process, of the present life or the last."""
+        return None if self._process is None else self._process.pid
+
     def signal(self, number: int) -> None:
         """Send it a signal, if it runs."""
         if self._process is not None:
@@ -197,7 +204,7 @@ class Child:
                     stdin=theirs.fileno(),
                     start_new_session=True,
                     pass_fds=() if life is None else (life.fileno(),),
-                    env=None if handed is None else _without_credentials(),
+                    env=None if handed is None or handed.credentials else _without_credentials(),
                     user=user.user if user else None,
                     group=user.group if user else None,
                     extra_groups=user.groups if user else None,

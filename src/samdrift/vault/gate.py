@@ -489,7 +489,7 @@ class Gate:
     def _adjust(self, vaults: int) -> None:
         """Have as many connections as suit the vaults; warn where the server has no room for them."""
         wanted = self._settings
-        capacity = Capacity.of(vaults, self._server_room, wanted.connections, wanted.idle)
+        capacity = Capacity.of(vaults, self._server_room // wanted.processes, wanted.connections, wanted.idle)
         self._pool.most, self._pool.idle = capacity.most, capacity.idle
         self._pool.idle_at_first = capacity.idle_at_first
         if capacity.missing > self._missing:

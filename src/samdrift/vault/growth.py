@@ -6,6 +6,7 @@ by a command, is announced on the vault's channel, as other news of the vault is
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 from samdrift.contracts.principals import Role
@@ -13,6 +14,8 @@ from samdrift.scheduling.leases import Leases
 from samdrift.vault.registry import Registration
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+_TOGETHER = 5.0
+"""Seconds for which news of a log that another process signs waits for more: each is signed in its turn."""
 Hosted = tuple[ParticipantIdentifier, Role]
 
 
@@ -25,6 +28,8 @@ class Growth:
         self._leases = leases or Leases()
         self._signed = set[Role]()
         self._grown = set[Hosted]()
+        self._waiting = set[str]()
+        """Channels on which the process that signs will be notified soon."""
 
     def sign_here(self, roles: Iterable[Role]) -> None:
         """Note that this process signs the logs of its vaults in these roles."""
@@ -33,10 +38,18 @@ class Growth:
     def committed(self, registration: Registration) -> None:
         """Note that a vault's log has an entry that was committed here."""
         ours = self._leases.holds(registration.organisation, registration.role)
-        if ours and registration.role in self._signed:
-            self.note(registration.organisation, registration.role)
-        else:
+        if registration.role not in self._signed:
             self._announce(registration.channel)
+        elif ours:
+            self.note(registration.organisation, registration.role)
+        elif registration.channel not in self._waiting:
+            # Who hears it looks for work as well: once for all that is committed in a while.
+            self._waiting.add(registration.channel)
+            asyncio.get_running_loop().call_later(_TOGETHER, self._announce_together, registration.channel)
+
+    def _announce_together(self, channel: str) -> None:
+        self._waiting.discard(channel)
+        self._announce(channel)
 
     def note(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Note that a log may have grown."""

@@ -26,6 +26,8 @@ class VaultSettings:
     """Vaults that are expected, for which an embedded server is started with room enough."""
     connections: int | None = None
     """Most database connections of one process, over all vaults; by their number when it is ``None``."""
+    processes: int = 1
+    """Processes of the installation that share the server's room for connections, evenly."""
     connections_per_vault: int = 8
     """Most of them for one vault, so that one cannot starve the others."""
     idle: timedelta | None = None

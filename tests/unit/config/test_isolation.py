@@ -31,6 +31,11 @@ def test_what_each_process_gets_can_be_said(tmp_path: Path) -> None:
     assert read(tmp_path, f'{table}sockets = "run"') == expected
 
 
+def test_workers_may_share_the_work_of_level_shared(tmp_path: Path) -> None:
+    assert read(tmp_path, "").workers == 1
+    assert read(tmp_path, '[isolation]\nlevel = "shared"\nworkers = 4').workers == 4
+
+
 @pytest.mark.parametrize(
     ("table", "where"),
     [
@@ -42,6 +47,9 @@ def test_what_each_process_gets_can_be_said(tmp_path: Path) -> None:
         ('level = "process"\nmemory_mb = 10', "isolation.memory_mb"),
         ('level = "process"\nopen_files = 3', "isolation.open_files"),
         ('level = "process"\nusers = 3', "isolation.users"),
+        ('level = "process"\nworkers = 2', "isolation.workers"),
+        ('level = "shared"\nworkers = 0', "isolation.workers"),
+        ('level = "shared"\nworkers = 65', "isolation.workers"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, table: str, where: str) -> None:

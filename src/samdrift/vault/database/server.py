@@ -61,7 +61,10 @@ class Database:
             return cls(settings.database, keys, handed_in, None)
         password = partial(keys.login_password, PlatformLogin.ADMINISTRATOR)
         server = EmbeddedPostgres(
-            settings.database, password, other_users=settings.other_users, vaults=settings.vaults
+            settings.database,
+            password,
+            other_users=settings.other_users,
+            vaults=settings.vaults * settings.processes,
         )
         starting = asyncio.ensure_future(asyncio.to_thread(server.start))
         try:

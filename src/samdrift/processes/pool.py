@@ -1,0 +1,358 @@
+"""Several processes of level ``shared`` behind one set of addresses: a parent that starts them, and workers.
+
+The parent binds the addresses, starts the embedded database and looks after it, and answers the operator and
+monitoring for all of them. Workers inherit the addresses: each takes connections as it has time, so that one
+that dies leaves none unanswered that it had not taken. Each answers for every organisation; which of them
+does what comes by itself is the affair of leases (:mod:`samdrift.scheduling.leases`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from samdrift.audit.operations import unexpected
+from samdrift.config.model import Config
+from samdrift.contracts.principals import Role
+from samdrift.installation.control import (
+    ControlRefused,
+    control_folder,
+    controlled,
+    tell_process,
+    workers_folder,
+)
+from samdrift.installation.databasecare import NotificationMetrics, cared_for
+from samdrift.installation.doors import ROLES, Door
+from samdrift.installation.health import GONE, Condition, Dependency, Gone, Health
+from samdrift.installation.listeners import PublicDoors, address_of, bound_socket, with_own_metrics
+from samdrift.installation.metrics import PATH, metrics_application
+from samdrift.installation.reporting import HEALTH
+from samdrift.installation.unlocking import AGAIN, UNLOCK
+from samdrift.installation.vaultsettings import vault_settings
+from samdrift.net.background import in_background
+from samdrift.net.clock import system_clock
+from samdrift.net.forwarding import Away, Forwarder
+from samdrift.net.guard import guarded
+from samdrift.processes.child import Child, Handed, first_start, pause
+from samdrift.processes.memory import PROCESSES
+from samdrift.processes.metrics import merged
+from samdrift.scheduling.held import HeldNumber
+from samdrift.vault.openkeys import open_keys
+
+_COMMAND = (sys.executable, "-P", "-m", "samdrift.cli.main", "serve")
+_LOOK_SECONDS = 2.0
+"""Between two questions to the workers how they are."""
+_METRICS_SECONDS, _METRICS_BYTES = 5.0, 32 << 20
+_STEADY = 60.0
+"""Seconds after which a worker that ends has not failed to start."""
+_LOGGER = logging.getLogger("samdrift")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStart:
+    """A worker's start parameters, in addition to its sockets."""
+
+    doors: tuple[Door, ...]
+    """The listeners of the sockets, in their order."""
+    unlocked: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Passphrases of officers who have unlocked their organisation since the installation was started."""
+
+    def line(self) -> bytes:
+        return json.dumps({"doors": [each.value for each in self.doors], "unlocked": self.unlocked}).encode()
+
+    @classmethod
+    def read(cls, line: bytes) -> WorkerStart:
+        document = json.loads(line)
+        return cls(tuple(map(Door, document["doors"])), document["unlocked"])
+
+
+@contextlib.asynccontextmanager
+async def pooling(
+    config: Config, file: Path, roles: frozenset[Role], name: str
+) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    """Run ``config.isolation.workers`` workers for ``roles`` while the context lasts; all serve by then.
+
+    ``file`` is the configuration's, and ``name`` that of the roles on the command line. Yields what starts
+    one worker after the other again.
+    :class:`~samdrift.processes.child.NotStarted` when one cannot serve at first. One that ends later is
+    started again, while the others serve.
+    """
+    config = with_own_metrics(config, roles)
+    settings = vault_settings(config)
+    async with AsyncExitStack() as stack:
+        health = Health(system_clock)
+        keys = open_keys(settings, begin=True, watch=health.of_tokens())
+        care = await stack.enter_async_context(
+            cared_for(settings, keys, partial(health.note, Dependency.DATABASE, ""))
+        )
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="samdrift-workers-")))
+        pool = _Pool(config, file, roles & config.roles, name, folder)
+        stack.callback(pool.close)
+        pool.bind()
+        stack.push_async_callback(pool.stop)
+        await pool.start()
+        await stack.enter_async_context(in_background(pool.follow(), on_failure=unexpected("workers")))
+        if config.metrics is not None:
+            await _measured(stack, config, pool, NotificationMetrics(lambda: 0, care.queue))
+        commands = {UNLOCK: pool.unlock, HEALTH: pool.answer_health}
+        await stack.enter_async_context(controlled(control_folder(config.vaults), commands))
+        yield pool.roll
+
+
+class _Pool:
+    """The workers of one installation."""
+
+    def __init__(self, config: Config, file: Path, roles: frozenset[Role], name: str, folder: Path) -> None:
+        self._config = config
+        self._roles = roles
+        self._folder = folder
+        self._control = workers_folder(config.vaults)
+        self._since = system_clock()
+        self._sockets: dict[Door, socket.socket] = {}
+        self._unlocked: dict[str, str] = {}
+        self._reports: list[Mapping[str, Any]] = []
+        self._keeping: dict[Child, asyncio.Task[None]] = {}
+        self._rolling = asyncio.Lock()
+        self.forwarder = Forwarder()
+        count = config.isolation.workers
+        command = (*_COMMAND, name, "--config", str(file), "--workers", str(count))
+        self._children = [
+            Child(f"worker {number}", (*command, "--worker", f"worker {number}"), partial(self._hand, number))
+            for number in range(1, count + 1)
+        ]
+
+    def bind(self) -> None:
+        """Bind the addresses; an :class:`OSError` names one that is taken."""
+        for door in Door:
+            served = ROLES.get(door) in {*self._roles, None}
+            if door is not Door.METRICS and served and address_of(self._config, door) is not None:
+                self._sockets[door] = bound_socket(self._config, door)
+        for sock in self._sockets.values():
+            sock.listen(socket.SOMAXCONN)
+
+    async def start(self) -> None:
+        """Start all of them, and keep them running from then on; :class:`NotStarted`."""
+        await asyncio.gather(*(first_start(child) for child in self._children))
+        self._keeping = {child: asyncio.create_task(self._keep(child)) for child in self._children}
+        await self._look()
+
+    async def stop(self) -> None:
+        """Have all of them end: what they have under way is given back, and their leases."""
+        for task in self._keeping.values():
+            task.cancel()
+        await asyncio.gather(*self._keeping.values(), return_exceptions=True)
+        await asyncio.gather(*(child.stop() for child in self._children))
+        await self.forwarder.aclose()
+
+    async def roll(self) -> None:
+        """Start one worker after the other again, each when the one before serves.
+
+        Ends at the first that does not come to serve, which is tried again as after any failure.
+        """
+        if self._rolling.locked():
+            _LOGGER.warning("workers: a rolling restart is under way already")
+            return
+        async with self._rolling:
+            _LOGGER.info("workers: a rolling restart begins")
+            for child in self._children:
+                self._keeping[child].cancel()
+                await child.stop()
+                serves = await child.start()
+                self._keeping[child] = asyncio.create_task(self._keep(child))
+                if not serves:
+                    _LOGGER.error("%s: does not serve again, and the rolling restart ends here", child.name)
+                    return
+                await self._unlock_again(child)
+            _LOGGER.info("workers: the rolling restart has come to its end")
+
+    def close(self) -> None:
+        """Leave the addresses."""
+        for sock in self._sockets.values():
+            sock.close()
+
+    def _hand(self, number: int) -> Handed:
+        """Make what a worker is handed: copies of the listeners, and a place for its metrics."""
+        place = self.place(number)
+        place.unlink(missing_ok=True)
+        measured = socket.socket(socket.AF_UNIX)
+        measured.bind(str(place))
+        doors = (*self._sockets, Door.METRICS)
+        sockets = [*(sock.dup() for sock in self._sockets.values()), measured]
+        line = WorkerStart(doors, dict(self._unlocked)).line()
+        return Handed(line, sockets, credentials=True)
+
+    def place(self, number: int) -> Path:
+        """The socket at which a worker's metrics are read."""
+        return self._folder / f"{number}.sock"
+
+    async def _keep(self, child: Child) -> None:
+        """Start a worker again each time it ends, and bring it what came meanwhile."""
+        clock, failures = asyncio.get_running_loop().time, 0
+        began = clock()
+        while True:
+            status = await child.ended()
+            failures = 1 if clock() - began > _STEADY else failures + 1
+            wait = pause(failures)
+            _LOGGER.error("%s: ended with status %d, starts again in %.0f s", child.name, status, wait)
+            await asyncio.sleep(wait)
+            began = clock()
+            if await child.start():
+                _LOGGER.info("%s: serves again", child.name)
+                await self._unlock_again(child)
+
+    async def _unlock_again(self, child: Child) -> None:
+        """Bring a worker what officers have unlocked while it was starting."""
+        for organisation, passphrase in list(self._unlocked.items()):
+            again = {AGAIN: ""}
+            await self._told(child, UNLOCK, organisation=organisation, passphrase=passphrase, **again)
+
+    async def follow(self) -> None:
+        """Ask the workers how they are, now and then, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            await self._look()
+
+    async def _look(self) -> None:
+        answers = await asyncio.gather(*(self._told(child, HEALTH) for child in self._children))
+        self._reports = [each for each in answers if each is not None and "refused" not in each]
+
+    async def _told(self, child: Child, command: str, **values: str) -> dict[str, Any] | None:
+        """Tell one worker something; ``None`` when it does not listen now, or ended before it answered."""
+        if not child.serves or child.pid is None:
+            return None
+        try:
+            return await tell_process(self._control, child.pid, command, **values)
+        except ControlRefused:
+            return None
+
+    async def unlock(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Have all workers unlock an organisation's vaults; the first to do so records it."""
+        organisation, passphrase = told.get("organisation"), told.get("passphrase")
+        if not isinstance(organisation, str) or not isinstance(passphrase, str):
+            raise ControlRefused("an organisation and a passphrase are needed")
+        found: dict[str, Any] | None = None
+        for child in self._children:
+            again = {} if found is None else {AGAIN: ""}
+            answer = await self._told(
+                child, UNLOCK, organisation=organisation, passphrase=passphrase, **again
+            )
+            if found is None and answer is not None:
+                if "refused" in answer:
+                    raise ControlRefused(answer["refused"])
+                found = answer
+                self._unlocked[organisation] = passphrase
+        if found is None:
+            raise ControlRefused("no worker answers; they are being started")
+        return found
+
+    async def answer_health(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer how the installation is, as one process would."""
+        await self._look()
+        return {
+            "since": self._since.isoformat(timespec="seconds"),
+            "roles": sorted(role.value for role in self._roles),
+            "workers": {child.name: child.serves for child in self._children},
+            "alike": True,
+            "dependencies": [one.document() for one in self.conditions()],
+            "held": [one.document() for one in self.held()],
+        }
+
+    def conditions(self) -> list[Condition]:
+        """The dependencies as the workers have found them last."""
+        found = together(Condition.read(one) for each in self._reports for one in each["dependencies"])
+        if not any(child.serves for child in self._children):
+            found.append(Condition(Dependency.WORKERS, gone_since=system_clock(), reason="no worker serves"))
+        return found
+
+    def held(self) -> list[HeldNumber]:
+        """The numbers of what waits, in all workers."""
+        numbers: dict[tuple[str, str], int] = {}
+        for one in (HeldNumber.read(each) for report in self._reports for each in report["held"]):
+            numbers[one.role, one.reason] = numbers.get((one.role, one.reason), 0) + one.number
+        return [HeldNumber(*names, number) for names, number in sorted(numbers.items())]
+
+    def serving(self) -> int:
+        """The number of workers that serve."""
+        return sum(child.serves for child in self._children)
+
+    async def texts(self) -> list[str]:
+        """Read the metrics of the workers that answer."""
+        places = [self.place(number) for number in range(1, len(self._children) + 1)]
+        found = await asyncio.gather(*(self._text(place) for place in places))
+        return [text for text in found if text]
+
+    async def _text(self, place: Path) -> str:
+        try:
+            return (await self.forwarder.get(place, PATH, _METRICS_SECONDS, _METRICS_BYTES)).decode()
+        except Away:
+            return ""
+
+
+def together(conditions: Iterable[Condition]) -> list[Condition]:
+    """Put the same dependencies of several processes together: gone when one of them finds it gone."""
+    found: dict[tuple[str, str], Condition] = {}
+    for one in conditions:
+        known = found.get((one.dependency, one.at))
+        if known is None or _says_more(one, known):
+            found[one.dependency, one.at] = one
+    return sorted(found.values(), key=lambda one: (one.gone_since is None, one.dependency, one.at))
+
+
+def _says_more(one: Condition, known: Condition) -> bool:
+    if one.gone_since is None or known.gone_since is None:
+        if one.gone_since is not None or known.gone_since is not None:
+            return one.gone_since is not None
+        return _time(one.last_gone) > _time(known.last_gone)
+    return one.gone_since < known.gone_since
+
+
+def _time(moment: datetime | None) -> float:
+    return 0.0 if moment is None else moment.timestamp()
+
+
+class _Together(Collector):
+    """The workers' metrics as one process's, as they were gathered last, and the parent's own."""
+
+    def __init__(self, pool: _Pool, own: Collector) -> None:
+        self._pool = pool
+        self._own = CollectorRegistry()
+        self._own.register(own)
+        self._metrics: Sequence[Metric] = ()
+
+    async def gather(self) -> None:
+        """Ask every worker; one that is away is missing from the sums, and from the count of processes."""
+        texts = [*await self._pool.texts(), generate_latest(self._own).decode()]
+        found = await asyncio.to_thread(merged, texts)
+        self._metrics = [each for each in found if each.name != GONE]
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._metrics
+        yield from Gone(self._pool.conditions()).collect()
+        processes = GaugeMetricFamily(PROCESSES, "Processes of a kind that answer", labels=["kind"])
+        processes.add_metric(["worker"], self._pool.serving())
+        yield processes
+
+
+async def _measured(stack: AsyncExitStack, config: Config, pool: _Pool, own: Collector) -> None:
+    """Serve metrics and health of all workers as one."""
+    gathered, registry = _Together(pool, own), CollectorRegistry()
+    registry.register(gathered)
+    application = metrics_application(registry, gathered.gather, pool.conditions, pool.held)
+    doors = PublicDoors(config, list)
+    await doors.open(stack, Door.METRICS, guarded(application, unexpected("metrics")))

@@ -1,0 +1,312 @@
+"""Two hosts that serve one installation: they share database, object store and key store, behind a balancer.
+
+Each host is a process with a folder of its own for control and lives, so that neither knows of the other
+but by the database. What lies between is ours to cut: connections to the database go through a relay of each
+host. Those of peers and clients go through a balancer, to a host that says that it is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import re
+import signal
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+
+from samdrift.config.reader import load
+from samdrift.demo.cast import DemoOperator
+from samdrift.federation.ports import free_port
+from samdrift.federation.server import LocalFederation
+from samdrift.net.background import in_background
+from tests.roles.member import Member
+from tests.roles.ownrestarts import undaunted
+from tests.roles.processes import Process, organisation, played
+from tests.roles.soak import Exchange, faults_of, send
+from tests.roles.stage import HOST
+from tests.separation.vaultlogin import Superuser
+from tests.vaults import server_folder
+
+_HERE = organisation("sjobo", "2120001090"), organisation("perstorp", "2120001108")
+_THERE = (organisation("klippan", "2120001116"),)
+_LISTENERS = "listen", "listen_c", "listen_d"
+_PIECE = 1 << 16
+
+
+Place = tuple[str, int]
+
+
+class Relay:
+    """Passes connections on; can be cut, in silence."""
+
+    def __init__(self, place: Path | None = None) -> None:
+        """``place`` is the Unix socket that it passes them on to."""
+        self._place = place
+        self._open = asyncio.Event()
+        self._open.set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def cut(self) -> None:
+        """Let nothing through from now on, and close nothing: whoever waits for an answer waits on."""
+        self._open.clear()
+
+    def join(self) -> None:
+        """Let everything through again, also what waited."""
+        self._open.set()
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            await self._open.wait()
+            there = await self._reached()
+            if there is not None:
+                await asyncio.gather(self._pass(reader, there[1]), self._pass(there[0], writer))
+        except (OSError, asyncio.CancelledError):  # One side has left, or the relay is at its end.
+            pass
+        finally:
+            writer.close()
+
+    async def _reached(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        assert self._place is not None
+        return await asyncio.open_unix_connection(self._place)
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while piece := await reader.read(_PIECE):
+                await self._open.wait()
+                writer.write(piece)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    async def stop(self) -> None:
+        """Let go of everything."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+class Balancer(Relay):
+    """Passes connections on to hosts in turn, as long as they say that they are ready."""
+
+    def __init__(self, hosts: Sequence[tuple[Place, Callable[[], bool]]]) -> None:
+        """``hosts`` are their addresses, each with whether the host is ready."""
+        super().__init__()
+        self._hosts = deque(hosts)
+
+    async def _reached(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for _ in range(len(self._hosts)):
+            self._hosts.rotate()
+            address, ready = self._hosts[0]
+            if ready():
+                with contextlib.suppress(OSError):
+                    return await asyncio.open_connection(*address)
+        return None
+
+
+class Readiness:
+    """What a host says of itself at its address for health, as balancers ask."""
+
+    def __init__(self, metrics: Place) -> None:
+        self._metrics = metrics
+        self.ready = False
+
+    async def watch(self) -> None:
+        """Ask every second, until cancelled."""
+        host, port = self._metrics
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(2)) as client:
+            while True:
+                try:
+                    async with client.get(f"http://{host}:{port}/health/ready") as answer:
+                        self.ready = answer.status == 200
+                except (aiohttp.ClientError, TimeoutError):
+                    self.ready = False
+                await asyncio.sleep(1)
+
+
+class HostProcess(Process):
+    """`serve` on one of several hosts, with a log of its own."""
+
+    @property
+    def log(self) -> Path:
+        return self.config_file.with_suffix(".log")
+
+
+@dataclass
+class Host:
+    """A host, and its way to the database."""
+
+    process: Process
+    database: Relay
+    readiness: Readiness
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Both hosts, another operator, and the organisations of all."""
+
+    hosts: tuple[Host, Host]
+    members: list[Member]
+    superuser: Superuser
+
+    def lessees(self) -> int:
+        """Processes that have leases, by the database."""
+        ((number,),) = self.superuser.rows(
+            "SELECT count(*) FROM registry.lessees WHERE until > clock_timestamp()"
+        )
+        return int(number)
+
+    def free(self) -> int:
+        """Partitions that nobody is in charge of, or one whose leases are over."""
+        ((number,),) = self.superuser.rows(
+            "SELECT count(*) FROM registry.partitions LEFT JOIN registry.lessees USING (process)"
+            " WHERE role IN ('ap', 'mt') AND coalesce(until < clock_timestamp(), true)"
+        )
+        return int(number)
+
+
+@asynccontextmanager
+async def two_hosts(federation: LocalFederation) -> AsyncIterator[Hosts]:
+    """Two hosts of one operator, and another operator; all of them serve."""
+    shared, other = (
+        DemoOperator("hosts", "AP0093-SDK-DEMO", _HERE),
+        DemoOperator("beside", "AP0094-SDK-DEMO", _THERE),
+    )
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(server_folder())
+        those = await stack.enter_async_context(
+            played(federation, folder, {shared: ("all",), other: ("all",)})
+        )
+        first, beside = those.processes
+        undaunted(beside.config_file)
+        database = first.config.vaults.database
+        assert isinstance(database, Path)
+        address = first.gate.database.address
+        sockets = Path(re.search(r"host='?([^' ]+)", address)[1])  # type: ignore[index]
+        hosts = [await _host(stack, first, name, sockets) for name in ("a", "b")]
+        for key in _LISTENERS:
+            await _balanced(stack, first.config_file, hosts, key)
+        await beside.start()
+        await asyncio.gather(*(host.process.start() for host in hosts))
+        superuser = Superuser(first.gate.database.administrator())
+        yield Hosts((hosts[0], hosts[1]), those.members, superuser)
+
+
+async def _host(stack: AsyncExitStack, one: Process, name: str, sockets: Path) -> Host:
+    """Make a host: it shares the key store, and has sockets and a way to the database of its own."""
+    home = one.config_file.parent
+    relay, place = Relay(sockets / ".s.PGSQL.5432"), home / f"relay-{name}"
+    place.mkdir(mode=0o700)
+    server = await asyncio.start_unix_server(relay.connected, place / ".s.PGSQL.5432")
+    stack.callback(server.close)
+    stack.push_async_callback(relay.stop)
+    text = one.config_file.read_text()
+    text = text.replace('database = "database"', f'database = "postgresql://postgres@/postgres?host={place}"')
+    text = text.replace('secrets = "secrets"', f'secrets = "secrets"\ncontrol = "control-{name}"')
+    text = text.replace('file = "addressbook.json"', f'file = "addressbook-{name}.json"')
+    text = re.sub(r'(?m)^((?:listen|listen_c|listen_d) = )"[^"]*"', lambda found: _elsewhere(found[1]), text)
+    file = home / f"samdrift-{name}.toml"
+    file.write_text(text)
+    process = HostProcess("all", file, load(file), one.gate)
+    stack.push_async_callback(process.stop)
+    assert process.config.metrics is not None
+    health = process.config.metrics.listen
+    readiness = Readiness((health.host, health.port))
+    watching = in_background(readiness.watch(), on_failure=_raised)
+    await stack.enter_async_context(watching)
+    return Host(process, relay, readiness)
+
+
+def _raised(error: BaseException) -> None:
+    raise error
+
+
+def _elsewhere(key: str) -> str:
+    return f'{key}"{HOST}:{free_port(HOST)}"'
+
+
+async def _balanced(stack: AsyncExitStack, known: Path, hosts: Sequence[Host], key: str) -> None:
+    """Listen at an address that others know, and pass on to the hosts."""
+
+    def of(file: Path) -> Place:
+        found = re.search(rf'(?m)^{key} = "([^"]*):(\d+)"', file.read_text())
+        assert found is not None
+        return found[1], int(found[2])
+
+    def ready(host: Host) -> Callable[[], bool]:
+        return lambda: host.readiness.ready
+
+    balancer = Balancer([(of(host.process.config_file), ready(host)) for host in hosts])
+    server = await asyncio.start_server(balancer.connected, *of(known))
+    stack.callback(server.close)
+    stack.push_async_callback(balancer.stop)
+
+
+@dataclass
+class Survived:
+    """Blows that two hosts took, and everything that is not as it should be afterwards."""
+
+    exchanges: int
+    blows: list[str]
+    faults: list[str]
+    """What was lost, came twice, was changed or left (:mod:`tests.roles.soak`)."""
+    taken_over: list[float]
+    """Seconds from each blow until somebody was in charge of everything again."""
+
+
+async def killed(host: Host, elsewhere: Callable[[], bool]) -> None:
+    """kill -9; it comes back when the other one has taken over."""
+    await host.process.end(signal.SIGKILL)
+    await _taken_over(elsewhere)
+    await host.process.start()
+
+
+async def cut_off(host: Host, elsewhere: Callable[[], bool]) -> None:
+    """The host goes on, and reaches the database no more, until the other one has taken over."""
+    host.database.cut()
+    await _taken_over(elsewhere)
+    host.database.join()
+
+
+async def _taken_over(elsewhere: Callable[[], bool]) -> None:
+    while not await asyncio.to_thread(elsewhere):
+        await asyncio.sleep(0.2)
+
+
+async def survived(
+    federation: LocalFederation, rng: random.Random, exchanges: int, blows: int, patience: float
+) -> Survived:
+    """Strike one of two hosts again and again while messages go to and fro, then look at each message."""
+    clock = asyncio.get_running_loop().time
+    found = Survived(0, [], [], [])
+    async with two_hosts(federation) as those:
+        sending = asyncio.create_task(send(those.members, rng, exchanges))
+        for number in range(blows):
+            blow, host = (killed, cut_off)[number % 2], rng.choice(those.hosts)
+            await _taken_over(lambda: those.lessees() == 2 and those.free() == 0)
+            await asyncio.sleep(rng.uniform(0, 1.5))
+            began, times = clock(), list[float]()
+
+            def elsewhere(began: float = began, times: list[float] = times) -> bool:
+                if those.lessees() == 1 and those.free() == 0:
+                    times.append(clock() - began)
+                return bool(times)
+
+            await blow(host, elsewhere)
+            found.blows.append(blow.__name__)
+            found.taken_over += times
+        sent: list[Exchange] = await sending
+        found.faults = await faults_of(sent, those.members, patience)
+        found.exchanges = len(sent)
+    return found
