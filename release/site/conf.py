@@ -48,7 +48,8 @@ NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
         (
             *("docs/getting-started", "docs/deployment", "docs/operations", "docs/configuration"),
             *("docs/organisations", "docs/sign-in", "docs/key-sets", "docs/moving"),
-            *("docs/console", "docs/monitoring", "docs/runbooks/README", "docs/backup", "docs/upgrade"),
+            *("docs/console", "docs/monitoring", "docs/runbooks/README", "docs/outages", "docs/backup"),
+            "docs/upgrade",
             *("docs/database", "docs/keys", "docs/hsm", "docs/malware", "docs/isolation"),
             *("docs/testbed", "docs/performance"),
         ),

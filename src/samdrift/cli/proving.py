@@ -21,7 +21,7 @@ from samdrift.cli.output import complain
 from samdrift.config.errors import printable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config, Environment
-from samdrift.config.reader import load
+from samdrift.config.reader import examine
 from samdrift.config.staff import StaffKeysConfig
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import NOT_PROVEN, Proof
@@ -47,7 +47,7 @@ def prove(name: str) -> Proof:
     """
     command, parameters = _running()
     with reported_as_usage_errors():
-        configs = [load(each) for each in _configs(parameters)]
+        configs = [_read(each) for each in _configs(parameters)]
         config = next((each for each in configs if each.staff), None)
         if config is None:
             if any(each.environment is Environment.PRODUCTION for each in configs):
@@ -73,6 +73,13 @@ def _running() -> tuple[str, Mapping[str, Any]]:
         names.insert(0, str(context.info_name))
         context = context.parent
     return " ".join(names), parameters
+
+
+def _read(file: Path) -> Config:
+    """Read a configuration without its warnings, which the command itself says."""
+    config, found = examine(file)
+    found.require_no_faults()
+    return config
 
 
 def _configs(parameters: Mapping[str, Any]) -> list[Path]:

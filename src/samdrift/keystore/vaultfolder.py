@@ -102,8 +102,12 @@ def key_files(folder: Path, name: KeyName) -> list[KeyFile]:
 
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """While no other process writes in the vault's folder, which is made when it is missing."""
-    private_folder(folder.parent)
+    """While no other process writes in the vault's folder, which is made when it is missing.
+
+    Not the key store's own: one that is not mounted just now would come back over what was written there.
+    """
+    if not folder.parent.is_dir():
+        raise KeyStoreError(KeyFault.MISSING, f"{folder.parent}: there is no such folder")
     descriptor = _locked(folder)
     try:
         confined.make(folder)

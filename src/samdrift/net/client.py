@@ -224,12 +224,16 @@ class HttpClient:
 _CONNECTING = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
 
 
-def _connecting(error: aiohttp.ClientConnectorError) -> str:
+def no_connection(error: OSError) -> str:
     """Return why there is no connection, as the system says it, or as the type does."""
-    number = error.os_error.errno
-    if type(error) is aiohttp.ClientConnectorError and number in _CONNECTING:
-        return os.strerror(number).lower()
-    return type(error).__name__
+    number = error.errno
+    return os.strerror(number).lower() if number in _CONNECTING else type(error).__name__
+
+
+def _connecting(error: aiohttp.ClientConnectorError) -> str:
+    """Return the same of what aiohttp raises, which has kinds of its own for certificates."""
+    plain = type(error) is aiohttp.ClientConnectorError and error.os_error.errno in _CONNECTING
+    return no_connection(error.os_error) if plain else type(error).__name__
 
 
 @contextlib.contextmanager

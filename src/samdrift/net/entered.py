@@ -17,7 +17,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from samdrift.net.addresses import EnteredAddresses, Permits
-from samdrift.net.client import Fetched, FetchLimits, HttpClient, HttpFault, NoAnswer, fetch
+from samdrift.net.client import Fetched, FetchLimits, HttpClient, HttpFault, NoAnswer, fetch, no_connection
 from samdrift.net.tls import TlsContext, client_tls
 
 _CONNECTIONS = 20
@@ -84,7 +84,9 @@ class EnteredAddressClient:
                 return await self._connected(host, port)
         except TimeoutError:
             raise NoAnswer(HttpFault.TIMEOUT) from None
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
+            raise NoAnswer(HttpFault.UNREACHABLE, no_connection(error)) from None
+        except UnicodeError as error:
             raise NoAnswer(HttpFault.UNREACHABLE, type(error).__name__) from None
 
     async def _connected(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

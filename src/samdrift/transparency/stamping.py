@@ -39,7 +39,7 @@ async def ask(caller: Caller, address: str, trusted: Trusted, message: bytes, no
     try:
         answer = await caller.fetch(address, LIMITS, content=request.as_bytes(), headers=_HEADERS)
     except NoAnswer as failure:
-        raise StampUnavailable(failure.fault.value) from None
+        raise StampUnavailable(failure.words) from None
     if answer.status not in (200, 201):
         raise StampUnavailable(f"status {answer.status}")
     try:

@@ -1,0 +1,36 @@
+"""A key store whose folder is gone, as one that is not mounted: nobody who writes makes it anew."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from samdrift.keystore import vaultfolder
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.keystore.witness import MARK_BYTES, Witness, marks_folder, read_witness, write_witness
+
+
+def test_a_vaults_folder_is_not_made_in_a_key_store_that_is_gone(tmp_path: Path) -> None:
+    """What was written there would be hidden, and lost, when the key store is back."""
+    store = tmp_path / "secrets"
+    with pytest.raises(KeyStoreError) as caught, vaultfolder.writing(store / "vault"):
+        pass
+    assert caught.value.fault is KeyFault.MISSING
+    assert not store.exists()
+    store.mkdir(0o700)
+    with vaultfolder.writing(store / "vault"):
+        pass
+    assert (store / "vault").is_dir()
+
+
+def test_a_mark_is_not_written_in_a_key_store_that_is_gone(tmp_path: Path) -> None:
+    store, mark = tmp_path / "secrets", Witness(bytes(MARK_BYTES), datetime.now(UTC))
+    with pytest.raises(KeyStoreError) as caught:
+        write_witness(marks_folder(store, "vault"), mark)
+    assert caught.value.fault is KeyFault.MISSING
+    assert not store.exists()
+    store.mkdir(0o700)
+    write_witness(marks_folder(store, "vault"), mark)
+    assert read_witness(marks_folder(store, "vault")) == mark
