@@ -42,6 +42,7 @@ FIRST = (
     "tests/roles/isolation/",
     "tests/roles/test_command_line_separation.py",
     "tests/browser/",
+    "tests/roles/test_runbooks_lost.py",
     "tests/roles/test_restarts.py",
     "tests/roles/test_key_rotation.py",
     "tests/upgrade/",

@@ -20,6 +20,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.keystore.unlocking import RootUnlocker
 from samdrift.scheduling.claims import Due
+from samdrift.vault import logins
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import Body
 from samdrift.vault.gate import Gate
@@ -109,6 +110,34 @@ class Installation:
         """Wait until the gate has heard that the organisation is served."""
         await until(lambda: all(self.gate.registry.serves(organisation, role) for role in roles))
 
+    async def databases(self) -> int:
+        """Return how many databases its server has."""
+        async with self.provisioner.beside() as connection:
+            rows = await connection.execute("SELECT count(*) FROM pg_database")
+            ((number,),) = await rows.fetchall()
+        return int(number)
+
+    @contextlib.asynccontextmanager
+    async def forgetting(self) -> AsyncIterator[None]:
+        """Leave out at the end whichever organisations have been made while the context lasts.
+
+        Each command looks into the database of every organisation that is registered. Theirs are left where
+        they are, with their logins: to drop them takes longer than to make them.
+        """
+        before = [one.vault for one in await self.provisioner.registrations()]
+        yield
+        group = self.provisioner.database.vault_group
+        async with self.provisioner.beside() as connection:
+            rows = await connection.execute(
+                "DELETE FROM registry.registrations WHERE NOT vault = ANY(%s) RETURNING login", (before,)
+            )
+            for (login,) in await rows.fetchall():
+                await logins.run(connection, "REVOKE {} FROM {}", group, login)
+            await connection.execute(
+                "DELETE FROM registry.databases d"
+                " WHERE NOT EXISTS (SELECT FROM registry.registrations r WHERE r.database = d.name)"
+            )
+
     def objects(self, organisation: ParticipantIdentifier) -> set[Path]:
         """The files in the object store that belong to the organisation's vaults."""
         vaults = [one.vault for role in Role if (one := self.gate.registry.find(organisation, role))]
@@ -187,6 +216,8 @@ class Installations:
     """
 
     MANY = 16
+    MANY_DATABASES = 48
+    """Those of organisations that were left out are there still, at ten megabytes each."""
 
     def __init__(self) -> None:
         self._running: Installation | None = None
@@ -196,7 +227,8 @@ class Installations:
         """Return the one that runs, or a new one; nobody uses the former any more."""
         if self._running is not None:
             organisations = {one.organisation for one in await self._running.provisioner.registrations()}
-            if len(organisations) < self.MANY:
+            databases = await self._running.databases()
+            if len(organisations) < self.MANY and databases < self.MANY_DATABASES:
                 return self._running
             await self.close()
         folder = self._stack.enter_context(server_folder())

@@ -8,10 +8,12 @@ import hashlib
 import json
 import os
 import subprocess
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
@@ -48,9 +50,11 @@ part_of = "0203:nykommun.se"
 """
 
 
-@pytest.fixture
-def config(installation: Installation, tmp_path: Path) -> Path:
-    return config_of(installation, tmp_path)
+@pytest_asyncio.fixture
+async def config(installation: Installation, tmp_path: Path) -> AsyncIterator[Path]:
+    """The installation's configuration, for commands: they find no organisation of another test there."""
+    async with installation.forgetting():
+        yield config_of(installation, tmp_path)
 
 
 def config_of(installation: Installation, tmp_path: Path) -> Path:
