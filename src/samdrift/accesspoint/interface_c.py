@@ -382,7 +382,7 @@ class Polling:
         self._signals = signals
         self._clock = clock
         self._nothing: dict[ParticipantIdentifier, tuple[int, str, int]] = {}
-        """The ``after``, the ``past`` and the signal count at which nothing was found last."""
+        """The ``after``, the ``past`` and the signal count at which nothing more was found last."""
 
     async def poll(
         self,
@@ -404,7 +404,6 @@ class Polling:
             poll = await self._look(principal, organisation, asked, small)
             if poll.events or poll.inbox:
                 return poll
-            self._nothing[organisation] = place
         if asked.wait and await self._signals.beyond(organisation, count, asked.wait):
             if not still_registered():
                 raise Problem(ProblemKind.CLIENT_UNKNOWN, _NOT_REGISTERED)
@@ -414,6 +413,11 @@ class Polling:
     async def _look(
         self, principal: Principal, organisation: ParticipantIdentifier, asked: PollRequest, small: int
     ) -> Poll:
+        """Acknowledge and return what is new; note where there is nothing more, for whoever asks from there.
+
+        Not while anything waits in the inbox: it waits until it is taken, however often it was told of.
+        """
+        count = self._signals.count(organisation)
         async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
             news = await vault.news(
                 asked.taken,
@@ -425,6 +429,9 @@ class Polling:
             )
             for envelope_id in news.acknowledged:
                 vault.record(APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)
+        if not news.inbox and len(news.events) < _MAX_ITEMS:
+            last = news.events[-1].sequence if news.events else asked.after
+            self._nothing[organisation] = (last, asked.past, count)
         return Poll(news.events, news.inbox)
 
     async def acknowledge(

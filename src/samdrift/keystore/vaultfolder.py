@@ -75,9 +75,8 @@ class Unchanged:
         values.pop(what, None)
         counts = current(folder)
         inner = (STATES,) if counts is None else (counts.name, STATES)
-        mark = confined.mark(
-            folder, *inner
-        )  # Before it is read: what changes meanwhile is seen the next time.
+        # Before it is read: what changes meanwhile is seen the next time.
+        mark = confined.mark(folder, *inner)
         found = read()
         if mark is not None:
             values[what] = _Read(mark, inner, found)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from hashlib import sha256
 
 from samdrift.audit.entries import LogEntry
 from samdrift.contracts.principals import Role
@@ -299,11 +300,19 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
     def keep_certificate(self, certificate: bytes, *, now: datetime) -> None:
         """Keep a peer's certificate, in DER, for as long as the log that names it by its SHA-256.
 
-        Each is stored once, however often its peer sends or receives.
+        Each is stored once, however often its peer sends or receives; this process asks for it once a day.
 
         Clauses: component-accesspoint 3.4.1 sentence 1, sentence 2.
         """
+        name, known, day = sha256(certificate).hexdigest(), self._room.grounds, now.date()
+        if known.has(name, day):
+            return
         self._work.arrange(_KEEP_CERTIFICATE, certificate, now)
+
+        async def remember() -> None:
+            known.add(name, day)
+
+        self._work.after_commit(remember)
 
     async def certificate(self, sha256: str) -> bytes | None:
         """Return the peer's certificate, in DER, that the log names by that SHA-256, if it is kept."""

@@ -56,8 +56,8 @@ def promised() -> Iterator[list[str]]:
 
 
 class GroundsKnown:
-    """Grounds (:mod:`samdrift.vault.grounds`) that this process has stored in a vault today, so that they
-    are not sent there again.
+    """Grounds (:mod:`samdrift.vault.grounds`) and certificates that this process has stored in a vault today,
+    by name, so that they are not sent there again.
     """
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Room:
     claimant: str = ""
     """The name of this process, as its claims carry it."""
     grounds: GroundsKnown = field(default_factory=GroundsKnown, compare=False)
-    """The grounds that are known to be stored there."""
+    """The grounds and certificates that are known to be stored there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ from samdrift.accesspoint.problems import TYPE
 from samdrift.accesspoint.settings import Client
 from samdrift.audit.tiles import Tile
 from samdrift.contracts.cover import Cover, Mode
-from samdrift.contracts.principals import Role
-from samdrift.net.interface_c import ENVELOPES, decode_poll
+from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.contracts.transfer import Poll, TransferReason
+from samdrift.net.interface_c import ENVELOPES, PollRequest, decode_poll
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
@@ -31,7 +32,7 @@ from samdrift.wire.identifiers import FEDERATION_TEST, SDK_MESSAGE_BASE, Partici
 from tests.roles.letters import header
 from tests.settings import access_point_settings
 from tests.unit.accesspoint.test_interface_c_document import DOCUMENT, answers, operations
-from tests.vaults import ELSEWHERE, NOW, Installation, body, incoming, until
+from tests.vaults import ELSEWHERE, NOW, Installation, body, incoming, submitted, until
 
 ROLES = (Role.ACCESS_POINT,)
 
@@ -238,6 +239,45 @@ async def test_the_document_is_served(installation: Installation, certificate: s
     caller = Caller(application(installation.gate, ELSEWHERE, ELSEWHERE), set())
     answer = await caller.call("GET", "/c/v1/openapi.json", certificate=certificate)
     assert (answer.headers["content-type"], answer.json()) == ("application/json", DOCUMENT)
+
+
+async def test_a_vault_is_not_opened_to_find_nothing_beyond_what_was_just_told(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signals, looks, real = Signals(), list[PollRequest](), Polling._look
+
+    async def look(
+        polling: Polling, who: Principal, whose: ParticipantIdentifier, asked: PollRequest, small: int
+    ) -> Poll:
+        looks.append(asked)
+        return await real(polling, who, whose, asked, small)
+
+    monkeypatch.setattr(Polling, "_look", look)
+    polling = Polling(installation.gate, signals, lambda: NOW)
+    who = Principal(PrincipalKind.SYSTEM, "journal", organisation.value)
+
+    async def told(after: int, *taken: str, past: str = "") -> tuple[Poll, int]:
+        looks.clear()
+        return await polling.poll(who, organisation, PollRequest(after, 0, taken, past)), len(looks)
+
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        transfer = await submitted(vault)
+        await vault.failed(transfer.id, now=NOW, reason=TransferReason.GIVEN_UP, detail="")
+    (poll, _) = await told(0)
+    (event,) = poll.events
+    assert await told(event.sequence) == (Poll((), ()), 0)
+    assert (await told(0))[0] == poll, "an answer that was lost is given again"
+    assert (await told(event.sequence, past="x"))[1] == 1
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        await vault.accept(incoming(), await body(vault), b"", now=NOW)
+    signals.notify(organisation)
+    (poll, _) = await told(event.sequence)
+    (item,) = poll.inbox
+    assert await told(event.sequence) == (poll, 1), "what waits is told of until it is taken"
+    assert await told(event.sequence, past=item.id) == (Poll((), ()), 1)
+    assert await told(event.sequence) == (poll, 1), "whoever looked past it hides it from nobody"
+    assert await told(event.sequence, item.id) == (Poll((), ()), 1)
+    assert await told(event.sequence) == (Poll((), ()), 0)
 
 
 async def test_who_is_not_registered_any_more_when_something_comes_gets_nothing_of_it(

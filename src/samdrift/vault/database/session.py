@@ -139,6 +139,9 @@ class Session:
         dumped: list[_Dumped] = []
         transformer = self._transformer
         for query, values in statements:
+            if not values:
+                dumped.append(((query, ()), (), None))
+                continue
             try:
                 data = transformer.dump_sequence(values, [PyFormat.BINARY] * len(values))
             except (psycopg.DataError, UnicodeError, OverflowError):

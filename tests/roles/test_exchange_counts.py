@@ -1,0 +1,91 @@
+"""What one exchange takes: openings of vaults, round trips to PostgreSQL, entries in logs, requests.
+
+A limit that is exceeded here makes every exchange dearer; one that is undercut is lowered here and in
+docs/performance.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bench.exchange_counts import Counts, counted
+
+from samdrift.contracts.messages import Direction, MessageStatus
+from tests.roles.letters import letter
+from tests.roles.stage import Stage
+
+SENT, RECEIVED = 2, 2
+"""Envelopes of an exchange, the message and its receipt: what is done for one is done for the other."""
+OPENINGS = {
+    "mt test compose": 1,
+    "mt message-service send": SENT,
+    "ap message-service submit": SENT,
+    "ap access-point-outbound send": SENT,
+    "ap access-point-inbound receive": RECEIVED,
+    "ap message-service deliver": 6,
+    "mt message-service receive": RECEIVED,
+    "mt message-service process": 2,
+}
+ROUND_TRIPS = {
+    "mt test compose": 2,
+    "mt message-service send": 3,
+    "ap message-service submit": 4,
+    "ap access-point-outbound send": 4,
+    "ap access-point-inbound receive": 4,
+    "ap message-service deliver": 12,
+    "mt message-service receive": 8,
+    "mt message-service process": 6,
+}
+ENTRIES = {
+    "mt:message:scheduled": 1,
+    "mt:message:submitted": 1,
+    "mt:message:acknowledged": 1,
+    "mt:message:accepted": 1,
+    "mt:message:retrieved": 1,
+    "mt:message:new": 1,
+    "mt:receipt:queued": 1,
+    "mt:receipt:submitted": 1,
+    "mt:receipt:acknowledged": 1,
+    "mt:receipt:received": 1,
+    "ap:transfer:queued": SENT,
+    "ap:transfer:delivered": SENT,
+    "ap:envelope:received": RECEIVED,
+    "ap:envelope:acknowledged": RECEIVED,
+    "vault:opening:granted": 4,
+}
+TIMED = {"registry": 100}
+"""What the registry hears is gathered for a time, however many commits there are meanwhile."""
+REQUESTS = {"PUT /c/v1/envelopes/ID": SENT, "POST /as4": SENT, "POST /c/v1/poll": 4, "shared service": 8}
+"""The operators of the tests keep no answers of shared services."""
+
+
+def least(counts: Sequence[Counter[str]]) -> dict[str, int]:
+    """Each kind as often as in the exchange with the fewest: others may hear of what earlier tests left."""
+    kinds = {kind for each in counts for kind in each}
+    return {kind: number for kind in kinds if (number := min(each[kind] for each in counts))}
+
+
+def beyond(found: dict[str, int], limits: dict[str, int]) -> dict[str, int]:
+    """The kinds that are not limited, or come more often."""
+    return {kind: number for kind, number in found.items() if number > limits.get(kind, 0)}
+
+
+async def test_an_exchange_takes_no_more_than_it_needs(stage: Stage) -> None:
+    habo, agency = stage.habo, stage.agency
+    exchanges: list[Counts] = []
+    for _ in range(4):
+        message = letter(habo.address, agency.address)
+        with counted() as counts:
+            await habo.operator.messages.send(habo.principal, habo.organisation, message)
+            assert await agency.ends(message.message_id, Direction.IN) is MessageStatus.NEW
+            assert await habo.ends(message.message_id) is MessageStatus.ACCEPTED
+        exchanges.append(counts)
+    for name, limits in (
+        ("openings", OPENINGS),
+        ("round_trips", ROUND_TRIPS | TIMED),
+        ("entries", ENTRIES),
+        ("requests", REQUESTS),
+    ):
+        found = least([getattr(each, name) for each in exchanges])
+        assert beyond(found, limits) == {}, name
