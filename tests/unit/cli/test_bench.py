@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, cast
 
 import bench.__main__
 import bench.backlog
 import bench.organisations
 import bench.soak
+import psutil
 import pytest
+from bench.exchange_pair import Processes
 from bench.measure import Row
 
+import samdrift.cli.bench
 from tests.roles.soak import Report
 from tests.unit.cli.commandline import in_process
 
@@ -121,3 +128,26 @@ def test_a_backlog_is_judged_by_rates_and_by_how_long_another_organisation_waits
     draining = rows["draining, 100000 against 1000 waiting"]
     assert (draining["ratio"], draining["reached"]) == (pytest.approx(1 / 0.8), False)
     assert rows["draining, 100000 waiting"]["work"] == 12.0
+
+
+def test_a_bench_that_plays_operators_says_what_it_needs_where_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def found(name: str) -> object | None:
+        return None if name == "pytest" else find_spec(name)
+
+    monkeypatch.setattr(samdrift.cli.bench, "find_spec", found)
+    ended = in_process("bench", "isolation")
+    assert (ended.status, ended.output) == (2, "")
+    assert "./samdrift test --collect-only" in ended.complaints
+
+
+def test_a_backend_that_ends_while_its_time_is_read_ends_no_bench(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    backend = psutil.Process(ended.pid)
+    ended.wait()
+    (tmp_path / "postmaster.pid").write_text(f"{psutil.Process().pid}\n")
+    monkeypatch.setattr(psutil.Process, "children", lambda *_, **__: [backend])
+    assert Processes(tmp_path).cpu() > 0
