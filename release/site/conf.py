@@ -50,7 +50,7 @@ NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
             *("docs/organisations", "docs/sign-in", "docs/key-sets", "docs/moving"),
             *("docs/console", "docs/monitoring", "docs/runbooks/README", "docs/backup", "docs/upgrade"),
             *("docs/database", "docs/keys", "docs/hsm", "docs/malware", "docs/isolation"),
-            *("docs/testbed", "docs/performance"),
+            *("docs/testbed", "docs/performance", "docs/scale"),
         ),
     ),
     (
