@@ -8,9 +8,11 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
+from xml.etree import ElementTree
 
 import bench.__main__
 import bench.backlog
@@ -19,7 +21,8 @@ import bench.soak
 import psutil
 import pytest
 from bench.exchange_pair import Processes
-from bench.measure import Row
+from bench.measure import Row, against_floor, reported
+from bench.plot import drawn
 
 import samdrift.cli.bench
 from tests.roles.soak import Report
@@ -151,3 +154,15 @@ def test_a_backend_that_ends_while_its_time_is_read_ends_no_bench(
     (tmp_path / "postmaster.pid").write_text(f"{psutil.Process().pid}\n")
     monkeypatch.setattr(psutil.Process, "children", lambda *_, **__: [backend])
     assert Processes(tmp_path).cpu() > 0
+
+
+def test_the_picture_of_a_bench_has_each_ratio_as_long_as_it_is_and_its_bar() -> None:
+    near = asdict(against_floor("near & far", [1.0, 1.0], [1.2, 1.4], bar=1.5, unit="ms"))
+    slow = asdict(against_floor("slow", [1.0], [3.0], bar=1.5, unit="ms"))
+    picture = drawn("Neighbours", [near, asdict(reported("load", [9.0], "")), slow])
+    read = ElementTree.fromstring(picture)
+    svg = "{http://www.w3.org/2000/svg}"
+    bars = {bar.get("class"): float(bar.get("width", "")) for bar in read.findall(f"{svg}rect[@class]")}
+    assert bars["missed"] / bars["reached"] == pytest.approx(3.0 / 1.3, abs=0.01)
+    assert [line.get("x1") for line in read.findall(f"{svg}line[@class='bar']")] == ["665.0", "665.0"]
+    assert read.findtext(f"{svg}desc") == "near & far: 1.30, to reach 1.50; slow: 3.00, to reach 1.50"
