@@ -28,7 +28,8 @@ def test_the_figures_that_the_document_calls_measured_are_those_of_the_model() -
         assert value in text
     assumed = (
         f"{ASSUMED.municipalities} municipalities that send {ASSUMED.of_municipality} messages",
-        f"{ASSUMED.regions} regions that send 1 500, {ASSUMED.agencies} agencies that send {ASSUMED.of_agency}",
+        f"{ASSUMED.regions} regions that send 1 500",
+        f"{ASSUMED.agencies} agencies that send {ASSUMED.of_agency}",
         f"{ASSUMED.peak * 100:.0f} % of a day's messages",
         f"{ASSUMED.size:.0f} kB for a message",
         f"for {ASSUMED.kept_days} days",
