@@ -27,7 +27,7 @@ from uuid import uuid4
 
 from tests.roles.letters import letter
 from tests.roles.member import AP, MT, Member
-from tests.roles.processes import organisation, played
+from tests.roles.processes import Process, organisation, played
 
 from bench.measure import Row, against_floor, reported
 from samdrift.contracts.messages import Direction, MessageStatus, WorkKind
@@ -55,7 +55,10 @@ _DRAFT = Draft(
     "Prov", "Ett meddelande.", (Attachment("a.pdf", "application/pdf", b"%PDF-1.4\n" + os.urandom(6_600)),)
 )
 """A message of about 10 kB, with base64 and XML."""
-_HASTE, _CALM = "lease_seconds = 3\n", "lease_seconds = 300\n"
+_USUAL = {
+    "lease_seconds = 3\n": "lease_seconds = 300\n",
+    "interval_seconds = 1\n": "interval_seconds = 240\n",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +118,19 @@ async def _measured(folder: Path, options: Options) -> list[Row]:
             )
         }
         for process in there.processes:
-            file = process.config_file
-            file.write_text(file.read_text().replace(_HASTE, _CALM))
-            await process.start()
-        await latencies(calm, recipients[0], _done_after(_EXCHANGES))
+            await started(process)
+        await latencies(calm, recipients[0], done_after(_EXCHANGES))
         return await _rounds(calm, recipients[0], backlogs, options)
+
+
+async def started(process: Process) -> None:
+    """Start a process with leases and pauses as an installation has them, and not as tests do."""
+    text = process.config_file.read_text()
+    for hasty, usual in _USUAL.items():
+        assert hasty in text
+        text = text.replace(hasty, usual)
+    process.config_file.write_text(text)
+    await process.start()
 
 
 async def _rounds(
@@ -129,7 +140,7 @@ async def _rounds(
     disturbed: dict[int, list[float]] = {number: [] for number in backlogs}
     rates: dict[int, list[float]] = {number: [] for number in backlogs}
     for number in range(options.rounds):
-        floors.append(median(await latencies(calm, recipient, _done_after(_EXCHANGES))))
+        floors.append(median(await latencies(calm, recipient, done_after(_EXCHANGES))))
         for size, backlog in backlogs.items():
             began = time.monotonic()
             due = await backlog.comes_due(_DUE)
@@ -173,13 +184,14 @@ async def stored(member: Member, recipient: Member, number: int) -> Backlog:
     began, found = time.monotonic(), list[str]()
     for start in range(0, number, _AT_A_TIME):
         size = min(_AT_A_TIME, number - start)
-        found += await _messages(member, recipient, size)
+        found += await messages(member, recipient, size)
         await _transfers(member, recipient, size)
     _progress(f"{number} messages and transfers wait, stored in {time.monotonic() - began:.0f} s")
     return Backlog(member, recipient, found)
 
 
-async def _messages(member: Member, recipient: Member, number: int) -> list[str]:
+async def messages(member: Member, recipient: Member, number: int) -> list[str]:
+    """Store messages that wait for half a day, and return their ids."""
     now, found = datetime.now(UTC), list[str]()
     async with member.open(MT) as vault:
         for _ in range(number):
@@ -248,7 +260,8 @@ async def latencies(sender: Member, recipient: Member, over: Callable[[], bool])
     return found
 
 
-def _done_after(number: int) -> Callable[[], bool]:
+def done_after(number: int) -> Callable[[], bool]:
+    """Return what tells after so many exchanges that it is over."""
     left = iter(range(number - 1))
     return lambda: next(left, None) is None
 

@@ -96,6 +96,13 @@ class Processes:
 
 
 def _seconds(process: psutil.Process, *, ended: bool = False) -> float:
-    times = process.cpu_times()
+    """Seconds of CPU of a process, with those of its children that have ended, where they are asked for.
+
+    A backend that has ended meanwhile counts among these, at the latest with the next look.
+    """
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
     own = times.user + times.system
     return own + times.children_user + times.children_system if ended else own

@@ -24,6 +24,7 @@ from tests.roles import web
 from tests.roles.member import MT, Member
 from tests.roles.processes import Process, organisation, played
 
+from bench import neighbour_traffic
 from bench.measure import Row, against_floor
 from bench.neighbour_flood import Target
 from samdrift.client.keys import ClientKey
@@ -55,7 +56,7 @@ _NICE = 10
 def rows() -> list[Row]:
     """For each level and flood the median of a list request, undisturbed and disturbed."""
     with tempfile.TemporaryDirectory(prefix="samdrift-neighbour-") as folder:
-        return run(_measured(Path(folder)))
+        return [*run(_measured(Path(folder))), *neighbour_traffic.rows()]
 
 
 async def _measured(folder: Path) -> list[Row]:

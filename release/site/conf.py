@@ -51,7 +51,7 @@ NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
             *("docs/console", "docs/monitoring", "docs/runbooks/README", "docs/outages", "docs/backup"),
             "docs/upgrade",
             *("docs/database", "docs/keys", "docs/hsm", "docs/malware", "docs/isolation"),
-            *("docs/testbed", "docs/performance"),
+            *("docs/testbed", "docs/performance", "docs/scale"),
         ),
     ),
     (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,8 @@ _BACKLOG = "backlog"
 _HOSTS = "hosts"
 _WORKERS = "workers"
 _EXCHANGES = 1000
+_PLAYED = ("exchange", "isolation", "neighbour", _BACKLOG, _SOAK)
+"""Benchmarks that play operators and peers as the tests do, and need what these need."""
 _BENCHES = (
     "wire",
     "exchange",
@@ -91,6 +94,8 @@ def bench(
             raise Unusable(f"{option} is not for {name}, but for {' and '.join(whose)}")
     if not (_CHECKOUT / "bench" / "__main__.py").is_file():
         raise Unusable("benchmarks run from a checkout of the project")
+    if name in _PLAYED and find_spec("pytest") is None:
+        raise Unusable(f"{name} needs what only tests need; ./samdrift test --collect-only installs it")
     command = [sys.executable, "-m", "bench", name]
     if as_json:
         command += ["--json"]

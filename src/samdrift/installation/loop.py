@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+_SWITCH_SECONDS = 0.001
+"""Longest time that a thread with a large message keeps the event loop waiting each time that it goes on."""
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
@@ -19,6 +21,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     SIGTERM cancels it, as SIGINT does, so that it leaves no server running; the exit status is then
     the one that shells give, unless ``main`` ends by itself.
     """
+    sys.setswitchinterval(_SWITCH_SECONDS)
     terminated = asyncio.Event()
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         try:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import TypeVar
 
@@ -11,6 +14,10 @@ from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
 
 T = TypeVar("T")
 _AWAY_FROM_THE_LOOP = 256 * 1024
+AT_ONCE = min(4, os.cpu_count() or 1)
+"""Large pieces of work at the same time; the others wait."""
+_LARGE = ThreadPoolExecutor(AT_ONCE, "large")
+"""Threads of their own, so that those of the event loop are left to what is small, however much is large."""
 
 
 async def digest(data: bytes) -> bytes:
@@ -20,6 +27,9 @@ async def digest(data: bytes) -> bytes:
 
 async def aside(size: int, work: Callable[[], T], *keys: SigningKey | DecryptionKey) -> T:
     """Do the work on ``size`` bytes in a thread when they are many, or when one of ``keys`` is elsewhere."""
-    if size < _AWAY_FROM_THE_LOOP and not any(key.remote for key in keys):
-        return work()
-    return await asyncio.to_thread(work)
+    if size >= _AWAY_FROM_THE_LOOP:
+        context = contextvars.copy_context()
+        return await asyncio.get_running_loop().run_in_executor(_LARGE, context.run, work)
+    if any(key.remote for key in keys):
+        return await asyncio.to_thread(work)
+    return work()

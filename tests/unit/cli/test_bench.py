@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, cast
+from xml.etree import ElementTree
 
 import bench.__main__
 import bench.backlog
 import bench.organisations
 import bench.soak
+import psutil
 import pytest
-from bench.measure import Row
+from bench.exchange_pair import Processes
+from bench.measure import Row, against_floor, reported
+from bench.plot import drawn
 
+import samdrift.cli.bench
 from tests.roles.soak import Report
 from tests.unit.cli.commandline import in_process
 
@@ -121,3 +131,38 @@ def test_a_backlog_is_judged_by_rates_and_by_how_long_another_organisation_waits
     draining = rows["draining, 100000 against 1000 waiting"]
     assert (draining["ratio"], draining["reached"]) == (pytest.approx(1 / 0.8), False)
     assert rows["draining, 100000 waiting"]["work"] == 12.0
+
+
+def test_a_bench_that_plays_operators_says_what_it_needs_where_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def found(name: str) -> object | None:
+        return None if name == "pytest" else find_spec(name)
+
+    monkeypatch.setattr(samdrift.cli.bench, "find_spec", found)
+    ended = in_process("bench", "isolation")
+    assert (ended.status, ended.output) == (2, "")
+    assert "./samdrift test --collect-only" in ended.complaints
+
+
+def test_a_backend_that_ends_while_its_time_is_read_ends_no_bench(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    backend = psutil.Process(ended.pid)
+    ended.wait()
+    (tmp_path / "postmaster.pid").write_text(f"{psutil.Process().pid}\n")
+    monkeypatch.setattr(psutil.Process, "children", lambda *_, **__: [backend])
+    assert Processes(tmp_path).cpu() > 0
+
+
+def test_the_picture_of_a_bench_has_each_ratio_as_long_as_it_is_and_its_bar() -> None:
+    near = asdict(against_floor("near & far", [1.0, 1.0], [1.2, 1.4], bar=1.5, unit="ms"))
+    slow = asdict(against_floor("slow", [1.0], [3.0], bar=1.5, unit="ms"))
+    picture = drawn("Neighbours", [near, asdict(reported("load", [9.0], "")), slow])
+    read = ElementTree.fromstring(picture)
+    svg = "{http://www.w3.org/2000/svg}"
+    bars = {bar.get("class"): float(bar.get("width", "")) for bar in read.findall(f"{svg}rect[@class]")}
+    assert bars["missed"] / bars["reached"] == pytest.approx(3.0 / 1.3, abs=0.01)
+    assert [line.get("x1") for line in read.findall(f"{svg}line[@class='bar']")] == ["665.0", "665.0"]
+    assert read.findtext(f"{svg}desc") == "near & far: 1.30, to reach 1.50; slow: 3.00, to reach 1.50"

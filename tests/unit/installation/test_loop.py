@@ -19,6 +19,17 @@ def test_commands_run_on_uvloop() -> None:
     assert isinstance(run(running_loop()), uvloop.Loop)
 
 
+def test_a_thread_with_long_work_gives_way_to_the_loop_within_a_millisecond() -> None:
+    async def interval() -> float:
+        return sys.getswitchinterval()
+
+    before = sys.getswitchinterval()
+    try:
+        assert run(interval()) <= 0.001
+    finally:
+        sys.setswitchinterval(before)
+
+
 async def test_so_do_these_tests() -> None:
     expected = loop_factory()()
     assert type(asyncio.get_running_loop()) is type(expected)

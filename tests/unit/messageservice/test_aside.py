@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from samdrift.messageservice.aside import aside
+from samdrift.messageservice.aside import AT_ONCE, aside
 
 HERE = cast(Any, SimpleNamespace(remote=False))
 ELSEWHERE = cast(Any, SimpleNamespace(remote=True))
+_LARGE = 1 << 20
+_NAME = ContextVar("_NAME", default="")
 
 
 @pytest.mark.parametrize(
@@ -28,3 +32,29 @@ async def test_long_work_and_keys_that_are_elsewhere_leave_the_loop_free(
 ) -> None:
     worked_in = await aside(size, threading.current_thread, *keys)
     assert (worked_in is threading.current_thread()) is in_the_loop
+
+
+async def test_what_is_small_finds_a_thread_however_much_large_work_waits() -> None:
+    may_end, begun = threading.Event(), list[int]()
+
+    def long(number: int) -> int:
+        begun.append(number)
+        may_end.wait(60)
+        return number
+
+    large = [asyncio.create_task(aside(_LARGE, lambda each=each: long(each))) for each in range(64)]
+    try:
+        while len(begun) < AT_ONCE:
+            await asyncio.sleep(0.01)
+        small = [await asyncio.to_thread(len, "small") for _ in range(64)]
+        assert small == [5] * 64
+        assert await aside(10, lambda: "on the loop") == "on the loop"
+        assert len(begun) == AT_ONCE, "the others wait"
+    finally:
+        may_end.set()
+    assert await asyncio.gather(*large) == [*range(64)]
+
+
+async def test_work_in_a_thread_sees_the_context_of_whoever_asked_for_it() -> None:
+    _NAME.set("mine")
+    assert await aside(_LARGE, _NAME.get) == "mine"

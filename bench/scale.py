@@ -1,0 +1,162 @@
+"""The scale model on paper: what Sweden would take, and ten times that (``python -m bench.scale``).
+
+Every figure is computed from measured ones, which other benches have printed (docs/performance.md), and from
+assumptions, which are called so. It prints the tables of docs/scale.md, and a test holds that they are those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import ceil
+
+_HOUR = 3600.0
+_GB, _TB = 1e6, 1e9
+"""Kilobytes in them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Figures of docs/performance.md."""
+
+    exchange_cpu: float = 0.258
+    """Seconds of processor time of an exchange with 300 organisations, both sides, the slower round."""
+    idle_cpu: float = 0.106 / 300
+    """Part of a core that an organisation takes which has nothing to do."""
+    memory: float = 5.9
+    """MB of each further organisation."""
+    connections: float = 384 / 300
+    """Connections of each organisation while idle."""
+    start_cpu: float = 10.5 / 300
+    """Seconds of processor time of each organisation at a start."""
+    disk: float = 147.0
+    """kB on disk, of both sides, of an exchange of 10 kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What nobody has published: organisations, and what they send."""
+
+    municipalities: int = 290
+    regions: int = 21
+    agencies: int = 200
+    of_municipality: int = 60
+    """Messages that one sends on a working day."""
+    of_region: int = 1_500
+    of_agency: int = 400
+    peak: float = 0.15
+    """Part of a day's messages that is sent in its busiest hour."""
+    size: float = 300.0
+    """kB of a message with its files, on average."""
+    kept_days: int = 30
+    """Days for which message services keep content, at both ends, until their clients have it for good."""
+    working_days: int = 250
+    busy: float = 0.5
+    """Part of the processors that the busiest hour may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """One large machine with one PostgreSQL, as the model supposes it."""
+
+    loops: float = 1.0
+    """Cores that one process can use: it has one event loop."""
+    cores: int = 32
+    memory: float = 256e3
+    """MB."""
+    connections: int = 2_000
+    disk: float = 8 * _TB
+    """kB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a load takes."""
+
+    organisations: int
+    messages: int
+    """A working day."""
+    peak: float
+    """A second, in the busiest hour."""
+    cores: float
+    """Busy in the busiest hour."""
+    memory: float
+    connections: float
+    bodies: float
+    """kB of content that is kept."""
+    growth: float
+    """kB that are added in a year, logs and evidence included, content not."""
+    start: float
+    """Seconds of processor time."""
+
+
+def need(assumed: Assumed, measured: Measured, times: int = 1) -> Need:
+    """Compute what so many times the assumed messages take, of as many organisations."""
+    organisations = assumed.municipalities + assumed.regions + assumed.agencies
+    messages = times * (
+        assumed.municipalities * assumed.of_municipality
+        + assumed.regions * assumed.of_region
+        + assumed.agencies * assumed.of_agency
+    )
+    peak = messages * assumed.peak / _HOUR
+    return Need(
+        organisations=organisations,
+        messages=messages,
+        peak=peak,
+        cores=peak * measured.exchange_cpu + organisations * measured.idle_cpu,
+        memory=organisations * measured.memory,
+        connections=organisations * measured.connections,
+        bodies=2 * messages * assumed.size * assumed.kept_days,
+        growth=messages * assumed.working_days * measured.disk,
+        start=organisations * measured.start_cpu,
+    )
+
+
+def breaking(one: Need, limits: Limits) -> list[tuple[str, float]]:
+    """Return how many times a need each limit has room for, the first that breaks first."""
+    room = {
+        "one process, whose event loop has one core": limits.loops / one.cores,
+        f"{limits.cores} cores, half busy": limits.cores / 2 / one.cores,
+        f"{limits.memory / 1e3:.0f} GB of memory": limits.memory / one.memory,
+        f"{limits.connections} connections to PostgreSQL": limits.connections / one.connections,
+        f"{limits.disk / _TB:.0f} TB of disk for a year and the content that is kept": limits.disk
+        / (one.bodies + one.growth),
+    }
+    return sorted(room.items(), key=lambda pair: pair[1])
+
+
+def tables(measured: Measured, assumed: Assumed, limits: Limits) -> str:
+    """The tables of the document, in Markdown."""
+    one, ten = need(assumed, measured), need(assumed, measured, 10)
+    spread = need(replace(assumed, municipalities=2_900, regions=210, agencies=2_000), measured)
+    loads = [one, ten, spread]
+    rows: list[tuple[str, list[str]]] = [
+        ("organisations", [f"{each.organisations:,}" for each in loads]),
+        ("messages a working day", [f"{each.messages:,}" for each in loads]),
+        ("messages a second, busiest hour", [f"{each.peak:.1f}" for each in loads]),
+        ("cores busy in that hour", [f"{each.cores:.1f}" for each in loads]),
+        ("cores to have", [f"{ceil(each.cores / assumed.busy)}" for each in loads]),
+        ("processes at least, with an event loop each", [f"{ceil(each.cores)}" for each in loads]),
+        ("memory, GB", [f"{each.memory / 1e3:.1f}" for each in loads]),
+        ("connections to PostgreSQL", [f"{each.connections:,.0f}" for each in loads]),
+        ("content that is kept, TB", [f"{each.bodies / _TB:.1f}" for each in loads]),
+        ("tables and logs, GB a year", [f"{each.growth / _GB:,.0f}" for each in loads]),
+        ("start, seconds of processor time", [f"{each.start:.0f}" for each in loads]),
+    ]
+    rows = [(name, [value.replace(",", " ") for value in values]) for name, values in rows]
+    lines = [
+        "| | Sweden | ten times the messages | ten times the organisations, too |",
+        "| --- | --- | --- | --- |",
+        *(f"| {name} | {' | '.join(values)} |" for name, values in rows),
+        "",
+        "| limit | times Sweden until it is reached |",
+        "| --- | --- |",
+        *(f"| {name} | {times:.1f} |" for name, times in breaking(one, limits)),
+    ]
+    return "\n".join(lines)
+
+
+MEASURED, ASSUMED, LIMITS = Measured(), Assumed(), Limits()
+
+
+if __name__ == "__main__":
+    print(tables(MEASURED, ASSUMED, LIMITS))
