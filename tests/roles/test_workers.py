@@ -20,6 +20,7 @@ from samdrift.installation.control import control_folder, listening_processes
 from samdrift.installation.events import RunEvent
 from samdrift.installation.reporting import ask_running
 from samdrift.installation.vaultsettings import vault_settings
+from samdrift.operations import machine
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from tests.roles.member import MT, Member
@@ -63,6 +64,9 @@ async def test_workers_answer_as_one_installation(those: Played) -> None:
     folder = control_folder(process.config.vaults)
     assert process.running is not None
     assert await listening_processes(folder) == [process.running.pid], "the operator's commands meet one"
+    workers = running_workers(process).values()
+    seen = await machine.running(process.config)
+    assert set(seen) == {process.running.pid, *workers}, "the doctor sees all"
     (running,) = await ask_running(folder)
     assert running.workers == {"worker 1": True, "worker 2": True}
     assert running.roles == {Role.ACCESS_POINT, Role.MESSAGE_SERVICE}
