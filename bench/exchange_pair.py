@@ -27,7 +27,9 @@ _DRAFT = Draft(
 class Pair:
     """Two parties that exchange messages, a few at once."""
 
-    def __init__(self, sender: Party, recipient: Party) -> None:
+    def __init__(self, sender: Party, recipient: Party, newest: int = 2 * _AT_ONCE) -> None:
+        """``newest`` is how many messages a look takes in: more where some take far longer than others."""
+        self._newest = newest
         self._sender = sender
         self._recipient = recipient
         self._done: dict[str, asyncio.Future[MessageStatus]] = {}
@@ -69,7 +71,7 @@ class Pair:
         while True:
             await asyncio.sleep(look_every)
             records = await sender.operator.messages.messages(
-                sender.principal, sender.organisation, Direction.OUT, limit=2 * _AT_ONCE
+                sender.principal, sender.organisation, Direction.OUT, limit=self._newest
             )
             for record in records:
                 done = self._done.get(record.id)

@@ -30,6 +30,7 @@ WORKERS = (1, 2)
 _ROUNDS = 3
 _EACH = 20
 """Exchanges of one pair in one round."""
+_NEWEST = 60
 _NAMES = "boden", "gallivare", "haparanda", "jokkmokk", "kalix", "kiruna", "lulea", "pitea"
 _NUMBER = 2120002600
 
@@ -107,7 +108,9 @@ async def _house(stack: AsyncExitStack, federation: LocalFederation, folder: Pat
     those = await stack.enter_async_context(played(federation, folder, {operator: ("all",)}, own=own))
     await those.processes[0].start()
     ways = zip(those.members[::2], those.members[1::2], strict=True)
-    return House(those.processes[0], [Pair(_party(sender), _party(recipient)) for sender, recipient in ways])
+    return House(
+        those.processes[0], [Pair(_party(sender), _party(recipient), _NEWEST) for sender, recipient in ways]
+    )
 
 
 def _party(member: Member) -> Party:

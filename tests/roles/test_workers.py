@@ -11,14 +11,19 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest_asyncio
 
+from samdrift.audit.entries import LogEntry
 from samdrift.cli.serve import ROLL
 from samdrift.contracts.messages import MessageStatus
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.demo.cast import DemoOperator
 from samdrift.installation.control import control_folder, listening_processes
 from samdrift.installation.events import RunEvent
 from samdrift.installation.reporting import ask_running
-from tests.roles.member import MT
+from samdrift.installation.vaultsettings import vault_settings
+from samdrift.operations import machine
+from samdrift.vault.gate import Gate
+from samdrift.vault.openkeys import open_keys
+from tests.roles.member import MT, Member
 from tests.roles.ownrestarts import attempts_spent, patient, running_workers, said, undaunted
 from tests.roles.processes import Played, Process, organisation, played
 from tests.roles.soak import Exchange, faults_of, send
@@ -26,11 +31,12 @@ from tests.roles.stage import Stage
 from tests.secretfiles import secret_file
 from tests.sizes import count, seed
 from tests.unit.cli.commandline import Ended, in_process
-from tests.vaults import server_folder
+from tests.vaults import WORKER, server_folder
 
 WORKERS = 2
 KILLS = count(3, 20)
 EXCHANGES = 4
+OFFICER = "the officer's own words"
 PATIENCE = count(120, 600)
 _HERE = organisation("mjolby", "2120000365"), organisation("motala", "2120001124")
 _THERE = (organisation("vadstena", "2120000472"),)
@@ -58,6 +64,9 @@ async def test_workers_answer_as_one_installation(those: Played) -> None:
     folder = control_folder(process.config.vaults)
     assert process.running is not None
     assert await listening_processes(folder) == [process.running.pid], "the operator's commands meet one"
+    workers = running_workers(process).values()
+    seen = await machine.running(process.config)
+    assert set(seen) == {process.running.pid, *workers}, "the doctor sees all"
     (running,) = await ask_running(folder)
     assert running.workers == {"worker 1": True, "worker 2": True}
     assert running.roles == {Role.ACCESS_POINT, Role.MESSAGE_SERVICE}
@@ -113,7 +122,7 @@ async def test_an_officer_unlocks_in_all_workers_and_in_those_that_start_later(t
         place = "--passphrase-file", officer, "--config", process.config_file
         return await asyncio.to_thread(in_process, "org", command, member.organisation.value, *place)
 
-    officer = secret_file(process.config_file.with_name("officer.txt"), "the officer's own words")
+    officer = secret_file(process.config_file.with_name("officer.txt"), OFFICER)
     assert (await org("lock")).status == 0
     await process.stop()
     await process.start()
@@ -126,9 +135,23 @@ async def test_an_officer_unlocks_in_all_workers_and_in_those_that_start_later(t
         os.kill(worker, signal.SIGKILL)
     await said(process, "serves again", again + WORKERS)
     assert await other.ends(await other.send(member.address), within=PATIENCE) is MessageStatus.ACCEPTED
-    async with member.open(MT) as vault:
-        unlocked = [each for each in await vault.log() if each.event == RunEvent.VAULT_UNLOCKED]
-    assert len(unlocked) == 1, "the officer has unlocked once"
+    unlocked = [each for each in await _log(member, OFFICER) if each.event == RunEvent.VAULT_UNLOCKED]
+    assert len(unlocked) == 2, "once when it was locked, once after the restart, in all workers together"
+
+
+async def _log(member: Member, passphrase: str) -> tuple[LogEntry, ...]:
+    """What the log of a message service says, for the officer."""
+    registration = member.operator.gate.registry.find(member.organisation, MT)
+    assert registration is not None
+    settings = vault_settings(member.config)
+    keys = open_keys(settings)
+    keys.unlock(registration.vault, passphrase.encode())
+    gate = await Gate.start(settings, keys=keys)
+    try:
+        async with gate.open(WORKER, member.organisation, MT, Purpose.TRACE) as vault:
+            return await vault.log(limit=100_000)
+    finally:
+        await gate.close()
 
 
 async def rolled(process: Process) -> None:

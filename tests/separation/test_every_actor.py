@@ -56,6 +56,8 @@ OF_THE_PLATFORM = {
     "operator_tree": "the operator's own log, signed and proved",
     "pause_signing": "the operator's own log: which vaults sign nothing now; it opens none of them",
     "claimant": "the random name of this process, under which it claims work",
+    "leases": "whose work that comes by itself this process does; it opens none of them",
+    "lease_keeper": "renews these in the registry, by the random name of this process",
     "refused": "the operator's own log: envelopes that were for nobody here",
 }
 """What else a gate has, and why it is nobody's way into a vault."""

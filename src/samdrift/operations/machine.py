@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from samdrift.config.model import Config
-from samdrift.installation.control import control_folder, listening_processes
+from samdrift.installation.control import control_folder, listening_processes, workers_folder
 from samdrift.installation.reporting import ask_running
 from samdrift.operations.findings import Finding, Subject
 
@@ -23,8 +23,9 @@ _GROUPS = Path("/sys/fs/cgroup")
 
 
 async def running(config: Config) -> list[int]:
-    """Return the ids of the installation's processes that hear the operator."""
-    return await listening_processes(control_folder(config.vaults))
+    """Return the ids of the installation's processes that hear the operator, and of their workers."""
+    found = await listening_processes(control_folder(config.vaults))
+    return found + await listening_processes(workers_folder(config.vaults))
 
 
 async def check_health(config: Config) -> AsyncIterator[Finding]:

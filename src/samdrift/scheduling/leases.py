@@ -169,13 +169,14 @@ class Leases:
         assert self._held is not None
         new = former.keys() - self._held.keys()
         lost = self._held.keys() - former.keys()
+        late = self._clock() >= self._until
         self._until = until
         for partition in sorted(new, key=str):
             self.gains += 1
             self._held[partition] = Gained(self.gains, former[partition])
         if lost:
             self._cut(lost)
-        if new or lost:
+        if new or lost or late:
             self._note_change()
         if new:
             for notify in self._on_gain:

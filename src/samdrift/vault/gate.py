@@ -537,9 +537,9 @@ class Gate:
         return Room(vault, login, shelf, self._keys, tell, notify, due, state, grown, self.claimant.name)
 
     def _grown(self, registration: Registration, entries: Sequence[Happening]) -> None:
-        """Note a log's new entries; those who follow messages in other processes hear of their progress."""
+        """Note a log's new entries; other processes hear of messages' progress, and of what was stated."""
         self.growth.committed(registration)
-        if any(each.event.startswith(MESSAGE_PROGRESS) for each in entries):
+        if any(each.event.startswith((MESSAGE_PROGRESS, VaultEvent.GOV_STATEMENT_KEPT)) for each in entries):
             self._announcements.ask(registration.channel)
         if any(each.event == VaultEvent.GOV_STATEMENT_KEPT for each in entries):
             self._wakeups.stored((registration.organisation, registration.role))

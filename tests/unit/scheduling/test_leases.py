@@ -125,3 +125,14 @@ async def test_work_waits_for_the_lease_and_is_told_of_it() -> None:
     assert gains == [5.0]
     assert leases.gained(A, AP).former == "another"
     assert leases.gained(B, AP).former is None, "it had that before"
+
+
+@in_virtual_time
+async def test_a_lease_that_is_renewed_a_moment_too_late_is_told_of_too() -> None:
+    leases = leased(until=seconds() + 10)
+    await asyncio.sleep(11)
+    waiting = asyncio.create_task(leases.until_held(A, AP))
+    await asyncio.sleep(1)
+    leases.renewed(dict.fromkeys(EVERYTHING), seconds() + 10)
+    await waiting
+    assert leases.holds(A, AP)

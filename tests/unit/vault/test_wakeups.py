@@ -12,6 +12,7 @@ from samdrift.contracts.messages import WorkKind
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.messageservice.events import MTEvent
+from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.wakeups import Hosted
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -154,6 +155,14 @@ async def test_progress_of_a_message_is_heard_so_that_who_follows_it_elsewhere_i
 ) -> None:
     async with installation.open(organisation, MT) as vault:
         vault.record(MTEvent.MT_MESSAGE_SUBMITTED, message="a", transfer="b")
+    await ear.hears((organisation, MT))
+
+
+async def test_a_statement_is_heard_in_other_processes_so_that_cover_and_reminders_follow_it_there(
+    installation: Installation, organisation: ParticipantIdentifier, ear: Ear
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        vault.record(VaultEvent.GOV_STATEMENT_KEPT, statement="1")
     await ear.hears((organisation, MT))
 
 
