@@ -16,6 +16,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from samdrift.governance.duties.catalogue import Duty, shipped
 from samdrift.governance.report import Status
 from samdrift.governance.reportpage import CLASSES, WORDS, age_text
 from samdrift.rights.agreementfold import Register
@@ -79,12 +80,12 @@ def document(board: Party, members: Sequence[Member], moment: datetime) -> dict[
         ],
         "rows": [
             {
-                "duty": row["duty"],
-                "reference": row["reference"],
-                "says": row["says"],
-                "statuses": {each.organisation: each.status(row["duty"]) for each in members},
+                "duty": key,
+                "reference": None if duty is None else duty.reference,
+                "says": None if duty is None else {"sv": duty.says.sv, "en": duty.says.en},
+                "statuses": {each.organisation: each.status(key) for each in members},
             }
-            for row in _duties(members)
+            for key, duty in _duties(members).items()
         ],
     }
 
@@ -110,29 +111,37 @@ def page(board: Party, members: Sequence[Member], moment: datetime, language: st
             f'<tr><th scope="row">{escape(age)}</th>',
             *(f"<td>{escape(each)}</td>" for each in ages),
             "</tr>",
-            *(part for row in _duties(members) for part in _row(row, members, language, unknown)),
+            *(
+                part
+                for key, duty in _duties(members).items()
+                for part in _row(key, duty, members, language, unknown)
+            ),
             "</tbody></table></div></main></body></html>",
             "",
         ]
     )
 
 
-def _row(row: dict[str, Any], members: Iterable[Member], language: str, unknown: str) -> Iterable[str]:
+def _row(
+    key: str, duty: Duty | None, members: Iterable[Member], language: str, unknown: str
+) -> Iterable[str]:
     words = WORDS[language]
-    yield f'<tr><th scope="row">{escape(row["says"][language])}'
-    yield f' <span class="soft">{escape(row["duty"])}: {escape(row["reference"])}</span></th>'
+    said = "" if duty is None else duty.says.of(language)
+    source = key if duty is None else f"{key}: {duty.reference}"
+    yield f'<tr><th scope="row">{escape(said)} <span class="soft">{escape(source)}</span></th>'
     for each in members:
-        status = each.status(row["duty"])
-        said = unknown if status is None else words[status]
+        status = each.status(key)
         shown = "" if status is None else f' class="status {CLASSES[status]}"'
-        yield f"<td><span{shown}>{escape(said)}</span></td>"
+        yield f"<td><span{shown}>{escape(unknown if status is None else words[status])}</span></td>"
     yield "</tr>"
 
 
-def _duties(members: Iterable[Member]) -> Iterable[dict[str, Any]]:
-    """Every duty that a report of a member has, in the order of the first that has it."""
-    found: dict[str, dict[str, Any]] = {}
-    for each in members:
-        for row in each.report["rows"] if each.report is not None else ():
-            found.setdefault(row["duty"], row)
-    return found.values()
+def _duties(members: Iterable[Member]) -> dict[str, Duty | None]:
+    """Every duty that a report of a member has, in the order of the first that has it.
+
+    Its words are those of the catalogues that come with Samdrift: a member may have one of its own, whose
+    words are nobody else's.
+    """
+    known = {key: duty for catalogue in shipped() for key, duty in catalogue.duties.items()}
+    reports = [each.report["rows"] for each in members if each.report is not None]
+    return {row["duty"]: known.get(row["duty"]) for rows in reports for row in rows}

@@ -135,18 +135,25 @@ class Health(Collector):
             sorted(self._known.values(), key=lambda one: (one.gone_since is None, one.dependency, one.at))
         )
 
-    def note(self, dependency: str, at: str = "", reason: str = "", began: datetime | None = None) -> None:
+    def note(
+        self, dependency: str, at: str = "", reason: str | None = "", began: datetime | None = None
+    ) -> None:
         """Note that it answered, or the reason why it did not; a line where that is another state.
 
-        ``began`` is when a call began of many that are made at the same time: one that got no answer while
-        a later one did says nothing about the dependency.
+        With ``None`` it is no affair of this process any more, and has no state here. ``began`` is when a
+        call began of many that are made at the same time: one that got no answer while a later one did says
+        nothing about the dependency.
         """
         key, now = (dependency, at), self._clock()
+        if reason is None:
+            self._known.pop(key, None)
+            self._answered.pop(key, None)
+            return
         before = self._known.get(key)
         if not reason:
             self._answered[key] = now
-        elif began is not None and began < self._answered.get(key, began):
-            return
+        elif began is not None and began < self._answered.get(key, began) <= now:
+            return  # An answer after now was before the clock was set back: it says nothing.
         name = f"{dependency} {at}".rstrip()
         logs = dependency not in self._elsewhere
         if reason:

@@ -66,7 +66,7 @@ class PolicyUnusable(Explained, ValueError):
 
 
 _Answer = Cosigned | WitnessRefused | WitnessUnanswered
-Watch = Callable[[str, str, str], None]
+Watch = Callable[[str, str, str | None], None]
 """Hears of a dependency, its place, and the reason why it is gone, or none."""
 OPERATORS = LogPlace()
 """The operator's own log."""
@@ -164,7 +164,8 @@ class LogKeeper:
     ) -> None:
         """``witnesses`` returns those of a log, as they are chosen now; ``stamper`` has it time-stamped.
 
-        ``note`` hears of each log by its name that is not witnessed, and why, and when it is again.
+        ``note`` hears of each log by its name that is not witnessed, and why, when it is again, and with
+        ``None`` when another process signs it.
         """
         self.health = LogHealth()
         self._gate = gate
@@ -176,8 +177,8 @@ class LogKeeper:
         self._stamper = stamper
         self._rounds: set[LogPlace] = set()
         """Logs that have had a round since the start."""
-        self._gone: set[str] = set()
-        """Names of logs that were noted."""
+        self._gone: dict[LogPlace, str] = {}
+        """Names of the logs that were noted."""
         self._seen: dict[tuple[str, str], int] = {}
         """The size that a witness, by its key, cosigned last of a log, by its name."""
         self._places = asyncio.Semaphore(_AT_ONCE)
@@ -227,6 +228,8 @@ class LogKeeper:
         for place in gone:
             self.health.forget(place)
             self._rounds.discard(place)
+            if origin := self._gone.pop(place, ""):
+                self._note(Dependency.LOG, origin, None)
             if place.organisation is not None and place.role is not None:
                 self._gate.growth.forget(place.organisation, place.role)
         for place in new:
@@ -255,9 +258,9 @@ class LogKeeper:
         witnesses = self._witnesses(place)
         answers: Sequence[_Answer] | None = None
         async with self._tree(place) as tree:
-            state = await self._signed(tree)
+            state = await self._signed(place, tree)
             if not witnesses:
-                self._noted(state.origin, "")
+                self._noted(place, state.origin, "")
                 await tree.silent(self._clock())
                 return state
             if (state.origin, str(witnesses[0].key)) not in self._seen:
@@ -332,7 +335,7 @@ class LogKeeper:
         self.health.witnessed.setdefault(place, self._clock())
         answers = await asyncio.gather(*(self._asked(place, state, one) for one in witnesses))
         faults = [answer for answer in answers if not isinstance(answer, Cosigned)]
-        self._noted(state.origin, f"a witness {_words(faults[0])}" if faults else "")
+        self._noted(place, state.origin, f"a witness {_words(faults[0])}" if faults else "")
         return answers
 
     async def _keep(
@@ -353,19 +356,22 @@ class LogKeeper:
                 stopped = True
         return stopped
 
-    async def _signed(self, tree: LogTree) -> TreeState:
+    async def _signed(self, place: LogPlace, tree: LogTree) -> TreeState:
         """Sign what is new; note a log of which nothing is signed."""
         try:
             return await tree.sign(self._clock())
         except (SigningStopped, HsmUnavailable) as fault:
-            self._noted((await tree.state()).origin, str(fault))
+            self._noted(place, (await tree.state()).origin, str(fault))
             raise
 
-    def _noted(self, origin: str, reason: str) -> None:
+    def _noted(self, place: LogPlace, origin: str, reason: str) -> None:
         """Note a log that is not witnessed, and once that it is again."""
-        if reason or origin in self._gone:
+        if reason or place in self._gone:
             self._note(Dependency.LOG, origin, reason)
-        (self._gone.add if reason else self._gone.discard)(origin)
+        if reason:
+            self._gone[place] = origin
+        else:
+            self._gone.pop(place, None)
 
     async def _asked(self, place: LogPlace, state: TreeState, witness: Member) -> _Answer:
         async def prove(old: int, new: int) -> Sequence[bytes]:

@@ -66,6 +66,8 @@ class Reconciler:
     clock: Clock
     note: Watch = lambda *_: None
     _due: dict[ParticipantIdentifier, datetime] = field(default_factory=dict)
+    _names: dict[ParticipantIdentifier, str] = field(default_factory=dict)
+    """Names under which organisations that have been compared here are noted."""
 
     async def keep(self) -> None:
         """Compare each organisation once a night, until cancelled."""
@@ -77,6 +79,8 @@ class Reconciler:
             }
             for gone in self._due.keys() - hosted:
                 del self._due[gone]
+                if (origin := self._names.pop(gone, None)) is not None:
+                    self.note(Dependency.RECONCILIATION, origin, None)
             for organisation in sorted(hosted, key=str):
                 due = self._due.setdefault(organisation, now + _phase(organisation) * _AFTER_START)
                 if due <= now:
@@ -115,14 +119,14 @@ class Reconciler:
                     logs.append(await _proved(vault.tree, state, organisation, role, since))
         except LogUnproved as fault:
             await self._record(organisation, roles, {"fault": str(fault)})
-            self._noted(origin, f"a log is not as it was signed, {fault}")
+            self._noted(organisation, origin, f"a log is not as it was signed, {fault}")
             return None
         found = reconcile(logs)
         if found.compared or found.differences:
             await self._record(organisation, roles, _facts(found))
         kinds = sorted({each.kind.value for each in found.differences})
         reason = f"{len(found.differences)} differences between logs: {', '.join(kinds)}" if kinds else ""
-        self._noted(origin, reason)
+        self._noted(organisation, origin, reason)
         return found
 
     async def _record(
@@ -132,7 +136,8 @@ class Reconciler:
             async with self.gate.open(_WORKER, organisation, role, Purpose.TRACE) as vault:
                 vault.record(RunEvent.LOG_RECONCILED, **facts)
 
-    def _noted(self, origin: str, reason: str) -> None:
+    def _noted(self, organisation: ParticipantIdentifier, origin: str, reason: str) -> None:
+        self._names[organisation] = origin
         if reason:
             _LOGGER.error("ALARM logs that begin with %s: %s; see docs/log.md#reconciliation", origin, reason)
         self.note(Dependency.RECONCILIATION, origin, reason)

@@ -111,3 +111,14 @@ def test_neither_page_nor_document_has_what_evidence_says(language: str) -> None
     assert set(cells.rows) == {3}
     assert len(cells.rows) == 2 + len(members[0].report["rows"] if members[0].report else ())
     assert "4 d" in shown, "the age of the reports"
+
+
+def test_the_words_of_a_members_own_catalogue_are_shown_to_nobody() -> None:
+    own = reported()
+    own["rows"][0]["says"] = {"sv": SECRET.sv, "en": SECRET.en}
+    own["rows"].append(own["rows"][0] | {"duty": "habo-1", "reference": SECRET.sv})
+    members = [Member("0203:habo.se", own), Member("0203:mullsjo.se", reported())]
+    document = boardreport.document(BOARD, members, MOMENT)
+    for text in (boardreport.page(BOARD, members, MOMENT, "sv"), json.dumps(document, ensure_ascii=False)):
+        assert "habo-1" in text
+        assert SECRET.sv not in text

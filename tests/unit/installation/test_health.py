@@ -66,6 +66,29 @@ def test_one_call_of_many_that_got_no_answer_is_no_outage_while_a_later_one_did(
     assert len(caplog.records) == 1
 
 
+def test_an_outage_is_known_also_after_the_clock_was_set_back(clock: Clock) -> None:
+    """An answer that lies in the future says nothing of a call that began since."""
+    health = Health(clock)
+    health.note("smp", "smp.example.se", began=clock.now)
+    clock.now -= timedelta(hours=1)
+    began = clock.now
+    clock.now += timedelta(seconds=5)
+    health.note("smp", "smp.example.se", "no answer in time", began)
+    assert [one.gone_since for one in health.conditions()] == [clock.now]
+
+
+def test_what_is_another_process_affair_now_has_no_state_here_and_no_line_says_it_is_back(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    health = Health(clock)
+    health.note("log", "a", "a witness has not answered")
+    caplog.clear()
+    health.note("log", "a", None)
+    health.note("log", "unknown", None)
+    assert health.conditions() == ()
+    assert caplog.records == []
+
+
 def test_the_last_reason_is_the_one_that_is_shown_and_the_first_moment(clock: Clock) -> None:
     health = Health(clock)
     health.note("scanner")

@@ -28,7 +28,7 @@ from samdrift.installation.logkeeping import (
     note_pauses,
     read_policy,
 )
-from samdrift.installation.logturns import LogPlace
+from samdrift.installation.logturns import LogPlace, LogTurns
 from samdrift.keystore.keyfiles import HsmUnavailable, KeyFault, KeyStoreError
 from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
@@ -67,7 +67,7 @@ class Scene:
     away: bool = False
     meanwhile: Callable[[], Awaitable[None]] | None = None
     """What happens while the witness is asked."""
-    noted: list[tuple[str, str, str]] = field(default_factory=list)
+    noted: list[tuple[str, str, str | None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -344,6 +344,21 @@ async def test_each_log_gets_its_turns_and_a_witness_that_hangs_holds_up_its_own
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_log_that_another_process_signs_from_now_on_has_no_state_here(scene: Scene) -> None:
+    """Whoever signs it notes what its witnesses do; nobody here would ever note that they are back."""
+    await scene.known()
+    turns = LogTurns(MINUTE)
+    scene.keeper._follow(turns, [scene.place], 0)
+    scene.away = True
+    await scene.keeper.round(scene.place)
+    state, _ = await scene.stands()
+    scene.keeper._follow(turns, [], 60)
+    assert scene.noted[-2:] == [
+        ("log", state.origin, "a witness has not answered: unreachable"),
+        ("log", state.origin, None),
+    ]
 
 
 async def test_a_log_that_has_not_grown_is_not_opened_in_its_turns(

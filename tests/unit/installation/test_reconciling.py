@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from math import inf
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -20,7 +21,7 @@ from samdrift.installation.events import RunEvent
 from samdrift.installation.health import Dependency
 from samdrift.installation.reconciling import Reconciler
 from samdrift.messageservice.events import MTEvent
-from samdrift.scheduling.leases import Leases
+from samdrift.scheduling.leases import Leases, partition_of
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.logbook import append_statement
@@ -227,3 +228,26 @@ async def test_a_vault_that_does_not_open_is_compared_an_hour_later_and_holds_up
     keeping.cancel()
     assert len(times[locked.value]) >= 5
     assert len(times[other.value]) == 1
+
+
+@virtualtime.in_virtual_time
+async def test_what_another_process_compares_from_now_on_has_no_state_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The other one finds a difference itself; nobody here would ever find that it is over."""
+    organisation, noted = ParticipantIdentifier("0203:a.se"), list[tuple[object, ...]]()
+
+    async def compare(self: Reconciler, one: ParticipantIdentifier) -> None:
+        self._noted(one, "samdrift.log/00", "2 differences")
+
+    monkeypatch.setattr(Reconciler, "compare", compare)
+    gate = gate_of(organisation)
+    gate.leases.begin()
+    gate.leases.renewed({partition_of(organisation, role): None for role in Role}, inf)
+    service = Reconciler(gate, virtualtime.now, lambda *told: noted.append(told))
+    keeping = asyncio.create_task(service.keep())
+    await asyncio.sleep(timedelta(hours=1, minutes=2).total_seconds())
+    gate.leases.renewed({}, inf)
+    await asyncio.sleep(timedelta(minutes=2).total_seconds())
+    keeping.cancel()
+    assert [reason for _, _, reason in noted] == ["2 differences", None]
