@@ -8,6 +8,7 @@ an envelope is known by its id, and what was submitted once is not transferred t
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from functools import partial
@@ -74,6 +75,10 @@ _COST_OF_REQUEST = 0.001
 
 _MAX_ITEMS = 50
 """Events, and envelopes, that one poll returns at most."""
+
+_BELIEVED = 1800.0
+"""Seconds for which nothing new is believed to be in a vault of which nobody tells: a process may be killed
+before it tells of what it has stored."""
 
 _HANDED_OVER_AT_ONCE = 64
 _HANDED_OVER_AT_ONCE_BY_ONE = 16
@@ -377,12 +382,15 @@ def _invalid(text: str) -> Problem:
 class Polling:
     """Long polls that open the vault only when something may be new."""
 
-    def __init__(self, gate: Gate, signals: Signals, clock: Clock) -> None:
+    def __init__(
+        self, gate: Gate, signals: Signals, clock: Clock, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
         self._gate = gate
         self._signals = signals
         self._clock = clock
-        self._nothing: dict[ParticipantIdentifier, tuple[int, str, int]] = {}
-        """The ``after``, the ``past`` and the signal count at which nothing more was found last."""
+        self._seconds = seconds
+        self._nothing: dict[ParticipantIdentifier, tuple[tuple[int, str, int], float]] = {}
+        """The ``after``, the ``past`` and the signal count at which nothing more was found last, and when."""
 
     async def poll(
         self,
@@ -400,7 +408,8 @@ class Polling:
         """
         count = self._signals.count(organisation)
         place = (asked.after, asked.past, count)
-        if asked.taken or self._nothing.get(organisation) != place:
+        found, at = self._nothing.get(organisation, (None, 0.0))
+        if asked.taken or found != place or self._seconds() - at > _BELIEVED:
             poll = await self._look(principal, organisation, asked, small)
             if poll.events or poll.inbox:
                 return poll
@@ -431,7 +440,7 @@ class Polling:
                 vault.record(APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)
         if not news.inbox and len(news.events) < _MAX_ITEMS:
             last = news.events[-1].sequence if news.events else asked.after
-            self._nothing[organisation] = (last, asked.past, count)
+            self._nothing[organisation] = (last, asked.past, count), self._seconds()
         return Poll(news.events, news.inbox)
 
     async def acknowledge(

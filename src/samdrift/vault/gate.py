@@ -24,6 +24,7 @@ from samdrift.scheduling.leases import Leases
 from samdrift.scheduling.signals import Signals
 from samdrift.vault import logbook
 from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.aftermath import Aftermath
 from samdrift.vault.announcing import Announcements
 from samdrift.vault.bodies import Shelf
 from samdrift.vault.database.capacity import ROOM, UNKNOWN_ROOM, Capacity
@@ -129,6 +130,7 @@ class Gate:
         self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
         self._announcements = Announcements(partial(self._run, self._operator), _NEWS_TOGETHER)
         self._moments = Moments(partial(self._run, self._operator), self._moment)
+        self._aftermath = Aftermath(self.registry, self._moments, self._announcements, self._wakeups)
         self.growth = Growth(self._announcements.ask, self.leases)
         """The logs that have entries which no checkpoint covers."""
         self._rooms: dict[str, Room] = {}
@@ -151,10 +153,9 @@ class Gate:
     ) -> Self:
         """Reach the database, and read who is hosted; :class:`VaultUnavailable` when that fails.
 
-        The registry must have been made (:meth:`Provisioner.install`). ``keys`` is the key store of
-        ``settings`` where it is open already: opening takes time. ``database`` is for a process that another
-        one keeps it running for, and ``only`` the vaults that the process is for: it knows of no others.
-        ``claimant`` names the process where others are told when it has ended.
+        The registry must have been made (:meth:`Provisioner.install`). ``keys`` is the open key store of
+        ``settings``, ``database`` one that another process keeps running, and ``only`` the vaults that the
+        process knows of. ``claimant`` names the process where others are told when it has ended.
         """
         keys = keys or open_keys(settings)
         database = database or await Database.start(settings, keys)
@@ -175,6 +176,7 @@ class Gate:
         """Return what shares work that comes by itself with the installation's other processes."""
         keeper = LeaseKeeper(self._wakeups.ask, self.leases, self.claimant, self._roles)
         keeper.announce = lambda: self._announcements.ask(self._wakeups.registry_channel)
+        keeper.found_gone = self._aftermath.ask
         self._wakeups.on_registry_news(keeper.ask)
         return keeper
 
@@ -198,6 +200,7 @@ class Gate:
 
     async def close(self) -> None:
         """Hang up; what is open then fails with :class:`VaultUnavailable`."""
+        await self._aftermath.stop()
         await self._announcements.stop()
         await self._moments.stop()
         await self._wakeups.stop()
@@ -250,11 +253,10 @@ class Gate:
     ) -> AbstractAsyncContextManager[Any]:
         """Open the organisation's vault for one unit of work.
 
-        Everything done in it is committed when the block ends and rolled back
-        when it raises, with the entry that tells who opened it and why.
-        Raises :class:`VaultDenied` when the block is entered, after the denial
-        is in the log; :class:`VaultSuspended`, to those who may, while the organisation
-        is suspended: that is nobody's attempt at anything, and is recorded in the log once.
+        Everything done in it is committed when the block ends and rolled back when it raises, with the
+        entry that tells who opened it and why. Raises :class:`VaultDenied` when the block is entered, after
+        the denial is in the log; :class:`VaultSuspended`, to those who may, while the organisation is
+        suspended: that is nobody's attempt at anything, and is recorded in the log once.
         """
         reason = Reason(principal, purpose, self._clock)
         allowed = _may(principal, organisation, purpose)
@@ -537,7 +539,7 @@ class Gate:
         return Room(vault, login, shelf, self._keys, tell, notify, due, state, grown, self.claimant.name)
 
     def _grown(self, registration: Registration, entries: Sequence[Happening]) -> None:
-        """Note a log's new entries; other processes hear of messages' progress, and of what was stated."""
+        """Note a log's new entries; others hear of messages' progress, and of what was stated."""
         self.growth.committed(registration)
         if any(each.event.startswith((MESSAGE_PROGRESS, VaultEvent.GOV_STATEMENT_KEPT)) for each in entries):
             self._announcements.ask(registration.channel)
@@ -553,8 +555,7 @@ class Gate:
             room = await self._room(registration)
         except VaultLocked:
             return None
-        ((text,),) = (await self._run(room.login, [STORED]))[0]
-        return Moment.parse(text)
+        return Moment.parse((await self._run(room.login, [STORED]))[0][0][0])
 
     def _data_keys(self, vault: str) -> DataKeys:
         """Its generations now; :class:`VaultLocked`, or unavailable for good when its keys are destroyed."""

@@ -57,6 +57,8 @@ class LeaseKeeper:
     times: LeaseTimes = field(default_factory=LeaseTimes)
     announce: Callable[[], None] = lambda: None
     """Has the other processes look for leases that are free."""
+    found_gone: Callable[[], None] = lambda: None
+    """Has what a process may not have told of looked for, that is gone without having ended in order."""
     clock: Callable[[], float] = time.monotonic
     _given: set[Partition] = field(default_factory=set)
     """Partitions that nobody works on here any more, to be given back."""
@@ -113,7 +115,11 @@ class LeaseKeeper:
         self._given.difference_update(given)
         if given:
             self.announce()
+        gone = [former for role, _, former, _ in rows if role is None]
+        rows = [each for each in rows if each[0] is not None]
         held = {_partition(role, number): former for role, number, former, _ in rows}
+        if self._lapsed:  # What was claimed here then could not be given back, whoever else had it since.
+            held = dict.fromkeys(held, self.claimant.name)
         surplus = {_partition(role, number) for role, number, _, more in rows if more}
         self._until = began + self.times.lasts - self.times.margin
         kept = held.keys() - self._leaving - self._given
@@ -126,6 +132,9 @@ class LeaseKeeper:
         if self._lapsed:
             self._lapsed = False
             _LOGGER.warning("leases: renewed again: work that comes by itself goes on here")
+        if gone:
+            _LOGGER.warning("leases: %d processes are gone without having ended in order", len(gone))
+            self.found_gone()
 
     async def _leave(self, partitions: set[Partition]) -> None:
         """Give partitions back that are more than this process's part, when nobody works on them here."""

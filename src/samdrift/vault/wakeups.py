@@ -100,6 +100,11 @@ class Wakeups:
         for listener in self._own:
             listener.tell(hosted)
 
+    def tell_all(self) -> None:
+        """Tell those who listen here that something may wait in every vault."""
+        for channel in self._channels:
+            self._tell(channel)
+
     def _leave(self, listener: _Listener) -> None:
         self._listeners.discard(listener)
         self._own.discard(listener)

@@ -48,8 +48,8 @@ NAMES = {"envelope_id": str(uuid4()), "item_id": str(uuid4()), "role": "ap", "re
 class Idle:
     """No transfer is begun."""
 
-    def room(self, organisation: ParticipantIdentifier) -> int:
-        return 0
+    def room_for(self, organisation: ParticipantIdentifier, recipient: ParticipantIdentifier) -> bool:
+        return False
 
     def queued(self, organisation: ParticipantIdentifier) -> None:
         pass
@@ -253,7 +253,8 @@ async def test_a_vault_is_not_opened_to_find_nothing_beyond_what_was_just_told(
         return await real(polling, who, whose, asked, small)
 
     monkeypatch.setattr(Polling, "_look", look)
-    polling = Polling(installation.gate, signals, lambda: NOW)
+    now = [0.0]
+    polling = Polling(installation.gate, signals, lambda: NOW, lambda: now[0])
     who = Principal(PrincipalKind.SYSTEM, "journal", organisation.value)
 
     async def told(after: int, *taken: str, past: str = "") -> tuple[Poll, int]:
@@ -277,6 +278,9 @@ async def test_a_vault_is_not_opened_to_find_nothing_beyond_what_was_just_told(
     assert await told(event.sequence, past=item.id) == (Poll((), ()), 1)
     assert await told(event.sequence) == (poll, 1), "whoever looked past it hides it from nobody"
     assert await told(event.sequence, item.id) == (Poll((), ()), 1)
+    assert await told(event.sequence) == (Poll((), ()), 0)
+    now[0] += 3600
+    assert await told(event.sequence) == (Poll((), ()), 1), "whoever stored something may have been killed"
     assert await told(event.sequence) == (Poll((), ()), 0)
 
 

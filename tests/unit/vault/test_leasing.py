@@ -6,20 +6,23 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.scheduling.claims import Claimant
 from samdrift.scheduling.leases import PARTITIONS, Leases, NotLeased, Partition, partition_of
 from samdrift.vault.database.session import Row
 from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.gate import Gate
 from samdrift.vault.leasing import LeaseKeeper, LeaseTimes
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import Superuser, superuser
-from tests.vaults import Installation, until
+from tests.vaults import NOW, WORKER, Installation, submitted, until
 from tests.virtualtime import in_virtual_time, seconds
 
 AP, MT, MK = Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT
@@ -139,6 +142,73 @@ async def test_leases_of_a_process_that_is_known_to_have_ended_are_taken_over_im
     again = registry.process("again", ended=["killed"])
     await again.renew()
     assert again.leases.held() == killed.leases.held()
+
+
+async def test_one_process_finds_that_another_is_gone_without_having_ended_in_order(
+    registry: Registry,
+) -> None:
+    """It may have told nobody of its last commits; the first to find it has everything looked into."""
+    one, two, three = (registry.process(name) for name in ("one", "two", "three"))
+    found: list[str] = []
+    for each in (one, two, three):
+        each.found_gone = partial(found.append, each.claimant.name)
+    await settled(one, two, three)
+    assert found == []
+    registry.lapse("one")
+    await three.renew()
+    await two.renew()
+    assert found == ["three"]
+    await three.stop()
+    await two.renew()
+    assert found == ["three"], "who ends in order has told of everything"
+    registry.lapse("two")
+    await two.renew()
+    assert found == ["three"], "it is there"
+
+
+@in_virtual_time
+async def test_what_was_claimed_before_a_lapse_is_taken_up_also_where_nobody_had_it_meanwhile() -> None:
+    """It could not be given back while the registry was away."""
+    registry = Answers()
+    keeper = kept(registry)
+    await keeper.start()
+    registry.there = False
+    await asyncio.sleep(60)
+    assert not keeper.leases.holds(A, AP)
+    registry.there = True
+    await asyncio.sleep(10)
+    assert keeper.leases.gained(A, AP).former == "this"
+    await keeper.stop()
+
+
+async def test_what_a_killed_process_has_told_nobody_of_is_found_by_another(
+    installation: Installation,
+) -> None:
+    """Between a commit and what tells of it lie some moments; requests come to every process."""
+    organisation = await installation.organisation([AP])
+    killed, other = await Gate.start(installation.settings), await Gate.start(installation.settings)
+    heard: set[tuple[ParticipantIdentifier, Role]] = set()
+    listening = asyncio.create_task(_hear(other, heard))
+    try:
+        for each in (killed._announcements, killed._moments):
+            await each.stop()  # As if it were killed before it sends: what it commits is told to nobody.
+        async with killed.open(WORKER, organisation, AP, Purpose.PROCESS) as vault:
+            await submitted(vault)
+        soon = NOW + timedelta(days=9)
+        assert organisation not in dict(await other.due(AP, soon))
+        heard.clear()
+        other.lease_keeper().found_gone()
+        await until(lambda: (organisation, AP) in heard)
+        assert organisation in dict(await other.due(AP, soon))
+    finally:
+        listening.cancel()
+        await killed.close()
+        await other.close()
+
+
+async def _hear(gate: Gate, heard: set[tuple[ParticipantIdentifier, Role]]) -> None:
+    async for each in gate.wakeups():
+        heard.add(each)
 
 
 async def test_a_process_that_ends_in_order_gives_its_leases_back(registry: Registry) -> None:

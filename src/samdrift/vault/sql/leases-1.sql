@@ -19,8 +19,9 @@ INSERT INTO partitions (role, number)
 SELECT role, number FROM unnest('{ap,mt,mk,gov}'::text[]) AS role, generate_series(0, 63) AS number UNION SELECT '', 0;
 
 -- Renew the leases of a process, give back some of them, and take free ones, up to an even part for each of the processes
--- that serve a role. Returns what it has, and which of these are more than its part. ended: processes that are
--- known to have ended, whatever the time of their leases.
+-- that serve a role. Returns what it has, and which of these are more than its part; and, without a role, the
+-- processes that are found to have ended without giving their leases back. ended: processes that are known to
+-- have ended, whatever the time of their leases.
 CREATE FUNCTION renew_leases(
     me text, my_roles text[], lasting interval, ended text[], given_roles text[], given_numbers int[]
 ) RETURNS TABLE (role text, number int, former text, surplus boolean)
@@ -31,10 +32,14 @@ DECLARE
     which text;
     part int;
     own int;
+    gone text[];
 BEGIN
     LOCK TABLE lessees IN SHARE ROW EXCLUSIVE MODE;  -- One after the other: each sees what the one before has taken.
     moment := clock_timestamp();
-    DELETE FROM lessees WHERE until <= moment OR (process = ANY(ended) AND process <> me);
+    WITH found AS (
+        DELETE FROM lessees WHERE until <= moment OR (process = ANY(ended) AND process <> me) RETURNING process
+    )
+    SELECT array_agg(process) INTO gone FROM found WHERE process <> me;
     INSERT INTO lessees VALUES (me, my_roles, moment + lasting)
     ON CONFLICT (process) DO UPDATE SET roles = excluded.roles, until = excluded.until;
     UPDATE partitions p SET process = NULL FROM unnest(given_roles, given_numbers) AS given (role, number)
@@ -54,6 +59,7 @@ BEGIN
             SELECT p.role, p.number, p.former, row_number() OVER (ORDER BY p.number) > part
             FROM partitions p WHERE p.role = which AND p.process = me;
     END LOOP;
+    RETURN QUERY SELECT NULL::text, NULL::int, each, false FROM unnest(gone) AS each;
 END $$;
 
 -- End the leases of a process, as it ends in order: they are free for others.

@@ -1,0 +1,53 @@
+"""What is done when a process of the installation is gone without having ended in order.
+
+It had a few moments' commits of which it told nobody: when something is due in a vault, and that something
+new waits there. Requests come to every process, so that these may be in any organisation's vaults. So what is
+due is read from all of them, and then all processes are told that something may wait in each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from samdrift.vault.announcing import Announcements
+from samdrift.vault.errors import VaultError
+from samdrift.vault.moments import Moments
+from samdrift.vault.registry import Registry
+from samdrift.vault.wakeups import Wakeups
+
+
+class Aftermath:
+    """Has every vault looked into, once after each loss that this process is the first to find."""
+
+    def __init__(
+        self, registry: Registry, moments: Moments, announcements: Announcements, wakeups: Wakeups
+    ) -> None:
+        self._registry = registry
+        self._moments = moments
+        self._announce: Callable[[str], None] = announcements.ask
+        self._wakeups = wakeups
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self) -> None:
+        """Have it done in the background; never fails."""
+        task = asyncio.create_task(self._look())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """End what is under way: another process finds the next loss, and this one's end."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _look(self) -> None:
+        vaults = self._registry.all()
+        for each in vaults:
+            self._moments.committed(each.vault, None)
+        with contextlib.suppress(VaultError):  # What cannot be read or sent now is tried again by itself.
+            await self._moments.bring()
+        for each in vaults:
+            self._announce(each.channel)
+        self._wakeups.tell_all()
