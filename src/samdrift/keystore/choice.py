@@ -7,10 +7,11 @@ and how to use each.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from samdrift.keystore import vaultfolder
 from samdrift.keystore.interface import HeldKey
@@ -18,6 +19,8 @@ from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError, key_nam
 from samdrift.keystore.states import UNDECIDED, KeyState, KeyStates, in_use, opening, usable
 from samdrift.keystore.witness import Witness, marks_folder, read_witness, write_witness
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
+
+T = TypeVar("T")
 
 
 def now() -> datetime:
@@ -112,8 +115,11 @@ class KeyChoice(ABC):
 
     def _decided(self, vault: str, name: KeyName) -> Mapping[int, KeyState]:
         """The states of keys about which anything was decided, by number."""
-        folder = self._vault_folder(vault)
-        return self._unchanged.of(folder, ("decided", name), lambda: KeyStates(folder).of(name))
+        return self._kept(vault, ("decided", name), lambda: self._states(vault).of(name))
+
+    def _kept(self, vault: str, what: Hashable, read: Callable[[], T]) -> T:
+        """Return what ``read`` returns of the vault, read again when its folders have changed."""
+        return self._unchanged.of(self._vault_folder(vault), what, read)
 
     def _states(self, vault: str) -> KeyStates:
         return KeyStates(self._vault_folder(vault))

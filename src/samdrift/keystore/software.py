@@ -228,13 +228,7 @@ class SoftwareKeyStore(KeyChoice):
 
     def state(self, vault: str) -> Hashable:
         """Return a value that changes with the vault's data keys or lock; cheap enough for every opening."""
-        folder = self._vault_folder(vault)
-
-        def state() -> Hashable:
-            current = vaultfolder.current(folder)
-            return None if current is None else (current.name, tuple(data_key_numbers(current)))
-
-        return self._unchanged.of(folder, "state", state)
+        return self._kept(vault, "state", partial(vaultfiles.state, self._vault_folder(vault)))
 
     def token_keys(self, vault: str, today: date) -> tuple[SoftwareTokenKey, ...]:
         """Return the keys that access tokens are signed with, the newest first.
@@ -473,13 +467,8 @@ class SoftwareKeyStore(KeyChoice):
         )
 
     def _numbers(self, vault: str, name: KeyName) -> list[int]:
-        return list(
-            self._unchanged.of(
-                self._vault_folder(vault),
-                ("installed", name),
-                lambda: tuple(self._reading(vault, partial(installed_files, name=name))),
-            )
-        )
+        read = partial(self._reading, vault, partial(installed_files, name=name))
+        return list(self._kept(vault, ("installed", name), read))
 
     def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:
         loaded = self._load(vault, name).items()
@@ -521,9 +510,7 @@ class SoftwareKeyStore(KeyChoice):
                 known = self._loaded[vault] = LoadedKeys(folder)
             return known.take(name, files, lambda: self._open(vault, folder))
 
-        return self._unchanged.of(
-            self._vault_folder(vault), ("loaded", name), lambda: self._reading(vault, read)
-        )
+        return self._kept(vault, ("loaded", name), partial(self._reading, vault, read))
 
 
 def backed_up(vault_folder: Path, unlocker: Unlocker, folder: Path) -> VaultBackup:

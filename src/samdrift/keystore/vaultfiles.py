@@ -16,7 +16,7 @@ wants it, and older ones stay: the older key announces the newer one.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from nacl.utils import random
 
-from samdrift.keystore import confined
+from samdrift.keystore import confined, vaultfolder
 from samdrift.keystore.confined import remove, write_new
 from samdrift.keystore.interface import DataKey, DataKeys
 from samdrift.keystore.keyfiles import (
@@ -262,6 +262,12 @@ def locked_secret(folder: Path) -> LockedSecret:
 def data_key_numbers(folder: Path) -> list[int]:
     """The generations of the data key in a folder, the oldest first, without opening any."""
     return _numbers(folder, _DATA_KEY)
+
+
+def state(vault_folder: Path) -> Hashable:
+    """Return a value that changes with a vault's data keys or lock; ``None`` where it has no keys."""
+    current = vaultfolder.current(vault_folder)
+    return None if current is None else (current.name, tuple(data_key_numbers(current)))
 
 
 def log_key_numbers(folder: Path) -> list[int]:

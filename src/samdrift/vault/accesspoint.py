@@ -120,10 +120,10 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What there is for a message service, and the envelopes that it has, which are gone here."""
+    """News for a message service, and the envelopes that it has taken over."""
 
     acknowledged: tuple[str, ...]
-    """Ids of the envelopes that were deleted."""
+    """Ids of the envelopes that were deleted for that."""
     events: tuple[TransferEvent, ...]
     inbox: tuple[InboxItem, ...]
 
