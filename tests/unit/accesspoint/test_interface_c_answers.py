@@ -46,8 +46,8 @@ NAMES = {"envelope_id": str(uuid4()), "item_id": str(uuid4()), "role": "ap", "re
 class Idle:
     """No transfer is begun."""
 
-    def room(self, organisation: ParticipantIdentifier) -> int:
-        return 0
+    def room_for(self, organisation: ParticipantIdentifier, recipient: ParticipantIdentifier) -> bool:
+        return False
 
     def queued(self, organisation: ParticipantIdentifier) -> None:
         pass
