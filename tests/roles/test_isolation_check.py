@@ -36,6 +36,7 @@ from samdrift.vault.registry import RegistrationState
 from tests.roles.canaries import FIRST, SECOND, Canaries
 from tests.roles.member import MT
 from tests.roles.stage import Stage
+from tests.sizes import sampled
 from tests.unit.cli.commandline import in_process
 from tests.vaults import until
 
@@ -91,7 +92,7 @@ ATTEMPTS = [
 ]
 
 
-@pytest.mark.parametrize("attempt", ATTEMPTS, ids=": ".join)
+@pytest.mark.parametrize("attempt", sampled(map(pytest.param, ATTEMPTS)), ids=": ".join)
 async def test_a_call_that_names_anothers_records_is_denied_both_ways(
     ledger: Ledger, attempt: tuple[str, str, str]
 ) -> None:

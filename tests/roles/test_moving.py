@@ -122,7 +122,6 @@ async def there(habo: Member, new: Member, message_id: str) -> None:
     assert {MTEvent.MT_MESSAGE_SCHEDULED, APEvent.AP_TRANSFER_DELIVERED} <= said
 
 
-@whole
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
