@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
-from samdrift.messageservice.incoming import inbox
+from samdrift.messageservice.incoming import polling
 from samdrift.scheduling import dispatch
 from tests.roles.canaries import Canaries, hosted
 from tests.roles.stage import INTERVAL, Stage, staged
@@ -20,7 +20,7 @@ from tests.vaults import server_folder
 async def stage() -> AsyncIterator[Stage]:
     """A federation and two operators."""
     with server_folder() as folder, pytest.MonkeyPatch.context() as soon:
-        for module, pause in ((inbox, "_PAUSE"), (dispatch, "_AFTER_FAILURE")):
+        for module, pause in ((polling, "_PAUSE"), (dispatch, "_AFTER_FAILURE")):
             soon.setattr(module, pause, timedelta(seconds=INTERVAL))
         async with staged(folder) as everything:
             yield everything

@@ -21,7 +21,7 @@ from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.messageservice.events import MTEvent
-from samdrift.messageservice.incoming import inbox
+from samdrift.messageservice.incoming import polling
 from samdrift.net.clock import system_clock
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.openkeys import open_keys
@@ -80,7 +80,7 @@ class Silent:
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who waits to be served looks again soon."""
-    monkeypatch.setattr(inbox, "_PAUSE", timedelta(seconds=0.2))
+    monkeypatch.setattr(polling, "_PAUSE", timedelta(seconds=0.2))
 
 
 async def test_what_peers_send_to_a_suspended_organisation_is_asked_for_again_and_taken_later(

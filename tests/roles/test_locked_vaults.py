@@ -23,7 +23,7 @@ from samdrift.federation.directory import FunctionalAddress
 from samdrift.installation.control import control_folder
 from samdrift.installation.events import RunEvent
 from samdrift.installation.operator import running
-from samdrift.messageservice.incoming import inbox
+from samdrift.messageservice.incoming import polling
 from samdrift.net.client import HttpClient
 from samdrift.scheduling import dispatch
 from samdrift.vault.errors import VaultLocked
@@ -83,7 +83,7 @@ class Place:
 async def place(stage: Stage) -> AsyncIterator[Place]:
     with server_folder() as folder, pytest.MonkeyPatch.context() as soon:
         soon.setattr(dispatch, "_AFTER_FAILURE", timedelta(seconds=0.5))
-        soon.setattr(inbox, "_PAUSE", timedelta(seconds=0.5))
+        soon.setattr(polling, "_PAUSE", timedelta(seconds=0.5))
         enrolled = await enrol(stage.federation, OPERATOR, folder)
         config = hasty(enrolled.config, MalwareConfig(None))
         assert config.access_point is not None
@@ -159,7 +159,7 @@ async def test_an_installation_that_stops_ends_polling_before_it_closes_the_conn
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Closing takes its time here: polling that went on meanwhile would meet a closed connection."""
-    monkeypatch.setattr(inbox, "_PAUSE", timedelta(seconds=0.01))
+    monkeypatch.setattr(polling, "_PAUSE", timedelta(seconds=0.01))
     close = HttpClient.aclose
 
     async def slow(self: HttpClient) -> None:

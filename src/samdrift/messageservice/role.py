@@ -18,8 +18,9 @@ from samdrift.contracts.malware import MalwareScanner
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import AccessPoint
 from samdrift.messageservice.access import Authorization
-from samdrift.messageservice.incoming.inbox import Inbox, Polling
+from samdrift.messageservice.incoming.inbox import Inbox
 from samdrift.messageservice.incoming.judging import Judging
+from samdrift.messageservice.incoming.polling import Polling
 from samdrift.messageservice.interface_d.application import InterfaceD
 from samdrift.messageservice.interface_d.mailboxes import Mailboxes
 from samdrift.messageservice.interface_d.posting import Posting

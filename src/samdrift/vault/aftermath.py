@@ -1,4 +1,4 @@
-"""What is done when a process of the installation is gone without having ended in order.
+"""The aftermath of a process of the installation that is gone without having ended in order.
 
 It had a few moments' commits of which it told nobody: when something is due in a vault, and that something
 new waits there. Requests come to every process, so that these may be in any organisation's vaults. So what is

@@ -159,7 +159,7 @@ NEIGHBOURS = (
     ),
     Mutant(
         "polls that end at once are followed by a pause",
-        "messageservice/incoming/inbox.py",
+        "messageservice/incoming/polling.py",
         "        if state.hasty > _MAX_HASTY:\n",
         "        if False:\n",
         (

@@ -1,24 +1,20 @@
 """Incoming messages: what waits at the access point is judged, stored, answered, and only then acknowledged.
 
-:class:`Polling` runs one loop per organisation that asks its access point for news, and
-hands it to the :class:`Inbox`. A message that is not durable here stays at the access point.
+A message that is not durable here stays at the access point. What waits is found by
+:mod:`samdrift.messageservice.incoming.polling`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from functools import partial
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from hashlib import sha256
-from math import ceil
 
 from cryptography.hazmat.primitives import hashes
 
-from samdrift.audit.operations import marks_lost, sender_limited, unexpected
+from samdrift.audit.operations import marks_lost, sender_limited
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError, DiscoveryUnavailable
@@ -39,12 +35,8 @@ from samdrift.messageservice.incoming.judging import (
 )
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.ledger import advance, commitments, held
-from samdrift.messageservice.lifecycle.transfers import Transfers
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import WORKER, MessageServiceSettings, OrganisationProfile
-from samdrift.scheduling.held import Held, reason_of
-from samdrift.scheduling.leases import Leases, NotLeased
-from samdrift.scheduling.pace import Pace
 from samdrift.vault.bodies import Body
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
@@ -61,21 +53,6 @@ from samdrift.wire.xml import LARGE
 
 Answer = tuple[ReceiptRecord, bytes]
 _FAILED = (MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.REJECTED)
-
-_PASSING = (DiscoveryError, Temporary)
-"""A lookup whose answer is not trusted, or not there, may be mended at the other end; the rest says so."""
-
-_PAUSE = timedelta(seconds=5)
-"""Time until the access point is asked again, where that failed."""
-
-_HASTY = 0.5
-"""Part of the time asked for, before which an answer without news is too early."""
-
-_BREATH = 0.2
-"""Seconds of the pause that follows then."""
-
-_MAX_HASTY = 10
-"""Early answers without news in a row before there is a pause: our own access points may have a few."""
 
 
 class Inbox:
@@ -434,173 +411,3 @@ async def match_receipt(
         **committed,
     )
     await advance(vault, receipt.message_id, Direction.OUT, progress.of_receipt(receipt, now), now)
-
-
-_LONGEST_WAIT = 600.0
-_WHOLE = 0.9
-"""Part of the time asked for, after which an answer without news has come in time."""
-
-
-@dataclass(slots=True)
-class Patience:
-    """Seconds for which an access point is asked to wait for news: longer where nothing happens.
-
-    What lies between the two may cut off a silent connection. So a wait that failed is not asked for again.
-    """
-
-    least: float = 55.0
-    now: float = 55.0
-    most: float = _LONGEST_WAIT
-
-    @classmethod
-    def of(cls, least: float) -> Patience:
-        """Begin with ``least`` seconds."""
-        return cls(least, least, max(least, _LONGEST_WAIT))
-
-    def waited(self, seconds: float) -> None:
-        """Note that an answer without news came after so many seconds."""
-        if seconds >= self.now * _WHOLE:
-            self.now = min(self.now * 2, self.most)
-
-    def failed(self) -> None:
-        """Note that no answer came."""
-        if self.now > self.least:
-            self.most = max(self.least, self.now / 2)
-        self.now = self.least
-
-
-@dataclass(slots=True)
-class _State:
-    """Progress of one organisation's polling."""
-
-    place: int | None = None
-    """Sequence of the last event that was applied."""
-    taken: set[str] = field(default_factory=set)
-    """Items that are durable here and wait to be acknowledged with the next poll."""
-    deferred: dict[str, datetime] = field(default_factory=dict)
-    """Items that could not be taken over, and when to try again."""
-    hasty: int = 0
-    """Answers in a row that came early and had no news."""
-    patience: Patience = field(default_factory=Patience)
-    past: str = ""
-    """The item after which to go on reading the inbox: deferred ones hide no others."""
-
-    def due(self, inbox: Sequence[InboxItem], now: datetime) -> list[InboxItem]:
-        """The items to take over now.
-
-        When there are none, the next poll looks past these; else, and when there is
-        nothing further on, from the beginning, where an older one may have come in late.
-        """
-        self.deferred = {item: when for item, when in self.deferred.items() if when > now}
-        due = [item for item in inbox if item.id not in self.deferred]
-        self.past = inbox[-1].id if inbox and not due else ""
-        return due
-
-    def wait(self, most: float, now: datetime) -> float:
-        """Whole seconds until a deferred item is to be tried again, ``most`` when none is."""
-        if not self.deferred:
-            return most
-        return min(most, max(1, ceil((min(self.deferred.values()) - now).total_seconds())))
-
-
-class Polling:
-    """Long polls of interface C for every organisation."""
-
-    def __init__(
-        self,
-        settings: MessageServiceSettings,
-        access_points: Mapping[ParticipantIdentifier, AccessPoint],
-        inbox: Inbox,
-        transfers: Transfers,
-        served: Callable[[ParticipantIdentifier], bool],
-        clock: Clock,
-        held: Held | None = None,
-        pace: Pace | None = None,
-        leases: Leases | None = None,
-    ) -> None:
-        """``served`` and ``leases`` tell for whom to poll now: others, such as suspended ones, wait."""
-        self._pace = pace or Pace()
-        self._settings = settings
-        self._access_points = access_points
-        self._inbox = inbox
-        self._transfers = transfers
-        self._served = served
-        self._clock = clock
-        self._held = held or Held()
-        self._leases = leases or Leases()
-        self._unexpected = unexpected("message-service-polling")
-
-    async def run(self, organisation: ParticipantIdentifier, after: float = 0.0) -> None:
-        """Poll from ``after`` seconds on until cancelled, whenever this process is in charge of that."""
-        await asyncio.sleep(after)
-        while True:
-            await self._leases.until_held(organisation, Role.MESSAGE_SERVICE)
-            with contextlib.suppress(NotLeased):
-                async with self._leases.working(organisation, Role.MESSAGE_SERVICE):
-                    await self._poll(organisation)
-
-    async def _poll(self, organisation: ParticipantIdentifier) -> None:
-        """Poll until cancelled; retry after a pause what cannot be done now."""
-        state = _State(patience=Patience.of(self._settings.poll_wait))
-        while True:
-            if not self._served(organisation):
-                await asyncio.sleep(_PAUSE.total_seconds())
-                continue
-            try:
-                if state.place is None:
-                    state.place = await self._transfers.place(organisation)
-                turn = partial(self._round, organisation, state, state.place)
-                await self._pace.of(organisation, turn)
-            except _PASSING:
-                await asyncio.sleep(_PAUSE.total_seconds())
-            except Exception as error:
-                self._unexpected(error)
-                await asyncio.sleep(_PAUSE.total_seconds())
-
-    async def _round(self, organisation: ParticipantIdentifier, state: _State, place: int) -> None:
-        wait = state.wait(state.patience.now, self._clock())
-        taken = tuple(state.taken)
-        clock = asyncio.get_running_loop().time
-        began = clock()
-        try:
-            poll = await self._access_points[organisation].poll(place, wait, taken, state.past)
-        except Temporary:
-            state.patience.failed()
-            raise
-        state.taken.difference_update(taken)
-        if poll.events:
-            state.place = await self._transfers.apply(organisation, poll.events)
-        items = state.due(poll.inbox, self._clock())
-        if not (poll.events or poll.inbox or state.deferred):
-            state.patience.waited(clock() - began)
-        early = clock() - began < wait * _HASTY
-        state.hasty = state.hasty + 1 if early and not poll.events and not items else 0
-        if state.hasty > _MAX_HASTY:
-            await asyncio.sleep(_BREATH)
-        slots = asyncio.Semaphore(self._settings.parallel)
-        async with asyncio.TaskGroup() as tasks:
-            for item in items:
-                taking = partial(self._take, organisation, item, state, slots)
-                tasks.create_task(self._pace.of(organisation, taking))
-
-    async def _take(
-        self,
-        organisation: ParticipantIdentifier,
-        item: InboxItem,
-        state: _State,
-        slots: asyncio.Semaphore,
-    ) -> None:
-        async with slots:
-            try:
-                await self._inbox.take(organisation, item)
-                state.taken.add(item.id)
-                self._held.release(Role.MESSAGE_SERVICE, organisation, item.id)
-                return
-            except _PASSING as error:
-                reason = reason_of(error)
-            except Exception as error:
-                self._unexpected(error)
-                reason = reason_of(error)
-            when = state.deferred[item.id] = self._clock() + self._settings.retry_after
-            until = when + self._settings.lease
-            self._held.note(Role.MESSAGE_SERVICE, organisation, item.id, reason, until)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from samdrift.messageservice.incoming.inbox import Patience
+from samdrift.messageservice.incoming.polling import Patience
 
 
 def test_a_quiet_access_point_is_asked_more_and_more_seldom() -> None:

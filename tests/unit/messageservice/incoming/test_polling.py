@@ -12,8 +12,8 @@ import pytest
 
 from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.transfer import InboxItem, Poll
-from samdrift.messageservice.incoming import inbox as module
-from samdrift.messageservice.incoming.inbox import Polling
+from samdrift.messageservice.incoming import polling as module
+from samdrift.messageservice.incoming.polling import Polling
 from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
 from tests.settings import message_service_settings
