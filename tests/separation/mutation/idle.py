@@ -36,7 +36,7 @@ IDLE = (
     Mutant(
         "progress of a message is announced to those who follow it elsewhere",
         "vault/gate.py",
-        "            self._progress.ask(registration.channel)",
+        "            self._announcements.ask(registration.channel)",
         "            pass",
         (f"{_WAKEUPS}::test_progress_of_a_message_is_heard_so_that_who_follows_it_elsewhere_is_told",),
     ),
