@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -25,7 +26,13 @@ from samdrift.contracts.principals import Role
 from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
-from samdrift.installation.control import ControlRefused, control_folder, controlled, workers_folder
+from samdrift.installation.control import (
+    Command,
+    ControlRefused,
+    control_folder,
+    controlled,
+    workers_folder,
+)
 from samdrift.installation.cover import CoverKeeper, canaries_of, covered, operator_of
 from samdrift.installation.covermetrics import CoverMetrics
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
@@ -62,7 +69,7 @@ from samdrift.installation.services import (
     malware_scanner,
     shared_services,
 )
-from samdrift.installation.unlocking import AGAIN, UNLOCK, unlocking
+from samdrift.installation.unlocking import AGAIN, NOT_UNLOCKED, UNLOCK, unlocking
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
@@ -84,6 +91,7 @@ from samdrift.vault.upkeep import keep_up
 from samdrift.wire.as4 import DEFAULT_LIMITS
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+_LOGGER = logging.getLogger("samdrift")
 _FEDERATED = frozenset({Role.ACCESS_POINT, Role.MESSAGE_SERVICE})
 """Roles that ask the shared services of the federation."""
 
@@ -130,6 +138,9 @@ async def running(
         claimant = stack.enter_context(living(config))
         gate = await Gate.start(settings, roles=roles, keys=keys, claimant=claimant)
         stack.push_async_callback(gate.close)
+        unlock = unlocking(gate, keys)
+        if shared is not None:
+            await _unlock_again(unlock, shared.unlocked)
         bound = None if shared is None else shared.sockets.__getitem__
         doors = PublicDoors(config, server_identities(keys), bound)
         parts = Parts(config, roles, keys, gate, doors, health=health)
@@ -152,10 +163,6 @@ async def running(
         own = operators_log_kept(config, gate, keys, system_clock, parts.health.note)
         parts.logs.append(await stack.enter_async_context(own))
         await stack.enter_async_context(reconciled(gate, system_clock, parts.health.note))
-        unlock = unlocking(gate, keys)
-        for organisation, passphrase in shared.unlocked.items() if shared is not None else ():
-            with contextlib.suppress(ControlRefused):
-                await unlock({"organisation": organisation, "passphrase": passphrase, AGAIN: ""})
         await stack.enter_async_context(
             controlled(
                 workers_folder(config.vaults) if shared is not None else control_folder(config.vaults),
@@ -166,6 +173,18 @@ async def running(
             )
         )
         yield operator
+
+
+async def _unlock_again(unlock: Command, unlocked: Mapping[str, str]) -> None:
+    """Unlock what officers have unlocked before this process began: before it is in charge of anything."""
+    for organisation, passphrase in unlocked.items():
+        told = {"organisation": organisation, "passphrase": passphrase, AGAIN: ""}
+        try:
+            refused = (await unlock(told)).get("refused")
+        except ControlRefused as error:
+            refused = str(error)
+        if refused is not None:
+            _LOGGER.error(NOT_UNLOCKED, "this process", organisation, refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,17 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 UNLOCK = "unlock"
 AGAIN = "again"
 """A value of the command: another process of the installation has unlocked them before, and recorded it."""
+NOT_UNLOCKED = "%s: %s is not unlocked here, while it is elsewhere: %s; its officer unlocks it again"
+"""A line of the log: the process, the organisation, and why."""
 _WORKER = Principal(PrincipalKind.WORKER, "unlocking")
 
 
 def unlocking(gate: Gate, keys: KeyStore) -> Command:
-    """The command that takes an officer's passphrase; what opens the vaults stays in memory alone."""
+    """The command that takes an officer's passphrase; what opens the vaults stays in memory alone.
+
+    Its answer names the roles whose vaults were locked and are open now, and why it is not all of them, or
+    what could not be done besides.
+    """
 
     async def unlock(told: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -37,14 +43,20 @@ def unlocking(gate: Gate, keys: KeyStore) -> Command:
         hosted = vaults_of(gate, organisation)
         if not hosted:
             raise ControlRefused("the organisation is not served here")
-        opened = [one for one in hosted if await _unlocked(keys, one.vault, passphrase)]
-        if AGAIN not in told:
-            for one in opened:
-                await _logged(gate, one)
-                await _without_sessions(gate, one)
-            if opened:
-                await _copied(gate, organisation)
-        return {"unlocked": [one.role.value for one in opened]}
+        opened = list[Registration]()
+        answer: dict[str, Any] = {}
+        try:
+            for one in hosted:
+                if await _unlocked(keys, one.vault, passphrase):
+                    opened.append(one)
+        except ControlRefused as error:
+            answer["refused"] = str(error)
+        if opened and AGAIN not in told:
+            try:
+                await _recorded(gate, organisation, opened)
+            except ControlRefused as error:
+                answer["refused"] = str(error)
+        return {"unlocked": [one.role.value for one in opened]} | answer
 
     return unlock
 
@@ -63,6 +75,14 @@ async def _unlocked(keys: KeyStore, vault: str, passphrase: bytes) -> bool:
     except KeyStoreError as error:
         raise ControlRefused(error.text) from None
     return True
+
+
+async def _recorded(gate: Gate, organisation: ParticipantIdentifier, opened: list[Registration]) -> None:
+    """Record it, and catch up with what came while the vaults were locked."""
+    for one in opened:
+        await _logged(gate, one)
+        await _without_sessions(gate, one)
+    await _copied(gate, organisation)
 
 
 async def _copied(gate: Gate, organisation: ParticipantIdentifier) -> None:

@@ -9,8 +9,10 @@ import pytest
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.statements import NumberedStatement
 from samdrift.installation.control import ControlRefused
+from samdrift.installation.events import RunEvent
 from samdrift.installation.unlocking import unlocking
 from samdrift.keystore.interface import KeyStore
+from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from tests.unit.governance.test_records import COPIES, begun, stored
 from tests.unit.rights.building import ANNA, CILLA, SCHOOL
 from tests.unit.rights.test_record import grant
@@ -22,12 +24,16 @@ class Locked:
 
     def __init__(self) -> None:
         self.opened: set[str] = set()
+        self.with_another = False
+        """True when all vaults but the first one have another passphrase."""
 
     def locked(self, vault: str) -> bool:
         return vault not in self.opened
 
     def unlock(self, vault: str, passphrase: bytes) -> None:
         assert passphrase == b"the officer's own words"
+        if self.opened and self.with_another:
+            raise KeyStoreError(KeyFault.LOCKED, "the passphrase is not the officer's")
         self.opened.add(vault)
 
 
@@ -55,3 +61,16 @@ async def test_an_organisation_without_governance_has_nothing_to_copy(installati
     assert await unlock(installation, Locked(), organisation.value) == {"unlocked": ["mt"]}
     with pytest.raises(ControlRefused, match="not served"):
         await unlock(installation, Locked(), "0203:nobody.se")
+
+
+async def test_a_vault_that_is_open_is_recorded_though_the_next_one_refuses(
+    installation: Installation,
+) -> None:
+    organisation = await installation.organisation((Role.ACCESS_POINT, Role.MESSAGE_SERVICE))
+    keys = Locked()
+    keys.with_another = True
+    answer = await unlock(installation, keys, organisation.value)
+    assert answer["refused"] == "the passphrase is not the officer's"
+    assert answer["unlocked"] == ["ap"]
+    async with installation.open(organisation, Role.ACCESS_POINT, Purpose.TRACE) as vault:
+        assert RunEvent.VAULT_UNLOCKED in [each.event for each in await vault.log()]
