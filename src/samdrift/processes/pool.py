@@ -42,6 +42,7 @@ from samdrift.config.model import Config
 from samdrift.contracts.principals import Role
 from samdrift.installation.control import (
     ControlRefused,
+    Unanswered,
     control_folder,
     controlled,
     tell_process,
@@ -68,6 +69,10 @@ from samdrift.vault.openkeys import open_keys
 _COMMAND = (sys.executable, "-P", "-m", "samdrift.cli.main", "serve")
 _LOOK_SECONDS = 2.0
 """Between two questions to the workers how they are."""
+_HEALTH_SECONDS = 3.0
+"""Seconds that a worker has to answer how it is; one that does not, counts as not serving."""
+_LONGEST_SILENCE = 30.0
+"""Seconds after which a worker that does not answer is killed, and another one is started."""
 _UNLOCK_SECONDS = 45.0
 """Seconds after which an officer is answered though workers are still being unlocked."""
 _METRICS_SECONDS, _METRICS_BYTES = 5.0, 32 << 20
@@ -147,6 +152,8 @@ class _Pool:
         self._openings = asyncio.Semaphore(os.cpu_count() or 1)
         """Workers that make a key of a passphrase at a time: each needs a core, and much memory."""
         self._reports: list[Mapping[str, Any]] = []
+        self._silent: dict[str, float] = {}
+        """Since when workers that listen have not answered, by their names."""
         self._keeping: dict[Child, asyncio.Task[None]] = {}
         self._rolling = asyncio.Lock()
         self.forwarder = Forwarder()
@@ -252,8 +259,37 @@ class _Pool:
             await self._look()
 
     async def _look(self) -> None:
-        answers = await asyncio.gather(*(self._told(child, HEALTH) for child in self._children))
-        self._reports = [each for each in answers if each is not None and "refused" not in each]
+        answers = await asyncio.gather(*(self._report(child) for child in self._children))
+        self._reports = [each for each in answers if each is not None]
+
+    async def _report(self, child: Child) -> dict[str, Any] | None:
+        """Ask a worker how it is; ``None`` when it does not say that now."""
+        answer = None
+        if child.serves and child.pid is not None:
+            try:
+                answer = await tell_process(self._control, child.pid, HEALTH, _HEALTH_SECONDS)
+            except Unanswered:
+                self._note_silence(child)
+                return None
+            except (ControlRefused, OSError):
+                pass
+        if self._silent.pop(child.name, None) is not None and answer is not None:
+            _LOGGER.info("%s: answers again", child.name)
+        return None if answer is None or "refused" in answer else answer
+
+    def _note_silence(self, child: Child) -> None:
+        """Write once that a worker does not answer, and end it when it has hung for too long."""
+        now = asyncio.get_running_loop().time()
+        if child.name not in self._silent:
+            self._silent[child.name] = now
+            _LOGGER.error("%s: does not answer, and counts as not serving", child.name)
+        elif (silence := now - self._silent[child.name]) >= _LONGEST_SILENCE:
+            del self._silent[child.name]
+            _LOGGER.error("%s: has not answered for %.0f s, and is killed", child.name, silence)
+            child.kill()
+
+    def _serves(self, child: Child) -> bool:
+        return child.serves and child.name not in self._silent
 
     async def _told(self, child: Child, command: str, **values: str) -> dict[str, Any] | None:
         """Tell one worker something; ``None`` when it does not listen now, or ended before it answered."""
@@ -261,7 +297,7 @@ class _Pool:
             return None
         try:
             return await tell_process(self._control, child.pid, command, **values)
-        except ControlRefused:
+        except (ControlRefused, OSError):
             return None
 
     async def unlock(self, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -280,7 +316,7 @@ class _Pool:
 
     async def _unlock_all(self, organisation: str, passphrase: str) -> dict[str, Any]:
         """Have one worker unlock and record it, and then the others."""
-        rest, first = list(self._children), None
+        rest, first = sorted(self._children, key=lambda child: not self._serves(child)), None
         while rest and first is None:
             first = await self._told(rest.pop(0), UNLOCK, organisation=organisation, passphrase=passphrase)
         if first is None:
@@ -343,7 +379,7 @@ class _Pool:
         return {
             "since": self._since.isoformat(timespec="seconds"),
             "roles": sorted(role.value for role in self._roles),
-            "workers": {child.name: child.serves for child in self._children},
+            "workers": {child.name: self._serves(child) for child in self._children},
             "alike": True,
             "dependencies": [one.document() for one in self.conditions()],
             "held": [one.document() for one in self.held()],
@@ -352,7 +388,7 @@ class _Pool:
     def conditions(self) -> list[Condition]:
         """The dependencies as the workers have found them last."""
         found = together(Condition.read(one) for each in self._reports for one in each["dependencies"])
-        if not any(child.serves for child in self._children):
+        if not any(self._serves(child) for child in self._children):
             found.append(Condition(Dependency.WORKERS, gone_since=system_clock(), reason="no worker serves"))
         return found
 
@@ -365,7 +401,7 @@ class _Pool:
 
     def serving(self) -> int:
         """The number of workers that serve."""
-        return sum(child.serves for child in self._children)
+        return sum(self._serves(child) for child in self._children)
 
     async def texts(self) -> list[str]:
         """Read the metrics of the workers that answer."""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -24,6 +27,8 @@ from samdrift.installation.unlocking import AGAIN, UNLOCK
 from samdrift.processes import pool
 from samdrift.processes.child import Child
 from samdrift.processes.pool import WorkerStart, together
+from tests.roles.processes import SOURCES
+from tests.vaults import until
 
 NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -200,3 +205,84 @@ async def test_a_worker_that_came_meanwhile_hears_what_it_was_not_handed_and_not
     heard = len(later.heard)
     await scene.pool._unlock_again(cast(Child, later))
     assert len(later.heard) == heard
+
+
+async def test_a_worker_that_hangs_counts_as_not_serving_and_then_as_serving_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    hangs = scene.workers[1]
+    await scene.pool._look()
+    assert (scene.pool.serving(), len(scene.pool._reports)) == (3, 3)
+    with monkeypatch.context() as soon:
+        soon.setattr(pool, "_HEALTH_SECONDS", 0.05)
+        hangs.answers.clear()
+        while scene.pool._serves(cast(Child, hangs)):
+            await scene.pool._look()
+        answer = await scene.pool.answer_health({})
+    assert answer["workers"]["worker 2"] is False
+    assert hangs.kills == 0
+    hangs.answers.set()
+    await scene.pool._look()
+    assert scene.pool.serving() == 3
+    said = [line for line in caplog.messages if line.startswith("worker 2")]
+    assert said == ["worker 2: does not answer, and counts as not serving", "worker 2: answers again"]
+
+
+async def test_a_worker_that_is_ending_is_not_taken_for_one_that_hangs(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It listens no more, and gives back what it has under way."""
+    monkeypatch.setattr(pool, "_LONGEST_SILENCE", 0.0)
+    ending = scene.workers[0]
+    control._socket_of(scene.pool._control, ending.pid).unlink()
+    for _ in range(3):
+        await scene.pool._look()
+    assert (ending.kills, scene.pool._silent) == (0, {})
+
+
+HEALTHY = """
+import asyncio, socket, sys
+from pathlib import Path
+from samdrift.installation.control import controlled
+
+async def health(told):
+    return {"dependencies": [], "held": []}
+
+async def main():
+    channel = socket.socket(fileno=0)
+    async with controlled(Path(sys.argv[1]), {"health": health}):
+        channel.send(b"serves\\n")
+        await asyncio.to_thread(channel.recv, 1)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_worker_that_the_system_has_stopped_is_killed_and_replaced(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(SOURCES))
+    monkeypatch.setattr(pool, "pause", lambda failures: 0.0)
+    parent = scene.pool
+    child = Child("worker 1", (sys.executable, "-c", HEALTHY, str(parent._control)))
+    parent._children = [child]
+    await parent.start()
+    try:
+        stopped = child.pid
+        assert stopped is not None
+        with monkeypatch.context() as soon:
+            soon.setattr(pool, "_HEALTH_SECONDS", 0.05)
+            os.kill(stopped, signal.SIGSTOP)
+            while parent.serving():
+                await parent._look()
+        assert [one.dependency for one in parent.conditions()] == ["workers"]
+        with monkeypatch.context() as soon:
+            soon.setattr(pool, "_HEALTH_SECONDS", 0.05)
+            soon.setattr(pool, "_LONGEST_SILENCE", 0.0)
+            await parent._look()
+        await until(lambda: child.pid != stopped and child.serves)
+        while not parent.serving():
+            await parent._look()
+    finally:
+        await parent.stop()
