@@ -29,6 +29,8 @@ Command = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 _PEER = struct.Struct("3i")
 _SILENCE = 60.0
+_LONGEST_ANSWER = 16 << 20
+"""Bytes: how an installation with many organisations is, is many lines of text."""
 
 
 class ControlRefused(Explained):
@@ -176,6 +178,8 @@ async def _told(path: Path, values: Mapping[str, str], seconds: float = _SILENCE
             line = await reader.readline()
     except TimeoutError:
         raise Unanswered from None
+    except ValueError:
+        raise ControlRefused("a running process answers more than is read of an answer") from None
     try:
         answer: dict[str, Any] = json.loads(line)
     except ValueError:
@@ -186,7 +190,7 @@ async def _told(path: Path, values: Mapping[str, str], seconds: float = _SILENCE
 @contextlib.asynccontextmanager
 async def _connected(path: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
     with _short(path) as name:
-        reader, writer = await asyncio.open_unix_connection(name)
+        reader, writer = await asyncio.open_unix_connection(name, limit=_LONGEST_ANSWER)
     try:
         yield reader, writer
     finally:

@@ -286,3 +286,15 @@ async def test_a_worker_that_the_system_has_stopped_is_killed_and_replaced(
             await parent._look()
     finally:
         await parent.stop()
+
+
+async def test_a_long_answer_is_read_and_one_that_is_too_long_stops_no_look(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second, _ = scene.workers
+    first.health = CALM | {"names": "n" * (1 << 20)}
+    await scene.pool._look()
+    assert first.health in scene.pool._reports
+    monkeypatch.setattr(control, "_LONGEST_ANSWER", 1 << 16)
+    await scene.pool._look()
+    assert scene.pool._reports == [second.health, CALM]
