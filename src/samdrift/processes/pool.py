@@ -73,6 +73,7 @@ _HEALTH_SECONDS = 3.0
 """Seconds that a worker has to answer how it is; one that does not, counts as not serving."""
 _LONGEST_SILENCE = 30.0
 """Seconds after which a worker that does not answer is killed, and another one is started."""
+_ANSWER_SECONDS = 60.0
 _UNLOCK_SECONDS = 45.0
 """Seconds after which an officer is answered though workers are still being unlocked."""
 _METRICS_SECONDS, _METRICS_BYTES = 5.0, 32 << 20
@@ -296,7 +297,7 @@ class _Pool:
         if not child.serves or child.pid is None:
             return None
         try:
-            return await tell_process(self._control, child.pid, command, **values)
+            return await tell_process(self._control, child.pid, command, _ANSWER_SECONDS, **values)
         except (ControlRefused, OSError):
             return None
 
