@@ -147,7 +147,9 @@ async def running(
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, queue))
         gauge = expiry_gauge(parts.registry)
-        await stack.enter_async_context(gate.lease_keeper())
+        keeper = gate.lease_keeper()
+        keeper.roles = roles & config.roles  # Work of another role would wait here for nobody.
+        await stack.enter_async_context(keeper)
         expiries = Expiries(
             keys,
             gate.registry,
