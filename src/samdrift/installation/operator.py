@@ -40,7 +40,7 @@ from samdrift.installation.doors import Door
 from samdrift.installation.evidence import VaultsEvidence
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health, Try, trying
-from samdrift.installation.listeners import Doors, PublicDoors, with_own_metrics
+from samdrift.installation.listeners import Doors, PublicDoors, bound_sockets, with_own_metrics
 from samdrift.installation.lives import living
 from samdrift.installation.loghandover import logs_handed_over
 from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
@@ -141,8 +141,9 @@ async def running(
         unlock = unlocking(gate, keys)
         if shared is not None:
             await _unlock_again(unlock, shared.unlocked)
-        bound = None if shared is None else shared.sockets.__getitem__
-        doors = PublicDoors(config, server_identities(keys), bound)
+        # Where an address is taken, this ends before work is taken from a process that serves.
+        bound = shared.sockets if shared is not None else stack.enter_context(bound_sockets(config, roles))
+        doors = PublicDoors(config, server_identities(keys), bound.__getitem__)
         parts = Parts(config, roles, keys, gate, doors, health=health)
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, queue))

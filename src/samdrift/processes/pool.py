@@ -49,9 +49,9 @@ from samdrift.installation.control import (
     workers_folder,
 )
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
-from samdrift.installation.doors import ROLES, Door
+from samdrift.installation.doors import Door
 from samdrift.installation.health import GONE, Condition, Dependency, Gone, Health
-from samdrift.installation.listeners import PublicDoors, address_of, bound_socket, with_own_metrics
+from samdrift.installation.listeners import PublicDoors, bound_socket, served_doors, with_own_metrics
 from samdrift.installation.metrics import PATH, metrics_application
 from samdrift.installation.reporting import HEALTH
 from samdrift.installation.unlocking import AGAIN, NOT_UNLOCKED, UNLOCK
@@ -167,9 +167,8 @@ class _Pool:
 
     def bind(self) -> None:
         """Bind the addresses; an :class:`OSError` names one that is taken."""
-        for door in Door:
-            served = ROLES.get(door) in {*self._roles, None}
-            if door is not Door.METRICS and served and address_of(self._config, door) is not None:
+        for door in served_doors(self._config, self._roles):
+            if door is not Door.METRICS:
                 self._sockets[door] = bound_socket(self._config, door)
         for sock in self._sockets.values():
             sock.listen(socket.SOMAXCONN)
