@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -26,13 +25,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
-from samdrift.installation.control import (
-    Command,
-    ControlRefused,
-    control_folder,
-    controlled,
-    workers_folder,
-)
+from samdrift.installation.control import control_folder, controlled, workers_folder
 from samdrift.installation.cover import CoverKeeper, canaries_of, covered, operator_of
 from samdrift.installation.covermetrics import CoverMetrics
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
@@ -69,7 +62,7 @@ from samdrift.installation.services import (
     malware_scanner,
     shared_services,
 )
-from samdrift.installation.unlocking import AGAIN, NOT_UNLOCKED, UNLOCK, unlocking
+from samdrift.installation.unlocking import UNLOCK, unlock_again, unlocking
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
@@ -91,7 +84,6 @@ from samdrift.vault.upkeep import keep_up
 from samdrift.wire.as4 import DEFAULT_LIMITS
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_LOGGER = logging.getLogger("samdrift")
 _FEDERATED = frozenset({Role.ACCESS_POINT, Role.MESSAGE_SERVICE})
 """Roles that ask the shared services of the federation."""
 
@@ -140,7 +132,7 @@ async def running(
         stack.push_async_callback(gate.close)
         unlock = unlocking(gate, keys)
         if shared is not None:
-            await _unlock_again(unlock, shared.unlocked)
+            await unlock_again(unlock, shared.unlocked)
         # Where an address is taken, this ends before work is taken from a process that serves.
         bound = shared.sockets if shared is not None else stack.enter_context(bound_sockets(config, roles))
         doors = PublicDoors(config, server_identities(keys), bound.__getitem__)
@@ -176,18 +168,6 @@ async def running(
             )
         )
         yield operator
-
-
-async def _unlock_again(unlock: Command, unlocked: Mapping[str, str]) -> None:
-    """Unlock what officers have unlocked before this process began: before it is in charge of anything."""
-    for organisation, passphrase in unlocked.items():
-        told = {"organisation": organisation, "passphrase": passphrase, AGAIN: ""}
-        try:
-            refused = (await unlock(told)).get("refused")
-        except ControlRefused as error:
-            refused = str(error)
-        if refused is not None:
-            _LOGGER.error(NOT_UNLOCKED, "this process", organisation, refused)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,6 +26,9 @@ AGAIN = "again"
 """A value of the command: another process of the installation has unlocked them before, and recorded it."""
 NOT_UNLOCKED = "%s: %s is not unlocked here, while it is elsewhere: %s; its officer unlocks it again"
 """A line of the log: the process, the organisation, and why."""
+_LONGEST_BEFORE = 100.0
+"""Seconds by which a start is put off: a process that does not come to serve in time is killed."""
+_LOGGER = logging.getLogger("samdrift")
 _WORKER = Principal(PrincipalKind.WORKER, "unlocking")
 
 
@@ -59,6 +64,31 @@ def unlocking(gate: Gate, keys: KeyStore) -> Command:
         return {"unlocked": [one.role.value for one in opened]} | answer
 
     return unlock
+
+
+async def unlock_again(unlock: Command, unlocked: Mapping[str, str]) -> None:
+    """Unlock what officers have unlocked before this process began, before it takes connections or work.
+
+    Where that takes too long the start goes on, and the parent has the rest unlocked once it is over:
+    other organisations do not wait for it.
+    """
+    cores = asyncio.Semaphore(os.cpu_count() or 1)
+
+    async def one(organisation: str, passphrase: str) -> None:
+        async with cores:
+            told = {"organisation": organisation, "passphrase": passphrase, AGAIN: ""}
+            try:
+                refused = (await unlock(told)).get("refused")
+            except ControlRefused as error:
+                refused = str(error)
+        if refused is not None:
+            _LOGGER.error(NOT_UNLOCKED, "this process", organisation, refused)
+
+    try:
+        async with asyncio.timeout(_LONGEST_BEFORE):
+            await asyncio.gather(*(one(*each) for each in unlocked.items()))
+    except TimeoutError:
+        _LOGGER.warning("organisations that an officer unlocks are many: some are unlocked after the start")
 
 
 def vaults_of(gate: Gate, organisation: ParticipantIdentifier) -> list[Registration]:

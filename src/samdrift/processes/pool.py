@@ -146,8 +146,6 @@ class _Pool:
         self._sockets: dict[Door, socket.socket] = {}
         self._unlocked: dict[str, str] = {}
         """Passphrases by which a worker has opened vaults, by the organisation."""
-        self._handed: dict[str, Mapping[str, str]] = {}
-        """What of these each worker was given as it was started, by its name."""
         self._unlocking = set[asyncio.Task[Any]]()
         """Unlocking that is under way, which nothing waits for: each worker is watched meanwhile."""
         self._openings = asyncio.Semaphore(os.cpu_count() or 1)
@@ -222,8 +220,7 @@ class _Pool:
         measured.bind(str(place))
         doors = (*self._sockets, Door.METRICS)
         sockets = [*(sock.dup() for sock in self._sockets.values()), measured]
-        unlocked = self._handed[_name(number)] = dict(self._unlocked)
-        line = WorkerStart(doors, unlocked).line()
+        line = WorkerStart(doors, dict(self._unlocked)).line()
         return Handed(line, sockets, credentials=True)
 
     def place(self, number: int) -> Path:
@@ -246,11 +243,9 @@ class _Pool:
                 self._unlock_aside(self._unlock_again(child))
 
     async def _unlock_again(self, child: Child) -> None:
-        """Bring a worker what officers have unlocked while it was starting."""
-        handed = self._handed.get(child.name, {})
+        """Have a worker unlock what came while it was starting, or was too much for its start."""
         for organisation, passphrase in list(self._unlocked.items()):
-            if handed.get(organisation) != passphrase:
-                await self._unlocked_too(child, organisation, passphrase)
+            await self._unlocked_too(child, organisation, passphrase)
 
     async def follow(self) -> None:
         """Ask the workers how they are, now and then, until cancelled."""
