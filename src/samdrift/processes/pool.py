@@ -311,9 +311,12 @@ class _Pool:
 
     async def _unlock_all(self, organisation: str, passphrase: str) -> dict[str, Any]:
         """Have one worker unlock and record it, and then the others."""
-        rest, first = sorted(self._children, key=lambda child: not self._serves(child)), None
-        while rest and first is None:
-            first = await self._told(rest.pop(0), UNLOCK, organisation=organisation, passphrase=passphrase)
+        first = None
+        for child in sorted(self._children, key=lambda child: not self._serves(child)):
+            first = await self._told(child, UNLOCK, organisation=organisation, passphrase=passphrase)
+            if first is not None:
+                rest = [each for each in self._children if each is not child]
+                break
         if first is None:
             return {"refused": "no worker answers; they are being started"}
         if not first.get("unlocked") and "refused" in first:

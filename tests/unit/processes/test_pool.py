@@ -175,6 +175,23 @@ async def test_a_worker_that_refuses_is_named_in_the_answer_and_in_the_log(
     assert WRONG not in line
 
 
+async def test_a_worker_that_did_not_answer_in_time_is_told_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have opened one of two vaults by then."""
+    monkeypatch.setattr(pool, "_LOOK_SECONDS", 0.0)
+    first, second, _ = scene.workers
+    first.answers.clear()
+    with monkeypatch.context() as soon:
+        soon.setattr(pool, "_ANSWER_SECONDS", 0.05)
+        unlocking = asyncio.create_task(scene.unlock(OFFICERS))
+        await until(lambda: not second.locked)
+    first.answers.set()
+    assert "refused" not in await unlocking
+    assert AGAIN not in first.heard[0]
+    await until(lambda: AGAIN in first.heard[-1])
+
+
 async def test_unlocking_goes_on_when_the_time_for_an_answer_is_over(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
