@@ -21,12 +21,15 @@ from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.installation.control import control_folder
+from samdrift.installation.doors import Door
 from samdrift.installation.events import RunEvent
+from samdrift.installation.listeners import bound_socket
 from samdrift.installation.operator import running
 from samdrift.messageservice.incoming import polling
 from samdrift.net.client import HttpClient
 from samdrift.scheduling import dispatch
 from samdrift.vault.errors import VaultLocked
+from samdrift.vault.leasing import LeaseKeeper
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.roles.member import AP, MT, Member
 from tests.roles.stage import Stage, hasty, member_of
@@ -171,3 +174,22 @@ async def test_an_installation_that_stops_ends_polling_before_it_closes_the_conn
         assert await place.stage.agency.ends(message) is MessageStatus.ACCEPTED
         monkeypatch.setattr(HttpClient, "aclose", slow)
     assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+async def test_a_start_that_finds_an_address_taken_takes_no_work_from_a_process_that_serves(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    leasing: list[str] = []
+
+    async def begin(keeper: LeaseKeeper) -> None:
+        leasing.append(keeper.claimant.name)
+
+    monkeypatch.setattr(LeaseKeeper, "start", begin)
+    assert place.config.message_service is not None
+    assert place.config.message_service.listen_d is not None
+    with bound_socket(place.config, Door.D) as taken:
+        taken.listen()
+        with pytest.raises(OSError, match="in use"):
+            async with running(place.config):
+                pass
+    assert leasing == []

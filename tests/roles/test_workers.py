@@ -32,6 +32,7 @@ from tests.secretfiles import secret_file
 from tests.sizes import count, seed
 from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import WORKER, server_folder
+from tests.vaults import until as until_true
 
 WORKERS = 2
 KILLS = count(3, 20)
@@ -57,6 +58,15 @@ async def those(stage: Stage) -> AsyncIterator[Played]:
             for process in found.processes:
                 await process.start()
             yield found
+
+
+async def test_a_process_leases_the_work_of_roles_in_its_configuration_alone(stage: Stage) -> None:
+    """It serves all that it can; what it leased besides would wait for another process in vain."""
+    operator = stage.agency.operator
+    await until_true(lambda: bool(operator.gate.leases.held()))
+    leased = {partition.role for partition in operator.gate.leases.held()}
+    assert leased == {None, *operator.config.roles}
+    assert Role.GOVERNANCE not in leased
 
 
 async def test_workers_answer_as_one_installation(those: Played) -> None:

@@ -29,10 +29,19 @@ Command = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 _PEER = struct.Struct("3i")
 _SILENCE = 60.0
+_LONGEST_ANSWER = 16 << 20
+"""Bytes: how an installation with many organisations is, is many lines of text."""
 
 
 class ControlRefused(Explained):
     """A running process does not do what it is told; the text says why, and carries no secret."""
+
+
+class Unanswered(ControlRefused):
+    """A process listens, and does not answer in time: it hangs, or has too much to do."""
+
+    def __init__(self) -> None:
+        super().__init__("a running process does not answer")
 
 
 def control_folder(config: VaultConfig) -> Path:
@@ -121,10 +130,15 @@ async def tell(folder: Path, command: str, **values: str) -> list[dict[str, Any]
     return answers
 
 
-async def tell_process(folder: Path, process: int, command: str, **values: str) -> dict[str, Any] | None:
-    """The answer of one process, also where that is a refusal; ``None`` when it does not listen."""
+async def tell_process(
+    folder: Path, process: int, command: str, seconds: float = _SILENCE, **values: str
+) -> dict[str, Any] | None:
+    """The answer of one process, also where that is a refusal; ``None`` when it does not listen.
+
+    :class:`Unanswered` when it listens and has not answered after so many seconds.
+    """
     try:
-        return await _told(_socket_of(folder, process), {"command": command, **values})
+        return await _told(_socket_of(folder, process), {"command": command, **values}, seconds)
     except (ConnectionError, FileNotFoundError):
         return None
 
@@ -153,26 +167,34 @@ def _sockets(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.sock"))
 
 
-async def _told(path: Path, values: Mapping[str, str]) -> dict[str, Any]:
-    with _short(path) as name:
-        reader, writer = await asyncio.open_unix_connection(name)
+async def _told(path: Path, values: Mapping[str, str], seconds: float = _SILENCE) -> dict[str, Any]:
     try:
-        if _user(writer.get_extra_info("socket")) not in (0, os.geteuid(), path.parent.stat().st_uid):
-            raise ControlRefused(
-                f"{shown(path)}: a process of another user listens there, which was told nothing"
-            )
-        async with asyncio.timeout(_SILENCE):
+        async with asyncio.timeout(seconds), _connected(path) as (reader, writer):
+            if _user(writer.get_extra_info("socket")) not in (0, os.geteuid(), path.parent.stat().st_uid):
+                raise ControlRefused(
+                    f"{shown(path)}: a process of another user listens there, which was told nothing"
+                )
             writer.write(json.dumps(values).encode() + b"\n")
             line = await reader.readline()
     except TimeoutError:
-        raise ControlRefused("a running process does not answer") from None
-    finally:
-        writer.close()
+        raise Unanswered from None
+    except ValueError:
+        raise ControlRefused("a running process answers more than is read of an answer") from None
     try:
         answer: dict[str, Any] = json.loads(line)
     except ValueError:
         raise ControlRefused("a running process ended before it answered") from None
     return answer
+
+
+@contextlib.asynccontextmanager
+async def _connected(path: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    with _short(path) as name:
+        reader, writer = await asyncio.open_unix_connection(name, limit=_LONGEST_ANSWER)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
 
 
 @contextlib.contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Protocol
@@ -16,7 +17,7 @@ from samdrift.config.model import Config, SocketAddress
 from samdrift.config.toml import ConfigError
 from samdrift.contracts import messageclients
 from samdrift.contracts.principals import Role
-from samdrift.installation.doors import Door
+from samdrift.installation.doors import ROLES, Door
 from samdrift.net.forwarding import behind_front
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import Servers, TlsContext, server_tls
@@ -120,6 +121,26 @@ def with_own_metrics(config: Config, roles: Collection[Role]) -> Config:
     if config.metrics is None:
         return config
     return replace(config, metrics=replace(config.metrics, listen=config.metrics.address(roles)))
+
+
+def served_doors(config: Config, roles: Collection[Role]) -> list[Door]:
+    """Return the doors that a process for ``roles`` opens at addresses of its own."""
+    return [
+        door for door in Door if ROLES.get(door) in {*roles, None} and address_of(config, door) is not None
+    ]
+
+
+@contextlib.contextmanager
+def bound_sockets(config: Config, roles: Collection[Role]) -> Iterator[Mapping[Door, socket.socket]]:
+    """Bind the addresses of all doors, and leave those that are not opened when the context ends.
+
+    Errors are those of :func:`bound_socket`. Nobody is answered before a door opens.
+    """
+    with contextlib.ExitStack() as stack:
+        yield {
+            door: stack.enter_context(contextlib.closing(bound_socket(config, door)))
+            for door in served_doors(config, roles)
+        }
 
 
 def bound_socket(config: Config, door: Door) -> socket.socket:

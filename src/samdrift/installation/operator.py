@@ -25,7 +25,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
-from samdrift.installation.control import ControlRefused, control_folder, controlled, workers_folder
+from samdrift.installation.control import control_folder, controlled, workers_folder
 from samdrift.installation.cover import CoverKeeper, canaries_of, covered, operator_of
 from samdrift.installation.covermetrics import CoverMetrics
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
@@ -33,7 +33,7 @@ from samdrift.installation.doors import Door
 from samdrift.installation.evidence import VaultsEvidence
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
 from samdrift.installation.health import Dependency, Health, Try, trying
-from samdrift.installation.listeners import Doors, PublicDoors, with_own_metrics
+from samdrift.installation.listeners import Doors, PublicDoors, bound_sockets, with_own_metrics
 from samdrift.installation.lives import living
 from samdrift.installation.loghandover import logs_handed_over
 from samdrift.installation.logkeeping import LogHealth, LogMetrics, logs_kept, operators_log_kept
@@ -62,7 +62,7 @@ from samdrift.installation.services import (
     malware_scanner,
     shared_services,
 )
-from samdrift.installation.unlocking import AGAIN, UNLOCK, unlocking
+from samdrift.installation.unlocking import UNLOCK, unlock_again, unlocking
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
@@ -130,13 +130,19 @@ async def running(
         claimant = stack.enter_context(living(config))
         gate = await Gate.start(settings, roles=roles, keys=keys, claimant=claimant)
         stack.push_async_callback(gate.close)
-        bound = None if shared is None else shared.sockets.__getitem__
-        doors = PublicDoors(config, server_identities(keys), bound)
+        unlock = unlocking(gate, keys)
+        if shared is not None:
+            await unlock_again(unlock, shared.unlocked)
+        # Where an address is taken, this ends before work is taken from a process that serves.
+        bound = shared.sockets if shared is not None else stack.enter_context(bound_sockets(config, roles))
+        doors = PublicDoors(config, server_identities(keys), bound.__getitem__)
         parts = Parts(config, roles, keys, gate, doors, health=health)
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, queue))
         gauge = expiry_gauge(parts.registry)
-        await stack.enter_async_context(gate.lease_keeper())
+        keeper = gate.lease_keeper()
+        keeper.roles = roles & config.roles  # Work of another role would wait here for nobody.
+        await stack.enter_async_context(keeper)
         expiries = Expiries(
             keys,
             gate.registry,
@@ -152,10 +158,6 @@ async def running(
         own = operators_log_kept(config, gate, keys, system_clock, parts.health.note)
         parts.logs.append(await stack.enter_async_context(own))
         await stack.enter_async_context(reconciled(gate, system_clock, parts.health.note))
-        unlock = unlocking(gate, keys)
-        for organisation, passphrase in shared.unlocked.items() if shared is not None else ():
-            with contextlib.suppress(ControlRefused):
-                await unlock({"organisation": organisation, "passphrase": passphrase, AGAIN: ""})
         await stack.enter_async_context(
             controlled(
                 workers_folder(config.vaults) if shared is not None else control_folder(config.vaults),

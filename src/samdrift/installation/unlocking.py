@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,11 +24,20 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 UNLOCK = "unlock"
 AGAIN = "again"
 """A value of the command: another process of the installation has unlocked them before, and recorded it."""
+NOT_UNLOCKED = "%s: %s is not unlocked here, while it is elsewhere: %s; its officer unlocks it again"
+"""A line of the log: the process, the organisation, and why."""
+_LONGEST_BEFORE = 100.0
+"""Seconds by which a start is put off: a process that does not come to serve in time is killed."""
+_LOGGER = logging.getLogger("samdrift")
 _WORKER = Principal(PrincipalKind.WORKER, "unlocking")
 
 
 def unlocking(gate: Gate, keys: KeyStore) -> Command:
-    """The command that takes an officer's passphrase; what opens the vaults stays in memory alone."""
+    """The command that takes an officer's passphrase; what opens the vaults stays in memory alone.
+
+    Its answer names the roles whose vaults were locked and are open now, and why it is not all of them, or
+    what could not be done besides.
+    """
 
     async def unlock(told: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -37,16 +48,47 @@ def unlocking(gate: Gate, keys: KeyStore) -> Command:
         hosted = vaults_of(gate, organisation)
         if not hosted:
             raise ControlRefused("the organisation is not served here")
-        opened = [one for one in hosted if await _unlocked(keys, one.vault, passphrase)]
-        if AGAIN not in told:
-            for one in opened:
-                await _logged(gate, one)
-                await _without_sessions(gate, one)
-            if opened:
-                await _copied(gate, organisation)
-        return {"unlocked": [one.role.value for one in opened]}
+        opened = list[Registration]()
+        answer: dict[str, Any] = {}
+        try:
+            for one in hosted:
+                if await _unlocked(keys, one.vault, passphrase):
+                    opened.append(one)
+        except ControlRefused as error:
+            answer["refused"] = str(error)
+        if opened and AGAIN not in told:
+            try:
+                await _recorded(gate, organisation, opened)
+            except ControlRefused as error:
+                answer["refused"] = str(error)
+        return {"unlocked": [one.role.value for one in opened]} | answer
 
     return unlock
+
+
+async def unlock_again(unlock: Command, unlocked: Mapping[str, str]) -> None:
+    """Unlock what officers have unlocked before this process began, before it takes connections or work.
+
+    Where that takes too long the start goes on, and the parent has the rest unlocked once it is over:
+    other organisations do not wait for it.
+    """
+    cores = asyncio.Semaphore(os.cpu_count() or 1)
+
+    async def one(organisation: str, passphrase: str) -> None:
+        async with cores:
+            told = {"organisation": organisation, "passphrase": passphrase, AGAIN: ""}
+            try:
+                refused = (await unlock(told)).get("refused")
+            except ControlRefused as error:
+                refused = str(error)
+        if refused is not None:
+            _LOGGER.error(NOT_UNLOCKED, "this process", organisation, refused)
+
+    try:
+        async with asyncio.timeout(_LONGEST_BEFORE):
+            await asyncio.gather(*(one(*each) for each in unlocked.items()))
+    except TimeoutError:
+        _LOGGER.warning("organisations that an officer unlocks are many: some are unlocked after the start")
 
 
 def vaults_of(gate: Gate, organisation: ParticipantIdentifier) -> list[Registration]:
@@ -63,6 +105,14 @@ async def _unlocked(keys: KeyStore, vault: str, passphrase: bytes) -> bool:
     except KeyStoreError as error:
         raise ControlRefused(error.text) from None
     return True
+
+
+async def _recorded(gate: Gate, organisation: ParticipantIdentifier, opened: list[Registration]) -> None:
+    """Record it, and catch up with what came while the vaults were locked."""
+    for one in opened:
+        await _logged(gate, one)
+        await _without_sessions(gate, one)
+    await _copied(gate, organisation)
 
 
 async def _copied(gate: Gate, organisation: ParticipantIdentifier) -> None:

@@ -12,16 +12,26 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -32,18 +42,19 @@ from samdrift.config.model import Config
 from samdrift.contracts.principals import Role
 from samdrift.installation.control import (
     ControlRefused,
+    Unanswered,
     control_folder,
     controlled,
     tell_process,
     workers_folder,
 )
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
-from samdrift.installation.doors import ROLES, Door
+from samdrift.installation.doors import Door
 from samdrift.installation.health import GONE, Condition, Dependency, Gone, Health
-from samdrift.installation.listeners import PublicDoors, address_of, bound_socket, with_own_metrics
+from samdrift.installation.listeners import PublicDoors, bound_socket, served_doors, with_own_metrics
 from samdrift.installation.metrics import PATH, metrics_application
 from samdrift.installation.reporting import HEALTH
-from samdrift.installation.unlocking import AGAIN, UNLOCK
+from samdrift.installation.unlocking import AGAIN, NOT_UNLOCKED, UNLOCK
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
@@ -58,10 +69,18 @@ from samdrift.vault.openkeys import open_keys
 _COMMAND = (sys.executable, "-P", "-m", "samdrift.cli.main", "serve")
 _LOOK_SECONDS = 2.0
 """Between two questions to the workers how they are."""
+_HEALTH_SECONDS = 3.0
+"""Seconds that a worker has to answer how it is; one that does not, counts as not serving."""
+_LONGEST_SILENCE = 30.0
+"""Seconds after which a worker that does not answer is killed, and another one is started."""
+_ANSWER_SECONDS = 60.0
+_UNLOCK_SECONDS = 45.0
+"""Seconds after which an officer is answered though workers are still being unlocked."""
 _METRICS_SECONDS, _METRICS_BYTES = 5.0, 32 << 20
 _STEADY = 60.0
 """Seconds after which a worker that ends has not failed to start."""
 _LOGGER = logging.getLogger("samdrift")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +145,28 @@ class _Pool:
         self._since = system_clock()
         self._sockets: dict[Door, socket.socket] = {}
         self._unlocked: dict[str, str] = {}
+        """Passphrases by which a worker has opened vaults, by the organisation."""
+        self._unlocking = set[asyncio.Task[Any]]()
+        """Unlocking that is under way, which nothing waits for: each worker is watched meanwhile."""
+        self._openings = asyncio.Semaphore(os.cpu_count() or 1)
+        """Workers that make a key of a passphrase at a time: each needs a core, and much memory."""
         self._reports: list[Mapping[str, Any]] = []
+        self._silent: dict[str, float] = {}
+        """Since when workers that listen have not answered, by their names."""
         self._keeping: dict[Child, asyncio.Task[None]] = {}
         self._rolling = asyncio.Lock()
         self.forwarder = Forwarder()
         count = config.isolation.workers
         command = (*_COMMAND, name, "--config", str(file), "--workers", str(count))
         self._children = [
-            Child(f"worker {number}", (*command, "--worker", f"worker {number}"), partial(self._hand, number))
+            Child(_name(number), (*command, "--worker", _name(number)), partial(self._hand, number))
             for number in range(1, count + 1)
         ]
 
     def bind(self) -> None:
         """Bind the addresses; an :class:`OSError` names one that is taken."""
-        for door in Door:
-            served = ROLES.get(door) in {*self._roles, None}
-            if door is not Door.METRICS and served and address_of(self._config, door) is not None:
+        for door in served_doors(self._config, self._roles):
+            if door is not Door.METRICS:
                 self._sockets[door] = bound_socket(self._config, door)
         for sock in self._sockets.values():
             sock.listen(socket.SOMAXCONN)
@@ -154,9 +179,10 @@ class _Pool:
 
     async def stop(self) -> None:
         """Have all of them end: what they have under way is given back, and their leases."""
-        for task in self._keeping.values():
+        tasks = [*self._keeping.values(), *self._unlocking]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._keeping.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(child.stop() for child in self._children))
         await self.forwarder.aclose()
 
@@ -214,13 +240,12 @@ class _Pool:
             began = clock()
             if await child.start():
                 _LOGGER.info("%s: serves again", child.name)
-                await self._unlock_again(child)
+                self._unlock_aside(self._unlock_again(child))
 
     async def _unlock_again(self, child: Child) -> None:
-        """Bring a worker what officers have unlocked while it was starting."""
+        """Have a worker unlock what came while it was starting, or was too much for its start."""
         for organisation, passphrase in list(self._unlocked.items()):
-            again = {AGAIN: ""}
-            await self._told(child, UNLOCK, organisation=organisation, passphrase=passphrase, **again)
+            await self._unlocked_too(child, organisation, passphrase)
 
     async def follow(self) -> None:
         """Ask the workers how they are, now and then, until cancelled."""
@@ -229,37 +254,122 @@ class _Pool:
             await self._look()
 
     async def _look(self) -> None:
-        answers = await asyncio.gather(*(self._told(child, HEALTH) for child in self._children))
-        self._reports = [each for each in answers if each is not None and "refused" not in each]
+        answers = await asyncio.gather(*(self._report(child) for child in self._children))
+        self._reports = [each for each in answers if each is not None]
+
+    async def _report(self, child: Child) -> dict[str, Any] | None:
+        """Ask a worker how it is; ``None`` when it does not say that now."""
+        answer = None
+        if child.serves and child.pid is not None:
+            try:
+                answer = await tell_process(self._control, child.pid, HEALTH, _HEALTH_SECONDS)
+            except Unanswered:
+                self._note_silence(child)
+                return None
+            except (ControlRefused, OSError):
+                pass
+        if self._silent.pop(child.name, None) is not None and answer is not None:
+            _LOGGER.info("%s: answers again", child.name)
+        return None if answer is None or "refused" in answer else answer
+
+    def _note_silence(self, child: Child) -> None:
+        """Write once that a worker does not answer, and end it when it has hung for too long."""
+        now = asyncio.get_running_loop().time()
+        if child.name not in self._silent:
+            self._silent[child.name] = now
+            _LOGGER.error("%s: does not answer, and counts as not serving", child.name)
+        elif (silence := now - self._silent[child.name]) >= _LONGEST_SILENCE:
+            del self._silent[child.name]
+            _LOGGER.error("%s: has not answered for %.0f s, and is killed", child.name, silence)
+            child.kill()
+
+    def _serves(self, child: Child) -> bool:
+        return child.serves and child.name not in self._silent
 
     async def _told(self, child: Child, command: str, **values: str) -> dict[str, Any] | None:
         """Tell one worker something; ``None`` when it does not listen now, or ended before it answered."""
         if not child.serves or child.pid is None:
             return None
         try:
-            return await tell_process(self._control, child.pid, command, **values)
-        except ControlRefused:
+            return await tell_process(self._control, child.pid, command, _ANSWER_SECONDS, **values)
+        except (ControlRefused, OSError):
             return None
 
     async def unlock(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """Have all workers unlock an organisation's vaults; the first to do so records it."""
+        """Have all workers unlock an organisation's vaults; the first to do so records it.
+
+        That goes on when it takes longer than its officer waits for an answer.
+        """
         organisation, passphrase = told.get("organisation"), told.get("passphrase")
         if not isinstance(organisation, str) or not isinstance(passphrase, str):
             raise ControlRefused("an organisation and a passphrase are needed")
-        found: dict[str, Any] | None = None
-        for child in self._children:
-            again = {} if found is None else {AGAIN: ""}
-            answer = await self._told(
-                child, UNLOCK, organisation=organisation, passphrase=passphrase, **again
-            )
-            if found is None and answer is not None:
+        task = self._unlock_aside(self._unlock_all(organisation, passphrase))
+        await asyncio.wait({task}, timeout=_UNLOCK_SECONDS)
+        if not task.done():
+            raise ControlRefused("workers are still unlocking, which goes on: the log says how it ends")
+        return task.result()
+
+    async def _unlock_all(self, organisation: str, passphrase: str) -> dict[str, Any]:
+        """Have one worker unlock and record it, and then the others."""
+        first = None
+        for child in sorted(self._children, key=lambda child: not self._serves(child)):
+            first = await self._told(child, UNLOCK, organisation=organisation, passphrase=passphrase)
+            if first is not None:
+                rest = [each for each in self._children if each is not child]
+                break
+        if first is None:
+            return {"refused": "no worker answers; they are being started"}
+        if not first.get("unlocked") and "refused" in first:
+            return first
+        self._note_unlocked(organisation, passphrase, first)
+        others = await asyncio.gather(
+            *(self._unlocked_too(child, organisation, passphrase) for child in rest)
+        )
+        opened = {role for each in (first, *others) for role in each.get("unlocked", ())}
+        refused = [first["refused"]] if "refused" in first else []
+        refused += [
+            f"not in {child.name}: {each['refused']}"
+            for child, each in zip(rest, others, strict=True)
+            if "refused" in each
+        ]
+        if not refused:
+            _LOGGER.info("workers: %s is unlocked in all that serve", organisation)
+        return {"unlocked": sorted(opened)} | ({"refused": "; ".join(refused)} if refused else {})
+
+    async def _unlocked_too(self, child: Child, organisation: str, passphrase: str) -> dict[str, Any]:
+        """Have a worker unlock what another one has recorded, as often as it takes until it answers.
+
+        What it has opened before its time was over stays open. One that does not serve is started again,
+        with this passphrase.
+        """
+        told = {"organisation": organisation, "passphrase": passphrase, AGAIN: ""}
+        while child.serves:
+            async with self._openings:
+                answer = await self._told(child, UNLOCK, **told)
+            if answer is not None:
                 if "refused" in answer:
-                    raise ControlRefused(answer["refused"])
-                found = answer
-                self._unlocked[organisation] = passphrase
-        if found is None:
-            raise ControlRefused("no worker answers; they are being started")
-        return found
+                    _LOGGER.error(NOT_UNLOCKED, child.name, organisation, answer["refused"])
+                self._note_unlocked(organisation, passphrase, answer)
+                return answer
+            await asyncio.sleep(_LOOK_SECONDS)
+        return {}
+
+    def _note_unlocked(self, organisation: str, passphrase: str, answer: Mapping[str, Any]) -> None:
+        """Keep the passphrase for workers that start later, where it has opened something."""
+        if answer.get("unlocked"):
+            self._unlocked[organisation] = passphrase
+
+    def _unlock_aside(self, unlocking: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        """Unlock in a task of its own, which ends with the installation at the latest."""
+        task = asyncio.create_task(unlocking)
+        self._unlocking.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._unlocking.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            unexpected("unlocking")(error)
 
     async def answer_health(self, told: Mapping[str, Any]) -> dict[str, Any]:
         """Answer how the installation is, as one process would."""
@@ -267,7 +377,7 @@ class _Pool:
         return {
             "since": self._since.isoformat(timespec="seconds"),
             "roles": sorted(role.value for role in self._roles),
-            "workers": {child.name: child.serves for child in self._children},
+            "workers": {child.name: self._serves(child) for child in self._children},
             "alike": True,
             "dependencies": [one.document() for one in self.conditions()],
             "held": [one.document() for one in self.held()],
@@ -276,7 +386,7 @@ class _Pool:
     def conditions(self) -> list[Condition]:
         """The dependencies as the workers have found them last."""
         found = together(Condition.read(one) for each in self._reports for one in each["dependencies"])
-        if not any(child.serves for child in self._children):
+        if not any(self._serves(child) for child in self._children):
             found.append(Condition(Dependency.WORKERS, gone_since=system_clock(), reason="no worker serves"))
         return found
 
@@ -289,7 +399,7 @@ class _Pool:
 
     def serving(self) -> int:
         """The number of workers that serve."""
-        return sum(child.serves for child in self._children)
+        return sum(self._serves(child) for child in self._children)
 
     async def texts(self) -> list[str]:
         """Read the metrics of the workers that answer."""
@@ -302,6 +412,11 @@ class _Pool:
             return (await self.forwarder.get(place, PATH, _METRICS_SECONDS, _METRICS_BYTES)).decode()
         except Away:
             return ""
+
+
+def _name(number: int) -> str:
+    """Return a worker's name in the log and on its command line."""
+    return f"worker {number}"
 
 
 def together(conditions: Iterable[Condition]) -> list[Condition]:

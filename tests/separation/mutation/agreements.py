@@ -271,9 +271,9 @@ AGREEMENTS = (
     _without(
         "what was stated while a vault was locked reaches it when it is unlocked",
         "installation/unlocking.py",
-        "            await _copied(gate, organisation)\n",
+        "    await _copied(gate, organisation)\n",
         "tests/unit/installation/test_unlocking.py::test_copies_of_signed_statements_are_brought_up_to_date",
-        instead="            pass\n",
+        instead="    pass\n",
     ),
     _without(
         "agreements lead to the party that runs the roles",

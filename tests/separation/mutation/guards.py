@@ -15,6 +15,7 @@ _GATE = "tests/unit/vault/test_gate.py"
 _SEALING = "tests/unit/vault/test_sealing.py"
 _BODIES = "tests/unit/vault/test_bodies.py"
 _UNLOCKING = "tests/unit/keystore/test_unlocking.py"
+_POOL = "tests/unit/processes/test_pool.py"
 _CONFINED = "tests/unit/keystore/test_confined.py"
 _BACKED_UP = f"{_CONFINED}::test_a_backup_holds_nothing_of_another_vault_that_a_link_leads_to"
 _OBJECTS = "tests/unit/vault/test_objects.py"
@@ -417,6 +418,13 @@ AT_REST = (
         "key = self._keys.get(vault)\n",
         "key = self._keys.get(vault, b'0' * 32)\n",
         (f"{_UNLOCKING}::test_a_process_opens_what_it_was_handed_and_nothing_else",),
+    ),
+    Mutant(
+        "words that opened nothing are not kept for workers that start later",
+        "processes/pool.py",
+        '        if answer.get("unlocked"):\n',
+        "        if True:\n",
+        (f"{_POOL}::test_any_words_for_what_is_open_do_not_replace_those_that_opened_it",),
     ),
     Mutant(
         "no link in place of a key file is followed",
