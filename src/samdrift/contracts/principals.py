@@ -39,6 +39,8 @@ class ProofKind(StrEnum):
     """One by their own key, over the command."""
     PASSPHRASE = "passphrase"  # noqa: S105
     """That of a custodian."""
+    ELSEWHERE = "operator-log"
+    """A signature that the operator's log has: its text is about something of another organisation."""
     NONE = "none"
     """No proof: the name is what was typed."""
 
@@ -57,6 +59,10 @@ class Proof:
         """Return it as facts of an entry."""
         signed = {"proof_text": self.text, "proof_signature": self.signature} if self.text else {}
         return {"proof": self.kind.value, **signed}
+
+    def elsewhere(self) -> Proof:
+        """Return what the log of an organisation has that the text is not about: where the text is."""
+        return Proof(ProofKind.ELSEWHERE) if self.text else self
 
 
 NOT_PROVEN = Proof(ProofKind.NONE)

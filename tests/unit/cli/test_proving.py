@@ -11,9 +11,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.administration.events import AdminEvent
 from samdrift.administration.staff import MAX_TEXT, NAMESPACE, NotOfTheStaff, text_of
 from samdrift.audit.entries import LogEntry
@@ -147,6 +149,54 @@ async def test_a_key_in_an_agent_signs_what_is_done_about_transfers(
     (entry,) = (each for each in await entries(installation, organisation) if each.event.endswith(":failed"))
     assert waits.id in entry.ids["proof_text"]
     assert staff.verifies(entry, staff.pia, tmp_path)
+
+
+@pytest.mark.parametrize("command", ["why", "retry", "give-up"])
+async def test_a_transfer_and_why_it_was_looked_for_is_in_its_own_organisations_log_alone(
+    installation: Installation, staff: Staff, tmp_path: Path, command: str
+) -> None:
+    """Without --organisation each is asked: what is signed names a transfer, which others know nothing of."""
+    owner, other = [await installation.organisation([AP]) for _ in range(2)]
+    async with installation.open(owner, AP) as vault:
+        transfer = await submitted(vault, sender=owner)
+    before = len(await entries(installation, other))
+    reason = ("--reason", "the unit at Ekgatan moved") if command == "give-up" else ()
+    ended = await staff.run("queue", command, transfer.id, *reason, "--by", "ola")
+    assert ended.status == 0, ended.complaints
+    (entry, *_) = (each for each in await entries(installation, owner) if "proof_text" in each.ids)
+    assert transfer.id in entry.ids["proof_text"]
+    assert staff.verifies(entry, staff.ola, tmp_path)
+    theirs = (await entries(installation, other))[before:]
+    assert all(each.principal == "worker:test" for each in theirs), "nothing of theirs was seen"
+    for words in (transfer.id, transfer.envelope.envelope_id, "Ekgatan", owner.value):
+        assert words not in repr(theirs)
+
+
+async def test_a_peer_that_is_reported_is_named_in_the_logs_of_those_it_wrote_to_alone(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    concerned, other = [await installation.organisation([AP]) for _ in range(2)]
+    peers = {concerned: f"AP-{uuid4()}", other: f"AP-{uuid4()}"}
+    for organisation, peer in peers.items():
+        async with installation.open(organisation, AP) as vault:
+            facts = {"peer": peer, "certificate": "ab" * 32, "reason": "xhe"}
+            vault.record(APEvent.AP_ENVELOPE_REFUSED, as4="one", **facts)
+    before = len(await entries(installation, other))
+    report = ("report", peers[concerned], "--out", tmp_path / "report", "--by", "ola")
+    ended = await staff.run("peers", *report)
+    assert ended.status == 0, ended.complaints
+    proofs = [each.ids for each in await entries(installation, concerned) if "proof_text" in each.ids]
+    assert any(peers[concerned] in each["proof_text"] for each in proofs)
+    theirs = (await entries(installation, other))[before:]
+    assert {each.ids["proof"] for each in theirs if "proof" in each.ids} == {"operator-log"}
+    assert peers[concerned] not in repr(theirs)
+    assert peers[other] not in repr(proofs)
+    (reported,) = (
+        each.ids
+        for each in await installation.gate.read_operator_log(0, 10_000)
+        if each.event == AdminEvent.AP_PEER_REPORTED and each.ids["peer"] == peers[concerned]
+    )
+    assert peers[concerned] in reported["proof_text"]
 
 
 async def test_a_signature_that_is_made_elsewhere_is_pasted_at_the_terminal(
