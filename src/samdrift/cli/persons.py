@@ -18,7 +18,7 @@ from samdrift.cli.proving import prove
 from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.inputs import reason as reason_of
 from samdrift.config.passphrase import read_private
-from samdrift.contracts.principals import BY_PASSPHRASE, Proof, ProofKind
+from samdrift.contracts.principals import Proof, ProofKind
 from samdrift.evidence.trace import Asked
 
 Actor = Annotated[
@@ -131,8 +131,11 @@ def preparing(why: str) -> Asked:
 
 
 def agreeing(by: str, reason: str) -> Asked:
-    """Return the custodian who asks for something, proven by the passphrase, and why."""
-    return Asked(one_line("--by", by), one_line("--reason", reason), login(), BY_PASSPHRASE)
+    """Return the custodian who is named as asking for something, and why.
+
+    Nothing proves the name yet: the passphrase does, after which dual control records who has agreed.
+    """
+    return Asked(one_line("--by", by), one_line("--reason", reason), login())
 
 
 def login(kept: Path = _LOGIN) -> str:

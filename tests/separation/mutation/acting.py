@@ -66,4 +66,14 @@ ACTING = (
         "proof=self._proof).refused(limit)",
         (f"{_PROVING}::test_a_peer_that_is_reported_is_named_in_the_logs_of_those_it_wrote_to_alone",),
     ),
+    Mutant(
+        "a passphrase that nobody has looked at yet proves no name",
+        "cli/persons.py",
+        'one_line("--reason", reason), login())\n\n\ndef login',
+        'one_line("--reason", reason), login(), Proof(ProofKind.PASSPHRASE))\n\n\ndef login',
+        (
+            "tests/unit/cli/test_mailbox_commands.py"
+            "::test_a_custodian_who_is_named_is_proven_by_the_passphrase_and_not_before",
+        ),
+    ),
 )
