@@ -39,7 +39,7 @@ ACTING = (
     Mutant(
         "who was refused is in the operator's log",
         "cli/proving.py",
-        "            run(_record(config, name, command, refused.fault))\n",
+        "        run(_record(config, act, refused.fault))\n",
         "",
         (_NOBODY,),
     ),
@@ -75,5 +75,33 @@ ACTING = (
             "tests/unit/cli/test_mailbox_commands.py"
             "::test_a_custodian_who_is_named_is_proven_by_the_passphrase_and_not_before",
         ),
+    ),
+    Mutant(
+        "what decides what a command does is signed",
+        "cli/proving.py",
+        '        if name not in UNSIGNED and value not in (None, "", (), [], defaults.get(name))\n',
+        '        if name in ("organisation", "reason", "why") and value\n',
+        (f"{_PROVING}::test_each_parameter_that_decides_what_is_done_is_signed",),
+    ),
+    Mutant(
+        "no signature proves two runs",
+        "administration/staff.py",
+        "nonce: str = field(default_factory=lambda: secrets.token_hex(16))",
+        'nonce: str = "0"',
+        (f"{_PROVING}::test_no_two_runs_of_a_command_have_the_same_text",),
+    ),
+    Mutant(
+        "what is signed has no name of a person",
+        "administration/staff.py",
+        "for name in PRIVATE & parameters.keys():",
+        "for name in ():",
+        (f"{_PROVING}::test_what_is_long_or_of_persons_is_signed_by_its_digest_with_the_nonce",),
+    ),
+    Mutant(
+        "a command in two installations is proven in each",
+        "cli/proving.py",
+        "            proven(member(other.staff, act.by, act.command), text, signature)\n",
+        "            pass\n",
+        (f"{_PROVING}::test_a_command_in_two_installations_is_proven_in_each_or_refused",),
     ),
 )

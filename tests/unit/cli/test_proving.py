@@ -4,34 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import io
+import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from samdrift.accesspoint.events import APEvent
 from samdrift.administration.events import AdminEvent
-from samdrift.administration.staff import MAX_TEXT, NAMESPACE, NotOfTheStaff, text_of
+from samdrift.administration.staff import MAX_TEXT, NAMESPACE, Act, NotOfTheStaff
 from samdrift.audit.entries import LogEntry
 from samdrift.cli.org.events import OrgEvent
+from samdrift.cli.proving import signed
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.vault.events import VaultEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.cli.commandline import Ended, in_process
+from tests.unit.cli.commandtree import commands
 from tests.unit.cli.test_org_commands import config_of
 from tests.vaults import NOW, Installation, submitted, until
 
 ROLES = (Role.ACCESS_POINT,)
 AP = Role.ACCESS_POINT
 WHY = ("--why", "incident 41")
+
+
+def names(command: Any) -> set[str]:
+    """The names of a command's parameters."""
+    return {each.name for each in command.params}
 
 
 class Staff:
@@ -286,10 +296,79 @@ async def test_where_nobody_has_a_key_the_command_says_so_and_so_do_the_logs(
 
 def test_what_cannot_be_signed_whole_is_not_signed(staff: Staff) -> None:
     """A fact of a log has a thousand characters: more would be cut, and prove nothing later."""
-    config = load(staff.config)
-    for why in ("x" * MAX_TEXT, "a name with a hidden \u202e turn"):
+    many = {f"one-{number}": "x" * 70 for number in range(20)}
+    for parameters in (many, {"why": "a name with a hidden \u202e turn"}):
         with pytest.raises(NotOfTheStaff, match="the command cannot be signed"):
-            text_of(config, "ola", "org suspend", {"why": why}, NOW)
+            act_of(staff, parameters).text()
+
+
+def test_what_is_long_or_of_persons_is_signed_by_its_digest_with_the_nonce(staff: Staff) -> None:
+    """Who has the value compares; the logs, which have the text, have neither names nor words of messages."""
+    values = {"why": "because " * MAX_TEXT, "subject": "Kim Karlsson", "organisation": "0203:habo.se"}
+    act = act_of(staff, values)
+    text = json.loads(act.text())
+    for name in ("why", "subject"):
+        digest = hashlib.sha256((text["nonce"] + values[name]).encode()).hexdigest()
+        assert text["parameters"][name] == f"sha256:{digest}"
+    assert text["parameters"]["organisation"] == "0203:habo.se"
+    assert len(act.text()) <= MAX_TEXT
+
+
+def test_no_two_runs_of_a_command_have_the_same_text(staff: Staff) -> None:
+    """A signature of another run, even within the same second, is not this one's."""
+    assert act_of(staff, {}).text() != act_of(staff, {}).text()
+
+
+async def test_a_command_in_two_installations_is_proven_in_each_or_refused(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    """Where the other has another key under that name, or nobody of it, this proves nothing there."""
+    organisation = await installation.organisation([AP])
+    other = tmp_path / "other.toml"
+    why = ("--reason", "test", "--by", "ola", "--config", staff.config, "--config", other)
+    traced = ("trace", organisation.value, str(uuid4()), *why)
+    text = staff.config.read_text()
+    stranger = text.replace(staff.public(staff.ola), staff.public(staff.key(tmp_path / "stranger")))
+    for written, told in (
+        (stranger, "no signature of ola"),
+        (text.replace('"ola"', '"eva"'), "names nobody"),
+    ):
+        other.write_text(written)
+        before = len(await refusals(installation))
+        ended = await asyncio.to_thread(in_process, *traced)
+        assert ended.status == 2
+        assert told in ended.complaints
+        assert len(await refusals(installation)) == before + 1
+    other.write_text(text)
+    ended = await asyncio.to_thread(in_process, *traced)
+    assert ended.status == 1, ended.complaints
+
+
+def act_of(staff: Staff, parameters: Mapping[str, str]) -> Act:
+    return Act("ola", "org suspend", parameters, [load(staff.config)], NOW)
+
+
+@pytest.mark.parametrize(
+    "words", [words for words, command in commands().items() if names(command) >= {"by"}], ids=" ".join
+)
+def test_each_parameter_that_decides_what_is_done_is_signed(words: tuple[str, ...]) -> None:
+    """But for the form of an answer, passphrases, the configuration, and the name, which has a place."""
+    command = commands()[words]
+    given = {name: f"something of {name}" for name in names(command)}
+    left_out = {"by", "config", "as_json", "raw", "language"}
+    left_out |= {"by_file", "other_file", "passphrase_file", "officer_file"}
+    assert signed(command, given) == {name: given[name] for name in given.keys() - left_out}
+
+
+def test_a_parameter_that_ends_something_is_signed_and_one_that_is_as_by_default_is_not() -> None:
+    change = commands()["mailbox", "change"]
+    given = {"ended": False, "second_person": None, "undo_seconds": 0, "name": ""}
+    assert signed(change, given) == {"ended": "no", "undo_seconds": "0"}
+    create = commands()["backup", "create"]
+    assert signed(create, {"to": ["age1a", "age1b"], "folder": Path("backup"), "to_file": None}) == {
+        "to": "age1a age1b",
+        "folder": str(Path("backup").absolute()),
+    }
 
 
 @pytest.mark.parametrize(
