@@ -34,7 +34,7 @@ from samdrift.wire.crypto.sshsig import SshKey
 UNSIGNED = frozenset(
     {
         *("by", "config", "as_json", "raw", "language"),
-        *("by_file", "other_file", "passphrase_file", "officer_file"),
+        *("by_file", "other_file", "custodian_file", "passphrase_file", "officer_file"),
     }
 )
 """Parameters of commands that the signed text does not have: how the answer looks, where the installation and

@@ -22,6 +22,7 @@ from samdrift.accesspoint.events import APEvent
 from samdrift.administration.events import AdminEvent
 from samdrift.administration.staff import MAX_TEXT, NAMESPACE, Act, NotOfTheStaff
 from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import LogEvent
 from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.proving import signed
 from samdrift.config.reader import load
@@ -32,6 +33,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.cli.commandline import Ended, in_process
 from tests.unit.cli.commandtree import commands
 from tests.unit.cli.test_org_commands import config_of
+from tests.unit.cli.test_org_commands import staff as custodians
 from tests.vaults import NOW, Installation, submitted, until
 
 ROLES = (Role.ACCESS_POINT,)
@@ -344,6 +346,33 @@ async def test_a_command_in_two_installations_is_proven_in_each_or_refused(
     assert ended.status == 1, ended.complaints
 
 
+async def test_a_member_of_the_staff_has_a_log_signed_and_a_custodian_states_its_key(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    """Two persons, each proven in their own way: who runs the command need not be a custodian."""
+    organisation = await installation.organisation([AP])
+    _, anna, _, secret, *_ = custodians(installation, tmp_path)
+    stating = ("--custodian", anna, "--custodian-passphrase-file", secret)
+    signing = (
+        "log",
+        "checkpoint",
+        "--organisation",
+        organisation.value,
+        "--by",
+        "ola",
+        "--reason",
+        "new key",
+    )
+    ended = await staff.run(*signing, *stating)
+    assert (ended.status, ended.complaints) == (0, "")
+    found = await entries(installation, organisation)
+    (entry,) = (each for each in found if each.event == AdminEvent.ORGANISATION_COMMAND)
+    assert (entry.ids["by"], entry.ids["proof"]) == ("ola", "signature")
+    assert staff.verifies(entry, staff.ola, tmp_path)
+    (stated,) = (each for each in found if each.event == LogEvent.LOG_KEY_STATED)
+    assert stated.ids["by"] == f"custodian {anna}"
+
+
 def act_of(staff: Staff, parameters: Mapping[str, str]) -> Act:
     return Act("ola", "org suspend", parameters, [load(staff.config)], NOW)
 
@@ -356,7 +385,7 @@ def test_each_parameter_that_decides_what_is_done_is_signed(words: tuple[str, ..
     command = commands()[words]
     given = {name: f"something of {name}" for name in names(command)}
     left_out = {"by", "config", "as_json", "raw", "language"}
-    left_out |= {"by_file", "other_file", "passphrase_file", "officer_file"}
+    left_out |= {"by_file", "other_file", "custodian_file", "passphrase_file", "officer_file"}
     assert signed(command, given) == {name: given[name] for name in given.keys() - left_out}
 
 
