@@ -54,11 +54,14 @@ class Proof:
     """The text that was signed: the command, about what and why, by whom and when."""
     signature: str = ""
     """Its signature in OpenSSH's form, base64 without its first and last line."""
+    account: str = ""
+    """The account of the operating system, where nothing proves the name and it is another."""
 
     def facts(self) -> dict[str, str]:
         """Return it as facts of an entry."""
         signed = {"proof_text": self.text, "proof_signature": self.signature} if self.text else {}
-        return {"proof": self.kind.value, **signed}
+        account = {"account": self.account} if self.account else {}
+        return {"proof": self.kind.value, **signed, **account}
 
     def elsewhere(self) -> Proof:
         """Return what the log of an organisation has that the text is not about: where the text is."""

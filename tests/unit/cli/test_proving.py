@@ -24,10 +24,12 @@ from samdrift.administration.staff import MAX_TEXT, NAMESPACE, Act, NotOfTheStaf
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import LogEvent
 from samdrift.cli.org.events import OrgEvent
+from samdrift.cli.persons import login
 from samdrift.cli.proving import signed
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.governance.incidents import IncidentEvent
 from samdrift.vault.events import VaultEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.cli.commandline import Ended, in_process
@@ -211,6 +213,28 @@ async def test_a_peer_that_is_reported_is_named_in_the_logs_of_those_it_wrote_to
     assert peers[concerned] in reported["proof_text"]
 
 
+async def test_an_incident_of_several_is_proven_without_one_hearing_of_another(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    concerned = [await installation.organisation([AP]) for _ in range(2)]
+    whose = [word for each in concerned for word in ("--organisation", each.value)]
+    why = ("--title", "Outage", "--reason", "the network", "--by", "ola")
+    ended = await staff.run("gov", "incident", "shared", "open", *whose, *why)
+    assert ended.status == 0, ended.complaints
+    for organisation, other in (concerned, concerned[::-1]):
+        found = await entries(installation, organisation)
+        (entry,) = (each for each in found if each.event == IncidentEvent.GOV_INCIDENT_OPENED)
+        assert entry.ids["proof"] == "operator-log"
+        assert other.value not in repr(found)
+    *_, command = (
+        each
+        for each in await installation.gate.read_operator_log(0, 10_000)
+        if each.event == AdminEvent.ORGANISATION_COMMAND
+    )
+    assert all(each.value in command.ids["proof_text"] for each in concerned)
+    assert staff.verifies(command, staff.ola, tmp_path)
+
+
 async def test_a_signature_that_is_made_elsewhere_is_pasted_at_the_terminal(
     installation: Installation, staff: Staff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -294,6 +318,7 @@ async def test_where_nobody_has_a_key_the_command_says_so_and_so_do_the_logs(
     assert "nothing proves that you are anna" in ended.complaints
     (entry,) = (each for each in await entries(installation, organisation) if "proof" in each.ids)
     assert (entry.principal, entry.ids["proof"]) == ("operator:anna", "none")
+    assert entry.ids["account"] == login(), "which is known all the same"
 
 
 def test_what_cannot_be_signed_whole_is_not_signed(staff: Staff) -> None:
