@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import stat
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from typer.main import get_current_context  # type: ignore[attr-defined]
 from samdrift.administration.events import AdminEvent
 from samdrift.administration.staff import NAMESPACE, Act, NotOfTheStaff, StaffFault, member, proven
 from samdrift.cli.output import complain
-from samdrift.config.errors import printable
+from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config, Environment
 from samdrift.config.reader import examine
@@ -128,9 +129,17 @@ def _plain(value: Any) -> str:
 
 
 def _read(file: Path) -> Config:
-    """Read a configuration without its warnings, which the command itself says."""
+    """Read a configuration without its warnings, which the command itself says.
+
+    One with names of the staff is refused where others than its owner could enter themselves there.
+    """
     config, found = examine(file)
     found.require_no_faults()
+    if config.staff and file.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise Unusable(
+            f"{shown(file)}: others than its owner can write it, and so name themselves in [[staff]]:"
+            " chmod go-w"
+        )
     return config
 
 

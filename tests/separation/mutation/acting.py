@@ -104,4 +104,11 @@ ACTING = (
         "            pass\n",
         (f"{_PROVING}::test_a_command_in_two_installations_is_proven_in_each_or_refused",),
     ),
+    Mutant(
+        "nobody is proven by names that others can write",
+        "cli/proving.py",
+        "if config.staff and file.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):",
+        "if False:",
+        (f"{_PROVING}::test_nobody_is_proven_by_names_that_others_can_write",),
+    ),
 )

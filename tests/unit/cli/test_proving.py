@@ -304,6 +304,19 @@ async def test_nobody_acts_in_the_name_of_another(
     assert noted == [{"by": by, "command": "org suspend", "reason": reason}]
 
 
+@pytest.mark.parametrize("mode", [0o664, 0o646])
+async def test_nobody_is_proven_by_names_that_others_can_write(
+    installation: Installation, staff: Staff, mode: int
+) -> None:
+    organisation = await installation.organisation([AP])
+    staff.config.chmod(mode)
+    ended = await staff.suspends(organisation, "ola")
+    assert ended.status == 2
+    assert "others than its owner can write it" in ended.complaints
+    done = {each.event for each in await entries(installation, organisation)}
+    assert VaultEvent.ORGANISATION_SUSPENDED not in done
+
+
 async def test_where_nobody_has_a_key_the_command_says_so_and_so_do_the_logs(
     installation: Installation, tmp_path: Path
 ) -> None:
