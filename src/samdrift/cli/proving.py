@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import stat
 import subprocess
 import sys
@@ -161,33 +162,45 @@ async def _record(config: Config, act: Act, fault: StaffFault) -> None:
 
 
 def _signature(who: StaffKeysConfig, text: bytes) -> str:
-    """Return a signature of the text, by the first way that there is: file, agent, home, terminal."""
+    """Return a signature of the text, by the first way that leads to one: file, agent, home, terminal."""
     if who.key_file is not None:
-        return _signed(who.key_file, text)
+        if (made := _signed(who.key_file, text)) is None:
+            raise NotOfTheStaff(
+                StaffFault.SIGNATURE,
+                f"ssh-keygen made no signature with the key_file of {who.name}{_missing()}",
+            )
+        return made
     held = _keys_of_agent()
     for key in who.keys:
         if key.line in held:
             with tempfile.TemporaryDirectory() as folder:
                 (file := Path(folder) / "key.pub").write_text(f"{key.line}\n")
-                return _signed(file, text)
-        if (own := _in_home(key)) is not None:
-            return _signed(own, text)
+                if (made := _signed(file, text)) is not None:
+                    return made
+        if (own := _in_home(key)) is not None and (made := _signed(own, text)) is not None:
+            return made
     if sys.stdin.isatty():
         return _pasted(text)
     raise NotOfTheStaff(
         StaffFault.NO_KEY,
         f"no key of {who.name} is here to sign with: in an agent (SSH_AUTH_SOCK), in ~/.ssh, or for a service"
-        " in key_file; nor is there a terminal to ask on",
+        f" in key_file; nor is there a terminal to ask on{_missing()}",
     )
 
 
-def _signed(file: Path, text: bytes) -> str:
-    """Sign with the key of a file, which OpenSSH may ask a passphrase or a touch for at the terminal."""
+def _missing() -> str:
+    """Return what to do where OpenSSH is not on this machine, to be added to an error."""
+    return "" if shutil.which("ssh-keygen") else "; ssh-keygen is not installed here: install openssh-client"
+
+
+def _signed(file: Path, text: bytes) -> str | None:
+    """Sign with the key of a file, which OpenSSH may ask a passphrase or a touch for at the terminal.
+
+    ``None`` where that leads to no signature: the key or the program is not here, or nobody opened it.
+    """
     ended = _openssh("ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f", str(file), given=text)
     if ended is None or ended.returncode:
-        raise NotOfTheStaff(
-            StaffFault.SIGNATURE, "ssh-keygen made no signature: is the key there, and yours?"
-        )
+        return None
     return ended.stdout.decode("ascii", "replace")
 
 
@@ -201,10 +214,10 @@ def _keys_of_agent() -> set[str]:
 
 
 def _in_home(key: SshKey) -> Path | None:
-    """Return the file beside which the private half of a key is, as OpenSSH names it."""
+    """Return the file of a public key beside which its private half is, as OpenSSH names the two."""
     for file in sorted((Path.home() / ".ssh").glob("*.pub")):
         with contextlib.suppress(OSError, UnicodeError):
-            if " ".join(file.read_text().split()[:2]) == key.line:
+            if " ".join(file.read_text().split()[:2]) == key.line and file.with_suffix("").is_file():
                 return file
     return None
 

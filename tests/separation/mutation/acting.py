@@ -111,4 +111,11 @@ ACTING = (
         "if False:",
         (f"{_PROVING}::test_nobody_is_proven_by_names_that_others_can_write",),
     ),
+    Mutant(
+        "a key for which anybody can sign is nobody's",
+        "wire/crypto/sshsig.py",
+        '        raise ValueError("the key is a point of small order, for which anybody can sign")\n',
+        "        pass\n",
+        ("tests/unit/wire/crypto/test_sshsig.py::test_a_key_for_which_anybody_can_sign_is_refused",),
+    ),
 )

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -246,6 +247,43 @@ async def test_a_signature_that_is_made_elsewhere_is_pasted_at_the_terminal(
     found = await entries(installation, organisation)
     (entry,) = (each for each in found if each.event == VaultEvent.ORGANISATION_SUSPENDED)
     assert staff.verifies(entry, staff.pia, tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["private half", "OpenSSH"])
+async def test_where_no_signature_is_made_here_the_terminal_is_asked_for_one(
+    installation: Installation,
+    staff: Staff,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: str,
+) -> None:
+    """A home has the public half alone, or the container has no OpenSSH: the key is elsewhere."""
+    organisation = await installation.organisation([AP])
+    elsewhere = staff.ola.rename(tmp_path / "elsewhere")
+    if missing == "OpenSSH":
+        elsewhere = Path(shutil.copy(elsewhere, staff.ola))
+        run = subprocess.run
+
+        def without(command: Any, **options: Any) -> Any:
+            if command[0] == "ssh-keygen":
+                raise FileNotFoundError(command[0])
+            return run(command, **options)
+
+        monkeypatch.setattr("samdrift.cli.proving.subprocess.run", without)
+    monkeypatch.setattr(sys, "stdin", Elsewhere(elsewhere))
+    ended = await staff.suspends(organisation, "ola")
+    assert ended.status == 0, ended.complaints
+
+
+async def test_a_machine_without_openssh_says_what_to_install(
+    installation: Installation, staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organisation = await installation.organisation([AP])
+    monkeypatch.setenv("PATH", "/nowhere")
+    for by in ("ola", "timer"):
+        ended = await staff.run("queue", "list", "--organisation", organisation.value, "--by", by)
+        assert ended.status == 2
+        assert "ssh-keygen is not installed here: install openssh-client" in ended.complaints
 
 
 async def test_a_service_proves_its_own_commands_and_no_other(
