@@ -503,6 +503,11 @@ async def backlog(vault: AccessPointVault, victim: Victim) -> object:
     return await is_(Backlog(0, None), vault.backlog())
 
 
+async def has_transfer(vault: AccessPointVault, victim: Victim) -> object:
+    await is_(False, vault.has_transfer(victim.transfer.envelope.envelope_id))
+    return await is_(False, vault.has_transfer(victim.transfer.id))
+
+
 async def status(vault: AccessPointVault, victim: Victim) -> object:
     await is_(None, vault.status(victim.transfer.envelope.envelope_id))
     return await is_(None, vault.status(victim.transfer.id))
@@ -1166,7 +1171,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     | {case.__name__: case for case in (submit, claim_transfers, outgoing_body, delivered, failed, postpone)}
     | {case.__name__: case for case in (events, known_receipt, accept, inbox, news, incoming_body)}
     | {case.__name__: case for case in (acknowledge,)}
-    | {case.__name__: case for case in (waiting, backlog, status, attempts, proof, hasten)}
+    | {case.__name__: case for case in (waiting, backlog, has_transfer, status, attempts, proof, hasten)}
     | {case.__name__: case for case in (release_claims, give_back_claims)}
     | {case.__name__: case for case in (give_up, refused, keep_certificate, certificate)}
     | {case.__name__: case for case in (keep_grounds, keep_signature, grounds, dispose_grounds)}

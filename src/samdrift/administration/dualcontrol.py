@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from samdrift.administration.administration import Administration, note
 from samdrift.administration.events import AdminEvent
 from samdrift.audit.events import AuditEvent
+from samdrift.contracts.principals import BY_PASSPHRASE
 from samdrift.keystore.custody import (
     NEEDED,
     Custodian,
@@ -81,7 +82,7 @@ async def two_persons(installation: Administration, matter: Matter, persons: Per
         if error.fault is not CustodyFault.ASKED:
             await _refused(installation, matter, persons, error)
         raise
-    facts = {"first": agreed.first, "second": agreed.second}
+    facts = {"first": agreed.first, "second": agreed.second, **BY_PASSPHRASE.facts()}
     await record(installation, AdminEvent.CUSTODY_AGREED, agreed.first, matter, facts)
     return agreed
 
@@ -96,7 +97,7 @@ async def approve(installation: Administration, identifier: str, person: Person)
     except CustodyError as error:
         await _refused(installation, request.matter, Persons(person), error)
         raise
-    facts = {"request": request.id, "first": request.by, "second": person.name}
+    facts = {"request": request.id, "first": request.by, "second": person.name, **BY_PASSPHRASE.facts()}
     await record(installation, AdminEvent.CUSTODY_APPROVED, person.name, request.matter, facts)
     return request
 
@@ -120,7 +121,7 @@ async def _agreed(installation: Administration, matter: Matter, persons: Persons
     if agreed is not None:
         return agreed
     request = await asyncio.to_thread(requests.ask, matter, first, now)
-    facts = {"request": request.id, "first": first.name}
+    facts = {"request": request.id, "first": first.name, **BY_PASSPHRASE.facts()}
     await record(installation, AdminEvent.CUSTODY_ASKED, first.name, matter, facts)
     raise CustodyError(
         CustodyFault.ASKED,

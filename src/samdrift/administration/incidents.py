@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from datetime import UTC
 
-from samdrift.administration.administration import Administration, note
+from samdrift.administration.administration import Administration, note, record_command
 from samdrift.administration.governing import Governance
 from samdrift.audit.entries import LogEntry
 from samdrift.config.errors import Unusable
@@ -107,7 +107,8 @@ async def _record(
     organisations: Sequence[ParticipantIdentifier],
     asked: Asked,
 ) -> None:
-    facts = facts_of(act, asked.reason) | {"incident": identifier}
+    await record_command(installation, "gov incident shared", asked, None)
+    facts = facts_of(act, asked.reason) | {"incident": identifier} | asked.elsewhere().proof.facts()
     for each in organisations:
         await note(installation, EVENTS[type(act)], asked.by, each, facts)
 

@@ -26,6 +26,7 @@ from samdrift.audit.entries import LogEntry
 from samdrift.config.errors import printable
 from samdrift.contracts.principals import NOT_PROVEN, Principal, PrincipalKind, Proof, Role
 from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 TEXT_FILE = "rapport.txt"
 DOCUMENT_FILE = "rapport.json"
@@ -68,25 +69,48 @@ class PeerRefusals:
 
     def __init__(self, gate: Gate, name: str, proof: Proof = NOT_PROVEN) -> None:
         self._gate = gate
-        self._principal = Principal(PrincipalKind.OPERATOR, name, proof=proof)
+        self._name = name
         self._proof = proof
-        self._queues = TransferQueues(gate, name, proof=proof)
 
     async def since(self, start: datetime, limit: int) -> tuple[PeerBreaches, ...]:
         """Return the peers that were refused since ``start``, those with the most refusals first.
 
         At most ``limit`` refusals are looked at, the latest.
         """
-        return by_peer(await self._queues.refused(limit), start)
+        return by_peer(await TransferQueues(self._gate, self._name, proof=self._proof).refused(limit), start)
 
-    async def certificate(self, sha256: str) -> bytes | None:
-        """Return the certificate of a peer, in DER, from the first vault that has it."""
+    async def of(self, peer: str, start: datetime, limit: int) -> tuple[PeerBreaches, ...]:
+        """Return what :meth:`since` does of one peer, by its party or the SHA-256 of its certificate.
+
+        The proof names the peer, with which other organisations may have nothing to do: their logs say that
+        they were looked at, and that the operator's log has the proof.
+        """
+        facts = {"command": "peers report", "by": self._name, **self._proof.facts()}
+        await self._gate.operator_log(AdminEvent.ORGANISATION_COMMAND, **facts)
+        found = await TransferQueues(self._gate, self._name, proof=self._proof.elsewhere()).refused(limit)
+        return tuple(one for one in by_peer(found, start) if peer in (one.party, one.certificate))
+
+    async def certificate(self, peer: PeerBreaches) -> bytes | None:
+        """Return the certificate of a peer, in DER, from the first vault that has it.
+
+        The organisations whose refusals are reported have the proof of it in their logs, and no others.
+        """
+        concerned = {each.organisation for each in peer.breaches}
+        found: bytes | None = None
         for organisation in self._gate.registry.organisations(Role.ACCESS_POINT):
-            async with self._gate.operate(self._principal, organisation) as desk:
-                certificate = await desk.certificate(sha256)
-            if certificate is not None:
-                return certificate
-        return None
+            if organisation.value in concerned:
+                found = await self._certificate(organisation, peer.certificate, self._proof) or found
+        for organisation in self._gate.registry.organisations(Role.ACCESS_POINT):
+            if found is None and organisation.value not in concerned:
+                found = await self._certificate(organisation, peer.certificate, self._proof.elsewhere())
+        return found
+
+    async def _certificate(
+        self, organisation: ParticipantIdentifier, sha256: str, proof: Proof
+    ) -> bytes | None:
+        principal = Principal(PrincipalKind.OPERATOR, self._name, proof=proof)
+        async with self._gate.operate(principal, organisation) as desk:
+            return await desk.certificate(sha256)
 
     async def reported(self, peer: PeerBreaches, report: str) -> None:
         """Log that a report was written about a peer; ``report`` is the SHA-256 of its JSON document."""
@@ -96,7 +120,7 @@ class PeerRefusals:
             certificate=peer.certificate,
             refusals=str(len(peer.breaches)),
             report=report,
-            by=self._principal.name,
+            by=self._name,
             **self._proof.facts(),
         )
 

@@ -1,7 +1,8 @@
 """The operator's view of transfers over all organisations of an installation, and actions on them.
 
-Each organisation is opened for itself, and its log says who asked. What is
-looked for without naming its organisation is asked of one after the other.
+Each organisation is opened for itself, and its log says who asked. A transfer that is named without its
+organisation is looked for first, which shows nothing of the others and leaves nothing in their logs: the
+proof of who asks names the transfer, and is the business of its own organisation alone.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from samdrift.audit.entries import LogEntry
-from samdrift.contracts.principals import Principal, PrincipalKind, Proof, Role
+from samdrift.contracts.principals import Principal, PrincipalKind, Proof, Purpose, Role
 from samdrift.vault.accesspoint import Standing
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import TransferStatus
@@ -62,31 +63,27 @@ class TransferQueues:
 
     async def history(self, identifier: str) -> tuple[ParticipantIdentifier, TransferHistory] | None:
         """A transfer by its own id or its envelope's, with all that was tried."""
-        for organisation in self._organisations():
-            async with self._gate.operate(self._principal, organisation) as desk:
-                found = await desk.history(identifier)
-            if found is not None:
-                return organisation, found
-        return None
+        if (owner := await self._owner(identifier)) is None:
+            return None
+        async with self._gate.operate(self._principal, owner) as desk:
+            found = await desk.history(identifier)
+        return None if found is None else (owner, found)
 
     async def retry(self, identifier: str, now: datetime) -> Retried:
         """Have a transfer attempted now if it waits."""
-        for organisation in self._organisations():
-            async with self._gate.operate(self._principal, organisation) as desk:
-                stood = await desk.retry(identifier, now=now)
-                found = await desk.history(identifier) if stood is not Standing.UNKNOWN else None
-            if found is not None:
-                return Retried(stood, organisation, found.status)
-        return Retried(Standing.UNKNOWN)
+        if (owner := await self._owner(identifier)) is None:
+            return Retried(Standing.UNKNOWN)
+        async with self._gate.operate(self._principal, owner) as desk:
+            stood = await desk.retry(identifier, now=now)
+            found = await desk.history(identifier)
+        return Retried(Standing.UNKNOWN) if found is None else Retried(stood, owner, found.status)
 
     async def give_up(self, identifier: str, why: str, now: datetime) -> Standing:
         """End a transfer if it waits, as failed; returns how it stood."""
-        for organisation in self._organisations():
-            async with self._gate.operate(self._principal, organisation) as desk:
-                stood = await desk.give_up(identifier, now=now, why=why)
-            if stood is not Standing.UNKNOWN:
-                return stood
-        return Standing.UNKNOWN
+        if (owner := await self._owner(identifier)) is None:
+            return Standing.UNKNOWN
+        async with self._gate.operate(self._principal, owner) as desk:
+            return await desk.give_up(identifier, now=now, why=why)
 
     async def refused(self, limit: int) -> Sequence[Refusal]:
         """Envelopes that were refused, the latest first: for each organisation, and for none of them."""
@@ -95,6 +92,18 @@ class TransferQueues:
             async with self._gate.operate(self._principal, organisation) as desk:
                 found += [Refusal(organisation.value, entry) for entry in await desk.refused(limit)]
         return sorted(found, key=lambda refusal: refusal.entry.at, reverse=True)[:limit]
+
+    async def _owner(self, identifier: str) -> ParticipantIdentifier | None:
+        """Return the organisation that has a transfer: the one that is named, or the one that knows it."""
+        if self._only is not None:
+            return self._only
+        finder = self._gate.worker(f"queue by {self._principal.name}", Role.ACCESS_POINT)
+        for organisation in self._organisations():
+            async with finder.open(organisation, Purpose.OPERATE) as vault:
+                known = await vault.has_transfer(identifier)
+            if known:
+                return organisation
+        return None
 
     def _organisations(self) -> Sequence[ParticipantIdentifier]:
         if self._only is not None:

@@ -1,13 +1,16 @@
 """Proof of which of the operator's staff runs a command: a signature over the command, with their own key.
 
-The text that is signed names the command, what it is about, why, by whom and when. It is kept with its
+The text that is signed names the command, its parameters, by whom and when. It is kept with its
 signature in each log that the command writes to, so that `ssh-keygen -Y verify` shows later, without
 Samdrift, who ran what. Nobody but the person can make it: also not the operator, for one of its staff.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import hashlib
+import secrets
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -15,7 +18,7 @@ from samdrift.config.model import Config
 from samdrift.config.staff import StaffKeysConfig
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import PrincipalKind, Proof, ProofKind
-from samdrift.rights.canonical import CanonicalError, encode
+from samdrift.rights.canonical import CanonicalError, Json, encode
 from samdrift.rights.fields import moment_text
 from samdrift.wire.crypto.sshsig import check, unarmoured
 
@@ -23,6 +26,10 @@ NAMESPACE = "samdrift-command"
 """Keeps a signature for a command from being shown for a statement, and the other way round."""
 MAX_TEXT = 1000
 """Characters of the text: as many as a fact of a log can have."""
+PRIVATE = frozenset(
+    {"escalate_to", "handler", "name", "person", "reviewer", "sender", "stand_in", "subject", "title"}
+)
+"""Parameters whose values are of persons or messages: the text, which logs have, has their digests."""
 
 
 class StaffFault(StrEnum):
@@ -56,25 +63,66 @@ def member(staff: Collection[StaffKeysConfig], name: str, command: str) -> Staff
     return found
 
 
-def text_of(config: Config, name: str, command: str, about: Mapping[str, str], at: datetime) -> bytes:
-    """Return the text that ``name`` signs, in canonical JSON; ``about`` has identifiers and the reason."""
-    whole = {
-        **about,
-        "at": moment_text(at.replace(microsecond=0)),
-        "by": name,
-        "command": command,
-        "environment": config.environment.value,
-        "federation": config.federation.identifier,
-    }
-    try:
-        text = encode(whole)
-    except CanonicalError as error:
-        raise NotOfTheStaff(StaffFault.SIGNATURE, f"the command cannot be signed: {error}") from None
-    if len(text.decode()) > MAX_TEXT:
-        raise NotOfTheStaff(
-            StaffFault.SIGNATURE, f"the command cannot be signed: it has more than {MAX_TEXT} characters"
-        )
-    return text
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One run of a command: who runs it, with which parameters, where and when."""
+
+    by: str
+    command: str
+    parameters: Mapping[str, str]
+    """Everything that decides what is done, by the names of the command's parameters."""
+    configs: Sequence[Config]
+    """The installations that it is run in, mostly one."""
+    at: datetime
+    nonce: str = field(default_factory=lambda: secrets.token_hex(16))
+    """Random, so that no two runs have the same text, and a signature is the proof of one."""
+
+    def text(self) -> bytes:
+        """Return the text that is signed, in canonical JSON.
+
+        What a person is called, or a message, is not for logs, and long values have no room in them: in their
+        place is the SHA-256 of nonce and value, which whoever has the value compares.
+        """
+        parameters = dict(self.parameters)
+        for name in PRIVATE & parameters.keys():
+            parameters[name] = self.digest(parameters[name])
+        text = self._text(parameters)
+        while len(text.decode()) > MAX_TEXT:
+            longest = max(parameters, key=lambda name: len(parameters[name]), default=None)
+            if longest is None or len(parameters[longest]) <= len(self.digest("")):
+                raise NotOfTheStaff(
+                    StaffFault.SIGNATURE,
+                    f"the command cannot be signed: it has more than {MAX_TEXT} characters",
+                )
+            parameters[longest] = self.digest(parameters[longest])
+            text = self._text(parameters)
+        return text
+
+    def digest(self, value: str) -> str:
+        """Return what the text has of a value that is not for logs, or too long for them."""
+        return f"sha256:{hashlib.sha256(f'{self.nonce}{value}'.encode()).hexdigest()}"
+
+    def _text(self, parameters: Mapping[str, str]) -> bytes:
+        parties = [each.access_point.party for each in self.configs if each.access_point is not None]
+        whole: dict[str, Json] = {
+            "at": moment_text(self.at.replace(microsecond=0)),
+            "by": self.by,
+            "command": self.command,
+            "environment": _joined(each.environment.value for each in self.configs),
+            "federation": _joined(each.federation.identifier for each in self.configs),
+            "nonce": self.nonce,
+            "parameters": parameters,
+        }
+        if parties:
+            whole["installation"] = _joined(parties)
+        try:
+            return encode(whole)
+        except CanonicalError as error:
+            raise NotOfTheStaff(StaffFault.SIGNATURE, f"the command cannot be signed: {error}") from None
+
+
+def _joined(values: Iterable[str]) -> str:
+    return " ".join(dict.fromkeys(values))
 
 
 def proven(who: StaffKeysConfig, text: bytes, armoured: str) -> Proof:

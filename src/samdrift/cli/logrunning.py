@@ -40,7 +40,14 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 RoleOption = Annotated[Role, typer.Option("--role", help="The role whose log it is.")]
 StatedBy = Annotated[
-    str | None, typer.Option("--by", help="The custodian who states that a new key is this log's.")
+    str | None, typer.Option("--custodian", help="The custodian who states that a new key is this log's.")
+]
+StatedByFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--custodian-passphrase-file",
+        help="A file with that passphrase, for scripts; otherwise it is asked for at the terminal.",
+    ),
 ]
 AskedBy = Annotated[
     str | None, typer.Option("--by", help="The custodian who asks, where no officers are named.")
@@ -75,15 +82,16 @@ def checkpoint(
     config: ConfigFile,
     reason: Reason,
     organisation: OnlyOrganisation = None,
-    by: StatedBy = None,
-    by_file: ByFile = None,
+    by: Actor = None,
+    custodian: StatedBy = None,
+    custodian_file: StatedByFile = None,
     as_json: AsJson = False,
     former: FormerOrganisation = None,
 ) -> int:
     """Sign an organisation's logs now, or all, have them witnessed, and have new keys stated as its own.
 
     The organisation's certificate states them where its message service is here; elsewhere a custodian
-    does, with --by. Exit status 1 if a log needs people.
+    does, with --custodian. Exit status 1 if a log needs people.
     """
     organisation, who = named(organisation, former), asked(by, reason)
 
@@ -91,11 +99,12 @@ def checkpoint(
         async with administering(loaded) as installation:
             await record_command(installation, "log checkpoint", who, organisation)
             places = _known(logs.logs_of(installation, organisation))
-            custodian = None
-            if by is not None:
-                known, secret = custodians_of(installation), passphrase(f"Passphrase of {by}", by_file)
-                custodian = await asyncio.to_thread(known.prove, by, secret)
-            return [await _signed(installation, place, custodian) for place in places]
+            stating = None
+            if custodian is not None:
+                secret = passphrase(f"Passphrase of {custodian}", custodian_file)
+                known = custodians_of(installation)
+                stating = await asyncio.to_thread(known.prove, custodian, secret)
+            return [await _signed(installation, place, stating) for place in places]
 
     with reported_as_usage_errors():
         loaded = load(config)

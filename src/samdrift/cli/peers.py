@@ -84,7 +84,7 @@ async def _report(peer: str, config: Config, out: Path, start: datetime, limit: 
     gate = await Gate.start(vault_settings(config))
     try:
         refusals = PeerRefusals(gate, who.name, who.proof)
-        named = [one for one in await refusals.since(start, limit) if peer in (one.party, one.certificate)]
+        named = await refusals.of(peer, start, limit)
         if not named:
             complain("nothing of that peer was refused in this time")
             return 1
@@ -92,9 +92,7 @@ async def _report(peer: str, config: Config, out: Path, start: datetime, limit: 
             certificates = ", ".join(one.certificate for one in named)
             raise Unusable(f"that peer has used several certificates; name one of them: {certificates}")
         (found,) = named
-        files = write_report(
-            found, await refusals.certificate(found.certificate), reporter, datetime.now(UTC)
-        )
+        files = write_report(found, await refusals.certificate(found), reporter, datetime.now(UTC))
         with new_folder(out) as draft:
             for name, data in files.items():
                 (draft / name).write_bytes(data)

@@ -6,7 +6,7 @@ import getpass
 import os
 import pwd
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +18,7 @@ from samdrift.cli.proving import prove
 from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.inputs import reason as reason_of
 from samdrift.config.passphrase import read_private
-from samdrift.contracts.principals import BY_PASSPHRASE, Proof, ProofKind
+from samdrift.contracts.principals import Proof, ProofKind
 from samdrift.evidence.trace import Asked
 
 Actor = Annotated[
@@ -106,16 +106,17 @@ class Acting:
     proof: Proof
 
     def facts(self) -> dict[str, str]:
-        """Return the proof as facts of an entry, and the account where nothing proves the name."""
-        proven, account = self.proof.kind is not ProofKind.NONE, login()
-        other = {} if proven or account == self.name else {"account": account}
-        return {**other, **self.proof.facts()}
+        """Return the proof as facts of an entry, with the account where nothing proves the name."""
+        return self.proof.facts()
 
 
 def acting(by: str | None) -> Acting:
     """Return who runs a command, as they have proven it; without a name it is the login's."""
     name = one_line("--by", by or login())
-    return Acting(name, prove(name))
+    proof, account = prove(name), login()
+    if proof.kind is ProofKind.NONE and account != name:
+        proof = replace(proof, account=account)
+    return Acting(name, proof)
 
 
 def asked(by: str | None, reason: str) -> Asked:
@@ -131,8 +132,11 @@ def preparing(why: str) -> Asked:
 
 
 def agreeing(by: str, reason: str) -> Asked:
-    """Return the custodian who asks for something, proven by the passphrase, and why."""
-    return Asked(one_line("--by", by), one_line("--reason", reason), login(), BY_PASSPHRASE)
+    """Return the custodian who is named as asking for something, and why.
+
+    Nothing proves the name yet: the passphrase does, after which dual control records who has agreed.
+    """
+    return Asked(one_line("--by", by), one_line("--reason", reason), login())
 
 
 def login(kept: Path = _LOGIN) -> str:

@@ -5,20 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
+import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from typer.main import get_current_context  # type: ignore[attr-defined]
 
 from samdrift.administration.events import AdminEvent
-from samdrift.administration.staff import NAMESPACE, NotOfTheStaff, StaffFault, member, proven, text_of
+from samdrift.administration.staff import NAMESPACE, Act, NotOfTheStaff, StaffFault, member, proven
 from samdrift.cli.output import complain
-from samdrift.config.errors import printable
+from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config, Environment
 from samdrift.config.reader import examine
@@ -30,11 +33,15 @@ from samdrift.installation.vaultsettings import vault_settings
 from samdrift.vault.gate import Gate
 from samdrift.wire.crypto.sshsig import SshKey
 
-_SIGNED = (
-    *("organisation", "role", "roles", "identifier", "message_id", "address", "peer", "key", "number"),
-    *("start", "compromised", "rewrap", "section", "everything", "reason", "why"),
+UNSIGNED = frozenset(
+    {
+        *("by", "config", "as_json", "raw", "language"),
+        *("by_file", "other_file", "custodian_file", "passphrase_file", "officer_file"),
+    }
 )
-"""Parameters of commands that the signed text has: what it is about, and why; neither files nor names."""
+"""Parameters of commands that the signed text does not have: how the answer looks, where the installation and
+passphrases are, and the name, which has its own place there. All others decide what is done.
+"""
 _END = "-----END SSH SIGNATURE-----"
 _MAX_LINES = 100
 
@@ -45,40 +52,95 @@ def prove(name: str) -> Proof:
     Where the configuration names nobody of the staff there is none, which the logs say, and in production
     standard error. Otherwise a name that is not proven ends the command, with an entry in the operator's log.
     """
-    command, parameters = _running()
+    command, context = _running()
     with reported_as_usage_errors():
-        configs = [_read(each) for each in _configs(parameters)]
-        config = next((each for each in configs if each.staff), None)
-        if config is None:
+        configs = [_read(each) for each in _configs(context.params)]
+        staffed = [each for each in configs if each.staff]
+        if not staffed:
             if any(each.environment is Environment.PRODUCTION for each in configs):
                 complain(
                     f"nothing proves that you are {printable(name)}, and the logs say so: [[staff]] is empty"
                 )
             return NOT_PROVEN
-        try:
-            who = member(config.staff, name, command)
-            text = text_of(config, name, command, _about(parameters), datetime.now(UTC))
-            return proven(who, text, _signature(who, text))
-        except NotOfTheStaff as refused:
-            run(_record(config, name, command, refused.fault))
-            raise
+        act = Act(name, command, signed(context.command, context.params), staffed, datetime.now(UTC))
+        return _proven(act)
 
 
-def _running() -> tuple[str, Mapping[str, Any]]:
-    """Return the command that runs, without the program's own name, and its parameters."""
+def _proven(act: Act) -> Proof:
+    """Return the proof by one signature, which must hold in each of the installations."""
+    first, *others = act.configs
+    with _refusals(first, act):
+        who = member(first.staff, act.by, act.command)
+        text = act.text()
+    for other in others:
+        with _refusals(other, act):
+            member(other.staff, act.by, act.command)
+    with _refusals(first, act):
+        signature = _signature(who, text)
+        proof = proven(who, text, signature)
+    for other in others:
+        with _refusals(other, act):
+            proven(member(other.staff, act.by, act.command), text, signature)
+    return proof
+
+
+@contextlib.contextmanager
+def _refusals(config: Config, act: Act) -> Iterator[None]:
+    """Write in the operator's log of an installation that someone was refused there."""
+    try:
+        yield
+    except NotOfTheStaff as refused:
+        run(_record(config, act, refused.fault))
+        raise
+
+
+def _running() -> tuple[str, Any]:
+    """Return the command that runs, without the program's own name, and its context."""
     names: list[str] = []
-    context = get_current_context()
-    parameters: Mapping[str, Any] = context.params
+    context = innermost = get_current_context()
     while context.parent is not None:
         names.insert(0, str(context.info_name))
         context = context.parent
-    return " ".join(names), parameters
+    return " ".join(names), innermost
+
+
+def signed(command: Any, parameters: Mapping[str, Any]) -> dict[str, str]:
+    """Return the parameters of a run that its signed text has: all that are not as they are by default."""
+    defaults = {each.name: getattr(each, "default", None) for each in command.params}
+    return {
+        name: _plain(value)
+        for name, value in parameters.items()
+        if name not in UNSIGNED and value not in (None, "", (), [], defaults.get(name))
+    }
+
+
+def _plain(value: Any) -> str:
+    """Return a parameter's value as the text has it; a path from the root, since folders differ."""
+    match value:
+        case bool():
+            return "yes" if value else "no"
+        case Path():
+            return str(value.absolute())
+        case list() | tuple():
+            return " ".join(map(_plain, value))
+        case Enum():
+            return str(value.value)
+        case _:
+            return str(value)
 
 
 def _read(file: Path) -> Config:
-    """Read a configuration without its warnings, which the command itself says."""
+    """Read a configuration without its warnings, which the command itself says.
+
+    One with names of the staff is refused where others than its owner could enter themselves there.
+    """
     config, found = examine(file)
     found.require_no_faults()
+    if config.staff and file.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise Unusable(
+            f"{shown(file)}: others than its owner can write it, and so name themselves in [[staff]]:"
+            " chmod go-w"
+        )
     return config
 
 
@@ -87,49 +149,58 @@ def _configs(parameters: Mapping[str, Any]) -> list[Path]:
     return [given] if isinstance(given, Path) else list(given or ())
 
 
-def _about(parameters: Mapping[str, Any]) -> dict[str, str]:
-    given = {name: parameters.get(name) for name in _SIGNED}
-    return {name: str(value) for name, value in given.items() if value not in (None, "", False)}
-
-
-async def _record(config: Config, name: str, command: str, fault: StaffFault) -> None:
+async def _record(config: Config, act: Act, fault: StaffFault) -> None:
     """Write in the operator's log that someone was refused, where it can be reached."""
     with contextlib.suppress(Explained, OSError):
         gate = await Gate.start(vault_settings(config))
         try:
-            await gate.operator_log(AdminEvent.STAFF_REFUSED, by=name, command=command, reason=fault.value)
+            await gate.operator_log(
+                AdminEvent.STAFF_REFUSED, by=act.by, command=act.command, reason=fault.value
+            )
         finally:
             await gate.close()
 
 
 def _signature(who: StaffKeysConfig, text: bytes) -> str:
-    """Return a signature of the text, by the first way that there is: file, agent, home, terminal."""
+    """Return a signature of the text, by the first way that leads to one: file, agent, home, terminal."""
     if who.key_file is not None:
-        return _signed(who.key_file, text)
+        if (made := _signed(who.key_file, text)) is None:
+            raise NotOfTheStaff(
+                StaffFault.SIGNATURE,
+                f"ssh-keygen made no signature with the key_file of {who.name}{_missing()}",
+            )
+        return made
     held = _keys_of_agent()
     for key in who.keys:
         if key.line in held:
             with tempfile.TemporaryDirectory() as folder:
                 (file := Path(folder) / "key.pub").write_text(f"{key.line}\n")
-                return _signed(file, text)
-        if (own := _in_home(key)) is not None:
-            return _signed(own, text)
+                if (made := _signed(file, text)) is not None:
+                    return made
+        if (own := _in_home(key)) is not None and (made := _signed(own, text)) is not None:
+            return made
     if sys.stdin.isatty():
         return _pasted(text)
     raise NotOfTheStaff(
         StaffFault.NO_KEY,
         f"no key of {who.name} is here to sign with: in an agent (SSH_AUTH_SOCK), in ~/.ssh, or for a service"
-        " in key_file; nor is there a terminal to ask on",
+        f" in key_file; nor is there a terminal to ask on{_missing()}",
     )
 
 
-def _signed(file: Path, text: bytes) -> str:
-    """Sign with the key of a file, which OpenSSH may ask a passphrase or a touch for at the terminal."""
+def _missing() -> str:
+    """Return what to do where OpenSSH is not on this machine, to be added to an error."""
+    return "" if shutil.which("ssh-keygen") else "; ssh-keygen is not installed here: install openssh-client"
+
+
+def _signed(file: Path, text: bytes) -> str | None:
+    """Sign with the key of a file, which OpenSSH may ask a passphrase or a touch for at the terminal.
+
+    ``None`` where that leads to no signature: the key or the program is not here, or nobody opened it.
+    """
     ended = _openssh("ssh-keygen", "-q", "-Y", "sign", "-n", NAMESPACE, "-f", str(file), given=text)
     if ended is None or ended.returncode:
-        raise NotOfTheStaff(
-            StaffFault.SIGNATURE, "ssh-keygen made no signature: is the key there, and yours?"
-        )
+        return None
     return ended.stdout.decode("ascii", "replace")
 
 
@@ -143,10 +214,10 @@ def _keys_of_agent() -> set[str]:
 
 
 def _in_home(key: SshKey) -> Path | None:
-    """Return the file beside which the private half of a key is, as OpenSSH names it."""
+    """Return the file of a public key beside which its private half is, as OpenSSH names the two."""
     for file in sorted((Path.home() / ".ssh").glob("*.pub")):
         with contextlib.suppress(OSError, UnicodeError):
-            if " ".join(file.read_text().split()[:2]) == key.line:
+            if " ".join(file.read_text().split()[:2]) == key.line and file.with_suffix("").is_file():
                 return file
     return None
 

@@ -39,6 +39,8 @@ class ProofKind(StrEnum):
     """One by their own key, over the command."""
     PASSPHRASE = "passphrase"  # noqa: S105
     """That of a custodian."""
+    ELSEWHERE = "operator-log"
+    """A signature that the operator's log has: its text is about something of another organisation."""
     NONE = "none"
     """No proof: the name is what was typed."""
 
@@ -52,11 +54,18 @@ class Proof:
     """The text that was signed: the command, about what and why, by whom and when."""
     signature: str = ""
     """Its signature in OpenSSH's form, base64 without its first and last line."""
+    account: str = ""
+    """The account of the operating system, where nothing proves the name and it is another."""
 
     def facts(self) -> dict[str, str]:
         """Return it as facts of an entry."""
         signed = {"proof_text": self.text, "proof_signature": self.signature} if self.text else {}
-        return {"proof": self.kind.value, **signed}
+        account = {"account": self.account} if self.account else {}
+        return {"proof": self.kind.value, **signed, **account}
+
+    def elsewhere(self) -> Proof:
+        """Return what the log of an organisation has that the text is not about: where the text is."""
+        return Proof(ProofKind.ELSEWHERE) if self.text else self
 
 
 NOT_PROVEN = Proof(ProofKind.NONE)

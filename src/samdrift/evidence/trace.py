@@ -7,7 +7,7 @@ supplier that the organisation came from is recorded in the logs that it brought
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from samdrift.audit.entries import LogEntry
@@ -39,6 +39,10 @@ class Asked:
         """Return who asks and why as an entry of a log has it, with the account where the name is another."""
         other = {"account": self.account} if self.account not in ("", self.by) else {}
         return {"by": self.by, "reason": self.reason, **other, **self.proof.facts()}
+
+    def elsewhere(self) -> Asked:
+        """Return what each log has where a command names several organisations: the operator's has which."""
+        return replace(self, proof=self.proof.elsewhere())
 
 
 @dataclass(frozen=True, slots=True)

@@ -280,6 +280,7 @@ async def _keep_bodies(
 async def _record(installation: Administration, manifest: Manifest, digest: str, asked: Asked) -> None:
     """Write what was made in the log of each organisation that it has, and in the operator's."""
     common = {"backup": digest, "recipients": " ".join(manifest.recipients), "reason": asked.reason}
+    common |= asked.proof.facts()
     event = BackupEvent.ORGANISATION_BACKED_UP
     for each in manifest.files:
         organisation = ParticipantIdentifier(each.organisation) if each.organisation else None

@@ -99,6 +99,7 @@ async def _record(
         "differences": str(len(drilled.differences)),
         "seconds": str(round(drilled.seconds)),
         "passed": "true" if drilled.passed else "false",
+        **asked.proof.facts(),
     }
     await note(installation, DrillEvent.ORGANISATION_RESTORE_DRILLED, asked.by, organisation, facts)
 

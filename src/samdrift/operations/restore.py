@@ -174,7 +174,7 @@ async def _announced(installation: Administration, asked: Asked, organisation: P
     try:
         await record_command(installation, "backup restore", asked, organisation)
     except VaultError:
-        facts = {"command": "backup restore", "by": asked.by, "reason": asked.reason}
+        facts = {"command": "backup restore", **asked.facts()}
         about = {"organisation": organisation.value, "organisation_log": "not told"}
         await installation.gate.operator_log(AdminEvent.ORGANISATION_COMMAND, **facts, **about)
 
@@ -196,6 +196,7 @@ async def _record(
         "former": restored.former,
         "reason": asked.reason,
         **({"officer": "present"} if officer else {}),
+        **asked.proof.facts(),
     }
     event = BackupEvent.ORGANISATION_RESTORED
     await _patiently(partial(note, installation, event, asked.by, organisation, facts))

@@ -100,6 +100,7 @@ FROM transfers t LEFT JOIN attempts a ON a.transfer = t.id AND a.number = t.atte
 """
 _WAITING = f"{_STATUS} WHERE t.due_at IS NOT NULL ORDER BY t.due_at, t.id LIMIT $1"
 _NAMED = f"{_STATUS} WHERE t.id = $1 UNION {_STATUS} WHERE t.envelope_id = $1"
+_HAS_TRANSFER = "SELECT EXISTS (SELECT FROM transfers WHERE id = $1 OR envelope_id = $1)"
 _BACKLOG = "SELECT count(*), min(created_at) FROM transfers WHERE due_at IS NOT NULL"
 _ATTEMPTS = "SELECT at, NULL::bytea[], error FROM attempts WHERE transfer = $1 ORDER BY number"
 _PROOF = "SELECT receipt FROM transfers WHERE id = $1 AND state = 'delivered'"
@@ -407,6 +408,10 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         """A transfer by its own id or its envelope's, whatever its state."""
         rows = await self._work.query(_NAMED, identifier)
         return _status(rows[0]) if rows else None
+
+    async def has_transfer(self, identifier: str) -> bool:
+        """Return whether a transfer has that id, or its envelope; nothing is shown, so no entry is left."""
+        return bool((await self._work.peek(_HAS_TRANSFER, identifier))[0][0])
 
     async def attempts(self, transfer_id: str) -> tuple[Attempt, ...]:
         """Every attempt at a transfer, the first one first, without what was signed."""

@@ -172,7 +172,7 @@ async def test_a_custodian_states_the_key_of_an_organisation_that_has_its_keys_e
     status, (row,) = await document(config, "checkpoint", alone.value)
     assert (status, row["stated"], row["size"] - row["signed"]) == (0, False, 0)
     status, printed = await log(
-        config, "checkpoint", alone.value, "--by", anna, "--by-passphrase-file", secret
+        config, "checkpoint", alone.value, "--custodian", anna, "--custodian-passphrase-file", secret
     )
     assert (status, "in order" in printed, "not stated" in printed) == (0, True, False)
     async with installation.open(alone, AP) as vault:

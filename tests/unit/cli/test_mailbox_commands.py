@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from samdrift.messageclient.permissions import Assignments
 from samdrift.net.clock import system_clock
 from samdrift.rights import Right
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.secretfiles import secret_file
 from tests.unit.cli import test_org_commands
 from tests.vaults import Installation
 
@@ -121,6 +123,24 @@ async def test_an_organisation_gets_mailboxes_and_an_administrator(
     assert not (await assignments.of(organisation, ISSUER, "kim", {})).may(Right.ADMINISTRATOR)
     with pytest.raises(Unusable, match="no such person"):
         await mailbox(config, "dismiss", whose, "--subject", "lo", *two)
+
+
+async def test_a_custodian_who_is_named_is_proven_by_the_passphrase_and_not_before(
+    installation: Installation, config: Path, tmp_path: Path
+) -> None:
+    """The command's first entry is written before anybody looks at the passphrase, which may be another's."""
+    organisation = await installation.organisation([MK])
+    served(config, organisation)
+    two = test_org_commands.staff(installation, tmp_path)
+    who = ("--subject", "kim", "--name", "Kim Karlsson")
+    wrong = [*two[:3], str(secret_file(tmp_path / "wrong", b"not the one of this person"))]
+    for options, proven in ((wrong, set()), (two, {AdminEvent.CUSTODY_AGREED})):
+        with contextlib.suppress(Unusable):
+            await mailbox(config, "appoint", str(organisation), "administrator", *who, *options)
+        async with installation.open(organisation, MK) as vault:
+            entries = list(await vault.log(0, 1000))
+        assert {each.event for each in entries if each.ids.get("proof") == "passphrase"} == proven
+        assert AdminEvent.ORGANISATION_COMMAND in {each.event for each in entries}
 
 
 async def test_an_organisation_without_a_message_client_is_named(

@@ -4,32 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import io
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from samdrift.accesspoint.events import APEvent
 from samdrift.administration.events import AdminEvent
-from samdrift.administration.staff import MAX_TEXT, NAMESPACE, NotOfTheStaff, text_of
+from samdrift.administration.staff import MAX_TEXT, NAMESPACE, Act, NotOfTheStaff
 from samdrift.audit.entries import LogEntry
+from samdrift.audit.events import LogEvent
 from samdrift.cli.org.events import OrgEvent
+from samdrift.cli.persons import login
+from samdrift.cli.proving import signed
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.governance.incidents import IncidentEvent
 from samdrift.vault.events import VaultEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.cli.commandline import Ended, in_process
+from tests.unit.cli.commandtree import commands
 from tests.unit.cli.test_org_commands import config_of
+from tests.unit.cli.test_org_commands import staff as custodians
 from tests.vaults import NOW, Installation, submitted, until
 
 ROLES = (Role.ACCESS_POINT,)
 AP = Role.ACCESS_POINT
 WHY = ("--why", "incident 41")
+
+
+def names(command: Any) -> set[str]:
+    """The names of a command's parameters."""
+    return {each.name for each in command.params}
 
 
 class Staff:
@@ -149,6 +166,76 @@ async def test_a_key_in_an_agent_signs_what_is_done_about_transfers(
     assert staff.verifies(entry, staff.pia, tmp_path)
 
 
+@pytest.mark.parametrize("command", ["why", "retry", "give-up"])
+async def test_a_transfer_and_why_it_was_looked_for_is_in_its_own_organisations_log_alone(
+    installation: Installation, staff: Staff, tmp_path: Path, command: str
+) -> None:
+    """Without --organisation each is asked: what is signed names a transfer, which others know nothing of."""
+    owner, other = [await installation.organisation([AP]) for _ in range(2)]
+    async with installation.open(owner, AP) as vault:
+        transfer = await submitted(vault, sender=owner)
+    before = len(await entries(installation, other))
+    reason = ("--reason", "the unit at Ekgatan moved") if command == "give-up" else ()
+    ended = await staff.run("queue", command, transfer.id, *reason, "--by", "ola")
+    assert ended.status == 0, ended.complaints
+    (entry, *_) = (each for each in await entries(installation, owner) if "proof_text" in each.ids)
+    assert transfer.id in entry.ids["proof_text"]
+    assert staff.verifies(entry, staff.ola, tmp_path)
+    theirs = (await entries(installation, other))[before:]
+    assert all(each.principal == "worker:test" for each in theirs), "nothing of theirs was seen"
+    for words in (transfer.id, transfer.envelope.envelope_id, "Ekgatan", owner.value):
+        assert words not in repr(theirs)
+
+
+async def test_a_peer_that_is_reported_is_named_in_the_logs_of_those_it_wrote_to_alone(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    concerned, other = [await installation.organisation([AP]) for _ in range(2)]
+    peers = {concerned: f"AP-{uuid4()}", other: f"AP-{uuid4()}"}
+    for organisation, peer in peers.items():
+        async with installation.open(organisation, AP) as vault:
+            facts = {"peer": peer, "certificate": "ab" * 32, "reason": "xhe"}
+            vault.record(APEvent.AP_ENVELOPE_REFUSED, as4="one", **facts)
+    before = len(await entries(installation, other))
+    report = ("report", peers[concerned], "--out", tmp_path / "report", "--by", "ola")
+    ended = await staff.run("peers", *report)
+    assert ended.status == 0, ended.complaints
+    proofs = [each.ids for each in await entries(installation, concerned) if "proof_text" in each.ids]
+    assert any(peers[concerned] in each["proof_text"] for each in proofs)
+    theirs = (await entries(installation, other))[before:]
+    assert {each.ids["proof"] for each in theirs if "proof" in each.ids} == {"operator-log"}
+    assert peers[concerned] not in repr(theirs)
+    assert peers[other] not in repr(proofs)
+    (reported,) = (
+        each.ids
+        for each in await installation.gate.read_operator_log(0, 10_000)
+        if each.event == AdminEvent.AP_PEER_REPORTED and each.ids["peer"] == peers[concerned]
+    )
+    assert peers[concerned] in reported["proof_text"]
+
+
+async def test_an_incident_of_several_is_proven_without_one_hearing_of_another(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    concerned = [await installation.organisation([AP]) for _ in range(2)]
+    whose = [word for each in concerned for word in ("--organisation", each.value)]
+    why = ("--title", "Outage", "--reason", "the network", "--by", "ola")
+    ended = await staff.run("gov", "incident", "shared", "open", *whose, *why)
+    assert ended.status == 0, ended.complaints
+    for organisation, other in (concerned, concerned[::-1]):
+        found = await entries(installation, organisation)
+        (entry,) = (each for each in found if each.event == IncidentEvent.GOV_INCIDENT_OPENED)
+        assert entry.ids["proof"] == "operator-log"
+        assert other.value not in repr(found)
+    *_, command = (
+        each
+        for each in await installation.gate.read_operator_log(0, 10_000)
+        if each.event == AdminEvent.ORGANISATION_COMMAND
+    )
+    assert all(each.value in command.ids["proof_text"] for each in concerned)
+    assert staff.verifies(command, staff.ola, tmp_path)
+
+
 async def test_a_signature_that_is_made_elsewhere_is_pasted_at_the_terminal(
     installation: Installation, staff: Staff, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,6 +247,43 @@ async def test_a_signature_that_is_made_elsewhere_is_pasted_at_the_terminal(
     found = await entries(installation, organisation)
     (entry,) = (each for each in found if each.event == VaultEvent.ORGANISATION_SUSPENDED)
     assert staff.verifies(entry, staff.pia, tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["private half", "OpenSSH"])
+async def test_where_no_signature_is_made_here_the_terminal_is_asked_for_one(
+    installation: Installation,
+    staff: Staff,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    missing: str,
+) -> None:
+    """A home has the public half alone, or the container has no OpenSSH: the key is elsewhere."""
+    organisation = await installation.organisation([AP])
+    elsewhere = staff.ola.rename(tmp_path / "elsewhere")
+    if missing == "OpenSSH":
+        elsewhere = Path(shutil.copy(elsewhere, staff.ola))
+        run = subprocess.run
+
+        def without(command: Any, **options: Any) -> Any:
+            if command[0] == "ssh-keygen":
+                raise FileNotFoundError(command[0])
+            return run(command, **options)
+
+        monkeypatch.setattr("samdrift.cli.proving.subprocess.run", without)
+    monkeypatch.setattr(sys, "stdin", Elsewhere(elsewhere))
+    ended = await staff.suspends(organisation, "ola")
+    assert ended.status == 0, ended.complaints
+
+
+async def test_a_machine_without_openssh_says_what_to_install(
+    installation: Installation, staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organisation = await installation.organisation([AP])
+    monkeypatch.setenv("PATH", "/nowhere")
+    for by in ("ola", "timer"):
+        ended = await staff.run("queue", "list", "--organisation", organisation.value, "--by", by)
+        assert ended.status == 2
+        assert "ssh-keygen is not installed here: install openssh-client" in ended.complaints
 
 
 async def test_a_service_proves_its_own_commands_and_no_other(
@@ -218,6 +342,19 @@ async def test_nobody_acts_in_the_name_of_another(
     assert noted == [{"by": by, "command": "org suspend", "reason": reason}]
 
 
+@pytest.mark.parametrize("mode", [0o664, 0o646])
+async def test_nobody_is_proven_by_names_that_others_can_write(
+    installation: Installation, staff: Staff, mode: int
+) -> None:
+    organisation = await installation.organisation([AP])
+    staff.config.chmod(mode)
+    ended = await staff.suspends(organisation, "ola")
+    assert ended.status == 2
+    assert "others than its owner can write it" in ended.complaints
+    done = {each.event for each in await entries(installation, organisation)}
+    assert VaultEvent.ORGANISATION_SUSPENDED not in done
+
+
 async def test_where_nobody_has_a_key_the_command_says_so_and_so_do_the_logs(
     installation: Installation, tmp_path: Path
 ) -> None:
@@ -232,14 +369,111 @@ async def test_where_nobody_has_a_key_the_command_says_so_and_so_do_the_logs(
     assert "nothing proves that you are anna" in ended.complaints
     (entry,) = (each for each in await entries(installation, organisation) if "proof" in each.ids)
     assert (entry.principal, entry.ids["proof"]) == ("operator:anna", "none")
+    assert entry.ids["account"] == login(), "which is known all the same"
 
 
 def test_what_cannot_be_signed_whole_is_not_signed(staff: Staff) -> None:
     """A fact of a log has a thousand characters: more would be cut, and prove nothing later."""
-    config = load(staff.config)
-    for why in ("x" * MAX_TEXT, "a name with a hidden \u202e turn"):
+    many = {f"one-{number}": "x" * 70 for number in range(20)}
+    for parameters in (many, {"why": "a name with a hidden \u202e turn"}):
         with pytest.raises(NotOfTheStaff, match="the command cannot be signed"):
-            text_of(config, "ola", "org suspend", {"why": why}, NOW)
+            act_of(staff, parameters).text()
+
+
+def test_what_is_long_or_of_persons_is_signed_by_its_digest_with_the_nonce(staff: Staff) -> None:
+    """Who has the value compares; the logs, which have the text, have neither names nor words of messages."""
+    values = {"why": "because " * MAX_TEXT, "subject": "Kim Karlsson", "organisation": "0203:habo.se"}
+    act = act_of(staff, values)
+    text = json.loads(act.text())
+    for name in ("why", "subject"):
+        digest = hashlib.sha256((text["nonce"] + values[name]).encode()).hexdigest()
+        assert text["parameters"][name] == f"sha256:{digest}"
+    assert text["parameters"]["organisation"] == "0203:habo.se"
+    assert len(act.text()) <= MAX_TEXT
+
+
+def test_no_two_runs_of_a_command_have_the_same_text(staff: Staff) -> None:
+    """A signature of another run, even within the same second, is not this one's."""
+    assert act_of(staff, {}).text() != act_of(staff, {}).text()
+
+
+async def test_a_command_in_two_installations_is_proven_in_each_or_refused(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    """Where the other has another key under that name, or nobody of it, this proves nothing there."""
+    organisation = await installation.organisation([AP])
+    other = tmp_path / "other.toml"
+    why = ("--reason", "test", "--by", "ola", "--config", staff.config, "--config", other)
+    traced = ("trace", organisation.value, str(uuid4()), *why)
+    text = staff.config.read_text()
+    stranger = text.replace(staff.public(staff.ola), staff.public(staff.key(tmp_path / "stranger")))
+    for written, told in (
+        (stranger, "no signature of ola"),
+        (text.replace('"ola"', '"eva"'), "names nobody"),
+    ):
+        other.write_text(written)
+        before = len(await refusals(installation))
+        ended = await asyncio.to_thread(in_process, *traced)
+        assert ended.status == 2
+        assert told in ended.complaints
+        assert len(await refusals(installation)) == before + 1
+    other.write_text(text)
+    ended = await asyncio.to_thread(in_process, *traced)
+    assert ended.status == 1, ended.complaints
+
+
+async def test_a_member_of_the_staff_has_a_log_signed_and_a_custodian_states_its_key(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    """Two persons, each proven in their own way: who runs the command need not be a custodian."""
+    organisation = await installation.organisation([AP])
+    _, anna, _, secret, *_ = custodians(installation, tmp_path)
+    stating = ("--custodian", anna, "--custodian-passphrase-file", secret)
+    signing = (
+        "log",
+        "checkpoint",
+        "--organisation",
+        organisation.value,
+        "--by",
+        "ola",
+        "--reason",
+        "new key",
+    )
+    ended = await staff.run(*signing, *stating)
+    assert (ended.status, ended.complaints) == (0, "")
+    found = await entries(installation, organisation)
+    (entry,) = (each for each in found if each.event == AdminEvent.ORGANISATION_COMMAND)
+    assert (entry.ids["by"], entry.ids["proof"]) == ("ola", "signature")
+    assert staff.verifies(entry, staff.ola, tmp_path)
+    (stated,) = (each for each in found if each.event == LogEvent.LOG_KEY_STATED)
+    assert stated.ids["by"] == f"custodian {anna}"
+
+
+def act_of(staff: Staff, parameters: Mapping[str, str]) -> Act:
+    return Act("ola", "org suspend", parameters, [load(staff.config)], NOW)
+
+
+@pytest.mark.parametrize(
+    "words", [words for words, command in commands().items() if names(command) >= {"by"}], ids=" ".join
+)
+def test_each_parameter_that_decides_what_is_done_is_signed(words: tuple[str, ...]) -> None:
+    """But for the form of an answer, passphrases, the configuration, and the name, which has a place."""
+    command = commands()[words]
+    given = {name: f"something of {name}" for name in names(command)}
+    left_out = {"by", "config", "as_json", "raw", "language"}
+    left_out |= {"by_file", "other_file", "custodian_file", "passphrase_file", "officer_file"}
+    assert signed(command, given) == {name: given[name] for name in given.keys() - left_out}
+
+
+def test_a_parameter_that_ends_something_is_signed_and_one_that_is_as_by_default_is_not() -> None:
+    change = commands()["mailbox", "change"]
+    given = {"ended": False, "second_person": None, "undo_seconds": 0, "name": ""}
+    assert signed(change, given) == {"ended": "no", "undo_seconds": "0"}
+    create = commands()["backup", "create"]
+    assert signed(create, {"to": ["age1a", "age1b"], "folder": Path("backup"), "to_file": None}) == {
+        "to": "age1a age1b",
+        "folder": str(Path("backup").absolute()),
+    }
 
 
 @pytest.mark.parametrize(

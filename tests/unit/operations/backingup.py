@@ -10,6 +10,7 @@ from typing import Any, cast
 import pyrage
 
 from samdrift.administration.administration import Administration
+from samdrift.contracts.principals import Proof, ProofKind
 from samdrift.evidence.trace import Asked
 from samdrift.operations import backupset, drill
 from samdrift.operations.backup import Made, create, signers
@@ -22,7 +23,8 @@ from tests.movable import fill
 from tests.separation.vaultlogin import superuser
 from tests.vaults import Installation
 
-ASKED = Asked("anna", "nightly")
+PROOF = Proof(ProofKind.SIGNATURE, "the text", "the signature")
+ASKED = Asked("anna", "nightly", proof=PROOF)
 _DATABASES = "SELECT datname FROM pg_database ORDER BY datname"
 
 

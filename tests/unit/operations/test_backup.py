@@ -32,7 +32,7 @@ from samdrift.vault.portability import copies
 from tests.movable import LARGE
 from tests.roles.disks import disk
 from tests.separation.vaultlogin import _content, superuser, vault_login
-from tests.unit.operations.backingup import ASKED, Ground, grounded
+from tests.unit.operations.backingup import ASKED, PROOF, Ground, grounded
 from tests.vaults import NOW, Installation, body, incoming, submitted
 
 AP, MT = Role.ACCESS_POINT, Role.MESSAGE_SERVICE
@@ -354,11 +354,12 @@ async def test_who_made_it_and_why_is_in_the_organisations_log_and_the_operators
         async with ground.installation.open(ground.organisation, role) as vault:
             entries = await vault.log(0, 500)
         commands = [each.ids for each in entries if each.event == "org:command:run"]
-        assert {"command": "backup create", "by": "anna", "reason": "nightly"} in commands
+        assert {"command": "backup create", "by": "anna", "reason": "nightly", **PROOF.facts()} in commands
     async with ground.installation.open(ground.organisation, MT) as vault:
         (said,) = [each for each in await vault.log(0, 500) if each.event == "org:backup:made"]
     assert said.principal == "operator:anna"
     assert said.ids["backup"] == made.sha256
+    assert PROOF.facts().items() <= said.ids.items()
     log = await ground.installation.gate.read_operator_log(0, 5000)
     assert made.sha256 in [each.ids["backup"] for each in log if each.event == "org:backup:made"]
 
@@ -380,6 +381,7 @@ async def test_a_drill_is_recorded_and_the_report_turns(ground: Ground) -> None:
     async with ground.installation.open(ground.organisation, MT) as vault:
         drilled = [each.ids for each in await vault.log(0, 500) if each.event == "org:restore:drilled"]
     assert [each["passed"] for each in drilled] == ["true", "false"]
+    assert all(PROOF.facts().items() <= each.items() for each in drilled)
 
 
 async def test_a_drill_that_fails_is_recorded_and_leaves_nothing(ground: Ground) -> None:

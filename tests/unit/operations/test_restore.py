@@ -28,7 +28,7 @@ from tests.cluster import cluster
 from tests.movable import LARGE
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.sizes import whole
-from tests.unit.operations.backingup import ASKED, Ground, administration_of, grounded
+from tests.unit.operations.backingup import ASKED, PROOF, Ground, administration_of, grounded
 from tests.vaults import (
     MINUTE,
     NOW,
@@ -218,6 +218,7 @@ async def test_what_waited_is_not_sent_again_and_each_is_listed(ground: Ground) 
     said = [each.ids for each in log if each.event == "org:restore:done"][-1]
     assert said["organisation"] == ground.organisation.value
     assert said["backup"] == ground.read(made.folder).sha256
+    assert PROOF.facts().items() <= said.items()
 
 
 async def test_what_is_due_in_the_restored_vault_is_known_to_the_registry(ground: Ground) -> None:

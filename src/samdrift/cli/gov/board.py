@@ -81,8 +81,9 @@ async def _members(
         for each in organisations:
             if installation.gate.registry.find(each, Role.GOVERNANCE) is None:
                 raise Unusable(f"{each.value}: it has no governance in this installation")
+        await record_command(installation, "gov board", who, None)
         for each in organisations:
-            await record_command(installation, "gov board", who, each, (Role.GOVERNANCE,))
+            await record_command(installation, "gov board", who.elsewhere(), each, (Role.GOVERNANCE,))
             known = await from_vault(installation, each)
             if not may_see(board, known.agreements.at(moment_of(""))):
                 raise Unusable(

@@ -354,7 +354,7 @@ async def _reached(
 ) -> list[dict[str, Any]]:
     loaded = load(config)
     async with administering(loaded, changes=False) as installation:
-        who_asks = Asked(caller.by, caller.reason, caller.account)
+        who_asks = Asked(caller.by, caller.reason, caller.account, caller.proof)
         await record_command(installation, "gov incident reached", who_asks, organisation)
         found = _chosen(await administration.incidents_of(installation, organisation), of).incident
         end = found.closed or _now()

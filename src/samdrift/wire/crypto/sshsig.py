@@ -35,6 +35,19 @@ _CURVES: Mapping[bytes, tuple[bytes, ec.EllipticCurve, hashes.HashAlgorithm]] = 
     _SK_ECDSA: (b"nistp256", ec.SECP256R1(), hashes.SHA256()),
 }
 _PRESENT, _VERIFIED = 1, 4
+_SMALL_ORDER = frozenset(
+    bytes.fromhex(each)
+    for each in (
+        f"{'00' * 32}",
+        f"01{'00' * 31}",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+        f"ec{'ff' * 30}7f",
+        f"ed{'ff' * 30}7f",
+        f"ee{'ff' * 30}7f",
+    )
+)
+"""Points of small order of Ed25519, without their sign: anybody can sign for one, without any secret."""
 _Key: TypeAlias = Ed25519PublicKey | ec.EllipticCurvePublicKey
 
 
@@ -67,7 +80,7 @@ class SshKey:
         application = b""
         try:
             if kind in (_ED25519, _SK_ED25519):
-                key: _Key = Ed25519PublicKey.from_public_bytes(parts.string())
+                key: _Key = _ed25519(parts.string())
             elif kind in _CURVES:
                 name, curve, _ = _CURVES[kind]
                 if parts.string() != name:
@@ -205,6 +218,12 @@ def _holds(key: SshKey, value: bytes, signed: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+def _ed25519(point: bytes) -> Ed25519PublicKey:
+    if point[:-1] + bytes(each & 0x7F for each in point[-1:]) in _SMALL_ORDER:
+        raise ValueError("the key is a point of small order, for which anybody can sign")
+    return Ed25519PublicKey.from_public_bytes(point)
 
 
 def _public(key: Ed25519PrivateKey) -> bytes:

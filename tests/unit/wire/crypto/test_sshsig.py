@@ -97,6 +97,36 @@ def test_no_byte_of_a_signature_can_be_another(place: int) -> None:
     assert found is None
 
 
+P = 2**255 - 19
+D = -121665 * pow(121666, -1, P) % P
+
+
+def points_of_small_order() -> list[bytes]:
+    """Every spelling of a point that eight times is nothing: y of RFC 8032, also over P, with either sign."""
+    eighth = pow(2, (P - 1) // 4, P)  # a root of -1
+    ordinates = {0, 1, P - 1}
+    # The order is 8 where doubled y is 0: x^2 = -y^2, hence -d y^4 - 2 y^2 + 1 = 0 on the curve.
+    root = pow(1 + D, (P + 3) // 8, P)
+    root = root if root * root % P == (1 + D) % P else root * eighth % P
+    for each in (root, -root):
+        square = (-1 + each) * pow(D, -1, P) % P
+        found = pow(square, (P + 3) // 8, P)
+        found = found if found * found % P == square else found * eighth % P
+        if found * found % P == square:
+            ordinates |= {found, P - found}
+    spelled = {each + more for each in ordinates for more in (0, P) if each + more < 2**255}
+    return [(each | sign << 255).to_bytes(32, "little") for each in spelled for sign in (0, 1)]
+
+
+def test_a_key_for_which_anybody_can_sign_is_refused() -> None:
+    points = points_of_small_order()
+    assert len(points) == 14
+    for point in points:
+        blob = b"".join(len(each).to_bytes(4) + each for each in (b"ssh-ed25519", point))
+        with pytest.raises(ValueError, match="small order"):
+            SshKey.read(blob)
+
+
 @pytest.mark.parametrize(
     "line",
     [
