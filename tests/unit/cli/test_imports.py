@@ -45,7 +45,7 @@ LEFT_OUT = {
     | {"cryptography", "lxml", "email"},
     "samdrift.cli.config": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
     "samdrift.cli.evidence": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"cryptography", "lxml"},
-    "samdrift.cli.evidenceverification": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
+    "samdrift.cli.evidenceverification": PAGES | VAULTS | SERVERS | DEMONSTRATION,
     "samdrift.cli.logverification": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
     "samdrift.cli.validate": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"asyncio"},
     "samdrift.cli.envelope": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION,
