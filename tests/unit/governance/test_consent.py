@@ -147,6 +147,7 @@ async def test_within_a_consent_what_is_opened_is_logged_first_and_summed_up_las
         "extent": str(MESSAGE),
         "by": "ola",
         "reason": "INC-4711",
+        "proof": "none",
         "way": "consent",
         "consent": asked.digest,
         "statement": str(number),
