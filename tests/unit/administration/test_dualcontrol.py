@@ -73,7 +73,13 @@ async def test_two_at_one_terminal_agree_at_once_and_both_names_are_in_both_logs
     matter = about(organisation)
     assert await two_persons(staffed, matter, Persons(ANNA, BO)) == TwoPersons("anna", "bo")
     (entry,) = await logged(installation, organisation)
-    facts = {"action": "org close", "what": matter.text, "first": "anna", "second": "bo", "proof": "passphrase"}
+    facts = {
+        "action": "org close",
+        "what": matter.text,
+        "first": "anna",
+        "second": "bo",
+        "proof": "passphrase",
+    }
     assert (entry.event, entry.principal, entry.purpose) == (
         AdminEvent.CUSTODY_AGREED,
         "operator:anna",
