@@ -26,7 +26,7 @@ class AdminEvent(AuditEvent):
     CUSTODY_AGREED = "custody:two-persons:agreed"
     """Two custodians agree, and it is done now."""
     CUSTODY_REFUSED = "custody:two-persons:refused"
-    STAFF_REFUSED = "staff:proof:refused"
+    COMMAND_REFUSED = "org:command:refused"
     """Someone was named who did not prove to be of the operator's staff; the command was not run."""
     ORGANISATION_COMMAND = "org:command:run"
     """A person of the operator's ran a command about it; the entry says which, and why."""

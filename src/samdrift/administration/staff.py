@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from samdrift.administration.events import AdminEvent
 from samdrift.config.model import Config
 from samdrift.config.staff import StaffKeysConfig
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import PrincipalKind, Proof, ProofKind
 from samdrift.rights.canonical import CanonicalError, Json, encode
 from samdrift.rights.fields import moment_text
+from samdrift.vault.gate import Gate
 from samdrift.wire.crypto.sshsig import check, unarmoured
 
 NAMESPACE = "samdrift-command"
@@ -137,3 +139,8 @@ def proven(who: StaffKeysConfig, text: bytes, armoured: str) -> Proof:
         raise NotOfTheStaff(StaffFault.SIGNATURE, f"{why} {who.name}, and -n {NAMESPACE}")
     signature = "".join(armoured.strip().split("\n")[1:-1])
     return Proof(ProofKind.SIGNATURE, text.decode(), signature)
+
+
+async def note_refusal(gate: Gate, act: Act, fault: StaffFault) -> None:
+    """Write in the operator's log that a command was not run, since nothing proved who runs it."""
+    await gate.operator_log(AdminEvent.COMMAND_REFUSED, by=act.by, command=act.command, reason=fault.value)

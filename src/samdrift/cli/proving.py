@@ -18,8 +18,15 @@ from typing import Any
 
 from typer.main import get_current_context  # type: ignore[attr-defined]
 
-from samdrift.administration.events import AdminEvent
-from samdrift.administration.staff import NAMESPACE, Act, NotOfTheStaff, StaffFault, member, proven
+from samdrift.administration.staff import (
+    NAMESPACE,
+    Act,
+    NotOfTheStaff,
+    StaffFault,
+    member,
+    note_refusal,
+    proven,
+)
 from samdrift.cli.output import complain
 from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.failures import reported_as_usage_errors
@@ -154,9 +161,7 @@ async def _record(config: Config, act: Act, fault: StaffFault) -> None:
     with contextlib.suppress(Explained, OSError):
         gate = await Gate.start(vault_settings(config))
         try:
-            await gate.operator_log(
-                AdminEvent.STAFF_REFUSED, by=act.by, command=act.command, reason=fault.value
-            )
+            await note_refusal(gate, act, fault)
         finally:
             await gate.close()
 

@@ -122,7 +122,7 @@ async def entries(installation: Installation, organisation: ParticipantIdentifie
 
 async def refusals(installation: Installation) -> list[dict[str, str]]:
     found = await installation.gate.read_operator_log(0, 10_000)
-    return [dict(each.ids) for each in found if each.event == AdminEvent.STAFF_REFUSED]
+    return [dict(each.ids) for each in found if each.event == AdminEvent.COMMAND_REFUSED]
 
 
 async def test_the_log_has_who_suspended_an_organisation_and_ssh_keygen_verifies_it(
