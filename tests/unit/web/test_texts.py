@@ -74,7 +74,7 @@ def test_texts_are_calm(file: Path) -> None:
             assert "!" not in text
             assert "'" not in text
             assert '"' not in text
-            assert not re.search(r"\b[A-ZÅÄÖ]{4,}\b", text), text
+            assert not re.search(r"\b(?!DIGG\b)[A-ZÅÄÖ]{4,}\b", text), text
 
 
 def test_one_text_is_one_in_swedish_wherever_pages_show_it() -> None:
