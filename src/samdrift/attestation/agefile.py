@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import errno
 import os
+import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +30,7 @@ _MOST_STANZAS = 20
 _LARGEST_HEADER = 1 << 16
 """Bytes before what is encrypted. A stanza for a recipient has about a hundred."""
 _ARMOR = b"-----BEGIN AGE ENCRYPTED FILE-----"
+_ERRNO = re.compile(r"\[Errno (\d{1,4})\]")
 
 
 def lines(path: Path) -> list[str]:
@@ -196,9 +199,19 @@ def _recipient(text: str) -> pyrage.x25519.Recipient:
 def _encrypt(read_end: int, path: Path, keys: Sequence[pyrage.x25519.Recipient]) -> None:
     with os.fdopen(read_end, "rb", buffering=_PIECE) as clear, path.open("r+b") as file:
         file.truncate()
-        pyrage.encrypt_io(clear, file, keys)
+        try:
+            pyrage.encrypt_io(clear, file, keys)
+        except pyrage.EncryptError as error:
+            raise _unwritten(path, str(error)) from None
         file.flush()
         os.fsync(file.fileno())
+
+
+def _unwritten(path: Path, text: str) -> OSError:
+    """Return the error of the system that the library tells of in words, where writing fails in its midst."""
+    told = _ERRNO.search(text)
+    number = int(told[1]) if told else errno.EIO
+    return OSError(number, os.strerror(number), str(path))
 
 
 def _decrypt(path: Path, write_end: int, keys: Sequence[pyrage.x25519.Identity]) -> None:
