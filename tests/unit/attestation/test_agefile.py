@@ -25,7 +25,7 @@ async def test_a_disk_that_is_full_is_told_of_as_that_also_by_the_library(
 
     monkeypatch.setattr(pyrage, "encrypt_io", fails)
     (file := tmp_path / "backup.age").touch()
-    with pytest.raises(OSError) as failed:
+    with pytest.raises(OSError, match=r"backup\.age") as failed:
         async with agefile.encrypting(file, [str(pyrage.x25519.Identity.generate().to_public())]):
             pass
     assert (failed.value.errno, failed.value.filename) == (number, str(file))
