@@ -133,7 +133,7 @@ class LeaseKeeper:
             self._lapsed = False
             _LOGGER.warning("leases: renewed again: work that comes by itself goes on here")
         if gone:
-            _LOGGER.warning("leases: %d processes are gone without having ended in order", len(gone))
+            _LOGGER.warning("leases: processes that are gone without having ended in order: %d", len(gone))
             self.found_gone()
 
     async def _leave(self, partitions: set[Partition]) -> None:
