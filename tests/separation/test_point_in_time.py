@@ -22,10 +22,12 @@ AP = Role.ACCESS_POINT
 
 @contextlib.contextmanager
 def received(theirs: Cluster, archive: Path) -> Iterator[None]:
-    """Have the write-ahead log arrive in a folder as it is written."""
+    """Have the write-ahead log arrive in a folder as it is written; a slot keeps what has not come yet."""
     archive.mkdir()
+    theirs.superuser("SELECT pg_create_physical_replication_slot('archive', true)")
     process = subprocess.Popen(
-        [*program(theirs, "pg_receivewal"), "--directory", archive, "--no-loop"], env=env(theirs)
+        [*program(theirs, "pg_receivewal"), "--directory", archive, "--slot=archive", "--no-loop"],
+        env=env(theirs),
     )
     try:
         yield
