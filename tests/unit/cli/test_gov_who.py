@@ -105,9 +105,14 @@ async def test_a_timer_counts_for_every_organisation_and_names_those_that_could_
             entries = await vault.log(limit=10_000)
         return sum(each.event == DoorEvent.GOV_DOORS_COUNTED for each in entries)
 
+    def named(output: str) -> list[str]:
+        """Those of the two that could not be counted; another test may have left one that is closing."""
+        found = (line.partition(": ")[0] for line in output.splitlines())
+        return [each for each in found if each in (str(desk.organisation), str(other))]
+
     why = ("count-doors", "--reason", "daily", "--config", str(config))
     ended = await asyncio.to_thread(in_process, "gov", *why)
-    assert (ended.status, ended.output) == (0, "")
+    assert named(ended.output) == []
     assert [await counted(each) for each in (desk.organisation, other)] == [1, 1]
     count_doors = who.count_doors
 
@@ -119,7 +124,7 @@ async def test_a_timer_counts_for_every_organisation_and_names_those_that_could_
     monkeypatch.setattr(who, "count_doors", locked)
     ended = await asyncio.to_thread(in_process, "gov", *why)
     assert ended.status == 1
-    assert ended.output.startswith(f"{other}: ")
+    assert named(ended.output) == [str(other)]
     assert [await counted(each) for each in (desk.organisation, other)] == [2, 1]
     stranger = await installation.organisation([Role.MESSAGE_CLIENT])
     ended = await asyncio.to_thread(in_process, "gov", *why, str(stranger))
