@@ -312,8 +312,8 @@ async def first_start(child: Child) -> None:
         raise NotStarted(f"{child.name}: did not start, see above")
 
 
-async def keep(child: Child) -> None:
-    """Start it again each time it ends."""
+async def keep(child: Child, serves: Callable[[], None] = lambda: None) -> None:
+    """Start it again each time it ends; ``serves`` is called whenever that has succeeded."""
     clock, failures = asyncio.get_running_loop().time, 0
     began = clock()
     while True:
@@ -325,6 +325,7 @@ async def keep(child: Child) -> None:
         began = clock()
         if await child.start():
             _LOGGER.info("%s: serves again", child.name)
+            serves()
 
 
 class Supervisor:

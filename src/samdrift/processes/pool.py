@@ -60,7 +60,7 @@ from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
 from samdrift.net.forwarding import Away, Forwarder
 from samdrift.net.guard import guarded
-from samdrift.processes.child import Child, Handed, first_start, pause
+from samdrift.processes.child import Child, Handed, first_start, keep
 from samdrift.processes.memory import PROCESSES
 from samdrift.processes.metrics import merged
 from samdrift.scheduling.held import HeldNumber
@@ -77,8 +77,6 @@ _ANSWER_SECONDS = 60.0
 _UNLOCK_SECONDS = 45.0
 """Seconds after which an officer is answered though workers are still being unlocked."""
 _METRICS_SECONDS, _METRICS_BYTES = 5.0, 32 << 20
-_STEADY = 60.0
-"""Seconds after which a worker that ends has not failed to start."""
 _LOGGER = logging.getLogger("samdrift")
 _T = TypeVar("_T")
 
@@ -229,18 +227,11 @@ class _Pool:
 
     async def _keep(self, child: Child) -> None:
         """Start a worker again each time it ends, and bring it what came meanwhile."""
-        clock, failures = asyncio.get_running_loop().time, 0
-        began = clock()
-        while True:
-            status = await child.ended()
-            failures = 1 if clock() - began > _STEADY else failures + 1
-            wait = pause(failures)
-            _LOGGER.error("%s: ended with status %d, starts again in %.0f s", child.name, status, wait)
-            await asyncio.sleep(wait)
-            began = clock()
-            if await child.start():
-                _LOGGER.info("%s: serves again", child.name)
-                self._unlock_aside(self._unlock_again(child))
+
+        def serves() -> None:
+            self._unlock_aside(self._unlock_again(child))
+
+        await keep(child, serves)
 
     async def _unlock_again(self, child: Child) -> None:
         """Have a worker unlock what came while it was starting, or was too much for its start."""

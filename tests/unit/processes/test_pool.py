@@ -273,7 +273,7 @@ async def test_a_worker_that_the_system_has_stopped_is_killed_and_replaced(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(SOURCES))
-    monkeypatch.setattr(pool, "pause", lambda failures: 0.0)
+    monkeypatch.setattr("samdrift.processes.child.pause", lambda failures: 0.0)
     parent = scene.pool
     child = Child("worker 1", (sys.executable, "-c", HEALTHY, str(parent._control)))
     parent._children = [child]
