@@ -140,9 +140,8 @@ async def running(
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, queue))
         gauge = expiry_gauge(parts.registry)
-        keeper = gate.lease_keeper()
-        keeper.roles = roles & config.roles  # Work of another role would wait here for nobody.
-        await stack.enter_async_context(keeper)
+        # Not of roles that it does not run: that would wait here for nobody.
+        await stack.enter_async_context(gate.lease_keeper(roles & config.roles))
         expiries = Expiries(
             keys,
             gate.registry,

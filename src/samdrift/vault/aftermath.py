@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 
+from samdrift.audit.operations import unexpected
 from samdrift.vault.announcing import Announcements
 from samdrift.vault.errors import VaultError
 from samdrift.vault.moments import Moments
@@ -32,7 +33,7 @@ class Aftermath:
 
     def ask(self) -> None:
         """Have it done in the background; never fails."""
-        task = asyncio.create_task(self._look())
+        task = asyncio.create_task(self._watched())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -41,6 +42,12 @@ class Aftermath:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _watched(self) -> None:
+        try:
+            await self._look()
+        except Exception as error:
+            unexpected("what a lost process left")(error)
 
     async def _look(self) -> None:
         vaults = self._registry.all()

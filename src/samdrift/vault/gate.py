@@ -172,9 +172,9 @@ class Gate:
             raise
         return gate
 
-    def lease_keeper(self) -> LeaseKeeper:
-        """Return what shares work that comes by itself with the installation's other processes."""
-        keeper = LeaseKeeper(self._wakeups.ask, self.leases, self.claimant, self._roles)
+    def lease_keeper(self, roles: Collection[Role]) -> LeaseKeeper:
+        """Return what shares work that comes by itself, in these roles, with other processes."""
+        keeper = LeaseKeeper(self._wakeups.ask, self.leases, self.claimant, roles)
         keeper.announce = lambda: self._announcements.ask(self._wakeups.registry_channel)
         keeper.found_gone = self._aftermath.ask
         self._wakeups.on_registry_news(keeper.ask)

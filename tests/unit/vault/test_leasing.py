@@ -20,6 +20,7 @@ from samdrift.vault.database.session import Row
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.leasing import LeaseKeeper, LeaseTimes
+from samdrift.vault.moments import Moments
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import Superuser, superuser
 from tests.vaults import NOW, WORKER, Installation, submitted, until
@@ -197,13 +198,24 @@ async def test_what_a_killed_process_has_told_nobody_of_is_found_by_another(
         soon = NOW + timedelta(days=9)
         assert organisation not in dict(await other.due(AP, soon))
         heard.clear()
-        other.lease_keeper().found_gone()
+        other.lease_keeper([AP]).found_gone()
         await until(lambda: (organisation, AP) in heard)
         assert organisation in dict(await other.due(AP, soon))
     finally:
         listening.cancel()
         await killed.close()
         await other.close()
+
+
+async def test_what_fails_unexpectedly_while_that_is_looked_for_is_in_the_log(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails(moments: Moments) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(Moments, "bring", fails)
+    installation.gate.lease_keeper([AP]).found_gone()
+    await until(lambda: "unexpected RuntimeError in what a lost process left" in caplog.text)
 
 
 async def _hear(gate: Gate, heard: set[tuple[ParticipantIdentifier, Role]]) -> None:
