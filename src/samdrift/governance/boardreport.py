@@ -13,12 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 from samdrift.governance.duties.catalogue import Duty, shipped
 from samdrift.governance.report import Status
-from samdrift.governance.reportpage import CLASSES, WORDS, age_text
+from samdrift.governance.reportpage import CLASSES, WORDS, age_text, whole_page
 from samdrift.rights.agreementfold import Register
 from samdrift.rights.agreements import Party, PartyKind
 from samdrift.rights.fields import moment_text
@@ -96,30 +95,22 @@ def page(board: Party, members: Sequence[Member], moment: datetime, language: st
     title, age, none, unknown = _TITLES[language]
     title = escape(title.format(board=board))
     ages = [none if each.at is None else age_text(moment - each.at, language) for each in members]
-    style = (files("samdrift.governance") / "report.css").read_text()
-    return "\n".join(
-        [
-            "<!doctype html>",
-            f'<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<style>{style}</style></head><body><main>",
-            f"<h1>{title}</h1>",
-            '<div class="wide" tabindex="0"><table><thead><tr>',
-            f'<th scope="col">{escape(words["duty"])}</th>',
-            *(f'<th scope="col">{escape(each.organisation)}</th>' for each in members),
-            "</tr></thead><tbody>",
-            f'<tr><th scope="row">{escape(age)}</th>',
-            *(f"<td>{escape(each)}</td>" for each in ages),
-            "</tr>",
-            *(
-                part
-                for key, duty in _duties(members).items()
-                for part in _row(key, duty, members, language, unknown)
-            ),
-            "</tbody></table></div></main></body></html>",
-            "",
-        ]
-    )
+    parts = [
+        '<div class="members" tabindex="0"><table><thead><tr>',
+        f'<th scope="col">{escape(words["duty"])}</th>',
+        *(f'<th scope="col">{escape(each.organisation)}</th>' for each in members),
+        "</tr></thead><tbody>",
+        f'<tr><th scope="row">{escape(age)}</th>',
+        *(f"<td>{escape(each)}</td>" for each in ages),
+        "</tr>",
+        *(
+            part
+            for key, duty in _duties(members).items()
+            for part in _row(key, duty, members, language, unknown)
+        ),
+        "</tbody></table></div>",
+    ]
+    return whole_page(title, parts, language, "board.css")
 
 
 def _row(

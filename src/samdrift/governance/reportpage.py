@@ -62,21 +62,34 @@ def page(made: Report, language: str) -> str:
     moment = words["moment"].format(
         moment=f"{made.moment:%Y-%m-%d %H:%M}", catalogue=made.catalogue, version=made.version
     )
-    style = (files("samdrift.governance") / "report.css").read_text()
     counts = "".join(
         f'<li class="{CLASSES[status]}"><strong>{made.count(status)}</strong> {escape(words[status])}</li>'
         for status in reversed(Status)
     )
+    parts = [
+        f"<p>{escape(moment)}</p>",
+        f'<ul class="counts">{counts}</ul>',
+        *(part for row in made.rows for part in _row(row, made, language)),
+    ]
+    return whole_page(title, parts, language)
+
+
+def whole_page(title: str, parts: Iterable[str], language: str, style: str = "", main: str = "") -> str:
+    """Return a document in one file: ``title`` and ``parts`` are HTML below each other.
+
+    ``style`` is another style sheet of this package after the reports' own, ``main`` the class of the body.
+    """
+    sheets = ("report.css", style) if style else ("report.css",)
+    styles = "".join((files("samdrift.governance") / each).read_text() for each in sheets)
+    shown = f' class="{main}"' if main else ""
     return "\n".join(
         [
             "<!doctype html>",
             f'<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<style>{style}</style></head><body><main>",
+            f"<style>{styles}</style></head><body><main{shown}>",
             f"<h1>{title}</h1>",
-            f"<p>{escape(moment)}</p>",
-            f'<ul class="counts">{counts}</ul>',
-            *(part for row in made.rows for part in _row(row, made, language)),
+            *parts,
             "</main></body></html>",
             "",
         ]

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from html import escape
-from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from samdrift.governance.reportpage import whole_page
 
 _SWEDEN = ZoneInfo("Europe/Stockholm")
 _SOON_DAYS = 30
@@ -119,20 +120,7 @@ _MONTHS = {
 def page(answer: Mapping[str, Any], names: Mapping[str, str], language: str) -> str:
     """Return an answer as an HTML document in a language; ``names`` are those of people and mailboxes."""
     shown = _Page(answer, names, language)
-    style = "".join((files("samdrift.governance") / each).read_text() for each in ("report.css", "who.css"))
-    title = escape(shown.title)
-    return "\n".join(
-        [
-            "<!doctype html>",
-            f'<html lang="{language}"><head><meta charset="utf-8"><title>{title}</title>',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f'<style>{style}</style></head><body><main class="wide">',
-            f"<h1>{title}</h1>",
-            *shown.body(),
-            "</main></body></html>",
-            "",
-        ]
-    )
+    return whole_page(escape(shown.title), shown.body(), language, "who.css", "wide")
 
 
 class _Page:
