@@ -28,7 +28,6 @@ from samdrift.rights.keyacts import Lost
 from samdrift.rights.record import GOOD, Record, Verdict
 from samdrift.rights.signing import Refusal, Signed
 from samdrift.rights.statements import Act
-from tests.sizes import count, soak
 from tests.unit.rights import test_record as forging
 from tests.unit.rights.building import ANNA, BO, CILLA, DAG, HABO, KARIN, KURT
 from tests.unit.rights.signers import House, Ssh, founded
@@ -39,7 +38,7 @@ OLA_AS_PERSON, GONE = (Subject.parse(f"person:{name}") for name in ("ola", "gone
 MESSAGE = Extent.message("0d9b6c1e-6a3f-4f0e-9d7a-1c2b3a4d5e6f")
 OTHER = Extent.message("1d9b6c1e-6a3f-4f0e-9d7a-1c2b3a4d5e6f")
 DAY = timedelta(days=1)
-REFUSED = count(600, 2000)
+REFUSED = 2000
 
 
 def staffed(organisation: str = HABO, now: datetime | None = None) -> House:
@@ -345,7 +344,6 @@ def refused(house: House, chance: random.Random, number: int) -> tuple[str, Sign
     return kind.__name__, *kind(house, chance)
 
 
-@soak
 def test_every_forged_consent_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(forging, "good_act", good_act)
     monkeypatch.setattr(forging, "DAG", GONE)  # Whose key is lost.

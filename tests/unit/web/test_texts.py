@@ -68,13 +68,17 @@ def test_both_languages_have_the_same_values_in_a_text(file: Path) -> None:
 
 @pytest.mark.parametrize("file", CATALOGUES, ids=lambda path: path.parts[-3])
 def test_texts_are_calm(file: Path) -> None:
-    """Sentences, not exclamations; typographic apostrophes; no capitals for emphasis."""
-    for pair in translated(file):
-        for text in pair:
+    """Sentences, not exclamations; typographic apostrophes; no capitals for emphasis.
+
+    In English an agency has its name in capitals, and in Swedish not even that.
+    """
+    for english, swedish in translated(file):
+        assert "Digg" not in english
+        for text in (english.replace("DIGG", "Digg"), swedish):
             assert "!" not in text
             assert "'" not in text
             assert '"' not in text
-            assert not re.search(r"\b(?!DIGG\b)[A-ZÅÄÖ]{4,}\b", text), text
+            assert not re.search(r"\b[A-ZÅÄÖ]{4,}\b", text), text
 
 
 def test_one_text_is_one_in_swedish_wherever_pages_show_it() -> None:
