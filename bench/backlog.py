@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -35,7 +35,7 @@ from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import running
 from samdrift.installation.loop import run
 from samdrift.messageservice.outgoing.compose import Attachment, Draft
-from samdrift.vault.records import MessageRecord, OutgoingEnvelope
+from samdrift.vault.records import OutgoingEnvelope
 from samdrift.wire import sdkmessage
 from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED
 
@@ -197,24 +197,9 @@ async def messages(member: Member, recipient: Member, number: int) -> list[str]:
         for _ in range(number):
             message = letter(member.address, recipient.address, _DRAFT)
             payload = sdkmessage.build(message)
-            record = MessageRecord(
-                id=message.message_id,
-                direction=Direction.OUT,
-                status=MessageStatus.SCHEDULED,
-                conversation_id=message.conversation_id,
-                ref_to_message_id=None,
-                sender=member.organisation,
-                recipient=recipient.organisation,
-                sender_address=member.address.functional_address,
+            record = replace(
+                member.outgoing(message, recipient.organisation, MessageStatus.SCHEDULED, len(payload), now),
                 recipient_address=recipient.address.functional_address,
-                document=SDK_MESSAGE_EXTENDED.value,
-                created_at=now,
-                updated_at=now,
-                dated_at=now,
-                label=message.label,
-                confidentiality=message.confidentiality,
-                size=len(payload),
-                attributes="",
             )
             writer = vault.new_body()
             await writer.write(payload)

@@ -168,18 +168,24 @@ class Member:
 
     # --- as a message service that does what it should not -----------------------------------------------
 
-    async def plant(self, message: SdkMessage, document: DocumentIdentifier = SDK_MESSAGE_EXTENDED) -> None:
-        """Have the message service know a message as sent that the test sends in its own way."""
-        now = datetime.now(UTC)
-        payload = sdkmessage.build(message)
-        record = MessageRecord(
+    def outgoing(
+        self,
+        message: SdkMessage,
+        recipient: ParticipantIdentifier,
+        status: MessageStatus,
+        size: int,
+        now: datetime,
+        document: DocumentIdentifier = SDK_MESSAGE_EXTENDED,
+    ) -> MessageRecord:
+        """The record of a message as the message service keeps one of its own, taken at a moment."""
+        return MessageRecord(
             id=message.message_id,
             direction=Direction.OUT,
-            status=MessageStatus.SUBMITTED,
+            status=status,
             conversation_id=message.conversation_id,
             ref_to_message_id=message.ref_to_message_id,
             sender=self.organisation,
-            recipient=ParticipantIdentifier(message.recipient.id.extension),
+            recipient=recipient,
             sender_address=self.address.functional_address,
             recipient_address="",
             document=document.value,
@@ -188,9 +194,16 @@ class Member:
             dated_at=now,
             label=message.label,
             confidentiality=message.confidentiality,
-            size=len(payload),
+            size=size,
             attributes="",
         )
+
+    async def plant(self, message: SdkMessage, document: DocumentIdentifier = SDK_MESSAGE_EXTENDED) -> None:
+        """Have the message service know a message as sent that the test sends in its own way."""
+        now = datetime.now(UTC)
+        payload = sdkmessage.build(message)
+        recipient = ParticipantIdentifier(message.recipient.id.extension)
+        record = self.outgoing(message, recipient, MessageStatus.SUBMITTED, len(payload), now, document)
         async with self.open(MT) as vault:
             writer = vault.new_body()
             await writer.write(payload)

@@ -2,7 +2,8 @@
 
 The text that is signed names the command, its parameters, by whom and when. It is kept with its
 signature in each log that the command writes to, so that `ssh-keygen -Y verify` shows later, without
-Samdrift, who ran what. Nobody but the person can make it: also not the operator, for one of its staff.
+Samdrift, who ran what. Nobody without the person's key can make it; whose keys count is what the
+configuration says, so that it binds the staff, and not whoever can write that file.
 """
 
 from __future__ import annotations

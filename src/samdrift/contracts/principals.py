@@ -38,7 +38,7 @@ class ProofKind(StrEnum):
     SIGNATURE = "signature"
     """One by their own key, over the command."""
     PASSPHRASE = "passphrase"  # noqa: S105
-    """That of a custodian."""
+    """A custodian's passphrase."""
     ELSEWHERE = "operator-log"
     """A signature that the operator's log has: its text is about something of another organisation."""
     NONE = "none"

@@ -67,7 +67,9 @@ class PolicyUnusable(Explained, ValueError):
 
 _Answer = Cosigned | WitnessRefused | WitnessUnanswered
 Watch = Callable[[str, str, str | None], None]
-"""Hears of a dependency, its place, and the reason why it is gone, or none."""
+"""Hears of a dependency, its place, and the reason why it is gone: empty when it is there, and ``None``
+when it is no affair of this process any more.
+"""
 OPERATORS = LogPlace()
 """The operator's own log."""
 
@@ -201,16 +203,12 @@ class LogKeeper:
                 if (registry.changes, leases.changes) != changes:
                     changes = registry.changes, leases.changes
                     own = [place for place in fixed if leases.holds(place.organisation, place.role)]
-                    found = [
-                        LogPlace(each, role)
-                        for role in served
-                        for each in self._gate.registry.worked_for(role)
-                    ]
+                    found = [LogPlace(each, role) for role in served for each in registry.worked_for(role)]
                     hosted = {place.organisation for place in found if place.organisation is not None}
                     self._follow(turns, (*own, *found), now)
                 for organisation, _ in await once_in_a_while.due(clock):
                     for role in served:
-                        if self._gate.registry.works_for(organisation, role):
+                        if registry.works_for(organisation, role):
                             rounds.create_task(self._in_its_place(LogPlace(organisation, role)))
                 for place in turns.due(now):
                     if self._wanted(place):
