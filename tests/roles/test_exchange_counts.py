@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from bench.exchange_counts import Counts, counted
 
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.net.clock import system_clock
 from tests.roles.letters import letter
+from tests.roles.member import AP, Member
 from tests.roles.stage import Stage
 
 SENT, RECEIVED = 2, 2
@@ -23,7 +25,7 @@ OPENINGS = {
     "ap message-service submit": SENT,
     "ap access-point-outbound send": SENT,
     "ap access-point-inbound receive": RECEIVED,
-    "ap message-service deliver": 8,  # Six where what is new comes together, as it does on a quick machine.
+    "ap message-service deliver": 6,
     "mt message-service receive": RECEIVED,
     "mt message-service process": 2,
 }
@@ -33,7 +35,7 @@ ROUND_TRIPS = {
     "ap message-service submit": 4,
     "ap access-point-outbound send": 4,
     "ap access-point-inbound receive": 4,
-    "ap message-service deliver": 16,
+    "ap message-service deliver": 12,
     "mt message-service receive": 8,
     "mt message-service process": 6,
 }
@@ -56,7 +58,7 @@ ENTRIES = {
 }
 TIMED = {"registry": 100}
 """What the registry hears is gathered for a time, however many commits there are meanwhile."""
-REQUESTS = {"PUT /c/v1/envelopes/ID": SENT, "POST /as4": SENT, "POST /c/v1/poll": 8, "shared service": 8}
+REQUESTS = {"PUT /c/v1/envelopes/ID": SENT, "POST /as4": SENT, "POST /c/v1/poll": 4, "shared service": 8}
 """The operators of the tests keep no answers of shared services."""
 
 
@@ -71,8 +73,17 @@ def beyond(found: dict[str, int], limits: dict[str, int]) -> dict[str, int]:
     return {kind: number for kind, number in found.items() if number > limits.get(kind, 0)}
 
 
+async def nothing_waits(member: Member) -> None:
+    """Take what earlier tests left in its inbox for good, which each poll would look at again."""
+    for item in await member.waiting():
+        async with member.open(AP) as vault:
+            await vault.acknowledge(item.id, now=system_clock())
+
+
 async def test_an_exchange_takes_no_more_than_it_needs(stage: Stage) -> None:
     habo, agency = stage.habo, stage.agency
+    for member in (habo, agency):
+        await nothing_waits(member)
     exchanges: list[Counts] = []
     for _ in range(4):
         message = letter(habo.address, agency.address)
