@@ -184,6 +184,7 @@ class LogKeeper:
         self._seen: dict[tuple[str, str], int] = {}
         """The size that a witness, by its key, cosigned last of a log, by its name."""
         self._places = asyncio.Semaphore(_AT_ONCE)
+        self._under_way: set[LogPlace] = set()
         self._unexpected = unexpected("the log")
 
     async def keep(self, logs: Iterable[LogPlace], roles: Iterable[Role]) -> None:
@@ -279,6 +280,17 @@ class LogKeeper:
         return state
 
     async def _in_its_place(self, place: LogPlace) -> None:
+        """Have a round of a log in its turn. One that is under way is not disturbed: the next turn looks."""
+        if place in self._under_way:
+            self._note_growth(place)
+            return
+        self._under_way.add(place)
+        try:
+            await self._among_few(place)
+        finally:
+            self._under_way.discard(place)
+
+    async def _among_few(self, place: LogPlace) -> None:
         async with self._places:
             try:
                 async with self._gate.leases.working(place.organisation, place.role):

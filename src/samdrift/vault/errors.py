@@ -108,6 +108,7 @@ class VaultRefused(VaultError):
         super().__init__()
         self.code = code
         """The SQLSTATE; the server's own text may repeat values and is dropped."""
+        self.cause = f"SQLSTATE {code}" if code else ""
 
 
 class SealBroken(VaultError):

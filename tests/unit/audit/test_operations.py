@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from samdrift.audit.operations import postponing
-from samdrift.vault.errors import VaultDenied, VaultUnavailable
+from samdrift.audit.operations import postponing, unexpected
+from samdrift.vault.errors import VaultDenied, VaultRefused, VaultUnavailable
 
 
 def test_an_outage_that_many_calls_meet_is_one_line_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
@@ -26,3 +26,10 @@ def test_what_has_no_cause_is_told_each_time(caplog: pytest.LogCaptureFixture) -
     for _ in range(2):
         log(VaultDenied())
     assert caplog.messages == ["interface A asked to come again: VaultDenied"] * 2
+
+
+def test_what_the_database_refused_is_told_by_its_state_and_not_in_its_words(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    unexpected("the log")(VaultRefused("SD409"))
+    assert caplog.messages == ["unexpected VaultRefused in the log (): SQLSTATE SD409"]

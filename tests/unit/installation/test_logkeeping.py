@@ -37,7 +37,7 @@ from samdrift.transparency.witnessstate import WitnessState
 from samdrift.vault.errors import VaultDenied, VaultUnavailable
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
-from samdrift.vault.logtree import SigningStopped, TreeState
+from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
 from samdrift.vault.logtree import WitnessState as Answered
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.crypto.softwarekeys import SoftwareLogKey
@@ -443,6 +443,38 @@ async def test_a_log_whose_round_failed_is_looked_at_again(
     growth.take(scene.organisation, AP)
     await scene.keeper._in_its_place(scene.place)
     assert growth.take(scene.organisation, AP)
+
+
+async def test_a_turn_that_comes_while_a_round_goes_on_waits_for_the_next(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two rounds would sign the same entries, and the database refuses whichever comes second."""
+    await scene.known()
+    scene.members = ()
+    sign, begun, may_end = LogTree.sign, asyncio.Event(), asyncio.Event()
+    signing = 0
+
+    async def slow(tree: LogTree, now: datetime) -> TreeState:
+        nonlocal signing
+        signing += 1
+        begun.set()
+        await may_end.wait()
+        return await sign(tree, now)
+
+    monkeypatch.setattr(LogTree, "sign", slow)
+    growth = scene.installation.gate.growth
+    first = asyncio.create_task(scene.keeper._in_its_place(scene.place))
+    await begun.wait()
+    growth.take(scene.organisation, AP)
+    second = asyncio.create_task(scene.keeper._in_its_place(scene.place))
+    await until(lambda: second.done() or signing > 1)
+    at_once = signing
+    may_end.set()
+    await asyncio.gather(first, second)
+    assert at_once == 1
+    assert signing == 2, "the round that was under way looks once more"
+    assert scene.keeper.health.failures == 0
+    assert "unexpected" not in caplog.text
 
 
 async def test_what_fails_in_one_round_is_counted_and_the_next_one_goes_on(scene: Scene) -> None:
