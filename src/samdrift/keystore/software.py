@@ -78,6 +78,7 @@ class SoftwareKeyStore(KeyChoice):
         self._folder = folder
         self._unlocker = unlocker
         self._loaded: dict[str, LoadedKeys] = {}
+        self._vault_folders: dict[str, Path] = {}
 
     def create_key(
         self, vault: str, name: str, subject: x509.Name, bits: int = 3072, *, hosts: Sequence[str] = ()
@@ -382,9 +383,12 @@ class SoftwareKeyStore(KeyChoice):
             vaultfolder.destroy(folder)
 
     def _vault_folder(self, vault: str) -> Path:
-        if not _VAULT.fullmatch(vault) or vault == ROOT:
-            raise KeyStoreError(KeyFault.BAD_NAME, "not the id of a vault")
-        return self._folder / vault
+        found = self._vault_folders.get(vault)
+        if found is None:
+            if not _VAULT.fullmatch(vault) or vault == ROOT:
+                raise KeyStoreError(KeyFault.BAD_NAME, "not the id of a vault")
+            found = self._vault_folders[vault] = self._folder / vault
+        return found
 
     def _reading(self, vault: str, read: Callable[[Path], T]) -> T:
         """Return what is read of the vault's files; read again when the folder no longer counts then."""
@@ -445,15 +449,15 @@ class SoftwareKeyStore(KeyChoice):
             raise KeyStoreError(KeyFault.DAMAGED, "a secret of the vault does not open") from None
 
     def _tls(self, vault: str, name: KeyName) -> tuple[tuple[Path, str], ...]:
-        def read(folder: Path) -> tuple[tuple[Path, str], ...]:
+        def read(folder: Path) -> Mapping[int, tuple[Path, str]]:
             files = installed_files(folder, name)
-            paths = [files[number].path for number in self.installed(vault, name)]
-            for path in paths:
-                confined.read(path)  # The TLS library opens it by its name.
+            for file in files.values():
+                confined.read(file.path)  # The TLS library opens it by its name.
             password = self._open(vault, folder).password
-            return tuple((path, password) for path in paths)
+            return {number: (file.path, password) for number, file in files.items()}
 
-        return self._reading(vault, read)
+        found = self._kept(vault, ("tls", name), partial(self._reading, vault, read))
+        return tuple(found[number] for number in self.installed(vault, name))
 
     def _held(self, vault: str) -> list[HeldKey]:
         def held(file: KeyFile) -> HeldKey:

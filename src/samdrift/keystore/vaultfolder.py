@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from samdrift.keystore import confined
-from samdrift.keystore.confined import DRAFT, STATES
+from samdrift.keystore.confined import BESIDE, DRAFT
 from samdrift.keystore.durablefiles import private_folder
 from samdrift.keystore.keyfiles import KeyFault, KeyFile, KeyName, KeyStoreError
 from samdrift.keystore.witness import forget_witness
@@ -74,7 +74,7 @@ class Unchanged:
             return found
         values.pop(what, None)
         counts = current(folder)
-        inner = (STATES,) if counts is None else (counts.name, STATES)
+        inner = BESIDE if counts is None else (counts.name, *BESIDE)
         # Before it is read: what changes meanwhile is seen the next time.
         mark = confined.mark(folder, *inner)
         found = read()

@@ -221,8 +221,10 @@ class HsmKeyStore(SoftwareKeyStore):
         return held
 
     def _numbers(self, vault: str, name: KeyName) -> list[int]:
-        there = [each.file.number for each in self._references(vault).installed(name)]
-        return there + super()._numbers(vault, name)
+        def read() -> list[int]:
+            return [each.file.number for each in self._references(vault).installed(name)]
+
+        return self._kept(vault, ("in token", name), read) + super()._numbers(vault, name)
 
     def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:
         there: dict[int, SigningKey] = {
