@@ -37,6 +37,9 @@ LEFT_OUT = {
     "samdrift.cli.main": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"cryptography", "lxml", "email"},
     "samdrift.cli.org": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"cryptography", "lxml", "email"},
     "samdrift.cli.log": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"cryptography", "lxml", "email"},
+    "samdrift.cli.gov": PAGES | ROLES | VAULTS | SERVERS | DEMONSTRATION | {"cryptography", "lxml", "email"},
+    "samdrift.cli.gov.duties": PAGES | VAULTS | SERVERS | DEMONSTRATION,
+    "samdrift.cli.gov.grants": PAGES | {"samdrift.messageclient", "uvicorn", "starlette"} | DEMONSTRATION,
     "samdrift.cli.completion": PAGES
     | ROLES
     | VAULTS

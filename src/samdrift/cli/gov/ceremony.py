@@ -15,6 +15,7 @@ import typer
 from samdrift.administration.administration import administering, record_command
 from samdrift.administration.appointing import MessageClients
 from samdrift.administration.governing import Governance
+from samdrift.cli.gov.grants import app as grants
 from samdrift.cli.gov.signing import By, Out, Why, show, subject
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, require_new
@@ -60,6 +61,7 @@ class Unsigned:
         return holding.statements[0] in self.copy.signed
 
 
+@grants.command()
 def unsigned(
     organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
 ) -> int:
@@ -80,6 +82,7 @@ def unsigned(
     return 1 if rows else 0
 
 
+@grants.command("sign-over")
 def sign_over(organisation: Organisation, by: By, config: ConfigFile, folder: Folder, why: Why) -> None:
     """Write a statement for every right that nobody signed, each to be read and signed by an officer.
 
@@ -105,6 +108,7 @@ def sign_over(organisation: Organisation, by: By, config: ConfigFile, folder: Fo
     print_line(f"  samdrift gov statement append-all {organisation} {shlex.quote(str(folder))} --config FILE")
 
 
+@grants.command()
 def settle(
     organisation: Organisation,
     by: By,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -344,12 +344,3 @@ def _write(file: Path, content: bytes, key: SigningKey | None) -> None:
 
 def _beside(file: Path) -> Path:
     return file.with_name(f"{file.name}.signature.json")
-
-
-COMMANDS: Mapping[str, Callable[..., int | None]] = {
-    "who-can": who_can,
-    "who-could": who_could,
-    "who-did": who_did,
-    "count-doors": count,
-}
-"""The commands by their names."""
