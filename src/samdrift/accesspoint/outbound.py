@@ -18,7 +18,7 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.route import NoRoute, Route, Routes
 from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
 from samdrift.accesspoint.verdict import Answer, judge
-from samdrift.audit.operations import unexpected
+from samdrift.audit.operations import summarised, unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
@@ -29,7 +29,7 @@ from samdrift.scheduling.pace import Pace
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader
-from samdrift.vault.errors import VaultLocked
+from samdrift.vault.errors import SealBroken, VaultLocked
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Backlog, Transfer
@@ -38,6 +38,10 @@ from samdrift.wire.crypto.keys import Random
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.verdicts import Grounds
 
+_ENVELOPE_LOST = (
+    "access point: a stored envelope is not there, or was altered; it is looked for again with each attempt."
+    " Is the object store mounted? 'samdrift queue list' names the transfer"
+)
 _IN_ONE_PIECE = 1 << 20
 _SOON = timedelta(seconds=10)
 """Time until the next attempt at what met a restart of our own."""
@@ -71,6 +75,7 @@ class Outbound:
         self._routes = routes
         self._client = client
         self._keys = keys
+        self._envelope_lost = summarised(_ENVELOPE_LOST)
         self._clock = clock
         self._rng = rng
         self._meters = meters
@@ -118,7 +123,7 @@ class Outbound:
                 answer = await self._exchange(transfer, route, message, body)
                 if answer.reason is TransferReason.PEER_UNREACHABLE:
                     self._breaker.missed(whose, answer.detail, self._clock())
-                else:
+                elif answer.reason is not TransferReason.ENVELOPE_INVALID:
                     self._breaker.answered(whose)
                 if own and self._spares(transfer, answer):
                     again = self._clock() + min(self._settings.retry.interval, _SOON)
@@ -192,6 +197,10 @@ class Outbound:
             return Answer(TransferReason.PEER_UNREACHABLE, "the peer is too slow")
         except PeerUnreachable as failure:
             return Answer(TransferReason.PEER_UNREACHABLE, failure.text)
+        except (
+            SealBroken
+        ):  # It comes back, where its folder was not mounted; or another attempt was the last.
+            return Answer(TransferReason.ENVELOPE_INVALID, "the stored envelope is not there, or was altered")
         if answered.status >= 500 and not answered.body:
             return Answer(TransferReason.PEER_UNREACHABLE, f"HTTP status {answered.status}")
         return judge(
@@ -254,6 +263,8 @@ class Outbound:
                 spared=again is not None,
             )
             if waits:
+                if answer.reason is TransferReason.ENVELOPE_INVALID:
+                    self._envelope_lost()
                 keep_peer(vault, peer, now)
                 vault.record(APEvent.AP_TRANSFER_POSTPONED, **facts, **why)
             return later

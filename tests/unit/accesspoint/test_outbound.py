@@ -18,7 +18,7 @@ from samdrift.accesspoint.outbound import Outbound
 from samdrift.accesspoint.route import Route
 from samdrift.accesspoint.settings import AccessPointSettings, OwnKeys
 from samdrift.contracts.principals import Role
-from samdrift.contracts.transfer import TransferReason
+from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.vault.records import Attempt
 from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error
@@ -119,6 +119,19 @@ class Listening:
         return self._answer
 
 
+class Taking(Listening):
+    """One that reads what it is sent to its end, as a client does with a large message."""
+
+    @contextlib.asynccontextmanager
+    async def exchange(
+        self, method: str, address: str, content: bytes | AsyncIterator[bytes], **how: object
+    ) -> AsyncIterator[Listening]:
+        if not isinstance(content, bytes):
+            content = b"".join([piece async for piece in content])
+        async with super().exchange(method, address, content, **how) as answer:
+            yield answer
+
+
 @pytest.mark.parametrize("profile", [*PROFILES.values(), replace(AS4_1_0, security_timestamp=True)])
 async def test_2_2_a_security_timestamp_is_sent_where_the_profile_has_one_and_nowhere_else(
     installation: Installation, organisation: ParticipantIdentifier, profile: TransportProfile
@@ -159,6 +172,51 @@ async def test_a_peer_that_trickles_is_given_up_when_the_claim_ends(
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         (event,) = await vault.events(0, 10)
     assert (event.reason, event.detail) == (TransferReason.PEER_UNREACHABLE, "the peer is too slow")
+
+
+@pytest.mark.parametrize("size", [900_000, 2_000_000])
+async def test_a_stored_envelope_that_is_lost_is_told_with_its_reason_and_looked_for_again(
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    size: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A folder of objects that is not mounted looks the same, and comes back."""
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        transfer = await submitted(vault, os.urandom(size), lease=MINUTE)
+        body = await vault.outgoing_body(transfer.id)
+        await vault._room.shelf.objects.clear(vault._room.vault)
+    later = await outbound(installation, Taking(), AS4_1_0).attempt(organisation, transfer, body)
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        (waits,) = await vault.waiting(9)
+        (event,) = await vault.events(0, 10)
+    assert later == waits.next_attempt
+    assert (event.state, event.reason) == (TransferState.QUEUED, TransferReason.ENVELOPE_INVALID)
+    assert event.detail == "the stored envelope is not there, or was altered"
+    assert (
+        [line for line in caplog.messages if "Is the object store mounted?" in line] == caplog.messages != []
+    )
+
+
+@pytest.mark.parametrize("size", [900_000, 2_000_000])
+async def test_an_attempt_that_comes_after_the_end_of_its_transfer_tells_nothing(
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    size: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its claim had run out, and the one who claimed it next has ended it and dropped its envelope."""
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        transfer = await submitted(vault, os.urandom(size), lease=MINUTE)
+        body = await vault.outgoing_body(transfer.id)
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        assert await vault.failed(transfer.id, now=NOW, reason=TransferReason.GIVEN_UP, detail="by hand")
+    assert caplog.messages == []
+    await outbound(installation, Taking(), AS4_1_0).attempt(organisation, transfer, body)
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        (event,) = await vault.events(0, 10)
+    assert (event.state, event.detail) == (TransferState.FAILED, "by hand")
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(
