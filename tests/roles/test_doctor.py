@@ -15,7 +15,8 @@ import pytest
 
 from samdrift.administration.administration import Administration, beside
 from samdrift.config.malware import MalwareConfig
-from samdrift.config.model import Config, SocketAddress
+from samdrift.config.model import Config, Environment, SocketAddress
+from samdrift.config.staff import StaffKeysConfig
 from samdrift.contracts.principals import Role
 from samdrift.federation.server import Failure, Service
 from samdrift.installation.vaultsettings import vault_settings
@@ -23,7 +24,7 @@ from samdrift.net.clamd import ClamdAddress
 from samdrift.net.clock import system_clock
 from samdrift.net.server import listening_socket
 from samdrift.operations import foundation, neighbours, places
-from samdrift.operations.doctor import Scope, examine
+from samdrift.operations.doctor import Scope, check_staff, examine
 from samdrift.operations.findings import Finding, State, exit_status
 from samdrift.vault.logins import CONNECTIONS
 from samdrift.vault.openkeys import open_keys
@@ -129,6 +130,16 @@ async def test_folders_that_others_read_or_write(config: Config, tmp_path: Path)
     assert wrong(list(places.check_files(changed))) == dict.fromkeys(
         ("files.secrets", "files.seals", "files.objects", "files.trust"), State.FAIL
     )
+
+
+def test_production_in_which_nobody_proves_who_runs_a_command_is_warned_of(config: Config) -> None:
+    found = check_staff(replace(config, environment=Environment.PRODUCTION))
+    assert (found.state, found.found) == (State.WARN, "nobody is named")
+    assert "#who-acts" in found.todo
+    assert check_staff(config).state is State.SKIPPED
+    ola = StaffKeysConfig("ola.ek", ())
+    named = check_staff(replace(config, environment=Environment.PRODUCTION, staff=(ola,)))
+    assert (named.state, named.found) == (State.OK, "1 may run commands, and sign each")
 
 
 async def test_the_wrong_passphrase(config: Config, tmp_path: Path) -> None:

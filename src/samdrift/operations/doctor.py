@@ -14,7 +14,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from samdrift.administration.administration import Administration, beside
-from samdrift.config.model import Config, SocketAddress
+from samdrift.config.model import Config, Environment, SocketAddress
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Role
@@ -37,6 +37,7 @@ _PATIENCE = 120.0
 """Seconds for one check: a scanner may take a minute for the largest file."""
 _PASSPHRASE = Subject("key-store", "without its keys nothing is signed, decrypted or read")
 _ADMINISTRATION = Subject("organisations", "whether organisations are ready is not known")
+_STAFF = Subject("staff", "logs have whatever name a command was given, and nothing shows whose it was")
 _TLS = Subject("tls", "peers, clients and browsers judge an installation by it")
 Findings = Iterable[Finding] | AsyncIterator[Finding] | Awaitable[Finding]
 
@@ -54,6 +55,7 @@ class Scope:
 async def examine(config: Config, scope: Scope) -> list[Finding]:
     """Examine an installation; findings in the order in which they are best seen to."""
     findings = await _all("files", lambda: places.check_files(config))
+    findings.append(check_staff(config))
     findings += await _all("disk", lambda: places.check_disks(config))
     findings += await _all("trust", lambda: [neighbours.check_trust(config)])
     findings += await _foundation(config, scope)
@@ -124,6 +126,15 @@ async def _listeners(config: Config, *, running: bool) -> list[Finding]:
         *(_all(f"tls.{target.door}", partial(check_tls, target)) for target in targets(config))
     )
     return [each for some in found for each in some]
+
+
+def check_staff(config: Config) -> Finding:
+    """Check that whoever runs a command proves it; a trial has nobody to hold to that."""
+    if config.staff:
+        return _STAFF.ok(f"{len(config.staff)} may run commands, and sign each")
+    if config.environment is not Environment.PRODUCTION:
+        return _STAFF.skipped("nobody is named: needed in production alone")
+    return _STAFF.warn("nobody is named", "name them with their SSH keys: docs/operations.md#who-acts")
 
 
 def targets(config: Config) -> Iterator[Target]:
