@@ -383,12 +383,11 @@ class SoftwareKeyStore(KeyChoice):
             vaultfolder.destroy(folder)
 
     def _vault_folder(self, vault: str) -> Path:
-        found = self._vault_folders.get(vault)
-        if found is None:
+        if vault not in self._vault_folders:
             if not _VAULT.fullmatch(vault) or vault == ROOT:
                 raise KeyStoreError(KeyFault.BAD_NAME, "not the id of a vault")
-            found = self._vault_folders[vault] = self._folder / vault
-        return found
+            self._vault_folders[vault] = self._folder / vault
+        return self._vault_folders[vault]
 
     def _reading(self, vault: str, read: Callable[[Path], T]) -> T:
         """Return what is read of the vault's files; read again when the folder no longer counts then."""
@@ -450,10 +449,9 @@ class SoftwareKeyStore(KeyChoice):
 
     def _tls(self, vault: str, name: KeyName) -> tuple[tuple[Path, str], ...]:
         def read(folder: Path) -> Mapping[int, tuple[Path, str]]:
-            files = installed_files(folder, name)
+            files, password = installed_files(folder, name), self._open(vault, folder).password
             for file in files.values():
                 confined.read(file.path)  # The TLS library opens it by its name.
-            password = self._open(vault, folder).password
             return {number: (file.path, password) for number, file in files.items()}
 
         found = self._kept(vault, ("tls", name), partial(self._reading, vault, read))
