@@ -13,7 +13,7 @@ from samdrift.administration.logs import logs_of
 from samdrift.cli.consenting import consented, until_now
 from samdrift.cli.org.options import ConfigFile, FormerOrganisation, OnlyOrganisation, named
 from samdrift.cli.output import print_line
-from samdrift.cli.persons import ConsentOption, asked
+from samdrift.cli.persons import Actor, ConsentOption, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
@@ -29,8 +29,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 def export(
     config: ConfigFile,
     out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
-    by: Annotated[str, typer.Option("--by", help="Your name; recorded in the log.")],
-    reason: Annotated[str, typer.Option("--reason", help="The reason; recorded in the log.")],
+    reason: Reason,
+    by: Actor = None,
     organisation: OnlyOrganisation = None,
     role: Annotated[
         Role | None, typer.Option("--role", help="The role whose log it is; wanted where there are several.")

@@ -295,7 +295,10 @@ async def test_two_custodians_dispose_of_a_class_and_the_exported_log_holds(
         await log(config, *decide[:5], "log", *decide[6:], *by)
     assert (await log(config, *decide, *by))[1].startswith("3 entries of class reading")
     out, rules = tmp_path / "log", tmp_path / "policy"
-    assert (await log(config, "export", *where, "--out", out, "--by", "kim", "--reason", "test"))[0] == 0
+    assert (await log(config, "export", *where, "--out", out, "--reason", "test"))[0] == 0
+    async with installation.open(organisation, AP) as vault:
+        (told,) = [each.ids for each in await vault.log(0, 100) if each.event == AdminEvent.LOG_EXPORTED]
+    assert (told["by"], told["reason"]) == (login(), "test")
     async with installation.open(organisation, AP) as vault:
         (key,) = [each.key for each in await vault.tree.keys()]
     rules.write_text(f"log {key}\nquorum none\n")
