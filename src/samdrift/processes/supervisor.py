@@ -28,7 +28,7 @@ from samdrift.installation.databasecare import cared_for
 from samdrift.installation.doors import ROLES, Door
 from samdrift.installation.expiry import Expiries, watching
 from samdrift.installation.health import Dependency, Health, trying
-from samdrift.installation.listeners import address_of, with_own_metrics
+from samdrift.installation.listeners import served_doors, with_own_metrics
 from samdrift.installation.logkeeping import operators_log_kept
 from samdrift.installation.operator import own_dependencies
 from samdrift.installation.reconciling import reconciled
@@ -153,8 +153,7 @@ class _House:
         self._workers: dict[str, _Kept] = {}
         self._routes = Routes()
         self._starting = asyncio.Semaphore(os.cpu_count() or 1)
-        doors = [door for door in Door if address_of(config, door) is not None]
-        self._doors = tuple(door for door in doors if ROLES.get(door) in {*roles, None})
+        self._doors = tuple(served_doors(config, roles))
         self._front = Child(
             FRONT,
             (*_COMMAND, FRONT),
