@@ -40,7 +40,6 @@ from samdrift.wire.smp import PublishedCertificates
 from tests.roles.member import MT, Member
 from tests.roles.stage import Stage, hasty, member_of
 from tests.secretfiles import secret_file
-from tests.sizes import whole
 from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import CHEAP, server_folder
 
@@ -148,7 +147,6 @@ async def place(stage: Stage) -> AsyncIterator[Place]:
             yield Place(stage, folder, member_of(stage.federation, run, NASSJO))
 
 
-@whole
 async def test_r7_every_key_is_replaced_during_traffic_and_no_message_is_lost(place: Place) -> None:
     nassjo, agency = place.nassjo, place.stage.agency
     sent: list[tuple[Member, Member, str]] = []
