@@ -7,7 +7,7 @@ and how to use each.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,7 +79,7 @@ class KeyChoice(ABC):
         They change whenever another key is to be used: with each rotation, and with time.
         """
         key = key_name(name)
-        return usable(self._numbers(vault, key), self._decided(vault, key), self._clock())
+        return self._usable(vault, key, self._numbers(vault, key))
 
     def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SigningKey:
         """The newest key whose time has come and that is not revoked; ``MISSING`` when there is none."""
@@ -89,7 +89,7 @@ class KeyChoice(ABC):
         """Every key that is neither retired nor revoked, the one in use first."""
         key = key_name(name)
         keys = self._signing(vault, key)
-        return tuple(keys[each] for each in usable(keys, self._decided(vault, key), self._clock()))
+        return tuple(keys[each] for each in self._usable(vault, key, keys))
 
     def decryption_keys(self, vault: str, name: str = KeyName.ENCRYPTION) -> tuple[DecryptionKey, ...]:
         """Every key with a certificate that is neither retired nor compromised, the newest first."""
@@ -112,6 +112,10 @@ class KeyChoice(ABC):
 
         found = map(told, self._held(vault))
         return tuple(sorted(found, key=lambda held: (order.index(held.name), -held.number)))
+
+    def _usable(self, vault: str, name: KeyName, numbers: Iterable[int]) -> tuple[int, ...]:
+        """Of keys that were read, those that are used, the one in use first."""
+        return usable(numbers, self._decided(vault, name), self._clock())
 
     def _decided(self, vault: str, name: KeyName) -> Mapping[int, KeyState]:
         """The states of keys about which anything was decided, by number."""

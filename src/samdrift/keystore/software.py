@@ -455,7 +455,7 @@ class SoftwareKeyStore(KeyChoice):
             return {number: (file.path, password) for number, file in files.items()}
 
         found = self._kept(vault, ("tls", name), partial(self._reading, vault, read))
-        return tuple(found[number] for number in self.installed(vault, name))
+        return tuple(found[number] for number in self._usable(vault, name, found))
 
     def _held(self, vault: str) -> list[HeldKey]:
         def held(file: KeyFile) -> HeldKey:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 
+from samdrift.keystore import confined
 from samdrift.keystore.software import KeyFault, KeyName, KeyStoreError, SoftwareKeyStore
 from samdrift.wire.crypto.keys import Oaep
 from tests.vaults import key_store
@@ -274,6 +275,27 @@ def test_every_key_of_a_server_that_is_used_is_there_for_the_hosts_that_it_names
     assert newest != older
     for path, password in (newest, older):
         ssl.create_default_context().load_cert_chain(path, password=password)
+
+
+def test_a_key_that_is_installed_while_the_others_are_read_is_used_the_next_time(
+    store: SoftwareKeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a rotation: what was read is chosen from, and nothing that came since."""
+    add_key(store, "a1", KeyName.TLS_SERVER)
+    (first,) = store.tls_servers("a1")
+    read = confined.read
+
+    def meanwhile(path: Path) -> bytes:
+        if path == first[0]:
+            monkeypatch.undo()
+            add_key(store, "a1", KeyName.TLS_SERVER)
+        return read(path)
+
+    monkeypatch.setattr(confined, "read", meanwhile)
+    assert store.tls_servers("a1") == (first,)
+    newest, older = store.tls_servers("a1")
+    assert older == first
+    assert newest != first
 
 
 @pytest.mark.parametrize("vault", ["", "..", "a/b", "root", "A", "a" * 64, "a\n", ".hidden"])
