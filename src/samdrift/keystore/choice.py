@@ -114,7 +114,7 @@ class KeyChoice(ABC):
         return tuple(sorted(found, key=lambda held: (order.index(held.name), -held.number)))
 
     def _usable(self, vault: str, name: KeyName, numbers: Iterable[int]) -> tuple[int, ...]:
-        """Of keys that were read, those that are used, the one in use first."""
+        """Return those of some keys, which were read before, that are used: the one in use first."""
         return usable(numbers, self._decided(vault, name), self._clock())
 
     def _decided(self, vault: str, name: KeyName) -> Mapping[int, KeyState]:
