@@ -40,7 +40,7 @@ from samdrift.wire.verdicts import Grounds
 
 _ENVELOPE_LOST = (
     "access point: a stored envelope is not there, or was altered; it is looked for again with each attempt."
-    " Is the object store mounted? 'samdrift queue list' names the transfer"
+    " Is the object store mounted? 'samdrift queue list' names a transfer that waits for it"
 )
 _IN_ONE_PIECE = 1 << 20
 _SOON = timedelta(seconds=10)
@@ -197,9 +197,8 @@ class Outbound:
             return Answer(TransferReason.PEER_UNREACHABLE, "the peer is too slow")
         except PeerUnreachable as failure:
             return Answer(TransferReason.PEER_UNREACHABLE, failure.text)
-        except (
-            SealBroken
-        ):  # It comes back, where its folder was not mounted; or another attempt was the last.
+        except SealBroken:
+            # It comes back, where its folder was not mounted; or another attempt was the last.
             return Answer(TransferReason.ENVELOPE_INVALID, "the stored envelope is not there, or was altered")
         if answered.status >= 500 and not answered.body:
             return Answer(TransferReason.PEER_UNREACHABLE, f"HTTP status {answered.status}")
@@ -250,6 +249,7 @@ class Outbound:
             why = {"reason": answer.reason.value, "detail": answer.detail}
             if answer.final or later is None:
                 if await vault.failed(transfer.id, now=now, reason=answer.reason, detail=answer.detail):
+                    self._tell_loss(answer)
                     keep_peer(vault, peer, now)
                     vault.record(VaultEvent.AP_TRANSFER_FAILED, **facts, **why)
                 return None
@@ -263,11 +263,14 @@ class Outbound:
                 spared=again is not None,
             )
             if waits:
-                if answer.reason is TransferReason.ENVELOPE_INVALID:
-                    self._envelope_lost()
+                self._tell_loss(answer)
                 keep_peer(vault, peer, now)
                 vault.record(APEvent.AP_TRANSFER_POSTPONED, **facts, **why)
             return later
+
+    def _tell_loss(self, answer: Answer) -> None:
+        if answer.reason is TransferReason.ENVELOPE_INVALID:
+            self._envelope_lost()
 
 
 async def _encoded(message: PreparedMessage, body: BodyReader) -> AsyncIterator[bytes]:

@@ -185,6 +185,7 @@ class LogKeeper:
         """The size that a witness, by its key, cosigned last of a log, by its name."""
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._under_way: set[LogPlace] = set()
+        """Logs that have a round now."""
         self._unexpected = unexpected("the log")
 
     async def keep(self, logs: Iterable[LogPlace], roles: Iterable[Role]) -> None:
@@ -280,7 +281,7 @@ class LogKeeper:
         return state
 
     async def _in_its_place(self, place: LogPlace) -> None:
-        """Have a round of a log in its turn. One that is under way is not disturbed: the next turn looks."""
+        """Have a round of a log in its turn; one that is under way looks once more, or the next turn does."""
         if place in self._under_way:
             self._note_growth(place)
             return

@@ -20,7 +20,8 @@ from samdrift.accesspoint.settings import AccessPointSettings, OwnKeys
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.scheduling.held import Held, HeldNumber
-from samdrift.vault.records import Attempt
+from samdrift.vault.bodies import BodyReader
+from samdrift.vault.records import Attempt, Transfer
 from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error
 from samdrift.wire.crypto.softwarekeys import SoftwareSigningKey
 from samdrift.wire.ebms import NOT_SERVICED
@@ -69,6 +70,15 @@ def outbound(
     )
 
 
+async def claimed(
+    installation: Installation, organisation: ParticipantIdentifier, data: bytes = b"<xhe/>"
+) -> tuple[Transfer, BodyReader]:
+    """A new transfer that is claimed for an attempt, and its envelope."""
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        transfer = await submitted(vault, data, lease=MINUTE)
+        return transfer, await vault.outgoing_body(transfer.id)
+
+
 async def attempted(
     installation: Installation,
     organisation: ParticipantIdentifier,
@@ -78,9 +88,7 @@ async def attempted(
     before: int = 0,
 ) -> datetime | None:
     """One attempt at a new transfer, after a number of others; gives when the next one is due."""
-    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
-        transfer = await submitted(vault, lease=MINUTE)
-        body = await vault.outgoing_body(transfer.id)
+    transfer, body = await claimed(installation, organisation)
     attempts = (*[Attempt(NOW, error="peer-unreachable: silent")] * before, *transfer.attempts)
     return await sending.attempt(organisation, replace(transfer, spared=spared, attempts=attempts), body)
 
@@ -182,9 +190,8 @@ async def test_a_stored_envelope_that_is_lost_is_told_with_its_reason_and_looked
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A folder of objects that is not mounted looks the same, and comes back."""
+    transfer, body = await claimed(installation, organisation, os.urandom(size))
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
-        transfer = await submitted(vault, os.urandom(size), lease=MINUTE)
-        body = await vault.outgoing_body(transfer.id)
         await vault._room.shelf.objects.clear(vault._room.vault)
     later = await outbound(installation, Taking(), AS4_1_0).attempt(organisation, transfer, body)
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
@@ -193,9 +200,23 @@ async def test_a_stored_envelope_that_is_lost_is_told_with_its_reason_and_looked
     assert later == waits.next_attempt
     assert (event.state, event.reason) == (TransferState.QUEUED, TransferReason.ENVELOPE_INVALID)
     assert event.detail == "the stored envelope is not there, or was altered"
-    assert (
-        [line for line in caplog.messages if "Is the object store mounted?" in line] == caplog.messages != []
-    )
+    (line,) = caplog.messages
+    assert "Is the object store mounted?" in line
+
+
+async def test_a_transfer_whose_envelope_stays_lost_ends_with_that_reason_and_a_line(
+    installation: Installation, organisation: ParticipantIdentifier, caplog: pytest.LogCaptureFixture
+) -> None:
+    transfer, body = await claimed(installation, organisation, os.urandom(900_000))
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        await vault._room.shelf.objects.clear(vault._room.vault)
+    earlier = [Attempt(NOW, error="peer-unreachable: silent")] * SETTINGS.retry.attempts
+    last = replace(transfer, attempts=(*earlier, *transfer.attempts))
+    assert await outbound(installation, Taking(), AS4_1_0).attempt(organisation, last, body) is None
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        (event,) = await vault.events(0, 10)
+    assert (event.state, event.reason) == (TransferState.FAILED, TransferReason.ENVELOPE_INVALID)
+    assert len(caplog.messages) == 1
 
 
 @pytest.mark.parametrize("size", [900_000, 2_000_000])
@@ -206,12 +227,9 @@ async def test_an_attempt_that_comes_after_the_end_of_its_transfer_tells_nothing
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Its claim had run out, and the one who claimed it next has ended it and dropped its envelope."""
-    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
-        transfer = await submitted(vault, os.urandom(size), lease=MINUTE)
-        body = await vault.outgoing_body(transfer.id)
+    transfer, body = await claimed(installation, organisation, os.urandom(size))
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         assert await vault.failed(transfer.id, now=NOW, reason=TransferReason.GIVEN_UP, detail="by hand")
-    assert caplog.messages == []
     await outbound(installation, Taking(), AS4_1_0).attempt(organisation, transfer, body)
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         (event,) = await vault.events(0, 10)
