@@ -35,7 +35,6 @@ from tests.roles.resends import (
     untrusted_tls,
 )
 from tests.roles.stage import ATTEMPTS, INTERVAL, Stage
-from tests.sizes import whole
 
 BARE_STATUSES = (500, 502, 503, 404, 301)
 _REFUSED = error(EbmsErrorCode.FAILED_DECRYPTION, "wrong key")
@@ -57,7 +56,6 @@ SCENES: dict[str, Scene] = {
 }
 
 
-@whole
 async def test_a_peer_that_never_answers_is_given_up(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AccessPointSettings, "patience", lambda settings, size: timedelta(seconds=2))
     peer = silent(stage)

@@ -22,7 +22,6 @@ from tests.programs import requires
 from tests.roles.member import until
 from tests.roles.processes import played
 from tests.roles.stage import Stage
-from tests.sizes import whole
 from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import server_folder
 
@@ -68,7 +67,6 @@ async def integrators(stage: Stage) -> AsyncIterator[tuple[Integrator, Integrato
             yield Integrator(aneby), Integrator(eksjo)
 
 
-@whole
 async def test_a_message_and_its_answer(integrators: tuple[Integrator, Integrator], tmp_path: Path) -> None:
     """Clauses: api-mt-mk 4.1 step 1, step 3, step 6, 4.2 step 1, step 3, step 6."""
     aneby, eksjo = integrators

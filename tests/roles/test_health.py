@@ -86,7 +86,6 @@ async def test_what_an_installation_has_of_its_own_is_tried_without_being_needed
     assert metrics.samples[("samdrift_dependency_gone", "database")] == 0
 
 
-@whole
 @requires_clamd
 async def test_a_scanner_that_goes_and_comes_back_writes_a_line_each(
     stage: Stage, caplog: pytest.LogCaptureFixture

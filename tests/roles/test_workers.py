@@ -29,7 +29,7 @@ from tests.roles.processes import Played, Process, organisation, played
 from tests.roles.soak import Exchange, faults_of, send
 from tests.roles.stage import Stage
 from tests.secretfiles import secret_file
-from tests.sizes import count, seed, whole
+from tests.sizes import count, seed
 from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import WORKER, server_folder
 from tests.vaults import until as until_true
@@ -99,7 +99,6 @@ async def test_metrics_and_health_of_workers_are_one(those: Played) -> None:
     assert health == {"ready": True}
 
 
-@whole
 async def test_a_worker_that_is_killed_loses_nothing_and_has_nothing_done_twice(those: Played) -> None:
     rng = random.Random(seed(20261127))
     process, sent = those.processes[0], list[Exchange]()
@@ -126,7 +125,6 @@ async def test_workers_are_started_again_one_after_the_other_under_traffic(those
     assert sum([await attempts_spent(one, those.members[:2]) for one in sent]) == 0
 
 
-@whole
 async def test_an_officer_unlocks_in_all_workers_and_in_those_that_start_later(those: Played) -> None:
     process, (member, _, other) = those.processes[0], those.members
 

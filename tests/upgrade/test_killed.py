@@ -67,7 +67,6 @@ async def test_a_process_that_is_killed_within_any_migration_leaves_what_the_nex
         assert set(await killed(stored)) == scripts()
 
 
-@whole
 async def test_one_that_is_killed_within_a_migration_of_each_kind_does(hsm: SoftHsm) -> None:
     """Of the registry, of workers, and of each role; of what was there in 0.1 and of what came later."""
     async with upgraded_in_pieces(hsm) as stored:

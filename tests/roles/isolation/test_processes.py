@@ -140,7 +140,6 @@ async def test_a_suspended_organisations_pages_say_that_it_is_to_be_asked_again(
     await until(again, "the message client serves again", PATIENCE)
 
 
-@whole
 async def test_one_that_is_killed_keeps_only_its_own_organisation_waiting(house: House) -> None:
     """In each role; what is sent to it meanwhile is told to come again, and nothing is lost."""
     agency = house.stage.agency
@@ -278,7 +277,6 @@ async def readers_connected(house: House) -> set[str]:
     return {login for (login,) in found}
 
 
-@whole
 async def test_a_vault_whose_officer_has_not_unlocked_it_has_no_process(house: House) -> None:
     """And gets one as soon as it is open again; meanwhile everybody is told to come again."""
     settings = vault_settings(house.alfa.config)

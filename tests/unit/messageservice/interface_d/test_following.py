@@ -18,7 +18,6 @@ from samdrift.messageservice.interface_d.following import MOST_STREAMS, Followin
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.records import Changes
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.sizes import whole
 from tests.vaults import message
 from tests.virtualtime import BEGAN, in_virtual_time, seconds
 
@@ -57,7 +56,6 @@ async def test_who_breaks_off_between_events_of_one_place_is_told_the_second_aga
     assert first == second.removeprefix("id: 7\n")
 
 
-@whole
 async def test_clients_that_hang_up_before_the_answer_begins_leave_no_stream_behind() -> None:
     """They come back by themselves, and are not told for ever that they have too many."""
     service = cast(Any, Service())
