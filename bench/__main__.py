@@ -42,7 +42,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--idle-seconds", type=float)
     parser.add_argument("--waiting", type=int)
     parser.add_argument("--seconds", type=float, help="for faults: how long each lasts once it is known")
-    parser.add_argument("--only", nargs="+", help="for faults: those whose names have one of these words")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        help="for faults: those whose names have one of these words; for restarts: shared, workers, process",
+    )
+    parser.add_argument(
+        "--layout",
+        choices=["shared", "workers", "process"],
+        help="for faults and restarts: the processes that run",
+    )
     given = parser.parse_args(arguments)
     rows = [asdict(row) for row in import_module(f"bench.{given.name}").rows(*_asked(given))]
     if given.json:
@@ -65,9 +74,9 @@ def _asked(given: argparse.Namespace) -> tuple[object, ...]:
     if given.name in (_SOAK, _HOSTS):
         return given.exchanges, given.seed
     if given.name == _FAULTS:
-        return given.only, given.seconds, given.seed
+        return given.only, given.seconds, given.seed, given.layout
     if given.name == _RESTARTS:
-        return given.rounds, given.seed
+        return given.layout, given.rounds, given.seed
     if given.name == _WORKERS:
         return (given.rounds,)
     if given.name == _ORGANISATIONS:

@@ -30,7 +30,7 @@ _ELSEWHERE = "registry"
 _NOT_OF_EXCHANGES = (" maintain", " read", " trace")
 """Purposes of openings that come with time, and of those by which whoever measures looks."""
 _IDENTIFIER = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
-_ASKING = ("look_together", "_alone", "commit")
+_ASKING = ("look_together", "_alone", "decide", "suppose_and_see", "see", "commit")
 """The methods of a unit of work that ask the database."""
 _INTERFACES = ("/c/v1/", "/as4")
 
@@ -93,10 +93,10 @@ def counted() -> Iterator[Counts]:
         counts.openings.note(kind)
 
     def of_opening(method: Any) -> Any:
-        async def counted(unit: UnitOfWork, *given: Any) -> Any:
+        async def counted(unit: UnitOfWork, *given: Any, **named: Any) -> Any:
             token = current.set(kinds.get(unit, _ELSEWHERE))
             try:
-                return await method(unit, *given)
+                return await method(unit, *given, **named)
             finally:
                 current.reset(token)
 

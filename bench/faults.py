@@ -8,49 +8,57 @@ from __future__ import annotations
 import random
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.roles.breaking import Seen, all_broken, ground
+from tests.roles.breaking import Broke, Seen, all_broken, ground
+from tests.roles.ownrestarts import Layout
 
 from bench.measure import Row, reported
+from samdrift.contracts.messages import MessageStatus
 from samdrift.federation.server import running
 from samdrift.installation.loop import run
 
 _SECONDS = 60.0
 _PATIENCE = 180.0
-_SHOWN = 6
-"""Lines of the log of each fault that are printed."""
+_SHOWN = 40
+"""Different lines of the log of each fault that are printed."""
 
 
-def rows(names: Sequence[str] | None, seconds: float | None, seed: int | None) -> list[Row]:
+def rows(
+    names: Sequence[str] | None, seconds: float | None, seed: int | None, layout: str | None
+) -> list[Row]:
     """Break what is named, or everything, for so long each; what each showed is on standard error."""
     seed = random.randrange(1 << 32) if seed is None else seed
-    _say(f"seed {seed}")
+    chosen = Layout.SHARED if layout is None else Layout[layout.upper()]
+    _say(f"seed {seed}, {chosen}")
     with tempfile.TemporaryDirectory(prefix="samdrift-faults-") as folder:
-        seen, faults, exchanges = run(_broken(Path(folder), names or (), seconds or _SECONDS, seed))
-    for text in faults:
+        found = run(_broken(Path(folder), chosen, names or (), seconds or _SECONDS, seed))
+    for text in found.faults:
         _say(f"FAULT {text}")
-    found = []
-    for each in seen:
-        found += [
+    for told, number in found.ended.most_common():
+        _say(f"{number} times {told}")
+    rows = []
+    for each in found.seen:
+        rows += [
             reported(f"{each.fault}: known", [each.known], "s"),
             reported(f"{each.fault}: back", [each.back], "s"),
             reported(f"{each.fault}: lines", [len(each.lines)], ""),
         ]
+    received, sent = found.ended[MessageStatus.ACCEPTED.value], found.ended.total()
     return [
-        *found,
-        reported("exchanges", [exchanges], ""),
-        reported("faults", [len(faults)], "", bar=0.0),
+        *rows,
+        reported("messages accepted", [sent], ""),
+        reported("ended with a receipt", [received], ""),
+        reported("faults", [len(found.faults)], "", bar=0.0),
     ]
 
 
-async def _broken(
-    folder: Path, names: Sequence[str], seconds: float, seed: int
-) -> tuple[list[Seen], list[str], int]:
+async def _broken(folder: Path, layout: Layout, names: Sequence[str], seconds: float, seed: int) -> Broke:
     async with (
         running(folder / "federation") as federation,
-        ground(federation, folder, _PATIENCE) as there,
+        ground(federation, folder, layout, _PATIENCE) as there,
     ):
         return await all_broken(there, names, seconds, random.Random(seed), _report)
 
@@ -59,10 +67,13 @@ def _report(seen: Seen) -> None:
     times = f"known after {seen.known:.0f} s, back after {seen.back:.0f} s"
     _say(f"{seen.fault}: {times}, metric {seen.metric:.0f}")
     _say(f"  status  {seen.status}")
-    for line in seen.lines[:_SHOWN]:
-        _say(f"  log     {line}")
-    if len(seen.lines) > _SHOWN:
-        _say(f"  log     and {len(seen.lines) - _SHOWN} lines more")
+    for told, number in seen.answers.most_common():
+        _say(f"  calls   {number} times {told}")
+    different = Counter(seen.lines)
+    for line, number in list(different.items())[:_SHOWN]:
+        _say(f"  log     {line}" + (f" ({number} times)" if number > 1 else ""))
+    if len(different) > _SHOWN:
+        _say(f"  log     and {len(different) - _SHOWN} others")
 
 
 def _say(line: str) -> None:

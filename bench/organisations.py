@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from bench.idle_parts import Part
 from bench.measure import Row, Spread, reported
 
 _NUMBERS = (3, 30, 300)
@@ -28,6 +29,8 @@ _TRAFFIC_BAR = 1.2
 _START_BAR_SECONDS = 10.0
 _LOGINS_BAR = 2.0
 _IDLE_BAR_PERCENT = 2.0
+_PART_BARS = {Part.LOGS: 0.7, Part.CLIENT: 0.4, Part.GOVERNANCE: 0.1, Part.REST: 0.8}
+"""Parts of it (bench/idle_parts.py); what belongs to no part is with the rest."""
 _MEMORY_BAR_MB = 1.0
 _MOST = 300
 """The number of organisations that the bars of start and idle are for."""
@@ -159,6 +162,10 @@ def _rows(found: Found, fewest: Found) -> list[Row]:
             f"{name}: idle", [found.idle["total"]], "% of a core", bar=_IDLE_BAR_PERCENT if judged else None
         ),
         reported(f"{name}: idle, PostgreSQL", [found.idle["server"]], "% of a core"),
+        *(
+            reported(f"{name}: idle, {part}", [found.idle[part]], "% of a core", bar=bar if judged else None)
+            for part, bar in _PART_BARS.items()
+        ),
         reported(f"{name}: idle, PSS", [found.idle["memory"] / _MB], "MB"),
         reported(f"{name}: idle, connections", [found.idle["connections"]], ""),
     ]

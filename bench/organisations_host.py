@@ -16,8 +16,9 @@ import sys
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from unittest.mock import patch
 import psutil
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from bench.idle_parts import Part, accounted
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
@@ -80,7 +82,8 @@ class Host:
         # Enrolling took minutes: ports that were free then may be taken by now.
         enrolled = await enrol(federation, operator, folder / "operator")
         gc.collect()
-        with _counted_logins() as logins:
+        with _counted_logins() as logins, ExitStack() as accounting:
+            parts = accounting.enter_context(accounted())
             began, before = time.monotonic(), time.process_time()
             settled = began + _FIRST_LOOKS_SECONDS
             async with running(enrolled.config) as started:
@@ -93,10 +96,11 @@ class Host:
                 _answer(found | {"logins": logins() / (self._number * len(_ROLES))})
                 while command := await _command():
                     if command["do"] == "settle":
-                        _answer(await _idle(processes, max(0.1, settled - time.monotonic())))
+                        _answer(await _idle(processes, max(0.1, settled - time.monotonic()), parts))
                     elif command["do"] == "idle":
-                        _answer(await _idle(processes, command["seconds"]))
+                        _answer(await _idle(processes, command["seconds"], parts))
                     else:
+                        accounting.close()
                         _answer(await self._batch(processes, started, command["exchanges"], logins))
 
     async def _batch(
@@ -119,15 +123,20 @@ class Host:
         }
 
 
-async def _idle(processes: _Processes, seconds: float) -> dict[str, float]:
+async def _idle(processes: _Processes, seconds: float, parts: Counter[Part]) -> dict[str, float]:
     gc.collect()
+    parts.clear()
     began, own, server = time.monotonic(), processes.own_cpu(), processes.server_cpu()
     await asyncio.sleep(seconds)
     elapsed = time.monotonic() - began
     used = (processes.server_cpu() - server) / elapsed * 100
+    total = used + (processes.own_cpu() - own) / elapsed * 100
+    shares = {part: parts[part] / elapsed * 100 for part in Part if part is not Part.REST}
     return {
         "server": used,
-        "total": used + (processes.own_cpu() - own) / elapsed * 100,
+        "total": total,
+        **shares,
+        Part.REST: total - sum(shares.values()),
         "memory": processes.memory(),
         "connections": processes.connections(),
     }

@@ -22,6 +22,11 @@ _STYLE = """
     .bar { stroke: #1f5f8b; stroke-width: 2; stroke-dasharray: 5 4 }
     .spread { stroke: #1d2830; stroke-width: 1.5 }
     text { font-size: 15px } .title { font-size: 19px; font-weight: 600 }
+    @media (prefers-color-scheme: dark) {
+      .page { fill: #12191d } .ink { fill: #e9eef0 } .soft { fill: #aebac0 }
+      .reached { fill: #62b287 } .missed { fill: #d09a35 }
+      .bar { stroke: #7fb6dd } .spread { stroke: #e9eef0 }
+    }
 """
 
 

@@ -1,7 +1,8 @@
-"""Own restarts under traffic, at both levels of isolation: counts lost messages and attempts spent: none.
+"""Own restarts under traffic, as one process and as several: counts lost messages and attempts spent: none.
 
 One of two operators is stopped, killed, started again one process after the other, and loses workers by
-kill -9, also in the middle of that, while messages go to and fro (:mod:`tests.roles.ownrestarts`).
+kill -9, also in the middle of that, while systems of its organisations and of another operator's send through
+interface D (:mod:`tests.roles.ownrestarts`).
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import random
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
-from tests.roles.ownrestarts import Survived, survived
+from tests.roles.ownrestarts import Layout, Survived, survived
 
 from bench.measure import Row, reported
-from samdrift.config.isolation import Isolation
+from samdrift.contracts.messages import MessageStatus
 from samdrift.federation.server import running
 from samdrift.installation.loop import run
 
@@ -23,31 +25,42 @@ _RESTARTS = 20
 _PATIENCE = 600.0
 
 
-def rows(restarts: int | None, seed: int | None) -> list[Row]:
-    """Restart so many times at each level; seed, each restart and every fault are on standard error."""
+def rows(layout: str | None, restarts: int | None, seed: int | None) -> list[Row]:
+    """Restart so many times in one layout or in each; seed, restarts and faults are on standard error."""
     seed = random.randrange(1 << 32) if seed is None else seed
-    print(f"seed {seed}", file=sys.stderr, flush=True)
+    _report(f"seed {seed}")
     found = []
-    for level in Isolation:
+    for each in Layout if layout is None else [Layout[layout.upper()]]:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="samdrift-restarts-") as folder:
-            report = run(_restarted(Path(folder), level, restarts or _RESTARTS, seed))
+            report = run(_restarted(Path(folder), each, restarts or _RESTARTS, seed))
         for fault in report.faults:
-            _report(fault)
-        _report(f"{level}: {report.exchanges} exchanges, {len(report.faults)} faults, {report.spent} spent")
-        found += [
-            *(reported(f"{level}: {name}", [number], "times") for name, number in report.restarts.items()),
-            reported(f"{level}: exchanges", [report.exchanges], ""),
-            reported(f"{level}: faults", [len(report.faults)], "", bar=0.0),
-            reported(f"{level}: attempts spent", [report.spent], "", bar=0.0),
-            reported(f"{level}: time", [time.monotonic() - began], "s"),
-        ]
+            _report(f"FAULT {fault}")
+        for told, number in [*report.answers.most_common(), *report.ended.most_common()]:
+            _report(f"{each}: {number} times {told}")
+        found += [*_counted(each, report), reported(f"{each}: time", [time.monotonic() - began], "s")]
     return found
 
 
-async def _restarted(folder: Path, level: Isolation, restarts: int, seed: int) -> Survived:
+def _counted(layout: Layout, report: Survived) -> list[Row]:
+    kinds = Counter(fault.partition(":")[0] for fault in report.faults)
+    received, sent = report.ended[MessageStatus.ACCEPTED.value], report.ended.total()
+    others = sum(kinds.values()) - kinds["lost"] - kinds["twice"]
+    return [
+        *(reported(f"{layout}: {name}", [number], "times") for name, number in report.restarts.items()),
+        reported(f"{layout}: messages accepted", [sent], ""),
+        reported(f"{layout}: ended with a receipt", [received], ""),
+        reported(f"{layout}: ended otherwise", [sent - received], "", bar=0.0),
+        reported(f"{layout}: lost", [kinds["lost"]], "", bar=0.0),
+        reported(f"{layout}: twice", [kinds["twice"]], "", bar=0.0),
+        reported(f"{layout}: changed, left or refused", [others], "", bar=0.0),
+        reported(f"{layout}: attempts spent", [report.spent], "", bar=0.0),
+    ]
+
+
+async def _restarted(folder: Path, layout: Layout, restarts: int, seed: int) -> Survived:
     async with running(folder / "federation") as federation:
-        return await survived(federation, level, restarts, random.Random(seed), _PATIENCE, _report)
+        return await survived(federation, layout, restarts, random.Random(seed), _PATIENCE, _report)
 
 
 def _report(line: str) -> None:
