@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -13,10 +14,11 @@ from samdrift.installation.loop import loop_factory
 from samdrift.net import following
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests import postgrestemplate
-from tests.cheapness import cheap_files
+from tests.cheapness import cheap_commands, cheap_files, few_issuers
 from tests.softhsm import SoftHsm, softhsm
 from tests.throwawaykeys import cheap_keys, keys_of_the_product
 from tests.vaults import Installation, Installations
+from tests.vaulttemplates import copied_vaults
 
 pytest_plugins = ["tests.sizes"]
 
@@ -33,8 +35,13 @@ def _asyncio_loop_factory() -> LoopFactory | None:
 
 @pytest.fixture(scope="session", autouse=True)
 def cheap_beginnings() -> Iterator[None]:
-    """Embedded PostgreSQL servers start from copies of one data folder, and keys from stored primes."""
-    with postgrestemplate.copied(), cheap_keys(), cheap_files():
+    """Embedded PostgreSQL servers start from copies of one data folder, vaults from copies of those of others
+    that nobody has used, keys from stored primes; clients have few issuers, and commands find order.
+    """
+    cheap = (postgrestemplate.copied, copied_vaults, cheap_keys, cheap_files, few_issuers, cheap_commands)
+    with contextlib.ExitStack() as stack:
+        for each in cheap:
+            stack.enter_context(each())
         yield
 
 
@@ -63,7 +70,7 @@ async def installation(installations: Installations) -> Installation:
 async def organisation(request: pytest.FixtureRequest, installation: Installation) -> ParticipantIdentifier:
     """A new organisation with a vault in each role, or in those that the module names as ``ROLES``.
 
-    PostgreSQL takes a tenth of a second for a vault.
+    A vault takes PostgreSQL some hundredths of a second.
     """
     return await installation.organisation(getattr(request.module, "ROLES", tuple(Role)))
 

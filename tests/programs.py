@@ -9,6 +9,8 @@ import pytest
 
 REQUIRED = "SAMDRIFT_TESTS_REQUIRE_PROGRAMS"
 """Set where every program must be there, so that nothing is skipped unnoticed."""
+HEADLESS = "chromium-headless-shell"
+"""Chromium without its windows, which takes a third of the processor time for a page; its package, too."""
 
 
 def found(program: str) -> str | None:

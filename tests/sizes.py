@@ -33,23 +33,30 @@ PEERS = (TESTS / "fuzz", TESTS / "interop")
 _OF_PEERS = tuple(f"{folder}{os.sep}" for folder in PEERS)
 WORKERS = 3
 """One more than the cores of the machine that the suite is measured on: each waits much of its time."""
-TOGETHER = ("tests/interop/phase4", "tests/roles/isolation")
-"""Folders whose tests share a fixture that takes long to make: one worker runs them all."""
+TOGETHER = (
+    ("tests/interop/phase4/",),
+    ("tests/roles/isolation/",),
+    ("tests/roles/test_command_line_separation.py", "tests/roles/test_isolation_check.py"),
+)
+"""Folders and files whose tests share a fixture that takes long to make: one worker runs them all."""
 SEED = "SAMDRIFT_TESTS_SEED"
 """Environment variable with the seed of a soak, by which the workers have it too."""
 FIRST = (
     "tests/separation/test_every_operation.py",
     "tests/roles/isolation/",
     "tests/roles/test_command_line_separation.py",
-    "tests/browser/",
     "tests/roles/test_runbooks_lost.py",
     "tests/roles/test_restarts.py",
+    "tests/roles/test_own_restarts.py",
     "tests/roles/test_key_rotation.py",
+    "tests/roles/test_workers.py",
+    "tests/browser/",
     "tests/upgrade/",
     "tests/roles/test_every_message_ends.py",
 )
 """What takes longest, begun before the rest so that no worker waits for another at the end."""
 _WHOLE = re.compile(r"^from tests\.sizes import .*\b(?:whole|sampled)\b", re.MULTILINE)
+_ADDRESS = re.compile(r" at 0x[0-9a-f]{6,}")
 EXAMPLES = 20
 """How many times as many examples a soak draws for a property."""
 
@@ -160,6 +167,8 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if unsteady := [item.nodeid for item in items if _ADDRESS.search(item.nodeid)]:
+        raise pytest.UsageError(f"each worker calls it something else, give it ids: {unsteady[0]}")
     items.sort(key=lambda item: next((at for at, one in enumerate(FIRST) if one in item.nodeid), len(FIRST)))
     if not config.option.soak:
         _divide(config, items)
@@ -198,11 +207,11 @@ def _examples(item: pytest.Item) -> bool:
 
 
 class _ByStage(LoadScopeScheduling):
-    """Gives a worker a file at a time, or a folder where the files share what takes long to start."""
+    """Gives a worker a file at a time, or several that share what takes long to start."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return next((folder for folder in TOGETHER if file.startswith(f"{folder}/")), file)
+        return next((those[0] for those in TOGETHER if file.startswith(those)), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:

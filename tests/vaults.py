@@ -46,6 +46,8 @@ NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 ELSEWHERE = ParticipantIdentifier.parse("0203:arbetsformedlingen.se")
 
+IN_ORDER: set[str] = set()
+"""Addresses of the databases of installations that run (:func:`installed`)."""
 _NUMBERS = count(1)
 
 
@@ -110,6 +112,24 @@ class Installation:
         """Wait until the gate has heard that the organisation is served."""
         await until(lambda: all(self.gate.registry.serves(organisation, role) for role in roles))
 
+    async def witness(self, organisation: ParticipantIdentifier, role: Role, at: datetime) -> None:
+        """Have a witness sign at that moment what is in a log of the organisation."""
+        registration = self.gate.registry.find(organisation, role)
+        assert registration is not None
+        database = self.provisioner.database
+        registry = await database.administrators_connection()
+        rows = await registry.execute(
+            "SELECT schema FROM registry.registrations WHERE vault = %s", (registration.vault,)
+        )
+        ((schema,),) = await rows.fetchall()
+        await registry.close()
+        connection = await database.administrators_connection(registration.database)
+        await connection.execute(
+            f"INSERT INTO {schema}.log_witnesses (witness, origin, size, cosigned_at, asked_at)"
+            f" SELECT 'w', origin, 1, {int(at.timestamp())}, now() FROM {schema}.log_tree".encode()
+        )
+        await connection.close()
+
     async def databases(self) -> int:
         """Return how many databases its server has."""
         async with self.provisioner.beside() as connection:
@@ -126,10 +146,14 @@ class Installation:
         """
         before = [one.vault for one in await self.provisioner.registrations()]
         yield
+        await self.forget(before)
+
+    async def forget(self, but: Collection[str] = ()) -> None:
+        """Leave out all organisations but those of some vaults."""
         group = self.provisioner.database.vault_group
         async with self.provisioner.beside() as connection:
             rows = await connection.execute(
-                "DELETE FROM registry.registrations WHERE NOT vault = ANY(%s) RETURNING login", (before,)
+                "DELETE FROM registry.registrations WHERE NOT vault = ANY(%s) RETURNING login", (list(but),)
             )
             for (login,) in await rows.fetchall():
                 await logins.run(connection, "REVOKE {} FROM {}", group, login)
@@ -177,6 +201,7 @@ async def installed(settings: VaultSettings) -> AsyncIterator[Installation]:
     provisioner = await Provisioner.connect(settings)
     try:
         await provisioner.install()
+        IN_ORDER.add(provisioner.database.address)
         gate = await Gate.start(settings)
         gate.growth.sign_here(Role)  # As a process that serves.
         try:
@@ -184,6 +209,7 @@ async def installed(settings: VaultSettings) -> AsyncIterator[Installation]:
         finally:
             await gate.close()
     finally:
+        IN_ORDER.discard(provisioner.database.address)
         await provisioner.close()
 
 
@@ -210,25 +236,26 @@ async def inherits(
 
 
 class Installations:
-    """One installation at a time, which gives way to a new one when it has many organisations.
+    """One installation at a time, whose organisations are left out when it is handed on.
 
     Whoever administrates an installation, as most commands do, looks into every organisation's database.
     """
 
-    MANY = 16
-    MANY_DATABASES = 48
-    """Those of organisations that were left out are there still, at ten megabytes each."""
+    MANY = 48
+    """Databases of organisations that were left out are there still, at ten megabytes each."""
 
     def __init__(self) -> None:
         self._running: Installation | None = None
         self._stack = contextlib.AsyncExitStack()
 
     async def current(self) -> Installation:
-        """Return the one that runs, or a new one; nobody uses the former any more."""
+        """Return the one that runs, without organisations, or a new one: nobody uses the former any more."""
         if self._running is not None:
-            organisations = {one.organisation for one in await self._running.provisioner.registrations()}
-            databases = await self._running.databases()
-            if len(organisations) < self.MANY and databases < self.MANY_DATABASES:
+            if await self._running.databases() < self.MANY:
+                await self._running.forget()
+                await self._running.provisioner.announce()
+                gate = self._running.gate
+                await until(lambda: not gate.registry.all())
                 return self._running
             await self.close()
         folder = self._stack.enter_context(server_folder())

@@ -41,7 +41,10 @@ NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
     ("Administratör", ("docs/administratorsguide",)),
     (
         "Befattningshavare",
-        ("docs/befattningshavare", "docs/officers", "docs/reviews", "docs/agreements", "docs/operator-view"),
+        (
+            *("docs/befattningshavare", "docs/officers", "docs/groups", "docs/reviews"),
+            *("docs/agreements", "docs/operator-view"),
+        ),
     ),
     (
         "Operator",
@@ -50,7 +53,7 @@ NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
             *("docs/organisations", "docs/sign-in", "docs/key-sets", "docs/moving"),
             *("docs/console", "docs/monitoring", "docs/runbooks/README", "docs/outages", "docs/backup"),
             "docs/upgrade",
-            *("docs/database", "docs/keys", "docs/hsm", "docs/malware", "docs/isolation"),
+            *("docs/database", "docs/objects", "docs/keys", "docs/hsm", "docs/malware", "docs/isolation"),
             *("docs/testbed", "docs/performance", "docs/scale"),
         ),
     ),
@@ -79,6 +82,7 @@ NAVIGATION: Sequence[tuple[str, Sequence[str]]] = (
 """Who reads what: each page once, where its reader looks for it first."""
 TITLES = {
     "docs/officers": "Vad som skrivs under, med kommandon (på engelska)",
+    "docs/groups": "Grupper ur organisationens katalog (på engelska)",
     "docs/reviews": "Vilka som kan, granskningar, incidenter (på engelska)",
     "docs/agreements": "Avtal, krav och efterlevnad (på engelska)",
     "docs/operator-view": "Vad driften ser utan att fråga (på engelska)",

@@ -20,10 +20,11 @@ from samdrift.web.cookies import SESSION
 from samdrift.web.sessions import Person
 from samdrift.web.sites import Closed, Site
 from tests.browser.gallery.application import Gallery, closed
-from tests.programs import found, requires
+from tests.programs import HEADLESS, found, requires
 from tests.unit.web.scene import ANNA, Scene
 
-CHROMIUM = requires("chromium", "chromium")
+PROGRAM = next(filter(found, (HEADLESS, "chromium")), HEADLESS)
+CHROMIUM = requires(PROGRAM, PROGRAM)
 """Skips a test where there is no Chromium."""
 DARK, FORCED = "dark", "forced colours"
 LOOKS = ("light", DARK, FORCED)
@@ -36,7 +37,7 @@ async def chromium() -> AsyncIterator[Browser]:
     """Run Debian's Chromium; as root it has no sandbox of its own."""
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=found("chromium"), args=arguments)
+        browser = await playwright.chromium.launch(executable_path=found(PROGRAM), args=arguments)
         try:
             yield browser
         finally:

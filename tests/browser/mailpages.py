@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from samdrift.messageclient.mail import Search
+from samdrift.messageclient.notices.manning import Manning
 from tests.unit.messageclient.mailroom import Mailroom
 from tests.unit.messageclient.memorydesk import ANNA, BO, MemoryDesk
 
@@ -14,6 +15,7 @@ PDF = b"%PDF-1.7" * 1000
 async def paths(room: Mailroom) -> list[str]:
     """Prepare drafts and a search, and return the addresses of the pages."""
     office, desk = room.office, MemoryDesk(room.office, ANNA)
+    office.manning["soc"] = Manning(hours=((0, 1440),) * 7, holidays=False, escalate_after=1)
     sip = next(one for one in office.conversations.values() if "SIP" in one.subject)
     rejected = next(one for one in office.conversations.values() if "fel format" in one.subject)
     draft = await desk.reply(sip.messages[-1].id)
@@ -25,6 +27,8 @@ async def paths(room: Mailroom) -> list[str]:
     await desk.submit(leaving.id, leaving.version)
     theirs = await MemoryDesk(office, BO).new_draft("soc", content)
     empty = await desk.new_draft("soc")
+    for text in ("Ringt.", "Ringt igen."):  # Parts of a page that are alike.
+        await desk.add_note(sip.id, text)
     token = await desk.begin_search(Search("mote", whole_text=False, mailbox=None))
     return [
         "/mailbox/soc",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Unpack
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Page, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, Route, expect
 
 from samdrift.contracts.principals import Role
 from samdrift.net.server import listening_socket, serving
@@ -154,21 +156,75 @@ async def test_the_security_officer_reads_the_log_by_keyboard(role: Open) -> Non
         await expect(page.get_by_label("Person")).to_have_value(await role.whole.person("anna"))
 
 
-async def test_a_recipient_is_suggested_while_it_is_typed(role: Open) -> None:
-    content = {"organisation": "0203:mullsjo.se", "address": "skola:0203:mullsjo.se"}
-    names = {"organisation_name": "Mullsjö kommun", "address_name": "Elevhälsan"}
+async def _written_to(role: Open, *names: str) -> None:
+    """Have functions of an organisation that ours writes to."""
     async with role.whole.installation.open(role.whole.organisation, Role.MESSAGE_CLIENT) as vault:
-        vault.use_address(" ".join(content.values()), {**content, **names}, now=role.whole.clock())
+        for number, name in enumerate(names):
+            content = {"organisation": "0203:mullsjo.se", "address": f"{number}:0203:mullsjo.se"}
+            shown = {"organisation_name": "Mullsjö kommun", "address_name": name}
+            vault.use_address(" ".join(content.values()), {**content, **shown}, now=role.whole.clock())
+
+
+async def test_a_recipient_is_suggested_while_it_is_typed(role: Open) -> None:
+    await _written_to(role, "Elevhälsan", "Räddningstjänsten")
     async with role.visitor("anna") as page:
         await page.goto(role.at(f"/mailbox/{SOC}/open"))
         await page.get_by_role("button", name="Nytt meddelande").click()
-        await page.locator("#find").press_sequentially("mullsj")
-        await page.keyboard.press("ArrowDown")
-        await expect(page.locator("[data-found] button").first).to_contain_text("Mullsjö kommun, Elevhälsan")
+        await expect(page.locator("[data-found] button")).to_have_count(2)
+        await page.locator("#find").press_sequentially("elevh")
+        await expect(page.locator("[data-found] button")).to_have_text(
+            [re.compile("^Mullsjö kommun, Elevhälsan")]
+        )
         await page.locator("#find").press("ArrowDown")
         await page.keyboard.press("Enter")
         await expect(page.locator(".chosen")).to_contain_text("Mullsjö kommun, Elevhälsan")
-        assert "mullsj" not in page.url
+        assert "elevh" not in page.url
+
+
+async def test_what_is_typed_before_the_page_is_ready_is_looked_for_as_well(role: Open) -> None:
+    await _written_to(role, "Elevhälsan", "Räddningstjänsten")
+    async with role.visitor("anna") as page:
+        typed = asyncio.Event()
+
+        async def late(route: Route) -> None:
+            await typed.wait()
+            await route.continue_()
+
+        await page.goto(role.at(f"/mailbox/{SOC}/open"))
+        await page.route("**/suggest.*.js", late)
+        await page.get_by_role("button", name="Nytt meddelande").click(no_wait_after=True)
+        await page.locator("#find").press_sequentially("elevh")
+        typed.set()
+        await expect(page.locator("[data-found] button")).to_have_count(1)
+
+
+async def test_a_recipient_that_is_about_to_be_chosen_stays_when_others_are_found(role: Open) -> None:
+    """Whoever has gone down among them and presses Enter gets the one that was seen, not what came since."""
+    await _written_to(role, "Elevhälsan")
+    async with role.visitor("anna") as page:
+        asked, answered = asyncio.Event(), asyncio.Event()
+
+        async def late(route: Route) -> None:
+            asked.set()
+            await answered.wait()
+            key = "0203:annan.se|skola"
+            await route.fulfill(json={"found": [{"key": key, "name": "Annan kommun", "beneath": ""}]})
+
+        await page.route("**/suggest", late)
+        await page.goto(role.at(f"/mailbox/{SOC}/open"))
+        await page.get_by_role("button", name="Nytt meddelande").click()
+        shown = page.locator("[data-found] button")
+        await page.locator("#find").press_sequentially("mullsj")
+        await asked.wait()
+        await page.locator("#find").press("ArrowDown")
+        await expect(shown.first).to_be_focused()
+        async with page.expect_request_finished(lambda request: request.url.endswith("/suggest")):
+            answered.set()
+        await page.evaluate("new Promise((done) => setTimeout(done, 200))")
+        await expect(shown.first).to_be_focused()
+        await expect(shown.first).to_contain_text("Mullsjö kommun, Elevhälsan")
+        await page.locator("#find").focus()
+        await expect(shown.first).to_contain_text("Annan kommun")
 
 
 @whole

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Unpack
 
@@ -17,6 +17,8 @@ from playwright.async_api import Browser, CDPSession, ConsoleMessage, Page, expe
 from samdrift.contracts.principals import Role
 from samdrift.net.server import listening_socket, serving
 from samdrift.rights import ORGANISATION, Approved, Given, Right, Rights, Scope, Subject
+from samdrift.rights.consents import AccessAsked, Extent, Ground, Level
+from samdrift.rights.incidents import Clock, IncidentOpened
 from samdrift.rights.keyacts import Enrolled, PublicKey
 from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from samdrift.rights.statements import Outcome, Reviewed, Statement
@@ -25,8 +27,9 @@ from tests.browser.harness import CHROMIUM, Seen, complained, keep_session, prof
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
 from tests.sizes import whole
 from tests.unit.governance.office import AUDITOR, GOV, Office, office
-from tests.unit.rights.building import ANNA, BO, CILLA, KURT
-from tests.unit.rights.signers import YEAR, Authenticator
+from tests.unit.governance.test_entering import countersigned
+from tests.unit.rights.building import ANNA, BO, CILLA, KARIN, KURT
+from tests.unit.rights.signers import YEAR, Authenticator, Ssh
 from tests.vaults import Installation
 
 pytestmark = CHROMIUM
@@ -131,6 +134,7 @@ async def enrolled(role: Open, page: Page, who: Subject) -> PublicKey:
     key = PublicKey.parse(offered.key)
     asked = await role.office.state(ANNA, Enrolled(who, "Nyckelringen", key, role.office.house.now + YEAR))
     await role.office.state(BO, Approved(asked.digest))
+    role.office.in_another_second()
     return key
 
 
@@ -174,20 +178,20 @@ async def under_review(role: Open, reviewer: Subject, *people: str) -> int:
     for each in people:
         role.office.house.now += timedelta(seconds=1)
         what = Rights(Subject.parse(f"person:{each}"), Scope("socialtjanst"), frozenset({Right.READ}))
-        start = datetime.now(UTC).replace(microsecond=0)
+        start = role.office.second() + timedelta(seconds=len(digests))
         given = await role.office.state(ANNA, Given(what, start, start + YEAR, asked=False))
         digests.append(given.digest)
-    await role.office.in_another_second()
-    due = datetime.now(UTC).replace(microsecond=0) + timedelta(days=30)
+    role.office.in_another_second()
+    due = role.office.second() + timedelta(days=30)
     opened = ReviewOpened("mailbox:socialtjanst", tuple(sorted(digests)), reviewer, BO, due)
     await role.office.state(ANNA, opened)
-    await role.office.in_another_second()
+    role.office.in_another_second()
     return (await role.office.role.records.read(role.office.organisation)).number
 
 
 async def test_a_reviewer_answers_for_each_right_and_closes_the_review_with_a_passkey(role: Open) -> None:
     await administrator(role, CILLA)
-    await role.office.in_another_second()
+    role.office.in_another_second()
     number = await under_review(role, CILLA, "dag", "eva")
     async with role.visitor(CILLA) as page:
         await with_authenticator(page)
@@ -196,7 +200,7 @@ async def test_a_reviewer_answers_for_each_right_and_closes_the_review_with_a_pa
         await page.get_by_role("link", name="En granskning: socialtjanst").click()
         await heading(page, "Granskning: socialtjanst")
         for name, answer in (("dag", "Behåll"), ("eva", "Ta bort")):
-            right = page.get_by_role("region", name=f"person:{name}")
+            right = page.get_by_role("article", name=f"person:{name}")
             await expect(right.get_by_text("Senast använd")).to_be_visible()
             await right.get_by_label("Varför").fill("talat med chefen")
             await right.get_by_role("button", name=answer).click()
@@ -206,8 +210,8 @@ async def test_a_reviewer_answers_for_each_right_and_closes_the_review_with_a_pa
             await expect(page.get_by_role("status")).to_contain_text("Ditt beslut står i registret")
             await expect(right.get_by_role("button")).to_have_count(0)
         await page.get_by_label("Varför").fill("klart")
-        role.office.house.now = datetime.now(UTC)
-        await role.office.in_another_second()
+        role.office.house.now = role.office.clock()
+        role.office.in_another_second()
         await page.get_by_role("button", name="Avsluta och skriv under").click()
         await page.get_by_role("button", name="Skriv under med din passernyckel").click()
         await expect(page.get_by_text(re.compile("^avslutad "))).to_be_visible()
@@ -305,6 +309,17 @@ async def test_a_lone_officer_without_script_reads_all_and_signs_by_openssh(role
         await expect(page.get_by_role("status")).to_contain_text("Ditt beslut står i registret")
 
 
+async def asked_twice(role: Open) -> None:
+    """Have the operator's staff ask for the same twice."""
+    olle, house = Subject.parse("operator:olle"), role.office.house
+    house.signers[olle] = own = Ssh(olle, "olle")
+    key = await role.office.state(KARIN, Enrolled(olle, "Olle Ohm", own.key, house.now + YEAR))
+    await role.office.state(KURT, Approved(key.digest))
+    for ticket in ("INC-17", "INC-18"):
+        wanted = AccessAsked(olle, Ground.OUTAGE, ticket, Extent.mailbox("soc"), Level.METADATA, 60)
+        await role.office.state(olle, wanted)
+
+
 async def pages(role: Open) -> list[tuple[Subject, str]]:
     """Return the pages, with a person who sees each."""
     key = Authenticator(CILLA, 9).key
@@ -314,11 +329,20 @@ async def pages(role: Open) -> list[tuple[Subject, str]]:
     soon = role.office.house.now + timedelta(seconds=1)
     what = Rights(CILLA, Scope("socialtjanst"), frozenset({Right.READ, Right.WRITE}))
     await role.office.state(ANNA, Given(what, soon, soon + timedelta(days=20), asked=False))
-    review = await under_review(role, ANNA, "dag")
+    review = await under_review(role, ANNA, "dag", "dag")  # Parts of a page that are alike.
+    await asked_twice(role)
+    at, clocks = role.office.house.now - timedelta(hours=7), frozenset(Clock)
+    incident, _ = [
+        await role.office.state(who, IncidentOpened("Fel mottagare", at, at, clocks)) for who in (ANNA, BO)
+    ]
+    await countersigned(role.office)
+    agreed = (await role.office.role.records.read(role.office.organisation)).entries[-2]
     own = next(role.office.house.record.keys.in_force(role.office.house.now, ANNA))
     paths = [
         *("/", "/keys", "/officers", "/rights", "/rights/give", "/rights/role", "/rights/substitute"),
-        *("/reviews/open", "/agreements/party", "/agreements/enter"),
+        *("/reviews/open", "/agreements/party", "/agreements/enter", "/agreements/at-end"),
+        f"/agreements/{agreed.statement.digest}/extend",
+        f"/record/{agreed.number}",
         *(
             "/agreements",
             "/report",
@@ -327,7 +351,7 @@ async def pages(role: Open) -> list[tuple[Subject, str]]:
             "/consents",
             "/reviews",
             f"/reviews/{review}",
-            "/incidents",
+            *("/incidents", "/incidents/open", f"/incidents/{incident.digest}"),
             "/record/1",
             f"/decide/{waiting.digest}",
         ),

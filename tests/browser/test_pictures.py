@@ -101,7 +101,7 @@ class Photographed(Mailroom):
             "form": Form(),
             "day": None,
         }
-        context |= {"soon": now + timedelta(days=30), "unused": now - timedelta(days=90)}
+        context |= {"at_operator": (), "soon": now + timedelta(days=30), "unused": now - timedelta(days=90)}
         context["sections"] = frame.sections(self.pages, request, frozenset({Right.READ, Right.MANAGE}))
         return self.pages.page(request, "who_can_read.html", **context)
 

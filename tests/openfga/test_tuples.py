@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from samdrift.governance.who import paths
-from samdrift.rights import Right, Subject, SubjectKind, Substitution, fold
+from samdrift.rights import Request, Right, Subject, SubjectKind, Substitution, fold
 from samdrift.rights.cedarview import policies
+from samdrift.rights.deciding import decide_by
 from samdrift.rights.gifts import gifts
 from samdrift.rights.openfgaview import bearing, context, document, model, scope_object, tuples, user
 from samdrift.rights.reviews import ReviewClosed, ReviewOpened
@@ -26,11 +27,13 @@ from tests.unit.rights.building import (
     DAG,
     GROUP,
     HABO,
+    LISTED,
     SCHOOL,
     at,
     end,
     founding,
     grant,
+    listed,
     objection,
     rights,
     stated,
@@ -127,3 +130,28 @@ def test_a_name_can_be_no_other_name_and_no_wildcard() -> None:
     assert len(names) == len(odd)
     assert all(len(each.encode()) <= 256 and "*" not in each and each.count(":") == 1 for each in names)
     assert user(Subject(SubjectKind.PERSON, "*")) == "person:%2A"
+
+
+def test_members_of_a_group_of_a_directory_have_its_rights_while_they_are_in_it() -> None:
+    """As `decide` says at every edge; whoever gave it has nothing by it, and nobody is lent it."""
+    given = grant(ANNA, 2, rights(LISTED, SCHOOL, Right.READ), end=500)
+    world = [
+        *founding(),
+        given,
+        listed(5, [ANNA, BO]),
+        grant(ANNA, 6, Substitution(DAG, SCHOOL, BO), end=400),
+        listed(50, [CILLA], [BO], [ANNA, CILLA]),
+        objection(DAG, 60, given),
+        listed(70, [BO], after=[ANNA, BO, CILLA]),
+    ]
+    state = fold(HABO, world)
+    evaluation = Evaluation(model(), tuples(state, world))
+    for hour in (4.9, 5, 49.9, 50, 59, 60, 71, 500):
+        may = {
+            user(each)
+            for each in (ANNA, BO, CILLA, DAG)
+            if decide_by(state, Request(HABO, each, Right.READ, SCHOOL), at(hour)).allowed
+        }
+        assert evaluation.list_users(scope_object(SCHOOL), "read", at(hour)) == may
+    assert evaluation.list_users(scope_object(SCHOOL), "read", at(10)) == {user(BO)}
+    assert evaluation.list_users(scope_object(SCHOOL), "read", at(55)) == {user(CILLA)}

@@ -1,8 +1,9 @@
 """Each thing that an installation depends on, broken under traffic: what is said, and what comes back.
 
-An operator with two organisations runs as a process beside another one. One dependency after the other is
-taken away until the process knows, for some time more, and given back; messages go to and fro meanwhile. What
-is written down is what whoever was woken has: lines of the log, the metric, health and `samdrift status`.
+An operator with two organisations runs beside another one, as one process or several. One dependency after
+the other is taken away until it is known, for some time more, and given back; systems of all organisations
+send through interface D meanwhile. What is written down is what whoever was woken has: lines of the log, the
+metric, health and `samdrift status`.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import random
 import re
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +28,32 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from samdrift.config.values import SocketAddress
+from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator
 from samdrift.demo.witnessing import POLICY, DemoWitness
 from samdrift.federation.server import Failure, LocalFederation, Service
 from samdrift.installation.health import GONE
 from samdrift.net.server import listening_socket, serving
+from tests.roles.beside import Beside, beside
 from tests.roles.crashes import crashed
-from tests.roles.member import Member, until
-from tests.roles.processes import Process, organisation, played
-from tests.roles.soak import Exchange, faults_of, send
+from tests.roles.member import until
+from tests.roles.ownrestarts import SETTINGS, Layout, how_it_ended, readable_by_workers
+from tests.roles.processes import Played, Process, organisation, played
+from tests.roles.soak import faults_of
 from tests.roles.stage import HOST
+from tests.roles.tap import Tap, tapped
+from tests.roles.traffic import Traffic, flowing
 from tests.scanner import Clamd, clamd
 from tests.tsa import TimeStamps
 from tests.unit.cli.commandline import in_process
 from tests.unit.transparency.logsystem import LogSystem
 from tests.vaults import server_folder
 
-EXCHANGES = 4
-"""Messages that are sent while one thing is broken: one each way."""
-_HERE = organisation("tibro", "2120001660"), organisation("karlsborg", "2120001595")
+_BETWEEN = 4.0
+"""Seconds at most between two messages of one organisation."""
+_WITH_PAGES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT)
+_TOKEN = organisation("karlsborg", "2120001595")
+_HERE = organisation("tibro", "2120001660", _WITH_PAGES), _TOKEN
 _THERE = (organisation("hjo", "2120001728"),)
 _BROKEN = DemoOperator("faults-broken", "AP0083-SDK-DEMO", _HERE)
 _STEADY = DemoOperator("faults-steady", "AP0084-SDK-DEMO", _THERE)
@@ -59,7 +68,8 @@ time_stamps_trust = "{{roots}}"
 """
 _NOTHING_KEPT = "metadata_seconds = 0\nverdict_seconds = 0\nrevocation_seconds = 0\n"
 """So that shared services are asked by each exchange, as they are now and then with what is kept."""
-_LINE = re.compile(r"(?P<at>\S+Z) (?P<level>[A-Z]+) (?P<text>.*)")
+_NEEDED_EVERY = 3.0
+_LINE = re.compile(r"((?P<process>.+): )?(?P<at>\S+Z) (?P<level>[A-Z]+) (?P<text>.*)")
 _WARNINGS = ("WARNING", "ERROR", "CRITICAL")
 Broken = Callable[[], AbstractAsyncContextManager[None]]
 
@@ -71,8 +81,8 @@ class Fault:
     name: str
     dependency: str
     broken: Broken
-    traffic: bool = True
-    """False where messages cannot be stored meanwhile, not even by the test."""
+    needed: Callable[[], Awaitable[str]] | None = None
+    """Has the installation need it, where traffic does not; returns how that went."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,8 @@ class Seen:
     back: float
     """Seconds until health said that it is there again; below nothing where it never did."""
     tracebacks: int
+    answers: Counter[str]
+    """What calls at interface D were answered, from the moment it broke until it was back."""
 
     @property
     def faults(self) -> list[str]:
@@ -112,80 +124,46 @@ class Seen:
 
 
 @dataclass
-class Tap:
-    """A port in front of a service, which can be shut: who calls is refused, and who is connected cut off."""
-
-    behind: int
-    port: int = 0
-    _server: asyncio.Server | None = None
-    _talks: set[asyncio.Task[None]] = field(default_factory=set)
-
-    async def open(self) -> None:
-        self._server = await asyncio.start_server(self._talk, HOST, self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
-
-    async def shut(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            for talk in self._talks:
-                talk.cancel()
-            self._server = None
-
-    @asynccontextmanager
-    async def broken(self) -> AsyncIterator[None]:
-        """Keep it shut while the context lasts."""
-        await self.shut()
-        try:
-            yield
-        finally:
-            await self.open()
-
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        own = asyncio.current_task()
-        assert own is not None
-        self._talks.add(own)
-        try:
-            there, back = await asyncio.open_connection(HOST, self.behind)
-            with contextlib.closing(back):
-                await asyncio.gather(_poured(reader, back), _poured(there, writer))
-        except (OSError, asyncio.CancelledError):
-            writer.transport.abort()
-        finally:
-            self._talks.discard(own)
-            writer.close()
-
-
-async def _poured(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    while piece := await source.read(1 << 16):
-        sink.write(piece)
-        await sink.drain()
-    if sink.can_write_eof():
-        sink.write_eof()
-
-
-@dataclass
 class Ground:
     """The operator whose dependencies are broken, with the other one, and everything that can be broken."""
 
     federation: LocalFederation
-    process: Process
-    members: list[Member]
+    those: Played
     scanner: Clamd
     taps: dict[str, Tap]
+    beside: Beside
     patience: float
+
+    @property
+    def process(self) -> Process:
+        """The one whose dependencies are broken."""
+        return self.those.processes[0]
 
     def faults(self) -> list[Fault]:
         """List everything that can be broken here, in the order of docs/outages.md."""
         config = self.process.config
         return [
             Fault("database", "database", lambda: crashed(config, self.process.gate)),
-            Fault("object store", "object-store", lambda: _aside(config.vaults.objects), traffic=False),
-            Fault("key store", "key-store", lambda: _aside(config.vaults.secrets), traffic=False),
+            Fault("object store", "object-store", lambda: _aside(config.vaults.objects)),
+            Fault("key store", "key-store", lambda: _aside(config.vaults.secrets)),
             Fault("scanner", "scanner", self._no_scanner),
             *(
                 Fault(f"{name}, {how.value}", dependency, _failing(self.federation, service, how))
                 for name, dependency, service in _SHARED
                 for how in Failure
+            ),
+            Fault("token", "hsm", self.beside.no_token),
+            Fault(
+                "sign-in service",
+                "identity-provider",
+                self.beside.sign_in_tap.broken,
+                lambda: self.beside.signs_in(self.those.members[0]),
+            ),
+            Fault(
+                "mail server",
+                "mail",
+                self.beside.mail_tap.broken,
+                lambda: self.beside.is_told(self.those.members[0]),
             ),
             *(Fault(name, name_of_tap(name), tap.broken) for name, tap in self.taps.items()),
         ]
@@ -198,15 +176,14 @@ class Ground:
         finally:
             await self.scanner.start()
 
-    async def observe(self, fault: Fault, seconds: float, rng: random.Random) -> tuple[Seen, list[Exchange]]:
+    async def observe(self, fault: Fault, seconds: float, traffic: Traffic) -> Seen:
         """Break one thing until it is known and for some seconds more; mend it, and wait until it is back."""
-        before = len(self.process.log.read_text())
+        before, answered = len(self.process.log.read_text()), Counter(traffic.answers)
+        needing = asyncio.create_task(self._need(fault.needed, traffic.answers))
         loop = asyncio.get_running_loop()
-        began, status, sending = loop.time(), "", None
+        began, status = loop.time(), ""
         condition: dict[str, Any] = {}
         async with fault.broken():
-            if fault.traffic:
-                sending = asyncio.create_task(send(self.members, rng, EXCHANGES))
             with contextlib.suppress(AssertionError):
                 condition = await until(lambda: self._state(fault.dependency, "gone"), "", self.patience)
             known = loop.time() - began if condition else -1.0
@@ -214,23 +191,29 @@ class Ground:
             status = await self._status(fault.dependency)
             await asyncio.sleep(seconds)
         began, back = loop.time(), -1.0
-        if not fault.traffic:
-            sending = asyncio.create_task(send(self.members, rng, EXCHANGES))
-        assert sending is not None
-        exchanges = await sending
         with contextlib.suppress(AssertionError):
             await until(lambda: self._state(fault.dependency, "there"), "", self.patience)
             back = loop.time() - began
+        needing.cancel()
+        await asyncio.gather(needing, return_exceptions=True)
         text = self.process.log.read_text()[before:]
-        lines = [found["text"] for found in map(_LINE.fullmatch, text.splitlines()) if found is not None]
-        levels = [found["level"] for found in map(_LINE.fullmatch, text.splitlines()) if found is not None]
-        warnings = [line for line, level in zip(lines, levels, strict=True) if level in _WARNINGS]
+        found = [line for line in map(_LINE.fullmatch, text.splitlines()) if line is not None]
+        warnings = [line["text"] for line in found if line["level"] in _WARNINGS]
         reason = str(condition.get("reason", ""))
-        seen = Seen(
+        return Seen(
             *(fault.name, fault.dependency, known, reason, metric, status, warnings, back),
             text.count("Traceback"),
+            traffic.answers - answered,
         )
-        return seen, exchanges
+
+    async def _need(self, needed: Callable[[], Awaitable[str]] | None, answers: Counter[str]) -> None:
+        """Have a dependency needed again and again."""
+        while needed is not None:
+            try:
+                answers[await needed()] += 1
+            except Exception as error:
+                answers[f"{type(error).__name__} of what needs it"] += 1
+            await asyncio.sleep(_NEEDED_EVERY)
 
     async def _state(self, dependency: str, state: str) -> dict[str, Any] | None:
         """Return a condition in that state; for `there`, when no condition of the kind is gone."""
@@ -305,7 +288,9 @@ async def _aside(folder: Path | str) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def ground(federation: LocalFederation, folder: Path, patience: float) -> AsyncIterator[Ground]:
+async def ground(
+    federation: LocalFederation, folder: Path, layout: Layout, patience: float
+) -> AsyncIterator[Ground]:
     """Run both operators, with everything around the one whose dependencies are broken."""
     assert clamd is not None, "clamd is not installed"
     async with AsyncExitStack() as stack:
@@ -314,35 +299,47 @@ async def ground(federation: LocalFederation, folder: Path, patience: float) -> 
         await scanner.start()
         stack.callback(scanner.stop)
         stamps = TimeStamps(folder / "tsa")
-        taps = {"time stamping": await _tapped(stack, await _stamping(stack, stamps))}
+        taps = {"time stamping": await tapped(stack, await _stamping(stack, stamps))}
         logs = folder / "log-system"
         logs.mkdir()
         system = await stack.enter_async_context(LogSystem(logs).running())
-        taps["log receiver"] = await _tapped(stack, system.address.port)
-        settings = _SETTINGS.format(stamps=taps["time stamping"].port, roots=stamps.folder / "root.pem")
+        taps["log receiver"] = await tapped(stack, system.address.port)
+        settings = SETTINGS[layout] + _SETTINGS.format(
+            stamps=taps["time stamping"].port, roots=stamps.folder / "root.pem"
+        )
+        own = await stack.enter_async_context(beside(folder / "beside", _TOKEN.identifier))
         home = stack.enter_context(server_folder())
         witness = DemoWitness.of(_STEADY, folder)
-        taps["witness"] = await _tapped(stack, witness.sock.getsockname()[1])
+        taps["witness"] = await tapped(stack, witness.sock.getsockname()[1])
         for operator in (_BROKEN, _STEADY):
             (home / operator.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         policy = f"witness other {witness.key} http://{HOST}:{taps['witness'].port}\nquorum other\n"
         (home / _BROKEN.folder / POLICY).write_text(policy)
         operators = {_BROKEN: ("all",), _STEADY: ("all",)}
-        those = await stack.enter_async_context(played(federation, home, operators, own={_BROKEN: settings}))
-        process = those.processes[0]
-        _configure(
-            process.config_file, scanner, taps["log receiver"].port, system.identity, system.tls_issuers
-        )
+        port = taps["log receiver"].port
+
+        def changed(operator: DemoOperator, text: str) -> str:
+            if operator is not _BROKEN:
+                return text
+            text = _configured(text, scanner, port, system.identity, system.tls_issuers)
+            return own.configured(text + settings)
+
+        playing = played(federation, home, operators, tokens={_BROKEN: own.tokens}, changed=changed)
+        those = await stack.enter_async_context(playing)
+        for place in (those.processes[0].config_file.parent / "clients", stamps.folder, logs):
+            readable_by_workers(place)
+        folder.chmod(0o755)
         await witness.enter(those.members[0].operator)
         await witness.serve(stack)
         for each in those.processes:
+            own.open_to_workers()
             await each.start()
-        yield Ground(federation, process, those.members, scanner, taps, patience)
+        own.open_to_workers()  # What the supervisor has made in it, too.
+        yield Ground(federation, those, scanner, taps, own, patience)
 
 
-def _configure(file: Path, scanner: Clamd, port: int, identity: Sequence[Path], issuers: Path | None) -> None:
+def _configured(text: str, scanner: Clamd, port: int, identity: Sequence[Path], issuers: Path | None) -> str:
     """Have the operator scan what comes, and hand the logs of its organisations over."""
-    text = file.read_text()
     assert 'scanner = "none"' in text
     text = text.replace("[address_book]\n", "[address_book]\nrefresh_seconds = 15\nretry_seconds = 2\n", 1)
     text = text.replace("[federation]\n", f"[federation]\n{_NOTHING_KEPT}", 1)
@@ -357,19 +354,10 @@ def _configure(file: Path, scanner: Clamd, port: int, identity: Sequence[Path], 
         ]
     )
     first, *others = text.split("[[organisations]]\n")
-    before, logs, after = others[-1].partition("\n[logs]\n")
-    others[-1] = before
     entries = [
         f'[[organisations]]\nwitnesses = "{POLICY}"\n{each.rstrip()}\n\n{system}\n\n' for each in others
     ]
-    file.write_text(first + "".join(entries) + logs + after)
-
-
-async def _tapped(stack: AsyncExitStack, port: int) -> Tap:
-    tap = Tap(port)
-    await tap.open()
-    stack.push_async_callback(tap.shut)
-    return tap
+    return first + "".join(entries)
 
 
 async def _stamping(stack: AsyncExitStack, stamps: TimeStamps) -> int:
@@ -385,17 +373,30 @@ async def _stamping(stack: AsyncExitStack, stamps: TimeStamps) -> int:
     return int(sock.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class Broke:
+    """What was seen of each fault, and what became of all messages."""
+
+    seen: list[Seen]
+    faults: list[str]
+    ended: Counter[str]
+    """How messages that interface D had accepted ended at their senders."""
+
+
 async def all_broken(
     there: Ground, names: Sequence[str], seconds: float, rng: random.Random, report: Callable[[Seen], None]
-) -> tuple[list[Seen], list[str], int]:
-    """Break what is named, or all, in turn; returns what was seen, faults, and how many exchanges."""
-    seen, exchanges = list[Seen](), list[Exchange]()
+) -> Broke:
+    """Break what is named, or all, in turn, under traffic; afterwards look at each message."""
+    seen = list[Seen]()
     chosen = [each for each in there.faults() if not names or any(name in each.name for name in names)]
-    for fault in chosen:
-        found, sent = await there.observe(fault, seconds, rng)
-        report(found)
-        seen.append(found)
-        exchanges += sent
-    faults = [text for each in seen for text in each.faults]
-    faults += await faults_of(exchanges, there.members, there.patience)
-    return seen, faults, len(exchanges)
+    async with flowing(there.those, rng, _BETWEEN) as traffic:
+        await traffic.began()
+        for fault in chosen:
+            found = await there.observe(fault, seconds, traffic)
+            report(found)
+            seen.append(found)
+    sent = await traffic.settled()
+    faults = [text for each in seen for text in each.faults] + traffic.faults
+    faults += await there.beside.not_mailed(there.patience)
+    faults += await faults_of(sent, there.those.members, there.patience)
+    return Broke(seen, faults, Counter([await how_it_ended(one) for one in sent]))

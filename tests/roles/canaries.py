@@ -14,7 +14,7 @@ from samdrift.isolationcheck.check import CheckEvent
 from tests.roles.member import Member
 from tests.roles.processes import Process, organisation, played
 from tests.roles.stage import Stage
-from tests.vaults import WORKER, server_folder
+from tests.vaults import IN_ORDER, WORKER, server_folder
 
 FIRST, SECOND, OTHER = (
     organisation(name, number, tuple(Role))
@@ -56,6 +56,7 @@ async def hosted(stage: Stage) -> AsyncIterator[Canaries]:
         async with played(stage.federation, folder, {operator: ["all"]}) as run:
             (process,) = run.processes
             await process.start()
+            IN_ORDER.add(process.gate.database.address)
             canaries = json.dumps([FIRST.identifier.value, SECOND.identifier.value])
             text = process.config_file.read_text()
             process.config_file.write_text(f"{text}\n[isolation_check]\ncanaries = {canaries}\n")

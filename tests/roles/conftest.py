@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
@@ -9,6 +10,7 @@ from datetime import timedelta
 import pytest
 import pytest_asyncio
 
+from samdrift.installation import health, operator
 from samdrift.messageservice.incoming import polling
 from samdrift.scheduling import dispatch
 from tests.roles.canaries import Canaries, hosted
@@ -22,6 +24,11 @@ async def stage() -> AsyncIterator[Stage]:
     with server_folder() as folder, pytest.MonkeyPatch.context() as soon:
         for module, pause in ((polling, "_PAUSE"), (dispatch, "_AFTER_FAILURE")):
             soon.setattr(module, pause, timedelta(seconds=INTERVAL))
+        # Outages of tests follow each other in seconds: none is that of a service that answers in part.
+        soon.setattr(health, "_WINDOW", timedelta(0))
+        soon.setattr(health, "_WHILE_GONE", INTERVAL)
+        # What tests change on the way would be told in the middle of another one, some minutes later.
+        soon.setattr(operator, "reconciled", lambda *_: contextlib.nullcontext())
         async with staged(folder) as everything:
             yield everything
 

@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import aiohttp
 
@@ -24,8 +25,10 @@ from samdrift.config.reader import load
 from samdrift.demo.cast import DemoOperator
 from samdrift.federation.ports import free_port
 from samdrift.federation.server import LocalFederation
+from samdrift.installation.health import Condition
 from samdrift.net.background import in_background
 from tests.roles.member import Member
+from tests.roles.namespaces import OWN_LOOPBACK, Machine, database_for, database_in, health_of, machine
 from tests.roles.ownrestarts import undaunted
 from tests.roles.processes import Process, organisation, played
 from tests.roles.soak import Exchange, faults_of, send
@@ -122,6 +125,16 @@ class Readiness:
         self._metrics = metrics
         self.ready = False
 
+    async def health(self) -> list[dict[str, Any]]:
+        """Ask for the state of each thing that the host depends on."""
+        host, port = self._metrics
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(10)) as client,
+            client.get(f"http://{host}:{port}/health") as answer,
+        ):
+            found: list[dict[str, Any]] = (await answer.json())["dependencies"]
+            return found
+
     async def watch(self) -> None:
         """Ask every second, until cancelled."""
         host, port = self._metrics
@@ -135,12 +148,49 @@ class Readiness:
                 await asyncio.sleep(1)
 
 
+_LONGEST = 600.0
+"""Seconds after which a host that is waited for will not come."""
+_AHEAD = """
+import sys
+from datetime import timedelta
+from samdrift.net import clock
+right, ahead = clock.system_clock, timedelta(seconds=float(sys.argv.pop(1)))
+clock.system_clock = lambda: right() + ahead
+from samdrift.cli.main import main
+main()
+"""
+
+
+@dataclass
 class HostProcess(Process):
-    """`serve` on one of several hosts, with a log of its own."""
+    """`serve` on one of several hosts, with a log and a clock of its own."""
+
+    ahead: float = 0.0
+    """Seconds by which its clock is ahead."""
+    where: Machine | None = None
+    """The machine that it runs on, where it is not the test's own."""
+
+    @property
+    def interpreter(self) -> Sequence[str]:
+        return (*(self.where.inside if self.where else ()), *super().interpreter)
+
+    @property
+    def program(self) -> Sequence[str]:
+        return ("-c", _AHEAD, str(self.ahead)) if self.ahead else super().program
 
     @property
     def log(self) -> Path:
         return self.config_file.with_suffix(".log")
+
+
+class Link(Protocol):
+    """A way that can be cut in silence."""
+
+    def cut(self) -> None:
+        """Let nothing through from now on."""
+
+    def join(self) -> None:
+        """Let everything through again."""
 
 
 @dataclass
@@ -148,7 +198,8 @@ class Host:
     """A host, and its way to the database."""
 
     process: Process
-    database: Relay
+    database: Link
+    """On a machine of its own its way to everybody else, too."""
     readiness: Readiness
 
 
@@ -167,6 +218,13 @@ class Hosts:
         )
         return int(number)
 
+    def in_charge(self, of_how_many: int) -> bool:
+        """Return whether so many processes share everything between them."""
+        ((number,),) = self.superuser.rows(
+            "SELECT count(DISTINCT process) FROM registry.partitions WHERE process IS NOT NULL"
+        )
+        return self.free() == 0 and int(number) == of_how_many
+
     def free(self) -> int:
         """Partitions that nobody is in charge of, or one whose leases are over."""
         ((number,),) = self.superuser.rows(
@@ -176,9 +234,23 @@ class Hosts:
         return int(number)
 
 
+Changed = Callable[[DemoOperator, str], str]
+"""Returns the text of an operator's configuration file, with what is to be otherwise in it."""
+
+
+def _as_it_is(_: DemoOperator, text: str) -> str:
+    return text
+
+
 @asynccontextmanager
-async def two_hosts(federation: LocalFederation) -> AsyncIterator[Hosts]:
-    """Two hosts of one operator, and another operator; all of them serve."""
+async def two_hosts(
+    federation: LocalFederation, ahead: float = 0.0, *, apart: bool = False, changed: Changed = _as_it_is
+) -> AsyncIterator[Hosts]:
+    """Two hosts of one operator, and another operator; all of them serve.
+
+    The second one's clock is so many seconds ahead of everybody else's. With ``apart`` each of them, and what
+    answers for their database, has a network namespace of its own. ``changed`` changes configurations.
+    """
     shared, other = (
         DemoOperator("hosts", "AP0093-SDK-DEMO", _HERE),
         DemoOperator("beside", "AP0094-SDK-DEMO", _THERE),
@@ -186,7 +258,7 @@ async def two_hosts(federation: LocalFederation) -> AsyncIterator[Hosts]:
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(server_folder())
         those = await stack.enter_async_context(
-            played(federation, folder, {shared: ("all",), other: ("all",)})
+            played(federation, folder, {shared: ("all",), other: ("all",)}, changed=changed)
         )
         first, beside = those.processes
         undaunted(beside.config_file)
@@ -194,7 +266,14 @@ async def two_hosts(federation: LocalFederation) -> AsyncIterator[Hosts]:
         assert isinstance(database, Path)
         address = first.gate.database.address
         sockets = Path(re.search(r"host='?([^' ]+)", address)[1])  # type: ignore[index]
-        hosts = [await _host(stack, first, name, sockets) for name in ("a", "b")]
+        socket, address_there = sockets / ".s.PGSQL.5432", ""
+        if apart:
+            there = stack.enter_context(machine())
+            address_there = await stack.enter_async_context(database_in(there, socket))
+        hosts = [
+            await _host(stack, first, name, socket, by, address_there)
+            for name, by in (("a", 0.0), ("b", ahead))
+        ]
         for key in _LISTENERS:
             await _balanced(stack, first.config_file, hosts, key)
         await beside.start()
@@ -203,37 +282,58 @@ async def two_hosts(federation: LocalFederation) -> AsyncIterator[Hosts]:
         yield Hosts((hosts[0], hosts[1]), those.members, superuser)
 
 
-async def _host(stack: AsyncExitStack, one: Process, name: str, sockets: Path) -> Host:
-    """Make a host: it shares the key store, and has sockets and a way to the database of its own."""
+async def _host(
+    stack: AsyncExitStack, one: Process, name: str, socket: Path, ahead: float, database: str
+) -> Host:
+    """Make a host: it shares the key store, and has sockets and a way to the database of its own.
+
+    With a place of the database it is a machine of its own, and its link is that way.
+    """
     home = one.config_file.parent
-    relay, place = Relay(sockets / ".s.PGSQL.5432"), home / f"relay-{name}"
-    place.mkdir(mode=0o700)
-    server = await asyncio.start_unix_server(relay.connected, place / ".s.PGSQL.5432")
-    stack.callback(server.close)
-    stack.push_async_callback(relay.stop)
+    folder = home / f"relay-{name}"
+    folder.mkdir(mode=0o700)
+    where = stack.enter_context(machine()) if database else None
+    if where:
+        await stack.enter_async_context(database_for(where, database, folder / socket.name))
+        link: Link = where
+    else:
+        link = relay = Relay(socket)
+        server = await asyncio.start_unix_server(relay.connected, folder / socket.name)
+        stack.callback(server.close)
+        stack.push_async_callback(relay.stop)
+    address = where.address if where else HOST
     text = one.config_file.read_text()
-    text = text.replace('database = "database"', f'database = "postgresql://postgres@/postgres?host={place}"')
+    text = text.replace(
+        'database = "database"', f'database = "postgresql://postgres@/postgres?host={folder}"'
+    )
     text = text.replace('secrets = "secrets"', f'secrets = "secrets"\ncontrol = "control-{name}"')
     text = text.replace('file = "addressbook.json"', f'file = "addressbook-{name}.json"')
-    text = re.sub(r'(?m)^((?:listen|listen_c|listen_d) = )"[^"]*"', lambda found: _elsewhere(found[1]), text)
+    text = re.sub(
+        r'(?m)^((?:listen|listen_c|listen_d) = )"[^"]*"', lambda found: _elsewhere(found[1], address), text
+    )
+    if where:  # Which a process answers on a loopback alone.
+        text = text.replace(f'[metrics]\nlisten = "{address}', f'[metrics]\nlisten = "{OWN_LOOPBACK}')
     file = home / f"samdrift-{name}.toml"
     file.write_text(text)
-    process = HostProcess("all", file, load(file), one.gate)
+    process = HostProcess("all", file, load(file), one.gate, ahead=ahead, where=where)
     stack.push_async_callback(process.stop)
     assert process.config.metrics is not None
     health = process.config.metrics.listen
-    readiness = Readiness((health.host, health.port))
+    place = health.host, health.port
+    if where:
+        place = await stack.enter_async_context(health_of(where, health.port))
+    readiness = Readiness(place)
     watching = in_background(readiness.watch(), on_failure=_raised)
     await stack.enter_async_context(watching)
-    return Host(process, relay, readiness)
+    return Host(process, link, readiness)
 
 
 def _raised(error: BaseException) -> None:
     raise error
 
 
-def _elsewhere(key: str) -> str:
-    return f'{key}"{HOST}:{free_port(HOST)}"'
+def _elsewhere(key: str, address: str) -> str:
+    return f'{key}"{address}:{free_port(HOST)}"'
 
 
 async def _balanced(stack: AsyncExitStack, known: Path, hosts: Sequence[Host], key: str) -> None:
@@ -263,6 +363,42 @@ class Survived:
     """What was lost, came twice, was changed or left (:mod:`tests.roles.soak`)."""
     taken_over: list[float]
     """Seconds from each blow until somebody was in charge of everything again."""
+    said: str = ""
+    """What the second host has logged."""
+
+
+@dataclass
+class SetAside:
+    """What came of two hosts of which the second one's clock is wrong."""
+
+    exchanges: int
+    faults: list[str]
+    health: list[Condition]
+    """What the second one says of itself."""
+    said: str
+    """What it has logged."""
+
+
+async def set_aside(
+    federation: LocalFederation, rng: random.Random, exchanges: int, patience: float, ahead: float
+) -> SetAside:
+    """Send messages while the second host's clock is wrong, and it is killed and starts again."""
+    async with two_hosts(federation, ahead) as those:
+        right, wrong = those.hosts
+
+        def is_left_out() -> bool:
+            ready = right.readiness.ready and not wrong.readiness.ready
+            return ready and those.lessees() == 2 and those.in_charge(1)
+
+        await asyncio.wait_for(_taken_over(is_left_out), patience)
+        sending = asyncio.create_task(send(those.members, rng, exchanges))
+        await wrong.process.end(signal.SIGKILL)
+        await wrong.process.start()
+        await asyncio.wait_for(_taken_over(is_left_out), patience)
+        sent: list[Exchange] = await sending
+        faults = await faults_of(sent, those.members, patience)
+        conditions = [Condition.read(each) for each in await wrong.readiness.health()]
+        return SetAside(len(sent), faults, conditions, wrong.process.log.read_text())
 
 
 async def killed(host: Host, elsewhere: Callable[[], bool]) -> None:
@@ -280,20 +416,35 @@ async def cut_off(host: Host, elsewhere: Callable[[], bool]) -> None:
 
 
 async def _taken_over(elsewhere: Callable[[], bool]) -> None:
-    while not await asyncio.to_thread(elsewhere):
-        await asyncio.sleep(0.2)
+    """Wait for it; an error, and no waiting for ever, where a host does not come back."""
+    async with asyncio.timeout(_LONGEST):
+        while not await asyncio.to_thread(elsewhere):
+            await asyncio.sleep(0.2)
 
 
 async def survived(
-    federation: LocalFederation, rng: random.Random, exchanges: int, blows: int, patience: float
+    federation: LocalFederation,
+    rng: random.Random,
+    exchanges: int,
+    blows: int,
+    patience: float,
+    ahead: float = 0.0,
+    *,
+    apart: bool = False,
+    changed: Changed = _as_it_is,
+    large: float = 0.2,
 ) -> Survived:
-    """Strike one of two hosts again and again while messages go to and fro, then look at each message."""
+    """Strike one of two hosts again and again while messages go to and fro, then look at each message.
+
+    ``ahead`` is by how many seconds the second one's clock is; ``apart`` and ``changed`` as :func:`two_hosts`
+    has them, ``large`` as :func:`tests.roles.soak.send`. Where each is a machine, it is cut off first.
+    """
     clock = asyncio.get_running_loop().time
     found = Survived(0, [], [], [])
-    async with two_hosts(federation) as those:
-        sending = asyncio.create_task(send(those.members, rng, exchanges))
+    async with two_hosts(federation, ahead, apart=apart, changed=changed) as those:
+        sending = asyncio.create_task(send(those.members, rng, exchanges, large))
         for number in range(blows):
-            blow, host = (killed, cut_off)[number % 2], rng.choice(those.hosts)
+            blow, host = (killed, cut_off)[(number + apart) % 2], rng.choice(those.hosts)
             await _taken_over(lambda: those.lessees() == 2 and those.free() == 0)
             await asyncio.sleep(rng.uniform(0, 1.5))
             began, times = clock(), list[float]()
@@ -309,4 +460,5 @@ async def survived(
         sent: list[Exchange] = await sending
         found.faults = await faults_of(sent, those.members, patience)
         found.exchanges = len(sent)
+        found.said = those.hosts[1].process.log.read_text()
     return found

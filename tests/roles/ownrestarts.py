@@ -1,4 +1,4 @@
-"""An operator's own restarts under traffic, at either level of isolation, and what they lose and cost.
+"""An operator's own restarts under traffic, as one process and as several, and what they lose and cost.
 
 Leases last far longer than anybody waits, and a transfer has few attempts: one that a restart spent, or that
 waited for the end of a claim, would be seen.
@@ -16,27 +16,38 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 import psutil
 
 from samdrift.cli.serve import ROLL
-from samdrift.config.isolation import Isolation
+from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import LocalFederation
 from samdrift.messageservice.events import MTEvent
 from tests.roles.isolation.house import FIRST_USER, ROOT, SERVES
 from tests.roles.member import AP, MT, Member, until
 from tests.roles.processes import Played, Process, organisation, played
-from tests.roles.soak import Exchange, faults_of, send
+from tests.roles.soak import Exchange, faults_of
+from tests.roles.traffic import BETWEEN, flowing
 from tests.vaults import server_folder
 
-EXCHANGES = 4
-"""Messages that are on their way while one restart takes place: one each way."""
 _ATTEMPTS, _LEASE = 3, 7200
-_SETTINGS = {
-    Isolation.SHARED: "",
-    Isolation.PROCESS: '[isolation]\nlevel = "process"\n'
+
+
+class Layout(StrEnum):
+    """The processes that an installation runs as."""
+
+    SHARED = "shared"
+    WORKERS = "shared, two workers"
+    PROCESS = "process"
+
+
+SETTINGS = {
+    Layout.SHARED: "",
+    Layout.WORKERS: '[isolation]\nlevel = "shared"\nworkers = 2\n',
+    Layout.PROCESS: '[isolation]\nlevel = "process"\n'
     + (f"first_user = {FIRST_USER + 5_000}\n" if ROOT else ""),
 }
 _PATIENCE = 900.0
@@ -54,7 +65,10 @@ class Survived:
     """Restarts that took place, and everything that is not as it should be afterwards."""
 
     restarts: Counter[str]
-    exchanges: int
+    ended: Counter[str]
+    """How messages that interface D had accepted ended at their senders; with the reason of a failure."""
+    answers: Counter[str]
+    """What calls at interface D were answered; those that were not accepted were made again."""
     faults: list[str]
     """What was lost, came twice, was changed or left (:mod:`tests.roles.soak`)."""
     spent: int
@@ -134,21 +148,24 @@ async def shown(process: Process, what: str, holds: Callable[[str], bool]) -> No
         raise AssertionError("\n".join([str(error), *last])) from None
 
 
-RESTARTS: Mapping[Isolation, Sequence[Restart]] = {
-    Isolation.SHARED: (stopped, killed),
-    Isolation.PROCESS: (worker_killed, rolled, stopped, killed, worker_killed_meanwhile),
+_SEVERAL = (worker_killed, rolled, stopped, killed, worker_killed_meanwhile)
+RESTARTS: Mapping[Layout, Sequence[Restart]] = {
+    Layout.SHARED: (stopped, killed),
+    Layout.WORKERS: _SEVERAL,
+    Layout.PROCESS: _SEVERAL,
 }
-"""The ways in which an installation is restarted at each level, in turn."""
+"""The ways in which an installation is restarted as each, in turn."""
 
 
 @asynccontextmanager
-async def two_operators(federation: LocalFederation, level: Isolation) -> AsyncIterator[Played]:
+async def two_operators(federation: LocalFederation, layout: Layout) -> AsyncIterator[Played]:
     """One with two organisations, to be restarted, and one that stays; both wait long for what is claimed."""
-    restarts = DemoOperator(f"{level}-restarted", "AP0081-SDK-DEMO", _HERE)
-    stays = DemoOperator(f"{level}-steady", "AP0082-SDK-DEMO", _THERE)
+    folder_of = layout.name.lower()
+    restarts = DemoOperator(f"{folder_of}-restarted", "AP0081-SDK-DEMO", _HERE)
+    stays = DemoOperator(f"{folder_of}-steady", "AP0082-SDK-DEMO", _THERE)
     operators = {restarts: ("all",), stays: ("all",)}
     with server_folder() as folder:
-        async with played(federation, folder, operators, own={restarts: _SETTINGS[level]}) as those:
+        async with played(federation, folder, operators, own={restarts: SETTINGS[layout]}) as those:
             restarted, stays_up = those.processes
             patient(restarted.config_file)
             undaunted(stays_up.config_file)
@@ -159,10 +176,13 @@ async def two_operators(federation: LocalFederation, level: Isolation) -> AsyncI
 
 
 def readable_by_workers(folder: Path) -> None:
-    """Public keys of message clients, which workers with Unix users of their own read."""
+    """Files that workers with Unix users of their own read, such as public keys of message clients."""
     folder.chmod(0o755)
-    for file in folder.iterdir():
-        file.chmod(0o644)
+    for each in folder.iterdir():
+        if each.is_dir():
+            readable_by_workers(each)
+        elif each.is_file():
+            each.chmod(0o644)
 
 
 def patient(file: Path) -> None:
@@ -193,43 +213,55 @@ async def attempts_spent(exchange: Exchange, restarted: Sequence[Member]) -> int
         ways.append((exchange.sender, exchange.id))
     if exchange.recipient in restarted:
         entries = await exchange.recipient.log(MT, exchange.id)
-        (receipt,) = [e.ids["envelope"] for e in entries if e.event == MTEvent.MT_RECEIPT_QUEUED]
-        ways.append((exchange.recipient, receipt))
+        receipts = [e.ids["envelope"] for e in entries if e.event == MTEvent.MT_RECEIPT_QUEUED]
+        ways += [(exchange.recipient, receipt) for receipt in receipts]
     spent = 0
     for member, envelope in ways:
         async with member.open(AP) as vault:
             status = await vault.status(envelope)
-        assert status is not None
-        spent += status.attempts - 1
+        spent += max(0, status.attempts - 1) if status is not None else 0
     return spent
+
+
+async def how_it_ended(exchange: Exchange) -> str:
+    """Return a message's status at its sender, with the reason of one that failed."""
+    record = await exchange.sender.record(exchange.id, Direction.OUT)
+    if record is None:
+        return "not there"
+    if record.status is MessageStatus.ACCEPTED:
+        return record.status.value
+    events = await exchange.sender.events(exchange.id)
+    return f"{record.status.value}: {events[-1].title if events else 'without a reason'}"
 
 
 async def survived(
     federation: LocalFederation,
-    level: Isolation,
+    layout: Layout,
     restarts: int,
     rng: random.Random,
     patience: float,
     report: Callable[[str], None] = lambda line: None,
+    between: float = BETWEEN,
 ) -> Survived:
     """Restart one of two operators again and again while messages are on their way, then look at each.
 
-    ``report`` is given a line for each restart; ``patience`` is for what goes on after the last one.
+    ``report`` is given a line for each restart; ``patience`` is for what goes on after the last one;
+    ``between`` are seconds at most between two messages of one organisation.
     """
-    ways = RESTARTS[level]
-    sent: list[Exchange] = []
+    ways = RESTARTS[layout]
     done: Counter[str] = Counter()
-    async with two_operators(federation, level) as those:
+    async with two_operators(federation, layout) as those:
         restarted, _ = those.processes
-        for number in range(restarts):
-            way = ways[number % len(ways)]
-            sending = asyncio.create_task(send(those.members, rng, EXCHANGES))
-            await asyncio.sleep(rng.uniform(0, 1.5))
-            began = asyncio.get_running_loop().time()
-            await way(restarted, rng)
-            report(f"{level}: {way.__name__}, {asyncio.get_running_loop().time() - began:.1f} s")
-            sent += await sending
-            done[way.__name__] += 1
-        faults = await faults_of(sent, those.members, patience)
-        spent = [await attempts_spent(one, those.members[:2]) for one in sent] if not faults else []
-    return Survived(done, len(sent), faults, sum(spent))
+        async with flowing(those, rng, between) as traffic:
+            for number in range(restarts):
+                way = ways[number % len(ways)]
+                await asyncio.sleep(rng.uniform(0.5, 3))
+                began = asyncio.get_running_loop().time()
+                await way(restarted, rng)
+                report(f"{layout}: {way.__name__}, {asyncio.get_running_loop().time() - began:.1f} s")
+                done[way.__name__] += 1
+        sent = await traffic.settled()
+        faults = [*traffic.faults, *await faults_of(sent, those.members, patience)]
+        ended = Counter([await how_it_ended(one) for one in sent])
+        spent = [await attempts_spent(one, those.members[:2]) for one in sent]
+    return Survived(done, ended, traffic.answers, faults, sum(spent))

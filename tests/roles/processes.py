@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
-from samdrift.demo.enrolment import enrol
+from samdrift.demo.enrolment import EnrolledOperator, enrol
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.ports import free_port
 from samdrift.federation.server import LocalFederation
@@ -27,6 +27,7 @@ from samdrift.installation import rolesettings
 from samdrift.installation.operator import Operator
 from samdrift.installation.services import NoAddressBook, malware_scanner
 from samdrift.installation.vaultsettings import vault_settings
+from samdrift.keystore.settings import HsmSettings
 from samdrift.messageservice.role import MessageServiceRole, Surroundings
 from samdrift.messageservice.service import MessageService
 from samdrift.net.clock import system_clock
@@ -40,9 +41,11 @@ _HASTE = {
     "[access_point]": "[access_point]\nattempts = 60\ninterval_seconds = 1\nlease_seconds = 3",
     "[message_service]": "[message_service]\nretry_seconds = 1\nlease_seconds = 3",
 }
+_EMBEDDED = 'database = "database"'
 _START_WITHIN = _END_WITHIN = 300.0
 _LAST_LINES = 20
-SERVE = ("-m", "samdrift.cli.main", "serve")
+PROGRAM = ("-m", "samdrift.cli.main")
+SERVE = (*PROGRAM, "serve")
 SOURCES = Path(__file__).parents[2] / "src"
 
 
@@ -65,6 +68,16 @@ class Process:
     gate: Gate
     """The test's own way into the same vaults."""
     running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def interpreter(self) -> Sequence[str]:
+        """What runs the program."""
+        return (sys.executable,)
+
+    @property
+    def program(self) -> Sequence[str]:
+        """What Python runs, before the command and its options."""
+        return PROGRAM
 
     @property
     def log(self) -> Path:
@@ -91,7 +104,7 @@ class Process:
     def _begin(self) -> None:
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
-                [sys.executable, *SERVE, self.which, "--config", self.config_file],
+                [*self.interpreter, *self.program, "serve", self.which, "--config", self.config_file],
                 env={**os.environ, "PYTHONPATH": str(SOURCES)},
                 stdout=log,
                 stderr=log,
@@ -128,17 +141,23 @@ async def played(
     operators: Mapping[DemoOperator, Sequence[str]],
     settings: str = "",
     own: Mapping[DemoOperator, str] = MappingProxyType({}),
+    *,
+    tokens: Mapping[DemoOperator, HsmSettings] = MappingProxyType({}),
+    changed: Callable[[DemoOperator, str], str] = lambda operator, text: text,
+    replicate: Mapping[DemoOperator, Callable[[EnrolledOperator], str]] = MappingProxyType({}),
 ) -> AsyncIterator[Played]:
     """Enrol operators, each with the processes that it is to run as, none of them started.
 
-    ``settings`` are further tables of their configuration files, ``own`` those of one of them alone.
+    ``settings`` are further tables of their configuration files, ``own`` those of one of them alone;
+    ``changed`` returns what else is to be otherwise in one. ``tokens`` are those of an operator's
+    organisations; ``replicate`` makes its database another than the embedded server's, and returns the URL.
     """
     async with AsyncExitStack() as stack:
         found = Played()
         for operator, processes in operators.items():
             taken = {one.identifier for one in operator.organisations} & OF_THE_STAGE
             assert not taken, f"{taken} would be registered away from the stage"
-            enrolled = await enrol(federation, operator, folder / operator.folder)
+            enrolled = await enrol(federation, operator, folder / operator.folder, tokens.get(operator))
             text = enrolled.config_file.read_text()
             for table, hasty in _HASTE.items():
                 assert table in text
@@ -147,7 +166,11 @@ async def played(
                 apart = "".join(f'listen_{which} = "{HOST}:{free_port(HOST)}"\n' for which in processes)
                 text, found_once = re.subn(r'(\[metrics\]\nlisten = "[^"]*"\n)', rf"\1{apart}", text)
                 assert found_once == 1
-            enrolled.config_file.write_text(text + settings + own.get(operator, ""))
+            if operator in replicate:
+                url = replicate[operator](enrolled)
+                assert _EMBEDDED in text
+                text = text.replace(_EMBEDDED, f'database = "{url}"')
+            enrolled.config_file.write_text(changed(operator, text + settings + own.get(operator, "")))
             config = load(enrolled.config_file)
             gate = await Gate.start(vault_settings(config))
             stack.push_async_callback(gate.close)

@@ -23,12 +23,14 @@ from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import LocalFederation
+from samdrift.installation.objectplace import object_place
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.outgoing.compose import Attachment
 from samdrift.messageservice.service import MessageInvalid
 from samdrift.vault.errors import ServerFailed, VaultUnavailable
 from samdrift.vault.gate import Gate
+from samdrift.vault.objects import Objects
 from samdrift.wire.sdkmessage import SdkMessage
 from tests.roles.crashes import crashed
 from tests.roles.letters import DRAFT, letter
@@ -113,14 +115,17 @@ async def faults_of(sent: list[Exchange], members: list[Member], patience: float
 # --- what happens -------------------------------------------------------------------------------------------
 
 
-async def send(members: list[Member], rng: random.Random, number: int) -> list[Exchange]:
-    """Send messages one after the other, whatever happens meanwhile; one that is known was stored."""
+async def send(members: list[Member], rng: random.Random, number: int, large: float = 0.2) -> list[Exchange]:
+    """Send messages one after the other, whatever happens meanwhile; one that is known was stored.
+
+    ``large`` is the share of those whose bodies are in the object store.
+    """
     vaggeryd, nassjo, eksjo = members
     ways = [(vaggeryd, eksjo), (eksjo, vaggeryd), (vaggeryd, nassjo), (nassjo, eksjo)]
     sent = []
     for one in range(number):
         sender, recipient = ways[one % len(ways)]
-        size = _LARGE if rng.random() < 0.2 else rng.randrange(20_000)
+        size = _LARGE if rng.random() < large else rng.randrange(20_000)
         file = Attachment("bilaga.pdf", "application/pdf", b"%PDF-1.4\n" + rng.randbytes(size))
         draft = replace(DRAFT, attachments=(file,))
         message = letter(sender.address, recipient.address, draft, message_id=str(uuid4()))
@@ -302,7 +307,7 @@ async def _left(member: Member, patience: float) -> list[str]:
         for role in (AP, MT):
             async with later.open(role) as vault:
                 await vault.sweep()
-    kept = [path for path in _objects(member, AP) if path.is_file()]
+    kept = await _kept(member, AP)
     if kept:
         found.append(f"left: {len(kept)} bodies in the access point of {member.organisation}")
     return found
@@ -319,15 +324,14 @@ async def _later(member: Member) -> AsyncIterator[Member]:
         await gate.close()
 
 
-def _objects(member: Member, role: Role) -> list[Path]:
-    """What the object store has for one vault, half-written objects too."""
-    objects, found = (
-        member.config.vaults.objects,
-        member.operator.gate.registry.find(member.organisation, role),
-    )
-    assert isinstance(objects, Path)
+async def _kept(member: Member, role: Role) -> list[str]:
+    """What the object store has for one vault, in a folder half-written objects too."""
+    found = member.operator.gate.registry.find(member.organisation, role)
     assert found is not None
-    return list((objects / found.vault).glob("*"))
+    objects = member.config.vaults.objects
+    if isinstance(objects, Path):
+        return [path.name for path in (objects / found.vault).glob("*") if path.is_file()]
+    return [one.name for one in await Objects(object_place(member.config.vaults)).under(found.vault)]
 
 
 async def _broken_logs(member: Member) -> list[str]:

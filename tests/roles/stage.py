@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
@@ -33,6 +34,7 @@ from samdrift.installation.operator import Operator, running
 from samdrift.messageservice.access import Access
 from samdrift.messageservice.outgoing.compose import Address
 from samdrift.net.clamd import ClamdAddress
+from samdrift.net.dns import NaptrResolver
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import TlsIdentity, server_tls
 from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey
@@ -48,6 +50,7 @@ from tests.roles.member import Member
 from tests.roles.messageclient import MessageClient, MessageClients
 from tests.roles.peer import Peer, Peers
 from tests.scanner import Clamd, clamd
+from tests.vaults import IN_ORDER
 
 HOST = "127.0.0.1"
 ATTEMPTS = 3
@@ -66,6 +69,14 @@ OF_THE_STAGE = frozenset(one.identifier for one in (HABO, MULLSJO, GNOSJO, AGENC
 """Those who are registered at the stage's own operators for the whole session."""
 _NUMBERS = count(100)
 _PASSWORD = "open sesame"
+
+
+@contextmanager
+def no_patience_with_dns() -> Iterator[None]:
+    """Have resolvers that are made now wait next to nothing: for a name server that answers nobody."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NaptrResolver.__init__, "__kwdefaults__", {"within": 0.2, "trusted": ()})
+        yield
 
 
 def hasty(config: Config, malware: MalwareConfig) -> Config:
@@ -226,6 +237,7 @@ async def staged(folder: Path) -> AsyncIterator[Stage]:
         for operator in (replace(ours, organisations=(*ours.organisations, GNOSJO)), theirs):
             enrolled = await enrol(federation, operator, folder / operator.folder)
             run = await stack.enter_async_context(running(hasty(enrolled.config, malware), clients=clients))
+            IN_ORDER.add(run.gate.database.address)
             for organisation in operator.organisations:
                 members[organisation] = member_of(federation, run, organisation)
         peers = Peers()

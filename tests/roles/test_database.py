@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.vault.database import migrations
 from samdrift.vault.errors import VaultUnavailable
 from tests.roles.crashes import crashed
 from tests.roles.member import until
 from tests.roles.stage import Stage
+from tests.separation.vaultlogin import Superuser
+from tests.unit.cli.commandline import samdrift
 
 EXPECTED = "VaultUnavailable"
 """What the log of the platform may name here."""
@@ -57,3 +62,24 @@ async def test_both_roles_go_on_by_themselves(stage: Stage) -> None:
     assert await stage.agency.ends(then, Direction.IN) is MessageStatus.NEW
     back = await stage.agency.send(stage.habo.address)
     assert await stage.agency.ends(back) is MessageStatus.ACCEPTED
+
+
+async def test_a_version_that_does_not_know_the_form_of_the_database_stops_with_one_line(
+    stage: Stage,
+) -> None:
+    """As on the host that was left out of an upgrade; what was there before it goes on."""
+    operator = stage.agency.operator
+    superuser = Superuser(operator.gate.database.administrator())
+    kept = "UPDATE registry.versions SET version = %s WHERE part = %s"
+    superuser.rows(kept, migrations.FORM + 1, migrations.FORM_ROW)
+    try:
+        file = stage.agency.config.file
+        assert file is not None
+        for command in (("org", "list"), ("serve", "all")):
+            ended = await asyncio.to_thread(samdrift, *command, "--config", file)
+            assert ended.status == 2
+            (line,) = ended.complaints.splitlines()
+            assert "which a newer version of the program gave it" in line
+            assert "install the newer version on this host" in line
+    finally:
+        superuser.rows(kept, migrations.FORM, migrations.FORM_ROW)

@@ -25,6 +25,7 @@ from tests.roles.member import AP, MT, Member, until
 from tests.roles.peer import Peer
 from tests.roles.processes import organisation, played
 from tests.roles.stage import Stage
+from tests.sizes import whole
 from tests.vaults import server_folder
 
 MANY = 50
@@ -53,7 +54,7 @@ class Place:
         return peer.seals(letter(peer.address, self.member.address, self.draft), self.member)
 
 
-@pytest_asyncio.fixture(scope="module", params=["objects", "database"])
+@pytest_asyncio.fixture(scope="module", params=[pytest.param("objects", marks=whole), "database"])
 async def place(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[Place]:
     what: str = request.param
     number = NUMBERS[what]

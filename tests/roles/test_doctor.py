@@ -20,20 +20,24 @@ from samdrift.config.staff import StaffKeysConfig
 from samdrift.contracts.principals import Role
 from samdrift.federation.server import Failure, Service
 from samdrift.installation.vaultsettings import vault_settings
+from samdrift.keystore.durablefiles import private_folder
 from samdrift.net.clamd import ClamdAddress
 from samdrift.net.clock import system_clock
 from samdrift.net.server import listening_socket
 from samdrift.operations import foundation, neighbours, places
 from samdrift.operations.doctor import Scope, check_staff, examine
 from samdrift.operations.findings import Finding, State, exit_status
+from samdrift.vault.examination import examine_database
 from samdrift.vault.logins import CONNECTIONS
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.provision import Provisioner
+from tests.replicas import replicated
 from tests.roles.disks import disk
-from tests.roles.stage import HOST, Stage
+from tests.roles.member import until
+from tests.roles.stage import HOST, Stage, no_patience_with_dns
 from tests.scanner import requires_clamd, running_clamd
 from tests.secretfiles import secret_file
-from tests.vaults import server_folder
+from tests.vaults import installed, server_folder, settings_in
 
 NOBODY_THERE = f"{HOST}:9"
 
@@ -43,7 +47,10 @@ def by_id(findings: list[Finding]) -> dict[str, Finding]:
 
 
 def wrong(findings: list[Finding]) -> dict[str, State]:
-    return {one.id: one.state for one in findings if one.state in (State.WARN, State.FAIL)}
+    """What is wrong but for servers of tests, which keep nothing (:mod:`tests.postgrestemplate`)."""
+    found = {one.id: one.state for one in findings if one.state in (State.WARN, State.FAIL)}
+    assert found.pop("database.durable", State.FAIL) is State.FAIL
+    return found
 
 
 async def collected(findings: AsyncIterator[Finding]) -> list[Finding]:
@@ -121,6 +128,16 @@ async def test_a_passphrase_that_others_read(config: Config, tmp_path: Path, mod
     assert found.todo == f"chmod 0600 {file}"
 
 
+async def test_a_key_store_whose_mount_keeps_no_locks_for_other_hosts(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text("22 1 0:44 / / rw shared:1 - nfs server:/export rw,vers=3,hard,nolock\n")
+    monkeypatch.setattr("samdrift.operations.sharedfolders.MOUNTS", mounts)
+    findings = by_id(await examine(config, Scope(offline=True)))
+    assert findings["files.locks"].state is State.FAIL
+
+
 async def test_folders_that_others_read_or_write(config: Config, tmp_path: Path) -> None:
     for name, mode in (("secrets", 0o750), ("seals", 0o704), ("objects", 0o722), ("trust", 0o775)):
         (tmp_path / name).mkdir()
@@ -196,6 +213,64 @@ async def test_rights_that_everybody_was_given(config: Config, change: str, back
     assert wrong(await of_foundation(config)) == {}
 
 
+async def test_a_database_that_may_lose_what_it_committed(config: Config) -> None:
+    """Whoever sent a message was told that it is kept (invariant 7)."""
+    found = by_id(await of_foundation(config))["database.durable"]
+    assert (found.state, found.found) == (
+        State.FAIL,
+        "fsync and full_page_writes off: a crash loses what was committed",
+    )
+    async with (
+        changed(config, "ALTER SYSTEM SET fsync = on", "ALTER SYSTEM RESET fsync"),
+        changed(config, "ALTER SYSTEM SET full_page_writes = on", "ALTER SYSTEM RESET full_page_writes"),
+    ):
+        async with changed(config, "SELECT pg_reload_conf()", "SELECT 1"):
+            assert (await durable(config, State.OK)).found == "what is committed is on the disk"
+        off = "ALTER ROLE CURRENT_USER SET synchronous_commit = off"
+        async with changed(config, off, "ALTER ROLE CURRENT_USER RESET synchronous_commit"):
+            found = await durable(config, State.FAIL)
+            assert found.found == "synchronous_commit off: a crash loses what was committed"
+    async with changed(config, "SELECT pg_reload_conf()", "SELECT 1"):
+        pass
+
+
+async def durable(config: Config, state: State) -> Finding:
+    """The finding, once the server has read its settings again."""
+
+    async def look() -> Finding | None:
+        found = by_id(await of_foundation(config))["database.durable"]
+        return found if found.state is state else None
+
+    return await until(look, f"the database is found to be {state}")
+
+
+async def test_a_standby_that_nothing_waits_for_is_warned_of() -> None:
+    with server_folder() as folder, replicated(folder / "servers") as servers:
+        settings = settings_in(folder / "installation")
+        (private_folder(settings.secrets) / "administrator").write_text(servers.password)
+        settings = replace(settings, database=servers.url)
+        async with installed(settings) as installation:
+            keys = installation.provisioner.keys
+
+            async def loses() -> bool:
+                return (await examine_database(settings, keys)).failover_loses
+
+            assert not await loses()
+            with servers.superuser() as connection:
+                connection.execute("ALTER ROLE postgres SET synchronous_commit = local")
+                assert await loses()
+                connection.execute("ALTER ROLE postgres RESET synchronous_commit")
+                connection.execute("ALTER SYSTEM RESET synchronous_standby_names")
+                connection.execute("SELECT pg_reload_conf()")
+            assert await until(loses, "the setting is read")
+            facts = replace(await examine_database(settings, keys), loses=())
+    found = by_id(list(foundation.judge_database(facts)))["database.durable"]
+    assert (found.state, found.todo) == (
+        State.WARN,
+        "set synchronous_standby_names: docs/database.md#a-standby",
+    )
+
+
 async def test_a_login_that_was_given_more_than_its_own(config: Config, stage: Stage) -> None:
     registration = stage.agency.operator.gate.registry.find(stage.agency.organisation, Role.ACCESS_POINT)
     assert registration is not None
@@ -265,7 +340,8 @@ async def test_smp_that_names_another_certificate_or_nothing(config: Config, sta
 
 async def test_dns_that_does_not_answer_and_dnssec_that_is_required(config: Config) -> None:
     silent = replace(config, federation=replace(config.federation, name_servers=(SocketAddress(HOST, 9),)))
-    assert wrong(await collected(neighbours.check_dns(silent))) == {"dns": State.FAIL}
+    with no_patience_with_dns():
+        assert wrong(await collected(neighbours.check_dns(silent))) == {"dns": State.FAIL}
     assert wrong(await collected(neighbours.check_dns(config))) == {}
 
 

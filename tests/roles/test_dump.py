@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import psycopg
+from ahocorasick_rs import BytesAhoCorasick, Implementation
 from psycopg.conninfo import make_conninfo
 
 from samdrift.contracts.messages import Direction, MessageStatus
@@ -46,11 +47,14 @@ def _in_base64(word: bytes) -> Iterator[bytes]:
         yield encoded[-(-shift * 4 // 3) : (shift + len(word)) * 4 // 3]
 
 
-SOUGHT = {name: tuple(spellings(word)) for name, word in WORDS.items()}
+SOUGHT = [(spelled, name) for name, word in WORDS.items() for spelled in spellings(word)]
+_SEARCH = BytesAhoCorasick([spelled for spelled, _ in SOUGHT], implementation=Implementation.DFA)
 
 
 def found_in(data: bytes) -> set[str]:
-    return {name for name, spelled in SOUGHT.items() if any(one in data for one in spelled)}
+    """Return which words can be read; all are looked for in one pass, since the data is large."""
+    found = _SEARCH.find_matches_as_indexes(data, overlapping=True)
+    return {SOUGHT[at][1] for at, _, _ in found}
 
 
 def dumped(address: str) -> bytes:

@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import pytest
 from bench.exchange_counts import Counts, counted
 
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.net.clock import system_clock
+from samdrift.vault import company
 from tests.roles.letters import letter
 from tests.roles.member import AP, Member
 from tests.roles.stage import Stage
@@ -23,21 +25,19 @@ OPENINGS = {
     "mt test compose": 1,
     "mt message-service send": SENT,
     "ap message-service submit": SENT,
-    "ap access-point-outbound send": SENT,
     "ap access-point-inbound receive": RECEIVED,
-    "ap message-service deliver": 6,
+    "ap message-service deliver": 4,
     "mt message-service receive": RECEIVED,
     "mt message-service process": 2,
 }
 ROUND_TRIPS = {
-    "mt test compose": 2,
-    "mt message-service send": 3,
-    "ap message-service submit": 4,
-    "ap access-point-outbound send": 4,
-    "ap access-point-inbound receive": 4,
-    "ap message-service deliver": 12,
-    "mt message-service receive": 8,
-    "mt message-service process": 6,
+    "mt test compose": 1,
+    "mt message-service send": SENT,
+    "ap message-service submit": SENT,
+    "ap access-point-inbound receive": RECEIVED,
+    "ap message-service deliver": 4,
+    "mt message-service receive": 4,
+    "mt message-service process": 4,
 }
 ENTRIES = {
     "mt:message:scheduled": 1,
@@ -80,7 +80,9 @@ async def nothing_waits(member: Member) -> None:
             await vault.acknowledge(item.id, now=system_clock())
 
 
-async def test_an_exchange_takes_no_more_than_it_needs(stage: Stage) -> None:
+async def test_an_exchange_takes_no_more_than_it_needs(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a transfer waits for the poll that is to come, however slow the machine is."""
+    monkeypatch.setattr(company, "_WITHIN", 60.0)
     habo, agency = stage.habo, stage.agency
     for member in (habo, agency):
         await nothing_waits(member)

@@ -239,6 +239,7 @@ async def test_2_10_f_g_metadata_of_the_other_federations_smp_is_not_trusted(pla
     assert "unknown-issuer" in entry.ids["detail"]
 
 
+@whole
 async def test_one_that_is_killed_is_started_again_and_the_other_runs_on(place: Place) -> None:
     supervised = place.supervised
     witness, victim = (supervised.process(file) for file in supervised.files)
@@ -270,6 +271,7 @@ async def test_both_end_with_their_supervisor_and_with_a_signal(place: Place) ->
     assert not [one for one in processes if one.is_running()]
 
 
+@whole
 async def test_one_that_cannot_start_keeps_both_from_running(place: Place) -> None:
     supervised = place.supervised
     await supervised.stop()

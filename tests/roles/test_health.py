@@ -6,6 +6,7 @@ import asyncio
 import json
 import urllib.error
 import urllib.request
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,13 @@ from samdrift.contracts.messages import MessageStatus
 from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import Failure, Service
 from samdrift.installation.control import control_folder
+from samdrift.installation.health import Dependency, outcome
+from samdrift.installation.operator import own_dependencies
 from samdrift.installation.reporting import ask_running
+from samdrift.installation.vaultsettings import vault_settings
 from samdrift.operations.findings import State
 from samdrift.operations.machine import check_health
+from samdrift.vault.openkeys import open_keys
 from tests.roles.member import Member, until
 from tests.roles.processes import organisation, played
 from tests.roles.stage import Stage
@@ -132,8 +137,11 @@ async def test_an_smp_that_fails_is_gone_by_its_host_until_it_answers(
         async def gone() -> bool | None:
             return True if await state_of(stage.habo, "smp") == "gone" else None
 
+        async def held() -> bool | None:
+            return True if await held_of(stage.habo, "smp") == 1 else None
+
         await until(gone, "the SMP is known to be gone")
-        assert await held_of(stage.habo, "smp") == 1
+        await until(held, "the message is known to wait for it")
         assert (await scraped(stage.habo)).samples[("samdrift_held", "smpmt")] == 1
         assert "HELD       1 mt: smp" in (await status(stage.habo)).output
         assert await state_of(stage.habo, "sml") == "there"
@@ -182,3 +190,14 @@ async def test_where_the_way_to_ask_is_gone_with_the_key_store_status_says_so(
     assert ended.status == 2
     assert f"key-store: {secrets} is not there, and with it the way to ask what runs" in ended.complaints
     assert "/health" in ended.complaints
+
+
+async def test_a_process_tries_its_clock_with_its_database(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind = timedelta(hours=1)
+    monkeypatch.setattr("samdrift.installation.operator.system_clock", lambda: datetime.now(UTC) - behind)
+    habo = stage.habo
+    tries = own_dependencies(habo.config, habo.operator.gate, open_keys(vault_settings(habo.config)))
+    assert await outcome(tries[Dependency.DATABASE]) == ""
+    assert (await outcome(tries[Dependency.CLOCK])).endswith("s behind the database's")

@@ -137,7 +137,7 @@ async def test_huge_headers_of_http(stage: Stage, target: Target, header: str, s
     await target.holds_nothing()
 
 
-@pytest.mark.parametrize("name", ENVELOPES)
+@pytest.mark.parametrize("name", sampled(ENVELOPES))
 async def test_interface_c(stage: Stage, target: Target, name: str) -> None:
     member, peer = target.member, stage.peer()
     envelope = enclose(letter(member.address, peer.address), await member.signing(), peer.encryption)

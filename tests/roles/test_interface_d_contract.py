@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from schemathesis import APIOperation, Case, CheckFunction, GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi import checks
+from schemathesis.specs.openapi.schemas import OpenApiSchema
 
 from samdrift.contracts.messages import Direction, MessageStatus
 from tests.official import DIGG, requires_digg
@@ -47,8 +49,14 @@ QUIRKS: dict[str, CheckFunction] = {SEND: checks.positive_data_acceptance}
 _EXAMPLES = 25
 
 
+@cache
+def contract() -> OpenApiSchema:
+    """Read the file, which takes longer than most calls that are made from it."""
+    return schemathesis.openapi.from_path(FILE)
+
+
 def operation(label: str) -> APIOperation[Any, Any, Any, Any]:
-    return schemathesis.openapi.from_path(FILE).find_operation_by_label(label)
+    return contract().find_operation_by_label(label)
 
 
 def with_attribute(case: Case) -> Case:

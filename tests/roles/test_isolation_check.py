@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -26,8 +26,9 @@ from samdrift.config.toml import ConfigError
 from samdrift.contracts.isolation import Verdict
 from samdrift.contracts.principals import Role
 from samdrift.installation.vaultsettings import vault_settings
+from samdrift.isolationcheck import check as isolation
 from samdrift.isolationcheck import interface_c, interface_d
-from samdrift.isolationcheck.check import check, ground_of, try_everything
+from samdrift.isolationcheck.check import Ground, check, ground_of, try_everything
 from samdrift.isolationcheck.ledger import Ledger
 from samdrift.messageservice.interface_d.application import InterfaceD
 from samdrift.messageservice.oauth.endpoint import AuthorizationServer
@@ -37,18 +38,43 @@ from tests.roles.canaries import FIRST, SECOND, Canaries
 from tests.roles.member import MT
 from tests.roles.stage import Stage
 from tests.sizes import sampled
-from tests.unit.cli.commandline import in_process
+from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import until
 
 NOTHING = cast(Any, None)
 
 
+@dataclass(frozen=True)
+class Checked:
+    """The command, as it ended, and all that it tried."""
+
+    ended: Ended
+    ledger: Ledger
+    told: list[dict[str, str]]
+    """What the log of an organisation that is no canary says of it."""
+
+
 @pytest_asyncio.fixture(scope="module")
-async def ledger(canaries: Canaries) -> Ledger:
-    found = Ledger()
-    async with ground_of(load(canaries.config)) as ground:
-        await try_everything(ground, found)
-    return found
+async def checked(canaries: Canaries) -> Checked:
+    ledgers: list[Ledger] = []
+
+    async def kept(ground: Ground, ledger: Ledger) -> None:
+        ledgers.append(ledger)
+        await try_everything(ground, ledger)
+
+    before = len(await canaries.results())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(isolation, "try_everything", kept)
+        ended = await asyncio.to_thread(
+            in_process, "isolation", "check", "--json", "--config", canaries.config
+        )
+    (ledger,) = ledgers
+    return Checked(ended, ledger, (await canaries.results())[before:])
+
+
+@pytest.fixture(scope="module")
+def ledger(checked: Checked) -> Ledger:
+    return checked.ledger
 
 
 def endpoints(*routes: Any) -> set[tuple[str, str]]:
@@ -133,15 +159,14 @@ async def test_what_was_planted_is_gone(canaries: Canaries, ledger: Ledger) -> N
 
 
 async def test_the_result_is_signed_and_stands_in_the_log_of_every_organisation(
-    canaries: Canaries, tmp_path: Path
+    checked: Checked, tmp_path: Path
 ) -> None:
-    before = len(await canaries.results())
-    ended = await asyncio.to_thread(in_process, "isolation", "check", "--json", "--config", canaries.config)
+    ended = checked.ended
     assert (ended.status, ended.complaints) == (0, "")
     found = ended.document
     assert found["attempts"] == found["denied"] > 400
     assert found["leaks"] == found["untried"] == []
-    (told,) = (await canaries.results())[before:]
+    (told,) = checked.told
     assert (told["sha256"], told["leaks"], told["passed"]) == (found["sha256"], "0", "true")
     file = tmp_path / "result.json"
     file.write_text(ended.output)
@@ -189,8 +214,10 @@ async def test_what_cannot_be_tried_is_not_counted_as_denied(canaries: Canaries)
         message_service=replace(config.message_service, address_d="https://127.0.0.1:1"),
         organisations=tuple(replace(one, access_point="https://127.0.0.1:1") for one in config.organisations),
     )
-    found, untold = await check(silent)
+    found, untold = await check(silent, {"by": "timer", "proof": "none"})
     assert (found["passed"], untold) == (False, [])
+    facts = (await canaries.results())[-1]
+    assert (facts["by"], facts["proof"]) == ("timer", "none"), "who had it run, and what proves it"
     assert {one["interface"] for one in found["untried"]} == {"interface C", "interface D"}
     assert found["leaks"] == []
     denied = {name for name, row in found["interfaces"].items() if row["denied"]}

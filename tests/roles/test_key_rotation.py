@@ -38,7 +38,7 @@ from samdrift.wire.crypto.certificates import fingerprint
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.smp import PublishedCertificates
 from tests.roles.member import MT, Member
-from tests.roles.stage import Stage, hasty, member_of
+from tests.roles.stage import Stage, hasty, member_of, no_patience_with_dns
 from tests.secretfiles import secret_file
 from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import CHEAP, server_folder
@@ -267,7 +267,8 @@ async def test_a_key_is_not_destroyed_while_smp_cannot_be_asked(place: Place) ->
     (old,) = [str(number) for number, state in await place.listed("signing") if state == "old"]
     try:
         whole.write_text(re.sub(r'name_servers = \["[^"]*"\]', 'name_servers = ["127.0.0.1:9"]', reached))
-        unknown = await place.refusal("retire", "signing", old, *place.two)
+        with no_patience_with_dns():
+            unknown = await place.refusal("retire", "signing", old, *place.two)
     finally:
         whole.write_text(reached)
     assert unknown.startswith(

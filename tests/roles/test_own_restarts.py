@@ -1,6 +1,7 @@
 """An operator's own restarts lose nothing and cost no attempt, and what they cut short waits for no lease.
 
-``.venv/bin/python -m bench restarts`` does the same with twenty restarts at each level.
+Workers that are killed and started again under traffic, in each run, are in ``test_workers.py``.
+``.venv/bin/python -m bench restarts`` does the same as here with twenty restarts of each.
 """
 
 from __future__ import annotations
@@ -9,34 +10,37 @@ import random
 
 import pytest
 
-from samdrift.config.isolation import Isolation
 from tests.roles import ownrestarts
-from tests.roles.ownrestarts import EXCHANGES
+from tests.roles.ownrestarts import Layout
 from tests.roles.stage import Stage
+from tests.roles.traffic import ACCEPTED
 from tests.sizes import count, seed, soak, whole
 
 RESTARTS = count(3, 20)
+BETWEEN = count(4, 1)
+"""Seconds at most between two messages of one organisation: fewer where there are few restarts."""
 PATIENCE = count(120, 600)
 
 
 @soak
-@pytest.mark.parametrize("level", [Isolation.SHARED, pytest.param(Isolation.PROCESS, marks=whole)])
-async def test_restarts_under_traffic_lose_nothing_and_cost_no_attempt(
-    stage: Stage, level: Isolation
-) -> None:
-    """At level ``process`` of workers and of the supervisor, too."""
+@whole
+@pytest.mark.parametrize("layout", Layout)
+async def test_restarts_under_traffic_lose_nothing_and_cost_no_attempt(stage: Stage, layout: Layout) -> None:
+    """Where there are several processes, of workers and of what starts them, too."""
     rng = random.Random(seed(20261127))
-    found = await ownrestarts.survived(stage.federation, level, RESTARTS, rng, PATIENCE)
+    found = await ownrestarts.survived(stage.federation, layout, RESTARTS, rng, PATIENCE, between=BETWEEN)
     assert found.faults == []
     assert found.spent == 0
-    assert (found.restarts.total(), found.exchanges) == (RESTARTS, RESTARTS * EXCHANGES)
+    assert found.restarts.total() == RESTARTS
+    assert found.ended.keys() == {"ACCEPTED"}
+    assert found.answers[ACCEPTED] == found.ended["ACCEPTED"]
 
 
 @soak
 @whole
 async def test_a_worker_that_is_killed_in_a_rolling_restart_loses_nothing(stage: Stage) -> None:
     rng = random.Random(seed(20261127))
-    every = ownrestarts.RESTARTS[Isolation.PROCESS]
+    every = ownrestarts.RESTARTS[Layout.PROCESS]
     assert ownrestarts.worker_killed_meanwhile in every
-    found = await ownrestarts.survived(stage.federation, Isolation.PROCESS, len(every), rng, PATIENCE)
+    found = await ownrestarts.survived(stage.federation, Layout.PROCESS, len(every), rng, PATIENCE)
     assert (found.faults, found.spent) == ([], 0)

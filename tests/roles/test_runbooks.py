@@ -66,8 +66,8 @@ async def test_the_scanner_is_down(stage: Stage) -> None:
     async with run_book("scanner-down", known, {"systemctl restart clamav-daemon": restart}) as at:
         stage.scanner.stop()
         try:
-            await is_gone(habo, "scanner")
             message_id = await habo.send(stage.agency.address)
+            await is_gone(habo, "scanner")
 
             async def waits() -> bool | None:
                 return True if await held_of(habo, "scanner") else None

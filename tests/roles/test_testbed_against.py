@@ -39,7 +39,7 @@ from tests.roles.member import MT, Member
 from tests.roles.processes import Process, organisation, played
 from tests.roles.runbooks import run_book
 from tests.sizes import whole
-from tests.unit.cli.commandline import Ended, samdrift
+from tests.unit.cli.commandline import Ended, in_process, samdrift
 from tests.vaults import server_folder
 
 LIMIT = "300"
@@ -72,7 +72,7 @@ class Qa:
 
     async def run(self, *arguments: str, as_json: bool = True) -> Ended:
         return await asyncio.to_thread(
-            samdrift,
+            in_process,
             "testbed",
             "run",
             "--against",
@@ -89,7 +89,7 @@ class Qa:
 
     async def evidence(self, *arguments: str | Path) -> Ended:
         kept = "--protocol", self.folder / "protocol", "--by", "Test Testare", "--json"
-        return await asyncio.to_thread(samdrift, "testbed", "evidence", *arguments, *kept)
+        return await asyncio.to_thread(in_process, "testbed", "evidence", *arguments, *kept)
 
     async def sends(
         self, name: str, broken: Callable[[bytes], bytes] = lambda data: data, **shape: Any

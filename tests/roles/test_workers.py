@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import html
 import os
 import random
+import re
 import signal
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aiohttp
+import httpx
+import pytest
 import pytest_asyncio
 
 from samdrift.audit.entries import LogEntry
@@ -16,6 +21,8 @@ from samdrift.cli.serve import ROLL
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.demo.cast import DemoOperator
+from samdrift.demo.settling import settle
+from samdrift.federation.signin import sign_in_service
 from samdrift.installation.control import control_folder, listening_processes
 from samdrift.installation.events import RunEvent
 from samdrift.installation.reporting import ask_running
@@ -28,8 +35,9 @@ from tests.roles.ownrestarts import attempts_spent, patient, running_workers, sa
 from tests.roles.processes import Played, Process, organisation, played
 from tests.roles.soak import Exchange, faults_of, send
 from tests.roles.stage import Stage
+from tests.roles.visitors import PERSONS, Visitor, configured, signs_in, visitors
 from tests.secretfiles import secret_file
-from tests.sizes import count, seed
+from tests.sizes import count, seed, whole
 from tests.unit.cli.commandline import Ended, in_process
 from tests.vaults import WORKER, server_folder
 from tests.vaults import until as until_true
@@ -39,25 +47,43 @@ KILLS = count(3, 20)
 EXCHANGES = 4
 OFFICER = "the officer's own words"
 PATIENCE = count(120, 600)
-_HERE = organisation("mjolby", "2120000365"), organisation("motala", "2120001124")
+PAGES = organisation("odeshog-pages", "2120000399", tuple(Role))
+"""It has message client and governance, too, and takes no part in what the others send each other."""
+_HERE = organisation("mjolby", "2120000365"), organisation("motala", "2120001124"), PAGES
 _THERE = (organisation("vadstena", "2120000472"),)
 
 
 @pytest_asyncio.fixture(scope="module")
 async def those(stage: Stage) -> AsyncIterator[Played]:
-    """One operator with two organisations and two workers, and one with a process; claims last for long."""
+    """One operator with three organisations and two workers, and one with a process; claims last for long.
+
+    Its third has persons at its pages.
+    """
     shared = DemoOperator("with-workers", "AP0091-SDK-DEMO", _HERE)
     other = DemoOperator("beside-workers", "AP0092-SDK-DEMO", _THERE)
     settings = {shared: f'[isolation]\nlevel = "shared"\nworkers = {WORKERS}\n'}
+
+    def changed(operator: DemoOperator, text: str) -> str:
+        return configured(text, sign_in, PAGES, folder / operator.folder) if operator is shared else text
+
     with server_folder() as folder:
-        async with played(
-            stage.federation, folder, {shared: ("all",), other: ("all",)}, own=settings
-        ) as found:
+        async with (
+            sign_in_service() as sign_in,
+            played(
+                stage.federation, folder, {shared: ("all",), other: ("all",)}, own=settings, changed=changed
+            ) as found,
+        ):
             patient(found.processes[0].config_file)
             undaunted(found.processes[1].config_file)
+            await settle(found.processes[0].gate, found.processes[0].config, PAGES, PERSONS)
             for process in found.processes:
                 await process.start()
             yield found
+
+
+def exchanging(those: Played) -> list[Member]:
+    """Those who send each other messages, which message services keep."""
+    return [one for one in those.members if one.organisation != PAGES.identifier]
 
 
 async def test_a_process_leases_the_work_of_roles_in_its_configuration_alone(stage: Stage) -> None:
@@ -79,7 +105,7 @@ async def test_workers_answer_as_one_installation(those: Played) -> None:
     assert set(seen) == {process.running.pid, *workers}, "the doctor sees all"
     (running,) = await ask_running(folder)
     assert running.workers == {"worker 1": True, "worker 2": True}
-    assert running.roles == {Role.ACCESS_POINT, Role.MESSAGE_SERVICE}
+    assert running.roles == set(Role)
     assert running.serves(those.members[0].organisation, Role.MESSAGE_SERVICE)
     assert not [one for one in running.conditions if one.gone_since]
     names = [one.dependency for one in running.conditions]
@@ -103,30 +129,31 @@ async def test_a_worker_that_is_killed_loses_nothing_and_has_nothing_done_twice(
     rng = random.Random(seed(20261127))
     process, sent = those.processes[0], list[Exchange]()
     for number in range(KILLS):
-        sending = asyncio.create_task(send(those.members, rng, EXCHANGES))
+        sending = asyncio.create_task(send(exchanging(those), rng, EXCHANGES))
         await asyncio.sleep(rng.uniform(0, 1.5))
         name = rng.choice(["worker 1", "worker 2"])
         os.kill(running_workers(process)[name], signal.SIGKILL)
         sent += await sending
         await said(process, "serves again", number + 1)
-    assert await faults_of(sent, those.members, PATIENCE) == []
+    assert await faults_of(sent, exchanging(those), PATIENCE) == []
     assert sum([await attempts_spent(one, those.members[:2]) for one in sent]) == 0
 
 
 async def test_workers_are_started_again_one_after_the_other_under_traffic(those: Played) -> None:
     process = those.processes[0]
     before = running_workers(process)
-    sending = asyncio.create_task(send(those.members, random.Random(seed(20261127)), EXCHANGES))
+    sending = asyncio.create_task(send(exchanging(those), random.Random(seed(20261127)), EXCHANGES))
     await rolled(process)
     sent = await sending
     after = running_workers(process)
     assert all(after[name] != before[name] for name in before)
-    assert await faults_of(sent, those.members, PATIENCE) == []
+    assert await faults_of(sent, exchanging(those), PATIENCE) == []
     assert sum([await attempts_spent(one, those.members[:2]) for one in sent]) == 0
 
 
+@whole
 async def test_an_officer_unlocks_in_all_workers_and_in_those_that_start_later(those: Played) -> None:
-    process, (member, _, other) = those.processes[0], those.members
+    process, (member, *_, other) = those.processes[0], those.members
 
     async def org(command: str) -> Ended:
         place = "--passphrase-file", officer, "--config", process.config_file
@@ -162,6 +189,99 @@ async def _log(member: Member, passphrase: str) -> tuple[LogEntry, ...]:
             return await vault.log(limit=100_000)
     finally:
         await gate.close()
+
+
+@asynccontextmanager
+async def at_each_worker(those: Played, role: Role, number: int = 1) -> AsyncIterator[list[Visitor]]:
+    """One browser at the pages of the third organisation: so many connections to each worker, in turn."""
+    process = those.processes[0]
+    pages = {Role.MESSAGE_CLIENT: process.config.message_client, Role.GOVERNANCE: process.config.governance}
+    own = pages[role]
+    assert own is not None
+    address, host = f"{own.listen.host}:{own.listen.port}", f"{PAGES.host(role)}:{own.listen.port}"
+    async with visitors(running_workers(process).values(), address, host, number) as found:
+        yield found
+
+
+@pytest.mark.parametrize("role", [Role.MESSAGE_CLIENT, Role.GOVERNANCE])
+async def test_a_person_signs_in_by_two_workers_and_is_signed_in_and_out_at_both(
+    those: Played, role: Role
+) -> None:
+    async with at_each_worker(those, role) as (first, second):
+        await signs_in(first, second, "anna")
+        start = {Role.MESSAGE_CLIENT: "/", Role.GOVERNANCE: "/keys"}[role]
+        pages = [await each.get(start) for each in (first, second)]
+        assert [each.status_code for each in pages] == [200, 200], [each.headers for each in pages]
+        session = dict(first.cookies)
+        assert (await second.post("/sign-out", pages[0])).status_code == 303, "a form of the other worker"
+        first.cookies |= session
+        for each in (first, second):
+            over = await each.get(start)
+            assert "/sign-in/start" in over.text, (over.status_code, over.headers, over.text)
+
+
+async def test_a_draft_and_its_file_go_on_at_another_worker(
+    those: Played,
+) -> None:
+    content = b"%PDF-1.4\n" + random.Random(1).randbytes(300_000)
+    async with (
+        at_each_worker(those, Role.MESSAGE_CLIENT) as (first, second),
+    ):
+        await signs_in(first, second, "anna")
+        page = await first.get("/")
+        mailbox = found_in(page, r'href="/mailbox/([0-9a-f]+)')
+        path = (await first.post(f"/mailbox/{mailbox}/write", page)).headers["location"]
+        draft = await second.get(path)
+        typed = {"version": "1", "subject": "Fortsätts", "text": "hos en annan", "confidentiality": "no"}
+        saved = await second.post(f"{path}/save", draft, **typed, files=content)
+        assert saved.json()["refused"] == ""
+        assert saved.json()["fields"]["version"] != "1", saved.text
+        again = await first.get(path)
+        assert "hos en annan" in again.text
+        file = found_in(again, r'name="remove-file" value="([^"]+)"')
+        assert (await first.get(f"{path}/file/{file}")).content == content
+
+
+async def test_open_pages_at_all_workers_hear_of_what_comes_and_of_who_is_there(those: Played) -> None:
+    """One worker alone fetches it, and the other's pages hear of it; colleagues at both see each other."""
+    (*_, other) = those.members
+    async with (
+        at_each_worker(those, Role.MESSAGE_CLIENT, 3) as (anna, _, follows, _, follows_again, _),
+        at_each_worker(those, Role.MESSAGE_CLIENT, 3) as (_, bo, _, bo_follows, _, bo_follows_again),
+    ):
+        await signs_in(anna, anna, "anna")
+        await signs_in(bo, bo, "bo")
+        mailbox = found_in(await anna.get("/"), r'href="/mailbox/([0-9a-f]+)')
+        question = await question_of(anna, f"/mailbox/{mailbox}")
+        async with follows.stream(question) as there, bo_follows.stream(question) as here:
+            await other.send(PAGES.address)
+            async with asyncio.timeout(PATIENCE):
+                assert [await anext(there), await anext(here)] == ["news", "news"]
+        listed = await bo.get(f"/mailbox/{mailbox}")
+        path = "/conversation/" + found_in(listed, r'href="/conversation/([0-9a-f-]+)')
+        question = await question_of(bo, path)
+        asked = question.replace("/live/events", "/live/news")
+        async with follows_again.stream(question) as there:
+            async with bo_follows_again.stream(question) as here, asyncio.timeout(PATIENCE):
+                assert [await anext(there), await anext(here)] == ["present", "present"]
+                assert "Bo Berg" in (await anna.get(asked)).json()["present"]
+                assert "Anna Andersson" in (await bo.get(asked)).json()["present"]
+            async with asyncio.timeout(PATIENCE):
+                assert await anext(there) == "present", "one of them has left"
+            assert (await anna.get(asked)).json()["present"] == ""
+
+
+async def question_of(visitor: Visitor, path: str) -> str:
+    """Return what an open page asks to hear of changes."""
+    found = found_in(await visitor.get(path), r'data-live="([^"]+)"')
+    return f"/live/events?{html.unescape(found)}"
+
+
+def found_in(page: httpx.Response, pattern: str) -> str:
+    """Return the group of a pattern that the page has."""
+    found = re.search(pattern, page.text)
+    assert found is not None, page.text
+    return found[1]
 
 
 async def rolled(process: Process) -> None:

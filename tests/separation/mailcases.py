@@ -414,6 +414,10 @@ async def latest_mail(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.latest_mail([victim.mail.conversation]))
 
 
+async def mail_at_stage(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_((), vault.mail_at_stage([victim.mail.conversation], "arrived", 1000))
+
+
 async def mail_before(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.mail_before([victim.mail.mailbox], EVERYTHING, 1000))
 
@@ -627,6 +631,10 @@ async def unread_in(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_(None, vault.unread_in(victim.mail.unread))
 
 
+async def lain_in(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(None, vault.lain_in(victim.mail.unread, NOW + 1000 * MINUTE))
+
+
 async def began_in(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.began_in(victim.mail.unread, NOW - 1000 * MINUTE))
 
@@ -775,6 +783,7 @@ MAIL: dict[str, Case] = {
             due_watches,
             keep_watch,
             unread_in,
+            lain_in,
             has_new,
             began_in,
             begin_acknowledging,
@@ -791,6 +800,7 @@ MAIL: dict[str, Case] = {
             mail,
             mail_of,
             latest_mail,
+            mail_at_stage,
             mail_before,
             count_mail,
         ),

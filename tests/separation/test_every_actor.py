@@ -38,6 +38,7 @@ OF_THE_PLATFORM = {
     "close": "ends it",
     "database": "the server and the platform's own logins; a vault's password is not there",
     "wakeups": "tells which vaults to look into; each is opened for itself",
+    "visits": "tells to which vaults a connection stands; each is opened for itself",
     "covered_by": "for the platform: what to ask about agreements before a vault is opened; it opens none",
     "cover": "whether agreements cover a function, for the platform that runs it; nothing of a vault",
     "due": "which vaults to look into, and when; the registry knows, and each is opened for itself",

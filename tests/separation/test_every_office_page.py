@@ -18,7 +18,9 @@ import pytest_asyncio
 from starlette.routing import Route
 
 from samdrift.contracts.principals import Role
+from samdrift.governance.incidents import IncidentEvent, facts_of
 from samdrift.rights import Right
+from samdrift.rights.incidents import Clock, IncidentOpened
 from samdrift.rights.keyacts import Enrolled
 from samdrift.rights.statements import ORGANISATION, Given, Rights
 from samdrift.vault.officers import OfferedKey
@@ -47,6 +49,13 @@ CHANGING = {
     "name": "x",
     "kind": "company",
     "agreement": "{}",
+    "sending": "stop",
+    "title": "x",
+    "aware": "2026-11-01T10:00",
+    "clocks": "concerned",
+    "clock": "concerned",
+    "told": "2026-11-01T10:00",
+    "reference": "x",
 }
 
 
@@ -75,8 +84,11 @@ async def scene(installation: Installation) -> AsyncIterator[Scene]:
             assert person is not None
             vault.offer_key(OfferedKey("rut", victim.house.now, WORD, json.dumps(made.members())))
             vault.keep_report(victim.house.now, json.dumps({"at": WORD}).encode())
+            opened = IncidentOpened(WORD, victim.house.now, victim.house.now, frozenset({Clock.CONCERNED}))
+            vault.record(IncidentEvent.GOV_INCIDENT_OPENED, incident="e" * 64, **facts_of(opened, WORD))
         number = (await victim.role.records.read(victim.organisation)).number
-        yield Scene(victim, other, {"digest": waiting.digest, "number": str(number), "person": "rut"})
+        ids = {"digest": waiting.digest, "number": str(number), "person": "rut", "clock": "concerned"}
+        yield Scene(victim, other, ids)
 
 
 def routes(opened: Office) -> list[tuple[str, str]]:
@@ -113,6 +125,16 @@ async def test_no_route_shows_or_changes_another_organisations_record(scene: Sce
     assert (await scene.victim.role.records.read(scene.victim.organisation)).number == before
     async with scene.victim.installation.open(scene.victim.organisation, GOV) as vault:
         assert [each.person for each in await vault.offered_keys()] == ["rut"]
+
+
+async def test_an_incident_that_another_organisation_was_told_of_is_not_there(scene: Scene) -> None:
+    page = f"/incidents/{'e' * 64}"
+    assert WORD in (await (await scene.victim.visit(ANNA)).get(page)).text
+    visitor = await scene.other.visit(ANNA)
+    assert WORD not in (await visitor.get("/incidents")).text
+    for path in (page, f"{page}/draft/concerned"):
+        assert (await visitor.get(path)).status_code == 404
+    assert (await visitor.post(page, dict(CHANGING))).status_code == 404
 
 
 async def test_a_session_of_one_organisation_opens_no_page_of_another(scene: Scene) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -27,9 +27,10 @@ from samdrift.audit.entries import Happening
 from samdrift.audit.merkle import Frontier
 from samdrift.audit.tiles import Tile
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
-from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.contracts.statements import NumberedStatement
 from samdrift.contracts.transfer import TransferReason
+from samdrift.governance.incidents import IncidentEvent
 from samdrift.keystore.software import KeyFault, KeyName, KeyStoreError
 from samdrift.keystore.witness import Witness
 from samdrift.messageservice.events import MTEvent
@@ -43,7 +44,7 @@ from samdrift.vault.holdings import HoldingsVault
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.officers import GovernanceVault, OfferedKey
-from samdrift.vault.opening import Vault
+from samdrift.vault.opening import Reason, Vault
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.people import Identity, SessionRecord, SignInKeys
 from samdrift.vault.portability.arrival import (
@@ -153,11 +154,12 @@ class Victim:
     claimant: str
     """The process that has claimed a transfer and a message of theirs."""
     mail: mailcases.TheirMail
+    look: Callable[[], dict[str, Any]]
     seen: list[dict[Role, Any]] = field(default_factory=list, compare=False)
     """The snapshot after a case, which is the one before the next."""
 
     def snapshot(self) -> dict[Role, Any]:
-        content = self.superuser.snapshots(self.schemas.values())
+        content = self.look()
         return {role: content[schema] for role, schema in self.schemas.items()}
 
     def traces(self) -> set[str]:
@@ -175,8 +177,40 @@ class Victim:
         }
 
 
+@dataclass
+class Attackers:
+    """Organisations with one vault, whose content is what a new one has."""
+
+    installation: Installation
+    superuser: Superuser
+    stack: contextlib.ExitStack
+    new: dict[Role, tuple[ParticipantIdentifier, Callable[[], Any], Any]] = field(default_factory=dict)
+    """The last one in each role, how to look into it, and what was seen there when it was made."""
+
+    async def one(self, role: Role) -> ParticipantIdentifier:
+        """An organisation, made now unless no case has left anything in the last one's vault."""
+        if role in self.new:
+            organisation, look, content = self.new[role]
+            if look() == content:
+                return organisation
+        organisation = await self.installation.organisation([role])
+        found = self.installation.gate.registry.find(organisation, role)
+        assert found is not None
+        question = "SELECT schema FROM registry.registrations WHERE vault = %s"
+        ((schema,),) = self.superuser.rows(question, found.vault)
+        look = self.stack.enter_context(self.superuser.watching([schema]))
+        self.new[role] = organisation, look, look()
+        return organisation
+
+
+@pytest.fixture(scope="module")
+def attackers(installation: Installation, victim: Victim) -> Iterator[Attackers]:
+    with contextlib.ExitStack() as stack:
+        yield Attackers(installation, victim.superuser, stack)
+
+
 @pytest_asyncio.fixture(scope="module")
-async def victim(installation: Installation) -> Victim:
+async def victim(installation: Installation) -> AsyncIterator[Victim]:
     organisation = await installation.organisation()
     for kind in (AccessPointArrival, MessageServiceArrival, MessageClientArrival, GovernanceArrival):
         async with installation.gate.arrive(WORKER, organisation, kind) as former:
@@ -263,6 +297,7 @@ async def victim(installation: Installation) -> Victim:
         assert officer is not None
         office.offer_key(OfferedKey(officer, NOW, MARKER, "{}"))
         office.keep_report(NOW, MARKER.encode())
+        office.record(IncidentEvent.GOV_INCIDENT_NOTED, why=MARKER)
         (gov_token_key,) = office.token_keys(now=NOW)
         pages_keys = client.pages_key(), office.pages_key()
         (client_token_key,) = client.token_keys(now=NOW)
@@ -288,35 +323,40 @@ async def victim(installation: Installation) -> Victim:
     async with installation.open(organisation, MT) as messages:
         assert await messages.look_after_marks(now=NOW) is not None
     open_keys(installation.settings).keep_witness(logins[MT].vault, witness)
-    return Victim(
-        organisation,
-        transfer,
-        proved,
-        waiting.id,
-        item.as4_message_id,
-        item.peer,
-        out,
-        came_in,
-        answer,
-        commitment,
-        "their-item",
-        "their-cursor",
-        MARKER.encode(),
-        token_key.public,
-        client_token_key.public,
-        gov_token_key.public,
-        seen_by,
-        {role: login.schema for role, login in logins.items()},
-        {role: login.vault for role, login in logins.items()},
-        tuple(bodies),
-        Sealer(logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)).session_marks,
-        person,
-        person_behind,
-        officer,
-        pages_keys,
-        installation.gate.claimant.name,
-        mail,
-    )
+    schemas = {role: login.schema for role, login in logins.items()}
+    with seen_by.watching(schemas.values()) as look:
+        yield Victim(
+            organisation,
+            transfer,
+            proved,
+            waiting.id,
+            item.as4_message_id,
+            item.peer,
+            out,
+            came_in,
+            answer,
+            commitment,
+            "their-item",
+            "their-cursor",
+            MARKER.encode(),
+            token_key.public,
+            client_token_key.public,
+            gov_token_key.public,
+            seen_by,
+            schemas,
+            {role: login.vault for role, login in logins.items()},
+            tuple(bodies),
+            Sealer(
+                logins[MT].vault, open_keys(installation.settings).data_keys(logins[MT].vault)
+            ).session_marks,
+            person,
+            person_behind,
+            officer,
+            pages_keys,
+            installation.gate.claimant.name,
+            mail,
+            look,
+        )
 
 
 async def with_body(vault: Vault, schema: str, seen_by: Superuser) -> None:
@@ -618,14 +658,48 @@ async def inbox(vault: AccessPointVault, victim: Victim) -> object:
     return [item.id for item in waiting]
 
 
+async def expect(vault: Vault, victim: Victim) -> object:
+    """It asks the database for nothing, and shows nothing."""
+    vault.expect()
+    return None
+
+
+async def suppose(vault: Vault, victim: Victim) -> object:
+    """It does what is done in it, and shows nothing."""
+
+    async def nothing() -> None: ...
+
+    assert await vault.suppose(nothing)
+    return None
+
+
 async def news(vault: AccessPointVault, victim: Victim) -> object:
     found = await vault.news(
         [victim.item_id], after=0, past=victim.item_id, limit=1000, small=1 << 20, now=NOW
     )
     assert found.acknowledged == ()
     assert victim.item_id not in {item.id for item in found.inbox}
-    assert found.inbox == (await vault.news([], after=0, past="", limit=1000, small=1 << 20, now=NOW)).inbox
+    assert found.inbox == await vault.inbox(1000)
     return [item.id for item in found.inbox]
+
+
+async def supposed_news(vault: AccessPointVault, victim: Victim) -> object:
+    async def nothing() -> None: ...
+
+    places: Any = {"after": 0, "past": "", "limit": 1000, "small": 1 << 20, "now": NOW}
+    theirs = {victim.item_id: victim.transfer.envelope.envelope_id}
+    assert await vault.supposed_news(nothing, theirs, **places) is None
+    found = await vault.supposed_news(nothing, {}, **places)
+    assert found is not None
+    assert victim.item_id not in {item.id for item in found.inbox}
+    return [item.id for item in found.inbox]
+
+
+async def within(vault: Vault, victim: Victim) -> object:
+    """The same opening, for another reason: it shows nothing."""
+    reason = Reason(WORKER, Purpose.SEND, lambda: NOW)
+    assert vault.within(reason)._room is vault._room
+    return None
 
 
 async def incoming_body(vault: AccessPointVault, victim: Victim) -> object:
@@ -665,6 +739,19 @@ async def receive(vault: MessageServiceVault, victim: Victim) -> object:
 
 async def was_processed(vault: MessageServiceVault, victim: Victim) -> object:
     return await is_(False, vault.was_processed(f"{victim.processed}-2"))
+
+
+async def answered_by(vault: MessageServiceVault, victim: Victim) -> object:
+    """The message is another's, and so is the item: here both are new."""
+    return await is_((True, None), vault.answered_by(victim.processed, victim.out.id, now=NOW))
+
+
+async def receipts(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_({}, vault.receipts([victim.answer.id]))
+
+
+async def concerned(vault: MessageServiceVault, victim: Victim) -> object:
+    return await is_(({}, {}), vault.concerned([victim.answer.id], [victim.out.id]))
 
 
 async def mark_processed(vault: MessageServiceVault, victim: Victim) -> object:
@@ -913,6 +1000,10 @@ async def last_report(vault: GovernanceVault, victim: Victim) -> object:
     return await is_(None, vault.last_report())
 
 
+async def told_incidents(vault: GovernanceVault, victim: Victim) -> object:
+    return await is_((), vault.told_incidents())
+
+
 async def know_person(vault: MessageClientVault, victim: Victim) -> object:
     """That the other organisation knows the same person is neither seen nor in the way."""
     found = await vault.know_person(SESSION.identity)
@@ -1118,6 +1209,9 @@ BOTH: dict[str, Case] = {
         log,
         find_log,
         find_former_log,
+        expect,
+        suppose,
+        within,
         log_origin,
         log_end,
         log_head,
@@ -1161,7 +1255,16 @@ AT_PAGES = KEEPING | {
 PEOPLE = AT_PAGES | {case.__name__: case for case in (last_statement, statements_after, append_statements)}
 OFFICE: dict[str, Case] = {
     case.__name__: case
-    for case in (adopt_person, rename_person, offer_key, offered_keys, withdraw_key, keep_report, last_report)
+    for case in (
+        adopt_person,
+        rename_person,
+        offer_key,
+        offered_keys,
+        withdraw_key,
+        keep_report,
+        last_report,
+        told_incidents,
+    )
 }
 DEPARTING: dict[str, Case] = {case.__name__: case for case in (log_state, was_removed, role)} | {
     name: page(name) for name in ("log", "former_log", "log_keys", "checkpoints")
@@ -1171,7 +1274,10 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     AccessPointVault: BOTH
     | SIGNED
     | {case.__name__: case for case in (submit, claim_transfers, outgoing_body, delivered, failed, postpone)}
-    | {case.__name__: case for case in (events, known_receipt, accept, inbox, news, incoming_body)}
+    | {
+        case.__name__: case
+        for case in (events, known_receipt, accept, inbox, news, supposed_news, incoming_body)
+    }
     | {case.__name__: case for case in (acknowledge,)}
     | {case.__name__: case for case in (waiting, backlog, has_transfer, status, attempts, proof, hasten)}
     | {case.__name__: case for case in (release_claims, give_back_claims)}
@@ -1183,6 +1289,7 @@ CASES: dict[type[Opened], dict[str, Case]] = {
     MessageServiceVault: BOTH
     | SIGNED
     | {case.__name__: case for case in (keys, tls_client, create_outgoing, receive, was_processed)}
+    | {case.__name__: case for case in (answered_by, receipts, concerned)}
     | {case.__name__: case for case in (mark_processed, messages, set_status, status_events, delete)}
     | {case.__name__: case for case in (receipt_for_message, receipt_body, store_received_receipt)}
     | {case.__name__: case for case in (set_receipt_state, claim_work, schedule, reschedule, finish_work)}
@@ -1280,11 +1387,12 @@ def test_no_operation_takes_an_organisation(vault: type[Opened]) -> None:
 async def test_an_operation_reaches_nothing_of_another_organisation(
     installation: Installation,
     victim: Victim,
+    attackers: Attackers,
     vault: type[Opened],
     operation: str,
 ) -> None:
-    """Each attempt from a vault that is new, so that what it finds there is its own or a leak."""
-    attacker = await installation.organisation([ROLES[vault]])
+    """Each attempt from a vault that is as new, so that what it finds there is its own or a leak."""
+    attacker = await attackers.one(ROLES[vault])
     if operation in ("keys", "tls_client", "proving_key"):
         give_keys(installation, (await vault_login(installation, attacker, ROLES[vault])).vault, "attacker")
     before = victim.seen.pop() if victim.seen else victim.snapshot()
@@ -1310,6 +1418,9 @@ CHANGES = frozenset(
     | {
         "finish_work",
         "add_event",
+        "expect",
+        "suppose",
+        "within",
         "keep_certificate",
         "keep_digest",
         "keep_record",

@@ -208,6 +208,7 @@ async def test_a_session_of_ours_that_holds_the_queue_is_ended_and_no_other(
     assert "ended a session of ours that held the queue of notifications, 100 % full" in caplog.text
 
 
+@whole
 async def test_a_session_that_is_only_slow_to_read_is_not_ended(
     small: Installation, attacker: VaultLogin, queue: NotifyQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

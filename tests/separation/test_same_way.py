@@ -31,6 +31,7 @@ from samdrift.vault.database.session import Session, Statement
 from samdrift.vault.errors import UnknownRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.sizes import sampled
+from tests.unit.accesspoint.ends import settling
 from tests.vaults import NOW, Installation
 
 Way = list[list[str]]
@@ -131,7 +132,8 @@ async def test_interface_c_asks_the_same(
 ) -> None:
     organisation = await installation.organisation([Role.ACCESS_POINT])
     who = Principal(PrincipalKind.SYSTEM, "message-service", organisation.value)
-    polling = Polling(installation.gate, Signals(), lambda: NOW)
+    signals = Signals()
+    polling = Polling(installation.gate, signals, settling(installation.gate, signals), lambda: NOW)
     ask = OF_INTERFACE_C[operation]
     await goes(way, lambda: ask(polling, who, organisation, nonexistent(NOW).item_id))
     ways = [

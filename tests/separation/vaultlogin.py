@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import psycopg
 
 from samdrift.contracts.principals import Role
-from samdrift.vault.database.server import Database
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.registry import LOGIN_SECRET
 from samdrift.vault.sealing import Sealer
@@ -107,6 +107,25 @@ class Superuser:
                     found[schema] = _content(connection, schema)
         return found
 
+    @contextlib.contextmanager
+    def watching(self, schemas: Collection[str]) -> Iterator[Callable[[], dict[str, dict[str, Row]]]]:
+        """Snapshots of schemas in one database, again and again: its tables are looked up, and the questions
+        planned, once.
+        """
+        with self.connect(" ".join(schemas)) as connection:
+            questions = {schema: _question(schema, _tables(connection, schema)) for schema in schemas}
+
+            def snapshots() -> dict[str, dict[str, Row]]:
+                return {
+                    schema: {
+                        table: tuple(content)
+                        for table, *content in connection.execute(question.encode(), prepare=True)
+                    }
+                    for schema, question in questions.items()
+                }
+
+            yield snapshots
+
 
 def _tables(connection: psycopg.Connection[Row], schema: str) -> list[str]:
     found = connection.execute(
@@ -117,20 +136,21 @@ def _tables(connection: psycopg.Connection[Row], schema: str) -> list[str]:
 
 
 def _content(connection: psycopg.Connection[Row], schema: str) -> dict[str, Row]:
-    content = "count(*), md5(string_agg(t::text, '|' ORDER BY t::text))"
-    question = " UNION ALL ".join(
-        f"SELECT '{table}', {content} FROM {schema}.{table} t"
-        for table in _tables(connection, schema)
-        if not table.endswith("_seq")
-    )
+    question = _question(schema, _tables(connection, schema))
     return {table: tuple(content) for table, *content in connection.execute(question.encode())}
 
 
+def _question(schema: str, tables: Sequence[str]) -> str:
+    content = "count(*), md5(string_agg(t::text, '|' ORDER BY t::text))"
+    return " UNION ALL ".join(
+        f"SELECT '{table}', {content} FROM {schema}.{table} t"
+        for table in tables
+        if not table.endswith("_seq")
+    )
+
+
 async def superuser(installation: Installation) -> Superuser:
-    database = await Database.start(installation.settings)
-    address = database.administrator()
-    await database.stop()
-    return Superuser(address)
+    return Superuser(installation.provisioner.database.administrator())
 
 
 async def vault_login(
@@ -147,15 +167,10 @@ async def vault_login(
     )
     keys = open_keys(installation.settings)
     password = Sealer(vault, keys.data_keys(vault)).open(secret, LOGIN_SECRET).decode()
-    database = await Database.start(installation.settings)
-    address = database.login(login, password, where).address
-    await database.stop()
+    address = installation.provisioner.database.login(login, password, where).address
     return VaultLogin(vault, schema, login, channel, address, where)
 
 
 async def registry_login(installation: Installation) -> str:
     """Connection string of the registry's login."""
-    database = await Database.start(installation.settings)
-    address = database.registry().address
-    await database.stop()
-    return address
+    return installation.provisioner.database.registry().address

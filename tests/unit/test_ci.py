@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.tools import PACKAGES
+from tests.programs import HEADLESS
 
 ROOT = Path(__file__).parents[2]
 CI = ROOT / ".ci" / "run"
@@ -45,7 +46,8 @@ def run(machine: Path) -> tuple[int, list[str]]:
 
 def test_every_program_that_a_test_would_be_skipped_without_is_looked_for() -> None:
     sources = "".join(file.read_text() for file in (ROOT / "tests").rglob("*.py"))
-    assert dict(re.findall(r'\brequires\("([\w-]+)", "([\w.-]+)"\)', sources)) | PACKAGES == PROGRAMS
+    named = dict(re.findall(r'\brequires\("([\w-]+)", "([\w.-]+)"\)', sources))
+    assert named | PACKAGES | {HEADLESS: HEADLESS} == PROGRAMS
 
 
 def test_what_is_missing_is_installed_and_both_sizes_run(machine: Path) -> None:

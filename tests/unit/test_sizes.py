@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +30,7 @@ def test_a_soak_has_full_counts_and_one_seed_for_all(monkeypatch: pytest.MonkeyP
 def test_folders_of_peers_and_of_what_runs_together_exist() -> None:
     root = sizes.TESTS.parent
     assert all(folder.is_dir() for folder in sizes.PEERS)
-    assert all((root / path).exists() for path in (*sizes.TOGETHER, *sizes.FIRST))
+    assert all((root / path).exists() for path in (*chain.from_iterable(sizes.TOGETHER), *sizes.FIRST))
 
 
 CASES = [f"case {number}" for number in range(22)]

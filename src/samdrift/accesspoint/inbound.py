@@ -301,11 +301,12 @@ class Inbound:
         )
         body = await writer.finish()
         facts["size"] = str(body.size)
-        accepted = await vault.accept(item, body, receipt.body, now=now)
+        vault.expect()
         facts |= keep_peer(vault, peer, now, grounds)
-        if accepted:
-            vault.record(APEvent.AP_ENVELOPE_RECEIVED, **facts)
+        vault.record(APEvent.AP_ENVELOPE_RECEIVED, **facts)
+        if await vault.accept(item, body, receipt.body, now=now):
             return _Taken(receipt, APEvent.AP_ENVELOPE_RECEIVED)
+        keep_peer(vault, peer, now, grounds)
         vault.record(APEvent.AP_ENVELOPE_DUPLICATE, **facts)
         known = await vault.known_receipt(item.as4_message_id, item.peer)
         answer = Response(receipt.content_type, known) if known else receipt

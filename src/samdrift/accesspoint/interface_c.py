@@ -8,8 +8,9 @@ an envelope is known by its id, and what was submitted once is not transferred t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
@@ -30,6 +31,7 @@ from samdrift.accesspoint.problems import (
     answer_unavailable,
 )
 from samdrift.accesspoint.settings import AccessPointSettings, Client, CurrentClients
+from samdrift.accesspoint.settling import Settling
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.cover import Cover, NotCovered
 from samdrift.contracts.errors import Temporary
@@ -49,6 +51,7 @@ from samdrift.scheduling.pace import Pace
 from samdrift.scheduling.places import NoPlace, Places
 from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
+from samdrift.vault.accesspoint import News
 from samdrift.vault.bodies import IN_ROW, BodyWriter
 from samdrift.vault.errors import UnknownRecord, VaultDenied
 from samdrift.vault.gate import Gate
@@ -79,6 +82,9 @@ _MAX_ITEMS = 50
 _BELIEVED = 1800.0
 """Seconds for which nothing new is believed to be in a vault of which nobody tells: a process may be killed
 before it tells of what it has stored."""
+
+_TOGETHER = 0.25
+"""Seconds for which what is taken waits for news, so that one opening deletes the one and gives the other."""
 
 _HANDED_OVER_AT_ONCE = 64
 _HANDED_OVER_AT_ONCE_BY_ONE = 16
@@ -183,8 +189,10 @@ class InterfaceC:
             raise Problem(ProblemKind.NOT_FOUND, "no such envelope waits here")
         if body.size <= IN_ROW:  # It is here already; a stream takes tasks of its own.
             return Response(await body.read_all(), media_type="application/xml")
+        pieces = body.pieces()
+        first = await anext(pieces)  # Before the answer begins, which could not say any more that it waits.
         return StreamingResponse(
-            _pieces(body), media_type="application/xml", headers={"content-length": str(body.size)}
+            _pieces(first, pieces), media_type="application/xml", headers={"content-length": str(body.size)}
         )
 
     async def _acknowledge(self, request: Request) -> Response:
@@ -218,9 +226,11 @@ def _item_id(request: Request) -> str:
     return item_id
 
 
-async def _pieces(body: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-    async for piece in body:
-        yield piece
+async def _pieces(first: bytes, others: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    async with contextlib.aclosing(others):
+        yield first
+        async for piece in others:
+            yield piece
 
 
 async def _unless_gone(request: Request, work: Coroutine[None, None, Poll]) -> Poll | None:
@@ -306,29 +316,34 @@ class Submissions:
             self._check(header, organisation, envelope_id)
             body = await writer.finish()
             claim = self._sending.room_for(organisation, header.recipient)
+            as4_message_id = new_message_id(self._rng, self._settings.message_id_domain)
+            conversation = conversation_id or header.id
+            refused = _not_covered(cover, header)
+            if refused is None:
+                vault.expect()
+                vault.record(
+                    APEvent.AP_TRANSFER_QUEUED,
+                    envelope=header.id,
+                    conversation=conversation,
+                    as4=as4_message_id,
+                    recipient=header.recipient.value,
+                )
             transfer, created = await vault.submit(
                 OutgoingEnvelope(
                     envelope_id=header.id,
-                    conversation_id=conversation_id or header.id,
+                    conversation_id=conversation,
                     sender=header.sender,
                     recipient=header.recipient,
                     document=header.document,
                     process=header.process,
                 ),
                 body,
-                as4_message_id=new_message_id(self._rng, self._settings.message_id_domain),
+                as4_message_id=as4_message_id,
                 now=now,
                 lease=self._settings.lease if claim else None,
             )
-            if created:
-                _require_cover(cover, header)
-                vault.record(
-                    APEvent.AP_TRANSFER_QUEUED,
-                    envelope=header.id,
-                    conversation=transfer.envelope.conversation_id,
-                    as4=transfer.as4_message_id,
-                    recipient=header.recipient.value,
-                )
+            if created and refused is not None:
+                raise refused
         if created and claim:
             self._sending.start(organisation, transfer, body.reader())
         elif created:
@@ -352,17 +367,18 @@ class Submissions:
             raise Problem(ProblemKind.NOT_SERVICED, "this type of message is not transferred here")
 
 
-def _require_cover(cover: Cover, header: EnvelopeHeader) -> None:
-    """Refuse an envelope with a new message where agreements do not cover it; receipts are transferred.
+def _not_covered(cover: Cover, header: EnvelopeHeader) -> Problem | None:
+    """Return what an envelope with a new message is refused with where agreements do not cover it.
 
-    One that is here already is not new, however often it is submitted.
+    Receipts are transferred; and one that is here already is not new, however often it is submitted.
     """
     if header.document in _RECEIPTS:
-        return
+        return None
     try:
         cover.require_sending()
     except NotCovered as refused:
-        raise Problem(ProblemKind.NOT_COVERED, str(refused)) from None
+        return Problem(ProblemKind.NOT_COVERED, str(refused))
+    return None
 
 
 async def _spool(stream: AsyncIterable[bytes], writer: BodyWriter) -> EnvelopeHeader:
@@ -383,14 +399,24 @@ class Polling:
     """Long polls that open the vault only when something may be new."""
 
     def __init__(
-        self, gate: Gate, signals: Signals, clock: Clock, seconds: Callable[[], float] = time.monotonic
+        self,
+        gate: Gate,
+        signals: Signals,
+        settling: Settling,
+        clock: Clock,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
         self._gate = gate
         self._signals = signals
+        self._settling = settling
         self._clock = clock
         self._seconds = seconds
         self._nothing: dict[ParticipantIdentifier, tuple[tuple[int, str, int], float]] = {}
         """The ``after``, the ``past`` and the signal count at which nothing more was found last, and when."""
+        self._told: dict[ParticipantIdentifier, int] = {}
+        """The signal count at which everything was told that there was."""
+        self._handed: dict[ParticipantIdentifier, dict[str, str]] = {}
+        """The items whose envelopes came with the last answer, and the envelopes' ids."""
 
     async def poll(
         self,
@@ -404,20 +430,46 @@ class Polling:
         """Acknowledge what is taken, then give what is new; waits as long as asked for something.
 
         Envelopes of up to ``small`` bytes come with the answer. A client that is not registered any more
-        when something comes gets nothing of it.
+        when something comes gets nothing of it. One that waits, and has been told of everything, waits a
+        moment before what it has taken is acknowledged: more often than not there is news then.
         """
+        with self._settling.polled(organisation):
+            return await self._poll(principal, organisation, asked, still_registered, small)
+
+    async def _poll(
+        self,
+        principal: Principal,
+        organisation: ParticipantIdentifier,
+        asked: PollRequest,
+        still_registered: Callable[[], bool],
+        small: int,
+    ) -> Poll:
         count = self._signals.count(organisation)
+        if asked.taken and asked.wait and self._told.get(organisation) == count:
+            await self._news(organisation, count, min(asked.wait, _TOGETHER), still_registered)
+            count = self._signals.count(organisation)
         place = (asked.after, asked.past, count)
         found, at = self._nothing.get(organisation, (None, 0.0))
         if asked.taken or found != place or self._seconds() - at > _BELIEVED:
             poll = await self._look(principal, organisation, asked, small)
             if poll.events or poll.inbox:
                 return poll
-        if asked.wait and await self._signals.beyond(organisation, count, asked.wait):
-            if not still_registered():
-                raise Problem(ProblemKind.CLIENT_UNKNOWN, _NOT_REGISTERED)
+        if asked.wait and await self._news(organisation, count, asked.wait, still_registered):
             return await self._look(principal, organisation, replace(asked, taken=()), small)
         return Poll((), ())
+
+    async def _news(
+        self,
+        organisation: ParticipantIdentifier,
+        count: int,
+        within: float,
+        still_registered: Callable[[], bool],
+    ) -> bool:
+        """Wait until something may be new; false when it took too long."""
+        came = await self._signals.beyond(organisation, count, within)
+        if not still_registered():
+            raise Problem(ProblemKind.CLIENT_UNKNOWN, _NOT_REGISTERED)
+        return came
 
     async def _look(
         self, principal: Principal, organisation: ParticipantIdentifier, asked: PollRequest, small: int
@@ -427,21 +479,60 @@ class Polling:
         Not while anything waits in the inbox: it waits until it is taken, however often it was told of.
         """
         count = self._signals.count(organisation)
-        async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
-            news = await vault.news(
-                asked.taken,
-                after=asked.after,
-                past=asked.past,
-                limit=_MAX_ITEMS,
-                small=small,
-                now=self._clock(),
-            )
-            for envelope_id in news.acknowledged:
-                vault.record(APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)
+        news = await self._supposed(principal, organisation, asked, small)
+        if news is None:
+            async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
+                news = await vault.news(
+                    asked.taken,
+                    after=asked.after,
+                    past=asked.past,
+                    limit=_MAX_ITEMS,
+                    small=small,
+                    now=self._clock(),
+                )
+                for envelope_id in news.acknowledged:
+                    vault.record(APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)
+        self._handed[organisation] = {
+            item.id: item.envelope_id for item in news.inbox if item.envelope is not None
+        }
+        if max(len(news.events), len(news.inbox)) < _MAX_ITEMS:
+            self._told[organisation] = count
         if not news.inbox and len(news.events) < _MAX_ITEMS:
             last = news.events[-1].sequence if news.events else asked.after
             self._nothing[organisation] = (last, asked.past, count), self._seconds()
         return Poll(news.events, news.inbox)
+
+    async def _supposed(
+        self, principal: Principal, organisation: ParticipantIdentifier, asked: PollRequest, small: int
+    ) -> News | None:
+        """Record the ends of transfers that wait, acknowledge, and return what is new, all in one round trip.
+
+        ``None`` where there is nothing but to ask, or not all of it is as expected.
+        """
+        async with self._settling.along(organisation) as along:
+            handed = self._handed.get(organisation, {})
+            taken = {item: handed[item] for item in asked.taken if item in handed}
+            if len(taken) < len(asked.taken) or not (taken or along.steps):
+                return None
+            async with self._gate.open(principal, organisation, Role.ACCESS_POINT, Purpose.DELIVER) as vault:
+
+                async def work() -> None:
+                    for step in along.steps:
+                        await step(vault)
+                    for envelope_id in taken.values():
+                        vault.record(APEvent.AP_ENVELOPE_ACKNOWLEDGED, envelope=envelope_id)
+
+                news = await vault.supposed_news(
+                    work,
+                    taken,
+                    after=asked.after,
+                    past=asked.past,
+                    limit=_MAX_ITEMS,
+                    small=small,
+                    now=self._clock(),
+                )
+                along.durable = news is not None
+                return news
 
     async def acknowledge(
         self, principal: Principal, organisation: ParticipantIdentifier, item_id: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,16 +18,17 @@ from samdrift.accesspoint.facts import keep_peer, peer_facts, signature_facts, t
 from samdrift.accesspoint.meters import Meters
 from samdrift.accesspoint.route import NoRoute, Route, Routes
 from samdrift.accesspoint.settings import AccessPointSettings, CurrentKeys
+from samdrift.accesspoint.settling import OUTBOUND, Settling
 from samdrift.accesspoint.verdict import Answer, judge
-from samdrift.audit.operations import summarised, unexpected
+from samdrift.audit.operations import failing, summarised
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.net.client import HttpClient, PeerUnreachable, post
 from samdrift.scheduling.dispatch import InFlight
 from samdrift.scheduling.held import Held
 from samdrift.scheduling.pace import Pace
-from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.errors import SealBroken, VaultLocked
@@ -47,6 +49,8 @@ _SOON = timedelta(seconds=10)
 """Time until the next attempt at what met a restart of our own."""
 _MOST_SPARED = 20
 """Attempts at a transfer that count for nothing, since they met one; those that follow count."""
+_LAST_WORDS = 5.0
+"""Seconds by which the end of a process is put off by ends of transfers that it records."""
 _TRIES = 8
 """Attempts at a silent peer in the time between two attempts at a transfer, at least."""
 _LEFT_TO_OTHERS = 4
@@ -68,10 +72,12 @@ class Outbound:
         clock: Clock,
         rng: Random,
         meters: Meters,
+        settling: Settling,
         held: Held | None = None,
     ) -> None:
         self._settings = settings
-        self._vaults = gate.worker("access-point-outbound", Role.ACCESS_POINT)
+        self._settling = settling
+        self._vaults = gate.worker(OUTBOUND, Role.ACCESS_POINT)
         self._routes = routes
         self._client = client
         self._keys = keys
@@ -240,12 +246,12 @@ class Outbound:
         """Record an outcome; ``again`` is when to try next where this attempt counts for nothing."""
         now = self._clock()
         later = again or self._settings.retry.next_attempt(transfer.counted, now, self._rng(1)[0] / 255)
-        async with self._vaults.open(organisation, Purpose.SEND) as vault:
-            if answer.delivered:
-                if await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"]):
-                    facts |= signature_facts(answer.signature) | keep_peer(vault, peer, now, grounds)
-                    vault.record(APEvent.AP_TRANSFER_DELIVERED, **facts)
-                return None
+        if answer.delivered:
+            facts |= signature_facts(answer.signature)
+            settled = partial(_delivered, transfer, answer, facts, peer, grounds, now)
+            await self._settling.settle(organisation, transfer, settled)
+            return None
+        async with self._telling(organisation) as vault:
             why = {"reason": answer.reason.value, "detail": answer.detail}
             if answer.final or later is None:
                 if await vault.failed(transfer.id, now=now, reason=answer.reason, detail=answer.detail):
@@ -268,9 +274,30 @@ class Outbound:
                 vault.record(APEvent.AP_TRANSFER_POSTPONED, **facts, **why)
             return later
 
+    @contextlib.asynccontextmanager
+    async def _telling(self, organisation: ParticipantIdentifier) -> AsyncIterator[AccessPointVault]:
+        """Open the vault, and tell polls that wait once what was done is stored."""
+        async with self._vaults.open(organisation, Purpose.SEND) as vault:
+            yield vault
+        self._settling.tell(organisation)
+
     def _tell_loss(self, answer: Answer) -> None:
         if answer.reason is TransferReason.ENVELOPE_INVALID:
             self._envelope_lost()
+
+
+async def _delivered(
+    transfer: Transfer,
+    answer: Answer,
+    facts: dict[str, str],
+    peer: x509.Certificate | None,
+    grounds: Grounds | None,
+    now: datetime,
+    vault: AccessPointVault,
+) -> None:
+    """Record that a transfer was delivered, and by what that is proven."""
+    vault.record(APEvent.AP_TRANSFER_DELIVERED, **facts, **keep_peer(vault, peer, now, grounds))
+    await vault.delivered(transfer.id, now=now, receipt=answer.receipt, peer=facts["peer"])
 
 
 async def _encoded(message: PreparedMessage, body: BodyReader) -> AsyncIterator[bytes]:
@@ -292,7 +319,7 @@ class Sending(InFlight):
         settings: AccessPointSettings,
         gate: Gate,
         outbound: Outbound,
-        signals: Signals,
+        settling: Settling,
         clock: Clock,
         pace: Pace | None = None,
     ) -> None:
@@ -300,21 +327,29 @@ class Sending(InFlight):
             clock,
             parallel=settings.parallel,
             lease=settings.lease,
-            on_failure=unexpected("access-point-outbound"),
+            on_failure=failing(OUTBOUND, Temporary),
             claimant=gate.claimant,
             pace=pace,
             leases=gate.leases,
             role=Role.ACCESS_POINT,
         )
         self._settings = settings
-        self._vaults = gate.worker("access-point-outbound", Role.ACCESS_POINT)
+        self._vaults = gate.worker(OUTBOUND, Role.ACCESS_POINT)
         self._outbound = outbound
-        self._signals = signals
+        self._settling = settling
+        settling.began_to_wait = self._may_go_on
         self._of_one = settings.parallel - settings.parallel // _LEFT_TO_OTHERS
         self._recipients: defaultdict[ParticipantIdentifier, list[ParticipantIdentifier]] = defaultdict(list)
         """The recipient of each attempt that is under way, by sender."""
         self._last: dict[ParticipantIdentifier, str] = {}
         """The recipient that has had the last turn, by sender."""
+
+    async def stop(self) -> None:
+        """Record the ends of attempts that are over, so that nothing is sent again for that; then stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await self._settling.finish()
+        await super().stop()
 
     def queued(self, organisation: ParticipantIdentifier) -> None:
         """Tell that a transfer was stored for which there was no room; by now there may be."""
@@ -322,8 +357,22 @@ class Sending(InFlight):
 
     def room_for(self, organisation: ParticipantIdentifier, recipient: ParticipantIdentifier) -> bool:
         """Return whether a further transfer to a recipient may be under way."""
-        own = self._recipients[organisation].count(recipient)
+        own = self._to(organisation).count(recipient)
         return self.room(organisation) > 0 and own < self._of_one
+
+    def _taken(self, organisation: ParticipantIdentifier) -> int:
+        """The places of attempts; one that is over has none, although its end waits to be recorded."""
+        return super()._taken(organisation) - len(self._settling.over(organisation))
+
+    def _to(self, organisation: ParticipantIdentifier) -> list[ParticipantIdentifier]:
+        """The recipient of each attempt that has a place."""
+        have = Counter(self._recipients[organisation])
+        have.subtract(self._settling.over(organisation))
+        return list(have.elements())
+
+    def _may_go_on(self, organisation: ParticipantIdentifier) -> None:
+        if organisation in self._backlog:
+            self.dispatcher.wake(organisation)
 
     def start(self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader) -> None:
         """Begin an attempt at a claimed transfer, in the background."""
@@ -337,9 +386,7 @@ class Sending(InFlight):
     async def _attempt(
         self, organisation: ParticipantIdentifier, transfer: Transfer, body: BodyReader
     ) -> datetime | None:
-        later = await self._outbound.attempt(organisation, transfer, body)
-        self._signals.notify(organisation)
-        return later
+        return await self._outbound.attempt(organisation, transfer, body)
 
     async def _claim(self, organisation: ParticipantIdentifier, room: int) -> datetime | None:
         now, ended = self._clock(), self._leftovers.of(organisation)
@@ -355,7 +402,7 @@ class Sending(InFlight):
                 hopeful = [one for one in claimed if not await self._given_up(organisation, vault, one, now)]
                 bodies = [await vault.outgoing_body(transfer.id) for transfer in hopeful]
                 due = await vault.next_due()
-                under_way = bool(hopeful or self._recipients[organisation])
+                under_way = bool(hopeful or self._to(organisation))
                 if due is not None and due <= now and len(claimed) < room and under_way:
                     self._backlog.add(organisation)  # It is for recipients that have all of their places.
                     due = await vault.due_after(now)
@@ -374,7 +421,7 @@ class Sending(InFlight):
             lease=self._lease,
             limit=room,
             of_one=self._of_one,
-            busy=self._recipients[organisation],
+            busy=self._to(organisation),
             after=last,
         )
         if claimed:
@@ -396,7 +443,7 @@ class Sending(InFlight):
         await vault.failed(transfer.id, now=now, reason=reason, detail=detail)
         facts = transfer_facts(transfer)
         vault.record(VaultEvent.AP_TRANSFER_FAILED, **facts, reason=reason.value, detail=detail)
-        self._signals.notify(organisation)
+        self._settling.tell(organisation)
         return True
 
 

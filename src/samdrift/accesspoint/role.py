@@ -15,7 +15,8 @@ from samdrift.accesspoint.peers import Peers
 from samdrift.accesspoint.refusals import Refusals
 from samdrift.accesspoint.route import Routes
 from samdrift.accesspoint.settings import AccessPointSettings, CurrentClients, CurrentKeys
-from samdrift.audit.operations import unexpected
+from samdrift.accesspoint.settling import OUTBOUND, Settling
+from samdrift.audit.operations import failing, unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery
 from samdrift.contracts.errors import Temporary
@@ -80,6 +81,7 @@ class AccessPointRole:
             self._refusals,
             around.pace,
         )
+        settling = Settling(around.gate.worker(OUTBOUND, Role.ACCESS_POINT), self._signals)
         routes = Routes(settings, around.discovery, around.checks)
         outbound = Outbound(
             settings,
@@ -90,14 +92,15 @@ class AccessPointRole:
             around.clock,
             around.rng,
             around.meters,
+            settling,
             around.held,
         )
-        self._sending = Sending(settings, around.gate, outbound, self._signals, around.clock, around.pace)
+        self._sending = Sending(settings, around.gate, outbound, settling, around.clock, around.pace)
         self.queue_lengths = QueueLengths(
             around.gate, self._sending, around.meters, around.clock, settings.measure_every
         )
         submissions = Submissions(settings, around.gate, self._sending, around.clock, around.rng)
-        polling = Polling(around.gate, self._signals, around.clock)
+        polling = Polling(around.gate, self._signals, settling, around.clock)
         self.interface_a = guarded(inbound.application(), unexpected("interface A"))
         self.interface_c = guarded(
             InterfaceC(around.gate, submissions, polling, clients, around.pace).application(),
@@ -110,10 +113,12 @@ class AccessPointRole:
         role, gate = Role.ACCESS_POINT, self._gate
         rounds = Rounds(partial(gate.due, role), partial(gate.registry.worked_for, role), self._clock)
         dispatching = self._sending.run(rounds.due)
-        failed = unexpected("access-point")
+        along = rounds.go_along(gate.visits.listen(), role, self._sending.dispatcher.wake)
+        failed = failing("access-point", Temporary)
         upkeep = keep_up(self._gate, Role.ACCESS_POINT, failed)
         counting = self._refusals.run(failed)
-        async with in_background(dispatching, self._listen(), upkeep, counting, on_failure=failed):
+        work = (dispatching, along, self._listen(), upkeep, counting)
+        async with in_background(*work, on_failure=failed):
             try:
                 yield
             finally:

@@ -40,7 +40,7 @@ class Administration:
 async def administering(
     config: Config, *, begin: bool = False, changes: bool = True
 ) -> AsyncIterator[Administration]:
-    """Open the installation beside whatever runs; an older one is brought up to date.
+    """Open the installation beside whatever runs; an older one, or one that does not run, is put in order.
 
     A new one is made where ``begin`` says so, for commands that put something into it. Who ``changes``
     something waits for others that do.
@@ -78,7 +78,7 @@ async def provisioning(
     keys = await asyncio.to_thread(partial(open_keys, settings, begin=begin))
     provisioner = await Provisioner.connect(settings, keys=keys)
     try:
-        await provisioner.install()
+        await provisioner.install(beside_others=True)
         yield keys, provisioner
     finally:
         await provisioner.close()
@@ -111,25 +111,30 @@ async def record_command(
     asked: Asked,
     organisation: ParticipantIdentifier | None,
     roles: Sequence[Role] = tuple(Role),
+    **about: str,
 ) -> None:
     """Write who runs a command and why in each of the organisation's logs in some roles, before it begins.
 
-    In the operator's log for a command about the whole installation, and where no log of the organisation
-    can be written, since its vaults wait for its officer.
+    Where it has none of the roles, in the first of its logs: that it was asked about is not lost. In the
+    operator's log for a command about the whole installation, and where no log of the organisation can be
+    written, since its vaults wait for its officer or it has none. ``about`` says what the command is run on.
     """
     gate, event = installation.gate, AdminEvent.ORGANISATION_COMMAND
-    facts = {"command": command, **asked.facts()}
+    facts = {"command": command, **about, **asked.facts()}
     if organisation is None:
         await gate.operator_log(event, **facts)
         return
-    hosted = [role for role in roles if gate.registry.find(organisation, role) is not None]
+    places: list[Sequence[Role]] = [
+        (role,) for role in roles if gate.registry.find(organisation, role) is not None
+    ]
     principal = Principal(PrincipalKind.OPERATOR, asked.by, proof=asked.proof)
     written = [
-        await gate.tell_organisation(principal, organisation, event, facts, (role,)) for role in hosted
+        await gate.tell_organisation(principal, organisation, event, facts, place)
+        for place in places or [ORGANISATIONS_OWN]
     ]
     if not all(written):
-        about = {"organisation": organisation.value, "organisation_log": "not told"}
-        await gate.operator_log(event, **facts, **about)
+        untold = {"organisation": organisation.value, "organisation_log": "not told"}
+        await gate.operator_log(event, **facts, **untold)
 
 
 WORKER = Principal(PrincipalKind.WORKER, "export")

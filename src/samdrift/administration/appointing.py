@@ -128,8 +128,9 @@ class MessageClients:
 
     async def _require_no_officers(self) -> None:
         """Return where custodians alone can appoint; an appointment of theirs is no way around officers."""
-        record = await Records(self.installation.gate, system_clock).read_anywhere(self.organisation)
-        if officers(record, moment_of(record, system_clock())):
+        records = Records(self.installation.gate, system_clock)
+        record, witnessed = await records.read_with_time(self.organisation)
+        if officers(record, moment_of(record, system_clock(), witnessed)):
             raise Unusable(
                 f"officers of {self.organisation} have keys and decide who has a role: samdrift gov officer"
                 " and gov grant"

@@ -55,6 +55,10 @@ class Governance:
         """Return the record."""
         return await self.records.read(self.organisation)
 
+    async def read_now(self) -> tuple[Record, datetime]:
+        """Return the record, and the moment of what is stated now."""
+        return await self.records.read_now(self.organisation)
+
     async def append(self, *signed: Signed) -> tuple[Entry, ...]:
         """Append statements, all or none; :class:`StatementRefused` with the reason.
 
@@ -77,13 +81,13 @@ class Governance:
         done = await self.records.copy(self.organisation)
         return [role.value for role, reached in done.items() if not reached]
 
-    def stated(self, record: Record, by: Subject, why: str, act: Callable[[datetime], Act]) -> Statement:
-        """Return a statement of now, to be signed; :class:`StatementRefused` if it would have no effect.
+    def stated(
+        self, record: Record, at: datetime, by: Subject, why: str, act: Callable[[datetime], Act]
+    ) -> Statement:
+        """Return a statement of a moment, to be signed; :class:`StatementRefused` if it would have no effect.
 
-        ``act`` is asked for what is stated at a moment.
+        ``act`` is asked for what is stated at that moment.
         """
-        now = system_clock().replace(microsecond=0)
-        at = max(now, record.last or now)
         statement = Statement(self.organisation.value, by, at, why, act(at))
         effect = record.foresee(statement)
         if effect not in GOOD:
@@ -115,8 +119,8 @@ class Governance:
             await asyncio.to_thread(known.prove, each.name, each.passphrase)
             for each in (persons.first, persons.second)
         ]
-        record = await self.read()
-        signing = _Signing(self.organisation.value, record)
+        record, now = await self.read_now()
+        signing = _Signing(self.organisation.value, record, now)
         for custodian in (first, second):
             signing.introduce(custodian)
         until = signing.at + LASTS
@@ -131,7 +135,7 @@ class Governance:
         """Approve as a custodian what an officer has asked for, where there is no second officer yet."""
         known = custodians_of(self.installation)
         custodian = await asyncio.to_thread(known.prove, person.name, person.passphrase)
-        signing = _Signing(self.organisation.value, await self.read())
+        signing = _Signing(self.organisation.value, *await self.read_now())
         signing.introduce(custodian)
         signing.approve(custodian, of)
         return await self.append(*signing.signed)
@@ -145,9 +149,8 @@ def new_person() -> Subject:
 class _Signing:
     """Statements of custodians of one moment, in their order."""
 
-    def __init__(self, organisation: str, record: Record) -> None:
-        now = system_clock().replace(microsecond=0)
-        self.at = max(now, record.last or now)
+    def __init__(self, organisation: str, record: Record, at: datetime) -> None:
+        self.at = at
         self.signed: list[Signed] = []
         self._organisation = organisation
         self._record = record

@@ -41,9 +41,7 @@ async def incidents_of(
     if installation.gate.registry.find(organisation, Role.GOVERNANCE) is not None:
         record = await Governance(installation, organisation).read()
     entries: list[LogEntry] = []
-    role = next(
-        (each for each in ORGANISATIONS_OWN if installation.gate.registry.find(organisation, each)), None
-    )
+    role = _first_role(installation, organisation)
     if role is not None:
         async with installation.gate.open(_WORKER, organisation, role, Purpose.TRACE) as vault:
             after = 0
@@ -51,6 +49,12 @@ async def incidents_of(
                 entries += [each for each in found if each.event in tuple(IncidentEvent)]
                 after = found[-1].sequence
     return known_incidents(record, entries)
+
+
+def _first_role(installation: Administration, organisation: ParticipantIdentifier) -> Role | None:
+    """Return the role in whose log an organisation has what concerns all of it."""
+    find = installation.gate.registry.find
+    return next((each for each in ORGANISATIONS_OWN if find(organisation, each)), None)
 
 
 async def operators_incidents(
@@ -109,8 +113,11 @@ async def _record(
 ) -> None:
     await record_command(installation, "gov incident shared", asked, None)
     facts = facts_of(act, asked.reason) | {"incident": identifier} | asked.elsewhere().proof.facts()
+    gate, event, principal = installation.gate, EVENTS[type(act)], Principal(PrincipalKind.OPERATOR, asked.by)
     for each in organisations:
-        await note(installation, EVENTS[type(act)], asked.by, each, facts)
+        await note(installation, event, asked.by, each, facts)
+        if _first_role(installation, each) is not Role.GOVERNANCE:  # Its pages see governance's log alone.
+            await gate.tell_organisation(principal, each, event, facts, (Role.GOVERNANCE,))
 
 
 async def _untold(

@@ -11,7 +11,7 @@ which whoever reads it verifies with ``ssh-keygen -Y verify``.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,11 +55,13 @@ class Officers:
             raise Unusable(f"{shown(file)}: a decision takes two officers, and there are not two here")
         return cls(names)
 
-    def agreed(self, document: bytes, signatures: Sequence[Path]) -> tuple[str, str, Mapping[str, str]]:
+    def agreed(
+        self, document: bytes, signatures: Sequence[Path], read: Callable[[Path], str] | None = None
+    ) -> tuple[str, str, Mapping[str, str]]:
         """Return who signed ``document``, and the proof for the log; :class:`Unusable` unless two have."""
         found = {}
         for file in signatures:
-            signature = _text(file)
+            signature = (read or _text)(file)
             name = self._signer(document, signature)
             if name is None:
                 raise Unusable(f"{shown(file)}: no officer has signed this decision so")

@@ -36,12 +36,13 @@ PRIVATE = frozenset(
 
 
 class StaffFault(StrEnum):
-    """Why nobody has proven who runs a command."""
+    """Why a command is not run in someone's name."""
 
     UNKNOWN = "unknown"
     SERVICE = "service"
     SIGNATURE = "signature"
     NO_KEY = "no-key"
+    CHANGED = "changed"
 
 
 class NotOfTheStaff(Explained):
@@ -57,7 +58,7 @@ def member(staff: Collection[StaffKeysConfig], name: str, command: str) -> Staff
     own = name.removeprefix(f"{PrincipalKind.OPERATOR}:")  # As statements name the operator's staff.
     found = next((each for each in staff if each.name == own), None)
     if found is None:
-        text = "--by names nobody of the operator's staff: [[staff]] in the configuration has their names"
+        text = f"{name} names nobody of the operator's staff: [[staff]] in the configuration has their names"
         raise NotOfTheStaff(StaffFault.UNKNOWN, text)
     if found.commands and command not in found.commands:
         allowed = ", ".join(found.commands)
@@ -77,6 +78,8 @@ class Act:
     configs: Sequence[Config]
     """The installations that it is run in, mostly one."""
     at: datetime
+    contents: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each file that is read, by the names of the parameters that name them."""
     nonce: str = field(default_factory=lambda: secrets.token_hex(16))
     """Random, so that no two runs have the same text, and a signature is the proof of one."""
 
@@ -116,6 +119,8 @@ class Act:
             "nonce": self.nonce,
             "parameters": parameters,
         }
+        if self.contents:
+            whole["contents"] = self.contents
         if parties:
             whole["installation"] = _joined(parties)
         try:

@@ -25,7 +25,7 @@ from samdrift.config.errors import shown
 
 _PIECE = 1 << 20
 _MOST_RECIPIENTS = 10
-_LARGEST_KEY_FILE = 1 << 16
+LARGEST_KEY_FILE = 1 << 16
 _MOST_STANZAS = 20
 _LARGEST_HEADER = 1 << 16
 """Bytes before what is encrypted. A stanza for a recipient has about a hundred."""
@@ -34,9 +34,20 @@ _ERRNO = re.compile(r"\[Errno (\d{1,4})\]")
 
 
 def lines(path: Path) -> list[str]:
-    """The lines of a file of recipients or identities, without comments."""
+    """The lines of a file of recipients or identities, without comments; :class:`MoveError` if it is larger.
+
+    What is cut off would be recipients for whom nothing is encrypted.
+    """
     with path.open("rb") as file:
-        text = file.read(_LARGEST_KEY_FILE).decode("utf-8", "replace")
+        content = file.read(LARGEST_KEY_FILE + 1)
+    if len(content) > LARGEST_KEY_FILE:
+        raise MoveError(MoveFault.RECIPIENT, f"{shown(path)}: larger than {LARGEST_KEY_FILE} bytes")
+    return lines_of(content)
+
+
+def lines_of(content: bytes) -> list[str]:
+    """The lines of recipients or identities in the content of such a file."""
+    text = content.decode("utf-8", "replace")
     return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
@@ -165,15 +176,18 @@ def _unarmored(begin: bytes) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def decrypting(path: Path, keys: Sequence[pyrage.x25519.Identity]) -> AsyncIterator[Source]:
+async def decrypting(
+    path: Path, keys: Sequence[pyrage.x25519.Identity], sha256: str | None = None
+) -> AsyncIterator[Source]:
     """Decrypt ``path``; a :class:`MoveError` tells what is wrong with it, instead of what follows from that.
 
-    Who does not read to the end does not learn whether the rest is intact.
+    Who does not read to the end does not learn whether the rest is intact, nor whether it is the file that
+    ``sha256`` names. Once the context has ended without an error, it is.
     """
     await asyncio.to_thread(check_header, path)
     read_end, write_end = os.pipe()
     source = Source(read_end)
-    work = asyncio.create_task(asyncio.to_thread(_decrypt, path, write_end, keys))
+    work = asyncio.create_task(asyncio.to_thread(_decrypt, path, write_end, keys, sha256))
     try:
         yield source
     except MoveError:
@@ -214,19 +228,51 @@ def _unwritten(path: Path, text: str) -> OSError:
     return OSError(number, os.strerror(number), str(path))
 
 
-def _decrypt(path: Path, write_end: int, keys: Sequence[pyrage.x25519.Identity]) -> None:
+def _decrypt(path: Path, write_end: int, keys: Sequence[pyrage.x25519.Identity], named: str | None) -> None:
     with os.fdopen(write_end, "wb", buffering=0) as clear, path.open("rb") as file:
-        try:
-            pyrage.decrypt_io(file, _Whole(clear), keys)
-        except pyrage.DecryptError as error:
-            raise _undecrypted(path, str(error)) from None
-        except BrokenPipeError:
-            return  # Nobody reads on.
-        except OSError as error:
-            if error.errno is not None:
-                raise
-            text = f"{shown(path)}: is cut short or was changed; have it sent again"
-            raise MoveError(MoveFault.DAMAGED, text) from None
+        if named is None:
+            _decrypt_into(path, clear, file, keys)
+            return
+        summed = _Summed(file)
+        _decrypt_into(path, clear, summed, keys)
+        if summed.whole() != named:
+            text = f"{shown(path)}: was changed since its SHA-256 was taken; nothing was done with it"
+            raise MoveError(MoveFault.DAMAGED, text)
+
+
+def _decrypt_into(
+    path: Path, clear: BinaryIO, file: BinaryIO | _Summed, keys: Sequence[pyrage.x25519.Identity]
+) -> None:
+    try:
+        pyrage.decrypt_io(file, _Whole(clear), keys)
+    except pyrage.DecryptError as error:
+        raise _undecrypted(path, str(error)) from None
+    except BrokenPipeError:
+        return  # Nobody reads on.
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        text = f"{shown(path)}: is cut short or was changed; have it sent again"
+        raise MoveError(MoveFault.DAMAGED, text) from None
+
+
+class _Summed:
+    """A file whose digest is taken as it is read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._sum = sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        self._sum.update(piece)
+        return piece
+
+    def whole(self) -> str:
+        """Return the SHA-256 of all of it; what nobody has read yet is read for it."""
+        while self.read(_PIECE):
+            pass
+        return self._sum.hexdigest()
 
 
 class _Whole:

@@ -10,7 +10,7 @@ from typing import Any
 
 from samdrift.audit.leaves import Leaf
 
-TRACED = frozenset({"message", "envelope", "as4", "conversation", "transfer", "receipt", "item"})
+TRACED = frozenset({"message", "envelope", "as4", "conversation", "transfer", "receipt", "item", "consent"})
 """Names of facts that an entry can be found by."""
 
 _LONGEST_FACT = 1000

@@ -24,23 +24,35 @@ def unexpected(where: str) -> Callable[[BaseException], None]:
 
     What is met again and again is logged once a minute, with how often it was.
     """
-    told: dict[str, tuple[float, int]] = {}
+    told = _Minutely(logging.ERROR)
 
     def log(error: BaseException) -> None:
         frames = traceback.extract_tb(error.__traceback__)[-6:]
         places = " < ".join(f"{frame.name}:{frame.lineno}" for frame in reversed(frames))
-        what = f"unexpected {type(error).__name__} in {where} ({places}){_causes(error)}"
-        now = time.monotonic()
-        last, count = told.get(what, (-_SUMMARY_SECONDS, 0))
-        if now - last < _SUMMARY_SECONDS:
-            told[what] = last, count + 1
-            return
-        if len(told) >= _MOST_TOLD:
-            told.clear()
-        told[what] = now, 0
-        _LOGGER.error("%s%s", what, f", {count} times more since the last such line" if count else "")
+        told(f"unexpected {type(error).__name__} in {where} ({places}){_causes(error)}")
 
     return log
+
+
+class _Minutely:
+    """Writes each line once a minute, with how often it was."""
+
+    def __init__(self, level: int) -> None:
+        self._level = level
+        self._told: dict[str, tuple[float, int]] = {}
+
+    def __call__(self, what: str, *, each: bool = False) -> None:
+        """``each`` writes it whenever it comes."""
+        now = time.monotonic()
+        last, count = self._told.get(what, (-_SUMMARY_SECONDS, 0))
+        if not each and now - last < _SUMMARY_SECONDS:
+            self._told[what] = last, count + 1
+            return
+        if len(self._told) >= _MOST_TOLD:
+            self._told.clear()
+        self._told[what] = now, 0
+        more = f", {count} times more since the last such line" if count else ""
+        _LOGGER.log(self._level, "%s%s", what, more)
 
 
 def _causes(error: BaseException) -> str:
@@ -55,25 +67,36 @@ def _causes(error: BaseException) -> str:
     return text
 
 
+def failing(where: str, outages: type[Exception]) -> Callable[[BaseException], None]:
+    """Return what logs failures of work that is tried again: ``outages`` by cause, others as unexpected.
+
+    An outage is one line a minute, with how often it was met: its dependency has a state with a reason, and
+    where in our code it was met says nothing about it.
+    """
+    unforeseen, told = unexpected(where), _Minutely(logging.WARNING)
+
+    def log(error: BaseException) -> None:
+        if isinstance(error, outages):
+            told(f"{where} waits: {getattr(error, 'cause', '') or error}")
+        else:
+            unforeseen(error)
+
+    return log
+
+
 def postponing(where: str) -> Callable[[Exception], None]:
     """Return what logs that somebody was asked to come again, since no organisation's log could tell it.
 
     By type and, for an outage, its cause in our own words: one line a minute, however many call.
     """
-    told: dict[str, tuple[float, int]] = {}
+    told = _Minutely(logging.WARNING)
 
     def log(why: Exception) -> None:
         cause = getattr(why, "cause", "")
-        what = f"{where} asked to come again: {type(why).__name__}{f': {cause}' if cause else ''}"
-        now = time.monotonic()
-        last, count = told.get(what, (-_SUMMARY_SECONDS, 0))
-        if cause and now - last < _SUMMARY_SECONDS:
-            told[what] = last, count + 1
-            return
-        if len(told) >= _MOST_TOLD:
-            told.clear()
-        told[what] = now, 0
-        _LOGGER.warning("%s%s", what, f", {count} times more since the last such line" if count else "")
+        told(
+            f"{where} asked to come again: {type(why).__name__}{f': {cause}' if cause else ''}",
+            each=not cause,
+        )
 
     return log
 

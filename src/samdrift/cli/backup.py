@@ -15,6 +15,7 @@ import typer
 from samdrift.administration.administration import administering, provisioning
 from samdrift.administration.turns import in_turn
 from samdrift.attestation import agefile
+from samdrift.cli.inputs import changed, digest_of_input, read_input
 from samdrift.cli.org.options import AsJson, ConfigFile, OnlyOrganisation, fingerprint
 from samdrift.cli.output import (
     complain,
@@ -33,6 +34,7 @@ from samdrift.config.reader import load
 from samdrift.contracts.errors import Explained
 from samdrift.evidence.trace import Asked
 from samdrift.installation.loop import run
+from samdrift.installation.objectplace import object_place
 from samdrift.installation.vaultsettings import key_store, vault_settings
 from samdrift.keystore.interface import KeyStore
 from samdrift.operations import backupset
@@ -97,7 +99,8 @@ def create_backup(
     seals are not in it (docs/keys.md). Exit status 1 when an organisation could not be copied.
     """
     with _reported():
-        recipients = agefile.recipients([*to, *(agefile.lines(to_file) if to_file else [])])
+        named = [] if to_file is None else agefile.lines_of(read_input(to_file, agefile.LARGEST_KEY_FILE))
+        recipients = agefile.recipients([*to, *named])
         made = run(_create(load(config), folder, recipients, asked(by, reason), organisation))
     manifest = made.manifest
     if as_json:
@@ -167,8 +170,8 @@ def drill_backup(
     Recorded in the logs, for the compliance report. Exit status 1 when something differs.
     """
     with _reported():
-        opened = partial(_opened, backup, identity, signer)
-        found = run(_drill(load(config), opened, asked(by, reason), organisation))
+        who, opened = _asked(by, reason, backup, identity, signer)
+        found = run(_drill(load(config), opened, who, organisation))
     good = all(each.passed for each in found)
     if as_json:
         print_json({"passed": good, "files": [_drilled(each) for each in found]})
@@ -208,7 +211,8 @@ def restore_backup(
     if everything and officer_file is not None:
         raise Unusable("an officer is of one organisation: name it with --organisation")
     with _reported():
-        opened, who, loaded = partial(_opened, backup, identity, signer), asked(by, reason), load(config)
+        who, opened = _asked(by, reason, backup, identity, signer)
+        loaded = load(config)
         officer = None if officer_file is None else passphrase("Passphrase of the officer", officer_file)
         restored, failed = run(_restore(loaded, opened, who, organisation, officer))
     if as_json:
@@ -268,7 +272,7 @@ async def _restore(
     if organisation is None:
         async with in_turn(config.vaults), provisioning(vault_settings(config)) as (store, provisioner):
             backup, keys = await asyncio.to_thread(opened, store)
-            await restore_registry(provisioner, Objects(config.vaults.objects), backup, keys)
+            await restore_registry(provisioner, Objects(object_place(config.vaults)), backup, keys)
     restored: list[Restored] = []
     failed: list[tuple[str, str]] = []
     async with administering(config) as installation:
@@ -290,10 +294,20 @@ async def _restore(
     return restored, failed
 
 
-def _opened(backup: Path, identity: Path, signer: str | None, store: KeyStore) -> Opened:
+def _asked(
+    by: str | None, reason: str, backup: Path, identity: Path, signer: str | None
+) -> tuple[Asked, Callable[[KeyStore], Opened]]:
+    """Return who asks, and what opens the backup: the one whose list they have signed for, and no other."""
+    digest = digest_of_input(backup, backupset.MANIFEST) if backupset.has_list(backup) else ""
+    return asked(by, reason), partial(_opened, backup, digest, identity, signer)
+
+
+def _opened(backup: Path, digest: str, identity: Path, signer: str | None, store: KeyStore) -> Opened:
     """Read the list of a backup, and the key of age that it is encrypted for."""
-    known = signers(store, _named(signer))
-    return backupset.read(backup, known), agefile.identities(identity)
+    found = backupset.read(backup, signers(store, _named(signer)))
+    if found.sha256 != digest:
+        raise changed(backup)
+    return found, agefile.identities(identity)
 
 
 def _bytes(backup: BackupSet, only: ParticipantIdentifier | None) -> int:

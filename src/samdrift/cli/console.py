@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from samdrift.cli.proving import require_owners_alone
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config, LogLines
 from samdrift.config.reader import load
@@ -34,6 +35,7 @@ def console(
     raise_descriptor_limit()
     with reported_as_usage_errors():
         loaded = load(config)
+        require_owners_alone(loaded, config)
         write_lines(loaded.log_lines)
         run(_until_stopped(loaded))
 

@@ -12,6 +12,7 @@ from samdrift.administration.turns import in_turn
 from samdrift.audit.entries import Happening
 from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.output import complain, print_line, print_text
+from samdrift.cli.persons import Acting, Actor, acting
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_participant
@@ -41,21 +42,23 @@ def database() -> None:
 
 
 @app.command("rotate-logins")
-def rotate_logins(config: ConfigFile, organisation: Organisation = None) -> None:
+def rotate_logins(config: ConfigFile, organisation: Organisation = None, by: Actor = None) -> None:
     """Replace every login's password while all runs: the vaults', the registry's, our administrator's."""
     with reported_as_usage_errors():
         only = None if organisation is None else read_participant(organisation)
-        rotated, locked = run(_rotate(load(config), only))
+        loaded, who = load(config), acting(by)
+        rotated, locked = run(_rotate(loaded, only, who))
     print_line(f"{rotated} logins have a new password")
     if locked:
         complain(f"{locked} logins keep theirs: their vaults are locked by the organisation's own officer")
 
 
 @app.command("merge")
-def merge(config: ConfigFile) -> None:
+def merge(config: ConfigFile, by: Actor = None) -> None:
     """Move all vaults back into one database, for version 0.1 (docs/upgrade.md)."""
     with reported_as_usage_errors():
-        moved = run(_merge(load(config)))
+        loaded, who = load(config), acting(by)
+        moved = run(_merge(loaded, who))
     print_line(f"the vaults of {moved} organisations are in the installation's database")
 
 
@@ -69,12 +72,14 @@ def hardening(
     print_text(migrations.hardening_for(administrator))
 
 
-async def _rotate(config: Config, only: ParticipantIdentifier | None) -> tuple[int, int]:
+async def _rotate(config: Config, only: ParticipantIdentifier | None, who: Acting) -> tuple[int, int]:
     """Numbers of logins that got a new password, and that could not. With the administrator's login alone."""
     async with in_turn(config.vaults), provisioning(vault_settings(config)) as (keys, provisioner):
         hosted = [one for one in await provisioner.registrations() if only in (None, one.organisation)]
         if only is not None and not hosted:
             raise Unusable("the organisation has no vault here")
+        about = {} if only is None else {"organisation": only.value}
+        await provisioner.operator_log(who.entry("database rotate-logins", **about))
         others = 0 if only is not None else await _rotate_others(provisioner)
         locked = [one for one in hosted if keys.locked(one.vault)]
         for one in hosted:
@@ -83,9 +88,10 @@ async def _rotate(config: Config, only: ParticipantIdentifier | None) -> tuple[i
         return len(hosted) - len(locked) + others, len(locked)
 
 
-async def _merge(config: Config) -> int:
+async def _merge(config: Config, who: Acting) -> int:
     """Number of organisations whose vaults were moved. With the administrator's login alone."""
     async with in_turn(config.vaults), provisioning(vault_settings(config)) as (_, provisioner):
+        await provisioner.operator_log(who.entry("database merge"))
         return await provisioner.move_back()
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from samdrift.cli.output import complain, print_json, print_line
+from samdrift.cli.persons import Actor, acting
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_document
@@ -27,13 +28,14 @@ def isolation() -> None:
 
 
 @app.command()
-def check(config: ConfigFile, as_json: Json = False) -> int:
+def check(config: ConfigFile, by: Actor = None, as_json: Json = False) -> int:
     """Try everything with one canary against the other, both ways; the result goes into every log here.
 
     Exit status 0 when nothing leaked, nothing that there is was left untried and every log is told; 1 else.
     """
     with reported_as_usage_errors():
-        found, untold = run(checking.check(load(config)))
+        loaded, who = load(config), acting(by)
+        found, untold = run(checking.check(loaded, {"by": who.name, **who.facts()}))
     if as_json:
         print_json(found)
     else:

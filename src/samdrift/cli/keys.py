@@ -19,24 +19,33 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
-from samdrift.cli.output import print_json, print_line, print_rows, print_text
-from samdrift.cli.persons import passphrase
+from samdrift.audit.entries import Happening
+from samdrift.cli.inputs import read_input
+from samdrift.cli.output import complain, print_json, print_line, print_rows, print_text
+from samdrift.cli.persons import Actor, acting, passphrase
 from samdrift.cli.published import REPLACE_FIRST, Anyway, still_named
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates, reason
 from samdrift.config.model import Config
 from samdrift.config.reader import load
+from samdrift.contracts.errors import for_operator
 from samdrift.contracts.principals import Role
 from samdrift.installation.loop import run
-from samdrift.installation.vaultsettings import key_store
+from samdrift.installation.vaultsettings import key_store, vault_settings
 from samdrift.keystore.durablefiles import NotPrivate, read_private
 from samdrift.keystore.interface import OPERATOR_KEYS, HeldKey, KeyStore
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.trust.keys import KeyBundle, KeyMaterialError, PassphraseNeeded, key_bundle
+from samdrift.vault.errors import VaultError, VaultRefused
+from samdrift.vault.examination import made
+from samdrift.vault.provision import Provisioner
+from samdrift.vault.settings import VaultSettings
 from samdrift.wire.crypto.certificates import common_name
 
 app = typer.Typer(add_completion=False)
+_NO_LOG_YET = "3F000"
+"""SQLSTATE of a schema that is not there: no organisation was added to that database yet."""
 _HOST = re.compile(r"(\*\.)?[A-Za-z0-9.:-]{1,253}")
 
 
@@ -83,10 +92,11 @@ def request(
         list[str] | None,
         typer.Option("--host", help="A host that the certificate of a server is to name; again for more."),
     ] = None,
+    by: Actor = None,
 ) -> None:
     """Make a new key and print its certificate request (PEM). Nothing changes until it is certified."""
     with reported_as_usage_errors():
-        loaded = load(config)
+        loaded, who = load(config), acting(by)
         party = loaded.access_point.party if loaded.access_point is not None else None
         if key is Which.ACCESS_POINT:
             name = name or party
@@ -98,9 +108,9 @@ def request(
         if not name:
             raise Unusable("--name is needed: the common name of the certificate")
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        request = key_store(loaded, begin=True).create_key(
-            OPERATOR_KEYS, key.value, subject, hosts=hosts or ()
-        )
+        store = key_store(loaded, begin=True)
+        _record(loaded, store, who.entry("keys request", key=key.value, name=name))
+        request = store.create_key(OPERATOR_KEYS, key.value, subject, hosts=hosts or ())
         print_text(request.decode())
 
 
@@ -109,20 +119,26 @@ def install(
     key: Key,
     certificate: Annotated[Path, typer.Argument(help="The certificate, followed by its issuers (PEM).")],
     config: ConfigFile,
+    by: Actor = None,
 ) -> None:
     """Put a new key to use with its certificate. From now on it signs; the old one goes on opening."""
     with reported_as_usage_errors():
         loaded = load(config)
-        own, *chain = read_certificates(certificate)
+        own, *chain = read_certificates(certificate, read_input)
         _require_party(loaded, key, own, certificate)
-        key_store(loaded).install_certificate(OPERATOR_KEYS, key.value, own, tuple(chain))
+        who, store = acting(by), key_store(loaded)
+        _record(loaded, store, who.entry("keys install", key=key.value, sha256=_sha256(own)))
+        store.install_certificate(OPERATOR_KEYS, key.value, own, tuple(chain))
 
 
 @app.command("import")
 def import_key(
     key: Key,
-    file: Annotated[
-        Path, typer.Argument(help="PKCS#12, or PEM: the certificate, its issuers, and the key unless --key.")
+    bundle_file: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE", help="PKCS#12, or PEM: the certificate, its issuers, and the key unless --key."
+        ),
     ],
     config: ConfigFile,
     key_file: Annotated[
@@ -137,15 +153,17 @@ def import_key(
     replace: Annotated[
         bool, typer.Option("--replace", help="Destroy the older keys of a server with the same names.")
     ] = False,
+    by: Actor = None,
 ) -> None:
     """Put a key to use that was made elsewhere, with its certificate. With the same one, nothing changes."""
     with reported_as_usage_errors():
         if replace and key is not Which.TLS_SERVER:
             raise Unusable("--replace is for tls-server; see samdrift keys retire")
-        loaded = load(config)
-        bundle = _bundle(file, key_file, passphrase_file)
-        _require_party(loaded, key, bundle.certificate, file)
+        loaded, who = load(config), acting(by)
+        bundle = _bundle(bundle_file, key_file, passphrase_file)
+        _require_party(loaded, key, bundle.certificate, bundle_file)
         store = key_store(loaded, begin=True)
+        _record(loaded, store, who.entry("keys import", key=key.value, sha256=_sha256(bundle.certificate)))
         number = store.import_key(OPERATOR_KEYS, key.value, bundle.key, bundle.certificate, bundle.issuers)
         older = [one for one in store.keys(OPERATOR_KEYS) if replace and _replaced(one, number, bundle)]
         for one in older:
@@ -200,15 +218,45 @@ def retire(
     number: Annotated[int, typer.Argument(help="The number in the list.")],
     config: ConfigFile,
     anyway: Anyway = False,
+    by: Actor = None,
 ) -> None:
     """Destroy an older key permanently. Refused while SMP names its certificate, or cannot be asked."""
     with reported_as_usage_errors():
-        loaded = load(config)
+        loaded, who = load(config), acting(by)
         store = key_store(loaded)
         reason = "" if anyway or key is not Which.ACCESS_POINT else _named(loaded, store, number)
         if reason:
             raise Unusable(f"{reason}: {REPLACE_FIRST}")
+        _record(loaded, store, who.entry("keys retire", key=key.value, number=str(number)))
         store.retire(OPERATOR_KEYS, key.value, number)
+
+
+def _record(config: Config, store: KeyStore, entry: Happening) -> None:
+    """Write in the operator's log who does something with the operator's own keys, before it is done.
+
+    Before the first organisation is added there is no log. One that cannot be written stops nobody: a
+    certificate may have ended because of which nothing runs. The terminal says so.
+    """
+    settings = vault_settings(config)
+    if not made(settings):
+        return
+    try:
+        run(_recorded(settings, store, entry))
+    except VaultError as error:
+        if not (isinstance(error, VaultRefused) and error.code == _NO_LOG_YET):
+            complain(f"warning: the operator's log does not have who did this: {for_operator(error)}")
+
+
+async def _recorded(settings: VaultSettings, store: KeyStore, entry: Happening) -> None:
+    provisioner = await Provisioner.connect(settings, keys=store)
+    try:
+        await provisioner.operator_log(entry)
+    finally:
+        await provisioner.close()
+
+
+def _sha256(certificate: x509.Certificate) -> str:
+    return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def _require_party(config: Config, key: Which, certificate: x509.Certificate, file: Path) -> None:
@@ -239,5 +287,5 @@ def _row(key: HeldKey, held: Iterable[HeldKey]) -> dict[str, object]:
     return row | {
         "state": "in use" if key.number == newest else "old",
         "until": key.certificate.not_valid_after_utc.isoformat(),
-        "sha256": key.certificate.fingerprint(hashes.SHA256()).hex(),
+        "sha256": _sha256(key.certificate),
     }

@@ -13,6 +13,7 @@ import typer
 from samdrift.administration import logs, officers
 from samdrift.administration.administration import Administration, administering, record_command
 from samdrift.administration.dualcontrol import Matter, TwoPersons, custodians_of, two_persons
+from samdrift.cli.inputs import read_input
 from samdrift.cli.org.options import (
     AsJson,
     ConfigFile,
@@ -23,7 +24,18 @@ from samdrift.cli.org.options import (
     one_line,
 )
 from samdrift.cli.output import print_json, print_line, print_verdict
-from samdrift.cli.persons import Actor, ByFile, Reason, With, WithFile, asked, passphrase, present
+from samdrift.cli.persons import (
+    Actor,
+    ByFile,
+    PreparedBy,
+    Reason,
+    With,
+    WithFile,
+    asked,
+    passphrase,
+    preparing,
+    present,
+)
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
@@ -38,6 +50,7 @@ from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.logtree import SigningStopped
 from samdrift.wire.identifiers import ParticipantIdentifier
 
+_MAX_SIGNATURE = 1 << 16
 RoleOption = Annotated[Role, typer.Option("--role", help="The role whose log it is.")]
 StatedBy = Annotated[
     str | None, typer.Option("--custodian", help="The custodian who states that a new key is this log's.")
@@ -127,16 +140,24 @@ def resolve(
     signed: Annotated[
         list[Path], typer.Option("--signed", help="An officer's signature under it; two are needed.")
     ] = [],  # noqa: B006
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Record what two people decide about a log that a witness refused; it goes on under another name.
 
-    They are the organisation's own officers, where the configuration names them, who sign with ssh-keygen;
-    otherwise two custodians.
+    They are the organisation's own officers, where the configuration names them, who sign with ssh-keygen
+    what one of the operator's staff prepares and carries out; otherwise two custodians.
     """
     text = one_line("--decision", decision)
+    with reported_as_usage_errors():
+        loaded = load(config)
+        theirs = _has_officers(loaded, organisation)
+        signatures = {each: read_input(each, _MAX_SIGNATURE).decode("utf-8", "replace") for each in signed}
+        preparer = preparing(prepared_by, decision, "--decision") if theirs else None
 
     async def decide() -> str | None:
-        async with administering(load(config)) as installation:
+        async with administering(loaded) as installation:
+            if preparer is not None:
+                await record_command(installation, "log resolve", preparer, organisation, (role,))
             place = LogPlace(organisation, role)
             _known([each for each in logs.logs_of(installation, organisation) if each == place])
             origin, refusal = await logs.require_refusal(installation, place)
@@ -154,7 +175,7 @@ def resolve(
                 if to_sign is not None:
                     _write(to_sign, document)
                     return None
-                first, second, proof = known.agreed(document, signed)
+                first, second, proof = known.agreed(document, signed, signatures.__getitem__)
                 agreed = TwoPersons(first, second)
             return await logs.resolve(installation, place, text, agreed, system_clock(), proof)
 
@@ -165,6 +186,11 @@ def resolve(
         return
     print_line(f"the log goes on as {renamed}; enter that name and its key at the witnesses")
     print_line("its key: samdrift log status")
+
+
+def _has_officers(config: Config, organisation: ParticipantIdentifier) -> bool:
+    """Return whether the configuration names officers of the organisation's own."""
+    return any(one.officers is not None for one in config.organisations if one.identifier == organisation)
 
 
 def _officers(installation: Administration, organisation: ParticipantIdentifier) -> officers.Officers | None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from enum import StrEnum
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -18,12 +19,13 @@ import typer
 from samdrift.administration.administration import administering, record_command
 from samdrift.administration.appointing import MessageClients
 from samdrift.administration.mailboxsettings import Deletions, MailboxSettings
+from samdrift.cli.inputs import read_input
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, print_table
 from samdrift.cli.persons import Actor, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.inputs import read_participant, read_time, reason
+from samdrift.config.inputs import read_participant, read_time
 from samdrift.config.model import Config
 from samdrift.config.organisations import sign_in_issuer
 from samdrift.config.reader import load
@@ -555,11 +557,7 @@ def _recipient(text: str) -> Recipient:
 
 def _text(file: Path) -> str:
     try:
-        if file.stat().st_size > 4 * MAX_TEXT:
-            raise Unusable(f"{shown(file)}: a template has at most {MAX_TEXT} characters")
-        return file.read_text("utf-8")
-    except OSError as error:
-        raise Unusable(f"{shown(file)}: {reason(error)}") from None
+        return TextIOWrapper(BytesIO(read_input(file, 4 * MAX_TEXT)), "utf-8").read()
     except UnicodeError:
         raise Unusable(f"{shown(file)}: is not text") from None
 

@@ -13,13 +13,16 @@ from typing import Annotated
 import typer
 
 from samdrift.administration.dualcontrol import Person, Persons
+from samdrift.administration.events import AdminEvent
+from samdrift.audit.entries import Happening
 from samdrift.cli.org.options import one_line
 from samdrift.cli.proving import prove
 from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.inputs import reason as reason_of
 from samdrift.config.passphrase import read_private
-from samdrift.contracts.principals import Proof, ProofKind
+from samdrift.contracts.principals import Principal, PrincipalKind, Proof, ProofKind, Purpose
 from samdrift.evidence.trace import Asked
+from samdrift.net.clock import system_clock
 
 Actor = Annotated[
     str | None,
@@ -27,6 +30,14 @@ Actor = Annotated[
         "--by",
         help="Your name, recorded in the logs; your login by default. Where the configuration has [[staff]],"
         " your key proves it.",
+    ),
+]
+PreparedBy = Annotated[
+    str | None,
+    typer.Option(
+        "--prepared-by",
+        help="Your name, of the operator's staff, who prepare what is signed; your login by default. Where"
+        " the configuration has [[staff]], your key proves it.",
     ),
 ]
 Reason = Annotated[
@@ -105,9 +116,21 @@ class Acting:
     name: str
     proof: Proof
 
+    @property
+    def principal(self) -> Principal:
+        """The same as entries of logs name it."""
+        return Principal(PrincipalKind.OPERATOR, self.name)
+
     def facts(self) -> dict[str, str]:
         """Return the proof as facts of an entry, with the account where nothing proves the name."""
         return self.proof.facts()
+
+    def entry(self, command: str, **about: str) -> Happening:
+        """Return the entry of who runs a command, for the operator's log, before it begins."""
+        facts = {"command": command, **about, "by": self.name, **self.facts()}
+        actor = f"{self.principal.kind}:{self.name}"
+        event = AdminEvent.ORGANISATION_COMMAND
+        return Happening(system_clock(), event, actor, Purpose.ADMINISTER, facts)
 
 
 def acting(by: str | None) -> Acting:
@@ -126,9 +149,25 @@ def asked(by: str | None, reason: str) -> Asked:
     return Asked(who.name, why, login(), who.proof)
 
 
-def preparing(why: str) -> Asked:
-    """Return who prepares what somebody signs: the signature on that is what counts, and comes later."""
-    return Asked(login(), one_line("--why", why), login())
+def preparing(by: str | None, why: str, option: str = "--why") -> Asked:
+    """Return who prepares what another person signs, as they have proven it, and why that is to be signed.
+
+    A preparation decides nothing, but it reads the organisation's record, and words what is put before
+    someone to be signed: the organisation's log has whose work that is.
+    """
+    reason_given = one_line(option, why)
+    who = acting(by)
+    return Asked(who.name, reason_given, login(), who.proof)
+
+
+def bringing(by: str | None) -> Asked:
+    """Return who brings what others have signed, as they have proven it.
+
+    The signature says whose a statement is and why it was made. Who appended it decides nothing, but chose
+    the moment: the organisation's log has whose work that is.
+    """
+    who = acting(by)
+    return Asked(who.name, "", login(), who.proof)
 
 
 def agreeing(by: str, reason: str) -> Asked:

@@ -27,6 +27,7 @@ from samdrift.administration.staff import (
     note_refusal,
     proven,
 )
+from samdrift.cli.inputs import digest_of_input, known_digest, require_unchanged
 from samdrift.cli.output import complain
 from samdrift.config.errors import Unusable, printable, shown
 from samdrift.config.failures import reported_as_usage_errors
@@ -43,12 +44,24 @@ from samdrift.wire.crypto.sshsig import SshKey
 UNSIGNED = frozenset(
     {
         *("by", "config", "as_json", "raw", "language"),
-        *("by_file", "other_file", "custodian_file", "passphrase_file", "officer_file"),
+        *("by_file", "other_file", "custodian_file", "passphrase_file", "present_file", "officer_file"),
+        "code_file",
     }
 )
 """Parameters of commands that the signed text does not have: how the answer looks, where the installation and
 passphrases are, and the name, which has its own place there. All others decide what is done.
 """
+_PREPARER = "prepared_by"
+"""The name, in commands that prepare a statement: their `by` is who is to sign that."""
+WRITTEN = frozenset(
+    {"cedar", "csv", "drawing", "folder", "html", "openfga", "oscal", "out", "pdf", "to_sign"}
+)
+"""Parameters that name what a command writes: there is no content to sign."""
+KEYS = frozenset({"bundle_file", "identity", "key_file"})
+"""Parameters that name files with keys: what they open is signed or recorded, and logs have no digest of a
+secret.
+"""
+_PROVEN = "samdrift.cli.proving "
 _END = "-----END SSH SIGNATURE-----"
 _MAX_LINES = 100
 
@@ -60,6 +73,9 @@ def prove(name: str) -> Proof:
     standard error. Otherwise a name that is not proven ends the command, with an entry in the operator's log.
     """
     command, context = _running()
+    before: Proof | None = context.meta.get(f"{_PROVEN}{name}")
+    if before is not None:
+        return before  # One run is signed once, however many of its parts ask.
     with reported_as_usage_errors():
         configs = [_read(each) for each in _configs(context.params)]
         staffed = [each for each in configs if each.staff]
@@ -69,8 +85,16 @@ def prove(name: str) -> Proof:
                     f"nothing proves that you are {printable(name)}, and the logs say so: [[staff]] is empty"
                 )
             return NOT_PROVEN
-        act = Act(name, command, signed(context.command, context.params), staffed, datetime.now(UTC))
-        return _proven(act)
+        files = read_files(context.params)
+        read_already = [each for some in files.values() for each in some if known_digest(each) is not None]
+        contents = {name: " ".join(map(_digest, some)) for name, some in files.items()}
+        parameters = signed(context.command, context.params)
+        act = Act(name, command, parameters, staffed, datetime.now(UTC), contents)
+        proof = context.meta[f"{_PROVEN}{name}"] = _proven(act)
+        with _refusals(staffed[0], act):
+            for each in read_already:
+                _require_same(each)
+        return proof
 
 
 def _proven(act: Act) -> Proof:
@@ -114,11 +138,35 @@ def _running() -> tuple[str, Any]:
 def signed(command: Any, parameters: Mapping[str, Any]) -> dict[str, str]:
     """Return the parameters of a run that its signed text has: all that are not as they are by default."""
     defaults = {each.name: getattr(each, "default", None) for each in command.params}
+    left_out = UNSIGNED if _PREPARER not in defaults else UNSIGNED - {"by"} | {_PREPARER}
     return {
         name: _plain(value)
         for name, value in parameters.items()
-        if name not in UNSIGNED and value not in (None, "", (), [], defaults.get(name))
+        if name not in left_out and value not in (None, "", (), [], defaults.get(name))
     }
+
+
+def read_files(parameters: Mapping[str, Any]) -> dict[str, tuple[Path, ...]]:
+    """Return the files that a run reads, by parameter: those whose content decides what is done."""
+    left_out = UNSIGNED | WRITTEN | KEYS
+    given = {
+        name: tuple(value) if isinstance(value, list | tuple) else (value,)
+        for name, value in parameters.items()
+        if name not in left_out and value is not None
+    }
+    return {name: some for name, some in given.items() if some and all(isinstance(one, Path) for one in some)}
+
+
+def _digest(file: Path) -> str:
+    """Return the digest of what was read of a file, or is going to be."""
+    return known_digest(file) or digest_of_input(file)
+
+
+def _require_same(file: Path) -> None:
+    try:
+        require_unchanged(file)
+    except Unusable as error:
+        raise NotOfTheStaff(StaffFault.CHANGED, str(error)) from None
 
 
 def _plain(value: Any) -> str:
@@ -137,18 +185,20 @@ def _plain(value: Any) -> str:
 
 
 def _read(file: Path) -> Config:
-    """Read a configuration without its warnings, which the command itself says.
-
-    One with names of the staff is refused where others than its owner could enter themselves there.
-    """
+    """Read a configuration without its warnings, which the command itself says."""
     config, found = examine(file)
     found.require_no_faults()
+    require_owners_alone(config, file)
+    return config
+
+
+def require_owners_alone(config: Config, file: Path) -> None:
+    """Require that a configuration with names of the staff is written by its owner alone."""
     if config.staff and file.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise Unusable(
             f"{shown(file)}: others than its owner can write it, and so name themselves in [[staff]]:"
             " chmod go-w"
         )
-    return config
 
 
 def _configs(parameters: Mapping[str, Any]) -> list[Path]:

@@ -13,6 +13,8 @@ import typer
 from samdrift.cli.output import complain, print_json, print_screen, print_text
 from samdrift.config.errors import shown
 from samdrift.config.failures import reported_as_usage_errors
+from samdrift.config.isolation import Isolation
+from samdrift.config.model import Config
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.installation.control import control_folder
@@ -38,7 +40,7 @@ def status(
         loaded = load(config)
         folder, wanted, secrets = control_folder(loaded.vaults), loaded.roles, loaded.vaults.secrets
         while True:
-            running = run(ask_running(folder))
+            running = run(_asked(loaded, folder))
             if not running and folder.is_relative_to(secrets) and not secrets.is_dir():
                 # Where processes are asked is in the key store, unless the configuration says otherwise.
                 complain(f"key-store: {shown(secrets)} is not there, and with it the way to ask what runs:")
@@ -54,6 +56,18 @@ def status(
             if not watch or as_json:
                 return _exit(running, wanted)
             time.sleep(_PAUSE)
+
+
+async def _asked(config: Config, folder: Path) -> tuple[Running, ...]:
+    """Ask what runs; at level ``process`` also the front for what the organisations' processes find."""
+    if config.isolation.level is not Isolation.PROCESS or config.metrics is None:
+        return await ask_running(folder)
+    # Imported here, since no other level needs a client of the network.
+    from samdrift.console.reports import processes_of
+    from samdrift.net.client import http_client
+
+    async with http_client(public_only=False) as client:
+        return await processes_of(config, client)()
 
 
 _PAUSE = 2.0

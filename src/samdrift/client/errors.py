@@ -23,6 +23,14 @@ class Unreachable(InterfaceError, Temporary):
     """No usable answer came; the same call may succeed later, and can be made again safely."""
 
 
+class NotUnderstood(Unreachable):
+    """An answer came whole and with success, and is something else than what was asked for.
+
+    The same call may have another answer, as where something between showed a page of its own; where it has
+    the same one time and again, it is what the message service has.
+    """
+
+
 class NotOffered(InterfaceError):
     """The message service has no evidence about a message, or offers none at all."""
 
@@ -35,6 +43,13 @@ class NotOffered(InterfaceError):
 
 class Unreadable(InterfaceError):
     """A message came and cannot be read, now or later: its raw form is all that can be had."""
+
+
+class TooLarge(Unreadable):
+    """A message in an answer larger than any may be: it is not read to its end, and not had raw either."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"the message service answers with more than {most >> 20} MiB")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +69,15 @@ class Issue:
 class Refused(InterfaceError):
     """The message service, or the authorisation server, says no; ``issues`` hold its reasons."""
 
-    def __init__(self, status: int, text: str, issues: tuple[Issue, ...] = ()) -> None:
+    def __init__(self, status: int, text: str, issues: tuple[Issue, ...] = (), *, bare: bool = False) -> None:
         told = "; ".join(map(str, issues)) or text
         super().__init__(f"HTTP status {status}: {told}" if told else f"HTTP status {status}")
         self.status = status
         self.issues = issues
         self.explained = bool(told)
         """True when the refusal came with a document that says why, as a message service's own does."""
+        self.bare = bare
+        """True when it came with nothing, as the published file has some of them."""
 
     @property
     def for_logs(self) -> str:
@@ -71,6 +88,8 @@ def refusal(status: int, body: bytes) -> Refused:
     """Return the error for a problem document (RFC 7807) or an OAuth2 error (RFC 6749 5.2); either may be
     missing.
     """
+    if not body.strip():
+        return Refused(status, "", bare=True)
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):

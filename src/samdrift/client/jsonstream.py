@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol
 
 import ijson
 
-from samdrift.client.errors import Unreachable, Unreadable
+from samdrift.client.errors import NotUnderstood, Unreadable
 
 Value = Any
 """``None``, ``bool``, ``str``, ``float``, ``list`` and ``dict`` of such."""
@@ -70,7 +70,7 @@ class FileSink(Protocol):
 class JsonStream:
     """The answer of a message service; ``feed`` returns what it has found, until ``close`` gives the rest.
 
-    Raises :class:`Unreachable` for what is not a JSON object, which another answer may be, and
+    Raises :class:`NotUnderstood` for what is not a JSON object, which another answer may be, and
     :class:`Unreadable` for a message that no other answer makes better. Half of a surrogate pair, which no
     text of XML can have, is read as a question mark.
     """
@@ -316,7 +316,7 @@ class _Tree:
 
 @contextlib.contextmanager
 def _typed() -> Iterator[None]:
-    """Turn what the parser raises into :class:`Unreachable`."""
+    """Turn what the parser raises into :class:`NotUnderstood`."""
     try:
         yield
     except (ijson.JSONError, ValueError):
@@ -327,5 +327,5 @@ def _said_twice() -> Unreadable:
     return Unreadable("an object of the message has a member twice")
 
 
-def _not_json() -> Unreachable:
-    return Unreachable("the message service answered with something else than a JSON object in UTF-8")
+def _not_json() -> NotUnderstood:
+    return NotUnderstood("the message service answered with something else than a JSON object in UTF-8")

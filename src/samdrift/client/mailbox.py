@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
-from samdrift.client.errors import NotOffered, Refused, Unreachable, refusal
+from samdrift.client.errors import NotOffered, NotUnderstood, Refused, TooLarge, Unreachable, refusal
 from samdrift.client.jsonstream import FileSink, JsonStream
 from samdrift.client.outgoing import OutgoingMessage
 from samdrift.client.tokens import Tokens
@@ -109,8 +109,8 @@ class Mailbox:
                             found += 1
                             yield _object(message, "a message")
             except Refused as refused:
-                if refused.status == 404 and refused.explained and len(asked) == 1:
-                    return
+                if refused.status == 404 and (refused.explained or refused.bare) and len(asked) == 1:
+                    return  # A page of something else that lies there is neither.
                 raise
             document = _object(page.close(), "the answer")
             _require_list(document.get("data"))
@@ -124,13 +124,14 @@ class Mailbox:
 
         With ``files``, the content of each file goes there as it comes, and is not in the document: a
         message of 30 MB is never held whole. :class:`~samdrift.client.errors.Unreadable` when what came is
-        not a message; :meth:`raw` returns it unchanged.
+        not a message; :meth:`raw` returns it unchanged, unless it is
+        :class:`~samdrift.client.errors.TooLarge`.
 
         Clauses: api-mt-mk 4.2 step 6.
         """
         stream = JsonStream(files=files is not None)
         async with self._exchange("GET", _path_of(message_id)) as answer:
-            async for piece in _pieces(answer, _LARGE):
+            async for piece in _message(answer):
                 for part in stream.feed(piece):
                     assert files is not None
                     await files.write(part)
@@ -139,7 +140,7 @@ class Mailbox:
     async def raw(self, message_id: str) -> AsyncIterator[bytes]:
         """A message as the message service writes it, unread, in pieces."""
         async with self._exchange("GET", _path_of(message_id)) as answer:
-            async for piece in _pieces(answer, _LARGE):
+            async for piece in _message(answer):
                 yield piece
 
     async def evidence(self, message_id: str, *, original: bool = False) -> AsyncIterator[bytes]:
@@ -254,6 +255,17 @@ async def _pieces(answer: HttpAnswer, most: int) -> AsyncIterator[bytes]:
         yield piece
 
 
+async def _message(answer: HttpAnswer) -> AsyncIterator[bytes]:
+    """A message as it comes; :class:`TooLarge` where it is larger than any may be, now or later."""
+    try:
+        async for piece in _pieces(answer, _LARGE):
+            yield piece
+    except NoAnswer as failure:
+        if failure.fault is not HttpFault.TOO_LARGE:
+            raise
+        raise TooLarge(_LARGE) from None
+
+
 def _path_of(message_id: str) -> str:
     return f"/sdk/messages/{quote(message_id, safe='')}"
 
@@ -284,13 +296,13 @@ def _told() -> Iterator[None]:
 def _object(value: object, name: str) -> Document:
     """A member that is an object; an empty one where it is left out."""
     if value is not None and not isinstance(value, Mapping):
-        raise Unreachable(f"the message service answered with another shape: {name} is not an object")
+        raise NotUnderstood(f"the message service answered with another shape: {name} is not an object")
     return value or {}
 
 
 def _require_list(value: object) -> None:
     if value is not None and not isinstance(value, list):
-        raise Unreachable("the message service answered with another shape: data is not a list")
+        raise NotUnderstood("the message service answered with another shape: data is not a list")
 
 
 def _events(stream: EventStream, piece: bytes) -> list[ServerEvent]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,10 +34,12 @@ def read_document(path: Path) -> bytes:
     return data
 
 
-def read_certificates(file: Path) -> tuple[x509.Certificate, ...]:
+def read_certificates(
+    file: Path, read: Callable[[Path], bytes] = Path.read_bytes
+) -> tuple[x509.Certificate, ...]:
     """The certificates in a file, PEM or DER; at least one."""
     try:
-        return certificates(file.read_bytes())
+        return certificates(read(file))
     except OSError as error:
         raise Unusable(f"{shown(file)}: {reason(error)}") from None
     except KeyMaterialError as error:

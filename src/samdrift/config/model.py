@@ -35,6 +35,7 @@ from samdrift.config.kinds import (
 from samdrift.config.logs import LogsConfig
 from samdrift.config.mail import AlertsConfig, MailConfig
 from samdrift.config.malware import MalwareConfig
+from samdrift.config.objects import S3Config as S3Config
 from samdrift.config.organisations import DomibusConfig as DomibusConfig
 from samdrift.config.organisations import MessageClientConfig as MessageClientConfig
 from samdrift.config.organisations import OrganisationConfig as OrganisationConfig
@@ -173,7 +174,8 @@ class VaultConfig:
         ),
     ]
     objects: Annotated[
-        Path | str, Key("Folder or URL of the object store for bodies.", PLACE, example='"objects"')
+        Path | str,
+        Key("Folder for bodies, or the URL of a bucket ([objects](objects.md)).", PLACE, example='"objects"'),
     ]
     secrets: Annotated[Path, _SECRETS]
     seals: Annotated[
@@ -211,6 +213,15 @@ class VaultConfig:
             example='"samdrift-passphrase"',
         ),
     ] = ""
+    s3: Annotated[
+        S3Config | None,
+        Key(
+            "The S3 store, where `objects` is a bucket in one ([objects](objects.md)).",
+            Tables(S3Config),
+            otherwise="`objects` is a folder",
+            since="0.2",
+        ),
+    ] = None
     hsm: Annotated[
         HsmConfig | None,
         Key(

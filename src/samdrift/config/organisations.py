@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
+from samdrift.config.directories import DirectoryConfig
 from samdrift.config.hsm import HsmTokenConfig
 from samdrift.config.keys import Change, Compound, Key, Shape, Tables
 from samdrift.config.kinds import (
@@ -365,6 +366,15 @@ class OrganisationConfig:
             since="0.2",
         ),
     ] = ""
+    directories: Annotated[
+        tuple[DirectoryConfig, ...],
+        Key(
+            "Its directories, whose groups can be given rights; with the roles `mk` and `gov` "
+            "([groups](groups.md)).",
+            Tables(DirectoryConfig, Shape.LIST),
+            since="0.2",
+        ),
+    ] = ()
     witnesses: Annotated[
         Path | None,
         Key(

@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from samdrift.config.console import ConsoleConfig, check_console
+from samdrift.config.directories import check_directories
 from samdrift.config.hsm import HsmTokenConfig, check_pin
-from samdrift.config.isolation import IsolationConfig, check_level
+from samdrift.config.isolation import Isolation, IsolationConfig, check_level
 from samdrift.config.keys import Tables
 from samdrift.config.malware import MalwareConfig, check_scanner
 from samdrift.config.model import Config, DomibusConfig, Environment, OrganisationConfig, VaultConfig
+from samdrift.config.objects import S3Config, check_objects, check_secret
 from samdrift.config.organisations import (
     HOST_KEYS,
     check_access_point,
@@ -40,6 +42,7 @@ from samdrift.config.signin import (
 )
 from samdrift.config.staff import staff_breaches
 from samdrift.config.toml import Findings, Table, read_file
+from samdrift.net.directories import LdapSecurity
 
 _LOGGER = logging.getLogger("samdrift")
 _DNS = 53
@@ -74,6 +77,16 @@ def _check_seals(vaults: VaultConfig, _: Table) -> Breaches:
         place = getattr(vaults, name)
         if isinstance(place, Path) and _one_inside_the_other(vaults.seals, place):
             yield "seals", f"is not apart from {name}: a backup must not contain it"
+
+
+def _check_objects(vaults: VaultConfig, _: Table) -> Breaches:
+    yield from check_objects(vaults.objects, vaults.s3)
+
+
+def _check_shared_bucket(config: Config, _: Table) -> Breaches:
+    """Refuse a bucket where each process is to have its own organisation's secrets alone."""
+    if config.isolation.level is Isolation.PROCESS and isinstance(config.vaults.objects, str):
+        yield "vaults.objects", "is a folder at level process: each process would have the key to all bodies"
 
 
 def _one_inside_the_other(one: Path, other: Path) -> bool:
@@ -217,6 +230,16 @@ def _guard_sign_in(config: Config, _: Table) -> Breaches:
                 yield where, "has the level of the demonstration's persons"
 
 
+def _guard_directories(config: Config, _: Table) -> Breaches:
+    """A directory is asked for people and given a password: never without TLS but in the demonstration."""
+    demonstration = config.environment is Environment.DEMONSTRATION
+    for number, one in enumerate(() if demonstration else config.organisations):
+        for place, directory in enumerate(one.directories):
+            if directory.security is LdapSecurity.NONE:
+                where = f"organisations[{number}].directories[{place}].security"
+                yield where, "is for the demonstration; a directory is read by TLS"
+
+
 def _guard_console(console: ConsoleConfig) -> Breaches:
     if console.sign_in is None:
         return
@@ -237,6 +260,7 @@ PRODUCTION: tuple[Check, ...] = (
     _guard_scanner,
     _guard_address_book,
     _guard_sign_in,
+    _guard_directories,
 )
 """Refuse what is meant for demonstration alone in production (invariant 12)."""
 CHECKS: Checks = {
@@ -250,9 +274,11 @@ CHECKS: Checks = {
         _check_hosts,
         _check_staff,
         _check_tokens,
+        _check_shared_bucket,
         *PRODUCTION,
     ),
-    VaultConfig: (_check_passphrase, _check_seals),
+    VaultConfig: (_check_passphrase, _check_seals, _check_objects),
+    S3Config: (check_secret,),
     MessageServiceConfig: (_check_interface_d,),
     AccessPointConfig: (check_attempts,),
     MalwareConfig: (check_scanner,),
@@ -270,6 +296,7 @@ CHECKS: Checks = {
         check_message_clients,
         check_client_keys,
         check_client_addresses,
+        check_directories,
     ),
 }
 """Rules over several keys, by the table that they look at."""

@@ -10,8 +10,13 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from samdrift.administration.events import AdminEvent
+from samdrift.administration.staff import NotOfTheStaff, StaffFault, member
+from samdrift.config.model import Config
+from samdrift.console.opened import Open
 from samdrift.console.staff import StaffSessions
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Proof
 from samdrift.web.application import NotSignedIn
 from samdrift.web.forms import Form
 from samdrift.web.guards import session_of
@@ -23,6 +28,8 @@ from samdrift.web.views import Link, Section
 NOW, QUEUES, REFUSALS, INCIDENTS = "/", "/queues", "/refusals", "/incidents"
 ORGANISATIONS, CERTIFICATES = "/organisations", "/certificates"
 MAINTENANCE, AVAILABILITY = "/maintenance", "/availability"
+_COMMAND = "console"
+"""The command that serves the pages, as the operator's log has it with what was to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,8 @@ class Visit:
 
     name: str
     """Their name as logs have it."""
+    proof: Proof
+    """The sign-in that they are known by, as logs have it beside the name."""
     now: datetime
 
 
@@ -43,10 +52,14 @@ Posted = Callable[[Request, Visit, Form], Awaitable[Response]]
 class Frame:
     """Everything that handlers of the pages share."""
 
-    def __init__(self, pages: Pages, staff: StaffSessions, clock: Clock) -> None:
+    def __init__(
+        self, pages: Pages, staff: StaffSessions, clock: Clock, config: Config, opened: Open
+    ) -> None:
         self._pages = pages
         self._staff = staff
         self._clock = clock
+        self._named = config.staff
+        self._opened = opened
 
     def shown(self, handler: Shown) -> Callable[[Request], Awaitable[Response]]:
         """Return the endpoint of a page."""
@@ -57,11 +70,21 @@ class Frame:
         return answer
 
     def posted(self, handler: Posted) -> Callable[[Request], Awaitable[Response]]:
-        """Return the endpoint of a form, which is read, its token first, before anything else."""
+        """Return the endpoint of a form, which is read, its token first, before anything else.
+
+        Each form is an act. Where commands take one of the staff whom the configuration names with a key, so
+        does an act here: the person of a session is that one by name, or nothing is done.
+        """
 
         async def answer(request: Request) -> Response:
             form = await received(request)
-            return await handler(request, self._visit(request), form)
+            visit = self._visit(request)
+            try:
+                if self._named:
+                    member(self._named, visit.name, _COMMAND)
+            except NotOfTheStaff as refused:
+                return await self._refused(request, visit, refused.fault)
+            return await handler(request, visit, form)
 
         return answer
 
@@ -77,9 +100,17 @@ class Frame:
         """Return who asks; others are led to sign-in, and come back to the page."""
         session = session_of(request)
         name = None if session is None else self._staff.name_of(session.person)
-        if name is None:
+        if session is None or name is None:
             raise NotSignedIn
-        return Visit(name, self._clock())
+        return Visit(name, self._staff.proof_of(session.person), self._clock())
+
+    async def _refused(self, request: Request, visit: Visit, fault: StaffFault) -> Response:
+        """Say that nothing was done, and why, and write it in the operator's log."""
+        what = request.url.path.rpartition("/")[2]
+        facts = {"by": visit.name, "command": f"{_COMMAND} {what}", "reason": fault.value}
+        gate = (await self._opened()).gate
+        await gate.operator_log(AdminEvent.COMMAND_REFUSED, **facts, **visit.proof.facts())
+        return self.page(request, "not_named.html", 403, name=visit.name, service=fault is StaffFault.SERVICE)
 
     def _sections(self, request: Request) -> tuple[Section, ...]:
         text, path = self.wording(request).text, request.url.path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,7 +27,6 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _MAX_TEXT = 300
 _LONGEST = timedelta(days=7)
-_FIRST_YEAR, _LAST_YEAR = 2001, 9998
 
 
 class MaintenancePages:
@@ -56,8 +55,8 @@ class MaintenancePages:
     async def announce(self, request: Request, visit: Visit, form: Form) -> Response:
         """Announce an outage in the log of each organisation; late ones on a second yes."""
         installation = await self._opened()
-        starts = _moment(form, "starts", Phrase("Say when it begins: a day and a time."))
-        ends = _moment(form, "ends", Phrase("Say when it ends: a day and a time."))
+        starts = form.moment("starts", SWEDEN, Phrase("Say when it begins: a day and a time."))
+        ends = form.moment("ends", SWEDEN, Phrase("Say when it ends: a day and a time."))
         text = form.required("text", Phrase("Say what will not work, and why."))
         if len(text) > _MAX_TEXT or not text.isprintable():
             form.refuse("text", Phrase("At most %(most)s characters on one line.", {"most": _MAX_TEXT}))
@@ -77,7 +76,7 @@ class MaintenancePages:
             form.refuse("late", late_days)
         if form.errors or starts is None or ends is None:
             return await self._form(request, form, 422)
-        await announce_outage(installation, visit.name, starts, ends, text, named)
+        await announce_outage(installation, visit.name, visit.proof, starts, ends, text, named)
         return RedirectResponse(f"{MAINTENANCE}?done=announced", 303)
 
     async def withdraw(self, request: Request, visit: Visit, form: Form) -> Response:
@@ -86,7 +85,7 @@ class MaintenancePages:
         if found is None:
             raise HTTPException(404)
         if found.withdrawn is None and visit.now < found.ends:
-            await withdraw_outage(await self._opened(), visit.name, found)
+            await withdraw_outage(await self._opened(), visit.name, visit.proof, found)
         return RedirectResponse(f"{MAINTENANCE}?done=withdrawn", 303)
 
     async def _known(self) -> list[PlannedOutage]:
@@ -111,18 +110,6 @@ _SAID = {
     "announced": Phrase("It is announced, and in the log of each organisation that it concerns."),
     "withdrawn": Phrase("It is withdrawn, and each organisation’s log says so."),
 }
-
-
-def _moment(form: Form, field: str, why: Phrase) -> datetime | None:
-    """Return a day and time of day in Sweden, as a browser posts it; refuse the field for anything else."""
-    try:
-        local = datetime.strptime(form[field], "%Y-%m-%dT%H:%M").replace(tzinfo=SWEDEN)
-    except ValueError:
-        local = None
-    if local is None or not _FIRST_YEAR <= local.year <= _LAST_YEAR:
-        form.refuse(field, why)
-        return None
-    return local.astimezone(UTC)
 
 
 def _organisations(form: Form, served: Sequence[ParticipantIdentifier]) -> list[ParticipantIdentifier]:

@@ -16,10 +16,10 @@ from samdrift.console.availability import GOAL
 from samdrift.console.availabilitypage import AvailabilityPage
 from samdrift.console.certificates import soonest
 from samdrift.console.frame import AVAILABILITY, CERTIFICATES, ORGANISATIONS, QUEUES, Frame, Visit
-from samdrift.console.opened import Open, cause_of
+from samdrift.console.opened import Open
 from samdrift.console.reports import Ask
 from samdrift.console.words import DEPENDENCIES, EXAMINE, REASONS, TO_DO, lasting
-from samdrift.contracts.errors import Explained
+from samdrift.contracts.errors import Explained, for_operator
 from samdrift.installation.health import Condition
 from samdrift.installation.keyrows import WARNED
 from samdrift.installation.reporting import Running
@@ -107,7 +107,7 @@ class NowPage:
         try:
             ends = await asyncio.to_thread(soonest, await self._opened(), now)
         except Explained as error:
-            return found, cause_of(error)
+            return found, for_operator(error)
         soon = sum(each.until - now <= WARNED for each in ends)
         found.append(
             Figure(

@@ -12,8 +12,8 @@ from typing import Self, TypeVar
 from samdrift.administration.administration import Administration, beside
 from samdrift.administration.queue import TransferQueues
 from samdrift.config.model import Config
-from samdrift.contracts.errors import Explained, Temporary
-from samdrift.contracts.principals import Role
+from samdrift.contracts.errors import for_operator
+from samdrift.contracts.principals import Proof, Role
 from samdrift.keystore.interface import KeyStore
 from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.gate import Gate
@@ -55,7 +55,7 @@ class Opened:
         try:
             opened = await self._stack.enter_async_context(beside(self._config, self._keys))
         except VaultError as error:
-            why = cause_of(error)
+            why = for_operator(error)
             if why != self._unopened:
                 _LOGGER.warning("console: the installation cannot be opened: %s", why)
             self._unopened = why
@@ -64,13 +64,8 @@ class Opened:
         return opened
 
 
-def cause_of(error: Explained) -> str:
-    """Return why something failed in words for the operator, who may know hosts and ports."""
-    return (error.cause if isinstance(error, Temporary) else "") or str(error)
-
-
 async def at_each(
-    gate: Gate, name: str, ask: Callable[[TransferQueues], Awaitable[T]]
+    gate: Gate, name: str, proof: Proof, ask: Callable[[TransferQueues], Awaitable[T]]
 ) -> tuple[list[tuple[ParticipantIdentifier, T]], list[tuple[ParticipantIdentifier, str]]]:
     """Ask about the transfers of each organisation for itself, in the name of a person of the operator's.
 
@@ -79,7 +74,7 @@ async def at_each(
     answers, silent = [], []
     for organisation in gate.registry.organisations(Role.ACCESS_POINT):
         try:
-            answers.append((organisation, await ask(TransferQueues(gate, name, organisation))))
+            answers.append((organisation, await ask(TransferQueues(gate, name, organisation, proof))))
         except VaultError as error:
-            silent.append((organisation, cause_of(error)))
+            silent.append((organisation, for_operator(error)))
     return answers, silent

@@ -14,6 +14,7 @@ from datetime import date, datetime, timedelta
 from samdrift.administration.administration import Administration, note
 from samdrift.audit.entries import LogEntry
 from samdrift.console.events import ConsoleEvent
+from samdrift.contracts.principals import Proof
 from samdrift.messageclient.notices.manning import is_holiday
 from samdrift.web.formats import SWEDEN
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -81,6 +82,7 @@ def planned_outages(entries: Iterable[LogEntry]) -> list[PlannedOutage]:
 async def announce_outage(
     installation: Administration,
     by: str,
+    proof: Proof,
     starts: datetime,
     ends: datetime,
     text: str,
@@ -89,15 +91,16 @@ async def announce_outage(
     """Announce an outage to each organisation in its log, and in the operator's; returns its id."""
     identifier = secrets.token_hex(8)
     facts = {"outage": identifier, "starts": starts.isoformat(), "ends": ends.isoformat(), "text": text}
+    facts |= proof.facts()
     for each in organisations:
         await note(installation, ConsoleEvent.OUTAGE_ANNOUNCED, by, each, facts)
     return identifier
 
 
-async def withdraw_outage(installation: Administration, by: str, outage: PlannedOutage) -> None:
+async def withdraw_outage(installation: Administration, by: str, proof: Proof, outage: PlannedOutage) -> None:
     """Tell each organisation to which an outage was announced that it will not take place."""
     served = {str(one.organisation): one.organisation for one in installation.gate.registry.all()}
     for each in outage.organisations:
         if each in served:
-            facts = {"outage": outage.id}
+            facts = {"outage": outage.id, **proof.facts()}
             await note(installation, ConsoleEvent.OUTAGE_WITHDRAWN, by, served[each], facts)

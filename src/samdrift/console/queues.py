@@ -53,7 +53,7 @@ class QueuePages:
         async def waiting(queues: TransferQueues) -> list[TransferStatus]:
             return [status async for _, status in queues.waiting(MOST)]
 
-        answers, silent = await at_each(gate, visit.name, waiting)
+        answers, silent = await at_each(gate, visit.name, visit.proof, waiting)
         every = [(organisation, status) for organisation, found in answers for status in found]
         stuck = [(whose, status) for whose, status in every if status.reason is not TransferReason.NONE]
         stuck.sort(key=lambda each: each[1].created_at)
@@ -113,7 +113,7 @@ class QueuePages:
             raise HTTPException(404) from None
         if organisation not in gate.registry.organisations(Role.ACCESS_POINT):
             raise HTTPException(404)
-        return TransferQueues(gate, visit.name, organisation), request.path_params["transfer"]
+        return TransferQueues(gate, visit.name, organisation, visit.proof), request.path_params["transfer"]
 
     async def _history(self, request: Request, visit: Visit) -> tuple[ParticipantIdentifier, TransferHistory]:
         queues, identifier = self._queues(request, visit, (await self._opened()).gate)

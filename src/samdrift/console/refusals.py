@@ -34,7 +34,7 @@ class RefusalsPage:
         async def refused(queues: TransferQueues) -> list[Refusal]:
             return list(await queues.refused(MOST))
 
-        answers, silent = await at_each(gate, visit.name, refused)
+        answers, silent = await at_each(gate, visit.name, visit.proof, refused)
         nobodys = [Refusal("", entry) for entry in await gate.refused(MOST)]
         every = [*nobodys, *(each for _, found in answers for each in found)]
         since = visit.now - BACK

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from samdrift.config.model import Config, MetricsConfig
 from samdrift.installation.control import control_folder
-from samdrift.installation.metrics import HELD, PATH
+from samdrift.installation.health import FOUND_BY_WORKERS, Condition, Dependency
+from samdrift.installation.metrics import HEALTH_PATH, HELD, PATH
 from samdrift.installation.reporting import Running, ask_running
 from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
 from samdrift.scheduling.held import HeldNumber
@@ -25,7 +28,7 @@ def processes_of(config: Config, client: HttpClient) -> Ask:
     ask = partial(ask_running, control_folder(config.vaults))
 
     async def asked() -> tuple[Running, ...]:
-        return await with_held(await ask(), config.metrics, client)
+        return await with_found(await with_held(await ask(), config.metrics, client), config.metrics, client)
 
     return asked
 
@@ -44,14 +47,48 @@ async def with_held(
     )
 
 
+async def with_found(
+    running: Sequence[Running], metrics: MetricsConfig | None, client: HttpClient
+) -> tuple[Running, ...]:
+    """Return reports with what the workers of an organisation find of SMP, their tokens and the like.
+
+    The front knows it. It talks to strangers, so that no word of its answer is shown: a kind, and a moment.
+    """
+    if metrics is None:
+        return tuple(running)
+    found = [await _found(metrics, one, client) if one.workers else () for one in running]
+    pairs = zip(running, found, strict=True)
+    return tuple(replace(one, conditions=(*one.conditions, *more)) for one, more in pairs)
+
+
+async def _found(metrics: MetricsConfig, one: Running, client: HttpClient) -> tuple[Condition, ...]:
+    answer = await _answer(metrics, one, client, HEALTH_PATH)
+    known = {each.dependency for each in one.conditions}
+    try:
+        said = [(each["dependency"], each["since"]) for each in json.loads(answer)["dependencies"]]
+        return tuple(_condition(kind, since) for kind, since in said if kind not in known)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return ()
+
+
+def _condition(kind: str, since: str | None) -> Condition:
+    moment = datetime.fromisoformat(since) if since else None
+    return Condition(Dependency(kind), "", moment, FOUND_BY_WORKERS if moment else "")
+
+
 async def _held(metrics: MetricsConfig, one: Running, client: HttpClient) -> tuple[HeldNumber, ...]:
+    return tuple(_numbers((await _answer(metrics, one, client, PATH)).decode("utf-8", "replace")))
+
+
+async def _answer(metrics: MetricsConfig, one: Running, client: HttpClient, path: str) -> bytes:
+    """Return what is answered at the address of metrics; nothing where there is no answer."""
     listen = metrics.address(one.roles)
     host = f"[{listen.host}]" if ":" in listen.host else listen.host
     try:
-        answer = await fetch(client, f"http://{host}:{listen.port}{PATH}", _LIMITS)
+        answer = await fetch(client, f"http://{host}:{listen.port}{path}", _LIMITS)
     except NoAnswer:
-        return ()
-    return tuple(_numbers(answer.body.decode("utf-8", "replace"))) if answer.status == 200 else ()
+        return b""
+    return answer.body if answer.status in (200, 503) else b""
 
 
 def _numbers(text: str) -> Iterator[HeldNumber]:

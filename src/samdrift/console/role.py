@@ -79,7 +79,8 @@ class OperatorConsole:
 
     def routes(self, pages: Pages) -> Sequence[BaseRoute]:
         """Return the routes of the pages; for the staff alone; forms pass the guards of ``web``."""
-        frame, opened = Frame(pages, self.staff, self.clock), self.opened
+        opened = self.opened
+        frame = Frame(pages, self.staff, self.clock, self.config, opened)
         log = OperatorsLog(opened, _KEPT)
         watched = self.config.access_point is not None
         availability = AvailabilityPage(frame, log, self.watch, watched=watched)

@@ -26,6 +26,7 @@ from samdrift.console.staff import StaffSessions
 from samdrift.console.watching import Watch, reached
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.phrases import Phrase
+from samdrift.contracts.principals import Proof
 from samdrift.entrance.signedin import LimitedEntries
 from samdrift.installation.replaceable import server_identities
 from samdrift.installation.signin import oidc_service, session_limits, sign_in_client
@@ -110,7 +111,7 @@ async def _site(
         service = oidc_service(own.sign_in, client, "console.sign_in")
     else:
         raise ConfigError("console.sign_in", "is missing")
-    staff = StaffSessions(named, system_clock, log.signed_in)
+    staff = StaffSessions(named, system_clock, log.signed_in, certificates is not None)
     sessions = Sessions(staff, secrets.token_bytes(32), system_clock, limits)
     place = Place(own.origin, own.name, sessions, system_clock, log.refused)
     holds = None if certificates is None else certificates.judged.hold
@@ -149,8 +150,8 @@ class _Log:
         self._opened = opened
         self._refusals = LimitedEntries(system_clock)
 
-    async def signed_in(self, name: str) -> None:
-        await self._record(ConsoleEvent.CONSOLE_SIGNED_IN, by=name)
+    async def signed_in(self, name: str, proof: Proof) -> None:
+        await self._record(ConsoleEvent.CONSOLE_SIGNED_IN, by=name, **proof.facts())
 
     async def refused(self, fault: Fault) -> None:
         left_out = self._refusals.next()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.principals import Proof, ProofKind, SignedIn
 from samdrift.web.sessions import Person, Session
 from samdrift.web.signin.faults import Fault, SignInFailed
 
@@ -25,14 +26,23 @@ class StaffSessions:
     staff: Mapping[str, str]
     """The name of each person in logs, by what the sign-in service calls them."""
     clock: Clock
-    began: Callable[[str], Awaitable[None]]
-    """Called with the name of a person who has signed in."""
+    began: Callable[[str, Proof], Awaitable[None]]
+    """Called with the name of a person who has signed in, and what their entries have as proof of it."""
+    by_certificate: bool = False
+    """True where persons sign in by their certificates."""
     _sessions: dict[bytes, Session] = field(default_factory=dict)
     _sign_ins: dict[bytes, datetime] = field(default_factory=dict)
 
     def name_of(self, person: Person) -> str | None:
         """Return the name of a person in logs; ``None`` for one who is not of the staff."""
         return self.staff.get(person.subject)
+
+    def proof_of(self, person: Person) -> Proof:
+        """Return how a person is known, as entries have it of what they look at and do."""
+        shown = person.provider_session or "" if self.by_certificate else ""
+        at = person.authenticated_at.astimezone(UTC).isoformat(timespec="seconds")
+        signed_in = SignedIn(person.issuer, person.level, at, shown)
+        return Proof(ProofKind.SESSION, signed_in=signed_in)
 
     async def add(self, session: Session) -> bool:
         """Store a new session; :class:`SignInFailed` for a person who is not of the staff."""
@@ -44,7 +54,7 @@ class StaffSessions:
             return False
         self._sign_ins[session.sign_in] = self.clock()
         self._sessions[session.mark] = session
-        await self.began(name)
+        await self.began(name, self.proof_of(session.person))
         return True
 
     async def find(self, mark: bytes) -> Session | None:

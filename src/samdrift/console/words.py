@@ -16,6 +16,8 @@ from samdrift.web.views import Kind
 
 DEPENDENCIES: Mapping[str, Phrase] = {
     Dependency.DATABASE: Phrase("Database"),
+    Dependency.CLOCK: Phrase("Clock"),
+    Dependency.LEASES: Phrase("This host’s part of the work"),
     Dependency.OBJECTS: Phrase("Object store"),
     Dependency.KEY_STORE: Phrase("Key store"),
     Dependency.HSM: Phrase("Hardware security module"),
@@ -33,15 +35,19 @@ DEPENDENCIES: Mapping[str, Phrase] = {
     Dependency.RECONCILIATION: Phrase("Logs that agree"),
     Dependency.AGREEMENTS: Phrase("Agreements"),
     Dependency.LOG_SYSTEM: Phrase("An organisation’s log system"),
+    Dependency.DIRECTORY: Phrase("An organisation’s directory"),
 }
 """The kinds of dependency."""
 
 TO_DO: Mapping[str, str] = {
     Dependency.DATABASE: "systemctl status postgresql; samdrift doctor",
+    Dependency.CLOCK: "timedatectl; samdrift doctor",
+    Dependency.LEASES: "timedatectl; samdrift doctor",
     Dependency.KEY_STORE: "samdrift doctor",
     Dependency.LOG: "samdrift log status",
     Dependency.AGREEMENTS: "samdrift gov coverage",
     Dependency.RECONCILIATION: "samdrift log reconcile",
+    Dependency.DIRECTORY: "samdrift gov group show",
 }
 """Commands to type about one that is gone."""
 EXAMINE = "samdrift doctor"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 Clock = Callable[[], datetime]
 """Gives the present time, with time zone UTC."""
+APART = timedelta(seconds=30)
+"""Difference from which on a clock is wrong, to a time server or to the database, which all hosts share."""

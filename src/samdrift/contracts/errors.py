@@ -32,3 +32,8 @@ class Temporary(Explained):
     no answer to a peer or client has them."""
     announced = False
     """True when its end is announced to the waiting worker, who then need not try before."""
+
+
+def for_operator(error: Explained) -> str:
+    """Return why, as the operator reads it: the cause of an outage, or the text where it has none."""
+    return (error.cause if isinstance(error, Temporary) else "") or str(error)

@@ -39,10 +39,31 @@ class ProofKind(StrEnum):
     """One by their own key, over the command."""
     PASSPHRASE = "passphrase"  # noqa: S105
     """A custodian's passphrase."""
+    SESSION = "session"
+    """A session at the operator's console, of a person who signed in there."""
     ELSEWHERE = "operator-log"
     """A signature that the operator's log has: its text is about something of another organisation."""
     NONE = "none"
     """No proof: the name is what was typed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """The sign-in that a session of the console came from, for whoever asks the sign-in service about it."""
+
+    issuer: str
+    """The sign-in service, or the issuer of the person's certificate."""
+    level: str
+    """Level of assurance that the service gave (``acr``)."""
+    at: str
+    """The moment at which it says that they did (``auth_time``), in ISO 8601."""
+    certificate: str = ""
+    """SHA-256 of the certificate that the person showed, where that signed them in."""
+
+    def facts(self) -> dict[str, str]:
+        """Return it as facts of an entry."""
+        shown = {"proof_certificate": self.certificate} if self.certificate else {}
+        return {"proof_issuer": self.issuer, "proof_level": self.level, "proof_at": self.at, **shown}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +77,15 @@ class Proof:
     """Its signature in OpenSSH's form, base64 without its first and last line."""
     account: str = ""
     """The account of the operating system, where nothing proves the name and it is another."""
+    signed_in: SignedIn | None = None
+    """The sign-in of a session, which the platform has seen, and nobody can verify by the entry alone."""
 
     def facts(self) -> dict[str, str]:
         """Return it as facts of an entry."""
+        signed_in = {} if self.signed_in is None else self.signed_in.facts()
         signed = {"proof_text": self.text, "proof_signature": self.signature} if self.text else {}
         account = {"account": self.account} if self.account else {}
-        return {"proof": self.kind.value, **signed, **account}
+        return {"proof": self.kind.value, **signed, **signed_in, **account}
 
     def elsewhere(self) -> Proof:
         """Return what the log of an organisation has that the text is not about: where the text is."""
@@ -87,7 +111,7 @@ class Principal:
     through: str = ""
     """The organisation's system that a person acts through; each entry names it."""
     proof: Proof | None = None
-    """The proof of who it is, where someone of the operator's staff runs a command; each entry has it."""
+    """The proof of who it is, where someone of the operator's staff acts; each entry has it."""
 
 
 class Purpose(StrEnum):

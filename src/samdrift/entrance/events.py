@@ -10,3 +10,5 @@ class EntranceEvent(AuditEvent):
 
     SIGN_IN_REFUSED = "mk:sign-in:refused"
     """A sign-in, or a notice of logout, that led to nothing, and why."""
+    REQUEST_REFUSED = "mk:access:forged"
+    """A request in a person's session was refused: it came from no page of ours, and how that was seen."""

@@ -14,6 +14,7 @@ from samdrift.vault.people import Identity, People, SessionRecord
 from samdrift.vault.workergate import WorkerGate
 from samdrift.web.sessions import Person, Session
 from samdrift.web.signin.faults import Fault
+from samdrift.web.sites import Refusal
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 KnownElsewhere = Callable[[ParticipantIdentifier, Identity], Awaitable[str | None]]
@@ -110,6 +111,24 @@ class FailedSignIns:
             return
         async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
             vault.record(EntranceEvent.SIGN_IN_REFUSED, reason=fault.value, **left_out)
+
+
+class ForgedRequests:
+    """Records requests of other sites in a person's session, as many as :class:`LimitedEntries` lets by."""
+
+    def __init__(self, vaults: WorkerGate[People], organisation: ParticipantIdentifier, clock: Clock) -> None:
+        self._vaults = vaults
+        self._organisation = organisation
+        self._entries = LimitedEntries(clock)
+
+    async def __call__(self, session: Session, refusal: Refusal) -> None:
+        left_out = self._entries.next()
+        if left_out is None:
+            return
+        who = session.person
+        async with self._vaults.open(self._organisation, Purpose.AUTHORISE) as vault:
+            person = await vault.person(who.issuer, who.subject) or ""
+            vault.record(EntranceEvent.REQUEST_REFUSED, person=person, reason=refusal.value, **left_out)
 
 
 def _record(session: Session) -> SessionRecord:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Purpose, Role
-from samdrift.entrance.signedin import FailedSignIns, KnownElsewhere, VaultSessions
+from samdrift.entrance.signedin import FailedSignIns, ForgedRequests, KnownElsewhere, VaultSessions
 from samdrift.vault.errors import VaultError, VaultLocked, VaultSuspended
 from samdrift.vault.gate import Gate
 from samdrift.vault.people import People
@@ -86,6 +86,7 @@ class _OneSite:
         self._clock = clock
         self._store = VaultSessions(self._vaults, settings.organisation, known_elsewhere)
         self._failed = FailedSignIns(self._vaults, settings.organisation, clock)
+        self._forged = ForgedRequests(self._vaults, settings.organisation, clock)
 
     async def now(self) -> Site | None:
         """Return the site as it is now; its key is never kept longer than the vault is open."""
@@ -114,4 +115,5 @@ class _OneSite:
             settings.accent,
             settings.contact,
             closed,
+            forged=self._forged,
         )

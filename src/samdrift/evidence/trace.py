@@ -30,6 +30,7 @@ class Asked:
 
     by: str
     reason: str
+    """Empty where a person signed the reason, which is in the record of statements."""
     account: str = ""
     """Account of the operating system that runs the command."""
     proof: Proof = NOT_PROVEN
@@ -38,7 +39,8 @@ class Asked:
     def facts(self) -> dict[str, str]:
         """Return who asks and why as an entry of a log has it, with the account where the name is another."""
         other = {"account": self.account} if self.account not in ("", self.by) else {}
-        return {"by": self.by, "reason": self.reason, **other, **self.proof.facts()}
+        reason = {"reason": self.reason} if self.reason else {}
+        return {"by": self.by, **reason, **other, **self.proof.facts()}
 
     def elsewhere(self) -> Asked:
         """Return what each log has where a command names several organisations: the operator's has which."""

@@ -110,7 +110,7 @@ _IN = (
     _Leg(
         "message client",
         (MTEvent.MT_MESSAGE_READ, MKEvent.MK_MESSAGE_STORED),
-        (MKEvent.MK_MESSAGE_UNREADABLE,),
+        (MKEvent.MK_MESSAGE_UNREADABLE, MKEvent.MK_MESSAGE_NOT_FETCHED),
         "It can be fetched, and no message client has done so",
         "samdrift routing says which message client gets what comes for its address",
     ),

@@ -2,7 +2,8 @@
 
 A command that shows metadata or content does so within a :class:`Session`. It begins with an entry in the
 organisation's log that names the consent, is refused where there is none, stops within a second of the
-consent's end, and ends with an entry that sums it up. An organisation with nobody who could consent is
+consent's end, and ends with an entry that says how much was read. Once the consent itself is over, one entry
+sums up all that was opened within it. An organisation with nobody who could consent is
 served as it was before there were consents; its log says so.
 """
 
@@ -10,11 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self
 
+from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained
@@ -52,6 +55,12 @@ class ConsentEvent(AuditEvent):
     """That is over: how much was read, and whether it was cut short."""
     REFUSED = "gov:consent:refused"
     """Something was not opened, since no consent covers it."""
+    SUMMED = "gov:consent:summed"
+    """A consent or an emergency is over: how often something was opened within it, and how much was read."""
+
+
+SETTLES = timedelta(seconds=10)
+"""Time after the end of a consent within which what it has cut short writes its last entry."""
 
 
 class Way(StrEnum):
@@ -125,6 +134,40 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Opened:
+    """The uses of a consent, as the log of governance has them."""
+
+    times: int
+    parts: int
+    """Things that were read, as far as each use has ended."""
+    commands: tuple[str, ...]
+    last: datetime | None
+    summed: bool
+    """True when the organisation's log has a summary."""
+
+    @classmethod
+    def of(cls, entries: Iterable[LogEntry]) -> Self:
+        """Count the entries that name a consent."""
+        found = tuple(entries)
+        opened = [each for each in found if each.event == ConsentEvent.OPENED]
+        return cls(
+            len(opened),
+            sum(int(each.ids["parts"]) for each in found if each.event == ConsentEvent.CLOSED),
+            tuple(sorted({each.ids["command"] for each in opened})),
+            max((each.at for each in opened), default=None),
+            any(each.event == ConsentEvent.SUMMED for each in found),
+        )
+
+    def summary(self, consent: Consent, stage: Stage) -> dict[str, str]:
+        """Return the facts of the entry that sums a consent up."""
+        facts = {"consent": consent.id, "person": str(consent.act.to), "outcome": stage.value}
+        facts |= {"opened": str(self.times), "parts": str(self.parts)}
+        if self.last is not None:
+            facts |= {"commands": ", ".join(self.commands), "last": self.last.isoformat()}
+        return facts
+
+
+@dataclass(frozen=True, slots=True)
 class Permitted:
     """The way by which something may be opened, and the consent, where there is one."""
 
@@ -185,8 +228,9 @@ class Session:
         clock: Clock,
         ticks: Ticks,
         looked: float,
+        known: datetime,
     ) -> None:
-        """``looked`` is when the record was read, by ``ticks``."""
+        """``looked`` is when the record was read, by ``ticks``; it was not earlier than ``known`` then."""
         self.permit = permit
         self.parts = 0
         """Parts that were read so far."""
@@ -195,18 +239,23 @@ class Session:
         self._clock = clock
         self._ticks = ticks
         self._looked = looked
+        self._known = known
+
+    def _now(self) -> datetime:
+        """Return the time, which a clock that is set back while something is read does not turn back."""
+        return max(self._clock(), self._known + timedelta(seconds=self._ticks() - self._looked))
 
     async def check(self) -> None:
         """Return while the consent is in force; :class:`ConsentOver` within a second of its end."""
         consent = self.permit.consent
         if consent is not None:
             if self._ticks() - self._looked >= _LOOKS_AGAIN:
-                record = await self._records.read_anywhere(self._organisation)
-                consent = consents_of(record).find(consent.id) or consent
-                stage = consent.stage(moment_of(record, self._clock()))
+                now = self._now()
                 self._looked = self._ticks()
-            else:
-                stage = consent.stage(self._clock())
+                record, witnessed = await self._records.read_with_time(self._organisation)
+                consent = consents_of(record).find(consent.id) or consent
+                self._known = moment_of(record, now, witnessed)
+            stage = consent.stage(self._now())
             if stage is not Stage.IN_FORCE:
                 raise ConsentOver(stage)
         self.parts += 1
@@ -239,17 +288,18 @@ async def session(
 
     looked = ticks()  # Before the record is read: the first entry may take longer than a consent lasts.
     if demonstration:
-        permit = Permitted(Way.DEMONSTRATION)
+        permit, known = Permitted(Way.DEMONSTRATION), clock()
     else:
-        record = await records.read_anywhere(organisation)
+        record, witnessed = await records.read_with_time(organisation)
+        known = moment_of(record, clock(), witnessed)
         try:
-            permit = permitted(record, wanted, caller, moment_of(record, clock()))
+            permit = permitted(record, wanted, caller, known)
         except ConsentWanted as refused:
             await logged(ConsentEvent.REFUSED, {})
             raise refused from None
     if not await logged(ConsentEvent.OPENED, permit.facts()):
         raise NotLogged
-    running, outcome = Session(records, organisation, permit, clock, ticks, looked), "finished"
+    running, outcome = Session(records, organisation, permit, clock, ticks, looked, known), "finished"
     try:
         yield running
     except ConsentOver as over:

@@ -20,3 +20,5 @@ class GovEvent(AuditEvent):
     """A person proved by a key of the record to be the one whom it names so."""
     REPORT_KEPT = "gov:report:kept"
     """A report about compliance was made, and is shown on the pages."""
+    GROUP_KEPT = "gov:group:kept"
+    """A reading of a directory left a group as it was, and why: there was no list, or one of too few."""

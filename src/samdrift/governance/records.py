@@ -10,7 +10,9 @@ refused is an entry in the log, too, with the reason.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
@@ -18,7 +20,7 @@ from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, Principa
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
 from samdrift.governance.emergency import announce
 from samdrift.governance.events import GovEvent
-from samdrift.rights.consentfold import Consents, officers
+from samdrift.rights.consentfold import Consents, moment_of, officers
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import Effect
 from samdrift.rights.folds import FOLDS
@@ -27,12 +29,15 @@ from samdrift.rights.record import GOOD, MAX_A_DAY, Broken, Entry, Further, Reco
 from samdrift.rights.reviews import ReviewClosed
 from samdrift.rights.signing import Refusal, Signed
 from samdrift.rights.statements import Approved
+from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
 from samdrift.vault.signedstatements import SignedStatementKeeping, StatementTaken
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 500
+_ATTEMPTS = 5
+"""Attempts at appending statements, where another process has appended some at the same moment."""
 _PLACES = (Role.GOVERNANCE, *(each for each in ORGANISATIONS_OWN if each is not Role.GOVERNANCE))
 """Roles in whose vaults the record is looked for, in this order."""
 _PRINCIPAL = Principal(PrincipalKind.WORKER, "governance")
@@ -64,6 +69,8 @@ _REASONS: Mapping[Verdict, str] = {
     Effect.OVER: "it has ended already, or was approved before",
     Effect.TOO_LONG: "it is longer than two people can extend an agreement by",
     Effect.TOO_EARLY: "the review goes on: something in it has no answer yet",
+    Effect.OTHER_LISTING: "it does not go on from the last reading of the group: read it again",
+    Effect.EMPTIES: "a reading leaves nobody in the group: end the right by samdrift gov grant end instead",
     Effect.KEY_TAKEN: "another person has that key, or it was lost",
 }
 
@@ -118,19 +125,39 @@ class Records:
         async with self._vaults.open(organisation, Purpose.READ) as vault:
             return await self._current(organisation, vault)
 
+    async def read_now(self, organisation: ParticipantIdentifier) -> tuple[Record, datetime]:
+        """Return the record as :meth:`read`, and the moment that counts, to the second.
+
+        What ended by what a witness has put under the log does not come back by a clock that is set back.
+        """
+        now = self._clock().replace(microsecond=0)
+        async with self._vaults.open(organisation, Purpose.READ) as vault:
+            record = await self._current(organisation, vault)
+            witnessed = (await vault.cover_facts()).witnessed
+        return record, moment_of(record, now, witnessed and witnessed.replace(microsecond=0))
+
     async def read_anywhere(self, organisation: ParticipantIdentifier) -> Record:
         """Return the record as governance has it or, where the organisation has none here, another role.
 
         Also while the organisation is suspended; an empty record where it never stated anything. An empty
         one in one vault is none, so that a new vault is not taken for an organisation that stated nothing.
         """
+        record, _ = await self.read_with_time(organisation)
+        return record
+
+    async def read_with_time(self, organisation: ParticipantIdentifier) -> tuple[Record, datetime | None]:
+        """Return the record as :meth:`read_anywhere`, and the last moment that a witness put under its log.
+
+        It is not earlier than that now, however the clock is set; ``None`` where no witness has signed.
+        """
         for role in _PLACES:
             if self._gate.registry.find(organisation, role) is not None:
                 async with self._gate.open(_PRINCIPAL, organisation, role, Purpose.EXPORT) as vault:
-                    assert isinstance(vault, SignedStatementKeeping)
+                    assert isinstance(vault, CoverKeeping)
                     if await vault.last_signed_statement():
-                        return await self._current(organisation, vault)
-        return Record(organisation.value, self._folds)
+                        record = await self._current(organisation, vault)
+                        return record, (await vault.cover_facts()).witnessed
+        return Record(organisation.value, self._folds), None
 
     async def append(
         self, organisation: ParticipantIdentifier, signed: Sequence[Signed], roots: Roots
@@ -142,16 +169,30 @@ class Records:
         """
         await self._require_answerable(organisation, signed)
         async with self._turns.setdefault(organisation, asyncio.Lock()):
-            try:
-                entries, refused = await self._appended(organisation, signed, roots)
-            except BaseException:  # What was folded in may not be stored.
-                self._records.pop(organisation, None)
-                raise
+            entries, refused = await self._appended_in_turn(organisation, signed, roots)
         if refused is not None:
             raise StatementRefused(refused)
         await self._announce(organisation, entries)
         await self.copy(organisation)
         return entries
+
+    async def _appended_in_turn(
+        self, organisation: ParticipantIdentifier, signed: Sequence[Signed], roots: Roots
+    ) -> tuple[tuple[Entry, ...], Verdict | None]:
+        """Append, again after what another process appended at the same time: a signature knows no number."""
+        for _ in range(_ATTEMPTS - 1):
+            with contextlib.suppress(StatementTaken):
+                return await self._appended_whole(organisation, signed, roots)
+        return await self._appended_whole(organisation, signed, roots)
+
+    async def _appended_whole(
+        self, organisation: ParticipantIdentifier, signed: Sequence[Signed], roots: Roots
+    ) -> tuple[tuple[Entry, ...], Verdict | None]:
+        try:
+            return await self._appended(organisation, signed, roots)
+        except BaseException:  # What was folded in may not be stored.
+            self._records.pop(organisation, None)
+            raise
 
     async def _require_answerable(
         self, organisation: ParticipantIdentifier, signed: Sequence[Signed]
@@ -198,7 +239,9 @@ class Records:
     ) -> tuple[tuple[Entry, ...], Verdict | None]:
         async with self._vaults.open(organisation, Purpose.ADMINISTER) as vault:
             record = await self._current(organisation, vault)
+            # A statement that was not appended within a day is too old also where the clock was set back.
             before, now = record.number, self._clock()
+            now = max(now, (await vault.cover_facts()).witnessed or now)
             for each in signed:
                 verdict: Verdict = record.judge(each, now)
                 if verdict in GOOD and not _is_known(each, roots):
@@ -208,7 +251,8 @@ class Records:
                     continue
                 if record.number > before:  # What was folded in is not stored.
                     self._records.pop(organisation, None)
-                vault.record(GovEvent.STATEMENT_REFUSED, reason=verdict.value, **_facts(each))
+                copied = {"item": each.key} if verdict is Refusal.COUNTER else {}  # Found by the key.
+                vault.record(GovEvent.STATEMENT_REFUSED, reason=verdict.value, **copied, **_facts(each))
                 return (), verdict
             entries = tuple(record.entries[before:])
             for entry in entries:

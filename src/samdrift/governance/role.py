@@ -86,12 +86,13 @@ class GovernanceRole:
         access = Access(self._sites, self.records, self._gate, self._clock, self._directory)
         frame = Frame(self._pages)
         signing = Signing(frame, access)
+        keys = Keys(frame, access, signing, self._gate)
         found: list[RouteOf] = [
             *signing.routes(),
-            *Deciding(frame, access, signing).routes(),
-            *Keys(frame, access, signing, self._gate).routes(),
-            *ConsentPages(frame, access).routes(),
-            *Oversight(frame, access).routes(),
+            *Deciding(frame, access, signing, keys.copied).routes(),
+            *keys.routes(),
+            *ConsentPages(frame, access, self._gate).routes(),
+            *Oversight(frame, access, signing, self._gate).routes(),
             *ReviewPages(frame, access, signing, UseReader(self._gate)).routes(),
             *RightsPages(frame, access, signing).routes(),
             *Entering(frame, access, signing).routes(),

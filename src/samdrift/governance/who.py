@@ -20,7 +20,7 @@ from samdrift.governance.whouses import Uses
 from samdrift.rights.agreementfold import Agreements
 from samdrift.rights.consentfold import Consents
 from samdrift.rights.copies import Copy
-from samdrift.rights.fields import ORGANISATION, Subject, SubjectKind, moment_text
+from samdrift.rights.fields import ORGANISATION, Subject, SubjectKind, moment_text, same_person
 from samdrift.rights.folding import Holding
 from samdrift.rights.record import Record
 from samdrift.rights.statements import OF_CONTENT, Approved, Rights, Substitution
@@ -162,6 +162,8 @@ def _by_rights(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
             continue
         path = _path(basis, each, _KINDS[what.subject.kind], str(what.subject), "")
         yield path
+        if what.subject.kind is SubjectKind.GROUP:
+            yield from _by_group(basis, each, path, first, last)
         for door, since, gone in members.get(str(what.subject), []):
             moments = [first, since, *basis.copy.state.beginnings(each.digest)]
             there = [one for one in moments if since <= one and (gone is None or one < gone)]
@@ -178,10 +180,39 @@ def _by_rights(basis: Basis, first: datetime, last: datetime) -> Iterator[Path]:
             )
 
 
+def _by_group(basis: Basis, held: _Held, path: Path, first: datetime, last: datetime) -> Iterator[Path]:
+    """Yield the path of each person who was in a group of a directory while the group had something.
+
+    Each rests on the grant and on the reading by which the person came.
+    """
+    state, group = basis.copy.state, held.holding.given.what.subject
+    author = state.author(held.holding)
+    for spell in state.memberships.spells(group):
+        if spell.since > last or (spell.end is not None and spell.end <= first):
+            continue
+        moments = (first, spell.since, *state.beginnings(held.digest))
+        there = [each for each in moments if spell.since <= each and (spell.end is None or each < spell.end)]
+        counts = any(first <= each <= last and state.counts(held.digest, each) for each in there)
+        if not counts or same_person(spell.person, author):
+            continue
+        gone = spell.end if spell.end is not None and spell.end <= last else None
+        read = state.memberships.statement(group, spell.joined).act.read_at
+        yield replace(
+            path,
+            kind=PathKind.MEMBER,
+            who=str(spell.person),
+            through=f"{group}, read {moment_text(read)}",
+            since=max(spell.since, path.since),
+            ended=min((one for one in (gone, path.ended) if one is not None), default=None),
+            rests_on=(*path.rests_on, *_numbers(basis, (spell.joined,))),
+        )
+
+
 _KINDS = {
     SubjectKind.PERSON: PathKind.PERSON,
     SubjectKind.SYSTEM: PathKind.SYSTEM,
     SubjectKind.CLAIM: PathKind.GROUP,
+    SubjectKind.GROUP: PathKind.GROUP,
 }
 
 

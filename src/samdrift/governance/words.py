@@ -38,6 +38,7 @@ _KINDS = {
     "incident-note": "adds a note to an incident",
     "incident-told": "states that those of a clock were told of an incident",
     "incident-close": "closes an incident",
+    "members": "states who came to a group of a directory and who left it",
     "lose": "states that a key is lost: it signs nothing from now on",
 }
 _LABELS = {
@@ -68,6 +69,12 @@ _LABELS = {
     "clock": "told",
     "told": "at",
     "file": "SHA-256 of a file",
+    "group": "group",
+    "server": "read from",
+    "read": "read at",
+    "joined": "came",
+    "left": "left",
+    "count": "people in it now",
 }
 _ABOUT_AGREEMENTS = frozenset(each.kind for each in AGREEMENT_ACTS)
 _OF_AGREEMENTS = {

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from samdrift.config.isolation import USERS
-from samdrift.config.model import Config, OrganisationConfig, SocketAddress
+from samdrift.config.model import Config, OrganisationConfig, SocketAddress, VaultConfig
 from samdrift.config.organisations import HOST_KEYS
 from samdrift.contracts.discovery import CertificatePurpose
 from samdrift.contracts.errors import Explained
@@ -35,7 +35,7 @@ from samdrift.vault.database.server import databases_of
 _MAY_BE_SHARED = frozenset(
     {"file", "inner_issuers", "federation.tls_issuers", "malware.clamd.socket", "vaults.hsm.module"}
     | {"isolation_check.tls_issuers", "logs.witnesses", "organisations.witnesses"}
-    | {"logs.time_stamps_trust"}
+    | {"logs.time_stamps_trust", "vaults.s3.tls_issuers"}
     | {"console.certificates.issuers", "console.certificates.revocation_lists"}
 )
 """Files that are no installation's own; every other one is. A scanner keeps nothing of what it sees."""
@@ -169,7 +169,7 @@ def claims_of(config: Config, file: Path) -> Claims:
         places,
         {name: value for name, value in settings if isinstance(value, SocketAddress)},
         databases_of(vaults.database) if isinstance(vaults.database, str) else frozenset(),
-        _steps(vaults.objects) if isinstance(vaults.objects, str) else (),
+        _bucket(vaults),
         frozenset(_steps(each.domibus.url) for each in config.organisations if each.domibus is not None),
         frozenset(_numbers(places.values())),
         _public_keys(vaults.secrets / OPERATOR_KEYS),
@@ -180,6 +180,15 @@ def claims_of(config: Config, file: Path) -> Claims:
         | ({config.console.host} if config.console is not None else frozenset()),
         config.isolation.first_user,
     )
+
+
+def _bucket(vaults: VaultConfig) -> tuple[str, ...]:
+    """Return the steps to a bucket and the place in it; the same name at another store is another bucket."""
+    if not isinstance(vaults.objects, str):
+        return ()
+    steps = _steps(vaults.objects)
+    at = vaults.s3.endpoint if vaults.s3 is not None else None
+    return steps if at is None else (at, *steps)
 
 
 def _settings_of(table: object, name: str = "") -> Iterator[tuple[str, object]]:
@@ -206,6 +215,8 @@ def _credentials(config: Config) -> Iterator[tuple[str, str]]:
     """The credentials that systemd is to hand over, by the setting that names each."""
     if config.vaults.passphrase_credential:
         yield "vaults.passphrase_credential", config.vaults.passphrase_credential
+    if config.vaults.s3 is not None and config.vaults.s3.secret_credential:
+        yield "vaults.s3.secret_credential", config.vaults.s3.secret_credential
     for one in config.organisations:
         if one.hsm is not None and one.hsm.pin_credential:
             yield f"{one.identifier.value} hsm.pin_credential", one.hsm.pin_credential

@@ -237,6 +237,13 @@ class CoverKeeper:
             if role in self._roles:
                 await self._see(self._again(organisation, role))
 
+    async def go_along(self) -> None:
+        """Look at organisations whose vaults were just opened, where that is half due, until cancelled."""
+        async for organisation, role in self._gate.visits.listen():
+            kept = self._kept.get((organisation, role))
+            if kept is not None and time.monotonic() - kept.looked >= _NET.total_seconds() / 2:
+                await self._see(self(organisation, role))
+
     async def _see(self, looking: Awaitable[Cover]) -> None:
         try:
             await looking
@@ -319,5 +326,6 @@ def operator_of(config: Config) -> Party | None:
 async def covered(keeper: CoverKeeper, gate: Gate) -> AsyncIterator[None]:
     """Have a gate ask for cover, and look after it while the context lasts."""
     gate.covered_by(keeper)
-    async with in_background(keeper.keep(), keeper.hear(), on_failure=unexpected("agreements")):
+    work = keeper.keep(), keeper.hear(), keeper.go_along()
+    async with in_background(*work, on_failure=unexpected("agreements")):
         yield

@@ -10,17 +10,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from samdrift.audit.operations import unexpected
-from samdrift.contracts.clock import Clock
-from samdrift.contracts.errors import Explained, Temporary
+from samdrift.contracts.clock import APART, Clock
+from samdrift.contracts.errors import Explained, for_operator
 from samdrift.net.background import in_background
 
 _LOGGER = logging.getLogger("samdrift")
@@ -30,14 +31,26 @@ _EVERY, _WHILE_GONE = 10.0, 2.0
 """Seconds between two tries of a dependency, and while it is gone."""
 _PATIENCE = 15.0
 _LONGEST = 200
+_PARTLY = "it answers a part of the calls alone: {}"
+_FALLS = 3
+"""Outages within :data:`_WINDOW` by which a dependency that answers in between does so in part."""
+_WINDOW = timedelta(seconds=60)
+_SHARE = 10
+"""Answers to one call without, from which on the latter are none of an outage."""
 GONE = "samdrift_dependency_gone"
 """Name of the metric."""
+FOUND_BY_WORKERS = "processes of organisations find it gone: their lines in the log say where and why"
+"""The reason at level ``process``, where workers tell how many they find gone, and nothing in words."""
 
 
 class Dependency(StrEnum):
     """Kinds of dependency, as log, metrics and the doctor name them."""
 
     DATABASE = "database"
+    CLOCK = "clock"
+    """This machine's clock, which goes as the database's does."""
+    LEASES = "leases"
+    """This process's part of the work; none while its clock is wrong and that of another process is right."""
     OBJECTS = "object-store"
     KEY_STORE = "key-store"
     HSM = "hsm"
@@ -67,6 +80,8 @@ class Dependency(StrEnum):
     """The processes that share the work of an installation with several: one of them serves."""
     WEBHOOK = "webhook"
     """A webhook at which an organisation hears of emergencies, by its host."""
+    DIRECTORY = "directory"
+    """A directory of an organisation, by its host: it answers in full, with all groups that have rights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +134,44 @@ def _moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
+def _is_of_an_outage_before(began: datetime | None, there: Condition, now: datetime) -> bool:
+    """Return whether a call that got no answer began before the dependency was there again, as it is now."""
+    return began is not None and there.there_since is not None and began < there.there_since <= now
+
+
+@dataclass(slots=True)
+class _Falls:
+    """Failures of a dependency that had answered before, within the last while: does it answer in part?"""
+
+    moments: deque[tuple[datetime, int]] = field(default_factory=lambda: deque(maxlen=_FALLS))
+    """The last ones, each with the number of answers before it."""
+    answers: int = 0
+    last: datetime | None = None
+    """The last answer."""
+    partly: bool = False
+
+    def answered(self, now: datetime) -> bool:
+        """Count an answer; true while it answers in part."""
+        self.answers += 1
+        self.last = now
+        if self.partly and now - self.moments[-1][0] >= _WINDOW:
+            self.partly = False
+            self.moments.clear()
+        return self.partly
+
+    def failed(self, now: datetime, *, gone: bool) -> bool:
+        """Count a failure; true where it answers in part. One that is gone wholly falls once."""
+        if self.partly and self.last is not None and now - self.last >= _WINDOW:
+            self.partly = False
+        if gone and not self.partly:
+            return False
+        self.moments.append((now, self.answers))
+        if not self.partly and len(self.moments) == _FALLS:
+            first, answers = self.moments[0]
+            self.partly = now - first < _WINDOW and self.answers - answers <= _SHARE * _FALLS
+        return self.partly
+
+
 class Health(Collector):
     """Dependencies of one process, by kind and place."""
 
@@ -128,6 +181,7 @@ class Health(Collector):
         self._elsewhere = frozenset(elsewhere)
         self._known: dict[tuple[str, str], Condition] = {}
         self._answered: dict[tuple[str, str], datetime] = {}
+        self._falls: dict[tuple[str, str], _Falls] = {}
 
     def conditions(self) -> tuple[Condition, ...]:
         """Every dependency that has been needed or tried, those that are gone first."""
@@ -146,12 +200,19 @@ class Health(Collector):
         """
         key, now = (dependency, at), self._clock()
         if reason is None:
-            self._known.pop(key, None)
-            self._answered.pop(key, None)
+            self._forget(key)
             return
         before = self._known.get(key)
+        # What has no place is this machine's own, and tried: readiness is not to wait until it is steady.
+        falls = self._falls.setdefault(key, _Falls()) if at else _Falls()
         if not reason:
             self._answered[key] = now
+            if falls.answered(now):
+                return  # It answers in between, as it did before it failed again.
+        elif before is not None and _is_of_an_outage_before(began, before, now):
+            return
+        elif falls.failed(now, gone=before is not None and before.gone_since is not None):
+            reason = _PARTLY.format(reason)
         elif began is not None and began < self._answered.get(key, began) <= now:
             return  # An answer after now was before the clock was set back: it says nothing.
         name = f"{dependency} {at}".rstrip()
@@ -185,10 +246,14 @@ class Health(Collector):
     def _keep(self, condition: Condition) -> None:
         key = condition.dependency, condition.at
         if key not in self._known and len(self._known) >= _MOST:
-            oldest = next((one for one, state in self._known.items() if state.at), next(iter(self._known)))
-            del self._known[oldest]
-            self._answered.pop(oldest, None)
+            self._forget(
+                next((one for one, state in self._known.items() if state.at), next(iter(self._known)))
+            )
         self._known[key] = condition
+
+    def _forget(self, key: tuple[str, str]) -> None:
+        for kept in (self._known, self._answered, self._falls):
+            kept.pop(key, None)
 
     def collect(self) -> Iterator[Metric]:
         """Return the metric as it is now."""
@@ -223,6 +288,46 @@ async def trying(health: Health, tries: Mapping[str, Try]) -> AsyncIterator[None
         yield
 
 
+class ClockDiffers(Explained):
+    """A clock that differs from the database's."""
+
+    def __init__(self, ahead: float) -> None:
+        side = "ahead of" if ahead > 0 else "behind"
+        super().__init__(f"{abs(ahead):.0f} s {side} the database's")
+
+
+class SharedTime:
+    """The database, and how far this machine's clock is ahead of its own, which all hosts have in common.
+
+    A deadline that one host has set is judged by the clock of whichever takes its work over: nothing else
+    would say that a clock is wrong before a message has failed too early.
+    """
+
+    def __init__(self, reach: Callable[[], Awaitable[float]], clock: Clock) -> None:
+        """``reach`` returns the database's time, in seconds of POSIX."""
+        self._reach = reach
+        self._clock = clock
+        self._ahead = 0.0
+
+    async def reach(self) -> None:
+        """Ask the database for its time; what ``reach`` raises when it gives none."""
+        began = self._clock().timestamp()
+        theirs = await self._reach()
+        ended = self._clock().timestamp()
+        self._ahead = max(0.0, began - theirs) + min(0.0, ended - theirs)
+
+    async def agrees(self) -> None:
+        """Judge what the database said last; :class:`ClockDiffers` where this machine's clock is wrong."""
+        if abs(self._ahead) >= APART.total_seconds():
+            raise ClockDiffers(self._ahead)
+
+
+def note_set_aside(health: Health, aside: bool) -> None:
+    """Note that work is left to processes whose clock is right, or is shared with them again."""
+    reason = "this clock differs from the database's: work is left to processes whose clock does not"
+    health.note(Dependency.LEASES, reason=reason if aside else "")
+
+
 async def _keep_trying(health: Health, name: str, one: Try) -> None:
     while True:
         reason = await outcome(one)
@@ -237,12 +342,15 @@ async def outcome(one: Try) -> str:
             await one()
     except TimeoutError:
         return "no answer in time"
-    except Temporary as error:
-        return error.cause or str(error)
-    except Explained as error:
-        return str(error)
-    except OSError as error:
-        return (error.strerror or type(error).__name__).lower()
     except Exception as error:
-        return type(error).__name__
+        return in_words(error)
     return ""
+
+
+def in_words(error: Exception) -> str:
+    """Return why something failed, in words of ours: never a text that is not."""
+    if isinstance(error, Explained):
+        return for_operator(error)
+    if isinstance(error, OSError):
+        return (error.strerror or type(error).__name__).lower()
+    return type(error).__name__

@@ -1,10 +1,11 @@
 """The checkpoints of all logs of one process: each signed once a cadence, and shown to its witnesses.
 
-Each log has its own moment in the cadence (:mod:`samdrift.installation.logturns`). Where nothing happened,
-nothing is signed or read: the witnesses are asked for another cosignature of the same checkpoint, so that
-silence shows, and the vault of a log without witnesses is not opened (:mod:`samdrift.vault.growth`), but for
-a look once in a while, should news of an entry be lost. What a witness or a vault does concerns that log
-alone; entries are written whatever becomes of the checkpoints.
+Each log has its own moment in the cadence (:mod:`samdrift.installation.logturns`), and one that grows after
+a cadence of silence is signed at once, over the connection that has written the entry. Where nothing
+happened, nothing is signed or read: the witnesses are asked for another cosignature of the same checkpoint,
+so that silence shows, and the vault of a log without witnesses is not opened (:mod:`samdrift.vault.growth`),
+but for a look once in a while, should news of an entry be lost. What a witness or a vault does concerns that
+log alone; entries are written whatever becomes of the checkpoints.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from samdrift.audit.operations import unexpected
+from samdrift.audit.operations import failing, unexpected
 from samdrift.audit.policies import Member, Policy
 from samdrift.audit.reading import Malformed
 from samdrift.config.errors import shown
@@ -40,7 +41,7 @@ from samdrift.net.clock import system_clock
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.following import Followed, file_state
 from samdrift.scheduling.leases import NotLeased
-from samdrift.scheduling.rounds import Rounds
+from samdrift.scheduling.rounds import Looks
 from samdrift.transparency.asking import Caller, Cosigned, WitnessRefused, WitnessUnanswered, cosign
 from samdrift.vault.gate import Gate
 from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
@@ -53,6 +54,8 @@ _AT_ONCE = 64
 OLDEST_COSIGNATURE = "samdrift_log_oldest_cosignature_seconds"
 _LOOK_SECONDS = 5.0
 """Longest time until logs are noticed that are new here."""
+_BURST_SECONDS = 2.0
+"""Time within which what happens to a log after a silence has happened; its connection stands for longer."""
 _PAUSES_EVERY = timedelta(minutes=2)
 _LOGGER = logging.getLogger("samdrift")
 
@@ -187,40 +190,48 @@ class LogKeeper:
         self._under_way: set[LogPlace] = set()
         """Logs that have a round now."""
         self._unexpected = unexpected("the log")
+        self._waits = failing("the log", KeyStoreError)
 
     async def keep(self, logs: Iterable[LogPlace], roles: Iterable[Role]) -> None:
         """Sign ``logs`` and those of the organisations that are served here in ``roles``, until cancelled."""
         fixed, served = tuple(logs), tuple(roles)
         registry, growth = self._gate.registry, self._gate.growth
         leases, turns, changes = self._gate.leases, LogTurns(self._cadence), (-1, -1)
-        hosted: set[ParticipantIdentifier] = set()
-
         growth.sign_here(served)
-        once_in_a_while = Rounds(_nothing_is_due, lambda: hosted, self._clock)
+        once_in_a_while = Looks[LogPlace](self._clock)
+        along: list[LogPlace] = []
         async with asyncio.TaskGroup() as rounds:
             rounds.create_task(self._hear())
+            rounds.create_task(self._go_along(once_in_a_while, along))
             while True:
-                clock = self._clock()
-                now = clock.timestamp()
+                now = self._clock().timestamp()
                 if (registry.changes, leases.changes) != changes:
                     changes = registry.changes, leases.changes
                     own = [place for place in fixed if leases.holds(place.organisation, place.role)]
                     found = [LogPlace(each, role) for role in served for each in registry.worked_for(role)]
-                    hosted = {place.organisation for place in found if place.organisation is not None}
+                    once_in_a_while.follow(found)
                     self._follow(turns, (*own, *found), now)
-                for organisation, _ in await once_in_a_while.due(clock):
-                    for role in served:
-                        if registry.works_for(organisation, role):
-                            rounds.create_task(self._in_its_place(LogPlace(organisation, role)))
-                for place in turns.due(now):
-                    if self._wanted(place):
-                        rounds.create_task(self._in_its_place(place))
+                in_turn = [place for place in turns.due(now) if self._wanted(place)]
+                looked_at = [*once_in_a_while.due(), *along]
+                for place in dict.fromkeys([*looked_at, *in_turn, *self._early(turns, now)]):
+                    turns.opened(place, now)
+                    once_in_a_while.looked(place)
+                    self._take_growth(place)
+                    rounds.create_task(self._in_its_place(place))
+                along.clear()
                 await asyncio.sleep(turns.wait(now, _LOOK_SECONDS))
 
     async def _hear(self) -> None:
         """Note what other processes say of vaults whose logs are signed here, until cancelled."""
         async for organisation, role in self._gate.wakeups():
             self._gate.growth.note(organisation, role)
+
+    async def _go_along(self, looks: Looks[LogPlace], along: list[LogPlace]) -> None:
+        """Have logs whose vaults were just opened looked at while that connection stands, until cancelled."""
+        async for organisation, role in self._gate.visits.listen():
+            place = LogPlace(organisation, role)
+            if looks.along(place):
+                along.append(place)
 
     def _follow(self, turns: LogTurns, places: Iterable[LogPlace], now: float) -> None:
         """Sign these logs from now on. What one has that is new here is not known."""
@@ -247,7 +258,19 @@ class LogKeeper:
             asked = bool(self._witnesses(place))
         except PolicyUnusable:
             asked = True
-        return self._gate.growth.take(place.organisation, place.role) or asked
+        return self._take_growth(place) or asked
+
+    def _take_growth(self, place: LogPlace) -> bool:
+        """Return whether a log may have grown; whatever it has grown by, a round that begins now signs."""
+        if place.organisation is None or place.role is None:
+            return False
+        return self._gate.growth.take(place.organisation, place.role)
+
+    def _early(self, turns: LogTurns, now: float) -> list[LogPlace]:
+        """Return the logs to which something happened after a cadence of silence, a moment after it did."""
+        growth = self._gate.growth
+        grown = (LogPlace(*hosted) for hosted in growth.for_longer_than(_BURST_SECONDS))
+        return [place for place in grown if turns.rested(place, now) and self._wanted(place)]
 
     async def round(self, place: LogPlace) -> TreeState:
         """Sign what is new in a log, and ask each of its witnesses; return how the log stands then.
@@ -328,8 +351,10 @@ class LogKeeper:
                 self.health.stopped.add(place)
             case KeyStoreError():
                 self.health.failures += error.fault is not KeyFault.LOCKED
-                if error.fault not in (KeyFault.LOCKED, KeyFault.UNAVAILABLE):
+                if error.fault is KeyFault.TAMPERED:
                     self._unexpected(error)
+                elif error.fault not in (KeyFault.LOCKED, KeyFault.UNAVAILABLE):
+                    self._waits(error)
             case Temporary():
                 self.health.failures += not getattr(error, "expected", False)
             case PolicyUnusable():
@@ -434,11 +459,6 @@ def _locked(keys: KeyStore, vaults: Iterable[str]) -> dict[str, bool]:
         with contextlib.suppress(KeyStoreError):
             found[vault] = keys.locked(vault)
     return found
-
-
-async def _nothing_is_due(_: datetime) -> tuple[tuple[ParticipantIdentifier, datetime], ...]:
-    """Return nothing: a log waits for its turn."""
-    return ()
 
 
 def _words(answer: WitnessRefused | WitnessUnanswered) -> str:

@@ -1,7 +1,8 @@
 """Moments at which the logs of a process have their turns: each has its own, once in a cadence.
 
 Many logs load the machine evenly so, and a restart changes nothing. What passes between two moments costs
-nothing, however many logs there are.
+nothing, however many logs there are. A log to which something happens after a cadence of silence need not
+wait for its turn: it is opened only that once, while what has added to it still has its connection.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ class LogTurns:
     def __init__(self, cadence: timedelta) -> None:
         self._cadence = cadence.total_seconds()
         self._phases: dict[LogPlace, float] = {}
+        self._opened: dict[LogPlace, float] = {}
+        """Moment at which each was opened last, or was new here."""
         self._next: list[tuple[float, int, LogPlace]] = []
         """Moment, number and place of each turn."""
         self._at = -math.inf
@@ -46,8 +49,9 @@ class LogTurns:
         wanted = set(places)
         new, gone = wanted - self._phases.keys(), self._phases.keys() - wanted
         for place in gone:
-            del self._phases[place]
+            del self._phases[place], self._opened[place]
         self._phases |= {place: place.phase for place in new}
+        self._opened |= dict.fromkeys(new, now)
         if new or gone:
             self._begin(now)
         return new, set(gone)
@@ -56,6 +60,7 @@ class LogTurns:
         """Return the logs whose turn has come since this was asked for last, each once."""
         if now < self._at:  # The clock was set back.
             self._begin(now)
+            self._opened = dict.fromkeys(self._phases, now)
         self._at = now
         found = []
         while self._next and self._next[0][0] <= now:
@@ -63,6 +68,15 @@ class LogTurns:
             heapq.heapreplace(self._next, (self._moment(place, now), number, place))
             found.append(place)
         return found
+
+    def opened(self, place: LogPlace, now: float) -> None:
+        """Note that a log has a round now, in its turn or not."""
+        if place in self._opened:
+            self._opened[place] = now
+
+    def rested(self, place: LogPlace, now: float) -> bool:
+        """Return whether a log that has turns here was not opened for a whole cadence."""
+        return now - self._opened.get(place, now) >= self._cadence
 
     def wait(self, now: float, most: float) -> float:
         """Return the seconds until the next turn, or ``most``."""

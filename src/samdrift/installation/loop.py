@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import signal
 import sys
@@ -53,6 +54,24 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     """
     if os.environ.get("PYTHONASYNCIODEBUG") or sys.flags.dev_mode:
         return asyncio.new_event_loop
+    return _owning_loop()
+
+
+@functools.cache
+def _owning_loop() -> type[asyncio.AbstractEventLoop]:
+    """The class of uvloop that owns what it is given.
+
+    uvloop 0.23 closes the descriptor of a connection whose peer has reset it, and leaves its number to the
+    socket that it was given. When that is collected the number is another connection's or file's, and closed.
+    """
     import uvloop
 
-    return uvloop.new_event_loop
+    class Loop(uvloop.Loop):
+        async def create_connection(self, *given: Any, **named: Any) -> Any:
+            try:
+                return await super().create_connection(*given, **named)
+            finally:
+                if (lent := named.get("sock")) is not None:
+                    lent.detach()
+
+    return Loop

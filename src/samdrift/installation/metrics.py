@@ -24,6 +24,7 @@ from samdrift.installation.health import Condition, Dependency
 from samdrift.scheduling.held import HeldNumber
 from samdrift.vault.errors import VaultUnavailable
 
+HEALTH_PATH = "/health"
 PATH = "/metrics"
 _PATIENCE = 5.0
 """Seconds for a measurement; Prometheus waits for ten."""
@@ -40,8 +41,16 @@ def meaningless_gauge(registry: CollectorRegistry) -> Gauge:
     )
 
 
-NEEDED = frozenset({Dependency.DATABASE, Dependency.OBJECTS, Dependency.KEY_STORE, Dependency.WORKERS})
-"""Dependencies without which nothing is served."""
+NEEDED = frozenset(
+    {
+        Dependency.DATABASE,
+        Dependency.OBJECTS,
+        Dependency.KEY_STORE,
+        Dependency.WORKERS,
+        Dependency.LEASES,
+    }
+)
+"""Dependencies without which nothing is served, or should not be: other hosts serve."""
 
 
 class HeldMetrics(Collector):
@@ -72,13 +81,21 @@ def health_document(conditions: Iterable[Condition], held: Iterable[HeldNumber] 
     }
 
 
+async def nothing_found() -> Iterable[Condition]:
+    """Return no condition, where no other process finds any."""
+    return ()
+
+
 def metrics_application(
     registry: CollectorRegistry,
     measure: Callable[[], Awaitable[None]],
     conditions: Callable[[], Iterable[Condition]] = tuple,
     held: Callable[[], Iterable[HeldNumber]] = tuple,
+    found: Callable[[], Awaitable[Iterable[Condition]]] = nothing_found,
 ) -> Starlette:
     """Answers with what ``registry`` holds once ``measure`` has brought it up to date, and with health.
+
+    ``found`` are conditions that others have found, which no readiness depends on.
 
     While a vault cannot be reached, what was measured before is returned: a watcher that got nothing would
     take the whole installation for gone, and not read that the database is.
@@ -98,13 +115,13 @@ def metrics_application(
         return JSONResponse({"ready": document["ready"]}, 200 if document["ready"] else 503)
 
     async def health(request: Request) -> Response:
-        document = health_document(conditions(), held())
+        document = health_document([*conditions(), *await found()], held())
         return JSONResponse(document, 200 if document["healthy"] else 503)
 
     return Starlette(
         routes=[
             Route(PATH, answer, methods=["GET"]),
-            Route("/health", health, methods=["GET"]),
+            Route(HEALTH_PATH, health, methods=["GET"]),
             Route("/health/live", live, methods=["GET"]),
             Route("/health/ready", ready, methods=["GET"]),
         ]

@@ -10,29 +10,31 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
 from samdrift.accesspoint import role as ap
 from samdrift.accesspoint.meters import Meters
-from samdrift.audit.operations import unexpected
+from samdrift.audit.operations import failing, unexpected
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.model import Config
 from samdrift.config.organisations import OrganisationConfig
 from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.config.toml import ConfigError
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Role
 from samdrift.installation import rolesettings
 from samdrift.installation.accesspoints import connected_later
 from samdrift.installation.authorization import Authorizing, authorizing
-from samdrift.installation.control import control_folder, controlled, workers_folder
+from samdrift.installation.control import Command, control_folder, controlled, workers_folder
 from samdrift.installation.cover import CoverKeeper, canaries_of, covered, operator_of
 from samdrift.installation.covermetrics import CoverMetrics
 from samdrift.installation.databasecare import NotificationMetrics, cared_for
 from samdrift.installation.doors import Door
 from samdrift.installation.evidence import VaultsEvidence
 from samdrift.installation.expiry import Expiries, expiry_gauge, watching
-from samdrift.installation.health import Dependency, Health, Try, trying
+from samdrift.installation.health import Dependency, Health, SharedTime, Try, note_set_aside, trying
 from samdrift.installation.listeners import Doors, PublicDoors, bound_sockets, with_own_metrics
 from samdrift.installation.lives import living
 from samdrift.installation.loghandover import logs_handed_over
@@ -136,12 +138,15 @@ async def running(
         # Where an address is taken, this ends before work is taken from a process that serves.
         bound = shared.sockets if shared is not None else stack.enter_context(bound_sockets(config, roles))
         doors = PublicDoors(config, server_identities(keys), bound.__getitem__)
-        parts = Parts(config, roles, keys, gate, doors, health=health)
+        workers = workers_folder(config.vaults) if shared is not None else None
+        parts = Parts(config, roles, keys, gate, doors, health=health, workers=workers)
         await stack.enter_async_context(trying(parts.health, own_dependencies(config, gate, keys)))
         parts.registry.register(NotificationMetrics(lambda: gate.failed_notifications, queue))
         gauge = expiry_gauge(parts.registry)
         # Not of roles that it does not run: that would wait here for nobody.
-        await stack.enter_async_context(gate.lease_keeper(roles & config.roles))
+        keeper = gate.lease_keeper(roles & config.roles)
+        keeper.of_day, keeper.set_aside = system_clock, partial(note_set_aside, parts.health)
+        await stack.enter_async_context(keeper)
         expiries = Expiries(
             keys,
             gate.registry,
@@ -159,8 +164,9 @@ async def running(
         await stack.enter_async_context(reconciled(gate, system_clock, parts.health.note))
         await stack.enter_async_context(
             controlled(
-                workers_folder(config.vaults) if shared is not None else control_folder(config.vaults),
+                workers or control_folder(config.vaults),
                 {
+                    **parts.commands,
                     UNLOCK: unlock,
                     HEALTH: answering_health(roles & config.roles, parts.health, held=parts.held_numbers),
                 },
@@ -200,6 +206,10 @@ class Parts:
     """The pace of organisations' work in the process."""
     newcomers: list[TakeUp] = field(default_factory=list)
     """The roles, for organisations that the configuration gains."""
+    workers: Path | None = None
+    """Folder of the control sockets of all workers, where this process is one of several."""
+    commands: dict[str, Command] = field(default_factory=dict)
+    """Commands of the roles to the process, in addition to its own."""
 
     def held_numbers(self) -> tuple[HeldNumber, ...]:
         """The numbers of what waits now, by role and reason."""
@@ -297,16 +307,25 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         role = MessageClientRole(
             gate, hosts, sites, system_clock, book, profiles, working.service, working.states.away_since
         )
-        await stack.enter_async_context(working.running(unexpected("fetching")))
-        left_behind = keep_up(gate, Role.MESSAGE_CLIENT, unexpected("the upkeep"))
-        await stack.enter_async_context(in_background(left_behind, on_failure=unexpected("the upkeep")))
+        await stack.enter_async_context(working.running(failing("fetching", Temporary)))
+        left_behind = keep_up(gate, Role.MESSAGE_CLIENT, failing("the upkeep", Temporary))
+        await stack.enter_async_context(
+            in_background(left_behind, on_failure=failing("the upkeep", Temporary))
+        )
         hearing = in_background(role.live.hear(), on_failure=unexpected("open pages"))
         await stack.enter_async_context(hearing)
+        if parts.workers is not None:
+            from samdrift.installation.presence import PRESENT, SharedPresence
+
+            presence = SharedPresence(parts.workers, role.live.presence)
+            parts.commands[PRESENT] = presence.hear
+            sharing = in_background(presence.share(), on_failure=unexpected("open pages"))
+            await stack.enter_async_context(sharing)
         told = notices(config, gate, sites, role.assignments, system_clock, parts.health.note)
-        failed = unexpected("notices")
+        failed = failing("notices", Temporary)
         await stack.enter_async_context(in_background(told.run(gate, failed), on_failure=failed))
-        disposing = role.disposing.run(unexpected("disposal"))
-        await stack.enter_async_context(in_background(disposing, on_failure=unexpected("disposal")))
+        disposing = role.disposing.run(failing("disposal", Temporary))
+        await stack.enter_async_context(in_background(disposing, on_failure=failing("disposal", Temporary)))
         await doors.open(stack, Door.MK, role.application(unexpected("the message client")))
         stack.callback(role.live.close)
     if config.governance is not None and Role.GOVERNANCE in parts.roles:
@@ -322,6 +341,11 @@ async def _run_origins(stack: AsyncExitStack, parts: Parts) -> None:
         )
         await doors.open(stack, Door.GOV, office.application(unexpected("governance")))
         await stack.enter_async_context(calling_webhooks(config, gate, office.records, parts.health.note))
+        if any(one.directories for one in config.organisations):
+            from samdrift.installation.directories import reading_directories
+
+            reading = reading_directories(config, gate, office.records, parts.health.note)
+            await stack.enter_async_context(reading)
 
 
 async def _remind(stack: AsyncExitStack, parts: Parts, keeper: CoverKeeper) -> None:
@@ -397,8 +421,10 @@ def own_dependencies(config: Config, gate: Gate, keys: KeyStore) -> Mapping[str,
     async def key_store() -> None:
         await asyncio.to_thread(keys_are_there)
 
+    time = SharedTime(gate.reach, system_clock)
     tries: dict[str, Try] = {
-        Dependency.DATABASE: gate.reach,
+        Dependency.DATABASE: time.reach,
+        Dependency.CLOCK: time.agrees,
         Dependency.OBJECTS: gate.reach_objects,
         Dependency.KEY_STORE: key_store,
     }

@@ -41,7 +41,7 @@ _BACK = 2 * EXCHANGE
 """Time before the comparison that is read: what began in its first half had all of the second to end."""
 _NIGHT, _NIGHT_LASTS = time(0), timedelta(hours=4)
 """Hours (UTC) in which the organisations are compared, each at a moment of its own."""
-_AFTER_START = timedelta(hours=1)
+_AFTER_START = timedelta(minutes=15)
 """Time within which each is compared after a start: what was found before that is known again."""
 _AGAIN = timedelta(hours=1)
 _LOOK = timedelta(minutes=1)

@@ -3,7 +3,8 @@ officers who chose to have mail, and metrics.
 
 Governance's process writes the log and counts. Mail is the message client's, which knows the addresses: its
 process reads the same statements in its own copy, and asks governance's process for nothing. No mail says
-what it is about. Which steps were heard of is read from the log, so that a restart repeats nothing.
+what it is about. Which steps were heard of is read from the log, so that a restart repeats nothing. A consent
+that is over is summed up there, too, a few seconds after its end.
 """
 
 from __future__ import annotations
@@ -18,20 +19,22 @@ from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import NotServed, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.governance.consent import SETTLES, ConsentEvent, Opened
 from samdrift.governance.records import read_on
-from samdrift.governance.reminders import Pending, Step, pending
+from samdrift.governance.reminders import HEARD_WITHIN, Pending, Step, pending
 from samdrift.installation.cover import CoverKeeper
 from samdrift.installation.events import RunEvent
 from samdrift.installation.remindermetrics import ReminderRow
 from samdrift.net.background import in_background
-from samdrift.rights.consentfold import moment_of, officers
+from samdrift.rights.consentfold import consents_of, moment_of, officers
 from samdrift.rights.folds import FOLDS
 from samdrift.rights.record import Broken, Record
 from samdrift.vault.bodies import new_id
+from samdrift.vault.coverkeeping import CoverKeeping
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.noticing import NoticeRecord
-from samdrift.vault.signedstatements import SignedStatementKeeping
+from samdrift.vault.officers import GovernanceVault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 NOTICE = "decision"
@@ -53,6 +56,8 @@ class _Kept:
     pending: tuple[Pending, ...] = ()
     heard: set[str] = field(default_factory=set)
     """Steps that are in the log."""
+    summed: set[str] = field(default_factory=set)
+    """Consents that are over and summed up in the log."""
 
 
 class Reminders:
@@ -78,16 +83,19 @@ class Reminders:
         self._kept: dict[tuple[ParticipantIdentifier, Role], _Kept] = {}
         self._next: dict[tuple[ParticipantIdentifier, Role], datetime] = {}
         """The time of the next look at each."""
+        self._looked: dict[tuple[ParticipantIdentifier, Role], datetime] = {}
+        """The time of the last look at each that ended well."""
         self._unexpected = unexpected("reminders")
 
     async def look(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Look at one organisation, and have its people hear of each step that was reached."""
         kept = self._kept.setdefault((organisation, role), _Kept(Record(organisation.value, FOLDS)))
         async with self._gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
-            assert isinstance(vault, SignedStatementKeeping)
-            if not await self._continue(organisation, kept, vault):
+            assert isinstance(vault, CoverKeeping)
+            facts = await vault.cover_facts()
+            if not await self._continue(organisation, kept, vault, facts.statements):
                 return
-            now = moment_of(kept.record, self._clock())
+            now = moment_of(kept.record, self._clock(), facts.witnessed)
             # The end of cover is in every role's log by its keeper: here it is for the mail.
             ends = self._cover.ends(organisation) if role is Role.MESSAGE_CLIENT else {}
             kept.pending = await asyncio.to_thread(pending, kept.record, ends, now)
@@ -98,13 +106,14 @@ class Reminders:
                 vault.record(RunEvent.MATTER_REMINDED, **each.facts())
             if isinstance(vault, MessageClientVault) and unheard:
                 await _notify(vault, kept.record, unheard, now)
+            over = await _sum_up(vault, kept, now) if isinstance(vault, GovernanceVault) else set()
         kept.heard = {each.name for each in reached}
+        kept.summed |= over
 
     async def _continue(
-        self, organisation: ParticipantIdentifier, kept: _Kept, vault: SignedStatementKeeping
+        self, organisation: ParticipantIdentifier, kept: _Kept, vault: CoverKeeping, last: int
     ) -> bool:
         """Read what was stated since; false for a copy that does not hold, which its role says itself."""
-        last = await vault.last_signed_statement()
         if last < kept.record.number:  # The database is of a backup.
             kept.record = Record(organisation.value, FOLDS)
         try:
@@ -120,7 +129,7 @@ class Reminders:
         """
         while True:
             served = {(one, role) for role in self._roles for one in self._gate.registry.worked_for(role)}
-            for known in (self._kept, self._next):
+            for known in (self._kept, self._next, self._looked):
                 for gone in known.keys() - served:
                     del known[gone]
             now = self._clock()
@@ -136,6 +145,13 @@ class Reminders:
             if role in self._roles and self._gate.registry.works_for(organisation, role):
                 await self._see(organisation, role)
 
+    async def go_along(self) -> None:
+        """Look at organisations whose vaults were just opened, where that is half due, until cancelled."""
+        async for each in self._gate.visits.listen():
+            looked = self._looked.get(each)
+            if looked is not None and self._clock() - looked >= _NET / 2:
+                await self._see(*each)
+
     async def _see(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Look, and note when to look again."""
         pause = _EVERY
@@ -143,6 +159,7 @@ class Reminders:
             async with self._gate.leases.working(organisation, role):
                 await self.look(organisation, role)
             pause = _NET
+            self._looked[organisation, role] = self._clock()
         except (Temporary, NotServed):
             pass  # Locked, suspended or away: its clocks run, and it is looked at again.
         except Exception as error:
@@ -151,6 +168,8 @@ class Reminders:
         kept = self._kept.get((organisation, role))
         waiting = kept.pending if kept is not None else ()
         moments = [moment for each in waiting for moment in (each.next_step(now), each.until) if moment]
+        if kept is not None and role is Role.GOVERNANCE:
+            moments += [over + SETTLES for each in consents_of(kept.record).all() if (over := each.over)]
         self._next[organisation, role] = min([now + pause, *(each for each in moments if each > now)])
 
     def rows(self) -> Iterator[ReminderRow]:
@@ -161,6 +180,23 @@ class Reminders:
                 owner = organisation.value if self._per_organisation else "organisations"
                 for each in kept.pending:
                     yield owner, each.matter.value, (each.until - now).total_seconds()
+
+
+async def _sum_up(vault: GovernanceVault, kept: _Kept, now: datetime) -> set[str]:
+    """Sum up each consent that is over and had not been; returns those that are over.
+
+    After a restart the log says which were: the ended ones of the last days are looked for in it.
+    """
+    over = set[str]()
+    for each in consents_of(kept.record).all():
+        ended = each.over and each.over + SETTLES
+        if ended is None or not now - HEARD_WITHIN <= ended <= now or each.id in kept.summed:
+            continue
+        opened = Opened.of(await vault.find_log(each.id))
+        if not opened.summed:
+            vault.record(ConsentEvent.SUMMED, **opened.summary(each, each.stage(now)))
+        over.add(each.id)
+    return over
 
 
 async def _notify(vault: MessageClientVault, record: Record, steps: list[Step], now: datetime) -> None:
@@ -176,5 +212,6 @@ async def _notify(vault: MessageClientVault, record: Record, steps: list[Step], 
 @contextlib.asynccontextmanager
 async def reminded(reminders: Reminders) -> AsyncIterator[None]:
     """Look while the context lasts."""
-    async with in_background(reminders.keep(), reminders.hear(), on_failure=unexpected("reminders")):
+    work = reminders.keep(), reminders.hear(), reminders.go_along()
+    async with in_background(*work, on_failure=unexpected("reminders")):
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 UNLOCK = "unlock"
 AGAIN = "again"
 """A value of the command: another process of the installation has unlocked them before, and recorded it."""
+WHO = "who"
+"""A value of the command: who of the operator's staff gave it, as facts of an entry (JSON)."""
 NOT_UNLOCKED = "%s: %s is not unlocked here, while it is elsewhere: %s; its officer unlocks it again"
 """A line of the log: the process, the organisation, and why."""
 _LONGEST_BEFORE = 100.0
@@ -45,6 +48,7 @@ def unlocking(gate: Gate, keys: KeyStore) -> Command:
             passphrase = told["passphrase"].encode()
         except (WireError, KeyError, AttributeError):
             raise ControlRefused("an organisation and a passphrase are needed") from None
+        who = _facts(told)
         hosted = vaults_of(gate, organisation)
         if not hosted:
             raise ControlRefused("the organisation is not served here")
@@ -58,7 +62,7 @@ def unlocking(gate: Gate, keys: KeyStore) -> Command:
             answer["refused"] = str(error)
         if opened and AGAIN not in told:
             try:
-                await _recorded(gate, organisation, opened)
+                await _recorded(gate, organisation, opened, who)
             except ControlRefused as error:
                 answer["refused"] = str(error)
         return {"unlocked": [one.role.value for one in opened]} | answer
@@ -107,10 +111,23 @@ async def _unlocked(keys: KeyStore, vault: str, passphrase: bytes) -> bool:
     return True
 
 
-async def _recorded(gate: Gate, organisation: ParticipantIdentifier, opened: list[Registration]) -> None:
+def _facts(told: Mapping[str, Any]) -> dict[str, str]:
+    """Return who gave the command; nobody where an earlier version's command is at the other end."""
+    try:
+        facts = json.loads(told.get(WHO, "{}"))
+    except (TypeError, ValueError):
+        facts = None
+    if not isinstance(facts, dict) or not all(isinstance(each, str) for each in facts.values()):
+        raise ControlRefused("who unlocks is not said in a form that is known here")
+    return facts
+
+
+async def _recorded(
+    gate: Gate, organisation: ParticipantIdentifier, opened: list[Registration], who: Mapping[str, str]
+) -> None:
     """Record it, and catch up with what came while the vaults were locked."""
     for one in opened:
-        await _logged(gate, one)
+        await _logged(gate, one, who)
         await _without_sessions(gate, one)
     await _copied(gate, organisation)
 
@@ -139,9 +156,9 @@ async def _without_sessions(gate: Gate, one: Registration) -> None:
         raise ControlRefused(f"unlocked, but {error}; persons stay signed in") from None
 
 
-async def _logged(gate: Gate, one: Registration) -> None:
+async def _logged(gate: Gate, one: Registration, who: Mapping[str, str]) -> None:
     """In the organisation's own log, where this process may write it."""
     try:
-        await gate.tell_organisation(_WORKER, one.organisation, RunEvent.VAULT_UNLOCKED, {}, [one.role])
+        await gate.tell_organisation(_WORKER, one.organisation, RunEvent.VAULT_UNLOCKED, who, [one.role])
     except VaultError as error:
         raise ControlRefused(f"unlocked, but {error}") from None

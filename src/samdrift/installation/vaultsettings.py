@@ -7,6 +7,7 @@ from datetime import timedelta
 from samdrift.config.hsm import hsm_settings
 from samdrift.config.model import Config
 from samdrift.config.passphrase import read_passphrase
+from samdrift.installation.objectplace import object_place
 from samdrift.keystore.interface import KeyStore
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.settings import VaultSettings
@@ -16,7 +17,7 @@ def vault_settings(config: Config) -> VaultSettings:
     """The vaults' settings, with the passphrase read from where it is."""
     return VaultSettings(
         database=config.vaults.database,
-        objects=config.vaults.objects,
+        objects=object_place(config.vaults),
         secrets=config.vaults.secrets,
         seals=config.vaults.seals,
         passphrase=read_passphrase(config.vaults),

@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from samdrift.audit.events import AuditEvent
@@ -88,16 +89,19 @@ class Ground:
         return first, second
 
 
-async def check(config: Config) -> tuple[result.Document, list[ParticipantIdentifier]]:
+async def check(
+    config: Config, who: Mapping[str, str] = MappingProxyType({})
+) -> tuple[result.Document, list[ParticipantIdentifier]]:
     """Check the installation; returns the signed result, and the organisations whose logs lack it.
 
-    Nothing of any organisation but the canaries is touched.
+    Nothing of any organisation but the canaries is touched. ``who`` has it run, as facts of the entries
+    with the result, with what proves it.
     """
     async with ground_of(config) as ground:
         key, at, ledger = _signing_key(ground), datetime.now(UTC), Ledger()
         await try_everything(ground, ledger)
         found = result.document(ledger, ground.own, config.federation.identifier, at)
-        untold = await tell(ground.gate, found)
+        untold = await tell(ground.gate, found, who)
         return result.sign(found, key), untold
 
 
@@ -223,9 +227,9 @@ def _issuers_of_d(ground: Ground) -> Path | None:
     return ground.own.tls_issuers or ground.config.federation.tls_issuers
 
 
-async def tell(gate: Gate, found: result.Document) -> list[ParticipantIdentifier]:
+async def tell(gate: Gate, found: result.Document, who: Mapping[str, str]) -> list[ParticipantIdentifier]:
     """Log the result for every organisation that is hosted here; return those whose log lacks it."""
-    untold, facts = [], result.facts(found)
+    untold, facts = [], {**result.facts(found), **who}
     for organisation in sorted({one.organisation for one in gate.registry.all()}, key=str):
         try:
             told = await gate.tell_organisation(CHECKER, organisation, CheckEvent.ISOLATION_CHECKED, facts)

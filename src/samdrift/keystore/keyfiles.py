@@ -64,7 +64,7 @@ class KeyStoreError(Explained, ValueError):
     def __init__(self, fault: KeyFault, text: str) -> None:
         super().__init__(text)
         self.fault = fault
-        self.text = text
+        self.text = self.cause = text
 
 
 class HsmUnavailable(KeyStoreError, Temporary):

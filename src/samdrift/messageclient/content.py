@@ -1,5 +1,7 @@
 """Messages of interface D as the vault keeps them and pages show them: pure (api-mt-mk, Meddelanden).
 
+Clauses: content-specification 4.2 sentence 1.
+
 A message service may be another supplier's, with only what the published file makes mandatory: what is left
 out, or is of another type than it should be, reads as empty. Only what makes a message impossible to show is
 :class:`Unreadable`.
@@ -16,7 +18,7 @@ from typing import Any
 from samdrift.client.errors import Unreadable
 from samdrift.contracts.messages import MessageStatus
 from samdrift.messageclient.mail import DeliveryEvent, File, Identifier, Party, Recipient
-from samdrift.vault.mailrecords import FileRecord
+from samdrift.vault.mailrecords import FileRecord, MailRecord
 from samdrift.web.messagetext import message_text, plain_text
 
 Json = Mapping[str, Any]
@@ -55,6 +57,19 @@ class Head:
             "sender": party_content(self.sender),
             "recipient": party_content(self.recipient),
         }
+
+
+_LEFT = "left_at_service"
+
+
+def left_at_service(mail: MailRecord) -> MailRecord:
+    """Return a message that was too large to be fetched: what it says is at the message service alone."""
+    return replace(mail, content={**mail.content, _LEFT: True})
+
+
+def is_left_at_service(mail: MailRecord) -> bool:
+    """Return whether what a message says was too large to be fetched."""
+    return bool(mail.content.get(_LEFT))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +143,8 @@ def is_laborious(found: Sequence[DocumentText]) -> bool:
 def document_content(document: DocumentText, files: Sequence[str], *, plain: bool = False) -> dict[str, Any]:
     """Return a document as the vault keeps it: its texts also as the HTML that pages show.
 
+    Clauses: content-specification 4.3.3.2 sentence 2.
+
     ``plain`` is for a message that :func:`is_laborious`.
     """
     shown = plain_text if plain else message_text
@@ -147,7 +164,8 @@ def document_content_bytes(documents: Sequence[Json]) -> bytes:
 def thread_of(conversation_id: str, organisation: str) -> str:
     """Return the text that a conversation is known by: the federation's id, and the organisation it is with.
 
-    An organisation that knows the id of a conversation with another one begins one of its own by it.
+    An organisation that knows the id of a conversation with another one begins one of its own by it
+    (content-specification 4.3.2 sentence 5).
     """
     return f"{conversation_id} {organisation}"
 

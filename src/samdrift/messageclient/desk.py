@@ -52,10 +52,12 @@ class NotHere(Explained):
     ``kind`` and ``asked`` are for the organisation's log; the text is the same for all.
     """
 
-    def __init__(self, kind: str, asked: str) -> None:
+    def __init__(self, kind: str, asked: str, *, ended: bool = False) -> None:
         super().__init__("there is nothing here that you may see")
         self.kind = kind
         self.asked = asked
+        self.ended = ended
+        """True where it lies in a mailbox to which the person had a right that was ended."""
 
 
 class Changed(Explained):
@@ -147,6 +149,9 @@ class Permissions(Protocol):
     def holders(self, right: Right, mailbox: str) -> Sequence[str]:
         """Return the ids of the persons who have a right to a mailbox now."""
 
+    def ended(self, mailbox: str) -> bool:
+        """Return whether a right to a mailbox that the person was given has been ended."""
+
     def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
         """Return who writes in a mailbox for whom now: the substitutes, by the id of who is absent."""
 
@@ -194,8 +199,8 @@ class Desk(Protocol):
     async def conversation(self, conversation: str) -> Conversation:
         """Open a conversation: each message in it counts as read by the person from now on."""
 
-    async def message(self, message: str) -> Message:
-        """Open one message."""
+    async def way(self, message: str) -> Message:
+        """Return a message without what it says, to see the way that it took: nobody has read it by that."""
 
     async def printed(self, conversation: str) -> Conversation:
         """Open a conversation in order to print it."""
@@ -209,8 +214,11 @@ class Desk(Protocol):
     async def say_why(self, conversation: str, reason: Reason) -> None:
         """Say why a conversation is opened, where :class:`ReasonAsked` was raised; good for an hour."""
 
-    async def readers(self, message: str) -> tuple[Reading, ...]:
-        """Return who has seen a message, and how; the latest first."""
+    async def readers(self, message: str) -> tuple[Message, tuple[Reading, ...]]:
+        """Return a message without what it says, and who has seen it, and how; the latest first.
+
+        Whoever looks at that alone has not read it.
+        """
 
     async def handed_over(
         self, conversation: str, messages: Sequence[str], parts: frozenset[Part]
@@ -334,7 +342,10 @@ class Desk(Protocol):
         """Undo sending and return the draft as it was; :class:`TooLate`."""
 
     async def outbox(self, mailbox: str | None = None) -> tuple[Message, ...]:
-        """Return messages that are not handed over yet, or could not be, the latest first."""
+        """Return messages that are not handed over yet, or could not be, the latest first.
+
+        As lines of a list: without documents, and nobody has read one by that.
+        """
 
     # --- finding ------------------------------------------------------------------------------------------
 

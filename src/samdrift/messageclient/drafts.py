@@ -31,7 +31,7 @@ from samdrift.wire.sdkmessage.rules import MAX_BYTES
 MAX_RECIPIENTS = 50
 """Recipients of one draft; each gets a message of its own."""
 MAX_LABEL = 256
-"""Units of UTF-16 that every recipient accepts in a label (content-specification 4.3.2)."""
+"""Units of UTF-16 that every recipient accepts in a label (content-specification 4.3.2 sentence 9)."""
 _ENVELOPE = 4096
 """Bytes of a message besides its texts and files, at most about this."""
 CHANGEABLE = frozenset({DraftStage.OPEN, DraftStage.APPROVED})

@@ -10,22 +10,32 @@ service, whose own rules say for how long.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection
-from dataclasses import dataclass
-from datetime import datetime
+import math
+from collections.abc import AsyncGenerator, Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from samdrift.client.errors import Refused, Unreachable, Unreadable
+from samdrift.client.errors import (
+    InterfaceError,
+    NotUnderstood,
+    Refused,
+    TooLarge,
+    Unreachable,
+    Unreadable,
+)
 from samdrift.client.jsonstream import FilePiece, FilePlace
 from samdrift.client.mailbox import Filter, Mailbox
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content
 from samdrift.messageclient.content import Head, Json
 from samdrift.messageclient.events import MKEvent
-from samdrift.messageclient.mail import Stage
+from samdrift.messageclient.mail import Party, Recipient, Stage
 from samdrift.messageclient.permissions import Assignments
 from samdrift.messageclient.rules import Rules
 from samdrift.vault.bodies import Body, BodyWriter, new_id
@@ -40,6 +50,10 @@ _BATCH = 200
 _MAX_REMEMBERED = 50_000
 _MOST_FAILURES = 3
 """Messages in a row that the message service fails to hand out, before it is left for later."""
+_CERTAIN, _CERTAIN_AFTER = 3, timedelta(minutes=10)
+"""Failures with one message, and time between the first and the last, that are not of the moment any more."""
+_FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
+"""Time after which a message is asked for again that the message service lists and does not hand out."""
 _UNTYPED = "application/octet-stream"
 
 Vaults = WorkerGate[MessageClientVault]
@@ -52,7 +66,28 @@ class Round:
     stored: int = 0
     unreadable: int = 0
     gone: int = 0
-    """Listed, and not handed out when it was asked for: another client has deleted it."""
+    """Listed, and refused when it was asked for: another client may have deleted it."""
+    ends: float = math.inf
+    """Moment of the event loop from which on no other message is begun; those of others wait."""
+    over: bool = False
+    """True when that moment came first: there may be more."""
+
+
+class NotHandedOut(Temporary):
+    """A listed message was answered with something else; the message service is there all the same."""
+
+    def __init__(self) -> None:
+        super().__init__("a message that the message service lists could not be read; it is asked for again")
+
+
+@dataclass(slots=True)
+class _Trouble:
+    """A listed message that could not be had so far."""
+
+    since: datetime
+    times: int = 0
+    again: datetime | None = None
+    """Moment before which it is not asked for; ``None`` for the next look."""
 
 
 class Fetching:
@@ -68,19 +103,22 @@ class Fetching:
         self._rules = Rules(Assignments(vaults, clock), organisation)
         self._here = set[str]()
         """Ids of the message service for messages that are known to be stored."""
+        self._troubled = dict[str, _Trouble]()
+        """Messages that are listed and could not be had, by their ids at the message service."""
 
-    async def look(self, *, whole: bool = True) -> Round:
-        """Fetch what is new.
+    async def look(self, *, whole: bool = True, seconds: float = math.inf) -> Round:
+        """Fetch what is new, one message at least, and no other after so many ``seconds``.
 
         A list is read to its end when it is ``whole``; else only until a batch of it is known, which is
         enough where the message service lists in the order of arrival, as most do.
         """
-        done = Round()
-        async for batch in self._batches(Filter(status=MessageStatus.NEW.value)):
-            missing = await self._missing(batch, Direction.IN)
-            await self._fetch_all(missing, Direction.IN, done)
-            if not missing and not whole:
-                break
+        done = Round(ends=asyncio.get_running_loop().time() + seconds)
+        async with contextlib.aclosing(self._batches(Filter(status=MessageStatus.NEW.value))) as batches:
+            async for batch in batches:
+                missing = self._due(await self._missing(batch, Direction.IN))
+                await self._fetch_all(missing, Direction.IN, done)
+                if done.over or (not missing and not whole):
+                    break
         return done
 
     async def take(self, remote_ids: Collection[str]) -> bool:
@@ -104,15 +142,41 @@ class Fetching:
             self._remember({each})
         return True
 
-    async def look_sent(self, address: str) -> Round:
-        """Fetch what another client of the organisation has sent from an address: it shows as sent."""
-        done = Round()
-        async for batch in self._batches(Filter(sender_address=address)):
-            sent = [each for each in batch if each.sender.address == address]
-            await self._fetch_all(await self._missing(sent, Direction.OUT), Direction.OUT, done)
+    async def take_sent(self, remote_ids: Collection[str]) -> None:
+        """Fetch what another client of the organisation has sent, by ids that events have named.
+
+        Most are of what was sent from here: that is known by its ``messageId``, which many a message service
+        takes for its own id, also before the vault has the latter. What cannot be had in this way is found in
+        a list.
+        """
+        asked = [each for each in remote_ids if each not in self._here]
+        if not asked:
+            return
+        async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
+            known = frozenset[str]().union(*await vault.known_mail(asked, asked, Direction.OUT))
+            own = {one.address for one in await vault.mailboxes()}
+        for each in asked:
+            if each not in known:
+                with contextlib.suppress(NotUnderstood, Refused, Unreadable):
+                    await self._store_readable(each, Direction.OUT, own)
+        self._remember(set(asked))
+
+    async def look_sent(self, address: str, *, whole: bool = True, seconds: float = math.inf) -> Round:
+        """Fetch what another client of the organisation has sent from an address: it shows as sent.
+
+        The list is read to its end when it is ``whole``, and for so many ``seconds``, as in :meth:`look`.
+        """
+        done = Round(ends=asyncio.get_running_loop().time() + seconds)
+        async with contextlib.aclosing(self._batches(Filter(sender_address=address))) as batches:
+            async for batch in batches:
+                sent = [each for each in batch if each.sender.address == address]
+                missing = self._due(await self._missing(sent, Direction.OUT))
+                await self._fetch_all(missing, Direction.OUT, done)
+                if done.over or (not missing and not whole):
+                    break
         return done
 
-    async def _batches(self, which: Filter) -> AsyncIterator[list[Head]]:
+    async def _batches(self, which: Filter) -> AsyncGenerator[list[Head]]:
         batch: list[Head] = []
         async with contextlib.aclosing(self._service.list(which)) as listed:
             async for resource in listed:
@@ -140,6 +204,13 @@ class Fetching:
         self._remember(remote_ids - {each.remote_id for each in missing})
         return missing
 
+    def _due(self, missing: list[Head]) -> list[Head]:
+        """Return those that may be asked for now, those last with which there was trouble before."""
+        now = self._clock()
+        waits = {each for each, one in self._troubled.items() if one.again is not None and one.again > now}
+        due = [each for each in missing if each.remote_id not in waits]
+        return sorted(due, key=lambda each: each.remote_id in self._troubled)
+
     def _remember(self, remote_ids: set[str]) -> None:
         """Keep in mind what is stored; beyond a number, begin anew rather than grow."""
         if len(self._here) + len(remote_ids) > _MAX_REMEMBERED:
@@ -147,37 +218,79 @@ class Fetching:
         self._here |= remote_ids
 
     async def _fetch_all(self, missing: list[Head], direction: Direction, done: Round) -> None:
-        """Fetch one after the other; one that cannot be had holds up no other, an outage ends it."""
+        """Fetch one after the other; one that cannot be had holds up no other, an outage ends it.
+
+        One that is refused or fails time and again is asked for ever more rarely. One that is answered with
+        something else than a message, :class:`NotHandedOut`, is kept as it is in the end.
+        """
         failed: Unreachable | None = None
-        failures = 0
-        for listed in missing:
+        failures, time = 0, asyncio.get_running_loop().time
+        for place, listed in enumerate(missing):
+            if place and time() >= done.ends:
+                done.over = True
+                break
             try:
                 await self._fetch(listed, direction, done)
                 failures = 0
+            except Refused as refused:
+                done.gone += 1
+                await self._trouble_with(listed, refused)
             except Unreachable as failure:
+                await self._trouble_with(listed, failure)
                 failed, failures = failure, failures + 1
                 if failures == _MOST_FAILURES:
                     break
+        if isinstance(failed, NotUnderstood):
+            raise NotHandedOut
         if failed is not None:
             raise failed
+
+    async def _trouble_with(self, listed: Head, failure: InterfaceError) -> None:
+        """Note that a message could not be had; the log has it once it is not for the first time."""
+        now = self._clock()
+        if len(self._troubled) == _MAX_REMEMBERED:
+            self._troubled.clear()
+        one = self._troubled.setdefault(listed.remote_id, _Trouble(now))
+        one.times += 1
+        if one.times < _CERTAIN:
+            return
+        if not isinstance(failure, NotUnderstood):
+            one.again = now + min(_FIRST_PAUSE * (1 << min(one.times - _CERTAIN, 10)), _LONGEST_PAUSE)
+        if one.times == _CERTAIN:
+            async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
+                facts = {"message": listed.message_id, "reason": failure.for_logs}
+                vault.record(MKEvent.MK_MESSAGE_NOT_FETCHED, **facts)
 
     async def _fetch(self, listed: Head, direction: Direction, done: Round) -> None:
         try:
             stored = await self._store_readable(listed.remote_id, direction)
         except Unreadable as fault:
-            stored = await self._store_raw(listed, direction, fault)
+            stored = await self._store_unreadable(listed, direction, fault)
             done.unreadable += stored
-        except Refused:
-            done.gone += 1
-            return
+        except NotUnderstood as fault:
+            if not self._is_its_own(listed):
+                raise
+            stored = await self._store_unreadable(listed, direction, fault)
+            done.unreadable += stored
         done.stored += stored
+        self._troubled.pop(listed.remote_id, None)
         self._remember({listed.remote_id})
 
-    async def _store_readable(self, remote_id: str, direction: Direction) -> bool:
+    def _is_its_own(self, listed: Head) -> bool:
+        """Return whether a message was answered with something else so often that this is what it is."""
+        one = self._troubled.get(listed.remote_id)
+        return one is not None and one.times + 1 >= _CERTAIN and self._clock() - one.since >= _CERTAIN_AFTER
+
+    async def _store_readable(
+        self, remote_id: str, direction: Direction, own: Collection[str] | None = None
+    ) -> bool:
+        """Fetch and store a message; false where it is here, or was sent from no address of ``own``."""
         async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
             files = _Files(vault.new_body)
             resource = await self._service.get(remote_id, files)
             read = content.head(resource)
+            if own is not None and read.sender.address not in own:
+                return False
             documents, records, bodies = files.placed(resource)
             stage = Stage.ARRIVED if direction is Direction.IN else Stage.HANDED_OVER
             body = await _written(vault, content.document_content_bytes(documents))
@@ -185,7 +298,19 @@ class Fetching:
             new = self._new(head, direction, stage, body, len(records))
             return await self._store(vault, new, head, direction, records, bodies)
 
-    async def _store_raw(self, listed: Head, direction: Direction, fault: Unreadable) -> bool:
+    async def _store_unreadable(self, listed: Head, direction: Direction, fault: InterfaceError) -> bool:
+        """Keep a message as it came or, of one that is too large for that, what the list says of it."""
+        if not isinstance(fault, TooLarge):
+            try:
+                return await self._store_raw(listed, direction, fault)
+            except TooLarge as larger:
+                fault = larger
+        async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
+            new = self._new(listed, direction, Stage.UNREADABLE, await vault.new_body().finish(), 0)
+            new = replace(new, record=content.left_at_service(new.record))
+            return await self._store(vault, new, listed, direction, [], [], str(fault))
+
+    async def _store_raw(self, listed: Head, direction: Direction, fault: InterfaceError) -> bool:
         async with self._vaults.open(self._organisation, Purpose.RECEIVE) as vault:
             writer = vault.new_body()
             async for piece in self._service.raw(listed.remote_id):
@@ -194,7 +319,8 @@ class Fetching:
             return await self._store(vault, new, listed, direction, [], [], str(fault))
 
     def _new(self, head: Head, direction: Direction, stage: Stage, body: Body, files: int) -> NewMail:
-        now = self._clock()
+        now, known = self._clock(), content.status_of(head.status)
+        followed = direction is Direction.OUT and not (known is not None and known.final)
         record = MailRecord(
             id=new_id(),
             conversation=new_id(),
@@ -207,7 +333,7 @@ class Fetching:
             dated_at=head.dated_at,
             since=now,
             confidential=head.confidential,
-            due_at=None,
+            due_at=now if followed else None,
             deadline=None,
             attempts=0,
             opened_at=None,
@@ -237,12 +363,22 @@ class Fetching:
             return False
         if direction is Direction.IN:
             await self._rules.apply(vault, conversation, head.sender, head.subject)
+        else:
+            _use_address(vault, head.recipient, new.record, now=self._clock())
         facts = {"message": head.message_id, "mailbox": mailbox, "direction": direction.value}
         if fault:
             vault.record(MKEvent.MK_MESSAGE_UNREADABLE, **facts, reason=fault)
         else:
             vault.record(MKEvent.MK_MESSAGE_STORED, **facts)
         return True
+
+
+def _use_address(vault: MessageClientVault, to: Party, sent: MailRecord, *, now: datetime) -> None:
+    """Note that the organisation has written to an address, by another client, and whether a receipt came."""
+    recipient = Recipient(to.organisation, to.address, to.organisation_name, to.address_name)
+    vault.use_address(content.address_mark(recipient), content.recipient_content(recipient), now=sent.at)
+    if content.status_of(sent.status or "") is MessageStatus.ACCEPTED:
+        vault.address_answered(content.address_mark(recipient), at=now)
 
 
 class _Files:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from samdrift.contracts.principals import Purpose
@@ -29,6 +30,9 @@ _USUAL = "\u0308\u030a\u0301\u0300\u0302\u0303\u0327"
 """Accents of å, ä, ö, é, à, ô, ñ and ç, apart from their letters."""
 _ESCAPED = frozenset('"\\')
 """Characters that JSON writes otherwise; a word with one is looked for in what was read."""
+_WORD = re.compile(r"\w+")
+_SHORTEST, _LONG, _LONGEST = 4, 8, 40
+"""Letters from which on a word may have one slip, and two; and above which it may have none."""
 SECONDS = 2.0
 """Time of one search."""
 _BATCH = 500
@@ -99,7 +103,10 @@ class FindingDesk:
     # --- addresses ----------------------------------------------------------------------------------------
 
     async def correspondents(self, words: str, limit: int = 20) -> tuple[Correspondent, ...]:
-        """Return addresses that fit, whatever their accents, those that are used most first."""
+        """Return addresses that fit, whatever their accents, those that are used most first.
+
+        Where none fits, those that nearly do: as they were meant, and not quite written.
+        """
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             if not await scope.mailboxes(vault, *OF_MAILBOX):
@@ -117,15 +124,16 @@ class FindingDesk:
             )
         }
         wanted = folded(words).split()
-        fitting = [
-            _correspondent(one, known.get(key), favourite=key in liked)
+        texts = {
+            key: folded(" ".join((*key, one.organisation_name, one.address_name)))
             for key, one in recipients.items()
-            if all(
-                word in folded(" ".join((*address_key(one), one.organisation_name, one.address_name)))
-                for word in wanted
-            )
+        }
+        fitting = [key for key, text in texts.items() if all(word in text for word in wanted)]
+        found = [
+            _correspondent(recipients[key], known.get(key), favourite=key in liked, near=not fitting)
+            for key in fitting or _nearly_fitting(wanted, texts)
         ]
-        return tuple(sorted(fitting, key=_rank)[:limit])
+        return tuple(sorted(found, key=_rank)[:limit])
 
     async def set_favourite(self, recipient: Recipient, *, favourite: bool) -> None:
         """Keep an address as a favourite of the person, or not."""
@@ -139,12 +147,56 @@ class FindingDesk:
                 vault.drop_favourite(scope.person.id, address)
 
 
+def _nearly_fitting(wanted: Sequence[str], texts: Mapping[tuple[str, str], str]) -> list[tuple[str, str]]:
+    """Return the texts that have each word that is wanted, or one that is nearly it."""
+    words = {key: frozenset(_WORD.findall(text)) for key, text in texts.items()}
+    every = frozenset[str]().union(*words.values())
+    near = [(one, frozenset(_nearly(one, every))) for one in wanted]
+    return [
+        key for key, text in texts.items() if all(one in text or alike & words[key] for one, alike in near)
+    ]
+
+
+def _slips(wanted: str) -> int:
+    """Return how many slips a word may have: none in a number or a short one, which is like any other."""
+    if not wanted.isalpha() or not _SHORTEST <= len(wanted) <= _LONGEST:
+        return 0
+    return 1 if len(wanted) < _LONG else 2
+
+
+def _nearly(wanted: str, words: Iterable[str]) -> Collection[str]:
+    """Return the words that begin nearly as what is wanted: a letter more, less, another, or swapped."""
+    most = _slips(wanted)
+    if not most:
+        return ()
+    return {word for word in words if len(word) >= len(wanted) - most and _is_near(wanted, word, most)}
+
+
+def _is_near(wanted: str, word: str, most: int) -> bool:
+    """Return whether some beginning of a word is that near (restricted Damerau-Levenshtein distance)."""
+    word, last, before = word[: len(wanted) + most], "", list[int]()
+    row = list(range(len(word) + 1))
+    for number, letter in enumerate(wanted, 1):
+        earlier, before, row = before, row, [number]
+        for place, other in enumerate(word, 1):
+            cost = min(before[place] + 1, row[place - 1] + 1, before[place - 1] + (letter != other))
+            if last and place > 1 and letter == word[place - 2] and last == other:
+                cost = min(cost, earlier[place - 2] + 1)
+            row.append(cost)
+        if min(row) > most:
+            return False
+        last = letter
+    return min(row) <= most
+
+
 def _listed(one: FunctionalAddress) -> Recipient:
     return Recipient(one.organisation.participant.value, one.identifier, one.organisation.name, one.name)
 
 
-def _correspondent(recipient: Recipient, used: AddressRecord | None, *, favourite: bool) -> Correspondent:
-    return Correspondent(recipient, favourite, used.used if used else 0, used.used_at if used else None)
+def _correspondent(
+    recipient: Recipient, used: AddressRecord | None, *, favourite: bool, near: bool
+) -> Correspondent:
+    return Correspondent(recipient, favourite, used.used if used else 0, used.used_at if used else None, near)
 
 
 def _rank(one: Correspondent) -> tuple[object, ...]:

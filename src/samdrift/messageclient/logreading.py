@@ -29,7 +29,14 @@ _SLACK = timedelta(minutes=5)
 """Entries are in the order of commit: the time of one may be this much before that of its neighbour."""
 _PERSON = "person:"
 """Begins a person as the author of a statement."""
-FAILED = frozenset({MKEvent.MK_ACCESS_DENIED, EntranceEvent.SIGN_IN_REFUSED, VaultEvent.VAULT_OPENING_DENIED})
+FAILED = frozenset(
+    {
+        MKEvent.MK_ACCESS_DENIED,
+        EntranceEvent.SIGN_IN_REFUSED,
+        EntranceEvent.REQUEST_REFUSED,
+        VaultEvent.VAULT_OPENING_DENIED,
+    }
+)
 """Events of attempts that came to nothing."""
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.messageclient.notices.manning import Lain
 from samdrift.rights import Right
 
 
@@ -77,6 +78,10 @@ class Mailbox:
     undo_seconds: int
     retired: bool = False
     """True when nothing new is written in it."""
+
+
+FOLLOWED_FOR = timedelta(days=7)
+"""Time after which a message whose status is still not final is not asked for any more."""
 
 
 class Stage(StrEnum):
@@ -157,6 +162,9 @@ class Line:
     delivery: Delivery | None
     """The latest sent message's, without its events."""
     unreadable: bool
+    """Something in it was fetched and cannot be shown."""
+    too_large: bool = False
+    """Something in it was too large to be fetched."""
     registered: Registration | None = None
     substitutes: tuple[Person, ...] = ()
     """Substitutes of its handler, who is absent now."""
@@ -186,6 +194,8 @@ class Lines:
 
     lines: tuple[Line, ...]
     next: str
+    lain: Lain | None = None
+    """Messages that nobody opens in the mailbox whose list it is; ``None`` for a list of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +252,10 @@ class Message:
     """Number of persons who have opened it."""
     was_unread: bool
     """True when no person had opened it before this reading."""
+    draft: str | None = None
+    """Id of the draft that it was sent as from here."""
+    too_large: bool = False
+    """True when it was too large to be fetched: what it says is at the message service alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +270,9 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages of one ``conversationId`` in one mailbox, the oldest first, with notes and drafts."""
+    """Messages of one ``conversationId`` in one mailbox, with notes and drafts; the oldest first, but none
+    before the one that it refers to.
+    """
 
     id: str
     version: int
@@ -492,11 +508,12 @@ class ProblemCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A reason for which a draft cannot be sent, with the field, and the file where it is one's."""
+    """A reason for which a draft cannot be sent, with the field, and the file or recipient it concerns."""
 
     code: ProblemCode
     field: str
     file: str = ""
+    recipient: Recipient | None = None
 
 
 class Caution(StrEnum):
@@ -549,6 +566,8 @@ class Correspondent:
     favourite: bool
     used: int
     last_used_at: datetime | None
+    near: bool = False
+    """No name is as was asked for, and this one is nearly that."""
 
 
 @dataclass(frozen=True, slots=True)

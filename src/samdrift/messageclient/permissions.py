@@ -38,6 +38,7 @@ from samdrift.rights.folds import FOLDS
 from samdrift.rights.record import Broken, Record
 from samdrift.rights.settlingfold import settled_in
 from samdrift.rights.statements import OF_CONTENT, Act
+from samdrift.vault.coverkeeping import CoverFacts
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.people import PersonRecord
 from samdrift.vault.signedstatements import StatementTaken
@@ -118,10 +119,11 @@ class PersonPermissions:
         )
         return frozenset[Right]().union(*rights)
 
-    def ended(self) -> bool:
-        """Return whether a right that the person was given has been ended."""
+    def ended(self, mailbox: str | None = None) -> bool:
+        """Return whether a right that the person was given, to a mailbox or any, has been ended."""
         state, moment = self._assigned.copy.state, self._assigned.moment
-        return any(True for _ in state.stopped(moment, person_subject(self._person), *self._claims))
+        stopped = state.stopped(moment, person_subject(self._person), *self._claims)
+        return any(mailbox is None or _concerns(holding, mailbox) for holding, _ in stopped)
 
     def any(self) -> bool:
         """Return whether the person has any right at all, so that the pages have something to show."""
@@ -139,6 +141,7 @@ class Assigned:
     copy: Copy
     persons: tuple[PersonRecord, ...]
     at: datetime
+    """Not earlier than the last statement or what a witness put under the log, however the clock is set."""
     another_day: bool = False
     """True when ``at`` is a moment that was asked for, past or to come, and not now."""
     consents: tuple[tuple[Consent, str], ...] = ()
@@ -160,6 +163,10 @@ class Assigned:
         """Return the ids of the persons who have a right; by claim, those of the latest sign-in."""
         return [each.id for each in self.persons if self.allows(each.id, claims_of(each), right, mailbox)]
 
+    def vouched_for(self, person: str) -> frozenset[Subject]:
+        """Return the claims of a person's latest sign-in; none of one who is not known."""
+        return next((claims_of(each) for each in self.persons if each.id == person), frozenset())
+
     def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
         """Return the persons who write in a mailbox now in place of one who is absent, by that one's id."""
         found: dict[str, list[str]] = {}
@@ -172,8 +179,10 @@ class Assigned:
         return {absent: those for absent, those in able.items() if those}
 
     def ways(self, subject: Subject, claims: frozenset[Subject] = frozenset()) -> Iterator[Holding]:
-        """Yield what a subject was given and has now, itself or by a claim."""
-        yield from self.copy.state.holdings(self.moment, subject, *sorted(claims, key=str))
+        """Yield what a subject was given and has now: itself, by a claim, or by a group of a directory."""
+        state = self.copy.state
+        yield from state.holdings(self.moment, subject, *sorted(claims, key=str))
+        yield from (holding for holding, _ in state.groups(subject, self.moment))
 
     @property
     def moment(self) -> datetime:
@@ -212,32 +221,39 @@ class Assigned:
         )
 
     def groups(self, mailbox: str) -> tuple[Way, ...]:
-        """Return the claims of the sign-in service that give rights to a mailbox now."""
+        """Return the groups that have rights to a mailbox now: claims of the sign-in service, and groups of
+        a directory with the age of their lists.
+        """
         return tuple(
-            self._way(Through.GROUP, holding)
+            self._way(_GROUPS[holding.given.what.subject.kind], holding)
             for holding in self.copy.state.holdings(self.moment)
-            if _gives(holding, mailbox) and holding.given.what.subject.kind is SubjectKind.CLAIM
+            if _gives(holding, mailbox) and holding.given.what.subject.kind in _GROUPS
         )
 
     def _through(self, person: PersonRecord, mailbox: str) -> Iterator[Way]:
         subject, claims = person_subject(person.id), claims_of(person)
-        for holding in self.ways(subject):
+        state, moment = self.copy.state, self.moment
+        for holding in state.holdings(moment, subject):
             if _gives(holding, mailbox):
                 yield self._way(Through.ASSIGNMENT, holding)
             what = holding.given.what
             if isinstance(what, Substitution) and what.scope in (ORGANISATION, Scope(mailbox)):
-                lent = [each for each in self.ways(what.absent) if _gives(each, mailbox)]
+                lent = [each for each in state.holdings(moment, what.absent) if _gives(each, mailbox)]
                 if lent:
                     yield self._way(Through.SUBSTITUTION, holding)
-        for claim in sorted(claims, key=str):
-            for holding in self.ways(claim):
-                if _gives(holding, mailbox):
-                    yield self._way(Through.GROUP, holding)
+        for holding in state.holdings(moment, *sorted(claims, key=str)) if claims else ():
+            if _gives(holding, mailbox):
+                yield self._way(Through.GROUP, holding)
+        for holding, _ in state.groups(subject, moment):
+            if _gives(holding, mailbox):
+                yield self._way(Through.DIRECTORY, holding)
 
     def _way(self, through: Through, holding: Holding) -> Way:
         given, number = holding.given, self.copy.number_of(holding.statements[0])
         what = given.what
         author = self.copy.state.statement(holding.statements[-1])
+        listed = through is Through.DIRECTORY
+        reading = self.copy.state.memberships.reading(what.subject, self.moment) if listed else None
         return Way(
             through,
             number,
@@ -246,9 +262,10 @@ class Assigned:
             what.rights if isinstance(what, Rights) else OF_CONTENT,
             given.start,
             given.end,
-            what.subject.id if through is Through.GROUP else "",
+            what.subject.id if through in _GROUPS.values() else "",
             what.absent.id if isinstance(what, Substitution) else "",
             holding.statements[0],
+            None if reading is None else reading.act.read_at,
         )
 
 
@@ -258,7 +275,12 @@ class Through(StrEnum):
     ASSIGNMENT = "assignment"
     GROUP = "group"
     """A claim of the sign-in service."""
+    DIRECTORY = "directory"
+    """A group of a directory, whose members signed statements have frozen."""
     SUBSTITUTION = "substitution"
+
+
+_GROUPS = {SubjectKind.CLAIM: Through.GROUP, SubjectKind.GROUP: Through.DIRECTORY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,11 +297,13 @@ class Way:
     since: datetime
     until: datetime
     group: str = ""
-    """Issuer, claim and value."""
+    """Issuer, claim and value; or directory and distinguished name."""
     absent: str = ""
     """Id of the person who is substituted for."""
     digest: str = ""
     """Digest of the statement."""
+    read_at: datetime | None = None
+    """Moment at which a directory was last read for a group of it; ``None`` before, and for other ways."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,17 +364,24 @@ class Assignments:
     async def of(
         self, organisation: ParticipantIdentifier, issuer: str, subject: str, claims: Claims
     ) -> PersonPermissions:
-        """Return the rights of a person who is signed in; one who is not known has none."""
+        """Return the rights of a person who is signed in; one who is not known has none.
+
+        A claim of the session counts while the person's latest sign-in vouches for it, too: whoever was taken
+        out of a group has nothing by it in an older session either, as *who can read* says.
+        """
         async with self._vaults.open(organisation, Purpose.READ) as vault:
             person = await vault.person(issuer, subject) or ""
             assigned = await self.read(organisation, vault)
-        return PersonPermissions(person, assigned, claim_subjects(issuer, claims))
+        vouched = claim_subjects(issuer, claims) & assigned.vouched_for(person)
+        return PersonPermissions(person, assigned, vouched)
 
     async def read(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Assigned:
         """Return the rights of everyone, from the opened vault."""
-        copy = await self._current(organisation, vault)
-        record, now = self._records[organisation], self._clock()
-        consents = consents_of(record).in_force(moment_of(record, now))
+        facts = await vault.cover_facts()
+        copy = await self._current(organisation, vault, facts)
+        record = self._records[organisation]
+        now = moment_of(record, self._clock(), facts.witnessed)
+        consents = consents_of(record).in_force(now)
         named = tuple((each, record.keys.name_of(each.act.to)) for each in consents)
         return Assigned(organisation.value, copy, await vault.persons(), now, consents=named)
 
@@ -381,13 +412,14 @@ class Assignments:
         act: Callable[[datetime], Act],
     ) -> Statement:
         async with self._vaults.open(organisation, Purpose.ADMINISTER) as vault:
-            copy = await self._current(organisation, vault)
+            facts = await vault.cover_facts()
+            copy = await self._current(organisation, vault, facts)
             if copy.not_understood is not None:
                 raise RightsBehind(copy.number, copy.not_understood)
             if copy.settled is not None:
                 raise SignedAlone
             now = self._clock().replace(microsecond=0)
-            at = max(now, copy.state.last or now)
+            at = max(now, copy.state.last or now, facts.witnessed or now)
             statement = Statement(organisation.value, by, at, why, act(at))
             number, content = copy.number + 1, statement.content
             effect = copy.state.judge(statement)
@@ -397,9 +429,11 @@ class Assignments:
             vault.record(MKEvent.MK_RIGHTS_STATED, statement=str(number), by=str(by), digest=statement.digest)
         return statement
 
-    async def _current(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Copy:
+    async def _current(
+        self, organisation: ParticipantIdentifier, vault: MessageClientVault, facts: CoverFacts
+    ) -> Copy:
         copy = self._copies.setdefault(organisation, Copy.of(organisation.value))
-        last, record = await vault.last_statement(), await self._signed(organisation, vault)
+        last, record = await vault.last_statement(), await self._signed(organisation, vault, facts.statements)
         if last < copy.number or record.number < len(copy.signed):  # The database is of a backup.
             copy = self._copies[organisation] = Copy.of(organisation.value)
         while copy.number < last and copy.not_understood is None:
@@ -411,10 +445,11 @@ class Assignments:
             raise RightsBehind(copy.number, other.number) from None
         return copy
 
-    async def _signed(self, organisation: ParticipantIdentifier, vault: MessageClientVault) -> Record:
+    async def _signed(
+        self, organisation: ParticipantIdentifier, vault: MessageClientVault, last: int
+    ) -> Record:
         """Return the record of signed statements, each verified here by the keys enrolled before it."""
         record = self._records.get(organisation)
-        last = await vault.last_signed_statement()
         if record is None or last < record.number:
             record = self._records[organisation] = Record(organisation.value, FOLDS)
         try:
@@ -431,6 +466,10 @@ class Assignments:
 def claims_of(person: PersonRecord) -> frozenset[Subject]:
     """Return the claims of a person's latest sign-in, as subjects of statements."""
     return claim_subjects(person.identity.issuer, person.identity.claims)
+
+
+def _concerns(holding: Holding, mailbox: str) -> bool:
+    return holding.given.what.scope == Scope(mailbox)
 
 
 def _gives(holding: Holding, mailbox: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Role
-from samdrift.messageclient.fetching import Fetching
+from samdrift.messageclient.fetching import Fetching, NotHandedOut
 from samdrift.scheduling.leases import Leases, NotLeased
 from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -31,8 +32,14 @@ _WHOLE = 20
 """Questions after which lists are read whole, and what other clients have sent is fetched."""
 _MOST_NAMED = 20
 """New messages that are fetched by the ids that events named; a list of more takes fewer questions."""
+_TURN = 5.0
+"""Seconds after which an organisation with much to fetch lets others at its message service ask."""
 _NET = 3600.0
 """Seconds in which the message service of an organisation that hears events is asked once all the same."""
+_EARLY = _NET / 4
+"""Seconds before that from which it is asked when a stream is resumed with a new access token: the message
+service has opened its vault for that, and its connection stands.
+"""
 _QUIET = 300
 """Seconds that a stream of events may be without a sign of life."""
 _CUT = 30.0
@@ -41,6 +48,19 @@ _AGAIN_AFTER, _LONGEST_PAUSE = 5.0, 300.0
 """Seconds after which a stream of events that ended is taken up again, at first and at most."""
 _NOT_OFFERED = frozenset({400, 404, 405, 406, 501})
 """Refusals of a message service that has no events."""
+_OF_SENT = frozenset(
+    {
+        MessageStatus.SCHEDULED,
+        MessageStatus.SUBMITTED,
+        MessageStatus.SCHEDULED_FOR_RESEND,
+        MessageStatus.ACKNOWLEDGE,
+        MessageStatus.WAITING_FOR_RECEIPT,
+        MessageStatus.MESSAGE_EXCHANGE_ERROR,
+        MessageStatus.ACCEPTED,
+        MessageStatus.REJECTED,
+    }
+)
+"""Statuses of messages that the organisation sends, which another client of it may have written."""
 _LOOK_AGAIN = 3600.0
 """Seconds after which one that had no events is asked for them again."""
 
@@ -72,6 +92,10 @@ class Client:
     """Has the status of sent messages asked for soon, by their ids at the message service."""
     busy: asyncio.Lock = field(default_factory=asyncio.Lock)
     looks: int = 0
+    net_at: float = 0.0
+    """Moment of the next question that is asked although events are heard."""
+    asks: bool = False
+    """That question is asked now."""
     hears: bool = False
     """A stream of events is open."""
     bears_silence: bool = True
@@ -83,6 +107,10 @@ class Client:
     """New messages by their ids at the message service, in the order in which they came."""
     moved: set[str] = field(default_factory=set)
     """Sent messages that took a step."""
+    sent: dict[str, None] = field(default_factory=dict)
+    """Ids of them that another client may have sent."""
+    missed: bool = False
+    """True when another client may have sent something of which no event said anything."""
 
     def hearing(self) -> bool:
         """Return whether events say now what changes at the message service."""
@@ -90,12 +118,15 @@ class Client:
 
     def opened(self) -> None:
         """Note that a stream of events is open; what came before it is looked for."""
-        self.hears = self.arrived = True
+        self.hears = self.arrived = self.missed = True
         self.news.set()
 
     def resumed(self) -> None:
         """Note that a stream goes on where the last one ended: nothing came in between."""
         self.hears = True
+        if self.net_at - asyncio.get_running_loop().time() <= _EARLY:
+            self.asks = True
+            self.news.set()
 
     def heard(self, event: ServerEvent) -> None:
         """Note an event: a new message, a step of one that was sent, or something that is not understood."""
@@ -106,6 +137,8 @@ class Client:
             self.named[identity] = None
         else:
             self.moved.add(identity)
+            if status in _OF_SENT:
+                self.sent[identity] = None
         self.news.set()
 
 
@@ -172,17 +205,23 @@ class Polling:
 
     async def _rounds(self, clients: Sequence[Client]) -> None:
         """Ask for each client once in a round, whose time the looks themselves are part of."""
-        number, net = 0, max(1, round(_NET / self._pause))
         time = asyncio.get_running_loop().time
         due = time()
+        for place, client in enumerate(clients):
+            client.net_at = due + _NET * place / len(clients)
         while True:
-            for place, client in enumerate(clients):
-                if not client.hears or (number + place) % net == 0:
-                    await self._look(client, whole=client.looks % _WHOLE == 0)
-                    client.looks += 1
+            for client in clients:
+                if not client.hears or time() >= client.net_at:
+                    await self._ask(client, _TURN if len(clients) > 1 else math.inf)
                 due = max(due + self._pause / len(clients), time() - self._pause)
                 await asyncio.sleep(max(due - time(), 0))
-            number += 1
+
+    async def _ask(self, client: Client, seconds: float) -> None:
+        """Ask the question of a round, the whole of it once in a while."""
+        if client.hears:
+            client.asks, client.net_at = False, asyncio.get_running_loop().time() + _NET
+        await self._look(client, whole=client.looks % _WHOLE == 0, seconds=seconds)
+        client.looks += 1
 
     async def _hear(self, client: Client) -> None:
         """Hear the events of a message service, and come back where a stream ends."""
@@ -196,7 +235,7 @@ class Polling:
 
         while True:
             await self._leases.until_held(client.organisation, Role.MESSAGE_CLIENT)
-            wait = pause
+            wait, began, renews = pause, time(), False
             try:
                 if self._serves(client.organisation):
                     async with self._leases.working(client.organisation, Role.MESSAGE_CLIENT):
@@ -208,7 +247,9 @@ class Polling:
                         ):
                             pause = _AGAIN_AFTER
                             client.heard(event)
-                    wait = _AGAIN_AFTER
+                    # A stream ends with its token. It goes on with the next one, and no round asks meanwhile.
+                    renews = not client.service.has_token() and time() - began > _AGAIN_AFTER
+                    wait = 0.0 if renews else _AGAIN_AFTER
             except NotLeased:
                 last, wait = "", 0.0  # What comes meanwhile is looked for when it is this process's again.
             except Refused as refused:
@@ -222,7 +263,7 @@ class Polling:
                 wait = _LONGEST_PAUSE
             if time() - heard_at > _CUT and client.hears and client.service.has_token():
                 client.bears_silence = False
-            client.hears = False
+            client.hears = renews
             await asyncio.sleep(wait)
 
     async def _take_up(self, client: Client) -> None:
@@ -234,18 +275,23 @@ class Polling:
         while True:
             await client.news.wait()
             client.news.clear()
+            if client.asks:
+                await self._ask(client, _TURN)
             moved, client.moved = client.moved, set()
             if moved:
                 await self._try(client, partial(client.hurry, moved))
             named, client.named = client.named, {}
+            sent, client.sent = client.sent, {}
+            done = await self._take_sent(client, sent)
             if client.arrived or not await self._take(client, named):
-                client.arrived = False
-                if not await self._look(client, whole=False):
-                    client.arrived = True
-                    asyncio.get_running_loop().call_later(pause, client.news.set)
-                    pause = min(pause * 2, _LONGEST_PAUSE)
-                    continue
-            pause = _AGAIN_AFTER
+                client.arrived, missed, client.missed = False, client.missed, False
+                if not await self._look(client, whole=False, sent=missed):
+                    client.arrived, client.missed, done = True, client.missed or missed, False
+            if done:
+                pause = _AGAIN_AFTER
+            else:
+                asyncio.get_running_loop().call_later(pause, client.news.set)
+                pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _take(self, client: Client, named: Collection[str]) -> bool:
         """Fetch messages that events have named; false where a list is to be read for them."""
@@ -259,13 +305,32 @@ class Polling:
             await self._try(client, take)
         return taken
 
-    async def _look(self, client: Client, *, whole: bool) -> bool:
-        """Look for what is new; false where that could not be done now, though the organisation is served."""
+    async def _take_sent(self, client: Client, sent: dict[str, None]) -> bool:
+        """Fetch what others sent that events have named; false where it is to be tried again."""
+        if not sent or not self._serves(client.organisation):
+            return True
+        if await self._try(client, partial(client.fetching.take_sent, sent)):
+            return True
+        client.sent = sent | client.sent
+        return False
+
+    async def _look(
+        self, client: Client, *, whole: bool, sent: bool = False, seconds: float = math.inf
+    ) -> bool:
+        """Look for what is new, and for what others ``sent`` too; false where that could not be done now,
+        though the organisation is served.
+
+        What takes longer than so many ``seconds`` goes on at its next turn, with a whole list.
+        """
 
         async def look() -> None:
-            await client.fetching.look(whole=whole)
-            for address in await self._addresses(client.organisation) if whole else ():
-                await client.fetching.look_sent(address)
+            over = (await client.fetching.look(whole=whole, seconds=seconds)).over
+            for address in await self._addresses(client.organisation) if whole or sent else ():
+                if not over:
+                    done = await client.fetching.look_sent(address, whole=whole, seconds=seconds)
+                    over = done.over
+            if over:
+                client.looks = -1
 
         return not self._serves(client.organisation) or await self._try(client, look)
 
@@ -280,6 +345,8 @@ class Polling:
                     await work()
             except NotLeased:  # Another process looks.
                 pass
+            except NotHandedOut:  # One message, at a service that answers.
+                self._states.note(client.organisation, client.at, "")
             except InterfaceError as failure:
                 self._states.note(client.organisation, client.at, failure.for_logs)
             except VaultError:  # Locked, suspended, or without its database: the service is not at fault.

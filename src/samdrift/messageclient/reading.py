@@ -36,6 +36,7 @@ from samdrift.messageclient.mail import (
     Registration,
     Stage,
 )
+from samdrift.messageclient.notices.manning import Lain, Manning
 from samdrift.messageclient.presets import views_of
 from samdrift.messageclient.scope import OF_MAILBOX, People, Scope, is_id
 from samdrift.rights import Right
@@ -52,6 +53,10 @@ from samdrift.vault.messageclient import MessageClientVault
 
 _MAX_LINES = 200
 _REASON_LASTS, _NEVER = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
+_WATCHED = (Folder.UNREAD, Folder.UNHANDLED, Folder.OPEN)
+"""Views in which what has lain unread is seen, or can be taken."""
+_MOST_UNREADABLE = 200
+"""Most messages that are looked through to say why something on a page of a list cannot be read."""
 _RAW = File("raw", "meddelande.json", "application/json", 0)
 
 _READ_AS = {
@@ -107,6 +112,7 @@ class ReadingDesk:
             )
             shown, more = found[:limit], len(found) > limit
             lines = await lines_of(scope, vault, shown)
+            lain = await _lain(vault, mailbox, scope.now()) if mailbox and folder in _WATCHED else None
             vault.record(
                 MKEvent.MK_READING_LIST,
                 folder=folder.value,
@@ -114,7 +120,7 @@ class ReadingDesk:
                 lines=str(len(lines)),
             )
         last = (shown[-1].sent_at if folder is Folder.SENT else shown[-1].latest_at) if more else None
-        return Lines(lines, next_place(last, shown[-1].id) if last else "")
+        return Lines(lines, next_place(last, shown[-1].id) if last else "", lain)
 
     async def conversation(self, conversation: str) -> Conversation:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
@@ -124,15 +130,14 @@ class ReadingDesk:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         return await self._conversation(conversation, Act.PRINTED)
 
-    async def message(self, message: str) -> Message:
+    async def way(self, message: str) -> Message:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
-            mail, found = await scope.message(vault, message, Right.READ)
-            await require_reason(scope, vault, found)
-            people = await scope.people(vault)
-            (shown,) = await messages_of(scope, vault, [mail], people, Act.READ)
-            _recorded(vault, MKEvent.MK_READING_MESSAGE, mail, found)
+            mail, case = await scope.message(vault, message, Right.READ)
+            await require_reason(scope, vault, case)
+            (shown,) = await messages_of(scope, vault, [mail], await scope.people(vault), None)
+            _recorded(vault, MKEvent.MK_READING_WAY, mail, case)
         return shown
 
     async def file(self, message: str, file: str) -> FileContent:
@@ -156,22 +161,25 @@ class ReadingDesk:
         async with scope.open(Purpose.READ) as vault:
             mail, case = await scope.message(vault, message, Right.READ)
             await require_reason(scope, vault, case)
-            if mail.stage != Stage.UNREADABLE:
+            if mail.stage != Stage.UNREADABLE or content.is_left_at_service(mail):
                 raise NotHere("raw", message)
             body = await vault.mail_body(mail.id)
             await vault.note_reading([mail.id], scope.person.id, Act.RAW.value, now=scope.now())
             _recorded(vault, MKEvent.MK_READING_RAW, mail, case)
         return FileContent(File(_RAW.id, _RAW.name, _RAW.media_type, body.size), body)
 
-    async def readers(self, message: str) -> tuple[Reading, ...]:
+    async def readers(self, message: str) -> tuple[Message, tuple[Reading, ...]]:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             mail, case = await scope.message(vault, message, Right.READ)
+            await require_reason(scope, vault, case)
             people = await scope.people(vault)
+            (shown,) = await messages_of(scope, vault, [mail], people, None)
             found = await vault.readings([mail.id])
             _recorded(vault, MKEvent.MK_READING_READERS, mail, case)
-        return tuple(Reading(people[one.person], Act(one.act), one.first_at, one.last_at) for one in found)
+        readings = (Reading(people[one.person], Act(one.act), one.first_at, one.last_at) for one in found)
+        return shown, tuple(readings)
 
     async def say_why(self, conversation: str, reason: Reason) -> None:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
@@ -217,7 +225,7 @@ async def conversation_of(
     act: Act,
 ) -> Conversation:
     """Return a conversation with some of its messages, which count as seen by the person from now on."""
-    messages = await messages_of(scope, vault, mail, people, act)
+    messages = in_thread(await messages_of(scope, vault, mail, people, act))
     notes = await vault.notes(found.id)
     drafts = await vault.drafts_in([found.id])
     registrations = await vault.registrations([found.id])
@@ -243,6 +251,24 @@ async def conversation_of(
     )
 
 
+def in_thread(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """Return messages by time, but none before the one that it refers to, in whatever order they came.
+
+    What refers to a message that is not here, or in a circle, is in its place by time.
+    Clauses: content-specification 4.3.2 sentence 7, sentence 8.
+    """
+    here, placed = {one.id: one for one in messages}, dict[str, Message]()
+    for one in messages:
+        chain, each = dict[str, Message](), here.get(one.id)
+        while each is not None and each.id not in placed and each.id not in chain:
+            chain[each.id] = each
+            each = here.get(each.refers_to or "")
+        if each is not None and each.id in chain:  # A circle.
+            chain = {one.id: one}
+        placed |= reversed(chain.items())
+    return tuple(placed.values())
+
+
 def _recorded(
     vault: MessageClientVault, event: AuditEvent, mail: MailRecord, case: ConversationRecord, **facts: str
 ) -> None:
@@ -263,6 +289,15 @@ async def require_reason(scope: Scope, vault: MessageClientVault, found: Convers
         raise ReasonAsked(found.id)
 
 
+async def _lain(vault: MessageClientVault, mailbox: str, now: datetime) -> Lain | None:
+    """Return what has lain unread in a mailbox for longer than is allowed there, if anything has."""
+    kept = (await vault.manning(mailbox)).get(mailbox)
+    hours = Manning() if kept is None else Manning.read(kept)
+    since = hours.lain_since(now)
+    found = None if since is None else await vault.lain_in(mailbox, since)
+    return None if found is None else Lain(found[0], hours.escalate_after, found[1])
+
+
 async def lines_of(
     scope: Scope, vault: MessageClientVault, conversations: Sequence[ConversationRecord]
 ) -> tuple[Line, ...]:
@@ -277,6 +312,10 @@ async def lines_of(
         drafts[draft.conversation or ""].append(draft)
     registrations = await vault.registrations(ids)
     people = await scope.people(vault)
+    unreadable = [one.id for one in conversations if one.unreadable]
+    hidden = await vault.mail_at_stage(unreadable, Stage.UNREADABLE, _MOST_UNREADABLE) if unreadable else ()
+    too_large = {each.conversation for each in hidden if content.is_left_at_service(each)}
+    broken = {each.conversation for each in hidden if not content.is_left_at_service(each)}
     lines = []
     for one in conversations:
         mail_of = sorted(latest[one.id], key=lambda each: (each.at, each.id))
@@ -300,7 +339,8 @@ async def lines_of(
                 done=one.done,
                 drafts=tuple(draft_mark(each, people) for each in drafts[one.id]),
                 delivery=delivery_of(sent[-1]) if sent else None,
-                unreadable=one.unreadable > 0,
+                unreadable=one.id in broken,
+                too_large=one.id in too_large,
                 registered=registered(registrations.get(one.id), people),
             )
         )
@@ -315,11 +355,14 @@ def registered(record: RegistrationRecord | None, people: People) -> Registratio
 
 
 async def messages_of(
-    scope: Scope, vault: MessageClientVault, mail: Sequence[MailRecord], people: People, act: Act
+    scope: Scope, vault: MessageClientVault, mail: Sequence[MailRecord], people: People, act: Act | None
 ) -> tuple[Message, ...]:
-    """Return messages with all that they say; they count as seen by the person from now on."""
+    """Return messages with all that they say; they count as seen by the person from now on.
+
+    Without an ``act`` they have no documents, as in a list, and nobody has read them by that.
+    """
     ids = [one.id for one in mail]
-    unread = await vault.note_reading(ids, scope.person.id, act.value, now=scope.now())
+    unread = await vault.note_reading(ids, scope.person.id, act.value, now=scope.now()) if act else ()
     refers = await vault.referred(ids)
     files: defaultdict[str, list[FileRecord]] = defaultdict(list)
     for file in await vault.files_of([one.draft or one.id for one in mail]):
@@ -328,7 +371,8 @@ async def messages_of(
     for reading in await vault.readings(ids):
         if reading.act == Act.READ:
             readers[reading.message].add(reading.person)
-    bodies = await vault.mail_bodies([one.id for one in mail if one.stage != Stage.UNREADABLE])
+    opened = [one.id for one in mail if one.stage != Stage.UNREADABLE] if act else []
+    bodies = await vault.mail_bodies(opened)
     shown = []
     for one in mail:
         documents = await _documents(bodies.get(one.id), files[one.draft or one.id])
@@ -352,6 +396,8 @@ async def messages_of(
                 author=people.get(one.author),
                 read_by=len(readers[one.id]),
                 was_unread=one.id in unread,
+                draft=one.draft,
+                too_large=content.is_left_at_service(one),
             )
         )
     return tuple(shown)

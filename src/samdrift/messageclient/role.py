@@ -15,7 +15,7 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
 from samdrift.entrance.ownkeys import jwks_route
 from samdrift.entrance.sites import Sites
-from samdrift.messageclient import administering, assigning, notices, pages
+from samdrift.messageclient import administering, assigning, pages
 from samdrift.messageclient.administering import Office, Profiles, administration_routes
 from samdrift.messageclient.assigning import rights_routes
 from samdrift.messageclient.desk import Desk
@@ -27,9 +27,12 @@ from samdrift.messageclient.entrance.access import Access, NoRights, without_rig
 from samdrift.messageclient.handover import pages as handover
 from samdrift.messageclient.handover.pages import handover_routes
 from samdrift.messageclient.live.following import Live
-from samdrift.messageclient.mail import Proofs
+from samdrift.messageclient.mail import Person, Proofs
 from samdrift.messageclient.management import Management
+from samdrift.messageclient.notices import routes as notices
 from samdrift.messageclient.owndesk import desk, names_of
+from samdrift.messageclient.pages.draftforms import Typed, typed_anywhere
+from samdrift.messageclient.pages.shown import Shown
 from samdrift.messageclient.permissions import Assignments
 from samdrift.messageclient.scope import Scope as PersonScope
 from samdrift.messageclient.scope import Uploads
@@ -37,6 +40,7 @@ from samdrift.net.origins import HEALTH, by_host, origin
 from samdrift.vault.gate import Gate
 from samdrift.web import application as web
 from samdrift.web.assets import Assets
+from samdrift.web.forms import Form
 from samdrift.web.pages import Pages
 from samdrift.web.texts import OWN, Texts
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -87,7 +91,7 @@ class MessageClientRole:
         Whether one is served is said without a session, to monitoring; all else is for its pages.
         """
         health = by_host({host: origin(partial(self._serves, whose)) for host, whose in self._hosts.items()})
-        answers: dict[type[Exception], web.OnError] = {NoRights: without_rights(self._pages)}
+        answers: dict[type[Exception], web.OnError] = {NoRights: without_rights(self._pages, self._typed_in)}
         application = web.application(self._sites.find, self._pages, self._routes(), on_failure, answers)
 
         async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,6 +99,10 @@ class MessageClientRole:
             await (health if monitoring else application)(scope, receive, send)
 
         return dispatch
+
+    def _typed_in(self, request: Request, form: Form) -> Typed | None:
+        """Return what a person without a right typed, in the words of their language."""
+        return typed_anywhere(form, Shown(self._pages.wording(request), Person("", "")))
 
     def _routes(self) -> Sequence[BaseRoute]:
         access = Access(self._sites, self.assignments, self._gate)

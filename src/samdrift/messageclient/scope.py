@@ -105,7 +105,7 @@ class Scope:
     async def refuse(self, kind: str, asked: str = "") -> NoReturn:
         """Record a denial and raise :class:`NotHere`, where nothing had to be looked up to know."""
         async with self.open(Purpose.READ):
-            raise NotHere(kind, asked)
+            raise self._none(kind, asked, asked) if kind == "mailbox" else NotHere(kind, asked)
 
     async def uncovered(self) -> tuple[Problem, ...]:
         """Return the problem that keeps new messages from being sent while no agreement covers that."""
@@ -148,7 +148,7 @@ class Scope:
         for one in await self.mailboxes(vault, *rights):
             if one.id == mailbox:
                 return one
-        raise NotHere("mailbox", mailbox)
+        raise self._none("mailbox", mailbox, mailbox)
 
     async def conversation(
         self, vault: MessageClientVault, conversation: str, *rights: Right
@@ -158,6 +158,7 @@ class Scope:
         for found in await vault.conversations_by_id([conversation]):
             if all(self.may(right, found.mailbox) for right in rights):
                 return found
+            raise self._none("conversation", conversation, found.mailbox)
         raise NotHere("conversation", conversation)
 
     async def message(
@@ -169,15 +170,23 @@ class Scope:
             for found in await vault.conversations_by_id([mail.conversation]):
                 if all(self.may(right, found.mailbox) for right in rights):
                     return mail, found
+                raise self._none("message", message, found.mailbox)
         raise NotHere("message", message)
 
     async def draft(self, vault: MessageClientVault, draft: str, *rights: Right) -> DraftRecord:
         """Return a draft in a mailbox to which the person has one of some rights."""
         require_id("draft", draft)
         found = await vault.draft(draft)
-        if found is None or not any(self.may(right, found.mailbox) for right in rights):
+        if found is None:
             raise NotHere("draft", draft)
+        if not any(self.may(right, found.mailbox) for right in rights):
+            raise self._none("draft", draft, found.mailbox)
         return found
+
+    def _none(self, kind: str, asked: str, mailbox: str) -> NotHere:
+        """Return the error for what lies in a mailbox, which says whether a right to that was ended."""
+        reads = any(self.may(right, mailbox) for right in OF_MAILBOX)
+        return NotHere(kind, asked, ended=not reads and self.permissions.ended(mailbox))
 
     def named(self, party: NamedParty) -> NamedParty:
         """Return a party with its organisation's name by the address book, where it came without."""

@@ -27,7 +27,7 @@ from samdrift.contracts.transfer import TransferReason
 from samdrift.messageclient import content
 from samdrift.messageclient.content import Head, Json
 from samdrift.messageclient.events import MKEvent
-from samdrift.messageclient.mail import Identifier, Recipient, Stage
+from samdrift.messageclient.mail import FOLLOWED_FOR, Identifier, Recipient, Stage
 from samdrift.vault.mailrecords import MailRecord
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.workergate import WorkerGate
@@ -40,10 +40,10 @@ _FIRST_PAUSE = timedelta(seconds=5)
 _LONGEST_PAUSE = timedelta(minutes=10)
 _LONGEST_UNHEARD = timedelta(seconds=20)
 """Time between two questions for a status where no event says that it has changed."""
-_FOLLOWED_FOR = timedelta(days=7)
-"""Time after which a message whose status is still not final is not asked for any more."""
 _MAX_LISTED = 5_000
 """Messages of a list among which one is looked for, the newest first."""
+_FAILED = frozenset({MessageStatus.REJECTED, MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.ERROR})
+"""Statuses of which a person has to know: the recipient does not have the message, as far as is known."""
 _AGAIN = frozenset({401, 403, 408, 425, 429})
 """Refusals of the caller or the moment, not of the message."""
 
@@ -211,6 +211,7 @@ class Sending:
                 attempts=mail.attempts,
                 delivery=dict(mail.delivery) | {"reason": reason},
             )
+            await _reopen(vault, mail)
             vault.record(
                 MKEvent.MK_MESSAGE_NOT_SENT,
                 message=mail.content["message_id"],
@@ -253,7 +254,7 @@ class Sending:
 
     def _is_over(self, mail: MailRecord, status: str | None) -> bool:
         known = content.status_of(status or "")
-        return (known is not None and known.final) or self._clock() - mail.at > _FOLLOWED_FOR
+        return (known is not None and known.final) or self._clock() - mail.at > FOLLOWED_FOR
 
     async def _followed(self, mail: MailRecord, head: Head | None) -> None:
         now = self._clock()
@@ -275,8 +276,30 @@ class Sending:
                 vault.record(
                     MKEvent.MK_MESSAGE_MOVED_ON, message=mail.content["message_id"], status=status or ""
                 )
+            if (changed and known in _FAILED) or (over and not (known is not None and known.final)):
+                await _reopen(vault, mail)
             if changed and known is MessageStatus.ACCEPTED:
                 vault.address_answered(content.address_mark(_recipient(mail)), at=now)
+
+
+async def _reopen(vault: MessageClientVault, mail: MailRecord) -> None:
+    """Open the conversation of a message that did not arrive, where it is done: else nobody looks there."""
+    for found in await vault.conversations_by_id([mail.conversation]):
+        if (
+            found.done
+            and await vault.change_conversation(
+                found, handler=found.handler, done=False, mailbox=found.mailbox
+            )
+            > 0
+        ):
+            vault.record(
+                MKEvent.MK_CONVERSATION_CHANGED,
+                conversation=found.id,
+                case=found.id,
+                action="reopened",
+                mailbox=found.mailbox,
+                handler=found.handler or "",
+            )
 
 
 def _is_news(mail: MailRecord, head: Head) -> bool:

@@ -6,6 +6,7 @@ from there on nothing of it changes. Whoever submits it again learns what the fi
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Container, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -92,9 +93,8 @@ class SubmittingDesk:
         typed = drafts.typed(found.content)
         wrote = {_from(one) for one in answered if one.direction is Direction.IN}
         checks = [await self._check(one, known, wrote) for one in typed.recipients]
-        listed = all(Caution.NOT_LISTED not in one.cautions for one in checks)
-        unknown = () if listed else (Problem(ProblemCode.UNKNOWN_RECIPIENT, "recipients"),)
-        elsewhere = (*unknown, *_ended(mailbox, home), *await scope.uncovered())
+        gone = [_gone(one.recipient) for one in checks if Caution.NOT_LISTED in one.cautions]
+        elsewhere = (*gone, *_ended(mailbox, home), *await scope.uncovered())
         return Review(
             draft=drafts.draft_shown(found, files, people),
             problems=tuple(dict.fromkeys((*drafts.problems(typed, files), *elsewhere))),
@@ -122,6 +122,16 @@ class SubmittingDesk:
         if await self._listing(recipient) is Listing.NOT_LISTED:
             cautions.add(Caution.NOT_LISTED)
         return RecipientCheck(recipient, frozenset(cautions), used.receipt_at if used else None)
+
+    async def _vanished(self, draft: str) -> tuple[Problem, ...]:
+        """Return the recipients that the address book does not list any more; it may be asked for each."""
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            found = await scope.draft(vault, draft, Right.WRITE)
+        recipients = () if found.stage in _SENT else drafts.typed(found.content).recipients
+        listings = await asyncio.gather(*map(self._listing, recipients))
+        pairs = zip(recipients, listings, strict=True)
+        return tuple(_gone(one) for one, listing in pairs if listing is Listing.NOT_LISTED)
 
     async def _listing(self, recipient: Recipient) -> Listing:
         try:
@@ -179,14 +189,14 @@ class SubmittingDesk:
     async def submit(self, draft: str, version: int) -> Submitted:
         """Send: from here on nothing changes, and for a short time it can be undone."""
         scope = self._scope
-        uncovered = await scope.uncovered()
+        refused = (*await self._vanished(draft), *await scope.uncovered())
         try:
             async with scope.open(Purpose.COMPOSE) as vault:
                 found = await scope.draft(vault, draft, Right.WRITE)
                 require_writer(scope, found, await scope.people(vault))
                 require_version(found, version)
-                if uncovered:
-                    raise NotReady(uncovered)
+                if refused:
+                    raise NotReady(refused)
                 moved = await self._moved(vault, found)
                 if moved is None:
                     return await self._submit(vault, found)
@@ -231,11 +241,15 @@ class SubmittingDesk:
         return Submitted(draft.id, tuple(messages), conversation, until)
 
     async def _moved(self, vault: MessageClientVault, draft: DraftRecord) -> ConversationMoved | None:
-        """Return what came in the conversation since its writer last looked, if anything did."""
+        """Return what came in the conversation since its writer last looked, if anything did.
+
+        By the order in which it came here, as ids have it: by its time, what others sent lies before.
+        """
         scope, seen = self._scope, draft.seen or 0
         for found in await vault.conversations_by_id([draft.conversation or ""]):
             if found.messages > seen:
-                new = (await vault.mail_of(found.id))[seen:] if scope.may(Right.READ, found.mailbox) else ()
+                came = sorted(await vault.mail_of(found.id), key=lambda one: one.id)
+                new = came[seen:] if scope.may(Right.READ, found.mailbox) else []
                 news = await messages_of(scope, vault, new, await scope.people(vault), Act.READ)
                 vault.record(
                     MKEvent.MK_READING_CONVERSATION,
@@ -311,8 +325,11 @@ class SubmittingDesk:
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
+            seen = await _seen_without(vault, found)
             if not await vault.undo_sending(found.id):
                 raise TooLate
+            for other, messages in seen:
+                await vault.see_news(other.id, other.writer, messages)
             vault.record(MKEvent.MK_MESSAGE_UNDONE, draft=found.id, mailbox=found.mailbox)
             return await shown(scope, vault, await scope.draft(vault, draft, Right.WRITE))
 
@@ -326,11 +343,15 @@ class SubmittingDesk:
                 chosen = [(await scope.mailbox(vault, mailbox, Right.READ)).id]
             mail = await vault.mail(await vault.waiting(chosen, _MAX_WAITING))
             latest = sorted(mail, key=lambda one: (one.at, one.id), reverse=True)
-            messages = await messages_of(scope, vault, latest, await scope.people(vault), Act.READ)
+            messages = await messages_of(scope, vault, latest, await scope.people(vault), None)
             vault.record(
                 MKEvent.MK_READING_LIST, folder="outbox", mailbox=mailbox or "", lines=str(len(messages))
             )
         return messages
+
+
+def _gone(recipient: Recipient) -> Problem:
+    return Problem(ProblemCode.UNKNOWN_RECIPIENT, "recipients", recipient=recipient)
 
 
 def _require_ready(draft: DraftRecord, files: Sequence[FileRecord]) -> None:
@@ -342,6 +363,19 @@ def _require_ready(draft: DraftRecord, files: Sequence[FileRecord]) -> None:
 def _ended(*mailboxes: MailboxRecord) -> tuple[Problem, ...]:
     ended = any(one.retired for one in mailboxes)
     return (Problem(ProblemCode.ENDED_MAILBOX, "mailbox"),) if ended else ()
+
+
+async def _seen_without(vault: MessageClientVault, undone: DraftRecord) -> list[tuple[DraftRecord, int]]:
+    """Return the other drafts in a conversation whose writers know of a sending that is undone, and how many
+    messages they know without it: what comes in its place is news to them.
+    """
+    messages = frozenset(await vault.messages_of_draft(undone.id))
+    found = []
+    for other in await vault.drafts_in([undone.conversation or ""]):
+        came = sorted(one.id for one in await vault.mail_of(undone.conversation or ""))[: other.seen or 0]
+        if known := messages.intersection(came):
+            found.append((other, len(came) - len(known)))
+    return found
 
 
 async def _mailbox(vault: MessageClientVault, mailbox: str) -> MailboxRecord:

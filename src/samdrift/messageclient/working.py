@@ -200,7 +200,9 @@ class Working:
 
         dispatcher = Dispatcher(turn, self._clock, on_failure=on_failure)
         self._gate.leases.on_gain(dispatcher.look)
-        await dispatcher.run(due, _LOOK_EVERY)
+        along = rounds.go_along(self._gate.visits.listen(), role, dispatcher.wake)
+        async with in_background(along, on_failure=on_failure):
+            await dispatcher.run(due, _LOOK_EVERY)
 
     def _works_for(self, organisation: ParticipantIdentifier) -> bool:
         return self._gate.registry.works_for(organisation, Role.MESSAGE_CLIENT)

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Callable, MutableMapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from samdrift.audit.operations import unexpected
+from samdrift.audit.operations import failing
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import CertificateChecks, Discovery
+from samdrift.contracts.errors import Temporary
 from samdrift.contracts.evidence import MessageEvidence
 from samdrift.contracts.malware import MalwareScanner
 from samdrift.contracts.principals import Role
@@ -21,6 +22,7 @@ from samdrift.messageservice.access import Authorization
 from samdrift.messageservice.incoming.inbox import Inbox
 from samdrift.messageservice.incoming.judging import Judging
 from samdrift.messageservice.incoming.polling import Polling
+from samdrift.messageservice.incoming.together import Together
 from samdrift.messageservice.interface_d.application import InterfaceD
 from samdrift.messageservice.interface_d.mailboxes import Mailboxes
 from samdrift.messageservice.interface_d.posting import Posting
@@ -104,6 +106,7 @@ class MessageServiceRole:
             around.access_points,
             inbox,
             transfers,
+            Together(around.gate, inbox, transfers, self._sender, around.clock, around.pace),
             self._served,
             around.clock,
             around.held,
@@ -148,8 +151,11 @@ class MessageServiceRole:
             self._polling.run(organisation, place * _APART)
             for place, organisation in enumerate(self._profiles)
         ]
-        work += [self._sender.run(rounds.due), self._listen(), self._poll_further()]
-        failed = unexpected("message-service")
+        along = rounds.go_along(
+            self._gate.visits.listen(), Role.MESSAGE_SERVICE, self._sender.dispatcher.wake
+        )
+        work += [self._sender.run(rounds.due), along, self._listen(), self._poll_further()]
+        failed = failing("message-service", Temporary)
         work.append(keep_up(self._gate, Role.MESSAGE_SERVICE, failed))
         async with in_background(*work, on_failure=failed):
             try:

@@ -92,8 +92,8 @@ class MessageService:
             writer = vault.new_body()
             await writer.write(payload)
             lease = self._settings.lease if claim else None
-            if not await vault.create_outgoing(record, await writer.finish(), now=now, lease=lease):
-                raise MessageInvalid((_KNOWN,))
+            body = await writer.finish()
+            vault.expect()
             if not checked:
                 vault.add_event(record.id, progress.unchecked(now), direction=Direction.OUT)
             await vault.schedule(WorkKind.DEADLINE, record.id, now + self._settings.sent_within)
@@ -103,6 +103,8 @@ class MessageService:
                 conversation=record.conversation_id,
                 **commitments(vault, message=payload_digest),
             )
+            if not await vault.create_outgoing(record, body, now=now, lease=lease):
+                raise MessageInvalid((_KNOWN,))
         if claim:
             self._sender.start_message(organisation, record, payload, scanned=scanned)
         else:

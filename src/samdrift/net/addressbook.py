@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -187,11 +188,14 @@ def kept_copy(file: Path) -> AddressBookCopy | None:
 
 
 def _keep(file: Path, data: bytes) -> None:
-    """Replace ``file`` by one that is whole and on disk."""
+    """Replace ``file`` by one that is whole and on disk; roles of one process share the file."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with draft.open("wb") as written:
-        written.write(data)
-        written.flush()
-        os.fsync(written.fileno())
-    draft.replace(file)
+    draft = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    try:
+        with draft.open("wb") as written:
+            written.write(data)
+            written.flush()
+            os.fsync(written.fileno())
+        draft.replace(file)
+    finally:
+        draft.unlink(missing_ok=True)

@@ -26,6 +26,7 @@ from samdrift.attestation.agefile import encrypting, fingerprint
 from samdrift.attestation.archive import Reading, new_folder
 from samdrift.audit.events import AuditEvent
 from samdrift.evidence.trace import Asked
+from samdrift.installation.objectplace import object_place
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.operations import backupset
@@ -220,7 +221,7 @@ async def read_file(
 async def _write(source: _Source, path: Path, to: Sequence[str], now: datetime) -> BackupFile:
     await asyncio.to_thread(path.touch, 0o600)
     database = source.installation.provisioner.database
-    objects = Objects(source.installation.config.vaults.objects)
+    objects = Objects(object_place(source.installation.config.vaults))
     async with encrypting(path, to) as sink:
         writer = BackupWriter(sink, source.organisation, now)
         await writer.begin()

@@ -109,10 +109,10 @@ class BackupSet:
 
     @asynccontextmanager
     async def opened(self, file: BackupFile, keys: Sequence[pyrage.x25519.Identity]) -> AsyncIterator[Source]:
-        """Decrypt a file that was checked."""
+        """Decrypt a file that was checked; when it has been read, it is the very file that the list names."""
         path = self.folder / file.file
         try:
-            async with decrypting(path, keys) as source:
+            async with decrypting(path, keys, file.sha256) as source:
                 yield source
         except MoveError as error:
             if error.fault is MoveFault.OTHER_RECIPIENT:
@@ -151,9 +151,14 @@ def read(folder: Path, signers: Iterable[str]) -> BackupSet:
     return BackupSet(folder, _manifest(folder, data), hashlib.sha256(data).hexdigest(), signer)
 
 
+def has_list(folder: Path) -> bool:
+    """Return whether a folder has the list of a backup."""
+    return (folder / MANIFEST).is_file()
+
+
 def found_in(folder: Path) -> list[Path]:
     """Return the backups in a folder, the oldest first."""
-    return sorted(each for each in folder.iterdir() if (each / MANIFEST).is_file() and each.name[0] != ".")
+    return sorted(each for each in folder.iterdir() if has_list(each) and each.name[0] != ".")
 
 
 def _manifest(folder: Path, data: bytes) -> Manifest:

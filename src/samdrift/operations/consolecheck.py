@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
-from samdrift.config.console import ConsoleCertificatesConfig
+from samdrift.config.console import ConsoleCertificatesConfig, ConsoleConfig
 from samdrift.config.inputs import reason
-from samdrift.config.model import Config
+from samdrift.config.model import Config, Environment
 from samdrift.net.tlsprobe import Listener
 from samdrift.operations.findings import Finding, Subject
 from samdrift.operations.setup import CONSOLE_UNIT
@@ -15,6 +15,8 @@ from samdrift.operations.tlsrules import Target, check_tls
 from samdrift.web.signin.certificate import CertificateSettings, ClientCertificates
 
 _CERTIFICATES = Subject("console.certificates", "nobody signs in to the console")
+_STAFF = Subject("console.staff", "what is done at the console is tied to nobody of the staff")
+_NAME_THEM = "enter each as [[staff]] under the same name: docs/console.md#who-acts"
 _SOON = timedelta(days=1)
 _SET_UP = "docs/console.md#sign-in-by-certificate"
 _TODO = "fetch the issuer's current list into console.certificates.revocation_lists: docs/console.md"
@@ -28,6 +30,7 @@ async def check_console(config: Config, now: datetime) -> AsyncIterator[Finding]
     own = config.console
     if own is None:
         return
+    yield _staff(config, own)
     if own.certificates is not None:
         yield _certificates(own.certificates, now)
     if not own.plain:
@@ -35,6 +38,19 @@ async def check_console(config: Config, now: datetime) -> AsyncIterator[Finding]
         listener = Listener(own.listen.called, own.listen.port, own.host)
         async for each in check_tls(Target("console", listener, config.federation.tls_issuers, unit)):
             yield each
+
+
+def _staff(config: Config, own: ConsoleConfig) -> Finding:
+    """Check that whoever signs in is one of those who are named with keys, where people are to be."""
+    named = {each.name for each in config.staff if not each.commands}
+    others = [each.name for each in own.staff if each.name not in named]
+    if config.staff and others:
+        return _STAFF.warn(f"may look and do nothing: {', '.join(others)}", _NAME_THEM)
+    if config.staff:
+        return _STAFF.ok(f"{len(own.staff)} may sign in, each one of [[staff]]")
+    if config.environment is not Environment.PRODUCTION:
+        return _STAFF.skipped("nobody is named with keys: needed in production alone")
+    return _STAFF.warn("[[staff]] names nobody: no key is known of those who act", _NAME_THEM)
 
 
 def _certificates(own: ConsoleCertificatesConfig, now: datetime) -> Finding:

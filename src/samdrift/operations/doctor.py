@@ -31,6 +31,7 @@ from samdrift.operations.consolecheck import check_console
 from samdrift.operations.emergencycheck import check_emergencies
 from samdrift.operations.findings import Finding, State, Subject
 from samdrift.operations.reviewcheck import check_reviews
+from samdrift.operations.sharedfolders import check_shared
 from samdrift.operations.tlsrules import Target, check_tls
 
 _PATIENCE = 120.0
@@ -55,6 +56,7 @@ class Scope:
 async def examine(config: Config, scope: Scope) -> list[Finding]:
     """Examine an installation; findings in the order in which they are best seen to."""
     findings = await _all("files", lambda: places.check_files(config))
+    findings += await _all("files", lambda: check_shared(config))
     findings.append(check_staff(config))
     findings += await _all("disk", lambda: places.check_disks(config))
     findings += await _all("trust", lambda: [neighbours.check_trust(config)])

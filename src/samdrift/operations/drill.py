@@ -21,6 +21,7 @@ import pyrage
 from samdrift.administration.administration import Administration, note, record_command
 from samdrift.contracts.errors import Explained
 from samdrift.evidence.trace import Asked
+from samdrift.installation.objectplace import object_place
 from samdrift.operations.backup import Progress, after, quiet, read_file
 from samdrift.operations.backupset import BackupFile, BackupSet
 from samdrift.operations.compliancelogs import DrillEvent
@@ -113,7 +114,7 @@ async def _drilled(
     progress: Progress,
 ) -> Comparison:
     database = installation.provisioner.database
-    objects = Objects(installation.config.vaults.objects)
+    objects = Objects(object_place(installation.config.vaults))
     async with (
         _temporary_place(objects) as prefix,
         copies.temporary_database(database, "drill", file.organisation) as (_, inside),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from samdrift.administration.administration import Administration
@@ -14,13 +14,14 @@ from samdrift.contracts.errors import Explained, Temporary
 from samdrift.installation.keyrows import Standing, key_rows
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore, LogKeyPlace
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
+from samdrift.net.clock import system_clock
 from samdrift.operations.findings import Finding, Subject
 from samdrift.vault.errors import VaultError
 from samdrift.vault.examination import DatabaseFacts, examine_database, made
 from samdrift.vault.objects import try_out
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.registry import Registration
-from samdrift.vault.settings import VaultSettings
+from samdrift.vault.settings import ObjectPlace, VaultSettings
 
 _KEYS = Subject("key-store", "without its keys nothing is signed, decrypted or read")
 _REACH = Subject("database", "every message is in it: without it nothing is accepted or sent")
@@ -30,8 +31,24 @@ _HARDENING = Subject(
     "database.hardening", "what the catalogs tell every login shows who is served and who is busy"
 )
 _RIGHTS = Subject("database.rights", "a right too many lets one organisation's login reach another's tables")
+_DURABLE = Subject(
+    "database.durable",
+    "who sent a message was told that it is kept: what is not on a disk by then can be lost",
+)
 _CONNECTIONS = Subject("database.connections", "without a connection work waits")
 _OBJECTS = Subject("objects", "bodies of messages are in it: without it nothing is accepted or delivered")
+_OBJECTS_CLOCK = Subject(
+    "objects.clock", "an S3 store refuses requests that were signed by a clock fifteen minutes off"
+)
+_APART, _SECOND = timedelta(seconds=60), timedelta(seconds=1)
+_S3_TODO = {
+    "RequestTimeTooSkewed": "set the clock of this machine, or the store's: timedatectl",
+    "NoSuchBucket": "make the bucket, or correct vaults.objects",
+    "InvalidAccessKeyId": "correct vaults.s3.access_key: the store does not know it",
+    "SignatureDoesNotMatch": "hand in the secret of vaults.s3.access_key again, or correct vaults.s3.region",
+    "AuthorizationHeaderMalformed": "correct vaults.s3.region",
+    "AccessDenied": "let the access key write, read, list and remove in the bucket",
+}
 _HSM = Subject("hsm", "organisations whose keys are in it can neither sign nor decrypt")
 _LOG_KEY = Subject("hsm.log-key", "whoever has the key of a log can sign another history of it")
 _FULL, _ALMOST_FULL = 0.98, 0.85
@@ -63,7 +80,7 @@ async def check_foundation(settings: VaultSettings) -> tuple[list[Finding], Foun
         findings.append(_REACH.skipped("is made when the first organisation is added"))
     else:
         facts = await _database(settings, keys, findings)
-    findings.append(await _objects(settings.objects))
+    findings += [each async for each in _objects(settings.objects)]
     there = facts is not None and facts.disordered is not None and not facts.outdated
     return findings, Foundation(keys, there)
 
@@ -111,6 +128,7 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Finding]:
         yield _RIGHTS.fail(found, "restart serve, which puts them in order")
     else:
         yield _RIGHTS.ok("each vault has its own, and no other")
+    yield _durable(facts)
     used, todo = (
         f"{facts.connections} of {facts.room} connections are open",
         "raise max_connections: docs/database.md",
@@ -124,15 +142,44 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Finding]:
         yield _CONNECTIONS.ok(used)
 
 
-async def _objects(place: Path | str) -> Finding:
+def _durable(facts: DatabaseFacts) -> Finding:
+    if facts.loses:
+        found = f"{' and '.join(facts.loses)} off: a crash loses what was committed"
+        return _DURABLE.fail(found, "ALTER SYSTEM RESET, each of them; SELECT pg_reload_conf()")
+    if facts.failover_loses:
+        return _DURABLE.warn(
+            "the URL names a standby that nothing waits for: it may lack what was committed",
+            "set synchronous_standby_names: docs/database.md#a-standby",
+        )
+    return _DURABLE.ok("what is committed is on the disk")
+
+
+async def _objects(place: ObjectPlace) -> AsyncIterator[Finding]:
+    before = system_clock()
     try:
-        await try_out(place)
+        written = await try_out(place)
     except VaultError as error:
         cause = error.cause if isinstance(error, Temporary) and error.cause else str(error)
-        return _OBJECTS.fail(
-            cause, "see vaults.objects: that it is there, and that this user may write in it"
-        )
-    return _OBJECTS.ok("an object was written, read and removed")
+        todo = "see vaults.objects: that it is there, and that this user may write in it"
+        yield _OBJECTS.fail(cause, todo if isinstance(place, Path) else _todo_for(cause))
+        return
+    yield _OBJECTS.ok("an object was written, listed, read and removed")
+    if isinstance(place, Path):
+        return
+    apart = max(before - written - _SECOND, written - system_clock(), timedelta())
+    if apart >= _APART:
+        found = f"the store's clock and this machine's differ by {apart.total_seconds():.0f} seconds"
+        yield _OBJECTS_CLOCK.warn(found, "set whichever of them is wrong: timedatectl")
+    else:
+        yield _OBJECTS_CLOCK.ok("the store's clock goes as this machine's")
+
+
+def _todo_for(cause: str) -> str:
+    """Return what helps by what the store has answered, where S3 has a word for it."""
+    known = (each for word, each in _S3_TODO.items() if word in cause)
+    return next(
+        known, "docs/objects.md: that it is there, and that the access key may write, list and remove"
+    )
 
 
 async def check_tokens(installation: Administration) -> AsyncIterator[Finding]:

@@ -23,6 +23,7 @@ from samdrift.administration.administration import Administration, note, record_
 from samdrift.administration.events import AdminEvent
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.trace import Asked
+from samdrift.installation.objectplace import object_place
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.operations.backup import BackupEvent, Progress, quiet, read_file
@@ -101,7 +102,7 @@ async def restore(
     await _announced(installation, asked, organisation)
     await _make_roles(installation.provisioner, organisation, hosted)
     vaults = {each.role.value: each for each in hosted}
-    objects = Objects(installation.config.vaults.objects)
+    objects = Objects(object_place(installation.config.vaults))
     async with copies.temporary_database(database, "restore", organisation.value) as (name, inside):
         async with copies.storing(inside) as storing:
             restoring = Restoring(storing, objects, partial(_place, vaults), partial(_check, vaults))

@@ -1,5 +1,7 @@
 """Rules for TLS of a listener, after those that SSL Labs' grade A rests on (SSL Server Rating Guide).
 
+Clauses: transport-profile-as4 2.4.1 a.
+
 Each rule has an id, which the doctor shows and docs/operations.md lists. What a server takes is asked
 in hellos of our own (:mod:`samdrift.net.tlsprobe`); the certificate comes from one whole handshake.
 """

@@ -45,14 +45,17 @@ async def check(
     signer: str,
     organisation: ParticipantIdentifier,
     digest: str | None = None,
+    file_digest: str | None = None,
 ) -> Checked:
     """Read all of ``file``; :class:`MoveError` says why it cannot be taken in.
+
+    ``digest`` is that of the manifest, ``file_digest`` of the file as it lies there, where they are known.
 
     Whoever has a key that may sign for one organisation has none for another:
     what is taken in is of the one that was named, and acts for no other.
     """
     checking = Checking(organisation.value)
-    async with decrypting(file, keys) as source:
+    async with decrypting(file, keys, file_digest) as source:
         statement = await walk(source, checking)
     statement.check_signer(signer)
     statement.check_digest(digest)

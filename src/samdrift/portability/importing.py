@@ -79,6 +79,8 @@ class Order:
     """SHA-256 of the manifest, from the former supplier, separately from the file; taking over needs it."""
     proof: Proof = NOT_PROVEN
     """The proof that it is the one who is named."""
+    file_digest: str | None = None
+    """SHA-256 of the file that this one signed for; another one is refused before anything is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ async def take_in(installation: Administration, order: Order) -> Imported:
             " the file (--manifest): an older export would send again what has been sent since"
         )
         raise MoveError(MoveFault.OTHER_EXPORT, text)
-    checked = await check(order.file, order.keys, order.signer, organisation, order.digest)
+    checked = await check(order.file, order.keys, order.signer, organisation, order.digest, order.file_digest)
     manifest = checked.manifest
     if order.take_over and not manifest.suspended:
         text = (

@@ -163,7 +163,7 @@ async def fronting(handed: FrontHandOver, sockets: Mapping[Door, socket.socket])
                     conditions=directory.conditions,
                 )
                 applications[door] = metrics_application(
-                    gathered.registry, gathered.gather, directory.conditions
+                    gathered.registry, gathered.gather, directory.conditions, found=gathered.found
                 )
             application = applications[door]
             await doors.open(stack, door, guarded(application, unexpected(f"the front, {door.value}")))

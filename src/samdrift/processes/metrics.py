@@ -14,6 +14,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
@@ -26,10 +27,11 @@ from samdrift.accesspoint.meters import Meters
 from samdrift.installation.covermetrics import COVER_END, COVER_FUNCTIONS, CoverMetrics
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import expiry_gauge
-from samdrift.installation.health import GONE, Condition, Dependency, Gone
+from samdrift.installation.health import FOUND_BY_WORKERS, GONE, Condition, Dependency, Gone
 from samdrift.installation.logkeeping import OLDEST_COSIGNATURE, LogMetrics
-from samdrift.installation.metrics import HELD, PATH, HeldMetrics, meaningless_gauge
+from samdrift.installation.metrics import HELD, NEEDED, PATH, HeldMetrics, meaningless_gauge
 from samdrift.installation.remindermetrics import GOVERNANCE_DUE, GOVERNANCE_WAITING, ReminderMetrics
+from samdrift.net.clock import system_clock
 from samdrift.net.forwarding import Away, Forwarder
 from samdrift.processes.memory import MEMORY, PROCESSES
 
@@ -69,6 +71,10 @@ class Worker:
         return (self.kind, self.organisation or "") if named else (self.kind,)
 
 
+_GONE = re.compile(rf'^{GONE}\{{dependency="([^"]+)"\}} (\S+)$', re.MULTILINE)
+_DEPENDENCIES = frozenset(one.value for one in Dependency)
+
+
 class Misfit(ValueError):
     """An answer that no worker of ours gives."""
 
@@ -94,6 +100,8 @@ class Gathered(Collector):
         self._own = CollectorRegistry()
         self._own.register(own)
         self._metrics: list[Metric] = []
+        self._found: Mapping[str, int] = {}
+        self._since: dict[str, datetime] = {}
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -102,22 +110,43 @@ class Gathered(Collector):
         workers = list(self._workers())
         texts = await asyncio.gather(*(self._text(worker.place) for worker in workers))
         answers = list(zip(workers, texts, strict=True))
-        self._metrics = await asyncio.to_thread(self._together, answers)
+        self._metrics, self._found = await asyncio.to_thread(self._together, answers)
+
+    async def found(self) -> list[Condition]:
+        """Ask every process, and return what organisations' own depend on, such as SMP and their tokens.
+
+        Of kinds that the supervisor knows, and of what readiness depends on, its word alone counts. A worker
+        that was taken over can say a number, and not a word that is shown.
+        """
+        await self.gather()
+        known, now, conditions = {one.dependency for one in self._conditions()}, system_clock(), []
+        for kind, number in sorted(self._found.items()):
+            if kind in known or kind in NEEDED:
+                continue
+            if not number:
+                self._since.pop(kind, None)
+            since = self._since.setdefault(kind, now) if number else None
+            conditions.append(Condition(kind, "", since, FOUND_BY_WORKERS if number else ""))
+        return conditions
 
     def collect(self) -> Iterator[Metric]:
         yield from self._metrics
 
-    def _together(self, answers: Iterable[tuple[Worker, bytes]]) -> list[Metric]:
-        """Put together what fits, and count whose it is."""
+    def _together(self, answers: Iterable[tuple[Worker, bytes]]) -> tuple[list[Metric], Mapping[str, int]]:
+        """Put together what fits, and count whose it is; of each dependency, how many workers find gone."""
         supervisors = CollectorRegistry()
         supervisors.register(Gone(self._conditions()))
         own = (generate_latest(each).decode() for each in (self._own, supervisors))
-        texts, there = list(own), Counter[tuple[str, ...]]()
+        texts, there, gone = list(own), Counter[tuple[str, ...]](), Counter[str]()
         for worker, text in answers:
             try:
-                texts.append(fitting(text, worker))
+                fits = fitting(text, worker)
             except (Misfit, UnicodeDecodeError):
                 continue
+            texts.append(fits)
+            for kind, number in _GONE.findall(fits):
+                if kind in _DEPENDENCIES:
+                    gone[kind] += max(0, int(float(number)))
             there[worker.labels(named=self._named)] += 1
         there[("front", "") if self._named else ("front",)] += 1
         labels = ["kind", "organisation"] if self._named else ["kind"]
@@ -128,7 +157,7 @@ class Gathered(Collector):
             "samdrift_key_store_alarms", "Vaults whose keys are not opened, since something was planted there"
         )
         alarms.add_metric((), self._alarms())
-        return [*merged(texts), processes, alarms]
+        return [*merged(texts), processes, alarms], gone
 
     async def _text(self, place: Path) -> bytes:
         try:

@@ -54,7 +54,7 @@ from samdrift.installation.health import GONE, Condition, Dependency, Gone, Heal
 from samdrift.installation.listeners import PublicDoors, bound_socket, served_doors, with_own_metrics
 from samdrift.installation.metrics import PATH, metrics_application
 from samdrift.installation.reporting import HEALTH
-from samdrift.installation.unlocking import AGAIN, NOT_UNLOCKED, UNLOCK
+from samdrift.installation.unlocking import AGAIN, NOT_UNLOCKED, UNLOCK, WHO
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
@@ -294,17 +294,18 @@ class _Pool:
         organisation, passphrase = told.get("organisation"), told.get("passphrase")
         if not isinstance(organisation, str) or not isinstance(passphrase, str):
             raise ControlRefused("an organisation and a passphrase are needed")
-        task = self._unlock_aside(self._unlock_all(organisation, passphrase))
+        who = {WHO: told[WHO]} if WHO in told else {}
+        task = self._unlock_aside(self._unlock_all(organisation, passphrase, who))
         await asyncio.wait({task}, timeout=_UNLOCK_SECONDS)
         if not task.done():
             raise ControlRefused("workers are still unlocking, which goes on: the log says how it ends")
         return task.result()
 
-    async def _unlock_all(self, organisation: str, passphrase: str) -> dict[str, Any]:
+    async def _unlock_all(self, organisation: str, passphrase: str, who: Mapping[str, Any]) -> dict[str, Any]:
         """Have one worker unlock and record it, and then the others."""
-        first = None
+        told, first = {"organisation": organisation, "passphrase": passphrase, **who}, None
         for child in sorted(self._children, key=lambda child: not self._serves(child)):
-            first = await self._told(child, UNLOCK, organisation=organisation, passphrase=passphrase)
+            first = await self._told(child, UNLOCK, **told)
             if first is not None:
                 rest = [each for each in self._children if each is not child]
                 break

@@ -1,7 +1,7 @@
 """The supervisor: opens the key store, and starts a front and workers with what each of them needs.
 
-It is the only process with all keys, so it listens nowhere but at the socket for the
-operator's own commands, and reads nothing that a stranger has written.
+It is the only process with all keys, so it listens nowhere but at the socket for the operator's own commands,
+and reads no request, message or envelope. What others wrote and it reads is in docs/isolation.md.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from samdrift.installation.control import control_folder, controlled
 from samdrift.installation.databasecare import cared_for
 from samdrift.installation.doors import ROLES, Door
 from samdrift.installation.expiry import Expiries, watching
-from samdrift.installation.health import Dependency, Health, trying
+from samdrift.installation.health import Dependency, Health, in_words, trying
 from samdrift.installation.listeners import served_doors, with_own_metrics
 from samdrift.installation.logkeeping import operators_log_kept
 from samdrift.installation.operator import own_dependencies
@@ -181,6 +181,7 @@ class _House:
         )
         self._renewed = -_RENEW_SECONDS
         self._told: set[str] = set()
+        self._blind = False
 
     async def start(self) -> None:
         """Start the front and who answers for nobody, and then a worker for each vault that is open."""
@@ -204,14 +205,30 @@ class _House:
         """Follow the registry and the key store, until cancelled."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            self._note_look(await self._look())
+
+    async def _look(self) -> str:
+        """Follow once; returns why that was not possible, in words, or nothing."""
+        try:
             try:
                 await within(_REFRESH_SECONDS, self._hands.refresh)
-                self._announce()
-                await self._update()
-                await self._renew()
-                await self._replace_readers()
-            except (OSError, KeyStoreError, ConfigError, VaultError) as error:
-                _LOGGER.warning("supervisor: looks again later (%s)", type(error).__name__)
+            finally:
+                self._announce()  # The front answers how all is, also while the key store is gone.
+            await self._update()
+            await self._renew()
+            await self._replace_readers()
+        except (OSError, KeyStoreError, ConfigError, VaultError) as error:
+            return in_words(error)
+        return ""
+
+    def _note_look(self, fault: str) -> None:
+        """Write once that the supervisor cannot follow what changes, and once that it can again."""
+        if fault and not self._blind:
+            text = "supervisor: changes of organisations, keys and certificates are not followed now: %s"
+            _LOGGER.warning(text, fault)
+        elif self._blind and not fault:
+            _LOGGER.warning("supervisor: changes of organisations, keys and certificates are followed again")
+        self._blind = bool(fault)
 
     async def roll(self) -> None:
         """Start one process after the other again, each when the one before serves: workers, then the front.

@@ -53,7 +53,7 @@ class Users:
         if user is not None:
             _let_read(folder, self._first + number)
             _give(private_folder(marks_folder(self._vaults.secrets, vault)), user)
-            if isinstance(self._vaults.objects, Path):
+            if isinstance(self._vaults.objects, Path) and self._vaults.objects.is_dir():
                 _give(private_folder(self._vaults.objects / vault), user)
         return user
 
@@ -71,12 +71,18 @@ class Users:
         return [UnixUser(number, number) for number in numbers]
 
     def let_in(self, operator: Path) -> None:
-        """Let the processes reach what belongs to them: access points may read the folder ``operator``."""
+        """Let the processes reach what belongs to them: access points may read the folder ``operator``.
+
+        A folder that is gone, as one of a file system that is not mounted any more, is not made anew: an
+        empty one in its place would look as if all were well.
+        """
         if self._first is None:
             return
+        if self._vaults.secrets.is_dir():
+            private_folder(self._vaults.secrets / MARKS)
         for place in (self._vaults.secrets, self._vaults.secrets / MARKS, self._vaults.objects):
-            if isinstance(place, Path):
-                let_through(private_folder(place) / "anything")
+            if isinstance(place, Path) and place.is_dir():
+                let_through(place / "anything")
         for program in (Path(sys.executable), Path(sys.executable).resolve(), Path(__file__)):
             let_through(program)
         _let_read(operator, self._first + 1)

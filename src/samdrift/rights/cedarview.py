@@ -2,7 +2,8 @@
 engine has to answer too.
 
 Each grant that has an effect is a ``permit`` with the times at which it begins, ends and is objected to, as
-seconds in ``context.now``; each substitution is one for every grant that it lends. The times are those of
+seconds in ``context.now``; each substitution is one for every grant that it lends, and a grant to a group is
+one for each of its members. The times are those of
 :mod:`samdrift.rights.gifts`; whether one had authority, the fold says.
 """
 
@@ -14,7 +15,7 @@ from datetime import datetime
 from samdrift.rights.deciding import Request
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import State
-from samdrift.rights.gifts import Gift, gifts
+from samdrift.rights.gifts import Gift, Share, Span, gifts, shares
 from samdrift.rights.statements import OF_CONTENT, ORGANISATION, Right, Rights, Scope, Statement
 
 _KINDS = {
@@ -23,12 +24,16 @@ _KINDS = {
     SubjectKind.CLAIM: "Claim",
     SubjectKind.CUSTODIAN: "Custodian",
     SubjectKind.OPERATOR: "Operator",
+    SubjectKind.GROUP: "Group",
+    SubjectKind.DIRECTORY: "Directory",
 }
 
 
 def policies(state: State, statements: Iterable[Statement]) -> str:
     """Return the policies of an organisation whose ``statements`` were folded to ``state``."""
-    return "\n".join(_policies(gifts(state, statements))) + "\n"
+    stated = list(statements)
+    found = gifts(state, stated)
+    return "\n".join((*_policies(found), *_of_members(shares(found, stated)))) + "\n"
 
 
 def question(request: Request, moment: datetime) -> dict[str, object]:
@@ -44,23 +49,30 @@ def question(request: Request, moment: datetime) -> dict[str, object]:
 def _policies(found: Sequence[Gift]) -> Iterator[str]:
     for gift in found:
         what = gift.given.what
+        if what.subject.kind is SubjectKind.GROUP:
+            continue  # Its members have it, each by a policy of their own.
         if isinstance(what, Rights):
-            yield _permit(what.subject, what.rights, what.scope, _when(gift))
+            yield _permit(what.subject, what.rights, what.scope, _when(gift.times))
             continue
         for lent in found:
             own = lent.given.what
             if not isinstance(own, Rights) or own.subject != what.absent:
                 continue
             if what.scope in (ORGANISATION, own.scope) and own.rights & OF_CONTENT:
-                both = f"{_when(gift)} && {_when(lent)}"
+                both = f"{_when(gift.times)} && {_when(lent.times)}"
                 yield _permit(what.subject, own.rights & OF_CONTENT, own.scope, both)
 
 
-def _when(gift: Gift) -> str:
+def _of_members(found: Iterable[Share]) -> Iterator[str]:
+    for share in found:
+        what = share.gift.given.what
+        if isinstance(what, Rights):
+            yield _permit(share.member, what.rights, what.scope, _when(share.times))
+
+
+def _when(times: Iterable[Span]) -> str:
     """Return the condition on ``context.now``."""
-    spans = [
-        f"context.now >= {_seconds(start)} && context.now < {_seconds(end)}" for start, end in gift.times
-    ]
+    spans = [f"context.now >= {_seconds(start)} && context.now < {_seconds(end)}" for start, end in times]
     return spans[0] if len(spans) == 1 else "(" + " || ".join(f"({each})" for each in spans) + ")"
 
 

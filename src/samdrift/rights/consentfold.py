@@ -80,6 +80,13 @@ class Consent:
         return None if self.begins is None else self.begins + self.act.lasts
 
     @property
+    def over(self) -> datetime | None:
+        """The moment at which it ends, by itself or by a revocation; ``None`` if it never began."""
+        if self.begins is None or self.end is None:
+            return None
+        return self.end if self.ended is None else min(self.ended, self.end)
+
+    @property
     def emergency(self) -> bool:
         """True for an emergency, which nobody of the organisation has approved."""
         return isinstance(self.act, EmergencyStated)
@@ -231,9 +238,12 @@ def consents_of(record: Record) -> Consents:
     return next(each for each in record.folds if isinstance(each, Consents))
 
 
-def moment_of(record: Record, clock: datetime) -> datetime:
-    """Return the moment that counts: a clock that was set back prolongs nothing."""
-    return max(clock, record.last or clock)
+def moment_of(record: Record, clock: datetime, witnessed: datetime | None = None) -> datetime:
+    """Return the moment that counts: a clock that was set back prolongs nothing.
+
+    It is not earlier than the last statement, nor than what a witness has put under the log.
+    """
+    return max(clock, record.last or clock, witnessed or clock)
 
 
 def officers(record: Record, moment: datetime) -> tuple[Subject, ...]:

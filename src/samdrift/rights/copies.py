@@ -20,6 +20,7 @@ from typing import Self
 
 from samdrift.rights.deciding import Decision, Request, decide_by
 from samdrift.rights.folding import OutOfOrder, State, fold
+from samdrift.rights.groups import MembersListed
 from samdrift.rights.settling import Settled, listing
 from samdrift.rights.statements import NotUnderstood, Statement
 
@@ -98,6 +99,8 @@ class Copy:
             raise Contradiction("it is another organisation's", number)
         if statement.digest in self._numbers:
             raise Contradiction("it is there under an earlier number", number)
+        if isinstance(statement.act, MembersListed):
+            raise Contradiction("only a signed statement says who is in a group", number)
         if self._own and statement.at < self._own[-1].at:
             raise Contradiction("it is of an earlier moment than the one before it", number)
         self._own.append(statement)

@@ -1,12 +1,14 @@
 """Deciding: may this subject do that, now, and by which statements.
 
-Denied by default. A right is had in one of three ways, which are looked for in this order:
+Denied by default. A right is had in one of four ways, which are looked for in this order:
 
 - the subject was given it;
 - the identity provider vouches for the session of a person, and a stored mapping gives that claim the
   right: at most what the mapping names, as long as the session shows the claim;
-- a person substitutes for another who was given it. Not for rights that the other has by a claim or by
-  substituting.
+- a group of a directory was given it, and the person is in the group by what statements have frozen; not
+  if the person gave or approved it;
+- a person substitutes for another who was given it. Not for rights that the other has by a claim, by a
+  group or by substituting.
 
 Of several that give it, the answer rests on the one that lasts longest, so that it is the same answer
 wherever it is asked.
@@ -17,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Self
 
 from samdrift.rights.folding import Holding, State, fold
 from samdrift.rights.statements import (
@@ -72,35 +74,42 @@ def decide_by(state: State, request: Request, moment: datetime) -> Decision:
     for way in (
         _given(state, request, moment),
         _claimed(state, request, moment),
+        _listed(state, request, moment),
         _lent(state, request, moment),
     ):
-        found = sorted(way, key=lambda chain: (-_end(chain).timestamp(), _digests(chain)))
+        found = sorted(way, key=lambda chain: (-chain.end.timestamp(), chain.digests))
         if found:
-            return Decision(True, _digests(found[0]), _end(found[0]))
+            return Decision(True, found[0].digests, found[0].end)
+    groups = [group for group, _ in state.memberships.of(request.subject, moment)]
     stopped = {
         digest
-        for holding, digest in state.stopped(moment, request.subject, *_claims(request))
+        for holding, digest in (
+            *state.stopped(moment, request.subject, *_claims(request), *groups),
+            *state.left(request.subject, moment),
+        )
         if _covers(holding, request)
     }
     return Decision(False, tuple(sorted(stopped)))
 
 
-_Chain: TypeAlias = tuple[Holding, ...]
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """A way to a right: the statements that it rests on, and the moment at which the first of them ends."""
 
+    digests: tuple[str, ...]
+    end: datetime
 
-def _digests(chain: _Chain) -> tuple[str, ...]:
-    return tuple(digest for holding in chain for digest in holding.statements)
-
-
-def _end(chain: _Chain) -> datetime:
-    return min(holding.given.end for holding in chain)
+    @classmethod
+    def of(cls, *holdings: Holding, listed: str = "") -> Self:
+        digests = tuple(digest for holding in holdings for digest in holding.statements)
+        return cls((*digests, listed) if listed else digests, min(each.given.end for each in holdings))
 
 
 def _given(state: State, request: Request, moment: datetime) -> Iterator[_Chain]:
-    if request.subject.kind is not SubjectKind.CLAIM:
+    if request.subject.kind not in (SubjectKind.CLAIM, SubjectKind.GROUP):
         for holding in state.holdings(moment, request.subject):
             if _covers(holding, request):
-                yield (holding,)
+                yield _Chain.of(holding)
 
 
 def _claims(request: Request) -> list[Subject]:
@@ -114,7 +123,14 @@ def _claimed(state: State, request: Request, moment: datetime) -> Iterator[_Chai
     if claims:
         for holding in state.holdings(moment, *claims):
             if _covers(holding, request):
-                yield (holding,)
+                yield _Chain.of(holding)
+
+
+def _listed(state: State, request: Request, moment: datetime) -> Iterator[_Chain]:
+    if request.subject.kind is SubjectKind.PERSON:
+        for holding, digest in state.groups(request.subject, moment):
+            if _covers(holding, request):
+                yield _Chain.of(holding, listed=digest)
 
 
 def _lent(state: State, request: Request, moment: datetime) -> Iterator[_Chain]:
@@ -125,7 +141,7 @@ def _lent(state: State, request: Request, moment: datetime) -> Iterator[_Chain]:
         if isinstance(what, Substitution) and what.scope in (ORGANISATION, request.scope):
             for holding in state.holdings(moment, what.absent):
                 if _covers(holding, request):
-                    yield substitution, holding
+                    yield _Chain.of(substitution, holding)
 
 
 def _covers(holding: Holding, request: Request) -> bool:

@@ -11,7 +11,9 @@ verifies the record compares these few fingerprints. Two custodians enrol the fi
 - two custodians can still do it, within a day, which is the way that an organisation comes in by. What they
   ask for while a person has a key begins a week later: until then an officer sees it and ends it, so that the
   operator alone makes up no officer;
-- two custodians enrol keys of the operator's staff, who have no authority in the organisation.
+- two custodians enrol keys of the operator's staff, who have no authority in the organisation;
+- the key of a directory, which says who is in its groups, is asked for by an officer and approved as another
+  person's is: custodians alone enrol none, so that the operator makes up no directory.
 
 A key is ended, or stated to be lost, by the one who has it or asked for it, and by an officer. Custodians
 end what they asked for, of a person only before it begins. A lost key never comes back.
@@ -31,6 +33,7 @@ from samdrift.rights.folding import Effect, State
 from samdrift.rights.keyacts import Enrolled, Lost, PublicKey, Scheme
 from samdrift.rights.statements import Approved, Ended, Statement
 
+_OFFICERS_ENROL = frozenset({SubjectKind.PERSON, SubjectKind.DIRECTORY})
 WAITING_TIME = timedelta(days=7)
 """Time after which what custodians do begins, while the organisation's own people have keys."""
 
@@ -169,6 +172,10 @@ class Keys:
         if act.to.kind is SubjectKind.CUSTODIAN:
             own = by == act.to and signed_with == fingerprint
             return (Effect.TAKEN, replace(asked, begins=at)) if own else (Effect.NO_AUTHORITY, None)
+        if act.to.kind is SubjectKind.DIRECTORY:
+            officer = by.kind is SubjectKind.PERSON and self._state.is_officer(by, at)
+            paper = self._on_paper(signed_with)
+            return (Effect.WAITING, asked) if officer and not paper else (Effect.NO_AUTHORITY, None)
         if by.kind is SubjectKind.CUSTODIAN:
             delayed = act.to.kind is SubjectKind.PERSON and self.persons_sign(at)
             return Effect.WAITING, replace(asked, delayed=delayed)
@@ -189,7 +196,7 @@ class Keys:
             return Effect.SELF, None
         if asked.over or asked.begins is not None or asked.act.end <= at:
             return Effect.OVER, None
-        officer = asked.act.to.kind is SubjectKind.PERSON and self._state.is_officer(by, at)
+        officer = asked.act.to.kind in _OFFICERS_ENROL and self._state.is_officer(by, at)
         if not officer and by.kind is not SubjectKind.CUSTODIAN:
             return Effect.NO_AUTHORITY, None
         waits = asked.delayed and by.kind is SubjectKind.CUSTODIAN

@@ -21,6 +21,7 @@ MAX_IDENTIFIER = 256
 LONGEST = timedelta(days=366)
 """Longest time that one statement gives something for: after a year somebody decides again."""
 
+_GROUP = re.compile(r"[^# ]+#[^ ].*")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
@@ -52,6 +53,12 @@ class SubjectKind(StrEnum):
     """One of the operator's staff, who asks for something. Has no rights by statements of this kind."""
     CLAIM = "claim"
     """People for whom the identity provider vouches so, while their session lasts: a stored mapping."""
+    GROUP = "group"
+    """People whom a directory of the organisation lists so, as statements have frozen it
+    (:mod:`samdrift.rights.groups`).
+    """
+    DIRECTORY = "directory"
+    """A directory of the organisation, which states who is in its groups. Has no rights itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +72,15 @@ class Subject:
     def parse(cls, text: str) -> Self:
         """Read a subject; :class:`ValueError` if it is not one."""
         kind, colon, name = text.partition(":")
-        spaced = "".join(name.split(" ")) if kind == SubjectKind.CLAIM and name == name.strip() else name
+        named = kind in (SubjectKind.CLAIM, SubjectKind.GROUP) and name == name.strip()
+        spaced = "".join(name.split(" ")) if named else name
         fits = colon and 0 < len(name) <= MAX_IDENTIFIER and visible(name)
         if not fits or any(character.isspace() for character in spaced):
             raise ValueError("a subject is a kind, a colon and an identifier")
+        if kind == SubjectKind.GROUP and not _GROUP.fullmatch(name):
+            raise ValueError("a group is the name of a directory, a # and a distinguished name")
+        if kind == SubjectKind.DIRECTORY and "#" in name:
+            raise ValueError("the name of a directory has no #")
         return cls(SubjectKind(kind), name)
 
     @classmethod
@@ -77,6 +89,13 @@ class Subject:
         if "#" in issuer or "#" in name or "=" in name:
             raise ValueError("an issuer has no #, and the name of a claim neither # nor =")
         return cls.parse(f"{SubjectKind.CLAIM}:{issuer}#{name}={value}")
+
+    @classmethod
+    def group(cls, directory: str, name: str) -> Self:
+        """Return those in the group ``name``, a distinguished name; :class:`ValueError` as above."""
+        if "#" in directory:
+            raise ValueError("the name of a directory has no #")
+        return cls.parse(f"{SubjectKind.GROUP}:{directory}#{name}")
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.id}"
@@ -161,7 +180,7 @@ class Fields:
         except StatementError:
             raise
         except ValueError:
-            raise StatementError("it names no person, system, custodian or claim", name) from None
+            raise StatementError("it names no person, system, custodian, claim or group", name) from None
 
     def scope(self, name: str) -> Scope:
         """Take a scope."""

@@ -36,6 +36,8 @@ from typing import Any, TypeAlias
 
 from samdrift.rights.canonical import Json, encode
 from samdrift.rights.fields import same_person
+from samdrift.rights.groups import MembersListed
+from samdrift.rights.memberships import Memberships
 from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from samdrift.rights.statements import (
     OF_CONTENT,
@@ -88,6 +90,10 @@ class Effect(StrEnum):
     """The end of a review before the time that it was to last."""
     KEY_TAKEN = "key-taken"
     """A key that another has, or that was lost (:mod:`samdrift.rights.enrolment`)."""
+    OTHER_LISTING = "other-listing"
+    """A reading of a group that does not go on from the one before (:mod:`samdrift.rights.groupfold`)."""
+    EMPTIES = "empties"
+    """A reading that would leave nobody in a group."""
 
 
 class OutOfOrder(ValueError):
@@ -128,6 +134,8 @@ class State:
         """Reviews that were closed, and by which statement."""
         self._kept: dict[str, dict[str, None]] = {}
         """Statements that answered an item by keeping it, by item."""
+        self.memberships = Memberships()
+        """The people in each group of a directory, at any moment."""
         self._last: datetime | None = None
         self._batch: dict[str, Statement] = {}
         self._added: list[tuple[dict[Any, Any], Any]] = []
@@ -249,8 +257,9 @@ class State:
         assert isinstance(named, Given)
         for digest in self._kept.get(item, {}):
             stated = self._statements[digest]
-            reviews = stated.by in (opened.reviewer, opened.stand_in) and stated.by != named.what.subject
-            if reviews and opening.at <= stated.at <= moment:
+            reviews = stated.by in (opened.reviewer, opened.stand_in)
+            own = self.memberships.has(stated.by, named.what.subject, stated.at)
+            if reviews and not own and opening.at <= stated.at <= moment:
                 return stated
         return None
 
@@ -277,7 +286,29 @@ class State:
 
     def as_of(self, moment: datetime) -> bytes:
         """Return all that is in force at ``moment``: a line of canonical JSON for each, in order."""
-        return b"".join(sorted(encode(_line(holding)) + b"\n" for holding in self.holdings(moment)))
+        rows = [*map(_line, self.holdings(moment)), *self.memberships.rows(moment)]
+        return b"".join(sorted(encode(row) + b"\n" for row in rows))
+
+    def groups(self, person: Subject, moment: datetime) -> Iterator[tuple[Holding, str]]:
+        """Yield what the groups were given in which a person is at ``moment``, and the digest of the
+        statement by which they are; nothing that the person gave or approved: nobody gives to themselves.
+        """
+        for group, digest in self.memberships.of(person, moment):
+            for holding in self.holdings(moment, group):
+                if not same_person(self.author(holding), person):
+                    yield holding, digest
+
+    def left(self, person: Subject, moment: datetime) -> Iterator[tuple[Holding, str]]:
+        """Yield what a person would have at ``moment`` had a group's directory still listed them, and the
+        digest of the statement by which they left.
+        """
+        for group, digest in self.memberships.left(person, moment):
+            for holding in self.holdings(moment, group):
+                yield holding, digest
+
+    def author(self, holding: Holding) -> Subject:
+        """Return the one whose statement gave it: who approved or, where nobody had to, who stated it."""
+        return self._statements[holding.statements[-1]].by
 
     def _of(self, *subjects: Subject) -> list[str]:
         if not subjects:
@@ -311,11 +342,16 @@ class State:
             (ReviewOpened, self._open_review),
             (Given, self._give),
             (Approved, self._approve),
+            (MembersListed, self._list),
         )
         for kind, step in steps:
             for each in mine:
                 if isinstance(each.act, kind):
                     self._put(self._effects, each.digest, step(each, each.act))
+
+    def _list(self, statement: Statement, act: MembersListed) -> Effect:
+        self.memberships.put(self._put, statement.digest, statement.at, act)
+        return Effect.TAKEN
 
     def _object(self, statement: Statement, act: Objected) -> Effect:
         named = self._named(act.of, Given)

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from samdrift.rights.agreementfold import Agreements
 from samdrift.rights.consentfold import Consents
+from samdrift.rights.groupfold import Groups
 from samdrift.rights.incidentfold import Incidents
 from samdrift.rights.record import Further, Record
 from samdrift.rights.settlingfold import Settlement
 
-FOLDS: tuple[Further, ...] = (Agreements.of, Consents.of, Settlement.of, Incidents)
+FOLDS: tuple[Further, ...] = (Agreements.of, Consents.of, Settlement.of, Incidents, Groups.of)
 """A record that is read without one of them does not hold."""
 
 

@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeAlias
 
-from samdrift.rights.fields import Subject
+from samdrift.rights.fields import Subject, SubjectKind, same_person
 from samdrift.rights.folding import Effect, State
+from samdrift.rights.groups import MembersListed
 from samdrift.rights.reviews import ReviewClosed
 from samdrift.rights.statements import Approved, Ended, Given, Objected, Outcome, Reviewed, Statement
 
 Span: TypeAlias = tuple[datetime, datetime]
 """A time from a moment until before another."""
+_NEVER = datetime.max.replace(microsecond=0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Gift:
     statement: Statement
     times: tuple[Span, ...]
     """The times at which it counts, in order."""
+    author: Subject
+    """The one who approved it or, where nobody had to, who gave it."""
 
 
 def gifts(state: State, statements: Iterable[Statement]) -> list[Gift]:
@@ -42,7 +46,54 @@ def gifts(state: State, statements: Iterable[Statement]) -> list[Gift]:
             if isinstance(each.act, Given):
                 given.append((each, each.act))
     counting = ((each, act, tuple(found.times(state, each, act))) for each, act in given)
-    return [Gift(act, each, times) for each, act, times in counting if times]
+    return [Gift(act, each, times, found.author(each, act)) for each, act, times in counting if times]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A grant to a group as it counts for one of its members."""
+
+    gift: Gift
+    member: Subject
+    times: tuple[Span, ...]
+
+
+def shares(found: Iterable[Gift], statements: Iterable[Statement]) -> Iterator[Share]:
+    """Yield what the members of groups have by the grants ``found``, from the readings in ``statements``.
+
+    None has a share of what they gave or approved themselves.
+    """
+    stays = _stays(statements)
+    for gift in found:
+        for member, spans in stays.get(gift.given.what.subject, {}).items():
+            times = [_both(time, span) for time in gift.times for span in spans]
+            counting = tuple(sorted(each for each in times if each[0] < each[1]))
+            if counting and not same_person(member, gift.author):
+                yield Share(gift, member, counting)
+
+
+def _stays(statements: Iterable[Statement]) -> dict[Subject, dict[Subject, list[Span]]]:
+    """Return when each person was in each group; one who comes and goes in one moment was not."""
+    moments = dict[tuple[Subject, Subject, datetime], bool]()
+    for each in statements:
+        if isinstance(each.act, MembersListed):
+            for ids, came in ((each.act.joined, True), (each.act.left, False)):
+                for one in ids:
+                    key = each.act.group, Subject(SubjectKind.PERSON, one), each.at
+                    moments[key] = came and moments.get(key, True)
+    stays = dict[Subject, dict[Subject, list[Span]]]()
+    for (group, person, at), came in sorted(moments.items(), key=lambda each: each[0][2]):
+        spans = stays.setdefault(group, {}).setdefault(person, [])
+        there = bool(spans) and spans[-1][1] == _NEVER
+        if came and not there:
+            spans.append((at, _NEVER))
+        elif there and not came:
+            spans[-1] = spans[-1][0], at
+    return stays
+
+
+def _both(one: Span, other: Span) -> Span:
+    return max(one[0], other[0]), min(one[1], other[1])
 
 
 _ABOUT_RIGHTS = (Given, Approved, Reviewed, Objected, Ended, ReviewClosed)
@@ -78,6 +129,12 @@ class _Acts:
             lifted = min((each.at for each in self._of(objection, Ended)), default=None)
             times = [part for time in times for part in _without(time, objection.at, lifted)]
         return [time for time in times if time[0] < time[1]]
+
+    def author(self, statement: Statement, given: Given) -> Subject:
+        """Return the one whose statement a grant began by."""
+        if not given.asked:
+            return statement.by
+        return min(self._of(statement, Approved), key=lambda each: each.at).by
 
     def _of(self, statement: Statement, *kinds: type) -> Iterator[Statement]:
         return (each for each in self._about[statement.digest] if isinstance(each.act, kinds))

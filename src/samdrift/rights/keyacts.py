@@ -28,7 +28,7 @@ from samdrift.wire.webauthn import WebAuthnKey, decoded, encoded
 _MAX_PUBLIC = 800
 _MAX_NAME = 100
 _MAX_CREDENTIAL = 1400
-SIGNING = frozenset({SubjectKind.PERSON, SubjectKind.CUSTODIAN, SubjectKind.OPERATOR})
+SIGNING = frozenset({SubjectKind.PERSON, SubjectKind.CUSTODIAN, SubjectKind.OPERATOR, SubjectKind.DIRECTORY})
 """Kinds of subjects that can have a key."""
 
 
@@ -135,7 +135,9 @@ class Enrolled:
         to, name = fields.subject("to"), fields.text("name", _MAX_NAME)
         key, end = PublicKey.read(fields.object("key")), fields.moment("until")
         if to.kind not in SIGNING:
-            raise StatementError("a person, custodian or one of the operator's staff has a key", "to")
+            raise StatementError("a person, a custodian, the operator's staff or a directory has a key", "to")
+        if to.kind is SubjectKind.DIRECTORY and key.scheme is not Scheme.SSH:
+            raise StatementError("a directory has a key of OpenSSH", "key")
         if not at < end <= at + LONGEST:
             raise StatementError(f"a key ends after it is enrolled, and at most {LONGEST.days} days", "until")
         return cls(to, name, key, end)

@@ -6,7 +6,8 @@ Each grant is an object of type ``grant`` for each span of time in which it coun
 the right, has the holders of the grant, and those who have it by an ``absence``: the substitutes of its
 holder in that scope or in the whole organisation, themselves holders of grants with times. People with a
 claim are ``claim#bearer``: who shows which claim, no statement says, so that whoever asks adds it as a
-contextual tuple. The condition needs ``now`` in the context.
+contextual tuple. Of a grant to a group each member holds an object of their own, for as long as the member's
+time in the group and the grant's have in common. The condition needs ``now`` in the context.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from urllib.parse import quote
 
 from samdrift.rights.fields import ORGANISATION, Scope, Subject, SubjectKind, moment_text
 from samdrift.rights.folding import State
-from samdrift.rights.gifts import Gift, Span, gifts
+from samdrift.rights.gifts import Gift, Share, Span, gifts, shares
 from samdrift.rights.statements import OF_CONTENT, Right, Rights, Statement
 
 Tuple: TypeAlias = dict[str, Any]
@@ -77,7 +78,10 @@ def model() -> dict[str, Any]:
 
 def tuples(state: State, statements: Iterable[Statement]) -> list[Tuple]:
     """Return the tuples of an organisation whose ``statements`` were folded to ``state``, in order."""
-    found = [each for gift in gifts(state, statements) for each in _of_gift(gift)]
+    stated = list(statements)
+    given = gifts(state, stated)
+    found = [each for gift in given for each in _of_gift(gift)]
+    found += [each for share in shares(given, stated) for each in _of_share(share)]
     return sorted(found, key=lambda each: (each["object"], each["relation"], each["user"]))
 
 
@@ -104,6 +108,8 @@ def context(moment: datetime) -> dict[str, str]:
 
 def _of_gift(gift: Gift) -> Iterator[Tuple]:
     what = gift.given.what
+    if what.subject.kind is SubjectKind.GROUP:
+        return
     for number, span in enumerate(gift.times, 1):
         name = f"grant:{gift.statement.digest}.{number}"
         yield _tuple(user(what.subject), "holder", name, span)
@@ -117,6 +123,16 @@ def _of_gift(gift: Gift) -> Iterator[Tuple]:
             yield _tuple(f"{name}#holder", right.value, scope_object(what.scope))
             if lends and right in OF_CONTENT:
                 yield _tuple(f"{name}#lent", right.value, scope_object(what.scope))
+
+
+def _of_share(share: Share) -> Iterator[Tuple]:
+    what = share.gift.given.what
+    assert isinstance(what, Rights)
+    for number, span in enumerate(share.times, 1):
+        name = _named("grant", f"{share.gift.statement.digest}.{number}", share.member.id)
+        yield _tuple(user(share.member), "holder", name, span)
+        for right in sorted(what.rights):
+            yield _tuple(f"{name}#holder", right.value, scope_object(what.scope))
 
 
 def _tuple(who: str, relation: str, what: str, span: Span | None = None) -> Tuple:

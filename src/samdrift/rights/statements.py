@@ -36,6 +36,7 @@ from samdrift.rights.fields import (
     SubjectKind,
     moment_text,
 )
+from samdrift.rights.groups import MembersListed, directory_of
 from samdrift.rights.incidents import INCIDENT_ACTS, IncidentAct
 from samdrift.rights.keyacts import Enrolled, Lost
 from samdrift.rights.reviews import REVIEW_ACTS, ReviewAct
@@ -90,7 +91,7 @@ OFFICERS = frozenset({Right.ADMINISTRATOR, Right.SECURITY_OFFICER})
 """Roles of those who decide for the organisation."""
 OF_ORGANISATION = OFFICERS | {Right.AUDITOR}
 OF_CONTENT = frozenset({Right.READ, Right.WRITE, Right.APPROVE})
-"""Rights that a manager can give, a claim can name and a substitute gets."""
+"""Rights that a manager can give, a claim can name, a group can have and a substitute gets."""
 
 
 class Outcome(StrEnum):
@@ -162,14 +163,16 @@ class Ended:
     subject: Subject | None = None
 
 
-Further: TypeAlias = AgreementAct | ConsentAct | IncidentAct | ReviewAct | Enrolled | Lost | SettlementAsked
+Further: TypeAlias = (
+    AgreementAct | ConsentAct | IncidentAct | ReviewAct | Enrolled | Lost | SettlementAsked | MembersListed
+)
 """Acts that other modules of this package define: each has ``kind``, ``members`` and ``read``."""
 Act: TypeAlias = Given | Approved | Reviewed | Objected | Ended | Further
 _FURTHER: Mapping[str, type[Further]] = {
     each.kind: each
     for each in (
         *(*AGREEMENT_ACTS, *CONSENT_ACTS, *INCIDENT_ACTS, *REVIEW_ACTS),
-        *(Enrolled, Lost, SettlementAsked),
+        *(Enrolled, Lost, SettlementAsked, MembersListed),
     )
 }
 
@@ -204,9 +207,12 @@ class Statement:
             raise NotUnderstood("a version that this program does not know", "version")
         organisation = fields.text("organisation", MAX_IDENTIFIER)
         by, at, why = fields.subject("by"), fields.moment("at"), fields.text("why", MAX_REASON)
-        if by.kind is SubjectKind.CLAIM:
-            raise StatementError("a claim makes no statements", "by")
+        if by.kind in (SubjectKind.CLAIM, SubjectKind.GROUP):
+            raise StatementError(f"a {by.kind} makes no statements", "by")
         act = _act(fields, at)
+        lists = act.group if isinstance(act, MembersListed) else None
+        if (by.kind is SubjectKind.DIRECTORY or lists) and not (lists and by == _lister(lists)):
+            raise StatementError("a directory states who is in its own groups, and nothing else", "by")
         fields.end()
         return cls(organisation, by, at, why, act)
 
@@ -242,6 +248,10 @@ class Statement:
         covers.
         """
         return hashlib.sha256(self.content).hexdigest()
+
+
+def _lister(group: Subject) -> Subject:
+    return Subject(SubjectKind.DIRECTORY, directory_of(group))
 
 
 def _act(fields: Fields, at: datetime) -> Act:
@@ -303,6 +313,8 @@ def _rights(to: Subject, scope: Scope, rights: frozenset[Right]) -> Rights:
         SubjectKind.PERSON: frozenset(Right),
         SubjectKind.SYSTEM: OF_CONTENT,
         SubjectKind.CLAIM: OF_CONTENT,
+        SubjectKind.GROUP: OF_CONTENT,
+        SubjectKind.DIRECTORY: frozenset[Right](),
         SubjectKind.CUSTODIAN: frozenset[Right](),
         SubjectKind.OPERATOR: frozenset[Right](),
     }

@@ -238,7 +238,11 @@ class InFlight(ABC):
             return 0
         if self._leftovers.own(organisation):
             return 0
-        return self._parallel - len(self._flying[organisation])
+        return self._parallel - self._taken(organisation)
+
+    def _taken(self, organisation: ParticipantIdentifier) -> int:
+        """The places that the organisation's jobs have."""
+        return len(self._flying[organisation])
 
     def busy(self) -> set[ParticipantIdentifier]:
         """Organisations that this process knows to have work that has not ended."""
@@ -305,7 +309,7 @@ class InFlight(ABC):
 
     async def _turn(self, organisation: ParticipantIdentifier) -> datetime | None:
         async with self._leases.working(organisation, self._role, partial(self._left, organisation)):
-            room = self._parallel - len(self._flying[organisation])
+            room = self._parallel - self._taken(organisation)
             if room <= 0 or self._stopped:
                 self._backlog.add(organisation)
                 return None

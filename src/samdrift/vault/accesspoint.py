@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -48,6 +48,8 @@ _OUTGOING_BODY = """
 SELECT b.id, b.size, b.sealed FROM transfers t JOIN bodies b ON b.id = t.body WHERE t.id = $1
 """
 _END = "SELECT ended, remote FROM end_transfer($1, $2, $3, $4, $5, $6)"
+_END_IN_ROW = "SELECT ended AND remote IS NULL FROM end_transfer($1, $2, $3, $4, $5, $6)"
+"""The same, of one whose body is in its row: there is no object to remove then."""
 _POSTPONE = call("postpone", 4)
 _SPARE = call("spare", 4)
 _TELL = call("tell", 5)
@@ -80,6 +82,8 @@ LEFT JOIN small ON small.item = waiting.id AND small.together <= $4
 LEFT JOIN bodies b ON b.id = small.body AND b.sealed IS NOT NULL
 ORDER BY waiting.received_at, waiting.id
 """  # noqa: S608
+_FACTS = _ITEM.count(",") + 1
+"""Columns of an item without its envelope."""
 _BODIES_TOGETHER = 1 << 20
 """Bytes of the envelopes that come with what waits."""
 _INCOMING_BODY = """
@@ -93,6 +97,12 @@ _ACKNOWLEDGE_EACH = """
 SELECT gone.envelope, gone.remote FROM unnest($1::text[]) AS taken (item)
 CROSS JOIN LATERAL acknowledge(taken.item, $2) AS gone WHERE gone.envelope IS NOT NULL
 """
+_ACKNOWLEDGE_THESE = """
+SELECT bool_and(gone.envelope IS NOT DISTINCT FROM taken.envelope AND gone.remote IS NULL)
+FROM unnest($1::text[], $3::text[]) AS taken (item, envelope)
+CROSS JOIN LATERAL acknowledge(taken.item, $2) AS gone
+"""
+"""The same, and whether each was there, in its row."""
 _STATUS = """
 SELECT t.id, t.envelope_id, t.as4_message_id, t.recipient, t.document, t.created_at, t.state, t.due_at,
        t.attempts - coalesce(t.spared, 0), coalesce(t.spared, 0), a.at, a.error
@@ -164,7 +174,7 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         )
         claimed_until = None if lease is None else now + lease
         values = submission(transfer, claimed_until, body)
-        ((created,),) = await self._work.query(_SUBMIT, *values)
+        ((created,),) = await self._work.decide(_SUBMIT, *values)
         if created:
             self._keep(body)
             return transfer, True
@@ -216,21 +226,34 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         return body
 
     async def delivered(self, transfer_id: str, *, now: datetime, receipt: bytes, peer: str) -> bool:
-        """Final: keep the peer's receipt as evidence and delete the body. False when it was final before."""
-        state = TransferState.DELIVERED
-        ((ended, body),) = await self._work.query(_END, transfer_id, state.value, now, receipt, peer, None)
-        if ended:
-            self._drop_object(body)
-            self._tell(transfer_id, now, state, TransferReason.NONE, "")
-        return bool(ended)
+        """Final: keep the peer's receipt as evidence and delete the body. False when it was final before.
+
+        It can be supposed of a transfer whose body is small (:data:`~samdrift.vault.bodies.IN_ROW`).
+        """
+        return await self._ended(transfer_id, now, TransferState.DELIVERED, receipt, peer)
 
     async def failed(self, transfer_id: str, *, now: datetime, reason: TransferReason, detail: str) -> bool:
         """Final: given up for ``reason``; the body is deleted. False when it was final before."""
-        state, error = TransferState.FAILED, error_text(reason, detail)
-        ((ended, body),) = await self._work.query(_END, transfer_id, state.value, now, None, None, error)
-        if ended:
-            self._drop_object(body)
-            self._tell(transfer_id, now, state, reason, detail)
+        return await self._ended(transfer_id, now, TransferState.FAILED, reason=reason, detail=detail)
+
+    async def _ended(
+        self,
+        transfer_id: str,
+        now: datetime,
+        state: TransferState,
+        receipt: bytes | None = None,
+        peer: str | None = None,
+        *,
+        reason: TransferReason = TransferReason.NONE,
+        detail: str = "",
+    ) -> bool:
+        error = None if state is TransferState.DELIVERED else error_text(reason, detail)
+        tell = _TELL, (transfer_id, now, state.value, reason.value, detail)
+        values = transfer_id, state.value, now, receipt, peer, error
+        statement = _END_IN_ROW if self._work.supposing else _END
+        ((ended, *remote),) = await self._work.decide(statement, *values, last=[tell])
+        if ended and remote:
+            self._drop_object(remote[0])
         return bool(ended)
 
     async def postpone(
@@ -279,7 +302,7 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
 
     async def accept(self, item: IncomingEnvelope, body: Body, receipt: bytes, *, now: datetime) -> bool:
         """Store an envelope that came in and the receipt for it. False when that peer's message is known."""
-        ((stored,),) = await self._work.query(
+        ((stored,),) = await self._work.decide(
             _ACCEPT,
             new_id(),
             item.peer,
@@ -339,30 +362,60 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
     ) -> News:
         """Delete the waiting envelopes ``taken``; return :meth:`events` and :meth:`inbox`, in one round trip.
 
+        With nothing to delete, that round trip ends the opening.
+
         Envelopes of up to ``small`` bytes come with their items, as far as they are in their rows and not
         too much together. One that does not open is left to :meth:`incoming_body`, so that it hides no other.
         """
-        asked: list[Statement] = [(_EVENTS, (after, limit))]
-        if small:
-            asked.append((_INBOX_WITH_BODIES, (limit, past, small, _BODIES_TOGETHER)))
-        else:
-            asked.append((_INBOX, (limit, past)))
+        asked = _news(after, past, limit, small)
+        gone: list[list[Row]] = []
         if taken:
             self._work.use()
             asked.insert(0, (_ACKNOWLEDGE_EACH, (list(taken), now)))
-        *gone, events, waiting = await self._work.look_together(*asked)
-        if events or waiting:
-            self._work.use()
+            *gone, events, waiting = await self._work.look_together(*asked)
+        else:
+            events, waiting = await self._work.see(*asked)
         for _, remote in gone[0] if gone else ():
             self._drop_object(remote)
-        items = [await self._item(*row) if small else InboxItem(*row) for row in waiting]
-        if any(item.envelope is not None for item in items):
+        items = await self._items(waiting)
+        if taken and any(item.envelope is not None for item in items):
             self._work.show()
         return News(
             tuple(str(envelope) for envelope, _ in gone[0]) if gone else (),
             tuple(map(event, events)),
-            tuple(items),
+            items,
         )
+
+    async def supposed_news(
+        self,
+        work: Callable[[], Awaitable[None]],
+        taken: Mapping[str, str],
+        *,
+        after: int,
+        past: str,
+        limit: int,
+        small: int,
+        now: datetime,
+    ) -> News | None:
+        """Do ``work`` as :meth:`suppose` does, and then as :meth:`news`, in the round trip that ends this.
+
+        ``taken`` has the envelope of each item; they are expected to wait, and in their rows. ``None`` where
+        anything is not so: then nothing is done, and the opening shows nothing.
+        """
+
+        async def all_of_it() -> None:
+            await work()
+            if taken:
+                await self._work.decide(_ACKNOWLEDGE_THESE, list(taken), now, list(taken.values()))
+
+        found = await self._work.suppose_and_see(all_of_it, *_news(after, past, limit, small))
+        if found is None:
+            return None
+        events, waiting = found
+        return News(tuple(taken.values()), tuple(map(event, events)), await self._items(waiting))
+
+    async def _items(self, rows: Sequence[Row]) -> tuple[InboxItem, ...]:
+        return tuple([await self._item(*row) if len(row) > _FACTS else InboxItem(*row) for row in rows])
 
     async def _item(self, *row: Value) -> InboxItem:
         *facts, body, size, sealed = row
@@ -436,6 +489,14 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
     async def refused(self, limit: int) -> tuple[LogEntry, ...]:
         """Return the log's entries about refused envelopes, the latest first."""
         return tuple(map(logbook.entry, await self._work.query(logbook.REFUSED, limit)))
+
+
+def _news(after: int, past: str, limit: int, small: int) -> list[Statement]:
+    """The questions after events, and after what waits: with small envelopes where they are asked for."""
+    inbox: Statement = _INBOX, (limit, past)
+    if small:
+        inbox = _INBOX_WITH_BODIES, (limit, past, small, _BODIES_TOGETHER)
+    return [(_EVENTS, (after, limit)), inbox]
 
 
 def _status(row: Row) -> TransferStatus:

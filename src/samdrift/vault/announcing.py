@@ -2,7 +2,8 @@
 
 The queue of notifications is the whole cluster's: whoever may log in can fill it
 and keep it full, and a full one refuses the commit of every transaction that
-notifies. So no transaction that stores anything does. A notification that fails is
+notifies. So no transaction that stores anything does, but for moments on their way to the registry, which
+are sent again without it where it is refused (:mod:`samdrift.vault.moments`). A notification that fails is
 counted, logged once, and sent later; meanwhile work is found by polling.
 """
 
@@ -13,6 +14,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection
 
+from samdrift.contracts.errors import for_operator
 from samdrift.vault.database.session import Statement
 from samdrift.vault.errors import VaultError
 
@@ -24,7 +26,7 @@ _LOGGER = logging.getLogger("samdrift")
 
 
 def notify(channels: Collection[str]) -> list[Statement]:
-    """One transaction that notifies channels and does nothing else: a failure is its own."""
+    """One transaction that notifies channels, and does nothing else where nothing is sent before it."""
     return [("BEGIN", ()), (_NOTIFY, (list(channels),)), ("COMMIT", ())]
 
 
@@ -75,12 +77,14 @@ class Announcements:
             channels, self._waiting = self._waiting, set()
             try:
                 await self._run(notify(channels))
-            except VaultError:
+            except VaultError as error:
                 self.failures += 1
                 self._waiting |= channels
                 if not failed:
                     _LOGGER.warning(
-                        "database: notifications cannot be sent now: other processes find work by polling"
+                        "database: notifications cannot be sent now (%s):"
+                        " other processes find work by polling",
+                        for_operator(error),
                     )
                 failed = True
                 await asyncio.sleep(_AGAIN_AFTER)

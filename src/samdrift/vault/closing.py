@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from samdrift.audit.chain import ChainHead
+from samdrift.audit.chain import ChainHead, origin
 from samdrift.audit.entries import Happening
 from samdrift.audit.events import AuditEvent
 from samdrift.contracts.principals import Role
@@ -223,6 +223,14 @@ async def _row(connection: Connection, statement: str, schema: str, *values: obj
 def _word(event: AuditEvent) -> str:
     """Return the text that only entries about that event contain (the form is canonical)."""
     return f'"event":"{event.value}"'
+
+
+async def begin_log(connection: Connection, schema: str, log_id: str, channel: str) -> None:
+    """Begin the log in a schema, as administrator."""
+    name = sql.Identifier(schema)
+    insert = sql.SQL("INSERT INTO {}.log_head (sequence, hash, channel) VALUES (0, %s, %s)")
+    await connection.execute(insert.format(name), (origin(log_id).hash, channel))
+    await connection.execute(sql.SQL("SELECT {}._begin_tree()").format(name))
 
 
 async def append_log(connection: psycopg.AsyncConnection[Any], schema: str, happening: Happening) -> None:

@@ -14,7 +14,7 @@ import psycopg
 from samdrift.keystore.interface import KeyStore
 from samdrift.vault.database.capacity import ROOM
 from samdrift.vault.database.cluster import OLDEST, check_server
-from samdrift.vault.database.server import Database
+from samdrift.vault.database.server import Database, databases_of
 from samdrift.vault.errors import DatabaseUnfit
 from samdrift.vault.inorder import out_of_order
 from samdrift.vault.logins import Connection
@@ -31,6 +31,13 @@ WHERE datname IN (current_database(), current_database() || '_template') OR datn
 _EVERYBODY_READS = """
 SELECT count(*) FROM pg_class WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind IN ('r', 'v')
     AND EXISTS (SELECT FROM unnest(relacl) AS entry WHERE entry::text LIKE '=%r%/%')
+"""
+_LOSES = """
+SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes', 'synchronous_commit']) AS name
+WHERE current_setting(name) = 'off'
+"""
+_STANDBY_WAITED_FOR = """
+SELECT current_setting('synchronous_standby_names') <> '' AND current_setting('synchronous_commit') <> 'local'
 """
 _USED = "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
 
@@ -51,6 +58,10 @@ class DatabaseFacts:
     connections: int
     room: int
     """Connections that the server lets logins like ours open."""
+    loses: tuple[str, ...]
+    """Settings that are off, so that a crash may lose what was committed."""
+    failover_loses: bool
+    """Sign that a standby that takes the server's place may lack what was committed: the URL names one."""
 
     @property
     def outdated(self) -> bool:
@@ -92,6 +103,8 @@ async def _facts(connection: Connection, database: Database) -> DatabaseFacts:
         await _disordered(connection, database),
         int(await _value(connection, _USED)),
         int(await _value(connection, ROOM)),
+        tuple(name for (name,) in await (await connection.execute(_LOSES)).fetchall()),
+        len(databases_of(database.address)) > 1 and not await _value(connection, _STANDBY_WAITED_FOR),
     )
 
 

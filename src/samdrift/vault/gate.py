@@ -8,7 +8,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, Literal, NoReturn, Self, TypeVar, overload
 
@@ -41,11 +41,11 @@ from samdrift.vault.errors import (
 )
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.growth import Growth
-from samdrift.vault.leasing import LeaseKeeper
+from samdrift.vault.leasing import LeaseKeeper, now
 from samdrift.vault.logtree import LogTree
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.vault.messageservice import MESSAGE_PROGRESS, MessageServiceVault
-from samdrift.vault.moments import STORED, Moment, Moments
+from samdrift.vault.moments import NOW, STORED, Moment, Moments
 from samdrift.vault.objects import Objects
 from samdrift.vault.officers import GovernanceVault
 from samdrift.vault.opening import Opening, Reason, Room, Vault
@@ -57,7 +57,7 @@ from samdrift.vault.registry import DUE_MOMENTS, LOGIN_SECRET, Registration, Reg
 from samdrift.vault.sealing import Sealer
 from samdrift.vault.settings import VaultSettings
 from samdrift.vault.transferdesk import TransferDesk
-from samdrift.vault.wakeups import Wakeups
+from samdrift.vault.wakeups import Visits, Wakeups
 from samdrift.vault.workergate import WorkerGate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -80,13 +80,8 @@ _VAULTS: Mapping[Role, type[Vault]] = {
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
 """Purposes for which only a worker opens a vault, also of a suspended organisation."""
 _NEWS_TOGETHER = 0.05
-"""Seconds for which news of a vault waits for others before other processes are notified: an exchange makes
-a dozen, and each notification is a transaction of its own that wakes every process that listens."""
+"""Seconds for which news of a vault waits for others: each notification wakes every process that listens."""
 _LOGGER = logging.getLogger("samdrift")
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Gate:
@@ -117,6 +112,7 @@ class Gate:
         """Raised for an organisation whose messages this process has changed."""
         self.denials = 0
         """Openings that were denied since the start."""
+        self.visits = Visits()
         self._database = database
         self._roles = frozenset(roles)
         self._clock = clock
@@ -128,8 +124,8 @@ class Gate:
         self._pool = Pool(first.most, settings.connections_per_vault, first.idle, self._log_in)
         self._operator = database.registry()
         self._wakeups = Wakeups(database.registry_session, self.registry, self._pool.owns, database.revive)
-        self._announcements = Announcements(partial(self._run, self._operator), _NEWS_TOGETHER)
         self._moments = Moments(partial(self._run, self._operator), self._moment)
+        self._announcements = Announcements(self._moments.run_with, _NEWS_TOGETHER)
         self._aftermath = Aftermath(self.registry, self._moments, self._announcements, self._wakeups)
         self.growth = Growth(self._announcements.ask, self.leases)
         """The logs that have entries which no checkpoint covers."""
@@ -145,7 +141,7 @@ class Gate:
         settings: VaultSettings,
         *,
         roles: Collection[Role] = tuple(Role),
-        clock: Clock = _now,
+        clock: Clock = now,
         keys: KeyStore | None = None,
         database: Database | None = None,
         only: Collection[str] | None = None,
@@ -190,9 +186,9 @@ class Gate:
         """The database with the vaults, for the supervisor of processes that open some of them."""
         return self._database
 
-    async def reach(self) -> None:
-        """Ask the database for an answer; :class:`VaultUnavailable` when it does not give one."""
-        await self._run(self._operator, [("SELECT 1", ())])
+    async def reach(self) -> float:
+        """Return the database's time, in seconds of POSIX; :class:`VaultUnavailable` when it gives none."""
+        return float((await self._run(self._operator, [(NOW, ())]))[0][0][0])
 
     async def reach_objects(self) -> None:
         """Look whether the object store can be reached; :class:`VaultUnavailable` when it cannot."""
@@ -276,10 +272,11 @@ class Gate:
 
     def worker(self, name: str, role: Role) -> WorkerGate[Any]:
         """Return this gate for one worker of the platform, which the logs call ``name``, in one role."""
-        principal = Principal(PrincipalKind.WORKER, name)
+        who = Principal(PrincipalKind.WORKER, name)
         return WorkerGate(
-            lambda organisation, purpose: self.open(principal, organisation, role, purpose),
+            lambda organisation, purpose: self.open(who, organisation, role, purpose),
             lambda organisation: self.cover(organisation, role),
+            lambda purpose: Reason(who, purpose, self._clock),
         )
 
     @asynccontextmanager
@@ -311,8 +308,7 @@ class Gate:
         """
         async with self.open(principal, organisation, kind.role, Purpose.EXPORT) as vault:
             vault.record(VaultEvent.ORGANISATION_EXPORT_BEGUN, **facts)
-        room = vault._room
-        async with snapshot(self._pool, room.login, room.shelf) as taken:
+        async with snapshot(self._pool, vault._room.login, vault._room.shelf) as taken:
             yield kind(taken)
 
     def arrive(
@@ -531,6 +527,7 @@ class Gate:
         password = sealer.open(registration.secret, LOGIN_SECRET).decode()
         login = self._database.login(registration.login, password, registration.database)
         self._vaults[login.name] = vault
+        self.visits.know(login.name, (registration.organisation, registration.role))
         shelf = Shelf(vault, sealer, self._objects)
         tell = partial(self._tell, registration.organisation)
         notify = partial(self._announcements.ask, registration.channel)
@@ -572,7 +569,9 @@ class Gate:
             return await self._database.registry_session()
         while True:
             try:
-                return await Session.connect(login.address, self.claimant.name)
+                session = await Session.connect(login.address, self.claimant.name)
+                self.visits.begun(login.name)
+                return session
             except VaultUnavailable:
                 renewed = await self._renewed(login)
                 if renewed == login:

@@ -7,6 +7,7 @@ by a command, is announced on the vault's channel, as other news of the vault is
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable
 
 from samdrift.contracts.principals import Role
@@ -22,12 +23,19 @@ Hosted = tuple[ParticipantIdentifier, Role]
 class Growth:
     """The logs of one process that have grown since they were signed."""
 
-    def __init__(self, announce: Callable[[str], None], leases: Leases | None = None) -> None:
+    def __init__(
+        self,
+        announce: Callable[[str], None],
+        leases: Leases | None = None,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
         """``announce`` notifies the other processes on a channel; ``leases`` say which of them signs."""
+        self._seconds = seconds
         self._announce = announce
         self._leases = leases or Leases()
         self._signed = set[Role]()
-        self._grown = set[Hosted]()
+        self._grown: dict[Hosted, float] = {}
+        """Moment at which each was noted first since it was signed, of a clock that is never set."""
         self._waiting = set[str]()
         """Channels on which the process that signs will be notified soon."""
 
@@ -53,16 +61,17 @@ class Growth:
 
     def note(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Note that a log may have grown."""
-        self._grown.add((organisation, role))
+        self._grown.setdefault((organisation, role), self._seconds())
 
     def take(self, organisation: ParticipantIdentifier, role: Role) -> bool:
         """Return whether a log may have grown since this was asked for last."""
-        try:
-            self._grown.remove((organisation, role))
-        except KeyError:
-            return False
-        return True
+        return self._grown.pop((organisation, role), None) is not None
+
+    def for_longer_than(self, seconds: float) -> list[Hosted]:
+        """Return the logs that may have grown longer ago than this, and were not signed since."""
+        before = self._seconds() - seconds
+        return [hosted for hosted, since in self._grown.items() if since < before]
 
     def forget(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Know nothing of a log that is not signed here any more."""
-        self._grown.discard((organisation, role))
+        self._grown.pop((organisation, role), None)

@@ -5,6 +5,9 @@ clock that is never set, and stops its work :data:`MARGIN` before the end: so wh
 the way to the database, nobody else is in charge as long as it believes to be. One that ends in order gives
 its leases back; of one that is killed they end by themselves, or as soon as a process that starts on the
 same machine knows that it has ended (:mod:`samdrift.installation.lives`).
+
+A process whose own clock differs from the database's is set aside by the registry as long as another one is
+right (sql/lease-clocks-1.sql): it gives back what it has, and takes nothing until its clock is right again.
 """
 
 from __future__ import annotations
@@ -15,16 +18,17 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
+from samdrift.contracts.clock import APART, Clock
 from samdrift.contracts.principals import Role
 from samdrift.scheduling.claims import Claimant
 from samdrift.scheduling.leases import Leases, Partition
 from samdrift.vault.database.session import Row
 from samdrift.vault.errors import VaultError
 
-_RENEW = "SELECT role, number, former, surplus FROM renew_leases($1, $2, $3, $4, $5, $6)"
+_RENEW = "SELECT role, number, former, surplus FROM renew_leases($1, $2, $3, $4, $5, $6, $7, $8)"
 _END = "SELECT end_leases($1)"
 _OWN = ""
 """The role under which the registry has what is the installation's own."""
@@ -46,6 +50,11 @@ class LeaseTimes:
     margin: float = 4.0
 
 
+def now() -> datetime:
+    """Return the time by this machine's clock."""
+    return datetime.now(UTC)
+
+
 @dataclass(slots=True)
 class LeaseKeeper:
     """Keeps the leases of one process while its context lasts."""
@@ -59,7 +68,11 @@ class LeaseKeeper:
     """Has the other processes look for leases that are free."""
     found_gone: Callable[[], None] = lambda: None
     """Has what a process may not have told of looked for, that is gone without having ended in order."""
+    set_aside: Callable[[bool], None] = lambda aside: None
+    """Hears when this process is set aside, since its clock is wrong, and when it is not any more."""
     clock: Callable[[], float] = time.monotonic
+    of_day: Clock = now
+    """The clock by which this process puts work off."""
     _given: set[Partition] = field(default_factory=set)
     """Partitions that nobody works on here any more, to be given back."""
     _leaving: set[Partition] = field(default_factory=set)
@@ -67,6 +80,7 @@ class LeaseKeeper:
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _until: float = 0.0
     _lapsed: bool = False
+    _aside: bool = False
     _task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -111,11 +125,14 @@ class LeaseKeeper:
                 sorted(self.claimant.ended),
                 [_text(each.role) for each in given],
                 [each.number for each in given],
+                self.of_day(),
+                APART,
             )
         self._given.difference_update(given)
         if given:
             self.announce()
-        gone = [former for role, _, former, _ in rows if role is None]
+        gone = [former for role, _, former, _ in rows if role is None and former is not None]
+        self._judged(aside=any(role is None and former is None for role, _, former, _ in rows))
         rows = [each for each in rows if each[0] is not None]
         held = {_partition(role, number): former for role, number, former, _ in rows}
         if self._lapsed:  # What was claimed here then could not be given back, whoever else had it since.
@@ -135,6 +152,11 @@ class LeaseKeeper:
         if gone:
             _LOGGER.warning("leases: processes that are gone without having ended in order: %d", len(gone))
             self.found_gone()
+
+    def _judged(self, *, aside: bool) -> None:
+        if aside != self._aside:
+            self._aside = aside
+            self.set_aside(aside)
 
     async def _leave(self, partitions: set[Partition]) -> None:
         """Give partitions back that are more than this process's part, when nobody works on them here."""

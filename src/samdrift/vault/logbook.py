@@ -48,6 +48,12 @@ WHERE position('"event":"ap:envelope:refused"'::bytea IN content) > 0 ORDER BY s
 """
 """Entries about envelopes that were refused, the latest first; there is an index for these words."""
 
+INCIDENTS = """
+SELECT sequence, content, previous, hash, retention, salt FROM log
+WHERE position('"event":"gov:incident:'::bytea IN content) > 0 ORDER BY sequence
+"""
+"""Entries about incidents of the operator's, the oldest first; there is an index for these words."""
+
 LAST = "SELECT sequence FROM log_head"
 """The number of the last entry."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, LiteralString
 
@@ -83,23 +84,24 @@ async def bound(connection: Connection, login: str, schema: str, connections: in
     A login may change its own settings, for every later session: one that is read-only by
     default stores nothing any more.
     """
+    role = sql.Identifier(login)
+    changes: list[sql.Composed] = []
     if await _rows(connection, _LOGIN, login) != [(connections, True)]:
         limit = sql.SQL("ALTER ROLE {} LOGIN CONNECTION LIMIT {}")
-        await connection.execute(limit.format(sql.Identifier(login), sql.Literal(connections)))
+        changes.append(limit.format(role, sql.Literal(connections)))
     wanted = await wanted_settings(connection) | {"search_path": schema}
     found = dict(await _rows(connection, _SETTINGS, login))
-    for where in found.keys() - {None}:
-        await run(connection, "ALTER ROLE {} IN DATABASE {} RESET ALL", login, where)
+    in_one = sql.SQL("ALTER ROLE {} IN DATABASE {} RESET ALL")
+    changes.extend(in_one.format(role, sql.Identifier(where)) for where in found.keys() - {None})
     known = dict(setting.split("=", 1) for setting in found.get(None, ()))
     if known.keys() - wanted.keys():
-        await connection.execute(sql.SQL("ALTER ROLE {} RESET ALL").format(sql.Identifier(login)))
+        changes.append(sql.SQL("ALTER ROLE {} RESET ALL").format(role))
         known = {}
     for name, value in wanted.items():
         if known.get(name) != value:
             setting = sql.SQL("ALTER ROLE {} SET {} = {}")
-            await connection.execute(
-                setting.format(sql.Identifier(login), sql.Identifier(name), sql.Literal(value))
-            )
+            changes.append(setting.format(role, sql.Identifier(name), sql.Literal(value)))
+    await together(connection, changes)
 
 
 async def wanted_settings(connection: Connection) -> dict[str, str]:
@@ -145,6 +147,12 @@ async def shut_out(connection: Connection, login: str) -> None:
 async def run(connection: Connection, statement: LiteralString, *identifiers: str) -> None:
     """Run a statement in which ``{}`` stands for identifiers."""
     await connection.execute(sql.SQL(statement).format(*map(sql.Identifier, identifiers)))
+
+
+async def together(connection: Connection, statements: Sequence[sql.Composable]) -> None:
+    """Run statements without values in one round trip: a new vault has dozens of them."""
+    if statements:
+        await connection.execute(sql.SQL(";").join(statements))
 
 
 async def _patiently(connection: Connection, statement: sql.Composed) -> None:

@@ -350,6 +350,13 @@ class Mail(StatementKeeping):
         """Return of each conversation the latest message, and the latest that was sent."""
         return await self._mail(_LATEST, list(conversations))
 
+    async def mail_at_stage(
+        self, conversations: Sequence[str], stage: str, limit: int
+    ) -> tuple[MailRecord, ...]:
+        """Return messages of some conversations that are at a stage, the latest first."""
+        where = "WHERE stage = $2 AND conversation = ANY($1::text[]) ORDER BY at DESC, id DESC LIMIT $3"
+        return await self._mail(f"{_MESSAGES} {where}", list(conversations), stage, limit)
+
     async def mail_before(
         self, mailboxes: Collection[str], before: tuple[datetime, str], limit: int
     ) -> tuple[HeadRecord, ...]:

@@ -14,7 +14,7 @@ from samdrift.contracts.transfer import UnderWay
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.vault import messagerows
 from samdrift.vault.bodies import Body, BodyReader
-from samdrift.vault.database.session import call
+from samdrift.vault.database.session import Statement, call
 from samdrift.vault.errors import NoKeyInUse, UnknownRecord
 from samdrift.vault.forgetting import ForgettingVault
 from samdrift.vault.holdings import HoldingsVault
@@ -42,6 +42,7 @@ _PROCESSED = "SELECT FROM processed WHERE item = $1"
 _MESSAGE = f"""{MESSAGES}
 WHERE id = $1 AND ($2::text IS NULL OR direction = $2) AND details IS NOT NULL ORDER BY direction DESC LIMIT 1
 """
+_SENT = f"{MESSAGES} WHERE id = ANY($1::text[]) AND direction = 'out' AND details IS NOT NULL"
 _BODY = """
 SELECT b.id, b.size, b.sealed FROM messages m JOIN bodies b ON b.id = m.body
 WHERE m.id = $1 AND m.direction = $2
@@ -61,6 +62,7 @@ _DELETE = "SELECT deleted, remote FROM delete_message($1, $2)"
 _DROP_CONTENT = "SELECT dropped, remote FROM drop_content($1, $2)"
 _STORE_RECEIPT = call("store_receipt", 12)
 _RECEIPT = f"{RECEIPTS} WHERE id = $1"
+_RECEIPTS = f"{RECEIPTS} WHERE id = ANY($1::text[])"
 _RECEIPT_FOR = f"""{RECEIPTS}
 WHERE message = $1 AND ($2::text IS NULL OR direction = $2) ORDER BY created_at DESC LIMIT 1
 """
@@ -154,11 +156,10 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
     ) -> bool:
         """Store a message to be sent, and its work, claimed with a lease. False when its id is known."""
         values = messagerows.message_values(record, body, self._sealer)
-        ((created,),) = await self._work.query(_STORE, *values)
+        then = [*self._known_mailbox(record), _planned(WorkKind.MESSAGE, record.id, now, lease)]
+        ((created,),) = await self._work.decide(_STORE, *values, then=then)
         if created:
             self._keep(body)
-            self._know_mailbox(record)
-            self._plan(WorkKind.MESSAGE, record.id, now, lease)
             self._changed()
         return bool(created)
 
@@ -179,17 +180,14 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         No record and a receipt: a second message with a known id is answered.
         The receipt is stored with its work (born claimed with a lease).
         """
-        received = await self._take(record, body, item_id, now)
-        if received is Received.STORED:
-            if body is not None:
-                self._keep(body)
-                self._changed()
-                if record is not None:
-                    self._know_mailbox(record)
-            if receipt is not None and receipt_body is not None:
-                values = messagerows.receipt_values(receipt, receipt_body, now, self._sealer)
-                self._work.later(_STORE_RECEIPT, *values)
-                self._plan(WorkKind.RECEIPT, receipt.id, now, lease)
+        then = self._known_mailbox(record) if record is not None and body is not None else []
+        if receipt is not None and receipt_body is not None:
+            values = messagerows.receipt_values(receipt, receipt_body, now, self._sealer)
+            then += [(_STORE_RECEIPT, values), _planned(WorkKind.RECEIPT, receipt.id, now, lease)]
+        received = await self._take(record, body, item_id, now, then)
+        if received is Received.STORED and body is not None:
+            self._keep(body)
+            self._changed()
         return received
 
     async def was_processed(self, item_id: str) -> bool:
@@ -199,6 +197,20 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
     async def mark_processed(self, item_id: str, *, now: datetime) -> None:
         """Remember that the access point's item needs nothing more."""
         self._work.arrange(_TAKE, item_id, now)
+
+    async def answered_by(
+        self, item_id: str, message_id: str, *, now: datetime
+    ) -> tuple[bool, MessageRecord | None]:
+        """Remember that the access point's item, a receipt, needs nothing more; return what it answers.
+
+        That is a message that was sent. False, and nothing, where the item needed nothing more already.
+        """
+        asked: list[Statement] = [(_TAKE, (item_id, now)), (_MESSAGE, (message_id, Direction.OUT.value))]
+        ((taken,),), rows = (await self._work.look_together(*asked))[-2:]
+        if not taken:
+            return False, None
+        self._work.use()
+        return True, messagerows.message(rows[0], self._sealer) if rows else None
 
     async def message(self, message_id: str, direction: Direction | None = None) -> MessageRecord | None:
         rows = await self._work.query(_MESSAGE, message_id, direction and direction.value)
@@ -296,7 +308,7 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         nothing changes, when the message has a final status already
         (:attr:`MessageStatus.final`), one of ``unless``, or is not known.
         """
-        ((moved,),) = await self._work.query(
+        ((moved,),) = await self._work.decide(
             _SET_STATUS,
             message_id,
             direction.value,
@@ -370,6 +382,25 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         rows = await self._work.query(_RECEIPT, receipt_id)
         return messagerows.receipt(rows[0], self._sealer) if rows else None
 
+    async def receipts(self, receipt_ids: Collection[str]) -> dict[str, ReceiptRecord]:
+        """Return those of these receipts that there are, by their ids."""
+        rows = await self._work.query(_RECEIPTS, list(receipt_ids))
+        return {record.id: record for record in (messagerows.receipt(row, self._sealer) for row in rows)}
+
+    async def concerned(
+        self, receipt_ids: Collection[str], message_ids: Collection[str]
+    ) -> tuple[dict[str, ReceiptRecord], dict[str, MessageRecord]]:
+        """Return those of these receipts, and of these messages that were sent, that there are, by their ids.
+
+        In one round trip.
+        """
+        self._work.use()
+        asked: list[Statement] = [(_RECEIPTS, (list(receipt_ids),)), (_SENT, (list(message_ids),))]
+        receipts, sent = await self._work.look_together(*asked)
+        answers = [messagerows.receipt(row, self._sealer) for row in receipts]
+        messages = [messagerows.message(row, self._sealer) for row in sent]
+        return {one.id: one for one in answers}, {one.id: one for one in messages}
+
     async def receipt_for_message(
         self, message_id: str, direction: Direction | None = None
     ) -> ReceiptRecord | None:
@@ -387,7 +418,7 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
     async def store_received_receipt(self, receipt: ReceiptRecord, body: bytes, *, now: datetime) -> bool:
         """Keep a receipt that came in. False when its id is known."""
         values = messagerows.receipt_values(receipt, body, now, self._sealer)
-        ((stored,),) = await self._work.query(_STORE_RECEIPT, *values)
+        ((stored,),) = await self._work.decide(_STORE_RECEIPT, *values)
         return bool(stored)
 
     async def set_receipt_state(
@@ -416,18 +447,24 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         """Tell those in this process who follow the organisation's messages, once it is committed."""
         self._work.after_commit(self._room.tell)
 
-    def _know_mailbox(self, record: MessageRecord) -> None:
-        if (values := messagerows.mailbox_values(record.mailbox, self._sealer)) is not None:
-            self._work.later(messagerows.KNOW_MAILBOX, *values)
+    def _known_mailbox(self, record: MessageRecord) -> list[Statement]:
+        values = messagerows.mailbox_values(record.mailbox, self._sealer)
+        return [] if values is None else [(messagerows.KNOW_MAILBOX, values)]
 
     async def _take(
-        self, record: MessageRecord | None, body: Body | None, item_id: str, now: datetime
+        self,
+        record: MessageRecord | None,
+        body: Body | None,
+        item_id: str,
+        now: datetime,
+        then: Sequence[Statement],
     ) -> Received:
         if record is None:
-            ((taken,),) = await self._work.query(_TAKE, item_id, now)
+            ((taken,),) = await self._work.decide(_TAKE, item_id, now, then=then)
             return Received.STORED if taken else Received.DUPLICATE_DELIVERY
         values = messagerows.message_values(record, body, self._sealer)
-        ((outcome,),) = await self._work.query(_RECEIVE, item_id, now, *values)
+        stored = Received.STORED.value
+        ((outcome,),) = await self._work.decide(_RECEIVE, item_id, now, *values, outcome=stored, then=then)
         return Received(outcome)
 
     async def claim_work(self, *, now: datetime, lease: timedelta, limit: int) -> tuple[WorkItem, ...]:
@@ -477,13 +514,6 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         """Remember a position."""
         self._work.arrange(_SET_CURSOR, name, value)
 
-    def _plan(self, kind: WorkKind, record_id: str, now: datetime, lease: timedelta | None) -> None:
-        """Have something done now: by the caller, who has a lease, or by whoever claims it."""
-        if lease is None:
-            self._work.arrange(_PLAN, kind.value, record_id, now, 0)
-        else:
-            self._work.arrange(_PLAN, kind.value, record_id, now + lease, 1)
-
     async def know_person(self, identity: Identity, *, now: datetime) -> str:
         """Return the random id of a person for whom a system acts; one who is new gets one."""
         return await known_person(self._work, self._sealer, identity, now)
@@ -504,3 +534,10 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         """
         ((fresh,),) = await self._work.query(_USE, mark, until, now)
         return bool(fresh)
+
+
+def _planned(kind: WorkKind, record_id: str, now: datetime, lease: timedelta | None) -> Statement:
+    """Have something done now: by the caller, who has a lease, or by whoever claims it."""
+    if lease is None:
+        return _PLAN, (kind.value, record_id, now, 0)
+    return _PLAN, (kind.value, record_id, now + lease, 1)

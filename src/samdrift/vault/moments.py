@@ -17,10 +17,13 @@ from typing import Any, Self
 
 from psycopg import sql
 
+from samdrift.contracts.errors import for_operator
 from samdrift.vault.database.session import Statement
 from samdrift.vault.errors import VaultError
 from samdrift.vault.logins import Connection
 
+NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
+"""Returns the database's time, in seconds of POSIX."""
 STORED: Statement = ("SELECT number || ' ' || coalesce(due_at::text, '') FROM moment", ())
 """Returns the moment that a vault has, as :meth:`Moment.parse` reads it."""
 _KEEP = "SELECT keep_moments($1::text[], $2::bigint[], $3::text[]::timestamptz[])"
@@ -98,6 +101,21 @@ class Moments:
             if failure is not None:
                 raise failure
 
+    async def run_with(self, statements: Sequence[Statement]) -> None:
+        """Run one transaction in the registry, with what waits at its beginning: one round trip for both.
+
+        Where that fails, what waits goes on waiting, and the transaction is run without it.
+        """
+        if self._waiting and not self._sending.locked():
+            try:
+                async with self._sending:
+                    await self._send(statements)
+            except VaultError:
+                pass
+            else:
+                return
+        await self._run(statements)
+
     async def stop(self) -> None:
         """Send what is left, as far as that is possible now, and end."""
         if self._task is None:
@@ -128,12 +146,13 @@ class Moments:
                     self._put(vault, moment)
         return failure
 
-    async def _send(self) -> None:
+    async def _send(self, then: Sequence[Statement] = ()) -> None:
+        """Send what waits, and ``then`` in the same transaction."""
         if not self._waiting:
             return
         taken, self._waiting = self._waiting, {}
         try:
-            await self._run([keep(taken)])
+            await self._run([keep(taken), *then])
         except BaseException:
             for vault, moment in taken.items():
                 self._put(vault, moment)
@@ -152,16 +171,17 @@ class Moments:
             self._asked.clear()
             try:
                 await self.bring()
-            except VaultError:
+            except VaultError as error:
                 if not failed:
                     _LOGGER.warning(
-                        "database: the registry does not hear now when something is due in vaults"
+                        "database: when something is due in vaults cannot be brought to the registry now: %s",
+                        for_operator(error),
                     )
                 failed = True
                 self._asked.set()
                 continue
             if failed:
-                _LOGGER.info("database: the registry hears again when something is due in vaults")
+                _LOGGER.info("database: when something is due in vaults is brought to the registry again")
             failed = False
 
 

@@ -15,7 +15,7 @@ from samdrift.vault.mailrecords import Content, opened, sealed
 
 _KEEP_CHOICE, _KEEP_MANNING = call("keep_notice_choice", 2), call("keep_manning", 3)
 _CHOICES = "SELECT id, sealed FROM notice_choices ORDER BY id"
-_MANNING = "SELECT id, sealed FROM manning ORDER BY id"
+_MANNING = "SELECT id, sealed FROM manning WHERE cardinality($1::text[]) = 0 OR id = ANY($1) ORDER BY id"
 _WATCHES = (
     "SELECT mailbox, due_at, looked_at, escalated FROM watches WHERE due_at <= $1 ORDER BY due_at LIMIT $2"
 )
@@ -23,6 +23,11 @@ _KEEP_WATCH = call("keep_watch", 5)
 _UNREAD = """
 SELECT min(m.at), max(m.at) FROM messages m JOIN conversations c ON c.id = m.conversation
 WHERE c.mailbox = $1 AND m.direction = 'in' AND m.opened_at IS NULL
+"""
+_LAIN = """
+SELECT count(*) OVER (), m.conversation FROM conversations c JOIN messages m ON m.conversation = c.id
+WHERE c.mailbox = $1 AND c.unread > 0 AND m.direction = 'in' AND m.opened_at IS NULL AND m.at <= $2
+ORDER BY m.at, m.id LIMIT 1
 """
 _NEW_TO = """
 SELECT EXISTS (
@@ -88,9 +93,9 @@ class Noticing(MailMarking):
         """Store what a person wants to be told of."""
         self._work.later(_KEEP_CHOICE, person, sealed(content, f"notice choice {person}", self._sealer))
 
-    async def manning(self) -> dict[str, Content]:
-        """Return when mailboxes are manned, by the mailbox's id."""
-        rows = await self._work.peek(_MANNING)
+    async def manning(self, *mailboxes: str) -> dict[str, Content]:
+        """Return when some mailboxes are manned, or all, by the mailbox's id."""
+        rows = await self._work.peek(_MANNING, list(mailboxes))
         return {mailbox: opened(value, f"manning {mailbox}", self._sealer) for mailbox, value in rows}
 
     def keep_manning(self, mailbox: str, content: Content, *, now: datetime) -> None:
@@ -112,6 +117,13 @@ class Noticing(MailMarking):
         """Return the arrival of the oldest and the latest message that nobody has opened, if any."""
         ((oldest, latest),) = await self._work.look(_UNREAD, mailbox)
         return None if oldest is None else (oldest, latest)
+
+    async def lain_in(self, mailbox: str, since: datetime) -> tuple[int, str] | None:
+        """Return how many messages that had come by a moment nobody has opened, and the oldest one's
+        conversation; ``None`` where there is none.
+        """
+        rows = await self._work.look(_LAIN, mailbox, since)
+        return next(((int(count), conversation) for count, conversation in rows), None)
 
     async def began_in(self, mailbox: str, since: datetime) -> tuple[str, ...]:
         """Return messages that came to an address after that and began a conversation that has no other."""

@@ -22,6 +22,8 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.errors import Diagnostic
 
+from samdrift.contracts.errors import for_operator
+from samdrift.vault.database.cluster import cause_of
 from samdrift.vault.database.server import Database
 from samdrift.vault.errors import VaultError
 from samdrift.vault.logins import members
@@ -159,8 +161,8 @@ class NotifyQueue:
         except (VaultError, psycopg.Error) as error:
             await self._hang_up()
             if not self._blind:
-                told = "see docs/database.md" if isinstance(error, psycopg.Error) else str(error)
-                _LOGGER.warning("database: nobody looks after the queue of notifications now: %s", told)
+                text = "database: nobody looks after the queue of notifications now: %s"
+                _LOGGER.warning(text, _why(error))
             self._blind = True
             return
         self._blind = False
@@ -173,3 +175,10 @@ class NotifyQueue:
     @staticmethod
     async def _rows(connection: AsyncConnection[Any], question: str, *values: object) -> list[Any]:
         return await (await connection.execute(question.encode(), values)).fetchall()
+
+
+def _why(error: VaultError | psycopg.Error) -> str:
+    """Return why the administrator cannot look: that the server is away, or else where to read about it."""
+    if isinstance(error, VaultError):
+        return for_operator(error)
+    return cause_of(error) if isinstance(error, psycopg.OperationalError) else "see docs/database.md"

@@ -1,7 +1,9 @@
 """The object store: large encrypted bodies, each under a name that says nothing.
 
-A folder by default, or any store that obstore can reach by URL. What is closed
-here is durable: in a folder, file and folder are synced to the disk.
+A folder by default, a bucket of an S3 store, or any store that obstore can reach by URL. What is closed
+here is durable: in a folder, file and folder are synced to the disk; a store over the network answers an
+upload when it has it. What a crash left there of an upload in parts is the store's to drop, by a rule of the
+bucket: it is shown to nobody, and obstore does not list it.
 
 In a folder each vault has one of its own, which may belong to its organisation's process or
 once have. What lies there is listed, read and removed by name below that folder, never over a
@@ -17,17 +19,18 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import obstore
-from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import LocalStore, ObjectStore
 
 from samdrift.keystore.durablefiles import give_as, private_folder, remove_tree, sync_folder
 from samdrift.vault.errors import SealBroken, VaultError, VaultUnavailable
+from samdrift.vault.remoteobjects import FAILURES, remote_cause, remote_store
+from samdrift.vault.settings import ObjectPlace
 
 _IN_A_FOLDER = 1 << 20
 _OVER_THE_NETWORK = 5 << 20
@@ -35,6 +38,8 @@ _OVER_THE_NETWORK = 5 << 20
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OS_ERROR = re.compile(r"\(os error (\d{1,4})\)")
+_REACH = "reach"
+"""Names that a store over the network is asked for, to see that it answers; no vault has this id."""
 _DRAFT = "#"
 """In the name of an object in a folder that is not whole yet."""
 
@@ -52,12 +57,15 @@ class StoredObject:
 class Objects:
     """The object store of all vaults; each uses the names that begin with its own id."""
 
-    def __init__(self, place: Path | str) -> None:
+    def __init__(self, place: ObjectPlace) -> None:
         self._folder = private_folder(place) if isinstance(place, Path) else None
-        self._store: ObjectStore = (
-            LocalStore(self._folder) if self._folder is not None else from_url(str(place))
-        )
+        with _typed():
+            self._store: ObjectStore = (
+                remote_store(place) if not isinstance(place, Path) else LocalStore(place)
+            )
         self._piece = _IN_A_FOLDER if self._folder is not None else _OVER_THE_NETWORK
+        self._written = True
+        """False while a store over the network has not taken what was written last."""
 
     def writer(self, name: str) -> ObjectWriter:
         """Begin an object; nothing is seen of it until it is closed."""
@@ -65,7 +73,10 @@ class Objects:
             with _typed():
                 _require_folder(self._folder)
                 private_folder((self._folder / name).parent)
-        return ObjectWriter(self._store, name, self._folder, self._piece)
+        return ObjectWriter(self._store, name, self._folder, self._piece, self._note_written)
+
+    def _note_written(self, written: bool) -> None:
+        self._written = written
 
     async def pieces(self, name: str) -> AsyncIterator[bytes]:
         """The object's bytes in pieces; :class:`SealBroken` when it is not there.
@@ -77,7 +88,11 @@ class Objects:
                 async for piece in _file_pieces(self._folder, name, self._piece):
                     yield piece
                 return
-            file = await obstore.open_reader_async(self._store, name, buffer_size=self._piece)
+            try:
+                file = await obstore.open_reader_async(self._store, name, buffer_size=self._piece)
+            except FileNotFoundError:
+                await self._list_some()  # A bucket that is gone says nothing of what was in it.
+                raise
             while piece := bytes(await file.read(self._piece)):
                 yield piece
 
@@ -86,8 +101,11 @@ class Objects:
         with contextlib.suppress(SealBroken), _typed():
             if self._folder is not None:
                 await asyncio.to_thread(_unlink, self._folder, name)
-            else:
+                return
+            try:
                 await obstore.delete_async(self._store, name)
+            except FileNotFoundError:
+                await self._list_some()
 
     async def under(self, prefix: str) -> list[StoredObject]:
         """Every object whose name begins with ``prefix/``; in a folder, files alone, and no link."""
@@ -98,12 +116,22 @@ class Objects:
         return [StoredObject(entry["path"], entry["last_modified"], entry["size"]) for entry in found]
 
     async def reach(self) -> None:
-        """Return when the store can be written in, as far as is seen without doing so."""
+        """Return when the store can be written in, as far as is seen without doing so.
+
+        One over the network that refused what was written last is written in: it may be read only, or full.
+        """
         with _typed():
             if self._folder is not None:
                 await asyncio.to_thread(_require_room, self._folder)
-            else:
-                await obstore.list(self._store, "reach", chunk_size=1).collect_async()
+                return
+            await self._list_some()
+            if not self._written:
+                await obstore.put_async(self._store, f"{_REACH}/written", b"")
+                self._written = True
+                await obstore.delete_async(self._store, f"{_REACH}/written")
+
+    async def _list_some(self) -> None:
+        await obstore.list(self._store, _REACH, chunk_size=1).collect_async()
 
     async def clear(self, prefix: str) -> None:
         """Remove every object under ``prefix/``; in a folder, whatever lies there, and the folder."""
@@ -121,24 +149,25 @@ class Objects:
                 await asyncio.to_thread(_drop_drafts, self._folder, prefix, before.timestamp())
 
 
-async def try_out(place: Path | str) -> None:
-    """Write an object, read it and remove it; :class:`VaultUnavailable` or :class:`SealBroken` if that fails.
+async def try_out(place: ObjectPlace) -> datetime:
+    """Write an object, list it, read it and remove it; return the time of writing by the store's clock.
 
-    A folder that is not there is not made.
+    :class:`VaultUnavailable` or :class:`SealBroken` if that fails. A folder that is not there is not made.
     """
     with _typed():
         objects = await asyncio.to_thread(_present, place)
     prefix = f"examined-{secrets.token_hex(8)}"
     try:
-        await _write_and_read(objects, f"{prefix}/object", secrets.token_bytes(64))
+        modified = await _write_and_read(objects, prefix, secrets.token_bytes(64))
     except VaultError:
         with contextlib.suppress(VaultError):
             await objects.clear(prefix)
         raise
     await objects.clear(prefix)
+    return modified
 
 
-def _present(place: Path | str) -> Objects:
+def _present(place: ObjectPlace) -> Objects:
     if isinstance(place, Path):
         _require_folder(place)
     return Objects(place)
@@ -147,24 +176,31 @@ def _present(place: Path | str) -> Objects:
 def _require_folder(folder: Path) -> None:
     """Raise :class:`VaultUnavailable` for a folder that is gone, which a writer would make anew.
 
-    What it had would come back over what had been written meanwhile, and hide that.
+    What it had would come back over what had been written meanwhile, and hide that. What it has is not lost.
     """
     if not folder.is_dir():
         raise VaultUnavailable("object store: its folder is not there")
 
 
-async def _write_and_read(objects: Objects, name: str, data: bytes) -> None:
+async def _write_and_read(objects: Objects, prefix: str, data: bytes) -> datetime:
+    name = f"{prefix}/object"
     writer = objects.writer(name)
     await writer.write(data)
     await writer.close()
-    if b"".join([piece async for piece in objects.pieces(name)]) != data:
+    listed = await objects.under(prefix)
+    read = b"".join([piece async for piece in objects.pieces(name)])
+    if read != data or [one.name for one in listed] != [name]:
         raise SealBroken
+    return listed[0].modified
 
 
 class ObjectWriter:
     """An object on its way into the store."""
 
-    def __init__(self, store: ObjectStore, name: str, folder: Path | None, piece: int) -> None:
+    def __init__(
+        self, store: ObjectStore, name: str, folder: Path | None, piece: int, note: Callable[[bool], None]
+    ) -> None:
+        self._note = note
         self._name = name
         self._folder = folder
         self._piece = piece
@@ -179,15 +215,25 @@ class ObjectWriter:
     async def close(self) -> None:
         """Make the object whole and durable."""
         await self._pass_on()
-        with _typed():
+        with self._noted():
             await self._file.close()
             if self._folder is not None:
                 await asyncio.to_thread(_sync, self._folder / self._name)
+        self._note(True)
 
     async def _pass_on(self) -> None:
         data, self._held = self._held, bytearray()
-        with _typed():
+        with self._noted():
             await self._file.write(data)
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Note a failure: of a place that is not there, too, which is nothing that was altered."""
+        try:
+            yield
+        except FAILURES as error:
+            self._note(False)
+            raise VaultUnavailable(f"object store: {_cause(error)}") from None
 
 
 def _require_room(folder: Path) -> None:
@@ -248,13 +294,36 @@ def _unlink(folder: Path, name: str) -> None:
 
 
 async def _file_pieces(folder: Path, name: str, size: int) -> AsyncIterator[bytes]:
-    file, left = await asyncio.to_thread(_opened, folder, name)
+    """Read an object piece by piece; the file is closed when no thread reads it.
+
+    A thread goes on when whoever waits for it is cancelled: the number of a file that is closed then may be
+    another one's, of which the thread would take a piece.
+    """
+    work = asyncio.ensure_future(asyncio.to_thread(_opened, folder, name))
     try:
-        while piece := await asyncio.to_thread(os.read, file, min(size, left)):
+        file, left = await asyncio.shield(work)
+    except asyncio.CancelledError:
+        work.add_done_callback(_close_opened)
+        raise
+    reading: asyncio.Future[bytes] | None = None
+    try:
+        while True:
+            reading = asyncio.ensure_future(asyncio.to_thread(os.read, file, min(size, left)))
+            if not (piece := await asyncio.shield(reading)):
+                return
             left -= len(piece)
             yield piece
     finally:
-        os.close(file)
+        if reading is None or reading.done():
+            os.close(file)
+        else:
+            reading.add_done_callback(lambda _: os.close(file))
+
+
+def _close_opened(opening: asyncio.Future[tuple[int, int]]) -> None:
+    """Close what was opened for nobody."""
+    if not opening.cancelled() and opening.exception() is None:
+        os.close(opening.result()[0])
 
 
 def _opened(folder: Path, name: str) -> tuple[int, int]:
@@ -263,8 +332,12 @@ def _opened(folder: Path, name: str) -> tuple[int, int]:
     A FIFO keeps nobody waiting, and a file that grows while it is read has an end.
     """
     prefix, file = _parts(name)
-    with _vault_folder(folder, prefix) as above:
-        descriptor = os.open(file, _FILE, dir_fd=above)
+    try:
+        with _vault_folder(folder, prefix) as above:
+            descriptor = os.open(file, _FILE, dir_fd=above)
+    except FileNotFoundError:
+        _require_folder(folder)  # One that is gone says nothing of what was in it.
+        raise
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         os.close(descriptor)
@@ -306,7 +379,7 @@ def _typed() -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise SealBroken from None
-    except (BaseError, OSError) as error:
+    except FAILURES as error:
         raise VaultUnavailable(f"object store: {_cause(error)}") from None
 
 
@@ -315,4 +388,4 @@ def _cause(error: Exception) -> str:
     known = error.errno if isinstance(error, OSError) else None
     numbered = _OS_ERROR.search(str(error))
     number = known or (int(numbered[1]) if numbered else None)
-    return os.strerror(number).lower() if number else type(error).__name__
+    return os.strerror(number).lower() if number else remote_cause(error)

@@ -1,5 +1,5 @@
 """A vault of governance: its record, the persons who sign in at its pages, the keys that they
-offer, and reports about compliance.
+offer, reports about compliance, and what the operator told of its incidents.
 
 A key that a person has made in a browser waits here until an officer asks for its enrolment, or custodians
 bring it in: it opens nothing before. The record names persons by ids; whoever proves by a key of the record
@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from samdrift.audit.entries import LogEntry
 from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement
+from samdrift.vault import logbook
 from samdrift.vault.database.session import call
 from samdrift.vault.holdings import HoldingsVault
 from samdrift.vault.people import Identity, People, person_mark, sealed_identity
@@ -97,6 +99,10 @@ class GovernanceVault(People, HoldingsVault):
         """Remove what a person offers; ``False`` where there is nothing."""
         ((withdrawn,),) = await self._work.query(_WITHDRAW, person)
         return bool(withdrawn)
+
+    async def told_incidents(self) -> tuple[LogEntry, ...]:
+        """Return the entries by which the operator told of its incidents, the oldest first."""
+        return tuple(map(logbook.entry, await self._work.query(logbook.INCIDENTS)))
 
     def keep_report(self, at: datetime, report: bytes) -> None:
         """Store a report about compliance that was made at a moment."""

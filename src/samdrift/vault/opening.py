@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Self, TypeVar
 
 from samdrift.audit.chain import ChainHead, origin
 from samdrift.audit.entries import Happening, LogEntry
@@ -159,6 +160,36 @@ class Vault:
         """Write an event in the organisation's log, in this opening's transaction."""
         self._work.record(self._reason.happening(event, facts))
 
+    def expect(self) -> None:
+        """Expect the next operation that changes something to come about, and to be the last one.
+
+        What is recorded and arranged from here on goes with it, in one round trip with the commit. The
+        opening is over when the operation returns that it came about; where it returns anything else,
+        what was to go with it is forgotten, and the opening goes on as if nothing had been expected.
+        """
+        self._work.expect()
+
+    async def suppose(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do ``work`` as if each operation in it came about, in one round trip with the commit.
+
+        The opening is over then. False where one did not: then nothing of ``work`` is done, and the opening
+        goes on. In ``work`` nothing is read.
+        """
+        kept = set(self._kept)
+        if await self._work.suppose(work):
+            return True
+        self._kept = kept
+        return False
+
+    def within(self, reason: Reason) -> Self:
+        """Return this opening as one for another reason, which what is done through it is recorded with.
+
+        It is one transaction with this one, which ends it.
+        """
+        part = copy(self)
+        part._reason = reason
+        return part
+
     async def log(self, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
         """Entries with a sequence over ``after``, the oldest first."""
         return tuple(map(logbook.entry, await self._work.query(logbook.AFTER, after, limit)))
@@ -270,7 +301,8 @@ class Vault:
 
     async def _abandon(self) -> None:
         await self._work.abandon()
-        await self._discard(self._writers.keys())
+        if not self._work.perhaps_committed:  # Else rows may name them: a sweep finds those that none does.
+            await self._discard(self._writers.keys())
 
     async def _discard(self, body_ids: Iterable[str]) -> None:
         for body_id in body_ids:

@@ -21,14 +21,12 @@ from typing import Any, LiteralString, Self
 import psycopg
 from psycopg import sql
 
-from samdrift.audit.chain import origin
 from samdrift.audit.entries import Happening
 from samdrift.contracts.principals import PrincipalKind, Purpose, Role
 from samdrift.keystore.interface import KeyStore, PlatformLogin
 from samdrift.vault import databases, logins, relocation, rights
-from samdrift.vault.closing import Closings, append_log
+from samdrift.vault.closing import Closings, append_log, begin_log
 from samdrift.vault.database import migrations
-from samdrift.vault.database.cluster import check_server
 from samdrift.vault.database.server import ADMINISTRATOR, Database
 from samdrift.vault.errors import Entangled, UnknownRecord, VaultRefused, VaultUnavailable
 from samdrift.vault.events import VaultEvent
@@ -91,7 +89,7 @@ class Provisioner:
         keys = keys or open_keys(settings, begin=True)
         database = await Database.start(settings, keys)
         try:
-            connection = await _logged_in(database)
+            connection = await database.checked_connection()
         except BaseException:
             await database.stop()
             raise
@@ -101,30 +99,36 @@ class Provisioner:
         await self._connection.close()
         await self._database.stop()
 
-    async def install(self) -> None:
+    async def install(self, *, beside_others: bool = False) -> None:
         """Make the registry, or bring it and every vault up to date; harmless when repeated.
 
         Rights that were lost are given again and rights that others have got are taken away, as after
-        a restore; logins have their own settings again. :class:`DatabaseUnfit` where that cannot be.
+        a restore; logins have their own settings again. :class:`DatabaseUnfit` where that cannot be, and
+        where another version of the program needs a form of the schemas that does not go with this one's.
+        With ``beside_others`` it looks into no vault while processes serve that did so at their start: it
+        would else take longer with each organisation.
         """
         password = self._database.registry().password
         async with self._transaction():
             await rights.wait_for_others(self._connection)
+            await migrations.require_form(self._connection)
             await rights.make_groups(self._connection, self._database)
             await rights.close_to_everybody(self._connection, self._database)
             await rights.harden(self._connection)
             await self._run("CREATE SCHEMA IF NOT EXISTS registry")
             await migrations.migrate(self._connection, "registry", migrations.REGISTRY)
+            await migrations.keep_form(self._connection)
             if not await self._rows("SELECT FROM registry.installation"):
                 channel = _name("c")
                 await self._rows("INSERT INTO registry.installation (channel) VALUES (%s)", channel)
-                await _begin_log(self._connection, "registry", OPERATOR_LOG, channel)
+                await begin_log(self._connection, "registry", OPERATOR_LOG, channel)
             await rights.make_registry_login(self._connection, self._database, password)
             await self._run("CREATE SCHEMA IF NOT EXISTS {}", rights.WORKERS_REGISTRY)
             await migrations.migrate(self._connection, rights.WORKERS_REGISTRY, migrations.WORKERS)
             await migrations.allow(self._connection, rights.WORKERS_REGISTRY, self._database.worker_group)
         async with self.alone():
-            await self._put_in_order()
+            in_order = beside_others and await migrations.are_in_order(self._connection)
+            await self._put_in_order(looks=not in_order)
         await self._end_strays()
 
     async def registrations(self) -> tuple[Registration, ...]:
@@ -340,13 +344,26 @@ class Provisioner:
         await self._end_strays()
         await self.announce()
 
-    async def _put_in_order(self) -> None:
-        """Bring every vault up to date, a few databases at once, with nobody else doing so."""
+    async def _put_in_order(self, *, looks: bool) -> None:
+        """Close the databases, and where it ``looks`` into them bring every vault up to date, a few at once,
+        with nobody else doing so.
+        """
         async with self.beside() as beside:
             await databases.make_template(beside, self._database)
             await databases.drop_unused(beside)
             vaults = await hosted(self._connection)
             await rights.close_databases(beside, {each.where for each in vaults} - {self._database.name})
+            if looks:
+                missing = await self._each_in_order(vaults)
+                note = migrations.forget_in_order if missing else migrations.keep_in_order
+                await note(self._connection)
+            await self._move_out(beside, [each for each in vaults if each.where == self._database.name])
+
+    async def _each_in_order(self, vaults: Sequence[Hosted]) -> set[str]:
+        """Mend what is not as it should be in each vault's database, a few of them at once.
+
+        Returns the databases that are missing.
+        """
         right = await in_cluster(self._connection, self._database, vaults)
         hardening = asyncio.Lock()
 
@@ -357,11 +374,12 @@ class Provisioner:
             await self._mended(inside, [each for each in here if each not in current])
             await catch_up(self._connection, inside, [(each.vault, each.schema) for each in here])
 
-        for name in await each_database(self._connection, self._database, vaults, visit):
+        missing = await each_database(self._connection, self._database, vaults, visit)
+        for name in missing:
             _LOGGER.warning("database: the database %s, which vaults are in, is missing: restore it", name)
-        await self._move_out([each for each in vaults if each.where == self._database.name])
+        return missing
 
-    async def _move_out(self, vaults: Sequence[Hosted]) -> None:
+    async def _move_out(self, beside: migrations.Connection, vaults: Sequence[Hosted]) -> None:
         """Move the vaults that 0.1 made in the installation's database, one organisation at a time."""
         whose = await self._whose()
         for organisation in sorted({whose[each.vault] for each in vaults}):
@@ -369,8 +387,7 @@ class Provisioner:
             where = await self._place(ParticipantIdentifier(organisation))
             moved = _moved(VaultEvent.ORGANISATION_MOVED_OUT, organisation, len(theirs))
             await relocation.move_out(self._database, theirs, where, moved)
-        async with self.beside() as beside:
-            await rights.let_vaults_in(beside, self._database, let=False)
+        await rights.let_vaults_in(beside, self._database, let=False)
 
     async def move_back(self) -> int:
         """Move all vaults back into the installation's database, for version 0.1.
@@ -440,7 +457,7 @@ class Provisioner:
         await logins.run(inside, "CREATE SCHEMA {} AUTHORIZATION {}", schema, _owner(schema))
         await migrations.migrate(inside, schema, migrations.VAULT[role])
         await migrations.allow(inside, schema, login)
-        await _begin_log(inside, schema, vault, channel)
+        await begin_log(inside, schema, vault, channel)
         self._keys.begin(vault, organisation)
         await self._rows(
             "INSERT INTO registry.registrations"
@@ -565,24 +582,6 @@ def _moved(event: VaultEvent, organisation: str, vaults: int) -> Happening:
     """Return the entry of the operator's log about the vaults of an organisation that are moved."""
     facts = {"organisation": organisation, "vaults": str(vaults)}
     return Happening(datetime.now(UTC), event, _ADMINISTRATOR, Purpose.MAINTAIN, facts)
-
-
-async def _begin_log(connection: migrations.Connection, schema: str, log_id: str, channel: str) -> None:
-    name = sql.Identifier(schema)
-    insert = sql.SQL("INSERT INTO {}.log_head (sequence, hash, channel) VALUES (0, %s, %s)")
-    await connection.execute(insert.format(name), (origin(log_id).hash, channel))
-    await connection.execute(sql.SQL("SELECT {}._begin_tree()").format(name))
-
-
-async def _logged_in(database: Database) -> migrations.Connection:
-    connection = await database.administrators_connection()
-    try:
-        if not database.embedded:
-            await check_server(connection, database.name)
-    except BaseException:
-        await connection.close()
-        raise
-    return connection
 
 
 def _name(kind: str) -> str:

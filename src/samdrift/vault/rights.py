@@ -62,8 +62,11 @@ async def make_groups(connection: Connection, database: Database) -> None:
 async def make_owner(connection: Connection, owner: str) -> None:
     """Make the role that owns a vault's schema, where it is missing; the administrator acts as it."""
     if not await exists(connection, owner):
-        await logins.run(connection, "CREATE ROLE {} NOLOGIN", owner)
-        await logins.run(connection, "GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE", owner)
+        await logins.run(
+            connection,
+            "CREATE ROLE {} NOLOGIN; GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET TRUE",
+            *(owner, owner),
+        )
 
 
 async def make_vault_login(
@@ -102,8 +105,11 @@ async def make_reader(connection: Connection, database: Database, login: str, pa
 
 async def join(connection: Connection, group: str, login: str) -> None:
     """Let a login do what its group may, which is to connect, and the administrator end its sessions."""
-    await logins.run(connection, "GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE", login)
-    await logins.run(connection, "GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", group, login)
+    await logins.run(
+        connection,
+        "GRANT {} TO CURRENT_USER WITH INHERIT TRUE, SET FALSE; GRANT {} TO {} WITH INHERIT TRUE, SET FALSE",
+        *(login, group, login),
+    )
 
 
 async def wait_for_others(connection: Connection) -> None:

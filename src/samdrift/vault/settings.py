@@ -10,13 +10,34 @@ from samdrift.keystore.settings import HsmSettings
 
 
 @dataclass(frozen=True, slots=True)
+class S3Settings:
+    """A bucket of an S3 store, and what reaches it."""
+
+    url: str
+    """``s3://BUCKET/PREFIX``."""
+    access_key: str
+    secret: str = field(repr=False)
+    endpoint: str | None = None
+    """Address of the store; Amazon's, by the region, when it is ``None``."""
+    region: str = "us-east-1"
+    issuers: bytes | None = None
+    """In PEM, in addition to those that the system trusts."""
+    bucket_in_host: bool = False
+    """The endpoint names the bucket, and a path does not."""
+
+
+ObjectPlace = Path | str | S3Settings
+"""A folder, a URL that obstore knows, or a bucket with its credentials."""
+
+
+@dataclass(frozen=True, slots=True)
 class VaultSettings:
-    """Places and limits. Nothing here is a secret except the passphrase, which is never shown."""
+    """Places and limits. The passphrase and a bucket's secret, which are not shown, are all the secrets."""
 
     database: Path | str
     """A folder for the embedded PostgreSQL, or the URL of a cluster, without a password."""
-    objects: Path | str
-    """A folder, or a URL that obstore knows, for bodies that are too large for a row."""
+    objects: ObjectPlace
+    """Place of bodies that are too large for a row."""
     secrets: Path
     """The key store's folder."""
     seals: Path

@@ -30,6 +30,8 @@ _REGISTRY_CHANNEL = "SELECT channel FROM installation"
 _AGAIN_AFTER = 1.0
 _LOOK_SECONDS = 30.0
 """After which the registry is read also when no notification came: one may have been lost."""
+_HEARD_AFTER = 2.0
+"""Seconds after a login until others hear of it: whoever has logged in comes first."""
 
 
 class Wakeups:
@@ -56,8 +58,8 @@ class Wakeups:
         self._on_news: list[Callable[[], None]] = []
         self._rows: list[Row] = []
         """The registrations as they were read last."""
-        self._listeners: set[_Listener] = set()
-        self._own: set[_Listener] = set()
+        self._listeners: set[Listener] = set()
+        self._own: set[Listener] = set()
         self._asking = asyncio.Lock()
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -80,7 +82,7 @@ class Wakeups:
 
         With ``own`` also those of which this process itself tells (:meth:`stored`).
         """
-        listener = _Listener(self._leave)
+        listener = Listener(self._leave)
         self._listeners.add(listener)
         if own:
             self._own.add(listener)
@@ -105,7 +107,7 @@ class Wakeups:
         for channel in self._channels:
             self._tell(channel)
 
-    def _leave(self, listener: _Listener) -> None:
+    def _leave(self, listener: Listener) -> None:
         self._listeners.discard(listener)
         self._own.discard(listener)
 
@@ -177,19 +179,21 @@ class Wakeups:
             listener.tell(self._channels[channel])
 
 
-class _Listener:
+class Listener:
     """The pending notifications of one listener."""
 
-    def __init__(self, leave: Callable[[_Listener], None]) -> None:
+    def __init__(self, leave: Callable[[Listener], None]) -> None:
         self._leave = leave
         self._waiting: dict[Hosted, None] = {}
         self._told = asyncio.Event()
 
     def tell(self, hosted: Hosted) -> None:
+        """Have a vault heard of."""
         self._waiting[hosted] = None
         self._told.set()
 
     async def heard(self) -> AsyncIterator[Hosted]:
+        """Yield the vaults that were told of, until cancelled."""
         try:
             while True:
                 await self._told.wait()
@@ -200,3 +204,37 @@ class _Listener:
                 self._told.clear()
         finally:
             self._leave(self)
+
+
+class Visits:
+    """Vaults that this process has just logged in to, for those who look into each now and then.
+
+    Most of what such a look costs is the login: a process of the server that begins, and reads the
+    catalogues of its database. So whoever looks hears of each login, a moment after it, while its
+    connection still stands.
+    """
+
+    def __init__(self, after: float = _HEARD_AFTER) -> None:
+        self._after = after
+        self._known: dict[str, Hosted] = {}
+        self._listeners: set[Listener] = set()
+
+    def know(self, login: str, hosted: Hosted) -> None:
+        """Know whose vault a login is to."""
+        self._known[login] = hosted
+
+    def begun(self, login: str) -> None:
+        """Note that a connection was opened by a login."""
+        hosted = self._known.get(login)
+        if hosted is not None and self._listeners:
+            asyncio.get_running_loop().call_later(self._after, self._tell, hosted)
+
+    def listen(self) -> AsyncIterator[Hosted]:
+        """Yield vaults to which a connection stands, from now on: a look into them takes no login."""
+        listener = Listener(self._listeners.discard)
+        self._listeners.add(listener)
+        return listener.heard()
+
+    def _tell(self, hosted: Hosted) -> None:
+        for listener in self._listeners:
+            listener.tell(hosted)

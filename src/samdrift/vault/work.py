@@ -16,13 +16,18 @@ from samdrift.audit.entries import Happening
 from samdrift.audit.operations import log_not_kept
 from samdrift.vault.database.pool import Login, Pool
 from samdrift.vault.database.session import Row, Session, Statement, Value
-from samdrift.vault.errors import VaultClosed, VaultError, VaultUnavailable
+from samdrift.vault.errors import VaultClosed, VaultError, VaultRefused, VaultUnavailable
 from samdrift.vault.logbook import LAST_LEAVES, append_statement, are_of
 from samdrift.vault.moments import Moment
 
 _BEGIN: Statement = ("BEGIN", ())
 _COMMIT: Statement = ("COMMIT", ())
 _ROLLBACK: Statement = ("ROLLBACK", ())
+_SAVEPOINT: Statement = ("SAVEPOINT expected", ())
+_BACK: Statement = ("ROLLBACK TO SAVEPOINT expected", ())
+_NOT_SO = "22012"
+"""SQLSTATE of a division by zero: so a statement ends what was sent with it when it finds something else than
+was expected. SQL has no assertion."""
 _SETTLE: Statement = ("SET CONSTRAINTS ALL IMMEDIATE", ())
 """Has the vault keep its moment now (``_keep_moment()`` in the schema), so that it can be asked for."""
 _OUTCOME: Statement = (
@@ -35,6 +40,20 @@ SELECT coalesce(current_setting('samdrift.wake', true), '') = 'on',
 """Returns whether the transaction asked for a notification (``_wake()``), and the moment that it made."""
 
 Afterwards = Callable[[], Awaitable[None]]
+
+
+def _wager(sql: str, outcome: str) -> str:
+    """Return ``sql`` as a statement that fails when its first column is not ``outcome``."""
+    so = f"1 / (found.outcome::text IS NOT DISTINCT FROM '{outcome}')::int"
+    return f"SELECT found.*, {so} FROM ({sql}) AS found (outcome)"  # noqa: S608
+
+
+def _noting(sql: str) -> str:
+    """Return ``sql`` as a question that notes in the transaction that it has a row (:data:`_IF_SEEN`)."""
+    return f"SELECT found.*, set_config('samdrift.seen', 'on', true) FROM ({sql}) AS found"  # noqa: S608
+
+
+_IF_SEEN = "WHERE current_setting('samdrift.seen', true) = 'on'"
 
 
 class UnitOfWork:
@@ -80,10 +99,20 @@ class UnitOfWork:
         self._held: list[Statement] = []
         self._last: list[Statement] = []
         self._afterwards: list[Afterwards] = []
+        self._expected: tuple[int, int, int] | None = None
+        """Lengths of what was held back, recorded, and to be done afterwards when something was expected."""
+        self._supposing = False
+        self.perhaps_committed = False
+        """True once the end of this was sent to the database, unless that refused it."""
         self._used = False
         self._shown = False
         self._failure: VaultError | None = None
         self._over = False
+
+    @property
+    def supposing(self) -> bool:
+        """Return whether all that is decided now is supposed to come about, and nothing of it answered."""
+        return self._supposing
 
     def check_open(self) -> None:
         """:class:`VaultClosed` when this is over."""
@@ -102,6 +131,8 @@ class UnitOfWork:
     async def look_together(self, *asked: Statement) -> list[list[Row]]:
         """Run several statements as :meth:`look` does, in one round trip; return the rows of each."""
         self.check_open()
+        if self._supposing:
+            raise RuntimeError("nothing can be asked while it is supposed that all comes about")
         statements = [*self._held, *asked]
         self._held.clear()
         if self._session is None:
@@ -112,6 +143,130 @@ class UnitOfWork:
         except VaultError as failure:
             self._failure = failure
             raise
+
+    def expect(self) -> None:
+        """Expect what is asked next with :meth:`decide`, as the last thing, to come about.
+
+        What is arranged and recorded from here on counts only then, and is sent and committed with it.
+        """
+        self.check_open()
+        self._expected = len(self._held), len(self._happenings), len(self._afterwards)
+
+    async def decide(
+        self,
+        sql: str,
+        *values: Value,
+        outcome: str = "true",
+        then: Sequence[Statement] = (),
+        last: Sequence[Statement] = (),
+    ) -> list[Row]:
+        """Query something that comes about when the first column of its row is ``outcome``.
+
+        In that case ``then`` is run, as by :meth:`later`, and ``last``, as by :meth:`last`. Where it was
+        expected, all of it has been committed when this returns, and the opening is over. Where it was
+        expected and is not so, what was held back for it is forgotten, and the opening goes on.
+        """
+        self.check_open()
+        self._used = True
+        if self._supposing:
+            self._held += [(_wager(sql, outcome), values), *then]
+            self._last += last
+            return [(True if outcome == "true" else outcome,)]
+        if self._expected is None:
+            rows = await self.look(sql, *values)
+            if _text(rows[0][0]) == outcome:
+                self._held += then
+                self._last += last
+            return rows
+        mark, self._expected = self._expected, None
+        foreseen = self._held[mark[0] :]
+        del self._held[mark[0] :]
+        found = await self._wagered([(_wager(sql, outcome), values), *foreseen, *then], last)
+        if found is not None:
+            return [row[:-1] for row in found[0]]
+        rows = (await self.look_together((sql, values)))[-1]
+        if _text(rows[0][0]) == outcome:
+            self._held += [*foreseen, *then]
+            self._last += last
+        else:
+            del self._happenings[mark[1] :], self._afterwards[mark[2] :]
+        return rows
+
+    async def suppose(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do ``work`` as if each :meth:`decide` in it came about, and commit it all in one round trip.
+
+        The opening is over then. False where something of it did not come about: nothing of ``work`` is
+        done, and the opening goes on. Nothing is asked in it, since there is no answer before the end.
+        """
+        return await self.suppose_and_see(work) is not None
+
+    async def suppose_and_see(
+        self, work: Callable[[], Awaitable[None]], *asked: Statement
+    ) -> list[list[Row]] | None:
+        """Do as :meth:`suppose` does, and ask questions about what is so then, in the same round trip.
+
+        ``None`` where something did not come about. The opening has an entry of its own, beside those of
+        ``work``, where a row was found.
+        """
+        self.check_open()
+        held, at_last = len(self._held), len(self._last)
+        recorded, to_do, used = len(self._happenings), len(self._afterwards), self._used
+        self._supposing = True
+        try:
+            await work()
+        finally:
+            self._supposing = False
+        supposed, last = self._held[held:], self._last[at_last:]
+        del self._held[held:], self._last[at_last:]
+        noting: list[Statement] = [(_noting(sql), values) for sql, values in asked]
+        found = await self._wagered(supposed, last, noting)
+        if found is not None:
+            return [[row[:-1] for row in each] for each in found[len(found) - len(noting) :]]
+        del self._happenings[recorded:], self._afterwards[to_do:]
+        self._used = used
+        return None
+
+    async def _wagered(
+        self, statements: Sequence[Statement], last: Sequence[Statement], asked: Sequence[Statement] = ()
+    ) -> list[list[Row]] | None:
+        """Run what is held back and statements that are expected to come about, ask, and commit.
+
+        ``None`` where they do not: what was held back has been done then, and nothing of the others.
+        """
+        before, begun = list(self._held), self._session is not None
+        self._held.clear()
+        if self._session is None:
+            self._session = await self._pool.borrow(self._login)
+        first = [*before, _SAVEPOINT] if begun else [_BEGIN, *before]
+        entries, if_seen = self._entries, list[Happening]()
+        if asked:
+            entries, if_seen = self._happenings, [self._opening]
+        try:
+            rows = await self._end(
+                [*first, *statements, *self._last, *last, *asked], entries, if_seen=if_seen
+            )
+        except VaultRefused as refused:
+            if refused.code != _NOT_SO:
+                self._failure = refused
+                raise
+            self._held = [_BACK] if begun else [_ROLLBACK, _BEGIN, *before]
+            return None
+        return rows[len(first) :]
+
+    async def see(self, *asked: Statement) -> list[list[Row]]:
+        """Ask several questions, the only ones of this opening, and end it: all in one round trip.
+
+        Where a ``quiet`` one finds no row it leaves no entry in the log.
+        """
+        self.check_open()
+        if self._session is not None or self._held or self._happenings:
+            raise RuntimeError("a unit of work has begun already")
+        self._session = await self._pool.borrow(self._login)
+        noting: list[Statement] = [(_noting(sql), values) for sql, values in asked]
+        opening = [self._opening]
+        quiet = self._quiet
+        rows = await self._end([_BEGIN, *noting], [] if quiet else opening, if_seen=opening if quiet else [])
+        return [[row[:-1] for row in each] for each in rows[1:]]
 
     async def at_once(self, sql: str, *values: Value) -> list[Row]:
         """Run a statement that is committed when this returns, whatever becomes of the rest.
@@ -179,40 +334,72 @@ class UnitOfWork:
         if self._failure is not None:
             await self.abandon()
             raise self._failure
-        self._over = True
-        entries = self._entries
-        if not (entries or self._session or self._held):
-            return
+        if not self._over:
+            self._over = True
+            entries = self._entries
+            if not (entries or self._session or self._held):
+                return
+            statements = [*self._held, *self._last]
+            if self._session is None:
+                self._session = await self._pool.borrow(self._login)
+                statements.insert(0, _BEGIN)
+            try:
+                await self._end(statements, entries)
+            except BaseException:
+                await self._give_back(roll_back=True)
+                raise
+        for action in self._afterwards:
+            with contextlib.suppress(VaultUnavailable):
+                await action()
+
+    async def _end(
+        self,
+        statements: Sequence[Statement],
+        entries: Sequence[Happening],
+        *,
+        if_seen: Sequence[Happening] = (),
+    ) -> list[list[Row]]:
+        """Run the last statements, then the log's entries and the commit; return the rows of the former.
+
+        The entries ``if_seen`` are written where a question noted that it has a row.
+        """
+        session = self._session
+        if session is None:
+            raise RuntimeError("nothing has begun")
+        if self._promising and entries and if_seen:
+            raise RuntimeError("what is promised does not depend on what is seen")
         logged = [append_statement(entries)] if entries else []
+        if if_seen:
+            sql, values = append_statement(if_seen)
+            logged.append((f"{sql} {_IF_SEEN}", values))
+        entries = [*entries, *if_seen]
         if entries and self._promising:
             logged.append((LAST_LEAVES, (len(entries),)))
-        statements = [*self._held, *self._last, *logged, _SETTLE, _OUTCOME, _COMMIT]
-        if self._session is None:
-            self._session = await self._pool.borrow(self._login)
-            statements.insert(0, _BEGIN)
+        self.perhaps_committed = True
         try:
-            *_, before, _, ((woken, moment),), _ = [[], *await self._session.run(statements)]
+            found = await session.run([*statements, *logged, _SETTLE, _OUTCOME, _COMMIT])
         except BaseException:
-            if self._session.closed:
+            if session.closed:
                 self._due(None)
                 self._grown(entries)
-            await self._give_back(roll_back=True)
-            raise
-        if entries:
-            self._grown(entries)
-        if entries and self._promising:
-            if are_of(before, logged[0][1][0]):
-                self.committed = before
             else:
-                log_not_kept()
+                self.perhaps_committed = False
+            raise
+        self._over = True
+        rows, *_, before, _, ((woken, moment),), _ = [found[: len(statements)], [], *found[len(statements) :]]
+        if entries and (not if_seen or any(rows)):
+            self._grown(entries)
+            if self._promising:
+                if are_of(before, logged[0][1][0]):
+                    self.committed = before
+                else:
+                    log_not_kept()
         if moment:
             self._due(Moment.parse(moment))
         if woken:
             self._notify()
         await self._give_back(roll_back=False)
-        for action in self._afterwards:
-            with contextlib.suppress(VaultUnavailable):
-                await action()
+        return rows
 
     async def _alone(self, sql: str, values: Sequence[Value]) -> list[Row]:
         session = await self._pool.borrow(self._login)
@@ -245,3 +432,8 @@ class UnitOfWork:
             session.close()  # the server rolls back what hangs up
         finally:
             self._pool.give_back(self._login, session)
+
+
+def _text(outcome: Value) -> str:
+    """Return an outcome as the database writes it."""
+    return str(outcome).lower() if isinstance(outcome, bool) else str(outcome)

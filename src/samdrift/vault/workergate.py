@@ -8,10 +8,11 @@ from typing import Generic, TypeVar
 
 from samdrift.contracts.cover import Cover
 from samdrift.contracts.principals import Purpose
-from samdrift.vault.opening import Vault
+from samdrift.vault.opening import Reason, Vault
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 V_co = TypeVar("V_co", bound=Vault, covariant=True)
+V = TypeVar("V", bound=Vault)
 
 
 class WorkerGate(Generic[V_co]):
@@ -21,15 +22,24 @@ class WorkerGate(Generic[V_co]):
         self,
         opened: Callable[[ParticipantIdentifier, Purpose], AbstractAsyncContextManager[V_co]],
         covered: Callable[[ParticipantIdentifier], Awaitable[Cover]],
+        reason: Callable[[Purpose], Reason],
     ) -> None:
         self._opened = opened
         self._covered = covered
+        self._reason = reason
 
     def open(
         self, organisation: ParticipantIdentifier, purpose: Purpose
     ) -> AbstractAsyncContextManager[V_co]:
         """Open the organisation's vault for one unit of work; as :meth:`Gate.open`."""
         return self._opened(organisation, purpose)
+
+    def within(self, vault: V, purpose: Purpose) -> V:
+        """Return somebody else's opening of a vault of that role, for what this worker does in it.
+
+        What it records there says that the worker did it, and for that purpose.
+        """
+        return vault.within(self._reason(purpose))
 
     async def cover(self, organisation: ParticipantIdentifier) -> Cover:
         """Return how the organisation's function is covered; as :meth:`Gate.cover`."""

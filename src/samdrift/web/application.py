@@ -124,7 +124,11 @@ class _Ends:
 
     async def forged(self, request: Request, refused: Exception) -> Response:
         """Answer like an address that is not there, and log why."""
+        assert isinstance(refused, Forged)
         _LOGGER.warning("%s", refused)
+        session, hears = session_of(request), site_of(request).forged
+        if session is not None and hears is not None:
+            await hears(session, refused.refusal)
         return self._not_found(request)
 
     async def stale(self, request: Request, stale: Exception) -> Response:

@@ -7,7 +7,7 @@ wrong with a link to each field.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import UTC, date, datetime, tzinfo
 from types import MappingProxyType
 
 from samdrift.web.texts import Phrase
@@ -54,6 +54,17 @@ class Form:
             found = date.min
         if _FIRST_YEAR <= found.year <= _LAST_YEAR:
             return found
+        self.refuse(field, why)
+        return None
+
+    def moment(self, field: str, zone: tzinfo, why: Phrase) -> datetime | None:
+        """Return a day and time of day in a zone, as a browser posts it; refuse the field as :meth:`day`."""
+        try:
+            local = datetime.strptime(self[field], "%Y-%m-%dT%H:%M").replace(tzinfo=zone)
+        except ValueError:
+            local = None
+        if local is not None and _FIRST_YEAR <= local.year <= _LAST_YEAR:
+            return local.astimezone(UTC)
         self.refuse(field, why)
         return None
 

@@ -8,7 +8,6 @@ session. A refused request is answered like an address that is not there, and lo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from enum import StrEnum
 
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
@@ -18,7 +17,7 @@ from samdrift.contracts.errors import Explained
 from samdrift.net.server import SHOWN_CERTIFICATE
 from samdrift.web.cookies import SESSION, cookie
 from samdrift.web.sessions import Session
-from samdrift.web.sites import site_of
+from samdrift.web.sites import Refusal, site_of
 
 TOKEN_FIELD = "form-token"  # noqa: S105 - the name of a field
 TOKEN_HEADER = "x-form-token"  # noqa: S105 - the name of a header
@@ -27,15 +26,6 @@ BY_ITSELF = "/live/"
 _SAFE = frozenset({"GET", "HEAD"})
 _SESSION = "samdrift.session"
 _VERIFIED = "samdrift.form-token-verified"
-
-
-class Refusal(StrEnum):
-    """Why a request is refused; for the log, never for the answer."""
-
-    FETCH_SITE = "it does not come from a page of this site"
-    ORIGIN = "it comes from another origin"
-    TOKEN = "its form was not made for this session"  # noqa: S105
-    FORM = "its form is not understood"
 
 
 class Forged(Explained):

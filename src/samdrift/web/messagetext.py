@@ -1,6 +1,6 @@
 """Text of a message as it is shown: the markdown of the content specification, and nothing else.
 
-Clauses: content-specification 4.3.3.2.
+Clauses: content-specification 4.3.3.2 sentence 1.
 
 Headings, strong, emphasis and lists; single line breaks are kept, links and everything else stay text. A text
 that is built to take long to read is shown as plain text.

@@ -42,6 +42,19 @@ Holds = Callable[[Session, bytes | None], bool]
 """Returns whether a session holds on a connection that shows this certificate, in DER, or none."""
 
 
+class Refusal(StrEnum):
+    """Why a request is refused; for the log, never for the answer."""
+
+    FETCH_SITE = "it does not come from a page of this site"
+    ORIGIN = "it comes from another origin"
+    TOKEN = "its form was not made for this session"  # noqa: S105
+    FORM = "its form is not understood"
+
+
+HearsForged = Callable[[Session, Refusal], Awaitable[None]]
+"""Hears of a request in a session, and why it is refused."""
+
+
 @dataclass(frozen=True, slots=True)
 class Welcome:
     """Words for whoever is to sign in."""
@@ -81,6 +94,8 @@ class Site:
     holds: Holds | None = None
     """Predicate of sessions and connections, where persons sign in by the certificate of theirs."""
     welcome: Welcome = _TO_MESSAGES
+    forged: HearsForged | None = None
+    """Hears of requests in a person's session that come from no page of ours, and are refused."""
 
 
 FindSite = Callable[[str], Awaitable[Site | None]]

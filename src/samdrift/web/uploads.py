@@ -18,7 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from samdrift.contracts.errors import Explained
 from samdrift.web.forms import Form
-from samdrift.web.guards import TOKEN_FIELD, TOKEN_HEADER, Forged, Refusal, check_token
+from samdrift.web.guards import TOKEN_FIELD, TOKEN_HEADER, Forged, check_token
+from samdrift.web.sites import Refusal
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks

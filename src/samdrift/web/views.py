@@ -68,6 +68,17 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Lain:
+    """Unread messages that have lain for longer than their mailbox allows, in words over a list of it."""
+
+    what: str
+    how_long: str
+    href: str
+    """The oldest."""
+    open: str
+
+
+@dataclass(frozen=True, slots=True)
 class Attached:
     """A file of a message."""
 
@@ -96,6 +107,8 @@ class Delivery:
     beside: str = ""
     proof: str = ""
     """Address of the proof; empty without one."""
+    undo: str = ""
+    """Address of the page on which sending can be undone; empty where it cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +120,16 @@ class Message:
     person: str
     at: datetime
     documents: tuple[Document, ...]
+    attention: str = ""
+    """Persons at the recipient that it names, in words."""
     tags: tuple[Tag, ...] = ()
     """Its state and the references that only this message has."""
     reply: str = ""
     """Address to which an answer to it is posted; empty where it cannot be answered."""
     raw: str = ""
     """Address of its raw form, for one that cannot be shown."""
+    left: str = ""
+    """Advice about one that is not here, since it is too large; empty for every other."""
     read_by: int = 0
     readers: str = ""
     """Address of the list of its readers."""
@@ -143,6 +160,8 @@ class Answer:
     tag: Kind | None = None
     href: str = ""
     act: str = ""
+    cautions: tuple[str, ...] = ()
+    """Reasons to look twice at it, each a sentence."""
 
 
 class StepState(StrEnum):

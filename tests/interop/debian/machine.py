@@ -158,9 +158,10 @@ def _reaching_registries(root: Path) -> Iterator[list[str]]:
         place.unlink(missing_ok=True)
         shutil.copy(file, place)
     with contextlib.ExitStack() as mounts:
+        # Not with what is mounted below: a disk that another test has there now could not be removed then.
         for kind in ("proc", "dev"):
-            subprocess.run(["mount", "--rbind", f"/{kind}", root / kind], check=True)
-            mounts.callback(subprocess.run, ["umount", "--recursive", "--lazy", root / kind], check=True)
+            subprocess.run(["mount", "--bind", f"/{kind}", root / kind], check=True)
+            mounts.callback(subprocess.run, ["umount", "--lazy", root / kind], check=True)
         yield names
     for file in (Path("/etc/pip.conf"), Path("/etc/resolv.conf")):
         (root / str(file).lstrip("/")).unlink(missing_ok=True)

@@ -187,7 +187,10 @@ async def sign_in(peer: Peer, page: Page) -> None:
 
 @pytest.mark.parametrize("way", ["secret", "key"])
 async def test_a_person_signs_in_and_comes_back(peer: Peer, way: str) -> None:
-    """Discovery, S256, ``iss``, ``acr`` and the ID token's signature, with either way to show who we are."""
+    """Discovery, S256, ``iss``, ``acr`` and the ID token's signature, with either way to show who we are.
+
+    architecture-sad 5.4 step 2
+    """
     if way == "key":
 
         async def keys() -> list[OurKey]:
@@ -212,6 +215,7 @@ async def test_a_time_of_authentication_that_is_asked_for_comes(peer: Peer) -> N
 
 
 async def test_a_lower_level_of_assurance_opens_nothing(peer: Peer) -> None:
+    """architecture-sad 4.2 sentence 1, 5.6 sentence 1"""
     peer.use("low", by_secret("low", SECRET))
     page = await peer.visit()
     await sign_in(peer, page)

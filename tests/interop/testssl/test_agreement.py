@@ -66,6 +66,7 @@ def test_every_rule_is_compared_on_twelve_listeners_and_more() -> None:
 
 @pytest.mark.parametrize("which", LISTENERS)
 async def test_the_verdict_is_that_of_testssl(running: Running, which: str) -> None:
+    """transport-profile-as4 2.4.1 a"""
     ours, theirs = await running.broken(which) - NOT_COMPARED.keys(), broken(kept()[which])
     listed = {rule for where, rule in DIFFERENCES if where == which}
     assert ours ^ theirs == listed, kept()[which]

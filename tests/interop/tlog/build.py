@@ -1,4 +1,4 @@
-"""Builds Go's own libraries for logs, witnesses and an authority for time stamps, once per change of source.
+"""Builds peers in Go (logs, witnesses, time stamps, an S3 gateway), once per change of source.
 
 Versions and hashes are in ``go.mod`` and ``go.sum``. A stamp says what has been built, so that later runs
 need no network.
@@ -24,8 +24,9 @@ _BUILT = {
     "litewitness": "filippo.io/torchwood/cmd/litewitness",
     "omniwitness": "github.com/transparency-dev/witness/cmd/omniwitness",
     "timestamp-server": "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server",
+    "versitygw": "github.com/versity/versitygw/cmd/versitygw",
 }
-_ELSEWHERE = {"timestamp-server": _HERE.parent / "tsa"}
+_ELSEWHERE = {"timestamp-server": _HERE.parent / "tsa", "versitygw": _HERE.parent / "s3"}
 """Folders of programs with a ``go.mod`` of their own."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
+import pytest
 import pytest_asyncio
 
 from samdrift.config.reader import load
@@ -17,10 +18,11 @@ from tests.vaults import server_folder
 
 
 @pytest_asyncio.fixture(scope="package")
-async def house(stage: Stage) -> AsyncIterator[House]:
+async def house(request: pytest.FixtureRequest, stage: Stage) -> AsyncIterator[House]:
     async with AsyncExitStack() as stack:
-        # Keys of tests share primes, so that one could be taken for another's in a worker's memory.
-        stack.enter_context(keys_of_the_product())
+        # Keys of tests share primes: where memory is searched, one could be taken for another's.
+        if any("product_keys" in getattr(item, "fixturenames", ()) for item in request.session.items):
+            stack.enter_context(keys_of_the_product())
         folder = stack.enter_context(server_folder())
         settings = '[isolation]\nlevel = "process"\n' + (f"first_user = {FIRST_USER}\n" if ROOT else "")
         operator = DemoOperator("isolated", "AP0071-SDK-DEMO", (ALFA, BETA))

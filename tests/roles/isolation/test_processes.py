@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psutil
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from samdrift.audit.entries import LogEntry
@@ -38,7 +39,7 @@ from tests.roles.isolation.house import (
 )
 from tests.roles.member import AP, MT, until
 from tests.roles.messageclient import MessageClient, document
-from tests.sizes import whole
+from tests.sizes import sampled, whole
 from tests.unit.cli.commandline import samdrift
 
 COVERED = RunEvent.COVER_CHANGED
@@ -140,27 +141,27 @@ async def test_a_suspended_organisations_pages_say_that_it_is_to_be_asked_again(
     await until(again, "the message client serves again", PATIENCE)
 
 
-async def test_one_that_is_killed_keeps_only_its_own_organisation_waiting(house: House) -> None:
-    """In each role; what is sent to it meanwhile is told to come again, and nothing is lost."""
+@pytest.mark.parametrize("role", sampled(Role, MT, every=len(Role)))
+async def test_one_that_is_killed_keeps_only_its_own_organisation_waiting(house: House, role: Role) -> None:
+    """What is sent to it meanwhile is told to come again, and nothing is lost."""
     agency = house.stage.agency
-    for role in Role:
-        victim, others = house.worker(house.alfa, role), house.processes()
-        os.kill(victim, signal.SIGKILL)
-        waiting = [await house.alfa.send(house.beta.address), await house.beta.send(house.alfa.address)]
-        await exchanged(house.beta, agency)
-        assert await house.alfa.ends(waiting[0], within=PATIENCE) is MessageStatus.ACCEPTED
-        assert await house.beta.ends(waiting[1], within=PATIENCE) is MessageStatus.ACCEPTED
-        assert await house.beta.ends(waiting[0], Direction.IN) is MessageStatus.NEW
-        assert await house.alfa.ends(waiting[1], Direction.IN) is MessageStatus.NEW
-        name = f"{role.value} of {house.alfa.organisation}"
+    victim, others = house.worker(house.alfa, role), house.processes()
+    os.kill(victim, signal.SIGKILL)
+    waiting = [await house.alfa.send(house.beta.address), await house.beta.send(house.alfa.address)]
+    await exchanged(house.beta, agency)
+    assert await house.alfa.ends(waiting[0], within=PATIENCE) is MessageStatus.ACCEPTED
+    assert await house.beta.ends(waiting[1], within=PATIENCE) is MessageStatus.ACCEPTED
+    assert await house.beta.ends(waiting[0], Direction.IN) is MessageStatus.NEW
+    assert await house.alfa.ends(waiting[1], Direction.IN) is MessageStatus.NEW
+    name = f"{role.value} of {house.alfa.organisation}"
 
-        async def again(name: str = name, victim: int = victim) -> bool | None:
-            return True if house.processes()[name] != victim else None
+    async def again() -> bool | None:
+        return True if house.processes()[name] != victim else None
 
-        await until(again, "the worker serves again", PATIENCE)
-        now = house.processes()
-        assert {one for one in now if now[one] != others[one]} == {name}
-        assert f"{name}: ended with status -9" in house.process.log.read_text()
+    await until(again, "the worker serves again", PATIENCE)
+    now = house.processes()
+    assert {one for one in now if now[one] != others[one]} == {name}
+    assert f"{name}: ended with status -9" in house.process.log.read_text()
 
 
 @whole
@@ -277,6 +278,7 @@ async def readers_connected(house: House) -> set[str]:
     return {login for (login,) in found}
 
 
+@whole
 async def test_a_vault_whose_officer_has_not_unlocked_it_has_no_process(house: House) -> None:
     """And gets one as soon as it is open again; meanwhile everybody is told to come again."""
     settings = vault_settings(house.alfa.config)

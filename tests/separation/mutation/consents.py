@@ -9,6 +9,10 @@ _SESSIONS = "tests/unit/governance/test_consent.py"
 _SETTLING = "tests/unit/messageclient/test_settling.py"
 _PAGES = "tests/unit/messageclient/test_consents.py"
 _COMMANDS = "tests/unit/cli/test_gov_consent.py"
+_RIGHTS_SET_BACK = (
+    "tests/unit/messageclient/test_signed_rights.py"
+    "::test_a_right_that_has_ended_by_what_a_witness_signed_is_not_had_again_by_a_clock_set_back"
+)
 
 
 def _without(guard: str, file: str, text: str, instead: str, *tests: str) -> Mutant:
@@ -26,9 +30,23 @@ CONSENTS = (
     _without(
         "an empty vault is not an organisation that stated nothing",
         "governance/records.py",
-        "                    if await vault.last_signed_statement():\n                        return",
-        "                    if True:\n                        return",
+        "                    if await vault.last_signed_statement():\n                        record =",
+        "                    if True:\n                        record =",
         f"{_SESSIONS}::test_the_record_counts_where_the_vault_of_governance_is_a_new_one",
+    ),
+    _without(
+        "what a witness has put under the log counts for an end",
+        "governance/consent.py",
+        "                self._known = moment_of(record, now, witnessed)\n",
+        "                self._known = moment_of(record, now)\n",
+        f"{_SESSIONS}::test_what_a_witness_has_put_under_the_log_counts_for_the_end_of_a_consent",
+    ),
+    _without(
+        "a clock that is set back while something is read prolongs nothing",
+        "governance/consent.py",
+        "max(self._clock(), self._known + timedelta(seconds=self._ticks() - self._looked))",
+        "self._clock()",
+        f"{_SESSIONS}::test_a_clock_that_is_set_back_while_something_is_read_prolongs_nothing",
     ),
     _without(
         "an end while the first entry is written is seen",
@@ -162,8 +180,8 @@ CONSENTS = (
     _without(
         "a clock that is set back prolongs no consent",
         "rights/consentfold.py",
-        "return max(clock, record.last or clock)",
-        "return clock",
+        "return max(clock, record.last or clock, witnessed or clock)",
+        "return max(clock, witnessed or clock)",
         f"{_SESSIONS}::test_a_clock_that_is_set_back_prolongs_nothing",
     ),
     _without(
@@ -183,9 +201,39 @@ CONSENTS = (
     _without(
         "the pages show a consent while it lasts",
         "messageclient/permissions.py",
-        "consents = consents_of(record).in_force(moment_of(record, now))",
+        "consents = consents_of(record).in_force(now)",
         "consents = consents_of(record).in_force(record.last or now)",
         f"{_PAGES}::test_a_consent_is_on_the_pages_while_it_lasts",
+    ),
+    _without(
+        "a right ends by what a witness has signed, however the clock is set",
+        "messageclient/permissions.py",
+        "now = moment_of(record, self._clock(), facts.witnessed)",
+        "now = self._clock()",
+        _RIGHTS_SET_BACK,
+    ),
+    _without(
+        "who has a right no more gives none by a clock that is set back",
+        "messageclient/permissions.py",
+        "max(now, copy.state.last or now, facts.witnessed or now)",
+        "max(now, copy.state.last or now)",
+        _RIGHTS_SET_BACK,
+    ),
+    _without(
+        "a step is reached by what a witness has signed",
+        "installation/reminding.py",
+        "moment_of(kept.record, self._clock(), facts.witnessed)",
+        "moment_of(kept.record, self._clock())",
+        "tests/unit/installation/test_reminding.py"
+        "::test_a_step_is_reached_by_what_a_witness_signed_although_the_clock_was_set_back",
+    ),
+    _without(
+        "who brings a statement is in the log before it is appended",
+        "cli/gov/statements.py",
+        'await record_command(installation, f"gov {command}", who, organisation, roles, **about)',
+        "pass",
+        "tests/unit/cli/test_bringing.py"
+        "::test_who_brings_a_statement_has_signed_that_and_the_log_has_it_with_its_digest",
     ),
     _without(
         "a section of the log is more than one message",

@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _PAGES = "tests/unit/console/test_pages.py"
 _CERTIFICATES = "tests/unit/console/test_certificates.py"
+_ACTING = "tests/unit/console/test_acting.py"
 _SEPARATION = "tests/separation/test_every_console_page.py"
 
 CONSOLE = (
@@ -29,8 +30,8 @@ CONSOLE = (
     Mutant(
         "the console's pages are for people who are signed in",
         "console/frame.py",
-        "        if name is None:\n            raise NotSignedIn\n",
-        '        name = name or ""\n',
+        "        if session is None or name is None:\n            raise NotSignedIn\n",
+        '        assert session is not None\n        name = name or ""\n',
         (f"{_SEPARATION}::test_nobody_but_the_staff_sees_or_changes_anything",),
     ),
     Mutant(
@@ -43,6 +44,45 @@ CONSOLE = (
             "_certificate",
             f"{_CERTIFICATES}::test_a_session_holds_on_connections_with_its_own_certificate_alone",
         ),
+    ),
+    Mutant(
+        "whom the configuration does not name with a key does nothing at the console",
+        "console/frame.py",
+        "                    member(self._named, visit.name, _COMMAND)\n",
+        "                    pass\n",
+        (
+            f"{_SEPARATION}::test_one_who_signs_in_and_is_not_named_among_the_staff_with_keys_looks_and_does"
+            "_nothing",
+            f"{_ACTING}::test_an_act_of_one_who_is_not_named_with_a_key_is_refused_in_words_and_noted",
+        ),
+    ),
+    Mutant(
+        "what was refused at the console is in the operator's log",
+        "console/frame.py",
+        "        await gate.operator_log(AdminEvent.COMMAND_REFUSED, **facts, **visit.proof.facts())\n",
+        "",
+        (f"{_ACTING}::test_an_act_of_one_who_is_not_named_with_a_key_is_refused_in_words_and_noted",),
+    ),
+    Mutant(
+        "an entry says how a person at the console is known",
+        "console/frame.py",
+        "Visit(name, self._staff.proof_of(session.person), self._clock())",
+        "Visit(name, Proof(ProofKind.NONE), self._clock())",
+        (f"{_ACTING}::test_each_act_names_the_person_and_the_sign_in_that_they_are_known_by",),
+    ),
+    Mutant(
+        "a person of the console who signed in by a certificate is known by it",
+        "console/staff.py",
+        'shown = person.provider_session or "" if self.by_certificate else ""',
+        'shown = ""',
+        (f"{_CERTIFICATES}::test_a_certificate_of_the_staffs_signs_in_and_is_logged_as_any_sign_in",),
+    ),
+    Mutant(
+        "the console does not start on names that others can write",
+        "cli/console.py",
+        "        require_owners_alone(loaded, config)\n",
+        "",
+        ("tests/unit/cli/test_console.py::test_names_that_others_can_write_open_no_console",),
     ),
     Mutant(
         "a certificate is of a person's only where its issuer issued it directly",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.separation.mutation.mutant import Mutant
 
+_ENTRANCE = "tests/unit/messageclient/test_entrance.py"
 _DESK = "tests/unit/messageclient/test_desk.py"
 _SENDING = "tests/unit/messageclient/test_sending.py"
 _ATTACKED = "tests/unit/messageclient/test_desk_attacked.py"
@@ -99,7 +100,7 @@ DESK = (
         "that something is handed over is in the log first",
         "messageclient/handover/desk.py",
         "                    MKEvent.MK_READING_HANDED_OVER,",
-        "                    MKEvent.MK_READING_MESSAGE,",
+        "                    MKEvent.MK_READING_WAY,",
         (f"{_HANDOVER}::test_that_it_leaves_is_in_the_log_first_and_all_can_see_who_took_it",),
     ),
     Mutant(
@@ -238,9 +239,16 @@ DESK = (
     Mutant(
         "a draft is of a mailbox to which the person has the right",
         "messageclient/scope.py",
-        "if found is None or not any(self.may(right, found.mailbox) for right in rights):",
-        "if found is None:",
+        'if not any(self.may(right, found.mailbox) for right in rights):\n            raise self._none("d',
+        'if False:\n            raise self._none("d',
         (_ELSEWHERE,),
+    ),
+    Mutant(
+        "that a right was ended is said to who had it, and to nobody else",
+        "messageclient/scope.py",
+        "ended=not reads and self.permissions.ended(mailbox)",
+        "ended=not reads",
+        (f"{_ENTRANCE}::test_who_loses_one_mailbox_while_writing_reads_so_and_has_what_was_typed",),
     ),
     Mutant(
         "a list is of mailboxes to which the person has the right",
@@ -304,6 +312,41 @@ DESK = (
         "if closed.stage not in _SENT:",
         "if True:",
         (f"{_DESK}::test_sent_is_sent_once_and_can_be_undone_for_a_time",),
+    ),
+    Mutant(
+        "nothing is sent to a recipient that the address book has no more",
+        "messageclient/submitting.py",
+        "refused = (*await self._vanished(draft), *await scope.uncovered())",
+        "refused = await scope.uncovered()",
+        (f"{_DESK}::test_a_recipient_that_has_vanished_since_the_review_is_refused_at_the_send_by_name",),
+    ),
+    Mutant(
+        "who looks at the way of a message has not read it",
+        "messageclient/reading.py",
+        "messages_of(scope, vault, [mail], await scope.people(vault), None)",
+        "messages_of(scope, vault, [mail], await scope.people(vault), Act.READ)",
+        (f"{_DESK}::test_who_looks_at_who_has_read_a_message_or_at_its_way_has_not_read_it",),
+    ),
+    Mutant(
+        "who looks at the readers of a message is not one of them",
+        "messageclient/reading.py",
+        "(shown,) = await messages_of(scope, vault, [mail], people, None)",
+        "(shown,) = await messages_of(scope, vault, [mail], people, Act.READ)",
+        (f"{_DESK}::test_who_looks_at_who_has_read_a_message_or_at_its_way_has_not_read_it",),
+    ),
+    Mutant(
+        "what has lain unread is of the mailbox whose list it is over",
+        "vault/noticing.py",
+        "WHERE c.mailbox = $1 AND c.unread > 0",
+        "WHERE $1::text <> '' AND c.unread > 0",
+        (f"{_DESK}::test_what_has_lain_unread_for_longer_than_the_mailbox_allows_is_over_its_list",),
+    ),
+    Mutant(
+        "a message that is too large to be had says so",
+        "messageclient/content.py",
+        "content={**mail.content, _LEFT: True}",
+        "content={**mail.content}",
+        (f"{_DESK}::test_a_message_that_is_too_large_is_in_the_list_and_says_so_and_has_no_raw_form",),
     ),
     Mutant(
         "a person does not approve what they wrote",

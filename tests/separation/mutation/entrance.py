@@ -35,10 +35,24 @@ ENTRANCE = (
     Mutant(
         "rights are read anew with each request",
         "messageclient/permissions.py",
-        "copy = await self._current(organisation, vault)\n        record, now =",
-        "copy = self._copies.get(organisation) or await self._current(organisation, vault)\n"
-        "        record, now =",
+        "copy = await self._current(organisation, vault, facts)\n        record =",
+        "copy = self._copies.get(organisation) or await self._current(organisation, vault, facts)\n"
+        "        record =",
         (f"{_ENTRANCE}::test_a_right_that_ends_is_gone_at_the_next_request",),
+    ),
+    Mutant(
+        "a request of another site in a person's session is in the organisation's log",
+        "web/application.py",
+        "await hears(session, refused.refusal)",
+        "pass",
+        (f"{_ENTRANCE}::test_a_request_that_another_site_makes_in_a_persons_name_is_in_the_log",),
+    ),
+    Mutant(
+        "a claim of a session counts while the latest sign-in vouches for it",
+        "messageclient/permissions.py",
+        " & assigned.vouched_for(person)",
+        "",
+        (f"{_ENTRANCE}::test_who_left_a_group_has_nothing_by_it_in_an_older_session_either",),
     ),
     Mutant(
         "a statement without effect is not stored",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.separation.mutation.mutant import Mutant
 
 _PAGES = "tests/unit/governance/test_pages.py"
+_INCIDENTS = "tests/unit/governance/test_incident_pages.py"
 _PEOPLE = "tests/unit/vault/test_people.py"
 _REVIEWING = "tests/unit/governance/test_reviewing.py"
 _SILENCE = "test_after_its_time_the_page_says_how_much_closing_removes_and_with_all_vaults_open_it_does"
@@ -61,6 +62,22 @@ GOVPAGES = (
         (f"{_PAGES}::test_each_sees_the_pages_of_their_role_and_no_other",),
     ),
     Mutant(
+        "an incident of the operator's is the operator's to add to",
+        "governance/pages/oversight.py",
+        "if known.from_operator:",
+        "if False:",
+        (
+            f"{_INCIDENTS}::test_what_the_operator_told_of_stands_beside_ones_own_and_is_the_operators_to_add_to",
+        ),
+    ),
+    Mutant(
+        "a key that may have a copy is shown",
+        "governance/pages/keys.py",
+        "if key.key.scheme is Scheme.WEBAUTHN:",
+        "if False:",
+        (f"{_PAGES}::test_a_key_that_may_have_a_copy_is_shown_to_the_officers_until_it_is_stated_lost",),
+    ),
+    Mutant(
         "a key is stated lost by its person or an officer",
         "governance/pages/keys.py",
         "if found.act.to != visit.person and visit.seen is not Seen.OFFICER:",
@@ -98,7 +115,7 @@ GOVPAGES = (
     Mutant(
         "what people write themselves is shown as it is",
         "governance/pages/words.py",
-        "shown = str if name in _IN_OWN_WORDS else self._value",
+        "shown = str if name in _IN_OWN_WORDS else partial(self._member, name)",
         "shown = self._value",
         (f"{_PAGES}::test_what_the_operator_writes_itself_is_shown_as_it_is",),
     ),

@@ -169,25 +169,25 @@ DATABASE = (
     Mutant(
         "a vault's login alone may use its schema and read its tables",
         "vault/database/migrations.py",
-        '"GRANT USAGE ON SCHEMA {schema} TO {login}",\n'
-        '        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}",',
-        '"GRANT USAGE ON SCHEMA {schema} TO PUBLIC",\n'
-        '        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO PUBLIC",',
+        "GRANT USAGE ON SCHEMA {schema} TO {login};\n"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}\n",
+        "GRANT USAGE ON SCHEMA {schema} TO PUBLIC;\n"
+        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO PUBLIC\n",
         (f"{_DATABASE}::test_no_table_of_another_vault_can_be_touched",),
     ),
     Mutant(
         "a vault's login alone may run its functions",
         "vault/database/migrations.py",
-        '"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, {login}",\n'
-        '        "GRANT USAGE ON SCHEMA {schema} TO {login}",',
-        '"GRANT USAGE ON SCHEMA {schema} TO PUBLIC",',
+        "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, {login};\n"
+        "GRANT USAGE ON SCHEMA {schema} TO {login};",
+        "GRANT USAGE ON SCHEMA {schema} TO PUBLIC;",
         (f"{_DATABASE}::test_no_function_of_another_vault_can_be_run",),
     ),
     Mutant(
         "a vault's login changes nothing but by functions",
         "vault/database/migrations.py",
-        '"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}"',
-        '"GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {login}"',
+        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}",
+        "GRANT ALL ON ALL TABLES IN SCHEMA {schema} TO {login}",
         (f"{_DATABASE}::test_the_own_vault_can_be_read_and_changed_by_its_functions_alone",),
     ),
     Mutant(
@@ -200,8 +200,8 @@ DATABASE = (
     Mutant(
         "a login becomes nobody else",
         "vault/rights.py",
-        'GRANT {} TO {} WITH INHERIT TRUE, SET FALSE", group, login',
-        'GRANT {} TO {} WITH INHERIT TRUE, SET TRUE", group, login',
+        "; GRANT {} TO {} WITH INHERIT TRUE, SET FALSE",
+        "; GRANT {} TO {} WITH INHERIT TRUE, SET TRUE",
         (f"{_DATABASE}::test_nobody_else_can_be_become",),
     ),
     Mutant(
@@ -284,8 +284,8 @@ DATABASE = (
     Mutant(
         "a login has no settings of its own for the database",
         "vault/logins.py",
-        "for where in found.keys() - {None}:",
-        "for where in ():",
+        "for where in found.keys() - {None})",
+        "for where in ())",
         (f"{_LOCKED_OUT}::test_settings_alone_are_put_right_at_the_next_start",),
     ),
     Mutant(

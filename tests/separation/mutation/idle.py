@@ -6,18 +6,23 @@ from tests.separation.mutation.mutant import Mutant
 
 _WAKEUPS = "tests/unit/vault/test_wakeups.py"
 _KEEPING = "tests/unit/installation/test_logkeeping.py"
+_ANSWERS = "tests/unit/accesspoint/test_interface_c_answers.py"
 _FOLLOWING = "tests/unit/messageservice/interface_d/test_following.py"
 
 IDLE = (
     Mutant(
         "a client that is not registered any more gets nothing of what it waited for",
         "accesspoint/interface_c.py",
-        "            if not still_registered():",
-        "            if False:",
-        (
-            "tests/unit/accesspoint/test_interface_c_answers.py"
-            "::test_who_is_not_registered_any_more_when_something_comes_gets_nothing_of_it",
-        ),
+        "        if not still_registered():",
+        "        if False:",
+        (f"{_ANSWERS}::test_who_is_not_registered_any_more_when_something_comes_gets_nothing_of_it",),
+    ),
+    Mutant(
+        "what is taken waits for no news where not everything was told",
+        "accesspoint/interface_c.py",
+        "        if max(len(news.events), len(news.inbox)) < _MAX_ITEMS:\n",
+        "        if True:\n",
+        (f"{_ANSWERS}::test_who_has_not_been_told_of_everything_does_not_wait_for_more",),
     ),
     Mutant(
         "a stream of events ends with its token however seldom it gives a sign of life",
@@ -53,6 +58,26 @@ IDLE = (
         "        for place in new:\n            self._note_growth(place)\n",
         "",
         (f"{_KEEPING}::test_an_entry_of_another_process_is_signed_within_a_cadence",),
+    ),
+    Mutant(
+        "a look that went along with a login puts the next one off by no more than a round",
+        "scheduling/rounds.py",
+        "            self._put(thing, self._passed + EVERY)",
+        "            self._put(thing, self._passed + 2 * EVERY)",
+        (
+            "tests/unit/scheduling/test_rounds.py"
+            "::test_a_look_that_is_half_due_goes_along_with_whatever_opened_the_vault",
+        ),
+    ),
+    Mutant(
+        "a message service whose tokens are over when they are issued is not asked without a pause",
+        "messageclient/polling.py",
+        "                    renews = not client.service.has_token() and time() - began > _AGAIN_AFTER",
+        "                    renews = not client.service.has_token()",
+        (
+            "tests/unit/messageclient/test_polling.py"
+            "::test_a_service_whose_tokens_are_over_when_they_are_issued_is_not_asked_without_a_pause",
+        ),
     ),
     Mutant(
         "a client that finds nothing leaves no entry",

@@ -10,6 +10,10 @@ _COMMANDS = "tests/unit/cli/test_log_commands.py"
 _TOKENS = "tests/unit/messageservice/oauth/test_access_tokens.py"
 _CLOSING = "tests/unit/administration/test_closing.py"
 _GATE = "tests/unit/vault/test_gate.py"
+_LIFE = "tests/unit/messageservice/test_life_of_a_message.py"
+_EXPECTED = "tests/unit/vault/test_expected.py"
+_SETTLING = "tests/unit/accesspoint/test_settling.py"
+_TOGETHER = "tests/unit/messageservice/incoming/test_together.py"
 _SQL = "vault/sql/salted-log-1.sql"
 
 LOGS = (
@@ -71,6 +75,114 @@ LOGS = (
         (f"{_GATE}::test_what_a_worker_sees_is_logged_although_it_records_nothing",),
     ),
     Mutant(
+        "what a question shows is in the log although the question ended the opening",
+        "vault/work.py",
+        "set_config('samdrift.seen', 'on', true)",
+        "set_config('samdrift.seen', 'off', true)",
+        (f"{_EXPECTED}::test_a_question_that_ends_the_opening_is_in_the_log_where_it_showed_something",),
+    ),
+    Mutant(
+        "what did not come about as expected leaves no entry that says it did",
+        "vault/work.py",
+        "            del self._happenings[mark[1] :], self._afterwards[mark[2] :]\n",
+        "            pass\n",
+        (f"{_EXPECTED}::test_of_what_does_not_come_about_nothing_is_left_and_the_opening_goes_on",),
+    ),
+    Mutant(
+        "what was expected is committed only where it is so",
+        "vault/work.py",
+        "so = f\"1 / (found.outcome::text IS NOT DISTINCT FROM '{outcome}')::int\"",
+        'so = f"{len(outcome)}"',
+        (f"{_EXPECTED}::test_what_does_not_come_about_undoes_nothing_that_the_opening_did_before",),
+    ),
+    Mutant(
+        "of what was supposed and is not so no entry is left",
+        "vault/work.py",
+        "        del self._happenings[recorded:], self._afterwards[to_do:]\n",
+        "",
+        (f"{_EXPECTED}::test_of_what_was_supposed_nothing_is_done_where_one_thing_is_not_so",),
+    ),
+    Mutant(
+        "an event that is expected to move its message on, and does not, is applied as it is",
+        "messageservice/lifecycle/transfers.py",
+        "            if not await vault.suppose(each):\n                await each()\n",
+        "            await vault.suppose(each)\n",
+        (f"{_LIFE}::test_events_of_which_one_comes_too_late_are_applied_all_the_same",),
+    ),
+    Mutant(
+        "a receipt that came with others settles the message of nobody but who sent it",
+        "messageservice/incoming/together.py",
+        "message is None or message.recipient != new.receipt.sender or",
+        "message is None or",
+        (f"{_TOGETHER}::test_a_receipt_that_is_not_its_recipients_is_left_to_itself",),
+    ),
+    Mutant(
+        "what cannot be judged now holds up nothing that came with it",
+        "messageservice/incoming/together.py",
+        "            if task not in done or task.cancelled() or task.exception() is not None:\n",
+        "            if task not in done:\n",
+        (f"{_TOGETHER}::test_what_cannot_be_judged_now_holds_up_nothing_that_came_with_it",),
+    ),
+    Mutant(
+        "the body of what was supposed and is not so goes with its opening",
+        "vault/opening.py",
+        "        self._kept = kept\n        return False\n",
+        "        return False\n",
+        (f"{_EXPECTED}::test_the_body_of_what_was_supposed_and_is_not_so_goes_with_its_opening",),
+    ),
+    Mutant(
+        "the end of a transfer that a poll took along is recorded whatever becomes of the poll",
+        "vault/company.py",
+        "each.durable.set_result(along.durable)",
+        "each.durable.set_result(True)",
+        (f"{_SETTLING}::test_the_end_of_a_transfer_is_recorded_whatever_becomes_of_the_poll",),
+    ),
+    Mutant(
+        "what an opening takes along says who did it",
+        "vault/company.py",
+        "            return lambda vault: step(self._vaults.within(vault, self._purpose))\n",
+        "            return step\n",
+        (f"{_SETTLING}::test_the_poll_that_tells_of_the_end_of_a_transfer_records_it",),
+    ),
+    Mutant(
+        "a message service sees nothing that its log does not tell of, whatever the opening takes along",
+        "vault/work.py",
+        "            entries, if_seen = self._happenings, [self._opening]\n",
+        "            entries, if_seen = self._happenings, []\n",
+        (f"{_SETTLING}::test_the_poll_that_tells_of_the_end_of_a_transfer_records_it",),
+    ),
+    Mutant(
+        "an envelope that does not wait is not acknowledged",
+        "vault/accesspoint.py",
+        "bool_and(gone.envelope IS NOT DISTINCT FROM taken.envelope AND gone.remote IS NULL)",
+        "bool_and(gone.remote IS NULL)",
+        (f"{_SETTLING}::test_an_envelope_that_does_not_wait_any_more_is_not_acknowledged_twice",),
+    ),
+    Mutant(
+        "a queue of notifications that is full keeps no moment from the registry",
+        "vault/moments.py",
+        "            except VaultError:\n                pass\n            else:\n",
+        "            except KeyError:\n                pass\n            else:\n",
+        (
+            "tests/unit/vault/test_moments.py"
+            "::test_moments_travel_with_a_notification_and_by_themselves_where_that_is_refused",
+        ),
+    ),
+    Mutant(
+        "the body of what may be committed is not thrown away with a cancelled opening",
+        "vault/opening.py",
+        "        if not self._work.perhaps_committed:",
+        "        if True:",
+        (f"{_EXPECTED}::test_a_body_whose_commit_is_not_known_stays",),
+    ),
+    Mutant(
+        "what was committed in an opening stays when that raises afterwards, with its body",
+        "vault/work.py",
+        "        self.perhaps_committed = True\n",
+        "",
+        (f"{_EXPECTED}::test_what_is_committed_stays_when_the_opening_raises_afterwards",),
+    ),
+    Mutant(
         "a client that finds nothing leaves an entry all the same",
         "vault/opening.py",
         "return self.principal.kind is PrincipalKind.WORKER or self.purpose is Purpose.DELIVER",
@@ -80,9 +192,19 @@ LOGS = (
     Mutant(
         "a command about an organisation's logs is recorded in them",
         "administration/administration.py",
-        "    hosted = [role for role in roles if gate.registry.find(organisation, role) is not None]",
-        "    hosted: list[Role] = []",
+        "for place in places or [ORGANISATIONS_OWN]",
+        "for place in [ORGANISATIONS_OWN]",
         (f"{_COMMANDS}::test_who_runs_a_command_and_why_is_in_the_logs_that_it_is_about",),
+    ),
+    Mutant(
+        "a command about roles that an organisation does not have is recorded in its log",
+        "administration/administration.py",
+        "for place in places or [ORGANISATIONS_OWN]",
+        "for place in places",
+        (
+            "tests/unit/administration/test_recording.py::"
+            "test_a_command_about_roles_that_an_organisation_does_not_have_is_in_its_log_all_the_same",
+        ),
     ),
     Mutant(
         "a command about a vault that waits for its officer is recorded in the operator's log",

@@ -43,13 +43,20 @@ MOMENTS = (
     ),
     Mutant(
         "a lease that has not ended is its process's",
-        "vault/sql/leases-1.sql",
+        "vault/sql/lease-clocks-1.sql",
         "WHERE until <= moment OR",
         "WHERE process <> me OR",
         (
             f"{_LEASES}::test_leases_of_a_process_that_is_gone_are_taken_over_when_their_time_is_over",
             f"{_LEASES}::test_processes_share_evenly_and_nothing_is_two_processes_at_a_time",
         ),
+    ),
+    Mutant(
+        "a process whose clock is wrong leaves its work to one whose clock is right",
+        "vault/sql/lease-clocks-1.sql",
+        "IF mine_apart AND EXISTS",
+        "IF false AND EXISTS",
+        (f"{_LEASES}::test_a_process_whose_clock_is_wrong_leaves_its_work_to_one_whose_clock_is_right",),
     ),
     Mutant(
         "work stops before its lease can be another process's",

@@ -12,16 +12,63 @@ _READS = (
 _TURNS = "tests/unit/administration/test_turns.py"
 _SETUP = "tests/unit/operations/test_setup.py"
 _HEALTH = "tests/unit/installation/test_health.py"
+_FORMS = "tests/unit/vault/test_forms.py"
+_TIME = "tests/unit/installation/test_sharedtime.py"
+_STANDBY = (
+    "tests/unit/vault/database/test_hosts.py"
+    "::test_a_standby_that_is_promoted_has_all_that_was_committed_and_takes_what_comes"
+)
 _CHECKLIST = "tests/unit/administration/test_checklist.py"
 _TLS = "tests/unit/operations/test_tlsrules.py"
 
+_IN_ORDER = (
+    "tests/unit/vault/test_inorder.py::test_a_command_puts_vaults_in_order_where_no_start_of_its_version_has"
+)
+
 OPERATIONS = (
+    Mutant(
+        "a command puts vaults in order where nothing serves that has",
+        "vault/database/migrations.py",
+        "    return bool(serving and reached)\n",
+        "    return bool(reached)\n",
+        (_IN_ORDER,),
+    ),
+    Mutant(
+        "a command of another version puts vaults in order itself",
+        "vault/database/migrations.py",
+        "    return bool(serving and reached)\n",
+        "    return bool(serving)\n",
+        (_IN_ORDER,),
+    ),
+    Mutant(
+        "a vault whose database was missing at the start is put in order by the next command",
+        "vault/provision.py",
+        "migrations.forget_in_order if missing else migrations.keep_in_order\n",
+        "migrations.keep_in_order\n",
+        (
+            "tests/unit/vault/test_inorder.py::test_a_database_that_is_missing_is_said_and_keeps_no_other_from_starting",
+        ),
+    ),
     Mutant(
         "the doctor sees that everybody may connect to the database",
         "operations/foundation.py",
         "    if facts.everybody_connects:\n",
         "    if False:\n",
         (f"{_DOCTOR}::test_rights_that_everybody_was_given",),
+    ),
+    Mutant(
+        "the doctor sees settings of the database that lose what was committed",
+        "operations/foundation.py",
+        "    if facts.loses:\n",
+        "    if False:\n",
+        (f"{_DOCTOR}::test_a_database_that_may_lose_what_it_committed",),
+    ),
+    Mutant(
+        "no login goes to a standby",
+        "vault/database/server.py",
+        '    "target_session_attrs": "primary",\n',
+        "",
+        (_STANDBY,),
     ),
     Mutant(
         "the doctor sees that others read a passphrase",
@@ -71,6 +118,44 @@ OPERATIONS = (
         "            if logs and (before is None or before.gone_since is None):\n",
         "            if logs:\n",
         (f"{_HEALTH}::test_a_change_writes_one_line_and_what_stays_none",),
+    ),
+    Mutant(
+        "a clock that is not the database's is told",
+        "installation/health.py",
+        "        if abs(self._ahead) >= APART.total_seconds():\n",
+        "        if False:\n",
+        (f"{_TIME}::test_a_clock_that_is_not_the_databases_is_named_with_how_far_it_is_off",),
+    ),
+    Mutant(
+        "a program does not run on a schema of a form that it does not know",
+        "vault/database/migrations.py",
+        "    if form > FORM:\n",
+        "    if False:\n",
+        (f"{_FORMS}::test_a_program_is_refused_by_a_schema_of_a_form_that_it_does_not_know",),
+    ),
+    Mutant(
+        "no schema gets another form while processes of the former version serve",
+        "vault/database/migrations.py",
+        "    if serving:\n",
+        "    if False:\n",
+        (f"{_FORMS}::test_no_schema_gets_another_form_while_processes_of_the_former_version_serve",),
+    ),
+    Mutant(
+        "a number that a connection gave back is not closed a second time",
+        "installation/loop.py",
+        "                    lent.detach()\n",
+        "                    pass\n",
+        (
+            "tests/unit/installation/test_loop.py"
+            "::test_a_connection_that_its_peer_has_reset_closes_nothing_that_is_opened_later",
+        ),
+    ),
+    Mutant(
+        "a file that a thread reads is not closed",
+        "vault/objects.py",
+        "        if reading is None or reading.done():\n",
+        "        if True:\n",
+        ("tests/unit/vault/test_objects.py::test_who_stops_reading_takes_nothing_from_what_is_opened_next",),
     ),
     Mutant(
         "an organisation that nobody serves is not ready",

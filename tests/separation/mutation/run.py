@@ -32,6 +32,7 @@ from tests.separation.mutation.custody import CUSTODY
 from tests.separation.mutation.desk import DESK
 from tests.separation.mutation.entrance import ENTRANCE
 from tests.separation.mutation.govpages import GOVPAGES
+from tests.separation.mutation.groups import GROUPS
 from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KEYS
 from tests.separation.mutation.idle import IDLE
 from tests.separation.mutation.interface_a import INTERFACE_A
@@ -89,6 +90,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *WHO_CAN,
     *BACKUPS,
     *RIGHTS,
+    *GROUPS,
     *SIGNING,
     *GOVPAGES,
     *CONSOLE,

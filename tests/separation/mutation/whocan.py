@@ -89,14 +89,16 @@ WHO_CAN = (
     _without(
         "nobody reviews what they have themselves",
         _FOLDING,
-        " and stated.by != named.what.subject",
+        "if reviews and not own and opening.at",
         _REVIEWS,
+        instead="if reviews and opening.at",
     ),
     _without(
         "an answer is the reviewer's or the stand-in's",
         _FOLDING,
-        "stated.by in (opened.reviewer, opened.stand_in) and ",
+        "reviews = stated.by in (opened.reviewer, opened.stand_in)\n            own",
         _REVIEWS,
+        instead="reviews = True\n            own",
     ),
     _without(
         "a review with an open item is not closed early",

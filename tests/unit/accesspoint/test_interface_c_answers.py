@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from samdrift.accesspoint import interface_c
 from samdrift.accesspoint.interface_c import InterfaceC, Polling, Submissions
 from samdrift.accesspoint.problems import TYPE
 from samdrift.accesspoint.settings import Client
@@ -31,6 +33,7 @@ from samdrift.wire.envelope import seal
 from samdrift.wire.identifiers import FEDERATION_TEST, SDK_MESSAGE_BASE, ParticipantIdentifier
 from tests.roles.letters import header
 from tests.settings import access_point_settings
+from tests.unit.accesspoint.ends import settling
 from tests.unit.accesspoint.test_interface_c_document import DOCUMENT, answers, operations
 from tests.vaults import ELSEWHERE, NOW, Installation, body, incoming, submitted, until
 
@@ -123,7 +126,9 @@ def application(gate: Any, organisation: ParticipantIdentifier, unserved: Partic
     idle: Any = Idle()
     submissions = Submissions(SETTINGS, gate, idle, lambda: NOW, os.urandom)
     clients = {KNOWN: Client(organisation, "journal"), UNSERVED: Client(unserved, "journal")}
-    return InterfaceC(gate, submissions, Polling(gate, Signals(), lambda: NOW), lambda: clients).application()
+    signals = Signals()
+    polling = Polling(gate, signals, settling(gate, signals), lambda: NOW)
+    return InterfaceC(gate, submissions, polling, lambda: clients).application()
 
 
 def envelope(sender: ParticipantIdentifier, **changes: Any) -> tuple[str, bytes]:
@@ -219,6 +224,26 @@ async def test_a_small_envelope_comes_with_the_poll_that_asks_for_it(
         assert answer.status_code == 400
 
 
+async def test_an_envelope_that_the_object_store_does_not_have_now_can_be_fetched_later(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """The answer has not begun then: it would break off, and say nothing of why."""
+    caller = Caller(application(installation.gate, organisation, ELSEWHERE), set())
+    large = os.urandom(400_000)
+    async with installation.open(organisation, Role.ACCESS_POINT) as vault:
+        assert await vault.accept(incoming(), await body(vault, large), b"receipt", now=NOW)
+    (item,) = decode_poll((await caller.call("POST", POLL, b"{}")).json()).inbox
+    folder = Path(installation.settings.objects)
+    aside = folder.rename(folder.with_name("aside"))
+    try:
+        answer = await caller.call("GET", INBOX, item_id=item.id)
+    finally:
+        aside.rename(folder)
+    assert answer.status_code == 503
+    answer = await caller.call("GET", INBOX, item_id=item.id)
+    assert (answer.status_code, answer.content) == (200, large)
+
+
 async def test_every_request_waits_for_its_organisations_share(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Hashable] = []
 
@@ -254,7 +279,9 @@ async def test_a_vault_is_not_opened_to_find_nothing_beyond_what_was_just_told(
 
     monkeypatch.setattr(Polling, "_look", look)
     now = [0.0]
-    polling = Polling(installation.gate, signals, lambda: NOW, lambda: now[0])
+    polling = Polling(
+        installation.gate, signals, settling(installation.gate, signals), lambda: NOW, lambda: now[0]
+    )
     who = Principal(PrincipalKind.SYSTEM, "journal", organisation.value)
 
     async def told(after: int, *taken: str, past: str = "") -> tuple[Poll, int]:
@@ -292,7 +319,7 @@ async def test_who_is_not_registered_any_more_when_something_comes_gets_nothing_
     gate, signals = installation.gate, Signals()
     submissions = Submissions(SETTINGS, gate, idle, lambda: NOW, os.urandom)
     clients = {KNOWN: Client(organisation, "journal")}
-    polling = Polling(gate, signals, lambda: NOW)
+    polling = Polling(gate, signals, settling(gate, signals), lambda: NOW)
     caller = Caller(InterfaceC(gate, submissions, polling, lambda: clients).application(), set())
     for registered, status in ((True, 200), (False, 403)):
         waiting = asyncio.create_task(caller.call("POST", POLL, b'{"wait": 600}'))
@@ -302,3 +329,100 @@ async def test_who_is_not_registered_any_more_when_something_comes_gets_nothing_
             clients.clear()
         signals.notify(organisation)
         assert (await waiting).status_code == status
+
+
+class Taking:
+    """A message service that acknowledges with its polls; counts how often that opens the vault."""
+
+    def __init__(
+        self, installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.organisation, self.signals, self.looks = organisation, Signals(), 0
+        self._installation = installation
+        ends = settling(installation.gate, self.signals)
+        self._polling = Polling(installation.gate, self.signals, ends, lambda: NOW)
+        self._who = Principal(PrincipalKind.SYSTEM, "journal", organisation.value)
+        real = Polling._look
+
+        async def look(*given: Any) -> Poll:
+            self.looks += 1
+            return await real(*given)
+
+        monkeypatch.setattr(Polling, "_look", look)
+
+    async def comes(self) -> None:
+        """An envelope comes in."""
+        async with self._installation.open(self.organisation, Role.ACCESS_POINT) as vault:
+            await vault.accept(incoming(), await body(vault), b"", now=NOW)
+        self.signals.notify(self.organisation)
+
+    async def poll(self, *taken: str, wait: float = 600.0) -> list[str]:
+        """The items that a poll tells of."""
+        asked = PollRequest(0, wait, taken, "")
+        return [item.id for item in (await self._polling.poll(self._who, self.organisation, asked)).inbox]
+
+    async def waiting(self) -> list[str]:
+        """The items that are not acknowledged."""
+        async with self._installation.open(self.organisation, Role.ACCESS_POINT) as vault:
+            return [item.id for item in await vault.inbox(9)]
+
+
+@pytest.fixture
+def taking(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> Taking:
+    """A message service for whose news the access point waits long."""
+    monkeypatch.setattr(interface_c, "_TOGETHER", 600.0)
+    return Taking(installation, organisation, monkeypatch)
+
+
+async def test_what_is_taken_is_acknowledged_in_the_opening_that_finds_the_next_news(
+    taking: Taking,
+) -> None:
+    await taking.comes()
+    (first,) = await taking.poll()
+    polling = asyncio.create_task(taking.poll(first))
+    while taking.organisation not in taking.signals._changed:
+        await asyncio.sleep(0)
+    assert (taking.looks, await taking.waiting()) == (1, [first])
+    await taking.comes()
+    (second,) = await polling
+    assert second != first
+    assert (taking.looks, await taking.waiting()) == (2, [second])
+
+
+async def test_without_news_what_is_taken_is_acknowledged_after_a_moment(
+    taking: Taking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interface_c, "_TOGETHER", 0.01)
+    await taking.comes()
+    (first,) = await taking.poll()
+    polling = asyncio.create_task(taking.poll(first))
+    while taking.looks < 2:
+        await asyncio.sleep(0.01)
+    await taking.comes()
+    assert first not in await polling + await taking.waiting()
+
+
+async def test_who_has_not_been_told_of_everything_does_not_wait_for_more(
+    taking: Taking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(interface_c, "_MAX_ITEMS", 1)
+    await taking.comes()
+    await taking.comes()
+    (first,) = await taking.poll()
+    polling = asyncio.create_task(taking.poll(first))
+    while not polling.done() and taking.organisation not in taking.signals._changed:
+        await asyncio.sleep(0)
+    assert polling.done(), "it waits for news, although an envelope waits for it"
+    (second,) = await polling
+    assert await taking.waiting() == [second]
+
+
+async def test_who_does_not_wait_has_it_acknowledged_when_the_answer_comes(
+    taking: Taking,
+) -> None:
+    await taking.comes()
+    (first,) = await taking.poll()
+    assert await taking.poll(first, wait=0) == []
+    assert await taking.waiting() == []

@@ -20,6 +20,7 @@ from samdrift.accesspoint.settings import AccessPointSettings, OwnKeys
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import TransferReason, TransferState
 from samdrift.scheduling.held import Held, HeldNumber
+from samdrift.scheduling.signals import Signals
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.records import Attempt, Transfer
 from samdrift.wire.as4 import EbmsError, EbmsErrorCode, build_error
@@ -29,6 +30,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import AS4_1_0, PROFILES, TransportProfile
 from tests import pki
 from tests.settings import access_point_settings
+from tests.unit.accesspoint.ends import settling
 from tests.vaults import MINUTE, NOW, Installation, submitted
 
 ROLES = (Role.ACCESS_POINT,)
@@ -66,6 +68,7 @@ def outbound(
         clock,
         os.urandom,
         Meters(CollectorRegistry()),
+        settling(installation.gate, Signals()),
         held,
     )
 

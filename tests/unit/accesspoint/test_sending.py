@@ -14,13 +14,13 @@ from samdrift.accesspoint.outbound import Sending
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferEvent, TransferReason, TransferState
 from samdrift.scheduling.claims import Claimant
-from samdrift.scheduling.signals import Signals
 from samdrift.vault.bodies import BodyReader
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
 from samdrift.vault.records import Transfer
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.settings import access_point_settings, retry_policy
+from tests.unit.accesspoint.ends import settling
 from tests.vaults import WORKER, Installation, due_now, submitted
 
 ROLES = (Role.ACCESS_POINT,)
@@ -76,7 +76,7 @@ class Breaks:
 async def sending(
     installation: Installation, organisation: ParticipantIdentifier, outbound: object
 ) -> AsyncIterator[Sending]:
-    made = Sending(SETTINGS, installation.gate, cast(Any, outbound), Signals(), now)
+    made = Sending(SETTINGS, installation.gate, cast(Any, outbound), settling(installation.gate), now)
     running = asyncio.create_task(made.dispatcher.run(due_now(organisation)))
     try:
         yield made
@@ -157,7 +157,11 @@ async def test_what_is_in_flight_when_a_process_stops_waits_for_nothing_and_has_
 ) -> None:
     outbound = Hangs()
     made = Sending(
-        replace(SETTINGS, lease=timedelta(hours=1)), installation.gate, cast(Any, outbound), Signals(), now
+        replace(SETTINGS, lease=timedelta(hours=1)),
+        installation.gate,
+        cast(Any, outbound),
+        settling(installation.gate),
+        now,
     )
     async with installation.open(organisation, Role.ACCESS_POINT) as vault:
         transfer = await submitted(vault)
@@ -187,7 +191,9 @@ async def test_what_a_killed_process_had_in_flight_is_sent_by_the_next_one_at_on
     ended = Claimant(ended=frozenset({killed.claimant.name}))
     gate = await Gate.start(installation.settings, claimant=ended)
     try:
-        made = Sending(replace(SETTINGS, lease=hour), gate, cast(Any, Delivers(installation)), Signals(), now)
+        made = Sending(
+            replace(SETTINGS, lease=hour), gate, cast(Any, Delivers(installation)), settling(gate), now
+        )
         running = asyncio.create_task(made.run(partial(gate.due, Role.ACCESS_POINT)))
         await told(installation, organisation, 1)
         running.cancel()
@@ -224,7 +230,7 @@ async def test_a_slow_recipient_holds_up_no_other_one_of_its_sender_and_is_sent_
             await submitted(vault, recipient=recipient)
     outbound = Slow(installation, slow)
     settings = replace(SETTINGS, parallel=4, lease=timedelta(hours=1))
-    made = Sending(settings, installation.gate, cast(Any, outbound), Signals(), now)
+    made = Sending(settings, installation.gate, cast(Any, outbound), settling(installation.gate), now)
     running = asyncio.create_task(made.run(due_now(organisation)))
     assert len(await told(installation, organisation, 6)) == 6, "of the other one, while nothing else ends"
     assert outbound.begun == 3

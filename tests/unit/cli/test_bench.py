@@ -21,6 +21,7 @@ import bench.soak
 import psutil
 import pytest
 from bench.exchange_pair import Processes
+from bench.idle_parts import Part
 from bench.measure import Row, against_floor, reported
 from bench.plot import drawn
 
@@ -77,7 +78,8 @@ def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
             number = self.found.number
             asked.append((number, command))
             of_all = {"server": 1.0, "logins": 1.5, "connections": 2.0, "memory": number * 1e6}
-            return {**of_all, "cpu": 9.0, "wall": 11.0, "total": 10.0 if number == 3 else 12.5}
+            parts = dict.fromkeys(Part, 0.5)
+            return {**of_all, **parts, "cpu": 9.0, "wall": 11.0, "total": 10.0 if number == 3 else 12.5}
 
     @asynccontextmanager
     async def started(number: int) -> AsyncIterator[bench.organisations._Installation]:
@@ -105,6 +107,14 @@ def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
     assert (warm["floor"], warm["ratio"], warm["bar"], warm["reached"]) == (10.0, 1.25, 1.2, False)
     assert rows["300 organisations: start, logins per vault"]["reached"] is True
     assert rows["300 organisations: idle"]["reached"] is False
+    parts = {part: rows[f"300 organisations: idle, {part}"] for part in Part}
+    assert {part: row["bar"] for part, row in parts.items()} == {
+        Part.LOGS: 0.7,
+        Part.CLIENT: 0.4,
+        Part.GOVERNANCE: 0.1,
+        Part.REST: 0.8,
+    }
+    assert [part for part, row in parts.items() if not row["reached"]] == [Part.CLIENT, Part.GOVERNANCE]
     assert rows["300 organisations: idle, PSS per further one"]["work"] == pytest.approx(1.0)
     assert rows["3 organisations: traffic, warm"]["ratio"] == 1.0
 

@@ -15,6 +15,7 @@ import pytest
 from samdrift.cli.completion import candidates, organisations
 from samdrift.cli.main import COMMANDS
 from tests.programs import requires
+from tests.sizes import whole
 from tests.unit.cli.commandline import in_process
 
 CONFIG = """
@@ -158,6 +159,7 @@ def test_bash_completes(tmp_path: Path, config: Path, program: dict[str, str]) -
     assert ended.stdout.splitlines() == ["queue", "habo.se", "aneby.se", ""]
 
 
+@whole
 @requires("fish", "fish")
 def test_fish_completes(tmp_path: Path, config: Path, program: dict[str, str]) -> None:
     lines = ["samdrift que", f"samdrift org show --config {config} 0203:h", "samdrift queue list --lim"]
@@ -171,6 +173,7 @@ def test_fish_completes(tmp_path: Path, config: Path, program: dict[str, str]) -
     ]
 
 
+@whole
 @requires("zsh", "zsh")
 def test_zsh_completes(tmp_path: Path, config: Path, program: dict[str, str]) -> None:
     """At a terminal, as nothing else has zsh complete."""

@@ -24,6 +24,7 @@ from tests.vaults import Installation
 
 config = test_org_commands.config
 HOST = "console.samdrift.test"
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2sT0Twb24BUkl/op6pZ0BSF9sRxBSJPow1Zi8STSdZ"
 TABLE = """
 [console]
 listen = "127.0.0.1:PORT"
@@ -81,3 +82,14 @@ async def test_a_configuration_without_the_table_is_refused_with_where_it_is_exp
     assert (ended.status, ended.output) == (2, "")
     assert "docs/console.md" in ended.complaints
     assert "Traceback" not in ended.complaints
+
+
+def test_names_that_others_can_write_open_no_console(config: Path) -> None:
+    """Whoever can write the file could enter themselves as one of the staff who may act."""
+    staff = f'[[staff]]\nname = "anna-ap"\nkeys = ["{KEY}"]\n'
+    config.write_text(config.read_text() + TABLE.replace("PORT", "1") + staff)
+    secret_file(config.parent / "console.secret", "secret")
+    config.chmod(0o664)
+    ended = in_process("console", "--config", config)
+    assert ended.status == 2
+    assert "others than its owner can write it" in ended.complaints

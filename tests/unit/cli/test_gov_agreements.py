@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ import pytest
 
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
+from samdrift.governance.duties import catalogue
 from samdrift.governance.duties.catalogue import PassOn, shipped
 from samdrift.rights.agreements import Function, Party
 from samdrift.rights.statements import Statement
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing
-from tests.unit.cli.test_gov_signing import Desk, opened
+from tests.unit.cli.test_gov_signing import Desk, in_another_second, opened
 from tests.unit.rights.agreementbuilding import OPERATOR, TOWN, agreed
 from tests.vaults import Installation
 
@@ -44,18 +45,24 @@ def terms(desk: Desk, **changed: Any) -> Path:
     return file
 
 
-async def two_officers(installation: Installation, config: Path, two: list[str], folder: Path) -> Desk:
+async def two_officers(
+    installation: Installation,
+    config: Path,
+    two: list[str],
+    folder: Path,
+    roles: Collection[Role] = (Role.GOVERNANCE,),
+) -> Desk:
     """An organisation whose second officer a custodian has approved at the first one's request."""
-    desk = Desk(config, await installation.organisation([Role.GOVERNANCE]), folder)
+    desk = Desk(config, await installation.organisation(roles), folder)
     kim = ("--key", desk.key("kim"), "--name", "Kim", "--person", "kim")
     await desk.run("officer enrol", *kim, "--role", "administrator", *two)
-    await asyncio.sleep(1)  # A role lends authority after its moment.
+    await in_another_second()  # A role lends authority after its moment.
     alex = ("--key", desk.key("alex"), "--name", "Alex", "--person", "alex")
     role = ("--to", "alex", "--rights", "security-officer", "--until", "2027-06-01")
     for asked in (("officer enrol", *alex), ("grant give", *role)):
         stated = await desk.state("kim", *asked, "--by", "kim")
         await desk.run("officer confirm", str(stated["statement"]), *two[:4])
-    await asyncio.sleep(1)
+    await in_another_second()
     return desk
 
 
@@ -86,6 +93,10 @@ async def test_an_agreement_is_entered_countersigned_and_covers_until_it_is_ende
     rows = {each["duty"]: each for each in found["rows"]}
     assert rows["gdpr-28.3"]["status"] == "held"
     assert rows["sdk-sep"]["status"] == "gap", "no isolation check has been made"
+    (old := tmp_path / "old.json").write_text(of_2020())
+    found = json.loads(await desk.run("report", "--offline", "--json", "--catalogue", old))
+    rows = {each["duty"]: each for each in found["rows"]}
+    assert [rows[each]["status"] for each in in_use(rows)] == ["stale"]
     assert (await desk.run("party list")).count("(own)") == 1
     await desk.state("alex", "agreement at-end", "continue", "--by", "alex")
     await desk.state("alex", "agreement end", str(entered["statement"]), "--by", "alex")
@@ -96,7 +107,7 @@ async def test_what_is_to_be_signed_is_shown_whole(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await opened(installation, config, two, tmp_path)
-    await asyncio.sleep(1)
+    await in_another_second()
     await known(desk)
     file, shown = await desk.signed("kim", "agreement enter", terms(desk), "--by", "kim")
     stated = json.loads(file.read_bytes())
@@ -178,3 +189,14 @@ async def test_a_joint_board_sees_members_with_an_agreement_and_is_in_the_log_of
         async with installation.open(desk.organisation, Role.GOVERNANCE) as vault:
             run = [each.ids for each in await vault.log(0, 1000) if each.event == "org:command:run"]
         assert [each["command"] for each in run].count("gov board") >= 2
+
+
+def in_use(rows: dict[str, Any]) -> list[str]:
+    """The duties that rest on the catalogue itself."""
+    return [key for key, row in rows.items() if "catalogue.in-use" in str(row["evidence"])]
+
+
+def of_2020() -> str:
+    """The newest catalogue, as if nobody had replaced it since 2020."""
+    newest = max(Path(catalogue.__file__).parent.glob("*.json"), key=lambda file: file.name)
+    return json.dumps(json.loads(newest.read_text()) | {"version": "2020-01", "date": "2020-01-01"})

@@ -6,6 +6,7 @@ import asyncio
 import json
 import shlex
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from samdrift.governance.emergency import EmergencyEvent
 from samdrift.vault.people import Identity
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing, test_org_commands
-from tests.unit.cli.test_gov_signing import Desk
+from tests.unit.cli.test_gov_signing import Desk, in_another_second
 from tests.unit.cli.test_mailbox_commands import served
 from tests.unit.governance.test_records import logged
 from tests.vaults import Installation
@@ -44,7 +45,7 @@ async def staffed(installation: Installation, config: Path, two: list[str], fold
         role = ("--role", "administrator") if name == "kim" else ()
         enrol = ("officer enrol", "--key", desk.key(name), "--name", name.title(), "--person", person)
         await desk.run(*enrol, *role, *two)
-    await asyncio.sleep(1)
+    await in_another_second()
     return desk
 
 
@@ -194,10 +195,10 @@ async def unsigned_right(installation: Installation, desk: Desk) -> None:
         desk.organisation, KARIN, "1", lambda at: Given(role, at, at + YEAR, asked=True)
     )
     await stating.state(desk.organisation, KURT, "1", lambda at: Approved(asked.digest))
-    await asyncio.sleep(1)
+    await in_another_second()
     read = Rights(Subject.parse("person:eva"), Scope("skola"), frozenset({Right.READ}))
     await stating.state(desk.organisation, dag, "2", lambda at: Given(read, at, at + YEAR, asked=False))
-    await asyncio.sleep(1)
+    await in_another_second()
 
 
 async def test_custodians_appoint_nobody_beside_officers(
@@ -210,3 +211,8 @@ async def test_custodians_appoint_nobody_beside_officers(
     words = ("appoint", str(desk.organisation), "administrator", "--reason", "test", *two, "--config", config)
     with pytest.raises(Unusable, match="have keys and decide"):
         await invoked(mailbox_app, *words, *who)
+    # A witness saw their keys end: with the clock set back they have none either, and custodians are asked.
+    await installation.witness(
+        desk.organisation, Role.GOVERNANCE, datetime.now(UTC) + 3 * timedelta(days=365)
+    )
+    await invoked(mailbox_app, *words, *who)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,6 +25,7 @@ from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing
 from tests.unit.cli.test_gov_agreements import two_officers
+from tests.unit.cli.test_gov_signing import in_another_second
 from tests.unit.rights.building import ANNA, BO, CILLA, HABO, KURT, ROBOT, SCHOOL
 from tests.unit.rights.signers import House, founded
 from tests.vaults import Installation
@@ -44,7 +44,7 @@ async def test_a_review_is_opened_shown_with_use_answered_and_listed(
         str((await desk.state("kim", "grant give", "--to", name, *given))["statement"])
         for name in ("dag", "eva")
     ]
-    await asyncio.sleep(1)
+    await in_another_second()
     until = (datetime.now(UTC) + timedelta(days=5)).date().isoformat()
     opening = ("review open", "--mailbox", "6c1d", "--reviewer", "kim", "--stand-in", "alex")
     opened = await desk.state("kim", *opening, "--until", until, "--by", "kim")
@@ -52,7 +52,7 @@ async def test_a_review_is_opened_shown_with_use_answered_and_listed(
         await desk.signed("kim", *opening, "--until", "2026-12-24", "--by", "kim")
     await desk.state("kim", "review answer", numbers[0], "--outcome", "keep", "--by", "kim")
     await desk.state("alex", "review answer", numbers[1], "--outcome", "remove", "--by", "alex")
-    await asyncio.sleep(1)
+    await in_another_second()
     number = str(opened["statement"])
     found = json.loads(await desk.run("review show", number, "--json"))
     assert [(each["who"], each["state"], each["by"]) for each in found["items"]] in (

@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,13 @@ class Desk:
         return json.loads(await self.run("statement append", file, "--json"))  # type: ignore[no-any-return]
 
 
+async def in_another_second() -> None:
+    """Wait for the next second, in which what was stated lends authority: statements have no fractions."""
+    later = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    while (now := datetime.now(UTC)) < later:
+        await asyncio.sleep((later - now).total_seconds())
+
+
 @pytest.fixture
 def two(installation: Installation, tmp_path: Path) -> list[str]:
     return test_org_commands.staff(installation, tmp_path)
@@ -112,7 +120,7 @@ async def test_officers_enrol_give_approve_review_and_end_with_their_own_keys(
     made = await desk.run(*first, "--role", "administrator", *two)
     assert made.startswith("person:kim  Kim Åberg  ")
     assert "begins" not in made
-    await asyncio.sleep(1)  # The role begins with its second, and lends authority after it.
+    await in_another_second()  # The role begins with its second, and lends authority after it.
 
     second = ("officer enrol", "--key", desk.key("alex"), "--name", "Alex", "--person", "alex")
     asked = await desk.state("kim", *second, "--by", "kim")
@@ -143,11 +151,28 @@ async def test_officers_enrol_give_approve_review_and_end_with_their_own_keys(
     assert "gives a right" in await desk.run("statement list", "--number", number)
 
 
+async def test_what_has_ended_by_what_a_witness_signed_gives_nobody_authority_by_a_clock_set_back(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    """What is written to be signed is judged as it is when it is appended."""
+    desk = await opened(installation, config, two, tmp_path)
+    await asyncio.sleep(1)
+    given = ("grant give", "--to", "dag", "--rights", "read", "--mailbox", "skola", "--by", "kim")
+    await desk.signed("kim", *given, "--until", "2027-01-31")
+    later = datetime.now(UTC) + 3 * timedelta(days=365)
+    await installation.witness(desk.organisation, Role.GOVERNANCE, later)
+    with pytest.raises(Unusable, match="may not state that"):
+        await desk.signed("kim", *given, "--until", "2030-01-31")
+    # Their keys have ended, too: custodians bring officers in again, at the moment that counts.
+    again = ("officer enrol", "--key", desk.key("eva"), "--name", "Eva", "--person", "eva")
+    assert (await desk.run(*again, "--role", "administrator", *two)).startswith("person:eva  Eva  ")
+
+
 async def test_a_statement_of_any_kind_is_proposed_from_a_file(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await opened(installation, config, two, tmp_path)
-    await asyncio.sleep(1)
+    await in_another_second()
     act = tmp_path / "act.json"
     act.write_text(json.dumps({"kind": "end", "to": "person:dag"}))
     done = await desk.state("kim", "statement propose", act, "--by", "kim")
@@ -166,7 +191,7 @@ async def test_what_another_key_signed_is_refused_and_logged(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await opened(installation, config, two, tmp_path)
-    await asyncio.sleep(1)
+    await in_another_second()
     desk.key("mallory")
     given = ("grant give", "--to", "dag", "--rights", "read", "--mailbox", "skola", "--until", "2027-01-31")
     file, _ = await desk.signed("mallory", *given, "--by", "kim")
@@ -190,7 +215,7 @@ async def test_a_code_on_paper_brings_a_lone_officer_back(
         *("officer enrol", "--key", desk.key("kim"), "--name", "Kim", "--person", "kim"),
         *("--role", "administrator", *two),
     )
-    await asyncio.sleep(1)
+    await in_another_second()
     ended = CliRunner().invoke(app, ["officer", "code", "--out", str(tmp_path / "code.pub")])
     (code,) = re.findall(r"^  ([A-Z2-7-]{39})$", ended.stdout, re.MULTILINE)
     wrong = secret_file(tmp_path / "wrong", b"ABCD-EFGH")

@@ -14,10 +14,12 @@ from typer.testing import CliRunner
 
 from samdrift.cli.keys import app
 from samdrift.config.errors import Unusable
+from samdrift.keystore.durablefiles import private_folder
 from tests import pki
+from tests.cluster import cluster
 from tests.secretfiles import secret_file
 from tests.unit.config.test_reader import GOOD, write
-from tests.vaults import settings_in
+from tests.vaults import server_folder, settings_in
 
 ISSUER = pki.root("CA", 1)
 PARTY = "AP0001-SDK-TEST"
@@ -27,7 +29,7 @@ PARTY = "AP0001-SDK-TEST"
 def config(tmp_path: Path) -> Path:
     secret_file(tmp_path / "passphrase", "open sesame")
     settings_in(tmp_path)
-    return write(tmp_path, GOOD)
+    return write(tmp_path, GOOD.replace('"postgresql://db.example/samdrift"', '"database"'))
 
 
 def certified(request: str, config: Path, subject: str = PARTY) -> Path:
@@ -105,3 +107,16 @@ def test_a_request_for_a_server_names_its_hosts(config: Path) -> None:
     for bad in ("ap.example.se/as4", "ä.se", "", "a,b"):
         assert "--host is a name" in refusal(config, "request", "tls-server", "--host", bad)
     assert refusal(config, "request", "access-point", "--host", "x.se") == "--host is for tls-server"
+
+
+def test_the_first_key_of_an_installation_in_a_cluster_of_ones_own_makes_the_key_store(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Before the first organisation is added there is no log in it, and nothing to warn of."""
+    secret_file(tmp_path / "passphrase", "open sesame")
+    with server_folder() as folder, cluster(folder / "server") as own:
+        config = write(tmp_path, GOOD.replace("postgresql://db.example/samdrift", own.url))
+        (private_folder(tmp_path / "secrets") / "administrator").write_text(own.password)
+        assert "BEGIN CERTIFICATE REQUEST" in keys(config, "request", "tls-server", "--name", "ap.example.se")
+        assert listed(config) == [("tls-server", 1, "waits for its certificate")]
+    assert "warning" not in capfd.readouterr().err

@@ -44,7 +44,7 @@ def config(tmp_path: Path) -> Path:
     secret_file(tmp_path / "passphrase", "open sesame")
     secret_file(tmp_path / "word", "sesam\n")
     settings_in(tmp_path)
-    return write(tmp_path, GOOD)
+    return write(tmp_path, GOOD.replace('"postgresql://db.example/samdrift"', '"database"'))
 
 
 def made(name: str = HOST, key: Any = None, valid: int = 3650) -> tuple[Any, x509.Certificate]:

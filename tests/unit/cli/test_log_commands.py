@@ -445,8 +445,11 @@ async def test_two_of_the_organisations_own_people_decide_about_a_refusal(
     status, printed = await log(config, *decide, "--signed", one, "--signed", other)
     async with installation.open(organisation, AP) as vault:
         (entry,) = [each for each in await vault.log() if each.event == VaultEvent.LOG_WITNESS_RESOLVED]
+        runs = [each.ids for each in await vault.log() if each.event == AdminEvent.ORGANISATION_COMMAND]
     assert (status, entry.ids["origin"] in printed) == (0, True)
     assert (entry.ids["first"], entry.ids["second"]) == ("kim", "alex")
+    told = {(each["by"], each["command"], each["proof"]) for each in runs}
+    assert told == {(login(), "log resolve", "none")}, "who prepared it and carried it out"
     for name, text in (("kim", entry.ids["signed"]), ("alex", entry.ids["countersigned"])):
         assert verified_by_ssh(tmp_path, allowed, name, entry.ids["document"], text)
 

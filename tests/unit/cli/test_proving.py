@@ -27,10 +27,12 @@ from samdrift.audit.events import LogEvent
 from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.persons import login
 from samdrift.cli.proving import signed
+from samdrift.config.errors import Unusable
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.governance.incidents import IncidentEvent
+from samdrift.keystore.interface import OPERATOR_KEYS, KeyName
 from samdrift.vault.events import VaultEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.cli.commandline import Ended, in_process
@@ -304,6 +306,100 @@ async def test_a_service_proves_its_own_commands_and_no_other(
     assert VaultEvent.ORGANISATION_SUSPENDED not in done
 
 
+async def test_who_gives_the_logins_of_an_organisation_new_passwords_is_in_the_operators_log(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    organisation = await installation.organisation([AP])
+    rotate = ("database", "rotate-logins", "--organisation", organisation.value)
+    refused = await staff.run(*rotate, "--by", "pia")
+    assert "no key of pia is here" in refused.complaints
+    ended = await staff.run(*rotate, "--by", "ola")
+    assert ended.status == 0, ended.complaints
+    runs = [
+        each
+        for each in await installation.gate.read_operator_log(0, 10_000)
+        if each.ids.get("command") == "database rotate-logins"
+        and each.event == AdminEvent.ORGANISATION_COMMAND
+    ]
+    assert [each.ids["by"] for each in runs] == ["ola"]
+    assert staff.verifies(runs[0], staff.ola, tmp_path)
+
+
+async def test_who_changes_by_whose_passphrase_vaults_open_is_in_the_organisations_log(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    organisation = await installation.organisation([AP])
+    refused = await staff.run("org", "lock", organisation.value, "--operator", "--by", "pia")
+    assert "no key of pia is here" in refused.complaints
+    ended = await staff.run("org", "lock", organisation.value, "--operator", "--by", "ola")
+    assert ended.status == 0, ended.complaints
+    log = await entries(installation, organisation)
+    (changed,) = [each for each in log if each.event == OrgEvent.VAULT_LOCK_CHANGED]
+    (rotated,) = [each for each in log if each.event == OrgEvent.VAULT_LOGIN_ROTATED]
+    for entry in (changed, rotated):
+        assert (entry.principal, entry.ids.get("proof")) == ("operator:ola", "signature")
+        assert staff.verifies(entry, staff.ola, tmp_path)
+
+
+async def test_who_retires_a_key_of_the_operators_own_is_in_its_log_and_nothing_is_done_for_anyone_else(
+    installation: Installation, staff: Staff, tmp_path: Path
+) -> None:
+    requested = await staff.run("keys", "request", "tls-server", "--name", "ap.example.se", "--by", "ola")
+    assert "BEGIN CERTIFICATE REQUEST" in requested.output, requested.complaints
+    refused = await staff.run("keys", "retire", "tls-server", "1", "--by", "pia")
+    assert "no key of pia is here" in refused.complaints
+
+    def held() -> list[int]:
+        keys = installation.provisioner.keys.keys(OPERATOR_KEYS)
+        return [each.number for each in keys if each.name is KeyName.TLS_SERVER]
+
+    assert held() == [1]
+    retired = await staff.run("keys", "retire", "tls-server", "1", "--by", "ola")
+    assert (retired.status, retired.complaints) == (0, "")
+    assert held() == []
+    log = await installation.gate.read_operator_log(0, 10_000)
+    made = [each for each in log if each.event == AdminEvent.ORGANISATION_COMMAND]
+    runs = [each for each in made if each.ids["command"].startswith("keys ")]
+    assert [(each.ids["command"], each.ids["key"], each.ids["by"]) for each in runs] == [
+        ("keys request", "tls-server", "ola"),
+        ("keys retire", "tls-server", "ola"),
+    ]
+    assert all(staff.verifies(each, staff.ola, tmp_path) for each in runs)
+
+
+async def test_a_key_is_replaced_also_while_the_log_cannot_have_who_did_it(
+    staff: Staff, unused_tcp_port: int
+) -> None:
+    """The certificate that has ended may be why nothing runs."""
+    url = f"postgresql://a@127.0.0.1:{unused_tcp_port}/b"
+    text = re.sub(r'(?m)^database = ".*"', f'database = "{url}"', staff.config.read_text())
+    staff.config.write_text(text)
+    ended = await staff.run("keys", "request", "tls-server", "--name", "ap.example.se", "--by", "ola")
+    assert ended.status == 0
+    assert "the operator's log does not have who did this: connection refused" in ended.complaints
+
+
+async def test_who_has_the_isolation_check_run_is_proven_also_where_it_is_a_timer(
+    staff: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its result is in every organisation's log, with who had it made: a service that is named for it."""
+    made: list[Mapping[str, str]] = []
+
+    async def checked(config: object, who: Mapping[str, str]) -> Any:
+        made.append(who)
+        raise Unusable("far enough")
+
+    monkeypatch.setattr("samdrift.cli.isolation.checking.check", checked)
+    refused = await staff.run("isolation", "check", "--by", "timer")
+    assert "timer is a service, which runs queue list and nothing else" in refused.complaints
+    staff.config.write_text(staff.config.read_text().replace('["queue list"]', '["isolation check"]'))
+    ended = await staff.run("isolation", "check", "--by", "timer")
+    assert "far enough" in ended.complaints
+    ((by, proof, text),) = [(each["by"], each["proof"], each["proof_text"]) for each in made]
+    assert (by, proof) == ("timer", "signature")
+    assert '"command":"isolation check"' in text
+
+
 @pytest.mark.parametrize(
     ("by", "how", "reason", "told"),
     [
@@ -458,11 +554,16 @@ def act_of(staff: Staff, parameters: Mapping[str, str]) -> Act:
     "words", [words for words, command in commands().items() if names(command) >= {"by"}], ids=" ".join
 )
 def test_each_parameter_that_decides_what_is_done_is_signed(words: tuple[str, ...]) -> None:
-    """But for the form of an answer, passphrases, the configuration, and the name, which has a place."""
+    """But for the form of an answer, passphrases, codes on paper, the configuration, and the name, which has
+    a place.
+
+    Where a statement is prepared, the name is of its preparer; by whom it is stated is signed as all else.
+    """
     command = commands()[words]
     given = {name: f"something of {name}" for name in names(command)}
-    left_out = {"by", "config", "as_json", "raw", "language"}
-    left_out |= {"by_file", "other_file", "custodian_file", "passphrase_file", "officer_file"}
+    left_out = {"prepared_by" if "prepared_by" in given else "by", "config", "as_json", "raw", "language"}
+    left_out |= {"by_file", "other_file", "custodian_file", "passphrase_file", "present_file"}
+    left_out |= {"officer_file", "code_file"}
     assert signed(command, given) == {name: given[name] for name in given.keys() - left_out}
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import io
 import tarfile
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 import pytest
 
 from samdrift.audit.policies import MAX_POLICY
+from tests.sizes import sampled
 from tests.unit.audit.logs import POLICY, made
 from tests.unit.audit.signing import LOG, ONE
 from tests.unit.cli.commandline import in_process
@@ -84,20 +86,14 @@ def ended(command: Sequence[str], content: bytes, folder: Path) -> None:
     assert said.complaints.isprintable() or said.complaints.rstrip("\n").isprintable()
 
 
-@pytest.mark.parametrize("content", BYTES.values(), ids=BYTES)
-@pytest.mark.parametrize("command", WITH_A_LOG.values(), ids=WITH_A_LOG)
-def test_what_is_no_log_ends_with_2_and_one_line(
-    command: Sequence[str], content: bytes, tmp_path: Path
-) -> None:
-    ended(command, content, tmp_path)
+@pytest.mark.parametrize(("command", "content"), sampled(product(WITH_A_LOG, BYTES)))
+def test_what_is_no_log_ends_with_2_and_one_line(command: str, content: str, tmp_path: Path) -> None:
+    ended(WITH_A_LOG[command], BYTES[content], tmp_path)
 
 
-@pytest.mark.parametrize("content", [*BYTES.values(), *POLICIES.values()], ids=[*BYTES, *POLICIES])
-@pytest.mark.parametrize("command", WITH_A_POLICY.values(), ids=WITH_A_POLICY)
-def test_what_is_no_policy_ends_with_2_and_one_line(
-    command: Sequence[str], content: bytes, tmp_path: Path
-) -> None:
-    ended(command, content, tmp_path)
+@pytest.mark.parametrize(("command", "content"), sampled(product(WITH_A_POLICY, (*BYTES, *POLICIES))))
+def test_what_is_no_policy_ends_with_2_and_one_line(command: str, content: str, tmp_path: Path) -> None:
+    ended(WITH_A_POLICY[command], (BYTES | POLICIES)[content], tmp_path)
     assert not (tmp_path / "witness").exists(), "a witness without a policy leaves nothing"
 
 

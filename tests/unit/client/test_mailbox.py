@@ -196,10 +196,13 @@ async def test_a_list_without_pages_is_read_item_by_item() -> None:
 
 
 async def test_a_service_that_has_no_message_that_matches_may_answer_404() -> None:
+    """With a problem document, or with nothing at all, as the published file has it."""
     nothing = JSONResponse({"title": "Not Found", "status": 404}, status_code=404)
+    bare = Response(status_code=404)
     elsewhere = Response(b"<html>no such page</html>", status_code=404)
-    async with client_of(Service([nothing, elsewhere])) as mailbox:
-        assert [each async for each in mailbox.list()] == []
+    async with client_of(Service([nothing, bare, elsewhere])) as mailbox:
+        for _ in range(2):
+            assert [each async for each in mailbox.list()] == []
         with pytest.raises(Refused, match="404"):
             _ = [each async for each in mailbox.list()]
 

@@ -17,6 +17,7 @@ from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
 from samdrift.installation.rolesettings import access_point_settings
 from samdrift.net.clamd import ClamdAddress
+from samdrift.net.directories import LdapSecurity
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import AS4_1_0, AS4_1_2
 
@@ -557,3 +558,71 @@ def test_sign_in_of_the_demonstration_is_refused_elsewhere(
     assert where in str(caught.value)
     if "levels" not in wrong:
         load(write(tmp_path, text.replace(f'"{environment}"', '"demonstration"', 1)))
+
+
+DIRECTORY = """
+[[organisations.directories]]
+name = "ad"
+host = "dc1.habo.test"
+user = "cn=samdrift,dc=habo,dc=se"
+password_file = "ad.password"
+key_file = "ad.key"
+people = "ou=Personer,dc=habo,dc=se"
+subject = "employeeNumber"
+"""
+DIRECTORIES = (
+    FOUR
+    + DIRECTORY
+    + """
+[organisations.sign_in]
+issuer = "https://login.habo.test"
+client_id = "samdrift"
+levels = ["loa3"]
+"""
+)
+
+
+def test_a_directory_is_read_by_tls_unless_told(tmp_path: Path) -> None:
+    (own,) = load(write(tmp_path, DIRECTORIES)).organisations[0].directories
+    assert (own.security, own.port, own.member, own.uid) == (LdapSecurity.TLS, 636, "member", "")
+    assert (own.password_file, own.key_file) == (tmp_path / "ad.password", tmp_path / "ad.key")
+    assert load(write(tmp_path, FOUR)).organisations[0].directories == ()
+
+
+@pytest.mark.parametrize("environment", ["test", "production"])
+def test_a_directory_without_tls_is_for_the_demonstration_alone(tmp_path: Path, environment: str) -> None:
+    text = DIRECTORIES.replace('environment = "test"', f'environment = "{environment}"')
+    if environment == "production":
+        text = text.replace("federation:test", "federation:prod")
+    plain = text.replace('name = "ad"', 'name = "ad"\nsecurity = "none"')
+    with pytest.raises(ConfigError, match=r"directories\[0\].security"):
+        load(write(tmp_path, plain))
+    load(write(tmp_path, text.replace('name = "ad"', 'name = "ad"\nsecurity = "starttls"\nport = 389')))
+    load(write(tmp_path, plain.replace(f'"{environment}"', '"demonstration"', 1)))
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "fault"),
+    [
+        ('"ad"', '"AD"', "small letters"),
+        ('"ad"', '"ad#x"', "small letters"),
+        ("dc1.habo.test", "ldaps://dc1", "name of a host"),
+        ('"employeeNumber"', '"employeeNumber)(uid=*"', "name of an attribute"),
+        ('subject = "employeeNumber"', 'subject = "uid"\npeople_filter = "uid=*"', "filter of LDAP"),
+        ("[organisations.sign_in]", DIRECTORY + "[organisations.sign_in]", "two have the same name"),
+        ('issuer = "https://login.habo.test"', "", "issuer"),
+    ],
+)
+def test_what_is_wrong_with_a_directory_is_named(tmp_path: Path, right: str, wrong: str, fault: str) -> None:
+    assert right in DIRECTORIES
+    with pytest.raises(ConfigError, match=fault):
+        load(write(tmp_path, DIRECTORIES.replace(right, wrong)))
+
+
+def test_a_directory_has_people_who_sign_in_and_a_record_to_be_in(tmp_path: Path) -> None:
+    for text, fault in (
+        (FOUR + DIRECTORY, "the organisation has none"),
+        (PAGES + DIRECTORY, "roles mk and gov"),
+    ):
+        with pytest.raises(ConfigError, match=fault):
+            load(write(tmp_path, text))

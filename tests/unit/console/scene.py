@@ -21,7 +21,7 @@ from samdrift.config.roles import AccessPointConfig
 from samdrift.console.role import OperatorConsole
 from samdrift.console.staff import StaffSessions
 from samdrift.console.watching import Watch
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import Proof, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.installation.health import Condition
 from samdrift.installation.reporting import Running
@@ -120,7 +120,7 @@ class Scene:
     async def _reached(self) -> bool:
         return self.reached
 
-    async def _began(self, name: str) -> None:
+    async def _began(self, name: str, proof: Proof) -> None:
         self.signed_in.append(name)
 
     async def _failed(self, fault: Fault) -> None:

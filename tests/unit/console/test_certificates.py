@@ -155,7 +155,11 @@ async def test_a_certificate_of_the_staffs_signs_in_and_is_logged_as_any_sign_in
         assert (answer.status_code, answer.headers["location"]) == (303, "/queues")
     async with served.browser(shown, cookie) as browser:
         assert (await browser.get("/certificates")).status_code == 200
-    assert await served.told() == [("org:console:signed-in", {"by": name})]
+    ((event, facts),) = await served.told()
+    assert (event, facts["by"], facts["proof"]) == ("org:console:signed-in", name, "session")
+    assert facts["proof_level"] == "certificate"
+    assert facts.get("proof_certificate") == fingerprint(shown.certificate)
+    assert facts["proof_issuer"] == STAFF.certificate.subject.rfc4514_string()
 
 
 async def test_a_session_holds_on_connections_with_its_own_certificate_alone(served: Served) -> None:

@@ -13,7 +13,7 @@ from samdrift.console.outages import (
     withdraw_outage,
     working_days,
 )
-from samdrift.contracts.principals import Role
+from samdrift.contracts.principals import NOT_PROVEN, Role
 from tests.unit.console.scene import Scene, config_of
 from tests.vaults import Installation
 
@@ -72,12 +72,14 @@ async def test_each_organisation_has_the_announcement_in_its_log_and_no_other_ha
     starts = datetime.now(UTC).replace(microsecond=0) + timedelta(days=20)
     ends = starts + timedelta(hours=1)
     opened = await scene.opened()
-    identifier = await announce_outage(opened, "jl", starts, ends, "Byte av databas", [one, other])
+    identifier = await announce_outage(
+        opened, "jl", NOT_PROVEN, starts, ends, "Byte av databas", [one, other]
+    )
     found = {each.id: each for each in planned_outages(await scene.operators_log())}[identifier]
     assert (found.starts, found.ends, found.text) == (starts, ends, "Byte av databas")
     assert found.organisations == [str(one), str(other)]
     assert found.in_time
-    await withdraw_outage(opened, "anna-ap", found)
+    await withdraw_outage(opened, "anna-ap", NOT_PROVEN, found)
     found = {each.id: each for each in planned_outages(await scene.operators_log())}[identifier]
     assert found.withdrawn is not None
     for organisation, expected in ((one, 2), (other, 2), (third, 0)):

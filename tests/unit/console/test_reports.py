@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest_asyncio
 from prometheus_client import CollectorRegistry
 
 from samdrift.config.model import MetricsConfig, SocketAddress
-from samdrift.console.reports import with_held
+from samdrift.console.reports import with_found, with_held
 from samdrift.contracts.principals import Role
+from samdrift.installation.health import FOUND_BY_WORKERS, Condition
 from samdrift.installation.metrics import HeldMetrics, metrics_application, nothing_to_measure
 from samdrift.installation.reporting import Running
 from samdrift.net.client import HttpClient, http_client
@@ -52,3 +54,29 @@ async def test_without_metrics_the_report_is_as_it_was(client: HttpClient) -> No
     with listening_socket("127.0.0.1") as free:
         nowhere = MetricsConfig(SocketAddress("127.0.0.1", free.getsockname()[1]))
     assert await with_held([SUPERVISED], nowhere, client) == (SUPERVISED,)
+
+
+async def test_what_the_organisations_processes_find_is_in_the_report_by_kind_and_moment(
+    client: HttpClient,
+) -> None:
+    """No word of the front is shown: it talks to strangers."""
+    reported: list[Condition] = []
+
+    async def found() -> Iterable[Condition]:
+        return reported
+
+    sock = listening_socket("127.0.0.1")
+    application = metrics_application(CollectorRegistry(), nothing_to_measure, found=found)
+    async with serving(application, sock):
+        metrics = MetricsConfig(SocketAddress("127.0.0.1", sock.getsockname()[1]))
+        scanner = Condition("scanner", "", SINCE, "connection refused")
+        one = replace(SUPERVISED, conditions=(scanner,))
+        reported[:] = [
+            Condition("scanner"),
+            Condition("hsm"),
+            Condition("smp", "words", SINCE, "of the front"),
+        ]
+        (report,) = await with_found([one], metrics, client)
+        assert report.conditions == (scanner, Condition("hsm"), Condition("smp", "", SINCE, FOUND_BY_WORKERS))
+        reported[:] = [Condition("a word of the front", "", SINCE)]
+        assert await with_found([one, SHARED], metrics, client) == (one, SHARED)

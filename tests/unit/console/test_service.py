@@ -20,6 +20,7 @@ from samdrift.vault.errors import VaultUnavailable
 from samdrift.web.signin.faults import Fault, SignInFailed
 from tests.secretfiles import secret_file
 from tests.unit.console.scene import config_of, person
+from tests.unit.web.scene import ISSUER, LEVEL
 from tests.vaults import Installation
 
 HOST = "console.localhost"
@@ -75,7 +76,9 @@ async def test_sign_ins_are_in_the_operators_log_and_refusals_up_to_a_limit(
                 await console.site.sign_in.complete({}, None)
     entries = await installation.gate.read_operator_log(before, 1000)
     told = [(each.event, dict(each.ids)) for each in entries if each.event.startswith("org:console:")]
-    assert told[0] == ("org:console:signed-in", {"by": "anna-ap"})
+    event, facts = told[0]
+    assert (event, facts["by"], facts["proof"]) == ("org:console:signed-in", "anna-ap", "session")
+    assert (facts["proof_issuer"], facts["proof_level"]) == (ISSUER, LEVEL)
     assert told[1:] == [("org:console:refused", {"reason": Fault.UNSOLICITED.value})] * 20
 
 

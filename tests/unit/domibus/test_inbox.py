@@ -18,6 +18,7 @@ from samdrift.domibus import DomibusAccessPoint, plugin
 from samdrift.wire.identifiers import SDK_MESSAGE_BASE
 from tests.domibus import soap
 from tests.domibus.standin import Domibus, Waiting
+from tests.sizes import sampled
 from tests.unit.domibus.desk import OTHERS, THEM, US, Desk, desk, incoming, standin
 
 MIB = 1 << 20
@@ -244,16 +245,22 @@ def answering(status: int, content_type: str, body: bytes) -> Callable[..., Any]
 
 @pytest.mark.parametrize(
     "answer",
-    [
-        (404, "text/html", b"<html/>"),
-        (401, "text/plain", b""),
-        (200, "text/html", b"<html>Please log in</html>"),
-        (200, "application/soap+xml", b""),
-        (200, "application/soap+xml", b"<soap"),
-        (200, "application/soap+xml", soap.envelope("<a/>").encode()),
-        (200, "multipart/related; boundary=b", b"--b\r\n\r\n\r\n--b--"),
-        (500, "application/soap+xml", soap.fault("eu.domibus.x: Bad credentials").encode()),
-    ],
+    sampled(
+        map(
+            pytest.param,
+            [
+                (404, "text/html", b"<html/>"),
+                (401, "text/plain", b""),
+                (200, "text/html", b"<html>Please log in</html>"),
+                (200, "application/soap+xml", b""),
+                (200, "application/soap+xml", b"<soap"),
+                (200, "application/soap+xml", soap.envelope("<a/>").encode()),
+                (200, "multipart/related; boundary=b", b"--b\r\n\r\n\r\n--b--"),
+                (500, "application/soap+xml", soap.fault("eu.domibus.x: Bad credentials").encode()),
+            ],
+        ),
+        every=2,
+    ),
     ids=lambda answer: f"{answer[0]} {answer[1]}"[:30],
 )
 @pytest.mark.parametrize(
@@ -285,7 +292,8 @@ def endless(content_type: str, before: bytes, piece: bytes, pause: float = 0) ->
         headers = [(b"content-type", content_type.encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": before, "more_body": True})
-        for _ in range(100_000):
+        gone = asyncio.ensure_future(receive())
+        while not gone.done():
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             await asyncio.sleep(pause)
 

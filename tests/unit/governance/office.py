@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -48,6 +47,16 @@ PERSONS = {
 
 
 @dataclass
+class OfficeClock:
+    """The time, which a test may put forward in place of waiting for it."""
+
+    ahead: timedelta = timedelta()
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@dataclass
 class Office:
     """One organisation's governance, its record and its persons."""
 
@@ -57,26 +66,31 @@ class Office:
     sites: Sites
     role: GovernanceRole
     origin: str
+    clock: OfficeClock
     failures: list[BaseException] = field(default_factory=list)
 
     async def state(self, by: Subject, act: Act) -> Statement:
         """Append a statement of somebody who has a key."""
-        self.house.now = datetime.now(UTC).replace(microsecond=0)
+        self.house.now = self.second()
         signed = self.house.signers[by].sign(self.house.stated(by, act))
         await self.append(signed)
         return signed.statement
 
     async def appoint(self, who: Subject, role: Right) -> None:
         """Give a role in the organisation: Anna asks, and a custodian approves."""
-        start = datetime.now(UTC).replace(microsecond=0)
+        start = self.second()
         what = Rights(who, ORGANISATION, frozenset({role}))
         asked = await self.state(ANNA, Given(what, start, start + YEAR, asked=True))
         await self.state(KURT, Approved(asked.digest))
 
-    async def in_another_second(self) -> None:
-        """Wait until what was stated last counts: within a second nothing lends authority to another act."""
-        while datetime.now(UTC).replace(microsecond=0) <= self.house.now:
-            await asyncio.sleep(0.05)
+    def second(self) -> datetime:
+        """The second that it is, as statements have moments."""
+        return self.clock().replace(microsecond=0)
+
+    def in_another_second(self) -> None:
+        """Have what was stated last count: within a second nothing lends authority to another act."""
+        if self.second() <= self.house.now:
+            self.clock.ahead += self.house.now.replace(microsecond=0) + timedelta(seconds=1) - self.clock()
 
     async def append(self, *signed: Signed) -> None:
         await self.role.records.append(self.organisation, signed, roots)
@@ -100,7 +114,7 @@ class Office:
         site = await self.sites.find(self.origin.partition("://")[2])
         assert site is not None
         subject, name = known.get(who, (who.id, who.id.capitalize()))
-        person = Person(ISSUER, subject, name, LEVEL, datetime.now(UTC))
+        person = Person(ISSUER, subject, name, LEVEL, self.clock())
         value = await site.sessions.begin(person, secrets.token_bytes(32))
         assert value is not None
         return value, lambda: site.sessions.form_token(value)
@@ -166,7 +180,7 @@ async def office(
     house = house or founded(
         organisation.value, datetime.now(UTC).replace(microsecond=0) - timedelta(hours=1)
     )
-    clock = lambda: datetime.now(UTC)  # noqa: E731
+    clock = OfficeClock()
     provider = ProviderSettings(ISSUER, "samdrift", (LEVEL,))
     fetches: Any = NoFetches()
     signs_in = OidcService(Provider(provider, by_secret("samdrift", "secret"), fetches, clock))
@@ -175,7 +189,7 @@ async def office(
     sites = Sites(installation.gate, [settings], clock, GOV, directory.known)
     host = origin.partition("://")[2]
     role = GovernanceRole(installation.gate, {host: organisation}, sites, clock, directory)
-    opened = Office(installation, organisation, house, sites, role, origin)
+    opened = Office(installation, organisation, house, sites, role, origin, clock)
     await opened.append(*(each.signed for each in house.record.entries))
     async with installation.open(organisation, GOV) as vault:
         for person, (subject, name) in PERSONS.items():

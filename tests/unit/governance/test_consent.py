@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
 import pytest
@@ -64,9 +65,10 @@ class Served:
     async def store(self) -> None:
         """Append what was stated since."""
         entries = self.house.record.entries[self._stored :]
-        for entry in entries:
-            self.moment = entry.statement.at
-            await self.records.append(self.organisation, [entry.signed], roots)
+        for _, day in groupby(entries, lambda entry: entry.statement.at.date()):
+            of_a_day = list(day)
+            self.moment = of_a_day[-1].statement.at
+            await self.records.append(self.organisation, [each.signed for each in of_a_day], roots)
         self.moment = None
         self._stored += len(entries)
 
@@ -238,6 +240,39 @@ async def test_a_clock_that_is_set_back_prolongs_nothing(installation: Installat
     with pytest.raises(ConsentWanted, match="is over"):
         async with town.session():
             raise AssertionError("it was opened")
+
+
+async def test_what_a_witness_has_put_under_the_log_counts_for_the_end_of_a_consent(
+    installation: Installation,
+) -> None:
+    """Nothing was stated since: with the clock set back, the record alone would say that it goes on."""
+    town = await served(installation)
+    asked = await town.state(OLA, asking())
+    await town.state(BO, Approved(asked.digest))
+    async with town.session() as running:
+        await installation.witness(town.organisation, GOV, town.house.now + timedelta(minutes=60))
+        town.ticked += 1
+        with pytest.raises(ConsentOver):
+            await running.check()
+    with pytest.raises(ConsentWanted, match="is over"):
+        async with town.session():
+            raise AssertionError("it was opened")
+
+
+async def test_a_clock_that_is_set_back_while_something_is_read_prolongs_nothing(
+    installation: Installation,
+) -> None:
+    town = await served(installation)
+    asked = await town.state(OLA, asking(minutes=1))
+    await town.state(BO, Approved(asked.digest))
+    town.moment = town.house.now + timedelta(seconds=1)  # And so it stays: set back again and again.
+    async with town.session() as running:
+        for passed in (0.5, 30, 58):
+            town.ticked = passed
+            await running.check()
+        town.ticked = 61
+        with pytest.raises(ConsentOver):
+            await running.check()
 
 
 async def test_an_organisation_with_no_officer_is_served_as_before_and_its_log_says_so(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 
 from samdrift.contracts.principals import Role
-from samdrift.rights import Right, Rights, Scope, Subject
-from samdrift.rights.agreements import PartyKind, PartyNamed
+from samdrift.governance.pages.waiting import register_of
+from samdrift.rights import Approved, Right, Rights, Scope, Subject
+from samdrift.rights.agreements import Agreed, AtEnd, Chosen, Extended, PartyKind, PartyNamed
 from samdrift.rights.reviews import ReviewOpened
 from samdrift.rights.statements import Given
 from samdrift.wire.crypto.sshsig import armoured
@@ -23,7 +24,7 @@ from tests.unit.rights.signers import YEAR
 from tests.vaults import Installation
 
 ROLES = (Role.GOVERNANCE,)
-PATHS = ("/reviews/open", "/agreements/party", "/agreements/enter")
+PATHS = ("/reviews/open", "/agreements/party", "/agreements/enter", "/agreements/at-end")
 
 
 @pytest_asyncio.fixture
@@ -46,7 +47,7 @@ def review(opened: Office, **changed: str) -> dict[str, str]:
 
 async def stated(opened: Office, who: Subject, path: str, fields: dict[str, str]) -> object:
     """Fill a form in and sign what it leads to; returns what is in the record then."""
-    await opened.in_another_second()
+    opened.in_another_second()
     visitor = await opened.visit(who)
     signed = opened.house.signers[who].sign(statement_on(await visitor.post(path, fields)))
     content = signed.statement.content.decode()
@@ -76,11 +77,11 @@ async def test_an_officer_opens_a_review_of_all_roles_and_each_then_waits_for_an
 
 
 async def test_a_mailbox_is_reviewed_by_its_name_and_its_rights_alone(open_office: Office) -> None:
-    start = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    start = open_office.second() + timedelta(seconds=1)
     what = Rights(CILLA, Scope("soc"), frozenset({Right.READ}))
     await open_office.state(ANNA, Given(what, start, start + YEAR, asked=False))
-    while datetime.now(UTC) <= start:
-        await asyncio.sleep(0.05)
+    open_office.house.now = start
+    open_office.in_another_second()
     act = await stated(open_office, BO, "/reviews/open", review(open_office, about="mailbox:soc"))
     assert isinstance(act, ReviewOpened)
     assert act.about == "mailbox:soc"
@@ -135,6 +136,73 @@ async def test_parties_and_an_agreement_are_entered_and_another_officer_counters
     shown = (await (await open_office.visit(AUDITOR)).get("/agreements")).text
     assert "Driften AB" in shown
     assert "Väntar på kontrasignering" not in shown
+
+
+async def countersigned(opened: Office) -> Agreed:
+    """An agreement that Anna has entered and Bo has countersigned; it is the last but one statement."""
+    parties = (TOWN, "Håbo kommun", PartyKind.MUNICIPALITY), (OPERATOR, "Driften AB", PartyKind.COMPANY)
+    for party, name, kind in parties:
+        participant = opened.organisation.value if party == TOWN else ""
+        await opened.state(ANNA, PartyNamed(party, name, kind, participant))
+    entered = agreed(duties=["sdk-nyckel"], organisations=(opened.organisation.value,))
+    digest = (await opened.state(ANNA, entered)).digest
+    opened.in_another_second()
+    await opened.state(BO, Approved(digest))
+    opened.in_another_second()
+    return entered
+
+
+async def test_two_officers_have_an_agreement_go_on_from_its_page(open_office: Office) -> None:
+    entered = await countersigned(open_office)
+    digest = (await open_office.role.records.read(open_office.organisation)).entries[-2].statement.digest
+    page, anna = f"/agreements/{digest}/extend", await open_office.visit(ANNA)
+    assert f'href="{page}"' in (await anna.get(f"/decide/{digest}")).text
+    (last,) = re.findall(r'id="until"[^>]* value="([^"]+)"', (await anna.get(page)).text)
+    asked = await stated(open_office, ANNA, page, {"until": last, "why": "nytt avtal i maj"})
+    assert isinstance(asked, Extended)
+    assert asked.of == digest
+    assert timedelta(days=88) < asked.end - entered.end <= timedelta(days=90)
+    request = (await open_office.role.records.read(open_office.organisation)).entries[-1].statement.digest
+    assert f"/decide/{request}" in (await (await open_office.visit(BO)).get("/")).text
+    await stated(open_office, BO, f"/decide/{request}", {"decision": "approve", "why": "läst"})
+    record = await open_office.role.records.read(open_office.organisation)
+    assert record.last is not None
+    (row,) = register_of(record, record.last).agreements
+    assert row.end == asked.end
+
+
+async def test_an_agreement_that_cannot_go_on_so_is_refused_with_the_field(open_office: Office) -> None:
+    entered = await countersigned(open_office)
+    digest = (await open_office.role.records.read(open_office.organisation)).entries[-2].statement.digest
+    page, anna = f"/agreements/{digest}/extend", await open_office.visit(ANNA)
+    for until in ("", "i maj", "2020-01-01", f"{entered.end + timedelta(days=91):%Y-%m-%d}"):
+        answer = await anna.post(page, {"until": until, "why": "x"})
+        assert (answer.status_code, 'href="#until"' in answer.text) == (422, True), until
+    rut = await open_office.visit(AUDITOR)
+    words = (await rut.get(f"/decide/{digest}")).text
+    for each in (
+        "Driften AB (SE:",
+        "Nyttjandeavtal",
+        "Accesspunkt, Säkerhetskopiering",
+        "Skyldigheter 1: Klausul",
+    ):
+        assert each in words, "no code that only programs know"
+    assert (await rut.get(page)).status_code == 404
+    assert page not in (await rut.get(f"/decide/{digest}")).text
+    for other in ("0" * 64, (await open_office.role.records.read(open_office.organisation)).entries[0]):
+        of = other if isinstance(other, str) else other.statement.digest
+        assert (await anna.get(f"/agreements/{of}/extend")).status_code == 404
+
+
+async def test_an_officer_chooses_what_becomes_of_sending_when_cover_ends(open_office: Office) -> None:
+    rut = await open_office.visit(AUDITOR)
+    assert "Nya meddelanden stoppas" in (await rut.get("/agreements")).text
+    chosen = {"sending": "continue", "why": "samhällsviktigt"}
+    assert await stated(open_office, ANNA, "/agreements/at-end", chosen) == Chosen(AtEnd.CONTINUE)
+    open_office.in_another_second()
+    assert "Nya meddelanden skickas även i fortsättningen" in (await rut.get("/agreements")).text
+    answer = await (await open_office.visit(ANNA)).post("/agreements/at-end", {"sending": "x", "why": "y"})
+    assert (answer.status_code, 'href="#sending"' in answer.text) == (422, True)
 
 
 @pytest.mark.parametrize(

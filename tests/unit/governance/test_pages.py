@@ -5,19 +5,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
 
 from samdrift.contracts.principals import Role
+from samdrift.governance.consent import Caller, Wanted, session
 from samdrift.governance.events import GovEvent
 from samdrift.governance.pages.keys import PROOF_NAMESPACE
 from samdrift.governance.papercode import new_code, public_of
-from samdrift.rights import ORGANISATION, Approved, Ended, Given, Right, Rights, Subject
+from samdrift.rights import ORGANISATION, Approved, Ended, Given, Right, Rights, Scope, Subject
 from samdrift.rights.consents import AccessAsked, Extent, Ground, Level
+from samdrift.rights.groups import changes
 from samdrift.rights.incidents import Clock, IncidentOpened
-from samdrift.rights.keyacts import Enrolled, PublicKey, Scheme
+from samdrift.rights.keyacts import Enrolled, Lost, PublicKey, Scheme
 from samdrift.rights.reviews import ReviewOpened
 from samdrift.rights.signing import Signed
 from samdrift.rights.statements import Statement
@@ -26,7 +28,7 @@ from samdrift.vault.people import Identity
 from samdrift.wire.crypto.sshsig import armoured, sign
 from tests.unit.governance.office import AUDITOR, GOV, PERSONS, STRANGER, Office, office, statement_on
 from tests.unit.messageclient.wholerole import ISSUER
-from tests.unit.rights.building import ANNA, BO, CILLA, KARIN, KURT
+from tests.unit.rights.building import AD, ANNA, BO, CILLA, KARIN, KURT, LISTED
 from tests.unit.rights.signers import YEAR, Authenticator, Ssh
 from tests.vaults import Installation
 
@@ -43,7 +45,7 @@ FOR_ROLES = (
 )
 FOR_OFFICERS = (
     *("/rights/give", "/rights/role", "/rights/substitute"),
-    *("/reviews/open", "/agreements/party", "/agreements/enter"),
+    *("/reviews/open", "/agreements/party", "/agreements/enter", "/agreements/at-end", "/incidents/open"),
 )
 FOR_ALL = ("/keys",)
 
@@ -136,6 +138,13 @@ async def test_an_officer_decides_about_the_operators_request_and_revokes_it(ope
     page = await anna.post(f"/decide/{asked.digest}", {"decision": "approve", "why": "avbrottet"})
     assert (await anna.signs(page, signer)).status_code == 303
     assert "Olle Ohm hos driften ser något nu" in (await rut.get("/rights")).text
+    assert "Ingenting" in (await rut.get("/consents")).text
+    wanted, gate = Wanted("trace", Level.METADATA, Extent.mailbox("soc")), open_office.installation.gate
+    who, clock = Caller("operator:olle", "INC-17"), lambda: datetime.now(UTC)
+    async with session(gate, open_office.organisation, wanted, who, clock) as running:
+        for _ in range(3):
+            await running.check()
+    assert "gånger: 1, lästa saker: 3" in (await rut.get("/consents")).text
     page = await anna.post(f"/decide/{asked.digest}", {"decision": "end", "why": "löst"})
     assert (await anna.signs(page, signer)).status_code == 303
     assert "ser något nu" not in (await rut.get("/rights")).text
@@ -174,7 +183,7 @@ async def test_a_review_is_answered_and_incidents_show_their_clocks(open_office:
     record = await open_office.role.records.read(open_office.organisation)
     at = record.last or open_office.house.now
     (holding,) = record.state.holdings(at, AUDITOR)
-    await open_office.in_another_second()
+    open_office.in_another_second()
     digest, due = holding.statements[0], open_office.house.now + timedelta(days=30)
     await open_office.state(ANNA, ReviewOpened("organisation", (digest,), ANNA, BO, due))
     anna, rut = await open_office.visit(ANNA), await open_office.visit(AUDITOR)
@@ -251,6 +260,24 @@ async def test_what_an_authenticator_must_not_sign_so_is_refused_and_logged(
     assert says in answer.text
     assert (await open_office.role.records.read(open_office.organisation)).number == record.number
     assert any(entry.event == GovEvent.STATEMENT_REFUSED for entry in await open_office.log())
+
+
+async def test_a_key_that_may_have_a_copy_is_shown_to_the_officers_until_it_is_stated_lost(
+    open_office: Office,
+) -> None:
+    anna, bo = await open_office.visit(ANNA), await open_office.visit(BO)
+    own, said = open_office.house.signers[ANNA], "En underskrift av Anna Andersson nekades"
+    assert isinstance(own, Authenticator)
+    assert said not in (await bo.get("/officers")).text
+    copy = Authenticator(ANNA, 1, counter=own.counter - 1)
+    record = await open_office.role.records.read(open_office.organisation)
+    page = await anna.post(f"/decide/{record.entries[-2].statement.digest}", {"decision": "end", "why": "x"})
+    assert (await anna.signs(page, copy)).status_code == 422
+    for page_of_officers in ("/officers", "/"):
+        assert said in (await bo.get(page_of_officers)).text
+    (key,) = record.keys.in_force(record.last or open_office.house.now, ANNA)
+    await open_office.state(BO, Lost(key.id, open_office.house.now))
+    assert said not in (await bo.get("/officers")).text
 
 
 async def test_nobody_brings_a_statement_of_somebody_else(open_office: Office) -> None:
@@ -528,3 +555,42 @@ async def test_only_what_a_person_offers_themselves_is_offered_in_their_name(ope
     await visitor.post("/keys/withdraw")
     async with open_office.installation.open(open_office.organisation, GOV) as vault:
         assert [each.person for each in await vault.offered_keys()] == [CILLA.id]
+
+
+async def test_a_group_of_a_directory_stands_with_the_age_of_its_list(open_office: Office) -> None:
+    key = Ssh(AD, "ad")
+    asked = await open_office.state(ANNA, open_office.house.enrolment(key))
+    await open_office.state(BO, Approved(asked.digest))
+    open_office.house.signers[AD] = key
+    start = open_office.second()
+    what = Rights(LISTED, Scope("soc"), frozenset({Right.READ}))
+    await open_office.state(ANNA, Given(what, start + timedelta(seconds=1), start + YEAR, asked=False))
+    open_office.in_another_second()
+    open_office.house.now = open_office.second()
+    open_office.in_another_second()
+    page = (await (await open_office.visit(ANNA)).get("/rights")).text
+    assert "katalogen har inte lästs än" in page
+    at = open_office.second()
+    (act,) = changes(LISTED, "ldaps://dc1.habo.se:636", at, (), ["cilla"])
+    await open_office.state(AD, act)
+    page = (await (await open_office.visit(ANNA)).get("/rights")).text
+    assert "1 i gruppen" in page
+    assert "listan läst" in page
+
+
+async def test_an_officer_gives_a_group_of_an_enrolled_directory_a_right(open_office: Office) -> None:
+    visitor = await open_office.visit(ANNA)
+    assert "grupp i katalogen" not in (await visitor.get("/rights/give")).text
+    key = Ssh(AD, "ad")
+    asked_ = await open_office.state(ANNA, open_office.house.enrolment(key))
+    await open_office.state(BO, Approved(asked_.digest))
+    day = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
+    fields = {"group": LISTED.id, "mailbox": "soc", "rights": "read", "until": day, "why": "beslut 9"}
+    assert "Eller en grupp i katalogen" in (await visitor.get("/rights/give")).text
+    for unfit in ({"group": "cn=Nattskiftet"}, {"group": "ad#cn=a\u202eb"}, {"person": str(BO)}):
+        refused = await visitor.post("/rights/give", {**fields, **unfit})
+        assert refused.status_code == 422
+        assert "Ange en grupp i katalogen" in refused.text
+    statement = statement_on(await visitor.post("/rights/give", fields))
+    assert isinstance(statement.act, Given)
+    assert statement.act.what == Rights(LISTED, Scope("soc"), frozenset({Right.READ}))

@@ -12,7 +12,17 @@ import pytest
 
 from samdrift.governance.coverage import Coverage
 from samdrift.governance.duties.catalogue import Duty, Text
-from samdrift.governance.report import COLLECTORS, Collected, Report, Row, Status, document, of_rights, report
+from samdrift.governance.report import (
+    COLLECTORS,
+    Collected,
+    Report,
+    Row,
+    Status,
+    document,
+    of_catalogue,
+    of_rights,
+    report,
+)
 from samdrift.governance.reportoscal import assessment_results, catalog, component_definition
 from samdrift.governance.reportpage import page
 from samdrift.rights import Outcome, Right, fold
@@ -33,6 +43,7 @@ from tests.unit.rights.building import (
 
 CATALOGUE = CATALOGUES[-1]
 NAMED = {each.collector for duty in DUTIES.values() for each in duty.collectors}
+IN_USE = "catalogue.in-use"
 WELL = Text("väl", "well")
 
 
@@ -93,6 +104,29 @@ def test_a_collector_that_finds_nothing_something_bad_old_or_of_the_future_turns
             if found is not None:
                 collected[collector] = found
             assert row(made(collected), duty.id).status is status, (duty.id, found)
+
+
+@pytest.mark.parametrize(
+    ("days", "status"),
+    [(0, Status.HELD), (-1, Status.GAP), (1, Status.STALE)],
+    ids=["in time", "to come", "old"],
+)
+def test_a_catalogue_that_is_too_old_or_of_a_day_to_come_turns_the_rows_that_rest_on_it(
+    days: int, status: Status
+) -> None:
+    """The catalogue itself breaks: it is used for longer than its limit, or before its day."""
+    rows = [duty for duty in DUTIES.values() if any(each.collector == IN_USE for each in duty.collectors)]
+    assert rows
+    for duty in rows:
+        (limit,) = (each.fresh for each in duty.collectors if each.collector == IN_USE)
+        age = {0: limit - timedelta(days=1), -1: timedelta(days=-2), 1: limit + timedelta(days=1)}[days]
+        day = (MOMENT - age).date()
+        found = of_catalogue(replace(CATALOGUE, day=day))
+        judged = row(made(everything() | {IN_USE: found}), duty.id)
+        assert judged.status is status
+        (evidence,) = (each for each in judged.evidence if each.collector == IN_USE)
+        assert evidence.collected is not None
+        assert (evidence.collected.at.date(), evidence.collected.found.en) == (day, CATALOGUE.label)
 
 
 @pytest.mark.parametrize(

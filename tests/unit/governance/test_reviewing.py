@@ -15,6 +15,8 @@ from samdrift.governance.reviews import ItemState, Review, reviews
 from samdrift.governance.role import GovernanceRole
 from samdrift.messageclient.events import MKEvent
 from samdrift.rights import ORGANISATION, Given, Outcome, Reviewed, Right, Rights, Scope, Statement, Subject
+from samdrift.rights.groups import MembersListed
+from samdrift.rights.memberships import Memberships
 from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from samdrift.vault.errors import VaultLocked
 from samdrift.vault.gate import Gate
@@ -22,7 +24,7 @@ from samdrift.vault.people import Identity
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.governance.office import AUDITOR, Office, Visitor, office
 from tests.unit.messageclient.wholerole import ISSUER
-from tests.unit.rights.building import ANNA, BO, CILLA, DAG
+from tests.unit.rights.building import ANNA, BO, CILLA, DAG, LISTED, at, listed
 from tests.unit.rights.signers import YEAR
 from tests.vaults import Installation
 
@@ -38,7 +40,7 @@ async def open_office(installation: Installation) -> AsyncIterator[Office]:
 
 
 async def given(opened: Office, to: Subject, scope: Scope = SOC, right: Right = Right.READ) -> Statement:
-    start = datetime.now(UTC).replace(microsecond=0)
+    start = opened.second()
     return await opened.state(
         ANNA, Given(Rights(to, scope, frozenset({right})), start, start + YEAR, asked=False)
     )
@@ -46,13 +48,11 @@ async def given(opened: Office, to: Subject, scope: Scope = SOC, right: Right = 
 
 async def review(opened: Office, *items: Statement, reviewer: Subject = ANNA, stand_in: Subject = BO) -> int:
     """Have a review opened, a second after what it is about; returns its number."""
-    await opened.in_another_second()
+    opened.in_another_second()
     digests = tuple(sorted(each.digest for each in items))
     about = f"mailbox:{SOC.mailbox}"
-    await opened.state(
-        ANNA, ReviewOpened(about, digests, reviewer, stand_in, datetime.now(UTC).replace(microsecond=0) + FAR)
-    )
-    await opened.in_another_second()
+    await opened.state(ANNA, ReviewOpened(about, digests, reviewer, stand_in, opened.second() + FAR))
+    opened.in_another_second()
     return (await opened.role.records.read(opened.organisation)).number
 
 
@@ -97,8 +97,8 @@ async def test_a_reviewer_sees_use_answers_for_each_right_and_closes_the_review(
     assert "Utan svar: 1." in page
     assert page.count('name="of"') == 1
     await answered(open_office, anna, number, "remove", unused)
-    open_office.house.now = datetime.now(UTC)
-    await open_office.in_another_second()
+    open_office.house.now = open_office.clock()
+    open_office.in_another_second()
     assert "Inget tas bort" in (await anna.get(f"/reviews/{number}")).text
     await answered(open_office, anna, number, "close")
     page = (await anna.get(f"/reviews/{number}?signed")).text
@@ -219,7 +219,7 @@ async def test_a_manager_without_a_role_answers_in_their_own_review_and_sees_no_
     managing = await given(open_office, CILLA, right=Right.MANAGE)
     right = await given(open_office, DAG)
     assert managing.digest != right.digest
-    await open_office.in_another_second()
+    open_office.in_another_second()
     own = await review(open_office, right, reviewer=CILLA)
     other = await review(open_office, managing)
     visitor = await open_office.visit(CILLA)
@@ -283,5 +283,11 @@ async def test_a_groups_use_is_that_of_its_members_and_a_roles_that_in_governanc
         Rights(each, ORGANISATION, frozenset({Right.AUDITOR}))
         for each in (AUDITOR, Subject.parse("person:x"))
     ]
-    found = await reader.read(open_office.organisation, [group, lonely, *roles], now)
-    assert [found.of(each).last is not None for each in (group, lonely, *roles)] == [True, False, True, False]
+    memberships = Memberships()
+    act = listed(1, [Subject.parse(f"person:{person}")]).act
+    assert isinstance(act, MembersListed)
+    memberships.put(lambda table, key, value: table.setdefault(key, value), "0" * 64, at(1), act)
+    directory = Rights(LISTED, SOC, frozenset({Right.READ}))
+    asked = (group, lonely, directory, *roles)
+    found = await reader.read(open_office.organisation, asked, now, memberships)
+    assert [found.of(each).last is not None for each in asked] == [True, False, True, True, False]

@@ -28,6 +28,7 @@ from samdrift.rights.fields import SubjectKind, moment_text
 from samdrift.rights.record import Record
 from samdrift.rights.statements import OF_CONTENT
 from samdrift.web.tables import csv_lines
+from tests.sizes import sampled
 from tests.unit.rights.building import (
     ANNA,
     BO,
@@ -36,12 +37,14 @@ from tests.unit.rights.building import (
     DAG,
     GROUP,
     HABO,
+    LISTED,
     ROBOT,
     SCHOOL,
     at,
     end,
     founding,
     grant,
+    listed,
     objection,
     rights,
 )
@@ -140,7 +143,7 @@ def test_a_substitute_has_what_the_absent_person_was_given_and_rests_on_both() -
     assert not [each for each in later if each.who == str(CILLA)], "the absent person is held back"
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", sampled(range(30)))
 def test_who_can_is_what_is_so_at_any_moment(seed: int) -> None:
     """Whoever gets through is in the report, and each path of the report gets through."""
     drawn, statements, hour = random.Random(seed), founding(), 1.0
@@ -362,3 +365,62 @@ def test_one_who_came_to_a_group_when_its_right_was_over_never_had_that() -> Non
     later = grant(ANNA, 30, rights(GROUP, CARE, Right.READ), end=500)
     found = basis([*founding(), first, later], doors=[seen(40, member(BO, later))])
     assert [each.where for each in paths(found, at(5), at(100)) if each.who == str(BO)] == ["mailbox:care"]
+
+
+def signed_basis(statements: Sequence[Statement], last: float = 10_000) -> Basis:
+    """A basis whose statements are signed ones, as readings of groups always are."""
+    copy = Copy.of(HABO)
+    copy.include(statements)
+    return Basis(copy, Record(HABO), Doors.of([]), Uses(at(last) - timedelta(days=90), at(last)))
+
+
+def test_a_person_in_a_group_of_a_directory_has_a_path_by_it_as_it_was_read() -> None:
+    given = grant(ANNA, 5, rights(LISTED, SCHOOL, Right.READ), end=500)
+    world = [
+        *founding(),
+        given,
+        listed(6, [BO, ANNA]),
+        listed(40, left=[BO], after=[ANNA, CILLA], joined=[CILLA]),
+    ]
+    found = {
+        each.who: each for each in paths(signed_basis(world), at(10), at(10)) if LISTED.id in each.through
+    }
+    assert set(found) == {str(BO)}, "anna has given it, and has nothing by it"
+    bo = found[str(BO)]
+    assert (bo.kind, bo.can, bo.where) == (PathKind.MEMBER, ("read",), str(SCHOOL))
+    assert bo.through == f"{LISTED}, read {moment_text(at(6))}"
+    assert (bo.since, bo.until, bo.ended, bo.rests_on) == (at(6), at(500), None, ("S5", "S6"))
+    later = {
+        each.who: each for each in paths(signed_basis(world), at(10), at(50)) if LISTED.id in each.through
+    }
+    assert (later[str(BO)].ended, later[str(CILLA)].since) == (at(40), at(40))
+    assert {each.who for each in paths(signed_basis(world), at(50), at(50)) if LISTED.id in each.through} == {
+        str(CILLA)
+    }
+    came, went = changed(
+        paths(signed_basis(world), at(10), at(10)), paths(signed_basis(world), at(50), at(50))
+    )
+    assert ([each.who for each in came], [each.who for each in went]) == ([str(CILLA)], [str(BO)])
+
+
+@pytest.mark.parametrize("seed", sampled(range(20)))
+def test_who_can_by_groups_is_whoever_would_get_in(seed: int) -> None:
+    """Both ways: each path gets in at that moment, and whoever gets in has a path."""
+    chance = random.Random(f"groups {seed}")
+    people = [ANNA, BO, CILLA, DAG]
+    world, inside = founding(), set[Subject]()
+    for hour in range(2, 30):
+        if chance.random() < 0.5:
+            found = set(chance.sample(people, chance.randrange(1, 4)))
+            world.append(listed(hour, found - inside, inside - found, found))
+            inside = found
+        else:
+            scope, right = chance.choice(MAILBOXES), chance.choice([Right.READ, Right.WRITE])
+            giver = chance.choice([ANNA, ANNA, BO])
+            world.append(grant(giver, hour, rights(LISTED, scope, right), end=hour + chance.randrange(1, 9)))
+        if chance.random() < 0.2:
+            world.append(end(DAG, hour, LISTED))
+    based = signed_basis(world)
+    for hour in range(0, 40):
+        reported = reach(paths(based, at(hour), at(hour)))
+        assert reported == is_so(based.copy, at(hour), {})

@@ -298,6 +298,25 @@ def test_buckets(place: Place, one: str, other: str, setting: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("one", "other", "setting"),
+    [
+        ("https://s3.example.se", "https://s3.example.org", ""),
+        ("https://s3.example.se", "https://s3.example.se", "vaults.objects"),
+    ],
+)
+def test_buckets_of_one_name_at_two_stores(place: Place, one: str, other: str, setting: str) -> None:
+    def file(name: str, endpoint: str) -> Path:
+        access = f'endpoint = "{endpoint}"\naccess_key = "k"\nsecret_file = "{name}/s3"\n'
+        objects = f'objects = "{name}/objects"\n'
+        made = place.file(name)
+        whole = made.read_text().replace(objects, 'objects = "s3://bucket/one"\n')
+        made.write_text(f"{whole}\n[vaults.s3]\n{access}")
+        return made
+
+    assert shared(file("a", one), file("b", other)) == setting
+
+
+@pytest.mark.parametrize(
     ("key", "host", "setting"),
     [
         ("message_client_host", "a.example", "organisations.*_host"),

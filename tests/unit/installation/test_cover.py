@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -40,7 +41,7 @@ from tests.unit.governance.test_records import roots, statements
 from tests.unit.rights.agreementbuilding import HOST, OPERATOR, TOWN, agreed, named
 from tests.unit.rights.building import ANNA, BO
 from tests.unit.rights.signers import House, founded
-from tests.vaults import Installation, inherits
+from tests.vaults import Installation, inherits, until
 
 PASSED_ON = [each.id for each in shipped()[-1].duties.values() if each.pass_on is not PassOn.NO]
 MT, AP, GOV = Role.MESSAGE_SERVICE, Role.ACCESS_POINT, Role.GOVERNANCE
@@ -252,27 +253,9 @@ async def test_a_moment_that_a_witness_has_put_under_the_log_counts_for_ends(hou
     end = house.now + timedelta(days=1)
     await house.agree(end)
     assert await house.mode() is Mode.ON
-    await _witness(house, end)
+    await house.installation.witness(house.organisation, MT, end)
     house.ask_again()
     assert await house.mode() is Mode.RECEIVING
-
-
-async def _witness(house: Covered, at: datetime) -> None:
-    registration = house.gate.registry.find(house.organisation, MT)
-    assert registration is not None
-    database = house.installation.provisioner.database
-    registry = await database.administrators_connection()
-    rows = await registry.execute(
-        "SELECT schema FROM registry.registrations WHERE vault = %s", (registration.vault,)
-    )
-    ((schema,),) = await rows.fetchall()
-    await registry.close()
-    connection = await database.administrators_connection(registration.database)
-    await connection.execute(
-        f"INSERT INTO {schema}.log_witnesses (witness, origin, size, cosigned_at, asked_at)"
-        f" SELECT 'w', origin, 1, {int(at.timestamp())}, now() FROM {schema}.log_tree".encode()
-    )
-    await connection.close()
 
 
 async def test_a_copy_that_does_not_hold_receives_and_sends_when_it_is_whole_again(house: Covered) -> None:
@@ -345,6 +328,22 @@ async def test_a_round_opens_no_vault_in_which_nothing_can_have_changed(
                 await asyncio.sleep(0.01)
     finally:
         keeping.cancel()
+
+
+async def test_a_look_that_is_half_due_goes_along_with_a_login(
+    house: Covered, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.agree(house.now + timedelta(days=200))
+    async with covered(house.keeper, house.gate):
+        kept = house.keeper._of(house.organisation, MT)
+        await until(lambda: kept.looked > 0 and not kept.lock.locked())
+        before = kept.looked = time.monotonic() - 50 * 60
+        house.gate.visits._tell((house.organisation, MT))
+        await asyncio.sleep(0.1)  # Time for a look that would be too early.
+        assert kept.looked == before
+        before = kept.looked = time.monotonic() - 61 * 60
+        house.gate.visits._tell((house.organisation, MT))
+        await until(lambda: kept.looked > before)
 
 
 async def test_an_organisation_inherits_once_for_all_roles_and_nothing_after_the_end(

@@ -32,6 +32,12 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.fixture(autouse=True)
+def usual_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the one of the product, which tests of whole operators in the same process do without."""
+    monkeypatch.setattr(module, "_WINDOW", timedelta(seconds=60))
+
+
 def test_a_change_writes_one_line_and_what_stays_none(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     health = Health(clock)
     health.note("smp", "smp.example.se")
@@ -64,6 +70,91 @@ def test_one_call_of_many_that_got_no_answer_is_no_outage_while_a_later_one_did(
     health.note("access-point", "ap.example.se", "POST: refused", clock.now)
     assert [one.gone_since for one in health.conditions()] == [clock.now]
     assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize(
+    "answered_later", [False, True], ids=["fails", "no answer while later calls have one"]
+)
+def test_a_service_that_answers_a_part_of_the_calls_is_gone_and_not_again_and_again(
+    clock: Clock, caplog: pytest.LogCaptureFixture, answered_later: bool
+) -> None:
+    """Each third call fails, for five minutes: whoever is woken reads it once, and not a hundred times."""
+    health, reason = Health(clock), "it answers 503"
+    for call in range(150):
+        began = clock.now
+        clock.now += timedelta(seconds=2)
+        if call % 3 == 2:
+            if answered_later:
+                health.note("smp", "smp.example.se")
+            health.note("smp", "smp.example.se", reason, began if answered_later else None)
+        else:
+            health.note("smp", "smp.example.se")
+    (gone,) = health.conditions()
+    assert gone.reason == f"it answers a part of the calls alone: {reason}"
+    assert len(caplog.messages) <= 5
+    since = gone.gone_since
+    assert caplog.messages[-1] == f"smp smp.example.se: gone since {since:%Y-%m-%dT%H:%M:%SZ}: {gone.reason}"
+    caplog.clear()
+    for _ in range(45):
+        clock.now += timedelta(seconds=2)
+        health.note("smp", "smp.example.se")
+    (there,) = health.conditions()
+    assert there.gone_since is None
+    assert len(caplog.messages) == 1
+    assert ": back after " in caplog.messages[0]
+
+
+def test_a_service_that_answered_in_part_and_then_not_at_all_is_gone_for_that_reason(clock: Clock) -> None:
+    health = Health(clock)
+    for call in range(60):
+        clock.now += timedelta(seconds=5)
+        health.note("smp", "smp.example.se", "it answers 503" if call % 2 or call > 30 else "")
+    (gone,) = health.conditions()
+    assert gone.reason == "it answers 503"
+
+
+def test_what_is_tried_by_itself_is_there_with_its_next_answer_however_often_it_was_gone(
+    clock: Clock,
+) -> None:
+    """Since an installation is ready again then."""
+    health = Health(clock)
+    for _ in range(9):
+        for reason in ("connection refused", ""):
+            clock.now += timedelta(seconds=2)
+            health.note("database", "", reason)
+            assert bool(health.conditions()[0].gone_since) is bool(reason)
+
+
+def test_calls_that_began_in_an_outage_and_end_after_it_say_nothing_of_the_time_since(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    health, began = Health(clock), clock.now
+    health.note("smp", "smp.example.se")
+    for _ in range(5):
+        clock.now += timedelta(seconds=2)
+        health.note("smp", "smp.example.se", "no answer in time", began)
+    in_outage = clock.now
+    for _ in range(5):
+        clock.now += timedelta(seconds=1)
+        health.note("smp", "smp.example.se")
+        health.note("smp", "smp.example.se", "no answer in time", in_outage)
+    (there,) = health.conditions()
+    assert there.gone_since is None
+    assert len(caplog.messages) == 2
+
+
+def test_a_few_calls_of_hundreds_that_get_no_answer_are_no_outage(
+    clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    health = Health(clock)
+    for call in range(600):
+        began = clock.now
+        clock.now += timedelta(seconds=0.5)
+        health.note("smp", "smp.example.se")
+        if call % 40 == 39:
+            health.note("smp", "smp.example.se", "no answer in time", began)
+    assert caplog.messages == []
+    assert health.conditions()[0].gone_since is None
 
 
 def test_an_outage_is_known_also_after_the_clock_was_set_back(clock: Clock) -> None:

@@ -34,6 +34,7 @@ from samdrift.keystore.software import SoftwareKeyStore
 from samdrift.net.client import Fetched, FetchLimits, HttpFault, NoAnswer
 from samdrift.transparency.witness import Witness
 from samdrift.transparency.witnessstate import WitnessState
+from samdrift.vault.database.session import Session
 from samdrift.vault.errors import VaultDenied, VaultUnavailable
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.gate import Gate
@@ -395,6 +396,104 @@ async def test_a_log_that_has_not_grown_is_not_opened_in_its_turns(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_log_that_grows_after_a_silence_is_signed_by_the_connection_that_wrote_to_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An idle organisation's vault is logged in to once for what happens in it, and not again to sign it."""
+    monkeypatch.setattr("samdrift.installation.logkeeping._BURST_SECONDS", 0.05)
+    monkeypatch.setattr("samdrift.installation.logkeeping._LOOK_SECONDS", 0.05)
+    scene.members, logins = (), 0
+    connect = Session.connect
+
+    async def counted(*given: str) -> Session:
+        nonlocal logins
+        logins += 1
+        return await connect(*given)
+
+    monkeypatch.setattr(Session, "connect", counted)
+    keeping = asyncio.create_task(scene.keeper.keep([], [AP]))
+
+    async def signed() -> int:
+        async with asyncio.timeout(60):
+            while (state := (await scene.stands())[0]).signed != state.size or not state.size:
+                await asyncio.sleep(0.02)
+        return state.size
+
+    try:
+        await scene.log(1)
+        scene.now += MINUTE  # Its turn has come,
+        size = await signed()
+        for _ in range(2):
+            scene.now += 2 * MINUTE  # others have passed in silence, and time stands still from now on.
+            await scene.log(1)
+            before = logins
+            assert await signed() > size
+            assert logins == before
+            size += 1
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def test_a_log_is_looked_at_once_an_hour_over_a_connection_that_something_else_has_opened(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """News of an entry may have been lost: here nobody ever tells of one."""
+    gate = scene.installation.gate
+    monkeypatch.setattr("samdrift.installation.logkeeping._LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(gate.growth, "committed", lambda _: None)
+    monkeypatch.setattr(scene.keeper, "_hear", asyncio.Event().wait)
+    scene.members, rounds = (), Counter[LogPlace]()
+    rounded = scene.keeper.round
+
+    async def round_(place: LogPlace) -> TreeState:
+        rounds[place] += 1
+        return await rounded(place)
+
+    monkeypatch.setattr(scene.keeper, "round", round_)
+    keeping = asyncio.create_task(scene.keeper.keep([], [AP]))
+    try:
+        while not rounds[scene.place]:  # Its first turn comes within a cadence after it is followed.
+            scene.now += MINUTE / 12
+            await asyncio.sleep(0.02)
+        await until(lambda: not scene.keeper._under_way)
+        first = rounds[scene.place]
+        await scene.log(1)
+        for passed, looks in ((28 * MINUTE, 0), (3 * MINUTE, 1)):
+            scene.now += passed
+            gate.visits._tell((scene.organisation, AP))
+            await asyncio.sleep(0.1)  # Time for a look that would be too early.
+            await until(lambda n=first + looks: rounds[scene.place] == n and not scene.keeper._under_way)
+        state, _ = await scene.stands()
+        assert state.signed == state.size
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+async def test_a_log_that_was_signed_within_a_cadence_waits_for_its_turn_however_it_grows(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samdrift.installation.logkeeping._BURST_SECONDS", -1.0)
+    scene.members = ()
+    turns, start = LogTurns(MINUTE), NOW.timestamp()
+    scene.keeper._follow(turns, [scene.place], start)
+    assert scene.keeper._early(turns, start + 59) == []
+    assert scene.keeper._early(turns, start + 60) == [scene.place]
+    assert scene.keeper._early(turns, start + 60) == [], "once for what was noted"
+    turns.opened(scene.place, start + 60)
+    await scene.log(1)
+    assert scene.keeper._early(turns, start + 119) == []
+    assert scene.keeper._early(turns, start + 120) == [scene.place]
+
+
+async def test_a_log_is_signed_early_only_when_a_burst_has_passed(scene: Scene) -> None:
+    scene.members = ()
+    turns, start = LogTurns(MINUTE), NOW.timestamp()
+    scene.keeper._follow(turns, [scene.place], start)
+    assert scene.keeper._early(turns, start + 60) == []
 
 
 async def test_an_entry_of_another_process_is_signed_within_a_cadence(scene: Scene) -> None:

@@ -51,3 +51,26 @@ def test_a_clock_that_is_set_keeps_no_log_waiting_and_gives_none_two_turns() -> 
     assert sorted(map(str, ahead)) == sorted(map(str, LOGS)), "each once"
     assert turns.due(1e9) == []
     assert set(turns.due(1e9 + 300)) == set(LOGS), "none waits until the former time has come again"
+
+
+def test_a_log_has_rested_when_it_was_not_opened_for_a_cadence_and_not_when_it_is_new() -> None:
+    turns, now = LogTurns(CADENCE), 1e9
+    log, other, unknown = LOGS[:3]
+    assert not turns.rested(log, now)
+    turns.follow([log, other], now)
+    assert not turns.rested(log, now + 299), "many that are new at a start wait for their turns"
+    assert turns.rested(log, now + 300)
+    turns.opened(log, now + 300)
+    assert not turns.rested(log, now + 599)
+    assert turns.rested(other, now + 599)
+    turns.opened(unknown, now)
+    assert not turns.rested(unknown, now + 600)
+
+
+def test_a_log_rests_for_a_cadence_again_when_the_clock_was_set_back() -> None:
+    turns, now = LogTurns(CADENCE), 1e9
+    turns.follow(LOGS[:1], now)
+    turns.due(now)
+    turns.due(now - 86_400)
+    assert not turns.rested(LOGS[0], now - 86_400 + 299)
+    assert turns.rested(LOGS[0], now - 86_400 + 300)

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import select
+import socket
+import ssl
+import struct
 import subprocess
 import sys
+from typing import Any
 
+import pytest
 import uvloop
 
 from samdrift.installation.loop import loop_factory, run
@@ -28,6 +36,50 @@ def test_a_thread_with_long_work_gives_way_to_the_loop_within_a_millisecond() ->
         assert run(interval()) <= 0.001
     finally:
         sys.setswitchinterval(before)
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+async def test_a_connection_that_its_peer_has_reset_closes_nothing_that_is_opened_later(tls: bool) -> None:
+    """As of a balancer that has no host which is ready; the number is another organisation's soon."""
+
+    async def reset(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = writer.get_extra_info("socket")
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.close()
+        gone.set()
+
+    gone, loop = asyncio.Event(), asyncio.get_running_loop()
+    server = await asyncio.start_server(reset, "127.0.0.1", 0)
+    named: dict[str, Any] = (
+        {"ssl": ssl.create_default_context(), "server_hostname": "a.example"} if tls else {}
+    )
+    given, looked_at = socket.socket(), select.poll()
+    looked_at.register(given, select.POLLHUP)
+    try:
+        given.setblocking(False)
+        await loop.sock_connect(given, server.sockets[0].getsockname())
+        await gone.wait()
+        async with asyncio.timeout(60):
+            while not looked_at.poll(0):  # That it was reset is not taken off it, as reading it would.
+                await asyncio.sleep(0.01)
+        number = given.fileno()
+        with contextlib.suppress(OSError):
+            transport, _ = await loop.create_connection(asyncio.Protocol, sock=given, **named)
+            transport.close()
+        async with asyncio.timeout(60):
+            while _is_open(number):
+                await asyncio.sleep(0.01)
+        assert given.fileno() == -1, "it would close whatever has its number by then"
+    finally:
+        server.close()
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 async def test_so_do_these_tests() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -10,20 +11,21 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.governance.consent import SETTLES, ConsentEvent
 from samdrift.installation import reminding
 from samdrift.installation.cover import CoverKeeper
 from samdrift.installation.events import RunEvent
 from samdrift.installation.remindermetrics import ReminderMetrics
 from samdrift.installation.reminding import NOTICE, Reminders, reminded
 from samdrift.messageclient.notices.worker import Kind
-from samdrift.rights import Approved
+from samdrift.rights import Approved, Ended
 from samdrift.rights.consents import AccountGiven
 from samdrift.vault.noticing import NoticeRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.governance.test_consent import Served, served
-from tests.unit.rights.building import ANNA, CILLA
+from tests.unit.rights.building import ANNA, BO, CILLA
 from tests.unit.rights.test_consents import OLA, PIA, asking, emergency
-from tests.vaults import Installation
+from tests.vaults import Installation, until
 
 GOV, MK = Role.GOVERNANCE, Role.MESSAGE_CLIENT
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -96,6 +98,64 @@ async def test_a_step_is_one_entry_in_each_log_however_often_somebody_looks(offi
         assert (entry["matter"], entry["of"], entry["hours_ahead"]) == ("consent", asked.digest, "48")
     await office.look(3 * DAY + HOUR)
     assert [each["hours_ahead"] for each in await office.entries()] == ["48", "24"]
+
+
+async def test_a_step_is_reached_by_what_a_witness_signed_although_the_clock_was_set_back(
+    office: Office,
+) -> None:
+    asked = await office.town.state(OLA, asking())
+    for role in (GOV, MK):
+        await office.town.installation.witness(
+            office.town.organisation, role, office.town.house.now + 3 * DAY + HOUR
+        )
+    await office.look()
+    for role in (GOV, MK):
+        found = [(each["of"], each["hours_ahead"]) for each in await office.entries(role)]
+        assert found == [(asked.digest, "24")]
+
+
+async def test_a_consent_that_is_over_is_summed_up_once_with_all_that_was_opened_within_it(
+    office: Office,
+) -> None:
+    """By its end as by a revocation; some seconds later, when what was cut short has said how far it came."""
+    town, summed = office.town, ConsentEvent.SUMMED
+    used, revoked = [await town.state(OLA, asking()) for _ in range(2)]
+    await town.state(BO, Approved(used.digest))
+    for parts in (3, 4):
+        async with town.session() as running:
+            for _ in range(parts):
+                await running.check()
+    await town.state(BO, Approved(revoked.digest))
+    await office.look()
+    assert await town.logged(summed) == [], "both are in force"
+    await town.state(BO, Ended(of=revoked.digest))
+    await office.look(timedelta(seconds=9))
+    assert await town.logged(summed) == []
+    await office.look(timedelta(seconds=11))
+    (none,) = await town.logged(summed)
+    assert none == {
+        "consent": revoked.digest,
+        "person": str(OLA),
+        "outcome": "revoked",
+        "opened": "0",
+        "parts": "0",
+    }
+    for _ in range(2):
+        await office.look(timedelta(minutes=62))
+        office.begin()
+        await office.look(timedelta(minutes=62))
+    _, one = await town.logged(summed)
+    facts = ("consent", "outcome", "opened", "parts", "commands")
+    assert [one[each] for each in facts] == [used.digest, "over", "2", "7", "trace"]
+
+
+async def test_a_consent_is_summed_up_when_it_is_over_and_not_hours_later(office: Office) -> None:
+    asked = await office.town.state(OLA, asking())
+    await office.town.state(BO, Approved(asked.digest))
+    office.now = office.town.house.now
+    await office.reminders._see(office.town.organisation, GOV)
+    end = office.town.house.now + timedelta(minutes=60) + SETTLES
+    assert office.reminders._next[office.town.organisation, GOV] == end
 
 
 async def test_what_was_decided_is_heard_of_no_more(office: Office) -> None:
@@ -190,3 +250,24 @@ async def test_a_vault_is_opened_when_something_is_stated_or_a_step_is_reached_a
         office.now = office.town.house.now + 2 * DAY + HOUR
         await seen(before + 1)
         assert [each["hours_ahead"] for each in await office.entries()] == ["48"]
+
+
+async def test_a_look_that_is_half_due_goes_along_with_a_login(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks = Counter[Role]()
+    look, gate = office.reminders.look, office.town.installation.gate
+
+    async def noted(organisation: ParticipantIdentifier, role: Role) -> None:
+        await look(organisation, role)
+        looks[role] += organisation == office.town.organisation
+
+    monkeypatch.setattr(office.reminders, "look", noted)
+    async with reminded(office.reminders):
+        await until(lambda: looks[GOV] == looks[MK] == 1)
+        for passed, number in ((59 * HOUR / 60, 1), (HOUR / 30, 2)):
+            office.now += passed
+            gate.visits._tell((office.town.organisation, GOV))
+            await asyncio.sleep(0.1)  # Time for a look that would be too early.
+            await until(lambda number=number: looks[GOV] == number)
+    assert looks[MK] == 1, "nobody has logged in to the message client's vault"

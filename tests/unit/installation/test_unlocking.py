@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from samdrift.contracts.statements import NumberedStatement
 from samdrift.installation import unlocking as module
 from samdrift.installation.control import ControlRefused
 from samdrift.installation.events import RunEvent
-from samdrift.installation.unlocking import AGAIN, unlock_again, unlocking
+from samdrift.installation.unlocking import AGAIN, WHO, unlock_again, unlocking
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from tests.unit.governance.test_records import COPIES, begun, stored
@@ -64,6 +65,23 @@ async def test_an_organisation_without_governance_has_nothing_to_copy(installati
     assert await unlock(installation, Locked(), organisation.value) == {"unlocked": ["mt"]}
     with pytest.raises(ControlRefused, match="not served"):
         await unlock(installation, Locked(), "0203:nobody.se")
+
+
+async def test_the_log_has_who_unlocked_and_what_proves_it(installation: Installation) -> None:
+    """The officer's passphrase opens; who of the operator's staff typed it in is another matter."""
+    organisation = await installation.organisation((Role.ACCESS_POINT,))
+    keys = Locked()
+    command = unlocking(installation.gate, cast(KeyStore, keys))
+    told = {"organisation": organisation.value, "passphrase": "the officer's own words"}
+    for unknown in ("[]", "{", '{"by": 1}', 7):
+        with pytest.raises(ControlRefused, match="not said in a form"):
+            await command({**told, WHO: unknown})
+    assert keys.opened == set()
+    facts = {"by": "ola", "proof": "signature", "proof_text": "{}", "proof_signature": "AAAA"}
+    assert await command({**told, WHO: json.dumps(facts)}) == {"unlocked": ["ap"]}
+    async with installation.open(organisation, Role.ACCESS_POINT, Purpose.TRACE) as vault:
+        (entry,) = [each for each in await vault.log() if each.event == RunEvent.VAULT_UNLOCKED]
+    assert facts.items() <= entry.ids.items()
 
 
 async def test_a_vault_that_is_open_is_recorded_though_the_next_one_refuses(

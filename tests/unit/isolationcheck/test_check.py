@@ -27,4 +27,4 @@ class Gate:
 
 
 async def test_an_organisation_whose_log_cannot_be_written_is_not_counted_as_told() -> None:
-    assert await tell(cast(Any, Gate()), RESULT) == [OUT_OF_REACH, LOCKED]
+    assert await tell(cast(Any, Gate()), RESULT, {"by": "anna"}) == [OUT_OF_REACH, LOCKED]

@@ -15,6 +15,7 @@ from samdrift.messageclient.mail import (
     Recipient,
     Stage,
 )
+from samdrift.messageclient.notices.manning import Manning
 from tests.unit.messageclient.memorydesk import (
     ALL,
     ANNA,
@@ -81,6 +82,7 @@ def office(now: Callable[[], datetime]) -> Office:
         Correspondent(_recipient(REGION), False, 5, now() - timedelta(days=4)),
         *(Correspondent(_recipient(each), False, 0, None) for each in (AF, FK, UPPSALA, POLICE, SIGTUNA)),
     ]
+    one.manning = {"soc": Manning(escalate_after=1)}
     _sip(one, now())
     _others(one, now())
     return one
@@ -154,7 +156,7 @@ def _others(one: Office, now: datetime) -> None:
         conversation(one, "soc", got, **{"references": sender.references, **kept})
 
     came(REGION, "Remissvar angående utredning", at(minutes=34), unread=True)
-    came(AF, "Komplettering av aktivitetsrapport", at(minutes=55), unread=True, confidential=False)
+    came(AF, "Komplettering av aktivitetsrapport", at(minutes=65), unread=True, confidential=False)
     came(FK, "Begäran om uppgifter, 3 bilagor", at(hours=2), unread=True)
     came(UPPSALA, "Överflyttning av ärende", at(days=1), handler=EVA)
     came(POLICE, "Kopia av orosanmälan", at(days=1, hours=1), done=True)

@@ -54,6 +54,9 @@ class GivenRights:
     def holders(self, right: Right, mailbox: str) -> Sequence[str]:
         return [person for (person, at), rights in self.given.items() if at == mailbox and right in rights]
 
+    def ended(self, mailbox: str) -> bool:
+        return False
+
     def substitutes(self, mailbox: str) -> Mapping[str, Sequence[str]]:
         return {absent: [of] for absent, at, of in self.absent if at == mailbox}
 

@@ -64,6 +64,7 @@ from samdrift.messageclient.mail import (
     Submitted,
     TextTemplate,
 )
+from samdrift.messageclient.notices.manning import Lain, Manning
 from samdrift.messageclient.selections import Selection, State, View
 from samdrift.rights import Right
 from samdrift.web.messagetext import message_text
@@ -100,6 +101,7 @@ class Office:
     views: dict[str, View] = field(default_factory=dict)
     lists: dict[str, RecipientList] = field(default_factory=dict)
     approval: set[str] = field(default_factory=set)
+    manning: dict[str, Manning] = field(default_factory=dict)
     undo_seconds: int = 10
     away_since: datetime | None = None
     news: asyncio.Event | None = None
@@ -274,7 +276,8 @@ class MemoryDesk:
             done=one.done,
             drafts=self._marks(one.id),
             delivery=sent[-1].delivery if sent else None,
-            unreadable=any(each.stage is Stage.UNREADABLE for each in one.messages),
+            unreadable=any(each.stage is Stage.UNREADABLE and not each.too_large for each in one.messages),
+            too_large=any(each.too_large for each in one.messages),
         )
 
     def _marks(self, conversation: str) -> tuple[DraftMark, ...]:
@@ -293,7 +296,19 @@ class MemoryDesk:
         start = int(after or 0)
         page = found[start : start + limit]
         more = str(start + limit) if len(found) > start + limit else ""
-        return Lines(tuple(map(self._line, page)), more)
+        return Lines(tuple(map(self._line, page)), more, self._lain(mailbox or ""))
+
+    def _lain(self, mailbox: str) -> Lain | None:
+        hours = self._office.manning.get(mailbox, Manning())
+        unread = [
+            each for one in self._in(Folder.UNREAD, mailbox) for each in one.messages if each.was_unread
+        ]
+        due = [(hours.lain_unread(each.at), each) for each in unread]
+        lain = [each for moment, each in due if moment is not None and moment <= self._office.now()]
+        if not lain:
+            return None
+        oldest = min(lain, key=lambda each: each.at)
+        return Lain(len(lain), hours.escalate_after, oldest.conversation)
 
     def _one(self, conversation: str, right: Right = Right.READ) -> Conversation:
         one = self._office.conversations.get(conversation)
@@ -318,10 +333,11 @@ class MemoryDesk:
         persons = {reading.person for seen, reading in self._office.readings if seen == message.id}
         return replace(message, read_by=len(persons))
 
-    async def message(self, message: str) -> Message:
+    async def way(self, message: str) -> Message:
         conversation, one = self._office.holds(message)
         self._need(Right.READ, conversation.mailbox)
-        return self._read(one, Act.READ)
+        self._office.seen.append(f"way {one.id}")
+        return replace(one, documents=())
 
     async def printed(self, conversation: str) -> Conversation:
         return self._open(conversation, Act.PRINTED)
@@ -346,15 +362,15 @@ class MemoryDesk:
         self._office.contents["raw"] = b'{"data": 1'
         return FileContent(File("raw", "meddelande.json", "application/json", 10), self._pieces("raw"))
 
-    async def readers(self, message: str) -> tuple[Reading, ...]:
-        conversation, _ = self._office.holds(message)
+    async def readers(self, message: str) -> tuple[Message, tuple[Reading, ...]]:
+        conversation, one = self._office.holds(message)
         self._need(Right.READ, conversation.mailbox)
         found: dict[tuple[Person, Act], Reading] = {}
         for seen, reading in self._office.readings:
             if seen == message:
                 before = found.get((reading.person, reading.act), reading)
                 found[reading.person, reading.act] = replace(before, last_at=reading.last_at)
-        return tuple(reversed(found.values()))
+        return replace(one, documents=()), tuple(reversed(found.values()))
 
     async def handed_over(
         self, conversation: str, messages: Sequence[str], parts: frozenset[Part]
@@ -370,7 +386,7 @@ class MemoryDesk:
             organisation=OURS,
             address=self._office.boxes[one.mailbox][1],
             parts=parts,
-            readings={each.id: await self.readers(each.id) for each in chosen},
+            readings={each.id: (await self.readers(each.id))[1] for each in chosen},
             files={
                 file.id: InMemory(self._office.contents[file.id])
                 for each in chosen
@@ -585,12 +601,17 @@ class MemoryDesk:
             checks.append(RecipientCheck(to, frozenset(cautions), known.last_used_at if known else None))
         return Review(
             one,
-            tuple(_problems(one)),
+            (*_problems(one), *self._gone(one)),
             tuple(checks),
             one.mailbox in self._office.approval,
             self._office.undo_seconds,
             30_000_000,
         )
+
+    def _gone(self, one: Draft) -> list[Problem]:
+        listed = {(each.recipient.organisation, each.recipient.address) for each in self._office.book}
+        gone = [to for to in one.content.recipients if (to.organisation, to.address) not in listed]
+        return [Problem(ProblemCode.UNKNOWN_RECIPIENT, "recipients", recipient=to) for to in gone]
 
     async def ask_approval(self, draft: str, version: int) -> int:
         one = self._mine(draft, version)
@@ -617,7 +638,7 @@ class MemoryDesk:
             assert one.until is not None
             return Submitted(draft, (), one.conversation or "", one.until)
         one = self._mine(draft, version)
-        if problems := tuple(_problems(one)):
+        if problems := (*_problems(one), *self._gone(one)):
             raise NotReady(problems)
         if one.conversation is not None:
             conversation = self._office.conversations[one.conversation]

@@ -36,6 +36,8 @@ class SparseService:
     messages: dict[str, dict[str, Any]] = field(default_factory=dict)
     raw: dict[str, bytes] = field(default_factory=dict)
     """Answers that are given instead, as they are."""
+    failing: dict[str, int] = field(default_factory=dict)
+    """Statuses with which messages are answered that are listed all the same."""
     asked: list[str] = field(default_factory=list)
     posted: list[dict[str, Any]] = field(default_factory=list)
     down: bool = False
@@ -76,7 +78,7 @@ class SparseService:
             and sender in (None, one["senderAttention"]["subOrganization"]["extension"])
         ]
         if not found:
-            return JSONResponse({"title": "Not found", "detail": "no message fits"}, 404)
+            return Response(status_code=404)  # The file has a description of it, and no content.
         return JSONResponse({"data": found})
 
     async def one(self, request: Request) -> Response:
@@ -84,10 +86,12 @@ class SparseService:
         self.asked.append(f"GET {service_id}")
         if self.down:
             return Response(status_code=503)
+        if service_id in self.failing:
+            return Response(status_code=self.failing[service_id])
         if service_id in self.raw:
             return Response(self.raw[service_id], media_type="application/json")
         if service_id not in self.messages:
-            return JSONResponse({"title": "Not found"}, 404)
+            return Response(status_code=404)
         resource = {"type": "messages", "id": service_id, "attributes": self.messages[service_id]}
         return JSONResponse({"data": resource})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ import pytest_asyncio
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.administering.log import EVENTS
 from samdrift.messageclient.events import MKEvent
+from samdrift.messageclient.notices.manning import ZONE
 from samdrift.rights import Right
 from samdrift.vault.mail import ConversationFilter
 from samdrift.web.tables import csv_lines
@@ -217,6 +219,8 @@ async def test_statistics_count_by_mailbox_and_week_and_say_nothing_of_content(w
     await anna.get(href.replace("&amp;", "&"))
     page = await eva.get("/administration/statistics")
     assert "Orosanmälan" not in page.text
+    week = whole.clock().astimezone(ZONE).isocalendar().week
+    assert re.findall(r"<h2>Vecka (\d+)", page.text) == [str(week)], "a week begins on a Monday in Sweden"
     row = page.text[page.text.index("Socialtjänst") :]
     assert '<td data-label="Kom in">1</td>' in row
     assert '<td data-label="Öppnades första gången efter">10 min</td>' in row

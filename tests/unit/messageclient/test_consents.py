@@ -9,8 +9,8 @@ import pytest
 from samdrift.contracts.principals import Role
 from samdrift.governance.records import Records
 from samdrift.messageclient.entrance.access import LOCALE, bands
-from samdrift.messageclient.permissions import Assignments
-from samdrift.rights import Approved, Ended, Subject
+from samdrift.messageclient.permissions import Assignments, PersonPermissions
+from samdrift.rights import Approved, Ended, Right, Subject
 from samdrift.rights.consents import AccessAsked, Extent, Ground, Level
 from samdrift.rights.statements import Act, Statement
 from samdrift.web.texts import OWN, Language, Texts
@@ -18,6 +18,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.sizes import sampled
 from tests.unit.governance.test_records import roots
 from tests.unit.messageclient.test_signed_rights import ISSUER
+from tests.unit.messageclient.wholerole import SOC, whole_role
 from tests.unit.rights.building import BO, DAG, DAY
 from tests.unit.rights.signers import House
 from tests.unit.rights.test_consents import MESSAGE, OLA, PIA, emergency, staffed
@@ -73,6 +74,17 @@ async def test_a_consent_is_on_the_pages_while_it_lasts(installation: Installati
     assert await shown.lines() == []
 
 
+async def test_a_clock_that_is_set_back_shows_no_consent_again_that_a_witness_saw_the_end_of(
+    installation: Installation,
+) -> None:
+    shown = await pages(installation)
+    asked = await shown.state(OLA, AccessAsked(OLA, Ground.OUTAGE, "INC-1", MESSAGE, Level.METADATA, 60))
+    await shown.state(BO, Approved(asked.digest))
+    assert len(await shown.lines()) == 1
+    await installation.witness(shown.organisation, MK, shown.house.now + timedelta(minutes=60))
+    assert await shown.lines() == []
+
+
 async def test_an_end_takes_the_line_away_at_the_next_page(installation: Installation) -> None:
     shown = await pages(installation)
     act = AccessAsked(OLA, Ground.CASE, "INC-2", Extent.mailbox("6c1d"), Level.CONTENT, 480)
@@ -107,3 +119,26 @@ async def test_every_level_and_extent_has_its_words(
         await shown.state(DAG, Approved(asked.digest))
     (line,) = await shown.lines()
     assert ("not what" in line) == (level is Level.METADATA)
+
+
+async def test_who_can_read_names_the_operator_while_content_can_be_seen(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list does not say that the operator has no way while it has one; of another mailbox it does."""
+    shown = await pages(installation)
+    for extent in (Extent.mailbox(SOC), Extent.mailbox("another")):
+        asked = await shown.state(BO, AccessAsked(OLA, Ground.CASE, "INC-4", extent, Level.CONTENT, 60))
+        await shown.state(DAG, Approved(asked.digest))
+    found = (await shown.assignments.of(shown.organisation, ISSUER, "kim", {})).consents
+    assert len(found) == 2
+    none = "Driften har ingen väg till innehåll."
+    async with whole_role(installation) as whole:
+        await whole.give("anna", SOC, Right.READ)
+        anna = await whole.visit("anna")
+        assert none in (await anna.get(f"/rights/{SOC}")).text
+        monkeypatch.setattr(PersonPermissions, "consents", found)
+        page = (await anna.get(f"/rights/{SOC}")).text.partition("</table>")[2]
+        assert (none in page, page.count("Kim Åberg ser")) == (False, 1)
+        assert "Er organisation har samtyckt" in page
+        table = await anna.post(f"/rights/{SOC}/table")
+        assert table.text.count("Kim Åberg ser") == 1

@@ -85,6 +85,14 @@ def test_a_receipt_that_does_not_come_is_said_after_half_an_hour() -> None:
     assert (early.text, late.text) == ("Framme, väntar på kvittens", "Ingen kvittens på 30 minuter")
 
 
+def test_a_receipt_that_is_not_waited_for_any_more_is_said_to_be_missing() -> None:
+    waiting = replace(SENT, status=MessageStatus.WAITING_FOR_RECEIPT)
+    for days, said in ((6, "Ingen kvittens på 30 minuter"), (8, "Ingen kvittens kom")):
+        tag, beside = words(replace(waiting, since=NOW - timedelta(days=days)), SWEDISH)
+        assert tag.text == said
+        assert ("fortsätter att vänta" in beside) == (days < 7)
+
+
 @pytest.mark.parametrize("title", ["BV not-supported", "not-supported", "not-supported BV"])
 def test_a_rejection_is_said_by_its_detail_whatever_order_a_supplier_has(title: str) -> None:
     """api-mt-mk, Mappning Kvittens och Event: title is the receipt's code."""
@@ -144,6 +152,15 @@ def test_a_message_whose_time_to_undo_is_over_waits_to_be_sent() -> None:
     window = replace(SENT, stage=Stage.WINDOW, status=None, until=NOW + timedelta(seconds=1))
     assert words(window, SWEDISH)[0].text == "Skickas strax"
     assert words(replace(window, until=NOW), SWEDISH)[0].text == "Väntar på att skickas"
+
+
+def test_a_message_that_waits_beyond_its_deadline_is_not_said_to_be_tried_again() -> None:
+    """The message service is gone still: whether it came there is not known, and that is said."""
+    waiting = replace(SENT, stage=Stage.OUTBOX, status=None, until=NOW + timedelta(hours=1))
+    assert "Ett nytt försök" in words(waiting, SWEDISH)[1]
+    tag, beside = words(replace(waiting, until=NOW), SWEDISH)
+    assert (tag.text, tag.kind) == ("Inte skickat i tid", Kind.BAD)
+    assert ("skickas inte längre" in beside, "Ett nytt försök" in beside) == (True, False)
 
 
 def states(delivery: Delivery) -> list[StepState]:

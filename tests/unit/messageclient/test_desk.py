@@ -6,6 +6,8 @@ import contextlib
 import unicodedata
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -24,6 +26,7 @@ from samdrift.messageclient.desk import (
     OwnApproval,
     TooLate,
 )
+from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import (
     Act,
@@ -38,6 +41,7 @@ from samdrift.messageclient.mail import (
     Search,
     Stage,
 )
+from samdrift.messageclient.notices.manning import Manning
 from samdrift.rights import Right
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.wire.addressbook import AddressBookCopy, Organisation, OrganisationKind
@@ -75,7 +79,10 @@ async def content_of(desk: Desk, message: str, file: str) -> bytes:
 
 
 async def test_a_conversation_is_listed_opened_and_counts_as_read_by_each(office: Office) -> None:
-    """What is shown is in the log of the organisation, and who has read it can be seen."""
+    """What is shown is in the log of the organisation, and who has read it can be seen.
+
+    content-specification 4.3.2 sentence 9, 4.3.3.2 sentence 2
+    """
     conversation = await received(office, files=(("a.pdf", "application/pdf", PDF),))
     anna, bo = office.desk("anna"), office.desk("bo")
     (box,) = await anna.mailboxes()
@@ -91,13 +98,81 @@ async def test_a_conversation_is_listed_opened_and_counts_as_read_by_each(office
     assert (await anna.lines(Folder.UNREAD)).lines == ()
     (line,) = (await bo.lines(Folder.OPEN, "box")).lines
     assert (line.unread, line.new_to_me) == (False, True)
-    readers = await bo.readers(message.id)
+    _, readers = await bo.readers(message.id)
     assert {(each.person.name, each.act) for each in readers} == {
         ("Anna Ek", Act.READ),
         ("Anna Ek", Act.FILE),
     }
     seen = {event for event, _ in await office.events()}
     assert {"mk:reading:list", "mk:reading:conversation", "mk:reading:file", "mk:reading:readers"} <= seen
+
+
+async def test_an_answer_that_came_first_follows_what_it_answers(office: Office) -> None:
+    """By ``refToMessageId``; one that is unknown, and a circle, leave messages in their places by time.
+
+    content-specification 4.3.2 sentence 7, sentence 8
+    """
+    for identity, refers in (("b", "a"), ("x", "nowhere"), ("c", "b"), ("a", ""), ("p", "q"), ("q", "p")):
+        await office.receives(message_id=identity, conversation="one", refToMessageId=refers)
+    (line,) = (await office.desk().lines(Folder.OPEN, "box")).lines
+    shown = await office.desk().conversation(line.id)
+    assert [one.message_id for one in shown.messages] == ["a", "b", "x", "c", "p", "q"]
+
+
+async def test_what_has_lain_unread_for_longer_than_the_mailbox_allows_is_over_its_list(
+    office: Office,
+) -> None:
+    """Until somebody opens it; not in what is done, nor for another mailbox, nor without a limit."""
+    anna = office.desk("anna")
+    oldest = await received(office, label="nr 1")
+    await received(office, label="nr 2")
+    office.now += timedelta(hours=3)
+    await received(office, label="nr 3")
+    assert (await anna.lines(Folder.UNREAD, "box")).lain is None
+    day_and_night = Manning(hours=((0, 1440),) * 7, holidays=False, escalate_after=2)
+    async with office.vault() as vault:
+        for mailbox in ("box", "other"):
+            vault.keep_manning(mailbox, day_and_night.content(), now=office.now)
+    for folder in (Folder.UNREAD, Folder.OPEN, Folder.UNHANDLED):
+        lain = (await anna.lines(folder, "box")).lain
+        assert lain is not None
+        assert (lain.messages, lain.hours, lain.oldest) == (2, 2, oldest)
+    assert (await anna.lines(Folder.DONE, "box")).lain is None
+    assert (await office.desk("bo").lines(Folder.UNREAD, "other")).lain is None
+    await anna.conversation(oldest)
+    lain = (await anna.lines(Folder.UNREAD, "box")).lain
+    assert lain is not None
+    assert lain.messages == 1
+    assert lain.oldest != oldest
+
+
+async def test_a_message_that_is_too_large_is_in_the_list_and_says_so_and_has_no_raw_form(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("samdrift.client.mailbox._LARGE", 20_000)
+    conversation = await received(office, text="a" * 30_000)
+    anna = office.desk("anna")
+    (line,) = (await anna.lines(Folder.UNREAD, "box")).lines
+    assert (line.unreadable, line.too_large, line.subject) == (False, True, "Orosanmälan")
+    (message,) = (await anna.conversation(conversation)).messages
+    assert (message.too_large, message.documents) == (True, ())
+    with pytest.raises(NotHere):
+        await anna.raw(message.id)
+    handed = await anna.handed_over(conversation, [], frozenset())
+    assert handed.raw == {}
+
+
+async def test_an_older_message_that_is_too_large_is_still_said_to_be_that_in_the_list(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thread = str(uuid4())
+    with monkeypatch.context() as small:
+        small.setattr("samdrift.client.mailbox._LARGE", 20_000)
+        first = await received(office, text="a" * 30_000, conversation=thread)
+    assert await received(office, label="Kortare nu", conversation=thread) == first
+    (line,) = (await office.desk("anna").lines(Folder.UNREAD, "box")).lines
+    assert (line.messages, line.subject) == (2, "Kortare nu")
+    assert (line.unreadable, line.too_large) == (False, True)
 
 
 async def test_pages_of_a_list_follow_each_other(office: Office) -> None:
@@ -131,7 +206,7 @@ async def test_what_is_in_another_mailbox_or_organisation_is_not_here_alike(
             desk.handed_over(conversation, (), frozenset(Part)),
             desk.register(conversation, 1, "SN 1"),
             desk.hold(conversation, 1, "x"),
-            desk.message(message.id),
+            desk.way(message.id),
             desk.file(message.id, file),
             desk.raw(message.id),
             desk.readers(message.id),
@@ -236,7 +311,7 @@ async def test_a_conversation_moves_with_its_drafts_and_its_answer_comes_from_wh
     saved = await bo.save_draft(draft.id, taken.version, TYPED)
     sent = await bo.submit(draft.id, saved)
     assert sent.conversation == conversation
-    assert (await bo.message(sent.messages[0])).sender.address == ADDRESS
+    assert (await bo.way(sent.messages[0])).sender.address == ADDRESS
 
 
 async def test_an_answer_names_the_organisation_that_it_goes_to_as_the_address_book_does(
@@ -302,6 +377,28 @@ async def test_files_of_a_draft_are_kept_as_they_are_and_judged_by_their_content
     await anna.remove_file(draft, file.id)
     assert (await anna.draft(draft)).files == ()
     assert len(before) - len(office.installation.objects(office.organisation)) == 1
+
+
+async def test_a_recipient_that_has_vanished_since_the_review_is_refused_at_the_send_by_name(
+    office: Office,
+) -> None:
+    """Nothing is sent to any of them, the draft is as it was, and what was sent before stays sent."""
+    anna = office.desk()
+    other = Recipient("0203:jonkoping.se", "x:0203:jonkoping.se", "Jönköpings kommun", "X")
+    draft, version = await written(anna, DraftContent((TO, other), "Svar", "text"))
+    assert (await anna.review(draft)).problems == ()
+    office.book.vanished.add(other.address)
+    with pytest.raises(NotReady) as refused:
+        await anna.submit(draft, version)
+    (problem,) = refused.value.problems
+    assert (problem.code, problem.recipient) == (ProblemCode.UNKNOWN_RECIPIENT, other)
+    assert await anna.outbox() == ()
+    kept = await anna.draft(draft)
+    assert (kept.version, kept.stage, kept.content.text) == (version, DraftStage.OPEN, "text")
+    office.book.vanished.clear()
+    sent = await anna.submit(draft, version)
+    office.book.vanished.add(other.address)
+    assert await anna.submit(draft, version) == sent
 
 
 async def test_what_is_in_the_way_of_sending_is_named(office: Office) -> None:
@@ -376,12 +473,42 @@ async def test_sent_is_sent_once_and_can_be_undone_for_a_time(office: Office) ->
     assert (await anna.outbox())[0].stage is Stage.OUTBOX
 
 
+async def test_who_looks_at_who_has_read_a_message_or_at_its_way_has_not_read_it(office: Office) -> None:
+    """It stays unread for everyone, nobody is among its readers, and nothing that it says was shown."""
+    conversation = await received(office, files=(("a.txt", "text/plain", b"a"),))
+    bo = office.desk("bo")
+    async with office.vault() as vault:
+        (mail,) = await vault.mail_of(conversation)
+    for shown in (await bo.way(mail.id), (await bo.readers(mail.id))[0]):
+        assert (shown.subject, shown.documents, shown.read_by) == ("Orosanmälan", (), 0)
+    assert (await bo.readers(mail.id))[1] == ()
+    (line,) = (await bo.lines(Folder.UNREAD, "box")).lines
+    assert (line.unread, line.new_to_me) == (True, True)
+    seen = {event for event, _ in await office.events()}
+    assert {"mk:reading:way", "mk:reading:readers"} <= seen
+    assert "mk:reading:message" not in seen
+
+
+async def test_who_saw_a_line_of_the_outbox_has_not_read_the_message(office: Office) -> None:
+    """Neither the list of who has read it nor its number says so."""
+    anna, bo = office.desk(), office.desk("bo")
+    draft, version = await written(anna)
+    (message,) = (await anna.submit(draft, version)).messages
+    (line,) = await bo.outbox("box")
+    assert (line.subject, line.documents, line.read_by) == (TYPED.subject, (), 0)
+    assert await anna.readers(message) == (line, ())
+    assert await bo.way(message) == line
+    (read,) = (await bo.conversation(line.conversation)).messages
+    assert read.documents[0].plain == (TYPED.text,)
+    assert [one.person.id for one in (await anna.readers(message))[1]] == ["bo"]
+
+
 async def test_several_recipients_get_a_message_and_a_conversation_each(office: Office) -> None:
     anna = office.desk()
     other = Recipient("0203:jonkoping.se", "x:0203:jonkoping.se", "", "")
     draft, version = await written(anna, DraftContent((TO, other), "Svar", "text"))
     sent = await anna.submit(draft, version)
-    messages = [await anna.message(each) for each in sent.messages]
+    messages = [await anna.way(each) for each in sent.messages]
     assert {one.recipient.address for one in messages} == {TO.address, other.address}
     assert len({one.message_id for one in messages} | {one.conversation_id for one in messages}) == 4
 
@@ -402,7 +529,7 @@ async def test_an_answer_returns_references_and_stops_where_something_new_came(o
         await anna.submit(draft.id, version)
     assert [one.subject for one in moved.value.news] == ["Mer"]
     assert ("Anna Ek", Act.READ) in {
-        (each.person.name, each.act) for each in await anna.readers(moved.value.news[0].id)
+        (each.person.name, each.act) for each in (await anna.readers(moved.value.news[0].id))[1]
     }
     await received(office, message_id="m-3", conversation="c", label="Ännu mer")
     await anna.news_read(draft.id, moved.value.messages)
@@ -411,8 +538,53 @@ async def test_an_answer_returns_references_and_stops_where_something_new_came(o
     assert [one.subject for one in moved.value.news] == ["Ännu mer"], "it came after what was read"
     await anna.news_read(draft.id, moved.value.messages)
     sent = await anna.submit(draft.id, version)
-    answer = await anna.message(sent.messages[0])
+    answer = await anna.way(sent.messages[0])
     assert (answer.conversation_id, answer.refers_to) == ("c", first.id)
+
+
+async def test_what_another_client_answered_meanwhile_is_the_news_though_its_time_is_earlier(
+    office: Office,
+) -> None:
+    """A colleague who answers by another system is seen before the same is answered twice."""
+    conversation = await received(office, message_id="m-1", conversation="c")
+    office.pass_by(60)
+    await received(office, message_id="m-2", conversation="c", label="Sist")
+    anna = office.desk()
+    draft = await anna.reply((await anna.conversation(conversation)).messages[-1].id)
+    office.service.receives(
+        sender=office.organisation.value,
+        from_=ADDRESS,
+        to=TO.address,
+        recipient=TO.organisation,
+        conversation="c",
+        label="Redan besvarat",
+        messageStatus="ACCEPTED",
+        creationDateTime=(office.now - timedelta(seconds=30)).isoformat(),
+    )
+    vaults = office.installation.gate.worker("fetching", Role.MESSAGE_CLIENT)
+    async with office.service.running() as client:
+        await Fetching(vaults, office.organisation, client, office.clock).look_sent(ADDRESS)
+    version = await anna.save_draft(draft.id, draft.version, replace(draft.content, text="Svar"))
+    with pytest.raises(ConversationMoved) as moved:
+        await anna.submit(draft.id, version)
+    assert [one.subject for one in moved.value.news] == ["Redan besvarat"]
+
+
+async def test_what_comes_in_place_of_an_answer_that_was_undone_is_news(office: Office) -> None:
+    """There are as many messages as before, and another one among them."""
+    conversation = await received(office, message_id="m-1", conversation="c")
+    anna, bo = office.desk(), office.desk("bo")
+    (first,) = (await anna.conversation(conversation)).messages
+    draft, theirs = await anna.reply(first.id), await bo.reply(first.id)
+    content = replace(theirs.content, text="Svar")
+    await bo.submit(theirs.id, await bo.save_draft(theirs.id, theirs.version, content))
+    version = await anna.save_draft(draft.id, draft.version, content)
+    await anna.news_read(draft.id, 2)
+    await bo.undo(theirs.id)
+    await received(office, message_id="m-2", conversation="c", label="Nytt")
+    with pytest.raises(ConversationMoved) as moved:
+        await anna.submit(draft.id, version)
+    assert [one.subject for one in moved.value.news] == ["Nytt"]
 
 
 async def test_a_second_person_approves_and_a_change_takes_the_approval_away(
@@ -502,3 +674,33 @@ async def test_addresses_that_are_liked_come_first(office: Office) -> None:
     assert await office.desk("bo").correspondents("mullsjö") == ()
     await anna.set_favourite(TO, favourite=False)
     assert await anna.correspondents("") == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "fits"),
+    [
+        ("mulsjö registrator", True),
+        ("Mullsjö regitsrator", True),
+        ("regisstrattor", True),
+        ("mullsjoo", True),
+        ("rgistrat", True),
+        ("registratur mullsjö", True),
+        ("mul gö", False),
+        ("mal", False),
+        ("registrering", False),
+        ("habo", False),
+        ("0204", False),
+    ],
+)
+async def test_an_address_is_found_by_a_name_that_is_nearly_right(
+    office: Office, written: str, fits: bool
+) -> None:
+    """Only where none is as was written, and it says so: nobody writes to a neighbour of the one meant."""
+    anna = office.desk()
+    await anna.set_favourite(TO, favourite=True)
+    other = replace(TO, address="socialtjanst:0203:mullsjo.se", address_name="Socialtjänst")
+    await anna.set_favourite(other, favourite=True)
+    found = await anna.correspondents(written)
+    assert [(one.recipient, one.near) for one in found if one.recipient == TO] == [(TO, True)] * fits
+    exact = await anna.correspondents("socialtjanst")
+    assert [(one.recipient, one.near) for one in exact] == [(other, False)]

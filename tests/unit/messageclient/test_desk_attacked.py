@@ -96,7 +96,7 @@ async def test_an_id_that_is_none_is_not_here_alike(office: Office) -> None:
     draft, _ = await written(bo)
     attempts = (
         bo.conversation("\0"),
-        bo.message("\0"),
+        bo.way("\0"),
         bo.file("\0", "\0"),
         bo.draft("\0"),
         bo.found("\0"),

@@ -7,7 +7,7 @@ import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ from samdrift.vault.registry import RegistrationState
 from samdrift.web.cookies import SESSION
 from samdrift.web.signin.provider import Provider, ProviderSettings, by_secret
 from samdrift.web.signin.service import OidcService
+from samdrift.web.sites import Refusal
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import Installation, until
 
@@ -97,6 +98,7 @@ class House:
     role: MessageClientRole
     application: ASGIApp
     service: SignInService
+    client: SignInClient
     clock: Clock
     failures: list[BaseException] = field(default_factory=list)
 
@@ -120,6 +122,10 @@ class House:
         back = answered.headers["location"].removeprefix(self.origin)
         return await browser.get(back)
 
+    def persons(self, *those: SignInPerson) -> None:
+        """Have the sign-in service know its persons otherwise from now on."""
+        self.service.add(replace(self.client, persons=those))
+
     async def person(self, name: str) -> str:
         identity = Identity(self.service.issuer(self.name), name, name)
         async with self.installation.open(self.organisation, MK) as vault:
@@ -139,6 +145,11 @@ class House:
         async with self.installation.open(self.organisation, MK) as vault:
             entries = await vault.log()
         return [entry.ids.get("reason", "") for entry in entries if entry.event == event]
+
+    async def drafts(self) -> list[dict[str, Any]]:
+        """What is in the drafts of the social services' mailbox."""
+        async with self.installation.open(self.organisation, MK) as vault:
+            return [dict(each.content) for each in await vault.drafts([SOC])]
 
     async def administrator(self) -> Subject:
         """Eva, by the decision of two custodians."""
@@ -188,15 +199,16 @@ async def house(installation: Installation, service: SignInService) -> AsyncIter
         application = role.application(failures.append)
         await stack.enter_async_context(serving(application, sock))
         reached = f"http://127.0.0.1:{port}"
-        service.add(
-            SignInClient(
-                name, "Håbo kommun", "samdrift", SECRET, DEMONSTRATION_LEVEL, PERSONS, origin, reached
-            )
+        client_of = SignInClient(
+            name, "Håbo kommun", "samdrift", SECRET, DEMONSTRATION_LEVEL, PERSONS, origin, reached
         )
+        service.add(client_of)
         async with installation.open(organisation, MK) as vault:
             for mailbox, title in ((SOC, "Socialtjänst"), (SCHOOL, "Skola")):
                 await vault.keep_mailbox(MailboxRecord(mailbox, f"sdk.{mailbox}", title))
-        yield House(installation, organisation, name, origin, role, application, service, clock, failures)
+        yield House(
+            installation, organisation, name, origin, role, application, service, client_of, clock, failures
+        )
         assert failures == []
 
 
@@ -240,14 +252,53 @@ async def test_a_right_that_ends_is_gone_at_the_next_request(house: House) -> No
         page = await browser.get("/", follow_redirects=True)
         assert page.status_code == 403
         assert "Du har inte längre tillgång" in page.text
+        head = page.text.partition("<main")[0]
+        assert "anna" not in head.casefold(), "the head shows nobody: the person is signed out"
+        assert "data-session" not in page.text
         assert (await other.get("/", follow_redirects=True)).status_code == 401, (
             "all sessions of the person have ended"
         )
 
 
+async def test_who_loses_one_mailbox_while_writing_reads_so_and_has_what_was_typed(house: House) -> None:
+    """Who works in another mailbox is not sent away; to who never had access, the same address is nowhere."""
+    eva = await house.administrator()
+    given = await house.reader("anna", SOC, Right.READ, Right.WRITE)
+    for name in ("anna", "bo"):
+        await house.reader(name, SCHOOL)
+    async with house.browser() as anna, house.browser() as bo:
+        await house.sign_in(anna, "anna")
+        await house.sign_in(bo, "bo")
+        headers = {"sec-fetch-site": "same-origin", "origin": house.origin}
+        page = await anna.get(f"/mailbox/{SOC}/open")
+        token = re.findall(r'name="form-token" value="([^"]+)"', page.text)[0]
+        begun = await anna.post(f"/mailbox/{SOC}/write", data={"form-token": token}, headers=headers)
+        draft = begun.headers["location"]
+        await house.role.assignments.state(house.organisation, eva, "test", lambda at: Ended(of=given))
+        house.clock.forward()
+        typed = {"form-token": token, "version": "1", "subject": "Om Kim", "text": "Skrivet nyss"}
+        answers = [
+            await anna.post(draft, data=typed, files={"files": ("a.txt", b"hej")}, headers=headers),
+            await anna.get(draft),
+            await anna.get(f"/mailbox/{SOC}/open"),
+        ]
+        assert [one.status_code for one in answers] == [404, 404, 404]
+        assert ["Du har inte längre tillgång" in one.text for one in answers] == [True, True, True]
+        assert ["Skrivet nyss" in one.text for one in answers] == [True, False, False]
+        assert "Skola" in answers[0].text
+        saved = await anna.post(f"{draft}/save", data=typed, headers=headers)
+        assert (saved.json()["over"], "inte längre tillgång" in saved.json()["said"]) == (True, True)
+        for path in (draft, f"/mailbox/{SOC}/open"):
+            nowhere = await bo.get(path)
+            assert (nowhere.status_code, "inte längre tillgång" in nowhere.text) == (404, False)
+    async with house.installation.open(house.organisation, MK) as vault:
+        assert await vault.draft(draft.rpartition("/")[2]) is not None
+    assert len(await house.events(MKEvent.MK_ACCESS_DENIED)) == 6
+
+
 @pytest.mark.parametrize("ended", ["session", "right"])
 async def test_what_ends_while_a_file_is_on_its_way_keeps_the_file_out(house: House, ended: str) -> None:
-    """What was typed beside it comes back, unless there is nothing that the person may see any more."""
+    """What was typed beside it comes back, also where there is nothing that the person may see any more."""
     eva = await house.administrator()
     given = await house.reader("anna", SOC, Right.READ, Right.WRITE)
     async with house.browser() as browser:
@@ -275,7 +326,46 @@ async def test_what_ends_while_a_file_is_on_its_way_keeps_the_file_out(house: Ho
         kind = {"content-type": "multipart/form-data; boundary=b"}
         answer = await browser.post(draft, content=body(), headers=headers | kind)
     assert answer.status_code == 403
-    assert ("Skrivet" in answer.text) == (ended == "session")
+    assert "Skrivet" in answer.text
+    assert ("Kopiera det du behöver" in answer.text) == (ended == "right")
+    assert house.installation.objects(house.organisation) == set()
+
+
+@pytest.mark.parametrize("sent", ["by the page", "with another session's token", "by another site"])
+async def test_who_loses_the_last_right_while_writing_has_the_text_back_and_it_is_saved_nowhere(
+    house: House, sent: str
+) -> None:
+    """Of what is in the vault the page has nothing; what no page of the session sent is not on it."""
+    eva = await house.administrator()
+    given = await house.reader("anna", SOC, Right.READ, Right.WRITE)
+    typed = {"version": "1", "subject": "Om Kim", "text": "Skrivet nyss\n<script>x</script>", "find": "Mu"}
+    async with house.browser() as anna, house.browser() as other:
+        headers = {"sec-fetch-site": "same-origin", "origin": house.origin}
+        tokens = {}
+        for browser in (anna, other):
+            await house.sign_in(browser, "anna")
+            page = await browser.get(f"/mailbox/{SOC}/open")
+            tokens[browser] = re.findall(r'name="form-token" value="([^"]+)"', page.text)[0]
+        own = {"form-token": tokens[anna]}
+        draft = (await anna.post(f"/mailbox/{SOC}/write", data=own, headers=headers)).headers["location"]
+        kept = typed | own | {"text": "Sparat tidigare", "later": "yes"}
+        assert (await anna.post(draft, data=kept, headers=headers)).status_code == 303
+        before = await house.drafts()
+        await house.role.assignments.state(house.organisation, eva, "test", lambda at: Ended(of=given))
+        house.clock.forward()
+        token = tokens[other if "another session" in sent else anna]
+        if sent == "by another site":
+            headers["sec-fetch-site"] = "cross-site"
+        files = {"files": ("a.txt", b"hej")}
+        answer = await anna.post(draft, data=typed | {"form-token": token}, files=files, headers=headers)
+    ours = sent == "by the page"
+    assert answer.status_code == (404 if sent == "by another site" else 403)
+    for part in ("Om Kim", "Skrivet nyss\n&lt;script&gt;", "Kopiera det du behöver"):
+        assert (part in answer.text) == ours
+    for part in ("Sparat tidigare", "Socialtjänst", "<script>x"):
+        assert part not in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    assert await house.drafts() == before
     assert house.installation.objects(house.organisation) == set()
 
 
@@ -325,6 +415,25 @@ async def test_a_claim_gives_what_a_stored_mapping_names_and_no_more(house: Hous
     assert (way.through, way.group, way.by) == ("group", group.id, eva)
     assert assigned.groups(SOC) == (way,)
     assert assigned.readers(SCHOOL) == ()
+
+
+async def test_who_left_a_group_has_nothing_by_it_in_an_older_session_either(house: House) -> None:
+    """Whoever is not in the list of readers reads nothing, in whichever browser they signed in before."""
+    eva = await house.administrator()
+    issuer = house.service.issuer(house.name)
+    group = Subject.claim(issuer, "groups", "soc")
+    await house.give(eva, Rights(group, Scope(SOC), frozenset({Right.READ})))
+    await house.reader("anna", SCHOOL)
+    async with house.browser() as before, house.browser() as after:
+        await house.sign_in(before, "anna")
+        assert "Socialtjänst" in (await before.get("/", follow_redirects=True)).text
+        house.persons(*(replace(each, claims={}) for each in PERSONS))
+        await house.sign_in(after, "anna")
+        assert (await house.role.assignments.now(house.organisation)).readers(SOC) == ()
+        for browser in (after, before):
+            page = await browser.get("/", follow_redirects=True)
+            assert (page.status_code, "Skola" in page.text, "Socialtjänst" in page.text) == (200, True, False)
+            assert (await browser.get(f"/mailbox/{SOC}/open")).status_code == 404
 
 
 async def test_who_can_read_names_the_decision_and_its_end(house: House) -> None:
@@ -393,6 +502,33 @@ async def test_an_answer_that_is_used_again_begins_nothing_and_is_in_the_log(hou
         assert again.status_code == 403
         assert SESSION not in browser.cookies
     assert await house.events(EntranceEvent.SIGN_IN_REFUSED) == ["the code was not redeemed"]
+
+
+async def test_a_request_that_another_site_makes_in_a_persons_name_is_in_the_log(house: House) -> None:
+    """Answered like an address that is not there; nothing is done. Without a session there is no entry."""
+    await house.administrator()
+    await house.reader("anna", SOC, Right.READ, Right.WRITE)
+    anna = await house.person("anna")
+    ours = {"sec-fetch-site": "same-origin", "origin": house.origin}
+    forged = (
+        {**ours, "sec-fetch-site": "cross-site"},
+        {**ours, "origin": "https://evil.test"},
+        {**ours, "x-form-token": "replayed"},
+    )
+    async with house.browser() as browser, house.browser() as stranger:
+        await house.sign_in(browser, "anna")
+        for headers in forged:
+            for one in (browser, stranger):
+                assert (await one.post(f"/mailbox/{SOC}/write", headers=headers)).status_code == 404
+        for _ in range(30):
+            await browser.post(f"/mailbox/{SOC}/write", headers=forged[0])
+    async with house.installation.open(house.organisation, MK) as vault:
+        log = await vault.log()
+        assert await vault.drafts([SOC]) == ()
+    found = [entry.ids for entry in log if entry.event == EntranceEvent.REQUEST_REFUSED]
+    assert [each["reason"] for each in found[:3]] == [Refusal.FETCH_SITE, Refusal.ORIGIN, Refusal.TOKEN]
+    assert {each["person"] for each in found} == {anna}
+    assert len(found) == 20, "a page of another site that asks time and again fills no log"
 
 
 async def test_strangers_fill_no_log_with_sign_ins_that_fail(house: House) -> None:
@@ -637,7 +773,8 @@ async def test_a_manager_says_when_a_mailbox_is_manned_and_others_find_nothing_t
         assert 'value="08:00"' in (await anna.get(f"/manning/{SOC}")).text
         times = {"from-0": "8.30", "to-0": "16:00", "from-5": "09:00", "to-5": "24:00", "holidays": "yes"}
         faults = {"to-0": "7:00", "from-0": "24:30", "closed": "i juli", "hours": "0", "to": "x"}
-        for field, value in faults.items():
+        decades = "\n".join(f"{year}-01-01 – {year}-12-31" for year in range(1900, 2100))
+        for field, value in (*faults.items(), ("hours", "9" * 5000), ("closed", decades)):
             wrong = await post(house, anna, f"/manning/{SOC}", **(times | {field: value}))
             assert (wrong.status_code, "Något behöver rättas" in wrong.text) == (422, True), field
         more = {"closed": "2026-12-23\n2026-07-06 – 2026-07-07", "hours": "4", "to": "chef@habo.se"}

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from samdrift.client.errors import Unreachable
+from samdrift.contracts.clock import Clock
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Role
 from samdrift.messageclient import fetching
+from samdrift.messageclient.content import is_left_at_service
 from samdrift.messageclient.events import MKEvent
-from samdrift.messageclient.fetching import Fetching
+from samdrift.messageclient.fetching import Fetching, NotHandedOut
 from samdrift.vault.mail import ConversationFilter
 from samdrift.vault.mailrecords import MailboxRecord
 from samdrift.vault.messageclient import MessageClientVault
@@ -23,12 +27,31 @@ from tests.vaults import NOW, Installation
 
 ROLES = (Role.MESSAGE_CLIENT,)
 ADDRESS = "inkorg01:0203:habo.se"
+UNREADABLE = MKEvent.MK_MESSAGE_UNREADABLE
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 2000
 
 
-def fetcher(installation: Installation, organisation: ParticipantIdentifier, service: object) -> Fetching:
+@dataclass
+class Moment:
+    """A clock that a test puts forward."""
+
+    now: datetime = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_(self, *, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+
+
+def fetcher(
+    installation: Installation,
+    organisation: ParticipantIdentifier,
+    service: object,
+    clock: Clock = lambda: NOW,
+) -> Fetching:
     vaults = installation.gate.worker("fetching", Role.MESSAGE_CLIENT)
-    return Fetching(vaults, organisation, service, lambda: NOW)  # type: ignore[arg-type]
+    return Fetching(vaults, organisation, service, clock)  # type: ignore[arg-type]
 
 
 async def with_mailbox(installation: Installation, organisation: ParticipantIdentifier) -> None:
@@ -39,7 +62,10 @@ async def with_mailbox(installation: Installation, organisation: ParticipantIden
 async def test_a_message_is_stored_whole_once_and_its_conversation_is_unread(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """api-mt-mk 4.2 step 3, step 6: files, texts as HTML, parties with references, ids of both kinds."""
+    """Files, texts as HTML, parties with references, ids of both kinds.
+
+    api-mt-mk 4.2 step 3, step 6, content-specification 4.2 sentence 1
+    """
     await with_mailbox(installation, organisation)
     service = SparseService()
     service.receives(message_id="m-1", files=(("beslut.pdf", "application/pdf", PDF), ("x.txt", "", b"")))
@@ -149,19 +175,125 @@ async def test_a_message_that_cannot_be_read_is_kept_as_it_came_and_never_fetche
     assert sum(each.unreadable for each in found) == 3
 
 
-async def test_one_that_is_not_handed_out_holds_up_no_other(
+async def test_a_message_that_is_too_large_is_listed_as_such_and_asked_for_once(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it cannot be read in the part that is had; others go on, and nothing of it is kept."""
+    monkeypatch.setattr("samdrift.client.mailbox._LARGE", 20_000)
+    await with_mailbox(installation, organisation)
+    service = SparseService()
+    for text in ("a" * 30_000, "hej", "hej"):
+        service.receives(text=text)
+    service.raw["resource-2"] = (
+        b'{"data": {"attributes": {"digitalDocument": [{"contentFiles": [{"content": "%"'
+    )
+    service.raw["resource-2"] += b" " * 30_000
+    async with service.running() as client:
+        fetch = fetcher(installation, organisation, client)
+        done = await fetch.look()
+        assert (done.stored, done.unreadable) == (3, 2)
+        asked = len(service.asked)
+        assert (await fetch.look()).stored == 0
+        assert len(service.asked) == asked + 1, "only the list"
+    async with installation.open(organisation, Role.MESSAGE_CLIENT) as vault:
+        found = await vault.conversations(["box"], ConversationFilter(), limit=10)
+        mail = {one.content["remote_id"]: one for each in found for one in await vault.mail_of(each.id)}
+        left = {remote for remote, one in mail.items() if is_left_at_service(one)}
+        reasons = [dict(each.ids)["reason"] for each in await vault.log() if each.event == UNREADABLE]
+    assert left == {"resource-1", "resource-2"}
+    assert {mail[each].stage for each in left} == {"unreadable"}
+    assert mail["resource-1"].content["sender"]["organisation"] == "0203:mullsjo.se"
+    assert reasons == ["the message service answers with more than 0 MiB"] * 2
+
+
+async def test_what_is_no_message_at_all_is_asked_for_again_and_kept_as_it_came_in_the_end(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
+    """Something between may have answered in its place; after ten minutes it is what there is."""
+    await with_mailbox(installation, organisation)
+    service, moment = SparseService(), Moment()
+    for _ in range(3):
+        service.receives()
+    service.raw |= {"resource-1": b"no JSON", "resource-2": b'{"data": ["cut off'}
+    async with service.running() as client:
+        fetch = fetcher(installation, organisation, client, moment)
+        for _ in range(3):
+            with pytest.raises(NotHandedOut):
+                await fetch.look()
+        del service.raw["resource-2"]
+        with pytest.raises(NotHandedOut):
+            await fetch.look()
+        moment.pass_(minutes=11)
+        done = await fetch.look()
+        assert (done.stored, done.unreadable) == (1, 1)
+        asked = service.asked.count("GET resource-1")
+        await fetch.look()
+        assert service.asked.count("GET resource-1") == asked
+    async with installation.open(organisation, Role.MESSAGE_CLIENT) as vault:
+        found = await vault.conversations(["box"], ConversationFilter(), limit=10)
+        mail = {one.content["remote_id"]: one for each in found for one in await vault.mail_of(each.id)}
+        raw = await (await vault.mail_body(mail["resource-1"].id)).read_all()
+        events = [entry.event for entry in await vault.log()]
+    assert {remote: one.stage for remote, one in mail.items()} == {
+        "resource-1": "unreadable",
+        "resource-2": "arrived",
+        "resource-3": "arrived",
+    }
+    assert raw == b"no JSON"
+    assert events.count(MKEvent.MK_MESSAGE_NOT_FETCHED) == 2
+
+
+async def test_many_that_are_not_handed_out_hold_up_no_other_and_are_asked_for_ever_more_rarely(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """The oldest are asked for first; a few of them that always fail are not what all others wait for."""
+    await with_mailbox(installation, organisation)
+    service, moment = SparseService(), Moment()
+    for _ in range(5):
+        service.receives()
+    service.failing = {f"resource-{number}": 500 for number in range(1, 5)} | {"resource-4": 404}
+    async with service.running() as client:
+        fetch = fetcher(installation, organisation, client, moment)
+        for _ in range(3):
+            with pytest.raises(Unreachable):
+                await fetch.look()
+        assert service.asked.count("GET resource-5") == 1
+        for _ in range(3):
+            assert (await fetch.look()).stored == 0
+        asked = len(service.asked)
+        assert (await fetch.look()).stored == 0
+        assert len(service.asked) == asked + 1, "only the list"
+        for _ in range(20):
+            moment.pass_(minutes=10)
+            with contextlib.suppress(Unreachable):
+                await fetch.look()
+        assert 5 < service.asked.count("GET resource-1") < 15
+        service.failing.clear()
+        moment.pass_(minutes=61)
+        assert (await fetch.look()).stored == 4
+    async with installation.open(organisation, Role.MESSAGE_CLIENT) as vault:
+        (*found,) = await vault.conversations(["box"], ConversationFilter(), limit=10)
+        events = [entry.event for entry in await vault.log()]
+    assert len(found) == 5
+    assert events.count(MKEvent.MK_MESSAGE_NOT_FETCHED) == 4
+
+
+async def test_a_look_that_has_taken_its_time_goes_on_at_the_next(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """One message at least in each, so that it comes to an end."""
     await with_mailbox(installation, organisation)
     service = SparseService()
     for _ in range(3):
         service.receives()
-    service.raw["resource-2"] = b"no JSON"
     async with service.running() as client:
-        with pytest.raises(Unreachable):
-            await fetcher(installation, organisation, client).look()
-        del service.raw["resource-2"]
-        assert (await fetcher(installation, organisation, client).look()).stored == 1
+        fetch = fetcher(installation, organisation, client)
+        looks = [await fetch.look(seconds=0) for _ in range(4)]
+        for _ in range(2):
+            service.receives(from_=ADDRESS, to="x:0203:mullsjo.se", messageStatus="ACCEPTED")
+        sent = [await fetch.look_sent(ADDRESS, seconds=0) for _ in range(3)]
+    assert [(one.stored, one.over) for one in looks] == [(1, True), (1, True), (1, False), (0, False)]
+    assert [(one.stored, one.over) for one in sent] == [(1, True), (1, False), (0, False)]
 
 
 async def test_a_message_to_an_address_without_a_mailbox_is_kept_and_nobody_has_a_right_to_it(
@@ -179,7 +311,10 @@ async def test_a_message_to_an_address_without_a_mailbox_is_kept_and_nobody_has_
 async def test_one_conversation_of_one_address(
     installation: Installation, organisation: ParticipantIdentifier
 ) -> None:
-    """A new message opens one that was done; another address with the same id is another conversation."""
+    """A new message opens one that was done; another address with the same id is another conversation.
+
+    content-specification 4.3.2 sentence 5
+    """
     await with_mailbox(installation, organisation)
     service = SparseService()
     service.receives(message_id="m-1", conversation="c")

@@ -137,7 +137,7 @@ async def test_that_it_leaves_is_in_the_log_first_and_all_can_see_who_took_it(of
     logged = [ids for event, ids in (await office.events())[before:] if "handed-over" in event]
     assert [(one["mailbox"], one["parts"]) for one in logged] == [("box", "files")] * 2
     assert {one["message"] for one in logged} == {m.message_id for m in handover.conversation.messages}
-    readings = await office.desk("bo").readers(handover.conversation.messages[0].id)
+    _, readings = await office.desk("bo").readers(handover.conversation.messages[0].id)
     assert [(one.person.id, one.act) for one in readings] == [("anna", Act.HANDED_OVER)]
 
 

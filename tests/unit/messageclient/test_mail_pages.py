@@ -8,7 +8,16 @@ from datetime import timedelta
 
 import pytest
 
-from samdrift.messageclient.mail import DraftStage, Folder
+from samdrift.messageclient.mail import (
+    DraftContent,
+    DraftStage,
+    Folder,
+    Identifier,
+    Message,
+    Recipient,
+    Stage,
+)
+from samdrift.messageclient.notices.manning import Manning
 from tests.unit.messageclient.day import MULLSJO, SOC
 from tests.unit.messageclient.mailroom import Mailroom
 from tests.unit.messageclient.memorydesk import (
@@ -25,6 +34,7 @@ from tests.unit.web.scene import NOW
 
 TO = f"{MULLSJO.organisation} {MULLSJO.address}"
 PDF = b"%PDF-1.7 underlag"
+EMAIL = "0.9.2342.19200300.100.1.3"
 
 
 @pytest.fixture
@@ -46,6 +56,55 @@ async def test_the_first_page_leads_to_what_is_unread(room: Mailroom) -> None:
     assert "Elevhälsa</a>" not in page.text, "a mailbox that she has no right to"
 
 
+async def test_what_has_lain_unread_is_said_over_the_list_and_leads_to_the_oldest(room: Mailroom) -> None:
+    anna = await room.visit()
+    oldest = next(key for key, one in room.office.conversations.items() if "3 bilagor" in one.subject)
+    band = re.search(r'<p class="band warning">.*?</p>', (await anna.get("/mailbox/soc")).text)
+    assert band is not None
+    assert re.sub("<[^>]*>", "", band[0]) == (
+        "2 meddelanden har legat olästa i mer än en bemannad timme. Öppna det äldsta"
+    )
+    assert f'href="/conversation/{oldest}?in=unread"' in band[0]
+    await anna.get(f"/conversation/{oldest}?in=unread")
+    room.office.manning["soc"] = Manning(hours=((0, 1440),) * 7, holidays=False, escalate_after=1)
+    room.scene.clock.now += timedelta(minutes=-4)
+    beside = (await anna.get(f"/conversation/{oldest}?in=unread")).text
+    assert "Ett meddelande har legat oläst</b> i mer än en bemannad timme." in beside
+    room.office.manning.clear()
+    assert "har legat" not in (await anna.get("/mailbox/soc")).text
+
+
+async def test_a_message_that_is_too_large_says_what_to_do(room: Mailroom) -> None:
+    anna, office = await room.visit(), room.office
+    large = replace(
+        message(office, MULLSJO, SOC, "Hela akten", "", NOW),
+        stage=Stage.UNREADABLE,
+        too_large=True,
+        documents=(),
+    )
+    kept = conversation(office, "soc", large)
+    assert "För stort att hämta" in (await anna.get("/mailbox/soc/open")).text
+    page = (await anna.get(f"/conversation/{kept.id}")).text
+    assert "Meddelandet är för stort att hämta." in page
+    assert "Be avsändaren sända det igen i mindre delar" in page
+    assert f"/message/{large.id}/raw" not in page, "there is none"
+
+
+async def test_a_recipient_that_vanishes_before_send_is_named_with_what_to_do_and_the_draft_stays(
+    room: Mailroom,
+) -> None:
+    anna, office = await room.visit(), room.office
+    to = Recipient(MULLSJO.organisation, MULLSJO.address, "Mullsjö kommun", "Elevhälsan")
+    content = DraftContent((to,), "Hej", "Hej")
+    draft = await MemoryDesk(office, ANNA).new_draft("soc", content)
+    office.book = [one for one in office.book if one.recipient.address != MULLSJO.address]
+    page = await anna.post(f"/draft/{draft.id}/send", version=str(draft.version))
+    assert page.status_code == 422
+    assert "Ta bort mottagaren som inte längre finns i adressboken" in page.text
+    assert "(<bdi>Mullsjö kommun, Elevhälsan</bdi>)" in page.text
+    assert office.drafts[draft.id].stage is DraftStage.OPEN
+
+
 async def test_a_person_without_a_mailbox_is_told_what_to_do(room: Mailroom) -> None:
     room.office.rights.clear()
     anna = await room.visit()
@@ -63,6 +122,113 @@ async def test_a_conversation_is_shown_newest_first_with_what_belongs_to_it(room
     assert "Mottaget av organisationen 25 nov 15:10" in text
     assert "<strong>samordnat möte</strong>" in text
     assert "ch 3 december" not in re.search(r"<title>(.*?)</title>", text)[1]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("person", "shown"),
+    [
+        (Identifier(EMAIL, "eva@habo.se", "Eva Lind"), "Eva Lind (E-post eva@habo.se)"),
+        (Identifier(EMAIL, "eva@habo.se"), "E-post eva@habo.se"),
+        (Identifier("1.2.752.129.2.1.2.1", "el", "Eva Lind"), "Eva Lind"),
+        (Identifier("1.2.752.129.2.1.2.1", "el"), "Lokalt id el"),
+        (Identifier("1.2.3", "el", "Eva Lind"), "Eva Lind (1.2.3 el)"),
+        (Identifier("", "", "Eva Lind"), "Eva Lind"),
+    ],
+    ids=["name and e-mail", "e-mail", "name and local id", "local id", "another code system", "name"],
+)
+async def test_persons_whom_a_message_names_stand_at_its_side_by_name_and_by_what_they_are_known_as(
+    room: Mailroom, person: Identifier, shown: str
+) -> None:
+    """Of the sender and of the recipient (content-specification 4.3.2.3 sentence 1, sentence 2)."""
+    anna, office = await room.visit(), room.office
+    sender, recipient = replace(MULLSJO, persons=(person,)), replace(SOC, persons=(person,))
+    kept = conversation(office, "soc", message(office, sender, recipient, "Ämne", "Text", NOW))
+    head = re.search(
+        r'<header class="message-head">.*?</header>', (await anna.get(f"/conversation/{kept.id}")).text, re.S
+    )
+    assert head is not None
+    assert re.findall(r"<p[^>]*><bdi>(.*?)</bdi>", head[0]) == [shown, f"Till {shown}"]
+
+
+async def test_a_conversation_names_their_function_and_reference_and_each_of_several_documents(
+    room: Mailroom,
+) -> None:
+    """By the texts that came with them; a function without one by its address.
+
+    content-specification 4.3.2.3 sentence 3, sentence 5, sentence 6, 4.3.3.1 sentence 2
+    """
+    anna, office = await room.visit(), room.office
+    sender = replace(MULLSJO, references=(Identifier("dnr", "EH 7", "Skolans akt"),))
+    one = message(office, sender, SOC, "Ämne", "Text", NOW)
+    parts = tuple(replace(one.documents[0], name=name) for name in ("Beslut", "Motivering"))
+    for party, documents, function, names in (
+        (sender, parts, "Elevhälsan", ["Beslut", "Motivering"]),
+        (replace(sender, address_name=""), parts[:1], "SE2120000530-eh", []),
+    ):
+        kept = conversation(office, "soc", replace(one, sender=party, documents=documents))
+        page = (await anna.get(f"/conversation/{kept.id}")).text
+        assert f"<bdi>Mullsjö kommun, {function}</bdi>" in page
+        assert "Mullsjö: Dnr EH 7 (Skolans akt)" in page
+        assert re.findall(r'<h3 class="document-name"><bdi>(.*?)</bdi>', page) == names
+
+
+async def test_whether_it_is_marked_as_confidential_is_said_of_each_conversation_and_by_whom(
+    room: Mailroom,
+) -> None:
+    """In one with both kinds, of each message: who takes one out must know which; on paper, too.
+
+    content-specification 4.3.2 sentence 11
+    """
+    anna, office = await room.visit(), room.office
+
+    def one(*, came: bool, confidential: bool) -> Message:
+        sides, author = ((MULLSJO, SOC), None) if came else ((SOC, MULLSJO), ANNA)
+        return message(office, *sides, "Ämne", "Text", NOW, author=author, confidential=confidential)
+
+    unmarked, by_them, by_us = "Inte märkt med sekretess.", "enligt avsändaren.", "enligt vår egen märkning."
+    for messages, said, marks in (
+        ([one(came=True, confidential=False)], unmarked, (0, 0)),
+        ([one(came=True, confidential=True)], by_them, (0, 0)),
+        ([one(came=False, confidential=True)], by_us, (0, 0)),
+        ([one(came=False, confidential=True), one(came=True, confidential=False)], by_us, (1, 1)),
+        ([one(came=True, confidential=True), one(came=False, confidential=False)], by_them, (1, 1)),
+    ):
+        kept = conversation(office, "soc", *messages)
+        kept = replace(kept, confidential=any(each.confidential for each in messages))
+        office.put(kept)
+        for path in ("", "/print"):
+            page = (await anna.get(f"/conversation/{kept.id}{path}")).text.partition('id="subject"')[2]
+            assert [each for each in (unmarked, by_them, by_us) if each in page] == [said]
+            shown = page.partition("<article")[2]
+            tags = (shown.count(">Sekretess<"), shown.count(">Inte märkt med sekretess<"))
+            assert tags == marks, (said, path)
+
+
+async def test_the_senders_own_time_stands_beside_that_of_arrival_where_they_differ(room: Mailroom) -> None:
+    """A time stamp of another year moves nothing in a list or conversation."""
+    anna, office = await room.visit(), room.office
+    future = NOW.replace(year=NOW.year + 5)
+    dated = [
+        message(office, MULLSJO, SOC, f"Daterat {number}", "Text", NOW - timedelta(hours=number), dated_at=at)
+        for number, at in enumerate((None, NOW - timedelta(hours=2, minutes=9), future), 1)
+    ]
+    kept = conversation(office, "soc", *reversed(dated))
+    page = (await anna.get(f"/conversation/{kept.id}")).text
+    said = re.findall(r"Avsändarens egen tid: ([^<]+)<", page)
+    assert len(said) == 1
+    assert str(future.year) in said[0]
+    places = [page.index(f'id="m-{one.id}"') for one in dated]
+    assert places == sorted(places), "the newest to arrive first"
+    conversation(office, "soc", message(office, MULLSJO, SOC, "Nyss", "Text", NOW + timedelta(minutes=1)))
+    listed = (await anna.get("/mailbox/soc/open")).text
+    assert listed.index("Nyss") < listed.index("Daterat")
+
+
+async def test_the_list_beside_a_conversation_is_named_as_the_one_it_was_opened_from(room: Mailroom) -> None:
+    anna = await room.visit()
+    for query, name in (("?all=sent", "Skickat"), ("?all=mine", "Hos mig"), ("?in=open", "Socialtjänst")):
+        page = await anna.get(f"/conversation/{the_sip(room)}{query}")
+        assert re.search(r'<div class="list-title">\s*<h2>(.*?)</h2>', page.text)[1] == name  # type: ignore[index]
 
 
 async def test_a_conversation_on_paper_has_whole_dates(room: Mailroom) -> None:
@@ -199,6 +365,9 @@ async def test_faults_lead_to_their_fields_and_everything_typed_is_there(room: M
     assert '<a href="#find">Välj vem meddelandet ska till</a>' in faulty.text
     assert '<a href="#subject">Skriv ett ämne</a>' in faulty.text
     assert "Bara text</textarea>" in faulty.text
+    review = await anna.get(f"{begun.headers['location']}/review")
+    for field, fault in (("find", "Välj vem meddelandet ska till"), ("subject", "Skriv ett ämne")):
+        assert f'<a href="{begun.headers["location"]}#{field}">{fault}</a>' in review.text
 
 
 async def test_a_file_of_another_type_is_refused_and_the_rest_is_kept(room: Mailroom) -> None:
@@ -297,6 +466,32 @@ async def test_an_older_tab_overwrites_nothing_and_shows_both_texts(room: Mailro
     assert room.office.drafts[draft].content.text == "Nyare"
 
 
+async def test_an_older_tab_shows_references_person_and_mark_that_were_typed_there(room: Mailroom) -> None:
+    """Nothing that was typed is to be remembered, whether the draft is open or being sent by now."""
+    anna = await room.visit()
+    draft = await ready(room)
+    await anna.post(f"/draft/{draft}", version="2", subject="Ämne", text="Nyare", later="yes")
+    typed = {
+        "subject": "Ämne",
+        "text": "Äldre",
+        "confidentiality": "no",
+        "reference-kind": "dnr",
+        "reference-value": "SN 2026-4711",
+        "person-kind": "0.9.2342.19200300.100.1.3",
+        "person-name": "Kim Ek",
+        "person-value": "kim@habo.test",
+    }
+    open_still = await anna.post(f"/draft/{draft}", version="2", review="yes", **typed)
+    sent = await anna.post(f"/draft/{draft}/send", version=str(room.office.drafts[draft].version))
+    assert sent.status_code == 303
+    closed = await anna.post(f"/draft/{draft}", version="2", review="yes", **typed)
+    for page in (open_still, closed):
+        assert page.status_code == 409
+        shown = page.text.partition("Det du skrev</h2>")[2].partition("</section>")[0]
+        words = ("Ämne", "Äldre", "Dnr SN 2026-4711", "Kim Ek, kim@habo.test", "Omfattas inte av sekretess")
+        assert [each for each in words if each not in shown] == []
+
+
 async def test_what_was_kept_as_html_is_cleaned_before_it_is_shown(room: Mailroom) -> None:
     one = message(room.office, MULLSJO, SOC, "Ämne", "x", NOW)
     kept = replace(one.documents[0], texts=("<p>Kvar</p><script>alert(1)</script>",))
@@ -333,6 +528,22 @@ async def test_a_recipient_is_looked_up_without_accents_chosen_and_removed(room:
     kept = room.office.drafts[kept.id]
     await anna.post(draft, version=str(kept.version), text="Påbörjad", remove=TO)
     assert room.office.drafts[kept.id].content.recipients == ()
+
+
+async def test_reasons_to_look_twice_at_a_recipient_stand_out_before_sending(room: Mailroom) -> None:
+    """As warnings, not as small print; one who is written to often gets none."""
+    anna = await room.visit()
+    draft = await ready(room)
+
+    async def warned() -> list[str]:
+        page = await anna.get(f"/draft/{draft}/review")
+        return re.findall(r'<span class="band warning caution">(.*?)</span>', page.text)
+
+    assert await warned() == []
+    room.office.book = [replace(each, used=0) for each in room.office.book]
+    assert await warned() == ["Första meddelandet till adressen. Kontrollera att den är rätt."]
+    room.office.book = []
+    assert await warned() == ["Adressen finns inte kvar i adressboken."]
 
 
 async def test_an_address_that_the_book_does_not_have_is_not_added(room: Mailroom) -> None:
@@ -472,6 +683,7 @@ async def test_what_is_looked_for_is_in_no_address(room: Mailroom) -> None:
 
 
 async def test_the_address_book_is_searched_and_a_favourite_kept(room: Mailroom) -> None:
+    """architecture-sad 5.3.6.2 step 1, 5.4 step 1"""
     anna = await room.visit()
     found = await anna.post("/addresses", words="jonkopings")
     assert "Barnhälsan" in found.text

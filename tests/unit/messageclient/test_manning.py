@@ -66,6 +66,28 @@ def test_day_and_night() -> None:
     assert around.lain_unread(at("2026-10-24T12:00")) == at("2026-10-25T11:00")
 
 
+@pytest.mark.parametrize(
+    "manning",
+    [
+        Manning(escalate_after=1),
+        Manning(escalate_after=30),
+        Manning(hours=((0, 1440),) * 7, holidays=False, escalate_after=24),
+        Manning(hours=((480, 720), None, (1200, 1440), None, None, None, (0, 1)), escalate_after=2),
+    ],
+)
+def test_looked_at_from_behind_the_same_messages_have_lain_too_long(manning: Manning) -> None:
+    """Over nights, a weekend, Christmas, and the night in which the clock is set back."""
+    for start in ("2026-11-26T00:00", "2026-12-22T00:00", "2026-10-23T00:00"):
+        moments = [at(start) + timedelta(minutes=37 * number) for number in range(300)]
+        for now in moments[::23]:
+            since = manning.lain_since(now)
+            for came in moments[::7]:
+                due = manning.lain_unread(came)
+                assert (due is not None and due <= now) == (since is not None and came <= since), (came, now)
+    assert Manning().lain_since(FRIDAY) is None
+    assert Manning(hours=(None,) * 7, escalate_after=1).lain_since(FRIDAY) is None
+
+
 def test_it_is_kept_as_it_is() -> None:
     manning = Manning(closed=frozenset({date(2026, 11, 30)}), escalate_after=4, escalate_to="x@example.se")
     assert Manning.read(json.loads(json.dumps(manning.content()))) == manning

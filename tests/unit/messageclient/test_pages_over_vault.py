@@ -80,6 +80,12 @@ async def test_a_message_that_came_in_is_read_answered_with_a_file_sent_and_undo
     assert "Yttrande.pdf (100 kB)" in page.text
     sent = await anna.post(f"{draft}/send", version=version_in(page.text))
     assert "Skickas till" in (await anna.follow(sent)).text
+    away = (await anna.get(href[1].replace("&amp;", "&"))).text
+    assert f'<a href="{draft}/sending">Ångra sändningen …</a>' in away, "whoever went elsewhere finds back"
+    way = re.search(r'href="(/message/[^"]+/way)"', (await anna.get("/outbox")).text)
+    assert way is not None
+    assert f'href="{draft}/sending"' in (await anna.get(way[1])).text
+    assert "Ångra" in (await anna.get(f"{draft}/sending")).text
     older = await anna.post(draft, version=version, subject="Annat", text="Annan text")
     assert (older.status_code, "Annan text" in older.text) == (409, True)
     undone = await anna.post(f"{draft}/undo")
@@ -118,7 +124,7 @@ async def test_what_was_sent_and_never_answered_can_be_added_to(room: OverVault)
     """A conversation of own messages alone goes on under its id, and refers to the latest that left."""
     message = await sent(room.vaults)
     anna, office = await room.visit(ANNA), room.vaults
-    case = (await office.desk().message(message)).conversation
+    case = (await office.desk().way(message)).conversation
     assert "Komplettera" not in (await anna.get(f"/conversation/{case}")).text, "it has not left yet"
     async with office.service.running() as client:
         office.pass_by(11)

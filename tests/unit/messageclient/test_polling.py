@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -21,13 +21,14 @@ from samdrift.client.keys import ClientKey
 from samdrift.client.mailbox import ServerEvent
 from samdrift.contracts.principals import Role
 from samdrift.messageclient import polling
+from samdrift.messageclient.fetching import NotHandedOut, Round
 from samdrift.messageclient.mail import Folder
 from samdrift.messageclient.polling import Client, Polling, ServiceStates
 from samdrift.messageclient.working import ServiceSettings, Working
 from samdrift.net.clock import system_clock
 from samdrift.vault.errors import VaultLocked, VaultUnavailable
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.unit.messageclient.desks import Office
+from tests.unit.messageclient.desks import ADDRESS, Office
 from tests.unit.messageclient.sparse import SparseService
 from tests.vaults import NOW, Installation
 from tests.virtualtime import in_virtual_time, seconds
@@ -145,6 +146,65 @@ async def test_what_an_event_names_is_fetched_without_a_list_of_all_that_lies_th
     assert (run.failures, set(run.noted)) == ([], {""})
 
 
+def sent_by_another(service: EventfulService, status: str) -> str:
+    """Have another client of the organisation send a message now; returns the service's id of it."""
+    return service.receives(
+        sender="0203:habo.se",
+        from_=ADDRESS,
+        to="registrator:0203:mullsjo.se",
+        messageStatus=status,
+        creationDateTime=system_clock().isoformat(),
+    )
+
+
+async def sent(office: Office, *words: str) -> None:
+    """Wait until what was sent from the mailbox is listed with a delivery of these words."""
+    async with asyncio.timeout(60):
+        while True:
+            found = (await office.desk().lines(Folder.SENT, "box")).lines
+            if [one.delivery.status for one in found if one.delivery] == list(words):
+                return
+            await asyncio.sleep(0.05)
+
+
+async def test_what_another_client_sends_shows_as_sent_when_an_event_says_so_and_is_followed_to_its_end(
+    office: Office, tmp_path: Path
+) -> None:
+    """What was sent before the stream was open, too; no list of all that was ever sent is read for it."""
+    service = office.service = EventfulService()
+    first = sent_by_another(service, "WAITING_FOR_RECEIPT")
+    run = Run()
+    async with service.running(), run.working(office, tmp_path, 3600).running(run.failures.append):
+        await sent(office, "WAITING_FOR_RECEIPT")
+        second = sent_by_another(service, "SCHEDULED")
+        service.says(17, second, "SCHEDULED")
+        await sent(office, "SCHEDULED", "WAITING_FOR_RECEIPT")
+        for number, one in enumerate((first, second), 18):
+            service.messages[one]["messageStatus"] = "ACCEPTED"
+            service.says(number, one, "ACCEPTED")
+        await sent(office, "ACCEPTED", "ACCEPTED")
+    assert service.asked.count(f"GET {second}") == 1
+    assert run.failures == []
+
+
+async def test_a_step_of_what_others_wrote_is_no_message_of_ours(office: Office, tmp_path: Path) -> None:
+    """A message service that says of what came in that it has moved on makes nothing that was sent of it."""
+    service = office.service = EventfulService()
+    run = Run()
+    async with service.running(), run.working(office, tmp_path, 3600).running(run.failures.append):
+        one = service.receives(messageStatus="RETRIEVED")
+        service.says(17, one, "ACCEPTED")
+        service.receives()
+        service.says(18, "resource-2", "NEW")
+        await lines(office, 1)
+        assert (await office.desk().lines(Folder.SENT, "box")).lines == ()
+        async with asyncio.timeout(60):
+            while f"GET {one}" not in service.asked:
+                await asyncio.sleep(0.05)
+        await lines(office, 1)
+    assert run.failures == []
+
+
 @pytest.mark.parametrize("named", ["another-id", "resource-2"], ids=["unknown", "unreadable"])
 async def test_what_cannot_be_had_by_the_name_in_an_event_is_looked_for_in_the_list(
     office: Office, tmp_path: Path, named: str
@@ -184,7 +244,7 @@ class Asked:
     together: int = 0
     most: int = 0
 
-    async def look(self, *, whole: bool) -> None:
+    async def look(self, *, whole: bool, **_: float) -> Round:
         self.at.append(seconds())
         self.together += 1
         self.most = max(self.most, self.together)
@@ -194,8 +254,9 @@ class Asked:
             await asyncio.sleep(self.seconds)
         finally:
             self.together -= 1
+        return Round()
 
-    async def look_sent(self, address: str) -> None:
+    async def look_sent(self, address: str, **_: object) -> Round:
         raise AssertionError
 
     async def events(self, last: str, **_: object) -> AsyncIterator[ServerEvent]:
@@ -246,6 +307,36 @@ async def test_organisations_of_one_service_ask_it_in_turn_over_the_time_of_a_ro
     assert asked.most == 1
     assert max(sum(begin <= at < begin + 1 for at in asked.at) for begin in range(110)) <= 11
     assert len(asked.at) >= 120 / 30 * 300 * 0.99
+
+
+@dataclass
+class Backlog(Asked):
+    """One with a thousand messages for an organisation, each of which takes a second."""
+
+    left: int = 1000
+    whole: list[bool] = field(default_factory=list)
+
+    async def look(self, *, whole: bool, **given: float) -> Round:
+        self.whole.append(whole)
+        begun, done = seconds(), Round()
+        while self.left and not done.over:
+            await asyncio.sleep(1)
+            self.left -= 1
+            done.over = bool(self.left) and seconds() - begun >= given["seconds"]
+        return done
+
+
+@in_virtual_time
+async def test_an_organisation_with_much_to_fetch_holds_up_no_other_at_its_service() -> None:
+    """It goes on at each of its turns, with a whole list, until all is here; alone it goes on at once."""
+    much, little = Backlog(), Asked(seconds=0.1)
+    clients = [client("a", "mt.example.se", much), client("b", "mt.example.se", little)]
+    await rounds(clients, ServiceStates(lambda: NOW, nobody), 300)
+    assert len(little.at) >= 10
+    assert (1000 - much.left, set(much.whole)) == (5 * len(much.whole), {True})
+    alone = Backlog()
+    await rounds([client("a", "mt.example.se", alone)], ServiceStates(lambda: NOW, nobody), 1010)
+    assert alone.left == 0
 
 
 @in_virtual_time
@@ -339,14 +430,19 @@ class Busy(Streams):
         yield ServerEvent("", "17", "no JSON")
         await asyncio.sleep(10**6)
 
-    async def look(self, *, whole: bool) -> None:
+    async def look(self, *, whole: bool, **_: float) -> Round:
         self.at.append(seconds())
         if seconds() >= 100 and self.failing:
             self.failing -= 1
             raise self.failure or Unreachable("busy")
+        return Round()
 
 
-@pytest.mark.parametrize("failure", [Unreachable("busy"), VaultUnavailable()], ids=["service", "database"])
+@pytest.mark.parametrize(
+    "failure",
+    [Unreachable("busy"), VaultUnavailable(), NotHandedOut()],
+    ids=["service", "database", "message"],
+)
 @in_virtual_time
 async def test_what_could_not_be_fetched_is_looked_for_again_although_the_stream_says_no_more(
     failure: Exception,
@@ -355,6 +451,53 @@ async def test_what_could_not_be_fetched_is_looked_for_again_although_the_stream
     await rounds([client("a", "mt.example.se", service)], ServiceStates(lambda: NOW, nobody), 600, pause=3600)
     later = [at - 100 for at in service.at if at >= 100]
     assert later == [0, 5, 15, 35]
+
+
+@dataclass
+class Elsewhere(Streams):
+    """One at which another client sends something, and that fails to hand it out for some time."""
+
+    failing: int = 2
+    taken: list[tuple[float, tuple[str, ...]]] = field(default_factory=list)
+
+    async def events(self, last: str, **given: Any) -> AsyncIterator[ServerEvent]:
+        given["opened"]()
+        await asyncio.sleep(100)
+        for identity, status in (("theirs", "SCHEDULED"), ("theirs", "SUBMITTED"), ("came", "RETRIEVED")):
+            step = {"id": identity, "attributes": {"messageStatus": status}}
+            yield ServerEvent("messageStatus", "17", json.dumps(step))
+        await asyncio.sleep(10**6)
+
+    async def take_sent(self, remote_ids: Collection[str]) -> None:
+        self.taken.append((seconds() - 100, tuple(remote_ids)))
+        if self.failing:
+            self.failing -= 1
+            raise Unreachable("busy")
+
+
+@in_virtual_time
+async def test_what_another_client_sent_is_asked_for_again_until_it_can_be_had() -> None:
+    """Only what is sent: a step of what came in is none of it."""
+    service = Elsewhere()
+    one = client("a", "mt.example.se", service)
+
+    async def hurry(ids: object) -> None:
+        """Nothing was sent from here."""
+
+    one.hurry = hurry
+    await rounds([one], ServiceStates(lambda: NOW, nobody), 600, pause=3600)
+    assert service.taken == [(0, ("theirs",)), (5, ("theirs",)), (15, ("theirs",))]
+
+
+@in_virtual_time
+async def test_a_message_that_is_not_handed_out_is_no_outage_of_the_service() -> None:
+    """Nobody is told that the message service is gone: it answers, and everything else is fetched."""
+    noted: list[str] = []
+    states = ServiceStates(lambda: NOW, lambda kind, at, reason: noted.append(reason))
+    one = client("a", "mt.example.se", Asked(failure=NotHandedOut()))
+    await rounds([one], states, 100)
+    assert set(noted) == {""}
+    assert states.away_since(one.organisation) is None
 
 
 @in_virtual_time
@@ -370,3 +513,29 @@ async def test_who_hears_events_is_asked_once_an_hour_all_the_same() -> None:
     service = Streams(silent=10**6)
     await rounds([client("a", "mt.example.se", service)], ServiceStates(lambda: NOW, nobody), 4 * 3600)
     assert 4 <= len(service.at) <= 7
+
+
+@in_virtual_time
+async def test_a_stream_that_ends_with_its_token_goes_on_with_the_next_before_a_round_notices() -> None:
+    service = Streams(silent=100, good=False)
+    states = ServiceStates(lambda: NOW, nobody)
+    await rounds([client("a", "mt.example.se", service)], states, 1050, pause=1)
+    assert len(service.begun) == 11, "no pause between them"
+    assert len(service.at) <= 3, "at the start, and where the stream first was taken up"
+
+
+@in_virtual_time
+async def test_a_service_whose_tokens_are_over_when_they_are_issued_is_not_asked_without_a_pause() -> None:
+    service = Streams(silent=0.5, good=False)
+    await rounds([client("a", "mt.example.se", service)], ServiceStates(lambda: NOW, nobody), 60)
+    assert len(service.begun) <= 13
+
+
+@in_virtual_time
+async def test_the_hourly_question_follows_a_new_token_where_it_is_soon_due() -> None:
+    """The message service has its vault open then. Tokens of a quarter of an hour: three of them."""
+    service = Streams(seconds=0, silent=900, good=False)
+    states = ServiceStates(lambda: NOW, nobody)
+    await rounds([client("a", "mt.example.se", service)], states, 4 * 3600)
+    assert service.at[0] == 0
+    assert [each for each in service.at if each >= 900] == [3600, 6300, 9000, 11700]

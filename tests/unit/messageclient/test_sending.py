@@ -18,7 +18,16 @@ from samdrift.contracts.principals import Purpose, Role
 from samdrift.messageclient.desk import Desk, TooLate
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.fetching import Fetching
-from samdrift.messageclient.mail import DraftContent, DraftStage, Folder, Identifier, Recipient, Stage
+from samdrift.messageclient.mail import (
+    FOLLOWED_FOR,
+    Caution,
+    DraftContent,
+    DraftStage,
+    Folder,
+    Identifier,
+    Recipient,
+    Stage,
+)
 from samdrift.messageclient.sending import LEASE, Sending
 from samdrift.messageclient.submitting import OUTBOX_DEADLINE
 from samdrift.messageclient.working import ServiceSettings, Working
@@ -59,7 +68,7 @@ async def sent(office: Office, files: tuple[tuple[str, bytes], ...] = ()) -> str
 
 
 async def stage(office: Office, message: str) -> Stage:
-    return (await office.desk().message(message)).stage
+    return (await office.desk().way(message)).stage
 
 
 async def test_a_message_is_sent_when_its_window_is_over_and_followed_to_its_end(office: Office) -> None:
@@ -73,7 +82,7 @@ async def test_a_message_is_sent_when_its_window_is_over_and_followed_to_its_end
         office.pass_by(11)
         await worker.turn()
         (posted,) = office.service.posted
-        shown = await office.desk().message(message)
+        shown = await office.desk().way(message)
         assert posted["messageId"] == shown.message_id
         assert posted["senderAttention"]["subOrganization"]["extension"] == ADDRESS
         assert posted["senderAttention"]["referenceId"][0]["extension"] == "SN 1"
@@ -83,17 +92,96 @@ async def test_a_message_is_sent_when_its_window_is_over_and_followed_to_its_end
         assert document["contentFiles"][0]["contentType"] == "application/pdf"
         office.pass_by(6)
         await worker.turn()
-        shown = await office.desk().message(message)
+        shown = await office.desk().way(message)
         assert shown.delivery is not None
         assert shown.delivery.status is MessageStatus.WAITING_FOR_RECEIPT
         office.service.messages["resource-1"]["messageStatus"] = "ACCEPTED"
         office.pass_by(60)
         assert await worker.turn() is None
-    shown = await office.desk().message(message)
+    shown = await office.desk().way(message)
     assert shown.delivery is not None
     assert (shown.stage, shown.delivery.status) == (Stage.HANDED_OVER, MessageStatus.ACCEPTED)
     (used,) = await office.desk().correspondents("mullsjo")
     assert (used.recipient, used.used) == (TO, 1)
+
+
+@pytest.mark.parametrize(
+    "end", ["refused", "not taken", "no receipt", "MESSAGE_EXCHANGE_ERROR", "REJECTED", "ACCEPTED"]
+)
+async def test_a_conversation_that_is_done_is_opened_again_when_its_answer_did_not_arrive(
+    office: Office, end: str
+) -> None:
+    """Who answered and put it away learns it: the conversation is in the lists again, and says why."""
+    desk, service = office.desk(), office.service
+    message = await sent(office)
+    case = (await desk.way(message)).conversation
+    version = await desk.take(case, (await desk.conversation(case)).version)
+    await desk.set_done(case, version, done=True)
+    service.refuse, service.down = "too long" * (end == "refused"), end == "not taken"
+    async with service.running() as client:
+        worker = sending(office, client)
+        office.pass_by(11)
+        await worker.turn()
+        if end == "not taken":
+            service.down = False
+            office.pass_by(OUTBOX_DEADLINE.total_seconds())
+        elif end == "no receipt":
+            await worker.turn()
+            office.pass_by(FOLLOWED_FOR.total_seconds() + 60)
+        elif end != "refused":
+            service.messages["resource-1"]["messageStatus"] = end
+            office.pass_by(30)
+        await worker.turn()
+    lines = (await desk.lines(Folder.MINE, "box")).lines
+    assert [one.id for one in lines] == [case] * (end != "ACCEPTED")
+    shown = await desk.conversation(case)
+    assert shown.handler is not None, "it is still with who answered it"
+
+
+async def test_an_address_whose_last_messages_got_no_receipt_is_to_be_looked_at_twice(office: Office) -> None:
+    """Until one comes: what it is about is whether anything arrives there now."""
+    anna = office.desk()
+
+    async def cautions() -> frozenset[Caution]:
+        draft = await anna.new_draft("box", DraftContent((TO,), "Beslut", "Hej"))
+        return (await anna.review(draft.id)).recipients[0].cautions
+
+    async with office.service.running() as client:
+        worker = sending(office, client)
+        for number, expected in ((1, frozenset[Caution]()), (2, {Caution.NO_RECEIPT_LATELY})):
+            await sent(office)
+            office.pass_by(11)
+            await worker.turn()
+            assert len(office.service.posted) == number
+            assert await cautions() == expected
+        office.service.messages["resource-2"]["messageStatus"] = "ACCEPTED"
+        office.pass_by(60)
+        await worker.turn()
+        assert await cautions() == set()
+
+
+async def test_what_another_client_sent_is_followed_to_its_end(office: Office) -> None:
+    """Also at a service without events: nobody reads for ever that no receipt has come."""
+    office.service.receives(
+        sender=office.organisation.value,
+        from_=ADDRESS,
+        to=TO.address,
+        recipient=TO.organisation,
+        messageStatus="WAITING_FOR_RECEIPT",
+        creationDateTime=office.now.isoformat(),
+    )
+    vaults = office.installation.gate.worker("fetching", Role.MESSAGE_CLIENT)
+    async with office.service.running() as client:
+        await Fetching(vaults, office.organisation, client, office.clock).look_sent(ADDRESS)
+        office.service.messages["resource-1"]["messageStatus"] = "ACCEPTED"
+        office.pass_by(30)
+        assert await sending(office, client).turn() is None
+    (line,) = (await office.desk().lines(Folder.SENT, "box")).lines
+    assert line.delivery is not None
+    assert line.delivery.status is MessageStatus.ACCEPTED
+    draft = await office.desk().new_draft("box", DraftContent((TO,), "Beslut", "Hej"))
+    (check,) = (await office.desk().review(draft.id)).recipients
+    assert (check.cautions, check.last_receipt_at) == (frozenset(), office.now), "it was written to before"
 
 
 async def test_undoing_and_sending_at_the_same_moment_do_one_of_both(office: Office) -> None:
@@ -181,7 +269,7 @@ async def test_what_is_not_taken_by_its_deadline_ends_with_the_reason(office: Of
         office.service.down = False
         office.pass_by(OUTBOX_DEADLINE.total_seconds())
         assert await worker.turn() is None
-    shown = await office.desk().message(message)
+    shown = await office.desk().way(message)
     assert shown.delivery is not None
     assert (shown.stage, shown.delivery.reason) == (Stage.NOT_SENT, waiting.delivery.reason)
     assert office.service.posted == []
@@ -192,7 +280,7 @@ async def test_what_is_not_taken_by_its_deadline_ends_with_the_reason(office: Of
 async def test_one_that_is_refused_since_it_is_there_already_is_there(office: Office) -> None:
     """Another process posted it while this one looked for it."""
     message = await sent(office)
-    shown = await office.desk().message(message)
+    shown = await office.desk().way(message)
     office.pass_by(11)
     async with office.service.running() as client:
         office.service.receives(
@@ -209,7 +297,7 @@ async def test_a_refused_message_ends_with_what_the_message_service_says(office:
     async with office.service.running() as client:
         office.pass_by(11)
         assert await sending(office, client).turn() is None
-    shown = await office.desk().message(message)
+    shown = await office.desk().way(message)
     assert shown.delivery is not None
     assert shown.stage is Stage.REFUSED
     assert "the label is too long" in shown.delivery.reason

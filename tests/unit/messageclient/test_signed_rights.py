@@ -7,7 +7,7 @@ import pytest
 from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
 from samdrift.governance.records import Records
-from samdrift.messageclient.permissions import Assignments, Through
+from samdrift.messageclient.permissions import Assignments, RightsRefused, Through
 from samdrift.rights import ORGANISATION, Approved, Ended, Given, Right, Rights, Subject
 from samdrift.vault.people import Identity
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -90,3 +90,22 @@ async def test_a_copy_with_a_statement_that_nobody_signed_decides_nothing(
     with pytest.raises(RightsBehind) as behind:
         await may_read(assignments, organisation)
     assert (behind.value.has, behind.value.wanted) == (number - 1, number)
+
+
+async def test_a_right_that_has_ended_by_what_a_witness_signed_is_not_had_again_by_a_clock_set_back(
+    installation: Installation,
+) -> None:
+    """Neither to read nor to give rights: nothing was stated since that would show how late it is."""
+    organisation, house, records, assignments, kim = await begun(installation)
+    given = house.sign(ANNA, grant(house, kim, SCHOOL))
+    await records.append(organisation, [given], roots)
+    house.now += 2 * (house.now - NOW)
+    assert await may_read(assignments, organisation)
+    await installation.witness(organisation, MK, house.now + 2 * YEAR)
+    assert not await may_read(assignments, organisation)
+    assert (await assignments.now(organisation)).readers(str(SCHOOL.mailbox)) == ()
+    rights = Rights(kim, SCHOOL, frozenset({Right.READ}))
+    with pytest.raises(RightsRefused, match="you may not do that"):
+        await assignments.state(
+            organisation, ANNA, "beslut 3", lambda at: Given(rights, at, at + YEAR, asked=False)
+        )

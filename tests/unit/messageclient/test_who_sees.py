@@ -72,7 +72,7 @@ LIST, OPENED = MKEvent.MK_READING_LIST, VaultEvent.VAULT_OPENING_GRANTED
 CHANGED, DRAFT = MKEvent.MK_CONVERSATION_CHANGED, MKEvent.MK_DRAFT_CHANGED
 READ_DRAFT, MAILBOX = MKEvent.MK_READING_DRAFT, MKEvent.MK_MAILBOX_CHANGED
 PRESET, STATED = MKEvent.MK_PRESET_CHANGED, MKEvent.MK_RIGHTS_STATED
-CONVERSATION, MESSAGE = MKEvent.MK_READING_CONVERSATION, MKEvent.MK_READING_MESSAGE
+CONVERSATION = MKEvent.MK_READING_CONVERSATION
 WALK: tuple[Sight, ...] = (
     sees("/", LIST),
     sees("/mailbox/{mailbox}", LIST),
@@ -86,8 +86,8 @@ WALK: tuple[Sight, ...] = (
     sees("/conversation/{conversation}/print", MKEvent.MK_READING_PRINTED),
     sees("/message/{message}/file/{file}", MKEvent.MK_READING_FILE),
     sees("/message/{unreadable}/raw", MKEvent.MK_READING_RAW),
-    sees("/message/{message}/readers", MESSAGE, MKEvent.MK_READING_READERS),
-    sees("/message/{message}/way", MESSAGE),
+    sees("/message/{message}/readers", MKEvent.MK_READING_READERS),
+    sees("/message/{message}/way", MKEvent.MK_READING_WAY),
     sees("/conversation/{conversation}/package", CONVERSATION),
     does(
         "/conversation/{conversation}/package",

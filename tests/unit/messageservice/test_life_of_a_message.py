@@ -20,7 +20,7 @@ from samdrift.messageservice.incoming.inbox import match_receipt
 from samdrift.messageservice.incoming.judging import NewReceipt
 from samdrift.messageservice.lifecycle import progress
 from samdrift.messageservice.lifecycle.ledger import advance, pass_deadline
-from samdrift.messageservice.lifecycle.transfers import Transfers
+from samdrift.messageservice.lifecycle.transfers import CURSOR, Transfers
 from samdrift.messageservice.outgoing.compose import Address
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.screening import Screening
@@ -79,6 +79,25 @@ async def test_that_it_was_submitted_does_not_undo_that_it_was_delivered(
         assert await vault.next_due() == NOW + SETTINGS.receipt_within
 
 
+async def test_events_of_which_one_comes_too_late_are_applied_all_the_same(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Together, in one transaction, although what was supposed of them all does not hold of one."""
+    async with installation.open(organisation, MT) as vault:
+        late, other = await sent(vault), await sent(vault)
+        await pass_deadline(vault, late.id, NOW)
+    events = [delivered(late.id), delivered(other.id)]
+    await Transfers(SETTINGS, installation.gate, now).apply(organisation, events)
+    assert await status(installation, organisation, late.id) is MessageStatus.MESSAGE_EXCHANGE_ERROR
+    assert await status(installation, organisation, other.id) is WAITING
+    async with installation.open(organisation, MT) as vault:
+        logs = {record.id: await vault.find_log(record.id) for record in (late, other)}
+        assert await vault.cursor(CURSOR) == events[-1].sequence
+    told = {message_id: [entry.event for entry in entries] for message_id, entries in logs.items()}
+    assert told[late.id][-1] == MTEvent.MT_MESSAGE_LATE
+    assert told[other.id] == [MTEvent.MT_MESSAGE_ACKNOWLEDGED]
+
+
 async def stolen_id(vault: MessageServiceVault, message_id: str, other_id: str) -> None:
     """A receipt for one message under an envelope id that is the other message's."""
     fields: dict[str, Any] = {"id": message_id, "state": ReceiptState.RECEIVED}
@@ -123,7 +142,8 @@ async def test_a_receipt_after_its_time_is_noted_and_changes_nothing(
         (last, *_) = await vault.status_events(record.id, OUT)
     assert last.title == "No message receipt came in time"
     async with installation.open(organisation, MT) as vault:
-        await match_receipt(vault, accepting(record), late + MINUTE)
+        message = await vault.message(record.id, OUT)
+        await match_receipt(vault, accepting(record), message, late + MINUTE)
     async with installation.open(organisation, MT) as vault:
         kept = await vault.receipt_for_message(record.id, Direction.IN)
         events = [entry.event for entry in await vault.find_log(record.id)]
@@ -154,7 +174,8 @@ async def test_a_receipt_that_fits_no_message_is_noted_and_changes_nothing(
     await Transfers(SETTINGS, installation.gate, now).apply(organisation, [delivered(record.id)])
     answer = accepting(record, **changes)
     async with installation.open(organisation, MT) as vault:
-        await match_receipt(vault, answer, NOW)
+        message = await vault.message(answer.receipt.message_id, OUT)
+        await match_receipt(vault, answer, message, NOW)
     async with installation.open(organisation, MT) as vault:
         assert await vault.receipt(answer.header.id) is None
         (entry,) = await vault.find_log(answer.header.id)

@@ -1,10 +1,13 @@
 """Reading the address book page by page."""
 
 import json
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
+from samdrift.net import addressbook
 from samdrift.net.addressbook import AddressBookClient, AddressBookUnavailable
 from samdrift.net.client import HttpClient, http_client
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -80,3 +83,20 @@ async def test_no_usable_answer_is_a_typed_error(client: HttpClient, answered: b
     async with answering(answer) as url:
         with pytest.raises(AddressBookUnavailable):
             await AddressBookClient(client, url).organisations()
+
+
+def test_two_roles_of_one_process_keep_their_copies_in_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Message service and message client refresh at the same moment, each after the start."""
+    file, sync = tmp_path / "addressbook.json", os.fsync
+
+    def meanwhile(descriptor: int) -> None:
+        monkeypatch.setattr(os, "fsync", sync)
+        addressbook._keep(file, b"the other role's")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", meanwhile)
+    addressbook._keep(file, b"a copy that is longer than the other")
+    assert file.read_bytes() == b"a copy that is longer than the other"
+    assert [*tmp_path.iterdir()] == [file]

@@ -64,7 +64,8 @@ class Ground:
 
 def administration_of(installation: Installation) -> Administration:
     """What commands have of an installation that runs anyway."""
-    config = cast(Any, SimpleNamespace(vaults=SimpleNamespace(objects=installation.settings.objects)))
+    vaults = SimpleNamespace(objects=installation.settings.objects, s3=None)
+    config = cast(Any, SimpleNamespace(vaults=vaults))
     keys = open_keys(installation.settings)
     return Administration(config, keys, installation.provisioner, installation.gate)
 

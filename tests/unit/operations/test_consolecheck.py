@@ -11,11 +11,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from starlette.responses import Response
 
 from samdrift.config.console import ConsoleCertificatesConfig, ConsoleConfig, StaffConfig
-from samdrift.config.model import Config, SocketAddress
+from samdrift.config.model import Config, Environment, SocketAddress
+from samdrift.config.staff import StaffKeysConfig
 from samdrift.net.server import listening_socket, serving
 from samdrift.net.tls import server_tls
 from samdrift.operations.consolecheck import check_console
 from samdrift.operations.findings import Finding, State
+from samdrift.wire.crypto.sshsig import SshKey
 from tests import pki
 from tests.unit.console.scene import config_of
 from tests.unit.net.test_tls import FIRST, SECOND, identity, localhost, write
@@ -58,7 +60,7 @@ async def test_the_listener_is_judged_as_the_others_though_it_asks_for_certifica
         port = sock.getsockname()[1]
         async with serving(Response(status_code=204), sock, tls=tls.serving):
             found = await examined(with_console(tmp_path, port, issuer=issuer))
-    expected = {"tls.console.certificate"} if issuer is SECOND else set()
+    expected = {"console.staff"} | ({"tls.console.certificate"} if issuer is SECOND else set())
     assert {name for name, one in found.items() if one.state is not State.OK} == expected
     assert {"tls.console.reach", "tls.console.versions", "tls.console.key", "console.certificates"} <= set(
         found
@@ -89,7 +91,7 @@ async def test_a_revocation_list_that_ends_soon_is_seen_before_nobody_can_sign_i
     if lasts is not None:
         (tmp_path / "staff.crl").write_bytes(STAFF.crl(lasts=lasts))
     found = await examined(with_console(tmp_path, 1, plain=True))
-    (finding,) = found.values()
+    finding = found["console.certificates"]
     assert (finding.id, finding.state) == ("console.certificates", state)
     assert words in finding.found
     assert state is State.OK or finding.todo
@@ -97,3 +99,27 @@ async def test_a_revocation_list_that_ends_soon_is_seen_before_nobody_can_sign_i
 
 async def test_without_a_console_there_is_nothing_to_look_at(tmp_path: Path) -> None:
     assert await examined(config_of(tmp_path)) == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "environment", "state", "told"),
+    [
+        ((), Environment.TEST, State.SKIPPED, "needed in production alone"),
+        ((), Environment.PRODUCTION, State.WARN, "[[staff]] names nobody"),
+        (("ola",), Environment.TEST, State.WARN, "may look and do nothing: jl"),
+        (("ola", "jl"), Environment.PRODUCTION, State.OK, "1 may sign in"),
+        (("jl (service)",), Environment.PRODUCTION, State.WARN, "may look and do nothing: jl"),
+    ],
+)
+async def test_those_who_sign_in_are_to_be_named_with_keys(
+    tmp_path: Path, names: tuple[str, ...], environment: Environment, state: State, told: str
+) -> None:
+    key = SshKey.parse("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIP2sT0Twb24BUkl/op6pZ0BSF9sRxBSJPow1Zi8STSdZ")
+    staff = tuple(
+        StaffKeysConfig(each.split()[0], (key,), ("backup create",) if "service" in each else ())
+        for each in names
+    )
+    config = replace(with_console(tmp_path, 1, plain=True), staff=staff, environment=environment)
+    found = (await examined(config))["console.staff"]
+    assert found.state is state
+    assert told in found.found

@@ -227,6 +227,18 @@ async def test_an_older_export_is_not_taken_over(move: Move, exported: Exported)
     assert [role for role in Role if registry.find(move.organisation, role)] == []
 
 
+async def test_an_export_that_is_not_the_file_that_was_signed_for_is_not_taken_in(
+    move: Move, exported: Exported, gone: Gone
+) -> None:
+    """Another file with the same content, encrypted once more: nobody has signed for that one."""
+    digest = sha256((move.folder / "export.age").read_bytes()).hexdigest()
+    move.pack(gone.clear)
+    with pytest.raises(MoveError, match="was changed since its SHA-256 was taken; nothing was done with it"):
+        await take_in(move.administration, replace(move.order(exported.signer), file_digest=digest))
+    registry = move.installation.gate.registry
+    assert [role for role in Role if registry.find(move.organisation, role)] == []
+
+
 async def refused(move: Move, exported: Exported) -> MoveError:
     """Why it is; nothing is stored, and the organisation is still unknown here."""
     with pytest.raises(MoveError) as caught:

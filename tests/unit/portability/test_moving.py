@@ -26,6 +26,7 @@ from samdrift.vault.portability import parts
 from samdrift.vault.portability.departure import Departure, MessageServiceDeparture
 from samdrift.vault.portability.parts import Part, Taken
 from samdrift.vault.registry import RegistrationState
+from tests.sizes import sampled
 from tests.unit.audit.signing import ONE
 from tests.unit.portability.conftest import AP, MT, Files, Move
 from tests.vaults import WORKER, until
@@ -190,7 +191,9 @@ async def test_what_was_brought_is_in_the_log_with_where_the_former_ones_end(mov
 
 @pytest.mark.parametrize(
     ("version", "unknown"),
-    [(1, {parts.DIGESTS, parts.PEER_CERTIFICATES}), (2, {parts.PEER_CERTIFICATES}), (3, set[Part]())],
+    sampled(
+        [(1, {parts.DIGESTS, parts.PEER_CERTIFICATES}), (2, {parts.PEER_CERTIFICATES}), (3, set[Part]())]
+    ),
 )
 async def test_an_export_of_an_earlier_version_is_taken_in(
     move: Move, monkeypatch: pytest.MonkeyPatch, version: int, unknown: set[Part]

@@ -64,8 +64,12 @@ def runs(number: int) -> bool:
 
 
 async def test_what_a_process_started_ends_with_it(
-    groups: ControlGroups, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    groups: ControlGroups,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("samdrift.processes.child._LOOK_SECONDS", 0.05)
     folder = tmp_path / "numbers"
     folder.mkdir()
     child = Child("one", [*script(), str(folder)], lambda: Handed(b""), groups=groups)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -20,7 +21,9 @@ from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.net.clock import system_clock
 from samdrift.processes import supervisor
 from samdrift.processes.child import Handed
+from samdrift.processes.handover import Routes
 from samdrift.processes.hands import Hands
+from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.registry import Registration, RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import until
@@ -254,3 +257,49 @@ def test_a_new_pin_counts_as_a_new_key() -> None:
     )
     first, second, third = (hands.opening("alfa") for _ in range(3))
     assert first != second == third
+
+
+async def test_a_supervisor_that_cannot_follow_changes_says_so_once_and_why(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It looks each second: an outage of an hour is two lines, and not 3600."""
+    faults: list[Exception] = [
+        VaultUnavailable("connection refused at 192.0.2.1:5432"),
+        VaultUnavailable("the database is starting at 192.0.2.1:5432"),
+        FileNotFoundError(errno.ENOENT, "No such file or directory", "/where/keys/are"),
+    ]
+
+    def refresh() -> None:
+        if faults:
+            raise faults.pop(0)
+
+    async def none() -> list[str]:
+        return []
+
+    scene.patch.setattr(scene.house._hands, "refresh", refresh, raising=False)
+    scene.patch.setattr(scene.house._gate, "without_reader", none, raising=False)
+    scene.patch.setattr(scene.house, "_announce", lambda: None)
+    caplog.set_level("WARNING", "samdrift")
+    for _ in range(5):
+        scene.house._note_look(await scene.house._look())
+    assert caplog.messages == [
+        "supervisor: changes of organisations, keys and certificates are not followed now:"
+        " connection refused at 192.0.2.1:5432",
+        "supervisor: changes of organisations, keys and certificates are followed again",
+    ]
+
+
+async def test_the_front_hears_what_is_gone_also_while_keys_cannot_be_looked_at(scene: Scene) -> None:
+    """It answers /health: the supervisor itself listens to nobody but the operator's commands."""
+    told = list[bytes]()
+
+    def refresh() -> None:
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+
+    for name, value in {"refresh": refresh, "alarms": 0}.items():
+        scene.patch.setattr(scene.house._hands, name, value, raising=False)
+    scene.patch.setattr(scene.house, "_front", SimpleNamespace(tell=told.append, stop=_nothing, user=None))
+    scene.house._health.note("key-store", "", "there is no such folder")
+    assert await scene.house._look() == "no such file or directory"
+    (condition,) = Routes.read(told[-1]).conditions
+    assert (condition["dependency"], condition["reason"]) == ("key-store", "there is no such folder")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from pathlib import Path
@@ -32,6 +33,8 @@ class Place:
         self.elsewhere.mkdir()
         self.secret = self.elsewhere / "secret"
         self.secret.write_bytes(b"root's")
+        self.objects = folder / "objects"
+        self.objects.mkdir()
         self.users = self.started()
 
     def made(self, name: str) -> Path:
@@ -42,7 +45,7 @@ class Place:
         return inner.parent
 
     def started(self) -> Users:
-        places = {"secrets": self.secrets, "objects": self.folder / "objects"}
+        places = {"secrets": self.secrets, "objects": self.objects}
         return Users(
             IsolationConfig(Isolation.PROCESS, first_user=FIRST), cast(Any, type("Vaults", (), places))
         )
@@ -71,6 +74,22 @@ def test_the_user_of_a_vault_reads_its_keys_writes_none_and_owns_its_objects(tmp
     assert user.user in {user.group, *user.groups}
     assert owned(tmp_path / "objects" / "vault") == (user.user, user.group)
     assert place.user() == user
+
+
+def test_a_folder_that_is_gone_is_not_made_anew(tmp_path: Path) -> None:
+    """As one of a file system that is not mounted any more: whoever looks has to find that it is gone."""
+    place = Place(tmp_path)
+    place.user()
+    place.users.let_in(place.made("operator"))
+    for folder in (place.objects, place.secrets):
+        aside = folder.rename(tmp_path / "aside")
+        with contextlib.suppress(FileNotFoundError):
+            place.users.let_in(place.secrets / "operator")
+        assert not folder.exists()
+        aside.rename(folder)
+    place.objects.rename(tmp_path / "aside")
+    place.user()
+    assert not place.objects.exists()
 
 
 def test_keys_that_were_a_users_own_are_taken_from_it(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from samdrift.contracts.transfer import TransferReason
 from samdrift.installation.covermetrics import CoverMetrics, CoverRow
 from samdrift.installation.databasecare import NotificationMetrics
 from samdrift.installation.expiry import expiry_gauge
+from samdrift.installation.health import FOUND_BY_WORKERS, GONE, Condition
 from samdrift.installation.metrics import HeldMetrics, meaningless_gauge
 from samdrift.net.forwarding import Away
 from samdrift.processes import metrics
@@ -143,3 +144,28 @@ async def test_one_workers_answer_stops_neither_the_front_nor_the_metrics_of_oth
         assert samples["samdrift_processes", "front"] == 1
         assert samples["samdrift_processes", "ap"] == (2 if answer is hostile else 1)
         assert samples[("samdrift_key_store_alarms",)] == 2
+
+
+async def test_what_workers_find_gone_is_told_by_kind_and_never_in_their_words() -> None:
+    """And of what readiness depends on, or the supervisor knows, its word alone counts."""
+
+    def says(**numbers: int) -> bytes:
+        kinds = (f'{GONE}{{dependency="{kind}"}} {number}\n' for kind, number in numbers.items())
+        return "".join(kinds).encode()
+
+    answers = Answers(alfa=says(smp=1, hsm=0, database=1, scanner=1, secret=1), beta=says(smp=2))
+    gathered = Gathered(
+        cast(Any, answers),
+        lambda: [Worker(Path("alfa"), "ap", ALFA.value), Worker(Path("beta"), "ap", BETA.value)],
+        MemoryMetrics(Worker(Path(), "front", None), named=False),
+        named=False,
+        alarms=lambda: 0,
+        conditions=lambda: [Condition("scanner")],
+    )
+    hsm, smp = await gathered.found()
+    assert (hsm.dependency, hsm.gone_since) == ("hsm", None)
+    assert (smp.dependency, smp.at, smp.reason) == ("smp", "", FOUND_BY_WORKERS)
+    (again,) = [one for one in await gathered.found() if one.dependency == "smp"]
+    assert again.gone_since == smp.gone_since
+    answers.answers = {"alfa": says(smp=0), "beta": says(smp=0)}
+    assert [one.gone_since for one in await gathered.found()] == [None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from samdrift.rights import (
@@ -17,8 +18,10 @@ from samdrift.rights import (
     Scope,
     Statement,
     Subject,
+    SubjectKind,
     Substitution,
 )
+from samdrift.rights.groups import MembersListed, directory_of, listing
 from samdrift.rights.statements import Act
 
 HABO = "0203:habo.se"
@@ -26,6 +29,8 @@ ANNA, BO, CILLA, DAG = (Subject.parse(f"person:{name}") for name in ("anna", "bo
 KARIN, KURT = (Subject.parse(f"custodian:{name}") for name in ("karin", "kurt"))
 ROBOT = Subject.parse("system:case-management")
 GROUP = Subject.claim("https://idp.habo.se", "groups", "CN=Elevhälsa,OU=Skola")
+LISTED = Subject.group("ad", "cn=Elevhälsa Norr,ou=Grupper,dc=habo,dc=se")
+AD = Subject.parse("directory:ad")
 SCHOOL, CARE = Scope("school"), Scope("care")
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 
@@ -68,6 +73,21 @@ def objection(by: Subject, hour: float, of: Statement) -> Statement:
 
 def end(by: Subject, hour: float, of: Statement | Subject) -> Statement:
     return stated(by, hour, Ended(subject=of) if isinstance(of, Subject) else Ended(of=of.digest))
+
+
+def listed(
+    hour: float,
+    joined: Iterable[Subject] = (),
+    left: Iterable[Subject] = (),
+    after: Iterable[Subject] = (),
+    group: Subject = LISTED,
+) -> Statement:
+    """A reading of a group, after which ``after`` are in it; by default those who came."""
+    came, went = (tuple(sorted(each.id for each in those)) for those in (joined, left))
+    now = [each.id for each in after] or list(came)
+    by = Subject(SubjectKind.DIRECTORY, directory_of(group))
+    act = MembersListed(group, "ldaps://dc1.habo.se", at(hour), came, went, len(now), listing(now))
+    return stated(by, hour, act)
 
 
 def founding(hour: float = 0) -> list[Statement]:

@@ -37,6 +37,7 @@ from samdrift.rights import (
 )
 from samdrift.rights.deciding import decide_by
 from samdrift.rights.folding import OutOfOrder
+from samdrift.rights.groups import MembersListed
 from tests.unit.rights.building import (
     ANNA,
     BO,
@@ -47,6 +48,7 @@ from tests.unit.rights.building import (
     HABO,
     KARIN,
     KURT,
+    LISTED,
     ROBOT,
     SCHOOL,
     approve,
@@ -55,6 +57,7 @@ from tests.unit.rights.building import (
     end,
     founding,
     grant,
+    listed,
     objection,
     review,
     rights,
@@ -329,12 +332,17 @@ def worlds(draw: st.DrawFn, most: int = 14) -> list[Statement]:
         if draw(st.booleans()):
             by = ANNA
         named = draw(st.sampled_from(statements))
+        if draw(st.integers(0, 5)) == 0:
+            some = st.sets(st.sampled_from(PERSONS), max_size=2)
+            came = draw(some)
+            statements.append(listed(hour, came, draw(some) - came))
+            continue
         act: Given | Approved | Reviewed | Objected | Ended
         match draw(st.integers(0, 9)):
             case 0:
                 act = Ended(of=named.digest)
             case 1:
-                act = Ended(subject=draw(st.sampled_from((*PERSONS, GROUP))))
+                act = Ended(subject=draw(st.sampled_from((*PERSONS, GROUP, LISTED))))
             case 2:
                 act = Objected(named.digest)
             case 3:
@@ -358,7 +366,7 @@ def gifts(draw: st.DrawFn, hour: int) -> Given:
     if kind == 1:
         one, other = draw(st.permutations(PERSONS))[:2]
         return Given(Substitution(one, draw(st.sampled_from((ORGANISATION, *SCOPES))), other), *times)
-    to = draw(st.sampled_from((*PERSONS, ROBOT, GROUP)))
+    to = draw(st.sampled_from((*PERSONS, ROBOT, GROUP, LISTED)))
     names = (*CONTENT, Right.MANAGE) if to.kind is SubjectKind.PERSON else CONTENT
     wanted = draw(st.sets(st.sampled_from(names), min_size=1, max_size=2))
     return Given(rights(to, draw(st.sampled_from(SCOPES)), *wanted), *times)
@@ -511,7 +519,34 @@ class SecondOpinion:
             for e in self.all.values()
         )
 
+    def _listed(self, person: Subject, moment: datetime) -> bool:
+        """Return whether the last reading that names a person lets them in; to go wins over to come."""
+        turns = [
+            (e.at, person.id in e.act.left)
+            for e in self.all.values()
+            if isinstance(e.act, MembersListed)
+            and past(e, moment, True)
+            and person.id in (*e.act.joined, *e.act.left)
+        ]
+        return bool(turns) and not max(turns)[1]
+
+    def _author(self, digest: str, moment: datetime) -> Subject:
+        gift = self._gift(digest)
+        assert gift is not None
+        return self.all[self._approvals(digest, moment, True)[0] if gift.asked else digest].by
+
     def allowed(self, request: Request, moment: datetime) -> bool:
+        for digest, e in self.all.items():
+            what = e.act.what if isinstance(e.act, Given) else None
+            if (
+                isinstance(what, Rights)
+                and what.subject == LISTED
+                and (what.scope == request.scope and request.right in what.rights)
+                and self.in_force(digest, moment, True, True)
+                and self._listed(request.subject, moment)
+                and self._author(digest, moment) != request.subject
+            ):
+                return True
         live = [
             e.act.what
             for e in self.all.values()
@@ -630,7 +665,7 @@ def test_who_has_no_authority_widens_nothing(
                 assert statement.digest in now.rests_on
                 given_by = next(each for each in [*world, statement] if each.digest == now.rests_on[0])
                 assert isinstance(given_by.act, Given)
-                assert given_by.act.what.subject in {request.subject, *request.claims}
+                assert given_by.act.what.subject in {request.subject, *request.claims, LISTED}
                 assert by != request.subject
 
 

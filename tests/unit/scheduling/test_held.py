@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
 
 import pytest
 
@@ -81,6 +84,49 @@ def test_a_long_outage_does_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch)
         held.note(MT, ALFA, str(number), Hold.SCANNER, LATER)
     held.note(MT, ALFA, "0", Hold.SMP, LATER)
     assert held.numbers(NOW) == (HeldNumber("mt", "scanner", 2), HeldNumber("mt", "smp", 1))
+
+
+def test_counts_are_those_of_what_waits_whatever_came_and_went(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_module, "_SPARE", 20)
+    held, waits, now, random = Held(), dict[str, tuple[Hold, datetime]](), NOW, Random(12)
+    for _ in range(3000):
+        name, reason = f"{random.randrange(60)}", random.choice((Hold.SMP, Hold.SCANNER, Hold.KEY))
+        until = now + timedelta(seconds=random.randrange(1, 300))
+        match random.randrange(8):
+            case 0:
+                held.release(MT, ALFA, name)
+                waits.pop(name, None)
+            case 1:
+                now += timedelta(seconds=random.randrange(40))
+                waits = {key: entry for key, entry in waits.items() if entry[1] > now}
+                numbers = sorted(Counter(reason.value for reason, _ in waits.values()).items())
+                assert held.numbers(now) == tuple(HeldNumber("mt", *each) for each in numbers)
+            case _:
+                held.note(MT, ALFA, name, reason, until)
+                waits[name] = reason, until
+        assert len(held._ends) <= 20 + 2 * 60, "what was noted again leaves nothing for ever"
+
+
+def test_asking_for_the_numbers_goes_through_nothing_that_waits_still() -> None:
+    class Watched(dict[Any, Any]):
+        def __getitem__(self, key: Any) -> Any:
+            looked.append(key)
+            return super().__getitem__(key)
+
+        def __iter__(self) -> Any:
+            raise AssertionError("all were walked")
+
+        items = values = keys = __iter__
+
+    held, looked = Held(), list[Any]()
+    held._entries = Watched()
+    for number in range(1000):
+        held.note(MT, ALFA, str(number), Hold.SMP, LATER)
+    held.note(MT, ALFA, "soon", Hold.KEY, NOW)
+    looked.clear()
+    for _ in range(10):
+        assert held.numbers(NOW) == (HeldNumber("mt", "smp", 1000),)
+    assert len(looked) == 1, "the one that has ended"
 
 
 def test_a_number_is_read_as_it_was_written() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 
 import pytest
 
+from samdrift.contracts.principals import Role
 from samdrift.scheduling.rounds import EVERY, Rounds
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.vaults import MINUTE, NOW
@@ -83,3 +84,32 @@ async def test_who_joins_gets_its_turn_and_who_leaves_has_none() -> None:
         clock.now += EVERY / 2
         seen |= {each for each, _ in await rounds.due(clock.now)}
     assert seen == set(MANY[1:4])
+
+
+async def test_a_look_that_is_half_due_goes_along_with_whatever_opened_the_vault() -> None:
+    """The next one is a whole round away then, and no sooner."""
+    clock = Clock()
+    rounds = Rounds(Registry().due, lambda: MANY[:1], clock)
+    await rounds.due(clock.now)
+    turns: list[ParticipantIdentifier] = []
+
+    async def opened(role: Role) -> AsyncIterator[tuple[ParticipantIdentifier, Role]]:
+        yield MANY[0], role
+        yield MANY[1], role
+
+    async def open_in(role: Role) -> None:
+        await rounds.go_along(opened(role), Role.MESSAGE_SERVICE, turns.append)
+
+    clock.now += EVERY / 2 - MINUTE
+    await open_in(Role.MESSAGE_SERVICE)
+    assert turns == [], "a round is not half over"
+    clock.now += MINUTE
+    await open_in(Role.ACCESS_POINT)
+    assert turns == [], "another role's vault was opened"
+    await open_in(Role.MESSAGE_SERVICE)
+    await open_in(Role.MESSAGE_SERVICE)
+    assert turns == [MANY[0]], "once, and nobody who is not served"
+    clock.now += EVERY - MINUTE
+    assert await rounds.due(clock.now) == []
+    clock.now += MINUTE
+    assert await rounds.due(clock.now) == [(MANY[0], clock.now)]

@@ -53,3 +53,20 @@ async def test_what_another_process_signs_is_announced_once_for_all_entries_of_a
     await asyncio.sleep(60)
     assert announced == ["channel"] * 2, "it signs by now"
     assert growth.take(A, MT)
+
+
+@in_virtual_time
+async def test_what_has_grown_for_a_while_counts_from_its_first_entry_until_it_is_taken() -> None:
+    growth = Growth(lambda _: None, seconds=seconds)
+    growth.note(A, MT)
+    await asyncio.sleep(3)
+    growth.note(A, MT)
+    assert growth.for_longer_than(3.5) == []
+    assert growth.for_longer_than(2) == [(A, MT)]
+    assert growth.take(A, MT)
+    growth.note(A, MT)
+    await asyncio.sleep(1)
+    assert growth.for_longer_than(2) == []
+    growth.forget(A, MT)
+    await asyncio.sleep(2)
+    assert growth.for_longer_than(2) == []

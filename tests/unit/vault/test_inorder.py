@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+import pytest_asyncio
 
+from samdrift.administration.administration import provisioning
 from samdrift.contracts.principals import Role
 from samdrift.vault.database.migrations import Connection
 from samdrift.vault.errors import VaultRefused
 from samdrift.vault.inorder import Hosted, out_of_order
 from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.cheapness import commands_of_the_product
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.sizes import sampled
 from tests.vaults import Installation, until
 
 AP = Role.ACCESS_POINT
 ROLES = (AP,)
+_NOTED = "SELECT FROM registry.versions WHERE part = 'all reached'"
 HARM = {
     "a right of the login's is gone": "REVOKE SELECT ON {schema}.log FROM {login}",
     "a function cannot be run": "REVOKE EXECUTE ON FUNCTION {schema}.append_log FROM {login}",
@@ -104,7 +109,65 @@ async def test_a_database_that_is_missing_is_said_and_keeps_no_other_from_starti
         administrator.rows(back)
     assert [record.args for record in caplog.records if record.args] == [(login.database,)]
     assert login.schema in [each.schema for each in found]
+    assert administrator.rows(_NOTED) == [], "commands look into the vaults until it is back"
     await installation.provisioner.drop(organisation, AP)
+
+
+@pytest_asyncio.fixture
+async def out_of_place(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+    """A vault that lacks a right, while a process serves that has put everything in order."""
+    login, administrator = await vault_login(installation, organisation, AP), await superuser(installation)
+    provisioner = installation.provisioner
+    await provisioner.install()
+    administrator.rows("INSERT INTO registry.lessees VALUES ('here', '{ap}', now() + '1 h')")
+    with administrator.connect(login.schema) as connection:
+        connection.execute(f"REVOKE SELECT ON {login.schema}.log FROM {login.login}".encode())
+
+    async def is_so() -> bool:
+        found = await out_of_order(provisioner._connection, provisioner.database)
+        return login.schema in [each.schema for each in found]
+
+    yield is_so
+    administrator.rows("DELETE FROM registry.lessees WHERE process = 'here'")
+    await provisioner.install()
+
+
+async def test_a_command_looks_into_no_vault_beside_a_process_that_has(
+    installation: Installation, out_of_place: Callable[[], Awaitable[bool]]
+) -> None:
+    """With hundreds of organisations each command would else take seconds before it begins."""
+    await installation.provisioner.install(beside_others=True)
+    assert await out_of_place()
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        "UPDATE registry.lessees SET until = now() WHERE process = 'here'",
+        "UPDATE registry.versions SET version = version - 1 WHERE part = 'all reached'",
+        "DELETE FROM registry.versions WHERE part = 'all reached'",
+    ],
+    ids=["nothing serves", "an earlier program serves", "a start has found a database missing"],
+)
+async def test_a_command_puts_vaults_in_order_where_no_start_of_its_version_has(
+    installation: Installation, out_of_place: Callable[[], Awaitable[bool]], otherwise: str
+) -> None:
+    (await superuser(installation)).rows(otherwise)
+    await installation.provisioner.install(beside_others=True)
+    assert not await out_of_place()
+
+
+async def test_a_command_begins_by_putting_in_order_what_is_not(
+    installation: Installation, out_of_place: Callable[[], Awaitable[bool]]
+) -> None:
+    (await superuser(installation)).rows("DELETE FROM registry.lessees WHERE process = 'here'")
+    async with provisioning(installation.settings):
+        assert await out_of_place(), "those of tests find order, or a test has to say so"
+    with commands_of_the_product():
+        async with provisioning(installation.settings):
+            assert not await out_of_place()
 
 
 async def test_what_a_restored_database_lets_everybody_do_is_taken_away(

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -278,6 +278,131 @@ async def test_a_process_that_comes_back_after_its_leases_went_gets_none_that_ar
     assert one.leases.held() == set()
     await settled(two, one)
     assert len(numbers(one, AP)) == len(numbers(two, AP)) == PARTITIONS // 2
+
+
+HOUR = timedelta(hours=1)
+
+
+def of_day(ahead: timedelta) -> Callable[[], datetime]:
+    """A clock that is so far ahead of the database's."""
+    return lambda: datetime.now(UTC) + ahead
+
+
+@pytest.mark.parametrize("ahead", [HOUR, -HOUR, timedelta(seconds=31)], ids=str)
+async def test_a_process_whose_clock_is_wrong_leaves_its_work_to_one_whose_clock_is_right(
+    registry: Registry, ahead: timedelta
+) -> None:
+    """What it puts off would wait by its clock; it hears of it once, and again when its clock is right."""
+    right, wrong = registry.process("right"), registry.process("wrong")
+    heard = list[bool]()
+    wrong.set_aside = heard.append
+    await settled(right, wrong)
+    assert len(numbers(wrong, AP)) == PARTITIONS // 2
+    wrong.of_day = of_day(ahead)
+    await settled(wrong, right, wrong, right)
+    assert not wrong.leases.held()
+    assert len(right.leases.held()) == 2 * PARTITIONS + 1, "not the part of one of two"
+    assert heard == [True]
+    wrong.of_day = of_day(timedelta())
+    await settled(wrong, right)
+    assert len(numbers(wrong, AP)) == len(numbers(right, AP)) == PARTITIONS // 2
+    assert heard == [True, False]
+
+
+async def test_a_process_whose_clock_is_wrong_gives_nothing_back_that_it_still_works_on(
+    registry: Registry,
+) -> None:
+    right, wrong = registry.process("right"), registry.process("wrong")
+    await wrong.renew()
+    may_end = asyncio.Event()
+
+    async def work() -> None:
+        with contextlib.suppress(NotLeased):
+            async with wrong.leases.working(A, AP, may_end.wait):  # type: ignore[arg-type]
+                await asyncio.sleep(3600)
+
+    working = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    wrong.of_day = of_day(HOUR)
+    await right.renew()
+    await wrong.renew()
+    await until(lambda: not wrong.leases.holds(A, AP))
+    for _ in range(2):
+        await wrong.renew()
+        await right.renew()
+        assert not right.leases.holds(A, AP), "the other one is still at it"
+    may_end.set()
+    await working
+    await settled(wrong, right)
+    assert right.leases.holds(A, AP)
+
+
+async def test_processes_whose_clocks_are_all_wrong_go_on_for_it_may_be_the_databases(
+    registry: Registry,
+) -> None:
+    one, two = registry.process("one"), registry.process("two")
+    one.of_day = two.of_day = of_day(HOUR)
+    heard = list[bool]()
+    one.set_aside = two.set_aside = heard.append
+    await one.renew()
+    assert len(one.leases.held()) == 2 * PARTITIONS + 1
+    await settled(one, two)
+    assert len(numbers(one, AP)) == len(numbers(two, AP)) == PARTITIONS // 2
+    assert heard == []
+
+
+async def test_a_process_whose_clock_is_wrong_takes_over_when_the_last_that_is_right_is_gone(
+    registry: Registry,
+) -> None:
+    right, wrong = registry.process("right"), registry.process("wrong")
+    wrong.of_day = of_day(HOUR)
+    heard = list[bool]()
+    wrong.set_aside = heard.append
+    await settled(right, wrong)
+    registry.lapse("right")
+    await wrong.renew()
+    assert len(wrong.leases.held()) == 2 * PARTITIONS + 1
+    await right.renew()
+    await settled(wrong, right)
+    assert not wrong.leases.held()
+    assert len(right.leases.held()) == 2 * PARTITIONS + 1
+    assert heard == [True, False, True]
+
+
+async def test_a_process_whose_clock_is_wrong_keeps_the_roles_that_nobody_else_serves(
+    registry: Registry,
+) -> None:
+    right, wrong = registry.process("right", [AP]), registry.process("wrong", BOTH)
+    wrong.of_day = of_day(HOUR)
+    heard = list[bool]()
+    wrong.set_aside = heard.append
+    await settled(right, wrong)
+    assert not numbers(wrong, AP)
+    assert len(numbers(wrong, MT)) == PARTITIONS
+    assert heard == []
+
+
+async def test_a_process_of_the_version_before_renews_without_saying_what_its_clock_is(
+    registry: Registry,
+) -> None:
+    this = registry.process("this")
+    renew = "SELECT role, number, former, surplus FROM renew_leases($1, $2, $3, $4, $5, $6)"
+    values = "before", ["", "ap", "mt"], timedelta(seconds=20), [], [], []
+    taken = await registry.ask(renew, *values)
+    assert len(taken) == 2 * PARTITIONS + 1
+    await this.renew()
+    rows = await registry.ask(renew, *values)
+    surplus = [(role, number) for role, number, _, more in rows if more]
+    assert len(surplus) == PARTITIONS
+    await registry.ask(renew, *values[:4], [role for role, _ in surplus], [number for _, number in surplus])
+    await this.renew()
+    assert len(numbers(this, AP)) == PARTITIONS // 2
+    this.of_day = of_day(HOUR)
+    await settled(this)
+    assert not this.leases.held(), "the one of the version before is taken to be right"
+    registry.lapse("this")
+    rows = await registry.ask(renew, *values)
+    assert (None, None, "this", False) in rows
 
 
 def kept(ask: Callable[..., Any], times: LeaseTimes | None = None) -> LeaseKeeper:

@@ -19,6 +19,7 @@ from samdrift.scheduling import dispatch
 from samdrift.scheduling.dispatch import Dispatcher
 from samdrift.scheduling.rounds import Rounds
 from samdrift.vault import moments
+from samdrift.vault.announcing import notify
 from samdrift.vault.database.session import Row, Statement
 from samdrift.vault.errors import VaultLocked, VaultUnavailable
 from samdrift.vault.gate import Gate
@@ -351,6 +352,36 @@ async def test_what_the_registry_does_not_take_is_sent_later_and_said_once(
         await sending.stop()
     assert sent == [keep({"a": Moment(2, None), "b": Moment(3, None)})]
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_moments_travel_with_a_notification_and_by_themselves_where_that_is_refused() -> None:
+    """Whoever may log in can fill the queue of notifications: that keeps no moment from the registry."""
+    sent: list[list[str]] = []
+    refused = True
+
+    async def run(statements: Sequence[Statement]) -> None:
+        sent.append([sql for sql, _ in statements])
+        if refused and len(statements) > 1:
+            raise VaultUnavailable
+
+    async def read(vault: str) -> Moment | None:
+        return None
+
+    sending = Moments(run, read)
+    both, (one, *_) = notify(["c"]), keep({})
+    sending.committed("v", Moment(1, None))
+    with pytest.raises(VaultUnavailable):
+        await sending.run_with(both)
+    await sending.bring()
+    alone = [sql for sql, _ in both]
+    assert sent == [[one, *alone], alone, [one]]
+    refused = False
+    sent.clear()
+    sending.committed("v", Moment(2, None))
+    await sending.run_with(both)
+    await sending.bring()
+    await sending.run_with(both)
+    assert sent == [[one, *alone], alone], "what was sent is not sent again"
 
 
 async def test_what_waits_is_sent_before_the_process_ends(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from samdrift.vault.errors import SealBroken, VaultUnavailable
 from samdrift.vault.objects import Objects
+from tests.vaults import until
 
 
 @pytest.fixture(params=["folder", "memory:///"])
@@ -55,6 +58,16 @@ async def test_a_folder_that_is_gone_is_not_made_anew_by_whoever_writes(tmp_path
     assert not (tmp_path / "objects").exists()
     (tmp_path / "aside").rename(tmp_path / "objects")
     await put(objects, "v1/one", b"1")
+
+
+async def test_what_is_in_a_folder_that_is_gone_is_not_taken_for_lost(tmp_path: Path) -> None:
+    """It waits for the object store, and is not looked at as something that was altered."""
+    objects = Objects(tmp_path / "objects")
+    await put(objects, "v1/one", b"1")
+    (tmp_path / "objects").rename(tmp_path / "aside")
+    with pytest.raises(VaultUnavailable) as caught:
+        _ = [piece async for piece in objects.pieces("v1/one")]
+    assert caught.value.cause == "object store: its folder is not there"
 
 
 async def test_a_folder_is_its_owners_alone(tmp_path: Path) -> None:
@@ -148,6 +161,52 @@ async def test_what_a_vaults_process_planted_among_its_objects_is_neither_follow
     with pytest.raises(VaultUnavailable):
         await objects.under("v3")
     assert [piece async for piece in objects.pieces("v1/whole")] == [b"content"]
+
+
+@pytest.mark.parametrize("held", ["open", "read"])
+async def test_who_stops_reading_takes_nothing_from_what_is_opened_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: str
+) -> None:
+    """A thread cannot be cancelled: the number of a file that is closed meanwhile is another's by then."""
+    objects, other = Objects(tmp_path / "objects"), tmp_path / "other"
+    await put(objects, "v1/one", b"one")
+    other.write_bytes(b"another organisation's")
+    entered, go_on, ended = threading.Event(), threading.Event(), threading.Event()
+    call = getattr(os, held)
+
+    def slow(*given: Any, **named: Any) -> Any:
+        entered.set()
+        go_on.wait(60)
+        try:
+            return call(*given, **named)
+        finally:
+            ended.set()
+
+    async def read() -> bytes:
+        return b"".join([piece async for piece in objects.pieces("v1/one")])
+
+    before = descriptors()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, held, slow)
+        reading = asyncio.create_task(read())
+        await asyncio.to_thread(entered.wait)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    opened = [os.open(other, os.O_RDONLY) for _ in range(20)]
+    try:
+        go_on.set()
+        await asyncio.to_thread(ended.wait)
+        await until(lambda: descriptors() == before + len(opened))
+        assert [os.lseek(each, 0, os.SEEK_CUR) for each in opened] == [0] * len(opened)
+    finally:
+        for each in opened:
+            os.close(each)
+
+
+def descriptors() -> int:
+    """How many this process has open, without the one that this takes."""
+    return len(os.listdir("/proc/self/fd")) - 1
 
 
 async def test_a_file_that_grows_while_it_is_read_has_an_end(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.provision import Provisioner
 from samdrift.vault.records import Transfer
 from samdrift.wire.identifiers import ParticipantIdentifier
-from tests.sizes import count, seed, soak
+from tests.sizes import count, sampled, seed, soak
 from tests.vaults import (
     MINUTE,
     NOW,
@@ -58,12 +58,14 @@ async def main(folder, organisation, size, how):
     organisation = ParticipantIdentifier(organisation)
     while True:
         async with gate.open(WORKER, organisation, Role.ACCESS_POINT, Purpose.SUBMIT) as vault:
-            envelope = outgoing()
-            await vault.submit(
-                envelope, await body(vault, os.urandom(size)), as4_message_id="a@b", now=NOW, lease=MINUTE
-            )
-            vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=envelope.envelope_id)
-            await vault.next_due()
+            envelope, data = outgoing(), await body(vault, os.urandom(size))
+            if how == "expecting":
+                vault.expect()
+                vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=envelope.envelope_id)
+            await vault.submit(envelope, data, as4_message_id="a@b", now=NOW, lease=MINUTE)
+            if how != "expecting":
+                vault.record(APEvent.AP_TRANSFER_QUEUED, envelope=envelope.envelope_id)
+                await vault.next_due()
             if how == "hang":
                 print("inside", flush=True)
                 await asyncio.sleep(60)
@@ -150,7 +152,9 @@ async def test_the_next_start_knows_what_became_due_just_before_a_kill(own: Inst
     assert transfers >= stored
 
 
-@pytest.mark.parametrize("size", ["10000", "300000"], ids=["body in the row", "body in the object store"])
+@pytest.mark.parametrize(
+    "size", sampled(["10000", "300000"]), ids=["body in the row", "body in the object store"]
+)
 async def test_a_process_killed_inside_an_opening_leaves_nothing(own: Installation, size: str) -> None:
     organisation = await hosted(own)
     process = await child(own, organisation, size, "hang")
@@ -169,15 +173,19 @@ async def test_a_process_killed_inside_an_opening_leaves_nothing(own: Installati
 
 
 @soak
+@pytest.mark.parametrize(
+    ("how", "size"), sampled([("go", "20000"), ("expecting", "20000"), ("expecting", "300000")]), ids=str
+)
 async def test_a_process_killed_at_any_moment_loses_nothing_that_it_was_told_is_stored(
-    own: Installation,
+    own: Installation, how: str, size: str
 ) -> None:
+    """In openings of several round trips, and of the one that stores, logs and commits."""
     organisation = await hosted(own)
     chance = random.Random(seed(7))
     told: set[str] = set()
     rounds = count(3, 100)
     for _ in range(rounds):
-        process = await child(own, organisation, "20000", "go")
+        process = await child(own, organisation, size, how)
         told.add(await line(process))
         await asyncio.sleep(chance.uniform(0, 0.1))
         process.kill()
@@ -333,8 +341,10 @@ async def killed_while_asked(own: Installation, unread: int, *, deaf: bool) -> N
     await ended(witness)  # The server ends all others too, and then begins anew.
 
 
-@pytest.mark.parametrize("deaf", [False, True])
-@pytest.mark.parametrize("unread", [10, 100_000, 5_000_000])
+@pytest.mark.parametrize(
+    ("unread", "deaf"),
+    sampled([(unread, deaf) for unread in (10, 100_000, 5_000_000) for deaf in (False, True)], every=3),
+)
 async def test_a_killed_server_process_is_noticed_whatever_it_left_unread(
     own: Installation, unread: int, deaf: bool
 ) -> None:

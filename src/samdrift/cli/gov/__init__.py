@@ -12,6 +12,7 @@ from samdrift.cli.subcommands import group_of
 _COMMANDS = {
     "officer": "officers:app",
     "grant": "ceremony:grants",
+    "group": "groups:app",
     "review": "reviews:app",
     "statement": "statements:app",
     "export": "records:export",

@@ -15,7 +15,7 @@ from samdrift.cli.gov.grants import Of, approve, end, object_to
 from samdrift.cli.gov.signing import By, Out, Why, moment, numbered, propose, read_file
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import Actor, Reason, asked
+from samdrift.cli.persons import Actor, PreparedBy, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.evidence.trace import Asked
@@ -66,11 +66,12 @@ def state_party(
     participant: Annotated[
         str, typer.Option("--participant", help="The participant that it is, like 0203:habo.se.")
     ] = "",
+    prepared_by: PreparedBy = None,
 ) -> None:
     """State a party's name and kind, and which of the parties the organisation itself is."""
     with reported_as_usage_errors():
         stated = PartyNamed(_party("PARTY", named), name, _one_of("--form", form, PartyKind), participant)
-        propose(config, organisation, by, why, lambda record, at: stated, out)
+        propose(config, organisation, by, why, lambda record, at: stated, out, prepared_by)
 
 
 @parties.command("list")
@@ -112,6 +113,7 @@ def enter(
     config: ConfigFile,
     out: Out,
     why: Why,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Enter an agreement; it counts once an officer who did not enter it has countersigned it.
 
@@ -123,7 +125,7 @@ def enter(
         def act(record: Any, at: datetime) -> Act:
             return _agreed(file, content, at)
 
-        propose(config, organisation, by, why, act, out)
+        propose(config, organisation, by, why, act, out, prepared_by)
 
 
 agreements.command("countersign")(approve)
@@ -148,6 +150,7 @@ def notice(
     config: ConfigFile,
     out: Out,
     why: Why,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Give notice of a sub-supplier; the organisation can object until the window closes."""
     with reported_as_usage_errors():
@@ -159,7 +162,7 @@ def notice(
         def act(record: Any, at: datetime) -> Act:
             return NoticeGiven(numbered(record, of), who, what, where, closes, begins)
 
-        propose(config, organisation, by, why, act, out)
+        propose(config, organisation, by, why, act, out, prepared_by)
 
 
 @agreements.command("extend")
@@ -171,11 +174,20 @@ def extend(
     config: ConfigFile,
     out: Out,
     why: Why,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Ask that an agreement goes on for a fixed time; another officer approves."""
     with reported_as_usage_errors():
         last = moment("--until", until)
-        propose(config, organisation, by, why, lambda record, at: Extended(numbered(record, of), last), out)
+        propose(
+            config,
+            organisation,
+            by,
+            why,
+            lambda record, at: Extended(numbered(record, of), last),
+            out,
+            prepared_by,
+        )
 
 
 @agreements.command("at-end")
@@ -186,11 +198,12 @@ def at_end(
     config: ConfigFile,
     out: Out,
     why: Why,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Choose whether sending stops or goes on when cover ends; receiving goes on either way."""
     with reported_as_usage_errors():
         choice = Chosen(_one_of("CHOICE", sending, AtEnd))
-        propose(config, organisation, by, why, lambda record, at: choice, out)
+        propose(config, organisation, by, why, lambda record, at: choice, out, prepared_by)
 
 
 @agreements.command("release")
@@ -202,13 +215,16 @@ def release(
     out: Out,
     why: Why,
     catalogue: CatalogueFile = None,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Ask that a duty which the newest catalogue does not have is let go; another officer approves."""
     with reported_as_usage_errors():
         used = read(catalogue)
         if duty in used.duties:
             raise Unusable(f"DUTY: {used.label} has it, and it cannot be let go")
-        propose(config, organisation, by, why, lambda record, at: Released(duty, used.label), out)
+        propose(
+            config, organisation, by, why, lambda record, at: Released(duty, used.label), out, prepared_by
+        )
 
 
 @agreements.command("list")

@@ -17,9 +17,9 @@ from samdrift.administration.appointing import MessageClients
 from samdrift.administration.governing import Governance
 from samdrift.cli.gov.grants import app as grants
 from samdrift.cli.gov.signing import By, Out, Why, show, subject
-from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
+from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
 from samdrift.cli.output import print_json, print_line, require_new
-from samdrift.cli.persons import Actor, Reason, asked, preparing
+from samdrift.cli.persons import Actor, PreparedBy, Reason, asked, preparing
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
@@ -83,15 +83,22 @@ def unsigned(
 
 
 @grants.command("sign-over")
-def sign_over(organisation: Organisation, by: By, config: ConfigFile, folder: Folder, why: Why) -> None:
+def sign_over(
+    organisation: Organisation,
+    by: By,
+    config: ConfigFile,
+    folder: Folder,
+    why: Why,
+    prepared_by: PreparedBy = None,
+) -> None:
     """Write a statement for every right that nobody signed, each to be read and signed by an officer.
 
     An officer states again what others have: what that person has, and roles, another officer gives.
     """
     with reported_as_usage_errors():
         require_new(folder)
-        who, text = subject("--by", by), one_line("--why", why)
-        found, statements, refused = run(_stated_again(config, organisation, who, text))
+        who, preparer = subject("--by", by), preparing(prepared_by, why)
+        found, statements, refused = run(_stated_again(config, organisation, who, preparer))
     folder.mkdir()
     files = []
     for number, statement in enumerate(statements, 1):
@@ -118,12 +125,13 @@ def settle(
     ending: Annotated[
         bool, typer.Option("--ending", help="Also where rights end by it that nobody has signed over.")
     ] = False,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Ask that rights which nobody signed end, and none counts from then on; another officer approves it."""
     with reported_as_usage_errors():
         require_new(out)
-        who, text = subject("--by", by), one_line("--why", why)
-        found, statement = run(_settling(config, organisation, who, text, ending=ending))
+        who, preparer = subject("--by", by), preparing(prepared_by, why)
+        found, statement = run(_settling(config, organisation, who, preparer, ending=ending))
     out.write_bytes(statement.content)
     for holding in found.left:
         row = _row(holding, found, found.left)
@@ -143,25 +151,26 @@ async def _unsigned(config: Path, organisation: ParticipantIdentifier, command: 
 
 
 async def _stated_again(
-    config: Path, organisation: ParticipantIdentifier, who: Subject, why: str
+    config: Path, organisation: ParticipantIdentifier, who: Subject, preparer: Asked
 ) -> tuple[Unsigned, list[Statement], list[tuple[Holding, str]]]:
-    found = await _unsigned(config, organisation, "grant sign-over", preparing(why))
+    found = await _unsigned(config, organisation, "grant sign-over", preparer)
     statements, refused = list[Statement](), list[tuple[Holding, str]]()
     async with administering(load(config), changes=False) as installation:
         governance = Governance(installation, organisation)
+        record, now = await governance.read_now()
         for holding in found.left:
             again = partial(_again, holding.given)
             try:
-                statements.append(governance.stated(found.record, who, why, again))
+                statements.append(governance.stated(record, now, who, preparer.reason, again))
             except (StatementRefused, StatementError) as error:
                 refused.append((holding, str(error)))
     return found, statements, refused
 
 
 async def _settling(
-    config: Path, organisation: ParticipantIdentifier, who: Subject, why: str, *, ending: bool
+    config: Path, organisation: ParticipantIdentifier, who: Subject, preparer: Asked, *, ending: bool
 ) -> tuple[Unsigned, Statement]:
-    found = await _unsigned(config, organisation, "grant settle", preparing(why))
+    found = await _unsigned(config, organisation, "grant settle", preparer)
     if found.left and not ending:
         raise Unusable(
             f"{len(found.left)} rights would end: samdrift gov grant unsigned shows them, gov grant sign-over"
@@ -171,7 +180,8 @@ async def _settling(
     act = SettlementAsked(len(digests), listing(digests))
     async with administering(load(config), changes=False) as installation:
         governance = Governance(installation, organisation)
-        return found, governance.stated(found.record, who, why, lambda at: act)
+        record, now = await governance.read_now()
+        return found, governance.stated(record, now, who, preparer.reason, lambda at: act)
 
 
 def _again(given: Given, at: datetime) -> Given:

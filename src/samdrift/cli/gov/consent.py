@@ -11,7 +11,7 @@ from samdrift.cli.gov.basis import record_of
 from samdrift.cli.gov.signing import By, Out, Why, numbered, propose, subject
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, print_verdict
-from samdrift.cli.persons import Actor, Reason, asked
+from samdrift.cli.persons import Actor, PreparedBy, Reason, asked
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.governance.words import named
@@ -67,27 +67,52 @@ def request(
     to: Annotated[
         str, typer.Option("--to", help="The one who is to see it, if an officer asks for another.")
     ] = "",
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Ask to see something. It waits four days for an officer; content waits for two."""
     with reported_as_usage_errors():
         who, seen = subject("--to", to) if to else subject("--by", by), read_extent(extent)
         act = AccessAsked(who, ground, one_line("--ticket", ticket), seen, level, minutes)
-        record = propose(config, organisation, by, why, lambda record, at: act, out)
+        record = propose(config, organisation, by, why, lambda record, at: act, out, prepared_by)
     _show_approvers(officers(record, datetime.now(UTC)), record, who)
 
 
 @app.command()
-def approve(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+def approve(
+    organisation: Organisation,
+    of: Of,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    prepared_by: PreparedBy = None,
+) -> None:
     """Approve a request as it is shown."""
     with reported_as_usage_errors():
-        propose(config, organisation, by, why, lambda record, at: Approved(asked_for(record, of).id), out)
+        propose(
+            config,
+            organisation,
+            by,
+            why,
+            lambda record, at: Approved(asked_for(record, of).id),
+            out,
+            prepared_by,
+        )
 
 
 @app.command()
-def revoke(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+def revoke(
+    organisation: Organisation,
+    of: Of,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    prepared_by: PreparedBy = None,
+) -> None:
     """Decline a request, or end a consent or an emergency: nothing more is read a second later."""
     with reported_as_usage_errors():
-        propose(config, organisation, by, why, lambda record, at: _ended(record, of), out)
+        propose(config, organisation, by, why, lambda record, at: _ended(record, of), out, prepared_by)
 
 
 @app.command("list")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from samdrift.cli.inputs import read_input
 from samdrift.cli.org.options import AsJson
 from samdrift.cli.output import print_json, print_line
 from samdrift.config.errors import Unusable, shown
@@ -136,10 +137,8 @@ def read(file: Path | None) -> Catalogue:
     """Return the catalogue of a file, or the newest one that comes with this version."""
     if file is None:
         return shipped()[-1]
-    with file.open("rb") as opened:
-        content = opened.read(MAX_BYTES + 1)
     try:
-        return Catalogue.read(content)
+        return Catalogue.read(read_input(file, MAX_BYTES))
     except CatalogueUnfit as error:
         raise Unusable(f"{shown(file)}: {error}") from None
 

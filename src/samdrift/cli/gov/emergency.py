@@ -11,7 +11,7 @@ from samdrift.cli.gov.consent import ExtentText, GroundOption, Of, Ticket, asked
 from samdrift.cli.gov.signing import By, Out, Why, propose, subject
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import Actor, Reason, asked
+from samdrift.cli.persons import Actor, PreparedBy, Reason, asked
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.contracts.principals import Role
@@ -40,18 +40,29 @@ def state(
     config: ConfigFile,
     out: Out,
     why: Why,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """State an emergency: metadata alone, for an hour, once another of the staff has signed it."""
     with reported_as_usage_errors():
         act = EmergencyStated(subject("--by", by), ground, one_line("--ticket", ticket), read_extent(extent))
-        propose(config, organisation, by, why, lambda record, at: act, out)
+        propose(config, organisation, by, why, lambda record, at: act, out, prepared_by)
 
 
 @app.command()
-def sign(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+def sign(
+    organisation: Organisation,
+    of: Of,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    prepared_by: PreparedBy = None,
+) -> None:
     """Sign an emergency as the second of the staff, within an hour."""
     with reported_as_usage_errors():
-        propose(config, organisation, by, why, lambda record, at: Approved(_stated(record, of)), out)
+        propose(
+            config, organisation, by, why, lambda record, at: Approved(_stated(record, of)), out, prepared_by
+        )
 
 
 @app.command()
@@ -63,12 +74,19 @@ def account(
     config: ConfigFile,
     out: Out,
     why: Why,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Give an account of an emergency, within a day; without one the officers see it in red."""
     with reported_as_usage_errors():
         text = one_line("--done", done)
         propose(
-            config, organisation, by, why, lambda record, at: AccountGiven(_stated(record, of), text), out
+            config,
+            organisation,
+            by,
+            why,
+            lambda record, at: AccountGiven(_stated(record, of), text),
+            out,
+            prepared_by,
         )
 
 

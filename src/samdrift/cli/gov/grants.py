@@ -11,7 +11,7 @@ from samdrift.cli.gov.basis import record_of
 from samdrift.cli.gov.signing import By, Out, Why, moment, numbered, propose, subject
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import Actor, Reason, asked
+from samdrift.cli.persons import Actor, PreparedBy, Reason, asked
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.governance.words import named
@@ -33,7 +33,12 @@ from samdrift.rights.statements import (
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
-To = Annotated[str, typer.Option("--to", help="The one who gets it: person:ID, system:ID or claim:....")]
+To = Annotated[
+    str,
+    typer.Option(
+        "--to", help="The one who gets it: person:ID, system:ID, claim:... or group:DIRECTORY#NAME."
+    ),
+]
 Names = Annotated[
     str,
     typer.Option("--rights", help="read, write, approve, manage, joined by commas; or one role."),
@@ -69,6 +74,7 @@ def give(
     start: From = "",
     absent: For = "",
     asked: Asked = False,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Give rights to a mailbox, appoint a substitute, or ask for a role in the organisation."""
     with reported_as_usage_errors():
@@ -86,33 +92,65 @@ def give(
             last = min(end, first + LONGEST)
             return Given(what or Rights(whose, scope, named_rights), first, last, asked or is_role)
 
-        propose(config, organisation, by, why, act, out)
+        propose(config, organisation, by, why, act, out, prepared_by)
 
 
 @app.command()
-def approve(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+def approve(
+    organisation: Organisation,
+    of: Of,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    prepared_by: PreparedBy = None,
+) -> None:
     """Approve what another has asked for: a right, a role, a key."""
-    _about(organisation, of, by, config, out, why, Approved)
+    _about(organisation, of, by, config, out, why, Approved, prepared_by)
 
 
 @app.command("object")
-def object_to(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+def object_to(
+    organisation: Organisation,
+    of: Of,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    prepared_by: PreparedBy = None,
+) -> None:
     """Object to a right: it is held back until the objection ends."""
-    _about(organisation, of, by, config, out, why, Objected)
+    _about(organisation, of, by, config, out, why, Objected, prepared_by)
 
 
 @app.command()
-def end(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+def end(
+    organisation: Organisation,
+    of: Of,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    prepared_by: PreparedBy = None,
+) -> None:
     """End what a statement gives, or an objection."""
-    _about(organisation, of, by, config, out, why, lambda digest: Ended(of=digest))
+    _about(organisation, of, by, config, out, why, lambda digest: Ended(of=digest), prepared_by)
 
 
 @app.command("end-all")
-def end_all(organisation: Organisation, to: To, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+def end_all(
+    organisation: Organisation,
+    to: To,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    prepared_by: PreparedBy = None,
+) -> None:
     """End everything that a person, a system or a group has been given."""
     with reported_as_usage_errors():
         whose = subject("--to", to)
-        propose(config, organisation, by, why, lambda record, at: Ended(subject=whose), out)
+        propose(config, organisation, by, why, lambda record, at: Ended(subject=whose), out, prepared_by)
 
 
 @app.command("list")
@@ -137,9 +175,13 @@ def list_grants(
         print_line(f"{row['statements'][0]}  {given}  until {row['until']}")
 
 
-def _about(organisation: Any, of: str, by: str, config: Any, out: Any, why: str, kind: Any) -> None:
+def _about(
+    organisation: Any, of: str, by: str, config: Any, out: Any, why: str, kind: Any, prepared_by: str | None
+) -> None:
     with reported_as_usage_errors():
-        propose(config, organisation, by, why, lambda record, at: kind(numbered(record, of)), out)
+        propose(
+            config, organisation, by, why, lambda record, at: kind(numbered(record, of)), out, prepared_by
+        )
 
 
 def _rights(text: str) -> frozenset[Right]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,12 +14,13 @@ from samdrift.administration.administration import administering, record_command
 from samdrift.administration.inventory import basis_of
 from samdrift.cli.consenting import consented
 from samdrift.cli.gov.signing import By, Out, Why, numbered, propose
+from samdrift.cli.inputs import digest_of_input
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, require_new
-from samdrift.cli.persons import Actor, ConsentOption, Reason, asked
+from samdrift.cli.persons import Actor, ConsentOption, PreparedBy, Reason, asked
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
-from samdrift.config.inputs import read_participant, reason
+from samdrift.config.inputs import read_participant
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Role
 from samdrift.evidence.trace import Asked
@@ -67,7 +67,6 @@ Whose = Annotated[
     list[ParticipantIdentifier],
     typer.Option("--organisation", parser=read_participant, help="One that it concerns; repeatable."),
 ]
-_READ = 1 << 20
 
 
 @app.callback()
@@ -91,21 +90,37 @@ def open_incident(
     aware: Aware = "",
     began: Began = "",
     clocks: Clocks = "concerned",
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Write a statement that opens an incident, to be signed; its clocks run from when it was known."""
     with reported_as_usage_errors():
         make = _opened(title, aware, began, clocks)
-        propose(config, organisation, by, why, lambda record, at: make(at), out)
+        propose(config, organisation, by, why, lambda record, at: make(at), out, prepared_by)
 
 
 @app.command()
 def note(
-    organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why, clocks: Clocks = ""
+    organisation: Organisation,
+    of: Of,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    clocks: Clocks = "",
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Write a note, whose text is --why, to be signed; with --clocks more of them begin to count."""
     with reported_as_usage_errors():
         named = _clocks(clocks)
-        propose(config, organisation, by, why, _of(of, lambda digest, at: IncidentNoted(digest, named)), out)
+        propose(
+            config,
+            organisation,
+            by,
+            why,
+            _of(of, lambda digest, at: IncidentNoted(digest, named)),
+            out,
+            prepared_by,
+        )
 
 
 @app.command()
@@ -117,12 +132,13 @@ def attach(
     config: ConfigFile,
     out: Out,
     why: Why,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Write a note with the SHA-256 of a file, to be signed: a section of a log with its proofs."""
     with reported_as_usage_errors():
-        digest = _sha256(file)
+        digest = digest_of_input(file)
         about = _of(of, lambda one, at: IncidentNoted(one, frozenset(), digest))
-        propose(config, organisation, by, why, about, out)
+        propose(config, organisation, by, why, about, out, prepared_by)
 
 
 @app.command()
@@ -136,20 +152,37 @@ def tell(
     out: Out,
     why: Why,
     told: Told = "",
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Write a statement that those of a clock were told, to be signed; that stops the clock."""
     with reported_as_usage_errors():
         named, moment = _clock(clock), _moment("--at", told)
         text = one_line("--reference", reference)
         about = _of(of, lambda digest, at: IncidentTold(digest, named, moment or at, text))
-        propose(config, organisation, by, why, about, out)
+        propose(config, organisation, by, why, about, out, prepared_by)
 
 
 @app.command()
-def close(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+def close(
+    organisation: Organisation,
+    of: Of,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    prepared_by: PreparedBy = None,
+) -> None:
     """Write a statement that closes an incident, to be signed by an officer; clocks that run go on."""
     with reported_as_usage_errors():
-        propose(config, organisation, by, why, _of(of, lambda digest, at: IncidentClosed(digest)), out)
+        propose(
+            config,
+            organisation,
+            by,
+            why,
+            _of(of, lambda digest, at: IncidentClosed(digest)),
+            out,
+            prepared_by,
+        )
 
 
 @app.command("list")
@@ -181,18 +214,18 @@ def draft(
     organisation: Organisation,
     of: Of,
     clock: WhichClock,
-    file: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write; it must not exist.")],
     config: ConfigFile,
     reason: Reason,
     by: Actor = None,
 ) -> None:
     """Write a draft of what is sent to those of a clock; what the platform does not know is left blank."""
     with reported_as_usage_errors():
-        require_new(file)
+        require_new(out)
         named = _clock(clock)
         text = run(_drafted(config, organisation, of, named, asked(by, reason)))
-    file.write_text(text, encoding="utf-8")
-    print_line(f"{shown(file)}: fill in what is left blank, and send it")
+    out.write_text(text, encoding="utf-8")
+    print_line(f"{shown(out)}: fill in what is left blank, and send it")
 
 
 @app.command()
@@ -443,14 +476,3 @@ def _moment(option: str, text: str) -> datetime | None:
 
 def _now() -> datetime:
     return system_clock().astimezone(UTC).replace(microsecond=0)
-
-
-def _sha256(file: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with file.open("rb") as opened:
-            while piece := opened.read(_READ):
-                digest.update(piece)
-    except OSError as error:
-        raise Unusable(f"{shown(file)}: {reason(error)}") from None
-    return digest.hexdigest()

@@ -15,11 +15,23 @@ from samdrift.cli.gov.basis import governed, record_of
 from samdrift.cli.gov.signing import Out, Why, moment, numbered, own_key, propose, read_file, subject
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line, require_new
-from samdrift.cli.persons import Actor, ByFile, Reason, With, WithFile, asked, passphrase, preparing, present
+from samdrift.cli.persons import (
+    Actor,
+    ByFile,
+    PreparedBy,
+    Reason,
+    With,
+    WithFile,
+    asked,
+    passphrase,
+    preparing,
+    present,
+)
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.evidence.trace import Asked
 from samdrift.governance.papercode import new_code, public_of
 from samdrift.installation.loop import run
 from samdrift.rights.enrolment import Enrolment
@@ -75,6 +87,7 @@ def enrol(
     other: With = None,
     by_file: ByFile = None,
     other_file: WithFile = None,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Enrol a person's key: the first ones by two custodians, others by two officers of the organisation.
 
@@ -89,11 +102,11 @@ def enrol(
             to = subject("--person", person) if person else new_person()
         else:
             to = subject("--offered", offered)
-            public = run(_offered(config, organisation, to, why))
+            public = run(_offered(config, organisation, to, preparing(prepared_by, why)))
         if out is not None:
             if role:
                 raise Unusable("--role goes with custodians: an officer asks for it by samdrift gov grant")
-            propose(config, organisation, by, why, _enrolling(to, named, public), out)
+            propose(config, organisation, by, why, _enrolling(to, named, public), out, prepared_by)
             return
         given = _role(role)
         persons = present(by, other, by_file, other_file)
@@ -153,10 +166,26 @@ def list_officers(
 
 
 @app.command()
-def end(organisation: Organisation, key: Key, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+def end(
+    organisation: Organisation,
+    key: Key,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    prepared_by: PreparedBy = None,
+) -> None:
     """End a key: its person, or an officer, signs that."""
     with reported_as_usage_errors():
-        propose(config, organisation, by, why, lambda record, at: Ended(of=own_key(record.keys, key)), out)
+        propose(
+            config,
+            organisation,
+            by,
+            why,
+            lambda record, at: Ended(of=own_key(record.keys, key)),
+            out,
+            prepared_by,
+        )
 
 
 @app.command()
@@ -170,11 +199,20 @@ def lost(
     since: Annotated[
         str, typer.Option("--since", help="When it was seen last: a day, or a time with its zone.")
     ],
+    prepared_by: PreparedBy = None,
 ) -> None:
     """State that a key is lost: it signs nothing from then on, and never comes back."""
     with reported_as_usage_errors():
         when = min(moment("--since", since), datetime.now(UTC).replace(microsecond=0))
-        propose(config, organisation, by, why, lambda record, at: Lost(own_key(record.keys, key), when), out)
+        propose(
+            config,
+            organisation,
+            by,
+            why,
+            lambda record, at: Lost(own_key(record.keys, key), when),
+            out,
+            prepared_by,
+        )
 
 
 @app.command()
@@ -193,9 +231,11 @@ def code(
     print_line(f"its public key is in {shown(out)}")
 
 
-async def _offered(config: Path, organisation: ParticipantIdentifier, person: Subject, why: str) -> PublicKey:
+async def _offered(
+    config: Path, organisation: ParticipantIdentifier, person: Subject, who: Asked
+) -> PublicKey:
     """Return the passkey that a person offers on their own page."""
-    async with governed(config, organisation, "officer enrol", preparing(why)) as governance:
+    async with governed(config, organisation, "officer enrol", who) as governance:
         gate = governance.installation.gate
         async with gate.worker("officers", Role.GOVERNANCE).open(organisation, Purpose.ADMINISTER) as vault:
             for each in await vault.offered_keys():

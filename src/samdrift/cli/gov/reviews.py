@@ -17,7 +17,7 @@ from samdrift.cli.consenting import shows_use
 from samdrift.cli.gov.signing import By, Out, Why, moment, numbered, propose, subject
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import Actor, ConsentOption, Reason, asked
+from samdrift.cli.persons import Actor, ConsentOption, PreparedBy, Reason, asked
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
@@ -70,6 +70,7 @@ def open_review(
     mailbox: Mailbox = "",
     systems: Annotated[bool, typer.Option("--systems", help="Review the rights of systems.")] = False,
     roles: Annotated[bool, typer.Option("--roles", help="Review the roles in the organisation.")] = False,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Write a statement that opens a review of a mailbox, of systems or of roles, to be signed.
 
@@ -88,7 +89,7 @@ def open_review(
                 raise Unusable("nothing to review: no such right is in force, or all are in a review")
             return ReviewOpened(about, items, first, second, due)
 
-        propose(config, organisation, by, why, act, out)
+        propose(config, organisation, by, why, act, out, prepared_by)
 
 
 @app.command()
@@ -100,6 +101,7 @@ def answer(
     config: ConfigFile,
     out: Out,
     why: Why,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Write an answer about a right, to be signed: keep it until its end, or remove it at once."""
     if outcome not in tuple(Outcome):
@@ -112,18 +114,35 @@ def answer(
             why,
             lambda record, at: Reviewed(numbered(record, of), Outcome(outcome)),
             out,
+            prepared_by,
         )
 
 
 @app.command()
-def close(organisation: Organisation, of: Of, by: By, config: ConfigFile, out: Out, why: Why) -> None:
+def close(
+    organisation: Organisation,
+    of: Of,
+    by: By,
+    config: ConfigFile,
+    out: Out,
+    why: Why,
+    prepared_by: PreparedBy = None,
+) -> None:
     """Write a statement that closes a review, to be signed: what has no answer is removed.
 
     Before its last day only when everything has an answer; never while a vault of the organisation is
     locked. A custodian or one of the operator's staff closes one, too, whose time is over.
     """
     with reported_as_usage_errors():
-        propose(config, organisation, by, why, lambda record, at: ReviewClosed(numbered(record, of)), out)
+        propose(
+            config,
+            organisation,
+            by,
+            why,
+            lambda record, at: ReviewClosed(numbered(record, of)),
+            out,
+            prepared_by,
+        )
 
 
 @app.command("list")

@@ -13,11 +13,10 @@ from zoneinfo import ZoneInfo
 import typer
 
 from samdrift.cli.gov.basis import governed
-from samdrift.cli.org.options import one_line
+from samdrift.cli.inputs import read_input
 from samdrift.cli.output import print_line, require_new
 from samdrift.cli.persons import preparing
 from samdrift.config.errors import Unusable, shown
-from samdrift.config.inputs import reason
 from samdrift.governance.words import in_words, table
 from samdrift.installation.loop import run
 from samdrift.rights.enrolment import Keys
@@ -60,14 +59,7 @@ def moment(option: str, text: str) -> datetime:
 
 def read_file(file: Path) -> bytes:
     """Return the content of a small file; :class:`Unusable` with the reason."""
-    try:
-        with file.open("rb") as opened:
-            content = opened.read(MAX_FILE + 1)
-    except OSError as error:
-        raise Unusable(f"{shown(file)}: {reason(error)}") from None
-    if len(content) > MAX_FILE:
-        raise Unusable(f"{shown(file)}: larger than {MAX_FILE} bytes")
-    return content
+    return read_input(file, MAX_FILE)
 
 
 def read_statement(file: Path) -> Statement:
@@ -85,18 +77,19 @@ def propose(
     why: str,
     act: Callable[[Record, datetime], Act],
     out: Path,
+    prepared_by: str | None,
 ) -> Record:
     """Write what a person is to sign, and show it in words with the command that signs it.
 
     ``act`` is asked for what is stated, by the record and the moment. The record is returned.
     """
     require_new(out)
-    who, reason_given = subject("--by", by), one_line("--why", why)
+    who, preparer = subject("--by", by), preparing(prepared_by, why)
 
     async def prepared() -> tuple[Statement, Record]:
-        async with governed(config, organisation, "statement propose", preparing(why)) as governance:
-            record = await governance.read()
-            return governance.stated(record, who, reason_given, partial(act, record)), record
+        async with governed(config, organisation, "statement propose", preparer) as governance:
+            record, now = await governance.read_now()
+            return governance.stated(record, now, who, preparer.reason, partial(act, record)), record
 
     try:
         statement, record = run(prepared())

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from samdrift.administration.administration import administering
+from samdrift.administration.administration import administering, record_command
 from samdrift.administration.governing import Governance
 from samdrift.cli.gov.basis import governed, record_of
 from samdrift.cli.gov.ceremony import signed_files
 from samdrift.cli.gov.signing import By, Out, Why, read_file, read_statement, show, subject
 from samdrift.cli.gov.signing import propose as write_proposal
+from samdrift.cli.inputs import note_folder
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, one_line
 from samdrift.cli.output import print_json, print_line
-from samdrift.cli.persons import Actor, Reason, asked, passphrase
+from samdrift.cli.persons import Actor, PreparedBy, Reason, asked, bringing, passphrase
 from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.reader import load
+from samdrift.contracts.principals import Role
+from samdrift.evidence.trace import Asked
 from samdrift.governance.papercode import sign_by
 from samdrift.governance.words import in_words, table
 from samdrift.installation.loop import run
@@ -29,6 +33,7 @@ from samdrift.rights.fields import StatementError, moment_text
 from samdrift.rights.record import Entry, Record
 from samdrift.rights.signing import Signed
 from samdrift.rights.statements import VERSION, Act, Statement
+from samdrift.wire.identifiers import ParticipantIdentifier
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -51,6 +56,7 @@ def propose(
     config: ConfigFile,
     out: Out,
     why: Why,
+    prepared_by: PreparedBy = None,
 ) -> None:
     """Write a statement of any kind to be signed: by whom, when and why is added to the file."""
     with reported_as_usage_errors():
@@ -65,7 +71,7 @@ def propose(
             except (CanonicalError, StatementError) as error:
                 raise Unusable(f"{shown(act)}: {error}") from None
 
-        write_proposal(config, organisation, by, why, stated, out)
+        write_proposal(config, organisation, by, why, stated, out, prepared_by)
 
 
 @app.command("show")
@@ -93,11 +99,13 @@ def append(
     code_file: Annotated[
         Path | None, typer.Option("--code-file", help="A file with that code, for scripts.")
     ] = None,
+    by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
     """Append a signed statement to the organisation's record; every role has it when this returns.
 
-    What does not hold, comes too late or would have no effect is refused, with an entry in the log.
+    What does not hold, comes too late or would have no effect is refused, with an entry in the log. Who runs
+    this is in the log, too: the signature says whose the statement is, not who brought it.
     """
     with reported_as_usage_errors():
         stated = read_statement(file)
@@ -106,14 +114,7 @@ def append(
         else:
             signed = _signed(stated, signature or file.with_name(f"{file.name}.sig"))
 
-        async def appended() -> tuple[Entry, list[str]]:
-            # Waits for no other command: the end of a consent must reach the one that it stops.
-            async with administering(load(config), changes=False) as installation:
-                governance = Governance(installation, organisation)
-                (entry,) = await governance.append(signed)
-                return entry, await governance.behind()
-
-        entry, behind = run(appended())
+        (entry,), behind = run(_appended(config, organisation, bringing(by), "statement append", [signed]))
     if as_json:
         found = {"statement": entry.number, "digest": stated.digest, "effect": entry.effect.value}
         print_json(found | {"behind": behind})
@@ -127,20 +128,19 @@ def append(
 @app.command("append-all")
 def append_all(
     organisation: Organisation,
-    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Statements, and a signature of each.")],
+    statements: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Statements, and a signature of each.")
+    ],
     config: ConfigFile,
+    by: Actor = None,
 ) -> None:
     """Append all statements of a folder that one person has signed, in order: all of them or none."""
     with reported_as_usage_errors():
-        signed = [_signed(read_statement(each), Path(f"{each}.sig")) for each in signed_files(folder)]
+        files = list(signed_files(statements))
+        signed = [_signed(read_statement(each), Path(f"{each}.sig")) for each in files]
+        note_folder(statements, files)
 
-        async def appended() -> tuple[tuple[Entry, ...], list[str]]:
-            async with administering(load(config), changes=False) as installation:
-                governance = Governance(installation, organisation)
-                entries = await governance.append(*signed)
-                return entries, await governance.behind()
-
-        entries, behind = run(appended())
+        entries, behind = run(_appended(config, organisation, bringing(by), "statement append-all", signed))
     for entry in entries:
         print_line(f"statement {entry.number}: {entry.effect.value}  {entry.statement.digest}")
     if behind:
@@ -186,6 +186,22 @@ def list_statements(
     else:
         for row in (_row(each, record) for each in chosen):
             print_line(f"{row['number']}  {row['at']}  {row['kind']}  {row['by']}  {row['why']}")
+
+
+async def _appended(
+    config: Path, organisation: ParticipantIdentifier, who: Asked, command: str, signed: Sequence[Signed]
+) -> tuple[tuple[Entry, ...], list[str]]:
+    """Append statements, all or none; returns them with the roles that do not have them.
+
+    The organisation's log has who brings each, by its digest, also where it is then refused.
+    """
+    # Waits for no other command: the end of a consent must reach the one that it stops.
+    async with administering(load(config), changes=False) as installation:
+        for each in signed:
+            about, roles = {"digest": each.statement.digest}, (Role.GOVERNANCE,)
+            await record_command(installation, f"gov {command}", who, organisation, roles, **about)
+        governance = Governance(installation, organisation)
+        return await governance.append(*signed), await governance.behind()
 
 
 def _members(file: Path) -> dict[str, Any]:

@@ -11,20 +11,19 @@ from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.org.keyoptions import log_key_words
 from samdrift.cli.org.options import ConfigFile, Organisation
 from samdrift.cli.output import complain, print_line
+from samdrift.cli.persons import Acting, Actor, acting
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
-from samdrift.contracts.principals import Principal, PrincipalKind, Role
+from samdrift.contracts.principals import Role
 from samdrift.installation.loop import run
 from samdrift.installation.unlocking import vaults_of
 from samdrift.keystore.interface import KeyStore, LogKeyPlace
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "locking")
 
-
-def use_hsm(organisation: Organisation, config: ConfigFile) -> None:
+def use_hsm(organisation: Organisation, config: ConfigFile, by: Actor = None) -> None:
     """Have the organisation's vaults open with its token from now on, and its next keys made there.
 
     The token is the one of its entry in the configuration file. Nothing that was copied of
@@ -32,23 +31,26 @@ def use_hsm(organisation: Organisation, config: ConfigFile) -> None:
     signed with keys in files, that is done with keys in the token from now on, if it makes such.
     """
     with reported_as_usage_errors():
-        places = run(_use_hsm(load(config), organisation))
+        loaded, who = load(config), acting(by)
+        places = run(_use_hsm(loaded, organisation, who))
     print_line("its token opens it; keys that were made before stay in files until they are replaced")
     for role, place in places.items():
         print_line(f"{role.value}: {log_key_words(place)}")
 
 
-def use_token(organisation: Organisation, config: ConfigFile) -> None:
+def use_token(organisation: Organisation, config: ConfigFile, by: Actor = None) -> None:
     """Do the same under the former name of the command, which works in version 0.2 only."""
     complain("warning: the command is called samdrift org use-hsm now")
-    use_hsm(organisation, config)
+    use_hsm(organisation, config, by)
 
 
 renamed = typer.Typer(add_completion=False)
 renamed.command("use-token", hidden=True)(use_token)
 
 
-async def _use_hsm(config: Config, organisation: ParticipantIdentifier) -> dict[Role, LogKeyPlace]:
+async def _use_hsm(
+    config: Config, organisation: ParticipantIdentifier, who: Acting
+) -> dict[Role, LogKeyPlace]:
     places = {}
     async with administering(config) as installation:
         hosted = vaults_of(installation.gate, organisation)
@@ -60,11 +62,11 @@ async def _use_hsm(config: Config, organisation: ParticipantIdentifier) -> dict[
             await asyncio.to_thread(keys.use_hsm, one.vault, organisation)
             place = places[one.role] = await _log_key_place(keys, one.vault)
             if not there:
-                facts = {"by": "token"}
-                await tell(_WORKER, organisation, OrgEvent.VAULT_LOCK_CHANGED, facts, [one.role])
+                facts = {"by": "token", **who.facts()}
+                await tell(who.principal, organisation, OrgEvent.VAULT_LOCK_CHANGED, facts, [one.role])
             elif before is not place:
-                facts = {"key": place.value}
-                await tell(_WORKER, organisation, OrgEvent.KEYS_LOG_KEY_ROTATED, facts, [one.role])
+                facts = {"key": place.value, **who.facts()}
+                await tell(who.principal, organisation, OrgEvent.KEYS_LOG_KEY_ROTATED, facts, [one.role])
     return places
 
 

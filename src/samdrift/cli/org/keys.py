@@ -23,6 +23,7 @@ from samdrift.administration.dualcontrol import Matter, two_persons
 from samdrift.administration.events import AdminEvent
 from samdrift.administration.keyholder import issuers, subject
 from samdrift.administration.publication import Publication, document, documents, swedish, to_publish
+from samdrift.cli.inputs import read_input
 from samdrift.cli.org import keybackup
 from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.org.keyoptions import From, Key, Number, Which, Workplace, log_key_words, worked
@@ -134,7 +135,7 @@ def install(
 ) -> None:
     """Put a key to use with its certificate, which is checked first: at once, or from a day on."""
     with reported_as_usage_errors():
-        own, *chain = read_certificates(certificate)
+        own, *chain = read_certificates(certificate, read_input)
         at = read_time(start) if start is not None else None
         who = acting(by)
 

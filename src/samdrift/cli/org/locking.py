@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -13,23 +14,21 @@ from samdrift.audit.entries import Happening
 from samdrift.cli.org.events import OrgEvent
 from samdrift.cli.org.options import ConfigFile, Organisation
 from samdrift.cli.output import print_line
-from samdrift.cli.persons import passphrase
+from samdrift.cli.persons import Acting, Actor, acting, passphrase
 from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.model import Config
 from samdrift.config.reader import load
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
+from samdrift.contracts.principals import Purpose
 from samdrift.installation.control import ControlRefused, control_folder, tell
 from samdrift.installation.loop import run
-from samdrift.installation.unlocking import UNLOCK, vaults_of
+from samdrift.installation.unlocking import UNLOCK, WHO, vaults_of
 from samdrift.keystore.custody import weakness
 from samdrift.keystore.interface import KeyStore
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.net.clock import system_clock
 from samdrift.processes.survivors import end_left_behind
 from samdrift.wire.identifiers import ParticipantIdentifier
-
-_WORKER = Principal(PrincipalKind.WORKER, "locking")
 
 PassphraseFile = Annotated[
     Path | None,
@@ -49,15 +48,20 @@ Operator = Annotated[
 ]
 
 
-def unlock(organisation: Organisation, config: ConfigFile, passphrase_file: PassphraseFile = None) -> None:
+def unlock(
+    organisation: Organisation,
+    config: ConfigFile,
+    passphrase_file: PassphraseFile = None,
+    by: Actor = None,
+) -> None:
     """Open the organisation's vaults with its officer's passphrase, in the processes that run now.
 
     It is kept in no file: after a restart the officer unlocks again.
     """
     with reported_as_usage_errors():
-        loaded = load(config)
+        loaded, who = load(config), acting(by)
         own = passphrase("Passphrase", passphrase_file)
-        roles = run(_told_to_unlock(loaded, organisation, own))
+        roles = run(_told_to_unlock(loaded, organisation, own, who))
     print_line(f"unlocked: {' '.join(roles)}" if roles else "it was not locked")
 
 
@@ -67,6 +71,7 @@ def lock(
     passphrase_file: PassphraseFile = None,
     present_file: PresentFile = None,
     operator: Operator = False,
+    by: Actor = None,
 ) -> None:
     """Have the organisation's officer open its vaults from now on, with a passphrase of the officer's own.
 
@@ -76,11 +81,11 @@ def lock(
     which have to be replaced one by one.
     """
     with reported_as_usage_errors():
-        loaded = load(config)
+        loaded, who = load(config), acting(by)
         new = None if operator else _new_passphrase(passphrase_file, organisation)
-        older = run(_lock(loaded, organisation, new, present_file))
+        older = run(_lock(loaded, organisation, new, present_file, who))
         if new is not None:
-            run(_told_to_unlock(loaded, organisation, new, needed=False))
+            run(_told_to_unlock(loaded, organisation, new, who, needed=False))
     print_line("the operator's passphrase opens it" if operator else "its officer's passphrase opens it")
     if older and not operator:
         print_line("older than this lock, and so in copies from before it, are these private keys:")
@@ -92,10 +97,11 @@ def lock(
 
 
 async def _told_to_unlock(
-    config: Config, organisation: ParticipantIdentifier, own: bytes, *, needed: bool = True
+    config: Config, organisation: ParticipantIdentifier, own: bytes, who: Acting, *, needed: bool = True
 ) -> list[str]:
     """The roles whose vaults were locked in a running process."""
-    values = {"organisation": organisation.value, "passphrase": own.decode()}
+    facts = json.dumps({"by": who.name, **who.facts()})
+    values = {"organisation": organisation.value, "passphrase": own.decode(), WHO: facts}
     try:
         answers = await tell(control_folder(config.vaults), UNLOCK, **values)
     except ControlRefused as error:
@@ -106,7 +112,11 @@ async def _told_to_unlock(
 
 
 async def _lock(
-    config: Config, organisation: ParticipantIdentifier, new: bytes | None, present: Path | None
+    config: Config,
+    organisation: ParticipantIdentifier,
+    new: bytes | None,
+    present: Path | None,
+    who: Acting,
 ) -> list[str]:
     """Each vault under the new passphrase; some are already, where a call before this one was cut short.
 
@@ -125,16 +135,16 @@ async def _lock(
             await _open(keys, one.vault, passphrases, present)
             held = await asyncio.to_thread(keys.keys, one.vault)
             await asyncio.to_thread(keys.relock, one.vault, new)
-            facts = {"by": "operator" if new is None else "officer"}
+            facts = {"by": "operator" if new is None else "officer", **who.facts()}
             await installation.gate.tell_organisation(
-                _WORKER, organisation, OrgEvent.VAULT_LOCK_CHANGED, facts, [one.role]
+                who.principal, organisation, OrgEvent.VAULT_LOCK_CHANGED, facts, [one.role]
             )
             rotated = Happening(
                 system_clock(),
                 OrgEvent.VAULT_LOGIN_ROTATED,
-                f"{_WORKER.kind}:{_WORKER.name}",
+                f"{who.principal.kind}:{who.name}",
                 Purpose.MAINTAIN,
-                {},
+                who.facts(),
             )
             await installation.provisioner.rotate_login(organisation, one.role, rotated)
             older += [

@@ -11,6 +11,7 @@ from samdrift.administration.administration import administering, hosted
 from samdrift.administration.dualcontrol import Matter, Persons, two_persons
 from samdrift.attestation import agefile
 from samdrift.cli.consenting import consented, until_now
+from samdrift.cli.inputs import known_digest
 from samdrift.cli.org import exports
 from samdrift.cli.org.options import AsJson, ConfigFile, Organisation, fingerprint
 from samdrift.cli.output import print_json, print_line, require_new
@@ -134,7 +135,9 @@ def import_organisation(
     with reported_as_usage_errors():
         keys = agefile.identities(identity)
         loaded, who = load(config), acting(by)
-        order = Order(organisation, file, keys, signer, who.name, take_over, digest, who.proof)
+        order = Order(
+            organisation, file, keys, signer, who.name, take_over, digest, who.proof, known_digest(file)
+        )
         imported = run(_import(loaded, order))
         vouched = exports.vouched_for(loaded, imported.certificate, imported.manifest.made_at)
     said = imported.manifest, imported.manifest_sha256, imported.certificate

@@ -22,6 +22,7 @@ from samdrift.governance.events import GovEvent
 from samdrift.governance.pages.directory import Directory, Names, shown_name
 from samdrift.governance.records import Records
 from samdrift.governance.words import names_of
+from samdrift.rights.consentfold import moment_of
 from samdrift.rights.fields import ORGANISATION, Subject, SubjectKind
 from samdrift.rights.record import Record
 from samdrift.rights.statements import OF_ORGANISATION, OFFICERS, Right, Rights, Statement
@@ -120,7 +121,7 @@ class Access:
             }
             subject = Subject(SubjectKind.PERSON, person)
             now = self._clock().replace(microsecond=0)
-            now = max(now, record.last or now)
+            now = moment_of(record, now, (await vault.cover_facts()).witnessed)
             visit = Visit(
                 organisation,
                 site,

@@ -7,12 +7,14 @@ long, who else can approve, and how many it still takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.governance.consent import Opened
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
 from samdrift.governance.pages.directory import Names
 from samdrift.governance.pages.frame import CONSENTS, Frame
@@ -22,8 +24,11 @@ from samdrift.rights.consentfold import Consent, Stage, approvers, consents_of
 from samdrift.rights.consents import ExtentKind, Ground
 from samdrift.rights.folding import Effect
 from samdrift.rights.statements import Approved, Ended
+from samdrift.vault.gate import Gate
 from samdrift.web.texts import Phrase
 
+_USES_SHOWN = 50
+"""Consents whose uses are counted for a page: those before have theirs in the log."""
 GROUNDS: Mapping[Ground, Phrase] = {
     Ground.CASE: Phrase("The organisation’s own case"),
     Ground.OUTAGE: Phrase("An outage"),
@@ -65,13 +70,16 @@ class Line:
     approved_by: tuple[str, ...]
     may_approve: bool
     may_end: bool
+    opened: Opened | None = None
+    """Its uses, once it has begun."""
 
 
 class ConsentPages:
     """Pages of consents."""
 
-    def __init__(self, frame: Frame, access: Access) -> None:
+    def __init__(self, frame: Frame, access: Access, gate: Gate) -> None:
         self._frame, self._access = frame, access
+        self._vaults = gate.worker("pages", Role.GOVERNANCE)
 
     def routes(self) -> Sequence[RouteOf]:
         """Return the routes; a decision is taken on the page of the request's statement."""
@@ -80,13 +88,21 @@ class ConsentPages:
     async def show(self, request: Request, visit: Visit) -> Response:
         """Show everything that was asked for, what waits first."""
         by_stage: dict[Stage, list[Line]] = {}
-        for each in reversed(consents_of(visit.record).all()):
-            by_stage.setdefault(each.stage(visit.now), []).append(line_of(each, visit))
+        asked = tuple(reversed(consents_of(visit.record).all()))
+        opened = await self._opened(visit, [each for each in asked if each.begins is not None])
+        for each in asked:
+            line = replace(line_of(each, visit), opened=opened.get(each.id))
+            by_stage.setdefault(each.stage(visit.now), []).append(line)
         waiting, running = by_stage.pop(Stage.WAITING, []), by_stage.pop(Stage.IN_FORCE, [])
         past = sorted(
             (one for rows in by_stage.values() for one in rows), key=lambda one: one.asked, reverse=True
         )
         return self._frame.page(request, visit, "consents.html", waiting=waiting, running=running, past=past)
+
+    async def _opened(self, visit: Visit, begun: Sequence[Consent]) -> dict[str, Opened]:
+        """Return what was opened within the newest of some consents, by the log of governance."""
+        async with self._vaults.open(visit.organisation, Purpose.READ) as vault:
+            return {each.id: Opened.of(await vault.find_log(each.id)) for each in begun[:_USES_SHOWN]}
 
 
 def line_of(consent: Consent, visit: Visit) -> Line:

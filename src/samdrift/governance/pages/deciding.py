@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -19,6 +19,7 @@ from samdrift.governance.pages.waiting import (
     ending_keys,
     ending_rights,
     foreseen,
+    latest_extension,
     open_notices,
     open_reviews,
     register_of,
@@ -32,6 +33,7 @@ from samdrift.rights.statements import Act, Approved, Ended, Objected, Outcome, 
 from samdrift.web.forms import Form
 from samdrift.web.uploads import received
 
+Copied = Callable[[Visit], Awaitable[Sequence[tuple[str, datetime]]]]
 _ACTS: Mapping[str, Callable[..., Act]] = {
     "approve": Approved,
     "refuse": Ended,
@@ -45,8 +47,9 @@ _ACTS: Mapping[str, Callable[..., Act]] = {
 class Deciding:
     """Pages on which something that stands in the record is decided."""
 
-    def __init__(self, frame: Frame, access: Access, signing: Signing) -> None:
-        self._frame, self._access, self._signing = frame, access, signing
+    def __init__(self, frame: Frame, access: Access, signing: Signing, copied: Copied) -> None:
+        """``copied`` returns whose key may have a copy, and since when that is known."""
+        self._frame, self._access, self._signing, self._copied = frame, access, signing, copied
 
     def routes(self) -> Sequence[RouteOf]:
         """Return the routes."""
@@ -69,6 +72,7 @@ class Deciding:
             request,
             visit,
             "today.html",
+            copied=await self._copied(visit),
             mine=[each for each in open_ones if each.decides],
             others=[each for each in open_ones if not each.decides],
             offered=visit.offered,
@@ -151,6 +155,7 @@ class Deciding:
             may_object=officer
             and objection is Effect.TAKEN
             and not isinstance(entry.statement.act, Objected),
+            extends=officer and latest_extension(record, visit.person, visit.now, digest) is not None,
             reviewed=officer and _waits_for_review(visit, digest),
             follow=follow,
             telling=telling,

@@ -6,14 +6,25 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
 from samdrift.governance.pages.frame import AGREEMENTS, REVIEWS, Frame
 from samdrift.governance.pages.signing import Signing
+from samdrift.governance.pages.waiting import latest_extension, register_of
+from samdrift.governance.pages.words import PARTY_KINDS
 from samdrift.governance.reviews import SYSTEMS, items_about
-from samdrift.rights.agreements import Party, PartyKind, PartyNamed, as_written
+from samdrift.rights.agreements import (
+    AtEnd,
+    Chosen,
+    Extended,
+    Party,
+    PartyKind,
+    PartyNamed,
+    as_written,
+)
 from samdrift.rights.consentfold import officers
 from samdrift.rights.fields import ORGANISATION, StatementError, Subject
 from samdrift.rights.folding import end_of
@@ -27,13 +38,11 @@ _SWEDEN = ZoneInfo("Europe/Stockholm")
 _USUAL = timedelta(days=30)
 _MAX_WRITTEN = 64 << 10
 """Most bytes of an agreement as a person pastes it."""
-PARTY_KINDS: Mapping[PartyKind, Phrase] = {
-    PartyKind.AGENCY: Phrase("Agency"),
-    PartyKind.MUNICIPALITY: Phrase("Municipality"),
-    PartyKind.REGION: Phrase("Region"),
-    PartyKind.MUNICIPAL_FEDERATION: Phrase("Municipal federation"),
-    PartyKind.JOINT_BOARD: Phrase("Joint board"),
-    PartyKind.COMPANY: Phrase("Company"),
+
+
+AT_END: Mapping[AtEnd, Phrase] = {
+    AtEnd.STOP: Phrase("New messages stop"),
+    AtEnd.CONTINUE: Phrase("New messages go on being sent"),
 }
 
 
@@ -52,6 +61,10 @@ class Entering:
             ("POST", f"{AGREEMENTS}/party", self.state_party, Seen.OFFICER),
             ("GET", f"{AGREEMENTS}/enter", self.ask_agreement, Seen.OFFICER),
             ("POST", f"{AGREEMENTS}/enter", self.enter_agreement, Seen.OFFICER),
+            ("GET", f"{AGREEMENTS}/at-end", self.ask_choice, Seen.OFFICER),
+            ("POST", f"{AGREEMENTS}/at-end", self.choose, Seen.OFFICER),
+            ("GET", f"{AGREEMENTS}/{{digest}}/extend", self.ask_extension, Seen.OFFICER),
+            ("POST", f"{AGREEMENTS}/{{digest}}/extend", self.extend, Seen.OFFICER),
         )
 
     async def ask_review(self, request: Request, visit: Visit) -> Response:
@@ -121,6 +134,61 @@ class Entering:
         answer = await self._signing.ask(request, visit, form, lambda at: agreed, f"{AGREEMENTS}/enter")
         return answer or self._agreement(request, visit, form, 422)
 
+    async def ask_choice(self, request: Request, visit: Visit) -> Response:
+        """Ask what becomes of new messages when cover ends."""
+        chosen = register_of(visit.record, visit.now).chosen(visit.now)
+        return self._choice(request, visit, Form((("sending", chosen.value),)))
+
+    async def choose(self, request: Request, visit: Visit) -> Response:
+        """Have it stated what becomes of new messages when cover ends."""
+        form = await received(request)
+        sending = next((each for each in AtEnd if each == form["sending"]), None)
+        if sending is None:
+            form.refuse("sending", Phrase("Choose one of the two"))
+            return self._choice(request, visit, form, 422)
+        chosen = Chosen(sending)
+        answer = await self._signing.ask(request, visit, form, lambda at: chosen, f"{AGREEMENTS}/at-end")
+        return answer or self._choice(request, visit, form, 422)
+
+    async def ask_extension(self, request: Request, visit: Visit) -> Response:
+        """Ask until when an agreement goes on."""
+        latest = _latest(request, visit)
+        last = f"{_last_day(latest):%Y-%m-%d}"
+        return self._extension(request, visit, Form((("until", last),)), latest)
+
+    async def extend(self, request: Request, visit: Visit) -> Response:
+        """Have it stated that an agreement goes on, which another officer approves."""
+        latest, form = _latest(request, visit), await received(request)
+        day = form.day("until", Phrase("Choose the last day"))
+        end = None if day is None else end_of(day, _SWEDEN).astimezone(UTC)
+        if end is not None and not visit.now < end <= latest:
+            form.refuse("until", Phrase("The last day is after today, and no later than the latest day"))
+        if end is None or form.errors:
+            return self._extension(request, visit, form, latest, 422)
+        extended = Extended(request.path_params["digest"], end)
+        back = f"/decide/{extended.of}"
+        answer = await self._signing.ask(request, visit, form, lambda at: extended, back)
+        return answer or self._extension(request, visit, form, latest, 422)
+
+    def _choice(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
+        return self._frame.page(request, visit, "at_end.html", status, form=form, choices=[*AT_END.items()])
+
+    def _extension(
+        self, request: Request, visit: Visit, form: Form, latest: datetime, status: int = 200
+    ) -> Response:
+        register, digest = register_of(visit.record, visit.now), request.path_params["digest"]
+        agreed = next(each for each in register.agreements if each.digest == digest)
+        return self._frame.page(
+            request,
+            visit,
+            "agreement_extend.html",
+            status,
+            form=form,
+            agreed=agreed,
+            parties=register.parties,
+            latest=_last_day(latest),
+        )
+
     def _review(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
         able = [(str(each), visit.names.of(each)) for each in officers(visit.record, visit.now)]
         places = self._places(visit)
@@ -171,3 +239,16 @@ class Entering:
             form.refuse("until", Phrase("A review lasts a day at least, and at most 92 days"))
             return None
         return due
+
+
+def _latest(request: Request, visit: Visit) -> datetime:
+    """Return until when the agreement of an address can go on; no page is there where it cannot."""
+    latest = latest_extension(visit.record, visit.person, visit.now, request.path_params["digest"])
+    if latest is None:
+        raise HTTPException(404)
+    return latest
+
+
+def _last_day(latest: datetime) -> datetime:
+    """Return a moment of the last whole day before another one."""
+    return latest.astimezone(_SWEDEN) - timedelta(days=1)

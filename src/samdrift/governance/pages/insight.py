@@ -13,9 +13,10 @@ from samdrift.governance.coverageview import picture
 from samdrift.governance.duties.catalogue import shipped
 from samdrift.governance.operatorview import Kind, lines
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
+from samdrift.governance.pages.entering import AT_END
 from samdrift.governance.pages.frame import AGREEMENTS, OPERATOR_VIEW, RECORD, REPORT, Frame
 from samdrift.governance.pages.waiting import agreements_of
-from samdrift.governance.pages.words import Telling, kind_of
+from samdrift.governance.pages.words import FORMS, FUNCTIONS, Telling, kind_of
 from samdrift.governance.reportkeeping import read
 from samdrift.rights.agreements import ROLES, Function, Party
 from samdrift.vault.gate import Gate
@@ -25,13 +26,6 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 Performers = Callable[[ParticipantIdentifier], Mapping[Function, Party | None]]
 """Returns the functions that are switched on for an organisation, each with the party that performs it."""
 _PAGE = 50
-_FORMS: Mapping[str, Phrase] = {
-    "service": Phrase("Service agreement"),
-    "data-processing": Phrase("Data processing agreement"),
-    "cooperation": Phrase("Cooperation"),
-    "between-agencies": Phrase("Agreement between agencies"),
-    "internal": Phrase("Internal"),
-}
 _MISSING: Mapping[Missing, Phrase] = {
     Missing.PARTY: Phrase("The organisation has not stated which party it is."),
     Missing.AGREEMENT: Phrase("No agreement leads there."),
@@ -88,8 +82,10 @@ class Insight:
             waiting=found.register.waiting,
             standings=[standing(basis, each, visit.now) for each in Function if each in basis.performers],
             duties=duties,
-            forms=_FORMS,
+            forms=FORMS,
+            functions=FUNCTIONS,
             missing=_MISSING,
+            at_end=AT_END[found.register.chosen(visit.now)],
             now=visit.now,
         )
 

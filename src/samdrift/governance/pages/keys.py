@@ -105,6 +105,20 @@ class Keys:
             return self._own(request, visit, form, 422)
         return RedirectResponse(OWN_KEYS, 303)
 
+    async def copied(self, visit: Visit) -> list[tuple[str, datetime]]:
+        """Return whose authenticator has counted less than before, and when: there may be a copy of it.
+
+        A key that has ended since, such as by being stated lost, is not looked at any more.
+        """
+        found = []
+        async with self._vaults.open(visit.organisation, Purpose.READ) as vault:
+            for key in visit.record.keys.in_force(visit.now):
+                if key.key.scheme is Scheme.WEBAUTHN:
+                    entries = await vault.find_log(key.key.fingerprint)
+                    moments = [each.at for each in entries if each.event == GovEvent.STATEMENT_REFUSED]
+                    found += [(visit.names.of(key.act.to), max(moments))] if moments else []
+        return found
+
     async def officers(self, request: Request, visit: Visit) -> Response:
         """Show all keys, and whose they are."""
         record, now = visit.record, visit.now
@@ -118,6 +132,7 @@ class Keys:
             request,
             visit,
             "officers.html",
+            copied=await self.copied(visit),
             rows=[row for row in rows if row[1] != "over"],
             former=[row for row in rows if row[1] == "over"],
             offered=visit.offered,

@@ -1,24 +1,55 @@
-"""Incidents, filled from what the platform knows."""
+"""Incidents: opened, noted, told and closed by officers, and those that the operator has told of.
+
+Whoever finds an incident has hours: all of it is done here, without a command of the operator's. Those of
+the operator's own stand here as its entries in the log have them, and only the operator adds to them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.governance.incidentdraft import ADDRESSEES, draft
 from samdrift.governance.incidents import CLOCKS, Known, known_incidents
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
 from samdrift.governance.pages.frame import INCIDENTS, Frame
+from samdrift.governance.pages.signing import Signing
+from samdrift.governance.pages.waiting import foreseen
+from samdrift.rights.folding import Effect
+from samdrift.rights.incidentfold import Incident
+from samdrift.rights.incidents import (
+    Clock,
+    IncidentClosed,
+    IncidentNoted,
+    IncidentOpened,
+    IncidentTold,
+)
+from samdrift.rights.statements import Act
+from samdrift.vault.gate import Gate
+from samdrift.web.forms import Form
+from samdrift.web.policy import file_headers
 from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
+
+_SWEDEN = ZoneInfo("Europe/Stockholm")
+_WHEN = Phrase("Say when: a day and a time.")
+_FUTURE = Phrase("That is in the future.")
+_MAX_TEXT = 200
+_LONG = Phrase("Write at most %(count)s characters, none of them invisible.", {"count": _MAX_TEXT})
 
 
 @dataclass(frozen=True, slots=True)
 class ClockLine:
     """A clock of an incident as a page shows it."""
 
+    id: str
     name: str
     due: datetime | None
     told: datetime | None
@@ -39,33 +70,181 @@ class IncidentLine:
 class Oversight:
     """Pages of incidents."""
 
-    def __init__(self, frame: Frame, access: Access) -> None:
-        self._frame, self._access = frame, access
+    def __init__(self, frame: Frame, access: Access, signing: Signing, gate: Gate) -> None:
+        self._frame, self._access, self._signing = frame, access, signing
+        self._vaults = gate.worker("pages", Role.GOVERNANCE)
 
     def routes(self) -> Sequence[RouteOf]:
         """Return the routes."""
-        return (("GET", INCIDENTS, self.incidents, Seen.ROLE),)
+        one = f"{INCIDENTS}/{{digest}}"
+        return (
+            ("GET", INCIDENTS, self.incidents, Seen.ROLE),
+            ("GET", f"{INCIDENTS}/open", self.ask_open, Seen.OFFICER),
+            ("POST", f"{INCIDENTS}/open", self.open, Seen.OFFICER),
+            ("GET", one, self.incident, Seen.ROLE),
+            ("POST", one, self.state, Seen.OFFICER),
+            ("GET", f"{one}/draft/{{clock}}", self.draft, Seen.ROLE),
+        )
 
     async def incidents(self, request: Request, visit: Visit) -> Response:
-        """Show incidents of the record with their clocks, the open ones first."""
-        language = self._frame.wording(request).formats.language
-        lines = []
-        for known in known_incidents(visit.record, ()):
-            incident = known.incident
-            clocks = tuple(
-                ClockLine(
-                    CLOCKS[each.clock].of(language),
-                    each.due,
-                    each.told,
-                    each.late,
-                    _left(each.left(visit.now)),
-                )
-                for each in incident.running(visit.now)
-            )
-            late = any(each.late and each.told is None for each in clocks)
-            lines.append(IncidentLine(known, incident.open_at(visit.now), clocks, late))
+        """Show incidents with their clocks, the open ones first."""
+        lines = [self._line(request, visit, each) for each in await self._known(visit)]
         lines.sort(key=lambda line: (not line.open, -line.known.incident.aware.timestamp()))
-        return self._frame.page(request, visit, "incidents.html", lines=lines, now=visit.now)
+        return self._frame.page(request, visit, "incidents.html", lines=lines)
+
+    async def ask_open(self, request: Request, visit: Visit) -> Response:
+        """Ask what has happened, and since when that is known."""
+        now = f"{visit.now.astimezone(_SWEDEN):%Y-%m-%dT%H:%M}"
+        return self._opening(request, visit, Form((("aware", now), ("clocks", Clock.CONCERNED.value))))
+
+    async def open(self, request: Request, visit: Visit) -> Response:
+        """Have an incident stated, whose clocks run from when it was known."""
+        form = await received(request)
+        title = _line(form, "title", Phrase("Say in a few words what has happened"))
+        aware = _past(form, "aware", visit)
+        began = _past(form, "began", visit) if form["began"] else aware
+        if aware is not None and began is not None and began > aware:
+            form.refuse("began", Phrase("It began no later than it became known."))
+        clocks = _clocks(form)
+        if aware is None or began is None or form.errors:
+            return self._opening(request, visit, form, 422)
+        opened = IncidentOpened(title, began, aware, clocks)
+        asked = await self._signing.ask(request, visit, form, lambda at: opened, f"{INCIDENTS}/open")
+        return asked or self._opening(request, visit, form, 422)
+
+    async def incident(self, request: Request, visit: Visit) -> Response:
+        """Show one incident: its clocks, what was stated about it, and what can be stated."""
+        known = await self._asked_for(request, visit)
+        return self._page(request, visit, known, Form(), signed="signed" in request.query_params)
+
+    async def state(self, request: Request, visit: Visit) -> Response:
+        """Have a note, that somebody was told, or the end stated, to be signed."""
+        known, form = await self._asked_for(request, visit), await received(request)
+        if known.from_operator:
+            raise HTTPException(404)
+        act = self._act(form, known.incident, visit)
+        if act is None:
+            return self._page(request, visit, known, form, 422)
+        back = f"{INCIDENTS}/{known.incident.id}"
+        asked = await self._signing.ask(request, visit, form, lambda at: act, back)
+        return asked or self._page(request, visit, known, form, 422)
+
+    async def draft(self, request: Request, visit: Visit) -> Response:
+        """Answer with a draft of what is sent to those of a clock, as a file."""
+        known = await self._asked_for(request, visit)
+        clock = next((each for each in known.incident.clocks if each == request.path_params["clock"]), None)
+        if clock is None:
+            raise HTTPException(404)
+        text = draft(visit.organisation.value, known.incident, clock, None, visit.now)
+        return PlainTextResponse(text, headers=file_headers(f"{clock}.txt"))
+
+    def _act(self, form: Form, incident: Incident, visit: Visit) -> Act | None:
+        """Return what a form states about an incident; ``None`` where a field is refused."""
+        match form["decision"]:
+            case "note":
+                return IncidentNoted(incident.id, _clocks(form))
+            case "close":
+                return IncidentClosed(incident.id)
+            case "tell":
+                clock = next((each for each in incident.clocks if each == form["clock"]), None)
+                if clock is None:
+                    form.refuse("clock", Phrase("Choose who was told"))
+                told = _past(form, "told", visit)
+                reference = _line(form, "reference", Phrase("Say how, such as a number of theirs"))
+                if clock is None or told is None or form.errors:
+                    return None
+                return IncidentTold(incident.id, clock, told, reference)
+        raise HTTPException(404)
+
+    async def _known(self, visit: Visit) -> tuple[Known, ...]:
+        async with self._vaults.open(visit.organisation, Purpose.READ) as vault:
+            entries = await vault.told_incidents()
+        return known_incidents(visit.record, entries)
+
+    async def _asked_for(self, request: Request, visit: Visit) -> Known:
+        for each in await self._known(visit):
+            if each.incident.id == request.path_params["digest"]:
+                return each
+        raise HTTPException(404)
+
+    def _line(self, request: Request, visit: Visit, known: Known) -> IncidentLine:
+        language = self._frame.wording(request).formats.language
+        clocks = tuple(
+            ClockLine(
+                each.clock.value,
+                CLOCKS[each.clock].of(language),
+                each.due,
+                each.told,
+                each.late,
+                _left(each.left(visit.now)),
+            )
+            for each in known.incident.running(visit.now)
+        )
+        late = any(each.late and each.told is None for each in clocks)
+        return IncidentLine(known, known.incident.open_at(visit.now), clocks, late)
+
+    def _opening(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
+        return self._frame.page(
+            request, visit, "incident_open.html", status, form=form, clocks=self._names(request, Clock)
+        )
+
+    def _page(
+        self,
+        request: Request,
+        visit: Visit,
+        known: Known,
+        form: Form,
+        status: int = 200,
+        *,
+        signed: bool = False,
+    ) -> Response:
+        incident = known.incident
+        officer = visit.seen is Seen.OFFICER and not known.from_operator
+        now = f"{visit.now.astimezone(_SWEDEN):%Y-%m-%dT%H:%M}"
+        # What is stated counts from the second after it on.
+        ending = foreseen(
+            visit.record, visit.person, visit.now + timedelta(seconds=1), IncidentClosed(incident.id)
+        )
+        running = [each.clock for each in incident.running(visit.now) if each.told is None]
+        others = [each for each in Clock if each not in incident.clocks]
+        return self._frame.page(
+            request,
+            visit,
+            "incident.html",
+            status,
+            line=self._line(request, visit, known),
+            adds=officer,
+            may_close=officer and ending is Effect.TAKEN,
+            untold=self._names(request, running),
+            further=self._names(request, others),
+            addressees=ADDRESSEES,
+            form=form if form.fields else Form((("told", now),)),
+            signed=signed,
+        )
+
+    def _names(self, request: Request, clocks: Sequence[Clock] | type[Clock]) -> list[tuple[str, str]]:
+        language = self._frame.wording(request).formats.language
+        return [(each.value, CLOCKS[each].of(language)) for each in clocks]
+
+
+def _clocks(form: Form) -> frozenset[Clock]:
+    return frozenset(each for each in Clock if each in form.all("clocks"))
+
+
+def _line(form: Form, field: str, why: Phrase) -> str:
+    text = form.required(field, why)
+    if len(text) > _MAX_TEXT or not text.isprintable():
+        form.refuse(field, _LONG)
+    return text
+
+
+def _past(form: Form, field: str, visit: Visit) -> datetime | None:
+    """Return a moment that is over; refuse the field for a later one."""
+    moment = form.moment(field, _SWEDEN, _WHEN)
+    if moment is not None and moment > visit.now:
+        form.refuse(field, _FUTURE)
+        return None
+    return moment
 
 
 def _left(left: timedelta | None) -> Phrase | None:

@@ -113,7 +113,7 @@ class ReviewPages:
         signed: bool = False,
     ) -> Response:
         given = [each.given.what for each in review.items]
-        uses = await self._uses.read(visit.organisation, given, visit.now)
+        uses = await self._uses.read(visit.organisation, given, visit.now, visit.record.state.memberships)
         entries = {each.statement.digest: each for each in visit.record.entries}
         open_still = review.closed is None
         reviewer = open_still and answers_in(review, visit.person)
@@ -122,8 +122,8 @@ class ReviewPages:
                 each,
                 entries[each.digest],
                 uses.of(each.given.what),
-                reviewer and each.state is ItemState.WAITS and each.given.what.subject != visit.person,
-                each.given.what.subject == visit.person,
+                reviewer and each.state is ItemState.WAITS and not _has(visit, each),
+                _has(visit, each),
             )
             for each in review.items
         ]
@@ -183,4 +183,8 @@ def _act(form: Form, review: Review, visit: Visit) -> Reviewed | ReviewClosed:
 
 def _own(visit: Visit, review: Review, digest: str) -> bool:
     """Return whether a person has themselves what a statement gives."""
-    return any(each.digest == digest and each.given.what.subject == visit.person for each in review.items)
+    return any(each.digest == digest and _has(visit, each) for each in review.items)
+
+
+def _has(visit: Visit, item: Item) -> bool:
+    return visit.record.state.memberships.has(visit.person, item.given.what.subject, visit.now)

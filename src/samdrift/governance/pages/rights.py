@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 from starlette.requests import Request
 from starlette.responses import Response
 
+from samdrift.governance.groups import states
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
 from samdrift.governance.pages.frame import RIGHTS_PAGE, Frame
 from samdrift.governance.pages.signing import Signing
 from samdrift.governance.pages.waiting import SOON
 from samdrift.governance.pages.words import RIGHTS
-from samdrift.rights.fields import LONGEST, ORGANISATION, Scope, Subject
+from samdrift.rights.fields import LONGEST, ORGANISATION, Scope, Subject, SubjectKind
 from samdrift.rights.folding import Holding, end_of
 from samdrift.rights.statements import OF_ORGANISATION, Act, Given, Right, Rights, Substitution
 from samdrift.web.forms import Form
@@ -70,6 +71,7 @@ class RightsPages:
             numbers=numbers,
             labels=RIGHTS,
             is_rights=lambda what: isinstance(what, Rights),
+            listed={each.group: each for each in states(visit.record, moment)},
         )
 
     async def ask_give(self, request: Request, visit: Visit) -> Response:
@@ -79,7 +81,8 @@ class RightsPages:
     async def give(self, request: Request, visit: Visit) -> Response:
         """Have a right to a mailbox stated."""
         form = await received(request)
-        whose, scope, end = self._whose(form), self._mailbox(form), self._end(form, visit)
+        whose = self._group(form) if form["group"].strip() else self._whose(form)
+        scope, end = self._mailbox(form), self._end(form, visit)
         rights = frozenset(Right(each) for each in form.all("rights") if each in _CHOICES)
         if not rights:
             form.refuse("rights", Phrase("Choose what the person may do"))
@@ -148,6 +151,7 @@ class RightsPages:
             mailboxes=sorted(visit.names.mailboxes.items(), key=lambda pair: pair[1].casefold()),
             rights=[(each, RIGHTS[Right(each)]) for each in _CHOICES],
             roles=[(each, RIGHTS[each]) for each in sorted(OF_ORGANISATION)],
+            directories=_directories(visit),
         )
 
     def _place(self, visit: Visit, scope: Scope) -> str:
@@ -159,6 +163,16 @@ class RightsPages:
         except ValueError:
             form.refuse(field, Phrase("Choose a person"))
             return None
+
+    def _group(self, form: Form) -> Subject | None:
+        """Return the group that was typed; a person beside it is one too many."""
+        try:
+            if not form["person"].strip():
+                return Subject.parse(f"{SubjectKind.GROUP}:{form['group'].strip()}")
+        except ValueError:
+            pass
+        form.refuse("group", Phrase("Name a group of the directory, or choose a person"))
+        return None
 
     def _mailbox(self, form: Form) -> Scope | None:
         try:
@@ -176,6 +190,12 @@ class RightsPages:
             form.refuse("until", Phrase("The last day is not before today"))
             return None
         return end
+
+
+def _directories(visit: Visit) -> list[str]:
+    """Return the names of the directories whose keys are enrolled."""
+    keys = visit.record.keys.in_force(visit.now)
+    return sorted({each.act.to.id for each in keys if each.act.to.kind is SubjectKind.DIRECTORY})
 
 
 def _in_a_year(visit: Visit) -> str:

@@ -22,11 +22,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
-from samdrift.governance.pages.frame import REVIEWS, Frame
+from samdrift.governance.pages.frame import INCIDENTS, REVIEWS, Frame
 from samdrift.governance.pages.words import Telling, refusal
 from samdrift.governance.papercode import NotACode, sign_by
 from samdrift.governance.records import SilenceHeld, StatementRefused
 from samdrift.rights.fields import StatementError
+from samdrift.rights.incidents import INCIDENT_ACTS, IncidentOpened
 from samdrift.rights.keyacts import Enrolled, Scheme
 from samdrift.rights.record import GOOD
 from samdrift.rights.reviews import ReviewClosed
@@ -41,7 +42,8 @@ from samdrift.web.uploads import received
 from samdrift.wire.webauthn import Assertion, decoded
 
 SIGN, SIGN_FILE = "/sign", "/sign/file"
-_REVIEW = re.compile(rf"{REVIEWS}/\d+")
+_GOES_ON = re.compile(rf"{REVIEWS}/\d+|{INCIDENTS}/[0-9a-f]{{64}}")
+"""Pages on which there is something further to state: a review's, and an incident's."""
 _HELD = Phrase(
     "A vault of the organisation is locked, or belongs to another process, so that people may not have been"
     " able to answer. Unlock it, or close the review by samdrift gov review close."
@@ -189,8 +191,11 @@ class Signing:
 
 
 def _onward(statement: Statement, back: str, number: int) -> str:
-    """Return the page after a signature: of an answer in a review the review, where the next one waits."""
-    answered = isinstance(statement.act, Reviewed | ReviewClosed) and _REVIEW.fullmatch(back)
+    """Return the page after a signature: the review, where the next answer waits, or the incident."""
+    act = statement.act
+    if isinstance(act, IncidentOpened):
+        return f"{INCIDENTS}/{statement.digest}"
+    answered = isinstance(act, (Reviewed, ReviewClosed, *INCIDENT_ACTS)) and _GOES_ON.fullmatch(back)
     return back if answered else f"/record/{number}"
 
 

@@ -14,6 +14,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Rol
 from samdrift.governance.who import UNUSED
 from samdrift.governance.whouses import Uses
 from samdrift.rights.fields import Subject, SubjectKind
+from samdrift.rights.memberships import Memberships
 from samdrift.rights.statements import Rights, Substitution
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
@@ -39,6 +40,9 @@ class Use:
     """True when 90 days were looked through and nothing was found."""
 
 
+_GROUPS = frozenset({SubjectKind.CLAIM, SubjectKind.GROUP})
+
+
 @dataclass(slots=True)
 class LastUses:
     """Uses as the logs that could be read have them."""
@@ -47,7 +51,9 @@ class LastUses:
     logs: dict[Role, tuple[Uses, datetime]] = field(default_factory=dict)
     """Uses by role, with the moment from which on its log was read."""
     members: dict[Subject, list[Subject]] = field(default_factory=dict)
-    """Persons of whom the sign-in service said at their last sign-in that they have a claim."""
+    """Persons of whom the sign-in service said at their last sign-in that they have a claim, and those whom
+    a directory lists in a group.
+    """
 
     def of(self, what: Rights | Substitution) -> Use:
         """Return the use of a right: of a group, that of whichever member used it last."""
@@ -55,7 +61,7 @@ class LastUses:
         if uses is None or since is None:
             return Use(None, None, long_ago=False)
         place = what.scope.mailbox or "" if what.subject.kind is not SubjectKind.SYSTEM else ""
-        who = self.members.get(what.subject, []) if what.subject.kind is SubjectKind.CLAIM else [what.subject]
+        who = self.members.get(what.subject, []) if what.subject.kind in _GROUPS else [what.subject]
         found = (uses.last_use(str(each), place) for each in who)
         last = max((each for each in found if each is not None), default=None)
         return Use(last, since, long_ago=last is None and since <= self.now - UNUSED)
@@ -68,10 +74,16 @@ class UseReader:
         self._gate = gate
 
     async def read(
-        self, organisation: ParticipantIdentifier, rights: Iterable[Rights | Substitution], now: datetime
+        self,
+        organisation: ParticipantIdentifier,
+        rights: Iterable[Rights | Substitution],
+        now: datetime,
+        memberships: Memberships,
     ) -> LastUses:
         """Return the uses of the last 90 days of ``rights``, as far as they can be read here."""
         asked, found = tuple(rights), LastUses(now)
+        listed = {each.subject for each in asked if each.subject.kind is SubjectKind.GROUP}
+        found.members = {group: list(memberships.members(group, now)) for group in listed}
         for role in sorted({_shown_in(each) for each in asked}):
             if self._gate.registry.find(organisation, role) is None:
                 continue
@@ -79,7 +91,7 @@ class UseReader:
                 async with self._gate.open(_PRINCIPAL, organisation, role, Purpose.TRACE) as vault:
                     found.logs[role] = await _newest(vault, now)
                     if isinstance(vault, MessageClientVault):
-                        found.members = _members(await vault.persons())
+                        found.members |= _members(await vault.persons())
             except VaultError:
                 continue  # Locked, or another process has its keys: the page says that nothing is known.
         return found

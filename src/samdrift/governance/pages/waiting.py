@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from samdrift.governance.reviews import ItemState, Review, reviews
 from samdrift.rights.agreementfold import Agreements, Register
-from samdrift.rights.agreements import NoticeGiven
+from samdrift.rights.agreements import LONGEST_EXTENSION, Agreed, Extended, NoticeGiven
 from samdrift.rights.consentfold import Stage, consents_of
 from samdrift.rights.enrolment import Enrolment
 from samdrift.rights.fields import Subject
@@ -89,7 +89,9 @@ def open_reviews(
     for each in reviews(record.state, now):
         mine, over = answers_in(each, person), each.overdue(now) or not each.count(ItemState.WAITS)
         waits = any(
-            item.state is ItemState.WAITS and item.given.what.subject != person for item in each.items
+            item.state is ItemState.WAITS
+            and not record.state.memberships.has(person, item.given.what.subject, now)
+            for item in each.items
         )
         if each.closed is None and ((mine and (waits or over)) or (officer and over)):
             found.append((numbers[each.id], each))
@@ -117,6 +119,16 @@ def ending_keys(record: Record, now: datetime) -> list[Enrolment]:
         if each.act.end <= now + SOON and each.key.scheme is not Scheme.PAPER
     ]
     return sorted(found, key=lambda each: each.act.end)
+
+
+def latest_extension(record: Record, person: Subject, now: datetime, digest: str) -> datetime | None:
+    """Return until when a person can ask that an agreement goes on; ``None`` where they cannot."""
+    soonest = Extended(digest, now + timedelta(seconds=1))
+    if foreseen(record, person, now, soonest) is not Effect.WAITING:
+        return None
+    agreed = next(each.statement.act for each in record.entries if each.statement.digest == digest)
+    assert isinstance(agreed, Agreed)
+    return max(agreed.end, now) + LONGEST_EXTENSION
 
 
 def register_of(record: Record, now: datetime) -> Register:

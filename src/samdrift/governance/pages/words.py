@@ -12,15 +12,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from samdrift.governance.incidents import CLOCKS
 from samdrift.governance.pages.directory import Names
 from samdrift.governance.reviews import SYSTEMS
-from samdrift.rights.agreements import AGREEMENT_ACTS
+from samdrift.rights.agreements import AGREEMENT_ACTS, AgreementKind, Function, PartyKind, PartyNamed
 from samdrift.rights.consentfold import consents_of
 from samdrift.rights.consents import ExtentKind, Level
 from samdrift.rights.fields import ORGANISATION, Subject
 from samdrift.rights.folding import Effect
+from samdrift.rights.incidents import Clock
 from samdrift.rights.keyacts import Enrolled
 from samdrift.rights.record import MAX_A_DAY, Record, Verdict
 from samdrift.rights.reviews import ReviewOpened
@@ -116,6 +119,39 @@ _LABELS: Mapping[str, Phrase] = {
     "functions": Phrase("Functions"),
     "duties": Phrase("Duties"),
 }
+FUNCTIONS: Mapping[Function, Phrase] = {
+    Function.AP: Phrase("Access point"),
+    Function.MT: Phrase("Message service"),
+    Function.MK: Phrase("Message client"),
+    Function.HOSTING: Phrase("Hosting"),
+    Function.BACKUP: Phrase("Backup"),
+    Function.HSM: Phrase("Key hardware (HSM)"),
+    Function.SUPPORT: Phrase("Support"),
+    Function.WITNESS: Phrase("Witness of logs"),
+}
+FORMS: Mapping[AgreementKind, Phrase] = {
+    AgreementKind.SERVICE: Phrase("Service agreement"),
+    AgreementKind.DATA_PROCESSING: Phrase("Data processing agreement"),
+    AgreementKind.COOPERATION: Phrase("Cooperation"),
+    AgreementKind.BETWEEN_AGENCIES: Phrase("Agreement between agencies"),
+    AgreementKind.INTERNAL: Phrase("Internal"),
+}
+PARTY_KINDS: Mapping[PartyKind, Phrase] = {
+    PartyKind.AGENCY: Phrase("Agency"),
+    PartyKind.MUNICIPALITY: Phrase("Municipality"),
+    PartyKind.REGION: Phrase("Region"),
+    PartyKind.MUNICIPAL_FEDERATION: Phrase("Municipal federation"),
+    PartyKind.JOINT_BOARD: Phrase("Joint board"),
+    PartyKind.COMPANY: Phrase("Company"),
+}
+_WITHIN: Mapping[str, Phrase] = {"clause": Phrase("Clause"), "duty": Phrase("Duty")}
+"""Labels of members that stand within another one."""
+_OF_MEMBERS: Mapping[str, Mapping[str, Phrase]] = {
+    "functions": {str(each): words for each, words in FUNCTIONS.items()},
+    "form": {str(each): words for kinds in (FORMS, PARTY_KINDS) for each, words in kinds.items()},
+}
+"""Words for the values of some members."""
+_OF_PARTIES = frozenset({"principal", "performer", "party"})
 _OF_AGREEMENTS: Mapping[str, Phrase] = {"for": Phrase("For organisations")}
 _ABOUT_AGREEMENTS = frozenset(each.kind for each in AGREEMENT_ACTS)
 _HEAD = frozenset({"version", "organisation", "kind", "by", "at", "why"})
@@ -130,6 +166,8 @@ _VALUES: Mapping[str, Phrase] = {
     "lawful-demand": Phrase("A demand by law"),
     "federation-support": Phrase("The federation’s support"),
     "organisation": Phrase("The organisation"),
+    "stop": Phrase("New messages stop"),
+    "continue": Phrase("New messages go on being sent"),
     "keep": Phrase("Keep"),
     "remove": Phrase("Remove"),
 }
@@ -190,6 +228,8 @@ class Telling:
     def __init__(self, record: Record, names: Names, wording: Wording) -> None:
         self._record, self._names, self._wording = record, names, wording
         self._numbers = {each.statement.digest: each for each in record.entries}
+        named = (each.statement.act for each in record.entries)
+        self._parties = {str(each.party): each.name for each in named if isinstance(each, PartyNamed)}
 
     def lines(self, statement: Statement) -> list[tuple[str, str]]:
         """Return a statement as pairs of a label and what stands there."""
@@ -253,13 +293,25 @@ class Telling:
     def _lines(self, label: str, name: str, value: Any) -> Iterator[tuple[str, str]]:
         if isinstance(value, dict):
             for inner, member in value.items():
-                yield from self._lines(f"{label}: {inner}", inner, member)
+                within = self._wording.text(_WITHIN[inner]) if inner in _WITHIN else inner
+                yield from self._lines(f"{label}: {within}", inner, member)
         elif isinstance(value, list) and any(isinstance(each, dict) for each in value):
             for number, each in enumerate(value, 1):
                 yield from self._lines(f"{label} {number}", name, each)
         else:
-            shown = str if name in _IN_OWN_WORDS else self._value
+            shown = str if name in _IN_OWN_WORDS else partial(self._member, name)
             yield label, ", ".join(map(shown, value)) if isinstance(value, list) else shown(value)
+
+    def _member(self, name: str, value: Any) -> str:
+        """Return a value of a member, whose name says what it is."""
+        words = _OF_MEMBERS.get(name, {}).get(value)
+        if words is not None:
+            return self._wording.text(words)
+        if name in ("clock", "clocks") and value in tuple(Clock):
+            return CLOCKS[Clock(value)].of(self._wording.formats.language)
+        if name in _OF_PARTIES and value in self._parties:
+            return f"{self._parties[value]} ({value})"
+        return self._value(value)
 
     def _value(self, value: Any) -> str:
         written = str(value)

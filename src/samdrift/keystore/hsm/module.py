@@ -54,6 +54,21 @@ _PIN: Final[dict[type[pkcs11.PKCS11Error], str]] = {
     pkcs11.UserPinNotInitialized: "the token has no user PIN yet: set one with its own tool",
 }
 
+_LOST: Final = (
+    pkcs11.GeneralError,
+    pkcs11.FunctionFailed,
+    pkcs11.DeviceError,
+    pkcs11.DeviceMemory,
+    pkcs11.DeviceRemoved,
+    pkcs11.TokenNotPresent,
+    pkcs11.TokenNotRecognised,
+    pkcs11.SlotIDInvalid,
+    pkcs11.SessionHandleInvalid,
+    pkcs11.SessionClosed,
+    pkcs11.ObjectHandleInvalid,
+)
+"""Errors of a library that has nothing behind a token's label any more, until it begins anew."""
+
 
 class Token:
     """A token, known by its label; every method raises :class:`HsmUnavailable`.
@@ -84,7 +99,7 @@ class Token:
         self._refused: bytes | None = None
 
     def use(self, work: Callable[[Session], T]) -> T:
-        """Return the result of ``work``; it is repeated once, in a new session, if the first one fails."""
+        """Return the result of ``work``; it is repeated in a new session if the first one fails."""
         try:
             result = self._used(work)
         except HsmUnavailable as failure:
@@ -100,14 +115,26 @@ class Token:
 
     def _used(self, work: Callable[[Session], T]) -> T:
         with self._module.calling() as library:
-            with contextlib.suppress(pkcs11.PKCS11Error):
-                return work(self._logged_in(library))
-            self._leave()
             try:
-                return work(self._logged_in(library))
+                return self._in_session(work, library)
             except pkcs11.PKCS11Error as error:
                 self._leave()
                 raise _unavailable(error) from None
+
+    def _in_session(self, work: Callable[[Session], T], library: Any) -> T:
+        """In the session that there is, else in a new one, else in one of the library when it began anew."""
+        try:
+            return work(self._logged_in(library))
+        except (pkcs11.PKCS11Error, KeyStoreError) as error:
+            if isinstance(error, KeyStoreError) and error.fault is not KeyFault.MISSING:
+                raise
+        self._leave()
+        try:
+            return work(self._logged_in(library))
+        except (pkcs11.PKCS11Error, KeyStoreError) as error:
+            if not _may_be_lost(error) or not self._module.renew():
+                raise
+        return work(self._logged_in(library))
 
     def unlock(self, pin: str) -> None:
         """Log in with this PIN, which stays in memory alone; ``LOCKED`` when it is not the one."""
@@ -199,6 +226,13 @@ def _writing(session: Session, work: Callable[[Any], T]) -> T:
         return work(writable)
     finally:
         writable.close()
+
+
+def _may_be_lost(error: Exception) -> bool:
+    """Return whether the library may have lost a token that is there again, as of one that was pulled out."""
+    if isinstance(error, KeyStoreError):
+        return error.fault is KeyFault.MISSING
+    return isinstance(error, _LOST)
 
 
 def _unavailable(error: pkcs11.PKCS11Error) -> HsmUnavailable:

@@ -20,6 +20,7 @@ from samdrift.messageclient.administering.frame import (
 )
 from samdrift.messageclient.mail import HandlerRule, TextTemplate
 from samdrift.messageclient.mailboxes import MAX_NAME, MAX_UNDO_SECONDS, UnfitSetting
+from samdrift.messageclient.notices.manning import ZONE
 from samdrift.messageclient.presets import MAX_TEXT, MAX_TITLE
 from samdrift.rights import Right
 from samdrift.vault.mailpresets import WeekRecord
@@ -312,7 +313,7 @@ class Mailboxes:
             office,
             "statistics.html",
             weeks=[
-                (Phrase("Week %(number)s", {"number": week.isocalendar().week}), week, lines)
+                (Phrase("Week %(number)s", {"number": week.astimezone(ZONE).isocalendar().week}), week, lines)
                 for week, lines in weeks.items()
             ],
             most=WEEKS,

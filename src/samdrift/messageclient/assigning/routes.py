@@ -18,7 +18,7 @@ from starlette.routing import Route
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.messageclient.administering.frame import sections
 from samdrift.messageclient.assigning.signingout import SigningOut
-from samdrift.messageclient.entrance.access import Access, Visit
+from samdrift.messageclient.entrance.access import Access, Visit, readers_at_operator
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.permissions import (
     OF_MAILBOX,
@@ -39,9 +39,12 @@ from samdrift.rights import (
     Rights,
     Scope,
     StatementError,
+    Subject,
+    SubjectKind,
     Substitution,
     end_of,
 )
+from samdrift.rights.groups import short_name
 from samdrift.rights.statements import Act
 from samdrift.vault.gate import Gate
 from samdrift.vault.mailrecords import MailboxRecord
@@ -58,6 +61,8 @@ LOCALE = Path(__file__).parent / "locale"
 _ZONE = ZoneInfo("Europe/Stockholm")
 _SOON, _UNUSED = timedelta(days=14), timedelta(days=90)
 """Times within which an end is marked, and after which a right that is not used is."""
+_FRESH = timedelta(days=2)
+"""Age of a directory's list after which it is marked: it is read several times an hour."""
 _ORDER = (Right.READ, Right.WRITE, Right.APPROVE, Right.MANAGE)
 RIGHTS = {
     Right.READ: Phrase("read"),
@@ -94,6 +99,10 @@ class WayLine:
     why: str
     since: datetime
     until: datetime
+    listed: bool = False
+    """True for a group of a directory, whose list has an age."""
+    read_at: datetime | None = None
+    """Moment at which that list was read last."""
 
 
 class RightsPages:
@@ -158,14 +167,19 @@ class RightsPages:
                 way.by,
                 way.why,
                 ", ".join(wording.text(right) for right in line.rights),
-                way.since.isoformat(timespec="seconds"),
-                way.until.isoformat(timespec="seconds"),
-                "" if line.seen_at is None else line.seen_at.isoformat(timespec="seconds"),
+                _second(way.since),
+                _second(way.until),
+                "" if line.seen_at is None else _second(line.seen_at),
+                "" if way.read_at is None else _second(way.read_at),
             )
             for line in lines
             for way in line.ways
         ]
-        head = ("name", "through", "decision", "by", "why", "may", "since", "until", "last here")
+        rows += [
+            (wording.text(one.text), wording.text(one.more), "", "", "", "", "", _second(one.until), "", "")
+            for one in readers_at_operator(visit.permissions, mailbox.id)
+        ]
+        head = ("name", "through", "decision", "by", "why", "may", "since", "until", "last here", "list read")
         return Response(
             BEGINNING + csv_lines([head, *rows]),
             headers=file_headers("vilka-kan-lasa.csv"),
@@ -191,10 +205,12 @@ class RightsPages:
             form=form,
             lines=await self._lines(visit, mailbox, assigned),
             groups=[_way(each, names) for each in assigned.groups(mailbox.id)],
+            at_operator=readers_at_operator(visit.permissions, mailbox.id),
             may_give=_may_give(visit, mailbox.id) and not assigned.another_day,
             day=assigned.at if assigned.another_day else None,
             soon=assigned.moment + _SOON,
             unused=assigned.moment - _UNUSED,
+            fresh=assigned.moment - _FRESH,
         )
 
     async def _lines(self, visit: Visit, mailbox: MailboxRecord, assigned: Assigned) -> list[Line]:
@@ -445,9 +461,20 @@ def _way(way: Way, names: dict[str, str]) -> WayLine:
     through = {
         Through.ASSIGNMENT: Phrase("Assigned"),
         Through.GROUP: Phrase("Group %(group)s", {"group": way.group.rpartition("#")[2]}),
+        Through.DIRECTORY: Phrase("Group %(group)s of the directory", {"group": _short(way)}),
         Through.SUBSTITUTION: Phrase("Substitute for %(name)s", {"name": names.get(way.absent, "")}),
     }[way.through]
-    return WayLine(through, way.number, names.get(way.by.id, ""), way.why, way.since, way.until)
+    listed = way.through is Through.DIRECTORY
+    author = names.get(way.by.id, "")
+    return WayLine(through, way.number, author, way.why, way.since, way.until, listed, way.read_at)
+
+
+def _short(way: Way) -> str:
+    return short_name(Subject(SubjectKind.GROUP, way.group)) if way.through is Through.DIRECTORY else ""
+
+
+def _second(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")
 
 
 def _see(mailbox: MailboxRecord) -> Response:

@@ -22,11 +22,12 @@ from samdrift.rights.consents import ExtentKind, Level
 from samdrift.vault.gate import Gate
 from samdrift.web.application import NotSignedIn, OnError, signed_in
 from samdrift.web.cookies import SESSION, cookie, drop_cookie
-from samdrift.web.guards import BY_ITSELF, session_of
+from samdrift.web.forms import Form
+from samdrift.web.guards import BY_ITSELF, Forged, session_of
 from samdrift.web.pages import Band, Pages, announce
 from samdrift.web.sites import site_of
 from samdrift.web.texts import Phrase
-from samdrift.web.uploads import received
+from samdrift.web.uploads import FilePart, FileSink, FormTooLarge, received
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -59,6 +60,8 @@ class NoRights(Explained):
         super().__init__("the person has no right in the organisation")
         self.ended = ended
         """True when the person has had one that was ended."""
+        self.form: Form | None = None
+        """The form with which the person asked, where it was read before that was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +128,51 @@ class Access:
         return (await self.visit(request)).permissions
 
 
-def without_rights(pages: Pages) -> OnError:
-    """Return the answer to a person who has no right, or none any more."""
+def without_rights(pages: Pages, typed_in: Callable[[Request, Form], object]) -> OnError:
+    """Return the answer to a person who has no right, or none any more.
+
+    What they typed in the form with which they asked is given back, to be copied, since it is nowhere else:
+    ``typed_in`` says what of a form that is. It is neither saved nor sent. Nothing leaks by it: the page has
+    what this browser sent a moment ago, by a page of ours and with the token of its session, and nothing out
+    of the vault, not even whether there is such a draft. A form of another site, or of another session, is
+    not read back. As any page it is kept in no cache, and its session has ended.
+    """
 
     async def answer(request: Request, error: Exception) -> Response:
-        ended = isinstance(error, NoRights) and error.ended
-        response = pages.page(request, "no_rights.html", 403, ended=ended)
+        assert isinstance(error, NoRights)
+        form = error.form or (await _form(request) if request.method == "POST" else None)
+        typed = None if form is None else typed_in(request, form)
+        signed_out = {"person": None, "session_ends_in": None}
+        response = pages.page(request, "no_rights.html", 403, ended=error.ended, typed=typed, **signed_out)
         drop_cookie(response, SESSION)
         return response
 
     return answer
+
+
+async def _form(request: Request) -> Form | None:
+    """Return the form of a request that nobody has read; ``None`` for one that is not of this session."""
+    try:
+        return await received(request, _pass_over)
+    except (Forged, FormTooLarge):
+        return None
+
+
+class _Nowhere:
+    """A place for files of which nothing is kept."""
+
+    async def write(self, piece: bytes) -> None:
+        """Pass over a piece."""
+
+    async def close(self) -> None:
+        """Keep nothing."""
+
+    async def discard(self) -> None:
+        """Keep nothing."""
+
+
+async def _pass_over(part: FilePart) -> FileSink:
+    return _Nowhere()
 
 
 def bands(permissions: PersonPermissions) -> Iterator[Band]:
@@ -142,6 +180,20 @@ def bands(permissions: PersonPermissions) -> Iterator[Band]:
     for consent, name in permissions.consents:
         assert consent.end is not None
         yield Band(_text(consent, name), _by(consent), consent.end)
+
+
+def readers_at_operator(permissions: PersonPermissions, mailbox: str) -> tuple[Band, ...]:
+    """Return a line for each consent or emergency by which content of a mailbox can be seen now.
+
+    One about a message or a span of time may be about any mailbox.
+    """
+    return tuple(
+        Band(_text(consent, name), _by(consent), consent.end)
+        for consent, name in permissions.consents
+        if consent.end is not None
+        and consent.act.level is Level.CONTENT
+        and (consent.act.extent.kind is not ExtentKind.MAILBOX or consent.act.extent.id == mailbox)
+    )
 
 
 def _text(consent: Consent, name: str) -> Phrase:

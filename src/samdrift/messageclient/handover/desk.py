@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from samdrift.contracts.principals import Purpose
+from samdrift.messageclient.content import is_left_at_service
 from samdrift.messageclient.desk import Changed, NotHere
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Act, HandOver, Part, Reading, Stage
@@ -46,7 +47,8 @@ class HandOverDesk:
                 for file in document.files
                 if Part.FILES in parts
             }
-            raw = {one.id: await vault.mail_body(one.id) for one in mail if one.stage == Stage.UNREADABLE}
+            unread = [one for one in mail if one.stage == Stage.UNREADABLE and not is_left_at_service(one)]
+            raw = {one.id: await vault.mail_body(one.id) for one in unread}
             readings: defaultdict[str, list[Reading]] = defaultdict(list)
             for each in await vault.readings([one.id for one in mail]):
                 reading = Reading(people[each.person], Act(each.act), each.first_at, each.last_at)

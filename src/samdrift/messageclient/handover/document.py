@@ -83,7 +83,6 @@ class Document:
             if one.direction is Direction.IN
             else Phrase("Message %(number)s of %(count)s, sent %(time)s", place)
         )
-        unreadable = one.stage is mail.Stage.UNREADABLE
         files = [file for document in one.documents for file in document.files]
         return {
             "heading": self._shown.say(heading),
@@ -96,7 +95,7 @@ class Document:
                 }
                 for each in one.documents
             ]
-            or [{"name": "", "blocks": self._nothing(unreadable=unreadable)}],
+            or [{"name": "", "blocks": self._nothing(one)}],
             "files": [
                 {
                     "name": visible(file.name),
@@ -158,12 +157,13 @@ class Document:
             for event in one.delivery.events
         ]
 
-    def _nothing(self, *, unreadable: bool) -> list[Block]:
-        why = (
-            Phrase("This message cannot be shown. It is in the package as it came.")
-            if unreadable
-            else Phrase("The message has no text.")
-        )
+    def _nothing(self, one: Message) -> list[Block]:
+        if one.too_large:
+            why = Phrase("This message was too large to be fetched. It is at the message service alone.")
+        elif one.stage is mail.Stage.UNREADABLE:
+            why = Phrase("This message cannot be shown. It is in the package as it came.")
+        else:
+            why = Phrase("The message has no text.")
         return [
             {"kind": "paragraph", "runs": [{"text": self._shown.say(why), "bold": False, "italic": True}]}
         ]

@@ -1,16 +1,19 @@
 """Presence: the persons who have a conversation open now, and those of them who write in it.
 
-It is kept in the memory of the process that serves an organisation's pages, ends with the page, and is never
-recorded: that somebody is here is no reading, and the reading is in the log already.
+It is kept in the memory of the processes that serve an organisation's pages, ends with the page, and is never
+recorded: that somebody is here is no reading, and the reading is in the log already. Where several processes
+do, each hears from the others (:mod:`samdrift.installation.presence`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from samdrift.contracts.clock import Clock
 from samdrift.messageclient.live.openpages import Present
@@ -22,6 +25,8 @@ POLLED_FOR = timedelta(seconds=45)
 """Time for which a page that asks now and then counts as open after it has asked."""
 _MAX_STAYS = 5_000
 """Pages of one organisation that are kept in mind; further ones are open unseen."""
+_MAX_TOLD = 100
+"""Pages of one organisation that other processes are told of, in a line of 64 KiB at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,15 @@ class Stay:
     writing: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Pages that are open at another process, as it has told."""
+
+    stays: frozenset[Stay]
+    until: datetime
+    """Moment at which that is forgotten."""
+
+
 class Presence:
     """Everyone who is here, by organisation."""
 
@@ -43,6 +57,9 @@ class Presence:
         self._polled: defaultdict[ParticipantIdentifier, dict[Stay, datetime]] = defaultdict(dict)
         self.changes = Signals()
         """Raised for an organisation when somebody comes or goes."""
+        self._elsewhere: defaultdict[ParticipantIdentifier, dict[int, _Heard]] = defaultdict(dict)
+        self._untold: set[ParticipantIdentifier] = set()
+        self._something = asyncio.Event()
 
     @contextlib.contextmanager
     def during(self, organisation: ParticipantIdentifier, stay: Stay) -> Iterator[None]:
@@ -52,7 +69,7 @@ class Presence:
             yield
             return
         stays[stay] = stays.get(stay, 0) + 1
-        self.changes.notify(organisation)
+        self._notify(organisation)
         try:
             yield
         finally:
@@ -61,27 +78,75 @@ class Presence:
                 del stays[stay]
             if not stays:
                 self._stays.pop(organisation, None)
-            self.changes.notify(organisation)
+            self._notify(organisation)
 
     def polled(self, organisation: ParticipantIdentifier, stay: Stay) -> None:
         """Count a person as present for a while."""
         now, polled = self._clock(), self._polled[organisation]
         for gone in [each for each, until in polled.items() if until <= now]:
             del polled[gone]
-        if stay in polled or len(polled) < _MAX_STAYS:
+        if stay in polled or len(polled) < _MAX_STAYS:  # So that there is one in any case.
             new = stay not in polled
             polled[stay] = now + POLLED_FOR
             if new:
-                self.changes.notify(organisation)
+                self._notify(organisation)
+
+    def _notify(self, organisation: ParticipantIdentifier) -> None:
+        self._untold.add(organisation)
+        self._something.set()
+        self.changes.notify(organisation)
+
+    async def changed(self, within: float) -> Collection[ParticipantIdentifier]:
+        """Return where somebody came or went here, or after ``within`` seconds where somebody is."""
+        try:
+            async with asyncio.timeout(within):
+                await self._something.wait()
+        except TimeoutError:
+            self._untold.update(self._stays, self._polled)
+            now = self._clock()
+            for each in [one for one, polled in self._polled.items() if max(polled.values()) <= now]:
+                del self._polled[each]
+        self._something.clear()
+        untold, self._untold = self._untold, set()
+        return untold
+
+    def own(self, organisation: ParticipantIdentifier) -> list[list[Any]]:
+        """Return who is here in this process, for the others."""
+        stays = dict.fromkeys(self._here(organisation))
+        return [
+            [each.person.id, each.person.name, each.mailbox, each.conversation, each.writing]
+            for each in [*stays][:_MAX_TOLD]
+        ]
+
+    def hear(self, process: int, organisation: ParticipantIdentifier, told: Sequence[Sequence[Any]]) -> None:
+        """Note who is at another process, until it tells otherwise, or nothing for a while."""
+        stays = frozenset(
+            Stay(Person(str(person), str(name)), str(mailbox), str(conversation), bool(writing))
+            for person, name, mailbox, conversation, writing in told
+        )
+        elsewhere, now = self._elsewhere[organisation], self._clock()
+        before = elsewhere.pop(process, None)
+        if stays:
+            elsewhere[process] = _Heard(stays, now + POLLED_FOR)
+        if not elsewhere:
+            self._elsewhere.pop(organisation, None)
+        if stays != (frozenset() if before is None else before.stays):
+            self.changes.notify(organisation)
+
+    def _here(self, organisation: ParticipantIdentifier) -> Iterator[Stay]:
+        now = self._clock()
+        yield from self._stays.get(organisation, ())
+        yield from (stay for stay, until in self._polled.get(organisation, {}).items() if until > now)
 
     def others(
         self, organisation: ParticipantIdentifier, person: str, mailboxes: Collection[str]
     ) -> Mapping[str, tuple[Present, ...]]:
         """Return who else has conversations in some mailboxes open, by conversation; writers first."""
         now = self._clock()
+        elsewhere = self._elsewhere.get(organisation, {}).values()
         stays = [
-            *self._stays.get(organisation, ()),
-            *(stay for stay, until in self._polled.get(organisation, {}).items() if until > now),
+            *self._here(organisation),
+            *(stay for heard in elsewhere if heard.until > now for stay in heard.stays),
         ]
         found: defaultdict[str, dict[str, Present]] = defaultdict(dict)
         for stay in sorted(stays, key=lambda each: each.writing):

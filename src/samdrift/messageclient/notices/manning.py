@@ -25,6 +25,17 @@ OFFICE: tuple[Hours, ...] = ((480, 1020),) * 5 + (None, None)
 
 
 @dataclass(frozen=True, slots=True)
+class Lain:
+    """Messages in a mailbox that nobody has opened for longer than is allowed there."""
+
+    messages: int
+    hours: int
+    """Hours in which the mailbox was manned, for which a message may lie unread."""
+    oldest: str
+    """The conversation of the one that came first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Manning:
     """Hours in which a mailbox is manned, and the address that is told when it lies unread all the same."""
 
@@ -66,17 +77,32 @@ class Manning:
             left -= end - begin
         return None
 
+    def lain_since(self, now: datetime) -> datetime | None:
+        """Return the arrival up to which what is unread has lain too long; ``None`` where nothing has."""
+        if not self.escalate_after:
+            return None
+        left = timedelta(hours=self.escalate_after)
+        for number in range(_LOOKED_AHEAD):
+            for begin, end in self._on(now.astimezone(ZONE).date() - timedelta(days=number)):
+                manned = min(end, now) - begin
+                if manned >= left:
+                    return begin + manned - left
+                left -= max(manned, timedelta())
+        return None
+
     def manned(self, since: datetime) -> Iterator[tuple[datetime, datetime]]:
         """Yield the times from a moment on at which it is manned."""
         first = since.astimezone(ZONE).date()
         for number in range(_LOOKED_AHEAD):
-            day = first + timedelta(days=number)
-            hours = self.hours[day.weekday()]
-            if hours is None or day in self.closed or (self.holidays and is_holiday(day)):
-                continue
-            begin, end = (_moment(day, minutes) for minutes in hours)
-            if end > since:
-                yield max(begin, since), end
+            for begin, end in self._on(first + timedelta(days=number)):
+                if end > since:
+                    yield max(begin, since), end
+
+    def _on(self, day: date) -> Iterator[tuple[datetime, datetime]]:
+        """Yield the time of a day at which it is manned; none where it is not."""
+        hours = self.hours[day.weekday()]
+        if hours is not None and day not in self.closed and not (self.holidays and is_holiday(day)):
+            yield _moment(day, hours[0]), _moment(day, hours[1])
 
     def content(self) -> dict[str, Any]:
         """Return it as it is kept."""

@@ -39,6 +39,7 @@ from samdrift.web.uploads import received
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOCALE = Path(__file__).parent / "locale"
+_NUMBER = re.compile(r"[0-9]{1,3}")
 _TIME = re.compile(r"([01]?\d|2[0-4])[:.]([0-5]\d)")
 _PERIOD = re.compile(r"\s*[–—]\s*|\s+-\s+")
 _END_OF_DAY = 24 * 60
@@ -194,7 +195,7 @@ def _manning_of(form: Form) -> Manning | None:
     hours = tuple(_hours_of(form, number) for number in range(len(_DAYS)))
     closed = _closed_of(form)
     after, to = form["hours"].strip(), form["to"].strip()
-    if after and not (after.isascii() and after.isdigit() and 0 < int(after) <= MAX_HOURS):
+    if after and not (_NUMBER.fullmatch(after) and 0 < int(after) <= MAX_HOURS):
         form.refuse("hours", Phrase("Write a number of hours from 1 to 200, or leave it empty"))
     if to and not is_mail_address(to):
         form.refuse("to", _NO_ADDRESS)
@@ -236,6 +237,8 @@ def _closed_of(form: Form) -> frozenset[date]:
             form.refuse("closed", Phrase("Write a day or a period on each line: 2026-07-06 – 2026-07-31"))
             continue
         closed |= {begin + timedelta(days=number) for number in range((end - begin).days + 1)}
+        if len(closed) > MAX_CLOSED:
+            break
     if len(closed) > MAX_CLOSED:
         form.refuse("closed", Phrase("So many days cannot be kept: 400 at most"))
     return frozenset(closed)

@@ -22,6 +22,7 @@ from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.notices.acknowledging import acknowledge
 from samdrift.messageclient.notices.manning import Manning, next_at
 from samdrift.messageclient.permissions import Assigned, Assignments
+from samdrift.net.background import in_background
 from samdrift.net.smtp import MailRefused, MailServerUnavailable
 from samdrift.rights import Right
 from samdrift.scheduling.dispatch import Dispatcher
@@ -140,7 +141,10 @@ class Notices:
 
         dispatcher = Dispatcher(turn, self._clock, on_failure=on_failure)
         gate.leases.on_gain(dispatcher.look)
-        await dispatcher.run(Rounds(partial(gate.due, role), served, self._clock).due)
+        rounds = Rounds(partial(gate.due, role), served, self._clock)
+        along = rounds.go_along(gate.visits.listen(), role, dispatcher.wake)
+        async with in_background(along, on_failure=on_failure):
+            await dispatcher.run(rounds.due)
 
     # --- mailboxes ----------------------------------------------------------------------------------------
 

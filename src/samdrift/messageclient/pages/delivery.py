@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.transfer import TransferReason
-from samdrift.messageclient.mail import Delivery, DeliveryEvent, Stage
+from samdrift.messageclient.mail import FOLLOWED_FOR, Delivery, DeliveryEvent, Stage
 from samdrift.web.pages import Wording
 from samdrift.web.texts import Phrase
 from samdrift.web.views import Kind, Step, StepState, Tag
@@ -113,6 +113,20 @@ OVERDUE = Words(
     Phrase("Call the recipient if it is urgent. The system goes on waiting."),
     Kind.WARNING,
 )
+GIVEN_UP = Words(
+    Phrase("No receipt came"),
+    Phrase("Nothing says that the organisation has it, and nothing is waited for. Call the recipient."),
+    Kind.BAD,
+)
+LATE = Words(
+    Phrase("Not sent in time"),
+    Phrase(
+        "The message service could not be reached, and it is not sent any more. Whether it came there all the"
+        " same is asked as soon as the service answers. Call the recipient if it is urgent."
+    ),
+    Kind.BAD,
+)
+"""A message whose deadline is over while the message service is gone: nobody knows yet what became of it."""
 REJECTIONS: Mapping[Detail, Phrase] = MappingProxyType(
     {
         Detail.STRUCTURE: Phrase("Rejected: the message is not built as the rules say"),
@@ -184,11 +198,15 @@ def _words(delivery: Delivery, wording: Wording) -> Words:
     over = delivery.until is not None and wording.formats.now >= delivery.until
     if delivery.stage is Stage.WINDOW and over:
         return STAGES[Stage.OUTBOX]
+    if delivery.stage is Stage.OUTBOX and over:
+        return LATE
     if delivery.stage is not Stage.HANDED_OVER:
         return STAGES[delivery.stage]
     if delivery.status is None:
         return _UNKNOWN
     waits = delivery.status in (MessageStatus.WAITING_FOR_RECEIPT, MessageStatus.ACKNOWLEDGE)
+    if waits and wording.formats.now - delivery.since >= FOLLOWED_FOR:
+        return GIVEN_UP
     if waits and wording.formats.now - delivery.since >= CALL_AFTER:
         return OVERDUE
     return STATUSES[delivery.status]

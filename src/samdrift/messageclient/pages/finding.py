@@ -1,4 +1,7 @@
-"""Finding: search in what the person may read, and the address book. What is looked for is in no address."""
+"""Finding: search in what the person may read, and the address book. What is looked for is in no address.
+
+Clauses: architecture-sad 5.3.6.2 step 1, 5.4 step 1.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ from starlette.responses import Response
 
 from samdrift.messageclient.desk import Desk
 from samdrift.messageclient.mail import Search
+from samdrift.messageclient.pages.draftforms import key_of
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, see
 from samdrift.messageclient.pages.shown import party
-from samdrift.messageclient.pages.writing import key_of
 from samdrift.web.forms import Form
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
@@ -30,6 +33,7 @@ class _Known:
     address: str
     used: int
     favourite: bool
+    near: bool
 
 
 class Finding:
@@ -111,6 +115,7 @@ class Finding:
                     each.recipient.address,
                     each.used,
                     each.favourite,
+                    each.near,
                 )
                 for each in known
             ],

@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from samdrift.messageclient.desk import Desk, NotHere, ReasonAsked
 from samdrift.messageclient.live.openpages import OpenPage, Watch
 from samdrift.messageclient.mail import FileContent, Folder, Mailbox, Reason
+from samdrift.messageclient.pages.draftforms import Typed
 from samdrift.messageclient.pages.shown import Shown
 from samdrift.messageclient.selections import View
 from samdrift.rights import Right
@@ -111,10 +112,19 @@ class Frame:
         desk = await self.open_desk(request)
         try:
             return await handler(request, desk)
-        except NotHere:
-            raise HTTPException(404) from None
+        except NotHere as missing:
+            if not missing.ended:
+                raise HTTPException(404) from None
+            return await self.ended(request, desk)
         except ReasonAsked as asked:
             return await self.why(request, desk, asked.conversation, Form(), 403)
+
+    async def ended(self, request: Request, desk: Desk, typed: Typed | None = None) -> Response:
+        """Say that the person has no access any more to the mailbox of what they asked for.
+
+        ``typed`` could not be saved in a draft, and is the person's own.
+        """
+        return await self.page(request, desk, "ended.html", None, 404, typed=typed)
 
     async def why(self, request: Request, desk: Desk, conversation: str, form: Form, status: int) -> Response:
         """Ask why a conversation is opened."""

@@ -10,9 +10,9 @@ from starlette.responses import Response
 
 from samdrift.messageclient.desk import Desk, TooManyKept
 from samdrift.messageclient.mail import Correspondent, Mailbox, RecipientList
+from samdrift.messageclient.pages.draftforms import key_of
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, see
 from samdrift.messageclient.pages.shown import party
-from samdrift.messageclient.pages.writing import key_of
 from samdrift.rights import Right
 from samdrift.web.forms import Form
 from samdrift.web.texts import Phrase

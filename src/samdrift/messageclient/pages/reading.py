@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -51,6 +52,8 @@ EMPTY = {
     Folder.DONE: Phrase("Nothing is done yet. Conversations that you mark as done appear here."),
     Folder.SENT: Phrase("Nothing has been sent yet. What you send appears here."),
 }
+NAME_OF_ALL = {Folder.MINE: Phrase("With me"), Folder.SENT: Phrase("Sent")}
+"""Names of views over all mailboxes."""
 CHANGED = Phrase(
     "A colleague changed this conversation while you looked at it. Nothing was done; look again."
 )
@@ -120,13 +123,12 @@ class Reading:
         live = await self._frame.live(request, desk, OpenPage(everything=True))
         lines = await desk.lines(folder, after=request.query_params.get("after", ""), limit=_ON_A_PAGE)
         place = Place(folder=folder, path=request.url.path)
-        name = Phrase("With me") if folder is Folder.MINE else Phrase("Sent")
         return await self._frame.page(
             request,
             desk,
             "folder.html",
             place,
-            name=self._frame.text(request, name),
+            name=self._frame.text(request, NAME_OF_ALL[folder]),
             mailbox=None,
             tabs=(),
             empty=EMPTY[folder],
@@ -167,7 +169,8 @@ class Reading:
 
     def _lines(self, request: Request, desk: Desk, lines: mail.Lines, query: str) -> dict[str, Any]:
         shown = self._frame.voice(request, desk)
-        return {"rows": tuple(shown.row(line, query) for line in lines.lines), "next": lines.next}
+        rows = tuple(shown.row(line, query) for line in lines.lines)
+        return {"rows": rows, "next": lines.next, "lain": shown.lain(lines.lain, query)}
 
     async def outbox(self, request: Request, desk: Desk) -> Response:
         """Show what has not left yet, or could not."""
@@ -194,6 +197,7 @@ class Reading:
             tabs=(),
             rows=rows,
             next="",
+            lain=None,
             path="/outbox",
             live="",
             empty=Phrase("Everything that you sent has left."),
@@ -241,9 +245,12 @@ class Reading:
             mailboxes=mailboxes,
             mailbox=box,
             tabs=() if everywhere else self._frame.tabs(request, box, place),
+            list_name=self._frame.text(request, NAME_OF_ALL[folder]) if place.path else box.name,
             rows=_with_open(shown, beside.lines, one, query),
+            lain=shown.lain(beside.lain, query),
             back=place.path or f"/mailbox/{box.id}/{folder.value}",
             conversation=one,
+            marked_here=_marked_here(one),
             subject=shown.subject(one.subject),
             tags=_references(shown, one),
             handler=shown.handler(one.handler, one.substitutes),
@@ -292,6 +299,7 @@ class Reading:
             "print.html",
             subject=shown.subject(one.subject),
             conversation=one,
+            marked_here=_marked_here(one),
             tags=_references(shown, one),
             items_in_order=_in_order(shown, one, may_write=False),
             printed_by=shown.person(desk.person),
@@ -308,9 +316,8 @@ class Reading:
 
     async def readers(self, request: Request, desk: Desk) -> Response:
         """Show who has seen a message, and how."""
-        message = await desk.message(request.path_params["message"])
+        message, readings = await desk.readers(request.path_params["message"])
         shown = self._frame.voice(request, desk)
-        readings = await desk.readers(message.id)
         return await self._frame.page(
             request,
             desk,
@@ -322,7 +329,7 @@ class Reading:
 
     async def way(self, request: Request, desk: Desk) -> Response:
         """Show the way of a message as a picture and in words."""
-        message = await desk.message(request.path_params["message"])
+        message = await desk.way(request.path_params["message"])
         shown = self._frame.voice(request, desk)
         state = None if message.delivery is None else shown.delivery(message.delivery)
         again = message.delivery is not None and message.stage in (
@@ -340,6 +347,7 @@ class Reading:
             recipient=party(message.recipient),
             steps=shown.way(message),
             state=state,
+            undo=shown.undo(message),
             reported=delivery.reported(message.delivery) if message.delivery else "",
             words=() if message.delivery is None else shown.steps(message.delivery),
             may_send_again=again,
@@ -363,11 +371,21 @@ def _references(shown: Shown, one: mail.Conversation) -> tuple[Tag, ...]:
 def _in_order(
     shown: Shown, one: mail.Conversation, *, may_write: bool
 ) -> tuple[tuple[Message | None, Note | None], ...]:
-    """Return messages and notes by time; one of each pair is there."""
-    messages = [(each.at, 0, shown.message(each, may_write=may_write), None) for each in one.messages]
+    """Return messages as they follow each other, and notes by time; one of each pair is there."""
+    moments = accumulate((each.at for each in one.messages), max)
+    marks = len({each.confidential for each in one.messages}) > 1
+    messages = [
+        (at, 0, shown.message(each, may_write=may_write, marked=marks), None)
+        for at, each in zip(moments, one.messages, strict=True)
+    ]
     notes = [(each.at, 1, None, shown.note(each)) for each in one.notes]
     ordered = sorted([*messages, *notes], key=lambda item: item[:2])
     return tuple((message, note) for _, _, message, note in ordered)
+
+
+def _marked_here(one: mail.Conversation) -> bool:
+    """Return whether nothing in a conversation was marked as confidential but what was sent from here."""
+    return not any(each.confidential and each.direction == "in" for each in one.messages)
 
 
 def _with_open(

@@ -17,11 +17,20 @@ from samdrift.messageclient.desk import (
     OwnApproval,
     TooLate,
 )
-from samdrift.messageclient.mail import Caution, Draft, DraftStage, Mailbox, Person, RecipientCheck, Review
+from samdrift.messageclient.mail import (
+    Caution,
+    Draft,
+    DraftStage,
+    Mailbox,
+    Person,
+    Problem,
+    RecipientCheck,
+    Review,
+)
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, see
 from samdrift.messageclient.pages.handling import number_in, version_of
 from samdrift.messageclient.pages.shown import Shown, party
-from samdrift.messageclient.pages.writing import PROBLEMS
+from samdrift.messageclient.pages.writing import FIELDS, PROBLEMS
 from samdrift.rights import Right
 from samdrift.web.forms import Form
 from samdrift.web.messagetext import message_text
@@ -174,7 +183,10 @@ class Sending:
             answers=_answers(shown, one, _box_name(mailboxes, one), review.recipients, one.writer, change),
             text=one.content.text.strip(),
             preview=_PREVIEW,
-            problems=[(PROBLEMS[each.code], each.file) for each in review.problems],
+            problems=[
+                (PROBLEMS[each.code], FIELDS.get(each.field, "text"), _named(one, each))
+                for each in review.problems
+            ],
             mine=mine,
             writer=shown.person(one.writer),
             asked_by="" if one.asked_by is None else shown.person(one.asked_by),
@@ -189,6 +201,13 @@ class Sending:
 
 def _box_name(mailboxes: Sequence[Mailbox], draft: Draft) -> str:
     return next((box.name for box in mailboxes if box.id == draft.mailbox), "")
+
+
+def _named(draft: Draft, problem: Problem) -> str:
+    """Return the recipient or the name of the file that a problem is about; empty where it is about none."""
+    if problem.recipient is not None:
+        return party(problem.recipient)
+    return next((each.name for each in draft.files if each.id == problem.file), "")
 
 
 def _may_approve(desk: Desk, draft: Draft) -> bool:
@@ -216,13 +235,23 @@ def _answers(
     act = shown.say(Phrase("Change"))
     rows: list[Answer] = []
 
-    def add(label: Phrase, value: str, beneath: str = "", kind: Kind | None = None, field: str = "") -> None:
+    def add(
+        label: Phrase,
+        value: str,
+        beneath: str = "",
+        kind: Kind | None = None,
+        field: str = "",
+        cautions: tuple[str, ...] = (),
+    ) -> None:
         href = f"{change}#{field}" if change and field else ""
-        rows.append(Answer(shown.say(label), value, beneath, kind, href, act if href else ""))
+        rows.append(Answer(shown.say(label), value, beneath, kind, href, act if href else "", cautions))
 
-    beneath = {check.recipient: shown.checked(check, CAUTIONS) for check in checks}
+    checked = {check.recipient: check for check in checks}
     for recipient in content.recipients:
-        add(Phrase("To"), party(recipient), beneath.get(recipient, ""), field="find")
+        check = checked.get(recipient)
+        receipt = shown.receipt(check) if check else ""
+        cautions = shown.cautions(check, CAUTIONS) if check else ()
+        add(Phrase("To"), party(recipient), receipt, field="find", cautions=cautions)
     if not content.recipients:
         add(Phrase("To"), shown.say(Phrase("Nobody yet")), field="find")
     add(Phrase("From"), mailbox, shown.person(sender))

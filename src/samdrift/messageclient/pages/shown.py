@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from types import MappingProxyType
 
 from samdrift.contracts.messages import Direction
 from samdrift.messageclient import mail
 from samdrift.messageclient.live.openpages import Present
+from samdrift.messageclient.notices import manning
 from samdrift.messageclient.pages import delivery
 from samdrift.web.messagetext import kept_text
 from samdrift.web.pages import Wording
 from samdrift.web.texts import Phrase
-from samdrift.web.views import Attached, Delivery, Document, Kind, Message, Note, Row, Step, StepState, Tag
+from samdrift.web.views import (
+    Attached,
+    Delivery,
+    Document,
+    Kind,
+    Lain,
+    Message,
+    Note,
+    Row,
+    Step,
+    StepState,
+    Tag,
+)
 
+_LOCAL = "1.2.752.129.2.1.2.1"
 CODE_SYSTEMS: Mapping[str, Phrase] = MappingProxyType(
     {
         "dnr": Phrase("Record number"),
@@ -24,7 +39,7 @@ CODE_SYSTEMS: Mapping[str, Phrase] = MappingProxyType(
         "1.3.88": Phrase("GLN"),
         "1.2.752.29.6.2.1": Phrase("HSA id"),
         "0.9.2342.19200300.100.1.3": Phrase("E-mail"),
-        "1.2.752.129.2.1.2.1": Phrase("Local id"),
+        _LOCAL: Phrase("Local id"),
         "unregistred": Phrase("Reference"),
     }
 )
@@ -63,7 +78,10 @@ def kind(media_type: str) -> str:
 
 
 def party(one: mail.Party | mail.Recipient) -> str:
-    """Return organisation and function in words, by their identifiers where no name is known."""
+    """Return organisation and function in words, by their identifiers where no name is known.
+
+    Clauses: content-specification 4.3.2.3 sentence 3.
+    """
     names = (one.organisation_name or one.organisation, one.address_name or one.address)
     return ", ".join(filter(None, names))
 
@@ -71,6 +89,13 @@ def party(one: mail.Party | mail.Recipient) -> str:
 def _listed(references: Sequence[mail.Identifier]) -> list[str]:
     """Return the references by which a conversation is known in a list."""
     return [one.extension for one in references if one.root not in _OF_PERSONS][:_LISTED]
+
+
+_LEFT_OF_THEIRS = Phrase(
+    "It is left at the message service. Ask the sender to send it again in smaller parts, each under 30 MB;"
+    " who runs your message service can hand out what came."
+)
+_LEFT_OF_OURS = Phrase("It is left at the message service, and can be read in the system that sent it.")
 
 
 class Shown:
@@ -92,15 +117,28 @@ class Shown:
     # --- references ---------------------------------------------------------------------------------------
 
     def reference(self, one: mail.Identifier) -> str:
-        """Return a reference in words: its code system, value, and the text that came with it."""
+        """Return a reference in words: its code system, value, and the text that came with it.
+
+        Clauses: content-specification 4.3.2.3 sentence 5, sentence 6.
+        """
         system = CODE_SYSTEMS.get(one.root)
         name = self.say(system) if system else one.root
         label = f" ({one.label})" if one.label and one.label != one.extension else ""
         return f"{name} {one.extension}{label}".strip()
 
     def persons(self, persons: Sequence[mail.Identifier]) -> str:
-        """Return the persons that a message names, by the text that came with each."""
-        return ", ".join(one.label or one.extension for one in persons)
+        """Return the persons that a message names: by the text that came with each, and by its id.
+
+        A local id says nothing to others beside a name.
+        Clauses: content-specification 4.3.2.3 sentence 1, sentence 2.
+        """
+        return ", ".join(map(self._person, persons))
+
+    def _person(self, one: mail.Identifier) -> str:
+        if not one.extension or (one.label and one.root == _LOCAL):
+            return one.label
+        known = self.reference(replace(one, label=""))
+        return f"{one.label} ({known})" if one.label else known
 
     def tags(self, ours: Sequence[mail.Identifier], theirs: mail.Party) -> tuple[Tag, ...]:
         """Return references as tags, theirs with the name of their organisation."""
@@ -110,13 +148,17 @@ class Shown:
             *(Tag(f"{whose}: {self.reference(one)}", Kind.ACCENT) for one in theirs.references),
         )
 
-    def checked(self, check: mail.RecipientCheck, cautions: Mapping[mail.Caution, Phrase]) -> str:
-        """Return reasons to look twice at a recipient, and when it last confirmed a message."""
-        said = [self.say(phrase) for caution, phrase in cautions.items() if caution in check.cautions]
-        if check.last_receipt_at is not None:
-            time = {"time": self.formats.longer(check.last_receipt_at)}
-            said.append(self.say(Phrase("Latest receipt %(time)s.", time)))
-        return " ".join(said)
+    def cautions(self, check: mail.RecipientCheck, phrases: Mapping[mail.Caution, Phrase]) -> tuple[str, ...]:
+        """Return reasons to look twice at a recipient."""
+        return tuple(self.say(phrase) for caution, phrase in phrases.items() if caution in check.cautions)
+
+    def receipt(self, check: mail.RecipientCheck) -> str:
+        """Return when a recipient last confirmed a message; empty where it never did."""
+        if check.last_receipt_at is None:
+            return ""
+        return self.say(
+            Phrase("Latest receipt %(time)s.", {"time": self.formats.longer(check.last_receipt_at)})
+        )
 
     def here(self, there: Sequence[Present]) -> str:
         """Return in words who else has a conversation open."""
@@ -161,11 +203,27 @@ class Shown:
             beside=(*_listed(one.references), self.handler(one.handler, one.substitutes)),
         )
 
+    def lain(self, lain: manning.Lain | None, query: str) -> Lain | None:
+        """Return in words what has lain unread in a mailbox, and where the oldest of it is."""
+        if lain is None:
+            return None
+        one, hours = lain.messages == 1, {"hours": lain.hours}
+        several = Phrase("%(count)s messages have lain unread", {"count": lain.messages})
+        long = Phrase("for more than %(hours)s manned hours.", hours)
+        return Lain(
+            self.say(Phrase("One message has lain unread") if one else several),
+            self.say(Phrase("for more than one manned hour.") if lain.hours == 1 else long),
+            f"/conversation/{lain.oldest}{query}",
+            self.say(Phrase("Open it") if one else Phrase("Open the oldest")),
+        )
+
     def subject(self, subject: str) -> str:
         """Return a subject, or that there is none."""
         return subject.strip() or self.say(Phrase("(no subject)"))
 
     def _line_tags(self, line: mail.Line) -> Iterable[Tag]:
+        if line.too_large:
+            yield Tag(self.say(Phrase("Too large to be fetched")), Kind.WARNING)
         if line.unreadable:
             yield Tag(self.say(Phrase("Cannot be shown")), Kind.WARNING)
         if line.new_to_me and not line.unread:
@@ -218,30 +276,44 @@ class Shown:
 
     # --- messages -----------------------------------------------------------------------------------------
 
-    def message(self, one: mail.Message, *, may_write: bool) -> Message:
-        """Return a message of a conversation."""
+    def message(self, one: mail.Message, *, may_write: bool, marked: bool = False) -> Message:
+        """Return a message of a conversation; ``marked`` has it say whether it is marked as confidential."""
         came = one.direction is Direction.IN
         return Message(
             id=f"m-{one.id}",
             organisation=party(one.sender),
             person=self._author(one),
+            attention=self._attention(one),
+            tags=(self._mark(one),) if marked else (),
             at=one.at,
             documents=tuple(self._document(one, document) for document in one.documents),
             reply=f"/message/{one.id}/reply" if came and may_write else "",
             raw=f"/message/{one.id}/raw" if one.stage is mail.Stage.UNREADABLE else "",
+            left=self.say(_LEFT_OF_THEIRS if came else _LEFT_OF_OURS) if one.too_large else "",
             read_by=one.read_by,
             readers=f"/message/{one.id}/readers",
             way=f"/message/{one.id}/way",
             received=self._received(one) if came else "",
-            delivery=None if one.delivery is None else self.delivery(one.delivery),
+            delivery=None if one.delivery is None else self._delivery(one, may_write=may_write),
         )
+
+    def _mark(self, one: mail.Message) -> Tag:
+        """Return whether a message is marked as confidential (content-specification 4.3.2 sentence 11)."""
+        if one.confidential:
+            return Tag(self.say(Phrase("Confidential")), Kind.CONFIDENTIAL)
+        return Tag(self.say(Phrase("Not marked as confidential")))
 
     def _author(self, one: mail.Message) -> str:
         if one.author is not None:
             return self.person(one.author)
         return self.persons(one.sender.persons)
 
+    def _attention(self, one: mail.Message) -> str:
+        persons = self.persons(one.recipient.persons)
+        return self.say(Phrase("For the attention of %(persons)s", {"persons": persons})) if persons else ""
+
     def _document(self, one: mail.Message, document: mail.Document) -> Document:
+        """Return a document with its name (content-specification 4.3.3.1 sentence 2)."""
         files = tuple(
             Attached(f"/message/{one.id}/file/{file.id}", file.name, kind(file.media_type), file.size)
             for file in document.files
@@ -259,6 +331,18 @@ class Shown:
         """Return the delivery of a message in words."""
         tag, beside = delivery.words(one, self._wording)
         return Delivery(tag, beside)
+
+    def _delivery(self, one: mail.Message, *, may_write: bool) -> Delivery:
+        """Return the delivery of a message, and the way to undo its sending to who may, while that lasts."""
+        assert one.delivery is not None
+        undo = self.undo(one) if may_write else ""
+        return replace(self.delivery(one.delivery), undo=undo)
+
+    def undo(self, one: mail.Message) -> str:
+        """Return where the sending of a message can be undone; empty once it cannot."""
+        until = None if one.delivery is None else one.delivery.until
+        lasts = one.stage is mail.Stage.WINDOW and until is not None and self.formats.now < until
+        return f"/draft/{one.draft}/sending" if lasts and one.draft else ""
 
     def note(self, note: mail.Note) -> Note:
         """Return a note beside a conversation."""

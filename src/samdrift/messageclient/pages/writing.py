@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import zip_longest
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from samdrift.messageclient.desk import Changed, Desk, DraftClosed, DraftTaken, NotReady
+from samdrift.messageclient.desk import Changed, Desk, DraftClosed, DraftTaken, NotHere, NotReady
+from samdrift.messageclient.entrance.access import NoRights
 from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import (
     Draft,
@@ -21,10 +21,10 @@ from samdrift.messageclient.mail import (
     DraftStage,
     Identifier,
     ProblemCode,
-    Recipient,
     TextTemplate,
 )
 from samdrift.messageclient.pages.delivery import NOT_COVERED
+from samdrift.messageclient.pages.draftforms import content_of, form_of, key_of, typed_in
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, saved_file, see
 from samdrift.messageclient.pages.handling import version_of
 from samdrift.messageclient.pages.shown import CODE_SYSTEMS, kind, party
@@ -39,7 +39,9 @@ from samdrift.web.views import Attached
 PROBLEMS = {
     ProblemCode.NO_RECIPIENT: Phrase("Choose whom the message goes to"),
     ProblemCode.TOO_MANY_RECIPIENTS: Phrase("Choose fewer recipients"),
-    ProblemCode.UNKNOWN_RECIPIENT: Phrase("The address book does not have a recipient any more"),
+    ProblemCode.UNKNOWN_RECIPIENT: Phrase(
+        "Remove the recipient that is not in the address book any more, or look up its new address"
+    ),
     ProblemCode.NO_SUBJECT: Phrase("Write a subject"),
     ProblemCode.SUBJECT_TOO_LONG: Phrase("Write a subject of 256 characters at most"),
     ProblemCode.EMPTY: Phrase("Write a text or add a file"),
@@ -68,6 +70,7 @@ _CHOICES = 12
 _SUGGESTED, _SHORTEST = 8, 2
 """Suggestions, and letters from which on there are any."""
 _EMPTY_ROWS = 1
+_ENDED = Phrase("Not saved: you no longer have access to the mailbox. The draft is kept there.")
 _LOST = Phrase(
     "Your text could not be saved in the draft, since it was changed elsewhere. It is kept below: compare, "
     "then save again."
@@ -148,7 +151,13 @@ class Writing:
 
     async def post(self, request: Request, desk: Desk) -> Response:
         """Save the form with its files, then do what its button says."""
-        draft, form, files = await self._received(request, desk)
+        try:
+            draft, form, files = await self._received(request, desk)
+        except NotHere as missing:
+            if not missing.ended:
+                raise
+            form = await received(request, _Files(desk, "").pass_over)
+            return await self._frame.ended(request, desk, typed_in(form, self._frame.voice(request, desk)))
         try:
             draft = await _as_it_was(desk, draft, form, files)
             content = content_of(form, draft.content)
@@ -170,6 +179,9 @@ class Writing:
         form = await received(request, files.open)
         if files.signed_out:
             raise StaleForm(form, files_lost=True)
+        if files.without_rights is not None:
+            files.without_rights.form = form
+            raise files.without_rights
         return draft, form, files
 
     async def _after(
@@ -208,7 +220,13 @@ class Writing:
         A file may come with it: script sends files ahead of their form, so as to show how far they are. The
         form then says itself why one was refused, and its page shows that.
         """
-        draft, form, files = await self._received(request, desk)
+        try:
+            draft, form, files = await self._received(request, desk)
+        except NotHere as missing:
+            if not missing.ended:
+                raise
+            await received(request, _Files(desk, "").pass_over)
+            return JSONResponse({"said": self._frame.text(request, _ENDED), "over": True})
         shown = self._frame.voice(request, desk)
         try:
             draft = await _as_it_was(desk, draft, form, files)
@@ -242,6 +260,7 @@ class Writing:
                         "beneath": " · ".join(
                             self._frame.text(request, one)
                             for one in (
+                                *((Phrase("nearly what you wrote"),) if each.near else ()),
                                 *((Phrase("Favourite"),) if each.favourite else ()),
                                 said[bool(each.used)],
                             )
@@ -300,7 +319,7 @@ class Writing:
                 Place(draft.mailbox),
                 409,
                 draft=draft,
-                typed=(form["subject"], form["text"]),
+                typed=typed_in(form, self._frame.voice(request, desk)),
                 files_lost=files.passed_over,
             )
         return await self._form(
@@ -339,7 +358,7 @@ class Writing:
             mailboxes=mailboxes,
             draft=draft,
             form=form,
-            typed=None if typed is None else (typed["subject"], typed["text"]),
+            typed=None if typed is None else typed_in(typed, shown),
             lost=_LOST,
             files_lost=files_lost,
             mine=mine,
@@ -402,6 +421,8 @@ class _Files:
         """There was a file for which the draft could not be changed."""
         self.signed_out = False
         """The session ended while a file was on its way."""
+        self.without_rights: NoRights | None = None
+        """The person's last right ended meanwhile."""
 
     def answer(self) -> dict[str, object]:
         """Return what script is to know: whether it is done with the file, and why that was refused."""
@@ -415,8 +436,12 @@ class _Files:
         try:
             return _Kept(await self._desk.upload(self._draft, part.name, part.media_type), self)
         except (DraftTaken, DraftClosed):
-            self.passed_over = True
-            return _Kept(None, self)
+            return await self.pass_over(part)
+
+    async def pass_over(self, part: FilePart) -> FileSink:
+        """Take a file for which the draft cannot be changed, and keep nothing of it."""
+        self.passed_over = True
+        return _Kept(None, self)
 
 
 class _Kept:
@@ -447,6 +472,9 @@ class _Kept:
                 await self.discard()
             except NotSignedIn:
                 self._files.signed_out = True
+                await self.discard()
+            except NoRights as ended:
+                self._files.without_rights = ended
                 await self.discard()
 
     async def discard(self) -> None:
@@ -479,11 +507,6 @@ def _refused_before(form: Form) -> Sequence[ProblemCode]:
     return [code for code in PROBLEMS if code == form["refused"]]
 
 
-def key_of(recipient: Recipient) -> str:
-    """Return the value that stands for a recipient in a form."""
-    return f"{recipient.organisation} {recipient.address}"
-
-
 async def _with_template(desk: Desk, mailbox: str, content: DraftContent, template: str) -> DraftContent:
     """Put a text template of the mailbox after what is written already."""
     for each in await desk.text_templates(mailbox):
@@ -513,57 +536,6 @@ async def _with_list(desk: Desk, content: DraftContent, kept: str) -> DraftConte
             known = {key_of(one): one for one in (*content.recipients, *each.recipients)}
             return replace(content, recipients=tuple(known.values()))
     return content
-
-
-def form_of(draft: Draft, looked_for: str = "") -> Form:
-    """Return a draft as its form shows it."""
-    content = draft.content
-    return Form(
-        (
-            ("find", looked_for),
-            ("subject", content.subject),
-            ("text", content.text),
-            ("confidentiality", "yes" if content.confidential else "no"),
-        )
-    )
-
-
-def content_of(form: Form, before: DraftContent) -> DraftContent:
-    """Return what a form makes of a draft's content."""
-    removed = set(form.all("remove"))
-    rows = zip_longest(form.all("reference-kind"), form.all("reference-value"), fillvalue="")
-    return replace(
-        before,
-        recipients=tuple(each for each in before.recipients if key_of(each) not in removed),
-        subject=form["subject"],
-        text=form["text"],
-        confidential=form["confidentiality"] != "no",
-        persons=_persons(form, before),
-        references=tuple(
-            _labelled(Identifier(root, value.strip()), before.references)
-            for root, value in rows
-            if value.strip()
-        ),
-    )
-
-
-def _persons(form: Form, before: DraftContent) -> tuple[Identifier, ...]:
-    """Return the persons on our side; a form without those fields leaves them as they are."""
-    names = form.all("person-name")
-    if not names:
-        return before.persons
-    rows = zip_longest(form.all("person-kind"), form.all("person-value"), names, fillvalue="")
-    return tuple(
-        Identifier(root, value.strip(), name.strip())
-        for root, value, name in rows
-        if value.strip() or name.strip()
-    )
-
-
-def _labelled(one: Identifier, before: Sequence[Identifier]) -> Identifier:
-    """Return a reference with the text that it had; a new one has its value as its text."""
-    known = next((each for each in before if (each.root, each.extension) == (one.root, one.extension)), None)
-    return known or replace(one, label=one.extension)
 
 
 def _untouched(draft: Draft) -> bool:

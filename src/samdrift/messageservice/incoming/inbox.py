@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 
 from cryptography.hazmat.primitives import hashes
@@ -52,7 +54,20 @@ from samdrift.wire.sdkmessage import instant
 from samdrift.wire.xml import LARGE
 
 Answer = tuple[ReceiptRecord, bytes]
+"""A receipt that is to be sent, and the document."""
+Storing = Callable[[], Awaitable[None]]
+"""Stores what was judged, and reads nothing."""
 _FAILED = (MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.REJECTED)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """The parts of a message that came in that are to be stored, and its answer."""
+
+    found: tuple[Finding, ...]
+    answer: Answer
+    record: MessageRecord | None
+    body: Body | None
 
 
 class Inbox:
@@ -105,11 +120,10 @@ class Inbox:
     async def _take(self, organisation: ParticipantIdentifier, item: InboxItem) -> None:
         now = self._clock()
         access_point = self._access_points[organisation]
-        profile = self._profiles[organisation]
         data = item.envelope if item.envelope is not None else await fetched(access_point, item.id)
         try:
             async with self._vaults.open(organisation, Purpose.RECEIVE) as vault:
-                judgement = await self._judge(data, item, profile, vault, now)
+                judgement = await self.judge(organisation, data, item, vault, now)
                 envelope = await digest(data)
                 del data
                 answer = await self._store(vault, item, judgement, envelope, now)
@@ -122,11 +136,11 @@ class Inbox:
         if answer is not None:
             self._sender.start_receipt(organisation, *answer)
 
-    async def _judge(
+    async def judge(
         self,
+        organisation: ParticipantIdentifier,
         data: bytes,
         item: InboxItem,
-        profile: OrganisationProfile,
         vault: MessageServiceVault,
         now: datetime,
     ) -> Judgement:
@@ -136,7 +150,7 @@ class Inbox:
         So may what fails as nobody expected; of that only the kind is told (invariant 9).
         """
         try:
-            return await self._judging.judge(data, item, profile, vault, now)
+            return await self._judging.judge(data, item, self._profiles[organisation], vault, now)
         except Exception as failure:
             if now < item.received_at + self._settings.receipt_within:
                 raise
@@ -155,14 +169,15 @@ class Inbox:
         """Clauses: content-specification 2.1 step 3."""
         if isinstance(judgement, NewMessage):
             return await self._store_message(vault, item, judgement, envelope, now)
-        if not await vault.was_processed(item.id):
+        if isinstance(judgement, NewReceipt):
+            new, message = await vault.answered_by(item.id, judgement.receipt.message_id, now=now)
+            if new:
+                await match_receipt(vault, judgement, message, now, envelope)
+        elif not await vault.was_processed(item.id):
             await vault.mark_processed(item.id, now=now)
-            if isinstance(judgement, NewReceipt):
-                await match_receipt(vault, judgement, now, envelope)
-            else:
-                ids = _ids(item, judgement.envelope_id)
-                vault.record(MTEvent.MT_MESSAGE_REFUSED, **ids, reason=judgement.reason)
-                await self._count(vault, item, judgement, now)
+            ids = _ids(item, judgement.envelope_id)
+            vault.record(MTEvent.MT_MESSAGE_REFUSED, **ids, reason=judgement.reason)
+            await self._count(vault, item, judgement, now)
         return None
 
     async def _count(
@@ -181,26 +196,66 @@ class Inbox:
         self, vault: MessageServiceVault, item: InboxItem, new: NewMessage, envelope: bytes, now: datetime
     ) -> Answer | None:
         """Clauses: content-specification 5.3 row 6."""
-        found = new.findings or await _of_history(vault, new)
-        answer = answer_to(new, found, self._new_id(), item.conversation_id, now)
-        record = message_record(new, item, bool(found), now) if new.authentic else None
-        body = None if found else await _body(vault, new.payload)
-        lease = self._settings.lease
-        outcome = await vault.receive(record, body, *answer, item_id=item.id, now=now, lease=lease)
+        ready = await self._ready(vault, item, new, now)
+        found, answer, lease = ready.found, ready.answer, self._settings.lease
+        if not new.meaningless:
+            vault.expect()
+            await self._note(vault, item, new, answer, found, envelope, now)
+        outcome = await vault.receive(
+            ready.record, ready.body, *answer, item_id=item.id, now=now, lease=lease
+        )
         if outcome is Received.DUPLICATE_DELIVERY:
             return None
         if outcome is Received.DUPLICATE_ID:
             found = (DUPLICATE,)
             answer = answer_to(new, found, self._new_id(), item.conversation_id, now)
             await vault.receive(None, None, *answer, item_id=item.id, now=now, lease=lease)
+        elif not new.meaningless:
+            return answer
         await self._count(vault, item, new, now)
+        await self._note(vault, item, new, answer, found, envelope, now)
+        return answer
+
+    async def _ready(
+        self, vault: MessageServiceVault, item: InboxItem, new: NewMessage, now: datetime
+    ) -> _Ready:
+        found = new.findings or await _of_history(vault, new)
+        answer = answer_to(new, found, self._new_id(), item.conversation_id, now)
+        record = message_record(new, item, bool(found), now) if new.authentic else None
+        return _Ready(found, answer, record, None if found else await _body(vault, new.payload))
+
+    async def storing(
+        self, vault: MessageServiceVault, item: InboxItem, new: NewMessage, envelope: bytes, now: datetime
+    ) -> tuple[Answer, Storing]:
+        """Return the answer to a message, and what stores both, for :meth:`MessageServiceVault.suppose`."""
+        ready = await self._ready(vault, item, new, now)
+
+        async def store() -> None:
+            await self._note(vault, item, new, ready.answer, ready.found, envelope, now)
+            lease = self._settings.lease
+            await vault.receive(
+                ready.record, ready.body, *ready.answer, item_id=item.id, now=now, lease=lease
+            )
+
+        return ready.answer, store
+
+    async def _note(
+        self,
+        vault: MessageServiceVault,
+        item: InboxItem,
+        new: NewMessage,
+        answer: Answer,
+        found: tuple[Finding, ...],
+        envelope: bytes,
+        now: datetime,
+    ) -> None:
+        """Log what came in and what is answered, and plan for when the answer has not come through."""
         await vault.schedule(WorkKind.DEADLINE, answer[0].id, now + self._settings.sent_within)
         message = await digest(new.payload) if new.payload else None
         committed = commitments(vault, message=message, envelope=envelope)
         _log(vault, item, new, answer, found, committed, now)
         if not found and not self._listed(new):
             vault.record(MTEvent.MT_SENDER_NOT_LISTED, message=new.header.id, sender=item.sender)
-        return answer
 
     def _listed(self, new: NewMessage) -> bool:
         """Return whether the copy of the address book has the sender's functional address, if there is a
@@ -369,9 +424,15 @@ def signer_facts(vault: MessageServiceVault, new: NewMessage | NewReceipt, now: 
 
 
 async def match_receipt(
-    vault: MessageServiceVault, new: NewReceipt, now: datetime, envelope: bytes | None = None
+    vault: MessageServiceVault,
+    new: NewReceipt,
+    message: MessageRecord | None,
+    now: datetime,
+    envelope: bytes | None = None,
 ) -> None:
-    """Give the message its final status. ``envelope`` is the digest of what the receipt came in.
+    """Give the message that a receipt names, if we sent one, its final status.
+
+    ``envelope`` is the digest of what the receipt came in.
 
     A receipt for no message of ours to that party is only noted, and so is one
     under another transport model, which may lack the signature that the message's
@@ -381,14 +442,32 @@ async def match_receipt(
     transport-model-extended 3.3.1 step 30, 3.3.2 step 30.
     """
     receipt, header = new.receipt, new.header
-    message = await vault.message(receipt.message_id, Direction.OUT)
     if message is None or message.recipient != receipt.sender:
         vault.record(MTEvent.MT_RECEIPT_UNMATCHED, envelope=header.id, message=receipt.message_id)
         return
-    if header.document != receipt_document_for(DocumentIdentifier(message.document)):
+    if not same_model(new, message):
         why = "under another transport model than the message"
         vault.record(MTEvent.MT_RECEIPT_REFUSED, envelope=header.id, message=receipt.message_id, reason=why)
         return
+    settling = partial(settle, vault, new, message, now, envelope)
+    if not await vault.suppose(settling):
+        await settling()
+
+
+def same_model(new: NewReceipt, message: MessageRecord) -> bool:
+    """Return whether a receipt came under the transport model of the message that it names."""
+    return new.header.document == receipt_document_for(DocumentIdentifier(message.document))
+
+
+async def settle(
+    vault: MessageServiceVault,
+    new: NewReceipt,
+    message: MessageRecord,
+    now: datetime,
+    envelope: bytes | None,
+) -> None:
+    """Keep a receipt for a message of ours, and give that its final status; nothing is read."""
+    receipt, header = new.receipt, new.header
     record = ReceiptRecord(
         id=header.id,
         message_id=receipt.message_id,
@@ -402,7 +481,8 @@ async def match_receipt(
         created_at=now,
     )
     stored = await vault.store_received_receipt(record, new.payload, now=now)
-    committed = commitments(vault, envelope=envelope, receipt=sha256(new.payload).digest()) if stored else {}
+    content = sha256(new.payload).digest()
+    committed = commitments(vault, envelope=envelope, receipt=content) if stored else {}
     vault.record(
         MTEvent.MT_RECEIPT_RECEIVED,
         envelope=header.id,

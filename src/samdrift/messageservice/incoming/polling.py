@@ -17,6 +17,7 @@ from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import AccessPoint, InboxItem
 from samdrift.messageservice.incoming.inbox import Inbox
+from samdrift.messageservice.incoming.together import Together
 from samdrift.messageservice.lifecycle.transfers import Transfers
 from samdrift.messageservice.settings import MessageServiceSettings
 from samdrift.scheduling.held import Held, reason_of
@@ -115,6 +116,7 @@ class Polling:
         access_points: Mapping[ParticipantIdentifier, AccessPoint],
         inbox: Inbox,
         transfers: Transfers,
+        together: Together,
         served: Callable[[ParticipantIdentifier], bool],
         clock: Clock,
         held: Held | None = None,
@@ -127,6 +129,7 @@ class Polling:
         self._access_points = access_points
         self._inbox = inbox
         self._transfers = transfers
+        self._together = together
         self._served = served
         self._clock = clock
         self._held = held or Held()
@@ -171,9 +174,14 @@ class Polling:
             state.patience.failed()
             raise
         state.taken.difference_update(taken)
-        if poll.events:
-            state.place = await self._transfers.apply(organisation, poll.events)
         items = state.due(poll.inbox, self._clock())
+        usual = await self._together.take(organisation, poll.events, items)
+        for item_id in usual.items:
+            self._is_taken(organisation, state, item_id)
+        if poll.events:
+            if not usual.events:
+                await self._transfers.apply(organisation, poll.events)
+            state.place = poll.events[-1].sequence
         if not (poll.events or poll.inbox or state.deferred):
             state.patience.waited(clock() - began)
         early = clock() - began < wait * _HASTY
@@ -182,7 +190,7 @@ class Polling:
             await asyncio.sleep(_BREATH)
         slots = asyncio.Semaphore(self._settings.parallel)
         async with asyncio.TaskGroup() as tasks:
-            for item in items:
+            for item in (each for each in items if each.id not in usual.items):
                 taking = partial(self._take, organisation, item, state, slots)
                 tasks.create_task(self._pace.of(organisation, taking))
 
@@ -196,8 +204,7 @@ class Polling:
         async with slots:
             try:
                 await self._inbox.take(organisation, item)
-                state.taken.add(item.id)
-                self._held.release(Role.MESSAGE_SERVICE, organisation, item.id)
+                self._is_taken(organisation, state, item.id)
                 return
             except _PASSING as error:
                 reason = reason_of(error)
@@ -207,3 +214,7 @@ class Polling:
             when = state.deferred[item.id] = self._clock() + self._settings.retry_after
             until = when + self._settings.lease
             self._held.note(Role.MESSAGE_SERVICE, organisation, item.id, reason, until)
+
+    def _is_taken(self, organisation: ParticipantIdentifier, state: _State, item_id: str) -> None:
+        state.taken.add(item_id)
+        self._held.release(Role.MESSAGE_SERVICE, organisation, item_id)

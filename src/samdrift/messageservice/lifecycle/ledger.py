@@ -25,12 +25,18 @@ async def advance(
     direction: Direction,
     step: Progress,
     now: datetime,
+    *,
+    ends: bool = False,
     **facts: str,
 ) -> bool:
     """Take one step; false, and only a note in the log, when the message has come further already.
 
-    ``facts`` go with it into the log.
+    ``facts`` go with it into the log. A step that ``ends`` the opening, as its last, is expected to be taken.
     """
+    ids = {"message": message_id} | ({"reason": step.reason} if step.reason else {}) | facts
+    if ends:
+        vault.expect()
+        vault.record(step.audit, **ids)
     taken = await vault.set_status(
         message_id,
         step.status,
@@ -40,9 +46,9 @@ async def advance(
         direction=direction,
         unless=step.overtaken_by,
     )
-    ids = {"message": message_id} | ({"reason": step.reason} if step.reason else {}) | facts
-    happened = taken or step.overtaken_by
-    vault.record(step.audit if happened else MTEvent.MT_MESSAGE_LATE, **ids)
+    if not (taken and ends):
+        happened = taken or step.overtaken_by
+        vault.record(step.audit if happened else MTEvent.MT_MESSAGE_LATE, **ids)
     return taken
 
 

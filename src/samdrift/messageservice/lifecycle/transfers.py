@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from samdrift.audit.operations import marks_lost
 from samdrift.contracts.clock import Clock
@@ -57,18 +58,30 @@ class Transfers:
 
     async def apply(self, organisation: ParticipantIdentifier, events: Sequence[TransferEvent]) -> int:
         """Apply ``events`` and give the new place in the sequence."""
-        now = self._clock()
+        now, last = self._clock(), events[-1].sequence
         async with self._vaults.open(organisation, Purpose.PROCESS) as vault:
-            for event in events:
-                receipt = await vault.receipt(event.envelope_id)
-                if receipt is not None and receipt.direction is Direction.OUT:
-                    await self._of_receipt(vault, receipt, event, now)
-                else:
-                    step = progress.of_transfer(self._settings, event)
-                    await advance(vault, event.envelope_id, Direction.OUT, step, now)
-            last = events[-1].sequence
-            await vault.set_cursor(CURSOR, last)
+            receipts = await vault.receipts([event.envelope_id for event in events])
+            each = partial(self.each, vault, events, receipts, now)
+            if not await vault.suppose(each):
+                await each()
         return last
+
+    async def each(
+        self,
+        vault: MessageServiceVault,
+        events: Sequence[TransferEvent],
+        receipts: Mapping[str, ReceiptRecord],
+        now: datetime,
+    ) -> None:
+        """Apply ``events`` in an opening, and keep the place of the last one; nothing is read."""
+        await vault.set_cursor(CURSOR, events[-1].sequence)
+        for event in events:
+            receipt = receipts.get(event.envelope_id)
+            if receipt is not None and receipt.direction is Direction.OUT:
+                await self._of_receipt(vault, receipt, event, now)
+            else:
+                step = progress.of_transfer(self._settings, event)
+                await advance(vault, event.envelope_id, Direction.OUT, step, now)
 
     async def _of_receipt(
         self, vault: MessageServiceVault, receipt: ReceiptRecord, event: TransferEvent, now: datetime

@@ -8,7 +8,7 @@ from functools import partial
 
 from cryptography.hazmat.primitives import hashes
 
-from samdrift.audit.operations import unexpected
+from samdrift.audit.operations import failing
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.cover import NotCovered
 from samdrift.contracts.discovery import DiscoveryError
@@ -62,12 +62,12 @@ class Sender(InFlight):
         pace: Pace | None = None,
     ) -> None:
         self._held = held or Held()
-        self._unexpected = unexpected("message-service-sending")
+        self._failed = failing("message-service-sending", Temporary)
         super().__init__(
             clock,
             parallel=settings.parallel,
             lease=settings.lease,
-            on_failure=self._unexpected,
+            on_failure=self._failed,
             claimant=gate.claimant,
             pace=pace,
             leases=gate.leases,
@@ -120,7 +120,7 @@ class Sender(InFlight):
         try:
             return await self._job(organisation, vault, item, now)
         except VaultError as failure:
-            self._unexpected(failure)
+            self._failed(failure)
             return None
 
     async def _job(
@@ -191,7 +191,7 @@ class Sender(InFlight):
                 step = progress.refused(now, error)
             else:
                 step = progress.submitted(self._settings, now)
-            await advance(vault, record.id, Direction.OUT, step, now, **facts)
+            await advance(vault, record.id, Direction.OUT, step, now, ends=True, **facts)
             self._release(organisation, record.id)
             return None
 

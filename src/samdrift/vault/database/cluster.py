@@ -39,6 +39,7 @@ _CAUSES = {
     "does not support ssl": "the database does not offer TLS",
 }
 """Signs in an error of libpq's, and the words for them."""
+_STANDBY = "hot standby mode"
 _NO_SCRAM = "authentication method requirement"
 _NO_PASSWORD_ASKED = ("trust", "ident", "password")
 _EVERYBODY = "all"
@@ -85,18 +86,20 @@ def refused_login(error: psycopg.Error) -> VaultUnavailable | DatabaseUnfit:
         return DatabaseUnfit(
             "the database does not ask for passwords by SCRAM: see pg_hba.conf and password_encryption"
         )
+    if _STANDBY in str(error):  # It is told after the password was taken.
+        return VaultUnavailable("only a standby answers: no host of the URL takes what is stored")
     asked = error.pgconn is not None and error.pgconn.used_password
     return LoginRefused() if asked else VaultUnavailable(cause_of(error))
 
 
 def cause_of(error: psycopg.Error) -> str:
-    """Return why the server was not reached, and where, in words of ours; empty for other errors.
+    """Return why the server was not reached, and where, in words of ours.
 
     The server's own text may repeat names and values, so that none of it is passed on.
     """
     said = str(error).lower()
-    why = next((words for sign, words in _CAUSES.items() if sign in said), "")
-    if not why or error.pgconn is None:
+    why = next((words for sign, words in _CAUSES.items() if sign in said), "no connection to the database")
+    if error.pgconn is None:
         return why
     try:
         host, port = error.pgconn.host.decode(), error.pgconn.port.decode()

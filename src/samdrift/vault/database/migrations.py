@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 from samdrift.contracts.principals import Role
+from samdrift.vault.errors import DatabaseUnfit
 
 REGISTRY = (
     "log",
@@ -28,6 +29,7 @@ REGISTRY = (
     "log-stamps",
     "databases",
     "leases",
+    "lease-clocks",
 )
 WORKERS = ("workers", "worker-moments", "worker-databases")
 _LATEST = ("salted-log", "salted-log-arrival", "retention", "log-tree")
@@ -84,15 +86,44 @@ VAULT = {
     ),
     Role.GOVERNANCE: (
         *(*_RECORDS, *_LAST, "log-stamps", "signed-statements", "governance-arrival"),
-        *("cover", "people", "session-use", "officers"),
+        *("cover", "people", "session-use", "officers", "log-of-incidents"),
     ),
 }
+
+FORM = 1
+"""Form of the schemas. A change on which a program from before cannot run raises it: that is refused then.
+
+With every other change programs of the same form go on, so that hosts can be upgraded in turn.
+"""
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 REACHED = " reached"
 """The end of the second row about a part (:func:`reached_by`)."""
 
 _VERSIONS = "CREATE TABLE IF NOT EXISTS versions (part text PRIMARY KEY, version int NOT NULL)"
+FORM_ROW = "form" + REACHED
+"""Row of the registry's table of versions with the form that the schemas have; no part has this name."""
+_REGISTRY_THERE = "SELECT to_regclass('registry.versions'), to_regclass('registry.lessees')"
+_FORM_FOUND = "SELECT version FROM registry.versions WHERE part = %s"
+_SERVING = "SELECT count(*) FROM registry.lessees WHERE until > clock_timestamp()"
+_KEEP_FORM = """
+INSERT INTO registry.versions VALUES (%s, %s) ON CONFLICT (part) DO UPDATE SET version = excluded.version
+"""
+ORDER_ROW = "all" + REACHED
+"""Row with how many scripts the program knew that put registry and vaults in order; no part has this name."""
+_IN_ORDER = "SELECT version >= %s FROM registry.versions WHERE part = %s"
+_KEEP_IN_ORDER = """
+INSERT INTO registry.versions AS v VALUES (%s, %s)
+ON CONFLICT (part) DO UPDATE SET version = greatest(v.version, excluded.version)
+"""
+_FORGET_IN_ORDER = "DELETE FROM registry.versions WHERE part = %s"
+_ALLOW = """
+REVOKE ALL ON SCHEMA {schema} FROM PUBLIC, {login};
+REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {login};
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, {login};
+GRANT USAGE ON SCHEMA {schema} TO {login};
+GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}
+"""
 _SET_VERSIONS = """
 INSERT INTO versions SELECT * FROM unnest(%s::text[], %s::int[])
 ON CONFLICT (part) DO UPDATE SET version = excluded.version
@@ -129,6 +160,65 @@ def reached_by(part: str) -> str:
     would be made once more, and fail, when the newer program comes back.
     """
     return part + REACHED
+
+
+async def require_form(connection: Connection) -> None:
+    """Look whether this program may run on the schemas, before anything of them is changed.
+
+    :class:`DatabaseUnfit` when a newer program has given them a form that this one does not know, and when
+    this one would give them another form while processes of an earlier one serve.
+    """
+    found = await connection.execute(_REGISTRY_THERE)
+    versions_there, lessees_there = await found.fetchone() or (None, None)
+    if versions_there is None:
+        return
+    found = await connection.execute(_FORM_FOUND, (FORM_ROW,))
+    (form,) = await found.fetchone() or (1,)
+    if form > FORM:
+        raise DatabaseUnfit(
+            f"the database has form {form}, which a newer version of the program gave it, and this one knows"
+            f" {FORM}: install the newer version on this host, or restore the backup from before the upgrade"
+        )
+    if form == FORM or lessees_there is None:
+        return
+    found = await connection.execute(_SERVING)
+    (serving,) = await found.fetchone() or (0,)
+    if serving:
+        raise DatabaseUnfit(
+            f"the database has form {form}, this version of the program needs {FORM}, and {serving} processes"
+            " of the former version serve: stop serve on every host before this version is used on any"
+        )
+
+
+async def keep_form(connection: Connection) -> None:
+    """Note the form that the schemas have from now on."""
+    await connection.execute(_KEEP_FORM, (FORM_ROW, FORM))
+
+
+def scripts() -> int:
+    """Return how many scripts there are for registry and vaults: each version of the program has as many, or
+    more.
+    """
+    return sum(map(versions, {part for parts in (REGISTRY, WORKERS, *VAULT.values()) for part in parts}))
+
+
+async def keep_in_order(connection: Connection) -> None:
+    """Note that registry and vaults are as this program needs them."""
+    await connection.execute(_KEEP_IN_ORDER, (ORDER_ROW, scripts()))
+
+
+async def forget_in_order(connection: Connection) -> None:
+    """Note that something is not as any program needs it."""
+    await connection.execute(_FORGET_IN_ORDER, (ORDER_ROW,))
+
+
+async def are_in_order(connection: Connection) -> bool:
+    """Return whether processes serve that have put everything in order, for what this program needs."""
+    found = await connection.execute(_SERVING)
+    (serving,) = await found.fetchone() or (0,)
+    found = await connection.execute(_IN_ORDER, (scripts(), ORDER_ROW))
+    (reached,) = await found.fetchone() or (False,)
+    return bool(serving and reached)
 
 
 async def migrate(
@@ -170,14 +260,7 @@ async def allow(connection: Connection, schema: str, login: str) -> None:
     A function whose name begins with an underscore is for other functions. Everybody may nothing.
     """
     names = {"schema": sql.Identifier(schema), "login": sql.Identifier(login)}
-    for statement in (
-        "REVOKE ALL ON SCHEMA {schema} FROM PUBLIC, {login}",
-        "REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM PUBLIC, {login}",
-        "REVOKE ALL ON ALL FUNCTIONS IN SCHEMA {schema} FROM PUBLIC, {login}",
-        "GRANT USAGE ON SCHEMA {schema} TO {login}",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}",
-    ):
-        await connection.execute(sql.SQL(statement).format(**names))
+    await connection.execute(sql.SQL(_ALLOW).format(**names))
     found = await connection.execute(
         "SELECT format('GRANT EXECUTE ON FUNCTION %%s TO %%I',"
         " string_agg(oid::regprocedure::text, ', '), %s::text) FROM pg_proc"

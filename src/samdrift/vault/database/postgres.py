@@ -45,6 +45,8 @@ _CONFIGURATION = {
     "jit": "off",
     # A worker visits every organisation's database once in that time, whether or not it has changed.
     "autovacuum_naptime": "15min",
+    # Each connection's process has it from the beginning, and need not load it for the first function.
+    "shared_preload_libraries": "plpgsql",
     "update_process_title": "off",
     # Any login can fill the queue of notifications: 128 MB of the disk (vault/notifyqueue.py).
     "max_notify_queue_pages": "16384",

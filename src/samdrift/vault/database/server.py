@@ -16,7 +16,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from samdrift.keystore.durablefiles import remove
 from samdrift.keystore.interface import KeyStore, PlatformLogin
 from samdrift.keystore.keyfiles import KeyStoreError
-from samdrift.vault.database.cluster import SCRAM, check_address, refused_login
+from samdrift.vault.database.cluster import SCRAM, check_address, check_server, refused_login
+from samdrift.vault.database.hosts import connected
 from samdrift.vault.database.pool import Login
 from samdrift.vault.database.postgres import EmbeddedPostgres
 from samdrift.vault.database.session import Session
@@ -28,7 +29,12 @@ ADMINISTRATOR = "postgres"
 """The embedded server's administrator."""
 _PATIENCE = {
     "connect_timeout": "10",
+    # A host that has lost its power closes no connection, and the system would ask after two hours.
     "tcp_user_timeout": "15000",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    # Not "read-write": a login can make its own sessions read-only, and would then have locked itself out.
+    "target_session_attrs": "primary",
     "client_encoding": "utf8",
     "application_name": "samdrift",
     **SCRAM,
@@ -145,8 +151,10 @@ class Database:
     def _registry_passwords(self) -> tuple[str, ...]:
         try:
             return self._keys.login_passwords(PlatformLogin.REGISTRY)
-        except (KeyStoreError, OSError):
-            raise VaultUnavailable from None
+        except KeyStoreError as error:
+            raise VaultUnavailable(f"key store: {error}") from None
+        except OSError as error:
+            raise VaultUnavailable(f"key store: {(error.strerror or type(error).__name__).lower()}") from None
 
     def administrator(self) -> str:
         """Connection string of who makes and drops vaults: the embedded server's own, or the URL's."""
@@ -173,6 +181,17 @@ class Database:
     def template(self) -> str:
         """The name of the empty database that those of organisations are copies of."""
         return f"{self.name}_template"
+
+    async def checked_connection(self) -> AsyncConnection[tuple[Any, ...]]:
+        """A connection of the administrator to the installation's database, on a server that is fit."""
+        connection = await self.administrators_connection()
+        try:
+            if not self.embedded:
+                await check_server(connection, self.name)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
 
     async def administrators_connection(self, where: str | None = None) -> AsyncConnection[tuple[Any, ...]]:
         """A connection of the administrator, by whichever of its passwords opens.
@@ -211,7 +230,7 @@ class Database:
 
 
 async def _connected(address: str, where: str) -> AsyncConnection[tuple[Any, ...]]:
-    return await AsyncConnection.connect(make_conninfo(address, dbname=where), autocommit=True)
+    return await connected(make_conninfo(address, dbname=where))
 
 
 def registry_login(password: str) -> str:

@@ -2,10 +2,10 @@
 
 An opening of a vault costs two round trips, whatever it does in between: its
 first statement travels with the ``BEGIN``, its last ones with the log entry and
-the ``COMMIT``. psycopg's cursors make four of them and two to three times the
-work, which is why this drives libpq's pipeline mode through psycopg's own
-:mod:`psycopg.pq` (decision record 0003). Everything else, connecting, types and
-errors, is psycopg's.
+the ``COMMIT``. It costs one where what it does is expected to come about.
+psycopg's cursors make four of them and two to three times the work, which is
+why this drives libpq's pipeline mode through psycopg's own :mod:`psycopg.pq`
+(decision record 0003). Everything else, connecting, types and errors, is psycopg's.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.errors import error_from_result
 
 from samdrift.vault.database.cluster import refused_login
+from samdrift.vault.database.hosts import connected
 from samdrift.vault.errors import UnknownRecord, VaultError, VaultRefused, VaultUnavailable
 
 Value = Any
@@ -83,7 +84,7 @@ class Session:
         :class:`DatabaseUnfit` when the server asks for no password, or not by SCRAM.
         """
         try:
-            connection = await psycopg.AsyncConnection.connect(address, autocommit=True)
+            connection = await connected(address)
             if claimant:
                 await connection.execute(_CLAIMS_FOR, (claimant,))
         except psycopg.Error as error:
@@ -131,7 +132,7 @@ class Session:
         if self._writable is not None:
             _set(self._writable)
         if self._answered is not None and not self._answered.done():
-            self._answered.set_exception(VaultUnavailable())
+            self._answered.set_exception(VaultUnavailable(_BROKE))
         if self.on_close is not None:
             self.on_close()
 
@@ -240,7 +241,9 @@ def _error(result: pq.abc.PGresult) -> VaultError:
     error = error_from_result(result)
     if error.sqlstate == UNKNOWN_RECORD:
         return UnknownRecord()
-    return VaultUnavailable() if _is_transient(error) else VaultRefused(error.sqlstate)
+    if _is_transient(error):
+        return VaultUnavailable(f"the database ended the work (SQLSTATE {error.sqlstate or 'not said'})")
+    return VaultRefused(error.sqlstate)
 
 
 def _is_transient(error: psycopg.Error) -> bool:

@@ -365,7 +365,7 @@ async def _remote_bodies(connection: Connection, schema: str) -> list[str]:
 def _check_versions(versions: Mapping[str, int], parts: Sequence[str]) -> None:
     unknown = {part for part in versions if part not in parts and not part.endswith(migrations.REACHED)}
     newer = {part for part in parts if versions.get(part, 0) > migrations.versions(part)}
-    if unknown or newer:
+    if unknown or newer or versions.get(migrations.FORM_ROW, 0) > migrations.FORM:
         raise CopyDiffers(
             "the backup is of a newer version of samdrift than this one: use that one, or a later one"
         )

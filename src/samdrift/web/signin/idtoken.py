@@ -49,7 +49,11 @@ class LogoutNotice:
 
 
 async def id_token(text: str, settings: ProviderSettings, keys: Keys, asked: Asked, now: datetime) -> Person:
-    """Return the person that an ID token names; :class:`SignInFailed` when any check fails."""
+    """Return the person that an ID token names; :class:`SignInFailed` when any check fails.
+
+    Among them that of the level at which the person was authenticated (architecture-sad 4.2 sentence 1,
+    5.6 sentence 1).
+    """
     claims = await _verified(text, settings, keys, _PLAIN_TYPES, _ID_TOKEN_LASTS, now)
     try:
         if not hmac.compare_digest(claims.text("nonce").encode(), asked.nonce.encode()):

@@ -1,5 +1,7 @@
 """An organisation's sign-in service: where it is, what it can do, its keys, and who we are to it.
 
+Clauses: architecture-sad 5.4 step 2.
+
 Its issuer is entered by a person, so every call goes through the client for such addresses
 (:mod:`samdrift.net.entered`). Metadata and keys are kept for a while; a service that is down is bridged.
 """

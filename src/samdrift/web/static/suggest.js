@@ -3,6 +3,8 @@
 
 const AFTER = 250;
 
+/** @typedef {{key: string, name: string, beneath: string}} Found */
+
 /** @param {Document} page */
 export function suggest(page) {
   for (const input of page.querySelectorAll("input[data-suggest]")) {
@@ -21,9 +23,11 @@ class Suggestions {
     this.asked = "";
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
-    input.addEventListener("input", () => {
-      clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.ask(), AFTER);
+    /** @type {Found[] | undefined} */
+    this.kept = undefined;
+    input.addEventListener("input", () => this.soon());
+    input.addEventListener("focus", () => {
+      if (this.kept) this.show(this.kept);
     });
     input.addEventListener("keydown", (event) => {
       if (event.key !== "ArrowDown") return;
@@ -32,6 +36,13 @@ class Suggestions {
       event.preventDefault();
       first.focus();
     });
+    // Who is fast has typed before this ran.
+    if (input.value !== input.defaultValue) this.soon();
+  }
+
+  soon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.ask(), AFTER);
   }
 
   place() {
@@ -54,10 +65,16 @@ class Suggestions {
     }
   }
 
-  /** @param {{key: string, name: string, beneath: string}[]} found */
+  /**
+   * Nothing moves under whoever has gone down among them: what was found meanwhile is kept for the way back.
+   * @param {Found[]} found
+   */
   show(found) {
     const page = this.form.ownerDocument;
     let place = this.place();
+    const within = place?.contains(page.activeElement);
+    this.kept = within ? found : undefined;
+    if (within) return;
     if (!place) {
       place = page.createElement("ul");
       place.className = "found";

@@ -101,7 +101,7 @@ def test_what_a_failing_token_does_not_open_is_not_the_messages_fault() -> None:
         def _logged_in(self, library: Any) -> Any:
             return SimpleNamespace(private_key=lambda key_id: FailingKey())
 
-    token = Failing(Module(lambda: None), "any", cast(Any, None))
+    token = Failing(Module(lambda: SimpleNamespace(reinitialize=lambda: None)), "any", cast(Any, None))
     with pytest.raises(KeyStoreError) as raised:
         HsmDecryptionKey(token, b"id", CERTIFICATE).unwrap(bytes(256), Oaep.SHA1)
     assert raised.value.fault is KeyFault.UNAVAILABLE

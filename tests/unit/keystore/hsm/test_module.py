@@ -8,6 +8,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -248,6 +249,27 @@ def test_a_library_that_begins_anew_leaves_no_old_handle_in_use(hsm: SoftHsm) ->
     hsm.begin_anew()
     for token in (theirs, ours):
         verify(keys[token].public, objects.sign(token, keys[token].key_id, b"data"))
+
+
+@requires_softhsm
+def test_a_token_that_was_away_is_used_again_also_where_the_library_has_lost_it(
+    hsm: SoftHsm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many libraries find the token's label, and have nothing behind it until they begin anew."""
+    label = hsm.unused()
+    token, neighbour = hsm.token(label), hsm.token()
+    key, other = make_key(token, "v1"), make_key(neighbour, "v1")
+    away = hsm.folder_of(label).rename(hsm.folder / "away")
+    try:
+        for _ in range(3):
+            monkeypatch.setattr(hsm.module, "_renewed_at", monotonic())
+            with pytest.raises(KeyStoreError):
+                objects.sign(token, key.key_id, b"data")
+    finally:
+        away.rename(hsm.folder / "tokens" / away.name)
+    monkeypatch.setattr(hsm.module, "_renewed_at", None)
+    verify(key.public, objects.sign(token, key.key_id, b"data"))
+    verify(other.public, objects.sign(neighbour, other.key_id, b"data"))
 
 
 @requires_softhsm

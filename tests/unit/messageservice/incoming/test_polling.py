@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -14,6 +14,7 @@ from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
 from samdrift.contracts.transfer import InboxItem, Poll
 from samdrift.messageservice.incoming import polling as module
 from samdrift.messageservice.incoming.polling import Polling
+from samdrift.messageservice.incoming.together import Taken
 from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.wire.identifiers import FEDERATION_TEST, ParticipantIdentifier
 from tests.settings import message_service_settings
@@ -76,6 +77,15 @@ class Transfers:
         return 0
 
 
+class Together:
+    """Leaves everything to itself, but for what begins with ``t``."""
+
+    async def take(
+        self, organisation: ParticipantIdentifier, events: object, items: Sequence[InboxItem]
+    ) -> Taken:
+        return Taken(items=frozenset(each.id for each in items if each.id.startswith("t")))
+
+
 @contextlib.asynccontextmanager
 async def polling(
     access_point: AccessPoint,
@@ -86,7 +96,8 @@ async def polling(
 ) -> AsyncIterator[None]:
     settings = message_service_settings(FEDERATION_TEST, retry_after=retry_after)
     points = {ORGANISATION: cast(Any, access_point)}
-    made = Polling(settings, points, cast(Any, inbox), cast(Any, Transfers()), served, now, held)
+    others = cast(Any, inbox), cast(Any, Transfers()), cast(Any, Together())
+    made = Polling(settings, points, *others, served, now, held)
     running = asyncio.create_task(made.run(ORGANISATION))
     try:
         yield
@@ -113,6 +124,15 @@ async def test_pages_of_deferred_envelopes_hide_no_others() -> None:
         await until_gone(access_point, "b")
     assert inbox.taken == ["a", "b"]
     assert [*access_point.waiting] == [*STUCK]
+
+
+@in_virtual_time
+async def test_what_is_taken_over_together_is_acknowledged_and_the_rest_taken_by_itself() -> None:
+    access_point, inbox = AccessPoint("a", "t1", "x", "t2"), Inbox()
+    async with polling(access_point, inbox, timedelta(minutes=10)):
+        for gone in ("a", "t1", "t2"):
+            await until_gone(access_point, gone)
+    assert (inbox.taken, [*access_point.waiting]) == (["a"], ["x"])
 
 
 @in_virtual_time

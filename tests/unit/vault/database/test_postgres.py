@@ -88,6 +88,15 @@ def test_the_server_is_durable_unreachable_by_network_and_keeps_values_out_of_it
     assert "Kim" not in (folder / "data/server.log").read_text()
 
 
+def test_a_connection_has_the_language_of_functions_before_it_calls_one(folder: Path) -> None:
+    server = EmbeddedPostgres(folder, secret)
+    loaded = "SELECT count(*) FROM pg_get_loaded_modules() WHERE file_name = 'plpgsql.so'"
+    try:
+        assert ask(server.start(), "secret", loaded) == 1
+    finally:
+        server.stop()
+
+
 def test_the_last_one_to_leave_stops_the_server(folder: Path) -> None:
     one, other = EmbeddedPostgres(folder, secret), EmbeddedPostgres(folder, secret)
     address = one.start()
@@ -129,8 +138,11 @@ def test_a_configuration_that_a_start_reads_just_now_is_not_changed_under_it(fol
             assert opened.read() == file.read_text()
 
 
-def test_a_server_that_runs_elsewhere_than_it_is_looked_for_is_started_again(folder: Path) -> None:
+def test_a_server_that_runs_elsewhere_than_it_is_looked_for_is_started_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As one that was started while its settings were written: it kept every other from starting."""
+    monkeypatch.setattr(postgres, "_BETWEEN_TRIES", 0.0)
     server = EmbeddedPostgres(folder, secret)
     server.start()
     server.stop()
@@ -197,7 +209,10 @@ def test_a_server_whose_folder_was_removed_is_left_and_a_start_there_is_a_typed_
     server.stop()
 
 
-def test_a_folder_that_holds_something_else_is_a_typed_error(tmp_path: Path) -> None:
+def test_a_folder_that_holds_something_else_is_a_typed_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "_BETWEEN_TRIES", 0.0)
     (tmp_path / "data").mkdir()
     server = EmbeddedPostgres(tmp_path, secret)
     try:

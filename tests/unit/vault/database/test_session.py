@@ -112,8 +112,10 @@ async def test_errors_repeat_no_value(session: Session) -> None:
     ],
 )
 async def test_codes_become_typed_errors(session: Session, code: str, error: type[Exception]) -> None:
-    with pytest.raises(error):
+    with pytest.raises(error) as raised:
         await session.run([(f"DO $$ BEGIN RAISE 'x' USING ERRCODE = '{code}'; END $$", ())])
+    if isinstance(raised.value, VaultUnavailable):
+        assert raised.value.cause == f"the database ended the work (SQLSTATE {code})"
 
 
 async def test_a_cancelled_wait_closes_the_session(session: Session) -> None:

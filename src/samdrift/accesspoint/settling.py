@@ -1,0 +1,105 @@
+"""Transfers that were delivered, recorded together: in the opening of the poll that tells of them.
+
+Each by itself is an opening of the vault that nobody but a poll waits for. So where polls of the
+organisation come here, the end of a transfer waits a moment for the next one, which records it and tells of
+it (:mod:`samdrift.vault.company`). Until then a transfer has its claim: where its process is killed, it is
+sent again, and the receiver answers with the receipt that it has given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+
+from samdrift.contracts.principals import Purpose
+from samdrift.scheduling.signals import Signals
+from samdrift.vault.accesspoint import AccessPointVault
+from samdrift.vault.bodies import IN_ROW
+from samdrift.vault.company import Along, Company, Step
+from samdrift.vault.records import Transfer
+from samdrift.vault.workergate import WorkerGate
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+OUTBOUND = "access-point-outbound"
+"""The name of the worker that sends, in logs."""
+
+_COMES_BACK = 1.0
+"""Seconds after a poll for which another one is expected."""
+
+
+class Settling:
+    """The ends of transfers of every organisation that this access point serves."""
+
+    def __init__(
+        self,
+        vaults: WorkerGate[AccessPointVault],
+        signals: Signals,
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._vaults = vaults
+        self._signals = signals
+        self._seconds = seconds
+        self._company = Company(vaults, Purpose.SEND, self.tell)
+        self._over: defaultdict[ParticipantIdentifier, list[ParticipantIdentifier]] = defaultdict(list)
+        self._polls = Counter[ParticipantIdentifier]()
+        """Polls that are under way."""
+        self._polled: dict[ParticipantIdentifier, float] = {}
+        """The moment at which the last one ended."""
+        self.began_to_wait: Callable[[ParticipantIdentifier], None] = lambda organisation: None
+        """Called when the end of a transfer begins to wait: the attempt at it is over."""
+
+    def over(self, organisation: ParticipantIdentifier) -> Sequence[ParticipantIdentifier]:
+        """The recipient of each transfer whose end waits to be recorded."""
+        return self._over.get(organisation, ())
+
+    async def settle(
+        self, organisation: ParticipantIdentifier, transfer: Transfer, step: Step[AccessPointVault]
+    ) -> None:
+        """Record the end of a transfer, durably when this returns; raises as an opening of its own does."""
+        if transfer.size <= IN_ROW and self._expects_poll(organisation):
+            over, recipient = self._over[organisation], transfer.envelope.recipient
+            over.append(recipient)
+            self.tell(organisation)
+            self.began_to_wait(organisation)
+            try:
+                if await self._company.joins(organisation, step):
+                    return
+            finally:
+                over.remove(recipient)
+        async with self._vaults.open(organisation, Purpose.SEND) as vault:
+            vault.expect()
+            await step(vault)
+        self.tell(organisation)
+
+    def tell(self, organisation: ParticipantIdentifier) -> None:
+        """Tell polls that wait of something that is recorded, or will be with them."""
+        self._signals.notify(organisation)
+
+    def along(
+        self, organisation: ParticipantIdentifier
+    ) -> AbstractAsyncContextManager[Along[AccessPointVault]]:
+        """Give the ends that wait to the opening of a poll, as :meth:`Company.along` does."""
+        return self._company.along(organisation)
+
+    async def finish(self) -> None:
+        """Record at once what waits."""
+        await self._company.finish()
+
+    @contextlib.contextmanager
+    def polled(self, organisation: ParticipantIdentifier) -> Iterator[None]:
+        """Note that a poll of the organisation is under way."""
+        self._polls[organisation] += 1
+        try:
+            yield
+        finally:
+            self._polls[organisation] -= 1
+            self._polled[organisation] = self._seconds()
+
+    def _expects_poll(self, organisation: ParticipantIdentifier) -> bool:
+        if self._polls[organisation]:
+            return True
+        last = self._polled.get(organisation)
+        return last is not None and self._seconds() - last < _COMES_BACK

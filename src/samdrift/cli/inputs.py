@@ -1,0 +1,87 @@
+"""Files that a command is given to read: what was signed is what is read.
+
+Who signs a command signs the SHA-256 of each file that it reads (:mod:`samdrift.cli.proving`). A small file
+is read once, here, and its digest is of those very bytes; of a large one, which is read as it is needed, the
+digest is taken before, and its reader compares what was read. So a file that is changed or replaced in
+between, itself or what a symbolic link leads to, is refused, and never used unsigned.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+from typer.main import get_current_context  # type: ignore[attr-defined]
+
+from samdrift.config.errors import Unusable, shown
+from samdrift.config.inputs import reason
+
+MAX_FILE = 1 << 20
+"""Bytes of a file that is read whole, unless its reader names another limit."""
+_KEPT = "samdrift.cli.inputs"
+
+
+def read_input(file: Path, most: int = MAX_FILE) -> bytes:
+    """Return the content of a file of at most so many bytes; :class:`Unusable` with the reason."""
+    try:
+        with file.open("rb") as opened:
+            content = opened.read(most + 1)
+    except OSError as error:
+        raise Unusable(f"{shown(file)}: {reason(error)}") from None
+    if len(content) > most:
+        raise Unusable(f"{shown(file)}: larger than {most} bytes")
+    _note(file, hashlib.sha256(content).hexdigest())
+    return content
+
+
+def digest_of_input(file: Path, listing: str = "") -> str:
+    """Return the SHA-256 of a file of any size, or of a folder's ``listing``, which has those of its files.
+
+    :class:`Unusable` for a file that cannot be read, or is another one than it was before.
+    """
+    try:
+        with (file / listing).open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError as error:
+        raise Unusable(f"{shown(file)}: {reason(error)}") from None
+    _note(file, digest)
+    return digest
+
+
+def note_folder(folder: Path, files: Sequence[Path]) -> None:
+    """Note what was read of a folder: the SHA-256 of the lines that `sha256sum` prints of its files."""
+    lines = (f"{known_digest(each)}  {each.name}\n" for each in files)
+    _note(folder, hashlib.sha256("".join(lines).encode()).hexdigest())
+
+
+def known_digest(file: Path) -> str | None:
+    """Return the digest of a file that this command has read or signed; ``None`` for one that it has not."""
+    return _kept().get(file.absolute())
+
+
+def require_unchanged(file: Path) -> None:
+    """Refuse a file that is not as it was read; a pipe can be read once alone, and was then."""
+    try:
+        if stat.S_ISREG(file.stat().st_mode):
+            digest_of_input(file)
+    except OSError as error:
+        raise Unusable(f"{shown(file)}: {reason(error)}") from None
+
+
+def changed(file: Path) -> Unusable:
+    """Return the refusal of a file that is not what was signed."""
+    return Unusable(f"{shown(file)}: was changed while the command ran; nothing was done with it")
+
+
+def _note(file: Path, digest: str) -> None:
+    if _kept().setdefault(file.absolute(), digest) != digest:
+        raise changed(file)
+
+
+def _kept() -> dict[Path, str]:
+    """Return the digests of this run, which its context has, so that no run knows of another's files."""
+    context = get_current_context(silent=True)
+    kept: dict[Path, str] = {} if context is None else context.meta.setdefault(_KEPT, {})
+    return kept

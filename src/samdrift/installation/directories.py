@@ -1,0 +1,232 @@
+"""Directories of organisations, from the configuration: their groups are read while governance is served.
+
+Each directory is read every few minutes, and when a group has a right that was never read. The state of each
+is that of its last reading: answered in full, or why not; that a group is kept as it was is a reason, too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+from samdrift.audit.operations import unexpected
+from samdrift.config.directories import DirectoryConfig
+from samdrift.config.inputs import reason
+from samdrift.config.model import Config
+from samdrift.config.organisations import OrganisationConfig, sign_in_issuer
+from samdrift.config.toml import ConfigError
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import NotServed, Temporary
+from samdrift.contracts.principals import Role
+from samdrift.governance.groups import (
+    DirectoryNotEnrolled,
+    NobodyToName,
+    Outcome,
+    Source,
+    Synchronised,
+    Synchroniser,
+    out_of_date,
+    wanted,
+)
+from samdrift.governance.records import Records
+from samdrift.installation.health import Dependency
+from samdrift.net.background import in_background
+from samdrift.net.clock import system_clock
+from samdrift.net.directories import DirectoryUnavailable, LdapSecurity, LdapSettings
+from samdrift.net.ldap import LdapDirectory
+from samdrift.net.tls import client_tls
+from samdrift.vault.gate import Gate
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+Note = Callable[[str, str, str], None]
+"""Hears of a dependency, where it is, and why it is gone."""
+_SOON, _PAUSE = timedelta(seconds=1), timedelta(minutes=1)
+MAX_FILE = 64 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A directory of an organisation, as the configuration has it."""
+
+    organisation: ParticipantIdentifier
+    issuer: str
+    own: DirectoryConfig
+
+    @property
+    def host(self) -> str:
+        """Its name in health, log and metrics: that of its server."""
+        return self.own.host
+
+
+def places(config: Config) -> tuple[Place, ...]:
+    """Return the directories of all organisations."""
+    return tuple(place for one in config.organisations for place in places_of(one))
+
+
+def places_of(own: OrganisationConfig) -> tuple[Place, ...]:
+    """Return the directories of one organisation."""
+    return tuple(Place(own.identifier, sign_in_issuer(own) or "", each) for each in own.directories)
+
+
+def source_of(place: Place) -> Source:
+    """Return a directory that can be read; :class:`ConfigError` for a file that cannot be used.
+
+    Files are read each time: a new password is used by the next reading.
+    """
+    own = place.own
+    plain = own.security is LdapSecurity.NONE
+    settings = LdapSettings(
+        own.host,
+        own.port,
+        own.security,
+        own.user,
+        _password(own.password_file),
+        own.people,
+        own.people_filter,
+        own.subject,
+        own.person_name,
+        own.member,
+        own.uid,
+        float(own.seconds),
+    )
+    try:
+        tls = None if plain else client_tls(trust=own.tls_issuers, http=False)
+        reader = LdapDirectory(settings, tls)
+    except OSError as error:
+        raise ConfigError("tls_issuers", f"cannot be used: {reason(error)}") from None
+    return Source(own.name, settings.server, place.issuer, reader, _key(own.key_file))
+
+
+def _password(file: Path) -> str:
+    try:
+        password = _read("password_file", file).decode().strip("\r\n")
+    except UnicodeError:
+        raise ConfigError("password_file", "is not text") from None
+    if not password:
+        raise ConfigError("password_file", "is empty: a directory would let anybody in as nobody")
+    return password
+
+
+def _key(file: Path) -> Ed25519PrivateKey:
+    content = _read("key_file", file)
+    with contextlib.suppress(ValueError, TypeError, UnsupportedAlgorithm):
+        key = load_ssh_private_key(content, password=None)
+        if isinstance(key, Ed25519PrivateKey):
+            return key
+    raise ConfigError("key_file", "is not a private key of OpenSSH, Ed25519 and without a passphrase")
+
+
+def _read(name: str, file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MAX_FILE)
+    except OSError as error:
+        raise ConfigError(name, f"cannot be read: {reason(error)}") from None
+
+
+class DirectoryKeeper:
+    """Reads the directories of the organisations whose governance is worked for here."""
+
+    def __init__(
+        self, gate: Gate, records: Records, known: Iterable[Place], note: Note, clock: Clock
+    ) -> None:
+        self._gate = gate
+        self._records = records
+        self._places = tuple(known)
+        self._note = note
+        self._clock = clock
+        self._synchroniser = Synchroniser(gate, records, clock)
+        self._next: dict[Place, datetime] = {}
+        self._reasons: dict[Place, str] = {}
+        self._unexpected = unexpected("directories")
+
+    async def keep(self) -> None:
+        """Read each directory when its time has come, until cancelled."""
+        while True:
+            for place in self._places:
+                due = self._next.get(place)
+                if self._works_for(place) and (due is None or due <= self._clock()):
+                    await self.look(place)
+            ahead = min([_PAUSE, *(each - self._clock() for each in self._next.values())])
+            await self._gate.leases.pause(max(ahead, _SOON).total_seconds())
+
+    async def hear(self) -> None:
+        """Read a directory when a group of it is given a right that was never read, until cancelled."""
+        async for organisation, role in self._gate.wakeups(statements=True):
+            for place in self._places:
+                if role is Role.GOVERNANCE and place.organisation == organisation:
+                    await self._hear(place)
+
+    async def _hear(self, place: Place) -> None:
+        if not self._works_for(place):
+            return
+        try:
+            record = await self._records.read(place.organisation)
+        except (Temporary, NotServed):
+            return  # Locked, suspended or away: it is read when its time comes.
+        now = max(self._clock(), record.last or self._clock())
+        groups = wanted(record, place.own.name, now + timedelta(seconds=1))
+        if any(record.state.memberships.reading(each, now) is None for each in groups):
+            await self.look(place)
+
+    async def look(self, place: Place) -> None:
+        """Read one directory, and note its state and when to read it again."""
+        self._next[place] = self._clock() + timedelta(minutes=place.own.minutes)
+        try:
+            async with self._gate.leases.working(place.organisation, Role.GOVERNANCE):
+                await self._synchroniser.require_people(place.organisation)
+                done = await self._synchroniser.synchronise(place.organisation, source_of(place))
+        except (DirectoryUnavailable, DirectoryNotEnrolled) as gone:
+            self._say(place, gone.cause)
+        except NobodyToName as gone:
+            self._say(place, gone.cause if await self._out_of_date(place) else "")
+        except ConfigError as unfit:
+            self._say(place, str(unfit))
+        except (Temporary, NotServed):
+            pass  # Locked, suspended or away: nothing is known of the directory.
+        except Exception as error:
+            self._unexpected(error)
+        else:
+            self._say(place, kept(done))
+
+    async def _out_of_date(self, place: Place) -> bool:
+        """Return whether nobody else reads it either: a timer does where this process cannot name people."""
+        record = await self._records.read(place.organisation)
+        now = max(self._clock(), record.last or self._clock())
+        return out_of_date(record, place.own.name, now)
+
+    def _say(self, place: Place, why: str) -> None:
+        """Note the state of a server: of several directories on one, the first that is gone."""
+        self._reasons[place] = why
+        there = [each for other, each in self._reasons.items() if other.host == place.host and each]
+        self._note(Dependency.DIRECTORY, place.host, there[0] if there else "")
+
+    def _works_for(self, place: Place) -> bool:
+        return self._gate.registry.works_for(place.organisation, Role.GOVERNANCE)
+
+
+def kept(done: Sequence[Synchronised]) -> str:
+    """Return in words that groups are kept as they were; nothing where none is."""
+    found = [each.reason for each in done if each.outcome is Outcome.KEPT]
+    if not found:
+        return ""
+    groups = "a group is kept as it was" if len(found) == 1 else f"{len(found)} groups are kept as they were"
+    return f"{groups}: {found[0]}"
+
+
+@contextlib.asynccontextmanager
+async def reading_directories(
+    config: Config, gate: Gate, records: Records, note: Note
+) -> AsyncIterator[None]:
+    """Read the directories of the configuration while the context lasts."""
+    keeper = DirectoryKeeper(gate, records, places(config), note, system_clock)
+    failed = unexpected("directories")
+    async with in_background(keeper.keep(), keeper.hear(), on_failure=failed):
+        yield

@@ -1,0 +1,62 @@
+"""The place where an installation keeps bodies: a folder, or a bucket with the secret that opens it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from samdrift.config.credentials import credential_file
+from samdrift.config.model import VaultConfig
+from samdrift.config.objects import S3Config
+from samdrift.config.toml import ConfigError
+from samdrift.keystore.durablefiles import NotPrivate, read_private
+from samdrift.vault.settings import ObjectPlace, S3Settings
+
+
+def object_place(vaults: VaultConfig, environment: Mapping[str, str] = os.environ) -> ObjectPlace:
+    """Return where bodies are; :class:`ConfigError` where the secret of a bucket is not to be had.
+
+    A file with the secret is its owner's alone. A credential has the rights that systemd gave it.
+    """
+    store = vaults.s3
+    if store is None or not isinstance(vaults.objects, str):
+        return vaults.objects
+    return S3Settings(
+        vaults.objects,
+        store.access_key,
+        _secret(store, environment),
+        store.endpoint,
+        store.region,
+        _issuers(store),
+        store.bucket_in_host,
+    )
+
+
+def _secret(store: S3Config, environment: Mapping[str, str]) -> str:
+    where = f"vaults.s3.{'secret_credential' if store.secret_file is None else 'secret_file'}"
+    try:
+        if store.secret_file is not None:
+            content = read_private(store.secret_file)
+        else:
+            file = credential_file(store.secret_credential, environment)
+            if file is None:
+                raise ConfigError(where, "no credentials were handed over: start it by systemd")
+            content = file.read_bytes()
+        secret = content.decode("ascii").strip()
+    except NotPrivate:
+        raise ConfigError(where, "others than its owner can read or write it: chmod 600") from None
+    except OSError as error:
+        raise ConfigError(where, f"cannot be read: {(error.strerror or '').lower()}") from None
+    except UnicodeError:
+        raise ConfigError(where, "is not text in ASCII") from None
+    if not secret:
+        raise ConfigError(where, "the secret is empty")
+    return secret
+
+
+def _issuers(store: S3Config) -> bytes | None:
+    try:
+        return None if store.tls_issuers is None else store.tls_issuers.read_bytes()
+    except OSError as error:
+        cause = (error.strerror or "").lower()
+        raise ConfigError("vaults.s3.tls_issuers", f"cannot be read: {cause}") from None

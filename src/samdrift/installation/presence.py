@@ -1,0 +1,64 @@
+"""Presence over several workers: each tells the others which conversations its persons have open.
+
+It goes from process to process on one machine, over their control sockets, and is stored nowhere. What a
+worker has told counts for a while, so that nobody is shown as there whose worker was killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from samdrift.installation.control import ControlRefused, listening_processes, tell_process
+from samdrift.messageclient.live.presence import Presence
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+PRESENT = "present"
+"""The command by which a worker tells another one."""
+_AGAIN = 15.0
+"""Seconds after which all is told again: to workers that began meanwhile, and since it is forgotten."""
+_TOGETHER = 0.1
+"""Seconds for which what follows a change is waited for."""
+_ANSWER_SECONDS = 3.0
+
+
+class SharedPresence:
+    """The part of one worker: it tells the others of its persons, and hears of theirs."""
+
+    def __init__(self, folder: Path, presence: Presence) -> None:
+        """``folder`` has the control sockets of the workers."""
+        self._folder = folder
+        self._presence = presence
+
+    async def hear(self, told: Mapping[str, Any]) -> dict[str, Any]:
+        """Note what another worker has told of an organisation."""
+        try:
+            organisation = ParticipantIdentifier.parse(told["organisation"])
+            self._presence.hear(int(told["worker"]), organisation, json.loads(told["stays"]))
+        except (KeyError, TypeError, ValueError):
+            raise ControlRefused("that is not what a worker tells another") from None
+        return {}
+
+    async def share(self) -> None:
+        """Tell the other workers of what changes, until cancelled."""
+        while True:
+            for organisation in await self._presence.changed(_AGAIN):
+                await self._tell(organisation)
+            await asyncio.sleep(_TOGETHER)
+
+    async def _tell(self, organisation: ParticipantIdentifier) -> None:
+        stays = json.dumps(self._presence.own(organisation))
+        own = os.getpid()
+        others = [each for each in await listening_processes(self._folder) if each != own]
+        values = {"organisation": organisation.value, "worker": str(own), "stays": stays}
+        await asyncio.gather(*(self._told(each, values) for each in others))
+
+    async def _told(self, process: int, values: Mapping[str, str]) -> None:
+        """Tell one of them; it is told again soon where it does not hear that now."""
+        with contextlib.suppress(ControlRefused, OSError):
+            await tell_process(self._folder, process, PRESENT, _ANSWER_SECONDS, **values)

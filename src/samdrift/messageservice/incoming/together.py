@@ -1,0 +1,177 @@
+"""Taking over what one poll brought in one opening of the vault, where all of it is as usual.
+
+Each envelope and each event by itself is an opening with round trips of its own, and all of them would
+lock the head of the same log. What is unusual, or cannot be judged now, is left to
+:class:`~samdrift.messageservice.incoming.inbox.Inbox`, and holds up nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from samdrift.audit.operations import unexpected
+from samdrift.contracts.clock import Clock
+from samdrift.contracts.errors import Temporary
+from samdrift.contracts.principals import Purpose, Role
+from samdrift.contracts.transfer import InboxItem, TransferEvent
+from samdrift.messageservice.aside import digest
+from samdrift.messageservice.incoming.inbox import Answer, Inbox, Storing, same_model, settle
+from samdrift.messageservice.incoming.judging import Judgement, NewMessage, NewReceipt
+from samdrift.messageservice.lifecycle.transfers import Transfers
+from samdrift.messageservice.outgoing.sender import Sender
+from samdrift.messageservice.settings import WORKER
+from samdrift.scheduling.pace import Pace
+from samdrift.vault.gate import Gate
+from samdrift.vault.messageservice import MessageServiceVault
+from samdrift.vault.records import MessageRecord
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_MOST = 8
+"""Envelopes of one opening: each waits until all of them are judged."""
+_WITHIN = 1.0
+"""Seconds for that. What takes longer is judged by itself, anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The part of a poll that was taken over."""
+
+    events: bool = False
+    """True when its events were applied."""
+    items: frozenset[str] = frozenset()
+
+
+_Judged = tuple[InboxItem, bytes, NewMessage | NewReceipt]
+
+
+class Together:
+    """Takes over what a poll brought, as far as it is as usual."""
+
+    def __init__(
+        self, gate: Gate, inbox: Inbox, transfers: Transfers, sender: Sender, clock: Clock, pace: Pace
+    ) -> None:
+        self._vaults = gate.worker(WORKER, Role.MESSAGE_SERVICE)
+        self._inbox = inbox
+        self._transfers = transfers
+        self._sender = sender
+        self._clock = clock
+        self._pace = pace
+        self._unexpected = unexpected("message-service-polling")
+
+    async def take(
+        self,
+        organisation: ParticipantIdentifier,
+        events: Sequence[TransferEvent],
+        items: Sequence[InboxItem],
+    ) -> Taken:
+        """Apply events and take envelopes over, durably when it returns; what is left is as it was.
+
+        One thing by itself is left too: it gains nothing here.
+        """
+        small = [item for item in items if item.envelope is not None][:_MOST]
+        if len(small) + bool(events) < 2:
+            return Taken()
+        now = self._clock()
+        answers: list[Answer] = []
+        try:
+            async with self._vaults.open(organisation, Purpose.RECEIVE) as vault:
+                judged = await self._judged(organisation, vault, small, now)
+                storing = await self._prepared(vault, events, judged, answers, now)
+                if not (storing and await vault.suppose(partial(_each, list(storing.values())))):
+                    return Taken()
+        except Temporary:
+            return Taken()  # Each waits for it by itself and says so; or all is stored, and is known again.
+        except Exception as error:
+            self._unexpected(error)
+            return Taken()
+        for answer in answers:
+            self._sender.start_receipt(organisation, *answer)
+        return Taken(bool(events), frozenset(storing.keys() - {""}))
+
+    async def _judged(
+        self,
+        organisation: ParticipantIdentifier,
+        vault: MessageServiceVault,
+        items: Sequence[InboxItem],
+        now: datetime,
+    ) -> list[_Judged]:
+        """Judge envelopes at the same time; return those that are messages and receipts as usual."""
+
+        async def judge(item: InboxItem) -> tuple[Judgement, bytes]:
+            data = item.envelope or b""
+            return await self._inbox.judge(organisation, data, item, vault, now), await digest(data)
+
+        if not items:
+            return []
+        paced = (self._pace.of(organisation, partial(judge, item)) for item in items)
+        judging = {asyncio.create_task(each): item for each, item in zip(paced, items, strict=True)}
+        try:
+            done, _ = await asyncio.wait(judging, timeout=_WITHIN)
+        finally:
+            for task in judging:
+                task.cancel()
+            await asyncio.gather(*judging, return_exceptions=True)
+        found: list[_Judged] = []
+        for task, item in judging.items():
+            if task not in done or task.cancelled() or task.exception() is not None:
+                continue
+            judgement, envelope = task.result()
+            if isinstance(judgement, NewMessage | NewReceipt) and not judgement.meaningless:
+                found.append((item, envelope, judgement))
+        return found
+
+    async def _prepared(
+        self,
+        vault: MessageServiceVault,
+        events: Sequence[TransferEvent],
+        judged: Sequence[_Judged],
+        answers: list[Answer],
+        now: datetime,
+    ) -> dict[str, Storing]:
+        """Return what stores each item, by its id, and applies the events, with no id, in their order.
+
+        All that has to be read for it is read.
+        """
+        named = [new.receipt.message_id for *_, new in judged if isinstance(new, NewReceipt)]
+        if not (events or judged):
+            return {}
+        prepared: dict[str, Storing] = {}
+        receipts, sent = await vault.concerned([event.envelope_id for event in events], named)
+        if events:
+            prepared[""] = partial(self._transfers.each, vault, events, receipts, now)
+        for item, envelope, new in judged:
+            if isinstance(new, NewMessage):
+                answer, prepared[item.id] = await self._inbox.storing(vault, item, new, envelope, now)
+                answers.append(answer)
+            elif (message := _answered(new, sent)) is not None:
+                prepared[item.id] = partial(_settle, vault, item, new, message, envelope, now)
+        return prepared
+
+
+def _answered(new: NewReceipt, sent: dict[str, MessageRecord]) -> MessageRecord | None:
+    """Return the message of ours that a receipt is the answer to, where it is as it should be."""
+    message = sent.get(new.receipt.message_id)
+    if message is None or message.recipient != new.receipt.sender or not same_model(new, message):
+        return None
+    return message
+
+
+async def _settle(
+    vault: MessageServiceVault,
+    item: InboxItem,
+    new: NewReceipt,
+    message: MessageRecord,
+    envelope: bytes,
+    now: datetime,
+) -> None:
+    await vault.receive(None, None, None, None, item_id=item.id, now=now, lease=None)
+    await settle(vault, new, message, now, envelope)
+
+
+async def _each(storing: Sequence[Storing]) -> None:
+    for store in storing:
+        await store()

@@ -1,0 +1,399 @@
+"""A directory of an organisation, read by LDAP (RFC 4511): who is in its groups, over TLS that is verified.
+
+Clauses: architecture-sad 5.4 step 3.
+
+One reading is one connection: it logs in, reads the entry of each group, and pages through the people under
+one base, whom it matches with the groups' members by their distinguished name or their uid. Nothing that
+stands in the directory becomes a part of a filter or of another question. Whatever goes wrong, a refusal,
+half an answer, one that is too late or too large, is :class:`DirectoryUnavailable`, and no list at all: a
+list that was read is whole. The directory's own words are dropped.
+
+ldap3 waits in its own thread. Its socket is bounded here in time and bytes, since the library bounds one
+answer's time alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import socket
+import ssl
+import threading
+import time
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import ldap3
+from ldap3.core.exceptions import (
+    LDAPCertificateError,
+    LDAPException,
+    LDAPInvalidDnError,
+    LDAPInvalidFilterError,
+    LDAPStartTLSError,
+)
+from ldap3.utils.dn import parse_dn
+
+from samdrift.net.directories import (
+    DirectoryUnavailable,
+    GroupListing,
+    LdapSecurity,
+    LdapSettings,
+    ListedPerson,
+)
+from samdrift.net.tls import TlsContext
+
+_PAGE = 500
+MAX_PEOPLE = 100_000
+"""Most people under the base."""
+MAX_BYTES = 128 << 20
+"""Most bytes of one reading."""
+MAX_SUBJECT = 256
+_MAX_NAME = 100
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_PAGED = "1.2.840.113556.1.4.319"
+_NO_SUCH_OBJECT, _INVALID_NAME, _INVALID_CREDENTIALS, _SIZE_LIMIT = 32, 34, 49, 4
+_ERRNO = re.compile(r"\[Errno (\d{1,3})\]")
+_ESCAPED = re.compile(r"(?:\\[0-9A-Fa-f]{2})+|\\.", re.DOTALL)
+
+
+class LdapDirectory:
+    """Reads groups of one directory."""
+
+    def __init__(self, settings: LdapSettings, tls: TlsContext | None) -> None:
+        """``tls`` may be left out where none is spoken."""
+        if tls is None and settings.security is not LdapSecurity.NONE:
+            raise ValueError("TLS is verified by a context")
+        self.settings = settings
+        self._tls = tls
+
+    async def read(self, groups: Collection[str]) -> Mapping[str, GroupListing]:
+        """Return the people in each group, by its distinguished name; :class:`DirectoryUnavailable`."""
+        reading = _Reading(self.settings, self._tls.current() if self._tls else None)
+        try:
+            return await asyncio.to_thread(reading.run, tuple(groups))
+        finally:
+            reading.abort()  # Of a caller who was cancelled: the thread ends with its connection.
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    values: Mapping[str, Sequence[bytes]]
+
+    def texts(self, attribute: str) -> list[str]:
+        """Return the values of an attribute that are readable text."""
+        found = [_text(each) for each in self.values.get(attribute.lower(), ())]
+        return [each for each in found if each]
+
+
+class _Bounded:
+    """A socket that ends with the time and the bytes that a reading has."""
+
+    def __init__(self, inner: Any, reading: _Reading) -> None:
+        self.inner = inner
+        self._reading = reading
+
+    def recv(self, size: int) -> bytes:
+        self.inner.settimeout(self._reading.remaining())
+        data: bytes = self.inner.recv(size)
+        self._reading.count(len(data))
+        return data
+
+    def sendall(self, data: bytes) -> None:
+        self.inner.settimeout(self._reading.remaining())
+        self.inner.sendall(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+class _Tls(ldap3.Tls):  # type: ignore[misc]
+    """TLS by a context of ours, which checks the name in the certificate; ldap3's own is never made."""
+
+    def __init__(self, context: ssl.SSLContext, reading: _Reading) -> None:
+        super().__init__(validate=ssl.CERT_REQUIRED)
+        self._context = context
+        self._reading = reading
+
+    def wrap_socket(self, connection: Any, do_handshake: bool = False) -> None:
+        plain = connection.socket.inner if isinstance(connection.socket, _Bounded) else connection.socket
+        plain.settimeout(self._reading.remaining())
+        try:
+            wrapped = self._context.wrap_socket(plain, server_hostname=connection.server.host)
+        except ssl.SSLCertVerificationError:
+            self._reading.fault = "its certificate is not trusted"
+            raise
+        connection.socket = self._reading.bound(wrapped)
+
+
+class _Reading:
+    """One reading, in a thread of its own."""
+
+    def __init__(self, settings: LdapSettings, context: ssl.SSLContext | None) -> None:
+        self._settings = settings
+        self._context = context
+        self._until = time.monotonic() + settings.seconds
+        self._bytes = 0
+        self._socket: _Bounded | None = None
+        self._aborted = threading.Event()
+        self.fault = ""
+        """The reason why the connection was given up, where it was."""
+
+    def remaining(self) -> float:
+        """Return the time that is left; :class:`TimeoutError` without any."""
+        left = self._until - time.monotonic()
+        if left <= 0 or self._aborted.is_set():
+            self.fault = "no answer in time"
+            raise TimeoutError(self.fault)
+        return left
+
+    def count(self, size: int) -> None:
+        """Count bytes that were received; :class:`OSError` for more than there may be."""
+        self._bytes += size
+        if self._bytes > MAX_BYTES:
+            self.fault = f"it sends more than {MAX_BYTES >> 20} MB"
+            raise OSError(self.fault)
+
+    def bound(self, inner: Any) -> _Bounded:
+        """Return a socket with the bounds of this reading."""
+        self._socket = _Bounded(inner, self)
+        return self._socket
+
+    def abort(self) -> None:
+        """End the connection, from another thread."""
+        self._aborted.set()
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.inner.shutdown(socket.SHUT_RDWR)
+
+    def run(self, groups: Sequence[str]) -> Mapping[str, GroupListing]:
+        try:
+            connection = self._connected()
+            try:
+                return self._read(connection, groups)
+            finally:
+                with contextlib.suppress(Exception):  # What was read, or the reason why not, stays.
+                    connection.unbind()
+        except DirectoryUnavailable:
+            raise
+        except LDAPInvalidFilterError:
+            raise DirectoryUnavailable("the filter for people is not one of LDAP (RFC 4515)") from None
+        except Exception as error:  # Whatever the library makes of bytes that are no answer.
+            raise DirectoryUnavailable(self.fault or _reason(error)) from None
+
+    def _connected(self) -> Any:
+        own = self._settings
+        tls = None if self._context is None else _Tls(self._context, self)
+        server = ldap3.Server(
+            own.host,
+            own.port,
+            use_ssl=own.security is LdapSecurity.TLS,
+            tls=tls,
+            get_info=ldap3.NONE,
+            connect_timeout=max(1, int(min(10.0, self.remaining()))),
+        )
+        connection = ldap3.Connection(
+            server,
+            own.user,
+            own.password,
+            authentication=ldap3.SIMPLE,
+            read_only=True,
+            check_names=False,
+            auto_referrals=False,
+            auto_range=True,
+            receive_timeout=max(1, int(self.remaining())),
+        )
+        connection.open(read_server_info=False)
+        if own.security is not LdapSecurity.TLS:
+            connection.socket = self.bound(connection.socket)
+        if own.security is LdapSecurity.STARTTLS:
+            self._start_tls(connection)
+        if not connection.bind(read_server_info=False):
+            refused = connection.result["result"] == _INVALID_CREDENTIALS
+            raise DirectoryUnavailable(
+                "it refuses the user or the password" if refused else _code(connection)
+            )
+        return connection
+
+    def _start_tls(self, connection: Any) -> None:
+        """Go on by TLS; nothing is said before it, and nothing without it."""
+        try:
+            started = connection.start_tls(read_server_info=False)
+        except LDAPStartTLSError:
+            started = False
+        if not (started and connection.tls_started):
+            raise DirectoryUnavailable(self.fault or "it does not start TLS")
+
+    def _read(self, connection: Any, groups: Sequence[str]) -> Mapping[str, GroupListing]:
+        listed = {each: self._members(connection, each) for each in groups}
+        if all(isinstance(each, str) for each in listed.values()):
+            return {group: GroupListing(fault=str(found)) for group, found in listed.items()}
+        people = _People(self._people(connection), self._settings)
+        return {
+            group: GroupListing(fault=found) if isinstance(found, str) else people.among(found)
+            for group, found in listed.items()
+        }
+
+    def _members(self, connection: Any, group: str) -> list[str] | str:
+        """Return the values that name the members of a group, or why there are none."""
+        attribute = self._settings.member
+        try:
+            connection.search(group, "(objectClass=*)", ldap3.BASE, attributes=[attribute])
+        except LDAPInvalidDnError:
+            return "it has no distinguished name"
+        code = connection.result["result"]
+        if code in (_NO_SUCH_OBJECT, _INVALID_NAME):
+            return "there is no such group, or it may not be read"
+        if code != 0:
+            raise DirectoryUnavailable(_code(connection))
+        entries = list(_entries(connection))
+        if len(entries) != 1:
+            return "there is no such group, or it may not be read"
+        values = entries[0].values.get(attribute.lower(), ())
+        if len(values) > self._settings.max_members:
+            return f"it has more than {self._settings.max_members} members"
+        return [_text(each) for each in values]
+
+    def _people(self, connection: Any) -> Iterator[_Entry]:
+        own, cookie, count = self._settings, None, 0
+        attributes = [each for each in (own.subject, own.name, own.uid) if each]
+        while True:
+            connection.search(
+                own.people,
+                own.people_filter,
+                ldap3.SUBTREE,
+                attributes=attributes,
+                paged_size=_PAGE,
+                paged_cookie=cookie,
+                time_limit=max(1, int(self.remaining())),
+            )
+            if connection.result["result"] != 0:
+                raise DirectoryUnavailable(_code(connection))
+            for each in _entries(connection):
+                count += 1
+                if count > MAX_PEOPLE:
+                    raise DirectoryUnavailable(f"more than {MAX_PEOPLE} people are under the base")
+                yield each
+            paged = (connection.result.get("controls") or {}).get(_PAGED)
+            cookie = paged["value"]["cookie"] if paged else None
+            if not cookie:
+                return
+
+
+class _People:
+    """People of a directory, by what members of groups are named by."""
+
+    def __init__(self, entries: Iterable[_Entry], settings: LdapSettings) -> None:
+        self._by_uid = bool(settings.uid)
+        self._known: dict[str, ListedPerson | None] = {}
+        """``None`` for a name that several have, who are not the same person."""
+        self._names: list[tuple[str, ListedPerson | None]] = []
+        for entry in entries:
+            subjects = entry.texts(settings.subject)
+            fits = len(subjects) == 1 and len(subjects[0]) <= MAX_SUBJECT
+            names = entry.texts(settings.name)
+            person = ListedPerson(subjects[0], names[0][:_MAX_NAME] if names else "?") if fits else None
+            for each in entry.texts(settings.uid) if self._by_uid else [entry.name]:
+                key = each if self._by_uid else each.casefold()
+                self._known[key] = person if self._known.get(key, person) == person else None
+                self._names.append((each, person))
+
+    def among(self, members: Iterable[str]) -> GroupListing:
+        """Return those whom the values of a group name."""
+        found, unknown = set[ListedPerson](), 0
+        for each in members:
+            person = self._find(each)
+            if person is None:
+                unknown += 1
+            else:
+                found.add(person)
+        return GroupListing(frozenset(found), unknown)
+
+    def _find(self, member: str) -> ListedPerson | None:
+        if self._by_uid:
+            return self._known.get(member)
+        if member.casefold() in self._known:
+            return self._known[member.casefold()]
+        key = name_key(member)
+        return None if key is None else self._parsed.get(key)
+
+    @cached_property
+    def _parsed(self) -> Mapping[tuple[Any, ...], ListedPerson]:
+        """People by the parts of their names: the same name may be written in several ways."""
+        keys = ((name_key(name), person) for name, person in self._names)
+        return {key: person for key, person in keys if key is not None and person is not None}
+
+
+def name_key(name: str) -> tuple[Any, ...] | None:
+    """Return the parts of a distinguished name (RFC 4514), equal for all ways of writing it."""
+    try:
+        parts = parse_dn(name, escape=False, strip=True)
+    except LDAPInvalidDnError:
+        return None
+    key: list[list[tuple[str, str]]] = [[]]
+    for attribute, value, separator in parts:
+        key[-1].append((attribute.lower(), " ".join(_unescaped(value).casefold().split())))
+        if separator == ",":
+            key.append([])
+    return tuple(tuple(sorted(each)) for each in key)
+
+
+def _unescaped(value: str) -> str:
+    def plain(found: re.Match[str]) -> str:
+        text = found.group()
+        if len(text) == 2:
+            return text[1]
+        return bytes.fromhex(text.replace("\\", "")).decode(errors="replace")
+
+    return _ESCAPED.sub(plain, value)
+
+
+def _entries(connection: Any) -> Iterator[_Entry]:
+    for each in connection.response or ():
+        if each.get("type") == "searchResRef":
+            raise DirectoryUnavailable("it refers to another server for a part of the answer")
+        if each.get("type") == "searchResEntry":
+            values = {str(name).lower(): found for name, found in each["raw_attributes"].items()}
+            yield _Entry(str(each["dn"]), values)
+
+
+def _text(value: bytes) -> str:
+    """Return a value as text; empty for one that is not text, or has invisible characters."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return ""
+    hidden = any(unicodedata.category(each) in _INVISIBLE for each in text)
+    return "" if hidden or text != text.strip() else text
+
+
+def _code(connection: Any) -> str:
+    code = int(connection.result["result"])
+    if code == _SIZE_LIMIT:
+        return "it lists no more than its own limit (result 4): raise it for this user"
+    if code == _INVALID_CREDENTIALS:
+        return "it refuses the user or the password"
+    return f"result {code}"
+
+
+def _reason(error: Exception) -> str:
+    """Return why a directory cannot be read, without words of its own."""
+    chain: list[BaseException] = [error]
+    while (cause := chain[-1].__cause__ or chain[-1].__context__) is not None:
+        chain.append(cause)
+    if any(isinstance(each, ssl.SSLCertVerificationError | LDAPCertificateError) for each in chain):
+        return "its certificate is not trusted"
+    if any(isinstance(each, TimeoutError) for each in chain):
+        return "no answer in time"
+    if any(isinstance(each, ssl.SSLError) for each in chain):
+        return "TLS is not agreed on"
+    if not isinstance(error, LDAPException | OSError):
+        return "its answer cannot be read"
+    said = next((each.strerror for each in chain if isinstance(each, OSError) and each.strerror), "")
+    number = _ERRNO.search(str(error))  # The library passes on the text of an error of the system alone.
+    return (said or (os.strerror(int(number[1])) if number else "")).lower() or "no connection"

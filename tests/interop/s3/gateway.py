@@ -1,0 +1,67 @@
+"""A real S3 server over a folder, whose files the tests look into: Versity's gateway."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from samdrift.vault.settings import S3Settings
+from tests.interop.tlog.build import program
+from tests.interop.tlog.witnesses import free_port, running
+
+BUCKET = "bodies"
+KEY, SECRET = "AKIAOFTHETESTS", "8Xw0pQ3kZr7LmVt2Ns5YbC9dFh1Jg4Ue"
+
+
+@dataclass
+class Gateway:
+    """A store that runs, stops and runs again, over the same folder."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    _running: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    @property
+    def bucket(self) -> Path:
+        return self.folder / "root" / BUCKET
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def settings(self, prefix: str = "", endpoint: str = "", secret: str = SECRET) -> S3Settings:
+        """Return what reaches the bucket, through another address where one is named."""
+        return S3Settings(f"s3://{BUCKET}/{prefix}", KEY, secret, endpoint or self.address)
+
+    def start(self, *options: object) -> None:
+        for each in (self.bucket, self.folder / "attributes", self.folder / "iam"):
+            each.mkdir(parents=True, exist_ok=True)
+        own: list[object] = ["--port", f"127.0.0.1:{self.port}", "--access", KEY, "--secret", SECRET]
+        place = ["posix", "--sidecar", self.folder / "attributes", self.folder / "root"]
+        command = [program("versitygw"), *own, "--quiet", *options, *place]
+        self._running.enter_context(running(command, self.folder / "log", self.port))
+
+    def stop(self) -> None:
+        self._running.close()
+
+    def files(self) -> list[Path]:
+        """Return the files of all objects that are whole."""
+        found = (each for each in self.bucket.rglob("*") if each.is_file())
+        return sorted(each for each in found if ".sgwtmp" not in each.parts)
+
+    def parts(self) -> list[Path]:
+        """Return the files of what was begun in parts and never ended."""
+        return sorted(each for each in self.bucket.glob(".sgwtmp/multipart/**/*") if each.is_file())
+
+
+@contextlib.contextmanager
+def gateway(folder: Path, *options: object) -> Iterator[Gateway]:
+    """Run a gateway; :class:`~tests.interop.tools.Unavailable` without Go."""
+    one = Gateway(folder)
+    one.start(*options)
+    try:
+        yield one
+    finally:
+        one.stop()

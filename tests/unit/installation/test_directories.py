@@ -1,0 +1,212 @@
+"""Directories while governance is served: read when it is time, and each has a state with its reason."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from samdrift.config.directories import DirectoryConfig
+from samdrift.config.toml import ConfigError
+from samdrift.contracts.principals import Role
+from samdrift.governance.groups import OUT_OF_DATE
+from samdrift.installation import directories
+from samdrift.installation.directories import DirectoryKeeper, Place, source_of
+from samdrift.installation.health import Health
+from samdrift.net.background import in_background
+from samdrift.net.directories import LdapSecurity
+from samdrift.rights import Ended
+from samdrift.rights.groups import MembersListed, changes
+from samdrift.rights.signing import Signed
+from tests.programs import requires
+from tests.secretfiles import secret_file
+from tests.slapd import PASSWORD, PEOPLE, READER, Slapd, group, person, requires_slapd
+from tests.unit.governance.test_groups import IDP, NIGHT, World, enrol, founded_world, give
+from tests.unit.rights.building import AD, BO
+from tests.unit.rights.signers import Ssh
+from tests.vaults import Installation
+
+pytestmark = requires_slapd
+ANNA_DN = f"uid=anna,{PEOPLE}"
+
+
+@dataclass
+class Ground:
+    """A directory in a configuration, the organisation, and what its health says."""
+
+    world: World
+    server: Slapd
+    place: Place
+    health: Health
+    keeper: DirectoryKeeper
+
+    def state(self) -> str:
+        """Why the directory is gone; empty while it is there."""
+        (condition,) = self.health.conditions()
+        assert (condition.dependency, condition.at) == ("directory", "localhost")
+        return condition.reason
+
+
+@pytest.fixture
+async def ground(
+    installation: Installation, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> AsyncIterator[Ground]:
+    caplog.set_level(logging.WARNING, "samdrift")
+    server = Slapd(tmp_path / "slapd")
+    server.fill(person("anna"), group("Nattskiftet", ANNA_DN))
+    await server.start()
+    world = await founded_world(installation)
+    key = Ssh(AD, f"{world.organisation} ad").private
+    content = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    own = DirectoryConfig(
+        "ad",
+        "localhost",
+        READER,
+        secret_file(tmp_path / "password", PASSWORD.encode()),
+        secret_file(tmp_path / "key", content),
+        PEOPLE,
+        "employeeNumber",
+        port=server.plain_port,
+        security=LdapSecurity.NONE,
+        seconds=1,
+    )
+    place = Place(world.organisation, IDP, own)
+    health = Health(lambda: world.house.now)
+    keeper = DirectoryKeeper(installation.gate, world.records, [place], health.note, lambda: world.house.now)
+    yield Ground(world, server, place, health, keeper)
+    server.stop()
+
+
+async def test_a_directory_is_gone_with_its_reason_and_back_with_its_answer(
+    ground: Ground, caplog: pytest.LogCaptureFixture
+) -> None:
+    await give(ground.world)
+    ground.world.house.now += timedelta(minutes=2)
+    await ground.keeper.look(ground.place)
+    assert ground.state() == "its key is not enrolled, or has ended"
+    await enrol(ground.world)
+    await ground.keeper.look(ground.place)
+    assert ground.state() == ""
+    assert await ground.world.may("sub-anna")
+    await ground.server.refill(person("anna"))
+    await ground.keeper.look(ground.place)
+    assert ground.state().startswith("a group is kept as it was: there is no such group")
+    ground.server.stop()
+    await ground.keeper.look(ground.place)
+    assert "refused" in ground.state()
+    ground.place.own.password_file.unlink()
+    await ground.keeper.look(ground.place)
+    assert ground.state() == "password_file: cannot be read: no such file or directory"
+    assert await ground.world.may("sub-anna")
+    lines = [each.getMessage() for each in caplog.records]
+    assert [line.partition(": ")[0] for line in lines] == ["directory localhost"] * 3
+    assert "anna" not in caplog.text
+
+
+async def test_a_group_that_gets_a_right_is_read_at_once_and_later_when_it_is_time(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_PAUSE", "_SOON"):  # The clock is put forward; pauses are the machine's.
+        monkeypatch.setattr(directories, name, timedelta(milliseconds=20))
+    await enrol(ground.world)
+    failures: list[BaseException] = []
+    work = (ground.keeper.keep(), ground.keeper.hear())
+    async with in_background(*work, on_failure=failures.append):
+        await give(ground.world)
+        ground.world.house.now += timedelta(minutes=2)
+        async with asyncio.timeout(60):
+            while not await ground.world.may("sub-anna"):
+                await asyncio.sleep(0.02)
+        await ground.world.follow()
+        await ground.server.refill(
+            person("anna"), person("bo"), group("Nattskiftet", ANNA_DN, f"uid=bo,{PEOPLE}")
+        )
+        ground.world.house.now += timedelta(minutes=16)
+        async with asyncio.timeout(60):
+            while not await ground.world.may("sub-bo"):
+                await asyncio.sleep(0.02)
+    assert failures == []
+
+
+async def test_a_directory_without_groups_that_have_rights_is_not_asked(ground: Ground) -> None:
+    await enrol(ground.world)
+    ground.server.stop()
+    await ground.keeper.look(ground.place)
+    assert ground.state() == ""
+
+
+async def test_a_directory_whose_key_has_ended_reads_no_more(ground: Ground) -> None:
+    await enrol(ground.world)
+    await give(ground.world)
+    ground.world.house.now += timedelta(minutes=2)
+    await ground.keeper.look(ground.place)
+    await ground.world.follow()
+    (key,) = (each for each in ground.world.house.record.keys.all() if each.act.to == AD)
+    ended: Signed = ground.world.house.sign(BO, Ended(of=key.id))
+    await ground.world.append(ended)
+    await ground.keeper.look(ground.place)
+    assert ground.state() == "its key is not enrolled, or has ended"
+    record = await ground.world.records.read(ground.world.organisation)
+    assert sum(isinstance(each.statement.act, MembersListed) for each in record.entries) == 1
+    assert await ground.world.may("sub-anna")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "fault"),
+    [
+        ("password_file", b"", "is empty"),
+        ("password_file", b"\n", "is empty"),
+        ("password_file", b"\xff\xfe", "is not text"),
+        ("key_file", b"", "private key of OpenSSH"),
+        ("key_file", b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n", "private key of OpenSSH"),
+        ("tls_issuers", b"no certificate", "tls_issuers"),
+    ],
+)
+async def test_a_file_that_cannot_be_used_is_named(
+    ground: Ground, tmp_path: Path, name: str, content: bytes, fault: str
+) -> None:
+    file = secret_file(tmp_path / "unfit", content)
+    changed = {name: file, "security": LdapSecurity.TLS}
+    with pytest.raises(ConfigError, match=fault):
+        source_of(replace(ground.place, own=replace(ground.place.own, **changed)))  # type: ignore[arg-type]
+
+
+@requires("ssh-keygen", "openssh-client")
+@pytest.mark.parametrize("kind", [("-t", "ecdsa", "-N", ""), ("-t", "ed25519", "-N", "hemligt")])
+async def test_a_key_of_another_kind_or_with_a_passphrase_signs_no_readings(
+    ground: Ground, tmp_path: Path, kind: tuple[str, ...]
+) -> None:
+    file = tmp_path / "made"
+    subprocess.run(["ssh-keygen", "-q", *kind, "-f", file], check=True)
+    with pytest.raises(ConfigError, match="Ed25519 and without a passphrase"):
+        source_of(replace(ground.place, own=replace(ground.place.own, key_file=file)))
+
+
+async def test_where_a_timer_reads_the_directory_it_is_gone_once_the_list_is_out_of_date(
+    ground: Ground, installation: Installation
+) -> None:
+    """As at isolation level process, where this process does not open the message client's vault."""
+    world = await founded_world(installation, roles=(Role.GOVERNANCE,))
+    await enrol(world)
+    await give(world)
+    place = replace(ground.place, organisation=world.organisation)
+    place.own.key_file.unlink()  # Nor may it read the directory's key there.
+    keeper = DirectoryKeeper(
+        installation.gate, world.records, [place], ground.health.note, lambda: world.house.now
+    )
+    await keeper.look(place)
+    assert ground.state() == "the message client's vault is not open to this process"
+    (act,) = changes(NIGHT, "ldaps://dc1.habo.se:636", world.house.now, (), ["cilla"])
+    await world.append(world.house.sign(AD, act))
+    await keeper.look(place)
+    assert ground.state() == ""
+    world.house.now += OUT_OF_DATE + timedelta(minutes=1)
+    await keeper.look(place)
+    assert ground.state() == "the message client's vault is not open to this process"

@@ -1,0 +1,264 @@
+"""What one poll brought is taken over in one opening; what is unusual in it holds up nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
+from uuid import uuid4
+
+import pytest
+
+from samdrift.contracts.discovery import DiscoveryUnavailable, SharedService
+from samdrift.contracts.messages import Direction, MessageStatus
+from samdrift.contracts.principals import Role
+from samdrift.contracts.transfer import InboxItem, TransferEvent
+from samdrift.installation.services import NoAddressBook
+from samdrift.messageservice.events import MTEvent
+from samdrift.messageservice.incoming import together as module
+from samdrift.messageservice.incoming.inbox import Inbox
+from samdrift.messageservice.incoming.judging import Judgement, NewMessage
+from samdrift.messageservice.incoming.together import Taken, Together
+from samdrift.messageservice.lifecycle.ledger import pass_deadline
+from samdrift.messageservice.lifecycle.transfers import CURSOR, Transfers
+from samdrift.messageservice.outgoing.compose import Address
+from samdrift.messageservice.settings import OrganisationProfile
+from samdrift.scheduling.pace import Pace
+from samdrift.vault.records import MessageRecord
+from samdrift.vault.work import UnitOfWork
+from samdrift.wire import sdkmessage
+from samdrift.wire.identifiers import FEDERATION_TEST, SDK_MESSAGE_BASE, ParticipantIdentifier
+from tests.roles.letters import header, letter
+from tests.settings import message_service_settings
+from tests.unit.messageservice.test_life_of_a_message import accepting, delivered, sent, status
+from tests.vaults import ELSEWHERE, NOW, Installation
+
+MT: Final = Role.MESSAGE_SERVICE
+ROLES = (MT,)
+SETTINGS = message_service_settings(FEDERATION_TEST)
+UNJUDGED = DiscoveryUnavailable("SMP answered 503", SharedService.SMP)
+
+Judge = Callable[[], Awaitable[Judgement]]
+
+
+@dataclass
+class Service:
+    """A message service that judges each envelope as it is told."""
+
+    installation: Installation
+    organisation: ParticipantIdentifier
+    answered: list[str] = field(default_factory=list)
+    """Messages whose receipts were handed over to be sent."""
+    judgements: dict[bytes, Judgement | Exception | Judge] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        nothing = cast(Any, None)
+        gate, sender = self.installation.gate, cast(Any, self)
+        profiles = {self.organisation: OrganisationProfile(self.organisation, "Vi", frozenset())}
+        others = (NoAddressBook(), {self.organisation: nothing}, profiles, sender)
+        judging, new_id = cast(Any, self), lambda: str(uuid4())
+        self.inbox = Inbox(SETTINGS, gate, judging, *others, lambda: NOW, new_id)
+        transfers = Transfers(SETTINGS, gate, lambda: NOW)
+        self._together = Together(gate, self.inbox, transfers, sender, lambda: NOW, Pace())
+
+    async def judge(self, data: bytes, *arguments: object) -> Judgement:
+        judgement = self.judgements[data]
+        if isinstance(judgement, Exception):
+            raise judgement
+        return await judgement() if callable(judgement) else judgement
+
+    def start_receipt(self, organisation: ParticipantIdentifier, answer: Any, content: bytes) -> None:
+        assert organisation == self.organisation
+        self.answered.append(answer.message_id)
+
+    def comes(self, judgement: Judgement | Exception | Judge) -> InboxItem:
+        """A small envelope that waits at the access point, and what it is judged to be."""
+        data = str(uuid4()).encode()
+        self.judgements[data] = judgement
+        return InboxItem(
+            *(str(uuid4()), str(uuid4()), ELSEWHERE.value, self.organisation.value, "d", str(uuid4())),
+            *(f"{uuid4()}@p", "AP", NOW, len(data), data),
+        )
+
+    def message(self) -> NewMessage:
+        """A message that is accepted."""
+        sender = Address(ELSEWHERE, "De", "inkorg", "Inkorg")
+        recipient = Address(self.organisation, "Vi", "registrator", "Registrator")
+        written = letter(sender, recipient)
+        says = header(ELSEWHERE, self.organisation, id=written.message_id, document=SDK_MESSAGE_BASE)
+        return NewMessage(says, written, sdkmessage.build(written), ())
+
+    async def take(self, *items: InboxItem, events: tuple[TransferEvent, ...] = ()) -> Taken:
+        return await self._together.take(self.organisation, events, items)
+
+    async def sent(self) -> MessageRecord:
+        async with self.installation.open(self.organisation, MT) as vault:
+            return await sent(vault)
+
+    async def came_in(self, message: NewMessage) -> MessageRecord | None:
+        async with self.installation.open(self.organisation, MT) as vault:
+            return await vault.message(message.header.id, Direction.IN)
+
+    async def status(self, record: MessageRecord) -> MessageStatus:
+        return await status(self.installation, self.organisation, record.id)
+
+    async def told(self, message_id: str) -> list[str]:
+        async with self.installation.open(self.organisation, MT) as vault:
+            return [entry.event for entry in await vault.find_log(message_id)]
+
+
+@pytest.fixture
+def service(installation: Installation, organisation: ParticipantIdentifier) -> Service:
+    return Service(installation, organisation)
+
+
+@pytest.fixture
+def openings(monkeypatch: pytest.MonkeyPatch) -> list[Counter[str]]:
+    """The openings of vaults, each with what was asked of it."""
+    made: list[Counter[str]] = []
+    begin = UnitOfWork.__init__
+
+    def begun(work: UnitOfWork, *given: Any, **named: Any) -> None:
+        asked: Counter[str] = Counter()
+        made.append(asked)
+        begin(work, *given, **named)
+        look, end = work.look_together, work._end
+
+        async def looked(*statements: Any) -> Any:
+            asked["looked"] += 1
+            return await look(*statements)
+
+        async def ended(*statements: Any, **others: Any) -> Any:
+            asked["ended"] += 1
+            return await end(*statements, **others)
+
+        monkeypatch.setattr(work, "look_together", looked)
+        monkeypatch.setattr(work, "_end", ended)
+
+    monkeypatch.setattr(UnitOfWork, "__init__", begun)
+    return made
+
+
+async def test_messages_receipts_and_events_of_one_poll_are_one_opening_with_two_round_trips(
+    service: Service, openings: list[Counter[str]]
+) -> None:
+    record, other = await service.sent(), await service.sent()
+    first, second = service.message(), service.message()
+    items = [service.comes(first), service.comes(second), service.comes(accepting(other))]
+    openings.clear()
+    taken = await service.take(*items, events=(delivered(record.id),))
+    assert openings == [{"looked": 1, "ended": 1}]
+    assert taken == Taken(events=True, items=frozenset(item.id for item in items))
+    assert service.answered == [first.header.id, second.header.id]
+    assert await service.status(record) is MessageStatus.WAITING_FOR_RECEIPT
+    assert await service.status(other) is MessageStatus.ACCEPTED
+    assert await service.told(record.id) == [MTEvent.MT_MESSAGE_ACKNOWLEDGED]
+    assert await service.told(other.id) == [MTEvent.MT_RECEIPT_RECEIVED, MTEvent.MT_MESSAGE_ACCEPTED]
+    for each in (first, second):
+        assert await service.came_in(each) is not None
+        assert await service.told(each.header.id) == [MTEvent.MT_MESSAGE_RETRIEVED, MTEvent.MT_RECEIPT_QUEUED]
+    async with service.installation.open(service.organisation, MT) as vault:
+        assert await vault.cursor(CURSOR) == 1
+        assert all([await vault.was_processed(item.id) for item in items])
+
+
+async def test_one_thing_by_itself_is_left_to_its_own_opening(
+    service: Service, openings: list[Counter[str]]
+) -> None:
+    record = await service.sent()
+    openings.clear()
+    assert await service.take(service.comes(service.message())) == Taken()
+    assert await service.take(events=(delivered(record.id),)) == Taken()
+    large = replace(service.comes(service.message()), envelope=None)
+    assert await service.take(large, service.comes(service.message())) == Taken()
+    assert openings == []
+
+
+async def forever() -> Judgement:
+    await asyncio.Event().wait()
+    raise AssertionError("it is cancelled")
+
+
+@pytest.mark.parametrize(
+    "unjudged", [UNJUDGED, ArithmeticError("a secret"), forever], ids=["no answer", "fault", "no end"]
+)
+async def test_what_cannot_be_judged_now_holds_up_nothing_that_came_with_it(
+    service: Service, unjudged: Exception | Judge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_WITHIN", 0.05)
+    record, message = await service.sent(), service.message()
+    stays, comes = service.comes(unjudged), service.comes(message)
+    taken = await service.take(stays, comes, events=(delivered(record.id),))
+    assert taken == Taken(events=True, items=frozenset({comes.id}))
+    assert await service.came_in(message) is not None
+    async with service.installation.open(service.organisation, MT) as vault:
+        assert not await vault.was_processed(stays.id)
+
+
+async def test_where_one_thing_is_not_as_expected_nothing_is_done_and_each_is_left_to_itself(
+    service: Service,
+) -> None:
+    """An envelope that comes a second time, since it could not be acknowledged."""
+    record, known, new = await service.sent(), service.message(), service.message()
+    again, comes = service.comes(known), service.comes(new)
+    await service.inbox.take(service.organisation, again)
+    assert service.answered == [known.header.id]
+    assert await service.take(again, comes, events=(delivered(record.id),)) == Taken()
+    assert await service.status(record) is MessageStatus.SCHEDULED
+    assert await service.came_in(new) is None
+    for each in (again, comes):
+        await service.inbox.take(service.organisation, each)
+    assert service.answered == [known.header.id, new.header.id], "nothing is answered twice"
+
+
+async def test_a_message_whose_storing_fails_as_nobody_expected_is_left_to_itself_and_that_is_said(
+    service: Service, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    message, storing = service.message(), Inbox.storing
+
+    async def failing(inbox: Inbox, vault: Any, item: InboxItem, *others: Any) -> Any:
+        if item.id == bad.id:
+            raise ArithmeticError("a secret")
+        return await storing(inbox, vault, item, *others)
+
+    monkeypatch.setattr(Inbox, "storing", failing)
+    bad, good = service.comes(service.message()), service.comes(message)
+    assert await service.take(bad, good) == Taken()
+    assert await service.came_in(message) is None
+    assert service.answered == []
+    assert "unexpected ArithmeticError in message-service-polling" in caplog.text
+    assert "a secret" not in caplog.text
+
+
+async def test_a_receipt_that_is_not_its_recipients_is_left_to_itself(service: Service) -> None:
+    record = await service.sent()
+    stranger = accepting(record, sender=ParticipantIdentifier("0203:nagonannan.se"))
+    nobodys = accepting(record, message_id=str(uuid4()))
+    other_model = accepting(record)
+    other_model = replace(other_model, header=replace(other_model.header, document=record.document))
+    items = [service.comes(each) for each in (stranger, nobodys, other_model)]
+    comes = service.comes(service.message())
+    assert (await service.take(*items, comes)).items == {comes.id}
+    assert await service.status(record) is MessageStatus.SCHEDULED
+
+
+async def test_what_meant_nothing_is_left_to_itself_since_it_is_counted(service: Service) -> None:
+    odd = service.comes(replace(service.message(), meaningless=True))
+    comes = service.comes(service.message())
+    assert (await service.take(odd, comes)).items == {comes.id}
+
+
+async def test_a_message_that_is_rejected_is_answered_with_the_others(service: Service) -> None:
+    failed, new = await service.sent(), service.message()
+    async with service.installation.open(service.organisation, MT) as vault:
+        await pass_deadline(vault, failed.id, NOW)
+    says = replace(new.header, sender=failed.recipient)
+    assert new.message is not None
+    refers = replace(new, header=says, message=replace(new.message, ref_to_message_id=failed.id))
+    accepted = service.message()
+    taken = await service.take(service.comes(refers), service.comes(accepted))
+    assert len(taken.items) == 2
+    assert await service.told(refers.header.id) == [MTEvent.MT_MESSAGE_REFUSED, MTEvent.MT_RECEIPT_QUEUED]
+    assert service.answered == [refers.header.id, accepted.header.id]

@@ -1,0 +1,162 @@
+"""An object store over the network that fails: one clear cause, nothing told of keys and names."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import pytest_asyncio
+
+from samdrift.contracts.errors import Temporary
+from samdrift.vault import remoteobjects
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.objects import Objects, try_out
+from samdrift.vault.settings import S3Settings
+from tests.storeways import Answer, Way
+
+NAME = "v1/one"
+SETTINGS = S3Settings("s3://bodies/here", "AKSECRET1", "wJalrXUtnSECRET2")
+CAUSES = {
+    Answer(503, "SlowDown"): "it answers 503 SlowDown",
+    Answer(500, "InternalError"): "it answers 500 InternalError",
+    Answer(403, "AccessDenied"): "it answers 403 AccessDenied",
+    Answer(403, "SignatureDoesNotMatch"): "it answers 403 SignatureDoesNotMatch",
+    Answer(403, "RequestTimeTooSkewed"): "it answers 403 RequestTimeTooSkewed",
+    Answer(404, "NoSuchBucket"): "it answers 404 NoSuchBucket",
+}
+Attempt = Callable[[Objects], Awaitable[object]]
+
+
+async def written(objects: Objects) -> None:
+    writer = objects.writer(NAME)
+    await writer.write(b"content")
+    await writer.close()
+
+
+async def written_in_parts(objects: Objects) -> None:
+    writer = objects.writer(NAME)
+    for _ in range(3):
+        await writer.write(bytes(5 << 20))
+    await writer.close()
+
+
+async def read(objects: Objects) -> None:
+    async for _ in objects.pieces(NAME):
+        pass
+
+
+ATTEMPTS: dict[str, Attempt] = {
+    "written": written,
+    "written in parts": written_in_parts,
+    "read": read,
+    "deleted": lambda objects: objects.delete(NAME),
+    "listed": lambda objects: objects.under("v1"),
+    "reached": lambda objects: objects.reach(),
+    "cleared": lambda objects: objects.clear("v1"),
+}
+
+
+@pytest.fixture(autouse=True)
+def given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(remoteobjects._RETRIES, "max_retries", 0)
+    monkeypatch.setattr(remoteobjects, "_ANSWER", timedelta(seconds=1))
+
+
+@pytest_asyncio.fixture
+async def way() -> AsyncIterator[Way]:
+    async with Way().open() as one:
+        yield one
+
+
+def objects_by(way: Way) -> Objects:
+    return Objects(replace(SETTINGS, endpoint=way.address))
+
+
+async def failed(attempt: Attempt, objects: Objects) -> str:
+    """Return the cause; the error is one that is tried again, and tells nothing but that."""
+    with pytest.raises(VaultUnavailable) as caught:
+        await attempt(objects)
+    told = "".join(traceback.format_exception(caught.value))
+    assert isinstance(caught.value, Temporary)
+    assert not [each for each in ("SECRET", NAME, "127.0.0.1", "s3://") if each in told]
+    assert caught.value.cause.startswith("object store: ")
+    return caught.value.cause.removeprefix("object store: ")
+
+
+@pytest.mark.parametrize("answer", list(CAUSES), ids=lambda one: f"{one.status} {one.code}")
+async def test_what_a_store_answers_instead_is_said_in_its_own_word(way: Way, answer: Answer) -> None:
+    """A bucket that is gone says nothing of what was in it: nothing is taken for altered or lost."""
+    way.answer = answer
+    objects = objects_by(way)
+    found = {name: await failed(attempt, objects) for name, attempt in ATTEMPTS.items()}
+    without_word = {"read": CAUSES[answer].rpartition(" ")[0]}  # It asks by HEAD, whose answers have no text.
+    if answer.status == 404:
+        without_word = {}  # What is not found is asked for again, by a question that has one.
+    assert found == dict.fromkeys(ATTEMPTS, CAUSES[answer]) | without_word
+
+
+async def test_a_store_that_is_down_silent_or_breaks_off_is_said_so(way: Way) -> None:
+    async with Way().open() as closed:
+        pass
+    down = objects_by(closed)
+    assert await failed(lambda one: one.reach(), down) == "connection refused"
+    assert await failed(written, down) in {"connection refused", "it cannot be reached, or breaks off"}
+    way.refused = True
+    for attempt in ATTEMPTS.values():
+        assert await failed(attempt, objects_by(way)) == "it cannot be reached, or breaks off"
+    way.refused, way.silent = False, True
+    assert await failed(lambda one: one.reach(), objects_by(way)) == "no answer in time"
+
+
+async def test_a_store_that_took_nothing_is_written_in_until_it_does(way: Way) -> None:
+    """One that is read only or full answers a listing: its health is not told by that."""
+    objects = objects_by(way)
+    listing = "<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>"
+    way.answer = Answer(507, "QuotaExceeded")
+    await failed(written, objects)
+    way.requests.clear()
+    way.answer = _Listing(listing)
+    assert await failed(lambda one: one.reach(), objects) == "it answers 403 AccessDenied"
+    assert [each.split("?")[0] for each in way.requests] == ["GET /bodies", "PUT /bodies/here/reach/written"]
+    way.requests.clear()
+    fresh = objects_by(way)
+    await fresh.reach()
+    assert [each.split("?")[0] for each in way.requests] == ["GET /bodies"]
+
+
+class _Listing(Answer):
+    """Lists, and takes nothing."""
+
+    __slots__ = ("listing",)
+
+    def __init__(self, listing: str) -> None:
+        super().__init__(403, "AccessDenied")
+        object.__setattr__(self, "listing", listing)
+
+    def response(self, head: bytes) -> bytes:
+        if not head.startswith(b"GET "):
+            return super().response(head)
+        body: str = self.listing
+        return f"HTTP/1.1 200 OK\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n{body}".encode()
+
+
+async def test_what_reaches_a_store_is_shown_nowhere(way: Way) -> None:
+    settings = replace(SETTINGS, endpoint=way.address)
+    assert "SECRET2" not in f"{settings!r} {settings}"
+    way.answer = Answer(403, "SignatureDoesNotMatch")
+    await failed(lambda _: try_out(settings), objects_by(way))
+
+
+async def test_a_store_whose_url_or_environment_lacks_something_is_a_typed_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKSECRET1")
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)
+    with pytest.raises(VaultUnavailable) as caught:
+        Objects("s3://bodies/here")
+    assert caught.value.cause == "object store: MissingSecretAccessKey: see vaults.s3"
+    with pytest.raises(VaultUnavailable):
+        Objects("nothing://bodies")

@@ -1,0 +1,150 @@
+"""New organisations of tests start from copies of a database in which the product has made such vaults.
+
+Most of what an organisation takes is the SQL of its vaults' schemas. Where a server gets its second
+organisation with vaults in the same roles, the product runs that SQL once more, in a database that stays as
+it is then. This organisation and all that follow have a copy of it, whose schemas get the names and owners
+that the product has chosen. All else, such as logins, rights, the log's beginning and keys, it makes for each
+of them. The outcome is held to what the product makes alone (``tests/unit/test_vaulttemplates.py``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
+from contextvars import ContextVar
+
+import pytest
+from psycopg import sql
+
+from samdrift.audit.entries import Happening
+from samdrift.contracts.principals import Role
+from samdrift.vault import databases, rights
+from samdrift.vault.database import migrations
+from samdrift.vault.database.server import Database
+from samdrift.vault.logins import Connection, run
+from samdrift.vault.provision import Provisioner
+from samdrift.wire.identifiers import ParticipantIdentifier
+
+_add_organisation = Provisioner.add_organisation
+_make = databases.make
+_migrate = migrations.migrate
+
+_WANTED: ContextVar[frozenset[Role]] = ContextVar("wanted", default=frozenset())
+"""The roles of the organisation that is being added."""
+_THERE: ContextVar[set[Role]] = ContextVar("there")
+"""Those of them whose schemas came with its database, and have no name and owner of their own yet."""
+_MADE: Counter[tuple[str, str]] = Counter()
+"""How many organisations with vaults in the same roles a server has got."""
+
+_KNOWN = "SELECT datallowconn FROM pg_database WHERE datname = %s"
+_TAKEN_OVER = """
+DROP SCHEMA {schema};
+ALTER SCHEMA {copied} RENAME TO {schema};
+UPDATE pg_namespace SET nspowner = {owner} WHERE nspowner = {former};
+UPDATE pg_class SET relowner = {owner} WHERE relowner = {former};
+UPDATE pg_type SET typowner = {owner} WHERE typowner = {former};
+UPDATE pg_proc SET proowner = {owner}, proconfig = array_replace(proconfig, {copied_path}, {path})
+WHERE proowner = {former};
+UPDATE pg_shdepend SET refobjid = {owner}
+WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND refclassid = 'pg_authid'::regclass AND refobjid = {former};
+SET LOCAL search_path = {schema};
+UPDATE log_tree SET origin = _log_name();
+UPDATE cover SET inherited_from = date_trunc('day', now()) - interval '1 day',
+    inherited_until = date_trunc('second', now()) + interval '90 days';
+RESET search_path
+"""
+"""What ``REASSIGN OWNED`` and ``ALTER FUNCTION`` do one by one; and what no two vaults have in common."""
+
+
+@contextlib.contextmanager
+def copied_vaults() -> Iterator[None]:
+    """Copy the schemas of vaults that are alike."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Provisioner, "add_organisation", _add)
+        patch.setattr(databases, "make", _copy)
+        patch.setattr(migrations, "migrate", _take_over)
+        yield
+
+
+@contextlib.contextmanager
+def vaults_of_the_product() -> Iterator[None]:
+    """Leave the making of vaults as it is in the product."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Provisioner, "add_organisation", _add_organisation)
+        yield
+
+
+async def _add(
+    provisioner: Provisioner,
+    organisation: ParticipantIdentifier,
+    roles: Collection[Role],
+    happening: Happening | None = None,
+) -> dict[Role, str]:
+    wanted, there = _WANTED.set(frozenset(roles)), _THERE.set(set())
+    try:
+        return await _add_organisation(provisioner, organisation, roles, happening)
+    finally:
+        _WANTED.reset(wanted)
+        _THERE.reset(there)
+
+
+async def _copy(connection: Connection, database: Database, name: str) -> None:
+    roles = _WANTED.get()
+    if roles and database.embedded and await _state(connection, name) is None:
+        template = f"{database.template}_{'_'.join(sorted(role.value for role in roles))}"
+        _MADE[connection.info.host, template] += 1
+        ready = await _state(connection, template) is False
+        if not ready and _MADE[connection.info.host, template] > 1:
+            await _prepare(connection, database, template, roles)
+            ready = True
+        if ready:
+            await run(connection, databases.COPY, name, template)
+            _THERE.get().update(roles)
+    await _make(connection, database, name)
+
+
+async def _prepare(connection: Connection, database: Database, name: str, roles: Collection[Role]) -> None:
+    await _make(connection, database, name)
+    inside = await database.administrators_connection(name)
+    try:
+        async with inside.transaction():
+            for role in roles:
+                schema = _copied(role)
+                await rights.make_owner(inside, f"o{schema}")
+                await run(inside, "CREATE SCHEMA {} AUTHORIZATION {}", schema, f"o{schema}")
+                await _migrate(inside, schema, migrations.VAULT[role])
+    finally:
+        await inside.close()
+    await run(connection, "ALTER DATABASE {} ALLOW_CONNECTIONS false", name)
+
+
+async def _take_over(
+    connection: Connection, schema: str, parts: tuple[str, ...], until: Mapping[str, int] | None = None
+) -> None:
+    role = next((one for one in _THERE.get(set()) if migrations.VAULT[one] == parts), None)
+    if role is None:
+        await _migrate(connection, schema, parts, until)
+        return
+    _THERE.get().remove(role)
+    copied = _copied(role)
+    taken_over = sql.SQL(_TAKEN_OVER).format(
+        copied=sql.Identifier(copied),
+        schema=sql.Identifier(schema),
+        former=sql.SQL("{}::regrole").format(f"o{copied}"),
+        owner=sql.SQL("{}::regrole").format(f"o{schema}"),
+        copied_path=f"search_path={copied}",
+        path=f"search_path={schema}",
+    )
+    await connection.execute(taken_over)
+
+
+def _copied(role: Role) -> str:
+    return f"vault_{role.value}"
+
+
+async def _state(connection: Connection, name: str) -> bool | None:
+    """Return whether a database lets anybody in, or nothing where there is none."""
+    found = await (await connection.execute(_KNOWN, (name,))).fetchone()
+    return None if found is None else bool(found[0])
