@@ -262,7 +262,7 @@ class MessageServiceConfig:
             whole(1, LONGEST_SECONDS),
             unit="seconds",
         ),
-    ] = 900
+    ] = LONGEST_SECONDS
 
 
 # Of everything with pages.
