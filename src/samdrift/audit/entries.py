@@ -10,7 +10,12 @@ from typing import Any
 
 from samdrift.audit.leaves import Leaf
 
-TRACED = frozenset({"message", "envelope", "as4", "conversation", "transfer", "receipt", "item", "consent"})
+TRACED = frozenset(
+    {
+        *("message", "envelope", "as4", "conversation", "transfer", "receipt", "item", "consent"),
+        "counted_back",
+    }
+)
 """Names of facts that an entry can be found by."""
 
 _LONGEST_FACT = 1000

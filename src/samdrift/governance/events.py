@@ -9,7 +9,11 @@ class GovEvent(AuditEvent):
     """An event that governance writes."""
 
     STATEMENT_REFUSED = "gov:statement:refused"
-    """A statement was not accepted, and why: its signature, its place, or what it would have done."""
+    """A statement was not accepted, and why: its signature, its place, or what it would have done.
+
+    ``counted_back`` is the key whose authenticator has counted less than before. Older entries have it as
+    ``item``.
+    """
     PAGE_SHOWN = "gov:page:shown"
     """A person saw a page of governance, or posted its form."""
     PAGE_REFUSED = "gov:page:refused"

@@ -251,7 +251,7 @@ class Records:
                     continue
                 if record.number > before:  # What was folded in is not stored.
                     self._records.pop(organisation, None)
-                copied = {"item": each.key} if verdict is Refusal.COUNTER else {}  # Found by the key.
+                copied = {"counted_back": each.key} if verdict is Refusal.COUNTER else {}
                 vault.record(GovEvent.STATEMENT_REFUSED, reason=verdict.value, **copied, **_facts(each))
                 return (), verdict
             entries = tuple(record.entries[before:])
