@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -49,11 +49,11 @@ def _without_faults(file: Path) -> bool:
     try:
         _, found = examine(file)
         faults: Sequence[ConfigError] = found.faults
-        warnings: Iterable[ConfigError] = found.warnings
+        told = [("warning", each) for each in found.warnings] + [("note", each) for each in found.notes]
     except ConfigError as error:
-        faults, warnings = error.faults, ()
-    for each in warnings:
-        print_line(f"{_place(file, each)}: warning: {each.where}: {each.text}")
+        faults, told = error.faults, []
+    for kind, each in told:
+        print_line(f"{_place(file, each)}: {kind}: {each.where}: {each.text}")
     for each in faults:
         print_line(f"{_place(file, each)}: {_text(file, each)}")
     number = f"{len(faults) or 'no'} fault{'s' if len(faults) > 1 else ''}"

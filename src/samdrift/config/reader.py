@@ -89,6 +89,15 @@ def _check_shared_bucket(config: Config, _: Table) -> Breaches:
         yield "vaults.objects", "is a folder at level process: each process would have the key to all bodies"
 
 
+def _note_directories(config: Config, table: Table) -> Breaches:
+    """Note that nothing reads directories while serving where no process has the keys of two vaults."""
+    for number, one in enumerate(config.organisations):
+        if one.directories and config.isolation.level is Isolation.PROCESS:
+            text = "are not read by serve at level process: have a timer run samdrift gov group synchronise"
+            table.note(f"organisations[{number}].directories", f"{text} (docs/groups.md)")
+    yield from ()
+
+
 def _one_inside_the_other(one: Path, other: Path) -> bool:
     one, other = one.resolve(), other.resolve()
     return one.is_relative_to(other) or other.is_relative_to(one)
@@ -275,6 +284,7 @@ CHECKS: Checks = {
         _check_staff,
         _check_tokens,
         _check_shared_bucket,
+        _note_directories,
         *PRODUCTION,
     ),
     VaultConfig: (_check_passphrase, _check_seals, _check_objects),

@@ -32,7 +32,7 @@ class ConfigError(Explained, ValueError):
 
 @dataclass(slots=True)
 class Findings:
-    """Faults and warnings of one file, collected while it is read."""
+    """Faults, warnings and notes of one file, collected while it is read."""
 
     lines: Mapping[str, int] = field(default_factory=dict)
     unreadable: list[ConfigError] = field(default_factory=list)
@@ -40,6 +40,8 @@ class Findings:
     breaches: list[ConfigError] = field(default_factory=list)
     """Faults of keys that do not fit together."""
     warnings: list[ConfigError] = field(default_factory=list)
+    notes: list[ConfigError] = field(default_factory=list)
+    """Consequences that a reader of the file may not expect; a check of the file shows them."""
 
     @property
     def faults(self) -> tuple[ConfigError, ...]:
@@ -94,6 +96,10 @@ class Table:
     def warn(self, key: str, text: str) -> None:
         """Record what works in this version and not in the next."""
         self.found.warnings.append(self._error(key, text))
+
+    def note(self, key: str, text: str) -> None:
+        """Record a consequence that a reader of the file may not expect."""
+        self.found.notes.append(self._error(key, text))
 
     def _error(self, key: str, text: str) -> ConfigError:
         where = self.at(key)

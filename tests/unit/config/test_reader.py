@@ -11,7 +11,7 @@ from samdrift.config.addressbook import AddressBookConfig
 from samdrift.config.malware import MalwareConfig
 from samdrift.config.model import DomibusConfig, Environment, FederationConfig, MetricsConfig, SocketAddress
 from samdrift.config.organisations import DEMONSTRATION_LEVEL
-from samdrift.config.reader import load
+from samdrift.config.reader import examine, load
 from samdrift.config.roles import AccessPointConfig, MessageServiceConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
@@ -20,6 +20,7 @@ from samdrift.net.clamd import ClamdAddress
 from samdrift.net.directories import LdapSecurity
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.profile import AS4_1_0, AS4_1_2
+from tests.unit.cli.commandline import in_process
 
 GOOD = """
 environment = "test"
@@ -587,6 +588,23 @@ def test_a_directory_is_read_by_tls_unless_told(tmp_path: Path) -> None:
     assert (own.security, own.port, own.member, own.uid) == (LdapSecurity.TLS, 636, "member", "")
     assert (own.password_file, own.key_file) == (tmp_path / "ad.password", tmp_path / "ad.key")
     assert load(write(tmp_path, FOUR)).organisations[0].directories == ()
+
+
+def test_a_check_of_the_file_notes_that_serve_reads_no_directory_at_level_process(tmp_path: Path) -> None:
+    process = '\n[isolation]\nlevel = "process"\n'
+    for text, noted in (
+        (DIRECTORIES + process, ["organisations[0].directories"]),
+        (DIRECTORIES, []),
+        (FOUR + process, []),
+    ):
+        _, found = examine(write(tmp_path, text))
+        assert found.faults == ()
+        assert [each.where for each in found.notes] == noted
+    file = write(tmp_path, DIRECTORIES + process)
+    ended = in_process("config", "check", file)
+    assert ended.status == 0
+    assert "note: organisations[0].directories: are not read by serve at level process" in ended.output
+    assert "samdrift gov group synchronise" in ended.output
 
 
 @pytest.mark.parametrize("environment", ["test", "production"])
