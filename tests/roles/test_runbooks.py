@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from samdrift.contracts.messages import MessageStatus
@@ -172,6 +173,28 @@ async def test_a_peer_refuses_and_is_refused(stage: Stage, tmp_path: Path) -> No
         assert posted.message_id in (tmp_path / "report" / "rapport.txt").read_text()
         left = (await at.types("./samdrift queue list")).output
         assert other.transfer_id not in left
+
+
+async def test_a_clock_of_the_operators_incident_is_about_to_end(stage: Stage) -> None:
+    habo = stage.habo
+    assert habo.config.file is not None
+    aware = (datetime.now(UTC) - timedelta(hours=5)).isoformat()
+    opening = ("--organisation", habo.organisation.value, "--title", "Avbrott", "--aware", aware)
+    opened = await asyncio.to_thread(
+        in_process,
+        *("gov", "incident", "shared", "open", *opening, "--reason", "INC-7", "--by", "anna"),
+        *("--config", habo.config.file),
+    )
+    assert opened.status == 0, opened.complaints
+    async with run_book("incident-due", names(habo, INCIDENT=opened.output[:12])) as at:
+        listed = await at.types("./samdrift gov incident shared list")
+        assert re.search(r"those concerned, within 6 hours: 0 h \d+ min left", listed.output), listed.output
+        assert (await at.types("./samdrift gov incident shared tell")).status == 0
+        assert (
+            "those concerned, within 6 hours: told"
+            in (await at.types("./samdrift gov incident shared list")).output
+        )
+        assert "incidents" not in (await at.types("./samdrift doctor")).output
 
 
 async def test_trace_says_why_a_message_did_not_arrive_and_when_it_did(stage: Stage) -> None:

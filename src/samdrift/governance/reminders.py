@@ -16,7 +16,7 @@ from samdrift.governance.reviews import ItemState, reviews
 from samdrift.rights.consentfold import Stage, consents_of
 from samdrift.rights.consents import ANSWERED
 from samdrift.rights.fields import moment_text
-from samdrift.rights.incidentfold import Incidents
+from samdrift.rights.incidentfold import Incident, Incidents
 from samdrift.rights.record import Record
 
 HEARD_WITHIN = timedelta(days=14)
@@ -35,15 +35,19 @@ class Matter(StrEnum):
     """An emergency of which the operator has to give an account."""
     INCIDENT = "incident"
     """A clock of an incident."""
+    OPERATORS_INCIDENT = "operators-incident"
+    """A clock of an incident of the operator's own, which concerns the organisation."""
     COVER = "cover"
     """Cover of a function by agreements, which ends."""
 
 
+_CLOCK = (7 * _DAY, _DAY, 6 * _HOUR, 2 * _HOUR, _OVER)
 _STEPS: Mapping[Matter, tuple[timedelta, ...]] = {
     Matter.CONSENT: (2 * _DAY, _DAY, 4 * _HOUR),
     Matter.REVIEW: (14 * _DAY, 7 * _DAY, _DAY, _OVER),
     Matter.EMERGENCY: (12 * _HOUR, _OVER),
-    Matter.INCIDENT: (7 * _DAY, _DAY, 6 * _HOUR, 2 * _HOUR, _OVER),
+    Matter.INCIDENT: _CLOCK,
+    Matter.OPERATORS_INCIDENT: _CLOCK,
     Matter.COVER: (*(days * _DAY for days in WARNINGS), _OVER),
 }
 """Times ahead at which people hear of a matter, the longest first."""
@@ -102,12 +106,18 @@ class Step:
         }
 
 
-def pending(record: Record, ends: Mapping[str, datetime], now: datetime) -> tuple[Pending, ...]:
-    """Return what waits in an organisation at a moment; ``ends`` are those of cover, by function."""
+def pending(
+    record: Record, ends: Mapping[str, datetime], now: datetime, told: Iterable[Incident] = ()
+) -> tuple[Pending, ...]:
+    """Return what waits in an organisation at a moment.
+
+    ``ends`` are those of cover, by function; ``told`` are the incidents of which its operator has told it.
+    """
     found = [
         *_consents(record, now),
         *_reviews(record, now),
-        *_clocks(_incidents(record), now),
+        *clocks(Matter.INCIDENT, _incidents(record).all(), now),
+        *clocks(Matter.OPERATORS_INCIDENT, told, now),
         *_cover(ends, now),
     ]
     return tuple(sorted(found, key=lambda each: (each.until, each.matter, each.of)))
@@ -132,11 +142,12 @@ def _incidents(record: Record) -> Incidents:
     return next(each for each in record.folds if isinstance(each, Incidents))
 
 
-def _clocks(incidents: Incidents, now: datetime) -> Iterator[Pending]:
-    for incident in incidents.all():
+def clocks(matter: Matter, incidents: Iterable[Incident], now: datetime) -> Iterator[Pending]:
+    """Yield the clocks of incidents that run, or have run out before anybody was told."""
+    for incident in incidents:
         for each in incident.running(now):
             if each.due is not None and each.told is None:
-                yield Pending(Matter.INCIDENT, f"{incident.id} {each.clock}", incident.aware, each.due)
+                yield Pending(matter, f"{incident.id} {each.clock}", incident.aware, each.due)
 
 
 def _cover(ends: Mapping[str, datetime], now: datetime) -> Iterable[Pending]:

@@ -4,7 +4,8 @@ officers who chose to have mail, and metrics.
 Governance's process writes the log and counts. Mail is the message client's, which knows the addresses: its
 process reads the same statements in its own copy, and asks governance's process for nothing. No mail says
 what it is about. Which steps were heard of is read from the log, so that a restart repeats nothing. A consent
-that is over is summed up there, too, a few seconds after its end.
+that is over is summed up there, too, a few seconds after its end. Clocks of the operator's own incidents are
+among what governance's process finds: the metrics have them, by which the operator is alerted.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import NotServed, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.governance.consent import SETTLES, ConsentEvent, Opened
+from samdrift.governance.incidents import from_log
 from samdrift.governance.records import read_on
-from samdrift.governance.reminders import HEARD_WITHIN, Pending, Step, pending
+from samdrift.governance.reminders import HEARD_WITHIN, Matter, Pending, Step, pending
 from samdrift.installation.cover import CoverKeeper
 from samdrift.installation.events import RunEvent
 from samdrift.installation.remindermetrics import ReminderRow
@@ -98,7 +100,8 @@ class Reminders:
             now = moment_of(kept.record, self._clock(), facts.witnessed)
             # The end of cover is in every role's log by its keeper: here it is for the mail.
             ends = self._cover.ends(organisation) if role is Role.MESSAGE_CLIENT else {}
-            kept.pending = await asyncio.to_thread(pending, kept.record, ends, now)
+            told = from_log(await vault.told_incidents()) if isinstance(vault, GovernanceVault) else {}
+            kept.pending = await asyncio.to_thread(pending, kept.record, ends, now, told.values())
             reached = [step for each in kept.pending if (step := each.reached(now)) is not None]
             new = [each for each in reached if each.name not in kept.heard]
             unheard = [each for each in new if not await vault.find_log(each.name)]
@@ -158,7 +161,9 @@ class Reminders:
         try:
             async with self._gate.leases.working(organisation, role):
                 await self.look(organisation, role)
-            pause = _NET
+            matters = {each.matter for each in self._waiting(organisation, role)}
+            # What the operator adds to a log notifies nobody.
+            pause = _EVERY if Matter.OPERATORS_INCIDENT in matters else _NET
             self._looked[organisation, role] = self._clock()
         except (Temporary, NotServed):
             pass  # Locked, suspended or away: its clocks run, and it is looked at again.
@@ -166,11 +171,16 @@ class Reminders:
             self._unexpected(error)
         now = self._clock()
         kept = self._kept.get((organisation, role))
-        waiting = kept.pending if kept is not None else ()
+        waiting = self._waiting(organisation, role)
         moments = [moment for each in waiting for moment in (each.next_step(now), each.until) if moment]
         if kept is not None and role is Role.GOVERNANCE:
             moments += [over + SETTLES for each in consents_of(kept.record).all() if (over := each.over)]
         self._next[organisation, role] = min([now + pause, *(each for each in moments if each > now)])
+
+    def _waiting(self, organisation: ParticipantIdentifier, role: Role) -> tuple[Pending, ...]:
+        """Return what waited at the last look."""
+        kept = self._kept.get((organisation, role))
+        return () if kept is None else kept.pending
 
     def rows(self) -> Iterator[ReminderRow]:
         """Yield what waits by governance's own record, for the metrics."""

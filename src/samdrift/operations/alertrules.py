@@ -14,8 +14,10 @@ from enum import StrEnum
 from itertools import pairwise
 
 from samdrift.contracts.phrases import Phrase
+from samdrift.governance.reminders import Matter
 from samdrift.installation.health import GONE, Dependency
 from samdrift.installation.metrics import HELD
+from samdrift.installation.remindermetrics import GOVERNANCE_DUE
 
 Series = tuple[str, frozenset[tuple[str, str]]]
 """The name of a metric with its labels."""
@@ -30,15 +32,16 @@ _REFUSED, _RECEIVED = "samdrift_ap_refused_total", "samdrift_ap_received_total"
 _LINGERING, _PEER_ALARMS = "samdrift_ap_oldest_queued_seconds", "samdrift_ap_peer_alarms_total"
 _PLANTED, _STOPPED = "samdrift_key_store_alarms", "samdrift_logs_stopped"
 _FORGED = "samdrift_mt_meaningless_envelopes"
+_INCIDENT = Matter.OPERATORS_INCIDENT.value
 _HOUR, _HALF_AN_HOUR = timedelta(hours=1), timedelta(minutes=30)
 _WINDOWS = {
     _PROCESSES: timedelta(hours=6),
     **dict.fromkeys((_FAILED, _SENT, _REFUSED, _RECEIVED, _PEER_ALARMS, _FORGED), _HOUR),
 }
 """Time for which earlier values are kept; of other metrics the latest is enough."""
-NAMES = frozenset({UP, DISK, GONE, HELD, _EXPIRY, _LINGERING, _PLANTED, _STOPPED, *_WINDOWS})
+NAMES = frozenset({UP, DISK, GONE, HELD, GOVERNANCE_DUE, _EXPIRY, _LINGERING, _PLANTED, _STOPPED, *_WINDOWS})
 """The metrics that rules look at."""
-_DAY_SECONDS = 86_400
+_HOUR_SECONDS, _DAY_SECONDS = 3600, 86_400
 
 
 class History:
@@ -168,6 +171,16 @@ def _ending(least: float, most: float) -> Callable[[History], Iterable[str]]:
         return (which for which, left in soonest.items() if least <= left < most)
 
     return found
+
+
+def _clock_ends(least: float, most: float) -> Callable[[History], Iterable[str]]:
+    """Find that the soonest clock of the operator's incidents has between ``least`` and ``most`` seconds."""
+
+    def found(history: History) -> bool:
+        left = [value for _, value in history.now(GOVERNANCE_DUE, _is("matter", _INCIDENT))]
+        return bool(left) and least <= min(left) < most
+
+    return _once(found)
 
 
 def _worker_missing(history: History) -> bool:
@@ -346,6 +359,24 @@ RULES = (
         Phrase("A certificate ends within thirty days: %(what)s"),
         Phrase("Nothing yet. An issuer takes days to issue the next one."),
         "certificate-expired",
+    ),
+    Rule(
+        "SamdriftIncidentDue",
+        Severity.PAGE,
+        _minutes(1),
+        _clock_ends(float("-inf"), 2 * _HOUR_SECONDS),
+        Phrase("A clock of an incident of the operator’s ends within two hours, or has run out"),
+        Phrase("Nothing. Those who have to hear of the incident by law or agreement have not heard yet."),
+        "incident-due",
+    ),
+    Rule(
+        "SamdriftIncidentDueSoon",
+        Severity.TICKET,
+        _minutes(1),
+        _clock_ends(2 * _HOUR_SECONDS, _DAY_SECONDS),
+        Phrase("A clock of an incident of the operator’s ends within a day"),
+        Phrase("Nothing. Those who have to hear of the incident by law or agreement have not heard yet."),
+        "incident-due",
     ),
     Rule(
         "SamdriftTransfersFail",

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, datetime
 
 from samdrift.administration.administration import Administration
+from samdrift.administration.incidents import operators_incidents
 from samdrift.contracts.principals import Role
 from samdrift.contracts.statements import RightsBehind
 from samdrift.governance.records import RecordBroken, Records
-from samdrift.governance.reminders import Matter, pending
+from samdrift.governance.reminders import Matter, clocks, pending
 from samdrift.operations.findings import Finding, Subject
+from samdrift.rights.incidentfold import Incident
 from samdrift.rights.record import Record
 from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -20,11 +22,30 @@ _WHY_TOLD = "whoever has to hear of an incident by law or agreement hears too la
 
 
 async def check_emergencies(installation: Administration, now: datetime) -> AsyncIterator[Finding]:
-    """Check that every emergency is accounted for, and that no clock of an incident has run out."""
+    """Check that every emergency is accounted for, and that no clock of an incident has run out.
+
+    Clocks of the operator's own incidents are told of while they run.
+    """
+    own, _ = await operators_incidents(installation)
+    for finding in judge_own(own.values(), now.astimezone(UTC)):
+        yield finding
     governed = {one.organisation for one in installation.gate.registry.all() if one.role is Role.GOVERNANCE}
     for organisation in sorted(governed, key=str):
         for finding in await _of(installation, organisation, now.astimezone(UTC)):
             yield finding
+
+
+def judge_own(incidents: Iterable[Incident], now: datetime) -> list[Finding]:
+    """Judge the clocks of the operator's own incidents; nothing where none runs."""
+    found = sorted(clocks(Matter.OPERATORS_INCIDENT, incidents, now), key=lambda each: each.until)
+    if not found:
+        return []
+    subject, todo = Subject("incidents", _WHY_TOLD), "samdrift gov incident shared tell; docs/reviews.md"
+    late = sum(each.until <= now for each in found)
+    if late:
+        return [subject.fail(f"{late} clocks of the operator's incidents have run out", todo)]
+    text = f"clocks of the operator's incidents that run: {len(found)}, the next until"
+    return [subject.warn(f"{text} {found[0].until:%Y-%m-%d %H:%M} UTC", todo)]
 
 
 def judge(record: Record, organisation: str, now: datetime) -> list[Finding]:

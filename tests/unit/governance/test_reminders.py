@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from samdrift.governance.reminders import HEARD_WITHIN, Matter, Pending, pending
-from samdrift.operations.emergencycheck import judge
+from samdrift.operations.emergencycheck import judge, judge_own
 from samdrift.operations.findings import State
 from samdrift.rights import Approved, Ended, Outcome, Reviewed
 from samdrift.rights.consents import AccountGiven
+from samdrift.rights.incidentfold import Incident, fold_incident
 from samdrift.rights.incidents import Clock, IncidentOpened, IncidentTold
 from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from tests.unit.rights.building import ANNA, BO
@@ -18,6 +19,14 @@ from tests.unit.rights.signers import House
 from tests.unit.rights.test_consents import OLA, PIA, asking, emergency, staffed
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+def of_the_operator(now: datetime, *clocks: Clock) -> Incident:
+    """An incident that the operator has opened, as its entry in a log has it."""
+    act = IncidentOpened("Avbrott", now, now, frozenset(clocks))
+    known: dict[str, Incident] = {}
+    fold_incident(known, "e" * 64, act, now, "operator:ola", "INC-7")
+    return known["e" * 64]
 
 
 def waits(house: House, after: timedelta = timedelta()) -> list[Pending]:
@@ -165,3 +174,30 @@ def test_the_doctor_fails_when_a_clock_of_an_incident_has_run_out() -> None:
     assert judge(house.record, "0203:habo.se", house.now + 5 * HOUR) == []
     (late,) = judge(house.record, "0203:habo.se", house.now + 7 * HOUR)
     assert (late.id, late.state) == ("incidents", State.FAIL)
+
+
+def test_a_clock_of_the_operators_incident_is_heard_of_as_one_of_the_organisations_own() -> None:
+    house = staffed()
+    told = of_the_operator(house.now, Clock.CONCERNED, Clock.FEDERATION)
+    (one,) = pending(house.record, {}, house.now, [told])
+    assert (one.matter, one.until) == (Matter.OPERATORS_INCIDENT, house.now + 6 * HOUR)
+    assert heard(one, every(one, HOUR / 2)) == [2 * HOUR, timedelta()]
+    told.told[Clock.CONCERNED] = (house.now, "telefon", house.now)
+    assert pending(house.record, {}, house.now, [told]) == ()
+
+
+def test_the_doctor_says_which_clock_of_the_operators_incidents_ends_next_and_fails_when_one_has() -> None:
+    now = datetime(2026, 11, 2, 8, tzinfo=UTC)
+    own = of_the_operator(now, Clock.CONCERNED, Clock.PERSONAL_DATA)
+    (runs,) = judge_own([own], now + HOUR)
+    assert (runs.id, runs.state, runs.about) == ("incidents", State.WARN, "")
+    assert runs.found.endswith("that run: 2, the next until 2026-11-02 14:00 UTC")
+    (late,) = judge_own([own], now + 6 * HOUR)
+    assert (late.state, late.found) == (
+        State.FAIL,
+        "1 clocks of the operator's incidents have run out",
+    )
+    assert "samdrift gov incident shared tell" in late.todo
+    for clock in own.clocks:
+        own.told[clock] = (now, "telefon", now)
+    assert judge_own([own], now + 100 * HOUR) == []

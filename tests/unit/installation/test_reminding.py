@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.governance.consent import SETTLES, ConsentEvent
+from samdrift.governance.incidents import EVENTS, facts_of
 from samdrift.installation import reminding
 from samdrift.installation.cover import CoverKeeper
 from samdrift.installation.events import RunEvent
@@ -20,6 +21,7 @@ from samdrift.installation.reminding import NOTICE, Reminders, reminded
 from samdrift.messageclient.notices.worker import Kind
 from samdrift.rights import Approved, Ended
 from samdrift.rights.consents import AccountGiven
+from samdrift.rights.incidents import Clock, IncidentAct, IncidentOpened, IncidentTold
 from samdrift.vault.noticing import NoticeRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.governance.test_consent import Served, served
@@ -63,6 +65,18 @@ class Office:
         self.now = self.town.house.now + after
         for role in (GOV, MK):
             await self.reminders.look(self.town.organisation, role)
+
+    async def told(self, act: IncidentAct, incident: str = "") -> None:
+        """Have the operator tell the organisation of an incident of its own."""
+        named = {"incident": incident} if incident else {}
+        async with self.town.installation.open(self.town.organisation, GOV) as vault:
+            vault.record(EVENTS[type(act)], **facts_of(act, "INC-7"), **named)
+
+    def metrics(self) -> str:
+        """Return the metrics as they are served."""
+        registry = CollectorRegistry()
+        registry.register(ReminderMetrics(self.reminders.rows))
+        return generate_latest(registry).decode()
 
     async def entries(self, role: Role = GOV) -> list[dict[str, str]]:
         async with self.town.installation.open(self.town.organisation, role, Purpose.TRACE) as vault:  # type: ignore[call-overload]
@@ -201,15 +215,39 @@ async def test_metrics_count_what_waits_once_and_say_how_long_is_left(office: Of
     stated = await office.town.state(OLA, emergency())
     await office.town.state(PIA, Approved(stated.digest))
     await office.look(25 * HOUR)
-    registry = CollectorRegistry()
-    registry.register(ReminderMetrics(office.reminders.rows))
-    shown = generate_latest(registry).decode()
+    shown = office.metrics()
     owner = office.town.organisation.value
     assert 'samdrift_governance_waiting{matter="consent"} 1.0' in shown
     assert 'samdrift_governance_waiting{matter="emergency"} 1.0' in shown
     labels = f'{{matter="emergency",owner="{owner}"}}'
     assert f"samdrift_governance_due_seconds{labels} -3600.0" in shown
     assert "INC-47" not in shown
+
+
+async def test_a_clock_of_the_operators_incident_is_in_the_metrics_and_the_log_until_somebody_is_told(
+    office: Office,
+) -> None:
+    """The organisation's log has the incident, by which the operator is reminded; no officer gets mail."""
+    await office.choose(ANNA.id)
+    aware = office.town.house.now = datetime.now(UTC).replace(microsecond=0)  # Entries have the clock's time.
+    opened = IncidentOpened("Avbrott", aware, aware, frozenset({Clock.CONCERNED}))
+    await office.told(opened, "e" * 64)
+    labels = f'{{matter="operators-incident",owner="{office.town.organisation.value}"}}'
+    await office.look(HOUR)
+    assert f"samdrift_governance_due_seconds{labels} 18000.0" in office.metrics()
+    assert await office.entries() == []
+    await office.look(5 * HOUR)
+    (entry,) = await office.entries()
+    assert (entry["matter"], entry["of"], entry["hours_ahead"]) == (
+        "operators-incident",
+        f"{'e' * 64} concerned",
+        "2",
+    )
+    assert await office.entries(MK) == []
+    assert await office.mails() == []
+    await office.told(IncidentTold("e" * 64, Clock.CONCERNED, aware, "telefon"))
+    await office.look(5 * HOUR)
+    assert "operators-incident" not in office.metrics()
 
 
 async def test_a_clock_that_was_set_back_makes_nobody_hear_later(office: Office) -> None:
