@@ -56,6 +56,15 @@ CHANGING = {
     "clock": "concerned",
     "told": "2026-11-01T10:00",
     "reference": "x",
+    "to": "operator:olle",
+    "extent": "everything",
+    "level": "metadata",
+    "ground": "outage",
+    "ticket": "x",
+    "minutes": "60",
+    "duty": "sdk-nyckel",
+    "subject": "person:x",
+    "of": "x",
 }
 
 

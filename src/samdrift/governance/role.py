@@ -15,6 +15,7 @@ from samdrift.contracts.principals import Role
 from samdrift.entrance.ownkeys import jwks_route
 from samdrift.entrance.sites import Sites
 from samdrift.governance import pages as own
+from samdrift.governance.duties.catalogue import Catalogue, shipped
 from samdrift.governance.pages.access import Access, RouteOf
 from samdrift.governance.pages.consents import ConsentPages
 from samdrift.governance.pages.deciding import Deciding
@@ -26,6 +27,7 @@ from samdrift.governance.pages.keys import Keys
 from samdrift.governance.pages.oversight import Oversight
 from samdrift.governance.pages.reviewing import ReviewPages
 from samdrift.governance.pages.rights import RightsPages
+from samdrift.governance.pages.settling import SettlingPages
 from samdrift.governance.pages.signing import Signing
 from samdrift.governance.pages.uses import UseReader
 from samdrift.governance.records import Records
@@ -56,6 +58,7 @@ class GovernanceRole:
         clock: Clock,
         directory: Directory | None = None,
         performers: Performers | None = None,
+        catalogues: Callable[[], Sequence[Catalogue]] = shipped,
     ) -> None:
         """``hosts`` are the organisations that are served, by the name of the host of each one's origin."""
         self._gate = gate
@@ -65,6 +68,7 @@ class GovernanceRole:
         self.records = Records(gate, clock)
         self._directory = directory or ClientDirectory(gate)
         self._performers = performers or self._hosted
+        self._catalogues = catalogues
         self._pages = Pages(Texts((OWN, own.LOCALE)), Assets(own.STATIC), clock, (own.TEMPLATES,))
 
     def application(self, on_failure: Callable[[BaseException], None]) -> ASGIApp:
@@ -91,12 +95,13 @@ class GovernanceRole:
             *signing.routes(),
             *Deciding(frame, access, signing, keys.copied).routes(),
             *keys.routes(),
-            *ConsentPages(frame, access, self._gate).routes(),
+            *ConsentPages(frame, access, signing, self._gate).routes(),
             *Oversight(frame, access, signing, self._gate).routes(),
             *ReviewPages(frame, access, signing, UseReader(self._gate)).routes(),
             *RightsPages(frame, access, signing).routes(),
-            *Entering(frame, access, signing).routes(),
-            *Insight(frame, access, self._gate, self._performers).routes(),
+            *SettlingPages(frame, access, signing, self._gate).routes(),
+            *Entering(frame, access, signing, self._catalogues).routes(),
+            *Insight(frame, access, self._gate, self._performers, self._catalogues).routes(),
         ]
         made = [
             Route(

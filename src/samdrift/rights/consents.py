@@ -26,7 +26,7 @@ ANSWERED = timedelta(days=1)
 EVERYTHING = datetime(1970, 1, 1, tzinfo=UTC)
 """The beginning of a time span that has everything until its end."""
 
-_MAX_TICKET = 100
+MAX_TICKET = 100
 _MAX_ACCOUNT = 500
 _STAFF = frozenset({SubjectKind.OPERATOR, SubjectKind.CUSTODIAN})
 
@@ -85,6 +85,11 @@ class Extent:
     def span(cls, start: datetime, end: datetime) -> Self:
         """Return the extent of a span of time."""
         return cls(ExtentKind.SPAN, "", start, end)
+
+    @classmethod
+    def everything(cls, now: datetime) -> Self:
+        """Return all that is there until a consent that is asked for now has ended for certain."""
+        return cls.span(EVERYTHING, now.replace(microsecond=0) + WAITS + LONGEST_CONSENT)
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -215,7 +220,7 @@ def _members(act: Access) -> dict[str, Json]:
 
 def _read(fields: Fields) -> tuple[Subject, Ground, str, Extent]:
     to, ground = fields.subject("to"), fields.one_of("ground", Ground)
-    ticket, extent = fields.text("ticket", _MAX_TICKET), fields.text("extent", MAX_IDENTIFIER + 16)
+    ticket, extent = fields.text("ticket", MAX_TICKET), fields.text("extent", MAX_IDENTIFIER + 16)
     try:
         return to, ground, ticket, Extent.parse(extent)
     except ValueError:

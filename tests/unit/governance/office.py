@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,6 +16,7 @@ import httpx
 from samdrift.audit.entries import LogEntry
 from samdrift.contracts.principals import Role
 from samdrift.entrance.sites import Sites, SiteSettings
+from samdrift.governance.duties.catalogue import Catalogue, shipped
 from samdrift.governance.pages.directory import ClientDirectory
 from samdrift.governance.role import GovernanceRole
 from samdrift.rights import ORGANISATION, Approved, Given, Right, Rights, Statement, Subject
@@ -141,6 +142,18 @@ class Visitor:
             path, data={"form-token": self._token(), **(fields or {})}, headers=headers
         )
 
+    async def upload(
+        self, path: str, fields: dict[str, str], file: tuple[str, bytes] | None
+    ) -> httpx.Response:
+        """Post a form with a file in its field ``file``, as a browser does."""
+        parts: dict[str, Any] = {
+            name: (None, value) for name, value in {"form-token": self._token(), **fields}.items()
+        }
+        if file is not None:
+            parts["file"] = file
+        headers = {"sec-fetch-site": "same-origin", "origin": self._origin}
+        return await self._browser.post(path, files=parts, headers=headers)
+
     async def signs(self, page: httpx.Response, signer: Any, back: str = "/") -> httpx.Response:
         """Sign the statement that a page shows, as a browser does, and bring it."""
         statement = statement_on(page)
@@ -174,6 +187,7 @@ async def office(
     origin: str = f"https://{SITE}",
     roles: Collection[Role] = (GOV,),
     house: House | None = None,
+    catalogues: Callable[[], Sequence[Catalogue]] = shipped,
 ) -> AsyncIterator[Office]:
     """Open the role for a new organisation with an administrator, a security officer and an auditor."""
     organisation = await installation.organisation(roles)
@@ -188,7 +202,9 @@ async def office(
     directory = ClientDirectory(installation.gate)
     sites = Sites(installation.gate, [settings], clock, GOV, directory.known)
     host = origin.partition("://")[2]
-    role = GovernanceRole(installation.gate, {host: organisation}, sites, clock, directory)
+    role = GovernanceRole(
+        installation.gate, {host: organisation}, sites, clock, directory, catalogues=catalogues
+    )
     opened = Office(installation, organisation, house, sites, role, origin, clock)
     await opened.append(*(each.signed for each in house.record.entries))
     async with installation.open(organisation, GOV) as vault:

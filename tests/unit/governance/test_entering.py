@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import pytest_asyncio
 
 from samdrift.contracts.principals import Role
+from samdrift.governance.duties.catalogue import Catalogue, shipped
 from samdrift.governance.pages.waiting import register_of
 from samdrift.rights import Approved, Right, Rights, Scope, Subject
-from samdrift.rights.agreements import Agreed, AtEnd, Chosen, Extended, PartyKind, PartyNamed
+from samdrift.rights.agreements import Agreed, AtEnd, Chosen, Extended, PartyKind, PartyNamed, Released
 from samdrift.rights.reviews import ReviewOpened
 from samdrift.rights.statements import Given
 from samdrift.wire.crypto.sshsig import armoured
@@ -24,6 +26,7 @@ from tests.unit.rights.signers import YEAR
 from tests.vaults import Installation
 
 ROLES = (Role.GOVERNANCE,)
+RELEASE = "/agreements/release"
 PATHS = ("/reviews/open", "/agreements/party", "/agreements/enter", "/agreements/at-end")
 
 
@@ -253,3 +256,50 @@ async def test_only_officers_see_the_forms_and_post_them(open_office: Office, pa
         assert (await visitor.get(path)).status_code == status
         if status == 404:
             assert (await visitor.post(path, {"why": "x"})).status_code == 404
+
+
+def without(*gone: str) -> Sequence[Catalogue]:
+    """The catalogues when a new one that applies already lacks some duties."""
+    current = shipped()[-1]
+    duties = {key: duty for key, duty in current.duties.items() if key not in gone}
+    return (*shipped(), replace(current, version="2026.12", duties=duties))
+
+
+async def test_two_officers_let_a_duty_go_that_the_new_catalogue_lacks(installation: Installation) -> None:
+    gone = "is-7.4.2"
+    async with office(installation, catalogues=lambda: without(gone, "sdk-sep")) as opened:
+        anna = await opened.visit(ANNA)
+        says = shipped()[-1].duties[gone].says.sv
+        assert "Finns inte längre i katalogen" in (await anna.get("/agreements")).text
+        assert says in (await anna.get(RELEASE)).text
+        act = await stated(opened, ANNA, RELEASE, {"duty": gone, "why": "beslut 31"})
+        assert act == Released(gone, f"{shipped()[-1].name}/2026.12")
+        digest = (await opened.role.records.read(opened.organisation)).entries[-1].statement.digest
+        waiting = (await anna.get(RELEASE)).text
+        assert f'href="/decide/{digest}"' in waiting
+        assert f'id="duty-{gone}"' not in waiting, "it is asked for already"
+        assert 'id="duty-sdk-sep"' in waiting
+        await stated(opened, BO, f"/decide/{digest}", {"decision": "approve", "why": "läst"})
+        opened.in_another_second()
+        record = await opened.role.records.read(opened.organisation)
+        assert register_of(record, opened.second()).released == {gone}
+        assert says not in (await anna.get(RELEASE)).text
+
+
+async def test_a_duty_that_the_catalogue_has_is_not_let_go_and_the_page_says_there_is_none(
+    open_office: Office,
+) -> None:
+    anna = await open_office.visit(ANNA)
+    assert "Katalogen har varje skyldighet som binder er" in (await anna.get(RELEASE)).text
+    assert RELEASE not in (await anna.get("/agreements")).text
+    answer = await anna.post(RELEASE, {"duty": "sdk-sep", "why": "x"})
+    assert answer.status_code == 422
+    assert 'href="#duty"' in answer.text
+    assert (await (await open_office.visit(AUDITOR)).get(RELEASE)).status_code == 404
+
+
+async def test_a_duty_is_let_go_for_a_reason_alone(installation: Installation) -> None:
+    async with office(installation, catalogues=lambda: without("sdk-sep")) as opened:
+        answer = await (await opened.visit(ANNA)).post(RELEASE, {"duty": "sdk-sep", "why": ""})
+    assert answer.status_code == 422
+    assert 'href="#why"' in answer.text

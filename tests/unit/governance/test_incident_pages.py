@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -203,3 +204,66 @@ async def test_an_incident_of_the_staff_is_closed_by_an_officer(open_office: Off
 async def test_no_incident_is_found_by_another_id(open_office: Office) -> None:
     anna = await open_office.visit(ANNA)
     assert (await anna.get(f"/incidents/{'0' * 64}")).status_code == 404
+
+
+async def test_an_officer_attaches_a_file_by_its_sha_256_and_nothing_of_it_is_kept(
+    open_office: Office,
+) -> None:
+    page, section = await opened_by_form(open_office), b"a section of the log, with its proofs" * 9000
+    open_office.in_another_second()
+    anna, signer = await open_office.visit(ANNA), open_office.house.signers[ANNA]
+    assert f'href="{page}/file"' in (await anna.get(page)).text
+    asked = await anna.upload(f"{page}/file", {"why": "loggen för i går"}, ("logg.zip", section))
+    digest = hashlib.sha256(section).hexdigest()
+    assert statement_on(asked).act == IncidentNoted(page[-64:], frozenset(), digest)
+    answer = await anna.signs(asked, signer, page)
+    assert answer.headers["location"] == f"{page}?signed"
+    shown = (await anna.get(page)).text
+    assert digest in shown
+    assert "loggen för i går" in shown
+    assert "logg.zip" not in shown, "a name says what others need not know"
+
+
+@pytest.mark.parametrize(
+    ("file", "fields", "field"),
+    [(None, {"why": "loggen"}, "file"), (("", b""), {"why": "loggen"}, "file"), (("a", b"x"), {}, "why")],
+    ids=["no file", "none chosen", "no reason"],
+)
+async def test_a_file_that_is_missing_or_unexplained_is_refused_with_the_field(
+    open_office: Office, file: tuple[str, bytes] | None, fields: dict[str, str], field: str
+) -> None:
+    page = await opened_by_form(open_office)
+    anna = await open_office.visit(ANNA)
+    answer = await anna.upload(f"{page}/file", fields, file)
+    assert answer.status_code == 422
+    assert f'href="#{field}"' in answer.text
+
+
+async def test_a_file_that_is_too_large_is_refused(open_office: Office) -> None:
+    page = await opened_by_form(open_office)
+    answer = await (await open_office.visit(ANNA)).upload(
+        f"{page}/file", {"why": "loggen"}, ("logg.zip", bytes((48 << 20) + 1))
+    )
+    assert answer.status_code == 413
+
+
+async def test_nobody_attaches_a_file_to_the_operators_incident_or_without_a_role(
+    open_office: Office,
+) -> None:
+    own = await opened_by_form(open_office)
+    now = open_office.second()
+    told = IncidentOpened("Avbrott", now, now, frozenset({Clock.CONCERNED}))
+    identifier = id_of(told, now)
+    async with open_office.installation.open(open_office.organisation, GOV) as vault:
+        vault.record(
+            IncidentEvent.GOV_INCIDENT_OPENED, incident=identifier, **facts_of(told, "INC-7"), by="ola"
+        )
+    before = (await open_office.role.records.read(open_office.organisation)).number
+    anna = await open_office.visit(ANNA)
+    assert (await anna.get(f"/incidents/{identifier}")).status_code == 200
+    for who, page in ((ANNA, f"/incidents/{identifier}"), (AUDITOR, own), (CILLA, own)):
+        visitor = await open_office.visit(who)
+        assert (await visitor.get(f"{page}/file")).status_code == 404, who
+        answer = await visitor.upload(f"{page}/file", {"why": "x"}, ("a", b"x"))
+        assert answer.status_code == 404, who
+    assert (await open_office.role.records.read(open_office.organisation)).number == before

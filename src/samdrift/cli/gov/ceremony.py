@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,13 +27,12 @@ from samdrift.evidence.trace import Asked
 from samdrift.governance.records import StatementRefused
 from samdrift.governance.words import named
 from samdrift.installation.loop import run
-from samdrift.rights import Copy
-from samdrift.rights.fields import LONGEST, StatementError, Subject
+from samdrift.rights.fields import StatementError, Subject
 from samdrift.rights.folding import Holding
 from samdrift.rights.record import Record
-from samdrift.rights.settling import SettlementAsked, listing
 from samdrift.rights.signing import NAMESPACE
-from samdrift.rights.statements import OF_ORGANISATION, Given, Rights, Statement
+from samdrift.rights.statements import Rights, Statement
+from samdrift.rights.unsigned import Unsigned, stated_again
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Folder = Annotated[
@@ -43,22 +41,11 @@ Folder = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Unsigned:
-    """The rights of an organisation that nobody signed and that are in force, and its record."""
+class Found:
+    """The rights of an organisation that nobody signed, and its record."""
 
     record: Record
-    copy: Copy
-    holdings: tuple[Holding, ...]
-    moment: datetime
-
-    @property
-    def left(self) -> tuple[Holding, ...]:
-        """Rights that no signed statement gives as well."""
-        signed = [each for each in self.copy.state.holdings(self.moment) if self._is_signed(each)]
-        return tuple(each for each in self.holdings if not any(_gives(one, each) for one in signed))
-
-    def _is_signed(self, holding: Holding) -> bool:
-        return holding.statements[0] in self.copy.signed
+    unsigned: Unsigned
 
 
 @grants.command()
@@ -68,14 +55,12 @@ def unsigned(
     """Show every right in the message client that nobody signed. Exit status 1 while there is one."""
     with reported_as_usage_errors():
         found = run(_unsigned(config, organisation, "grant unsigned", asked(by, reason)))
-    left = found.left
-    rows = [_row(each, found, left) for each in found.holdings]
+    rows, settled = _rows(found, found.unsigned.holdings), found.unsigned.copy.settled
     if as_json:
-        settled = found.copy.settled.since.isoformat() if found.copy.settled else ""
-        print_json({"settled": settled, "rights": rows})
+        print_json({"settled": settled.since.isoformat() if settled else "", "rights": rows})
     else:
-        if found.copy.settled is not None:
-            print_line(f"settled {found.copy.settled.since.isoformat()}: signed decisions alone count")
+        if settled is not None:
+            print_line(f"settled {settled.since.isoformat()}: signed decisions alone count")
         for row in rows:
             signed = "signed over" if row["signed"] else "unsigned"
             print_line(f"{row['decision']}  {row['to']}  {row['what']}  {row['scope']}  {signed}")
@@ -106,8 +91,7 @@ def sign_over(
         files[-1].write_bytes(statement.content)
         show(statement, found.record, files[-1])
         print_line()
-    for holding, why_not in refused:
-        row = _row(holding, found, found.left)
+    for row, (_, why_not) in zip(_rows(found, [each for each, _ in refused]), refused, strict=True):
         print_line(f"not written: {row['to']}  {row['what']}  {row['scope']}: {why_not}")
     for kind in sorted({statement.kind for statement in statements}):
         names = " ".join(shlex.quote(str(each)) for each in files if each.stem.endswith(f"-{kind}"))
@@ -133,33 +117,30 @@ def settle(
         who, preparer = subject("--by", by), preparing(prepared_by, why)
         found, statement = run(_settling(config, organisation, who, preparer, ending=ending))
     out.write_bytes(statement.content)
-    for holding in found.left:
-        row = _row(holding, found, found.left)
+    for row in _rows(found, found.unsigned.left):
         print_line(f"ends: {row['to']}  {row['what']}  {row['scope']}")
     show(statement, found.record, out)
 
 
-async def _unsigned(config: Path, organisation: ParticipantIdentifier, command: str, who: Asked) -> Unsigned:
+async def _unsigned(config: Path, organisation: ParticipantIdentifier, command: str, who: Asked) -> Found:
     async with administering(load(config), changes=False) as installation:
         roles = (Role.GOVERNANCE, Role.MESSAGE_CLIENT)
         await record_command(installation, f"gov {command}", who, organisation, roles)
         record = await Governance(installation, organisation).read()
         assigned = await MessageClients(installation, organisation).assigned()
-        copy = assigned.copy
-        own = [each for each in copy.state.holdings(assigned.moment) if each.statements[0] not in copy.signed]
-        return Unsigned(record, copy, tuple(own), assigned.moment)
+        return Found(record, Unsigned.of(assigned.copy, assigned.moment))
 
 
 async def _stated_again(
     config: Path, organisation: ParticipantIdentifier, who: Subject, preparer: Asked
-) -> tuple[Unsigned, list[Statement], list[tuple[Holding, str]]]:
+) -> tuple[Found, list[Statement], list[tuple[Holding, str]]]:
     found = await _unsigned(config, organisation, "grant sign-over", preparer)
     statements, refused = list[Statement](), list[tuple[Holding, str]]()
     async with administering(load(config), changes=False) as installation:
         governance = Governance(installation, organisation)
         record, now = await governance.read_now()
-        for holding in found.left:
-            again = partial(_again, holding.given)
+        for holding in found.unsigned.left:
+            again = partial(stated_again, holding.given)
             try:
                 statements.append(governance.stated(record, now, who, preparer.reason, again))
             except (StatementRefused, StatementError) as error:
@@ -169,36 +150,26 @@ async def _stated_again(
 
 async def _settling(
     config: Path, organisation: ParticipantIdentifier, who: Subject, preparer: Asked, *, ending: bool
-) -> tuple[Unsigned, Statement]:
+) -> tuple[Found, Statement]:
     found = await _unsigned(config, organisation, "grant settle", preparer)
-    if found.left and not ending:
+    left, act = found.unsigned.left, found.unsigned.settlement
+    if left and not ending:
         raise Unusable(
-            f"{len(found.left)} rights would end: samdrift gov grant unsigned shows them, gov grant sign-over"
+            f"{len(left)} rights would end: samdrift gov grant unsigned shows them, gov grant sign-over"
             " has them signed; --ending lets them end"
         )
-    digests = found.copy.digests
-    act = SettlementAsked(len(digests), listing(digests))
     async with administering(load(config), changes=False) as installation:
         governance = Governance(installation, organisation)
         record, now = await governance.read_now()
         return found, governance.stated(record, now, who, preparer.reason, lambda at: act)
 
 
-def _again(given: Given, at: datetime) -> Given:
-    start = max(given.start, at)
-    role = isinstance(given.what, Rights) and bool(given.what.rights & OF_ORGANISATION)
-    return replace(given, start=start, end=min(given.end, start + LONGEST), asked=role)
+def _rows(found: Found, holdings: Sequence[Holding]) -> list[dict[str, Any]]:
+    left = found.unsigned.left
+    return [_row(each, found, signed=each not in left) for each in holdings]
 
 
-def _gives(signed: Holding, wanted: Holding) -> bool:
-    one, other = signed.given.what, wanted.given.what
-    if isinstance(one, Rights) and isinstance(other, Rights):
-        same = (one.subject, one.scope) == (other.subject, other.scope)
-        return same and one.rights >= other.rights
-    return one == other
-
-
-def _row(holding: Holding, found: Unsigned, left: tuple[Holding, ...]) -> dict[str, Any]:
+def _row(holding: Holding, found: Found, *, signed: bool) -> dict[str, Any]:
     what = holding.given.what
     gets = (
         ", ".join(sorted(what.rights))
@@ -206,12 +177,12 @@ def _row(holding: Holding, found: Unsigned, left: tuple[Holding, ...]) -> dict[s
         else f"for {named(what.absent, found.record)}"
     )
     return {
-        "decision": found.copy.number_of(holding.statements[0]),
+        "decision": found.unsigned.copy.number_of(holding.statements[0]),
         "to": named(what.subject, found.record),
         "what": gets,
         "scope": str(what.scope),
         "until": holding.given.end.isoformat(),
-        "signed": holding not in left,
+        "signed": signed,
     }
 
 

@@ -18,9 +18,7 @@ from samdrift.governance.words import named
 from samdrift.installation.loop import run
 from samdrift.rights.consentfold import Consent, Stage, approvers, consents_of, moment_of, officers
 from samdrift.rights.consents import (
-    EVERYTHING,
     LONGEST_CONSENT,
-    WAITS,
     AccessAsked,
     Extent,
     Ground,
@@ -189,8 +187,7 @@ def row(each: Consent, record: Record, now: datetime) -> dict[str, Any]:
 def read_extent(text: str) -> Extent:
     """Read an extent; ``everything`` is all until a consent that is asked for now has ended for certain."""
     if text == "everything":
-        last = datetime.now(UTC).replace(microsecond=0) + WAITS + LONGEST_CONSENT
-        return Extent.span(EVERYTHING, last)
+        return Extent.everything(datetime.now(UTC))
     try:
         return Extent.parse(text)
     except ValueError:

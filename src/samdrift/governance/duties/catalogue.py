@@ -198,12 +198,27 @@ def in_force(catalogues: Sequence[Catalogue], day: date, released: Collection[st
     ``catalogues`` are in the order of their dates. Before the first applies, it does already: an agreement of
     an earlier day is judged by what is known. A duty of the newest catalogue cannot be let go.
     """
-    applying = [each for each in catalogues if each.applies <= day] or list(catalogues[:1])
+    applying = _applying(catalogues, day)
     duties: dict[str, Duty] = {}
     for catalogue in applying:
         duties |= catalogue.duties
     newest = applying[-1].duties if applying else {}
     return {key: duty for key, duty in duties.items() if key in newest or key not in released}
+
+
+def vanished(catalogues: Sequence[Catalogue], day: date, released: Collection[str] = ()) -> dict[str, Duty]:
+    """Return the duties that bind on a day although the newest catalogue that applies then lacks them."""
+    known = newest(catalogues, day).duties
+    return {key: duty for key, duty in in_force(catalogues, day, released).items() if key not in known}
+
+
+def newest(catalogues: Sequence[Catalogue], day: date) -> Catalogue:
+    """Return the newest catalogue that applies on a day; before the first applies, that one."""
+    return _applying(catalogues, day)[-1]
+
+
+def _applying(catalogues: Sequence[Catalogue], day: date) -> list[Catalogue]:
+    return [each for each in catalogues if each.applies <= day] or list(catalogues[:1])
 
 
 @cache

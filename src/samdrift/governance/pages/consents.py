@@ -1,7 +1,8 @@
 """Consents: what the operator's staff ask to see, what they see now, and what they have seen.
 
 An officer decides a request from the page alone: who asks, for which reason, how much of what and for how
-long, who else can approve, and how many it still takes.
+long, who else can approve, and how many it still takes. And an officer has one of the staff look at
+something, such as for help with a message: that order is the first approval.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,15 +21,44 @@ from samdrift.governance.consent import Opened
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
 from samdrift.governance.pages.directory import Names
 from samdrift.governance.pages.frame import CONSENTS, Frame
+from samdrift.governance.pages.signing import Signing
 from samdrift.governance.pages.waiting import foreseen
 from samdrift.governance.pages.words import EXTENTS
+from samdrift.rights.canonical import visible
 from samdrift.rights.consentfold import Consent, Stage, approvers, consents_of
-from samdrift.rights.consents import ExtentKind, Ground
+from samdrift.rights.consents import (
+    EVERYTHING,
+    LONGEST_CONSENT,
+    MAX_TICKET,
+    AccessAsked,
+    Extent,
+    ExtentKind,
+    Ground,
+    Level,
+    is_staff,
+)
+from samdrift.rights.fields import Subject
 from samdrift.rights.folding import Effect
-from samdrift.rights.statements import Approved, Ended
+from samdrift.rights.statements import Act, Approved, Ended
 from samdrift.vault.gate import Gate
+from samdrift.web.forms import Form
+from samdrift.web.pages import Wording
 from samdrift.web.texts import Phrase
+from samdrift.web.uploads import received
 
+_SWEDEN = ZoneInfo("Europe/Stockholm")
+_ORDER = f"{CONSENTS}/order"
+_MOST_MINUTES = int(LONGEST_CONSENT.total_seconds()) // 60
+_PLACES: Mapping[str, Phrase] = {
+    "message": Phrase("One message"),
+    "mailbox": Phrase("A mailbox"),
+    "span": Phrase("A span of time"),
+    "everything": Phrase("Everything"),
+}
+_LEVELS: Mapping[Level, Phrase] = {
+    Level.METADATA: Phrase("Data, but not what is said"),
+    Level.CONTENT: Phrase("Also what is said, which another officer has to approve"),
+}
 _USES_SHOWN = 50
 """Consents whose uses are counted for a page: those before have theirs in the log."""
 GROUNDS: Mapping[Ground, Phrase] = {
@@ -77,21 +109,25 @@ class Line:
 class ConsentPages:
     """Pages of consents."""
 
-    def __init__(self, frame: Frame, access: Access, gate: Gate) -> None:
-        self._frame, self._access = frame, access
+    def __init__(self, frame: Frame, access: Access, signing: Signing, gate: Gate) -> None:
+        self._frame, self._access, self._signing = frame, access, signing
         self._vaults = gate.worker("pages", Role.GOVERNANCE)
 
     def routes(self) -> Sequence[RouteOf]:
         """Return the routes; a decision is taken on the page of the request's statement."""
-        return (("GET", CONSENTS, self.show, Seen.ROLE),)
+        return (
+            ("GET", CONSENTS, self.show, Seen.ROLE),
+            ("GET", _ORDER, self.ask_order, Seen.OFFICER),
+            ("POST", _ORDER, self.order, Seen.OFFICER),
+        )
 
     async def show(self, request: Request, visit: Visit) -> Response:
         """Show everything that was asked for, what waits first."""
         by_stage: dict[Stage, list[Line]] = {}
-        asked = tuple(reversed(consents_of(visit.record).all()))
+        asked, wording = tuple(reversed(consents_of(visit.record).all())), self._frame.wording(request)
         opened = await self._opened(visit, [each for each in asked if each.begins is not None])
         for each in asked:
-            line = replace(line_of(each, visit), opened=opened.get(each.id))
+            line = replace(line_of(each, visit, wording), opened=opened.get(each.id))
             by_stage.setdefault(each.stage(visit.now), []).append(line)
         waiting, running = by_stage.pop(Stage.WAITING, []), by_stage.pop(Stage.IN_FORCE, [])
         past = sorted(
@@ -99,13 +135,62 @@ class ConsentPages:
         )
         return self._frame.page(request, visit, "consents.html", waiting=waiting, running=running, past=past)
 
+    async def ask_order(self, request: Request, visit: Visit) -> Response:
+        """Ask who of the staff is to see what, why and for how long."""
+        usual = ("ground", Ground.CASE.value), ("level", Level.METADATA.value), ("minutes", "60")
+        return self._ordering(request, visit, Form(usual))
+
+    async def order(self, request: Request, visit: Visit) -> Response:
+        """Have the order stated: metadata is seen when it is signed, content when another approves."""
+        form = await received(request)
+        to = next((each for each in _staff(visit) if str(each) == form["to"]), None)
+        if to is None:
+            form.refuse("to", Phrase("Choose one of the operator’s staff"))
+        extent = _extent(form, visit)
+        level = next((each for each in Level if each == form["level"]), None)
+        if level is None:
+            form.refuse("level", Phrase("Choose how much is seen"))
+        ground = next((each for each in Ground if each == form["ground"]), None)
+        if ground is None:
+            form.refuse("ground", Phrase("Choose a reason"))
+        minutes, ticket = _minutes(form), _ticket(form)
+        if to is None or extent is None or level is None or ground is None or form.errors:
+            return self._ordering(request, visit, form, 422)
+        asked = AccessAsked(to, ground, ticket, extent, level, minutes)
+
+        def act(at: datetime) -> Act:
+            return asked
+
+        answer = await self._signing.ask(request, visit, form, act, _ORDER)
+        return answer or self._ordering(request, visit, form, 422)
+
+    def _ordering(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
+        text = self._frame.wording(request).text
+
+        def told(phrases: Mapping[Any, Phrase]) -> list[tuple[str, str]]:
+            return [(str(each), text(phrase)) for each, phrase in phrases.items()]
+
+        return self._frame.page(
+            request,
+            visit,
+            "consent_order.html",
+            status,
+            form=form,
+            staff=[(str(each), visit.names.of(each)) for each in _staff(visit)],
+            places=told(_PLACES),
+            mailboxes=sorted(visit.names.mailboxes.items(), key=lambda pair: pair[1].casefold()),
+            levels=told(_LEVELS),
+            grounds=told(GROUNDS),
+            most=_MOST_MINUTES,
+        )
+
     async def _opened(self, visit: Visit, begun: Sequence[Consent]) -> dict[str, Opened]:
         """Return what was opened within the newest of some consents, by the log of governance."""
         async with self._vaults.open(visit.organisation, Purpose.READ) as vault:
             return {each.id: Opened.of(await vault.find_log(each.id)) for each in begun[:_USES_SHOWN]}
 
 
-def line_of(consent: Consent, visit: Visit) -> Line:
+def line_of(consent: Consent, visit: Visit, wording: Wording) -> Line:
     """Return a request in words, with what the person can do about it."""
     act, names, now = consent.act, visit.names, visit.now
     officer = visit.seen is Seen.OFFICER
@@ -115,7 +200,7 @@ def line_of(consent: Consent, visit: Visit) -> Line:
         consent.id,
         names.of(act.to),
         EXTENTS[act.extent.kind, act.level],
-        where(consent, names),
+        where(consent, names, wording),
         GROUNDS[act.ground],
         act.ticket,
         int(act.lasts.total_seconds() // 60),
@@ -133,9 +218,68 @@ def line_of(consent: Consent, visit: Visit) -> Line:
     )
 
 
-def where(consent: Consent, names: Names) -> str:
-    """Return the mailbox by its name, or the message or the span of time as it is written."""
+def where(consent: Consent, names: Names, wording: Wording) -> str:
+    """Return the mailbox by its name, the message by its id, or the span of time in words."""
     extent = consent.act.extent
-    if extent.kind is ExtentKind.MAILBOX:
-        return names.mailboxes.get(extent.id, extent.id)
-    return str(extent).partition(":")[2]
+    match extent.kind:
+        case ExtentKind.MAILBOX:
+            return names.mailboxes.get(extent.id, extent.id)
+        case ExtentKind.MESSAGE:
+            return extent.id
+    times = {"until": wording.formats.longer(extent.end), "since": wording.formats.longer(extent.start)}
+    if extent.start == EVERYTHING:
+        return wording.text(Phrase("Everything until %(until)s", times))
+    return wording.text(Phrase("From %(since)s until %(until)s", times))
+
+
+def _staff(visit: Visit) -> list[Subject]:
+    """Return the operator's staff who have keys in the record: who has none can be shown nothing."""
+    found = dict.fromkeys(each.act.to for each in visit.record.keys.in_force(visit.now))
+    return [each for each in found if is_staff(each)]
+
+
+def _extent(form: Form, visit: Visit) -> Extent | None:
+    """Return what is to be seen; ``None`` where a field is refused."""
+    match form["extent"]:
+        case "everything":
+            return Extent.everything(visit.now)
+        case "message":
+            why = Phrase("Write the message’s id, as it stands on the page with its way")
+            return _parsed(form, "message", why)
+        case "mailbox":
+            return _parsed(form, "mailbox", Phrase("Choose a mailbox"))
+        case "span":
+            when = Phrase("Say when: a day and a time.")
+            start, end = form.moment("since", _SWEDEN, when), form.moment("until", _SWEDEN, when)
+            if start is None or end is None:
+                return None
+            if start >= end:
+                form.refuse("until", Phrase("It ends after it begins."))
+                return None
+            return Extent.span(start, end)
+    form.refuse("extent", Phrase("Choose what is seen"))
+    return None
+
+
+def _parsed(form: Form, kind: str, why: Phrase) -> Extent | None:
+    try:
+        return Extent.parse(f"{kind}:{form[kind].strip()}")
+    except ValueError:
+        form.refuse(kind, why)
+        return None
+
+
+def _minutes(form: Form) -> int:
+    text = form["minutes"].strip()
+    minutes = int(text) if text.isascii() and text.isdecimal() and len(text) < 5 else 0
+    if not 0 < minutes <= _MOST_MINUTES:
+        form.refuse("minutes", Phrase("Between 1 and %(most)s minutes", {"most": _MOST_MINUTES}))
+    return minutes
+
+
+def _ticket(form: Form) -> str:
+    ticket = form.required("ticket", Phrase("Say which ticket it is about, or how you have agreed on it"))
+    if len(ticket) > MAX_TICKET or not visible(ticket):
+        most = {"count": MAX_TICKET}
+        form.refuse("ticket", Phrase("Write at most %(count)s characters, none of them invisible.", most))
+    return ticket

@@ -29,6 +29,7 @@ from samdrift.governance.pages.words import RIGHTS, Telling, kind_of, receiver, 
 from samdrift.governance.reviews import ItemState, reviews
 from samdrift.rights.folding import Effect
 from samdrift.rights.record import Entry
+from samdrift.rights.settling import SettlementAsked
 from samdrift.rights.statements import Act, Approved, Ended, Objected, Outcome, Reviewed, Rights
 from samdrift.web.forms import Form
 from samdrift.web.uploads import received
@@ -156,6 +157,7 @@ class Deciding:
             and objection is Effect.TAKEN
             and not isinstance(entry.statement.act, Objected),
             extends=officer and latest_extension(record, visit.person, visit.now, digest) is not None,
+            settles=isinstance(entry.statement.act, SettlementAsked),
             reviewed=officer and _waits_for_review(visit, digest),
             follow=follow,
             telling=telling,

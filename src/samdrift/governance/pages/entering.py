@@ -1,8 +1,8 @@
-"""Pages on which officers open a review, state a party of agreements, and enter an agreement."""
+"""Pages on which officers open a review, state a party, enter an agreement, and let a duty go."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -10,10 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from samdrift.governance.duties.catalogue import Catalogue, Duty, newest, vanished
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
 from samdrift.governance.pages.frame import AGREEMENTS, REVIEWS, Frame
 from samdrift.governance.pages.signing import Signing
-from samdrift.governance.pages.waiting import latest_extension, register_of
+from samdrift.governance.pages.waiting import latest_extension, register_of, waiting
 from samdrift.governance.pages.words import PARTY_KINDS
 from samdrift.governance.reviews import SYSTEMS, items_about
 from samdrift.rights.agreements import (
@@ -23,6 +24,7 @@ from samdrift.rights.agreements import (
     Party,
     PartyKind,
     PartyNamed,
+    Released,
     as_written,
 )
 from samdrift.rights.consentfold import officers
@@ -34,6 +36,8 @@ from samdrift.web.forms import Form
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 
+Catalogues = Callable[[], Sequence[Catalogue]]
+"""Returns the catalogues of duties that count, the newest last."""
 _SWEDEN = ZoneInfo("Europe/Stockholm")
 _USUAL = timedelta(days=30)
 _MAX_WRITTEN = 64 << 10
@@ -49,8 +53,9 @@ AT_END: Mapping[AtEnd, Phrase] = {
 class Entering:
     """Forms that lead to a statement."""
 
-    def __init__(self, frame: Frame, access: Access, signing: Signing) -> None:
+    def __init__(self, frame: Frame, access: Access, signing: Signing, catalogues: Catalogues) -> None:
         self._frame, self._access, self._signing = frame, access, signing
+        self._catalogues = catalogues
 
     def routes(self) -> Sequence[RouteOf]:
         """Return the routes."""
@@ -63,6 +68,8 @@ class Entering:
             ("POST", f"{AGREEMENTS}/enter", self.enter_agreement, Seen.OFFICER),
             ("GET", f"{AGREEMENTS}/at-end", self.ask_choice, Seen.OFFICER),
             ("POST", f"{AGREEMENTS}/at-end", self.choose, Seen.OFFICER),
+            ("GET", f"{AGREEMENTS}/release", self.ask_release, Seen.OFFICER),
+            ("POST", f"{AGREEMENTS}/release", self.release, Seen.OFFICER),
             ("GET", f"{AGREEMENTS}/{{digest}}/extend", self.ask_extension, Seen.OFFICER),
             ("POST", f"{AGREEMENTS}/{{digest}}/extend", self.extend, Seen.OFFICER),
         )
@@ -150,6 +157,21 @@ class Entering:
         answer = await self._signing.ask(request, visit, form, lambda at: chosen, f"{AGREEMENTS}/at-end")
         return answer or self._choice(request, visit, form, 422)
 
+    async def ask_release(self, request: Request, visit: Visit) -> Response:
+        """Ask which duty that the newest catalogue lacks is let go."""
+        return self._release(request, visit, Form())
+
+    async def release(self, request: Request, visit: Visit) -> Response:
+        """Have it stated that a duty is let go, which another officer approves."""
+        form = await received(request)
+        if form["duty"] not in self._vanished(visit):
+            form.refuse("duty", Phrase("Choose a duty"))
+            return self._release(request, visit, form, 422)
+        released = Released(form["duty"], newest(self._catalogues(), visit.now.date()).label)
+        back = f"{AGREEMENTS}/release"
+        answer = await self._signing.ask(request, visit, form, lambda at: released, back)
+        return answer or self._release(request, visit, form, 422)
+
     async def ask_extension(self, request: Request, visit: Visit) -> Response:
         """Ask until when an agreement goes on."""
         latest = _latest(request, visit)
@@ -172,6 +194,28 @@ class Entering:
 
     def _choice(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
         return self._frame.page(request, visit, "at_end.html", status, form=form, choices=[*AT_END.items()])
+
+    def _vanished(self, visit: Visit) -> Mapping[str, Duty]:
+        released = register_of(visit.record, visit.now).released
+        return vanished(self._catalogues(), visit.now.date(), released)
+
+    def _release(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
+        asked = {
+            each.entry.statement.act.duty: each.entry.statement.digest
+            for each in waiting(visit.record, visit.person, visit.now)
+            if isinstance(each.entry.statement.act, Released)
+        }
+        return self._frame.page(
+            request,
+            visit,
+            "agreement_release.html",
+            status,
+            form=form,
+            duties=self._vanished(visit).values(),
+            asked=asked,
+            newest=newest(self._catalogues(), visit.now.date()).label,
+            language=self._frame.wording(request).formats.language,
+        )
 
     def _extension(
         self, request: Request, visit: Visit, form: Form, latest: datetime, status: int = 200

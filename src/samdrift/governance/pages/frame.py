@@ -16,6 +16,7 @@ from samdrift.web.views import Link, Section
 
 TODAY, OWN_KEYS, OFFICERS_PAGE, RIGHTS_PAGE = "/", "/keys", "/officers", "/rights"
 AGREEMENTS, REPORT, OPERATOR_VIEW, RECORD = "/agreements", "/report", "/operator-view", "/record"
+UNSIGNED = f"{RIGHTS_PAGE}/unsigned"
 CONSENTS, REVIEWS, INCIDENTS = "/consents", "/reviews", "/incidents"
 
 

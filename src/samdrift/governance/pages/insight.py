@@ -10,10 +10,10 @@ from starlette.responses import Response
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.governance.coverage import Basis, Missing, standing
 from samdrift.governance.coverageview import picture
-from samdrift.governance.duties.catalogue import shipped
+from samdrift.governance.duties.catalogue import vanished
 from samdrift.governance.operatorview import Kind, lines
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
-from samdrift.governance.pages.entering import AT_END
+from samdrift.governance.pages.entering import AT_END, Catalogues
 from samdrift.governance.pages.frame import AGREEMENTS, OPERATOR_VIEW, RECORD, REPORT, Frame
 from samdrift.governance.pages.waiting import agreements_of
 from samdrift.governance.pages.words import FORMS, FUNCTIONS, Telling, kind_of
@@ -51,8 +51,11 @@ _KINDS: Mapping[Kind, Phrase] = {
 class Insight:
     """Pages for whoever has a role."""
 
-    def __init__(self, frame: Frame, access: Access, gate: Gate, performers: Performers) -> None:
+    def __init__(
+        self, frame: Frame, access: Access, gate: Gate, performers: Performers, catalogues: Catalogues
+    ) -> None:
         self._frame, self._access, self._performers = frame, access, performers
+        self._catalogues = catalogues
         self._vaults = gate.worker("pages", Role.GOVERNANCE)
 
     def routes(self) -> Sequence[RouteOf]:
@@ -71,7 +74,9 @@ class Insight:
         found = basis.at(visit.now)
         language = self._frame.wording(request).formats.language
         duties = {
-            each.id: each.says.of(language) for catalogue in shipped() for each in catalogue.duties.values()
+            each.id: each.says.of(language)
+            for catalogue in self._catalogues()
+            for each in catalogue.duties.values()
         }
         return self._frame.page(
             request,
@@ -87,6 +92,7 @@ class Insight:
             missing=_MISSING,
             at_end=AT_END[found.register.chosen(visit.now)],
             now=visit.now,
+            vanished=vanished(self._catalogues(), visit.now.date(), found.register.released),
         )
 
     async def chain(self, request: Request, visit: Visit) -> Response:
@@ -141,4 +147,4 @@ class Insight:
             for function, party in self._performers(visit.organisation).items()
             if function in ROLES
         }
-        return Basis(agreements_of(visit.record), list(shipped()), performers)
+        return Basis(agreements_of(visit.record), list(self._catalogues()), performers)

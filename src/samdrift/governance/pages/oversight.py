@@ -2,13 +2,18 @@
 
 Whoever finds an incident has hours: all of it is done here, without a command of the operator's. Those of
 the operator's own stand here as its entries in the log have them, and only the operator adds to them.
+
+A file that belongs to an incident, such as a section of a log with its proofs, is read as it arrives for its
+SHA-256, which the statement has, and is kept nowhere: it stays where the organisation keeps its documents.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from starlette.exceptions import HTTPException
@@ -36,13 +41,40 @@ from samdrift.vault.gate import Gate
 from samdrift.web.forms import Form
 from samdrift.web.policy import file_headers
 from samdrift.web.texts import Phrase
-from samdrift.web.uploads import received
+from samdrift.web.uploads import FilePart, FormLimits, received
 
 _SWEDEN = ZoneInfo("Europe/Stockholm")
 _WHEN = Phrase("Say when: a day and a time.")
 _FUTURE = Phrase("That is in the future.")
 _MAX_TEXT = 200
 _LONG = Phrase("Write at most %(count)s characters, none of them invisible.", {"count": _MAX_TEXT})
+
+
+_ONE_FILE = FormLimits(files=1)
+
+
+@dataclass(slots=True)
+class FileDigest:
+    """The SHA-256 of one file that is read as it arrives; nothing of the file is kept."""
+
+    value: str = ""
+    """Empty while no whole file has arrived."""
+    _content: Any = field(default_factory=hashlib.sha256)
+
+    async def open(self, part: FilePart) -> FileDigest:
+        """Begin with a file, whose name and type say nothing about it."""
+        return self
+
+    async def write(self, piece: bytes) -> None:
+        """Take the next piece."""
+        self._content.update(piece)
+
+    async def close(self) -> None:
+        """Note the digest of the whole file."""
+        self.value = self._content.hexdigest()
+
+    async def discard(self) -> None:
+        """Forget a file that did not arrive in full."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +115,8 @@ class Oversight:
             ("POST", f"{INCIDENTS}/open", self.open, Seen.OFFICER),
             ("GET", one, self.incident, Seen.ROLE),
             ("POST", one, self.state, Seen.OFFICER),
+            ("GET", f"{one}/file", self.ask_file, Seen.OFFICER),
+            ("POST", f"{one}/file", self.attach, Seen.OFFICER),
             ("GET", f"{one}/draft/{{clock}}", self.draft, Seen.ROLE),
         )
 
@@ -119,15 +153,29 @@ class Oversight:
 
     async def state(self, request: Request, visit: Visit) -> Response:
         """Have a note, that somebody was told, or the end stated, to be signed."""
-        known, form = await self._asked_for(request, visit), await received(request)
-        if known.from_operator:
-            raise HTTPException(404)
+        known, form = await self._own(request, visit), await received(request)
         act = self._act(form, known.incident, visit)
         if act is None:
             return self._page(request, visit, known, form, 422)
         back = f"{INCIDENTS}/{known.incident.id}"
         asked = await self._signing.ask(request, visit, form, lambda at: act, back)
         return asked or self._page(request, visit, known, form, 422)
+
+    async def ask_file(self, request: Request, visit: Visit) -> Response:
+        """Ask for a file that belongs to an incident."""
+        return self._attaching(request, visit, await self._own(request, visit), Form())
+
+    async def attach(self, request: Request, visit: Visit) -> Response:
+        """Have a note with the SHA-256 of a file stated, to be signed."""
+        digest = FileDigest()
+        known, form = await self._own(request, visit), await received(request, digest.open, _ONE_FILE)
+        if not digest.value:
+            form.refuse("file", Phrase("Choose a file"))
+            return self._attaching(request, visit, known, form, 422)
+        noted = IncidentNoted(known.incident.id, frozenset(), digest.value)
+        back = f"{INCIDENTS}/{known.incident.id}"
+        asked = await self._signing.ask(request, visit, form, lambda at: noted, back)
+        return asked or self._attaching(request, visit, known, form, 422)
 
     async def draft(self, request: Request, visit: Visit) -> Response:
         """Answer with a draft of what is sent to those of a clock, as a file."""
@@ -167,6 +215,13 @@ class Oversight:
                 return each
         raise HTTPException(404)
 
+    async def _own(self, request: Request, visit: Visit) -> Known:
+        """Return an incident of the organisation's own: only the operator adds to its own."""
+        known = await self._asked_for(request, visit)
+        if known.from_operator:
+            raise HTTPException(404)
+        return known
+
     def _line(self, request: Request, visit: Visit, known: Known) -> IncidentLine:
         language = self._frame.wording(request).formats.language
         clocks = tuple(
@@ -186,6 +241,19 @@ class Oversight:
     def _opening(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
         return self._frame.page(
             request, visit, "incident_open.html", status, form=form, clocks=self._names(request, Clock)
+        )
+
+    def _attaching(
+        self, request: Request, visit: Visit, known: Known, form: Form, status: int = 200
+    ) -> Response:
+        return self._frame.page(
+            request,
+            visit,
+            "incident_file.html",
+            status,
+            incident=known.incident,
+            form=form,
+            most=_ONE_FILE.file_bytes >> 20,
         )
 
     def _page(

@@ -1,4 +1,4 @@
-"""Pages of who can read: rights by signed statements, given, substituted and ended."""
+"""Pages of who can read: rights by signed statements, given, substituted, ended one by one or together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from samdrift.governance.pages.waiting import SOON
 from samdrift.governance.pages.words import RIGHTS
 from samdrift.rights.fields import LONGEST, ORGANISATION, Scope, Subject, SubjectKind
 from samdrift.rights.folding import Holding, end_of
-from samdrift.rights.statements import OF_ORGANISATION, Act, Given, Right, Rights, Substitution
+from samdrift.rights.statements import OF_ORGANISATION, Act, Ended, Given, Right, Rights, Substitution
 from samdrift.web.forms import Form
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
@@ -40,6 +40,8 @@ class RightsPages:
             ("POST", f"{RIGHTS_PAGE}/give", self.give, Seen.OFFICER),
             ("GET", f"{RIGHTS_PAGE}/role", self.ask_role, Seen.OFFICER),
             ("POST", f"{RIGHTS_PAGE}/role", self.give_role, Seen.OFFICER),
+            ("GET", f"{RIGHTS_PAGE}/end-all", self.ask_end_all, Seen.OFFICER),
+            ("POST", f"{RIGHTS_PAGE}/end-all", self.end_all, Seen.OFFICER),
             ("GET", f"{RIGHTS_PAGE}/substitute", self.ask_substitute, Seen.OFFICER),
             ("POST", f"{RIGHTS_PAGE}/substitute", self.substitute, Seen.OFFICER),
         )
@@ -139,6 +141,25 @@ class RightsPages:
         answer = await self._signing.ask(request, visit, form, act, f"{RIGHTS_PAGE}/substitute")
         return answer or self._form(request, visit, form, "substitute.html", 422)
 
+    async def ask_end_all(self, request: Request, visit: Visit) -> Response:
+        """Ask whose rights end, all of them."""
+        return self._ending(request, visit, Form())
+
+    async def end_all(self, request: Request, visit: Visit) -> Response:
+        """Have it stated that all which somebody was given ends; the next page lists that."""
+        form = await received(request)
+        whose = next((each for each in _holders(visit) if str(each) == form["subject"]), None)
+        if whose is None:
+            form.refuse("subject", Phrase("Choose whose rights end"))
+            return self._ending(request, visit, form, 422)
+        ended = Ended(subject=whose)
+        answer = await self._signing.ask(request, visit, form, lambda at: ended, f"{RIGHTS_PAGE}/end-all")
+        return answer or self._ending(request, visit, form, 422)
+
+    def _ending(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
+        holders = [(str(each), visit.names.of(each)) for each in _holders(visit)]
+        return self._frame.page(request, visit, "end_all.html", status, form=form, holders=holders)
+
     def _form(self, request: Request, visit: Visit, form: Form, template: str, status: int = 200) -> Response:
         persons = sorted(visit.names.persons.items(), key=lambda pair: (pair[1].casefold(), pair[0]))
         return self._frame.page(
@@ -196,6 +217,12 @@ def _directories(visit: Visit) -> list[str]:
     """Return the names of the directories whose keys are enrolled."""
     keys = visit.record.keys.in_force(visit.now)
     return sorted({each.act.to.id for each in keys if each.act.to.kind is SubjectKind.DIRECTORY})
+
+
+def _holders(visit: Visit) -> list[Subject]:
+    """Return those who have something, by name."""
+    found = {each.given.what.subject for each in visit.record.state.holdings(visit.now)}
+    return sorted(found, key=lambda each: (visit.names.of(each).casefold(), str(each)))
 
 
 def _in_a_year(visit: Visit) -> str:

@@ -22,7 +22,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
-from samdrift.governance.pages.frame import INCIDENTS, REVIEWS, Frame
+from samdrift.governance.pages.frame import INCIDENTS, REVIEWS, UNSIGNED, Frame
 from samdrift.governance.pages.words import Telling, refusal
 from samdrift.governance.papercode import NotACode, sign_by
 from samdrift.governance.records import SilenceHeld, StatementRefused
@@ -32,7 +32,7 @@ from samdrift.rights.keyacts import Enrolled, Scheme
 from samdrift.rights.record import GOOD
 from samdrift.rights.reviews import ReviewClosed
 from samdrift.rights.signing import Signed, namespace
-from samdrift.rights.statements import MAX_REASON, Act, Reviewed, Statement
+from samdrift.rights.statements import MAX_REASON, Act, Given, Reviewed, Statement
 from samdrift.web.forms import Form
 from samdrift.web.policy import file_headers
 from samdrift.web.signin.pending import local
@@ -42,8 +42,8 @@ from samdrift.web.uploads import received
 from samdrift.wire.webauthn import Assertion, decoded
 
 SIGN, SIGN_FILE = "/sign", "/sign/file"
-_GOES_ON = re.compile(rf"{REVIEWS}/\d+|{INCIDENTS}/[0-9a-f]{{64}}")
-"""Pages on which there is something further to state: a review's, and an incident's."""
+_GOES_ON = re.compile(rf"{REVIEWS}/\d+|{INCIDENTS}/[0-9a-f]{{64}}|{UNSIGNED}")
+"""Pages on which there is something further to state: a review's, an incident's, that of unsigned rights."""
 _HELD = Phrase(
     "A vault of the organisation is locked, or belongs to another process, so that people may not have been"
     " able to answer. Unlock it, or close the review by samdrift gov review close."
@@ -191,11 +191,11 @@ class Signing:
 
 
 def _onward(statement: Statement, back: str, number: int) -> str:
-    """Return the page after a signature: the review, where the next answer waits, or the incident."""
+    """Return the page after a signature: where the next thing waits, or the statement's own."""
     act = statement.act
     if isinstance(act, IncidentOpened):
         return f"{INCIDENTS}/{statement.digest}"
-    answered = isinstance(act, (Reviewed, ReviewClosed, *INCIDENT_ACTS)) and _GOES_ON.fullmatch(back)
+    answered = isinstance(act, (Reviewed, ReviewClosed, Given, *INCIDENT_ACTS)) and _GOES_ON.fullmatch(back)
     return back if answered else f"/record/{number}"
 
 

@@ -20,15 +20,15 @@ from samdrift.governance.pages.directory import Names
 from samdrift.governance.reviews import SYSTEMS
 from samdrift.rights.agreements import AGREEMENT_ACTS, AgreementKind, Function, PartyKind, PartyNamed
 from samdrift.rights.consentfold import consents_of
-from samdrift.rights.consents import ExtentKind, Level
-from samdrift.rights.fields import ORGANISATION, Subject
+from samdrift.rights.consents import EVERYTHING, Extent, ExtentKind, Level
+from samdrift.rights.fields import ORGANISATION, Scope, Subject
 from samdrift.rights.folding import Effect
 from samdrift.rights.incidents import Clock
 from samdrift.rights.keyacts import Enrolled
 from samdrift.rights.record import MAX_A_DAY, Record, Verdict
 from samdrift.rights.reviews import ReviewOpened
 from samdrift.rights.signing import Refusal
-from samdrift.rights.statements import Right, Statement
+from samdrift.rights.statements import Ended, Right, Rights, Statement, Substitution
 from samdrift.web.pages import Band, Wording
 from samdrift.web.texts import Phrase
 
@@ -219,6 +219,8 @@ def refusal(verdict: Verdict) -> Phrase:
 
 def kind_of(statement: Statement) -> Phrase:
     """Return what a statement does."""
+    if isinstance(statement.act, Ended) and statement.act.subject is not None:
+        return Phrase("Ends everything that somebody was given")
     return KINDS.get(statement.kind, Phrase(statement.kind))
 
 
@@ -252,7 +254,10 @@ class Telling:
         ]
 
     def about(self, statement: Statement) -> list[tuple[str, str]]:
-        """Return the statement of the record that another names, so that it is read before it is decided."""
+        """Return what a statement is about, to be read before: the one that it names, or all that it ends."""
+        if isinstance(statement.act, Ended) and statement.act.subject is not None:
+            held = self._record.state.holdings(statement.at, statement.act.subject)
+            return [(self._place(each.given.what.scope), self._given(each.given.what)) for each in held]
         named = self._numbers.get(getattr(statement.act, "of", None) or "")
         return [] if named is None else self.lines(named.statement)
 
@@ -269,6 +274,14 @@ class Telling:
             return self._wording.text(Phrase("Systems"))
         mailbox = opened.about.removeprefix("mailbox:")
         return self._names.mailboxes.get(mailbox, mailbox)
+
+    def _place(self, scope: Scope) -> str:
+        return self._value(str(scope))
+
+    def _given(self, what: Rights | Substitution) -> str:
+        if isinstance(what, Rights):
+            return ", ".join(self._value(each.value) for each in sorted(what.rights))
+        return self._wording.text(Phrase("Substitute for %(name)s", {"name": self._names.of(what.absent)}))
 
     def summary(self, digest: str) -> str:
         """Return in one line what a statement of the record does, and for whom."""
@@ -330,10 +343,17 @@ class Telling:
             name = self._names.mailboxes.get(mailbox)
             return f"{name} ({mailbox})" if name else mailbox
         if written.startswith("span:"):
-            return " – ".join(map(self._value, written.partition(":")[2].split("/")))
+            return self._span(Extent.parse(written))
         if written in tuple(Right):
             return self._wording.text(RIGHTS[Right(written)])
         return written
+
+    def _span(self, extent: Extent) -> str:
+        times = {"since": self._moment(extent.start), "until": self._moment(extent.end)}
+        everything = Phrase("Everything until %(until)s", times)
+        return self._wording.text(
+            everything if extent.start == EVERYTHING else Phrase("From %(since)s until %(until)s", times)
+        )
 
     def _moment(self, moment: datetime) -> str:
         return self._wording.formats.exact(moment)
