@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 from collections.abc import AsyncIterator
@@ -21,19 +22,21 @@ from samdrift.rights.consents import AccessAsked, Extent, Ground, Level
 from samdrift.rights.incidents import Clock, IncidentOpened
 from samdrift.rights.keyacts import Enrolled, PublicKey
 from samdrift.rights.reviews import ReviewClosed, ReviewOpened
+from samdrift.rights.settling import SettlementAsked
 from samdrift.rights.statements import Outcome, Reviewed, Statement
 from samdrift.wire.crypto.sshsig import armoured
 from tests.browser.harness import CHROMIUM, Seen, complained, keep_session, profile
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
 from tests.sizes import whole
 from tests.unit.governance.office import AUDITOR, GOV, Office, office
-from tests.unit.governance.test_entering import countersigned
+from tests.unit.governance.test_entering import countersigned, without
+from tests.unit.governance.test_settling import two
 from tests.unit.rights.building import ANNA, BO, CILLA, KARIN, KURT
 from tests.unit.rights.signers import YEAR, Authenticator, Ssh
 from tests.vaults import Installation
 
 pytestmark = CHROMIUM
-ROLES = (Role.GOVERNANCE,)
+ROLES = (Role.GOVERNANCE, Role.MESSAGE_CLIENT)
 PICTURES = os.environ.get("SAMDRIFT_TESTS_SEEN", "")
 """A folder into which the walk puts a picture of each page, for whoever changes the look."""
 
@@ -106,7 +109,8 @@ async def with_authenticator(page: Page, *, keeps: bool = False) -> Authenticati
 async def opened(installation: Installation, browser: Browser) -> AsyncIterator[Open]:
     sock = listening_socket("127.0.0.1")
     origin = f"http://styrning.localhost:{sock.getsockname()[1]}"
-    async with office(installation, origin=origin) as house:
+    lacks = without("is-7.4.2", "sdk-sep")
+    async with office(installation, origin=origin, roles=ROLES, catalogues=lambda: lacks) as house:
         running = Open(house, browser)
         async with serving(house.role.application(house.failures.append), sock):
             yield running
@@ -322,6 +326,7 @@ async def asked_twice(role: Open) -> None:
 
 async def pages(role: Open) -> list[tuple[Subject, str]]:
     """Return the pages, with a person who sees each."""
+    await two(role.office)
     key = Authenticator(CILLA, 9).key
     waiting = await role.office.state(
         BO, Enrolled(CILLA, "Nyckelring", key, role.office.house.now + timedelta(days=20))
@@ -340,6 +345,7 @@ async def pages(role: Open) -> list[tuple[Subject, str]]:
     own = next(role.office.house.record.keys.in_force(role.office.house.now, ANNA))
     paths = [
         *("/", "/keys", "/officers", "/rights", "/rights/give", "/rights/role", "/rights/substitute"),
+        *("/rights/unsigned", "/rights/end-all", "/consents/order", "/agreements/release"),
         *("/reviews/open", "/agreements/party", "/agreements/enter", "/agreements/at-end"),
         f"/agreements/{agreed.statement.digest}/extend",
         f"/record/{agreed.number}",
@@ -352,6 +358,7 @@ async def pages(role: Open) -> list[tuple[Subject, str]]:
             "/reviews",
             f"/reviews/{review}",
             *("/incidents", "/incidents/open", f"/incidents/{incident.digest}"),
+            f"/incidents/{incident.digest}/file",
             "/record/1",
             f"/decide/{waiting.digest}",
         ),
@@ -415,3 +422,48 @@ async def test_an_officer_refuses_by_keyboard_alone(role: Open) -> None:
         await expect(page.get_by_role("button", name="Avslå")).to_be_focused()
         await page.keyboard.press("Enter")
         await heading(page, "Läs och skriv under")
+
+
+async def test_an_officer_signs_a_right_over_and_ends_the_rest_with_a_passkey(role: Open) -> None:
+    await administrator(role, CILLA)
+    role.office.in_another_second()
+    await two(role.office)
+    async with role.visitor(CILLA) as page:
+        await with_authenticator(page)
+        await enrolled(role, page, CILLA)
+        await page.goto(role.at("/rights"))
+        await page.get_by_role("link", name="Rättigheter utan underskrift").click()
+        await heading(page, "Rättigheter utan underskrift")
+        right = page.get_by_role("article", name="person:eva")
+        await expect(right.get_by_label("Varför")).to_have_value(re.compile("behövs fortfarande"))
+        await right.get_by_role("button", name="Behåll").click()
+        await heading(page, "Läs och skriv under")
+        await page.get_by_role("button", name="Skriv under med din passernyckel").click()
+        await heading(page, "Rättigheter utan underskrift")
+        await expect(page.get_by_role("status")).to_contain_text("Inte underskrivna än: 2.")
+        await expect(right.get_by_role("button")).to_have_count(0)
+        role.office.in_another_second()
+        await page.get_by_label("Varför Avsluta det som ingen har skrivit under").fill("beslut 14")
+        await page.get_by_role("button", name="Gå vidare och skriv under").click()
+        await page.get_by_role("button", name="Skriv under med din passernyckel").click()
+        await expect(page.get_by_role("status")).to_contain_text("En annan person beslutar, där det behövs")
+        await page.get_by_role("link", name="Se vad som upphör genom det").click()
+        await expect(page.get_by_role("heading", name="Att de upphör väntar")).to_be_visible()
+    record = await role.office.role.records.read(role.office.organisation)
+    assert isinstance(record.entries[-1].statement.act, SettlementAsked)
+
+
+async def test_an_officer_attaches_a_file_without_script(role: Open) -> None:
+    at = role.office.house.now - timedelta(hours=1)
+    incident = await role.office.state(BO, IncidentOpened("Fel mottagare", at, at, frozenset(Clock)))
+    async with role.visitor(BO, script=False) as page:
+        await page.goto(role.at(f"/incidents/{incident.digest}"))
+        await page.get_by_role("link", name="Bifoga en fil").click()
+        file = {"name": "logg.zip", "mimeType": "application/zip", "buffer": b"a section"}
+        await page.get_by_label("Fil", exact=True).set_input_files(file)  # type: ignore[arg-type]
+        await page.get_by_label("Vad filen är").fill("loggen för i går")
+        await page.get_by_role("button", name="Gå vidare och skriv under").click()
+        await heading(page, "Läs och skriv under")
+        await expect(page.locator("#statement-text")).to_contain_text(
+            hashlib.sha256(b"a section").hexdigest()
+        )

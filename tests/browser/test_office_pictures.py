@@ -21,7 +21,7 @@ from tests.unit.rights.signers import YEAR, Ssh
 from tests.vaults import Installation
 
 pytestmark = CHROMIUM
-ROLES = (Role.GOVERNANCE,)
+ROLES = (Role.GOVERNANCE, Role.MESSAGE_CLIENT)
 GUIDE = ROOT / "docs" / "befattningshavare.md"
 
 
