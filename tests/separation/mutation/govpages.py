@@ -5,6 +5,9 @@ from __future__ import annotations
 from tests.separation.mutation.mutant import Mutant
 
 _PAGES = "tests/unit/governance/test_pages.py"
+_COPIED = "tests/unit/governance/test_counted_back.py"
+_SETTLING = "tests/unit/governance/test_settling.py"
+_ORDERING = "tests/unit/governance/test_ordering.py"
 _INCIDENTS = "tests/unit/governance/test_incident_pages.py"
 _PEOPLE = "tests/unit/vault/test_people.py"
 _REVIEWING = "tests/unit/governance/test_reviewing.py"
@@ -75,7 +78,28 @@ GOVPAGES = (
         "governance/pages/keys.py",
         "if key.key.scheme is Scheme.WEBAUTHN:",
         "if False:",
-        (f"{_PAGES}::test_a_key_that_may_have_a_copy_is_shown_to_the_officers_until_it_is_stated_lost",),
+        (f"{_COPIED}::test_a_key_that_may_have_a_copy_is_shown_to_the_officers_until_it_is_stated_lost",),
+    ),
+    Mutant(
+        "the key that counted less than before is named where it is refused",
+        "governance/records.py",
+        '{"counted_back": each.key} if verdict is Refusal.COUNTER else {}',
+        "{}",
+        (f"{_COPIED}::test_a_key_that_may_have_a_copy_is_shown_to_the_officers_until_it_is_stated_lost",),
+    ),
+    Mutant(
+        "rights that cannot be read here are not ended by a page",
+        "governance/pages/settling.py",
+        "if found is None or found.copy.settled is not None:",
+        "if False:",
+        (f"{_SETTLING}::test_where_the_message_clients_vault_is_closed_the_page_says_so_and_ends_nothing",),
+    ),
+    Mutant(
+        "an order shows something to the operator's staff alone",
+        "governance/pages/consents.py",
+        "return [each for each in found if is_staff(each)]",
+        "return [*found]",
+        (f"{_ORDERING}::test_an_order_that_cannot_be_is_refused_with_the_field_and_keeps_what_was_typed",),
     ),
     Mutant(
         "a key is stated lost by its person or an officer",
