@@ -6,6 +6,7 @@ says so, and the operator's command shows them.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from samdrift.contracts.principals import Purpose, Role
+from samdrift.contracts.statements import NumberedStatement
 from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
 from samdrift.governance.pages.frame import UNSIGNED, Frame
 from samdrift.governance.pages.signing import Signing
@@ -26,7 +28,7 @@ from samdrift.rights.folding import Effect, Holding
 from samdrift.rights.record import GOOD, Entry
 from samdrift.rights.settling import SettlementAsked
 from samdrift.rights.settlingfold import settled_in
-from samdrift.rights.statements import Act, Given, Rights
+from samdrift.rights.statements import Act, Given, Rights, Statement
 from samdrift.rights.unsigned import Unsigned, stated_again
 from samdrift.vault.errors import VaultError
 from samdrift.vault.gate import Gate
@@ -75,27 +77,25 @@ class SettlingPages:
     async def state(self, request: Request, visit: Visit) -> Response:
         """Have a right stated again, or the end of all that nobody signed over, to be signed."""
         form, found = await received(request), await self._unsigned(visit)
-        if found is None or found.copy.settled is not None:
+        if found is None:
             raise HTTPException(404)
         asked = await self._signing.ask(request, visit, form, _act(form, found), UNSIGNED)
         return asked or self._page(request, visit, found, form, 422)
 
     async def _unsigned(self, visit: Visit) -> Unsigned | None:
-        """Return what the message client has; ``None`` where this process cannot read it.
-
-        Nothing that was stated is missing: a copy that ends before a statement which this program does not
-        understand, or that is not the one that was settled, is not one to decide from either.
-        """
-        organisation = visit.organisation
-        if self._gate.registry.find(organisation, Role.MESSAGE_CLIENT) is None:
-            return Unsigned.of(Copy.of(organisation.value), visit.now)
+        """Return what nobody signed; ``None`` once it has ended, and where this process cannot read it."""
+        organisation, stated = visit.organisation, list[NumberedStatement]()
+        if settled_in(visit.record) is not None:
+            return None
         try:
-            async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
-                copy = await _own_statements(organisation.value, vault)
-            copy.include(visit.record.statements(), settled_in(visit.record))
+            if self._gate.registry.find(organisation, Role.MESSAGE_CLIENT) is not None:
+                async with self._vaults.open(organisation, Purpose.AUTHORISE) as vault:
+                    stated = await _own_statements(vault)
+            signed = visit.record.statements()
+            # Folding all of it may take seconds, in which the others' pages are to be answered.
+            return await asyncio.to_thread(_folded, organisation.value, stated, [*signed], visit.now)
         except (VaultError, Contradiction):
             return None
-        return None if copy.not_understood is not None else Unsigned.of(copy, visit.now)
 
     def _page(
         self,
@@ -115,11 +115,11 @@ class SettlingPages:
             "unsigned.html",
             status,
             known=found is not None,
-            settled=None if found is None else found.copy.settled,
+            settled=settled_in(visit.record),
             lines=[] if found is None else _lines(found, visit, [each.entry for each in wait]),
             left=() if found is None else found.left,
             ends=[(each, found is not None and each.statement.act == found.settlement) for each in ends],
-            may_end=found is not None and found.copy.settled is None and visit.seen is Seen.OFFICER,
+            may_end=found is not None and visit.seen is Seen.OFFICER,
             labels=RIGHTS,
             is_rights=lambda what: isinstance(what, Rights),
             telling=Telling(visit.record, visit.names, self._frame.wording(request)),
@@ -165,8 +165,17 @@ def _act(form: Form, found: Unsigned) -> Callable[[datetime], Act]:
     raise HTTPException(404)
 
 
-async def _own_statements(organisation: str, vault: MessageClientVault) -> Copy:
-    copy, last = Copy.of(organisation), await vault.last_statement()
-    while copy.number < last and copy.not_understood is None:
-        copy.accept((each.number, each.content) for each in await vault.statements_after(copy.number, _PAGE))
-    return copy
+async def _own_statements(vault: MessageClientVault) -> list[NumberedStatement]:
+    found = list[NumberedStatement]()
+    while page := await vault.statements_after(len(found), _PAGE):
+        found += page
+    return found
+
+
+def _folded(
+    organisation: str, stated: Sequence[NumberedStatement], signed: Sequence[Statement], moment: datetime
+) -> Unsigned | None:
+    """Return the rights that nobody signed; ``None`` where this program does not understand one of them."""
+    copy = Copy.of(organisation, ((each.number, each.content) for each in stated))
+    copy.include(signed)
+    return None if copy.not_understood is not None else Unsigned.of(copy, moment)
