@@ -8,7 +8,7 @@ lock the head of the same log. What is unusual, or cannot be judged now, is left
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -70,9 +70,10 @@ class Together:
     ) -> Taken:
         """Apply events and take envelopes over, durably when it returns; what is left is as it was.
 
-        One thing by itself is left too: it gains nothing here.
+        One thing by itself is left too: it gains nothing here. Of several items with one id the first one
+        counts, as it does where each is taken by itself: an access point of somebody else may send such.
         """
-        small = [item for item in items if item.envelope is not None][:_MOST]
+        small = list(_first_of_each(item for item in items if item.envelope is not None))[:_MOST]
         if len(small) + bool(events) < 2:
             return Taken()
         now = self._clock()
@@ -90,7 +91,7 @@ class Together:
             return Taken()
         for answer in answers:
             self._sender.start_receipt(organisation, *answer)
-        return Taken(bool(events), frozenset(storing.keys() - {""}))
+        return Taken(bool(events), frozenset(each for each in storing if each is not None))
 
     async def _judged(
         self,
@@ -131,18 +132,18 @@ class Together:
         judged: Sequence[_Judged],
         answers: list[Answer],
         now: datetime,
-    ) -> dict[str, Storing]:
-        """Return what stores each item, by its id, and applies the events, with no id, in their order.
+    ) -> dict[str | None, Storing]:
+        """Return what stores each item, by its id, and applies the events, under ``None``, in their order.
 
         All that has to be read for it is read.
         """
         named = [new.receipt.message_id for *_, new in judged if isinstance(new, NewReceipt)]
         if not (events or judged):
             return {}
-        prepared: dict[str, Storing] = {}
+        prepared: dict[str | None, Storing] = {}
         receipts, sent = await vault.concerned([event.envelope_id for event in events], named)
         if events:
-            prepared[""] = partial(self._transfers.each, vault, events, receipts, now)
+            prepared[None] = partial(self._transfers.each, vault, events, receipts, now)
         for item, envelope, new in judged:
             if isinstance(new, NewMessage):
                 answer, prepared[item.id] = await self._inbox.storing(vault, item, new, envelope, now)
@@ -150,6 +151,15 @@ class Together:
             elif (message := _answered(new, sent)) is not None:
                 prepared[item.id] = partial(_settle, vault, item, new, message, envelope, now)
         return prepared
+
+
+def _first_of_each(items: Iterable[InboxItem]) -> Iterator[InboxItem]:
+    """Yield the first item of each id."""
+    seen = set[str]()
+    for item in items:
+        if item.id not in seen:
+            seen.add(item.id)
+            yield item
 
 
 def _answered(new: NewReceipt, sent: dict[str, MessageRecord]) -> MessageRecord | None:

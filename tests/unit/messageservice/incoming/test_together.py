@@ -232,6 +232,31 @@ async def test_a_message_whose_storing_fails_as_nobody_expected_is_left_to_itsel
     assert "a secret" not in caplog.text
 
 
+async def test_of_two_items_with_one_id_the_first_is_stored_and_answered_and_the_other_is_neither(
+    service: Service,
+) -> None:
+    """As where each is taken by itself: whoever sent the other one would have a receipt for what is lost."""
+    first, second, third = service.message(), service.message(), service.message()
+    one = service.comes(first)
+    other = replace(service.comes(second), id=one.id)
+    taken = await service.take(one, other, service.comes(third))
+    assert one.id in taken.items
+    assert len(taken.items) == 2
+    assert await service.came_in(first) is not None
+    assert await service.came_in(second) is None
+    assert service.answered == [first.header.id, third.header.id]
+
+
+@pytest.mark.parametrize("item_id", ["", "None"])
+async def test_no_id_of_an_item_takes_the_place_of_events(service: Service, item_id: str) -> None:
+    """Else what was delivered would be told again by nobody."""
+    record, message = await service.sent(), service.message()
+    item = replace(service.comes(message), id=item_id)
+    assert (await service.take(item, events=(delivered(record.id),))).events
+    assert await service.status(record) is MessageStatus.WAITING_FOR_RECEIPT
+    assert await service.came_in(message) is not None
+
+
 async def test_a_receipt_that_is_not_its_recipients_is_left_to_itself(service: Service) -> None:
     record = await service.sent()
     stranger = accepting(record, sender=ParticipantIdentifier("0203:nagonannan.se"))
