@@ -108,12 +108,19 @@ class Objects:
                 await self._list_some()
 
     async def under(self, prefix: str) -> list[StoredObject]:
-        """Every object whose name begins with ``prefix/``; in a folder, files alone, and no link."""
+        """Every object whose name begins with ``prefix/``; in a folder, files alone, and no link.
+
+        Whatever else a store lists is none of them: what is listed here is removed.
+        """
         with _typed():
             if self._folder is not None:
                 return await asyncio.to_thread(_listed, self._folder, prefix)
             found = await obstore.list(self._store, prefix).collect_async()
-        return [StoredObject(entry["path"], entry["last_modified"], entry["size"]) for entry in found]
+        return [
+            StoredObject(entry["path"], entry["last_modified"], entry["size"])
+            for entry in found
+            if entry["path"].startswith(f"{prefix}/")
+        ]
 
     async def reach(self) -> None:
         """Return when the store can be written in, as far as is seen without doing so.

@@ -12,6 +12,16 @@ _PLACES = "tests/roles/test_places.py"
 
 NEIGHBOURS = (
     Mutant(
+        "what an object store lists elsewhere is none of the vault's",
+        "vault/objects.py",
+        '            if entry["path"].startswith(f"{prefix}/")\n',
+        "",
+        (
+            "tests/unit/vault/test_remoteobjects.py"
+            "::test_what_a_store_lists_elsewhere_is_none_of_the_vaults",
+        ),
+    ),
+    Mutant(
         "junk is refused where it shows to be junk",
         "messageservice/interface_d/json.py",
         "if self._stray > MAX_STRAY:",

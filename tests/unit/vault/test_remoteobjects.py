@@ -127,6 +127,18 @@ async def test_a_store_that_took_nothing_is_written_in_until_it_does(way: Way) -
     assert [each.split("?")[0] for each in way.requests] == ["GET /bodies"]
 
 
+async def test_what_a_store_lists_elsewhere_is_none_of_the_vaults(way: Way) -> None:
+    """What is listed is removed, at the end of an organisation and in a sweep: it would be all of others'."""
+    names = ("v2/two", "v10/ten", "v1", "v1/one")
+    listed = "".join(
+        f"<Contents><Key>here/{name}</Key><LastModified>2026-01-01T00:00:00Z</LastModified>"
+        '<ETag>"e"</ETag><Size>1</Size></Contents>'
+        for name in names
+    )
+    way.answer = _Listing(f"<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>")
+    assert [each.name for each in await objects_by(way).under("v1")] == ["v1/one"]
+
+
 class _Listing(Answer):
     """Lists, and takes nothing."""
 
