@@ -14,8 +14,19 @@ from samdrift.governance.pages import uses
 from samdrift.governance.reviews import ItemState, Review, reviews
 from samdrift.governance.role import GovernanceRole
 from samdrift.messageclient.events import MKEvent
-from samdrift.rights import ORGANISATION, Given, Outcome, Reviewed, Right, Rights, Scope, Statement, Subject
-from samdrift.rights.groups import MembersListed
+from samdrift.rights import (
+    ORGANISATION,
+    Approved,
+    Given,
+    Outcome,
+    Reviewed,
+    Right,
+    Rights,
+    Scope,
+    Statement,
+    Subject,
+)
+from samdrift.rights.groups import MembersListed, changes
 from samdrift.rights.memberships import Memberships
 from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from samdrift.vault.errors import VaultLocked
@@ -24,8 +35,8 @@ from samdrift.vault.people import Identity
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.governance.office import AUDITOR, Office, Visitor, office
 from tests.unit.messageclient.wholerole import ISSUER
-from tests.unit.rights.building import ANNA, BO, CILLA, DAG, LISTED, at, listed
-from tests.unit.rights.signers import YEAR
+from tests.unit.rights.building import AD, ANNA, BO, CILLA, DAG, LISTED, at, listed
+from tests.unit.rights.signers import YEAR, Ssh
 from tests.vaults import Installation
 
 ROLES = (Role.GOVERNANCE, Role.MESSAGE_CLIENT)
@@ -211,6 +222,23 @@ async def test_nobody_answers_for_a_right_of_their_own(open_office: Office) -> N
     )
     assert page.status_code == 422
     assert "en annan person svarar" in page.text
+
+
+async def test_nobody_is_offered_an_answer_for_a_group_that_they_are_in(open_office: Office) -> None:
+    """It would be signed and count for nothing, and the right would end by silence."""
+    key = Ssh(AD, "ad")
+    asked = await open_office.state(ANNA, open_office.house.enrolment(key))
+    await open_office.state(BO, Approved(asked.digest))
+    open_office.house.signers[AD] = key
+    right = await given(open_office, LISTED)
+    open_office.in_another_second()
+    (act,) = changes(LISTED, "ldaps://dc1.habo.se", open_office.second(), (), [BO.id])
+    await open_office.state(AD, act)
+    number = await review(open_office, right)
+    for who, offered in ((ANNA, True), (BO, False)):
+        visitor = await open_office.visit(who)
+        for path in (f"/reviews/{number}", f"/decide/{right.digest}"):
+            assert ('value="keep"' in (await visitor.get(path)).text) is offered, path
 
 
 async def test_a_manager_without_a_role_answers_in_their_own_review_and_sees_no_other(

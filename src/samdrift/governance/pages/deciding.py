@@ -176,8 +176,11 @@ def _entry_of(request: Request, visit: Visit) -> Entry:
 
 def _waits_for_review(visit: Visit, digest: str) -> bool:
     """Return whether a review waits for this person's answer about what a statement gives."""
+    memberships = visit.record.state.memberships
     return any(
-        item.digest == digest and item.state is ItemState.WAITS and item.given.what.subject != visit.person
+        item.digest == digest
+        and item.state is ItemState.WAITS
+        and not memberships.has(visit.person, item.given.what.subject, visit.now)
         for each in reviews(visit.record.state, visit.now)
         if answers_in(each, visit.person)
         for item in each.items
