@@ -274,8 +274,9 @@ def held(before: Collection[str], after: Collection[str], *, shrink: bool = Fals
     """Return why a list of people does not replace the one before; nothing where it does."""
     if not after:
         return "the directory lists nobody in it"
-    if not shrink and len(before) > MANY and 2 * len(after) < len(before):
-        return f"the directory lists {len(after)} people, of {len(before)} before"
+    stay = len(frozenset(before).intersection(after))
+    if not shrink and len(before) > MANY and 2 * stay < len(before):
+        return f"the directory lists {stay} of the {len(before)} people who were in it"
     return ""
 
 

@@ -236,12 +236,31 @@ async def test_a_person_who_has_looked_lets_a_group_shrink_but_never_to_nobody(
     assert await world.may("p1")
 
 
+async def test_a_group_that_has_got_another_groups_name_lets_nobody_in_before_a_person_has_looked(
+    installation: Installation,
+) -> None:
+    """What the directory lists under the name are other people altogether, as many as before."""
+    world = await made(installation)
+    own, others = ([f"{of}{number}" for number in range(MANY + 1)] for of in "pq")
+    world.listed.say(*own)
+    await world.synchronise()
+    world.listed.say(*others)
+    (done,) = await world.synchronise()
+    assert (done.outcome, done.members) == (Outcome.KEPT, len(own))
+    assert done.reason == f"the directory lists 0 of the {len(own)} people who were in it"
+    assert [await world.may(each) for each in (own[0], others[0])] == [True, False]
+    (done,) = await world.synchronise(shrink=True)
+    assert (done.joined, done.left) == (len(others), len(own))
+
+
 def test_the_limit_of_a_group_that_shrinks() -> None:
     assert not held({"a", "b"}, {"a"})
     few, many = set(map(str, range(MANY))), set(map(str, range(2 * MANY)))
     assert not held(few, {"1"})
     assert not held(many, set(map(str, range(MANY))))
     assert held(many, set(map(str, range(MANY - 1))))
+    assert not held(many, set(map(str, range(MANY, 3 * MANY))))
+    assert held(many, set(map(str, range(MANY + 1, 3 * MANY))))
     assert not held(many, {"1"}, shrink=True)
     assert held(many, set(), shrink=True)
 
