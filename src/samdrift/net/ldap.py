@@ -8,8 +8,8 @@ stands in the directory becomes a part of a filter or of another question. Whate
 half an answer, one that is too late or too large, is :class:`DirectoryUnavailable`, and no list at all: a
 list that was read is whole. The directory's own words are dropped.
 
-ldap3 waits in its own thread. Its socket is bounded here in time and bytes, since the library bounds one
-answer's time alone.
+ldap3 waits in a thread of the reading's own. Its socket is bounded here in time and bytes, since the library
+bounds one answer's time alone.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ import threading
 import time
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import ldap3
 from ldap3.core.exceptions import (
@@ -47,6 +48,10 @@ from samdrift.net.directories import (
 )
 from samdrift.net.tls import TlsContext
 
+K = TypeVar("K")
+
+THREAD = "directory"
+"""Name of the thread in which a directory is read."""
 _PAGE = 500
 MAX_PEOPLE = 100_000
 """Most people under the base."""
@@ -58,6 +63,8 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _PAGED = "1.2.840.113556.1.4.319"
 _NO_SUCH_OBJECT, _INVALID_NAME, _INVALID_CREDENTIALS, _SIZE_LIMIT = 32, 34, 49, 4
 _ERRNO = re.compile(r"\[Errno (\d{1,3})\]")
+_RANGED = re.compile(r"range=(\d{1,9})-(\d{1,9}|\*)")
+_CUT = "it hands out a part of a group's members"
 _ESCAPED = re.compile(r"(?:\\[0-9A-Fa-f]{2})+|\\.", re.DOTALL)
 
 
@@ -74,10 +81,13 @@ class LdapDirectory:
     async def read(self, groups: Collection[str]) -> Mapping[str, GroupListing]:
         """Return the people in each group, by its distinguished name; :class:`DirectoryUnavailable`."""
         reading = _Reading(self.settings, self._tls.current() if self._tls else None)
+        thread = ThreadPoolExecutor(1, THREAD)  # Those that all work shares would wait for it.
         try:
-            return await asyncio.to_thread(reading.run, tuple(groups))
+            running = asyncio.get_running_loop().run_in_executor(thread, reading.run, tuple(groups))
+            return await running
         finally:
             reading.abort()  # Of a caller who was cancelled: the thread ends with its connection.
+            thread.shutdown(wait=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +215,8 @@ class _Reading:
             read_only=True,
             check_names=False,
             auto_referrals=False,
-            auto_range=True,
+            auto_range=False,  # The library takes a range that it does not get for the end of the list.
+            return_empty_attributes=False,
             receive_timeout=max(1, int(self.remaining())),
         )
         connection.open(read_server_info=False)
@@ -240,10 +251,37 @@ class _Reading:
         }
 
     def _members(self, connection: Any, group: str) -> list[str] | str:
-        """Return the values that name the members of a group, or why there are none."""
-        attribute = self._settings.member
+        """Return the values that name the members of a group, or why there are none.
+
+        Active Directory hands out many in ranges, each of which is asked for by its beginning (MS-ADTS
+        3.1.1.3.1.3.3).
+        """
+        attribute, values = self._settings.member, list[bytes]()
+        asked = attribute
+        while True:
+            found = self._group(connection, group, asked)
+            if isinstance(found, str):
+                if values:
+                    raise DirectoryUnavailable(_CUT)
+                return found
+            part, more = _part(found, attribute.lower(), len(values))
+            values += part
+            if len(values) > self._settings.max_members:
+                return f"it has more than {self._settings.max_members} members"
+            if not more:
+                return [_text(each) for each in values]
+            asked = f"{attribute};range={len(values)}-*"
+
+    def _group(self, connection: Any, group: str, attribute: str) -> _Entry | str:
+        """Return the entry of a group with an attribute, or why there is none."""
         try:
-            connection.search(group, "(objectClass=*)", ldap3.BASE, attributes=[attribute])
+            connection.search(
+                group,
+                "(objectClass=*)",
+                ldap3.BASE,
+                dereference_aliases=ldap3.DEREF_NEVER,
+                attributes=[attribute],
+            )
         except LDAPInvalidDnError:
             return "it has no distinguished name"
         code = connection.result["result"]
@@ -252,12 +290,7 @@ class _Reading:
         if code != 0:
             raise DirectoryUnavailable(_code(connection))
         entries = list(_entries(connection))
-        if len(entries) != 1:
-            return "there is no such group, or it may not be read"
-        values = entries[0].values.get(attribute.lower(), ())
-        if len(values) > self._settings.max_members:
-            return f"it has more than {self._settings.max_members} members"
-        return [_text(each) for each in values]
+        return entries[0] if len(entries) == 1 else "there is no such group, or it may not be read"
 
     def _people(self, connection: Any) -> Iterator[_Entry]:
         own, cookie, count = self._settings, None, 0
@@ -267,6 +300,7 @@ class _Reading:
                 own.people,
                 own.people_filter,
                 ldap3.SUBTREE,
+                dereference_aliases=ldap3.DEREF_NEVER,
                 attributes=attributes,
                 paged_size=_PAGE,
                 paged_cookie=cookie,
@@ -299,8 +333,7 @@ class _People:
             names = entry.texts(settings.name)
             person = ListedPerson(subjects[0], names[0][:_MAX_NAME] if names else "?") if fits else None
             for each in entry.texts(settings.uid) if self._by_uid else [entry.name]:
-                key = each if self._by_uid else each.casefold()
-                self._known[key] = person if self._known.get(key, person) == person else None
+                _lead(self._known, each if self._by_uid else each.casefold(), person)
                 self._names.append((each, person))
 
     def among(self, members: Iterable[str]) -> GroupListing:
@@ -323,10 +356,19 @@ class _People:
         return None if key is None else self._parsed.get(key)
 
     @cached_property
-    def _parsed(self) -> Mapping[tuple[Any, ...], ListedPerson]:
+    def _parsed(self) -> Mapping[tuple[Any, ...], ListedPerson | None]:
         """People by the parts of their names: the same name may be written in several ways."""
-        keys = ((name_key(name), person) for name, person in self._names)
-        return {key: person for key, person in keys if key is not None and person is not None}
+        parsed: dict[tuple[Any, ...], ListedPerson | None] = {}
+        for name, person in self._names:
+            key = name_key(name)
+            if key is not None:
+                _lead(parsed, key, person)
+        return parsed
+
+
+def _lead(known: dict[K, ListedPerson | None], name: K, person: ListedPerson | None) -> None:
+    """Have a name lead to a person, or to nobody where another one has it."""
+    known[name] = person if known.get(name, person) == person else None
 
 
 def name_key(name: str) -> tuple[Any, ...] | None:
@@ -353,12 +395,34 @@ def _unescaped(value: str) -> str:
     return _ESCAPED.sub(plain, value)
 
 
+def _part(group: _Entry, attribute: str, begin: int) -> tuple[Sequence[bytes], bool]:
+    """Return the members in an answer that goes on from so many, and whether there are more."""
+    plain, ranged = group.values.get(attribute, ()), dict[str, Sequence[bytes]]()
+    for name, values in group.values.items():
+        bare, semicolon, option = name.partition(";")
+        if bare == attribute and semicolon:
+            ranged[option] = values
+    if len(ranged) > 1:  # Active Directory may repeat the one that was asked for, with nothing in it.
+        ranged = {option: values for option, values in ranged.items() if values}
+    if not ranged and not begin:
+        return plain, False
+    found = [_RANGED.fullmatch(option) for option in ranged]
+    if plain or len(found) != 1 or found[0] is None or int(found[0][1]) != begin:
+        raise DirectoryUnavailable(_CUT)
+    (values,) = ranged.values()
+    if found[0][2] == "*":
+        return values, False
+    if not values or int(found[0][2]) - begin + 1 != len(values):
+        raise DirectoryUnavailable(_CUT)
+    return values, True
+
+
 def _entries(connection: Any) -> Iterator[_Entry]:
     for each in connection.response or ():
         if each.get("type") == "searchResRef":
             raise DirectoryUnavailable("it refers to another server for a part of the answer")
         if each.get("type") == "searchResEntry":
-            values = {str(name).lower(): found for name, found in each["raw_attributes"].items()}
+            values = {str(name).lower(): found or () for name, found in each["raw_attributes"].items()}
             yield _Entry(str(each["dn"]), values)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,10 +13,7 @@ import pytest
 
 from samdrift.net import ldap
 from samdrift.net.directories import DirectoryUnavailable, GroupListing, LdapSecurity, ListedPerson
-from samdrift.net.ldap import (
-    LdapDirectory,
-    name_key,
-)
+from samdrift.net.ldap import THREAD, LdapDirectory, name_key
 from samdrift.net.tls import client_tls
 from tests.slapd import GROUPS, PEOPLE, SUFFIX, Slapd, group, person, posix, requires_slapd
 from tests.unit.net.test_tls import FIRST, SECOND, identity, localhost, write
@@ -224,11 +222,35 @@ async def test_a_reading_whose_caller_gives_up_ends_with_its_connection(tmp_path
         paused.pause()
         reading = asyncio.create_task(paused.directory(seconds=3600.0).read([NIGHT]))
         await asyncio.sleep(0.05)
+        assert reading_threads()
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
         # The thread would otherwise wait for an hour, and the process with it.
-        await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+        async with asyncio.timeout(60):
+            while reading_threads():
+                await asyncio.sleep(0.01)
+
+
+def reading_threads() -> list[str]:
+    return [each.name for each in threading.enumerate() if each.name.startswith(THREAD)]
+
+
+async def test_directories_that_do_not_answer_keep_no_thread_from_other_work(tmp_path: Path) -> None:
+    """As many of them as there are threads for all the work of a process, and more."""
+    paused = Slapd(tmp_path)
+    paused.fill(person("anna"))
+    async with running(paused):
+        paused.pause()
+        silent = paused.directory(seconds=3600.0)
+        readings = [asyncio.create_task(silent.read([NIGHT])) for _ in range(40)]
+        await asyncio.sleep(0)
+        other = asyncio.create_task(asyncio.to_thread(lambda: "done"))
+        done, _ = await asyncio.wait([other], timeout=60)
+        for each in readings:
+            each.cancel()
+        await asyncio.gather(*readings, return_exceptions=True)
+        assert other in done
 
 
 async def test_a_directory_that_lists_a_part_is_no_answer(tmp_path: Path) -> None:
