@@ -6,10 +6,11 @@ is that of its last reading: answered in full, or why not; that a group is kept 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -37,6 +38,7 @@ from samdrift.governance.groups import (
 )
 from samdrift.governance.records import Records
 from samdrift.installation.health import Dependency
+from samdrift.keystore.durablefiles import NotPrivate, read_private
 from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
 from samdrift.net.directories import DirectoryUnavailable, LdapSecurity, LdapSettings
@@ -48,7 +50,6 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 Note = Callable[[str, str, str], None]
 """Hears of a dependency, where it is, and why it is gone."""
 _SOON, _PAUSE = timedelta(seconds=1), timedelta(minutes=1)
-MAX_FILE = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +125,11 @@ def _key(file: Path) -> Ed25519PrivateKey:
 
 
 def _read(name: str, file: Path) -> bytes:
+    """Read a file of its owner's alone: who has the key of a directory says who is in its groups."""
     try:
-        with file.open("rb") as opened:
-            return opened.read(MAX_FILE)
+        return read_private(file)
+    except NotPrivate:
+        raise ConfigError(name, "others than its owner can read or write it: chmod 600") from None
     except OSError as error:
         raise ConfigError(name, f"cannot be read: {reason(error)}") from None
 
@@ -148,23 +151,40 @@ class DirectoryKeeper:
         self._unexpected = unexpected("directories")
 
     async def keep(self) -> None:
-        """Read each directory when its time has come, until cancelled."""
-        while True:
+        """Read each directory when its time has come, until cancelled.
+
+        Each by itself, here and in :meth:`hear`: one that does not answer holds up no other organisation's.
+        """
+        async with asyncio.TaskGroup() as tasks:
             for place in self._places:
-                due = self._next.get(place)
-                if self._works_for(place) and (due is None or due <= self._clock()):
-                    await self.look(place)
-            ahead = min([_PAUSE, *(each - self._clock() for each in self._next.values())])
+                tasks.create_task(self._keep(place))
+
+    async def _keep(self, place: Place) -> None:
+        while True:
+            due = self._next.get(place)
+            if self._works_for(place) and (due is None or due <= self._clock()):
+                await self.look(place)
+            ahead = min(_PAUSE, self._next.get(place, datetime.max.replace(tzinfo=UTC)) - self._clock())
             await self._gate.leases.pause(max(ahead, _SOON).total_seconds())
 
     async def hear(self) -> None:
         """Read a directory when a group of it is given a right that was never read, until cancelled."""
-        async for organisation, role in self._gate.wakeups(statements=True):
-            for place in self._places:
-                if role is Role.GOVERNANCE and place.organisation == organisation:
-                    await self._hear(place)
+        stated = {each: asyncio.Event() for each in self._places}
+        async with asyncio.TaskGroup() as tasks:
+            for place, something in stated.items():
+                tasks.create_task(self._hear(place, something))
+            async for organisation, role in self._gate.wakeups(statements=True):
+                for place, something in stated.items():
+                    if role is Role.GOVERNANCE and place.organisation == organisation:
+                        something.set()
 
-    async def _hear(self, place: Place) -> None:
+    async def _hear(self, place: Place, something: asyncio.Event) -> None:
+        while True:
+            await something.wait()
+            something.clear()
+            await self._look_for_new(place)
+
+    async def _look_for_new(self, place: Place) -> None:
         if not self._works_for(place):
             return
         try:

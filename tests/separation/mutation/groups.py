@@ -7,6 +7,8 @@ from tests.separation.mutation.mutant import Mutant
 _PURE = "tests/unit/rights/test_groups.py"
 _GOVERNED = "tests/unit/governance/test_groups.py"
 _LDAP = "tests/unit/net/test_ldap.py"
+_LIES = "tests/unit/net/test_lying_ldap.py"
+_KEPT = "tests/unit/installation/test_directories.py"
 _READER = "tests/unit/config/test_reader.py"
 
 GROUPS = (
@@ -100,7 +102,7 @@ GROUPS = (
     Mutant(
         "groups: an answer with far fewer people removes nobody",
         "governance/groups.py",
-        "    if not shrink and len(before) > MANY and 2 * len(after) < len(before):",
+        "    if not shrink and len(before) > MANY and 2 * stay < len(before):",
         "    if False:",
         (f"{_GOVERNED}::test_the_limit_of_a_group_that_shrinks",),
     ),
@@ -172,9 +174,82 @@ GROUPS = (
     Mutant(
         "directories: a name that two people have is nobody's",
         "net/ldap.py",
-        "                self._known[key] = person if self._known.get(key, person) == person else None",
-        "                self._known[key] = person",
+        "    known[name] = person if known.get(name, person) == person else None",
+        "    known[name] = person",
         (f"{_LDAP}::test_members_named_by_uid_are_exactly_those_and_no_pattern",),
+    ),
+    Mutant(
+        "directories: a name that two people have in other ways of writing is nobody's",
+        "net/ldap.py",
+        "                _lead(parsed, key, person)",
+        "                parsed[key] = person",
+        (f"{_LIES}::test_two_whose_names_are_the_same_in_other_ways_of_writing_are_nobody",),
+    ),
+    Mutant(
+        "directories: a range of members that does not come is no end of the list",
+        "net/ldap.py",
+        "auto_range=False,",
+        "auto_range=True,",
+        (f"{_LIES}::test_a_range_that_does_not_come_is_no_end_of_the_list",),
+    ),
+    Mutant(
+        "directories: a range of members goes on from the one before",
+        "net/ldap.py",
+        "int(found[0][1]) != begin:",
+        "False:",
+        (f"{_LIES}::test_a_range_that_does_not_come_is_no_end_of_the_list",),
+    ),
+    Mutant(
+        "directories: a reference to another server is no whole answer",
+        "net/ldap.py",
+        '            raise DirectoryUnavailable("it refers to another server for a part of the answer")',
+        "            continue",
+        (f"{_LIES}::test_what_is_at_another_server_is_no_whole_answer",),
+    ),
+    Mutant(
+        "directories: an alias leads to no other group",
+        "net/ldap.py",
+        "                ldap3.BASE,\n                dereference_aliases=ldap3.DEREF_NEVER,\n",
+        "                ldap3.BASE,\n",
+        (f"{_LIES}::test_no_alias_is_followed_out_of_the_base_or_to_another_group",),
+    ),
+    Mutant(
+        "directories: an alias leads to nobody outside the base",
+        "net/ldap.py",
+        "                ldap3.SUBTREE,\n                dereference_aliases=ldap3.DEREF_NEVER,\n",
+        "                ldap3.SUBTREE,\n",
+        (f"{_LIES}::test_no_alias_is_followed_out_of_the_base_or_to_another_group",),
+    ),
+    Mutant(
+        "groups: one that has got another group's name lets nobody in before a person has looked",
+        "governance/groups.py",
+        "2 * stay < len(before)",
+        "2 * len(after) < len(before)",
+        (
+            f"{_GOVERNED}::test_a_group_that_has_got_another_groups_name_lets_nobody_in"
+            "_before_a_person_has_looked",
+        ),
+    ),
+    Mutant(
+        "directories: a secret that others can read is not used",
+        "installation/directories.py",
+        "        return read_private(file)",
+        "        return file.read_bytes()",
+        (f"{_KEPT}::test_a_secret_that_others_than_its_owner_can_read_or_write_is_not_used",),
+    ),
+    Mutant(
+        "directories: one that does not answer holds up no other",
+        "installation/directories.py",
+        "                tasks.create_task(self._keep(place))",
+        "                await self.look(place)",
+        (f"{_KEPT}::test_a_directory_that_never_answers_holds_up_no_other_organisations",),
+    ),
+    Mutant(
+        "directories: one that does not answer keeps no thread from other work",
+        "net/ldap.py",
+        "run_in_executor(thread, ",
+        "run_in_executor(None, ",
+        (f"{_LDAP}::test_directories_that_do_not_answer_keep_no_thread_from_other_work",),
     ),
     Mutant(
         "directories: a value with invisible characters names nobody",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,12 @@ from samdrift.config.directories import DirectoryConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
 from samdrift.governance.groups import OUT_OF_DATE
+from samdrift.governance.records import Records
 from samdrift.installation import directories
 from samdrift.installation.directories import DirectoryKeeper, Place, source_of
 from samdrift.installation.health import Health
 from samdrift.net.background import in_background
-from samdrift.net.directories import LdapSecurity
+from samdrift.net.directories import GroupListing, LdapSecurity
 from samdrift.rights import Ended
 from samdrift.rights.groups import MembersListed, changes
 from samdrift.rights.signing import Signed
@@ -135,6 +137,63 @@ async def test_a_group_that_gets_a_right_is_read_at_once_and_later_when_it_is_ti
     assert failures == []
 
 
+class Silent:
+    """A directory that never answers."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def read(self, groups: Collection[str]) -> Mapping[str, GroupListing]:
+        self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError("it is cancelled")
+
+
+@pytest.mark.parametrize("how", ["when it is time", "when a group gets a right"])
+async def test_a_directory_that_never_answers_holds_up_no_other_organisations(
+    ground: Ground, installation: Installation, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Else people who are gone from another one's group would go on reading (invariant 17)."""
+    held, other, silent = ground.world, await founded_world(installation), Silent()
+    places = [ground.place, replace(ground.place, organisation=other.organisation)]
+    sources = {places[0]: replace(held.source, reader=silent), places[1]: other.source}
+    monkeypatch.setattr(directories, "source_of", sources.__getitem__)
+    other.listed.say("cilla")
+
+    def clock() -> datetime:
+        return held.house.now + timedelta(minutes=2)
+
+    records = Records(installation.gate, clock)
+    keeper = DirectoryKeeper(installation.gate, records, places, ground.health.note, clock)
+    for world in (held, other):
+        await enrol(world)
+    failures: list[BaseException] = []
+    if how == "when it is time":
+        for world in (held, other):
+            await give(world)
+        async with in_background(keeper.keep(), on_failure=failures.append):
+            assert await got_in(other, "cilla")
+    else:
+        async with in_background(keeper.hear(), on_failure=failures.append):
+            await give(held)
+            async with asyncio.timeout(60):
+                await silent.asked.wait()
+            await give(other)
+            assert await got_in(other, "cilla")
+    assert silent.asked.is_set()
+    assert failures == []
+
+
+async def got_in(world: World, who: str) -> bool:
+    """Wait until a person may read, and for a minute at most."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(60):
+            while not await world.may(who):
+                await asyncio.sleep(0.02)
+            return True
+    return False
+
+
 async def test_a_directory_without_groups_that_have_rights_is_not_asked(ground: Ground) -> None:
     await enrol(ground.world)
     ground.server.stop()
@@ -176,6 +235,21 @@ async def test_a_file_that_cannot_be_used_is_named(
     changed = {name: file, "security": LdapSecurity.TLS}
     with pytest.raises(ConfigError, match=fault):
         source_of(replace(ground.place, own=replace(ground.place.own, **changed)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["password_file", "key_file"])
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
+async def test_a_secret_that_others_than_its_owner_can_read_or_write_is_not_used(
+    ground: Ground, name: str, mode: int
+) -> None:
+    """Who has the key of a directory says who is in its groups: a worker that was taken over, too."""
+    await enrol(ground.world)
+    await give(ground.world)
+    getattr(ground.place.own, name).chmod(mode)
+    ground.world.house.now += timedelta(minutes=2)
+    await ground.keeper.look(ground.place)
+    assert ground.state() == f"{name}: others than its owner can read or write it: chmod 600"
+    assert not await ground.world.may("sub-anna")
 
 
 @requires("ssh-keygen", "openssh-client")
