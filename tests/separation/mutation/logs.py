@@ -117,6 +117,29 @@ LOGS = (
         (f"{_TOGETHER}::test_a_receipt_that_is_not_its_recipients_is_left_to_itself",),
     ),
     Mutant(
+        "nothing of a poll counts as taken while the vault is away",
+        "messageservice/incoming/together.py",
+        "            return Taken()  # Each waits",
+        "            return Taken(True, frozenset(item.id for item in small))  # Each waits",
+        (f"{_TOGETHER}::test_while_the_vault_is_away_nothing_counts_as_taken",),
+    ),
+    Mutant(
+        "of items with one id the first one alone is answered, and is the one that is stored",
+        "messageservice/incoming/together.py",
+        "        if item.id not in seen:",
+        "        if True:",
+        (
+            f"{_TOGETHER}::test_of_two_items_with_one_id_the_first_is_stored_and_answered_and_the_other_is_neither",
+        ),
+    ),
+    Mutant(
+        "an id of an item takes the place of no events",
+        "messageservice/incoming/together.py",
+        "            prepared[None] = partial(",
+        '            prepared[""] = partial(',
+        (f"{_TOGETHER}::test_no_id_of_an_item_takes_the_place_of_events",),
+    ),
+    Mutant(
         "what cannot be judged now holds up nothing that came with it",
         "messageservice/incoming/together.py",
         "            if task not in done or task.cancelled() or task.exception() is not None:\n",

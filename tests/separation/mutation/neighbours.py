@@ -16,10 +16,7 @@ NEIGHBOURS = (
         "vault/objects.py",
         '            if entry["path"].startswith(f"{prefix}/")\n',
         "",
-        (
-            "tests/unit/vault/test_remoteobjects.py"
-            "::test_what_a_store_lists_elsewhere_is_none_of_the_vaults",
-        ),
+        ("tests/unit/vault/test_remoteobjects.py::test_what_a_store_lists_elsewhere_is_none_of_the_vaults",),
     ),
     Mutant(
         "junk is refused where it shows to be junk",

@@ -26,6 +26,8 @@ from samdrift.messageservice.lifecycle.transfers import CURSOR, Transfers
 from samdrift.messageservice.outgoing.compose import Address
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.scheduling.pace import Pace
+from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.opening import Vault
 from samdrift.vault.records import MessageRecord
 from samdrift.vault.work import UnitOfWork
 from samdrift.wire import sdkmessage
@@ -230,6 +232,24 @@ async def test_a_message_whose_storing_fails_as_nobody_expected_is_left_to_itsel
     assert service.answered == []
     assert "unexpected ArithmeticError in message-service-polling" in caplog.text
     assert "a secret" not in caplog.text
+
+
+async def test_while_the_vault_is_away_nothing_counts_as_taken(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The access point deletes what counts as taken (invariant 7)."""
+    record, message = await service.sent(), service.message()
+
+    async def away(*_: object) -> bool:
+        raise VaultUnavailable
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Vault, "suppose", away)
+        item = service.comes(message)
+        assert await service.take(item, events=(delivered(record.id),)) == Taken()
+    assert service.answered == []
+    assert await service.came_in(message) is None
+    assert await service.status(record) is MessageStatus.SCHEDULED
 
 
 async def test_of_two_items_with_one_id_the_first_is_stored_and_answered_and_the_other_is_neither(
