@@ -33,6 +33,8 @@ _ESCAPED = frozenset('"\\')
 _WORD = re.compile(r"\w+")
 _SHORTEST, _LONG, _LONGEST = 4, 8, 40
 """Letters from which on a word may have one slip, and two; and above which it may have none."""
+_MOST_WORDS = 12
+"""Words by which an address is looked for at most: each is compared with the whole book."""
 SECONDS = 2.0
 """Time of one search."""
 _BATCH = 500
@@ -123,15 +125,19 @@ class FindingDesk:
                 *map(_listed, scope.book.copy.addresses if scope.book.copy else ()),
             )
         }
-        wanted = folded(words).split()
+        wanted = tuple(dict.fromkeys(folded(words).split()))
+        if len(wanted) > _MOST_WORDS:
+            return ()
         texts = {
             key: folded(" ".join((*key, one.organisation_name, one.address_name)))
             for key, one in recipients.items()
         }
         fitting = [key for key, text in texts.items() if all(word in text for word in wanted)]
+        # Each word takes a large book some tenths of a second: nobody else's request is to wait for that.
+        near = () if fitting else await asyncio.to_thread(_nearly_fitting, wanted, texts)
         found = [
             _correspondent(recipients[key], known.get(key), favourite=key in liked, near=not fitting)
-            for key in fitting or _nearly_fitting(wanted, texts)
+            for key in fitting or near
         ]
         return tuple(sorted(found, key=_rank)[:limit])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.separation.mutation.mutant import Mutant
 
+_DESK = "tests/unit/messageclient/test_desk.py"
 _JSON = "tests/unit/messageservice/interface_d/test_json.py"
 _ACCEPTING = "tests/unit/net/test_accepting.py"
 _DOMIBUS = "tests/unit/domibus/test_inbox.py"
@@ -11,6 +12,20 @@ _MAILBOX = "tests/unit/client/test_mailbox.py"
 _PLACES = "tests/roles/test_places.py"
 
 NEIGHBOURS = (
+    Mutant(
+        "what a person looks for an address by is not of any length",
+        "messageclient/finding.py",
+        "        if len(wanted) > _MOST_WORDS:\n            return ()\n",
+        "",
+        (f"{_DESK}::test_looking_for_an_address_takes_no_more_however_much_is_written_and_holds_nobody_up",),
+    ),
+    Mutant(
+        "nobody waits for addresses that nearly fit what another person wrote",
+        "messageclient/finding.py",
+        "await asyncio.to_thread(_nearly_fitting, wanted, texts)",
+        "_nearly_fitting(wanted, texts)",
+        (f"{_DESK}::test_looking_for_an_address_takes_no_more_however_much_is_written_and_holds_nobody_up",),
+    ),
     Mutant(
         "what an object store lists elsewhere is none of the vault's",
         "vault/objects.py",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import replace
 from datetime import timedelta
 from uuid import uuid4
@@ -674,6 +675,30 @@ async def test_addresses_that_are_liked_come_first(office: Office) -> None:
     assert await office.desk("bo").correspondents("mullsjö") == ()
     await anna.set_favourite(TO, favourite=False)
     assert await anna.correspondents("") == ()
+
+
+async def test_looking_for_an_address_takes_no_more_however_much_is_written_and_holds_nobody_up(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A form may have 4 MB of words: each by itself takes a large book some tenths of a second."""
+    looked: list[tuple[str, threading.Thread]] = []
+    nearly = finding._nearly
+
+    def noted(wanted: str, words: Iterable[str]) -> Collection[str]:
+        looked.append((wanted, threading.current_thread()))
+        return nearly(wanted, words)
+
+    monkeypatch.setattr(finding, "_nearly", noted)
+    anna = office.desk()
+    await anna.set_favourite(TO, favourite=True)
+    many = " ".join(f"socialtjanst{letter}{other}" for letter in "abcdefghij" for other in "abcdefghij")
+    assert await anna.correspondents(many) == ()
+    assert looked == []
+    (found,) = await anna.correspondents("mullsjoo " * 10_000)
+    assert (found.recipient, found.near) == (TO, True)
+    ((word, thread),) = looked
+    assert word == "mullsjoo"
+    assert thread is not threading.main_thread()
 
 
 @pytest.mark.parametrize(
