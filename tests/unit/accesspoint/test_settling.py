@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import pytest
@@ -186,6 +186,58 @@ async def test_of_ends_that_wait_one_that_is_known_already_holds_up_no_other(
     assert await station.delivered(other)
     assert not await station.delivered(given_up)
     assert len(await station.log(DELIVERED)) == 1
+
+
+async def test_of_ends_that_are_recorded_together_one_that_is_known_already_keeps_none_from_being_recorded(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no poll comes: nothing counts as recorded that is not."""
+    monkeypatch.setattr(company, "_WITHIN", 0.01)
+    given_up, other = await station.sent(), await station.sent()
+    await station.poll()
+    async with station.installation.open(station.organisation, AP) as vault:
+        await vault.give_up(given_up.id, now=NOW, why="no more")
+    await asyncio.gather(station.ends(given_up), station.ends(other))
+    assert await station.delivered(other)
+    assert not await station.delivered(given_up)
+    assert len(await station.log(DELIVERED)) == 1
+
+
+async def test_a_poll_that_looked_while_ends_were_being_recorded_finds_them_at_the_next_look(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It found nothing, and would not look again for half an hour."""
+    suppose = Vault.suppose
+
+    async def looked_at_meanwhile(vault: Vault, work: Callable[[], Awaitable[None]]) -> bool:
+        assert (await station.poll()).events == ()
+        return await suppose(vault, work)
+
+    await station.poll()
+    transfers = [await station.sent() for _ in range(2)]
+    with monkeypatch.context() as patched:
+        patched.setattr(company, "_WITHIN", 0.01)
+        patched.setattr(Vault, "suppose", looked_at_meanwhile)
+        await asyncio.gather(*map(station.ends, transfers))
+    assert len((await station.poll()).events) == 2
+
+
+async def test_a_poll_takes_along_nothing_of_another_organisation(
+    station: Station, installation: Installation, patient: None
+) -> None:
+    """Both are served by one process, and each poll shows an organisation what is its own."""
+    other = Station(installation, await installation.organisation(ROLES))
+    other.signals, other.settling, other.polling = station.signals, station.settling, station.polling
+    await station.poll()
+    transfer = await station.sent()
+    ending = station.ends(transfer)
+    await until(lambda: bool(station.settling.over(station.organisation)))
+    assert (await other.poll()).events == ()
+    assert await other.log(DELIVERED) == []
+    await asyncio.sleep(0)
+    assert station.settling.over(station.organisation) != [], "it waits for a poll of its own"
+    assert len((await station.poll()).events) == 1
+    await ending
 
 
 async def test_the_end_of_a_transfer_is_recorded_whatever_becomes_of_the_poll(
