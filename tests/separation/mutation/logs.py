@@ -140,6 +140,39 @@ LOGS = (
         (f"{_TOGETHER}::test_no_id_of_an_item_takes_the_place_of_events",),
     ),
     Mutant(
+        "what was to be remembered of what was supposed is forgotten where it is not so",
+        "vault/work.py",
+        "        del self._happenings[recorded:], self._afterwards[to_do:]\n        self._used",
+        "        del self._happenings[recorded:]\n        self._used",
+        (
+            f"{_EXPECTED}::test_what_was_to_be_remembered_of_what_was_supposed_is_forgotten_where_it_is_not_so",
+        ),
+    ),
+    Mutant(
+        "nothing that has an object is supposed to be gone",
+        "vault/accesspoint.py",
+        "SELECT ended AND remote IS NULL FROM end",
+        "SELECT ended FROM end",
+        (f"{_EXPECTED}::test_what_has_an_object_cannot_be_supposed_to_be_gone_since_that_is_to_be_removed",),
+    ),
+    Mutant(
+        "of ends that are recorded together none counts as recorded that is not",
+        "vault/company.py",
+        "                    along.durable = await vault.suppose(each)",
+        "                    await vault.suppose(each)\n                    along.durable = True",
+        (
+            f"{_SETTLING}::test_of_ends_that_are_recorded_together_one_that_is_known_already"
+            "_keeps_none_from_being_recorded",
+        ),
+    ),
+    Mutant(
+        "a poll takes along nothing of another organisation",
+        "vault/company.py",
+        "taken = self._waiting.pop(organisation, [])",
+        "taken = [one for each in list(self._waiting) for one in self._waiting.pop(each)]",
+        (f"{_SETTLING}::test_a_poll_takes_along_nothing_of_another_organisation",),
+    ),
+    Mutant(
         "what cannot be judged now holds up nothing that came with it",
         "messageservice/incoming/together.py",
         "            if task not in done or task.cancelled() or task.exception() is not None:\n",

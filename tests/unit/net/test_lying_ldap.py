@@ -119,6 +119,21 @@ async def test_two_whose_names_are_the_same_in_other_ways_of_writing_are_nobody(
     assert subjects(found) == {"sub-two"}
 
 
+async def test_two_entries_are_not_the_one_group_that_was_asked_for() -> None:
+    group = (entry(NIGHT, {"member": [dn("a")]}), entry(f"cn=Chefer,{GROUPS}", {"member": [dn("b")]}))
+    found = await read(says(members(of0=Said(group)), *FOUR))
+    assert found.people == frozenset()
+    assert "no such group" in found.fault
+
+
+async def test_a_person_with_two_subjects_or_one_that_is_too_long_is_not_in_the_group() -> None:
+    subjects_ = {"a": ["x" * 256], "b": ["x" * 257], "c": ["one", "two"]}
+    people = (entry(dn(uid), {"cn": [uid], "employeeNumber": those}) for uid, those in subjects_.items())
+    group = Said((entry(NIGHT, {"member": [dn(each) for each in subjects_]}),))
+    found = await read(says(members(of0=group), *people))
+    assert (subjects(found), found.unknown) == ({"x" * 256}, 2)
+
+
 async def test_what_is_at_another_server_is_no_whole_answer() -> None:
     group = members(of0=Said((entry(NIGHT, {"member": [dn("a")]}),)))
     with pytest.raises(DirectoryUnavailable, match="another server"):

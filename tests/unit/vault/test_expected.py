@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Sequence
+from hashlib import sha256
 
 import pytest
 
@@ -344,6 +345,70 @@ async def test_the_body_of_what_was_supposed_and_is_not_so_goes_with_its_opening
         assert not await vault.suppose(both)
     assert installation.objects(organisation) == set()
     assert await waiting(installation, organisation) == [b"<xhe/>"]
+
+
+async def test_what_was_to_be_remembered_of_what_was_supposed_is_forgotten_where_it_is_not_so(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Else a certificate that an entry of the log names would count as stored, and nobody would have it."""
+    item, certificate = incoming(), os.urandom(64)
+    assert await take(installation, organisation, item, b"<xhe/>")
+    async with installation.open(organisation, AP) as vault:
+        stored = await body(vault, b"<xhe/>")
+
+        async def again() -> None:
+            vault.keep_certificate(certificate, now=NOW)
+            await vault.accept(item, stored, b"<receipt/>", now=NOW)
+
+        assert not await vault.suppose(again)
+    async with installation.open(organisation, AP) as vault:
+        vault.keep_certificate(certificate, now=NOW)
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.certificate(sha256(certificate).hexdigest()) == certificate
+
+
+async def test_an_opening_in_which_nothing_came_of_what_was_supposed_leaves_no_entry(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    item = incoming()
+    assert await take(installation, organisation, item, b"<xhe/>")
+    async with installation.open(organisation, AP) as vault:
+        before = await vault.log_end()
+    async with installation.open(organisation, AP) as vault:
+        stored = await body(vault, b"<xhe/>")
+
+        async def again() -> None:
+            await vault.accept(item, stored, b"<receipt/>", now=NOW)
+
+        assert not await vault.suppose(again)
+    async with installation.open(organisation, AP) as vault:
+        assert await vault.log_end() == before
+
+
+async def test_what_has_an_object_cannot_be_supposed_to_be_gone_since_that_is_to_be_removed(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, AP) as vault:
+        transfer = await submitted(vault, LARGE)
+        await vault.accept(incoming(), await body(vault, LARGE), b"<receipt/>", now=NOW)
+        (item,) = await vault.inbox(1)
+
+    async def nothing() -> None:
+        pass
+
+    async with installation.open(organisation, AP) as vault:
+
+        async def delivered() -> None:
+            await vault.delivered(transfer.id, now=NOW, receipt=b"<receipt/>", peer="AP0002-SDK-TEST")
+
+        assert not await vault.suppose(delivered)
+        taken = {item.id: item.envelope_id}
+        assert (
+            await vault.supposed_news(nothing, taken, after=0, past="", limit=1, small=1000, now=NOW) is None
+        )
+    async with installation.open(organisation, AP) as vault:
+        assert [one.id for one in await vault.waiting(9)] == [transfer.id]
+        assert [one.id for one in await vault.inbox(9)] == [item.id]
 
 
 async def test_nothing_is_read_while_something_is_supposed(

@@ -9,6 +9,9 @@ from datetime import timedelta
 
 import pytest
 import pytest_asyncio
+from cryptography.hazmat.primitives.serialization import Encoding
+from obstore.exceptions import BaseError
+from obstore.store import S3Store
 
 from samdrift.contracts.errors import Temporary
 from samdrift.vault import remoteobjects
@@ -16,8 +19,9 @@ from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.objects import Objects, try_out
 from samdrift.vault.settings import S3Settings
 from tests.storeways import Answer, Way
+from tests.unit.net.test_tls import SECOND
 
-NAME = "v1/one"
+NAME, PEM = "v1/one", Encoding.PEM
 SETTINGS = S3Settings("s3://bodies/here", "AKSECRET1", "wJalrXUtnSECRET2")
 CAUSES = {
     Answer(503, "SlowDown"): "it answers 503 SlowDown",
@@ -137,6 +141,27 @@ async def test_what_a_store_lists_elsewhere_is_none_of_the_vaults(way: Way) -> N
     )
     way.answer = _Listing(f"<ListBucketResult><IsTruncated>false</IsTruncated>{listed}</ListBucketResult>")
     assert [each.name for each in await objects_by(way).under("v1")] == ["v1/one"]
+
+
+def test_what_is_not_known_of_a_failure_is_its_kind_alone() -> None:
+    error = BaseError("the key AKSECRET1 may not read v1/one at https://s3.example.se")
+    assert remoteobjects.remote_cause(error) == "BaseError"
+
+
+def test_issuers_that_are_named_vouch_for_a_store() -> None:
+    named = replace(SETTINGS, endpoint="https://s3.example.se", issuers=SECOND.certificate.public_bytes(PEM))
+    for settings, known in ((named, True), (replace(named, issuers=None), False)):
+        store = remoteobjects.remote_store(settings)
+        assert isinstance(store, S3Store)
+        assert ("root_certificate" in (store.client_options or {})) is known
+
+
+def test_a_store_that_is_reached_by_tls_sends_nobody_to_where_there_is_none() -> None:
+    """A redirection would."""
+    for endpoint, allowed in ((None, False), ("https://s3.example.se", False), ("http://127.0.0.1", True)):
+        store = remoteobjects.remote_store(replace(SETTINGS, endpoint=endpoint))
+        assert isinstance(store, S3Store)
+        assert ("allow_http" in (store.client_options or {})) is allowed
 
 
 class _Listing(Answer):
