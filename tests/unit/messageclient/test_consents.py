@@ -124,13 +124,17 @@ async def test_every_level_and_extent_has_its_words(
 async def test_who_can_read_names_the_operator_while_content_can_be_seen(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The list does not say that the operator has no way while it has one; of another mailbox it does."""
+    """The list does not say that the operator has no way while it has one; of another mailbox it does, and
+    where data about messages alone can be seen.
+    """
     shown = await pages(installation)
-    for extent in (Extent.mailbox(SOC), Extent.mailbox("another")):
+    content = [Extent.mailbox(SOC), Extent.mailbox("another")]
+    for extent in content:
         asked = await shown.state(BO, AccessAsked(OLA, Ground.CASE, "INC-4", extent, Level.CONTENT, 60))
         await shown.state(DAG, Approved(asked.digest))
+    await shown.state(BO, AccessAsked(OLA, Ground.CASE, "INC-5", content[0], Level.METADATA, 60))
     found = (await shown.assignments.of(shown.organisation, ISSUER, "kim", {})).consents
-    assert len(found) == 2
+    assert len(found) == 3
     none = "Driften har ingen väg till innehåll."
     async with whole_role(installation) as whole:
         await whole.give("anna", SOC, Right.READ)
