@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, Request, expect
+from playwright.async_api import Browser, Dialog, Page, Request, expect
 
-from samdrift.messageclient.mail import DraftStage
+from samdrift.messageclient.mail import DraftContent, DraftStage
 from tests.browser.harness import CHROMIUM, Served, served, stop_the_clock
 from tests.browser.mailpages import PDF, paths
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
@@ -18,6 +18,7 @@ from tests.sizes import sampled, whole
 from tests.unit.messageclient.day import MULLSJO, SOC
 from tests.unit.messageclient.mailroom import Mailroom
 from tests.unit.messageclient.memorydesk import ANNA, MemoryDesk, conversation, message
+from tests.unit.messageclient.memorydesk import BO as COLLEAGUE
 from tests.unit.web.scene import ANNA as SIGNED_IN
 from tests.unit.web.scene import NOW
 
@@ -177,15 +178,93 @@ async def test_an_answer_is_sent_by_keyboard_alone_in_few_presses(mail: Served) 
         assert presses <= 25
 
 
-@whole
-async def test_no_mail_page_scrolls_sideways_or_has_too_small_a_target(mail: Served) -> None:
+async def test_the_keys_that_lead_on_send_the_form_that_is_typed_in_and_no_other(mail: Served) -> None:
+    """A note is kept, not left for an answer; a reason sends the message back, and does not approve it."""
+    office = mail.gallery.office
+    sip = next(one for one in office.conversations.values() if "SIP" in one.subject)
+    office.approval = {"soc"}
+    content = DraftContent((office.book[0].recipient,), "Yttrande", "Vi har inget att erinra.")
+    bo = MemoryDesk(office, COLLEAGUE)
+    draft = await bo.new_draft("soc", content)
+    await bo.ask_approval(draft.id, draft.version)
     async with mail.visitor() as page:
+        await page.goto(mail.address(f"/conversation/{sip.id}"))
+        await page.get_by_text("Skriv en anteckning").click()
+        await page.locator("#note").fill("Ringt pappan.")
+        await page.keyboard.press("Control+Enter")
+        await expect(page.locator(".note").filter(has_text="Ringt pappan.")).to_be_visible()
+        await page.goto(mail.address(f"/draft/{draft.id}/review"))
+        await page.get_by_label("Skäl till den som skrev").fill("Fel mottagare.")
+        await page.keyboard.press("Control+Enter")
+        await heading(page, "Utkast av Bo Berg")
+    kept = office.drafts[draft.id]
+    assert (kept.declined, kept.approved_by) == ("Fel mottagare.", None)
+    assert set(office.drafts) == {draft.id}
+
+
+async def test_a_note_that_is_typed_is_not_left_behind_without_a_question(mail: Served) -> None:
+    """What was pressed instead works afterwards; a note that is saved asks nothing."""
+    office = mail.gallery.office
+    sip = next(one for one in office.conversations.values() if "SIP" in one.subject)
+    async with mail.visitor() as page:
+        asked: list[str] = []
+
+        async def stay(dialog: Dialog) -> None:
+            asked.append(dialog.type)
+            await (dialog.accept() if len(asked) > 1 else dialog.dismiss())
+
+        page.on("dialog", stay)
+        await page.goto(mail.address(f"/conversation/{sip.id}"))
+        await page.get_by_text("Skriv en anteckning").click()
+        note, answer = page.locator("#note"), page.get_by_role("button", name="Svara", exact=True)
+        await note.press_sequentially("Ringt pappan.")
+        await answer.click(no_wait_after=True)
+        await expect(answer).not_to_have_attribute("aria-disabled", "true")
+        await expect(note).to_have_value("Ringt pappan.")
+        assert (asked, office.drafts) == (["beforeunload"], {})
+        await page.get_by_role("button", name="Spara anteckningen").click()
+        await expect(page.locator(".note").filter(has_text="Ringt pappan.")).to_be_visible()
+        await page.get_by_role("button", name="Klar").click()
+        await expect(page.get_by_text("Klart.")).to_be_visible()
+        assert asked == ["beforeunload"]
+        await page.get_by_text("Skriv en anteckning").click()
+        await page.locator("#note").press_sequentially("Ändå inte.")
+        await page.get_by_role("button", name="Svara", exact=True).click()
+        await heading(page, "Svara")
+        assert asked == ["beforeunload", "beforeunload"]
+
+
+TOO_LONG = """
+    () => {
+        const page = document.documentElement;
+        return document.querySelector('.places') ? page.scrollHeight - page.clientHeight : 0;
+    }
+"""
+"""Pixels by which a page itself scrolls beside its columns."""
+
+
+async def test_on_a_wide_screen_columns_scroll_and_the_page_does_not(mail: Served) -> None:
+    """What only a screen reader sees, far down in a column, must not make the page longer than the screen."""
+    office = mail.gallery.office
+    texts = [message(office, MULLSJO, SOC, "Lång", "Ett ord", NOW - timedelta(hours=n)) for n in range(40)]
+    long = conversation(office, "soc", *reversed(texts))
+    async with mail.visitor(width=1280) as page:
+        await page.goto(mail.address(f"/conversation/{long.id}?in=open"))
+        assert await page.locator("main.conversation").evaluate("each => each.scrollHeight > 2 * innerHeight")
+        assert await page.evaluate(TOO_LONG) == 0
+
+
+@whole
+@pytest.mark.parametrize("language", ["sv", "en"])
+async def test_no_mail_page_scrolls_sideways_or_has_too_small_a_target(mail: Served, language: str) -> None:
+    async with mail.visitor(language=language) as page:
         for path in await paths(mail.gallery):
             await page.goto(mail.address(path))
             for width, size in ((320, ""), (1280, ""), (320, "200%")):
                 await page.set_viewport_size({"width": width, "height": 900})
                 await page.evaluate("size => { document.documentElement.style.fontSize = size; }", size)
                 assert await page.evaluate(TOO_WIDE) == [], (path, width, size)
+                assert width < 1280 or await page.evaluate(TOO_LONG) == 0, path
                 assert await page.evaluate(TOO_SMALL) == [], (path, width, size)
 
 

@@ -217,9 +217,9 @@ async def test_a_file_that_is_refused_is_in_the_summary_of_the_page_and_the_othe
 ) -> None:
     async with mail.visitor() as page:
         program = {"name": "program.pdf", "mimeType": "application/pdf", "buffer": b"MZ"}
-        draft = await written(mail, page, program, FILE)
+        draft = await written(mail, page, program, FILE, {**program, "name": "skript.js"})
         await page.get_by_role("button", name=CHECK).click()
-        fault = page.get_by_role("link", name="En bilaga har en filtyp som inte tas emot")
+        fault = page.get_by_role("link", name="helst PDF (program.pdf, skript.js)")
         await expect(fault).to_be_visible()
         assert await fault.get_attribute("href") == "#files"
         await expect(page.get_by_label("Text", exact=True)).to_have_value("Tiden passar oss.")

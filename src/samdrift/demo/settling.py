@@ -13,6 +13,7 @@ from samdrift.contracts.principals import Purpose, Role
 from samdrift.demo.cast import DemoOrganisation
 from samdrift.demo.governing import Officer
 from samdrift.demo.persons import OF_MAILBOXES, ROLES, DemoPerson, Work
+from samdrift.messageclient.notices.manning import Manning
 from samdrift.messageclient.permissions import Assignments, person_subject
 from samdrift.rights import (
     ORGANISATION,
@@ -32,6 +33,8 @@ from samdrift.vault.workergate import WorkerGate
 
 _LASTS = timedelta(days=300)
 _EARLIER = timedelta(hours=2)
+_MANNED = Manning(hours=((0, 24 * 60),) * 7, holidays=False, escalate_after=1)
+"""Hours of the first mailbox: what has lain unread for an hour shows, whenever one looks."""
 _FIRST, _SECOND = (Subject(SubjectKind.CUSTODIAN, name) for name in ("demo-1", "demo-2"))
 
 
@@ -74,6 +77,8 @@ async def _mailboxes(
             found[each.name] = known.get(each.identifier) or secrets.token_hex(16)
             if each.identifier not in known:
                 await vault.keep_mailbox(MailboxRecord(found[each.name], each.identifier, each.name))
+                if each == organisation.mailbox:
+                    vault.keep_manning(found[each.name], _MANNED.content(), now=datetime.now(UTC))
     return found
 
 

@@ -14,6 +14,7 @@ from samdrift.contracts.principals import Role
 from samdrift.demo.cast import HABO, OPERATORS, with_pages
 from samdrift.demo.persons import Work, persons_of
 from samdrift.demo.settling import settle
+from samdrift.messageclient.notices.manning import Manning
 from samdrift.messageclient.permissions import Assignments
 from samdrift.net.clock import system_clock
 from samdrift.rights import Right
@@ -53,6 +54,8 @@ async def test_rights_are_given_once_and_to_those_alone_who_shall_have_them(
         mailboxes = {one.name: one.id for one in await vault.mailboxes()}
         assert len(await vault.persons()) == 6
         assert await vault.last_statement() == 9
+        limits = {box: Manning.read(each).escalate_after for box, each in (await vault.manning()).items()}
+        assert limits == {mailboxes["Socialtjänsten"]: 1}
     assigned = await Assignments(installation.gate.worker("test", MK), system_clock).now(organisation)
     read = {
         name: [each.name for each in assigned.readers(box) if Right.READ in each.rights]

@@ -159,7 +159,9 @@ async def test_a_text_template_is_written_by_a_manager_and_used_by_who_writes(wh
     assert "Hej.\n\nVi begär handlingar enligt nedan.</textarea>" in page.text
     elsewhere = (await anna.post(f"/mailbox/{ENVIRONMENT}/write")).headers["location"]
     assert "Begäran" not in (await anna.get(elsewhere)).text, "it is of the other mailbox"
-    await bo.post(f"{href}/delete")
+    question = await bo.post(f"{href}/delete")
+    assert ("Ta bort mallen?" in question.text, "Begäran" in (await anna.get(draft)).text) == (True, True)
+    await bo.post(f"{href}/delete", sure="yes")
     assert "Begäran" not in (await anna.get(draft)).text
     assert (await bo.post(f"{href}/delete")).status_code == 404
     acts = [one.ids["action"] for one in await whole.log() if one.event == MKEvent.MK_PRESET_CHANGED]
@@ -199,6 +201,11 @@ async def test_a_rule_gives_a_conversation_that_begins_its_handler_while_they_wr
     assert found["Mer"] == anna, "a conversation that goes on keeps its handler, whom a person can change"
     acts = [one.ids for one in await whole.log() if one.ids.get("action") == "by-rule"]
     assert [each["handler"] for each in acts] == [anna, cilla, cilla]
+    first, second = hrefs(await bo.get(place), f'{place}/[^/"]+/delete')
+    assert "Ta bort regeln?" in (await bo.post(first)).text
+    assert hrefs(await bo.get(place), f'{place}/[^/"]+/delete') == [first, second]
+    await bo.post(first, sure="yes")
+    assert hrefs(await bo.get(place), f'{place}/[^/"]+/delete') == [second]
 
 
 async def handlers(whole: Whole) -> dict[str, str | None]:

@@ -111,7 +111,9 @@ def test_a_rejection_with_a_detail_of_no_list_is_said_by_its_reason_and_one_with
 def test_a_rejected_message_shows_why_on_its_tag() -> None:
     failed = replace(SENT, status=MessageStatus.MESSAGE_EXCHANGE_ERROR)
     failed = replace(failed, events=(event(MessageStatus.REJECTED, "BV forbidden"),))
-    assert words(failed, SWEDISH)[0].text == "Avvisat: skadlig kod hittades"
+    tag, beside = words(failed, SWEDISH)
+    assert tag.text == "Avvisat: skadlig kod hittades"
+    assert beside == "Mottagaren har inte fått det. Rätta felet och skicka igen."
 
 
 def test_why_a_transfer_failed_is_said_and_a_step_of_no_list_as_it_came() -> None:

@@ -490,3 +490,14 @@ async def test_a_conversation_is_marked_as_registered_on_the_page_and_shows_in_t
     version = str(room.office.conversations[sip].version)
     await anna.follow(await anna.post(path, version=version, act="take-back"))
     assert "SN 2026/123" not in (await anna.get(f"/conversation/{sip}")).text
+
+
+async def test_a_package_of_what_was_sent_from_here_is_not_said_to_be_marked_by_its_sender(
+    room: Mailroom,
+) -> None:
+    anna = await room.visit()
+    ours = next(one for one in room.office.conversations.values() if one.subject == "Intyg om närvaro")
+    page = await anna.get(f"/conversation/{ours.id}/package")
+    assert ("enligt vår egen märkning" in page.text, "enligt avsändaren" in page.text) == (True, False)
+    theirs = await anna.get(f"/conversation/{the_sip(room)}/package")
+    assert ("enligt vår egen märkning" in theirs.text, "enligt avsändaren" in theirs.text) == (False, True)

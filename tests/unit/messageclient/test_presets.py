@@ -16,7 +16,7 @@ from samdrift.messageclient.selections import ME, NOBODY, Selection, State
 from samdrift.rights import Right
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.unit.messageclient.desks import Office
-from tests.unit.messageclient.wholerole import SOC, Whole, hrefs, whole_role
+from tests.unit.messageclient.wholerole import SOC, Visitor, Whole, hrefs, whole_role
 from tests.vaults import Installation
 
 ROLES = (Role.MESSAGE_CLIENT,)
@@ -155,6 +155,14 @@ async def test_there_is_an_end_to_what_one_person_keeps(
     assert await anna.keep_list(RecipientList(kept, "Ett igen", (), None)) == kept
 
 
+async def _removed_when_asked(visitor: Visitor, place: str, question: str) -> None:
+    """Remove something by its page, which asks first: nothing is removed by one press."""
+    asked = await visitor.post(f"{place}/remove")
+    assert (asked.status_code, question in asked.text) == (200, True)
+    assert (await visitor.get(place)).status_code == 200
+    await visitor.post(f"{place}/remove", sure="yes")
+
+
 async def test_views_and_lists_are_kept_and_used_on_pages(whole: Whole) -> None:
     await whole.give("anna", SOC, Right.READ, Right.WRITE)
     await whole.receives(label="Hej")
@@ -169,7 +177,7 @@ async def test_views_and_lists_are_kept_and_used_on_pages(whole: Whole) -> None:
     kept = await anna.post(f"{begun.headers['location']}/keep", name="Utan handläggare", shared="yes")
     assert "Hej" in (await anna.follow(kept)).text
     assert "Utan handläggare" in (await anna.get("/mailbox/box/open")).text
-    await anna.post(f"{kept.headers['location']}/remove")
+    await _removed_when_asked(anna, kept.headers["location"], "Ta bort vyn?")
     assert (await anna.get(kept.headers["location"])).status_code == 404
     made = await anna.post("/lists", name="Skolor", mailbox="")
     assert "Skolor" in (await anna.follow(made)).text
@@ -197,6 +205,6 @@ async def test_views_and_lists_are_kept_and_used_on_pages(whole: Whole) -> None:
     await anna.post(place, remove=f"{REGION.organisation} {REGION.address}")
     await anna.post(place, rename="yes", name="Skolan")
     assert "Skolan" in (await anna.get("/lists")).text
-    await anna.post(f"{place}/remove")
+    await _removed_when_asked(anna, place, "Ta bort listan?")
     assert (await anna.get(place)).status_code == 404
     assert hrefs(await anna.get("/lists"), '/list/[^"]+') == []

@@ -240,11 +240,25 @@ class Mailboxes:
         return see(f"{ADMINISTRATION}/mailbox/{mailbox.id}/texts")
 
     async def drop_text(self, request: Request, office: Office) -> Response:
-        """Remove a text template."""
-        await received(request)
-        mailbox = request.path_params["mailbox"]
-        await office.management.drop_text(mailbox, request.path_params["text"])
-        return see(f"{ADMINISTRATION}/mailbox/{mailbox}/texts")
+        """Ask whether to remove a text template, and remove it when that was answered."""
+        form, asked = await received(request), request.path_params["text"]
+        mailbox = await office.management.mailbox(request.path_params["mailbox"])
+        place = f"{ADMINISTRATION}/mailbox/{mailbox.id}/texts"
+        titles = {one.id: one.title for one in await office.management.texts(mailbox.id)}
+        if asked in titles and form["sure"] != "yes":
+            return self._frame.page(
+                request,
+                office,
+                "remove.html",
+                question=Phrase("Remove the template?"),
+                about=titles[asked],
+                stays=Phrase("Messages that were written with it stay. It cannot be brought back."),
+                yes=Phrase("Remove the template"),
+                action=request.url.path,
+                back=f"{place}/{asked}",
+            )
+        await office.management.drop_text(mailbox.id, asked)
+        return see(place)
 
     def _text_page(
         self,
@@ -277,11 +291,25 @@ class Mailboxes:
         return see(f"{ADMINISTRATION}/mailbox/{mailbox.id}/rules")
 
     async def drop_rule(self, request: Request, office: Office) -> Response:
-        """Remove a rule."""
-        await received(request)
-        mailbox = request.path_params["mailbox"]
-        await office.management.drop_rule(mailbox, request.path_params["rule"])
-        return see(f"{ADMINISTRATION}/mailbox/{mailbox}/rules")
+        """Ask whether to remove a rule, and remove it when that was answered."""
+        form, asked = await received(request), request.path_params["rule"]
+        mailbox = await office.management.mailbox(request.path_params["mailbox"])
+        place = f"{ADMINISTRATION}/mailbox/{mailbox.id}/rules"
+        handlers = {rule.id: name for rule, name in await office.management.rules(mailbox.id)}
+        if asked in handlers and form["sure"] != "yes":
+            return self._frame.page(
+                request,
+                office,
+                "remove.html",
+                question=Phrase("Remove the rule?"),
+                about=handlers[asked],
+                stays=Phrase("Conversations that have a handler keep that one."),
+                yes=Phrase("Remove the rule"),
+                action=request.url.path,
+                back=place,
+            )
+        await office.management.drop_rule(mailbox.id, asked)
+        return see(place)
 
     async def _rules_page(
         self, request: Request, office: Office, mailbox: MailboxRecord, form: Form, status: int = 200

@@ -19,7 +19,7 @@ from samdrift.messageclient.pages import OpenDesk, routes_of
 from samdrift.messageclient.pages.frame import Frame, RouteOf, see
 from samdrift.messageclient.pages.handling import version_of
 from samdrift.messageclient.pages.reading import CHANGED
-from samdrift.messageclient.pages.shown import Shown, party
+from samdrift.messageclient.pages.shown import Shown, marked_here, party
 from samdrift.rights import Right
 from samdrift.web.formats import SWEDEN
 from samdrift.web.forms import Form
@@ -148,6 +148,7 @@ class HandOverPages:
             form=form,
             notice=notice,
             conversation=one,
+            marked_here=marked_here(one),
             subject=shown.subject(one.subject),
             messages=[(_ALL, self._all(request, one)), *self._each(request, shown, one)],
             parts=[

@@ -35,6 +35,7 @@ class Words:
 
 
 _ON_ITS_WAY = Phrase("On its way")
+_NOBODY_HAS_IT = Phrase("Nobody there has got it. Correct what is wrong, and send it again.")
 _UNKNOWN = Words(
     _ON_ITS_WAY, Phrase("The message service reports a state that is not in the code list."), Kind.PLAIN
 )
@@ -92,9 +93,7 @@ STATUSES: Mapping[MessageStatus, Words] = MappingProxyType(
             Phrase("It does not say that anybody has read it."),
             Kind.GOOD,
         ),
-        MessageStatus.REJECTED: Words(
-            Phrase("Rejected by the recipient"), Phrase("Nobody there has got it."), Kind.BAD
-        ),
+        MessageStatus.REJECTED: Words(Phrase("Rejected by the recipient"), _NOBODY_HAS_IT, Kind.BAD),
         MessageStatus.MESSAGE_EXCHANGE_ERROR: Words(
             Phrase("Not delivered"),
             Phrase("Nothing says that the recipient has it. Call the recipient, or send it again."),
@@ -175,11 +174,10 @@ def words(delivery: Delivery, wording: Wording) -> tuple[Tag, str]:
     """Return the state of a delivery as a tag and a sentence beside it."""
     found = _words(delivery, wording)
     time = wording.formats.longer(delivery.since)
-    short = wording.text(Phrase(found.short.text, {"time": time}))
+    short, beside = wording.text(Phrase(found.short.text, {"time": time})), wording.text(found.beside)
     rejected = _rejection(delivery.events)
     if found.kind is Kind.BAD and rejected is not None:
-        short = wording.text(rejected)
-    beside = wording.text(found.beside)
+        short, beside = wording.text(rejected), wording.text(_NOBODY_HAS_IT)
     if delivery.reason and delivery.stage in (Stage.REFUSED, Stage.NOT_SENT):
         why = _reason_in(delivery.reason)
         if why is NOT_COVERED:

@@ -131,6 +131,21 @@ class Frame:
         context = {"conversation": conversation, "reasons": REASONS, "form": form}
         return await self.page(request, desk, "why.html", None, status, **context)
 
+    async def sure(
+        self,
+        request: Request,
+        desk: Desk,
+        question: Phrase,
+        about: str,
+        stays: Phrase,
+        yes: Phrase,
+        *,
+        back: str,
+    ) -> Response:
+        """Ask before something is removed for good; ``stays`` says what is not touched."""
+        said = {"question": question, "about": about, "stays": stays, "yes": yes}
+        return await self.page(request, desk, "sure.html", action=request.url.path, back=back, **said)
+
     def voice(self, request: Request, desk: Desk) -> Shown:
         """Return the texts and formats for the person and language of the request."""
         return Shown(self._pages.wording(request), desk.person)

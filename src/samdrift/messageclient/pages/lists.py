@@ -79,9 +79,20 @@ class Lists:
         return see(f"/list/{kept.id}")
 
     async def remove(self, request: Request, desk: Desk) -> Response:
-        """Remove a list."""
-        await received(request)
-        await desk.drop_list(request.path_params["list"])
+        """Ask whether to remove a list, and remove it when that was answered."""
+        form = await received(request)
+        kept = await _one(request, desk)
+        if form["sure"] != "yes":
+            return await self._frame.sure(
+                request,
+                desk,
+                Phrase("Remove the list?"),
+                kept.name,
+                Phrase("Messages that were sent with it stay. It cannot be brought back."),
+                Phrase("Remove the list"),
+                back=f"/list/{kept.id}",
+            )
+        await desk.drop_list(kept.id)
         return see("/lists")
 
     async def _overview(self, request: Request, desk: Desk, form: Form, status: int = 200) -> Response:
@@ -135,7 +146,7 @@ class Lists:
                 return self._frame.text(
                     request, Phrase("For everyone who writes in %(name)s", {"name": box.name})
                 )
-        return self._frame.text(request, Phrase("Your own"))
+        return self._frame.text(request, Phrase("For you alone"))
 
 
 async def _one(request: Request, desk: Desk) -> RecipientList:

@@ -27,7 +27,7 @@ from samdrift.messageclient.pages.frame import (
     saved_file,
     see,
 )
-from samdrift.messageclient.pages.shown import Shown, party
+from samdrift.messageclient.pages.shown import Shown, marked_here, party
 from samdrift.rights import Right
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
@@ -250,7 +250,7 @@ class Reading:
             lain=shown.lain(beside.lain, query),
             back=place.path or f"/mailbox/{box.id}/{folder.value}",
             conversation=one,
-            marked_here=_marked_here(one),
+            marked_here=marked_here(one),
             subject=shown.subject(one.subject),
             tags=_references(shown, one),
             handler=shown.handler(one.handler, one.substitutes),
@@ -299,7 +299,7 @@ class Reading:
             "print.html",
             subject=shown.subject(one.subject),
             conversation=one,
-            marked_here=_marked_here(one),
+            marked_here=marked_here(one),
             tags=_references(shown, one),
             items_in_order=_in_order(shown, one, may_write=False),
             printed_by=shown.person(desk.person),
@@ -381,11 +381,6 @@ def _in_order(
     notes = [(each.at, 1, None, shown.note(each)) for each in one.notes]
     ordered = sorted([*messages, *notes], key=lambda item: item[:2])
     return tuple((message, note) for _, _, message, note in ordered)
-
-
-def _marked_here(one: mail.Conversation) -> bool:
-    """Return whether nothing in a conversation was marked as confidential but what was sent from here."""
-    return not any(each.confidential and each.direction == "in" for each in one.messages)
 
 
 def _with_open(

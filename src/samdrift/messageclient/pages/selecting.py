@@ -104,9 +104,20 @@ class Selecting:
         return await self._page(request, desk, Form(), view.selection, lines, view=view, name=view.name)
 
     async def remove(self, request: Request, desk: Desk) -> Response:
-        """Remove a view."""
-        await received(request)
-        await desk.drop_view(request.path_params["view"])
+        """Ask whether to remove a view, and remove it when that was answered."""
+        form, asked = await received(request), request.path_params["view"]
+        kept = next((one for one in await desk.views() if one.id == asked), None)
+        if kept is not None and form["sure"] != "yes":
+            return await self._frame.sure(
+                request,
+                desk,
+                Phrase("Remove the view?"),
+                kept.name,
+                Phrase("The conversations in it stay. It cannot be brought back."),
+                Phrase("Remove the view"),
+                back=f"/view/{kept.id}",
+            )
+        await desk.drop_view(asked)
         return see("/")
 
     async def _ask(

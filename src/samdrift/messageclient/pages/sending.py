@@ -23,14 +23,13 @@ from samdrift.messageclient.mail import (
     DraftStage,
     Mailbox,
     Person,
-    Problem,
     RecipientCheck,
     Review,
 )
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, see
 from samdrift.messageclient.pages.handling import number_in, version_of
 from samdrift.messageclient.pages.shown import Shown, party
-from samdrift.messageclient.pages.writing import FIELDS, PROBLEMS
+from samdrift.messageclient.pages.writing import FIELDS, why
 from samdrift.rights import Right
 from samdrift.web.forms import Form
 from samdrift.web.messagetext import message_text
@@ -183,10 +182,7 @@ class Sending:
             answers=_answers(shown, one, _box_name(mailboxes, one), review.recipients, one.writer, change),
             text=one.content.text.strip(),
             preview=_PREVIEW,
-            problems=[
-                (PROBLEMS[each.code], FIELDS.get(each.field, "text"), _named(one, each))
-                for each in review.problems
-            ],
+            problems=[(why(one, each), FIELDS.get(each.field, "text")) for each in review.problems],
             mine=mine,
             writer=shown.person(one.writer),
             asked_by="" if one.asked_by is None else shown.person(one.asked_by),
@@ -201,13 +197,6 @@ class Sending:
 
 def _box_name(mailboxes: Sequence[Mailbox], draft: Draft) -> str:
     return next((box.name for box in mailboxes if box.id == draft.mailbox), "")
-
-
-def _named(draft: Draft, problem: Problem) -> str:
-    """Return the recipient or the name of the file that a problem is about; empty where it is about none."""
-    if problem.recipient is not None:
-        return party(problem.recipient)
-    return next((each.name for each in draft.files if each.id == problem.file), "")
 
 
 def _may_approve(desk: Desk, draft: Draft) -> bool:

@@ -86,6 +86,11 @@ def party(one: mail.Party | mail.Recipient) -> str:
     return ", ".join(filter(None, names))
 
 
+def marked_here(one: mail.Conversation) -> bool:
+    """Return whether nothing in a conversation was marked as confidential but what was sent from here."""
+    return not any(each.confidential and each.direction == "in" for each in one.messages)
+
+
 def _listed(references: Sequence[mail.Identifier]) -> list[str]:
     """Return the references by which a conversation is known in a list."""
     return [one.extension for one in references if one.root not in _OF_PERSONS][:_LISTED]

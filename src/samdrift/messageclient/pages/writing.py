@@ -12,28 +12,36 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from samdrift.messageclient.desk import Changed, Desk, DraftClosed, DraftTaken, NotHere, NotReady
-from samdrift.messageclient.entrance.access import NoRights
+from samdrift.messageclient.desk import Changed, Desk, DraftClosed, DraftTaken, NotHere
 from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import (
     Draft,
     DraftContent,
     DraftStage,
     Identifier,
+    Problem,
     ProblemCode,
     TextTemplate,
 )
 from samdrift.messageclient.pages.delivery import NOT_COVERED
+from samdrift.messageclient.pages.draftfiles import (
+    FILE_PROBLEMS,
+    Files,
+    Refused,
+    about,
+    as_it_was,
+    refused_before,
+    why_refused,
+)
 from samdrift.messageclient.pages.draftforms import content_of, form_of, key_of, typed_in
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, saved_file, see
 from samdrift.messageclient.pages.handling import version_of
 from samdrift.messageclient.pages.shown import CODE_SYSTEMS, kind, party
 from samdrift.rights import Right
-from samdrift.web.application import NotSignedIn
 from samdrift.web.forms import Form
 from samdrift.web.hostile import visible
 from samdrift.web.texts import Phrase
-from samdrift.web.uploads import FilePart, FileSink, StaleForm, received
+from samdrift.web.uploads import StaleForm, received
 from samdrift.web.views import Attached
 
 PROBLEMS = {
@@ -46,7 +54,7 @@ PROBLEMS = {
     ProblemCode.SUBJECT_TOO_LONG: Phrase("Write a subject of 256 characters at most"),
     ProblemCode.EMPTY: Phrase("Write a text or add a file"),
     ProblemCode.TOO_LARGE: Phrase("Remove files: the message is over 30 MB"),
-    ProblemCode.FILE_TYPE: Phrase("Remove the file whose type is not accepted in the federation"),
+    ProblemCode.FILE_TYPE: FILE_PROBLEMS[ProblemCode.FILE_TYPE],
     ProblemCode.NOT_APPROVED: Phrase("A second person has to approve it first"),
     ProblemCode.NOT_COVERED: NOT_COVERED,
     ProblemCode.ENDED_MAILBOX: Phrase("The mailbox has ended: write in another one"),
@@ -156,10 +164,10 @@ class Writing:
         except NotHere as missing:
             if not missing.ended:
                 raise
-            form = await received(request, _Files(desk, "").pass_over)
+            form = await received(request, Files(desk, "").pass_over)
             return await self._frame.ended(request, desk, typed_in(form, self._frame.voice(request, desk)))
         try:
-            draft = await _as_it_was(desk, draft, form, files)
+            draft = await as_it_was(desk, draft, form, files)
             content = content_of(form, draft.content)
             if form["insert"]:
                 content = await _with_template(desk, draft.mailbox, content, form["template"])
@@ -170,12 +178,12 @@ class Writing:
             return await self._conflict(request, desk, draft, form, files)
         if form["remove-file"]:
             await desk.remove_file(draft.id, form["remove-file"])
-        return await self._after(request, desk, draft, form, files.refused or _refused_before(form))
+        return await self._after(request, desk, draft, form, files.refused or refused_before(form))
 
-    async def _received(self, request: Request, desk: Desk) -> tuple[Draft, Form, _Files]:
+    async def _received(self, request: Request, desk: Desk) -> tuple[Draft, Form, Files]:
         """Read a draft's form and take its files in; returns the draft as it was before."""
         draft = await desk.draft(request.path_params["draft"])
-        files = _Files(desk, draft.id)
+        files = Files(desk, draft.id)
         form = await received(request, files.open)
         if files.signed_out:
             raise StaleForm(form, files_lost=True)
@@ -190,14 +198,14 @@ class Writing:
         desk: Desk,
         draft: Draft,
         form: Form,
-        refused: Sequence[ProblemCode],
+        refused: Sequence[Refused],
     ) -> Response:
         """Answer a form that was saved."""
         draft = await desk.draft(draft.id)
         look = bool(form["look"] or (form["enter"] and form["find"].strip()))
         again = form_of(draft, form["find"] if look else "")
         if refused:
-            again.refuse("files", PROBLEMS[refused[0]])
+            again.refuse("files", why_refused(refused))
             return await self._form(request, desk, draft, again, 422)
         if look:
             return await self._form(request, desk, draft, again, look=True)
@@ -209,7 +217,7 @@ class Writing:
             return see("/drafts")
         review = await desk.review(draft.id)
         for problem in review.problems:
-            again.refuse(FIELDS.get(problem.field, "text"), PROBLEMS[problem.code])
+            again.refuse(FIELDS.get(problem.field, "text"), why(draft, problem))
         if again.errors:
             return await self._form(request, desk, draft, again, 422)
         return see(f"/draft/{draft.id}/review")
@@ -225,11 +233,11 @@ class Writing:
         except NotHere as missing:
             if not missing.ended:
                 raise
-            await received(request, _Files(desk, "").pass_over)
+            await received(request, Files(desk, "").pass_over)
             return JSONResponse({"said": self._frame.text(request, _ENDED), "over": True})
         shown = self._frame.voice(request, desk)
         try:
-            draft = await _as_it_was(desk, draft, form, files)
+            draft = await as_it_was(desk, draft, form, files)
             version = await desk.save_draft(draft.id, draft.version, content_of(form, draft.content))
         except DraftTaken as taken:
             phrase = Phrase("%(name)s writes in this draft now.", {"name": shown.person(taken.writer)})
@@ -307,7 +315,7 @@ class Writing:
         desk: Desk,
         draft: Draft,
         form: Form,
-        files: _Files,
+        files: Files,
     ) -> Response:
         """Show what was typed beside the draft as it is: neither is lost."""
         draft = await desk.draft(draft.id)
@@ -407,104 +415,12 @@ OFFERED_OF_PERSONS = ("0.9.2342.19200300.100.1.3", "1.2.752.29.6.2.1", "1.2.752.
 """Code systems of persons on our side: e-mail, HSA id, local id."""
 
 
-class _Files:
-    """Files of one form on their way into a draft. One that is refused is noted, and the form is read on."""
-
-    def __init__(self, desk: Desk, draft: str) -> None:
-        self._desk = desk
-        self._draft = draft
-        self.came = False
-        self.kept = 0
-        """Number of files that are in the draft now; each has made another version of it."""
-        self.refused: list[ProblemCode] = []
-        self.passed_over = False
-        """There was a file for which the draft could not be changed."""
-        self.signed_out = False
-        """The session ended while a file was on its way."""
-        self.without_rights: NoRights | None = None
-        """The person's last right ended meanwhile."""
-
-    def answer(self) -> dict[str, object]:
-        """Return what script is to know: whether it is done with the file, and why that was refused."""
-        if not self.came:
-            return {}
-        return {"done": not self.passed_over, "refused": self.refused[0].value if self.refused else ""}
-
-    async def open(self, part: FilePart) -> FileSink:
-        """Begin to add a file, or pass it over where the draft cannot be changed: saving will say so."""
-        self.came = True
-        try:
-            return _Kept(await self._desk.upload(self._draft, part.name, part.media_type), self)
-        except (DraftTaken, DraftClosed):
-            return await self.pass_over(part)
-
-    async def pass_over(self, part: FilePart) -> FileSink:
-        """Take a file for which the draft cannot be changed, and keep nothing of it."""
-        self.passed_over = True
-        return _Kept(None, self)
-
-
-class _Kept:
-    """A file of :class:`_Files`; without a sink the rest of it is passed over."""
-
-    def __init__(self, sink: FileSink | None, files: _Files) -> None:
-        self._sink = sink
-        self._files = files
-
-    async def write(self, piece: bytes) -> None:
-        """Hand on the next piece."""
-        if self._sink is not None:
-            try:
-                await self._sink.write(piece)
-            except NotReady as refusal:
-                await self._refuse(refusal)
-
-    async def close(self) -> None:
-        """Keep the file, or note that it is refused."""
-        if self._sink is not None:
-            try:
-                await self._sink.close()
-                self._files.kept += 1
-            except NotReady as refusal:
-                await self._refuse(refusal)
-            except (Changed, DraftTaken, DraftClosed):  # As saving will say.
-                self._files.passed_over = True
-                await self.discard()
-            except NotSignedIn:
-                self._files.signed_out = True
-                await self.discard()
-            except NoRights as ended:
-                self._files.without_rights = ended
-                await self.discard()
-
-    async def discard(self) -> None:
-        """Forget the file."""
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            await sink.discard()
-
-    async def _refuse(self, refusal: NotReady) -> None:
-        self._files.refused += [problem.code for problem in refusal.problems]
-        await self.discard()
-
-
-async def _as_it_was(desk: Desk, draft: Draft, form: Form, files: _Files) -> Draft:
-    """Return a draft in the version that its form knows, with the files that came.
-
-    :class:`Changed` where it was changed elsewhere before they came, or while they did; without files saving
-    finds that.
-    """
-    if not files.came:
-        return replace(draft, version=version_of(form))
-    now = await desk.draft(draft.id)
-    if (version_of(form), now.version) != (draft.version, draft.version + files.kept):
-        raise Changed(now.version)
-    return now
-
-
-def _refused_before(form: Form) -> Sequence[ProblemCode]:
-    """Return why a file was refused that script sent ahead of the form."""
-    return [code for code in PROBLEMS if code == form["refused"]]
+def why(draft: Draft, problem: Problem) -> Phrase:
+    """Return in words why a draft cannot be sent, with the file or recipient that it is about."""
+    if problem.recipient is not None:
+        return about(PROBLEMS[problem.code], party(problem.recipient))
+    file = next((each.name for each in draft.files if each.id == problem.file), "")
+    return about(FILE_PROBLEMS[problem.code], file) if file else PROBLEMS[problem.code]
 
 
 async def _with_template(desk: Desk, mailbox: str, content: DraftContent, template: str) -> DraftContent:

@@ -127,6 +127,6 @@ class Draft {
   /** @param {string} text */
   say(text) {
     const place = this.form.querySelector("[data-saved]");
-    if (place) place.textContent = text;
+    if (place && place.textContent !== text) place.textContent = text; // What stands there is not read aloud again.
   }
 }

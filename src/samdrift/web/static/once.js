@@ -14,9 +14,10 @@ export function sendOnce(page) {
     sent.add(form);
     event.submitter?.setAttribute("aria-disabled", "true");
   });
-  addEventListener("pageshow", () => {
-    // Back from the next page: what was typed is there and can be sent again.
+  const again = () => {
     for (const button of page.querySelectorAll("button[aria-disabled]")) button.removeAttribute("aria-disabled");
     sent.clear();
-  });
+  };
+  addEventListener("pageshow", again); // Back from the next page: what was typed is there and can be sent again.
+  page.addEventListener("stayed", again);
 }

@@ -24,6 +24,8 @@ class Upload {
     this.stopped = false;
     /** @type {string[]} */
     this.kept = [];
+    /** @type {string[]} */
+    this.refused = [];
     /** @type {XMLHttpRequest | undefined} */
     this.request = undefined;
     const first = { capture: true }; // Whoever else hears that the form is sent, hears it after this.
@@ -77,7 +79,8 @@ class Upload {
       if ([401, 403].includes(request.status) && !(await lives(this.form.ownerDocument))) return this.place.dataset.broken;
       if (request.status !== 200) return;
       const { fields, refused, done, over } = JSON.parse(request.responseText);
-      fill(this.form, refused ? { ...fields, refused } : fields);
+      if (refused) this.refused.push(refused);
+      fill(this.form, { ...fields, refused: this.refused.join("\n") });
       if (done) choose(this.input, [...(this.input.files ?? [])].filter((each) => each !== file));
       if (over) return;
       this.form.ownerDocument.dispatchEvent(new Event("session-used"));
