@@ -75,6 +75,7 @@ async def test_a_new_message_is_written_to_an_address_that_is_looked_up(mail: Se
         await expect(summary).to_be_focused()
         await summary.get_by_role("link", name="Välj vem meddelandet ska till").click()
         await expect(page.locator("#find")).to_be_focused()
+        await expect(page.get_by_role("searchbox", name="Till")).to_have_attribute("aria-invalid", "true")
         await page.locator("#find").fill("jonkoping")
         await page.keyboard.press("Enter")
         await page.get_by_role("button", name="Region Jönköpings län, Barnhälsan").click()

@@ -241,6 +241,7 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
     (href,) = hrefs(await anna.get(f"/mailbox/{SOC}/open"), '/conversation/[^"]+')
     await anna.get(href.replace("&amp;", "&"))
     await anna.get("/conversation/elsewhere")
+    await anna.post("/lists", name="Skolor")
     assert (
         "Orosanmälan"
         not in (
@@ -254,6 +255,8 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
     page = await siv.post("/administration/log", person=await whole.person("anna"), **period)
     for text in ("Läste ett samtal", "Såg en lista", "Bad om något som personen inte får se", "Loggade in"):
         assert f'<td data-label="Vad">{text}' in page.text, text
+    assert "åtgärd sparade, slag lista" in page.text, "words of the program are in those of people"
+    assert "slag samtal" in page.text
     assert "Beslutade om en behörighet</td>" not in page.text, "others' acts are not hers"
     failed = await siv.post("/administration/log", person="", failed="yes", **period)
     assert failed.text.count('<tr><th scope="row">') == 1

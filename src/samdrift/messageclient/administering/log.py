@@ -101,6 +101,58 @@ _ABOUT = {
 """Facts that are shown on a page, in this order; all of them are in the file."""
 
 
+_IN_WORDS = frozenset({"action", "kind", "asked"})
+"""Facts whose values are words of the program; those of the others are ids."""
+_VALUES: Mapping[str, Phrase] = {
+    "made": Phrase("made it"),
+    "changed": Phrase("changed it"),
+    "kept": Phrase("saved it"),
+    "removed": Phrase("removed it"),
+    "taken": Phrase("took it"),
+    "released": Phrase("released it"),
+    "handed-over": Phrase("handed it over"),
+    "done": Phrase("marked it as done"),
+    "reopened": Phrase("opened it again"),
+    "moved": Phrase("moved it"),
+    "registered": Phrase("registered it"),
+    "taken-back": Phrase("took it back"),
+    "held": Phrase("exempted it"),
+    "confirmed": Phrase("confirmed it"),
+    "ended": Phrase("ended it"),
+    "begun": Phrase("began it"),
+    "file-added": Phrase("added a file"),
+    "file-removed": Phrase("removed a file"),
+    "discarded": Phrase("deleted it"),
+    "taken-over": Phrase("took it over"),
+    "approval-asked": Phrase("asked for approval"),
+    "approved": Phrase("approved it"),
+    "declined": Phrase("sent it back"),
+    "manning": Phrase("when it is manned"),
+    "by-rule": Phrase("by a rule"),
+    "automatic": Phrase("automatically"),
+    "view": Phrase("view"),
+    "text": Phrase("text template"),
+    "rule": Phrase("rule"),
+    "search": Phrase("search"),
+    "selection": Phrase("selection"),
+    "log": Phrase("log"),
+    "person": Phrase("person"),
+    "rights": Phrase("rights"),
+    "sessions": Phrase("sign-outs"),
+    "service": Phrase("message service"),
+    "administration": Phrase("administration"),
+    "disposal": Phrase("disposal"),
+    "raw": Phrase("raw form"),
+    "mailbox": Phrase("mailbox"),
+    "list": Phrase("list"),
+    "message": Phrase("message"),
+    "conversation": Phrase("conversation"),
+    "draft": Phrase("draft"),
+    "file": Phrase("file"),
+}
+"""Words of the program in those of people; one that is not here is shown as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """An entry in words."""
@@ -185,7 +237,12 @@ def _number(text: str) -> int:
 def _line(line: LogLine, mailboxes: Mapping[str, str], text: Callable[[Phrase], str]) -> Line:
     entry = line.entry
     facts = {**entry.ids, "mailbox": mailboxes.get(entry.ids.get("mailbox", ""), "")}
-    about = [f"{text(name)} {facts[fact]}" for fact, name in _ABOUT.items() if facts.get(fact)]
+
+    def said(fact: str) -> str:
+        phrase = _VALUES.get(facts[fact]) if fact in _IN_WORDS else None
+        return facts[fact] if phrase is None else text(phrase)
+
+    about = [f"{text(name)} {said(fact)}" for fact, name in _ABOUT.items() if facts.get(fact)]
     return Line(
         entry.at, line.person, EVENTS.get(entry.event), entry.event, ", ".join(about), entry.event in FAILED
     )

@@ -41,9 +41,9 @@ RouteOf = tuple[str, str, Handler]
 _FOLDERS = (
     (Folder.UNREAD, Phrase("Unread")),
     (Folder.MINE, Phrase("Mine")),
-    (Folder.UNHANDLED, Phrase("Without handler")),
+    (Folder.UNHANDLED, Phrase("No handler")),
     (Folder.OPEN, Phrase("All")),
-    (Folder.DONE, Phrase("Done ones")),
+    (Folder.DONE, Phrase("Finished")),
 )
 REASONS = (
     (Reason.CASE, Phrase("I work with a case that it belongs to")),
