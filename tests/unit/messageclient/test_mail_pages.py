@@ -599,6 +599,7 @@ async def test_an_answer_stops_when_the_conversation_has_something_new(room: Mai
     room.office.add(one.id, news)
     stopped = await anna.post(f"/draft/{draft.id}/send", version=str(version))
     assert (stopped.status_code, "flyttat till den 4 december" in stopped.text) == (409, True)
+    assert f'action="/draft/{draft.id}/send"' not in stopped.text, "it would stop again"
     shown = re.search(r'name="messages" value="(\d+)"', stopped.text)
     assert shown is not None
     more = message(room.office, MULLSJO, SOC, "Ännu en tid", "Mötet är inställt.", NOW)
@@ -608,7 +609,8 @@ async def test_an_answer_stops_when_the_conversation_has_something_new(room: Mai
     assert (again.status_code, "inställt" in again.text) == (409, True), "only what was shown is read"
     shown = re.search(r'name="messages" value="(\d+)"', again.text)
     assert shown is not None
-    await anna.post(f"/draft/{draft.id}/news-read", version=str(version), messages=shown[1])
+    read = await anna.post(f"/draft/{draft.id}/news-read", version=str(version), messages=shown[1])
+    assert f'action="/draft/{draft.id}/send"' in (await anna.follow(read)).text
     assert (await anna.post(f"/draft/{draft.id}/send", version=str(version))).status_code == 303
 
 
