@@ -143,8 +143,17 @@ class Frame:
         back: str,
     ) -> Response:
         """Ask before something is removed for good; ``stays`` says what is not touched."""
-        said = {"question": question, "about": about, "stays": stays, "yes": yes}
-        return await self.page(request, desk, "sure.html", action=request.url.path, back=back, **said)
+        return await self.page(
+            request,
+            desk,
+            "sure.html",
+            question=question,
+            about=about,
+            stays=stays,
+            yes=yes,
+            action=request.url.path,
+            back=back,
+        )
 
     def voice(self, request: Request, desk: Desk) -> Shown:
         """Return the texts and formats for the person and language of the request."""
