@@ -427,7 +427,7 @@ DESK = (
     ),
     Mutant(
         "a text that another tab saves while a file is on its way is not overwritten",
-        "messageclient/pages/writing.py",
+        "messageclient/pages/draftfiles.py",
         "if (version_of(form), now.version) != (draft.version, draft.version + files.kept):",
         "if False:",
         (

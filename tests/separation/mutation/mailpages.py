@@ -30,7 +30,7 @@ MAIL_PAGES = (
     ),
     Mutant(
         "a draft is saved from the version that its form was made for",
-        "messageclient/pages/writing.py",
+        "messageclient/pages/draftfiles.py",
         "return replace(draft, version=version_of(form))",
         "return draft",
         (f"{_PAGES}::test_an_older_tab_overwrites_nothing_and_shows_both_texts",),
