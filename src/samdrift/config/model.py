@@ -175,7 +175,11 @@ class VaultConfig:
     ]
     objects: Annotated[
         Path | str,
-        Key("Folder for bodies, or the URL of a bucket ([objects](objects.md)).", PLACE, example='"objects"'),
+        Key(
+            "Folder for bodies, or at level `shared` the URL of a bucket ([objects](objects.md)).",
+            PLACE,
+            example='"objects"',
+        ),
     ]
     secrets: Annotated[Path, _SECRETS]
     seals: Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from samdrift.administration.administration import Administration
@@ -188,8 +189,9 @@ _STATES = {
 
 
 def _by_checklist(facts: Facts, *, offline: bool) -> Iterator[Finding]:
+    """Judge an organisation by its checklist, but for its cover: agreements have a check of their own."""
     why = "the organisation cannot send or receive as it should"
-    for item in checklist(facts):
+    for item in checklist(replace(facts, cover={})):
         yield _of_item(item, facts.organisation.value, why, offline=offline)
 
 
