@@ -8,13 +8,18 @@ the fault, and all that may be written (invariant 9).
 from __future__ import annotations
 
 import logging
+import math
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import dataclass
 from errno import errorcode
 
 _LOGGER = logging.getLogger("samdrift")
 _SUMMARY_SECONDS = 60.0
+_OVER_SECONDS = 60.0
+_LASTING_SECONDS = 300.0
+_AGAIN_SECONDS = 3600.0
 _MOST_CAUSES = 5
 _MOST_TOLD = 100
 
@@ -55,6 +60,34 @@ class _Minutely:
         _LOGGER.log(self._level, "%s%s", what, more)
 
 
+@dataclass(slots=True)
+class _Met:
+    """An outage as one piece of work meets it."""
+
+    first: float
+    last: float
+    told: float = -math.inf
+
+
+class _Lasting:
+    """Writes a line about an outage that has lasted, and again when it has lasted for much longer.
+
+    One that was not met for a minute was over meanwhile.
+    """
+
+    def __init__(self) -> None:
+        self._met: dict[str, _Met] = {}
+
+    def __call__(self, what: str) -> None:
+        now = time.monotonic()
+        self._met = {key: met for key, met in self._met.items() if now - met.last < _OVER_SECONDS}
+        met = self._met.setdefault(what, _Met(now, now))
+        met.last = now
+        if now - met.first >= _LASTING_SECONDS and now - met.told >= _AGAIN_SECONDS:
+            met.told = now
+            _LOGGER.warning("%s", what)
+
+
 def _causes(error: BaseException) -> str:
     """Return what lies behind an error: its cause in our own words, and the types that it came from."""
     said = getattr(error, "cause", "")
@@ -68,16 +101,17 @@ def _causes(error: BaseException) -> str:
 
 
 def failing(where: str, outages: type[Exception]) -> Callable[[BaseException], None]:
-    """Return what logs failures of work that is tried again: ``outages`` by cause, others as unexpected.
+    """Return what logs failures of work that is tried again: ``outages`` that last, others as unexpected.
 
-    An outage is one line a minute, with how often it was met: its dependency has a state with a reason, and
-    where in our code it was met says nothing about it.
+    The line about an outage is its dependency's, which has a state with a reason. Each piece of work of each
+    process would bury that under its own, and tells only what nothing else may: an outage that it has met
+    for five minutes, by its cause, and once an hour from then on.
     """
-    unforeseen, told = unexpected(where), _Minutely(logging.WARNING)
+    unforeseen, lasting = unexpected(where), _Lasting()
 
     def log(error: BaseException) -> None:
         if isinstance(error, outages):
-            told(f"{where} waits: {getattr(error, 'cause', '') or error}")
+            lasting(f"{where} waits: {getattr(error, 'cause', '') or error}")
         else:
             unforeseen(error)
 

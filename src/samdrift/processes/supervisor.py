@@ -96,15 +96,7 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[C
         house = _House(config, roles & config.roles, gate, hands, readers, health)
         await stack.enter_async_context(trying(health, own_dependencies(config, gate, keys)))
         stack.push_async_callback(house.stop)
-        await house.start()
-        await stack.enter_async_context(
-            in_background(house.follow(), on_failure=unexpected("the supervisor"))
-        )
-        await stack.enter_async_context(operators_log_kept(config, gate, keys, system_clock, health.note))
-        await stack.enter_async_context(reconciled(gate, system_clock, health.note))
-        copying = statements_copied(gate, system_clock)
-        await stack.enter_async_context(in_background(copying, on_failure=unexpected("signed statements")))
-        await stack.enter_async_context(watching(Expiries(keys, gate.registry, system_clock)))
+        # Before it serves: what starts for a minute is asked how it is, and unlocked, too.
         await stack.enter_async_context(
             controlled(
                 control_folder(config.vaults),
@@ -114,6 +106,15 @@ async def supervising(config: Config, roles: frozenset[Role]) -> AsyncIterator[C
                 },
             )
         )
+        await house.start()
+        await stack.enter_async_context(
+            in_background(house.follow(), on_failure=unexpected("the supervisor"))
+        )
+        await stack.enter_async_context(operators_log_kept(config, gate, keys, system_clock, health.note))
+        await stack.enter_async_context(reconciled(gate, system_clock, health.note))
+        copying = statements_copied(gate, system_clock)
+        await stack.enter_async_context(in_background(copying, on_failure=unexpected("signed statements")))
+        await stack.enter_async_context(watching(Expiries(keys, gate.registry, system_clock)))
         _LOGGER.info("supervisor: %s", used())
         yield house.roll
 

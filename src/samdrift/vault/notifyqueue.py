@@ -25,10 +25,12 @@ from psycopg.errors import Diagnostic
 from samdrift.contracts.errors import for_operator
 from samdrift.vault.database.cluster import cause_of
 from samdrift.vault.database.server import Database
-from samdrift.vault.errors import VaultError
+from samdrift.vault.errors import LoginRefused, VaultError, VaultUnavailable
 from samdrift.vault.logins import members
 
 _LOOK_SECONDS = 5.0
+_LOOKS_AWAY = 60
+"""Looks that the database may be away: five minutes, in which its own line is all that is to be said."""
 _FULL = 0.5
 """Part of the queue from which on the server reports who holds its tail."""
 _TRIES = 60
@@ -67,6 +69,7 @@ class NotifyQueue:
         self._database = database
         self._connection: AsyncConnection[tuple[Any, ...]] | None = None
         self._holder: int | None = None
+        self._failures = 0
         self._blind = False
 
     async def keep(self) -> None:
@@ -156,16 +159,23 @@ class NotifyQueue:
             self._holder = int(named.group()) if named else None
 
     async def _look_or_complain(self) -> None:
+        """Look once; a line says when nobody can, and another when that is over.
+
+        While the database is away the line is its own, unless that lasts: it may be this login alone.
+        """
         try:
             await self.look()
         except (VaultError, psycopg.Error) as error:
             await self._hang_up()
-            if not self._blind:
+            self._failures += 1
+            if not self._blind and (not _is_away(error) or self._failures > _LOOKS_AWAY):
                 text = "database: nobody looks after the queue of notifications now: %s"
                 _LOGGER.warning(text, _why(error))
-            self._blind = True
+                self._blind = True
             return
-        self._blind = False
+        if self._blind:
+            _LOGGER.warning("database: the queue of notifications is looked after again")
+        self._failures, self._blind = 0, False
 
     async def _hang_up(self) -> None:
         if self._connection is not None:
@@ -175,6 +185,12 @@ class NotifyQueue:
     @staticmethod
     async def _rows(connection: AsyncConnection[Any], question: str, *values: object) -> list[Any]:
         return await (await connection.execute(question.encode(), values)).fetchall()
+
+
+def _is_away(error: VaultError | psycopg.Error) -> bool:
+    """Return whether the database itself is away, and not this login that is not let in."""
+    outage = isinstance(error, VaultUnavailable | psycopg.OperationalError)
+    return outage and not isinstance(error, LoginRefused)
 
 
 def _why(error: VaultError | psycopg.Error) -> str:

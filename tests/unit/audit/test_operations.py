@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from samdrift.audit import operations
 from samdrift.audit.operations import failing, postponing, unexpected
 from samdrift.contracts.errors import Temporary
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
@@ -42,17 +45,63 @@ def test_a_key_that_cannot_be_used_has_its_fault_in_the_line(caplog: pytest.LogC
     assert caplog.messages == ["unexpected KeyStoreError in the log (): the vault has no keys"]
 
 
-def test_work_that_waits_for_a_dependency_says_what_for_and_not_where_in_our_code(
+REFUSED = "connection refused at 192.0.2.1:5432"
+
+
+class Clock:
+    """A clock that goes when it is told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(operations.time, "monotonic", lambda: self.now)
+
+    def pass_(self, seconds: int, met: Callable[[], None]) -> None:
+        """Have the time pass, with one failure in each second."""
+        for _ in range(seconds):
+            met()
+            self.now += 1
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_work_that_waits_leaves_a_short_outage_to_the_line_of_its_dependency(
+    caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    """With a process for each organisation, each would have lines of its own about one thing."""
+    log = failing("access-point-outbound", Temporary)
+    clock.pass_(300, lambda: log(VaultUnavailable(REFUSED)))
+    clock.now += 60
+    clock.pass_(300, lambda: log(VaultUnavailable(REFUSED)))
+    assert caplog.messages == []
+
+
+def test_work_that_waits_for_long_says_what_for_and_not_where_in_our_code(
+    caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    """After five minutes and then once an hour, however often it is tried, and each cause apart."""
+    log = failing("access-point-outbound", Temporary)
+
+    def met() -> None:
+        log(VaultUnavailable(REFUSED))
+        log(VaultUnavailable())
+
+    clock.pass_(301, met)
+    first = [
+        ("WARNING", f"access-point-outbound waits: {REFUSED}"),
+        ("WARNING", "access-point-outbound waits: the vault cannot be reached now"),
+    ]
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == first
+    clock.pass_(3600, met)
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == first * 2
+
+
+def test_what_is_no_outage_has_the_places_that_it_came_through_immediately(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """One line a minute, however often it is tried; what is no outage has the places that it came through."""
-    log = failing("access-point-outbound", Temporary)
-    for _ in range(100):
-        log(VaultUnavailable("connection refused at 192.0.2.1:5432"))
-    log(VaultUnavailable())
-    log(VaultRefused("SD409"))
+    failing("access-point-outbound", Temporary)(VaultRefused("SD409"))
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
-        ("WARNING", "access-point-outbound waits: connection refused at 192.0.2.1:5432"),
-        ("WARNING", "access-point-outbound waits: the vault cannot be reached now"),
         ("ERROR", "unexpected VaultRefused in access-point-outbound (): SQLSTATE SD409"),
     ]

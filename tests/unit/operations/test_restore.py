@@ -20,11 +20,12 @@ from samdrift.operations import backupset
 from samdrift.operations.backup import signers
 from samdrift.operations.backupformat import BackupError, BackupFault
 from samdrift.operations.restore import restore, restore_registry
-from samdrift.vault.errors import VaultLocked, VaultSuspended, VaultUnavailable
+from samdrift.vault.database.migrations import hardening_for
+from samdrift.vault.errors import DatabaseUnfit, VaultLocked, VaultSuspended, VaultUnavailable
 from samdrift.vault.objects import Objects
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import RECEIPT_EXTENDED
-from tests.cluster import cluster
+from tests.cluster import ADMINISTRATOR, cluster
 from tests.movable import LARGE
 from tests.separation.vaultlogin import superuser, vault_login
 from tests.sizes import sampled, whole
@@ -391,10 +392,15 @@ async def test_one_that_its_officer_has_locked_is_put_back_into_a_new_cluster_wi
             assert done["officer"] == "present"
 
 
-@whole
 async def test_an_administrator_who_is_no_superuser_backs_up_and_puts_back(tmp_path: Path) -> None:
-    """In a cluster of the operator's own, with the rights that docs/database.md gives and no others."""
+    """In a cluster of the operator's own, with the rights that docs/database.md gives and no others.
+
+    Hardened from the beginning, as the script of `samdrift init` leaves it.
+    """
     with server_folder() as folder, cluster(folder / "cluster") as theirs:
+        theirs.superuser(f"CREATE DATABASE samdrift_template OWNER {ADMINISTRATOR}", "postgres")
+        for database in ("samdrift", "samdrift_template"):
+            theirs.superuser(hardening_for(ADMINISTRATOR), database)
         async with installed(theirs.settings()) as installation:
             ground = await grounded(installation, tmp_path / "backups")
             made = await ground.create()
@@ -405,6 +411,9 @@ async def test_an_administrator_who_is_no_superuser_backs_up_and_puts_back(tmp_p
             await resume(ground)
             async with installation.open(ground.organisation, AP) as vault:
                 assert await vault.inbox(10)
+            theirs.superuser(f"REVOKE SELECT ON pg_catalog.pg_constraint FROM {ADMINISTRATOR}")
+            with pytest.raises(DatabaseUnfit, match="a superuser runs it again"):
+                await ground.create()
         names = [name for (name,) in theirs.ask("SELECT datname FROM pg_database")]
         assert restored.former in names
         opened = (

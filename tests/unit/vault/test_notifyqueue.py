@@ -7,7 +7,7 @@ from typing import Any, cast
 import psycopg
 import pytest
 
-from samdrift.vault.errors import VaultUnavailable
+from samdrift.vault.errors import LoginRefused, VaultUnavailable
 from samdrift.vault.notifyqueue import NotifyQueue
 
 
@@ -21,19 +21,53 @@ class Database:
         raise self.error
 
 
-@pytest.mark.parametrize(
-    ("error", "why"),
-    [
-        (psycopg.OperationalError("connection to server failed: Connection refused"), "connection refused"),
-        (psycopg.OperationalError("the connection is lost"), "no connection to the database"),
-        (VaultUnavailable("no socket at /somewhere:5432"), "no socket at /somewhere:5432"),
-        (psycopg.errors.InsufficientPrivilege("kim"), "see docs/database.md"),
-    ],
-)
-async def test_an_outage_is_said_once_with_its_cause(
+SAID = "database: nobody looks after the queue of notifications now: "
+AWAY = [
+    (psycopg.OperationalError("connection to server failed: Connection refused"), "connection refused"),
+    (psycopg.OperationalError("the connection is lost"), "no connection to the database"),
+    (VaultUnavailable("no socket at /somewhere:5432"), "no socket at /somewhere:5432"),
+]
+SHUT_OUT = [
+    (psycopg.errors.InsufficientPrivilege("kim"), "see docs/database.md"),
+    (LoginRefused(), "the database does not let one of our logins in"),
+]
+
+
+async def looked(queue: NotifyQueue, times: int) -> None:
+    for _ in range(times):
+        await queue._look_or_complain()
+
+
+@pytest.mark.parametrize(("error", "why"), AWAY)
+async def test_a_database_that_is_away_for_long_is_said_once_with_its_cause(
+    caplog: pytest.LogCaptureFixture, error: Exception, why: str
+) -> None:
+    """Until then its own line says all there is to say."""
+    queue = NotifyQueue(cast(Any, Database(error)))
+    await looked(queue, 60)
+    assert caplog.messages == []
+    await looked(queue, 3)
+    assert caplog.messages == [SAID + why]
+
+
+@pytest.mark.parametrize(("error", "why"), SHUT_OUT)
+async def test_an_administrator_who_is_not_let_in_is_said_once_and_immediately(
     caplog: pytest.LogCaptureFixture, error: Exception, why: str
 ) -> None:
     queue = NotifyQueue(cast(Any, Database(error)))
-    for _ in range(3):
-        await queue._look_or_complain()
-    assert caplog.messages == [f"database: nobody looks after the queue of notifications now: {why}"]
+    await looked(queue, 3)
+    assert caplog.messages == [SAID + why]
+
+
+async def test_that_the_queue_is_looked_after_again_is_said_where_it_was_not(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def look(queue: NotifyQueue) -> None:
+        return None
+
+    queue = NotifyQueue(cast(Any, Database(psycopg.errors.InsufficientPrivilege("kim"))))
+    await looked(queue, 1)
+    monkeypatch.setattr(NotifyQueue, "look", look)
+    await looked(queue, 2)
+    again = "database: the queue of notifications is looked after again"
+    assert caplog.messages == [f"{SAID}see docs/database.md", again]

@@ -139,17 +139,19 @@ def install(
         at = read_time(start) if start is not None else None
         who = acting(by)
 
-    async def work(place: Workplace) -> None:
+    async def work(place: Workplace) -> bool:
         now = datetime.now(UTC)
         place.keeper.require(key.key)
         _check(place, key, own, chain, max(at or now, now))
         facts = {"key": key.value, "certificate": fingerprint(own), "start": (at or now).isoformat()}
         await place.note(OrgEvent.KEYS_INSTALLED, who.name, **facts, **who.facts())
         store, vault = place.installation.keys, place.keeper.vault
+        others = any(one.name is key.key and one.certificate is not None for one in store.keys(vault))
         await asyncio.to_thread(store.install_certificate, vault, key.value, own, tuple(chain), at)
+        return others
 
-    worked(config, organisation, work)
-    for line in _next(key, own, at):
+    others = worked(config, organisation, work)
+    for line in _next(key, own, at, first=not others):
         print_line(line)
 
 
@@ -363,10 +365,12 @@ def _check(
         raise Unusable(f"the certificate cannot be used: it {'; it '.join(flaws)}")
 
 
-def _next(key: Which, own: x509.Certificate, at: datetime | None) -> list[str]:
-    """Return the next step, for a person."""
+def _next(key: Which, own: x509.Certificate, at: datetime | None, *, first: bool) -> list[str]:
+    """Return the next step, for a person; ``first`` where there is no former key beside it."""
     when = f"from {at.isoformat(timespec='minutes')} on" if at is not None else "from now on"
     match key:
+        case Which.SIGNING if first:
+            return [f"signs {when}; have its certificate published: samdrift org keys publish"]
         case Which.SIGNING:
             return [
                 f"signs {when}; have the certificate published before, beside the former one:",
@@ -377,7 +381,7 @@ def _next(key: Which, own: x509.Certificate, at: datetime | None) -> list[str]:
         case Which.TLS_CLIENT:
             return [
                 f"is shown {when}; the access point lets in who is registered there: add under clients",
-                f'"next" = "{fingerprint(own)}"',
+                f'"{"message-service" if first else "next"}" = "{fingerprint(own)}"',
             ]
         case Which.LOG_SIGNING:
             return [f"signs what is exported {when}"]

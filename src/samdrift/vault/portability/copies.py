@@ -26,7 +26,7 @@ from samdrift.contracts.principals import Role
 from samdrift.vault import databases
 from samdrift.vault.database import migrations
 from samdrift.vault.database.server import Database
-from samdrift.vault.errors import VaultError, VaultRefused, VaultUnavailable
+from samdrift.vault.errors import DatabaseUnfit, VaultError, VaultRefused, VaultUnavailable
 from samdrift.vault.inorder import Hosted
 from samdrift.vault.logins import Connection
 from samdrift.vault.relocation import in_order, tables_of
@@ -45,6 +45,10 @@ _TEXT = (
     "SET IntervalStyle = 'postgres'",
     "SET bytea_output = 'hex'",
     "SET extra_float_digits = 1",
+)
+_NOT_GRANTED = (
+    "the database's administrator lacks a right that hardening grants: a superuser runs it again, in every"
+    " database (docs/database.md)"
 )
 _SEQUENCES = (
     "SELECT relname FROM pg_class WHERE relnamespace = %s::regnamespace AND relkind = 'S' ORDER BY relname"
@@ -391,6 +395,8 @@ def typed() -> Iterator[None]:
         yield
     except psycopg.OperationalError as error:
         raise VaultUnavailable(_cause(error)) from None
+    except psycopg.errors.InsufficientPrivilege:
+        raise DatabaseUnfit(_NOT_GRANTED) from None
     except psycopg.Error as error:
         raise VaultRefused(error.sqlstate) from None
 
