@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -190,6 +191,8 @@ async def test_where_the_way_to_ask_is_gone_with_the_key_store_status_says_so(
     assert ended.status == 2
     assert f"key-store: {secrets} is not there, and with it the way to ask what runs" in ended.complaints
     assert "/health" in ended.complaints
+    assert "UNKNOWN" in ended.output
+    assert not re.search("nothing runs|NOT SERVED", ended.output)
 
 
 async def test_a_process_tries_its_clock_with_its_database(

@@ -121,7 +121,8 @@ def failing(where: str, outages: type[Exception]) -> Callable[[BaseException], N
 def postponing(where: str) -> Callable[[Exception], None]:
     """Return what logs that somebody was asked to come again, since no organisation's log could tell it.
 
-    By type and, for an outage, its cause in our own words: one line a minute, however many call.
+    By type and, for an outage, its cause in our own words: one line a minute, however many call. So it is
+    with what a person has caused and will end: a suspended organisation's peers call as often as they like.
     """
     told = _Minutely(logging.WARNING)
 
@@ -129,7 +130,7 @@ def postponing(where: str) -> Callable[[Exception], None]:
         cause = getattr(why, "cause", "")
         told(
             f"{where} asked to come again: {type(why).__name__}{f': {cause}' if cause else ''}",
-            each=not cause,
+            each=not cause and not getattr(why, "expected", False),
         )
 
     return log

@@ -41,7 +41,8 @@ def status(
         folder, wanted, secrets = control_folder(loaded.vaults), loaded.roles, loaded.vaults.secrets
         while True:
             running = run(_asked(loaded, folder))
-            if not running and folder.is_relative_to(secrets) and not secrets.is_dir():
+            unknown = not running and folder.is_relative_to(secrets) and not secrets.is_dir()
+            if unknown:
                 # Where processes are asked is in the key store, unless the configuration says otherwise.
                 complain(f"key-store: {shown(secrets)} is not there, and with it the way to ask what runs:")
                 complain(
@@ -50,9 +51,9 @@ def status(
             if as_json:
                 print_json(_document(running, wanted))
             elif watch:
-                print_screen("\n".join(_lines(running, wanted, system_clock())))
+                print_screen("\n".join(_lines(running, wanted, system_clock(), unknown=unknown)))
             else:
-                print_text("\n".join(_lines(running, wanted, system_clock())))
+                print_text("\n".join(_lines(running, wanted, system_clock(), unknown=unknown)))
             if not watch or as_json:
                 return _exit(running, wanted)
             time.sleep(_PAUSE)
@@ -103,10 +104,16 @@ def _document(running: Sequence[Running], wanted: frozenset[Role]) -> dict[str, 
     }
 
 
-def _lines(running: Sequence[Running], wanted: frozenset[Role], now: datetime) -> Iterator[str]:
+def _lines(
+    running: Sequence[Running], wanted: frozenset[Role], now: datetime, *, unknown: bool
+) -> Iterator[str]:
+    """Return the screen; ``unknown`` where what runs cannot be asked."""
     yield f"{now:%Y-%m-%d %H:%M:%S}Z"
+    if unknown:
+        yield "UNKNOWN      what runs cannot be asked"
+        return
     if not running:
-        yield "nothing runs: samdrift serve, or systemctl start samdrift"
+        yield "nothing runs, or it waits for its database at the start: journalctl -u samdrift -n 50"
     for each in running:
         roles = ", ".join(sorted(role.value for role in each.roles))
         yield f"serves {roles} since {each.since:%Y-%m-%d %H:%M:%S}Z"

@@ -57,19 +57,22 @@ _VERSIONS = frozenset({"1.0", "1.1"})
 AsgiApp = Callable[..., Any]
 
 
-class _Lasting(logging.Filter):
+class _EndingLines(logging.Filter):
     """Has uvicorn warn, and report no error, when requests last longer than the server that ends.
 
-    Who waits is answered (:mod:`samdrift.net.guard`), and comes again.
+    Who waits is answered (:mod:`samdrift.net.guard`), and comes again. That a server begins to end is told
+    once for each address of each process, and says nothing that the process's own line does not.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.msg == "Shutting down":
+            return False
         if str(record.msg).startswith("Cancel %s running task(s)"):
             record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
 
 
-logging.getLogger("uvicorn.error").addFilter(_Lasting())
+logging.getLogger("uvicorn.error").addFilter(_EndingLines())
 
 
 class ClientCertificateProtocol(HttpToolsProtocol, Ending):

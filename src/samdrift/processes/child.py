@@ -126,8 +126,9 @@ class Child:
             _LOGGER.error("%s: cannot be started: what it is handed cannot be had in time", self.name)
             return False
         except OSError as error:
-            where = f" {error.filename}:" if isinstance(error.filename, str) else ""
-            _LOGGER.error("%s: cannot be started (%s %s)", self.name, where, error.strerror)
+            where = f"{error.filename}: " if isinstance(error.filename, str) else ""
+            why = (error.strerror or type(error).__name__).lower()
+            _LOGGER.error("%s: cannot be started: %s%s", self.name, where, why)
             return False
         except (KeyStoreError, VaultError) as error:
             _LOGGER.error("%s: cannot be started: %s", self.name, error)

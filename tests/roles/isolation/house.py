@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
+import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +18,8 @@ from samdrift.client.keys import ClientKey
 from samdrift.config.organisations import host_of
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.contracts.principals import Role
+from samdrift.installation.control import control_folder
+from samdrift.installation.reporting import Running, ask_running
 from samdrift.vault.registry import Registration
 from tests.roles import web
 from tests.roles.member import MT, Member, until
@@ -59,6 +64,19 @@ class House:
             return True if text in self.process.log.read_text() else None
 
         await until(look, f"in the log: {text}", PATIENCE)
+
+    async def starts_again(self) -> Mapping[str, bool]:
+        """Start it again; returns what it first answers of its processes, while they start."""
+        folder = control_folder(self.alfa.config.vaults)
+
+        async def asked() -> Running | None:
+            return next(iter(await ask_running(folder)), None)
+
+        await self.process.end(signal.SIGTERM)
+        starting = asyncio.create_task(self.process.start())
+        first = await until(asked, "it answers how it is", PATIENCE)
+        await starting
+        return first.workers
 
 
 async def exchanged(sender: Member, recipient: Member) -> str:

@@ -152,8 +152,8 @@ def running_as(user: int) -> list[int]:
 
 async def restarted(house: House) -> None:
     """Stop the whole installation, and start it again: everybody but a worker that cannot serves at once."""
-    await house.process.end(signal.SIGTERM)
-    await house.process.start()
+    first = await house.starts_again()
+    assert not first["front"], "what starts says so, and not that nothing runs"
 
 
 @whole

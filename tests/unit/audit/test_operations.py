@@ -10,7 +10,7 @@ from samdrift.audit import operations
 from samdrift.audit.operations import failing, postponing, unexpected
 from samdrift.contracts.errors import Temporary
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
-from samdrift.vault.errors import VaultDenied, VaultRefused, VaultUnavailable
+from samdrift.vault.errors import VaultDenied, VaultRefused, VaultSuspended, VaultUnavailable
 
 
 def test_an_outage_that_many_calls_meet_is_one_line_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
@@ -31,6 +31,13 @@ def test_what_has_no_cause_is_told_each_time(caplog: pytest.LogCaptureFixture) -
     for _ in range(2):
         log(VaultDenied())
     assert caplog.messages == ["interface A asked to come again: VaultDenied"] * 2
+
+
+def test_what_a_person_has_caused_is_one_line_however_many_call(caplog: pytest.LogCaptureFixture) -> None:
+    log = postponing("interface A")
+    for _ in range(100):
+        log(VaultSuspended())
+    assert caplog.messages == ["interface A asked to come again: VaultSuspended"]
 
 
 def test_what_the_database_refused_is_told_by_its_state_and_not_in_its_words(

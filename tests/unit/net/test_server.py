@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -232,3 +233,11 @@ def test_answers_are_sent_without_delay_on_asyncios_own_loop_too() -> None:
 
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         assert runner.run(without_delay()) == 1
+
+
+async def test_a_server_that_ends_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Each address of each process would: the line is the process's own."""
+    caplog.set_level(logging.INFO)
+    async with telling():
+        pass
+    assert caplog.messages == []

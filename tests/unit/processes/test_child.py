@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -232,3 +233,15 @@ async def test_processes_end_when_their_supervisor_is_gone(scene: Scene) -> None
     child._writer.close()
     assert await child.ended() == 0
     assert not alive(number)
+
+
+async def test_an_address_that_may_not_be_taken_is_named_with_the_reason(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As port 443 under a unit that takes away ports below 1024."""
+
+    def refused() -> Handed:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES), "0.0.0.0:443")
+
+    assert not await Child("front", [sys.executable, "-c", ""], refused).start()
+    assert caplog.messages == ["front: cannot be started: 0.0.0.0:443: permission denied"]
