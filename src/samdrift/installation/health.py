@@ -39,7 +39,9 @@ _SHARE = 10
 """Answers to one call without, from which on the latter are none of an outage."""
 GONE = "samdrift_dependency_gone"
 """Name of the metric."""
-FOUND_BY_WORKERS = "processes of organisations find it gone; where and why: journalctl -u samdrift -g 'gone since'"
+FOUND_BY_WORKERS = (
+    "processes of organisations find it gone; where and why: journalctl -u samdrift -g 'gone since'"
+)
 """The reason at level ``process``, where workers tell how many they find gone, and nothing in words."""
 
 

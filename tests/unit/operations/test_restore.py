@@ -28,7 +28,7 @@ from samdrift.wire.identifiers import RECEIPT_EXTENDED
 from tests.cluster import ADMINISTRATOR, cluster
 from tests.movable import LARGE
 from tests.separation.vaultlogin import superuser, vault_login
-from tests.sizes import sampled, whole
+from tests.sizes import sampled
 from tests.unit.operations.backingup import ASKED, PROOF, Ground, administration_of, grounded
 from tests.vaults import (
     MINUTE,
