@@ -87,7 +87,7 @@ async def test_a_running_installation_of_the_federation_is_in_order(config: Conf
         expected["scanner.signatures"] = State.WARN
     assert wrong(findings) == expected
     assert by_id(findings)["clock"].found == f"not known: connection refused at {NOBODY_THERE}"
-    assert exit_status(findings) == 1
+    assert exit_status(findings) == 2
     seen = {one.id for one in findings if one.state is State.OK}
     assert {
         "database",

@@ -42,7 +42,7 @@ from samdrift.operations.setup import (
 )
 
 app = typer.Typer(add_completion=False)
-_PRIVATE = ("secrets", "seals", "objects", "database")
+_PRIVATE = ("secrets", "seals", "objects")
 
 
 @app.command("init")
@@ -134,7 +134,7 @@ def _made(folder: Path, answers: Answers) -> list[Path]:
     others = 0o005 if answers.each_its_process else 0
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o750 | others)
-    for name in _PRIVATE:
+    for name in (*_PRIVATE, "database") if answers.embedded else _PRIVATE:
         (folder / name).mkdir(mode=0o700)
     for purpose in CertificatePurpose:
         (folder / "trust" / purpose).mkdir(mode=0o755, parents=True)
