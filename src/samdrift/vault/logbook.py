@@ -9,7 +9,7 @@ from samdrift.audit.chain import ChainHead
 from samdrift.audit.entries import Happening, LogEntry
 from samdrift.audit.leaves import Leaf, commitment
 from samdrift.audit.merkle import Frontier
-from samdrift.vault.database.session import Row, Statement
+from samdrift.vault.database.session import Byteas, Int4s, Int8s, Row, Statement
 
 AFTER = """
 SELECT sequence, content, previous, hash, retention, salt FROM log
@@ -99,9 +99,8 @@ async def _tree(query: Query, first: int, end: int) -> Frontier:
 
 def append_statement(happenings: Sequence[Happening]) -> Statement:
     """Return the statement that appends ``happenings`` to the log of the vault whose login runs it."""
-    contents = [happening.content() for happening in happenings]
-    traces: list[int] = []
-    ends: list[int] = []
+    contents = Byteas(happening.content() for happening in happenings)
+    traces, ends = Int8s(), Int4s()
     for happening in happenings:
         traces += map(trace, happening.traced())
         ends.append(len(traces))

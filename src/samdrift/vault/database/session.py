@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import select
+import struct
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import psycopg
 from psycopg import pq
-from psycopg.adapt import PyFormat, Transformer
+from psycopg.adapt import Dumper, PyFormat, Transformer
 from psycopg.errors import error_from_result
 
 from samdrift.vault.database.cluster import refused_login
@@ -48,6 +49,56 @@ _TRANSIENT = ("08", "40", "53", "55", "57", "58")
 def call(function: str, arguments: int) -> str:
     """SQL that calls one of our functions with so many values."""
     return f"SELECT {function}({', '.join(f'${number}' for number in range(1, arguments + 1))})"
+
+
+class Byteas(list[bytes]):
+    """A value of type ``bytea[]``."""
+
+
+class Int4s(list[int]):
+    """A value of type ``int[]``."""
+
+
+class Int8s(list[int]):
+    """A value of type ``bigint[]``."""
+
+
+class _Array(Dumper):
+    """Writes a list of one type as a binary array (``array_send``).
+
+    psycopg looks at every item of a list for the narrowest type, so that one statement is prepared for each
+    combination of types, and the server converts the items again. With every opening a log takes three lists.
+    """
+
+    format = pq.Format.BINARY
+    item_oid: ClassVar[int]
+    item: ClassVar[str] = ""
+    """Length and value of an item, as :mod:`struct` writes them; empty for bytes."""
+
+    def dump(self, obj: Sequence[Any]) -> bytes:
+        if not obj:
+            return struct.pack("!3i", 0, 0, self.item_oid)
+        head = struct.pack("!5i", 1, 0, self.item_oid, len(obj), 1)
+        if not self.item:
+            return head + b"".join(part for each in obj for part in (struct.pack("!i", len(each)), each))
+        size = struct.calcsize(f"!{self.item}")
+        return head + b"".join(struct.pack(f"!i{self.item}", size, each) for each in obj)
+
+
+class _Byteas(_Array):
+    oid, item_oid = 1001, 17
+
+
+class _Int4s(_Array):
+    oid, item_oid, item = 1007, 23, "i"
+
+
+class _Int8s(_Array):
+    oid, item_oid, item = 1016, 20, "q"
+
+
+for _kind, _dumper in ((Byteas, _Byteas), (Int4s, _Int4s), (Int8s, _Int8s)):
+    psycopg.adapters.register_dumper(_kind, _dumper)
 
 
 class Session:

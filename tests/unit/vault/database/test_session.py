@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from samdrift.vault.database.server import Database
-from samdrift.vault.database.session import Session
+from samdrift.vault.database.session import Byteas, Int4s, Int8s, Session
 from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
 from tests.vaults import NOW, Installation
 
@@ -61,6 +62,27 @@ async def test_values_come_back_as_they_were(session: Session, value: object) ->
     }
     sql_type = kind[type(value)] if not isinstance(value, list) else f"{kind[type(value[0])]}[]"
     assert await session.run([(f"SELECT $1::{sql_type}", (value,))]) == [[(value,)]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        (Byteas, []),
+        (Byteas, [b"", bytes(range(256)), b"x" * 70_000]),
+        (Int4s, []),
+        (Int4s, [0, 1, -(2**31), 2**31 - 1]),
+        (Int8s, []),
+        (Int8s, [0, 1, -(2**63), 2**63 - 1]),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else str(len(value)),
+)
+async def test_a_list_of_a_known_type_has_that_type_whatever_is_in_it(
+    session: Session, kind: type[list[Any]], values: list[Any]
+) -> None:
+    """An array is compared with one of exactly its own type."""
+    name = {Byteas: "bytea[]", Int4s: "int4[]", Int8s: "int8[]"}[kind]
+    ((row,),) = await session.run([(f"SELECT $1, $1 = '{{}}'::{name}", (kind(values),))])
+    assert row == (values, not values)
 
 
 async def test_one_statement_with_values_of_several_types_is_prepared_for_each(session: Session) -> None:
