@@ -160,7 +160,7 @@ def local_name(element: Element) -> str:
 
 def children(element: Element) -> list[Element]:
     """The child elements, without comments and processing instructions."""
-    return [child for child in element if isinstance(child.tag, str)] if len(element) else []
+    return list(element.iterchildren("*")) if len(element) else []
 
 
 def text(element: Element) -> str:
