@@ -7,17 +7,15 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift.vault.accesspoint import AccessPointVault
 from samdrift.vault.records import Transfer
 from samdrift.wire.as4 import FINAL_RECIPIENT, ORIGINAL_SENDER, SignedHeader, UserMessage
-from samdrift.wire.crypto.certificates import common_name
+from samdrift.wire.crypto.certificates import common_name, fingerprint
 from samdrift.wire.profile import TransportProfile
 from samdrift.wire.verdicts import Grounds
 
-_SHA256 = hashes.SHA256()
 _OTHER = "other"
 
 
@@ -77,7 +75,7 @@ def keep_peer(
 
 def peer_facts(certificate: x509.Certificate) -> dict[str, str]:
     """Return the access point at the other end, and the SHA-256 of the certificate that names it."""
-    return {"peer": common_name(certificate) or "", "certificate": certificate.fingerprint(_SHA256).hex()}
+    return {"peer": common_name(certificate) or "", "certificate": fingerprint(certificate)}
 
 
 def signature_facts(signature: bytes) -> dict[str, str]:

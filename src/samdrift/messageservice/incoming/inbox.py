@@ -14,8 +14,6 @@ from datetime import datetime
 from functools import partial
 from hashlib import sha256
 
-from cryptography.hazmat.primitives import hashes
-
 from samdrift.audit.operations import marks_lost, sender_limited
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
@@ -47,6 +45,7 @@ from samdrift.vault.records import MessageRecord, ReceiptRecord, Received
 from samdrift.vault.sessionkeys import MarksMissing
 from samdrift.wire import receipt as receipts
 from samdrift.wire.codes import ReceiptStatus
+from samdrift.wire.crypto.certificates import fingerprint
 from samdrift.wire.findings import Finding
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier, receipt_document_for
 from samdrift.wire.receipt import MessageReceipt
@@ -417,7 +416,7 @@ def signer_facts(vault: MessageServiceVault, new: NewMessage | NewReceipt, now: 
         return {}
     return {
         "signer": new.signer.subject.rfc4514_string(),
-        "certificate": new.signer.fingerprint(hashes.SHA256()).hex(),
+        "certificate": fingerprint(new.signer),
         **vault.keep_grounds(new.grounds, now=now),
         **vault.keep_signature(new.signed if new.grounds else None, now=now),
     }

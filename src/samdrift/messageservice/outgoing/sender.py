@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
 
-from cryptography.hazmat.primitives import hashes
-
 from samdrift.audit.operations import failing
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.cover import NotCovered
@@ -37,6 +35,7 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, ReceiptRecord, WorkItem
 from samdrift.wire import sdkmessage
+from samdrift.wire.crypto.certificates import fingerprint
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 
 
@@ -295,5 +294,5 @@ def _recipient(vault: MessageServiceVault, sealed: SealedMessage, now: datetime)
     """Return the certificate that a message is encrypted for, and what it was judged by, which is kept."""
     if sealed.certificate is None:
         return {}
-    named = {"certificate": sealed.certificate.fingerprint(hashes.SHA256()).hex()}
+    named = {"certificate": fingerprint(sealed.certificate)}
     return named | vault.keep_grounds(sealed.grounds, now=now)

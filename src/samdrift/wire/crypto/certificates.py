@@ -103,6 +103,7 @@ def issuer(certificate: x509.Certificate) -> str:
         return ""
 
 
+@lru_cache(maxsize=256)
 def fingerprint(certificate: x509.Certificate) -> str:
     """SHA-256 over the certificate in hexadecimal: what logs and caches call it by."""
     return certificate.fingerprint(hashes.SHA256()).hex()
