@@ -1,10 +1,11 @@
 """New organisations of tests start from copies of a database in which the product has made such vaults.
 
-Most of what an organisation takes is the SQL of its vaults' schemas. Where a server gets its second
-organisation with vaults in the same roles, the product runs that SQL once more, in a database that stays as
-it is then. This organisation and all that follow have a copy of it, whose schemas get the names and owners
-that the product has chosen. All else, such as logins, rights, the log's beginning and keys, it makes for each
-of them. The outcome is held to what the product makes alone (``tests/unit/test_vaulttemplates.py``).
+Most of what an organisation takes is the SQL of its vaults' schemas, and the rights of their logins. Where a
+server gets its second organisation with vaults in the same roles, the product does both once more, for logins
+that nobody uses, in a database that stays as it is then. This organisation and all that follow have a copy of
+it, whose schemas get the names, owners and logins that the product has chosen. All else, such as making
+logins, the log's beginning and keys, it does for each of them. The outcome is held to what the product makes
+alone (``tests/unit/test_vaulttemplates.py``).
 """
 
 from __future__ import annotations
@@ -29,11 +30,14 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _add_organisation = Provisioner.add_organisation
 _make = databases.make
 _migrate = migrations.migrate
+_allow = migrations.allow
 
 _WANTED: ContextVar[frozenset[Role]] = ContextVar("wanted", default=frozenset())
 """The roles of the organisation that is being added."""
 _THERE: ContextVar[set[Role]] = ContextVar("there")
 """Those of them whose schemas came with its database, and have no name and owner of their own yet."""
+_COPIES: ContextVar[dict[str, str]] = ContextVar("copies")
+"""Schemas of the organisation that is being added, and what they are called in its database so far."""
 _MADE: Counter[tuple[str, str]] = Counter()
 """How many organisations with vaults in the same roles a server has got."""
 
@@ -41,21 +45,29 @@ _KNOWN = "SELECT datallowconn FROM pg_database WHERE datname = %s"
 _TAKEN_OVER = """
 DROP SCHEMA {schema};
 ALTER SCHEMA {copied} RENAME TO {schema};
-UPDATE pg_namespace SET nspowner = {owner} WHERE nspowner = {former};
-UPDATE pg_class SET relowner = {owner} WHERE relowner = {former};
+UPDATE pg_namespace SET nspowner = {owner}, nspacl =
+    replace(replace(nspacl::text, {formers}, {owners}), {readers}, {logins})::aclitem[]
+WHERE nspowner = {former};
+UPDATE pg_class SET relowner = {owner}, relacl =
+    replace(replace(relacl::text, {formers}, {owners}), {readers}, {logins})::aclitem[]
+WHERE relowner = {former};
 UPDATE pg_type SET typowner = {owner} WHERE typowner = {former};
-UPDATE pg_proc SET proowner = {owner}, proconfig = array_replace(proconfig, {copied_path}, {path})
+UPDATE pg_proc SET proowner = {owner}, proacl =
+    replace(replace(proacl::text, {formers}, {owners}), {readers}, {logins})::aclitem[],
+    proconfig = array_replace(proconfig, {copied_path}, {path})
 WHERE proowner = {former};
-UPDATE pg_shdepend SET refobjid = {owner}
+UPDATE pg_shdepend SET refobjid = CASE refobjid WHEN {former} THEN {owner} ELSE {login} END
 WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND refclassid = 'pg_authid'::regclass AND refobjid = {former};
+    AND refclassid = 'pg_authid'::regclass AND refobjid IN ({former}, {reader});
 SET LOCAL search_path = {schema};
 UPDATE log_tree SET origin = _log_name();
 UPDATE cover SET inherited_from = date_trunc('day', now()) - interval '1 day',
     inherited_until = date_trunc('second', now()) + interval '90 days';
 RESET search_path
 """
-"""What ``REASSIGN OWNED`` and ``ALTER FUNCTION`` do one by one; and what no two vaults have in common."""
+"""What ``REASSIGN OWNED``, ``ALTER FUNCTION`` and ``GRANT`` do one by one; and what no two vaults have in
+common.
+"""
 
 
 @contextlib.contextmanager
@@ -64,7 +76,8 @@ def copied_vaults() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Provisioner, "add_organisation", _add)
         patch.setattr(databases, "make", _copy)
-        patch.setattr(migrations, "migrate", _take_over)
+        patch.setattr(migrations, "migrate", _find)
+        patch.setattr(migrations, "allow", _take_over)
         yield
 
 
@@ -82,12 +95,13 @@ async def _add(
     roles: Collection[Role],
     happening: Happening | None = None,
 ) -> dict[Role, str]:
-    wanted, there = _WANTED.set(frozenset(roles)), _THERE.set(set())
+    wanted, there, copies = _WANTED.set(frozenset(roles)), _THERE.set(set()), _COPIES.set({})
     try:
         return await _add_organisation(provisioner, organisation, roles, happening)
     finally:
         _WANTED.reset(wanted)
         _THERE.reset(there)
+        _COPIES.reset(copies)
 
 
 async def _copy(connection: Connection, database: Database, name: str) -> None:
@@ -115,12 +129,15 @@ async def _prepare(connection: Connection, database: Database, name: str, roles:
                 await rights.make_owner(inside, f"o{schema}")
                 await run(inside, "CREATE SCHEMA {} AUTHORIZATION {}", schema, f"o{schema}")
                 await _migrate(inside, schema, migrations.VAULT[role])
+                if not await rights.exists(inside, f"l{schema}"):
+                    await run(inside, "CREATE ROLE {} NOLOGIN", f"l{schema}")
+                await _allow(inside, schema, f"l{schema}")
     finally:
         await inside.close()
     await run(connection, "ALTER DATABASE {} ALLOW_CONNECTIONS false", name)
 
 
-async def _take_over(
+async def _find(
     connection: Connection, schema: str, parts: tuple[str, ...], until: Mapping[str, int] | None = None
 ) -> None:
     role = next((one for one in _THERE.get(set()) if migrations.VAULT[one] == parts), None)
@@ -128,12 +145,20 @@ async def _take_over(
         await _migrate(connection, schema, parts, until)
         return
     _THERE.get().remove(role)
-    copied = _copied(role)
+    _COPIES.get()[schema] = _copied(role)
+
+
+async def _take_over(connection: Connection, schema: str, login: str) -> None:
+    copied = _COPIES.get({}).pop(schema, None)
+    if copied is None:
+        await _allow(connection, schema, login)
+        return
+    names = {"former": f"o{copied}", "owner": f"o{schema}", "reader": f"l{copied}", "login": login}
     taken_over = sql.SQL(_TAKEN_OVER).format(
         copied=sql.Identifier(copied),
         schema=sql.Identifier(schema),
-        former=sql.SQL("{}::regrole").format(f"o{copied}"),
-        owner=sql.SQL("{}::regrole").format(f"o{schema}"),
+        **{key: sql.SQL("{}::regrole").format(name) for key, name in names.items()},
+        **{f"{key}s": name for key, name in names.items()},
         copied_path=f"search_path={copied}",
         path=f"search_path={schema}",
     )

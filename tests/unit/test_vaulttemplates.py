@@ -28,7 +28,7 @@ WITH owners (owner) AS (
     UNION SELECT nspowner FROM pg_namespace UNION SELECT refobjid FROM pg_shdepend
         WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 )
-SELECT count(*) FROM owners WHERE owner::regrole::text ~ '^ovault_'
+SELECT count(*) FROM owners WHERE owner::regrole::text ~ '^[ol]vault_'
 """
 _SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema|public)'"
 _OWN = """
@@ -53,6 +53,14 @@ async def dumped(installation: Installation, login: VaultLogin) -> str:
     return re.sub(r"^\\(un)?restrict .*$", "", dump, flags=re.MULTILINE)
 
 
+async def dependent(installation: Installation, login: VaultLogin, role: str) -> list[tuple[str, str, int]]:
+    """How many objects of each kind PostgreSQL keeps a role for, as their owner or for its rights."""
+    with (await superuser(installation)).connect(login.schema) as inside:
+        found = [(str(kind), str(why), int(number)) for kind, why, number in inside.execute(_OWNED, (role,))]
+    assert found
+    return found
+
+
 async def added(installation: Installation, roles: Collection[Role]) -> list[VaultLogin]:
     """The vaults of a new organisation."""
     organisation = await installation.organisation(roles)
@@ -73,7 +81,12 @@ async def test_a_copied_vault_is_what_the_product_makes(
         dump = await dumped(installation, one)
         assert len(dump) > 10_000
         assert await dumped(installation, other) == dump
-        assert everything.rows(_OWNED, other.owner) == everything.rows(_OWNED, one.owner) != []
+        assert await dependent(installation, other, other.owner) == await dependent(
+            installation, one, one.owner
+        )
+        assert await dependent(installation, other, other.login) == await dependent(
+            installation, one, one.login
+        )
         (log, *cover), (others_log, *others_cover) = (
             everything.rows(_OWN.format(each.schema))[0] for each in (one, other)
         )
