@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -119,9 +121,9 @@ class Closings:
             organisation.value,
         )
         stock = []
-        for where, *row in found:
+        for where, rows in groupby(found, itemgetter(0)):
             async with self._inside(where) as inside:
-                stock.append(await _stock(inside, *row))
+                stock += [await _stock(inside, *row) for _, *row in rows]
         return tuple(stock)
 
     async def all(self) -> tuple[Closing, ...]:
@@ -147,12 +149,13 @@ class Closings:
         if begun:
             vaults = await self._rows(
                 "UPDATE registry.registrations SET state = 'closing' WHERE organisation = %s"
-                " RETURNING schema, coalesce(database, current_database())",
+                " RETURNING coalesce(database, current_database()), schema",
                 organisation.value,
             )
-            for schema, where in vaults:
+            for where, rows in groupby(vaults, itemgetter(0)):
                 async with self._inside(where) as inside:
-                    await append_log(inside, schema, happening)
+                    for _, schema in rows:
+                        await append_log(inside, schema, happening)
             await append_log(self._connection, "registry", happening)
 
     async def end(self, closing: Closing, certificate: bytes, happening: Happening) -> None:

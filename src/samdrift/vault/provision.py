@@ -328,21 +328,26 @@ class Provisioner:
         async with self.beside() as beside:
             former = await databases.name_beside(beside, databases.FORMER, organisation.value)
             await databases.drop(beside, former)
-        async with self.alone():
-            last = own and len(await self._known(organisation)) == 1
-            if last:
-                async with self.beside() as beside:
+            async with self.alone():
+                last = own and len(await self._known(organisation)) == 1
+                if last:
                     await databases.drop(beside, where)
-            async with self.beside(None if last else where) as beside:
-                await rights.end(beside, login)
-            async with self.inside(None if last else where) as inside:
-                await logins.run(inside, "DROP SCHEMA IF EXISTS {} CASCADE", schema)
-                await logins.run(inside, "DROP ROLE IF EXISTS {}", _owner(schema))
-            await self._rows("DELETE FROM registry.registrations WHERE vault = %s", vault)
-            if last:
-                await self._rows("DELETE FROM registry.databases WHERE name = %s", where)
+                    await self._end(beside, schema, login)
+                else:
+                    async with self.beside(where) as there:
+                        await self._end(there, schema, login)
+                await self._rows("DELETE FROM registry.registrations WHERE vault = %s", vault)
+                if last:
+                    await self._rows("DELETE FROM registry.databases WHERE name = %s", where)
         await self._end_strays()
         await self.announce()
+
+    async def _end(self, there: migrations.Connection, schema: str, login: str) -> None:
+        """Drop a vault's login and schema where they are; of a database that is gone, its roles."""
+        await rights.end(there, login)
+        async with self._transaction(there):
+            await logins.run(there, "DROP SCHEMA IF EXISTS {} CASCADE", schema)
+            await logins.run(there, "DROP ROLE IF EXISTS {}", _owner(schema))
 
     async def _put_in_order(self, *, looks: bool) -> None:
         """Close the databases, and where it ``looks`` into them bring every vault up to date, a few at once,
