@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.checks import CHECKS, result
+from tests.sources import last_name, nodes_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,16 +29,11 @@ _LAST_NAMES = {writer.rpartition(".")[2] for writer in WRITERS}
 
 def written_in(source: str) -> set[str]:
     """The ways to a terminal that a module's code calls or hands on."""
-    nodes = list(ast.walk(ast.parse(source)))
-    named = {ast.unparse(node) for node in nodes if _last_name(node) in _LAST_NAMES}
+    nodes = nodes_of(source, _LAST_NAMES | MAKERS)
+    named = {ast.unparse(node) for node in nodes if last_name(node) in _LAST_NAMES}
     called = (node.func for node in nodes if isinstance(node, ast.Call))
-    made = {ast.unparse(function) for function in called if _last_name(function) in MAKERS}
+    made = {ast.unparse(function) for function in called if last_name(function) in MAKERS}
     return (named & WRITERS) | (made & MAKERS)
-
-
-def _last_name(node: ast.AST) -> str:
-    """Return the last word of a name: to write all names out takes longer than the rest of the test."""
-    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sources import statements
+
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "samdrift"
 MODULES = sorted(SOURCE.rglob("*.py"))
@@ -25,9 +27,8 @@ HELP = re.compile(r"^(What|Who|Whose|Whom|Of|As|For whom)\b|stands? in|unless to
 
 def docstrings(module: Path) -> Iterator[tuple[int, bool, str]]:
     """Yield line, whether it is a function's, and text of each docstring and attribute docstring."""
-    for node in ast.walk(ast.parse(module.read_text())):
-        body = getattr(node, "body", None)
-        for place, statement in enumerate(body if isinstance(body, list) else ()):
+    for node, body in statements(module.read_text()):
+        for place, statement in enumerate(body):
             value = statement.value if isinstance(statement, ast.Expr) else None
             if isinstance(value, ast.Constant) and isinstance(value.value, str):
                 function = place == 0 and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from samdrift.audit.events import AuditEvent, LogEvent, Retention, retention_of
+from tests.sources import nodes_of
 from tests.unit.audit.declared import SOURCE, declared, declaring
 
 LOG_PAGE = SOURCE.parents[1] / "docs" / "log.md"
@@ -24,8 +25,9 @@ def _package(module: str) -> str:
 def _named() -> dict[tuple[str, str], set[str]]:
     """Return the packages that name each event outside of its declaration, by class and member."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
+    kinds = {type(event).__name__ for event in declared()}
     for path in SOURCE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes_of(path.read_text(), kinds):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 found[node.value.id, node.attr].add(path.relative_to(SOURCE).parts[0].removesuffix(".py"))
     return found

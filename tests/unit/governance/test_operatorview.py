@@ -64,6 +64,7 @@ from samdrift.scheduling.held import HeldNumber
 from samdrift.vault.events import VaultEvent
 from samdrift.vault.notifyqueue import NotifyQueue
 from tests.roles.test_command_line_separation import CASES, NO_RECORDS, OF_NO_VAULT, commands, told
+from tests.sources import last_name
 
 ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "src" / "samdrift"
@@ -160,7 +161,7 @@ def made_in(module: ast.Module) -> Iterator[ast.expr]:
         for name in node.names
         if MAKERS.fullmatch(name.name)
     }
-    for node in ast.walk(module):
+    for node in ast.walk(module) if imported else ():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in imported:
             yield node.args[0]
 
@@ -300,11 +301,7 @@ def test_what_the_code_writes_in_the_operators_log_by_name_is_among_them() -> No
     found = set()
     for module in modules().values():
         for node in ast.walk(module):
-            if isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in (
-                "operator_log",
-                "_moved",
-                "note",
-            ):
+            if isinstance(node, ast.Call) and last_name(node.func) in ("operator_log", "_moved", "note"):
                 found |= {by_name[text] for each in node.args if (text := ast.unparse(each)) in by_name}
     assert len(found) > 10
     assert {event.value for event in found} <= set(of(Kind.EVENT))
@@ -313,7 +310,9 @@ def test_what_the_code_writes_in_the_operators_log_by_name_is_among_them() -> No
 def writes_to_the_journal(module: ast.Module) -> bool:
     """Return whether a module has a logger, which is how all of them write to the journal."""
     return any(
-        isinstance(node, ast.Call) and ast.unparse(node.func) in ("logging.getLogger", "getLogger")
+        isinstance(node, ast.Call)
+        and last_name(node.func) == "getLogger"
+        and ast.unparse(node.func) in ("logging.getLogger", "getLogger")
         for node in ast.walk(module)
     )
 

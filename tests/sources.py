@@ -1,0 +1,34 @@
+"""The source as tests read it, parsed and walked through no further than a rule needs."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Collection, Iterator
+
+
+def last_name(node: ast.AST) -> str:
+    """Return the last word of a name: to write all names out takes longer than most tests."""
+    return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
+
+
+def nodes_of(source: str, names: Collection[str]) -> list[ast.AST]:
+    """Return all nodes of a module that has one of these names somewhere; none of any other module."""
+    named = re.search(rf"\b(?:{'|'.join(map(re.escape, names))})\b", source)
+    return list(ast.walk(ast.parse(source))) if named else []
+
+
+def statements(source: str) -> Iterator[tuple[ast.AST, list[ast.stmt]]]:
+    """Yield whatever has statements, such as a module or a branch, with them; expressions have none."""
+    waiting: list[ast.AST] = [ast.parse(source)]
+    while waiting:
+        node = waiting.pop()
+        for name, field in ast.iter_fields(node):
+            if (
+                isinstance(field, list)
+                and field
+                and isinstance(field[0], ast.stmt | ast.excepthandler | ast.match_case)
+            ):
+                waiting += field
+                if name == "body":
+                    yield node, field
