@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import compileall
 import os
+import re
 from collections.abc import Iterable
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,12 +17,15 @@ import pytest
 from _pytest.assertion import rewrite
 
 TESTS = Path(__file__).parent
+_REWRITTEN = re.compile(r"/(test_[^/]*|conftest)\.py$")
+"""Modules whose assertions pytest rewrites; the others are compiled as they are."""
 
 
 def prepare(config: pytest.Config) -> None:
     """Compile the source and the tests, and have workers keep what they compile themselves."""
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     compileall.compile_dir(TESTS.parent / "src", quiet=1, workers=0)
+    compileall.compile_dir(TESTS, rx=_REWRITTEN, quiet=1, workers=0)
     tests, cores = sorted(TESTS.rglob("test_*.py")), os.cpu_count() or 1
     forks = get_context("fork")  # They have pytest's configuration from this process.
     compilers = [forks.Process(target=_rewrite, args=(config, tests[at::cores])) for at in range(cores)]
