@@ -81,8 +81,9 @@ def decode(content: bytes, most: int = MAX_BYTES) -> Json:
 
 def visible(text: str) -> bool:
     """Return whether ``text`` is in form NFC and has no control, direction or other invisible character."""
-    return unicodedata.is_normalized("NFC", text) and not any(
-        unicodedata.category(character) in _INVISIBLE for character in text
+    # What is printable has none of them: most texts need no look at each character.
+    return unicodedata.is_normalized("NFC", text) and (
+        text.isprintable() or not any(unicodedata.category(character) in _INVISIBLE for character in text)
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -98,3 +100,12 @@ def test_no_change_of_a_byte_gives_other_bytes_for_the_same_value(value: object,
 def test_what_has_no_canonical_form_is_not_written(value: object) -> None:
     with pytest.raises(CanonicalError):
         encode(value)
+
+
+def test_no_character_that_cannot_be_seen_is_visible() -> None:
+    """Of all that Unicode has, alone and among others."""
+    kinds = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    unseen = [each for each in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(each) in kinds]
+    assert len(unseen) > 2000
+    assert [f"U+{ord(each):04X}" for each in unseen if visible(each) or visible(f"Hej {each}då")] == []
+    assert visible("Hej då, Örebro\u00a0kommun \U000e0100 \ue000")
