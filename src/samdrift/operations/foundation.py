@@ -47,7 +47,7 @@ _S3_TODO = {
     "InvalidAccessKeyId": "correct vaults.s3.access_key: the store does not know it",
     "SignatureDoesNotMatch": "hand in the secret of vaults.s3.access_key again, or correct vaults.s3.region",
     "AuthorizationHeaderMalformed": "correct vaults.s3.region",
-    "AccessDenied": "let the access key write, read, list and remove in the bucket",
+    "AccessDenied": "let the access key write, read, list and remove in the bucket, and abort uploads",
 }
 _HSM = Subject("hsm", "organisations whose keys are in it can neither sign nor decrypt")
 _LOG_KEY = Subject("hsm.log-key", "whoever has the key of a log can sign another history of it")
@@ -178,7 +178,7 @@ def _todo_for(cause: str) -> str:
     """Return what helps by what the store has answered, where S3 has a word for it."""
     known = (each for word, each in _S3_TODO.items() if word in cause)
     return next(
-        known, "docs/objects.md: that it is there, and that the access key may write, list and remove"
+        known, "docs/objects.md: that it is there, and that the access key may write, list, remove and abort"
     )
 
 

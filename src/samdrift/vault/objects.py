@@ -2,8 +2,7 @@
 
 A folder by default, a bucket of an S3 store, or any store that obstore can reach by URL. What is closed
 here is durable: in a folder, file and folder are synced to the disk; a store over the network answers an
-upload when it has it. What a crash left there of an upload in parts is the store's to drop, by a rule of the
-bucket: it is shown to nobody, and obstore does not list it.
+upload when it has it. What a crash left of one is aborted by a sweep (:mod:`samdrift.vault.uploads`).
 
 In a folder each vault has one of its own, which may belong to its organisation's process or
 once have. What lies there is listed, read and removed by name below that folder, never over a
@@ -30,7 +29,8 @@ from obstore.store import LocalStore, ObjectStore
 from samdrift.keystore.durablefiles import give_as, private_folder, remove_tree, sync_folder
 from samdrift.vault.errors import SealBroken, VaultError, VaultUnavailable
 from samdrift.vault.remoteobjects import FAILURES, remote_cause, remote_store
-from samdrift.vault.settings import ObjectPlace
+from samdrift.vault.settings import ObjectPlace, S3Settings
+from samdrift.vault.uploads import Uploads
 
 _IN_A_FOLDER = 1 << 20
 _OVER_THE_NETWORK = 5 << 20
@@ -63,6 +63,7 @@ class Objects:
             self._store: ObjectStore = (
                 remote_store(place) if not isinstance(place, Path) else LocalStore(place)
             )
+            self._uploads = Uploads(place) if isinstance(place, S3Settings) else None
         self._piece = _IN_A_FOLDER if self._folder is not None else _OVER_THE_NETWORK
         self._written = True
         """False while a store over the network has not taken what was written last."""
@@ -145,15 +146,18 @@ class Objects:
         if self._folder is None:
             for stored in await self.under(prefix):
                 await self.delete(stored.name)
+            await self.drop_drafts(prefix, datetime.max.replace(tzinfo=UTC))
         else:
             with _typed():
                 await asyncio.to_thread(_remove, self._folder, prefix)
 
     async def drop_drafts(self, prefix: str, before: datetime) -> None:
-        """Remove what a crash left half written in a folder; another store drops its own parts."""
-        if self._folder is not None:
-            with _typed():
+        """Remove what a crash left half written: drafts in a folder, uploads in parts at an S3 store."""
+        with _typed():
+            if self._folder is not None:
                 await asyncio.to_thread(_drop_drafts, self._folder, prefix, before.timestamp())
+            elif self._uploads is not None:
+                await asyncio.to_thread(_abort, self._uploads, prefix, before)
 
 
 async def try_out(place: ObjectPlace) -> datetime:
@@ -366,6 +370,12 @@ def _drop_drafts(folder: Path, prefix: str, before: float) -> None:
         for draft in old:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(draft, dir_fd=descriptor)
+
+
+def _abort(uploads: Uploads, prefix: str, before: datetime) -> None:
+    for upload in uploads.under(prefix):
+        if upload.begun < before:
+            uploads.abort(upload)
 
 
 def _sync(path: Path) -> None:

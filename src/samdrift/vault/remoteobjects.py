@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 FAILURES = (BaseError, OSError)
 """Errors of obstore: a writer's are the system's, without a number."""
 _CONNECT = timedelta(seconds=5)
-_ANSWER = timedelta(seconds=30)
+ANSWER = timedelta(seconds=30)
 """Time for one request, which carries five megabytes at most."""
 _RETRIES: RetryConfig = {
     "max_retries": 4,
@@ -45,7 +45,7 @@ _UNSET = re.compile(r"Missing(?:Bucket|Region|AccessKeyId|SecretAccessKey)")
 
 def remote_store(place: str | S3Settings) -> ObjectStore:
     """Return the store at a URL, or a bucket with its credentials; nothing is asked of it yet."""
-    client: ClientConfig = {"connect_timeout": _CONNECT, "timeout": _ANSWER}
+    client: ClientConfig = {"connect_timeout": _CONNECT, "timeout": ANSWER}
     if isinstance(place, str):
         if place.startswith("memory:"):
             return from_url(place)

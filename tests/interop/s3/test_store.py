@@ -41,7 +41,7 @@ from samdrift.vault import remoteobjects
 from samdrift.vault.objects import Objects
 from samdrift.vault.settings import S3Settings
 
-remoteobjects._CONNECT = remoteobjects._ANSWER = timedelta(minutes=5)
+remoteobjects._CONNECT = remoteobjects.ANSWER = timedelta(minutes=5)
 
 def greatest():
     lines = Path("/proc/self/status").read_text().splitlines()
@@ -61,6 +61,25 @@ async def main(endpoint, key, secret, size):
 
 asyncio.run(main(*sys.argv[1:]))
 """
+
+UNFINISHED = """
+import asyncio, sys
+from datetime import timedelta
+from samdrift.vault import remoteobjects
+from samdrift.vault.objects import Objects
+from samdrift.vault.settings import S3Settings
+
+remoteobjects._CONNECT = remoteobjects.ANSWER = timedelta(minutes=5)
+
+async def main(url, endpoint, key, secret, name):
+    writer = Objects(S3Settings(url, key, secret, endpoint)).writer(name)
+    while True:
+        await writer.write(bytes(1 << 20))
+        await asyncio.sleep(0.01)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+"""Writes on and on, until it is killed."""
 
 
 async def put(objects: Objects, name: str, data: bytes) -> None:
@@ -242,6 +261,42 @@ async def test_a_sweep_removes_old_objects_that_no_row_knows_and_a_closing_all_o
     assert len(store.files()) == len(kept) - 1
 
 
+async def killed_while_it_writes(store: Gateway, vault: str) -> set[Path]:
+    """Have a process begin a body of a vault, kill it when the store has parts of it, and return them."""
+    before, place = set(store.parts()), store.settings("vaults")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", UNFINISHED, place.url, store.address, place.access_key, SECRET),
+        f"{vault}/unfinished",
+    )
+    try:
+        await until(lambda: len(set(store.parts()) - before) > 1)
+    finally:
+        process.kill()
+        await process.wait()
+    return set(store.parts()) - before
+
+
+async def test_a_sweep_aborts_old_uploads_of_killed_processes_and_a_closing_all_of_a_vault(
+    own: Installation, store: Gateway
+) -> None:
+    habo, other = [await own.organisation([AP]) for _ in range(2)]
+    registered = [own.gate.registry.find(each, AP) for each in (habo, other)]
+    mine, others = [await killed_while_it_writes(store, each.vault) for each in registered if each]
+    async with own.open(habo, AP, Purpose.MAINTAIN) as vault:
+        await vault.sweep()
+    assert mine | others <= set(store.parts()), "they may belong to what is under way"
+    later = await Gate.start(own.settings, clock=lambda: system_clock() + timedelta(hours=13))
+    try:
+        async with later.open(WORKER, habo, AP, Purpose.MAINTAIN) as vault:
+            await vault.sweep()
+    finally:
+        await later.close()
+    assert mine.isdisjoint(store.parts())
+    assert others <= set(store.parts())
+    await own.provisioner.drop(other, AP)
+    assert others.isdisjoint(store.parts())
+
+
 @pytest.mark.parametrize("fault", ["refused", "denied", "slow down", "no bucket", "silent"])
 async def test_what_the_store_does_not_take_is_not_stored_and_the_same_call_succeeds_later(
     own: Installation, store: Gateway, way: Way, fault: str, monkeypatch: pytest.MonkeyPatch
@@ -257,7 +312,7 @@ async def test_what_the_store_does_not_take_is_not_stored_and_the_same_call_succ
     }
     way.refused, way.silent = fault == "refused", fault == "silent"
     way.answer = Answer(*answers[fault]) if fault in answers else None
-    monkeypatch.setattr(remoteobjects, "_ANSWER", timedelta(seconds=1))
+    monkeypatch.setattr(remoteobjects, "ANSWER", timedelta(seconds=1))
     gate = await Gate.start(own.settings)
     try:
         with pytest.raises(VaultUnavailable) as caught:

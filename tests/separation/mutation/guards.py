@@ -19,6 +19,7 @@ _POOL = "tests/unit/processes/test_pool.py"
 _CONFINED = "tests/unit/keystore/test_confined.py"
 _BACKED_UP = f"{_CONFINED}::test_a_backup_holds_nothing_of_another_vault_that_a_link_leads_to"
 _OBJECTS = "tests/unit/vault/test_objects.py"
+_UPLOADS = "tests/unit/vault/test_uploads.py"
 _USERS = "tests/unit/processes/test_users.py"
 _DESK = "tests/unit/vault/test_transferdesk.py"
 _HOSTILE = "tests/unit/portability/test_hostile.py"
@@ -446,6 +447,13 @@ AT_REST = (
         "_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC\n",
         "_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC\n",
         (f"{_OBJECTS}::test_nothing_is_listed_or_removed_over_a_link",),
+    ),
+    Mutant(
+        "an upload that a store lists of another vault is not aborted",
+        "vault/uploads.py",
+        "[each for each in listed if each.key.startswith(below)]",
+        "listed",
+        (f"{_UPLOADS}::test_old_uploads_of_one_vault_alone_are_aborted_whatever_the_store_lists",),
     ),
     Mutant(
         "an object is named by its vault's folder and one name in it",

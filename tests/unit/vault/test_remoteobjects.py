@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import pytest_asyncio
@@ -60,13 +60,14 @@ ATTEMPTS: dict[str, Attempt] = {
     "listed": lambda objects: objects.under("v1"),
     "reached": lambda objects: objects.reach(),
     "cleared": lambda objects: objects.clear("v1"),
+    "swept": lambda objects: objects.drop_drafts("v1", datetime.now(UTC)),
 }
 
 
 @pytest.fixture(autouse=True)
 def given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(remoteobjects._RETRIES, "max_retries", 0)
-    monkeypatch.setattr(remoteobjects, "_ANSWER", timedelta(seconds=1))
+    monkeypatch.setattr(remoteobjects, "ANSWER", timedelta(seconds=1))
 
 
 @pytest_asyncio.fixture
