@@ -174,8 +174,7 @@ class Inbox:
                 await match_receipt(vault, judgement, message, now, envelope)
         elif not await vault.was_processed(item.id):
             await vault.mark_processed(item.id, now=now)
-            ids = _ids(item, judgement.envelope_id)
-            vault.record(MTEvent.MT_MESSAGE_REFUSED, **ids, reason=judgement.reason)
+            refuse(vault, item, judgement)
             await self._count(vault, item, judgement, now)
         return None
 
@@ -275,6 +274,12 @@ def _ids(item: InboxItem, envelope_id: str = "") -> dict[str, str]:
     """Return the ids of an envelope for the log; another supplier's access point knows no envelope id."""
     ids = {"envelope": envelope_id or item.envelope_id, "as4": item.as4_message_id}
     return {key: value for key, value in ids.items() if value}
+
+
+def refuse(vault: MessageServiceVault, item: InboxItem, judgement: Unanswerable) -> None:
+    """Log that an envelope gets no receipt, and why."""
+    ids = _ids(item, judgement.envelope_id)
+    vault.record(MTEvent.MT_MESSAGE_REFUSED, **ids, reason=judgement.reason)
 
 
 async def fetched(access_point: AccessPoint, item_id: str) -> bytes:
@@ -440,33 +445,27 @@ async def match_receipt(
     Clauses: accesspoint-test-cases 4.2.1 TF-01; transport-model-base 3.3.1 step 22, 3.3.2 step 22;
     transport-model-extended 3.3.1 step 30, 3.3.2 step 30.
     """
-    receipt, header = new.receipt, new.header
-    if message is None or message.recipient != receipt.sender:
-        vault.record(MTEvent.MT_RECEIPT_UNMATCHED, envelope=header.id, message=receipt.message_id)
-        return
-    if not same_model(new, message):
-        why = "under another transport model than the message"
-        vault.record(MTEvent.MT_RECEIPT_REFUSED, envelope=header.id, message=receipt.message_id, reason=why)
-        return
     settling = partial(settle, vault, new, message, now, envelope)
     if not await vault.suppose(settling):
         await settling()
 
 
-def same_model(new: NewReceipt, message: MessageRecord) -> bool:
-    """Return whether a receipt came under the transport model of the message that it names."""
-    return new.header.document == receipt_document_for(DocumentIdentifier(message.document))
-
-
 async def settle(
     vault: MessageServiceVault,
     new: NewReceipt,
-    message: MessageRecord,
+    message: MessageRecord | None,
     now: datetime,
     envelope: bytes | None,
 ) -> None:
-    """Keep a receipt for a message of ours, and give that its final status; nothing is read."""
+    """Do as :func:`match_receipt` does; nothing is read."""
     receipt, header = new.receipt, new.header
+    if message is None or message.recipient != receipt.sender:
+        vault.record(MTEvent.MT_RECEIPT_UNMATCHED, envelope=header.id, message=receipt.message_id)
+        return
+    if header.document != receipt_document_for(DocumentIdentifier(message.document)):
+        why = "under another transport model than the message"
+        vault.record(MTEvent.MT_RECEIPT_REFUSED, envelope=header.id, message=receipt.message_id, reason=why)
+        return
     record = ReceiptRecord(
         id=header.id,
         message_id=receipt.message_id,

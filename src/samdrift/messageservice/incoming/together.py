@@ -19,8 +19,8 @@ from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import InboxItem, TransferEvent
 from samdrift.messageservice.aside import digest
-from samdrift.messageservice.incoming.inbox import Answer, Inbox, Storing, same_model, settle
-from samdrift.messageservice.incoming.judging import Judgement, NewMessage, NewReceipt
+from samdrift.messageservice.incoming.inbox import Answer, Inbox, Storing, refuse, settle
+from samdrift.messageservice.incoming.judging import Judgement, NewMessage, NewReceipt, Unanswerable
 from samdrift.messageservice.lifecycle.transfers import Transfers
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import WORKER
@@ -45,7 +45,7 @@ class Taken:
     items: frozenset[str] = frozenset()
 
 
-_Judged = tuple[InboxItem, bytes, NewMessage | NewReceipt]
+_Judged = tuple[InboxItem, bytes, Judgement]
 
 
 class Together:
@@ -100,7 +100,7 @@ class Together:
         items: Sequence[InboxItem],
         now: datetime,
     ) -> list[_Judged]:
-        """Judge envelopes at the same time; return those that are messages and receipts as usual."""
+        """Judge envelopes at the same time; return those whose sender has nothing counted against it."""
 
         async def judge(item: InboxItem) -> tuple[Judgement, bytes]:
             data = item.envelope or b""
@@ -121,7 +121,7 @@ class Together:
             if task not in done or task.cancelled() or task.exception() is not None:
                 continue
             judgement, envelope = task.result()
-            if isinstance(judgement, NewMessage | NewReceipt) and not judgement.meaningless:
+            if not judgement.meaningless:
                 found.append((item, envelope, judgement))
         return found
 
@@ -148,7 +148,10 @@ class Together:
             if isinstance(new, NewMessage):
                 answer, prepared[item.id] = await self._inbox.storing(vault, item, new, envelope, now)
                 answers.append(answer)
-            elif (message := _answered(new, sent)) is not None:
+            elif isinstance(new, Unanswerable):
+                prepared[item.id] = partial(_refuse, vault, item, new, now)
+            else:
+                message = sent.get(new.receipt.message_id)
                 prepared[item.id] = partial(_settle, vault, item, new, message, envelope, now)
         return prepared
 
@@ -162,19 +165,16 @@ def _first_of_each(items: Iterable[InboxItem]) -> Iterator[InboxItem]:
             yield item
 
 
-def _answered(new: NewReceipt, sent: dict[str, MessageRecord]) -> MessageRecord | None:
-    """Return the message of ours that a receipt is the answer to, where it is as it should be."""
-    message = sent.get(new.receipt.message_id)
-    if message is None or message.recipient != new.receipt.sender or not same_model(new, message):
-        return None
-    return message
+async def _refuse(vault: MessageServiceVault, item: InboxItem, new: Unanswerable, now: datetime) -> None:
+    await vault.receive(None, None, None, None, item_id=item.id, now=now, lease=None)
+    refuse(vault, item, new)
 
 
 async def _settle(
     vault: MessageServiceVault,
     item: InboxItem,
     new: NewReceipt,
-    message: MessageRecord,
+    message: MessageRecord | None,
     envelope: bytes,
     now: datetime,
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from samdrift.installation.services import NoAddressBook
 from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.incoming import together as module
 from samdrift.messageservice.incoming.inbox import Inbox
-from samdrift.messageservice.incoming.judging import Judgement, NewMessage
+from samdrift.messageservice.incoming.judging import Judgement, NewMessage, Unanswerable
 from samdrift.messageservice.incoming.together import Taken, Together
 from samdrift.messageservice.lifecycle.ledger import pass_deadline
 from samdrift.messageservice.lifecycle.transfers import CURSOR, Transfers
@@ -54,6 +55,8 @@ class Service:
     answered: list[str] = field(default_factory=list)
     """Messages whose receipts were handed over to be sent."""
     judgements: dict[bytes, Judgement | Exception | Judge] = field(default_factory=dict)
+    judged: Counter[bytes] = field(default_factory=Counter)
+    """How often each envelope was judged."""
 
     def __post_init__(self) -> None:
         nothing = cast(Any, None)
@@ -67,6 +70,7 @@ class Service:
 
     async def judge(self, data: bytes, *arguments: object) -> Judgement:
         judgement = self.judgements[data]
+        self.judged[data] += 1
         if isinstance(judgement, Exception):
             raise judgement
         return await judgement() if callable(judgement) else judgement
@@ -94,6 +98,14 @@ class Service:
 
     async def take(self, *items: InboxItem, events: tuple[TransferEvent, ...] = ()) -> Taken:
         return await self._together.take(self.organisation, events, items)
+
+    async def polled(self, *items: InboxItem) -> None:
+        """Take over what a poll brought, together and then each that is left."""
+        taken = await self.take(*items)
+        for item in items:
+            if item.id not in taken.items:
+                with contextlib.suppress(Exception):
+                    await self.inbox.take(self.organisation, item)
 
     async def sent(self) -> MessageRecord:
         async with self.installation.open(self.organisation, MT) as vault:
@@ -277,7 +289,9 @@ async def test_no_id_of_an_item_takes_the_place_of_events(service: Service, item
     assert await service.came_in(message) is not None
 
 
-async def test_a_receipt_that_is_not_its_recipients_is_left_to_itself(service: Service) -> None:
+async def test_receipts_for_no_message_of_ours_are_noted_together_and_change_nothing(
+    service: Service,
+) -> None:
     record = await service.sent()
     stranger = accepting(record, sender=ParticipantIdentifier("0203:nagonannan.se"))
     nobodys = accepting(record, message_id=str(uuid4()))
@@ -285,8 +299,12 @@ async def test_a_receipt_that_is_not_its_recipients_is_left_to_itself(service: S
     other_model = replace(other_model, header=replace(other_model.header, document=record.document))
     items = [service.comes(each) for each in (stranger, nobodys, other_model)]
     comes = service.comes(service.message())
-    assert (await service.take(*items, comes)).items == {comes.id}
+    assert (await service.take(*items, comes)).items == {item.id for item in (*items, comes)}
+    assert set(service.judged.values()) == {1}
     assert await service.status(record) is MessageStatus.SCHEDULED
+    told = [await service.told(each.header.id) for each in (stranger, nobodys, other_model)]
+    unmatched, refused = [MTEvent.MT_RECEIPT_UNMATCHED], [MTEvent.MT_RECEIPT_REFUSED]
+    assert told == [unmatched, unmatched, refused]
 
 
 async def test_what_meant_nothing_is_left_to_itself_since_it_is_counted(service: Service) -> None:
@@ -307,3 +325,47 @@ async def test_a_message_that_is_rejected_is_answered_with_the_others(service: S
     assert len(taken.items) == 2
     assert await service.told(refers.header.id) == [MTEvent.MT_MESSAGE_REFUSED, MTEvent.MT_RECEIPT_QUEUED]
     assert service.answered == [refers.header.id, accepted.header.id]
+
+
+async def test_junk_is_refused_together_in_one_opening_and_judged_once(
+    service: Service, openings: list[Counter[str]]
+) -> None:
+    message = service.message()
+    junk = [service.comes(Unanswerable(f"junk-{number}", "broken envelope")) for number in range(6)]
+    comes = service.comes(message)
+    openings.clear()
+    taken = await service.take(*junk, comes)
+    assert taken.items == {item.id for item in (*junk, comes)}
+    assert len(openings) == 1
+    assert set(service.judged.values()) == {1}
+    for number in range(len(junk)):
+        assert await service.told(f"junk-{number}") == [MTEvent.MT_MESSAGE_REFUSED]
+    async with service.installation.open(service.organisation, MT) as vault:
+        assert all([await vault.was_processed(item.id) for item in (*junk, comes)])
+
+
+async def test_junk_that_comes_again_is_told_once(service: Service) -> None:
+    junk = [service.comes(Unanswerable(f"junk-{number}", "broken envelope")) for number in range(2)]
+    for _ in range(2):
+        await service.polled(*junk)
+    for number in range(2):
+        assert await service.told(f"junk-{number}") == [MTEvent.MT_MESSAGE_REFUSED]
+
+
+@pytest.mark.parametrize("bad", ["meaningless", "unjudged", "known"])
+async def test_whatever_comes_among_them_envelopes_are_judged_twice_at_most(
+    service: Service, bad: str
+) -> None:
+    """One that is known already has all that came with it judged again; the others only themselves."""
+    known = service.comes(service.message())
+    await service.inbox.take(service.organisation, known)
+    service.judged.clear()
+    meaningless = Unanswerable("junk", "the payload cannot be decrypted", meaningless=True)
+    bads = {"meaningless": service.comes(meaningless), "unjudged": service.comes(UNJUDGED), "known": known}
+    messages = [service.message() for _ in range(3)]
+    good = [service.comes(each) for each in messages]
+    await service.polled(bads[bad], *good)
+    assert service.judged[bads[bad].envelope or b""] == 2
+    times = 2 if bad == "known" else 1
+    assert [service.judged[item.envelope or b""] for item in good] == [times] * len(good)
+    assert service.answered[-3:] == [each.header.id for each in messages]
