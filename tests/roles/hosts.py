@@ -13,8 +13,8 @@ import random
 import re
 import signal
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,7 +22,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from samdrift.config.reader import load
-from samdrift.demo.cast import DemoOperator
+from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.federation.ports import free_port
 from samdrift.federation.server import LocalFederation
 from samdrift.installation.health import Condition
@@ -30,13 +30,13 @@ from samdrift.net.background import in_background
 from tests.roles.member import Member
 from tests.roles.namespaces import OWN_LOOPBACK, Machine, database_for, database_in, health_of, machine
 from tests.roles.ownrestarts import undaunted
-from tests.roles.processes import Process, organisation, played
+from tests.roles.processes import SOURCES, Played, Process, organisation, played
 from tests.roles.soak import Exchange, faults_of, send
 from tests.roles.stage import HOST
 from tests.separation.vaultlogin import Superuser
 from tests.vaults import server_folder
 
-_HERE = organisation("sjobo", "2120001090"), organisation("perstorp", "2120001108")
+HERE = organisation("sjobo", "2120001090"), organisation("perstorp", "2120001108")
 _THERE = (organisation("klippan", "2120001116"),)
 _LISTENERS = "listen", "listen_c", "listen_d"
 _PIECE = 1 << 16
@@ -208,8 +208,13 @@ class Hosts:
     """Both hosts, another operator, and the organisations of all."""
 
     hosts: tuple[Host, Host]
-    members: list[Member]
+    known: Played
+    """Both operators, at the addresses by which others know them."""
     superuser: Superuser
+
+    @property
+    def members(self) -> list[Member]:
+        return self.known.members
 
     def lessees(self) -> int:
         """Processes that have leases, by the database."""
@@ -242,26 +247,48 @@ def _as_it_is(_: DemoOperator, text: str) -> str:
     return text
 
 
+@dataclass(frozen=True)
+class Former:
+    """An earlier version of the program, by which the operator of two hosts has begun."""
+
+    sources: Path
+    begin: Callable[[DemoOperator, Path], AbstractContextManager[None]]
+    """Has it make the operator's vaults in a folder; while the context lasts, they stay as it made them."""
+
+
 @asynccontextmanager
 async def two_hosts(
-    federation: LocalFederation, ahead: float = 0.0, *, apart: bool = False, changed: Changed = _as_it_is
+    federation: LocalFederation,
+    ahead: float = 0.0,
+    *,
+    apart: bool = False,
+    changed: Changed = _as_it_is,
+    which: tuple[str, str] = ("all", "all"),
+    former: Former | None = None,
+    cast: tuple[DemoOrganisation, ...] = HERE,
+    settled: Callable[[Process], Awaitable[object]] | None = None,
 ) -> AsyncIterator[Hosts]:
     """Two hosts of one operator, and another operator; all of them serve.
 
     The second one's clock is so many seconds ahead of everybody else's. With ``apart`` each of them, and what
     answers for their database, has a network namespace of its own. ``changed`` changes configurations.
+    ``which`` are the roles that each host serves; ``former`` is the program of both, where it is another.
+    ``cast`` are the organisations of the hosts; ``settled`` is done with them before anything serves.
     """
     shared, other = (
-        DemoOperator("hosts", "AP0093-SDK-DEMO", _HERE),
+        DemoOperator("hosts", "AP0093-SDK-DEMO", cast),
         DemoOperator("beside", "AP0094-SDK-DEMO", _THERE),
     )
     async with AsyncExitStack() as stack:
         folder = stack.enter_context(server_folder())
-        those = await stack.enter_async_context(
-            played(federation, folder, {shared: ("all",), other: ("all",)}, changed=changed)
-        )
+        with former.begin(shared, folder / shared.folder) if former else contextlib.nullcontext():
+            those = await stack.enter_async_context(
+                played(federation, folder, {shared: ("all",), other: ("all",)}, changed=changed)
+            )
         first, beside = those.processes
         undaunted(beside.config_file)
+        if settled is not None:
+            await settled(first)
         database = first.config.vaults.database
         assert isinstance(database, Path)
         address = first.gate.database.address
@@ -270,20 +297,29 @@ async def two_hosts(
         if apart:
             there = stack.enter_context(machine())
             address_there = await stack.enter_async_context(database_in(there, socket))
+        sources = former.sources if former else SOURCES
         hosts = [
-            await _host(stack, first, name, socket, by, address_there)
-            for name, by in (("a", 0.0), ("b", ahead))
+            await _host(stack, first, name, socket, address_there, which=roles, ahead=by, sources=sources)
+            for name, roles, by in zip("ab", which, (0.0, ahead), strict=True)
         ]
         for key in _LISTENERS:
             await _balanced(stack, first.config_file, hosts, key)
         await beside.start()
         await asyncio.gather(*(host.process.start() for host in hosts))
         superuser = Superuser(first.gate.database.administrator())
-        yield Hosts((hosts[0], hosts[1]), those.members, superuser)
+        yield Hosts((hosts[0], hosts[1]), those, superuser)
 
 
 async def _host(
-    stack: AsyncExitStack, one: Process, name: str, socket: Path, ahead: float, database: str
+    stack: AsyncExitStack,
+    one: Process,
+    name: str,
+    socket: Path,
+    database: str,
+    *,
+    which: str,
+    ahead: float,
+    sources: Path,
 ) -> Host:
     """Make a host: it shares the key store, and has sockets and a way to the database of its own.
 
@@ -315,7 +351,7 @@ async def _host(
         text = text.replace(f'[metrics]\nlisten = "{address}', f'[metrics]\nlisten = "{OWN_LOOPBACK}')
     file = home / f"samdrift-{name}.toml"
     file.write_text(text)
-    process = HostProcess("all", file, load(file), one.gate, ahead=ahead, where=where)
+    process = HostProcess(which, file, load(file), one.gate, sources=sources, ahead=ahead, where=where)
     stack.push_async_callback(process.stop)
     assert process.config.metrics is not None
     health = process.config.metrics.listen

@@ -68,6 +68,8 @@ class Process:
     gate: Gate
     """The test's own way into the same vaults."""
     running: subprocess.Popen[bytes] | None = None
+    sources: Path = SOURCES
+    """The program's source: this one's, or that of an earlier version."""
 
     @property
     def interpreter(self) -> Sequence[str]:
@@ -105,7 +107,7 @@ class Process:
         with self.log.open("ab") as log:
             self.running = subprocess.Popen(
                 [*self.interpreter, *self.program, "serve", self.which, "--config", self.config_file],
-                env={**os.environ, "PYTHONPATH": str(SOURCES)},
+                env={**os.environ, "PYTHONPATH": str(self.sources), "PYTHONSAFEPATH": "1"},
                 stdout=log,
                 stderr=log,
             )

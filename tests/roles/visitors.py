@@ -155,13 +155,23 @@ async def visitors(
 
 async def signs_in(first: Visitor, second: Visitor, person: str) -> None:
     """Begin to sign in at one worker, and come back from the sign-in service to another."""
-    begun = await first.get("/sign-in/start")
+    await comes_back(second, await begins(first, person))
+
+
+async def begins(visitor: Visitor, person: str) -> str:
+    """Begin to sign in; return the path to which the sign-in service leads back."""
+    begun = await visitor.get("/sign-in/start")
     assert begun.status_code == 303, begun.text
     url = begun.headers["location"]
     async with httpx.AsyncClient(timeout=60) as client:
         chosen = await client.get(url.replace("/authorize?", "/choose?") + f"&person={person}")
     back = urlsplit(chosen.headers["location"])
     assert "code" in parse_qs(back.query)
-    ended = await second.get(f"{back.path}?{back.query}")
+    return f"{back.path}?{back.query}"
+
+
+async def comes_back(visitor: Visitor, path: str) -> None:
+    """Come back from the sign-in service, and be signed in."""
+    ended = await visitor.get(path)
     assert ended.status_code == 303, ended.text
-    assert second.cookies[SESSION]
+    assert visitor.cookies[SESSION]
