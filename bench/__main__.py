@@ -17,7 +17,9 @@ _SOAK = "soak"
 _RESTARTS = "restarts"
 _FAULTS = "faults"
 _HOSTS = "hosts"
+_ROLLING = "rolling"
 _WORKERS = "workers"
+_TRAFFIC = "neighbour_traffic"
 _ORGANISATIONS = "organisations"
 _BACKLOG = "backlog"
 _ASKING = ("exchange", "large", "isolation", _ORGANISATIONS, _BACKLOG)
@@ -31,7 +33,7 @@ KEPT = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the rows; 1 when a soak, restarts, hosts or faults lost something, 0 otherwise."""
+    """Print the rows; 1 when one that counts what is lost found something, 0 otherwise."""
     parser = argparse.ArgumentParser(prog="bench")
     parser.add_argument("name")
     parser.add_argument("--json", action="store_true")
@@ -45,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--only",
         nargs="+",
-        help="for faults: those whose names have one of these words; for restarts: shared, workers, process",
+        help="for faults and neighbour_traffic: those whose names have one of these words",
     )
     parser.add_argument(
         "--layout",
@@ -64,17 +66,20 @@ def main(arguments: Sequence[str]) -> int:
             print("kept, in seconds: " + ", ".join(f"{name} {value}" for name, value in KEPT.items()))
     return (
         1
-        if given.name in (_SOAK, _RESTARTS, _HOSTS, _FAULTS) and any(row["reached"] is False for row in rows)
+        if given.name in (_SOAK, _RESTARTS, _HOSTS, _ROLLING, _FAULTS)
+        and any(row["reached"] is False for row in rows)
         else 0
     )
 
 
 def _asked(given: argparse.Namespace) -> tuple[object, ...]:
     """What the benchmark is given, where it takes anything."""
-    if given.name in (_SOAK, _HOSTS):
+    if given.name in (_SOAK, _HOSTS, _ROLLING):
         return given.exchanges, given.seed
     if given.name == _FAULTS:
         return given.only, given.seconds, given.seed, given.layout
+    if given.name == _TRAFFIC:
+        return (given.only,)
     if given.name == _RESTARTS:
         return given.layout, given.rounds, given.seed
     if given.name == _WORKERS:

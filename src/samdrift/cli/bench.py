@@ -22,8 +22,9 @@ _ORGANISATIONS = "organisations"
 _BACKLOG = "backlog"
 _HOSTS = "hosts"
 _WORKERS = "workers"
+_ROLLING = "rolling"
 _EXCHANGES = 1000
-_PLAYED = ("exchange", "isolation", "neighbour", _BACKLOG, _SOAK)
+_PLAYED = ("exchange", "isolation", "neighbour", _BACKLOG, _ROLLING, _SOAK)
 """Benchmarks that play operators and peers as the tests do, and need what these need."""
 _BENCHES = (
     "wire",
@@ -35,6 +36,7 @@ _BENCHES = (
     _BACKLOG,
     _WORKERS,
     _HOSTS,
+    _ROLLING,
     "statements",
     "log",
     "web",
@@ -53,11 +55,12 @@ def bench(
         int | None,
         typer.Option(
             min=1,
-            help=f"For soak and hosts: how many, {_EXCHANGES} by default. For organisations: 300 a round.",
+            help=f"For soak and hosts: how many, {_EXCHANGES} by default. For rolling: 100 of each layout."
+            " For organisations: 300 a round.",
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="For soak and hosts: the seed of the random choices.")
+        int | None, typer.Option(help="For soak, hosts and rolling: the seed of the random choices.")
     ] = None,
     organisations: Annotated[
         list[int] | None,
@@ -82,8 +85,8 @@ def bench(
     if name not in _BENCHES:
         raise Unusable(f"no such benchmark; there are {', '.join(_BENCHES)}")
     given = {
-        "--exchanges": (exchanges, (_SOAK, _HOSTS, _ORGANISATIONS)),
-        "--seed": (seed, (_SOAK, _HOSTS)),
+        "--exchanges": (exchanges, (_SOAK, _HOSTS, _ROLLING, _ORGANISATIONS)),
+        "--seed": (seed, (_SOAK, _HOSTS, _ROLLING)),
         "--organisations": (organisations, (_ORGANISATIONS,)),
         "--rounds": (rounds, (_ORGANISATIONS, _BACKLOG, _WORKERS)),
         "--idle-seconds": (idle_seconds, (_ORGANISATIONS,)),
