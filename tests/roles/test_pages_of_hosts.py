@@ -27,7 +27,6 @@ from tests.vaults import server_folder
 PAGES = organisation("sjobo-pages", "2120001091", tuple(Role))
 PATIENCE = count(120, 600)
 PORT_OF = {Role.MESSAGE_CLIENT: "message_client", Role.GOVERNANCE: "governance"}
-pytestmark = whole
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -91,6 +90,7 @@ async def killed(host: Host) -> AsyncIterator[None]:
         await host.process.start()
 
 
+@whole
 @pytest.mark.parametrize("role", [Role.MESSAGE_CLIENT, Role.GOVERNANCE])
 async def test_a_session_goes_on_and_ends_at_the_other_host_when_its_own_is_killed(
     those: Hosts, role: Role
@@ -112,6 +112,7 @@ async def test_a_session_goes_on_and_ends_at_the_other_host_when_its_own_is_kill
         assert "/sign-in/start" in over.text, "the host that came back knows that the session is over"
 
 
+@whole
 async def test_a_sign_in_that_was_begun_at_a_host_that_is_killed_ends_at_the_other(those: Hosts) -> None:
     async with at_each_host(those, Role.MESSAGE_CLIENT) as (first, second):
         back = await begins(first, "anna")
@@ -120,6 +121,7 @@ async def test_a_sign_in_that_was_begun_at_a_host_that_is_killed_ends_at_the_oth
             assert (await second.get("/")).status_code == 200
 
 
+@whole
 async def test_a_draft_and_its_file_outlive_their_host_and_go_on_at_the_other(
     those: Hosts,
 ) -> None:
@@ -145,6 +147,7 @@ async def test_a_draft_and_its_file_outlive_their_host_and_go_on_at_the_other(
             assert "vidare" in (await second.get(path)).text
 
 
+@whole
 async def test_what_comes_in_is_fetched_and_shown_by_the_other_host(those: Hosts) -> None:
     (*_, other) = those.members
     async with at_each_host(those, Role.MESSAGE_CLIENT) as (first, second):
