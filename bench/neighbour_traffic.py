@@ -1,8 +1,9 @@
 """How long an organisation's exchanges take while another one has much to send, or peers that do not answer.
 
-The part of ``bench neighbour`` in which the neighbour does nothing wrong. The undisturbed organisation
-exchanges messages with another operator, one after another, and the time of each ends when the message
-receipt is there. In each round it does so alone, and then while the neighbour is at it.
+The part of ``bench neighbour`` in which the neighbour does nothing wrong, or is sent what means nothing. The
+undisturbed organisation exchanges messages with another operator, one after another, and the time of each
+ends when the message receipt is there. In each round it does so alone, and then while the neighbour is at it.
+``python -m bench neighbour_traffic --only WORD`` has the rows with such a word in their names.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from urllib.parse import urlsplit
+from uuid import uuid4
 
+from tests.roles.letters import enclose, enclose_receipt, letter
 from tests.roles.member import MT, Member
 from tests.roles.processes import organisation, played
 
@@ -27,6 +30,7 @@ from samdrift.contracts.messages import WorkKind
 from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import running
 from samdrift.installation.loop import run
+from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.outgoing.compose import Attachment, Draft
 from samdrift.wire.sdkmessage.rules import MAX_BYTES
 
@@ -36,6 +40,11 @@ _ROUNDS = 1
 _EXCHANGES = 6
 _MAILING = 30
 """Messages that the neighbour sends in a round."""
+_JUNK = 150
+"""Receipts for nothing that the neighbour is sent in a round."""
+_AT_ONCE = 8
+_LARGEST = 100 << 20
+"""Bytes of an envelope that access points pass (transport-profile-as4 2.8 a), and message services refuse."""
 _LARGE = (MAX_BYTES - 8192) // 4 * 3
 """Bytes whose base64 fills the largest message, with room for the rest of it."""
 _WITHIN = 300.0
@@ -43,13 +52,13 @@ _WITHIN = 300.0
 Disturbance = Callable[[], AbstractAsyncContextManager[None]]
 
 
-def rows() -> list[Row]:
+def rows(only: Sequence[str] | None = None) -> list[Row]:
     """For each level and kind of traffic the median of an exchange, undisturbed and disturbed."""
     with tempfile.TemporaryDirectory(prefix="samdrift-traffic-") as folder:
-        return run(_measured(Path(folder)))
+        return run(_measured(Path(folder), only or [""]))
 
 
-async def _measured(folder: Path) -> list[Row]:
+async def _measured(folder: Path, only: Sequence[str]) -> list[Row]:
     hosts = {
         level: DemoOperator(
             f"near-{level}",
@@ -86,7 +95,8 @@ async def _measured(folder: Path) -> list[Row]:
             calm, loud = members[f"stilla{level}"], members[f"ivrig{level}"]
             await latencies(calm, far, done_after(_EXCHANGES))
             for kind, disturbed in _kinds(loud, members).items():
-                found.append(await _row(f"{level}: {kind}", calm, far, disturbed))
+                if any(word in kind for word in only):
+                    found.append(await _row(f"{level}: {kind}", calm, far, disturbed))
     return [*found, reported("load of the machine", [*os.getloadavg()], "")]
 
 
@@ -97,6 +107,9 @@ def _kinds(loud: Member, members: dict[str, Member]) -> dict[str, Disturbance]:
         "mails 30 others": lambda: _mailing(loud, recipient, awaited=True),
         "sends a message of 30 MB": lambda: _large(loud, recipient),
         "receives a message of 30 MB": lambda: _large(recipient, loud),
+        "sends an envelope of 100 MB": lambda: _largest(loud, recipient),
+        "receives an envelope of 100 MB": lambda: _largest(recipient, loud),
+        "is sent receipts for nothing": lambda: _junk(recipient, loud),
         "mails a peer that is dead": lambda: _mailing(loud, members["stum"], awaited=False),
         "mails a peer that is slow": lambda: _mailing(loud, members["trog"], awaited=False),
     }
@@ -129,6 +142,38 @@ async def _large(sender: Member, recipient: Member) -> AsyncIterator[None]:
     sent = await sender.send(recipient.address, Draft("Prov", "Ett stort meddelande.", (attachment,)))
     yield
     await sender.ends(sent, within=_WITHIN)
+
+
+@asynccontextmanager
+async def _largest(sender: Member, recipient: Member) -> AsyncIterator[None]:
+    """Have an access point take an envelope whose message the recipient's message service refuses."""
+    message, payload = letter(sender.address, recipient.address), os.urandom(_LARGEST * 3 // 4)
+    envelope = enclose(message, await sender.signing(), recipient.encryption, payload=payload)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(sender.submit(envelope))
+        yield
+    await recipient.logged(MT, envelope.id, MTEvent.MT_MESSAGE_REFUSED)
+
+
+@asynccontextmanager
+async def _junk(sender: Member, recipient: Member) -> AsyncIterator[None]:
+    """Have small envelopes come that are signed as they should be, and mean nothing to their recipient."""
+    signer = await sender.signing()
+    ends = sender.organisation, recipient.organisation
+    envelopes = [enclose_receipt(*ends, str(uuid4()), signer) for _ in range(_JUNK)]
+    left, access_point = iter(envelopes), await sender.interface_c()
+
+    async def submit() -> None:
+        for envelope in left:
+            answer = await access_point.submit(envelope.id, envelope.data)
+            assert answer.status == 201, answer.body
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(_AT_ONCE):
+            tasks.create_task(submit())
+        yield
+    for envelope in envelopes:
+        await recipient.logged(MT, envelope.id, MTEvent.MT_RECEIPT_UNMATCHED)
 
 
 @asynccontextmanager
