@@ -164,8 +164,8 @@ async def rolled(
 
 
 async def _upgraded(those: Hosts, host: Host) -> int:
-    """Have a host end in order, and start with this version; return where the log of that begins."""
-    await host.process.stop()
+    """Have a host end, and start with this version; return where the log of that begins."""
+    await host.process.end(signal.SIGTERM)
     begins = len(host.process.log.read_text())
     host.process.sources = SOURCES
     await host.process.start()

@@ -111,10 +111,10 @@ LOGS = (
     ),
     Mutant(
         "a receipt that came with others settles the message of nobody but who sent it",
-        "messageservice/incoming/together.py",
-        "message is None or message.recipient != new.receipt.sender or",
-        "message is None or",
-        (f"{_TOGETHER}::test_a_receipt_that_is_not_its_recipients_is_left_to_itself",),
+        "messageservice/incoming/inbox.py",
+        "if message is None or message.recipient != receipt.sender:",
+        "if message is None:",
+        (f"{_TOGETHER}::test_receipts_for_no_message_of_ours_are_noted_together_and_change_nothing",),
     ),
     Mutant(
         "nothing of a poll counts as taken while the vault is away",
