@@ -75,7 +75,8 @@ class _Lasting:
     One that was not met for a minute was over meanwhile.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, after: float) -> None:
+        self._after = after
         self._met: dict[str, _Met] = {}
 
     def __call__(self, what: str) -> None:
@@ -83,7 +84,7 @@ class _Lasting:
         self._met = {key: met for key, met in self._met.items() if now - met.last < _OVER_SECONDS}
         met = self._met.setdefault(what, _Met(now, now))
         met.last = now
-        if now - met.first >= _LASTING_SECONDS and now - met.told >= _AGAIN_SECONDS:
+        if now - met.first >= self._after and now - met.told >= _AGAIN_SECONDS:
             met.told = now
             _LOGGER.warning("%s", what)
 
@@ -100,14 +101,17 @@ def _causes(error: BaseException) -> str:
     return text
 
 
-def failing(where: str, outages: type[Exception]) -> Callable[[BaseException], None]:
+def failing(
+    where: str, outages: type[Exception], after: float = _LASTING_SECONDS
+) -> Callable[[BaseException], None]:
     """Return what logs failures of work that is tried again: ``outages`` that last, others as unexpected.
 
     The line about an outage is its dependency's, which has a state with a reason. Each piece of work of each
     process would bury that under its own, and tells only what nothing else may: an outage that it has met
-    for five minutes, by its cause, and once an hour from then on.
+    for five minutes, by its cause, and once an hour from then on. Where no dependency has a line about it,
+    ``after`` is 0 seconds.
     """
-    unforeseen, lasting = unexpected(where), _Lasting()
+    unforeseen, lasting = unexpected(where), _Lasting(after)
 
     def log(error: BaseException) -> None:
         if isinstance(error, outages):

@@ -190,7 +190,7 @@ class LogKeeper:
         self._under_way: set[LogPlace] = set()
         """Logs that have a round now."""
         self._unexpected = unexpected("the log")
-        self._waits = failing("the log", KeyStoreError)
+        self._waits = failing("the log", KeyStoreError, after=0.0)
 
     async def keep(self, logs: Iterable[LogPlace], roles: Iterable[Role]) -> None:
         """Sign ``logs`` and those of the organisations that are served here in ``roles``, until cancelled."""
