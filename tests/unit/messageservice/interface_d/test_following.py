@@ -79,6 +79,8 @@ async def test_clients_that_hang_up_before_the_answer_begins_leave_no_stream_beh
         "query_string": b"",
         "headers": headers,
     }
+    gc.collect()
+    gc.freeze()  # What other tests need still is much, and is not looked through for each stream.
     for _ in range(MOST_STREAMS + 1):
         async with asyncio.timeout(60):
             await application(dict(scope), receive, send)
