@@ -113,7 +113,8 @@ def _lines(
         yield "UNKNOWN      what runs cannot be asked"
         return
     if not running:
-        yield "nothing runs, or it waits for its database at the start: journalctl -u samdrift -n 50"
+        yield "nothing runs: samdrift serve, or systemctl start samdrift"
+        yield "or it waits for its database at the start: journalctl -u samdrift -n 50"
     for each in running:
         roles = ", ".join(sorted(role.value for role in each.roles))
         yield f"serves {roles} since {each.since:%Y-%m-%d %H:%M:%S}Z"
