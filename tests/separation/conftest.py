@@ -1,7 +1,7 @@
 """What proves the separation looks at vaults that the product has made, and not at copies of them.
 
 Where many cases need an attacker each, the first one in each role is the product's and those after it are
-copies (``test_every_operation.py``); ``test_vaulttemplates.py`` compares the rights of copies with the product's.
+copies (``test_every_operation.py``). That their rights are the same is held by ``test_vaulttemplates.py``.
 """
 
 from __future__ import annotations

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import secrets
 import socket
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from functools import cache
 from ipaddress import IPv4Address
+from itertools import cycle, islice
 from pathlib import Path
 
 from samdrift.federation import store
@@ -21,6 +24,7 @@ _FIRST = 10_240
 _RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
 """The ports that the system gives to outgoing connections."""
 _USUAL_START = 32_768
+_MOST = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +65,32 @@ def bound_sockets(folder: Path, host: str) -> Sockets:
 
 
 def free_port(host: str) -> int:
-    """Find a port that is free, and that no outgoing connection is given before somebody listens at it."""
-    try:
-        end = int(_RANGE.read_text().split()[0])
-    except (OSError, ValueError):
-        end = _USUAL_START
-    for _ in range(_ATTEMPTS):
-        found = _FIRST + secrets.randbelow(max(end - _FIRST, 1))
+    """Find a port that is free, and that no outgoing connection is given before somebody listens at it.
+
+    Each time another one: nothing may listen yet at those that were found before.
+    """
+    for found in islice(_ports(), _MOST):
         try:
             _bound(socket.SOCK_STREAM, host, found).close()
         except OSError:
             continue
         return found
     raise FederationError(f"no port of {host} is free")
+
+
+@cache
+def _ports() -> Iterator[int]:
+    """Return the ports that no outgoing connection is given, for this process to go on in, again and again.
+
+    From a place by lot on, so that processes which look at the same time do not find the same.
+    """
+    try:
+        end = int(_RANGE.read_text().split()[0])
+    except (OSError, ValueError):
+        end = _USUAL_START
+    ports = range(_FIRST, max(end, _FIRST + 1))
+    first = secrets.randbelow(len(ports))
+    return cycle((*ports[first:], *ports[:first]))
 
 
 def port(sock: socket.socket) -> int:

@@ -170,10 +170,14 @@ def test_a_port_for_later_is_none_that_an_outgoing_connection_is_given() -> None
             pass
 
 
+def test_no_port_is_given_twice() -> None:
+    """Several are found before anything listens at the first of them."""
+    found = [free_port("127.0.0.1") for _ in range(1000)]
+    assert len(set(found)) == len(found)
+
+
 def test_a_port_that_is_taken_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = free_port("127.0.0.1")
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        number = taken.getsockname()[1]
-        numbers = iter([number, number, number - ports._FIRST + 1])
-        monkeypatch.setattr(ports, "_FIRST", 0)
-        monkeypatch.setattr(ports.secrets, "randbelow", lambda most: next(numbers))
-        assert free_port("127.0.0.1") != number
+        monkeypatch.setattr(ports, "_ports", lambda: iter([taken.getsockname()[1], free]))
+        assert free_port("127.0.0.1") == free
