@@ -61,6 +61,15 @@ TIMED = {"registry": 100}
 REQUESTS = {"PUT /c/v1/envelopes/ID": SENT, "POST /as4": SENT, "POST /c/v1/poll": 4, "shared service": 8}
 """The operators of the tests keep no answers of shared services."""
 
+LIMITS = {
+    "openings": OPENINGS,
+    "round_trips": ROUND_TRIPS | TIMED,
+    "entries": ENTRIES,
+    "requests": REQUESTS,
+}
+MOST = 12
+"""Exchanges until each kind was within its limit once: on a busy machine polls come back at other moments."""
+
 
 def least(counts: Sequence[Counter[str]]) -> dict[str, int]:
     """Each kind as often as in the exchange with the fewest: others may hear of what earlier tests left."""
@@ -87,18 +96,16 @@ async def test_an_exchange_takes_no_more_than_it_needs(stage: Stage, monkeypatch
     for member in (habo, agency):
         await nothing_waits(member)
     exchanges: list[Counts] = []
-    for _ in range(4):
+    over: dict[str, dict[str, int]] = {}
+    while len(exchanges) < MOST:
         message = letter(habo.address, agency.address)
         with counted() as counts:
             await habo.operator.messages.send(habo.principal, habo.organisation, message)
             assert await agency.ends(message.message_id, Direction.IN) is MessageStatus.NEW
             assert await habo.ends(message.message_id) is MessageStatus.ACCEPTED
         exchanges.append(counts)
-    for name, limits in (
-        ("openings", OPENINGS),
-        ("round_trips", ROUND_TRIPS | TIMED),
-        ("entries", ENTRIES),
-        ("requests", REQUESTS),
-    ):
-        found = least([getattr(each, name) for each in exchanges])
-        assert beyond(found, limits) == {}, name
+        found = {name: least([getattr(each, name) for each in exchanges]) for name in LIMITS}
+        over = {name: more for name in LIMITS if (more := beyond(found[name], LIMITS[name]))}
+        if not over:
+            return
+    assert over == {}
