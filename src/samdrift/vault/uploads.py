@@ -27,6 +27,8 @@ _LISTED: Final = XmlLimits(max_bytes=4 << 20, max_markup=100_000)
 """Limits of one answer, which has a thousand uploads at most."""
 _NOT_FOUND = 404
 _GOOD = 200, 204
+_MOST_PAGES = 1000
+"""Answers of one listing that are read; the next sweep goes on with what is left."""
 _AMAZON = "https://s3.{region}.amazonaws.com"
 
 
@@ -67,12 +69,14 @@ class Uploads:
     def under(self, prefix: str) -> list[Upload]:
         """Return each upload of an object whose name begins with ``prefix/``."""
         below, found = f"{self._above}{prefix}/", list[Upload]()
-        after: dict[str, str] | None = {}
-        while after is not None:
+        after = dict[str, str]()
+        for _ in range(_MOST_PAGES):
             answer = self._ask("GET", "", {"uploads": "", "prefix": below} | after)
             listed, following = _read(answer)
             found += [each for each in listed if each.key.startswith(below)]
-            after = following if following != after else None
+            if following is None or following == after:
+                break
+            after = following
         return found
 
     def abort(self, upload: Upload) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import pytest_asyncio
 
+from samdrift.vault import uploads
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.objects import Objects
 from samdrift.vault.settings import S3Settings
@@ -88,6 +90,19 @@ class Said(Answer):
         return _http(200, self.text)  # type: ignore[attr-defined]
 
 
+class Endless(Answer):
+    """Lists the same upload again and again, each time with another place to go on from."""
+
+    __slots__ = ()
+
+    def response(self, head: bytes) -> bytes:
+        target = head.decode().split(" ", 2)[1]
+        after = int(parse_qs(urlsplit(target).query).get("key-marker", ["0"])[0])
+        upload = f"<Upload><Key>here/v1/old</Key><UploadId>1</UploadId><Initiated>{OLD.isoformat()}</Initiated></Upload>"
+        place = f"<IsTruncated>true</IsTruncated><NextKeyMarker>{after + 1}</NextKeyMarker>"
+        return _http(200, f"<ListMultipartUploadsResult>{place}{upload}</ListMultipartUploadsResult>")
+
+
 def _http(status: int, body: str) -> bytes:
     head = f"HTTP/1.1 {status} Said\r\ncontent-length: {len(body)}\r\nconnection: close\r\n\r\n"
     return f"{head}{body}".encode()
@@ -150,3 +165,13 @@ async def test_an_answer_that_is_no_listing_is_a_typed_error_and_nothing_is_abor
         await Objects(replace(SETTINGS, endpoint=way.address)).drop_drafts("v1", NOW)
     assert caught.value.cause == "object store: it cannot be reached, or breaks off"
     assert aborted(way) == []
+
+
+async def test_an_endless_listing_is_left_at_some_page(
+    way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "_MOST_PAGES", 5)
+    way.answer = Endless(200, "")
+    async with asyncio.timeout(60):
+        await Objects(replace(SETTINGS, endpoint=way.address)).drop_drafts("v1", NOW)
+    assert len(aborted(way)) == 5
