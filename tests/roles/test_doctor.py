@@ -82,7 +82,7 @@ async def test_a_running_installation_of_the_federation_is_in_order(config: Conf
     findings = await examine(config, Scope(time_server=NOBODY_THERE))
     expected = {"clock": State.WARN}
     for role in ("ap", "mt"):
-        expected |= {f"agreements.{role}": State.WARN}
+        expected |= {f"agreements.{role}": State.FAIL}
     if config.malware is not None and config.malware.clamd is not None:
         expected["scanner.signatures"] = State.WARN
     assert wrong(findings) == expected

@@ -45,11 +45,9 @@ def judge(found: Standing, organisation: str, now: datetime) -> Finding:
         since = "" if found.since is None else f" since {found.since:%Y-%m-%d}"
         return subject.fail(f"is not covered by agreements{since}", todo)
     until = "" if found.until is None else f" until {found.until:%Y-%m-%d}"
-    warning = found.warning(now)
     if found.inherited:
-        ends = found.until is None or (warning is not None and warning <= _SOON)
-        judged = subject.fail if ends else subject.warn
-        return judged(f"rests on what was there before agreements{until}: enter agreements before", todo)
+        return subject.fail(f"rests on what was there before agreements{until}", todo)
+    warning = found.warning(now)
     if warning is None or warning > _SOON:
         return subject.ok(f"covered by agreements{until}")
     return subject.warn(f"covered by agreements{until}, within {warning} days", todo)

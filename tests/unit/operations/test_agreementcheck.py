@@ -43,9 +43,8 @@ def beside(installation: Installation, *canaries: ParticipantIdentifier) -> Admi
         (Mode.ON, 91, False, State.OK),
         (Mode.ON, 30, False, State.WARN),
         (Mode.ON, 7, False, State.WARN),
-        (Mode.ON, 90, True, State.WARN),
-        (Mode.ON, 31, True, State.WARN),
-        (Mode.ON, 30, True, State.FAIL),
+        (Mode.ON, 90, True, State.FAIL),
+        (Mode.ON, 80, True, State.FAIL),
         (Mode.ON, None, True, State.FAIL),
         (Mode.RECEIVING, None, False, State.FAIL),
         (Mode.UNCOVERED, None, False, State.FAIL),
@@ -71,7 +70,7 @@ async def test_each_role_here_is_judged_by_the_organisations_own_record(installa
 
     roles = ("agreements.ap", "agreements.mt", "agreements.mk")
     before = await found(house.now)
-    assert {each: before[each].state for each in before} == dict.fromkeys(roles, State.WARN)
+    assert {each: before[each].state for each in before} == dict.fromkeys(roles, State.FAIL)
     assert all("before agreements" in each.found for each in before.values())
     await inherits(installation, organisation, None)
     never = await found(house.now)
