@@ -34,7 +34,7 @@ _WORD = re.compile(r"\w+")
 _SHORTEST, _LONG, _LONGEST = 4, 8, 40
 """Letters from which on a word may have one slip, and two; and above which it may have none."""
 _MOST_WORDS = 12
-"""Words by which an address is looked for at most: each is compared with the whole book."""
+"""Words up to which an address is looked for that nearly fits: each is compared with the whole book."""
 SECONDS = 2.0
 """Time of one search."""
 _BATCH = 500
@@ -126,15 +126,14 @@ class FindingDesk:
             )
         }
         wanted = tuple(dict.fromkeys(folded(words).split()))
-        if len(wanted) > _MOST_WORDS:
-            return ()
         texts = {
             key: folded(" ".join((*key, one.organisation_name, one.address_name)))
             for key, one in recipients.items()
         }
         fitting = [key for key, text in texts.items() if all(word in text for word in wanted)]
         # Each word takes a large book some tenths of a second: nobody else's request is to wait for that.
-        near = () if fitting else await asyncio.to_thread(_nearly_fitting, wanted, texts)
+        few = len(wanted) <= _MOST_WORDS
+        near = await asyncio.to_thread(_nearly_fitting, wanted, texts) if few and not fitting else ()
         found = [
             _correspondent(recipients[key], known.get(key), favourite=key in liked, near=not fitting)
             for key in fitting or near

@@ -15,8 +15,8 @@ NEIGHBOURS = (
     Mutant(
         "what a person looks for an address by is not of any length",
         "messageclient/finding.py",
-        "        if len(wanted) > _MOST_WORDS:\n            return ()\n",
-        "",
+        "few = len(wanted) <= _MOST_WORDS",
+        "few = True",
         (f"{_DESK}::test_looking_for_an_address_takes_no_more_however_much_is_written_and_holds_nobody_up",),
     ),
     Mutant(

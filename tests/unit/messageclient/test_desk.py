@@ -694,6 +694,9 @@ async def test_looking_for_an_address_takes_no_more_however_much_is_written_and_
     many = " ".join(f"socialtjanst{letter}{other}" for letter in "abcdefghij" for other in "abcdefghij")
     assert await anna.correspondents(many) == ()
     assert looked == []
+    (found,) = await anna.correspondents(" ".join(TO.organisation_name + TO.address_name))
+    assert (found.recipient, found.near) == (TO, False), "what is in the name is found, in however many words"
+    assert looked == []
     (found,) = await anna.correspondents("mullsjoo " * 10_000)
     assert (found.recipient, found.near) == (TO, True)
     ((word, thread),) = looked
