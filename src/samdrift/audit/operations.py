@@ -17,7 +17,7 @@ from errno import errorcode
 
 _LOGGER = logging.getLogger("samdrift")
 _SUMMARY_SECONDS = 60.0
-_OVER_SECONDS = 60.0
+_OVER_SECONDS = 150.0
 _LASTING_SECONDS = 300.0
 _AGAIN_SECONDS = 3600.0
 _MOST_CAUSES = 5
@@ -72,7 +72,7 @@ class _Met:
 class _Lasting:
     """Writes a line about an outage that has lasted, and again when it has lasted for much longer.
 
-    One that was not met for a minute was over meanwhile.
+    One that was not met for two and a half minutes was over meanwhile: work that waits is tried each minute.
     """
 
     def __init__(self, after: float) -> None:
@@ -108,8 +108,8 @@ def failing(
 
     The line about an outage is its dependency's, which has a state with a reason. Each piece of work of each
     process would bury that under its own, and tells only what nothing else may: an outage that it has met
-    for five minutes, by its cause, and once an hour from then on. Where no dependency has a line about it,
-    ``after`` is 0 seconds.
+    for five minutes, by its cause, and once an hour from then on. Work that is tried more seldom than every
+    two minutes leaves it to the dependency; where none has a line about it, ``after`` is 0 seconds.
     """
     unforeseen, lasting = unexpected(where), _Lasting(after)
 

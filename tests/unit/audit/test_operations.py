@@ -80,7 +80,7 @@ def test_work_that_waits_leaves_a_short_outage_to_the_line_of_its_dependency(
     """With a process for each organisation, each would have lines of its own about one thing."""
     log = failing("access-point-outbound", Temporary)
     clock.pass_(300, lambda: log(VaultUnavailable(REFUSED)))
-    clock.now += 60
+    clock.now += 150
     clock.pass_(300, lambda: log(VaultUnavailable(REFUSED)))
     assert caplog.messages == []
 
@@ -103,6 +103,17 @@ def test_work_that_waits_for_long_says_what_for_and_not_where_in_our_code(
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == first
     clock.pass_(3600, met)
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == first * 2
+
+
+def test_work_that_is_tried_a_minute_after_it_has_failed_says_what_for_after_five(
+    caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    """As the removal of messages is, which takes some time itself."""
+    log = failing("disposal", Temporary)
+    for _ in range(6):
+        log(VaultUnavailable(REFUSED))
+        clock.now += 61
+    assert caplog.messages == [f"disposal waits: {REFUSED}"]
 
 
 def test_what_is_no_outage_has_the_places_that_it_came_through_immediately(
