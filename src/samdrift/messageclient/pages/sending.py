@@ -182,7 +182,7 @@ class Sending:
             answers=_answers(shown, one, _box_name(mailboxes, one), review.recipients, one.writer, change),
             text=one.content.text.strip(),
             preview=_PREVIEW,
-            problems=[(why(one, each), FIELDS.get(each.field, "text")) for each in review.problems],
+            problems=[(*why(one, each), FIELDS.get(each.field, "text")) for each in review.problems],
             mine=mine,
             writer=shown.person(one.writer),
             asked_by="" if one.asked_by is None else shown.person(one.asked_by),

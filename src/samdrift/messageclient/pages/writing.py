@@ -217,7 +217,7 @@ class Writing:
             return see("/drafts")
         review = await desk.review(draft.id)
         for problem in review.problems:
-            again.refuse(FIELDS.get(problem.field, "text"), why(draft, problem))
+            again.refuse(FIELDS.get(problem.field, "text"), about(*why(draft, problem)))
         if again.errors:
             return await self._form(request, desk, draft, again, 422)
         return see(f"/draft/{draft.id}/review")
@@ -415,12 +415,12 @@ OFFERED_OF_PERSONS = ("0.9.2342.19200300.100.1.3", "1.2.752.29.6.2.1", "1.2.752.
 """Code systems of persons on our side: e-mail, HSA id, local id."""
 
 
-def why(draft: Draft, problem: Problem) -> Phrase:
-    """Return in words why a draft cannot be sent, with the file or recipient that it is about."""
+def why(draft: Draft, problem: Problem) -> tuple[Phrase, str]:
+    """Return in words why a draft cannot be sent, and the file or recipient that it is about, if any."""
     if problem.recipient is not None:
-        return about(PROBLEMS[problem.code], party(problem.recipient))
+        return PROBLEMS[problem.code], party(problem.recipient)
     file = next((each.name for each in draft.files if each.id == problem.file), "")
-    return about(FILE_PROBLEMS[problem.code], file) if file else PROBLEMS[problem.code]
+    return (FILE_PROBLEMS if file else PROBLEMS)[problem.code], file
 
 
 async def _with_template(desk: Desk, mailbox: str, content: DraftContent, template: str) -> DraftContent:
