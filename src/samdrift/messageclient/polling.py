@@ -95,7 +95,7 @@ class Client:
     net_at: float = 0.0
     """Moment of the next question that is asked although events are heard."""
     asks: bool = False
-    """That question is asked now."""
+    """True while the question is asked."""
     hears: bool = False
     """A stream of events is open."""
     bears_silence: bool = True

@@ -202,8 +202,8 @@ def in_force(catalogues: Sequence[Catalogue], day: date, released: Collection[st
     duties: dict[str, Duty] = {}
     for catalogue in applying:
         duties |= catalogue.duties
-    newest = applying[-1].duties if applying else {}
-    return {key: duty for key, duty in duties.items() if key in newest or key not in released}
+    known = applying[-1].duties if applying else {}
+    return {key: duty for key, duty in duties.items() if key in known or key not in released}
 
 
 def vanished(catalogues: Sequence[Catalogue], day: date, released: Collection[str] = ()) -> dict[str, Duty]:

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -41,12 +40,12 @@ from samdrift.rights.fields import Subject
 from samdrift.rights.folding import Effect
 from samdrift.rights.statements import Act, Approved, Ended
 from samdrift.vault.gate import Gate
+from samdrift.web.formats import SWEDEN
 from samdrift.web.forms import Form
 from samdrift.web.pages import Wording
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 
-_SWEDEN = ZoneInfo("Europe/Stockholm")
 _ORDER = f"{CONSENTS}/order"
 _MOST_MINUTES = int(LONGEST_CONSENT.total_seconds()) // 60
 _PLACES: Mapping[str, Phrase] = {
@@ -250,7 +249,7 @@ def _extent(form: Form, visit: Visit) -> Extent | None:
             return _parsed(form, "mailbox", Phrase("Choose a mailbox"))
         case "span":
             when = Phrase("Say when: a day and a time.")
-            start, end = form.moment("since", _SWEDEN, when), form.moment("until", _SWEDEN, when)
+            start, end = form.moment("since", SWEDEN, when), form.moment("until", SWEDEN, when)
             if start is None or end is None:
                 return None
             if start >= end:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -32,13 +31,13 @@ from samdrift.rights.fields import ORGANISATION, StatementError, Subject
 from samdrift.rights.folding import end_of
 from samdrift.rights.reviews import LONGEST, SHORTEST, ReviewOpened
 from samdrift.rights.statements import Act
+from samdrift.web.formats import SWEDEN
 from samdrift.web.forms import Form
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 
 Catalogues = Callable[[], Sequence[Catalogue]]
 """Returns the catalogues of duties that count, the newest last."""
-_SWEDEN = ZoneInfo("Europe/Stockholm")
 _USUAL = timedelta(days=30)
 _MAX_WRITTEN = 64 << 10
 """Most bytes of an agreement as a person pastes it."""
@@ -76,7 +75,7 @@ class Entering:
 
     async def ask_review(self, request: Request, visit: Visit) -> Response:
         """Ask what is to be reviewed, by whom and until when."""
-        until = (visit.now + _USUAL).astimezone(_SWEDEN)
+        until = (visit.now + _USUAL).astimezone(SWEDEN)
         return self._review(request, visit, Form((("until", f"{until:%Y-%m-%d}"),)))
 
     async def open_review(self, request: Request, visit: Visit) -> Response:
@@ -182,7 +181,7 @@ class Entering:
         """Have it stated that an agreement goes on, which another officer approves."""
         latest, form = _latest(request, visit), await received(request)
         day = form.day("until", Phrase("Choose the last day"))
-        end = None if day is None else end_of(day, _SWEDEN).astimezone(UTC)
+        end = None if day is None else end_of(day, SWEDEN).astimezone(UTC)
         if end is not None and not visit.now < end <= latest:
             form.refuse("until", Phrase("The last day is after today, and no later than the latest day"))
         if end is None or form.errors:
@@ -278,7 +277,7 @@ class Entering:
         day = form.day("until", Phrase("Choose the last day"))
         if day is None:
             return None
-        due = end_of(day, _SWEDEN).astimezone(UTC)
+        due = end_of(day, SWEDEN).astimezone(UTC)
         if not visit.now + SHORTEST <= due <= visit.now + LONGEST:
             form.refuse("until", Phrase("A review lasts a day at least, and at most 92 days"))
             return None
@@ -295,4 +294,4 @@ def _latest(request: Request, visit: Visit) -> datetime:
 
 def _last_day(latest: datetime) -> datetime:
     """Return a moment of the last whole day before another one."""
-    return latest.astimezone(_SWEDEN) - timedelta(days=1)
+    return latest.astimezone(SWEDEN) - timedelta(days=1)

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -38,12 +37,12 @@ from samdrift.rights.incidents import (
 )
 from samdrift.rights.statements import Act
 from samdrift.vault.gate import Gate
+from samdrift.web.formats import SWEDEN
 from samdrift.web.forms import Form
 from samdrift.web.policy import file_headers
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import FilePart, FormLimits, received
 
-_SWEDEN = ZoneInfo("Europe/Stockholm")
 _WHEN = Phrase("Say when: a day and a time.")
 _FUTURE = Phrase("That is in the future.")
 _MAX_TEXT = 200
@@ -128,7 +127,7 @@ class Oversight:
 
     async def ask_open(self, request: Request, visit: Visit) -> Response:
         """Ask what has happened, and since when that is known."""
-        now = f"{visit.now.astimezone(_SWEDEN):%Y-%m-%dT%H:%M}"
+        now = f"{visit.now.astimezone(SWEDEN):%Y-%m-%dT%H:%M}"
         return self._opening(request, visit, Form((("aware", now), ("clocks", Clock.CONCERNED.value))))
 
     async def open(self, request: Request, visit: Visit) -> Response:
@@ -268,7 +267,7 @@ class Oversight:
     ) -> Response:
         incident = known.incident
         officer = visit.seen is Seen.OFFICER and not known.from_operator
-        now = f"{visit.now.astimezone(_SWEDEN):%Y-%m-%dT%H:%M}"
+        now = f"{visit.now.astimezone(SWEDEN):%Y-%m-%dT%H:%M}"
         # What is stated counts from the second after it on.
         ending = foreseen(
             visit.record, visit.person, visit.now + timedelta(seconds=1), IncidentClosed(incident.id)
@@ -308,7 +307,7 @@ def _line(form: Form, field: str, why: Phrase) -> str:
 
 def _past(form: Form, field: str, visit: Visit) -> datetime | None:
     """Return a moment that is over; refuse the field for a later one."""
-    moment = form.moment(field, _SWEDEN, _WHEN)
+    moment = form.moment(field, SWEDEN, _WHEN)
     if moment is not None and moment > visit.now:
         form.refuse(field, _FUTURE)
         return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,11 +17,11 @@ from samdrift.governance.pages.words import RIGHTS
 from samdrift.rights.fields import LONGEST, ORGANISATION, Scope, Subject, SubjectKind
 from samdrift.rights.folding import Holding, end_of
 from samdrift.rights.statements import OF_ORGANISATION, Act, Ended, Given, Right, Rights, Substitution
+from samdrift.web.formats import SWEDEN
 from samdrift.web.forms import Form
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 
-_SWEDEN = ZoneInfo("Europe/Stockholm")
 _CHOICES = ("read", "write", "approve", "manage")
 
 
@@ -50,7 +49,7 @@ class RightsPages:
         """Show everybody's rights, by place."""
         asked = request.query_params.get("on", "")
         try:
-            moment = end_of(date.fromisoformat(asked), _SWEDEN).astimezone(UTC) if asked else visit.now
+            moment = end_of(date.fromisoformat(asked), SWEDEN).astimezone(UTC) if asked else visit.now
         except (ValueError, OverflowError):
             moment, asked = visit.now, ""
         state = visit.record.state
@@ -130,7 +129,7 @@ class RightsPages:
         begin = visit.now
         if form["since"]:
             day = form.day("since", Phrase("Choose a day"))
-            begin = datetime.combine(day, datetime.min.time(), _SWEDEN).astimezone(UTC) if day else begin
+            begin = datetime.combine(day, datetime.min.time(), SWEDEN).astimezone(UTC) if day else begin
         if whose is None or scope is None or end is None or absent is None or form.errors:
             return self._form(request, visit, form, "substitute.html", 422)
 
@@ -206,7 +205,7 @@ class RightsPages:
         day = form.day("until", Phrase("Choose the last day"))
         if day is None:
             return None
-        end = end_of(day, _SWEDEN).astimezone(UTC)
+        end = end_of(day, SWEDEN).astimezone(UTC)
         if end <= visit.now:
             form.refuse("until", Phrase("The last day is not before today"))
             return None
@@ -228,4 +227,4 @@ def _holders(visit: Visit) -> list[Subject]:
 def _in_a_year(visit: Visit) -> str:
     """Return the last day that a right can be given until."""
     last = visit.now + LONGEST
-    return f"{last.astimezone(_SWEDEN):%Y-%m-%d}"
+    return f"{last.astimezone(SWEDEN):%Y-%m-%d}"

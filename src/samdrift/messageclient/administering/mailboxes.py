@@ -246,15 +246,13 @@ class Mailboxes:
         place = f"{ADMINISTRATION}/mailbox/{mailbox.id}/texts"
         titles = {one.id: one.title for one in await office.management.texts(mailbox.id)}
         if asked in titles and form["sure"] != "yes":
-            return self._frame.page(
+            return self._sure(
                 request,
                 office,
-                "remove.html",
-                question=Phrase("Remove the template?"),
-                about=titles[asked],
-                stays=Phrase("Messages that were written with it stay. It cannot be brought back."),
-                yes=Phrase("Remove the template"),
-                action=request.url.path,
+                Phrase("Remove the template?"),
+                titles[asked],
+                Phrase("Messages that were written with it stay. It cannot be brought back."),
+                Phrase("Remove the template"),
                 back=f"{place}/{asked}",
             )
         await office.management.drop_text(mailbox.id, asked)
@@ -297,19 +295,41 @@ class Mailboxes:
         place = f"{ADMINISTRATION}/mailbox/{mailbox.id}/rules"
         handlers = {rule.id: name for rule, name in await office.management.rules(mailbox.id)}
         if asked in handlers and form["sure"] != "yes":
-            return self._frame.page(
+            return self._sure(
                 request,
                 office,
-                "remove.html",
-                question=Phrase("Remove the rule?"),
-                about=handlers[asked],
-                stays=Phrase("Conversations that have a handler keep that one."),
-                yes=Phrase("Remove the rule"),
-                action=request.url.path,
+                Phrase("Remove the rule?"),
+                handlers[asked],
+                Phrase("Conversations that have a handler keep that one."),
+                Phrase("Remove the rule"),
                 back=place,
             )
         await office.management.drop_rule(mailbox.id, asked)
         return see(place)
+
+    def _sure(
+        self,
+        request: Request,
+        office: Office,
+        question: Phrase,
+        about: str,
+        stays: Phrase,
+        yes: Phrase,
+        *,
+        back: str,
+    ) -> Response:
+        """Ask before something is removed for good; ``stays`` says what is not touched."""
+        return self._frame.page(
+            request,
+            office,
+            "remove.html",
+            question=question,
+            about=about,
+            stays=stays,
+            yes=yes,
+            action=request.url.path,
+            back=back,
+        )
 
     async def _rules_page(
         self, request: Request, office: Office, mailbox: MailboxRecord, form: Form, status: int = 200
