@@ -98,7 +98,8 @@ class Endless(Answer):
     def response(self, head: bytes) -> bytes:
         target = head.decode().split(" ", 2)[1]
         after = int(parse_qs(urlsplit(target).query).get("key-marker", ["0"])[0])
-        upload = f"<Upload><Key>here/v1/old</Key><UploadId>1</UploadId><Initiated>{OLD.isoformat()}</Initiated></Upload>"
+        begun = f"<Initiated>{OLD.isoformat()}</Initiated>"
+        upload = f"<Upload><Key>here/v1/old</Key><UploadId>1</UploadId>{begun}</Upload>"
         place = f"<IsTruncated>true</IsTruncated><NextKeyMarker>{after + 1}</NextKeyMarker>"
         return _http(200, f"<ListMultipartUploadsResult>{place}{upload}</ListMultipartUploadsResult>")
 
@@ -167,9 +168,7 @@ async def test_an_answer_that_is_no_listing_is_a_typed_error_and_nothing_is_abor
     assert aborted(way) == []
 
 
-async def test_an_endless_listing_is_left_at_some_page(
-    way: Way, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_endless_listing_is_left_at_some_page(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploads, "_MOST_PAGES", 5)
     way.answer = Endless(200, "")
     async with asyncio.timeout(60):
