@@ -95,7 +95,7 @@ def _note_directories(config: Config, table: Table) -> Breaches:
         if one.directories and config.isolation.level is Isolation.PROCESS:
             text = "are not read by serve at level process: have a timer run samdrift gov group synchronise"
             table.note(f"organisations[{number}].directories", f"{text} (docs/groups.md)")
-    return iter(())
+    yield from ()
 
 
 def _one_inside_the_other(one: Path, other: Path) -> bool:
