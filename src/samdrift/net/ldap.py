@@ -5,11 +5,11 @@ Clauses: architecture-sad 5.4 step 3.
 One reading is one connection: it logs in, reads the entry of each group, and pages through the people under
 one base, whom it matches with the groups' members by their distinguished name or their uid. Nothing that
 stands in the directory becomes a part of a filter or of another question. Whatever goes wrong, a refusal,
-half an answer, one that is too late or too large, is :class:`DirectoryUnavailable`, and no list at all: a
+half an answer, one that is too late or too much work, is :class:`DirectoryUnavailable`, and no list at all: a
 list that was read is whole. The directory's own words are dropped.
 
-ldap3 waits in a thread of the reading's own. Its socket is bounded here in time and bytes, since the library
-bounds one answer's time alone.
+ldap3 waits in a thread of the reading's own. Its socket is bounded here in time, since the library bounds one
+answer's time alone, and passes on what :mod:`samdrift.net.ldapanswers` lets through.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ from ldap3.core.exceptions import (
     LDAPInvalidFilterError,
     LDAPStartTLSError,
 )
-from ldap3.utils.dn import parse_dn
 
 from samdrift.net.directories import (
     DirectoryUnavailable,
@@ -46,6 +45,7 @@ from samdrift.net.directories import (
     LdapSettings,
     ListedPerson,
 )
+from samdrift.net.ldapanswers import MAX_OF_GROUP, MAX_OF_PERSON, Answers, UnfitAnswer
 from samdrift.net.tls import TlsContext
 
 K = TypeVar("K")
@@ -55,14 +55,21 @@ THREAD = "directory"
 _PAGE = 500
 MAX_PEOPLE = 100_000
 """Most people under the base."""
-MAX_BYTES = 128 << 20
-"""Most bytes of one reading."""
+_MAX_PAGES = 1_000
+"""Most pages in which people are listed, some of them empty."""
+_MAX_RANGES = 100
+"""Most ranges in which a group's members are handed out."""
+_CHUNK = 64 << 10
 MAX_SUBJECT = 256
 _MAX_NAME = 100
 _INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _PAGED = "1.2.840.113556.1.4.319"
 _NO_SUCH_OBJECT, _INVALID_NAME, _INVALID_CREDENTIALS, _SIZE_LIMIT = 32, 34, 49, 4
 _ERRNO = re.compile(r"\[Errno (\d{1,3})\]")
+_NAMED = re.compile(r"((?:[^\\,+]|\\.)*+)([,+]|\Z)", re.DOTALL)
+"""A part of a distinguished name, and what follows on it (RFC 4514)."""
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9-]*")
+_VALUE = re.compile(r'(?:[^\\"#+,;<=>\0]|\\[0-9A-Fa-f]{2}|\\[ "#+,;<=>\\\0])+')
 _RANGED = re.compile(r"range=(\d{1,9})-(\d{1,9}|\*)")
 _CUT = "it hands out a part of a group's members"
 _ESCAPED = re.compile(r"(?:\\[0-9A-Fa-f]{2})+|\\.", re.DOTALL)
@@ -108,11 +115,15 @@ class _Bounded:
         self.inner = inner
         self._reading = reading
 
-    def recv(self, size: int) -> bytes:
-        self.inner.settimeout(self._reading.remaining())
-        data: bytes = self.inner.recv(size)
-        self._reading.count(len(data))
-        return data
+    def recv(self, _: int) -> bytes:
+        """Return whole answers, however many bytes they have; nothing at the end."""
+        while True:
+            self.inner.settimeout(self._reading.remaining())
+            data: bytes = self.inner.recv(_CHUNK)
+            if not data:
+                return b""
+            if whole := self._reading.arrived(data):
+                return whole
 
     def sendall(self, data: bytes) -> None:
         self.inner.settimeout(self._reading.remaining())
@@ -148,7 +159,7 @@ class _Reading:
         self._settings = settings
         self._context = context
         self._until = time.monotonic() + settings.seconds
-        self._bytes = 0
+        self._answers = Answers()
         self._socket: _Bounded | None = None
         self._aborted = threading.Event()
         self.fault = ""
@@ -162,12 +173,13 @@ class _Reading:
             raise TimeoutError(self.fault)
         return left
 
-    def count(self, size: int) -> None:
-        """Count bytes that were received; :class:`OSError` for more than there may be."""
-        self._bytes += size
-        if self._bytes > MAX_BYTES:
-            self.fault = f"it sends more than {MAX_BYTES >> 20} MB"
-            raise OSError(self.fault)
+    def arrived(self, data: bytes) -> bytes:
+        """Return the answers that are whole with some more bytes; :class:`UnfitAnswer` if one is not fit."""
+        try:
+            return self._answers.arrived(data)
+        except UnfitAnswer as unfit:
+            self.fault = str(unfit)
+            raise
 
     def bound(self, inner: Any) -> _Bounded:
         """Return a socket with the bounds of this reading."""
@@ -258,7 +270,8 @@ class _Reading:
         """
         attribute, values = self._settings.member, list[bytes]()
         asked = attribute
-        while True:
+        self._answers.most = MAX_OF_GROUP
+        for _ in range(_MAX_RANGES):
             found = self._group(connection, group, asked)
             if isinstance(found, str):
                 if values:
@@ -271,6 +284,7 @@ class _Reading:
             if not more:
                 return [_text(each) for each in values]
             asked = f"{attribute};range={len(values)}-*"
+        raise DirectoryUnavailable(f"it hands out a group's members in more than {_MAX_RANGES} ranges")
 
     def _group(self, connection: Any, group: str, attribute: str) -> _Entry | str:
         """Return the entry of a group with an attribute, or why there is none."""
@@ -295,7 +309,8 @@ class _Reading:
     def _people(self, connection: Any) -> Iterator[_Entry]:
         own, cookie, count = self._settings, None, 0
         attributes = [each for each in (own.subject, own.name, own.uid) if each]
-        while True:
+        self._answers.most = MAX_OF_PERSON
+        for _ in range(_MAX_PAGES):
             connection.search(
                 own.people,
                 own.people_filter,
@@ -317,6 +332,7 @@ class _Reading:
             cookie = paged["value"]["cookie"] if paged else None
             if not cookie:
                 return
+        raise DirectoryUnavailable(f"it lists people in more than {_MAX_PAGES} pages")
 
 
 class _People:
@@ -373,15 +389,20 @@ def _lead(known: dict[K, ListedPerson | None], name: K, person: ListedPerson | N
 
 def name_key(name: str) -> tuple[Any, ...] | None:
     """Return the parts of a distinguished name (RFC 4514), equal for all ways of writing it."""
-    try:
-        parts = parse_dn(name, escape=False, strip=True)
-    except LDAPInvalidDnError:
-        return None
     key: list[list[tuple[str, str]]] = [[]]
-    for attribute, value, separator in parts:
+    at, separator = 0, ","
+    while separator:
+        found = _NAMED.match(name, at)
+        if found is None:
+            return None
+        attribute, _, value = found[1].partition("=")
+        attribute, value, separator = attribute.strip(), value.strip(), found[2]
+        if not (_KIND.fullmatch(attribute) and _VALUE.fullmatch(value)):
+            return None
         key[-1].append((attribute.lower(), " ".join(_unescaped(value).casefold().split())))
         if separator == ",":
             key.append([])
+        at = found.end()
     return tuple(tuple(sorted(each)) for each in key)
 
 
@@ -432,7 +453,7 @@ def _text(value: bytes) -> str:
         text = value.decode()
     except UnicodeDecodeError:
         return ""
-    hidden = any(unicodedata.category(each) in _INVISIBLE for each in text)
+    hidden = any(unicodedata.category(each) in _INVISIBLE for each in set(text))
     return "" if hidden or text != text.strip() else text
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 import socket
 import threading
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from ldap3.core.exceptions import LDAPInvalidDnError
+from ldap3.utils.dn import parse_dn
 
-from samdrift.net import ldap
+from samdrift.net import ldap, ldapanswers
 from samdrift.net.directories import DirectoryUnavailable, GroupListing, LdapSecurity, ListedPerson
 from samdrift.net.ldap import THREAD, LdapDirectory, name_key
 from samdrift.net.tls import client_tls
+from tests.sizes import count, seed
 from tests.slapd import GROUPS, PEOPLE, SUFFIX, Slapd, group, person, posix, requires_slapd
 from tests.unit.net.test_tls import FIRST, SECOND, identity, localhost, write
 
@@ -196,7 +201,7 @@ async def test_a_reading_has_its_time_over_all_answers() -> None:
     gone = asyncio.Event()
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"\x30\x84\x7f\xff\xff\xff")
+        writer.write(b"\x30\x84\x00\x00\xf0\x00")
         with contextlib.suppress(ConnectionError):
             for _ in range(400):
                 if gone.is_set():
@@ -265,7 +270,7 @@ async def test_too_many_bytes_or_people_end_a_reading(server: Slapd, monkeypatch
     monkeypatch.setattr(ldap, "MAX_PEOPLE", 3)
     with pytest.raises(DirectoryUnavailable, match="more than 3 people"):
         await server.directory().read([NIGHT])
-    monkeypatch.setattr(ldap, "MAX_BYTES", 100)
+    monkeypatch.setattr(ldapanswers, "MAX_BYTES", 100)
     with pytest.raises(DirectoryUnavailable, match="sends more than"):
         await server.directory().read([NIGHT])
 
@@ -321,6 +326,50 @@ def test_a_distinguished_name_has_one_key_for_all_ways_of_writing_it() -> None:
     assert name_key("cn=a+ou=b,dc=se") == name_key("ou=b+cn=a,dc=se")
     assert name_key("cn=a\\,dc=se,dc=x") != name_key("cn=a,dc=se,dc=x")
     assert name_key("no name") is None
+
+
+def test_a_distinguished_name_is_read_as_the_library_reads_it() -> None:
+    """Whose parser goes over the rest of a name again for each of its parts."""
+    drawn, keys = random.Random(seed(14)), Counter[bool]()
+    pieces = [
+        "cn",
+        "OU",
+        "=",
+        "=",
+        ",",
+        "+",
+        "a",
+        "å",
+        " ",
+        "\\",
+        "\\,",
+        "\\2c",
+        "\\c3\\85",
+        '"',
+        "#",
+        "1",
+        ";",
+        "-",
+    ]
+    for _ in range(count(20_000, 1_000_000)):
+        name = "".join(drawn.choices(pieces, k=drawn.randrange(12)))
+        name = name if drawn.random() < 0.5 else f"cn={name},dc=se"
+        assert name_key(name) == _key_by_the_library(name), name
+        keys[name_key(name) is None] += 1
+    assert min(keys[True], keys[False]) > 1000
+
+
+def _key_by_the_library(name: str) -> object:
+    try:
+        parts = parse_dn(name, escape=False, strip=True)
+    except LDAPInvalidDnError:
+        return None
+    key: list[list[tuple[str, str]]] = [[]]
+    for attribute, value, separator in parts:
+        key[-1].append((attribute.lower(), " ".join(ldap._unescaped(value).casefold().split())))
+        if separator == ",":
+            key.append([])
+    return tuple(tuple(sorted(each)) for each in key)
 
 
 def test_a_context_for_directories_checks_names() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from samdrift.net.directories import DirectoryUnavailable, GroupListing
-from tests.lyingldap import Asked, Said, Says, entry, lying, reference
+from samdrift.net.ldapanswers import MAX_OF_GROUP
+from tests.lyingldap import Asked, Said, Says, ber, entry, lying, reference
 from tests.slapd import GROUPS, PEOPLE
 
 NIGHT = f"cn=Nattskiftet,{GROUPS}"
@@ -166,3 +167,68 @@ async def test_no_alias_is_followed_out_of_the_base_or_to_another_group() -> Non
 
     await read(said)
     assert [each.aliases for each in asked] == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("people", "cause"),
+    [
+        ([entry(dn("a"), {"employeeNumber": ["1"] * 100})], "more than 100 elements"),
+        ([entry(dn("a"), {str(each): ["1"] for each in range(25)})], "more than 100 elements"),
+        ([entry(dn("a"), {"cn": ["x" * 70_000]})], "more than 64 kB"),
+        ([ber(0x64, b"\x02\x09" + bytes(9))], "cannot be read"),
+        ([ber(0x64, b"\x04\x00", b"\x30\x02\x30\x7f")], "cannot be read"),
+    ],
+    ids=["values", "attributes", "bytes", "a number", "overlaps"],
+)
+async def test_a_person_who_takes_more_work_than_one_does_ends_the_reading(
+    people: list[bytes], cause: str
+) -> None:
+    group = members(of0=Said((entry(NIGHT, {"member": [dn("a")]}),)))
+    with pytest.raises(DirectoryUnavailable, match=cause):
+        await read(says(group, *people))
+
+
+async def test_a_group_of_more_members_than_people_can_be_ends_the_reading() -> None:
+    one = ber(0x04, dn("a").encode())
+    many = ber(0x30, ber(0x04, b"member"), ber(0x31, one * MAX_OF_GROUP[1]))
+    group = members(of0=Said((ber(0x64, ber(0x04, NIGHT.encode()), ber(0x30, many)),)))
+    with pytest.raises(DirectoryUnavailable, match="more than 100100 elements"):
+        await read(says(group, *FOUR))
+
+
+async def test_pages_and_ranges_that_lead_on_without_end_are_no_list() -> None:
+    asked = list[Asked]()
+    group = members(of0=Said((entry(NIGHT, {"member": [dn("a")]}),)))
+
+    def pages(one: Asked) -> Said:
+        asked.append(one)
+        return Said(cookie=b"on") if one.base == PEOPLE else group(one)
+
+    with pytest.raises(DirectoryUnavailable, match="more than 1000 pages"):
+        await read(pages)
+    assert len(asked) == 1001
+    asked.clear()
+
+    def ranges(one: Asked) -> Said:
+        asked.append(one)
+        number = int(one.attributes[0].partition(";range=")[2].partition("-")[0] or 0)
+        return part(f"{number}-{number}", "a")
+
+    with pytest.raises(DirectoryUnavailable, match="more than 100 ranges"):
+        await read(ranges)
+    assert len(asked) == 100
+
+
+async def test_a_group_within_a_group_is_not_asked_about() -> None:
+    """A member that is a group, also the group itself, costs nothing but its name."""
+    asked = list[Asked]()
+    inner = f"cn=Chefer,{GROUPS}"
+    group = members(of0=Said((entry(NIGHT, {"member": [dn("a"), inner, NIGHT]}),)))
+
+    def said(one: Asked) -> Said:
+        asked.append(one)
+        return Said(FOUR) if one.base == PEOPLE else group(one)
+
+    found = await read(said)
+    assert (subjects(found), found.unknown) == ({"sub-a"}, 2)
+    assert [each.base for each in asked] == [NIGHT, PEOPLE]
