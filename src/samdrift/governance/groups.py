@@ -11,7 +11,7 @@ who is given a right before the first sign-in.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -24,7 +24,7 @@ from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.governance.events import GovEvent
 from samdrift.governance.records import Records, StatementRefused
-from samdrift.net.directories import GroupListing, ListedPerson
+from samdrift.net.directories import GroupListing
 from samdrift.rights.fields import Subject, SubjectKind
 from samdrift.rights.folding import Effect
 from samdrift.rights.groupfold import groups_in
@@ -162,7 +162,7 @@ class Synchroniser:
         listings = await source.reader.read([name_in_directory(each) for each in groups])
         read_at = self._clock().replace(microsecond=0)
         found = {each: listings[name_in_directory(each)] for each in groups}
-        people = await self._named(organisation, source, found.values())
+        people = await self._named(organisation, source, record, found, shrink=shrink)
         done = [
             await self._freeze(organisation, source, each, found[each], people, read_at, shrink=shrink)
             for each in groups
@@ -181,11 +181,13 @@ class Synchroniser:
         *,
         shrink: bool,
     ) -> Synchronised:
-        after = frozenset(people[each.subject] for each in listing.people)
+        after = _ids(listing, people)
         for attempt in range(_ATTEMPTS):
             record = await self._records.read(organisation)
             before = groups_in(record).members(group)
             reason = listing.fault or held(before, after, shrink=shrink)
+            if not reason and "" in after:
+                reason = "it was read at the same time by another process"
             if reason:
                 kept = Outcome.KEPT
                 return Synchronised(group, kept, members=len(before), unknown=listing.unknown, reason=reason)
@@ -215,12 +217,20 @@ class Synchroniser:
             raise NobodyToName from None
 
     async def _named(
-        self, organisation: ParticipantIdentifier, source: Source, listings: Iterable[GroupListing]
+        self,
+        organisation: ParticipantIdentifier,
+        source: Source,
+        record: Record,
+        found: Mapping[Subject, GroupListing],
+        *,
+        shrink: bool,
     ) -> Mapping[str, str]:
-        """Return the ids of people by what the directory calls them; who is new is entered."""
-        wanted_: dict[str, ListedPerson] = {}
-        for listing in listings:
-            wanted_ |= {each.subject: each for each in listing.people}
+        """Return the ids of people by what the directory calls them; who is new in a group is entered.
+
+        Nobody is entered whom only a list names that is not taken: a directory that lists others each time
+        would otherwise fill the message client's vault.
+        """
+        frozen = groups_in(record)
         try:
             async with self._people.open(organisation, Purpose.AUTHORISE) as vault:
                 known = {
@@ -228,10 +238,13 @@ class Synchroniser:
                     for one in await vault.persons()
                     if one.identity.issuer == source.issuer
                 }
-                for subject, person in wanted_.items():
-                    if subject not in known:
-                        identity = Identity(source.issuer, subject, person.name)
-                        known[subject] = await vault.know_person(identity)
+                for group, listing in found.items():
+                    if listing.fault or held(frozen.members(group), _ids(listing, known), shrink=shrink):
+                        continue
+                    for person in listing.people:
+                        if person.subject not in known:
+                            identity = Identity(source.issuer, person.subject, person.name)
+                            known[person.subject] = await vault.know_person(identity)
         except VaultError:
             raise NobodyToName from None
         return known
@@ -309,6 +322,11 @@ def states(record: Record, moment: datetime) -> tuple[GroupState, ...]:
         )
         for group in sorted(ends, key=str)
     )
+
+
+def _ids(listing: GroupListing, known: Mapping[str, str]) -> frozenset[str]:
+    """Return the ids of the people in a list; those who have none yet are one more together."""
+    return frozenset(known.get(each.subject, "") for each in listing.people)
 
 
 def _is_old(reading: Reading | None, now: datetime) -> bool:

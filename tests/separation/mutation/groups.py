@@ -7,6 +7,7 @@ from tests.separation.mutation.mutant import Mutant
 _PURE = "tests/unit/rights/test_groups.py"
 _GOVERNED = "tests/unit/governance/test_groups.py"
 _LDAP = "tests/unit/net/test_ldap.py"
+_ANSWERS = "tests/unit/net/test_ldapanswers.py"
 _LIES = "tests/unit/net/test_lying_ldap.py"
 _KEPT = "tests/unit/installation/test_directories.py"
 _READER = "tests/unit/config/test_reader.py"
@@ -114,6 +115,13 @@ GROUPS = (
         (f"{_GOVERNED}::test_an_answer_that_would_remove_all_or_most_removes_nobody_and_is_in_the_log_once",),
     ),
     Mutant(
+        "groups: nobody is entered whom only a list names that is not taken",
+        "governance/groups.py",
+        "listing.fault or held(frozen.members(group), _ids(listing, known), shrink=shrink):",
+        "False:",
+        (f"{_GOVERNED}::test_nobody_is_entered_whom_only_a_list_names_that_is_not_taken",),
+    ),
+    Mutant(
         "groups: a directory whose key is not enrolled is not read",
         "governance/groups.py",
         "        if not self._enrolled(record, source):\n",
@@ -160,16 +168,72 @@ GROUPS = (
     Mutant(
         "directories: a reading ends with its time",
         "net/ldap.py",
-        "        self.inner.settimeout(self._reading.remaining())\n        data: bytes",
-        "        data: bytes",
+        "            self.inner.settimeout(self._reading.remaining())\n            data: bytes",
+        "            data: bytes",
         (f"{_LDAP}::test_a_reading_has_its_time_over_all_answers",),
     ),
     Mutant(
         "directories: a reading ends with its bytes",
-        "net/ldap.py",
+        "net/ldapanswers.py",
         "        if self._bytes > MAX_BYTES:",
         "        if False:",
         (f"{_LDAP}::test_too_many_bytes_or_people_end_a_reading",),
+    ),
+    Mutant(
+        "directories: an answer has a limit of bytes",
+        "net/ldapanswers.py",
+        "            if end - begin > self.most[0]:",
+        "            if False:",
+        (f"{_ANSWERS}::test_an_answer_has_as_many_bytes_and_elements_as_it_may_have",),
+    ),
+    Mutant(
+        "directories: an answer has a limit of elements",
+        "net/ldapanswers.py",
+        "        if count > most:",
+        "        if False:",
+        (f"{_LIES}::test_a_person_who_takes_more_work_than_one_does_ends_the_reading",),
+    ),
+    Mutant(
+        "directories: a reading has a limit of elements",
+        "net/ldapanswers.py",
+        "            if self._elements > MAX_ELEMENTS:",
+        "            if False:",
+        (f"{_ANSWERS}::test_elements_are_counted_over_a_whole_reading",),
+    ),
+    Mutant(
+        "directories: no element reaches beyond the one around it",
+        "net/ldapanswers.py",
+        "    if frame is None or sum(frame) > end:",
+        "    if frame is None:",
+        (f"{_ANSWERS}::test_an_answer_that_would_take_more_work_than_it_says_is_not_decoded",),
+    ),
+    Mutant(
+        "directories: a number is short",
+        "net/ldapanswers.py",
+        "    if len(content) > _MAX_NUMBER or int.from_bytes(content) > greatest:",
+        "    if int.from_bytes(content) > greatest:",
+        (f"{_ANSWERS}::test_an_answer_that_would_take_more_work_than_it_says_is_not_decoded",),
+    ),
+    Mutant(
+        "directories: a number in place of text takes no memory",
+        "net/ldapanswers.py",
+        "    if len(content) > _MAX_NUMBER or int.from_bytes(content) > greatest:",
+        "    if len(content) > _MAX_NUMBER:",
+        (f"{_ANSWERS}::test_an_answer_that_would_take_more_work_than_it_says_is_not_decoded",),
+    ),
+    Mutant(
+        "directories: what a control has is looked into",
+        "net/ldapanswers.py",
+        "                _check_page(answer[at:until])",
+        "                pass",
+        (f"{_ANSWERS}::test_an_answer_that_would_take_more_work_than_it_says_is_not_decoded",),
+    ),
+    Mutant(
+        "directories: pages come to an end",
+        "net/ldap.py",
+        "        for _ in range(_MAX_PAGES):",
+        "        for _ in range(100 * _MAX_PAGES):",
+        (f"{_LIES}::test_pages_and_ranges_that_lead_on_without_end_are_no_list",),
     ),
     Mutant(
         "directories: a name that two people have is nobody's",

@@ -253,6 +253,22 @@ async def test_a_group_that_has_got_another_groups_name_lets_nobody_in_before_a_
     assert (done.joined, done.left) == (len(others), len(own))
 
 
+async def test_nobody_is_entered_whom_only_a_list_names_that_is_not_taken(installation: Installation) -> None:
+    """A directory that lists others each time would otherwise fill the message client's vault."""
+    world = await made(installation)
+    world.listed.say(*(f"p{number}" for number in range(MANY + 1)))
+    await world.synchronise()
+    for turn in range(3):
+        world.listed.say(*(f"q{turn}{number}" for number in range(MANY + 1)))
+        (done,) = await world.synchronise()
+        assert done.outcome is Outcome.KEPT
+        world.listed.say("x", "y", fault="it has more than 10000 members")
+        (done,) = await world.synchronise()
+        assert done.outcome is Outcome.KEPT
+    async with installation.open(world.organisation, Role.MESSAGE_CLIENT) as vault:
+        assert len(await vault.persons()) == MANY + 1
+
+
 def test_the_limit_of_a_group_that_shrinks() -> None:
     assert not held({"a", "b"}, {"a"})
     few, many = set(map(str, range(MANY))), set(map(str, range(2 * MANY)))
