@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 from collections.abc import AsyncIterator
@@ -11,19 +12,22 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Unpack
+from urllib.parse import unquote_plus
 
 import pytest_asyncio
 from playwright.async_api import Browser, CDPSession, ConsoleMessage, Page, expect
 
 from samdrift.contracts.principals import Role
+from samdrift.governance.papercode import public_of
 from samdrift.net.server import listening_socket, serving
 from samdrift.rights import ORGANISATION, Approved, Given, Right, Rights, Scope, Subject
 from samdrift.rights.consents import AccessAsked, Extent, Ground, Level
 from samdrift.rights.incidents import Clock, IncidentOpened
-from samdrift.rights.keyacts import Enrolled, PublicKey
+from samdrift.rights.keyacts import Enrolled, PublicKey, Scheme
 from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from samdrift.rights.settling import SettlementAsked
 from samdrift.rights.statements import Outcome, Reviewed, Statement
+from samdrift.vault.officers import OfferedKey
 from samdrift.wire.crypto.sshsig import armoured
 from tests.browser.harness import CHROMIUM, Seen, complained, keep_session, profile
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
@@ -289,6 +293,46 @@ async def test_a_new_passkey_leaves_the_one_before_on_the_device(role: Open) -> 
         assert len(kept["credentials"]) == 2
 
 
+async def test_a_code_on_paper_is_made_in_the_browser_and_is_the_one_that_signs_later(role: Open) -> None:
+    """Nothing that is sent has the code; its public key is the one that the code has in Python."""
+    await administrator(role, CILLA)
+    sent = list[str]()
+    async with role.visitor(CILLA, width=320) as page:
+        page.on("request", lambda one: sent.append(f"{one.url} {one.post_data or ''}"))
+        await with_authenticator(page)
+        await enrolled(role, page, CILLA)
+        await page.goto(role.at("/keys"))
+        await page.get_by_role("link", name="Skapa en papperskod").click()
+        await heading(page, "Skapa en papperskod")
+        await expect(page.get_by_label("Varför")).to_be_hidden()
+        await page.get_by_role("button", name="Skapa en kod").click()
+        code = await page.locator("[data-code]").inner_text()
+        assert not await page.evaluate(TOO_WIDE)
+        assert await page.evaluate(TOO_SMALL) == []
+        if PICTURES:
+            await page.screenshot(path=Path(PICTURES) / "code-320.png", full_page=True)
+        await page.get_by_label("Varför").fill("i kassaskåpet")
+        await page.get_by_role("button", name="Jag har skrivit ner den").click()
+        await heading(page, "Läs och skriv under")
+        await page.get_by_role("button", name="Skriv under med din passernyckel").click()
+        await expect(page.get_by_role("status")).to_contain_text("Ditt beslut står i registret")
+    record = await role.office.role.records.read(role.office.organisation)
+    act = record.entries[-1].statement.act
+    assert isinstance(act, Enrolled)
+    assert (act.to, act.key) == (CILLA, PublicKey(Scheme.PAPER, public_of(code)))
+    assert sent
+    assert not any(code in unquote_plus(each) or code.replace("-", "") in each for each in sent)
+
+
+async def test_a_browser_that_makes_no_codes_says_so(role: Open) -> None:
+    async with role.visitor(ANNA) as page:
+        await page.add_init_script("crypto.subtle.importKey = () => Promise.reject(new Error());")
+        await page.goto(role.at("/keys/paper"))
+        await page.get_by_role("button", name="Skapa en kod").click()
+        await expect(page.locator("[data-trouble]")).to_contain_text("kan inte skapa en kod")
+        await expect(page.get_by_label("Varför")).to_be_hidden()
+
+
 async def test_a_browser_without_passkeys_says_so(role: Open) -> None:
     async with role.visitor(CILLA) as page:
         await page.add_init_script("delete window.PublicKeyCredential")
@@ -336,6 +380,9 @@ async def pages(role: Open) -> list[tuple[Subject, str]]:
     await role.office.state(ANNA, Given(what, soon, soon + timedelta(days=20), asked=False))
     review = await under_review(role, ANNA, "dag", "dag")  # Parts of a page that are alike.
     await asked_twice(role)
+    async with role.office.installation.open(role.office.organisation, GOV) as vault:
+        offered = json.dumps(Ssh(CILLA, "offered").key.members())
+        vault.offer_key(OfferedKey(CILLA.id, role.office.second(), "Cilla Dahl", offered))
     at, clocks = role.office.house.now - timedelta(hours=7), frozenset(Clock)
     incident, _ = [
         await role.office.state(who, IncidentOpened("Fel mottagare", at, at, clocks)) for who in (ANNA, BO)
@@ -347,7 +394,8 @@ async def pages(role: Open) -> list[tuple[Subject, str]]:
         *("/", "/keys", "/officers", "/rights", "/rights/give", "/rights/role", "/rights/substitute"),
         *("/rights/unsigned", "/rights/end-all", "/consents/order", "/agreements/release"),
         *("/reviews/open", "/agreements/party", "/agreements/enter", "/agreements/at-end"),
-        f"/agreements/{agreed.statement.digest}/extend",
+        *("/keys/openssh", "/keys/paper", "/officers/directory", f"/officers/offered/{CILLA.id}"),
+        *(f"/agreements/{agreed.statement.digest}/{page}" for page in ("extend", "notice")),
         f"/record/{agreed.number}",
         *(
             "/agreements",
@@ -384,7 +432,9 @@ async def test_no_page_scrolls_sideways_and_what_is_pressed_is_large_enough(role
                     if PICTURES:
                         for look in ("light", "dark"):
                             await page.emulate_media(color_scheme=look)  # type: ignore[arg-type]
-                            page_name = path.strip("/").replace("/", "-")[:30] or "today"
+                            page_name = (
+                                re.sub("[0-9a-f]{64}", "x", path).strip("/").replace("/", "-") or "today"
+                            )
                             name = f"{who.id}-{page_name}-{width}-{look}.png"
                             await page.screenshot(path=Path(PICTURES) / name, full_page=True)
     async with role.visitor(ANNA, width=320) as page:

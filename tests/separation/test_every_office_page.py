@@ -27,7 +27,7 @@ from samdrift.vault.officers import OfferedKey
 from samdrift.web.cookies import SESSION
 from tests.unit.governance.office import AUDITOR, GOV, Office, office
 from tests.unit.rights.building import ANNA, BO, CILLA
-from tests.unit.rights.signers import YEAR, Authenticator
+from tests.unit.rights.signers import YEAR, Authenticator, Ssh
 from tests.vaults import Installation
 
 ROLES = (Role.GOVERNANCE,)
@@ -65,6 +65,13 @@ CHANGING = {
     "duty": "sdk-nyckel",
     "subject": "person:x",
     "of": "x",
+    "public": Ssh(CILLA, "cilla").key.public,
+    "directory": "ad",
+    "performer": "SE:556036-0793",
+    "functions": "hosting",
+    "countries": "SE",
+    "window": "2027-01-01",
+    "start": "2027-02-01",
 }
 
 

@@ -26,7 +26,8 @@ from samdrift.wire.crypto.sshsig import SshKey
 from samdrift.wire.webauthn import WebAuthnKey, decoded, encoded
 
 _MAX_PUBLIC = 800
-_MAX_NAME = 100
+MAX_NAME = 100
+"""Most characters of a name that goes with a key."""
 _MAX_CREDENTIAL = 1400
 SIGNING = frozenset({SubjectKind.PERSON, SubjectKind.CUSTODIAN, SubjectKind.OPERATOR, SubjectKind.DIRECTORY})
 """Kinds of subjects that can have a key."""
@@ -132,7 +133,7 @@ class Enrolled:
     @classmethod
     def read(cls, fields: Fields, at: datetime) -> Self:
         """Read the act of a statement of ``at``; :class:`StatementError` with the field at fault."""
-        to, name = fields.subject("to"), fields.text("name", _MAX_NAME)
+        to, name = fields.subject("to"), fields.text("name", MAX_NAME)
         key, end = PublicKey.read(fields.object("key")), fields.moment("until")
         if to.kind not in SIGNING:
             raise StatementError("a person, a custodian, the operator's staff or a directory has a key", "to")

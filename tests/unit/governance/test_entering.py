@@ -6,7 +6,8 @@ import json
 import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -15,7 +16,17 @@ from samdrift.contracts.principals import Role
 from samdrift.governance.duties.catalogue import Catalogue, shipped
 from samdrift.governance.pages.waiting import register_of
 from samdrift.rights import Approved, Right, Rights, Scope, Subject
-from samdrift.rights.agreements import Agreed, AtEnd, Chosen, Extended, PartyKind, PartyNamed, Released
+from samdrift.rights.agreements import (
+    Agreed,
+    AtEnd,
+    Chosen,
+    Extended,
+    Function,
+    NoticeGiven,
+    PartyKind,
+    PartyNamed,
+    Released,
+)
 from samdrift.rights.reviews import ReviewOpened
 from samdrift.rights.statements import Given
 from samdrift.wire.crypto.sshsig import armoured
@@ -48,7 +59,7 @@ def review(opened: Office, **changed: str) -> dict[str, str]:
     return fields | changed
 
 
-async def stated(opened: Office, who: Subject, path: str, fields: dict[str, str]) -> object:
+async def stated(opened: Office, who: Subject, path: str, fields: dict[str, Any]) -> object:
     """Fill a form in and sign what it leads to; returns what is in the record then."""
     opened.in_another_second()
     visitor = await opened.visit(who)
@@ -172,6 +183,79 @@ async def test_two_officers_have_an_agreement_go_on_from_its_page(open_office: O
     assert record.last is not None
     (row,) = register_of(record, record.last).agreements
     assert row.end == asked.end
+
+
+def notice(opened: Office, **changed: str | list[str]) -> dict[str, Any]:
+    day = opened.second().date()
+    fields = {
+        "performer": str(OPERATOR),
+        "functions": ["hosting", "backup"],
+        "countries": "se, fi SE",
+        "window": f"{day + timedelta(days=30)}",
+        "start": f"{day + timedelta(days=40)}",
+        "why": "brev 4",
+    }
+    return fields | changed
+
+
+async def test_an_officer_enters_a_notice_that_came_on_paper_and_another_objects(open_office: Office) -> None:
+    await countersigned(open_office)
+    digest = (await open_office.role.records.read(open_office.organisation)).entries[-2].statement.digest
+    page, anna = f"/agreements/{digest}/notice", await open_office.visit(ANNA)
+    assert f'href="{page}"' in (await anna.get(f"/decide/{digest}")).text
+    assert "Driften AB" in (await anna.get(page)).text
+    act = await stated(open_office, ANNA, page, notice(open_office))
+    assert isinstance(act, NoticeGiven)
+    assert (act.of, act.performer, act.countries) == (digest, OPERATOR, ("FI", "SE"))
+    assert act.functions == {Function.HOSTING, Function.BACKUP}
+    assert act.start - act.window == timedelta(days=10)
+    given = (await open_office.role.records.read(open_office.organisation)).entries[-1].statement.digest
+    assert f"/decide/{given}" in (await (await open_office.visit(BO)).get("/")).text
+    await stated(open_office, BO, f"/decide/{given}", {"decision": "object", "why": "utanför EES"})
+    record = await open_office.role.records.read(open_office.organisation)
+    open_office.in_another_second()
+    (row,) = register_of(record, open_office.second()).notices
+    assert row.objected
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"performer": "SE:556677-8899"}, "performer"),
+        ({"functions": []}, "functions"),
+        ({"functions": ["cleaning"]}, "functions"),
+        ({"countries": " "}, "countries"),
+        ({"countries": "Finland"}, "countries"),
+        ({"window": "2020-01-01"}, "window"),
+        ({"window": "snart"}, "window"),
+        ({"start": ""}, "start"),
+        ({"start": f"{datetime.now(UTC).date()}"}, "start"),
+        ({"why": ""}, "why"),
+    ],
+    ids=str,
+)
+async def test_a_notice_that_cannot_be_is_refused_with_the_field(
+    open_office: Office, change: dict[str, Any], field: str
+) -> None:
+    await countersigned(open_office)
+    record = await open_office.role.records.read(open_office.organisation)
+    page = f"/agreements/{record.entries[-2].statement.digest}/notice"
+    answer = await (await open_office.visit(ANNA)).post(page, notice(open_office, **change))
+    assert (answer.status_code, f'href="#{field}"' in answer.text) == (422, True)
+    assert (await open_office.role.records.read(open_office.organisation)).number == record.number
+
+
+async def test_a_notice_is_of_a_countersigned_agreement_and_by_officers_alone(open_office: Office) -> None:
+    await countersigned(open_office)
+    entries = (await open_office.role.records.read(open_office.organisation)).entries
+    page, rut = f"/agreements/{entries[-2].statement.digest}/notice", await open_office.visit(AUDITOR)
+    assert page not in (await rut.get(f"/decide/{entries[-2].statement.digest}")).text
+    assert (await rut.get(page)).status_code == 404
+    assert (await rut.post(page, notice(open_office))).status_code == 404
+    anna = await open_office.visit(ANNA)
+    for of in ("0" * 64, entries[0].statement.digest):
+        assert (await anna.get(f"/agreements/{of}/notice")).status_code == 404
+        assert (await anna.post(f"/agreements/{of}/notice", notice(open_office))).status_code == 404
 
 
 async def test_an_agreement_that_cannot_go_on_so_is_refused_with_the_field(open_office: Office) -> None:

@@ -47,9 +47,9 @@ FOR_ROLES = (
 FOR_OFFICERS = (
     *("/rights/give", "/rights/role", "/rights/substitute", "/rights/end-all", "/consents/order"),
     *("/reviews/open", "/agreements/party", "/agreements/enter", "/agreements/at-end", "/incidents/open"),
-    "/agreements/release",
+    *("/agreements/release", "/officers/directory", "/keys/paper"),
 )
-FOR_ALL = ("/keys",)
+FOR_ALL = ("/keys", "/keys/openssh")
 
 
 @pytest_asyncio.fixture

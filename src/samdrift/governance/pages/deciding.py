@@ -157,6 +157,8 @@ class Deciding:
             and objection is Effect.TAKEN
             and not isinstance(entry.statement.act, Objected),
             extends=officer and latest_extension(record, visit.person, visit.now, digest) is not None,
+            notifies=officer
+            and any(each.digest == digest for each in register_of(record, visit.now).agreements),
             settles=isinstance(entry.statement.act, SettlementAsked),
             reviewed=officer and _waits_for_review(visit, digest),
             follow=follow,

@@ -1,7 +1,8 @@
-"""Pages on which officers open a review, state a party, enter an agreement, and let a duty go."""
+"""Pages on which officers open a review, state a party, enter an agreement or a notice, and let a duty go."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -14,12 +15,15 @@ from samdrift.governance.pages.access import Access, RouteOf, Seen, Visit
 from samdrift.governance.pages.frame import AGREEMENTS, REVIEWS, Frame
 from samdrift.governance.pages.signing import Signing
 from samdrift.governance.pages.waiting import latest_extension, register_of, waiting
-from samdrift.governance.pages.words import PARTY_KINDS
+from samdrift.governance.pages.words import FUNCTIONS, PARTY_KINDS
 from samdrift.governance.reviews import SYSTEMS, items_about
+from samdrift.rights.agreementfold import Countersigned
 from samdrift.rights.agreements import (
     AtEnd,
     Chosen,
     Extended,
+    Function,
+    NoticeGiven,
     Party,
     PartyKind,
     PartyNamed,
@@ -39,6 +43,7 @@ from samdrift.web.uploads import received
 Catalogues = Callable[[], Sequence[Catalogue]]
 """Returns the catalogues of duties that count, the newest last."""
 _USUAL = timedelta(days=30)
+_COUNTRY = re.compile(r"[A-Z]{2}")
 _MAX_WRITTEN = 64 << 10
 """Most bytes of an agreement as a person pastes it."""
 
@@ -71,6 +76,8 @@ class Entering:
             ("POST", f"{AGREEMENTS}/release", self.release, Seen.OFFICER),
             ("GET", f"{AGREEMENTS}/{{digest}}/extend", self.ask_extension, Seen.OFFICER),
             ("POST", f"{AGREEMENTS}/{{digest}}/extend", self.extend, Seen.OFFICER),
+            ("GET", f"{AGREEMENTS}/{{digest}}/notice", self.ask_notice, Seen.OFFICER),
+            ("POST", f"{AGREEMENTS}/{{digest}}/notice", self.give_notice, Seen.OFFICER),
         )
 
     async def ask_review(self, request: Request, visit: Visit) -> Response:
@@ -191,6 +198,52 @@ class Entering:
         answer = await self._signing.ask(request, visit, form, lambda at: extended, back)
         return answer or self._extension(request, visit, form, latest, 422)
 
+    async def ask_notice(self, request: Request, visit: Visit) -> Response:
+        """Ask which sub-supplier the performer of an agreement has given notice of."""
+        return self._notice(request, visit, Form(), _agreement_of(request, visit))
+
+    async def give_notice(self, request: Request, visit: Visit) -> Response:
+        """Have a notice of a sub-supplier stated, to which the organisation can object."""
+        agreed, form = _agreement_of(request, visit), await received(request)
+        performer = next((each for each in _known(visit) if str(each) == form["performer"]), None)
+        if performer is None:
+            form.refuse("performer", Phrase("Choose a party"))
+        functions = frozenset(each for each in Function if each in form.all("functions"))
+        if not functions:
+            form.refuse("functions", Phrase("Choose what the sub-supplier performs"))
+        countries = tuple(sorted({*form["countries"].upper().replace(",", " ").split()}))
+        if not countries or not all(_COUNTRY.fullmatch(each) for each in countries):
+            form.refuse("countries", Phrase("Write countries by two letters, such as SE, FI"))
+        closes = _end_of(form, "window")
+        begins = _end_of(form, "start")
+        if closes is not None and closes <= visit.now:
+            form.refuse("window", Phrase("The last day is not before today"))
+        if closes is not None and begins is not None and begins < closes:
+            form.refuse("start", Phrase("It is engaged once nobody can object any more"))
+        if performer is None or closes is None or begins is None or form.errors:
+            return self._notice(request, visit, form, agreed, 422)
+        given = NoticeGiven(agreed.digest, performer, functions, countries, closes, begins)
+        back = f"/decide/{agreed.digest}"
+        answer = await self._signing.ask(request, visit, form, lambda at: given, back)
+        return answer or self._notice(request, visit, form, agreed, 422)
+
+    def _notice(
+        self, request: Request, visit: Visit, form: Form, agreed: Countersigned, status: int = 200
+    ) -> Response:
+        parties = register_of(visit.record, visit.now).parties
+        text = self._frame.wording(request).text
+        return self._frame.page(
+            request,
+            visit,
+            "agreement_notice.html",
+            status,
+            form=form,
+            agreed=agreed,
+            parties=parties,
+            known=[(str(each), parties[each].name) for each in _known(visit)],
+            functions=[(each.value, text(FUNCTIONS[each])) for each in Function],
+        )
+
     def _choice(self, request: Request, visit: Visit, form: Form, status: int = 200) -> Response:
         return self._frame.page(request, visit, "at_end.html", status, form=form, choices=[*AT_END.items()])
 
@@ -282,6 +335,26 @@ class Entering:
             form.refuse("until", Phrase("A review lasts a day at least, and at most 92 days"))
             return None
         return due
+
+
+def _agreement_of(request: Request, visit: Visit) -> Countersigned:
+    """Return the agreement of an address; no page is there for one that is not countersigned."""
+    for each in register_of(visit.record, visit.now).agreements:
+        if each.digest == request.path_params["digest"]:
+            return each
+    raise HTTPException(404)
+
+
+def _known(visit: Visit) -> list[Party]:
+    """Return the parties that are stated, by name."""
+    parties = register_of(visit.record, visit.now).parties
+    return sorted(parties, key=lambda each: (parties[each].name.casefold(), str(each)))
+
+
+def _end_of(form: Form, field: str) -> datetime | None:
+    """Return the end of a day; refuse the field for another text."""
+    day = form.day(field, Phrase("Choose a day"))
+    return None if day is None else end_of(day, SWEDEN).astimezone(UTC)
 
 
 def _latest(request: Request, visit: Visit) -> datetime:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from starlette.exceptions import HTTPException
@@ -18,7 +19,7 @@ from samdrift.governance.pages.signing import Signing, host_of
 from samdrift.governance.pages.words import RIGHTS
 from samdrift.rights.enrolment import Enrolment
 from samdrift.rights.fields import Fields, StatementError, Subject, SubjectKind
-from samdrift.rights.keyacts import Enrolled, Lost, PublicKey, Scheme
+from samdrift.rights.keyacts import MAX_NAME, Enrolled, Lost, PublicKey, Scheme
 from samdrift.rights.statements import Act, Ended
 from samdrift.vault.gate import Gate
 from samdrift.vault.officers import OfferedKey
@@ -47,7 +48,13 @@ class Keys:
             ("POST", OWN_KEYS, self.offer, Seen.SIGNED_IN),
             ("POST", f"{OWN_KEYS}/withdraw", self.withdraw, Seen.SIGNED_IN),
             ("POST", f"{OWN_KEYS}/prove", self.prove, Seen.SIGNED_IN),
+            ("GET", f"{OWN_KEYS}/openssh", self.ask_openssh, Seen.SIGNED_IN),
+            ("POST", f"{OWN_KEYS}/openssh", self.offer_openssh, Seen.SIGNED_IN),
+            ("GET", f"{OWN_KEYS}/paper", self.ask_paper, Seen.OFFICER),
+            ("POST", f"{OWN_KEYS}/paper", self.enrol_paper, Seen.OFFICER),
             ("GET", OFFICERS_PAGE, self.officers, Seen.ROLE),
+            ("GET", f"{OFFICERS_PAGE}/directory", self.ask_directory, Seen.OFFICER),
+            ("POST", f"{OFFICERS_PAGE}/directory", self.enrol_directory, Seen.OFFICER),
             ("GET", f"{OFFICERS_PAGE}/offered/{{person}}", self.offered, Seen.OFFICER),
             ("POST", f"{OFFICERS_PAGE}/offered/{{person}}", self.enrol, Seen.OFFICER),
             ("GET", f"{OWN_KEYS}/{{digest}}/lost", self.ask_lost, Seen.SIGNED_IN),
@@ -59,23 +66,74 @@ class Keys:
         return self._own(request, visit, Form())
 
     async def offer(self, request: Request, visit: Visit) -> Response:
-        """Take the public key that the browser has made.
-
-        An officer signs that they ask for it themselves. Others, and officers without a key, leave it to be
-        asked for; whoever has a code on paper states it with that.
-        """
+        """Take the public key that the browser has made."""
         form = await received(request)
         form.required("why", Phrase("Say which one it is, such as the device, and why"))
         key = _passkey(form, host_of(visit.site))
         if key is None:
             form.refuse("why", Phrase("The browser has not made a key that can be used here. Try again."))
-        if key is None or form.errors:
-            return self._own(request, visit, form, 422)
+        answer = None
+        if key is not None and not form.errors:
+            answer = await self._brought(request, visit, form, key)
+        return answer or self._own(request, visit, form, 422)
+
+    async def ask_openssh(self, request: Request, visit: Visit) -> Response:
+        """Ask for the public half of a key of OpenSSH."""
+        return self._frame.page(request, visit, "key_openssh.html", form=Form())
+
+    async def offer_openssh(self, request: Request, visit: Visit) -> Response:
+        """Take the public half of a key of OpenSSH that the person has made."""
+        form = _without_secret(await received(request))
+        key, answer = _pasted(form, Scheme.SSH), None
+        form.required("why", Phrase("Say which one it is, such as the device, and why"))
+        if key is not None and not form.errors:
+            answer = await self._brought(request, visit, form, key)
+        return answer or self._frame.page(request, visit, "key_openssh.html", 422, form=form)
+
+    async def ask_paper(self, request: Request, visit: Visit) -> Response:
+        """Ask whether a code on paper is made, which the browser does."""
+        return self._frame.page(request, visit, "key_paper.html", form=Form())
+
+    async def enrol_paper(self, request: Request, visit: Visit) -> Response:
+        """Have an officer ask that the public key of their code on paper is enrolled."""
+        form = await received(request)
+        key, answer = _pasted(form, Scheme.PAPER), None
+        if key is not None:
+            act = _enrolling(visit.person, visit.name, key)
+            answer = await self._signing.ask(request, visit, form, act, OWN_KEYS)
+        return answer or self._frame.page(request, visit, "key_paper.html", 422, form=form)
+
+    async def ask_directory(self, request: Request, visit: Visit) -> Response:
+        """Ask for the public half of a directory's key."""
+        return self._frame.page(request, visit, "key_directory.html", form=Form())
+
+    async def enrol_directory(self, request: Request, visit: Visit) -> Response:
+        """Have an officer ask that the key of a directory is enrolled, which says who is in its groups."""
+        form = _without_secret(await received(request))
+        key, whose, answer = _pasted(form, Scheme.SSH), None, None
+        try:
+            whose = Subject.parse(f"{SubjectKind.DIRECTORY}:{form['directory'].strip()}")
+        except ValueError:
+            form.refuse("directory", Phrase("Write the directory’s name as the operator has it, such as ad"))
+        name = form.required("name", Phrase("Write a name that people know the directory by"))
+        if len(name) > MAX_NAME or not name.isprintable():
+            most = {"count": MAX_NAME}
+            form.refuse("name", Phrase("Write at most %(count)s characters, none of them invisible.", most))
+        if key is not None and whose is not None and not form.errors:
+            act = _enrolling(whose, name, key)
+            answer = await self._signing.ask(request, visit, form, act, f"{OFFICERS_PAGE}/directory")
+        return answer or self._frame.page(request, visit, "key_directory.html", 422, form=form)
+
+    async def _brought(self, request: Request, visit: Visit, form: Form, key: PublicKey) -> Response | None:
+        """Take a further key of the person; ``None`` where the form is refused.
+
+        An officer signs that they ask for it themselves. Others, and officers without a key, leave it to be
+        asked for; whoever has a code on paper states it with that.
+        """
         mine = list(visit.record.keys.in_force(visit.now, visit.person))
         if mine and (visit.seen is Seen.OFFICER or any(each.key.scheme is Scheme.PAPER for each in mine)):
             act = _enrolling(visit.person, visit.name, key)
-            answer = await self._signing.ask(request, visit, form, act, OWN_KEYS)
-            return answer or self._own(request, visit, form, 422)
+            return await self._signing.ask(request, visit, form, act, OWN_KEYS)
         async with self._vaults.open(visit.organisation, Purpose.AUTHORISE) as vault:
             members = json.dumps(key.members())
             vault.offer_key(OfferedKey(visit.person.id, visit.now, visit.name, members))
@@ -261,6 +319,35 @@ def _passkey(form: Form, site: str) -> PublicKey | None:
         return PublicKey.read(Fields({**members, "credential": form["credential"]}))
     except StatementError:
         return None
+
+
+def _pasted(form: Form, scheme: Scheme) -> PublicKey | None:
+    """Return the public key of a form, a line of OpenSSH, without its comment; refuse anything else."""
+    line = " ".join(form["public"].split()[:2])
+    with suppress(StatementError):
+        return PublicKey.read(Fields({"scheme": scheme.value, "public": line}))
+    if scheme is Scheme.PAPER:
+        form.refuse("why", Phrase("The browser has not made a code. Try again."))
+    else:
+        form.refuse(
+            "public",
+            Phrase("That is not the public half of a key of ssh-keygen: a line that begins with its kind"),
+        )
+    return None
+
+
+def _without_secret(form: Form) -> Form:
+    """Return a form that does not repeat a private key, which somebody may paste by mistake."""
+    if "PRIVATE KEY" not in form["public"]:
+        return form
+    kept = Form((name, "" if name == "public" else value) for name, value in form.fields)
+    kept.refuse(
+        "public",
+        Phrase(
+            "That was the private half, which has now left your machine. Make a new key, and bring its .pub"
+        ),
+    )
+    return kept
 
 
 def _offered_of(request: Request, visit: Visit) -> OfferedKey:

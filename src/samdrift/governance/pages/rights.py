@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, date, datetime
 
 from starlette.requests import Request
@@ -16,13 +17,29 @@ from samdrift.governance.pages.waiting import SOON
 from samdrift.governance.pages.words import RIGHTS
 from samdrift.rights.fields import LONGEST, ORGANISATION, Scope, Subject, SubjectKind
 from samdrift.rights.folding import Holding, end_of
-from samdrift.rights.statements import OF_ORGANISATION, Act, Ended, Given, Right, Rights, Substitution
+from samdrift.rights.statements import (
+    OF_CONTENT,
+    OF_ORGANISATION,
+    Act,
+    Ended,
+    Given,
+    Right,
+    Rights,
+    Substitution,
+)
 from samdrift.web.formats import SWEDEN
 from samdrift.web.forms import Form
+from samdrift.web.guards import session_of
 from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 
 _CHOICES = ("read", "write", "approve", "manage")
+_TYPED = {
+    SubjectKind.GROUP: Phrase("Name a group of the directory, or choose a person"),
+    SubjectKind.SYSTEM: Phrase("Name a system as the message service knows it, or choose a person"),
+    SubjectKind.CLAIM: Phrase("Write the name of a claim, = and its value, or choose a person"),
+}
+"""Receivers of a right whose names are typed, by their fields."""
 
 
 class RightsPages:
@@ -82,11 +99,13 @@ class RightsPages:
     async def give(self, request: Request, visit: Visit) -> Response:
         """Have a right to a mailbox stated."""
         form = await received(request)
-        whose = self._group(form) if form["group"].strip() else self._whose(form)
+        whose = self._receiver(request, form)
         scope, end = self._mailbox(form), self._end(form, visit)
         rights = frozenset(Right(each) for each in form.all("rights") if each in _CHOICES)
         if not rights:
             form.refuse("rights", Phrase("Choose what the person may do"))
+        if whose is not None and whose.kind is not SubjectKind.PERSON and not rights <= OF_CONTENT:
+            form.refuse("rights", Phrase("Only a person manages a mailbox"))
         if whose is None or scope is None or end is None or form.errors:
             return self._form(request, visit, form, "give.html", 422)
 
@@ -184,14 +203,21 @@ class RightsPages:
             form.refuse(field, Phrase("Choose a person"))
             return None
 
-    def _group(self, form: Form) -> Subject | None:
-        """Return the group that was typed; a person beside it is one too many."""
-        try:
-            if not form["person"].strip():
-                return Subject.parse(f"{SubjectKind.GROUP}:{form['group'].strip()}")
-        except ValueError:
-            pass
-        form.refuse("group", Phrase("Name a group of the directory, or choose a person"))
+    def _receiver(self, request: Request, form: Form) -> Subject | None:
+        """Return who gets a right: a person, or what was typed; two of these are one too many."""
+        typed = [kind for kind in _TYPED if form[kind].strip()]
+        if not typed:
+            return self._whose(form)
+        kind, text = typed[0], form[typed[0]].strip()
+        if len(typed) == 1 and not form["person"].strip():
+            with suppress(ValueError):
+                if kind is not SubjectKind.CLAIM:
+                    return Subject.parse(f"{kind}:{text}")
+                name, _, value = (each.strip() for each in text.partition("="))
+                session = session_of(request)
+                if name and value and session is not None:
+                    return Subject.claim(session.person.issuer, name, value)
+        form.refuse(kind, _TYPED[kind])
         return None
 
     def _mailbox(self, form: Form) -> Scope | None:

@@ -29,8 +29,6 @@ class Waiting:
     entry: Entry
     approval: Effect
     """The effect that the person's approval would have."""
-    refusable: bool
-    """True when the person can end it."""
 
     @property
     def decides(self) -> bool:
@@ -58,11 +56,10 @@ def waiting(record: Record, person: Subject, now: datetime) -> list[Waiting]:
         if statement.digest in decided or (isinstance(end, datetime) and end <= now):
             continue
         approval = foreseen(record, person, now, Approved(statement.digest))
-        ending = foreseen(record, person, now, Ended(of=statement.digest))
         asked = consents_of(record).find(statement.digest)
         lapsed = asked is not None and asked.stage(now) is not Stage.WAITING
         if approval is not Effect.OVER and not lapsed:
-            found.append(Waiting(entry, approval, ending is Effect.TAKEN))
+            found.append(Waiting(entry, approval))
     return found
 
 

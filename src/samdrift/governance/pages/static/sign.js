@@ -1,4 +1,4 @@
-// Signing with a passkey, and making one. What is signed is the digest of the text that stands on the page: it is made
+// Signing with a passkey, making one, and making a code on paper. What is signed is the digest of the text that stands on the page: it is made
 // here, of what the person sees, and the server's own digest must be the same.
 
 /** @param {ArrayBuffer | Uint8Array} data */
@@ -33,8 +33,8 @@ function say(form, text) {
 async function sign(form) {
   const shown = document.querySelector("#statement-text")?.textContent ?? "";
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(shown)));
-  const written = Array.from(digest, (each) => each.toString(16).padStart(2, "0")).join("");
-  if (written !== form.dataset.digest) {
+  const text = Array.from(digest, (each) => each.toString(16).padStart(2, "0")).join("");
+  if (text !== form.dataset.digest) {
     say(form, form.dataset.differs ?? "");
     return false;
   }
@@ -86,6 +86,50 @@ async function make(form) {
   return true;
 }
 
+// The private half of an Ed25519 key as PKCS#8 has it, before its 32 octets.
+const PRIVATE = [0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20];
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+
+/** The key of a code, as samdrift.governance.papercode makes it; its public half as OpenSSH writes it.
+ * @param {Uint8Array<ArrayBuffer>} secret */
+async function publicOf(secret) {
+  const from = await crypto.subtle.importKey("raw", secret, "HKDF", false, ["deriveBits"]);
+  const info = new TextEncoder().encode("samdrift paper code 1");
+  const seed = await crypto.subtle.deriveBits({ name: "HKDF", hash: "SHA-256", salt: new Uint8Array(), info }, from, 256);
+  const whole = new Uint8Array([...PRIVATE, ...new Uint8Array(seed)]);
+  const key = await crypto.subtle.importKey("pkcs8", whole, "Ed25519", true, ["sign"]);
+  const point = decoded((await crypto.subtle.exportKey("jwk", key)).x ?? "");
+  const kind = new TextEncoder().encode("ssh-ed25519");
+  const blob = [0, 0, 0, kind.length, ...kind, 0, 0, 0, point.length, ...point];
+  return `ssh-ed25519 ${btoa(String.fromCharCode(...blob))}`;
+}
+
+/** @param {Uint8Array} secret in groups of four letters and digits */
+function written(secret) {
+  const bits = Array.from(secret, (each) => each.toString(2).padStart(8, "0")).join("");
+  const letters = (bits.match(/.{5}/g) ?? []).map((each) => LETTERS[parseInt(each, 2)]).join("");
+  return (letters.match(/.{4}/g) ?? []).join("-");
+}
+
+/** @param {HTMLFormElement} form */
+function offersCode(form) {
+  const [press, made, code] = ["press", "made", "code"].map((each) => form.querySelector(`[data-${each}]`));
+  if (!(press instanceof HTMLButtonElement && made instanceof HTMLElement && code)) return;
+  press.hidden = false;
+  press.addEventListener("click", async () => {
+    try {
+      const secret = crypto.getRandomValues(new Uint8Array(20));
+      put(form, "public", await publicOf(secret));
+      code.textContent = written(secret);
+      press.hidden = true;
+      made.hidden = false;
+      made.focus();
+    } catch {
+      say(form, form.dataset.unable ?? "");
+    }
+  });
+}
+
 /** @param {string} marked @param {(form: HTMLFormElement) => Promise<boolean>} act */
 function pressed(marked, act) {
   const form = document.querySelector(marked);
@@ -117,3 +161,5 @@ function pressed(marked, act) {
 
 pressed("form[data-sign]", sign);
 pressed("form[data-enrol]", make);
+const paper = document.querySelector("form[data-paper]");
+if (paper instanceof HTMLFormElement) offersCode(paper);
