@@ -8,8 +8,11 @@ from typing import TypeAlias
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-ReminderRow: TypeAlias = tuple[str, str, float]
-"""Owner, kind of matter, and the seconds that are left."""
+ReminderRow: TypeAlias = tuple[str, str, float, bool]
+"""Owner, kind of matter, the seconds that are left, and whether it is the owner's own.
+
+One that several owners have in common is not counted as often as they are.
+"""
 GOVERNANCE_WAITING = "samdrift_governance_waiting"
 GOVERNANCE_DUE = "samdrift_governance_due_seconds"
 
@@ -35,8 +38,9 @@ class ReminderMetrics(Collector):
         )
         numbers: dict[str, int] = {}
         soonest: dict[tuple[str, str], float] = {}
-        for owner, matter, left in self._rows():
-            numbers[matter] = numbers.get(matter, 0) + 1
+        for owner, matter, left, own in self._rows():
+            if own:
+                numbers[matter] = numbers.get(matter, 0) + 1
             soonest[owner, matter] = min(left, soonest.get((owner, matter), left))
         for matter, number in sorted(numbers.items()):
             waiting.add_metric([matter], number)

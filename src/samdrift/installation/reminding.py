@@ -189,7 +189,8 @@ class Reminders:
             if role is Role.GOVERNANCE:
                 owner = organisation.value if self._per_organisation else "organisations"
                 for each in kept.pending:
-                    yield owner, each.matter.value, (each.until - now).total_seconds()
+                    own = each.matter is not Matter.OPERATORS_INCIDENT
+                    yield owner, each.matter.value, (each.until - now).total_seconds(), own
 
 
 async def _sum_up(vault: GovernanceVault, kept: _Kept, now: datetime) -> set[str]:

@@ -235,6 +235,7 @@ async def test_a_clock_of_the_operators_incident_is_in_the_metrics_and_the_log_u
     labels = f'{{matter="operators-incident",owner="{office.town.organisation.value}"}}'
     await office.look(HOUR)
     assert f"samdrift_governance_due_seconds{labels} 18000.0" in office.metrics()
+    assert 'samdrift_governance_waiting{matter="operators-incident"}' not in office.metrics()
     assert await office.entries() == []
     await office.look(5 * HOUR)
     (entry,) = await office.entries()
