@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.separation.mutation.mutant import Mutant
 
 _PAGES = "tests/unit/governance/test_pages.py"
+_KEYS = "tests/unit/governance/test_key_pages.py"
 _COPIED = "tests/unit/governance/test_counted_back.py"
 _SETTLING = "tests/unit/governance/test_settling.py"
 _ORDERING = "tests/unit/governance/test_ordering.py"
@@ -49,6 +50,23 @@ GOVPAGES = (
         "if statement.by != visit.person or statement.organisation != visit.organisation.value:",
         "if statement.by != visit.person:",
         (f"{_PAGES}::test_nobody_brings_a_statement_of_somebody_else",),
+    ),
+    Mutant(
+        "a private key that is pasted is not repeated",
+        "governance/pages/keys.py",
+        '    if "PRIVATE KEY" not in form["public"]:',
+        "    if True:",
+        (f"{_KEYS}::test_a_private_key_that_is_pasted_is_not_repeated",),
+    ),
+    Mutant(
+        "a claim is one of the own sign-in service",
+        "governance/pages/rights.py",
+        "return Subject.claim(session.person.issuer, name, value)",
+        'return Subject.parse(f"claim:{text}")',
+        (
+            "tests/unit/governance/test_giving.py"
+            "::test_a_right_is_given_to_a_system_and_to_all_with_a_claim_of_the_own_service",
+        ),
     ),
     Mutant(
         "a sign-in is a person of the record only by a signature in its own namespace",

@@ -33,8 +33,8 @@ function say(form, text) {
 async function sign(form) {
   const shown = document.querySelector("#statement-text")?.textContent ?? "";
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(shown)));
-  const text = Array.from(digest, (each) => each.toString(16).padStart(2, "0")).join("");
-  if (text !== form.dataset.digest) {
+  const written = Array.from(digest, (each) => each.toString(16).padStart(2, "0")).join("");
+  if (written !== form.dataset.digest) {
     say(form, form.dataset.differs ?? "");
     return false;
   }
@@ -105,7 +105,7 @@ async function publicOf(secret) {
 }
 
 /** @param {Uint8Array} secret in groups of four letters and digits */
-function written(secret) {
+function inGroups(secret) {
   const bits = Array.from(secret, (each) => each.toString(2).padStart(8, "0")).join("");
   const letters = (bits.match(/.{5}/g) ?? []).map((each) => LETTERS[parseInt(each, 2)]).join("");
   return (letters.match(/.{4}/g) ?? []).join("-");
@@ -120,8 +120,8 @@ function offersCode(form) {
     try {
       const secret = crypto.getRandomValues(new Uint8Array(20));
       put(form, "public", await publicOf(secret));
-      code.textContent = written(secret);
-      press.hidden = true;
+      code.textContent = inGroups(secret);
+      (press.parentElement ?? press).hidden = true;
       made.hidden = false;
       made.focus();
     } catch {
