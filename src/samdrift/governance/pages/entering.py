@@ -214,8 +214,8 @@ class Entering:
         countries = tuple(sorted({*form["countries"].upper().replace(",", " ").split()}))
         if not countries or not all(_COUNTRY.fullmatch(each) for each in countries):
             form.refuse("countries", Phrase("Write countries by two letters, such as SE, FI"))
-        closes = _end_of(form, "window")
-        begins = _end_of(form, "start")
+        closes = _end_of(form, "window", Phrase("Choose the last day for an objection"))
+        begins = _end_of(form, "start", Phrase("Choose the day after which it is engaged"))
         if closes is not None and closes <= visit.now:
             form.refuse("window", Phrase("The last day is not before today"))
         if closes is not None and begins is not None and begins < closes:
@@ -351,9 +351,9 @@ def _known(visit: Visit) -> list[Party]:
     return sorted(parties, key=lambda each: (parties[each].name.casefold(), str(each)))
 
 
-def _end_of(form: Form, field: str) -> datetime | None:
+def _end_of(form: Form, field: str, why: Phrase) -> datetime | None:
     """Return the end of a day; refuse the field for another text."""
-    day = form.day(field, Phrase("Choose a day"))
+    day = form.day(field, why)
     return None if day is None else end_of(day, SWEDEN).astimezone(UTC)
 
 
