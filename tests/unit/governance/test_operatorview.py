@@ -193,7 +193,7 @@ def exported() -> dict[str, tuple[str, frozenset[str]]]:
         Gone([Condition("database")]),
         LogMetrics(),
         CoverMetrics(lambda: [CoverRow("0203:habo.se", "mt", "on", 1.0)]),
-        ReminderMetrics(lambda: [("0203:habo.se", "consent", 1.0)]),
+        ReminderMetrics(lambda: [("0203:habo.se", "consent", 1.0, True)]),
         NotificationMetrics(lambda: 0, queue),
         HeldMetrics(lambda: [HeldNumber("mt", "smp", 1)]),
     ]
