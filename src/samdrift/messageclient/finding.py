@@ -11,8 +11,10 @@ import json
 import re
 import secrets
 import unicodedata
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
+from typing import TypeVar
 
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.content import address_key, address_mark, recipient_content, recipient_of
@@ -22,12 +24,17 @@ from samdrift.messageclient.mail import Correspondent, Found, Recipient, Search,
 from samdrift.messageclient.reading import lines_of
 from samdrift.messageclient.scope import OF_MAILBOX, Scope, require_id
 from samdrift.rights import Right
+from samdrift.scheduling.places import Turns
 from samdrift.vault.mailrecords import AddressRecord, Content
 from samdrift.vault.messageclient import MessageClientVault
 from samdrift.wire.addressbook import FunctionalAddress
 
 _USUAL = "\u0308\u030a\u0301\u0300\u0302\u0303\u0327"
 """Accents of å, ä, ö, é, à, ô, ñ and ç, apart from their letters."""
+_LARGE = 1 << 16
+"""Characters, or bytes, of a text that nobody else is to wait for."""
+_FEW_ACCENTS = 16
+"""Kinds of accents up to which a text is read once for each."""
 _ESCAPED = frozenset('"\\')
 """Characters that JSON writes otherwise; a word with one is looked for in what was read."""
 _WORD = re.compile(r"\w+")
@@ -35,10 +42,18 @@ _SHORTEST, _LONG, _LONGEST = 4, 8, 40
 """Letters from which on a word may have one slip, and two; and above which it may have none."""
 _MOST_WORDS = 12
 """Words up to which an address is looked for that nearly fits: each is compared with the whole book."""
+MAX_WORDS = 500
+"""Characters that a person looks for in messages, or by which they select conversations."""
+_REMEMBERED = 0x10000
+_MANY_MARKS = re.compile("[^\x00-\u02ff]{16,}")
+"""A run that may be accents alone: to put them in order takes the square of their number."""
 SECONDS = 2.0
 """Time of one search."""
 _BATCH = 500
 _MAX_FOUND = 50
+_ASIDE = Turns(1)
+"""The thread of all that are shared in which one search at a time is, of each organisation in its turn."""
+T = TypeVar("T")
 _END_OF_TIME = (datetime.max.replace(tzinfo=UTC), "")
 
 
@@ -51,7 +66,8 @@ class FindingDesk:
     async def begin_search(self, search: Search) -> str:
         """Keep what is asked for, sealed, and return the random token that it is found under."""
         scope, token = self._scope, secrets.token_hex(16)
-        kept = {"words": search.words, "whole_text": search.whole_text, "mailbox": search.mailbox}
+        words = search.words[:MAX_WORDS]
+        kept = {"words": words, "whole_text": search.whole_text, "mailbox": search.mailbox}
         async with scope.open(Purpose.READ) as vault:
             vault.keep_search(token, scope.person.id, kept, now=scope.now())
         return token
@@ -84,7 +100,7 @@ class FindingDesk:
         self, vault: MessageClientVault, search: Search, mailboxes: Collection[str]
     ) -> tuple[list[str], int, int]:
         """Return the conversations with a hit, the messages that were looked at, and how many there are."""
-        words, hits, looked_at, place = folded(search.words).split(), dict[str, None](), 0, _END_OF_TIME
+        words, hits, looked_at, place = words_of(search.words), dict[str, None](), 0, _END_OF_TIME
         clock, sieve = asyncio.get_running_loop().time, _Sieve(words)
         end = clock() + SECONDS
         of = await vault.count_mail(mailboxes)
@@ -96,11 +112,19 @@ class FindingDesk:
                     return list(hits), looked_at, max(of, looked_at + 1)
                 body = bodies.get(mail.id)
                 stored = None if body is None else await body.read_all()
-                if sieve.lets_through(mail.text, stored or b"") and _fits(words, mail.text, stored):
+                look = partial(_has, sieve, words, mail.text, stored)
+                large = len(mail.text) + len(stored or b"") > _LARGE
+                if await self._aside(look) if large else look():
                     hits[mail.conversation] = None
                 looked_at += 1
+                await asyncio.sleep(0)  # Nothing waits here: a batch could take all the time at a stretch.
             place = (batch[-1].at, batch[-1].id)
         return list(hits), of, of
+
+    async def _aside(self, work: Callable[[], T]) -> T:
+        """Do work of some tenths of a second beside the event loop, when it is the organisation's turn."""
+        async with _ASIDE.turn(self._scope.organisation):
+            return await asyncio.to_thread(work)
 
     # --- addresses ----------------------------------------------------------------------------------------
 
@@ -125,7 +149,7 @@ class FindingDesk:
                 *map(_listed, scope.book.copy.addresses if scope.book.copy else ()),
             )
         }
-        wanted = tuple(dict.fromkeys(folded(words).split()))
+        wanted = words_of(words)
         texts = {
             key: folded(" ".join((*key, one.organisation_name, one.address_name)))
             for key, one in recipients.items()
@@ -133,7 +157,7 @@ class FindingDesk:
         fitting = [key for key, text in texts.items() if all(word in text for word in wanted)]
         # Each word takes a large book some tenths of a second: nobody else's request is to wait for that.
         few = len(wanted) <= _MOST_WORDS
-        near = await asyncio.to_thread(_nearly_fitting, wanted, texts) if few and not fitting else ()
+        near = await self._aside(partial(_nearly_fitting, wanted, texts)) if few and not fitting else ()
         found = [
             _correspondent(recipients[key], known.get(key), favourite=key in liked, near=not fitting)
             for key in fitting or near
@@ -221,6 +245,11 @@ class _Sieve:
         return all(word in text for word in self._words)
 
 
+def _has(sieve: _Sieve, words: Sequence[str], head: bytes, body: bytes | None) -> bool:
+    """Return whether a message has all words, of which the sieve sorts most out."""
+    return sieve.lets_through(head, body or b"") and _fits(words, head, body)
+
+
 def _fits(words: Sequence[str], head: bytes, body: bytes | None) -> bool:
     """Return whether all words are in what is shown of a message."""
     text = folded(f"{_head(json.loads(head))} {'' if body is None else _words(body)}")
@@ -251,15 +280,47 @@ def _named(party: Content) -> Iterable[str]:
         yield from each
 
 
+def words_of(text: str) -> tuple[str, ...]:
+    """Return the words to look for, each once, as they are compared."""
+    return tuple(dict.fromkeys(folded(text).split()))
+
+
 def folded(text: str) -> str:
-    """Return a text without accents and capitals, as it is compared."""
+    """Return a text without accents and capitals, as it is compared.
+
+    A long one is folded in parts, between which other threads run.
+    """
+    if len(text) > _LARGE:
+        return "".join(folded(text[place : place + _LARGE]) for place in range(0, len(text), _LARGE))
+    return _folded(text)
+
+
+def _folded(text: str) -> str:
     folded = text.casefold()
     if folded.isascii():
         return folded
-    apart = unicodedata.normalize("NFKD", folded)
-    plain = apart.encode("ascii", "ignore")
-    if len(apart) - len(plain) == sum(map(apart.count, _USUAL)):
-        return plain.decode()  # As nearly always: nothing but these was left out.
-    for accent in filter(unicodedata.combining, set(apart)):
-        apart = apart.replace(accent, "")  # Much faster than letter by letter.
-    return apart
+    if _MANY_MARKS.search(folded) is None:
+        apart = unicodedata.normalize("NFKD", folded)
+        plain = apart.encode("ascii", "ignore")
+        if len(apart) - len(plain) == sum(map(apart.count, _USUAL)):
+            return plain.decode()  # As nearly always: nothing but these was left out.
+        accents = [each for each in set(apart) if unicodedata.combining(each)]
+        if len(accents) <= _FEW_ACCENTS:
+            for accent in accents:
+                apart = apart.replace(accent, "")  # Much faster than letter by letter.
+            return apart
+    return folded.translate(_PLAIN)
+
+
+class _Plain(dict[int, str]):
+    """Characters without their accents, most of them found out once."""
+
+    def __missing__(self, number: int) -> str:
+        apart = unicodedata.normalize("NFKD", chr(number))
+        plain = "".join(each for each in apart if not unicodedata.combining(each))
+        if number < _REMEMBERED:
+            self[number] = plain
+        return plain
+
+
+_PLAIN = _Plain()

@@ -12,7 +12,7 @@ from samdrift.contracts.principals import Purpose
 from samdrift.messageclient.desk import NotHere, TooManyKept
 from samdrift.messageclient.drafts import MAX_RECIPIENTS
 from samdrift.messageclient.events import MKEvent
-from samdrift.messageclient.finding import folded
+from samdrift.messageclient.finding import MAX_WORDS, folded, words_of
 from samdrift.messageclient.mail import Line, Lines, RecipientList
 from samdrift.messageclient.presets import (
     MAX_KEPT,
@@ -51,7 +51,8 @@ class PresetDesk:
         scope, token = self._scope, secrets.token_hex(16)
         async with scope.open(Purpose.READ) as vault:
             await self._readable(vault, selection)
-            kept = {"selection": selection_content(selection)}
+            within = replace(selection, organisation=selection.organisation[:MAX_WORDS])
+            kept = {"selection": selection_content(within)}
             vault.keep_search(token, scope.person.id, kept, now=scope.now())
         return token
 
@@ -121,18 +122,14 @@ class PresetDesk:
         scope = self._scope
         mailboxes = await self._readable(vault, selection)
         chosen = _filter(scope, selection, mailboxes)
-        words = folded(selection.organisation).split()
+        words = words_of(selection.organisation)
         clock = asyncio.get_running_loop().time
         ends, place, found = clock() + SECONDS, place_of(after), list[Line]()
         last: ConversationRecord | None = None
         while len(found) <= limit:
             size = _BATCH if words else limit + 1
             batch = await vault.conversations(mailboxes, chosen, limit=size, before=place)
-            found += [
-                one
-                for one in await lines_of(scope, vault, batch)
-                if all(word in _other(one) for word in words)
-            ]
+            found += [one for one in await lines_of(scope, vault, batch) if _is_with(one, words)]
             last = batch[-1] if len(batch) == size else None
             if last is None or not words or clock() > ends:
                 break
@@ -233,6 +230,8 @@ def _filter(scope: Scope, selection: Selection, mailboxes: Sequence[str]) -> Con
     )
 
 
-def _other(line: Line) -> str:
+def _is_with(line: Line, words: Sequence[str]) -> bool:
+    """Return whether all words are in what names the other side, which is folded once for all of them."""
     one = line.counterpart
-    return folded(" ".join((one.organisation, one.organisation_name, one.address, one.address_name)))
+    other = folded(" ".join((one.organisation, one.organisation_name, one.address, one.address_name)))
+    return all(word in other for word in words)

@@ -6,7 +6,7 @@ A person who may not write in the mailbox any more becomes nobody's handler; the
 from __future__ import annotations
 
 from samdrift.messageclient.events import MKEvent
-from samdrift.messageclient.finding import folded
+from samdrift.messageclient.finding import folded, words_of
 from samdrift.messageclient.mail import HandlerRule, Party
 from samdrift.messageclient.permissions import Assignments, claims_of
 from samdrift.messageclient.presets import handler_rules
@@ -57,6 +57,7 @@ def _fits(rule: HandlerRule, sender: Party, subject: str) -> bool:
     side = folded(
         " ".join((sender.organisation, sender.organisation_name, sender.address, sender.address_name))
     )
-    return all(word in side for word in folded(rule.organisation).split()) and all(
-        word in folded(subject) for word in folded(rule.subject).split()
+    about = folded(subject)
+    return all(word in side for word in words_of(rule.organisation)) and all(
+        word in about for word in words_of(rule.subject)
     )

@@ -113,8 +113,8 @@ DESK = (
     Mutant(
         "a file in a package is unpacked in its folder",
         "web/hostile.py",
-        'fit = _UNFIT.sub("_", unicodedata.normalize("NFC", name)).strip(" .")',
-        'fit = unicodedata.normalize("NFC", name).strip(" .")',
+        'fit = _UNFIT.sub("_", unicodedata.normalize("NFC", read)).strip(" .")',
+        'fit = unicodedata.normalize("NFC", read).strip(" .")',
         (f"{_HANDOVER}::test_hostile_names_of_files",),
     ),
     Mutant(

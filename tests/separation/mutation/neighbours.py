@@ -22,7 +22,7 @@ NEIGHBOURS = (
     Mutant(
         "nobody waits for addresses that nearly fit what another person wrote",
         "messageclient/finding.py",
-        "await asyncio.to_thread(_nearly_fitting, wanted, texts)",
+        "await self._aside(partial(_nearly_fitting, wanted, texts))",
         "_nearly_fitting(wanted, texts)",
         (f"{_DESK}::test_looking_for_an_address_takes_no_more_however_much_is_written_and_holds_nobody_up",),
     ),

@@ -41,7 +41,8 @@ TEMPLATES = Path(__file__).parent / "templates"
 LOCALE = Path(__file__).parent / "locale"
 _NUMBER = re.compile(r"[0-9]{1,3}")
 _TIME = re.compile(r"([01]?\d|2[0-4])[:.]([0-5]\d)")
-_PERIOD = re.compile(r"\s*[–—]\s*|\s+-\s+")
+_PERIOD = re.compile(" ?[–—] ?| - ")
+"""Between two days. Runs of blanks are one by then: to look for such takes the square of their length."""
 _END_OF_DAY = 24 * 60
 _DAYS = (
     Phrase("Monday"),
@@ -53,6 +54,7 @@ _DAYS = (
     Phrase("Sunday"),
 )
 _NO_ADDRESS = Phrase("Write a mail address such as namn@kommun.se")
+_SO_MANY_DAYS = Phrase("So many days cannot be kept: 400 at most")
 _NO_TIME = Phrase("Write times such as 08:00 and 17:00, the later one last, or leave both empty")
 
 
@@ -225,9 +227,11 @@ def _hours_of(form: Form, number: int) -> Hours:
 def _closed_of(form: Form) -> frozenset[date]:
     """Return single days, and all days of periods such as ``2026-07-06 – 2026-07-31``."""
     closed = set[date]()
-    for line in form["closed"].splitlines():
-        if not (text := line.strip()):
-            continue
+    lines = [text for line in form["closed"].splitlines() if (text := " ".join(line.split()))]
+    if len(lines) > MAX_CLOSED:
+        form.refuse("closed", _SO_MANY_DAYS)
+        return frozenset()
+    for text in lines:
         try:
             first, _, last = _PERIOD.sub("/", text).partition("/")
             begin, end = date.fromisoformat(first), date.fromisoformat(last or first)
@@ -240,5 +244,5 @@ def _closed_of(form: Form) -> frozenset[date]:
         if len(closed) > MAX_CLOSED:
             break
     if len(closed) > MAX_CLOSED:
-        form.refuse("closed", Phrase("So many days cannot be kept: 400 at most"))
+        form.refuse("closed", _SO_MANY_DAYS)
     return frozenset(closed)

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from samdrift.messageclient.desk import Desk
+from samdrift.messageclient.finding import MAX_WORDS
 from samdrift.messageclient.mail import Search
 from samdrift.messageclient.pages.draftforms import key_of
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, see
@@ -21,6 +22,7 @@ from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 
 _ADDRESSES = 50
+LONG_WORDS = Phrase("Write at most %(most)s characters", {"most": MAX_WORDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,8 @@ class Finding:
         """Keep a search and lead to its results."""
         form = await received(request)
         words = form.required("words", Phrase("Write what to look for"))
+        if len(words) > MAX_WORDS:
+            form.refuse("words", LONG_WORDS)
         if form.errors:
             return await self._show(request, desk, form, 422)
         search = Search(words, form["whole"] == "yes", form["mailbox"] or None)

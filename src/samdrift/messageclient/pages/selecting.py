@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from samdrift.messageclient.desk import Desk, TooManyKept
+from samdrift.messageclient.finding import MAX_WORDS
 from samdrift.messageclient.mail import Lines, Mailbox
+from samdrift.messageclient.pages.finding import LONG_WORDS
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, see
 from samdrift.messageclient.pages.reading import find
 from samdrift.messageclient.selections import ANYBODY, ME, NOBODY, Selection, State, View
@@ -67,6 +69,8 @@ class Selecting:
         days = form["quiet_days"].strip() or "0"
         if not (days.isascii() and days.isdecimal() and len(days) < 6 and int(days) <= _MAX_DAYS):
             form.refuse("quiet_days", Phrase("Write a number of days, at most %(most)s", {"most": _MAX_DAYS}))
+        if len(form["organisation"].strip()) > MAX_WORDS:
+            form.refuse("organisation", LONG_WORDS)
         if form.errors:
             return await self._ask(request, desk, mailboxes, form, 422)
         selection = Selection(
