@@ -25,9 +25,18 @@ Json = Mapping[str, Any]
 
 _MAX_LABEL = 10_000
 """Characters of a subject or name that are kept; the specification has 256."""
+_MAX_IDENTIFIERS, _MAX_IDENTIFIER = 100, 1_000
+"""Persons, and references, of one side of a message that are kept with it, and characters of what each says.
+
+Every list that shows the message reads all of them. One with more of them is kept as it came.
+"""
+_MAX_EVENTS = 500
+"""Steps of a message that are kept, the last ones."""
 _MAX_TEXTS = 500
 _MAX_CHARACTERS = 100_000
 """Texts of one message, and characters of them together, of which the markdown is read."""
+_MAX_SHOWN = 1_000_000
+"""Characters of the texts of one message that a page shows; a longer one is kept as it came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +120,16 @@ def head(resource: Json) -> Head:
 
 def documents(resource: Json) -> tuple[DocumentText, ...]:
     """Read the documents of a message; :class:`Unreadable` where it has none that can be shown."""
-    found = _object(resource.get("attributes")).get("digitalDocument")
+    attributes = _object(resource.get("attributes"))
+    if _names_too_many(attributes):
+        raise Unreadable(f"the message names more than {_MAX_IDENTIFIERS} persons or references of one side")
+    found = attributes.get("digitalDocument")
     if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
         raise Unreadable("the message has no documents (digitalDocument)")
-    return tuple(map(_document, found))
+    read = tuple(map(_document, found))
+    if sum(len(text) for document in read for text in document.texts) > _MAX_SHOWN:
+        raise Unreadable(f"the texts of the message have more than {_MAX_SHOWN} characters (contentTextBody)")
+    return read
 
 
 def _document(document: Json) -> DocumentText:
@@ -180,7 +195,8 @@ def events(attributes: Json) -> tuple[DeliveryEvent, ...]:
     history = attributes.get("events", attributes.get("event"))
     issues = history if isinstance(history, list) else _list(_object(history).get("eventIssues"))
     found = [_event(_object(issue)) for issue in issues]
-    return tuple(sorted((each for each in found if each is not None), key=lambda each: each.at))
+    in_order = sorted((each for each in found if each is not None), key=lambda each: each.at)
+    return tuple(in_order[-_MAX_EVENTS:])
 
 
 def _event(issue: Json) -> DeliveryEvent | None:
@@ -289,10 +305,19 @@ def _party(attributes: Json, side: str) -> Party:
     )
 
 
+def _names_too_many(attributes: Json) -> bool:
+    """Return whether a side of a message has more persons or references than are kept beside it."""
+    sides = (_object(attributes.get(f"{side}Attention")) for side in ("sender", "recipient"))
+    named = (_list(side.get(kind)) for side in sides for kind in ("attentionPerson", "referenceId"))
+    return any(len(each) > _MAX_IDENTIFIERS for each in named)
+
+
 def _identifiers(value: object) -> tuple[Identifier, ...]:
     return tuple(
-        Identifier(*(_text(_object(each).get(name)) for name in ("root", "extension", "label")))
-        for each in _list(value)
+        Identifier(
+            *(_text(_object(each).get(name))[:_MAX_IDENTIFIER] for name in ("root", "extension", "label"))
+        )
+        for each in _list(value)[:_MAX_IDENTIFIERS]
     )
 
 

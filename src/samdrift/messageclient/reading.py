@@ -258,12 +258,14 @@ def in_thread(messages: Sequence[Message]) -> tuple[Message, ...]:
     Clauses: content-specification 4.3.2 sentence 7, sentence 8.
     """
     here, placed = {one.id: one for one in messages}, dict[str, Message]()
+    circling = set[str]()  # Those that lead into a circle: the way there is gone once, not for each of them.
     for one in messages:
         chain, each = dict[str, Message](), here.get(one.id)
-        while each is not None and each.id not in placed and each.id not in chain:
+        while each is not None and not (each.id in placed or each.id in chain or each.id in circling):
             chain[each.id] = each
             each = here.get(each.refers_to or "")
-        if each is not None and each.id in chain:  # A circle.
+        if each is not None and each.id not in placed:
+            circling |= chain.keys()
             chain = {one.id: one}
         placed |= reversed(chain.items())
     return tuple(placed.values())
