@@ -370,9 +370,11 @@ async def _seen_without(vault: MessageClientVault, undone: DraftRecord) -> list[
     messages they know without it: what comes in its place is news to them.
     """
     messages = frozenset(await vault.messages_of_draft(undone.id))
+    others = await vault.drafts_in([undone.conversation or ""], most=None)
+    here = sorted(one.id for one in await vault.mail_of(undone.conversation or "")) if others else []
     found = []
-    for other in await vault.drafts_in([undone.conversation or ""]):
-        came = sorted(one.id for one in await vault.mail_of(undone.conversation or ""))[: other.seen or 0]
+    for other in others:
+        came = here[: other.seen or 0]
         if known := messages.intersection(came):
             found.append((other, len(came) - len(known)))
     return found

@@ -8,7 +8,7 @@ outlives any process.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -39,8 +39,15 @@ _DRAFTS = """
 SELECT d.id, d.mailbox, d.conversation, d.reply_to, d.seen, d.version, d.stage, d.writer, d.saved_at,
        d.asked_by, d.approved_by, d.until, d.sealed, c.home, c.mailbox, c.bound, d.approval,
        ARRAY(SELECT f.id FROM files f WHERE f.owner = d.id)
-FROM drafts d LEFT JOIN conversations c ON c.id = d.conversation
+FROM {} d LEFT JOIN conversations c ON c.id = d.conversation
 """
+_UNSENT = """(
+    SELECT *, sum(octet_length(sealed)) OVER (ORDER BY saved_at DESC, id) - octet_length(sealed) AS before
+    FROM drafts WHERE {} AND stage NOT IN ('window', 'sent')
+)"""
+"""Drafts that are not sent, each with the length of those that were saved after it."""
+MOST_BYTES = 8 << 20
+"""Limit of drafts that are read together; the last one goes beyond. A person writes as many as they like."""
 _KEEP_DRAFT = call("keep_draft", 2)
 _FILES_OF = "SELECT id FROM files WHERE owner = $1"
 _ASKED = frozenset({"approval", "approved"})
@@ -94,24 +101,27 @@ class MailWriting(Mail):
 
     async def draft(self, draft: str) -> DraftRecord | None:
         """Return a draft."""
-        found = await self._drafts(f"{_DRAFTS} WHERE d.id = $1", draft)
+        found = await self._drafts(f"{_DRAFTS.format('drafts')} WHERE d.id = $1", draft)
         return found[0] if found else None
 
-    async def drafts(self, mailboxes: Collection[str]) -> tuple[DraftRecord, ...]:
-        """Return the drafts in some mailboxes that are not sent, the latest first."""
-        return await self._drafts(
-            f"{_DRAFTS} WHERE d.mailbox = ANY($1::text[]) AND d.stage NOT IN ('window', 'sent')"
-            " ORDER BY d.saved_at DESC",
-            list(mailboxes),
-        )
+    async def drafts(
+        self, mailboxes: Collection[str], most: int | None = MOST_BYTES
+    ) -> tuple[DraftRecord, ...]:
+        """Return the drafts in some mailboxes that are not sent, the latest first: so many bytes of them."""
+        return await self._unsent("mailbox", mailboxes, most, "d.saved_at DESC")
 
-    async def drafts_in(self, conversations: Sequence[str]) -> tuple[DraftRecord, ...]:
-        """Return the drafts in some conversations that are not sent, the oldest first."""
-        return await self._drafts(
-            f"{_DRAFTS} WHERE d.conversation = ANY($1::text[]) AND d.stage NOT IN ('window', 'sent')"
-            " ORDER BY d.saved_at",
-            list(conversations),
-        )
+    async def drafts_in(
+        self, conversations: Collection[str], most: int | None = MOST_BYTES
+    ) -> tuple[DraftRecord, ...]:
+        """Return the drafts in some conversations that are not sent, the oldest first, as :meth:`drafts`."""
+        return await self._unsent("conversation", conversations, most, "d.saved_at")
+
+    async def _unsent(
+        self, column: str, places: Collection[str], most: int | None, order: str
+    ) -> tuple[DraftRecord, ...]:
+        unsent = _UNSENT.format(f"{column} = ANY($1::text[])")
+        within = "WHERE d.before < coalesce($2::bigint, d.before + 1)"
+        return await self._drafts(f"{_DRAFTS.format(unsent)} {within} ORDER BY {order}", list(places), most)
 
     async def drop_draft(self, draft: DraftRecord) -> bool:
         """Delete a draft with its files; false when it has another version, or is sent."""

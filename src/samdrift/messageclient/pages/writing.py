@@ -37,6 +37,7 @@ from samdrift.messageclient.pages.draftforms import content_of, form_of, key_of,
 from samdrift.messageclient.pages.frame import Frame, Place, RouteOf, saved_file, see
 from samdrift.messageclient.pages.handling import version_of
 from samdrift.messageclient.pages.shown import CODE_SYSTEMS, kind, party
+from samdrift.messageclient.scope import OF_DRAFTS
 from samdrift.rights import Right
 from samdrift.web.forms import Form
 from samdrift.web.hostile import visible
@@ -110,12 +111,15 @@ class Writing:
     async def drafts(self, request: Request, desk: Desk) -> Response:
         """Show drafts of the mailboxes that the person writes in."""
         shown = self._frame.voice(request, desk)
-        drafts = await desk.drafts()
+        drafts, mailboxes = await desk.drafts(), await desk.mailboxes()
+        all_of_them = sum(box.drafts for box in mailboxes if box.rights.intersection(OF_DRAFTS))
         return await self._frame.page(
             request,
             desk,
             "drafts.html",
             Place(path="/drafts"),
+            mailboxes=mailboxes,
+            hidden=max(all_of_them - len(drafts), 0),
             drafts=[
                 (
                     draft,
