@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import pytest
 import pytest_asyncio
@@ -13,6 +15,7 @@ import pytest_asyncio
 from samdrift.contracts.principals import Role
 from samdrift.governance.consent import Caller, Wanted, session
 from samdrift.governance.events import GovEvent
+from samdrift.governance.pages import signing
 from samdrift.governance.pages.keys import PROOF_NAMESPACE
 from samdrift.governance.papercode import new_code, public_of
 from samdrift.rights import ORGANISATION, Approved, Ended, Given, Right, Rights, Scope, Subject
@@ -22,7 +25,7 @@ from samdrift.rights.incidents import Clock, IncidentOpened
 from samdrift.rights.keyacts import Enrolled, PublicKey, Scheme
 from samdrift.rights.reviews import ReviewOpened
 from samdrift.rights.signing import Signed
-from samdrift.rights.statements import Statement
+from samdrift.rights.statements import MAX_REASON, Statement
 from samdrift.vault.officers import OfferedKey
 from samdrift.vault.people import Identity
 from samdrift.wire.crypto.sshsig import armoured, sign
@@ -304,6 +307,28 @@ async def test_a_reason_that_cannot_be_stated_is_refused_in_the_persons_language
     page = await visitor.post(f"/decide/{waiting.digest}", {"decision": "refuse", "why": why})
     assert page.status_code == 422
     assert "Skriv högst 500 tecken" in page.text
+
+
+async def test_a_reason_of_marks_without_end_is_refused_before_they_are_put_in_order(
+    open_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That takes the square of their number: eleven minutes for a form, in which no other thread runs."""
+    normalized: list[int] = []
+
+    def noted(form: Literal["NFC"], text: str) -> str:
+        normalized.append(len(text))
+        return unicodedata.normalize(form, text)
+
+    monkeypatch.setattr(signing, "normalize", noted)
+    waiting = await asked(open_office, ANNA)
+    visitor = await open_office.visit(BO)
+    why = "e" + "\u0301" * 3_000 + "\u0316" * 3_000
+    page = await visitor.post(f"/decide/{waiting.digest}", {"decision": "refuse", "why": why})
+    assert (page.status_code, "Skriv högst 500 tecken" in page.text) == (422, True)
+    assert max(normalized, default=0) <= 4 * MAX_REASON
+    fits = "e\u0323\u0302" * MAX_REASON
+    page = await visitor.post(f"/decide/{waiting.digest}", {"decision": "refuse", "why": fits})
+    assert statement_on(page).why == "\u1ec7" * MAX_REASON
 
 
 async def test_letters_of_two_parts_are_stated_as_one(open_office: Office) -> None:

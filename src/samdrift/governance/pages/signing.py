@@ -48,6 +48,8 @@ _HELD = Phrase(
     "A vault of the organisation is locked, or belongs to another process, so that people may not have been"
     " able to answer. Unlock it, or close the review by samdrift gov review close."
 )
+_MOST_APART = 4
+"""Characters at most of which a keyboard makes one."""
 _FAULTS: Mapping[str, Phrase] = {
     "why": Phrase("Write at most %(count)s characters, none of them invisible.", {"count": MAX_REASON}),
     "name": Phrase("The person’s name is too long or has invisible characters. Have the sign-in mended."),
@@ -84,7 +86,9 @@ class Signing:
 
         The field ``why`` is the reason; ``act`` is asked for what is stated at a moment.
         """
-        why = normalize("NFC", form.required("why", Phrase("Say why, such as the number of a decision")))
+        why = form.required("why", Phrase("Say why, such as the number of a decision"))
+        if len(why) <= _MOST_APART * MAX_REASON:  # In a longer one marks without end would be put in order.
+            why = normalize("NFC", why)
         if len(why) > MAX_REASON:
             form.refuse("why", _FAULTS["why"])
         if form.errors:

@@ -15,6 +15,8 @@ from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 
 Step = Callable[[Desk, str, int, Form], Awaitable[int]]
+_MAX_NOTE = 20_000
+"""Characters of a note: all notes of a conversation stand on its page."""
 
 
 class Handling:
@@ -78,10 +80,11 @@ class Handling:
         form = await received(request)
         conversation = request.path_params["conversation"]
         text = form.required("note", Phrase("Write the note first"))
+        if len(text) > _MAX_NOTE:
+            form.refuse("note", Phrase("Write at most %(most)s characters", {"most": _MAX_NOTE}))
         if form.errors:
-            return await self._reading.open(
-                request, desk, conversation, 422, form.errors["note"], note_open=True
-            )
+            fault = form.errors["note"]
+            return await self._reading.open(request, desk, conversation, 422, fault, text, note_open=True)
         added = await desk.add_note(conversation, text)
         return see(f"/conversation/{conversation}{query_of(request)}#n-{added.id}")
 
