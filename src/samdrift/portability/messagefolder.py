@@ -43,6 +43,8 @@ _MOST_NAMES: Final = 4 << 20
 Members = dict[str, Any]
 _UNNAMED: Final = "bilaga"
 _MOST_BYTES: Final = 120
+_MOST_READ: Final = 400
+"""Characters of a name that are read from each end: marks are put in order in the square of their number."""
 _MOST_ENDING: Final = 16
 _FORBIDDEN: Final = re.compile(r'[<>:"|?*]')
 _DEVICE: Final = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])\s*(\.|$)", re.IGNORECASE)
@@ -295,7 +297,10 @@ class Contents:
 
 def safe_name(original: str) -> str:
     """The last part of a name, without what a file system or a terminal would take for something else."""
-    last = re.split(r"[/\\]", unicodedata.normalize("NFC", original).rstrip("/\\ "))[-1]
+    last = re.split(r"[/\\]", original.rstrip("/\\ "))[-1]
+    if len(last) > 2 * _MOST_READ:
+        last = last[:_MOST_READ] + last[-_MOST_READ:]
+    last = unicodedata.normalize("NFC", last)
     visible = "".join(each if each.isprintable() else "_" for each in last)
     name = _FORBIDDEN.sub("_", visible).rstrip(" .").lstrip(" .-~")
     if _DEVICE.match(name):

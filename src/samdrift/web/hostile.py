@@ -28,6 +28,8 @@ _PERHAPS_HEAP = re.compile(f"[^\x00-\u02ff]{{{_MOST_MARKS + 1},}}")
 
 _UNFIT = re.compile(r"[^\w .()+-]+")
 _LONGEST_NAME = 100
+_MOST_READ = 4 * _LONGEST_NAME
+"""Characters of a name that are read from each end: marks are put in order in the square of their number."""
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 """Names that mean something else on Windows, whatever follows them."""
 
@@ -54,7 +56,13 @@ def visible(text: str) -> str:
     """
     if _PERHAPS_HIDDEN.search(text) is None:
         return text
-    return text.__class__(_PERHAPS_HEAP.sub(_thinned, str(text).translate(_CODES)))
+    shown, characters = str(text), set(text)  # Each is looked up once, however often it stands there.
+    hidden = {ord(each): code for each in characters if (code := _CODES[ord(each)]) != ord(each)}
+    if hidden:
+        shown = shown.translate(hidden)
+    if any(unicodedata.category(each) in _MARK_CATEGORIES for each in characters):
+        shown = _PERHAPS_HEAP.sub(_thinned, shown)
+    return text.__class__(shown)
 
 
 def _thinned(found: re.Match[str]) -> str:
@@ -71,7 +79,8 @@ def _thinned(found: re.Match[str]) -> str:
 
 def safe_name(name: str) -> str:
     """Return a name under which a file can be saved anywhere, and is nowhere but in its folder."""
-    fit = _UNFIT.sub("_", unicodedata.normalize("NFC", name)).strip(" .")
+    read = name if len(name) <= 2 * _MOST_READ else name[:_MOST_READ] + name[-_MOST_READ:]
+    fit = _UNFIT.sub("_", unicodedata.normalize("NFC", read)).strip(" .")
     stem, dot, ending = fit.rpartition(".")
     short = f"{stem[: _LONGEST_NAME - len(ending) - 1]}.{ending}" if dot and len(ending) < 20 else fit
     short = short[:_LONGEST_NAME].strip(" .")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from samdrift.portability import messagefolder
 from samdrift.portability.messagefolder import Contents, Members, Names, safe_name
 from samdrift.portability.readable import _line
 from samdrift.wire.errors import WireError
@@ -41,6 +42,22 @@ def test_names_are_single_short_visible_and_unlike_each_other(originals: list[st
 )
 def test_a_plain_name_stays(name: str) -> None:
     assert safe_name(name) == name
+
+
+def test_a_name_without_end_is_read_at_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sender may call a file by 30 MB of accents; to put them in order took days, in one call."""
+    read: list[int] = []
+
+    class Unicode:
+        def normalize(self, form: str, text: str) -> str:
+            read.append(len(text))
+            return unicodedata.normalize(form, text)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(messagefolder, "unicodedata", Unicode())
+    endless = "beslut" + "\u0301" * 3_000 + "\u0316" * 3_000 + ".pdf"
+    assert safe_name(f"mapp/{endless}").endswith(".pdf")
+    assert safe_name("x" * 5_000 + ".pdf") == "x" * 116 + ".pdf"
+    assert max(read) <= 2 * messagefolder._MOST_READ
 
 
 @pytest.mark.parametrize(
