@@ -36,7 +36,7 @@ def test_every_duty_is_in_it_with_its_status_in_both_languages() -> None:
 
 
 async def test_a_process_of_its_own_sets_it() -> None:
-    pdf = await Typesetter(TEMPLATE).pdf(pdf_document(made(), "Håbo kommun", "sv"))
+    pdf = await Typesetter(TEMPLATE).pdf(pdf_document(made(), "Håbo kommun", "sv"), "0203:habo.se")
     assert b"<pdfaid:part>2</pdfaid:part>" in pdf
 
 

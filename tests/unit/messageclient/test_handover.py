@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import io
 import json
@@ -57,6 +58,7 @@ from tests.unit.messageclient.memorydesk import InMemory
 from tests.vaults import Installation
 
 ROLES = (Role.MESSAGE_CLIENT,)
+HABO = "0203:habo.se"
 ALL = frozenset(Part)
 AT = datetime(2026, 11, 26, 9, 42, tzinfo=UTC)
 PDF = b"%PDF-1.7\n" + bytes(range(256)) * 2000
@@ -376,7 +378,7 @@ async def test_a_process_of_its_own_without_keys_sets_the_pdf(monkeypatch: pytes
         return await real(*arguments, **options)
 
     monkeypatch.setattr(pdf_module.asyncio, "create_subprocess_exec", watched)
-    pdf = await Typesetter().pdf(written(invented("Planterat ord")))
+    pdf = await Typesetter().pdf(written(invented("Planterat ord")), HABO)
     assert pdf.startswith(b"%PDF-1.7")
     (one,) = started
     assert one["env"].keys() == {"RAYON_NUM_THREADS"}
@@ -390,12 +392,40 @@ async def test_without_the_optional_part_it_is_said_that_there_is_no_pdf(
     monkeypatch.setattr(pdf_module, "find_spec", lambda name: None)
     assert not Typesetter().available
     with pytest.raises(NoPdf, match="extra pdf"):
-        await Typesetter().pdf({})
+        await Typesetter().pdf({}, HABO)
+
+
+async def test_an_organisation_waits_for_its_own_documents_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text can be such that it takes its two minutes: a person had all others wait by asking ten times."""
+    running: list[bytes] = []
+    goes_on = asyncio.Event()
+
+    async def run(self: Typesetter, content: bytes) -> bytes:
+        running.append(content)
+        await goes_on.wait()
+        running.remove(content)
+        return content
+
+    monkeypatch.setattr(Typesetter, "_run", run)
+    monkeypatch.setattr(Typesetter, "available", True)
+    typesetter = Typesetter()
+    most = pdf_module._MOST_WANTED
+    asked = [asyncio.create_task(typesetter.pdf({"text": "long"}, HABO)) for _ in range(most + 3)]
+    other = asyncio.create_task(typesetter.pdf({"text": "short"}, "0203:mullsjo.se"))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert running == [b'{"text": "long"}', b'{"text": "short"}']
+    assert sum(each.done() for each in asked) == 3, "so many wait that more are refused"
+    goes_on.set()
+    assert await other == b'{"text": "short"}'
+    ended = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(each) for each in ended] == [bytes] * most + [NoPdf] * 3
+    assert await typesetter.pdf({"text": "later"}, HABO) == b'{"text": "later"}'
 
 
 async def test_a_document_that_cannot_be_set_is_said_without_a_word_of_it() -> None:
     with pytest.raises(NoPdf) as failed:
-        await Typesetter().pdf({"title": "Planterat"})
+        await Typesetter().pdf({"title": "Planterat"}, HABO)
     assert "Planterat" not in str(failed.value)
 
 

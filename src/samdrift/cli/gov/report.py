@@ -166,7 +166,8 @@ async def _reported(
         if not pdf:
             return made, b""
         name = next((each.name for each in config.organisations if each.identifier == organisation), "")
-        content = await Typesetter(TEMPLATE).pdf(pdf_document(made, name or str(organisation), pdf))
+        document = pdf_document(made, name or str(organisation), pdf)
+        content = await Typesetter(TEMPLATE).pdf(document, organisation.value)
         hosted = [role for role in Role if installation.gate.registry.find(organisation, role) is not None]
         key = await signing_key(installation, organisation, hosted)
         return made, await signed_pdf(content, key)

@@ -127,7 +127,7 @@ class HandOverPages:
         shown = Shown(self._pages.lasting_wording(Language.SWEDISH), desk.person)
         site = site_of(request).name
         document = Document(shown, handover, site, await digests(handover))
-        return await self._typesetter.pdf(await asyncio.to_thread(document.content))
+        return await self._typesetter.pdf(await asyncio.to_thread(document.content), handover.organisation)
 
     async def _page(
         self,

@@ -6,16 +6,23 @@ import asyncio
 import contextlib
 import json
 import sys
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from samdrift.contracts.errors import Explained
+from samdrift.scheduling.places import Turns
 
 _PROGRAM = "samdrift.messageclient.handover.typesetting"
-_AT_ONCE = 2
-"""Documents that one process has set at the same time: each takes a core and some 100 MB for a moment."""
+_AT_ONCE, _AT_ONCE_OF_ONE = 2, 1
+"""Documents that one process has set at the same time, and those of one organisation.
+
+Each takes a core and some 100 MB, for a moment or for two minutes, and others are not to wait for that.
+"""
+_MOST_WANTED = 16
+"""Documents of one organisation that are set or wait for it: each is in memory meanwhile."""
 _SECONDS = 120.0
 _MAX_PDF = 64 << 20
 
@@ -32,7 +39,9 @@ class Typesetter:
 
     def __init__(self, template: Path | None = None) -> None:
         """``template`` is another document's than a hand-over's."""
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._turns = Turns(_AT_ONCE)
+        self._of_one = defaultdict[str, Turns](lambda: Turns(_AT_ONCE_OF_ONE))
+        self._wanted = Counter[str]()
         self._template = [] if template is None else [str(template)]
 
     @property
@@ -40,13 +49,22 @@ class Typesetter:
         """Return whether the optional part of the program that does it (extra ``pdf``) is installed."""
         return find_spec("typst") is not None
 
-    async def pdf(self, document: Mapping[str, Any]) -> bytes:
-        """Return a document as a PDF; :class:`NoPdf` with the reason where that cannot be."""
+    async def pdf(self, document: Mapping[str, Any], whose: str) -> bytes:
+        """Return a document of an organisation as a PDF; :class:`NoPdf` with the reason where that cannot be.
+
+        Organisations have their documents set in fair turns.
+        """
         if not self.available:
             raise NoPdf("the program was installed without it (extra pdf)")
+        if self._wanted[whose] == _MOST_WANTED:
+            raise NoPdf("as many as may be at a time are being made for the organisation; try again soon")
         content = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
-        async with self._places:
-            return await self._run(content)
+        self._wanted[whose] += 1
+        try:
+            async with self._of_one[whose].turn(whose), self._turns.turn(whose):
+                return await self._run(content)
+        finally:
+            self._wanted[whose] -= 1
 
     async def _run(self, content: bytes) -> bytes:
         pipe = asyncio.subprocess.PIPE
