@@ -28,6 +28,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from samdrift.net.accepting import PER_ADDRESS, Ending, accepting
 from samdrift.net.addresses import keep_alive
+from samdrift.net.journal import Journal
 
 CLIENT_CERTIFICATE = "samdrift.client-certificate"
 SHOWN_CERTIFICATE = "samdrift.shown-certificate"
@@ -57,8 +58,13 @@ _VERSIONS = frozenset({"1.0", "1.1"})
 AsgiApp = Callable[..., Any]
 
 
-class _EndingLines(logging.Filter):
-    """Has uvicorn warn, and report no error, when requests last longer than the server that ends.
+_OF_STRANGERS = ("Invalid HTTP request", "Unsupported upgrade request", "No supported WebSocket library")
+"""Beginnings of lines that anybody on the network can have uvicorn write."""
+_journal = Journal()
+
+
+class _Lines(logging.Filter):
+    """Has uvicorn write once a minute what anybody can cause, and warn when requests outlast the server.
 
     Who waits is answered (:mod:`samdrift.net.guard`), and comes again. That a server begins to end is told
     once for each address of each process, and says nothing that the process's own line does not.
@@ -67,12 +73,16 @@ class _EndingLines(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.msg == "Shutting down":
             return False
-        if str(record.msg).startswith("Cancel %s running task(s)"):
+        line = str(record.msg)
+        if line.startswith(_OF_STRANGERS):
+            _journal(line)
+            return False
+        if line.startswith("Cancel %s running task(s)"):
             record.levelno, record.levelname = logging.WARNING, "WARNING"
         return True
 
 
-logging.getLogger("uvicorn.error").addFilter(_EndingLines())
+logging.getLogger("uvicorn.error").addFilter(_Lines())
 
 
 class ClientCertificateProtocol(HttpToolsProtocol, Ending):

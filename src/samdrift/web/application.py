@@ -6,7 +6,6 @@ every answer; an organisation that is closed shows one page; guards judge what w
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from starlette.applications import Starlette
@@ -18,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.net.guard import guarded
+from samdrift.net.journal import Journal
 from samdrift.web.assets import PREFIX
 from samdrift.web.cookies import SESSION, cookie, drop_cookie
 from samdrift.web.guards import Forged, guarded_changes, session_of
@@ -28,8 +28,6 @@ from samdrift.web.signin.pending import local
 from samdrift.web.signinroutes import SignInRoutes
 from samdrift.web.sites import FindSite, by_host, site_of
 from samdrift.web.uploads import FormTooLarge, StaleForm
-
-_LOGGER = logging.getLogger("samdrift")
 
 Answer = Callable[[Request], Awaitable[Response]]
 OnError = Callable[[Request, Exception], Awaitable[Response]]
@@ -64,8 +62,9 @@ def application(
     """Return the application; ``on_failure`` hears of every unexpected exception, whose text is shown
     nowhere. ``answers`` are those of the role's own errors.
     """
-    ends = _Ends(pages)
-    sign_in = SignInRoutes(pages).routes()
+    journal = Journal()
+    ends = _Ends(pages, journal)
+    sign_in = SignInRoutes(pages, journal).routes()
     inner = Starlette(
         routes=[*sign_in, *routes],
         exception_handlers={
@@ -86,7 +85,7 @@ def application(
         from_elsewhere=frozenset({NOTICE, POSTED}),
         by_own_proof=frozenset({ANSWER}),
     )
-    opened = _unless_closed(guards, pages)
+    opened = _unless_closed(guards, pages, journal)
     assets = Starlette(routes=[Route(f"{PREFIX}{{name}}", pages.assets.answer)])
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,7 +95,7 @@ def application(
     return guarded(by_host(find, with_policy(dispatch)), on_failure)
 
 
-def _unless_closed(inner: ASGIApp, pages: Pages) -> ASGIApp:
+def _unless_closed(inner: ASGIApp, pages: Pages, journal: Journal) -> ASGIApp:
     """Show one page, whatever is asked for, while an organisation's vault cannot be opened."""
 
     async def unless_closed(scope: Scope, receive: Receive, send: Send) -> None:
@@ -110,7 +109,7 @@ def _unless_closed(inner: ASGIApp, pages: Pages) -> ASGIApp:
         try:
             await inner(scope, receive, send)
         except Temporary as outage:  # While the session was looked for: nothing has been answered.
-            _LOGGER.warning("pages: %s", outage)
+            journal(f"pages: {outage}")
             await pages.page(request, "later.html", 503)(scope, receive, send)
 
     return unless_closed
@@ -119,13 +118,14 @@ def _unless_closed(inner: ASGIApp, pages: Pages) -> ASGIApp:
 class _Ends:
     """Answers in place of what was asked for."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, journal: Journal) -> None:
         self._pages = pages
+        self._journal = journal
 
     async def forged(self, request: Request, refused: Exception) -> Response:
         """Answer like an address that is not there, and log why."""
         assert isinstance(refused, Forged)
-        _LOGGER.warning("%s", refused)
+        self._journal(str(refused))
         session, hears = session_of(request), site_of(request).forged
         if session is not None and hears is not None:
             await hears(session, refused.refusal)
@@ -159,7 +159,7 @@ class _Ends:
 
     async def later(self, request: Request, outage: Exception) -> Response:
         """Ask to try again: something that is needed cannot be reached now."""
-        _LOGGER.warning("pages: %s", outage)
+        self._journal(f"pages: {outage}")
         return self._pages.page(request, "later.html", 503)
 
     async def failed(self, request: Request, error: Exception) -> Response:

@@ -5,7 +5,6 @@ A sign-in is begun by a link: ``form-action 'self'`` also stops the redirect tha
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 from urllib.parse import parse_qs
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from samdrift.net.journal import Journal
 from samdrift.net.server import SHOWN_CERTIFICATE
 from samdrift.web.cookies import LANGUAGE, SESSION, SIGN_IN, cookie, drop_cookie, set_cookie
 from samdrift.web.guards import form_token, session_of
@@ -39,8 +39,6 @@ from samdrift.web.sites import site_of
 from samdrift.web.texts import Language, Phrase
 from samdrift.web.uploads import received
 
-_LOGGER = logging.getLogger("samdrift")
-
 _A_YEAR = 365 * 24 * 3600
 _MAX_NOTICE = 32 * 1024
 _MAX_ANSWER = 512 * 1024
@@ -51,8 +49,9 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/=\s]+", re.ASCII)
 class SignInRoutes:
     """Pages of sign-in and sign-out, for all organisations."""
 
-    def __init__(self, pages: Pages) -> None:
+    def __init__(self, pages: Pages, journal: Journal) -> None:
         self._pages = pages
+        self._journal = journal
 
     def routes(self) -> Sequence[Route]:
         """Return the routes."""
@@ -95,7 +94,7 @@ class SignInRoutes:
             shown = request.scope.get(SHOWN_CERTIFICATE)
             completed = await site.sign_in.complete(await _fields(request), cookie(request, SIGN_IN), shown)
         except SignInFailed as failure:
-            _LOGGER.warning("%s", failure)
+            self._journal(str(failure))
             response: Response = self._failed(request, failure.advice)
             drop_cookie(response, SIGN_IN)
             return response
@@ -116,7 +115,7 @@ class SignInRoutes:
         except (SignInFailed, ValueError):
             answer = ""
         if not _BASE64.fullmatch(answer):
-            _LOGGER.warning("%s", SignInFailed(Fault.ANSWER))
+            self._journal(str(SignInFailed(Fault.ANSWER)))
             return self._failed(request)
         return self._pages.page(
             request, "sign_in_posted.html", action=ANSWER, name=SAML_ANSWER, answer=answer
@@ -182,7 +181,7 @@ class SignInRoutes:
         try:
             await site_of(request).sign_in.end_from_outside(token if name == "logout_token" else "")
         except SignInFailed as failure:
-            _LOGGER.warning("%s", failure)
+            self._journal(str(failure))
             return JSONResponse({"error": "invalid_request"}, 400)
         except ProviderUnavailable:
             return Response(status_code=503)

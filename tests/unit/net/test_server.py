@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes
 
+from samdrift.net import server
 from samdrift.net.client import FetchLimits, fetch, http_client
+from samdrift.net.journal import Journal
 from samdrift.net.server import CLIENT_CERTIFICATE, listening_socket, serving
 from samdrift.net.tls import client_tls, server_tls
 from tests import pki
@@ -241,3 +243,16 @@ async def test_a_server_that_ends_says_nothing(caplog: pytest.LogCaptureFixture)
     async with telling():
         pass
     assert caplog.messages == []
+
+
+async def test_junk_fills_no_journal(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody on the network can send what is no request, or ask for a tunnel, over and over."""
+    monkeypatch.setattr(server, "_journal", Journal(lambda: 0.0))
+    for junk in [b"junk\r\n\r\n", b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n"] * 5:
+        async with reading() as (reader, writer):
+            writer.write(junk)
+            assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
+    assert len(caplog.messages) == len(set(caplog.messages))
+    assert "Invalid HTTP request received." in caplog.messages

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from samdrift.net.journal import Journal
 from samdrift.web.cookies import SESSION
 from samdrift.web.guards import TOKEN_FIELD, TOKEN_HEADER
 from samdrift.web.uploads import received
@@ -205,3 +206,30 @@ async def test_a_refusal_is_logged_without_content(
     assert "does not come from a page of this site" in caplog.text
     assert "planted" not in caplog.text
     assert value not in caplog.text
+
+
+async def test_a_stranger_fills_no_journal(
+    scene: Scene, browser: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each kind of refusal that takes no session is a line, however often it is met in a minute."""
+    for _ in range(20):
+        await post(browser, {}, {"sec-fetch-site": "cross-site"})
+        await browser.get("/sign-in/answer?state=x")
+        await browser.post("/sign-in/posted", content=b"SAMLResponse=-")
+        await browser.post("/sign-out/notice", content=b"logout_token=x")
+    assert len(caplog.messages) == len(set(caplog.messages)) == 4
+
+
+def test_a_line_that_was_left_out_is_counted_in_the_next_minute(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    journal = Journal(lambda: now)
+    for moment in (0.0, 1.0, 59.9, 60.0, 61.0, 500.0):
+        now = moment
+        journal("refused")
+    journal("another")
+    assert caplog.messages == [
+        "refused",
+        "refused (2 times more since the last such line)",
+        "refused (1 times more since the last such line)",
+        "another",
+    ]
