@@ -34,6 +34,7 @@ from samdrift.evidence.loghints import Rules
 from samdrift.evidence.loghints import hints as find_hints
 from samdrift.installation.logturns import LogPlace
 from samdrift.installation.loop import run
+from samdrift.web.tables import harmless
 
 Export = Annotated[Path, typer.Argument(metavar="EXPORT", help="A file that samdrift log export wrote.")]
 _ZONE = ZoneInfo("Europe/Stockholm")
@@ -194,5 +195,5 @@ def _row(entry: LogEntry, named: Callable[[str], str]) -> dict[str, Any]:
 def _line(values: Iterable[str]) -> str:
     """Return a line of CSV; what a spreadsheet would take for a formula is text."""
     made = io.StringIO()
-    csv.writer(made).writerow([f"'{each}" if each[:1] in "=+-@\t" and each else each for each in values])
+    csv.writer(made).writerow(map(harmless, values))
     return made.getvalue().rstrip("\r\n")

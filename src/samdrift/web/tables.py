@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 
 BEGINNING = "\ufeff".encode()
 """Begins a file, so that a spreadsheet reads it as UTF-8."""
 
 
+_FORMULA = re.compile(r"""^(?=[\t\r])|(?:^|(?<=[,;|\r\n]))(?=["' \t]*[=+\-@＝＋－＠])""")
+
+
 def csv_lines(rows: Sequence[Sequence[str]]) -> bytes:
-    """Return lines of CSV; a cell that would be a formula to a spreadsheet begins with an apostrophe."""
+    """Return lines of CSV, in which no cell is a formula."""
     text = io.StringIO()
-    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([[_harmless(cell) for cell in row] for row in rows])
+    csv.writer(text, quoting=csv.QUOTE_ALL).writerows([[harmless(cell) for cell in row] for row in rows])
     return text.getvalue().encode("utf-8", "replace")
 
 
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+def harmless(cell: str) -> str:
+    """Return a cell with an apostrophe before what a spreadsheet would take for the beginning of a formula.
+
+    One that is set to Swedish parts cells at semicolons: there, and at the end of a line, another one begins.
+    """
+    return _FORMULA.sub("'", cell)

@@ -52,9 +52,16 @@ ADMINISTRATION = (
     Mutant(
         "a cell of a table is no formula",
         "web/tables.py",
-        """return f"'{cell}" if""",
-        """return f"{cell}" if""",
+        """return _FORMULA.sub("'", cell)""",
+        "return cell",
         (f"{_PAGES}::test_no_cell_of_a_table_is_a_formula",),
+    ),
+    Mutant(
+        "a cell of a table is no formula where a spreadsheet parts lines elsewhere",
+        "web/tables.py",
+        r"(?:^|(?<=[,;|\r\n]))",
+        "^",
+        (f"{_PAGES}::test_no_cell_is_a_formula_where_a_spreadsheet_parts_lines_elsewhere",),
     ),
     Mutant(
         "nothing is sent from a mailbox that has ended",

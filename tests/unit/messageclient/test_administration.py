@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
+import pytest
 import pytest_asyncio
 
 from samdrift.contracts.principals import Role
@@ -291,6 +292,32 @@ def test_no_cell_of_a_table_is_a_formula() -> None:
     hostile = ("=1+1", "+1", "-1", "@x", "\t=1", "plain", 'a"b')
     (row,) = csv.reader(io.StringIO(csv_lines([hostile]).decode()))
     assert row == ["'=1+1", "'+1", "'-1", "'@x", "'\t=1", "plain", 'a"b']
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "=1+1",
+        " =1",
+        "a,=1",
+        "Anna;=HYPERLINK(1)",
+        'a"; =1',
+        "a|\t@b",
+        "a\n=1",
+        "a\r\n+1",
+        "＝1",
+        ";-1",
+        "'=1",
+    ],
+)
+@pytest.mark.parametrize("delimiter", [",", ";", "|"])
+def test_no_cell_is_a_formula_where_a_spreadsheet_parts_lines_elsewhere(text: str, delimiter: str) -> None:
+    """Excel in Swedish parts at semicolons: a person's name, or a reason, made a formula in the officer's."""
+    table = csv_lines([["before", text, "after"]]).decode()
+    for row in csv.reader(io.StringIO(table, newline=""), delimiter=delimiter):
+        assert not any(cell.strip(' \t"').startswith(tuple("=+-@＝")) for cell in row), row
+    (whole,) = csv.reader(io.StringIO(table, newline=""))
+    assert whole[1].replace("'", "") == text.replace("'", "")
 
 
 async def test_the_accessibility_statement_is_read_by_everyone_and_says_how_to_report(whole: Whole) -> None:
