@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ POLLED_FOR = timedelta(seconds=45)
 _MAX_STAYS = 5_000
 """Pages of one organisation that are kept in mind; further ones are open unseen."""
 _MAX_TOLD = 100
-"""Pages of one organisation that other processes are told of, in a line of 64 KiB at most."""
+"""Pages of one organisation that other processes are told of."""
+_MAX_LINE = 60_000
+"""Bytes of them in that line, as a text in JSON: of a longer one than 64 KiB nothing is heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +115,14 @@ class Presence:
 
     def own(self, organisation: ParticipantIdentifier) -> list[list[Any]]:
         """Return who is here in this process, for the others."""
-        stays = dict.fromkeys(self._here(organisation))
-        return [
-            [each.person.id, each.person.name, each.mailbox, each.conversation, each.writing]
-            for each in [*stays][:_MAX_TOLD]
-        ]
+        told, room = list[list[Any]](), _MAX_LINE
+        for each in dict.fromkeys(self._here(organisation)):
+            page = [each.person.id, each.person.name, each.mailbox, each.conversation, each.writing]
+            room -= len(json.dumps(json.dumps(page)))
+            if room < 0 or len(told) == _MAX_TOLD:
+                break
+            told.append(page)
+        return told
 
     def hear(self, process: int, organisation: ParticipantIdentifier, told: Sequence[Sequence[Any]]) -> None:
         """Note who is at another process, until it tells otherwise, or nothing for a while."""
