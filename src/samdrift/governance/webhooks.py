@@ -124,16 +124,24 @@ class Webhooks:
         """The time of the next look at each; of one without, something was stated since the last."""
 
     async def keep(self, on_failure: Callable[[BaseException], None]) -> None:
-        """Look at each organisation at the start, when something is stated, and when an attempt is due."""
-        while True:
-            now, ours = self._clock(), self._gate.registry.works_for
-            for each in [one for one in self._kept if not ours(one, Role.GOVERNANCE)]:
-                del self._kept[each]  # What another process does meanwhile is read from the log.
-                self._next.pop(each, None)
-            due = [each for each in self._targets if each not in self._next or self._next[each] <= now]
-            served = [each for each in due if ours(each, Role.GOVERNANCE)]
-            await asyncio.gather(*(self._looked(each, on_failure) for each in served))
-            await asyncio.sleep(_EVERY.total_seconds())
+        """Look at each organisation at the start, when something is stated, and when an attempt is due.
+
+        No organisation waits for a webhook of another one that does not answer.
+        """
+        looking = dict[ParticipantIdentifier, asyncio.Task[None]]()
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                now, ours = self._clock(), self._gate.registry.works_for
+                looking = {each: task for each, task in looking.items() if not task.done()}
+                former = [one for one in self._kept if not (ours(one, Role.GOVERNANCE) or one in looking)]
+                for each in former:
+                    del self._kept[each]  # What another process does meanwhile is read from the log.
+                    self._next.pop(each, None)
+                due = [each for each in self._targets if each not in self._next or self._next[each] <= now]
+                for each in due:
+                    if ours(each, Role.GOVERNANCE) and each not in looking:
+                        looking[each] = tasks.create_task(self._looked(each, on_failure))
+                await asyncio.sleep(_EVERY.total_seconds())
 
     async def hear(self) -> None:
         """Have each organisation looked at about which something is stated, until cancelled."""

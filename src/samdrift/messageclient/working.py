@@ -35,7 +35,9 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _DELETE_EVERY = 3600.0
-"""Seconds between two rounds of deletion at message services."""
+"""Seconds between two rounds of deletion at a message service."""
+_DELETE_APART = 1.0
+"""Seconds between the beginnings of those of two organisations."""
 _LOOK_EVERY = 2.0
 """Seconds between two questions of what is due: a message is on its way soon after its undo window."""
 
@@ -153,7 +155,10 @@ class Working:
         )
 
     async def _deleting(self, clients: Sequence[Client], on_failure: Callable[[BaseException], None]) -> None:
-        """Delete for organisations that have chosen that, every now and then."""
+        """Delete for organisations that have chosen that, every now and then.
+
+        Each by itself: a message service that takes its time holds up no other organisation.
+        """
         vaults = self._gate.worker("deletion", Role.MESSAGE_CLIENT)
         rules = {one.organisation: one.deletion for one in self._settings}
         deleting = [
@@ -161,16 +166,23 @@ class Working:
             for each in clients
             if (rule := rules[each.organisation]) is not None
         ]
-        while deleting:
-            for one in deleting:
-                try:
-                    if self._works_for(one.organisation):
-                        async with self._gate.leases.working(one.organisation, Role.MESSAGE_CLIENT):
-                            await one.turn()
-                except (InterfaceError, Temporary):  # Rounds of questions say so, once.
-                    continue
-                except Exception as error:  # No fault of one organisation holds up another.
-                    on_failure(error)
+        async with asyncio.TaskGroup() as tasks:
+            for place, one in enumerate(deleting):
+                tasks.create_task(self._delete_for(one, place * _DELETE_APART, on_failure))
+
+    async def _delete_for(
+        self, one: Deleting, after: float, on_failure: Callable[[BaseException], None]
+    ) -> None:
+        await asyncio.sleep(after)
+        while True:
+            try:
+                if self._works_for(one.organisation):
+                    async with self._gate.leases.working(one.organisation, Role.MESSAGE_CLIENT):
+                        await one.turn()
+            except (InterfaceError, Temporary):
+                pass  # Rounds of questions say so, once.
+            except Exception as error:  # No fault of one organisation ends another's.
+                on_failure(error)
             await asyncio.sleep(_DELETE_EVERY)
 
     async def _sending(self, clients: Sequence[Client], on_failure: Callable[[BaseException], None]) -> None:

@@ -211,3 +211,29 @@ async def test_an_emergency_is_heard_of_and_nobody_is_looked_at_in_each_round(
             while not house.receiver.posted:
                 await asyncio.sleep(0.01)
     assert (len(house.receiver.posted), failures) == (1, [])
+
+
+async def test_a_webhook_that_does_not_answer_holds_up_no_other(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An attempt lasts twenty seconds: so much later every other organisation heard of emergencies."""
+    monkeypatch.setattr(webhooks, "_EVERY", timedelta(seconds=0.01))
+    slow, other = house.town.organisation, await house.town.installation.organisation()
+    monkeypatch.setattr(house.webhooks, "_targets", {slow: TARGET, other: TARGET})
+    failures: list[BaseException] = []
+    looks: list[ParticipantIdentifier] = []
+
+    async def look(organisation: ParticipantIdentifier) -> None:
+        looks.append(organisation)
+        house.webhooks._kept.setdefault(organisation, webhooks._Kept())
+        if organisation == slow:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(house.webhooks, "look", look)
+    async with in_background(house.webhooks.keep(failures.append), on_failure=failures.append):
+        for _ in range(1_000):
+            if looks.count(other) == 3:
+                break
+            house.webhooks._next.pop(other, None)  # Something is stated about it.
+            await asyncio.sleep(0.01)
+    assert (looks.count(slow), looks.count(other), failures) == (1, 3, [])

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from samdrift.client.errors import Unreachable
+from samdrift.client.keys import ClientKey
 from samdrift.contracts.principals import Role
+from samdrift.messageclient import working
 from samdrift.messageclient.deleting import Deleting, DeletionRule
 from samdrift.messageclient.disposal.running import dispose_agreed
 from samdrift.messageclient.mail import Folder
+from samdrift.messageclient.working import ServiceSettings, Working
+from samdrift.net.clock import system_clock
 from samdrift.vault.maildeletion import DeletionCounts
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.separation.vaultlogin import superuser, vault_login
@@ -333,3 +339,36 @@ async def test_more_than_a_batch_goes_in_one_turn(office: Deletes) -> None:
     await office.backed_up()
     assert await office.turn() == 61
     assert office.there == 0
+
+
+async def test_a_message_service_that_takes_its_time_holds_up_no_other_organisation(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An organisation's own service may answer each of a thousand deletions just before its time is over."""
+    monkeypatch.setattr(working, "_DELETE_APART", 0.0)
+    monkeypatch.setattr(working, "_DELETE_EVERY", 0.01)
+    slow, other = await installation.organisation(), await installation.organisation()
+    turns, failures = list[ParticipantIdentifier](), list[BaseException]()
+
+    async def turn(self: Deleting) -> int:
+        turns.append(self.organisation)
+        if self.organisation == slow:
+            await asyncio.Event().wait()
+        return 0
+
+    monkeypatch.setattr(Deleting, "turn", turn)
+    rule = DeletionRule(timedelta(days=DAYS), SERVICE, nobody)
+    ClientKey.new().write(tmp_path / "key.pem")
+    key, gone = (tmp_path / "key.pem").read_bytes(), "http://127.0.0.1:9/v1"
+    services = [
+        ServiceSettings(one, gone, gone, "client", key, public_only=False, deletion=rule)
+        for one in (slow, other)
+    ]
+    run = Working(installation.gate, services, system_clock, 3600)
+    async with run.running(failures.append):
+        for _ in range(1_000):
+            if turns.count(other) >= 3:
+                break
+            await asyncio.sleep(0.01)
+    assert turns.count(slow) == 1
+    assert turns.count(other) >= 3
