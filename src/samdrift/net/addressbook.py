@@ -33,6 +33,8 @@ T = TypeVar("T")
 _LIMITS = FetchLimits(max_bytes=8 << 20, seconds=20.0)
 _PAGE_SIZE = "500"
 _MOST_PAGES = 1000
+_MOST_ENTRIES = 200_000
+"""Entries of all pages together, several times as many as the federation will have: each is in memory."""
 _HEADERS = {"accept": "application/vnd.api+json"}
 
 
@@ -79,6 +81,8 @@ class AddressBookClient:
         for _ in range(_MOST_PAGES):
             page = await self._page(address, read)
             items += page.items
+            if len(items) > _MOST_ENTRIES:
+                raise AddressBookUnavailable("more entries than there can be")
             if page.next is None:
                 return tuple(items)
             address = self._next(address, page.next)

@@ -61,6 +61,23 @@ async def test_addresses_of_one_organisation_are_asked_for(client: HttpClient) -
         assert len(await book.addresses(ParticipantIdentifier.parse("0203:habo.se"))) == 1
 
 
+async def test_pages_without_end_are_given_up_before_they_fill_the_memory(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addressbook, "_MOST_ENTRIES", 10)
+    asked = 0
+
+    async def answer(request: Asked) -> bytes:
+        nonlocal asked
+        asked += 1
+        return reply(document(*[HABO] * 4, links={"next": f"/organizations?page[number]={asked}"}))
+
+    async with answering(answer) as url:
+        with pytest.raises(AddressBookUnavailable, match="more entries"):
+            await AddressBookClient(client, url).organisations()
+    assert asked == 3
+
+
 @pytest.mark.parametrize(
     "link", ["http://elsewhere.example/", "//elsewhere.example/", "https://localhost/", "http://["]
 )
