@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping
 
 from samdrift.audit.operations import unexpected
@@ -25,6 +26,7 @@ from samdrift.net.background import in_background
 from samdrift.net.client import HttpFault, NoAnswer
 from samdrift.net.entered import EnteredAddressClient
 from samdrift.net.tls import TlsIdentity, client_tls
+from samdrift.scheduling.places import Turns
 from samdrift.transparency.handover import (
     SETTLE_SECONDS,
     Connect,
@@ -67,7 +69,8 @@ class LogHandOver:
         self._clock = clock
         self._note = note
         self._settle = settle
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._places = Turns(_AT_ONCE)
+        self._place_of = defaultdict[ParticipantIdentifier, Turns](lambda: Turns(1))
         self._unexpected = unexpected("the hand-over of logs")
 
     async def keep(self, roles: Iterable[Role]) -> None:
@@ -104,11 +107,19 @@ class LogHandOver:
         return len(rows)
 
     async def _in_its_place(self, organisation: ParticipantIdentifier, role: Role) -> None:
-        """Hand over until nothing is new; wait where it cannot be done now."""
+        """Hand over until nothing is new, in turn for each connection; wait where it cannot be done now.
+
+        An organisation has one place, however many logs: its log system may take its time.
+        """
+        own, handed = self._place_of[organisation], _MOST
         try:
-            async with self._places, self._gate.leases.working(organisation, role):
-                while await self.round(organisation, role) == _MOST:
-                    pass
+            while handed == _MOST:
+                async with (
+                    own.turn(organisation),
+                    self._places.turn(organisation),
+                    self._gate.leases.working(organisation, role),
+                ):
+                    handed = await self.round(organisation, role)
             return
         except Temporary:
             pass

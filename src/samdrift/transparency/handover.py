@@ -27,6 +27,8 @@ _PRIORITY = 13 * 8 + 6
 _MAX_SEQUENCE_ID = (1 << 31) - 1
 _SECONDS = 60.0
 """Longest time without progress."""
+_WHOLE_SECONDS = 300.0
+"""Longest time until all entries of a connection are written: each holds a place that others wait for."""
 
 Connect = Callable[[], Awaitable[tuple[StreamReader, StreamWriter]]]
 """Opens a connection over TLS; :class:`~samdrift.net.client.NoAnswer` when there is none."""
@@ -93,17 +95,18 @@ async def hand_over(connect: Connect, frames: Iterable[bytes], settle: float = S
     except NoAnswer as failure:
         raise NotTaken(f"the log system cannot be reached ({failure.kind})") from None
     try:
-        for each in frames:
-            writer.write(each)
-            async with asyncio.timeout(_SECONDS):
-                await writer.drain()
+        async with asyncio.timeout(_WHOLE_SECONDS):
+            for each in frames:
+                writer.write(each)
+                async with asyncio.timeout(_SECONDS):
+                    await writer.drain()
         if await _left_within(reader, settle):
             raise NotTaken("the log system closed the connection before it was done")
         writer.close()
         async with asyncio.timeout(_SECONDS):
             await writer.wait_closed()
     except TimeoutError:
-        raise NotTaken("the log system takes nothing any more") from None
+        raise NotTaken("the log system takes nothing any more, or too slowly") from None
     except OSError as error:
         raise NotTaken(f"the connection to the log system broke ({type(error).__name__})") from None
     finally:

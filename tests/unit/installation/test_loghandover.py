@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -13,6 +15,7 @@ import pytest
 from samdrift.accesspoint.events import APEvent
 from samdrift.audit.events import Retention
 from samdrift.contracts.principals import Role
+from samdrift.installation import loghandover
 from samdrift.installation.loghandover import LogHandOver, LogSystemClient
 from samdrift.net.addresses import any_address
 from samdrift.transparency.handover import NotTaken
@@ -138,3 +141,34 @@ async def test_what_was_disposed_of_is_handed_over_as_that(scene: Scene) -> None
     await scene.keeper().round(scene.own, AP)
     assert [each["number"] for each in scene.system.facts] == await scene.numbers(scene.own)
     assert sum("disposed" in each for each in scene.system.facts) == 3
+
+
+async def test_an_organisation_whose_log_system_takes_its_time_has_one_place(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had one for each of its logs, as long as they grew: four organisations had all that there are."""
+    roles = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT)
+    slow, other = await installation.organisation(roles), await installation.organisation(roles[2:])
+    begun, reached = list[None](), asyncio.Event()
+
+    async def hangs() -> tuple[StreamReader, StreamWriter]:
+        begun.append(None)
+        return await asyncio.Future()
+
+    async def answers() -> tuple[StreamReader, StreamWriter]:
+        reached.set()
+        return await asyncio.Future()
+
+    monkeypatch.setattr(loghandover, "_AT_ONCE", 2)
+    keeper = LogHandOver(installation.gate, {slow: hangs, other: answers}, lambda: NOW)
+    async with asyncio.TaskGroup() as keeping:
+        begins = keeping.create_task(keeper.keep(roles[:2]))
+        while not begun:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)  # For its other log.
+        follows = keeping.create_task(keeper.keep(roles[2:]))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reached.wait(), 60)
+        begins.cancel()
+        follows.cancel()
+    assert (reached.is_set(), len(begun)) == (True, 1)

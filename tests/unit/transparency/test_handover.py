@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -92,3 +94,29 @@ async def test_one_that_cannot_be_reached_is_named_without_its_address() -> None
 
     with pytest.raises(NotTaken, match=r"cannot be reached \(forbidden\)$"):
         await hand_over(connect, [])
+
+
+async def test_a_log_system_that_takes_little_at_a_time_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A little each minute was progress: a connection kept its place for twenty minutes and more."""
+
+    class Slow:
+        written = 0
+        transport = close = Mock()
+
+        def write(self, _: bytes) -> None:
+            self.written += 1
+
+        async def drain(self) -> None:
+            await asyncio.sleep(0.05)
+
+        async def wait_closed(self) -> None:
+            pass
+
+    async def connect() -> tuple[asyncio.StreamReader, Any]:
+        return asyncio.StreamReader(), slow
+
+    slow = Slow()
+    monkeypatch.setattr(handover, "_WHOLE_SECONDS", 0.3)
+    with pytest.raises(NotTaken, match="too slowly"):
+        await hand_over(connect, [b"entry"] * 50, settle=0)
+    assert 0 < slow.written < 50
