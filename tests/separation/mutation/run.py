@@ -37,6 +37,7 @@ from tests.separation.mutation.guards import AT_REST, DATABASE, GATE, SESSION_KE
 from tests.separation.mutation.idle import IDLE
 from tests.separation.mutation.interface_a import INTERFACE_A
 from tests.separation.mutation.interfaces import COMMANDS, INTERFACE_C, INTERFACE_D, THE_CHECK, TOKENS
+from tests.separation.mutation.laborious import LABORIOUS
 from tests.separation.mutation.logs import LOGS
 from tests.separation.mutation.logtree import LOGTREE
 from tests.separation.mutation.logverification import LOGVERIFICATION
@@ -79,6 +80,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *PROOF,
     *PEERS,
     *NEIGHBOURS,
+    *LABORIOUS,
     *ORIGINS,
     *OPERATIONS,
     *CLAUSES,
