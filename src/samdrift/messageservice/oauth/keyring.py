@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from samdrift.contracts.clock import Clock
+from samdrift.contracts.messageclients import LONGEST_SECONDS
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.net.client import FetchLimits, HttpClient, NoAnswer, fetch
@@ -29,8 +30,8 @@ from samdrift.wire.jose.keys import PublicKey, PublicKeys
 from samdrift.wire.webaddress import web_address
 
 WORKER = "authorization"
-_OWN = Keeping(fresh=timedelta(minutes=20))
-"""Lifetimes of own keys, which are seen with each token that is issued: most last fifteen minutes."""
+_OWN = Keeping(fresh=timedelta(seconds=LONGEST_SECONDS + 60))
+"""Lifetimes of own keys, which are seen with each token that is issued, and for as long as that may last."""
 
 
 class Keyring:

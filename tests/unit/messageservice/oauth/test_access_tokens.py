@@ -17,14 +17,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from samdrift.contracts.messageclients import AUTH_ID, Scope, patterns
+from samdrift.contracts.messageclients import AUTH_ID, LONGEST_SECONDS, Scope, patterns
 from samdrift.contracts.principals import PrincipalKind, Role
 from samdrift.messageservice.access import AuthorizationUnavailable, Unauthorized
 from samdrift.messageservice.oauth.keyring import Keyring
 from samdrift.net.keysource import KeysUnavailable
 from samdrift.vault.people import Identity
 from samdrift.wire.crypto.keys import TokenKey
-from samdrift.wire.jose.jwt import signed
+from samdrift.wire.identifiers import ParticipantIdentifier
+from samdrift.wire.jose.jwt import UnverifiedJwt, signed
 from samdrift.wire.jose.keys import Algorithm, PublicKey, PublicKeys
 from tests.unit.messageservice.oauth.scene import (
     ADDRESS,
@@ -466,6 +467,29 @@ async def test_a_token_of_our_own_issuer_names_no_person(scene: Scene) -> None:
 async def test_a_person_that_cannot_be_named_opens_nothing(scene: Scene, changes: dict[str, Any]) -> None:
     """Rather than a reading in the name of the system alone."""
     await refused(scene, scene.theirs(**changes))
+
+
+async def test_keys_of_an_own_issuer_are_not_read_again_while_its_last_token_may_last(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is silent has its token verified now and then, which opens no vault."""
+    token = UnverifiedJwt.read(await scene.token())
+    async with scene.installation.open(scene.habo, Role.MESSAGE_SERVICE) as vault:
+        keys = vault.token_keys(now=scene.now)
+    keyring = Keyring(scene.installation.gate, scene.web.client, scene.clock)
+    keyring.seen(scene.habo, keys)
+    read: list[ParticipantIdentifier] = []
+
+    async def noted(_: Keyring, organisation: ParticipantIdentifier) -> PublicKeys:
+        read.append(organisation)
+        return PublicKeys(())
+
+    monkeypatch.setattr(Keyring, "_made_in_place", noted)
+    for minutes in (5, LONGEST_SECONDS // 60 - 5):
+        scene.now += minutes * MINUTE
+        assert await keyring.own(scene.habo, token)
+        await asyncio.sleep(0.01)
+    assert read == []
 
 
 async def test_the_same_person_at_another_organisation_has_another_id(scene: Scene) -> None:
