@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Hashable, Iterator
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from samdrift.config.model import Config, Environment, MessageClientConfig, OrganisationConfig
@@ -21,8 +22,7 @@ _LOGGER = logging.getLogger("samdrift")
 
 def registrations(config: Config) -> Registrations:
     """Read the clients' key files; :class:`ConfigError` for one that cannot be used."""
-    address = config.message_service.address_d if config.message_service else ""
-    return Registrations({one.identifier: _clients(one, address) for one in config.organisations})
+    return Registrations({one.identifier: _clients(one, _address(config)) for one in config.organisations})
 
 
 def check_routing(config: Config) -> None:
@@ -47,11 +47,10 @@ def registered(config: Config, served: Collection[ParticipantIdentifier] = ()) -
 
 
 class _File:
-    """The configuration's file and the key files that it names."""
+    """The configuration's file."""
 
     def __init__(self, path: Path, config: Config, served: Collection[ParticipantIdentifier]) -> None:
         self._path = path
-        self._config = config
         self._known = {one.identifier for one in config.organisations}
         self._served = served
 
@@ -62,16 +61,50 @@ class _File:
         """
         config = load(self._path)
         served = (one for one in config.organisations if one.identifier in {*self._known, *self._served})
-        self._config = replace(config, organisations=tuple(served))
-        found = registrations(self._config)
-        for where, text in _unassigned(self._config):
+        config = replace(config, organisations=tuple(served))
+        found = Registrations(_ClientsNow(config.organisations, _address(config)))
+        for where, text in _unassigned(config):
             _LOGGER.warning("%s: %s", where, text)
         return found
 
     def state(self) -> Hashable:
-        keys = (client.keys for one in self._config.organisations for client in one.message_clients)
-        states = tuple(file_state(each) for each in keys if isinstance(each, Path))
-        return file_state(self._path), len(self._served), states
+        return file_state(self._path), len(self._served)
+
+
+class _ClientsNow(Mapping[ParticipantIdentifier, OrganisationClients]):
+    """The clients of each organisation, as its key files have them when it is asked for.
+
+    Every call of a message client asks, so that the files of all other organisations are left alone.
+    """
+
+    def __init__(self, organisations: Sequence[OrganisationConfig], address: str) -> None:
+        self._followed = {
+            one.identifier: Followed(
+                "message clients",
+                partial(_clients, one, address),
+                partial(_key_files, one),
+            )
+            for one in organisations
+        }
+
+    def __getitem__(self, organisation: ParticipantIdentifier) -> OrganisationClients:
+        return self._followed[organisation].current()
+
+    def __iter__(self) -> Iterator[ParticipantIdentifier]:
+        return iter(self._followed)
+
+    def __len__(self) -> int:
+        return len(self._followed)
+
+
+def _address(config: Config) -> str:
+    return config.message_service.address_d if config.message_service else ""
+
+
+def _key_files(organisation: OrganisationConfig) -> Hashable:
+    """Return a state that changes with the key files of an organisation's clients."""
+    keys = (client.keys for client in organisation.message_clients)
+    return tuple(file_state(each) for each in keys if isinstance(each, Path))
 
 
 def _clients(organisation: OrganisationConfig, address: str) -> OrganisationClients:

@@ -532,7 +532,7 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
 
         ``mark`` stands for the client and its ``jti``.
         """
-        ((fresh,),) = await self._work.query(_USE, mark, until, now)
+        ((fresh,),) = await self._work.decide(_USE, mark, until, now)
         return bool(fresh)
 
 

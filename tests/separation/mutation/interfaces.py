@@ -209,9 +209,16 @@ TOKENS = (
     Mutant(
         "an issuer is one organisation's",
         "messageservice/oauth/registrations.py",
-        "if self._name(each) == name)",
-        "if self._name(each))",
+        "return self._named.get(name)",
+        "return next(iter(self._named.values()), None)",
         (f"{_TOKENS}::test_a_token_of_one_organisation_opens_nothing_of_another",),
+    ),
+    Mutant(
+        "an issuer ends with its organisation",
+        "messageservice/oauth/registrations.py",
+        "        if now != self._read:",
+        "        if self._read is None:",
+        (f"{_ENDPOINT}::test_an_issuer_is_that_of_whoever_is_hosted_now",),
     ),
     Mutant(
         "a token is verified with the keys of its issuer",

@@ -13,6 +13,7 @@ from samdrift.config.model import MessageClientConfig
 from samdrift.config.reader import load
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.messageclients import Scope, patterns
+from samdrift.installation import messageclients
 from samdrift.installation.messageclients import check_routing, registered, registrations
 from samdrift.net.issuers import KeysAt
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -238,6 +239,23 @@ def test_a_clients_keys_are_replaced_without_a_restart(watched: Callable[..., Wa
     assert watch.kids() == ["ec-1"]
     watch.change_keys(jwk_set(curve_key(2)))
     assert watch.kids() == ["ec-2"]
+
+
+def test_who_asks_for_one_organisation_has_no_other_ones_files_looked_at(
+    watched: Callable[..., Watched], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [OTHER.replace("mullsjo", f"kommun{each}") + CLIENT for each in range(20)]
+    watch = watched(CLIENT, *others)
+    looked: list[Path] = []
+    state = messageclients.file_state
+
+    def noted(file: Path) -> tuple[int, int, int] | None:
+        looked.append(file)
+        return state(file)
+
+    monkeypatch.setattr(messageclients, "file_state", noted)
+    assert watch.names() == {"journal"}
+    assert [file.name for file in looked] == ["samdrift.toml", "journal.json"]
 
 
 def test_what_cannot_be_used_changes_nothing_and_is_told(

@@ -151,14 +151,15 @@ class TokenIssuing:
         scope = " ".join(sorted(_granted(client, request.scope)))
         principal = Principal(PrincipalKind.SYSTEM, client.id, organisation.value)
         async with self._gate.open(principal, organisation, Role.MESSAGE_SERVICE, Purpose.AUTHORISE) as vault:
-            if not await vault.use_assertion(shown.mark, until=shown.until, now=now):
-                raise OAuthError("invalid_client", "the assertion has been used before")
             keys = vault.token_keys(now=now)
             key = keys[0]
             claims = self._claims(organisation, client, scope, now)
             header = {"typ": TOKEN_TYPE, "kid": PublicKey.named(key.public).kid or ""}
             token = signed(header, claims, key)
+            vault.expect()
             vault.record(MTEvent.MT_TOKEN_ISSUED, client=client.id, token=str(claims["jti"]), scope=scope)
+            if not await vault.use_assertion(shown.mark, until=shown.until, now=now):
+                raise OAuthError("invalid_client", "the assertion has been used before")
         self._keyring.seen(organisation, keys)
         return Issued(token, self._seconds, scope)
 

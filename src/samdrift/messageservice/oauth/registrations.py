@@ -39,6 +39,9 @@ class OwnIssuers:
         self.address = address
         self._registry = registry
         self._organisations = organisations
+        self._named: dict[str, ParticipantIdentifier] = {}
+        self._read: tuple[int, int] | None = None
+        """The registry and the number of organisations that the names were read from."""
 
     def url(self, organisation: ParticipantIdentifier) -> str:
         """The issuer identifier; :class:`LookupError` when the organisation has no vault here."""
@@ -52,7 +55,12 @@ class OwnIssuers:
 
     def organisation(self, name: str) -> ParticipantIdentifier | None:
         """Return the organisation whose issuer has that name in its address."""
-        return next((each for each in self._organisations if self._name(each) == name), None)
+        now = self._registry.changes, len(self._organisations)
+        if now != self._read:
+            names = ((self._name(each), each) for each in self._organisations)
+            self._named = {named: each for named, each in names if named is not None}
+            self._read = now
+        return self._named.get(name)
 
     def vouched_for_by(self, issuer: str) -> ParticipantIdentifier | None:
         """The organisation whose issuer that is."""
@@ -151,7 +159,7 @@ class Registrations:
 
     def __init__(self, organisations: Mapping[ParticipantIdentifier, OrganisationClients]) -> None:
         """:class:`ValueError` when two organisations name the same issuer."""
-        self._organisations = dict(organisations)
+        self._organisations = organisations
         self._issuers: dict[str, ParticipantIdentifier] = {}
         for organisation, registered in self._organisations.items():
             if registered.external is not None:

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +17,12 @@ from joserfc.jwk import KeySet, OctKey
 
 from samdrift.contracts.messageclients import AUTH_ID, Scope
 from samdrift.contracts.principals import Role
-from samdrift.messageservice.oauth.registrations import MessageClient
+from samdrift.messageservice.oauth.registrations import MessageClient, OwnIssuers
 from samdrift.net.issuers import KeysAt
+from samdrift.vault.database.session import Row, Session, Statement
 from samdrift.vault.errors import VaultDenied, VaultError, VaultLocked, VaultSuspended, VaultUnavailable
-from samdrift.vault.registry import RegistrationState
+from samdrift.vault.registry import Registration, RegistrationState, Registry
+from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.jose.jwt import UnverifiedJwt
 from samdrift.wire.jose.keys import PublicKey
 from tests.unit.messageservice.oauth.scene import (
@@ -231,6 +234,23 @@ async def test_an_assertion_is_good_once(scene: Scene) -> None:
     assert (await again.ask(again.assertion(jti="twice"))).status_code == 200
 
 
+async def test_a_token_takes_one_round_trip_to_its_vault(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await scene.token()
+    trips: list[list[str]] = []
+    run = Session.run
+
+    async def noted(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
+        trips.append([sql for sql, _ in statements])
+        return await run(session, statements)
+
+    monkeypatch.setattr(Session, "run", noted)
+    await scene.token()
+    (only,) = [trip for trip in trips if any("use_assertion" in sql or "append_log" in sql for sql in trip)]
+    assert (only[0], only[-1]) == ("BEGIN", "COMMIT")
+
+
 async def test_the_id_of_an_assertion_is_any_text(scene: Scene) -> None:
     """A lone surrogate is one in JSON and none in UTF-8."""
     assertion = scene.assertion(jti="\ud800")
@@ -375,6 +395,47 @@ async def test_addresses_of_issuers_tell_nothing_and_cannot_be_guessed(scene: Sc
     named_by = replace(registration, organisation=scene.mullsjo).public_name
     assert ours.endswith(named_by), "nothing of the organisation is in it"
     assert replace(registration, vault="v" + "0" * 32).public_name != named_by
+
+
+def test_an_issuer_is_found_without_looking_through_all_organisations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    organisations = [ParticipantIdentifier(f"0203:kommun{each}.se") for each in range(20)]
+    registry = Registry()
+    registry.replace(map(registration, organisations))
+    issuers = OwnIssuers(ADDRESS, registry, organisations)
+    addresses = [issuers.url(each) for each in organisations]
+    asked: list[ParticipantIdentifier] = []
+    find = registry.find
+
+    def noted(organisation: ParticipantIdentifier, role: Role) -> Registration | None:
+        asked.append(organisation)
+        return find(organisation, role)
+
+    monkeypatch.setattr(registry, "find", noted)
+    assert [issuers.vouched_for_by(each) for each in addresses] == organisations
+    assert asked == organisations, "once for all of them"
+
+
+def test_an_issuer_is_that_of_whoever_is_hosted_now() -> None:
+    first, second, third = (ParticipantIdentifier(f"0203:kommun{each}.se") for each in range(3))
+    served = [first, second]
+    registry = Registry()
+    registry.replace(map(registration, (first, second, third)))
+    issuers = OwnIssuers(ADDRESS, registry, served)
+    addresses = [issuers.url(each) for each in (first, second, third)]
+    assert [issuers.vouched_for_by(each) for each in addresses] == [first, second, None]
+    served.append(third)
+    assert issuers.vouched_for_by(addresses[2]) == third
+    registry.replace(map(registration, (second, third)))
+    assert [issuers.vouched_for_by(each) for each in addresses] == [None, second, third]
+
+
+def registration(organisation: ParticipantIdentifier) -> Registration:
+    vault = organisation.value.encode().hex()
+    return Registration(
+        organisation, Role.MESSAGE_SERVICE, RegistrationState.ACTIVE, vault, vault, b"", vault
+    )
 
 
 async def test_each_issuer_signs_with_keys_of_its_own(scene: Scene) -> None:
