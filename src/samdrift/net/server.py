@@ -108,10 +108,12 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
         self._shown = tls.getpeercert(binary_form=True) if tls is not None else None
         self._fingerprint = hashlib.sha256(self._shown).hexdigest() if self._shown else None
         self._heard = self._head_began = self.loop.time()
-        self._look = self.loop.call_later(self._head_patience, self._look_again)
+        self._look: asyncio.TimerHandle | None = None
+        self._look_within(self._head_patience)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._look.cancel()
+        if self._look is not None:
+            self._look.cancel()
         self.ended.set()
         super().connection_lost(exc)
 
@@ -123,6 +125,7 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
             self._head_began = self._heard
         self._barren += len(data)
         super().data_received(data)
+        self._look_within(self._head_patience)
         if self._barren > _MOST_BARREN and not self.transport.is_closing():
             self._refuse(_TOO_LARGE)
 
@@ -159,6 +162,8 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
     def on_response_complete(self) -> None:
         answered = self.cycle
         super().on_response_complete()
+        if self._barren:
+            self._look_within(self._head_patience)
         if answered.more_body:
             self.loop.call_later(_LINGER, self._hang_up, answered)
 
@@ -188,14 +193,24 @@ class ClientCertificateProtocol(HttpToolsProtocol, Ending):
     def _awaits_head(self) -> bool:
         return self.cycle is None or self.cycle.response_complete
 
+    def _look_within(self, seconds: float) -> None:
+        """Have a look at the connection, unless there will be one."""
+        if self._look is None and not self.transport.is_closing():
+            self._look = self.loop.call_later(seconds, self._look_again)
+
     def _look_again(self) -> None:
-        """Hang up when it is the client's turn and has been for too long; an idle one is uvicorn's to end."""
+        """Hang up when it is the client's turn and has been for too long; an idle one is uvicorn's to end.
+
+        An answer may take minutes, as that to a poll does, or an hour: there is nothing to look at meanwhile.
+        """
+        self._look = None
         ends, now = self._ends(), self.loop.time()
         if ends is not None and ends <= now:
             self.transport.abort()
-        else:
-            wait = self._head_patience if ends is None else min(self._head_patience, ends - now)
-            self._look = self.loop.call_later(wait, self._look_again)
+        elif ends is not None:
+            self._look_within(min(self._head_patience, ends - now))
+        elif not self._awaits_head and self.cycle.more_body:  # It is read on without a word to us.
+            self._look_within(self._head_patience)
 
     def _ends(self) -> float | None:
         """Return when to hang up if nothing more comes; ``None`` when it is not the client's turn."""

@@ -10,6 +10,7 @@ _ACCEPTING = "tests/unit/net/test_accepting.py"
 _DOMIBUS = "tests/unit/domibus/test_inbox.py"
 _MAILBOX = "tests/unit/client/test_mailbox.py"
 _PLACES = "tests/roles/test_places.py"
+_SERVER = "tests/unit/net/test_server.py"
 
 NEIGHBOURS = (
     Mutant(
@@ -109,6 +110,20 @@ NEIGHBOURS = (
         "            return self._head_began + self._head_patience if begun else None",
         "            return self._heard + self._patience if begun else None",
         (f"{_ACCEPTING}::test_who_never_ends_the_head_of_a_request_is_hung_up_on",),
+    ),
+    Mutant(
+        "so has the head of a later request",
+        "net/server.py",
+        "        self._look_within(self._head_patience)\n        if self._barren > _MOST_BARREN",
+        "        if self._barren > _MOST_BARREN",
+        (f"{_SERVER}::test_a_connection_is_left_alone_while_an_answer_is_awaited",),
+    ),
+    Mutant(
+        "so has one that began before the last answer",
+        "net/server.py",
+        "        if self._barren:\n            self._look_within(self._head_patience)\n",
+        "",
+        (f"{_SERVER}::test_who_goes_silent_in_a_request_that_began_before_the_last_answer_is_hung_up_on",),
     ),
     Mutant(
         "strangers do not fill the operator's log",

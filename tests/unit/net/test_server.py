@@ -19,7 +19,12 @@ from cryptography.hazmat.primitives import hashes
 from samdrift.net import server
 from samdrift.net.client import FetchLimits, fetch, http_client
 from samdrift.net.journal import Journal
-from samdrift.net.server import CLIENT_CERTIFICATE, listening_socket, serving
+from samdrift.net.server import (
+    CLIENT_CERTIFICATE,
+    ClientCertificateProtocol,
+    listening_socket,
+    serving,
+)
 from samdrift.net.tls import client_tls, server_tls
 from tests import pki
 from tests.unit.net.test_tls import CLIENTS, FIRST, identity, localhost, write
@@ -198,6 +203,69 @@ async def test_who_waits_for_an_answer_is_not_hung_up_on() -> None:
         answering.set()
         assert (await reader.readline()).startswith(b"HTTP/1.1 204 ")
         writer.transport.abort()
+
+
+async def test_a_connection_is_left_alone_while_an_answer_is_awaited(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And looked at again as soon as something comes: who goes silent in a later request is hung up on."""
+    answering, looks = asyncio.Event(), list[bool]()
+    look = ClientCertificateProtocol._look_again
+
+    def noted(protocol: ClientCertificateProtocol) -> None:
+        looks.append(answering.is_set())
+        look(protocol)
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await answering.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    monkeypatch.setattr(ClientCertificateProtocol, "_look_again", noted)
+    sock = listening_socket("127.0.0.1")
+    async with serving(application, sock, patience=0.01):
+        reader, writer = await asyncio.open_connection(*sock.getsockname())
+        writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        assert looks.count(False) <= 1
+        answering.set()
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204 ")
+        writer.write(b"GET / HT")
+        assert await hung_up_on(reader)
+        writer.transport.abort()
+
+
+async def test_who_goes_silent_in_a_request_that_began_before_the_last_answer_is_hung_up_on() -> None:
+    answering = asyncio.Event()
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await answering.wait()
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    sock = listening_socket("127.0.0.1")
+    async with serving(application, sock, patience=0.01):
+        reader, writer = await asyncio.open_connection(*sock.getsockname())
+        for piece in (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", b"GET / HT"):
+            writer.write(piece)
+            for _ in range(10):
+                await asyncio.sleep(0.01)
+        answering.set()
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204 ")
+        assert await hung_up_on(reader)
+        writer.transport.abort()
+
+
+async def hung_up_on(reader: asyncio.StreamReader) -> bool:
+    """Return whether the other side ends the connection, within a minute."""
+    try:
+        async with asyncio.timeout(60):
+            return await reader.read() == b""
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
 
 
 async def test_the_certificate_of_the_client_is_told(tmp_path: Path) -> None:
