@@ -42,6 +42,8 @@ service has opened its vault for that, and its connection stands.
 """
 _QUIET = 300
 """Seconds that a stream of events may be without a sign of life."""
+_TOGETHER = 1.0
+"""Seconds of a round in which those that hear events are passed over together."""
 _CUT = 30.0
 """Seconds of silence after which a stream that ends was perhaps cut off by what lies between."""
 _AGAIN_AFTER, _LONGEST_PAUSE = 5.0, 300.0
@@ -211,10 +213,11 @@ class Polling:
             client.net_at = due + _NET * place / len(clients)
         while True:
             for client in clients:
-                if not client.hears or time() >= client.net_at:
+                if asks := not client.hears or time() >= client.net_at:
                     await self._ask(client, _TURN if len(clients) > 1 else math.inf)
                 due = max(due + self._pause / len(clients), time() - self._pause)
-                await asyncio.sleep(max(due - time(), 0))
+                if asks or due - time() >= _TOGETHER:
+                    await asyncio.sleep(max(due - time(), 0))
 
     async def _ask(self, client: Client, seconds: float) -> None:
         """Ask the question of a round, the whole of it once in a while."""

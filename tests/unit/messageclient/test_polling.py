@@ -516,6 +516,25 @@ async def test_who_hears_events_is_asked_once_an_hour_all_the_same() -> None:
 
 
 @in_virtual_time
+async def test_a_round_does_not_wake_for_each_one_that_hears_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does it ask together those that do not: it wakes once a second for all that it passes over."""
+    pauses, sleep = list[float](), asyncio.sleep
+
+    async def noted(pause: float) -> None:
+        pauses.append(pause)
+        await sleep(pause)
+
+    monkeypatch.setattr(asyncio, "sleep", noted)
+    service, asked = Streams(seconds=0, silent=10**6), Asked(seconds=0.01)
+    hearing = [client(f"h{number}", "mt.example.se", service) for number in range(270)]
+    others = [client(f"o{number}", "mt.example.se", asked) for number in range(30)]
+    await rounds([*hearing, *others], ServiceStates(lambda: NOW, nobody), 600)
+    assert len(pauses) <= 600 + 5 * 300 + 20 * 30 * 4
+    assert max(sum(begin <= at < begin + 1 for at in asked.at) for begin in range(590)) <= 11
+    assert len(asked.at) >= 600 / 30 * 30 * 0.99
+
+
+@in_virtual_time
 async def test_a_stream_that_ends_with_its_token_goes_on_with_the_next_before_a_round_notices() -> None:
     service = Streams(silent=100, good=False)
     states = ServiceStates(lambda: NOW, nobody)
