@@ -79,12 +79,11 @@ class LogHandOver:
         under_way: dict[LogPlace, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as rounds:
             while True:
-                for role in served:
-                    for organisation in self._gate.registry.worked_for(role):
+                for organisation in self._systems:
+                    for role in served:
                         place = LogPlace(organisation, role)
-                        if organisation in self._systems and (
-                            place not in under_way or under_way[place].done()
-                        ):
+                        ours = self._gate.registry.works_for(organisation, role)
+                        if ours and (place not in under_way or under_way[place].done()):
                             under_way[place] = rounds.create_task(self._in_its_place(organisation, role))
                 await asyncio.sleep(_EVERY)
 

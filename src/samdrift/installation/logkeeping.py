@@ -26,6 +26,7 @@ from samdrift.audit.policies import Member, Policy
 from samdrift.audit.reading import Malformed
 from samdrift.config.errors import shown
 from samdrift.config.model import Config
+from samdrift.config.organisations import OrganisationConfig
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
@@ -136,6 +137,9 @@ class Policies:
 
     def __init__(self, config: Config) -> None:
         self._organisations = current_organisations(config)
+        self._read: Sequence[OrganisationConfig] = ()
+        self._chosen: dict[ParticipantIdentifier, Path | None] = {}
+        """The files that were chosen by the organisations in ``_read``."""
         self._operators = config.logs.witnesses
         self._followed: dict[Path, Followed[Policy]] = {}
 
@@ -150,8 +154,10 @@ class Policies:
         return tuple(self._followed[file].current().witnesses.values())
 
     def _chosen_by(self, organisation: ParticipantIdentifier) -> Path | None:
-        found = (one.witnesses for one in self._organisations() if one.identifier == organisation)
-        return next(found, None)
+        organisations = self._organisations()
+        if organisations is not self._read:
+            self._read, self._chosen = organisations, {one.identifier: one.witnesses for one in organisations}
+        return self._chosen.get(organisation)
 
 
 class LogKeeper:
@@ -284,7 +290,8 @@ class LogKeeper:
             state = await self._signed(place, tree)
             if not witnesses:
                 self._noted(place, state.origin, "")
-                await tree.silent(self._clock())
+                if not tree.signed:
+                    await tree.silent(self._clock())
                 return state
             if (state.origin, str(witnesses[0].key)) not in self._seen:
                 known = {each.witness: each.size for each in await tree.witnesses()}
