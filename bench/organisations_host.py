@@ -38,6 +38,7 @@ from samdrift.federation.server import LocalFederation
 from samdrift.federation.server import running as federation_running
 from samdrift.installation.loop import run
 from samdrift.installation.operator import Operator, running
+from samdrift.messageservice.oauth.issuing import TokenIssuing
 from samdrift.messageservice.outgoing.compose import Attachment, Draft, compose
 from samdrift.vault.database.session import Session
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -82,7 +83,11 @@ class Host:
         # Enrolling took minutes: ports that were free then may be taken by now.
         enrolled = await enrol(federation, operator, folder / "operator")
         gc.collect()
-        with _counted_logins() as logins, ExitStack() as accounting:
+        with (
+            _counted(Session, "connect") as logins,
+            _counted(TokenIssuing, "issue") as tokens,
+            ExitStack() as accounting,
+        ):
             parts = accounting.enter_context(accounted())
             began, before = time.monotonic(), time.process_time()
             settled = began + _FIRST_LOOKS_SECONDS
@@ -96,9 +101,9 @@ class Host:
                 _answer(found | {"logins": logins() / (self._number * len(_ROLES))})
                 while command := await _command():
                     if command["do"] == "settle":
-                        _answer(await _idle(processes, max(0.1, settled - time.monotonic()), parts))
+                        _answer(await _idle(processes, max(0.1, settled - time.monotonic()), parts, tokens))
                     elif command["do"] == "idle":
-                        _answer(await _idle(processes, command["seconds"], parts))
+                        _answer(await _idle(processes, command["seconds"], parts, tokens))
                     else:
                         accounting.close()
                         _answer(await self._batch(processes, started, command["exchanges"], logins))
@@ -123,9 +128,12 @@ class Host:
         }
 
 
-async def _idle(processes: _Processes, seconds: float, parts: Counter[Part]) -> dict[str, float]:
+async def _idle(
+    processes: _Processes, seconds: float, parts: Counter[Part], tokens: Callable[[], int]
+) -> dict[str, float]:
     gc.collect()
     parts.clear()
+    issued = tokens()
     began, own, server = time.monotonic(), processes.own_cpu(), processes.server_cpu()
     await asyncio.sleep(seconds)
     elapsed = time.monotonic() - began
@@ -137,6 +145,7 @@ async def _idle(processes: _Processes, seconds: float, parts: Counter[Part]) -> 
         "total": total,
         **shares,
         Part.REST: total - sum(shares.values()),
+        "tokens": tokens() - issued,
         "memory": processes.memory(),
         "connections": processes.connections(),
     }
@@ -206,16 +215,17 @@ def _spare_keys() -> Iterator[None]:
 
 
 @contextmanager
-def _counted_logins() -> Iterator[Callable[[], int]]:
+def _counted(owner: type, name: str) -> Iterator[Callable[[], int]]:
+    """Count the calls of a method."""
     count = 0
-    connect = Session.connect
+    method = getattr(owner, name)
 
     async def counted(*given: Any, **named: Any) -> Any:
         nonlocal count
         count += 1
-        return await connect(*given, **named)
+        return await method(*given, **named)
 
-    with patch.object(Session, "connect", counted):
+    with patch.object(owner, name, counted):
         yield lambda: count
 
 

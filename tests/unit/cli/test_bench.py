@@ -77,7 +77,7 @@ def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
         async def ask(self, **command: Any) -> dict[str, float]:
             number = self.found.number
             asked.append((number, command))
-            of_all = {"server": 1.0, "logins": 1.5, "connections": 2.0, "memory": number * 1e6}
+            of_all = {"server": 1.0, "logins": 1.5, "connections": 2.0, "tokens": 3.0, "memory": number * 1e6}
             parts = dict.fromkeys(Part, 0.5)
             return {**of_all, **parts, "cpu": 9.0, "wall": 11.0, "total": 10.0 if number == 3 else 12.5}
 
@@ -107,6 +107,7 @@ def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
     assert (warm["floor"], warm["ratio"], warm["bar"], warm["reached"]) == (10.0, 1.25, 1.2, False)
     assert rows["300 organisations: start, logins per vault"]["reached"] is True
     assert rows["300 organisations: idle"]["reached"] is False
+    assert rows["300 organisations: idle, new access tokens"]["work"] == 3.0
     parts = {part: rows[f"300 organisations: idle, {part}"] for part in Part}
     assert {part: row["bar"] for part, row in parts.items()} == {
         Part.LOGS: 0.7,
