@@ -49,6 +49,7 @@ from samdrift.net.readingalong import NOT_THERE, RESOURCE, part_of_log
 from samdrift.net.server import CLIENT_CERTIFICATE
 from samdrift.scheduling.pace import Pace
 from samdrift.scheduling.places import NoPlace, Places
+from samdrift.scheduling.rounds import phase
 from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.accesspoint import News
@@ -499,7 +500,10 @@ class Polling:
             self._told[organisation] = count
         if not news.inbox and len(news.events) < _MAX_ITEMS:
             last = news.events[-1].sequence if news.events else asked.after
-            self._nothing[organisation] = (last, asked.past, count), self._seconds()
+            since = self._seconds()
+            if organisation not in self._nothing:  # All begin with the start, and would end together.
+                since -= _BELIEVED * phase(organisation)
+            self._nothing[organisation] = (last, asked.past, count), since
         return Poll(news.events, news.inbox)
 
     async def _supposed(

@@ -198,6 +198,14 @@ class Mailbox:
         """Return whether there is a token that is good now."""
         return self._tokens.good
 
+    def token_left(self) -> float:
+        """Return the seconds for which the last token is good."""
+        return self._tokens.left
+
+    def forget_token(self) -> None:
+        """Have the next call ask for a new token."""
+        self._tokens.forget()
+
     def _next(self, link: object) -> str:
         """The path of the next page; never at another server, whatever the link says."""
         if not isinstance(link, str) or not link:

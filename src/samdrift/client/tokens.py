@@ -63,8 +63,13 @@ class Tokens:
         """Return whether the last token is good now."""
         return self._until is not None and self._clock() < self._until
 
+    @property
+    def left(self) -> float:
+        """Return the seconds for which the last token is good."""
+        return 0.0 if self._until is None else max((self._until - self._clock()).total_seconds(), 0.0)
+
     def forget(self) -> None:
-        """The last token was not taken: ask again."""
+        """Ask again: the last token was not taken, or is not to be used any more."""
         self._until = None
 
     async def _ask(self, now: datetime) -> tuple[str, int]:

@@ -23,6 +23,7 @@ from samdrift.contracts.messages import MessageStatus
 from samdrift.contracts.principals import Role
 from samdrift.messageclient.fetching import Fetching, NotHandedOut
 from samdrift.scheduling.leases import Leases, NotLeased
+from samdrift.scheduling.rounds import phase
 from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
@@ -227,24 +228,36 @@ class Polling:
         client.looks += 1
 
     async def _hear(self, client: Client) -> None:
-        """Hear the events of a message service, and come back where a stream ends."""
+        """Hear the events of a message service, and come back where a stream ends.
+
+        The first stream ends sooner than its token, so that those of all organisations, which begin with the
+        start, do not ask for their next ones at the same time.
+        """
         pause, last = _AGAIN_AFTER, ""
         time = asyncio.get_running_loop().time
-        heard_at = time()
+        heard_at, in_step = time(), True
 
         def placed(place: str) -> None:
             nonlocal last, heard_at
             last, heard_at = place, time()
+
+        def opened() -> None:
+            (client.resumed if last else client.opened)()
+            if in_step:
+                end.reschedule(time() + client.service.token_left() * phase(client.organisation))
 
         while True:
             await self._leases.until_held(client.organisation, Role.MESSAGE_CLIENT)
             wait, began, renews = pause, time(), False
             try:
                 if self._serves(client.organisation):
-                    async with self._leases.working(client.organisation, Role.MESSAGE_CLIENT):
+                    async with (
+                        self._leases.working(client.organisation, Role.MESSAGE_CLIENT),
+                        asyncio.timeout(None) as end,
+                    ):
                         async for event in client.service.events(
                             last,
-                            opened=client.resumed if last else client.opened,
+                            opened=opened,
                             placed=placed,
                             wait=_QUIET if client.bears_silence else None,
                         ):
@@ -253,6 +266,13 @@ class Polling:
                     # A stream ends with its token. It goes on with the next one, and no round asks meanwhile.
                     renews = not client.service.has_token() and time() - began > _AGAIN_AFTER
                     wait = 0.0 if renews else _AGAIN_AFTER
+            except TimeoutError as error:
+                if end.expired():
+                    client.service.forget_token()
+                    in_step, renews, wait = False, True, 0.0
+                else:
+                    self._on_failure(error)
+                    wait = _LONGEST_PAUSE
             except NotLeased:
                 last, wait = "", 0.0  # What comes meanwhile is looked for when it is this process's again.
             except Refused as refused:

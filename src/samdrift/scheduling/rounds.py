@@ -9,6 +9,7 @@ the login, which is most of its cost, has been paid for then.
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 from collections.abc import AsyncIterator, Callable, Hashable, Iterable
 from datetime import datetime, timedelta
@@ -27,6 +28,15 @@ EVERY = timedelta(hours=1)
 """In which each organisation's vault is looked at once although nothing is known to be due."""
 _EARLY = EVERY / 2
 """Time before its turn from which a look is made over a connection that stands."""
+
+
+def phase(organisation: ParticipantIdentifier) -> float:
+    """Return the moment of an organisation within a time that many share, as a fraction of it.
+
+    What begins for all of them with a start, and comes again after the same time, comes to each at its own.
+    """
+    digest = hashlib.sha256(f"phase {organisation.value}".encode()).digest()
+    return int.from_bytes(digest[:4]) / (1 << 32)
 
 
 class Looks(Generic[K]):

@@ -25,6 +25,7 @@ from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import Poll, TransferReason
 from samdrift.net.interface_c import ENVELOPES, PollRequest, decode_poll
 from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.scheduling.rounds import phase
 from samdrift.scheduling.shares import Shares
 from samdrift.scheduling.signals import Signals
 from samdrift.vault.errors import VaultUnavailable
@@ -309,6 +310,31 @@ async def test_a_vault_is_not_opened_to_find_nothing_beyond_what_was_just_told(
     now[0] += 3600
     assert await told(event.sequence) == (Poll((), ()), 1), "whoever stored something may have been killed"
     assert await told(event.sequence) == (Poll((), ()), 0)
+
+
+async def test_what_is_believed_since_the_start_ends_for_each_organisation_at_a_moment_of_its_own(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, real = list[float](), Polling._look
+    now = [0.0]
+
+    async def look(
+        polling: Polling, who: Principal, whose: ParticipantIdentifier, asked: PollRequest, small: int
+    ) -> Poll:
+        looks.append(now[0])
+        return await real(polling, who, whose, asked, small)
+
+    monkeypatch.setattr(Polling, "_look", look)
+    signals = Signals()
+    polling = Polling(
+        installation.gate, signals, settling(installation.gate, signals), lambda: NOW, lambda: now[0]
+    )
+    who = Principal(PrincipalKind.SYSTEM, "journal", organisation.value)
+    first = 1800 * (1 - phase(organisation))
+    for moment in (0, first - 1, first + 1, first + 1800, first + 1802):
+        now[0] = moment
+        await polling.poll(who, organisation, PollRequest(0, 0, (), ""))
+    assert looks == [0, first + 1, first + 1802]
 
 
 async def test_who_is_not_registered_any_more_when_something_comes_gets_nothing_of_it(

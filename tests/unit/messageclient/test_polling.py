@@ -407,6 +407,52 @@ class Streams(Asked):
     def has_token(self) -> bool:
         return self.good
 
+    def token_left(self) -> float:
+        return self.silent * 10
+
+
+@dataclass
+class Renewing(Asked):
+    """A message service with events, each of whose streams lasts as long as its token."""
+
+    until: float = 0.0
+    issued: list[float] = field(default_factory=list)
+    """Moments at which tokens were asked for."""
+    places: list[str] = field(default_factory=list)
+
+    async def events(self, last: str, **given: Any) -> AsyncIterator[ServerEvent]:
+        if not self.has_token():
+            self.until = seconds() + 1800
+            self.issued.append(seconds())
+        self.places.append(last)
+        given["opened"]()
+        given["placed"]("17")
+        await asyncio.sleep(self.token_left())
+        return
+        yield
+
+    def has_token(self) -> bool:
+        return seconds() < self.until
+
+    def token_left(self) -> float:
+        return self.until - seconds()
+
+    def forget_token(self) -> None:
+        self.until = 0.0
+
+
+@in_virtual_time
+async def test_tokens_that_all_begin_with_the_start_are_renewed_one_after_the_other() -> None:
+    """Each is as long as it may be but for the first, and no stream begins but where the last one ended."""
+    services = [Renewing(seconds=0) for _ in range(300)]
+    clients = [client(f"o{number}", "mt.example.se", each) for number, each in enumerate(services)]
+    await rounds(clients, ServiceStates(lambda: NOW, nobody), 3 * 3600)
+    later = [at for each in services for at in each.issued if at >= 60]
+    for minutes in range(1, 180):
+        assert sum(60 * minutes <= at < 60 * (minutes + 1) for at in later) <= 3 * 300 / 30
+    assert {len(each.issued) for each in services} <= {7, 8}
+    assert all(each.places == ["", *["17"] * (len(each.places) - 1)] for each in services)
+
 
 @in_virtual_time
 async def test_a_stream_that_goes_on_where_the_last_one_ended_asks_for_no_list() -> None:
