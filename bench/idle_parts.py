@@ -114,6 +114,10 @@ class _Timed(Coroutine[Any, Any, Any]):
     def close(self) -> None:
         self._run.close()
 
+    def __getattr__(self, name: str) -> Any:
+        """Return what the coroutine has: anyio looks at one before it cancels its task."""
+        return getattr(self._run, name)
+
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._run.__await__()
 

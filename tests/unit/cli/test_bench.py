@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
+from inspect import CORO_CREATED, getcoroutinestate
 from pathlib import Path
 from typing import Any, cast
 from xml.etree import ElementTree
@@ -21,7 +23,7 @@ import bench.soak
 import psutil
 import pytest
 from bench.exchange_pair import Processes
-from bench.idle_parts import Part
+from bench.idle_parts import Part, accounted
 from bench.measure import Row, against_floor, reported
 from bench.plot import drawn
 
@@ -118,6 +120,15 @@ def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
     assert [part for part, row in parts.items() if not row["reached"]] == [Part.CLIENT, Part.GOVERNANCE]
     assert rows["300 organisations: idle, PSS per further one"]["work"] == pytest.approx(1.0)
     assert rows["3 organisations: traffic, warm"]["ratio"] == 1.0
+
+
+async def test_what_is_timed_looks_as_it_does_without() -> None:
+    """A streamed answer whose client hangs up before it begins looks at its coroutine, and cancels it."""
+    with accounted() as seconds:
+        task = asyncio.create_task(asyncio.sleep(0.01))
+        assert getcoroutinestate(cast(Any, task.get_coro())) == CORO_CREATED
+        await task
+        assert seconds[Part.REST] > 0
 
 
 def test_a_backlog_is_judged_by_rates_and_by_how_long_another_organisation_waits(
