@@ -258,6 +258,16 @@ def test_who_asks_for_one_organisation_has_no_other_ones_files_looked_at(
     assert [file.name for file in looked] == ["samdrift.toml", "journal.json"]
 
 
+def test_a_key_file_that_cannot_be_read_holds_up_no_other_organisations(
+    watched: Callable[..., Watched], folder: Path
+) -> None:
+    (folder / "other.json").write_bytes(jwk_set(curve_key(2)))
+    watch = watched(CLIENT, OTHER, CLIENT.replace("journal.json", "other.json"))
+    (folder / "other.json").write_bytes(b"no key")
+    watch.change_keys(jwk_set(curve_key(3)))
+    assert watch.kids() == ["ec-3"]
+
+
 def test_what_cannot_be_used_changes_nothing_and_is_told(
     watched: Callable[..., Watched], caplog: pytest.LogCaptureFixture
 ) -> None:
