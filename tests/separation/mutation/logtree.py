@@ -106,8 +106,8 @@ LOGTREE = (
     Mutant(
         "log keeping: a checkpoint leaves once it is committed",
         "installation/logkeeping.py",
-        "            if not tree.signed:",
-        "            if True:",
+        "            if not tree.signed:\n                answers",
+        "            if True:\n                answers",
         (f"{_KEEPING}::test_a_witness_sees_what_is_committed_and_no_connection_waits_for_it",),
     ),
     Mutant(
