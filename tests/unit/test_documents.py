@@ -63,10 +63,12 @@ def test_every_decision_record_is_in_the_index() -> None:
     assert re.findall(r"\]\((\d[^)]+\.md)\)", (folder / "README.md").read_text()) == records
 
 
-def test_both_readmes_have_the_same_parts() -> None:
+def test_both_readmes_have_the_same_parts_and_lead_to_the_same_pages() -> None:
     english, swedish = ((ROOT / name).read_text() for name in ("README.md", "README.sv.md"))
     for mark in (r"^## ", r"^\| ", r"^```", r"^<img "):
         assert len(re.findall(mark, english, re.MULTILINE)) == len(re.findall(mark, swedish, re.MULTILINE))
+    led, swedish_led = (set(re.findall(r"\]\(([^)]+)\)", text)) for text in (english, swedish))
+    assert led - {"README.sv.md"} == swedish_led - {"README.md"}
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=ids)
