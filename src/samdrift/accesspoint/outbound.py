@@ -352,7 +352,7 @@ class Sending(InFlight):
         await super().stop()
 
     def queued(self, organisation: ParticipantIdentifier) -> None:
-        """Tell that a transfer was stored for which there was no room; by now there may be."""
+        """Wake the dispatcher: a transfer was stored for which there was no room, and by now there may be."""
         self.dispatcher.wake(organisation)
 
     def room_for(self, organisation: ParticipantIdentifier, recipient: ParticipantIdentifier) -> bool:

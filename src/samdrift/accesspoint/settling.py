@@ -75,7 +75,7 @@ class Settling:
         self.tell(organisation)
 
     def tell(self, organisation: ParticipantIdentifier) -> None:
-        """Tell polls that wait of something that is recorded, or will be with them."""
+        """Notify waiting polls of something that is recorded, or will be together with them."""
         self._signals.notify(organisation)
 
     def along(

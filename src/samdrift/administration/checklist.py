@@ -79,7 +79,7 @@ class Asked(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything that is known of an organisation here and in the federation."""
+    """Everything known about an organisation, here and in the federation."""
 
     organisation: ParticipantIdentifier
     roles: tuple[Role, ...]

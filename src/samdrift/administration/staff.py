@@ -148,5 +148,5 @@ def proven(who: StaffKeysConfig, text: bytes, armoured: str) -> Proof:
 
 
 async def note_refusal(gate: Gate, act: Act, fault: StaffFault) -> None:
-    """Write in the operator's log that a command was not run, since nothing proved who runs it."""
+    """Record in the operator's log a command that was refused for want of proof of who runs it."""
     await gate.operator_log(AdminEvent.COMMAND_REFUSED, by=act.by, command=act.command, reason=fault.value)

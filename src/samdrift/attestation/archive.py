@@ -51,7 +51,7 @@ class Member:
 
 
 class ArchiveWriter:
-    """Writes files one after another; of each it returns the line that ``sha256sum`` reads."""
+    """Writes files one after another, and returns for each the line that ``sha256sum`` reads."""
 
     def __init__(self, sink: Writing, time: int) -> None:
         self._sink = sink

@@ -52,7 +52,7 @@ _ABOUT_THE_LOG = Retention.LOG.value
 
 @dataclass(frozen=True, slots=True)
 class FirstWrong:
-    """The first entry that is wrong, by its number, and why."""
+    """The first faulty entry: its number, and the reason."""
 
     number: int
     why: str

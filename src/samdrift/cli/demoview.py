@@ -33,7 +33,7 @@ def console() -> Console:
 
 
 class Steps:
-    """Says what is being done, and when it is done how long it took."""
+    """Progress on the terminal: the current step, and afterwards how long it took."""
 
     def __init__(self, console: Console, status: Status) -> None:
         self._console = console

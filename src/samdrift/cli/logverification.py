@@ -51,7 +51,7 @@ def verify(
     trust: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="Folder of certificates to trust when they state whose log keys these are."
+            metavar="DIR", help="Folder of certificates that are trusted to state whose log keys these are."
         ),
     ] = None,
     authorities: Annotated[

@@ -283,7 +283,7 @@ def rights(
 async def _opened(
     config: Config, organisation: ParticipantIdentifier, command: str, who: Asked
 ) -> AsyncIterator[MessageClients]:
-    """Open the message client of an organisation, in whose log it is recorded who does so and why."""
+    """Open an organisation's message client, and record in its log who does so and why."""
     async with administering(config) as installation:
         await record_command(installation, f"mailbox {command}", who, organisation, (Role.MESSAGE_CLIENT,))
         yield MessageClients(installation, organisation)

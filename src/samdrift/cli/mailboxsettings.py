@@ -184,11 +184,9 @@ def manning(
     ] = None,
     escalate_after: Annotated[
         int | None,
-        typer.Option("--escalate-after", min=0, help="Manned hours until an address is told; 0: never."),
+        typer.Option("--escalate-after", min=0, help="Manned hours until an address is notified; 0: never."),
     ] = None,
-    escalate_to: Annotated[
-        str | None, typer.Option("--escalate-to", help="Mail address that is told.")
-    ] = None,
+    escalate_to: Annotated[str | None, typer.Option("--escalate-to", help="Mail address to notify.")] = None,
     acknowledge: Annotated[
         str | None, typer.Option("--acknowledge", help="The automatic answer; empty for none.")
     ] = None,
@@ -237,7 +235,7 @@ def notices(
     organisation: Organisation,
     reason: Reason,
     config: ConfigFile,
-    stop: Annotated[str, typer.Option("--stop", help="Id of a person who is told of nothing any more.")] = "",
+    stop: Annotated[str, typer.Option("--stop", help="Id of a person who is no longer notified.")] = "",
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:

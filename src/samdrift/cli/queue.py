@@ -154,14 +154,14 @@ def refused(
 
 
 def _under_way(status: TransferStatus) -> str:
-    """Say since when an attempt is made, and until when at most."""
+    """Describe an attempt that is under way: since when, and until when at most."""
     began = f" since {_time(status.last_attempt)}" if status.last_attempt else ""
     ends = f", until {_time(status.next_attempt)} at most" if status.next_attempt else ""
     return f"an attempt is under way{began}{ends}; nothing was done"
 
 
 def _waits_for(config: Path, retried: Retried) -> str:
-    """Say what a transfer waits for that is to be attempted now: a process that serves, or nothing."""
+    """Describe what a transfer waits for that is due: a process that serves, or nothing."""
     # What asks a running process takes a while to import, and no other command here asks one.
     from samdrift.installation.control import ControlRefused, control_folder
     from samdrift.installation.reporting import ask_running

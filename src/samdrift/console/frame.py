@@ -105,7 +105,7 @@ class Frame:
         return Visit(name, self._staff.proof_of(session.person), self._clock())
 
     async def _refused(self, request: Request, visit: Visit, fault: StaffFault) -> Response:
-        """Say that nothing was done, and why, and write it in the operator's log."""
+        """Answer that nothing was done, and why, and record the refusal in the operator's log."""
         what = request.url.path.rpartition("/")[2]
         facts = {"by": visit.name, "command": f"{_COMMAND} {what}", "reason": fault.value}
         gate = (await self._opened()).gate

@@ -98,7 +98,7 @@ async def announce_outage(
 
 
 async def withdraw_outage(installation: Administration, by: str, proof: Proof, outage: PlannedOutage) -> None:
-    """Tell each organisation to which an outage was announced that it will not take place."""
+    """Notify each organisation to which an outage was announced that it will not take place."""
     served = {str(one.organisation): one.organisation for one in installation.gate.registry.all()}
     for each in outage.organisations:
         if each in served:

@@ -145,4 +145,4 @@ class AccessPoint(Protocol):
         """The bytes of a waiting envelope; to be closed by who does not read them to the end."""
 
     async def acknowledge(self, item_id: str) -> None:
-        """Tell that the message service has the envelope durably: the access point may delete it."""
+        """Acknowledge that the message service has the envelope durably: the access point may delete it."""

@@ -1,4 +1,4 @@
-"""The file of the demonstration that says where everything is: for scripts, and for whoever comes new."""
+"""The demonstration's file that lists where everything is, for scripts and newcomers."""
 
 from __future__ import annotations
 

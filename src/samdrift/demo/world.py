@@ -120,9 +120,9 @@ async def _lists(file: Path, addresses: Set[str]) -> None:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Make the folder and hold it: two demonstrations would empty it of each other's files, and share ports.
+    """Make the folder and lock it: two demonstrations would delete each other's files and share ports.
 
-    :class:`Unusable` when another one has it. The folder itself is locked, so that nothing is left in it.
+    :class:`Unusable` when another one has locked it. The folder itself is locked: no lock file is left in it.
     """
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

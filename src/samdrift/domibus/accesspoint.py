@@ -86,7 +86,7 @@ _AT_ONCE = 50
 """Transfers that are asked about in one round, those first that were not asked about for longest."""
 
 _INVALID = frozenset({"EBMS:0007", "EBMS:0009", "WS_PLUGIN:0005"})
-"""Faults that another attempt with the same envelope meets again; what others mean, their text tells."""
+"""Faults that every attempt with the same envelope would meet; others are classified by their text."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -143,7 +143,7 @@ class Plugin:
             return await self._ask("errors", domibus.ask_own_errors(message_id), domibus.errors)
 
     async def mark_downloaded(self, message_id: str) -> None:
-        """Tell Domibus that a message is safe with us."""
+        """Acknowledge to Domibus that a message is stored here."""
         await self._ask("mark", domibus.mark_downloaded(message_id), domibus.marked)
 
     @contextlib.asynccontextmanager

@@ -64,7 +64,7 @@ async def announce(
     officers: tuple[Subject, ...],
     now: datetime,
 ) -> Announced:
-    """Tell an organisation of an emergency: in every log that it has, and its officers by mail."""
+    """Notify an organisation of an emergency: in each of its logs, and its officers by mail."""
     hosted = [role for role in Role if gate.registry.find(organisation, role) is not None]
     act = emergency.act
     facts = {

@@ -212,7 +212,7 @@ class Records:
                     raise SilenceHeld(role) from None
 
     async def _announce(self, organisation: ParticipantIdentifier, entries: Sequence[Entry]) -> None:
-        """Tell the organisation of an emergency that begins with one of some statements."""
+        """Notify the organisation of each emergency that begins with one of some statements."""
         record = self._records.get(organisation)
         consents = (
             next((each for each in record.folds if isinstance(each, Consents)), None) if record else None

@@ -45,7 +45,7 @@ class SharedPresence:
         return {}
 
     async def share(self) -> None:
-        """Tell the other workers of what changes, until cancelled."""
+        """Send changes to the other workers, until cancelled."""
         while True:
             for organisation in await self._presence.changed(_AGAIN):
                 await self._tell(organisation)
@@ -59,6 +59,6 @@ class SharedPresence:
         await asyncio.gather(*(self._told(each, values) for each in others))
 
     async def _told(self, process: int, values: Mapping[str, str]) -> None:
-        """Tell one of them; it is told again soon where it does not hear that now."""
+        """Send them to one worker; one that does not listen now gets them again soon."""
         with contextlib.suppress(ControlRefused, OSError):
             await tell_process(self._folder, process, PRESENT, _ANSWER_SECONDS, **values)

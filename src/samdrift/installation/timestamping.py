@@ -112,7 +112,7 @@ def stamper(
 
 
 def trusted_authority(config: LogsConfig) -> Trusted | None:
-    """Return whom time stamps must be by; ``None`` where the configuration names no authority."""
+    """Return the authority that time stamps must come from; ``None`` where the configuration has none."""
     if config.time_stamps is None or config.time_stamps_trust is None:
         return None
     return _trusted(config.time_stamps_trust, config.time_stamps_policy)

@@ -527,12 +527,12 @@ def backed_up(vault_folder: Path, unlocker: Unlocker, folder: Path) -> VaultBack
 
 
 def restored(vault_folder: Path, unlocker: Unlocker, backup: VaultBackup, officer: bytes | None) -> None:
-    """Bring a vault back, within :func:`~samdrift.keystore.vaultfolder.writing`.
+    """Restore a vault, within :func:`~samdrift.keystore.vaultfolder.writing`.
 
-    Where its files are there, and only its seal is lost, that one is written
-    again and the files stay: they may be newer than the backup. Where they are
-    lost too, all of it is put in their place, under a new lock of this store; or
-    under its old one, where that is a token's.
+    Where only its seal is lost, the seal is written again and the files stay:
+    they may be newer than the backup. Where the files are lost too, everything is
+    restored under a new lock of this store, or under its old one where that is in
+    an HSM.
     """
     there = vaultfolder.current(vault_folder)
     locked = _locked(backup.files.get(vaultfolder.SECRET, b""))

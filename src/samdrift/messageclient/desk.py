@@ -212,7 +212,7 @@ class Desk(Protocol):
         """Open a message as the message service wrote it, for one that cannot be shown."""
 
     async def say_why(self, conversation: str, reason: Reason) -> None:
-        """Say why a conversation is opened, where :class:`ReasonAsked` was raised; good for an hour."""
+        """Record why a conversation is opened, after :class:`ReasonAsked`; valid for an hour."""
 
     async def readers(self, message: str) -> tuple[Message, tuple[Reading, ...]]:
         """Return a message without what it says, and who has seen it, and how; the latest first.

@@ -1,7 +1,7 @@
 """Management of an organisation's message client by its own people: mailboxes, figures, text templates.
 
-An administrator manages every mailbox, a manager the own ones; neither sees content by that. All of it goes
-through the scope of one person, and what is not theirs to manage is :class:`NotHere` alike.
+An administrator manages every mailbox, a manager those of their own; neither sees content by that. Every call
+goes through the scope of one person, and raises :class:`NotHere` for what that person does not manage.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ _QUIET = 300
 _TOGETHER = 1.0
 """Seconds of a round in which those that hear events are passed over together."""
 _CUT = 30.0
-"""Seconds of silence after which a stream that ends was perhaps cut off by what lies between."""
+"""Seconds of silence after which the end of a stream may be the work of a proxy in between."""
 _AGAIN_AFTER, _LONGEST_PAUSE = 5.0, 300.0
 """Seconds after which a stream of events that ended is taken up again, at first and at most."""
 _NOT_OFFERED = frozenset({400, 404, 405, 406, 501})

@@ -57,7 +57,7 @@ class Unauthorized(Exception):
 
 
 class Authorization(Protocol):
-    """Tells what an access token opens, whoever issued it."""
+    """Resolves access tokens, of whichever issuer, to what they open."""
 
     async def access(self, token: str) -> Access:
         """Return what the bearer of ``token`` may do now; :class:`Unauthorized` if nothing."""

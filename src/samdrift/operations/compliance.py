@@ -48,7 +48,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _WORKER = Principal(PrincipalKind.WORKER, "compliance")
 _ISOLATION = "isolation:checked"
-"""An event of the isolation check, which stands above this package."""
+"""An event of the isolation check, a package that this one cannot import."""
 _RECONCILED = RunEvent.LOG_RECONCILED.value
 _BACK = timedelta(days=40)
 """Oldest entries that are looked at: longer than any limit of what a log alone shows."""

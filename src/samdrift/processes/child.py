@@ -354,7 +354,7 @@ class Supervisor:
         return bytes(line), sockets
 
     async def hear(self, told: Callable[[bytes], None] | None = None) -> None:
-        """Say that this process serves, and return when the supervisor is gone.
+        """Report that this process serves, and return when the supervisor is gone.
 
         ``told`` gets each line that the supervisor says meanwhile.
         """

@@ -145,7 +145,7 @@ class _Pool:
         self._unlocked: dict[str, str] = {}
         """Passphrases by which a worker has opened vaults, by the organisation."""
         self._unlocking = set[asyncio.Task[Any]]()
-        """Unlocking that is under way, which nothing waits for: each worker is watched meanwhile."""
+        """Background tasks that unlock vaults; nothing waits for them: workers are watched meanwhile."""
         self._openings = asyncio.Semaphore(os.cpu_count() or 1)
         """Workers that make a key of a passphrase at a time: each needs a core, and much memory."""
         self._reports: list[Mapping[str, Any]] = []
@@ -278,7 +278,7 @@ class _Pool:
         return child.serves and child.name not in self._silent
 
     async def _told(self, child: Child, command: str, **values: str) -> dict[str, Any] | None:
-        """Tell one worker something; ``None`` when it does not listen now, or ended before it answered."""
+        """Send one worker a command; ``None`` when it is not listening, or ended before it answered."""
         if not child.serves or child.pid is None:
             return None
         try:

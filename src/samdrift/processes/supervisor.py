@@ -128,7 +128,7 @@ class _Kept:
     tried: asyncio.Event
     """Set when it serves, or has failed to for the first time."""
     opened_with: bytes
-    """Tells whether what opens its vault is still what it was given."""
+    """Fingerprint of what opens its vault, to notice when that has changed."""
     ending: asyncio.Task[None] | None = None
 
 
@@ -299,7 +299,7 @@ class _House:
         await asyncio.gather(*(self._cleared(child) for child in (self._front, *children)))
 
     def _announce(self) -> None:
-        """Tell the front when others are served here than before."""
+        """Send the front its routes when they have changed."""
         conditions = [one.document() for one in self._health.conditions()]
         routes = replace(_routes(self._hosted()), alarms=self._hands.alarms, conditions=conditions)
         if routes != self._routes:

@@ -407,7 +407,7 @@ class State:
         return Effect.TAKEN
 
     def _spared(self, unanswered: Iterable[str], now: _Instant) -> list[str]:
-        """Return the role of the administrator who would be the last to go: silence never takes it."""
+        """Return the one administrator's role that stays where a review leaves all of them unanswered."""
         roles = {digest for digest, holding in self._holdings.items() if _is_administrators(holding)}
         going_on = (now[0], _JUDGING)  # What another statement ends in the same moment does not count.
         standing = {digest for digest in roles if self._in_force(digest, now, going_on)}

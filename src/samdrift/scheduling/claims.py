@@ -32,12 +32,12 @@ class Claimant:
 
 
 class Leftovers:
-    """Has vaults looked at immediately in which another process may have left claims.
+    """Schedules vaults in which another process may have left claims, without waiting for the leases.
 
-    These are processes of this machine that are known to have ended, soon after the start; and, whenever
-    work of organisations becomes this process's, the one that was in charge of it before. That comes in the
-    ordinary turns of the organisations, so that it is as fair as they are, and one vault that cannot be
-    opened now keeps no other from it.
+    Such a process is one of this machine that is known to have ended, soon after the start; and, whenever
+    work of organisations becomes this process's, the one that was in charge of it before. Vaults are visited
+    in the ordinary turns of the organisations, so that it is as fair as they are, and one vault that cannot
+    be opened now keeps no other waiting.
     """
 
     def __init__(

@@ -69,13 +69,13 @@ class Dispatcher:
         self._changed.set()
 
     def wake(self, organisation: ParticipantIdentifier) -> None:
-        """Tell that the organisation may have work now."""
+        """Mark the organisation as one that may have work now."""
         self._left.discard(organisation)
         self._make_ready(organisation)
         self._changed.set()
 
     def wake_at(self, organisation: ParticipantIdentifier, when: datetime) -> None:
-        """Tell that the organisation has work that becomes due at ``when``."""
+        """Schedule a visit to the organisation at ``when``, when its work becomes due."""
         heapq.heappush(self._due, (when, organisation.value, organisation))
         self._changed.set()
 

@@ -1,4 +1,4 @@
-"""Tells those who wait in this process that something may be new for an organisation."""
+"""Notifies waiters in this process that something may be new for an organisation."""
 
 from __future__ import annotations
 

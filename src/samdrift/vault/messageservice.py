@@ -444,7 +444,7 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return messagerows.digest(rows[0][0], commitment, self._sealer) if rows else None
 
     def _changed(self) -> None:
-        """Tell those in this process who follow the organisation's messages, once it is committed."""
+        """Notify followers of the organisation's messages in this process, after the commit."""
         self._work.after_commit(self._room.tell)
 
     def _known_mailbox(self, record: MessageRecord) -> list[Statement]:

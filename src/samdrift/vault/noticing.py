@@ -119,8 +119,8 @@ class Noticing(MailMarking):
         return None if oldest is None else (oldest, latest)
 
     async def lain_in(self, mailbox: str, since: datetime) -> tuple[int, str] | None:
-        """Return how many messages that had come by a moment nobody has opened, and the oldest one's
-        conversation; ``None`` where there is none.
+        """Return the number of unopened messages that had arrived by a moment, and the conversation of the
+        oldest; ``None`` where there are none.
         """
         rows = await self._work.look(_LAIN, mailbox, since)
         return next(((int(count), conversation) for count, conversation in rows), None)

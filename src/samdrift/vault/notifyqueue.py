@@ -159,9 +159,10 @@ class NotifyQueue:
             self._holder = int(named.group()) if named else None
 
     async def _look_or_complain(self) -> None:
-        """Look once; a line says when nobody can, and another when that is over.
+        """Look once; log a warning when that becomes impossible, and another when it works again.
 
-        While the database is away the line is its own, unless that lasts: it may be this login alone.
+        An outage of the database has a warning of its own; one that lasts is logged here too, since it may
+        affect this login alone.
         """
         try:
             await self.look()

@@ -85,9 +85,9 @@ class Room:
     shelf: Shelf
     keys: KeyStore
     tell: Afterwards
-    """Tells those in this process who wait for news of it."""
+    """Notifies waiters in this process."""
     notify: Callable[[], None]
-    """Tells other processes that something waits in it."""
+    """Notifies other processes that something waits in it."""
     due: Callable[[Moment | None], None]
     """Brings the moment that a commit made to the registry; without one it is read from the vault."""
     state: Hashable

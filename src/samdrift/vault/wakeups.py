@@ -98,12 +98,12 @@ class Wakeups:
         self._on_news.append(notify)
 
     def stored(self, hosted: Hosted) -> None:
-        """Tell those who listen to this process itself too that it has stored something in a vault."""
+        """Notify listeners of this process itself that it has stored something in a vault."""
         for listener in self._own:
             listener.tell(hosted)
 
     def tell_all(self) -> None:
-        """Tell those who listen here that something may wait in every vault."""
+        """Notify all listeners here that something may wait in every vault."""
         for channel in self._channels:
             self._tell(channel)
 

@@ -323,7 +323,7 @@ class UnitOfWork:
         self._happenings.append(happening)
 
     def after_commit(self, action: Afterwards) -> None:
-        """Do ``action`` once everything is committed; it must bear not to be done when that fails."""
+        """Run ``action`` after the commit; when the commit fails it is skipped, which it must allow for."""
         self._afterwards.append(action)
 
     async def commit(self) -> None:

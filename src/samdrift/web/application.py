@@ -139,7 +139,7 @@ class _Ends:
         )
 
     async def too_large(self, request: Request, excess: Exception) -> Response:
-        """Say which limit a form is over."""
+        """Answer a form that is over a limit."""
         return self._pages.page(request, "too_large.html", 413)
 
     async def not_signed_in(self, request: Request, missing: Exception) -> Response:
@@ -163,7 +163,7 @@ class _Ends:
         return self._pages.page(request, "later.html", 503)
 
     async def failed(self, request: Request, error: Exception) -> Response:
-        """Say that something of ours failed, never what."""
+        """Answer that something of ours failed, never what."""
         return self._pages.page(request, "failed.html", 500)
 
     def _not_found(self, request: Request) -> Response:

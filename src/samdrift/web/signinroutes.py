@@ -148,7 +148,7 @@ class SignInRoutes:
         return self._pages.page(request, "signed_out.html", leave=leave)
 
     async def stay(self, request: Request) -> Response:
-        """Say how many seconds the session lasts, which this very request has prolonged."""
+        """Return how many seconds the session lasts, which this very request has prolonged."""
         await received(request)
         session = session_of(request)
         limits = site_of(request).sessions.limits

@@ -499,7 +499,7 @@ _SIGNAL = (_one("SignalMessage"),)
 
 
 def is_signal(messaging: Element) -> bool:
-    """Tell whether a header holds a signal and not a user message; nothing of it is checked."""
+    """Return whether a header holds a signal and not a user message; nothing else is checked."""
     return any(part.tag == _eb("SignalMessage") for part in children(messaging))
 
 

@@ -119,7 +119,7 @@ class Decompressor:
             more = bool(data) or len(piece) == _PIECE
 
     def finish(self) -> None:
-        """Say that the input ended."""
+        """End the input; an error if the stream is incomplete."""
         if not self._inflate.eof:
             raise _refused("ends too early")
 

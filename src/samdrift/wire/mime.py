@@ -201,7 +201,7 @@ class MultipartReader:
         return self._after_delimiter()
 
     def _after_delimiter(self) -> MimeEvent | None:
-        """Tell a delimiter from the closing one; blanks may stand before the line end."""
+        """Distinguish a delimiter from the closing one; blanks may precede the line end."""
         if self._buffer.startswith(b"--"):
             del self._buffer[:2]
             self._state = _State.EPILOGUE

@@ -97,7 +97,7 @@ class ServiceMetadata:
     signer: x509.Certificate | None = None
 
     def receives(self, at: datetime) -> bool:
-        """Tell if any access point receives for the participant at ``at``."""
+        """Return whether any access point receives for the participant at ``at``."""
         return any(endpoint.active(at) for endpoint in self.endpoints)
 
     def endpoint_for(self, profiles: Iterable[str], at: datetime) -> Endpoint | None:

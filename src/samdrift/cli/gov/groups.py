@@ -33,7 +33,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 Shrink = Annotated[
     bool,
     typer.Option(
-        "--shrink", help="Let groups lose more than half of many people: somebody has looked. Never all."
+        "--shrink", help="Accept groups that lose more than half of many people, once checked; never all."
     ),
 ]
 Directory = Annotated[

@@ -56,12 +56,10 @@ Aware = Annotated[
 Began = Annotated[str, typer.Option("--began", help="The moment at which it began; when known by default.")]
 Clocks = Annotated[
     str,
-    typer.Option("--clocks", help=f"Those who must be told, joined by commas: {', '.join(Clock)}."),
+    typer.Option("--clocks", help=f"Those who must be notified, separated by commas: {', '.join(Clock)}."),
 ]
-Told = Annotated[str, typer.Option("--at", help="The moment at which they were told; now by default.")]
-Reference = Annotated[
-    str, typer.Option("--reference", help="Their number of the case, or how they were told.")
-]
+Told = Annotated[str, typer.Option("--at", help="When they were notified; now by default.")]
+Reference = Annotated[str, typer.Option("--reference", help="Their case number, or how they were notified.")]
 WhichClock = Annotated[str, typer.Argument(metavar="CLOCK", help=f"One of {', '.join(Clock)}.")]
 Whose = Annotated[
     list[ParticipantIdentifier],

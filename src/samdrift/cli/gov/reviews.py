@@ -209,7 +209,7 @@ def remind(
     reason: Reason,
     by: Actor = None,
     days: Annotated[
-        int, typer.Option("--days", min=1, max=90, help="Remind of reviews that end within so many days.")
+        int, typer.Option("--days", min=1, max=90, help="Remind of reviews that end within this many days.")
     ] = 7,
 ) -> int:
     """Record in the organisation's log which reviews wait for an answer. Exit status 1 if one does.

@@ -97,7 +97,7 @@ def append(
         bool, typer.Option("--code", help="Sign with a code on paper, which is asked for.")
     ] = False,
     code_file: Annotated[
-        Path | None, typer.Option("--code-file", help="A file with that code, for scripts.")
+        Path | None, typer.Option("--code-file", help="A file with the code, for scripts.")
     ] = None,
     by: Actor = None,
     as_json: AsJson = False,

@@ -53,8 +53,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 On = Annotated[str, typer.Option("--on", help="A day, like 2026-03-03, at its end; now by default.")]
 From = Annotated[str, typer.Option("--from", help="The first day.")]
 To = Annotated[str, typer.Option("--to", help="The last day; today by default.")]
-Csv = Annotated[Path | None, typer.Option("--csv", help="A new file for the answer as a table.")]
-Html = Annotated[Path | None, typer.Option("--html", help="A new file for the answer as a page.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="New file to write the answer to, as a table.")]
+Html = Annotated[Path | None, typer.Option("--html", help="New file to write the answer to, as a page.")]
 Language = Annotated[str, typer.Option("--language", help="Language of the page: sv or en.")]
 
 _SWEDEN = ZoneInfo("Europe/Stockholm")

@@ -45,7 +45,7 @@ _GROUPS = frozenset({SubjectKind.CLAIM, SubjectKind.GROUP})
 
 @dataclass(slots=True)
 class LastUses:
-    """Uses as the logs that could be read have them."""
+    """Uses, from the logs that could be read."""
 
     now: datetime
     logs: dict[Role, tuple[Uses, datetime]] = field(default_factory=dict)

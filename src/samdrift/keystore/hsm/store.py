@@ -198,7 +198,7 @@ class HsmKeyStore(SoftwareKeyStore):
         return LogKeyPlace.MOVABLE if super()._has_log_key(vault) else LogKeyPlace.HSM
 
     def destroy(self, vault: str) -> None:
-        """Destroy as in software; first what is in the HSM, without which nothing of the vault opens."""
+        """Destroy a vault's keys, those in the HSM first: without them nothing of the vault opens."""
         token = self._token(vault)
         if token is not None:
             objects.destroy_all(token, vault)

@@ -196,7 +196,7 @@ class Notices:
         oldest: datetime | None,
         now: datetime,
     ) -> None:
-        """Tell once that a mailbox lies unread, until all of it has been read."""
+        """Escalate a mailbox that lies unread, once until all of it has been read."""
         due = None if oldest is None else hours.lain_unread(oldest)
         known = watch.looked_at + _COMMITTED
         escalated = watch.escalated and oldest is not None and oldest < known

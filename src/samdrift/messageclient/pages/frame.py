@@ -120,7 +120,7 @@ class Frame:
             return await self.why(request, desk, asked.conversation, Form(), 403)
 
     async def ended(self, request: Request, desk: Desk, typed: Typed | None = None) -> Response:
-        """Say that the person has no access any more to the mailbox of what they asked for.
+        """Answer that the person no longer has access to the mailbox of what they asked for.
 
         ``typed`` could not be saved in a draft, and is the person's own.
         """

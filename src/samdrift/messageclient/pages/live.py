@@ -40,7 +40,7 @@ class LivePages:
         )
 
     async def news(self, request: Request, desk: Desk) -> Response:
-        """Say in words what has changed since the page was made, and who else is there."""
+        """Return, in words, what has changed since the page was made, and who else is there."""
         view, shown, since = _asked(request)
         polled = "polled" in request.query_params
         found = await desk.news(view, shown, since, polled=polled)

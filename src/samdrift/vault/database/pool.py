@@ -106,7 +106,7 @@ class Pool:
         self._wanting: list[object] = []
         """Logins that wait for room, in the order in which they get it."""
         self._impatient = 0
-        """Logins that have waited too long for room."""
+        """Number of logins that have waited too long for room."""
         self._changed = asyncio.Event()
         self._backends: set[int] = set()
         self._timer: asyncio.TimerHandle | None = None

@@ -298,7 +298,7 @@ class PayloadReader:
                 self._inner_fault = error
 
     def finish(self) -> None:
-        """Say that the attachment ended: only when this returns, the payload is what the sender signed."""
+        """End the attachment: only when this returns, the payload is what the sender signed."""
         self._decryptor.finish()
         if not compare_digest(self._hash.digest(), self._expected):
             raise WireError(WireFault.SIGNATURE, "the payload is not the one that was signed", "payload")

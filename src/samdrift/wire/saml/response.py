@@ -1,7 +1,7 @@
 """The answer of a sign-in service: ``Response`` with one assertion (saml-core 3.3.3, saml-profiles 4.1.4).
 
-Signed is the response, the assertion, or both; what is signed by nobody who may is not read. Both signatures
-are verified where both are there. The assertion is read from the bytes that were digested. It may be
+The response, the assertion or both are signed; nothing is read that no trusted key has signed. Where there
+are two signatures, both are verified. The assertion is read from the bytes that were digested. It may be
 encrypted, by a cipher that proves its integrity.
 """
 

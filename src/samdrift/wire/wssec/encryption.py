@@ -158,7 +158,7 @@ class Decryptor:
         return self._cipher.update(memoryview(held)[:-TAG_SIZE])
 
     def finish(self) -> None:
-        """Say that the input ended: the tag must be that of all the content."""
+        """End the input: the tag must be that of all the content."""
         if self._cipher is None:
             raise _failed()
         try:

@@ -22,7 +22,7 @@ _MAX_SERIAL_DIGITS = 60
 
 
 class KeyReference(Protocol):
-    """Tells the certificate that is meant from others."""
+    """Reference that identifies one certificate."""
 
     def names(self, certificate: x509.Certificate) -> bool: ...
 
