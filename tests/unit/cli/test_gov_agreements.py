@@ -56,13 +56,13 @@ async def two_officers(
     desk = Desk(config, await installation.organisation(roles), folder)
     kim = ("--key", desk.key("kim"), "--name", "Kim", "--person", "kim")
     await desk.run("officer enrol", *kim, "--role", "administrator", *two)
-    await in_another_second()  # A role lends authority after its moment.
+    in_another_second()  # A role lends authority after its moment.
     alex = ("--key", desk.key("alex"), "--name", "Alex", "--person", "alex")
     role = ("--to", "alex", "--rights", "security-officer", "--until", "2027-06-01")
     for asked in (("officer enrol", *alex), ("grant give", *role)):
         stated = await desk.state("kim", *asked, "--by", "kim")
         await desk.run("officer confirm", str(stated["statement"]), *two[:4])
-    await in_another_second()
+    in_another_second()
     return desk
 
 
@@ -107,7 +107,7 @@ async def test_what_is_to_be_signed_is_shown_whole(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await opened(installation, config, two, tmp_path)
-    await in_another_second()
+    in_another_second()
     await known(desk)
     file, shown = await desk.signed("kim", "agreement enter", terms(desk), "--by", "kim")
     stated = json.loads(file.read_bytes())

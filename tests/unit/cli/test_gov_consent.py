@@ -45,7 +45,7 @@ async def staffed(installation: Installation, config: Path, two: list[str], fold
         role = ("--role", "administrator") if name == "kim" else ()
         enrol = ("officer enrol", "--key", desk.key(name), "--name", name.title(), "--person", person)
         await desk.run(*enrol, *role, *two)
-    await in_another_second()
+    in_another_second()
     return desk
 
 
@@ -195,10 +195,10 @@ async def unsigned_right(installation: Installation, desk: Desk) -> None:
         desk.organisation, KARIN, "1", lambda at: Given(role, at, at + YEAR, asked=True)
     )
     await stating.state(desk.organisation, KURT, "1", lambda at: Approved(asked.digest))
-    await in_another_second()
+    in_another_second()
     read = Rights(Subject.parse("person:eva"), Scope("skola"), frozenset({Right.READ}))
     await stating.state(desk.organisation, dag, "2", lambda at: Given(read, at, at + YEAR, asked=False))
-    await in_another_second()
+    in_another_second()
 
 
 async def test_custodians_appoint_nobody_beside_officers(

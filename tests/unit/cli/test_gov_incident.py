@@ -32,7 +32,7 @@ async def test_an_officer_opens_tells_attaches_drafts_and_closes(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await opened(installation, config, two, tmp_path)
-    await in_another_second()
+    in_another_second()
     opening = ("incident open", "--title", "Obehörig läsning", "--aware", ago(7), "--began", ago(8))
     first = await desk.state("kim", *opening, "--clocks", "concerned,personal-data", "--by", "kim")
     (row,) = json.loads(await desk.run("incident list", "--json"))["incidents"]

@@ -16,6 +16,7 @@ from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Role
 from samdrift.governance.records import StatementRefused
 from samdrift.governance.reviews import ItemState, ReviewEvent, items_about, reminders, reviews
+from samdrift.net.clock import system_clock
 from samdrift.operations.findings import State
 from samdrift.operations.reviewcheck import check_reviews, judge
 from samdrift.rights import ORGANISATION, Given, Outcome, Reviewed, Right, Rights, Scope, Statement
@@ -44,7 +45,7 @@ async def test_a_review_is_opened_shown_with_use_answered_and_listed(
         str((await desk.state("kim", "grant give", "--to", name, *given))["statement"])
         for name in ("dag", "eva")
     ]
-    await in_another_second()
+    in_another_second()
     until = (datetime.now(UTC) + timedelta(days=5)).date().isoformat()
     opening = ("review open", "--mailbox", "6c1d", "--reviewer", "kim", "--stand-in", "alex")
     opened = await desk.state("kim", *opening, "--until", until, "--by", "kim")
@@ -52,7 +53,7 @@ async def test_a_review_is_opened_shown_with_use_answered_and_listed(
         await desk.signed("kim", *opening, "--until", "2026-12-24", "--by", "kim")
     await desk.state("kim", "review answer", numbers[0], "--outcome", "keep", "--by", "kim")
     await desk.state("alex", "review answer", numbers[1], "--outcome", "remove", "--by", "alex")
-    await in_another_second()
+    in_another_second()
     number = str(opened["statement"])
     found = json.loads(await desk.run("review show", number, "--json"))
     assert [(each["who"], each["state"], each["by"]) for each in found["items"]] in (
@@ -83,7 +84,7 @@ async def test_a_reminder_names_who_is_to_answer_in_the_organisations_log(
     async with installation.open(desk.organisation, Role.GOVERNANCE) as vault:
         log = [each for each in await vault.log(limit=1000) if each.event in tuple(ReviewEvent)]
     assert [each.ids["waiting"] for each in log] == ["2"]
-    findings = [each async for each in check_reviews(cast(Administration, installation), datetime.now(UTC))]
+    findings = [each async for each in check_reviews(cast(Administration, installation), system_clock())]
     (mine,) = [each for each in findings if each.about == desk.organisation.value]
     assert mine.state is State.WARN
     assert await desk.run("review remind", "--days", "1") == ""

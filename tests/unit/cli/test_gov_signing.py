@@ -10,7 +10,7 @@ import shlex
 import subprocess
 import sys
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from samdrift.administration.events import AdminEvent
 from samdrift.cli.gov import app
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.net import clock
 from samdrift.rights import Ended, Right, Subject
 from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import requires
@@ -87,15 +88,26 @@ class Desk:
         return json.loads(await self.run("statement append", file, "--json"))  # type: ignore[no-any-return]
 
 
-async def in_another_second() -> None:
-    """Wait for the next second, in which what was stated lends authority: statements have no fractions."""
-    later = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
-    while (now := datetime.now(UTC)) < later:
-        await asyncio.sleep((later - now).total_seconds())
+class _Ahead(datetime):
+    """The time that commands read in the process of a test, which need not wait for the next second."""
+
+    seconds = 0
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime.now(tz) + timedelta(seconds=cls.seconds)
+
+
+def in_another_second() -> None:
+    """Have the next second begin, in which what was stated lends authority: statements have no fractions."""
+    _Ahead.seconds += 1
 
 
 @pytest.fixture
-def two(installation: Installation, tmp_path: Path) -> list[str]:
+def two(installation: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two custodians, and a clock that :func:`in_another_second` moves on."""
+    monkeypatch.setattr(_Ahead, "seconds", 0)
+    monkeypatch.setattr(clock, "datetime", _Ahead)
     return test_org_commands.staff(installation, tmp_path)
 
 
@@ -120,7 +132,7 @@ async def test_officers_enrol_give_approve_review_and_end_with_their_own_keys(
     made = await desk.run(*first, "--role", "administrator", *two)
     assert made.startswith("person:kim  Kim Åberg  ")
     assert "begins" not in made
-    await in_another_second()  # The role begins with its second, and lends authority after it.
+    in_another_second()  # The role begins with its second, and lends authority after it.
 
     second = ("officer enrol", "--key", desk.key("alex"), "--name", "Alex", "--person", "alex")
     asked = await desk.state("kim", *second, "--by", "kim")
@@ -156,7 +168,7 @@ async def test_what_has_ended_by_what_a_witness_signed_gives_nobody_authority_by
 ) -> None:
     """What is written to be signed is judged as it is when it is appended."""
     desk = await opened(installation, config, two, tmp_path)
-    await asyncio.sleep(1)
+    in_another_second()
     given = ("grant give", "--to", "dag", "--rights", "read", "--mailbox", "skola", "--by", "kim")
     await desk.signed("kim", *given, "--until", "2027-01-31")
     later = datetime.now(UTC) + 3 * timedelta(days=365)
@@ -172,7 +184,7 @@ async def test_a_statement_of_any_kind_is_proposed_from_a_file(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await opened(installation, config, two, tmp_path)
-    await in_another_second()
+    in_another_second()
     act = tmp_path / "act.json"
     act.write_text(json.dumps({"kind": "end", "to": "person:dag"}))
     done = await desk.state("kim", "statement propose", act, "--by", "kim")
@@ -191,7 +203,7 @@ async def test_what_another_key_signed_is_refused_and_logged(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await opened(installation, config, two, tmp_path)
-    await in_another_second()
+    in_another_second()
     desk.key("mallory")
     given = ("grant give", "--to", "dag", "--rights", "read", "--mailbox", "skola", "--until", "2027-01-31")
     file, _ = await desk.signed("mallory", *given, "--by", "kim")
@@ -215,7 +227,7 @@ async def test_a_code_on_paper_brings_a_lone_officer_back(
         *("officer enrol", "--key", desk.key("kim"), "--name", "Kim", "--person", "kim"),
         *("--role", "administrator", *two),
     )
-    await in_another_second()
+    in_another_second()
     ended = CliRunner().invoke(app, ["officer", "code", "--out", str(tmp_path / "code.pub")])
     (code,) = re.findall(r"^  ([A-Z2-7-]{39})$", ended.stdout, re.MULTILINE)
     wrong = secret_file(tmp_path / "wrong", b"ABCD-EFGH")

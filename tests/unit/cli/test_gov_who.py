@@ -46,9 +46,9 @@ async def asked(desk: Desk, question: str, *words: str | Path) -> dict[str, Any]
 async def given(installation: Installation, config: Path, two: list[str], folder: Path) -> Desk:
     """Kim has given Dag a right, whose sign-in the message client knows."""
     desk = await opened(installation, config, two, folder)
-    await in_another_second()
+    in_another_second()
     await desk.state("kim", "grant give", "--to", "dag", *GIVEN, "--by", "kim")
-    await in_another_second()
+    in_another_second()
     return desk
 
 
@@ -175,7 +175,7 @@ async def test_a_group_is_there_with_its_members_as_of_their_latest_sign_in(
             Identity("https://login.example.se", "sub-1", "Bo Berg", {"groups": ("skola", "annat")})
         )
         await vault.know_person(Identity("https://login.example.se", "sub-2", "Eva", {"groups": ("annat",)}))
-    await in_another_second()
+    in_another_second()
     found = await asked(desk, "who-can")
     members = [each for each in found["paths"] if each["kind"] == "member"]
     assert [(each["who"], each["through"], each["can"]) for each in members] == [
@@ -209,7 +209,7 @@ async def test_what_came_between_two_days_and_who_could_since_then(
     assert found["went"] == []
     number = next(each["statements"][0][1:] for each in found["came"] if each["who"] == "person:dag")
     await desk.state("kim", "grant end", number, "--by", "kim")
-    await in_another_second()
+    in_another_second()
     assert not [each for each in (await asked(desk, "who-can"))["paths"] if each["who"] == "person:dag"]
     could = await asked(desk, "who-could", "--from", yesterday)
     (dag,) = [each for each in could["paths"] if each["who"] == "person:dag"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +16,7 @@ from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.governance.words import named
 from samdrift.installation.loop import run
+from samdrift.net.clock import system_clock
 from samdrift.rights.consentfold import Consent, Stage, approvers, consents_of, moment_of, officers
 from samdrift.rights.consents import (
     LONGEST_CONSENT,
@@ -63,16 +64,16 @@ def request(
         int, typer.Option("--minutes", min=1, max=_MOST_MINUTES, help="Minutes from the last approval on.")
     ] = 60,
     to: Annotated[
-        str, typer.Option("--to", help="The one who is to see it, if an officer asks for another.")
+        str, typer.Option("--to", help="The person who will see it, where an officer asks on their behalf.")
     ] = "",
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Ask to see something. It waits four days for an officer; content waits for two."""
+    """Ask to see something. A request waits four days for an officer; content takes two officers."""
     with reported_as_usage_errors():
         who, seen = subject("--to", to) if to else subject("--by", by), read_extent(extent)
         act = AccessAsked(who, ground, one_line("--ticket", ticket), seen, level, minutes)
         record = propose(config, organisation, by, why, lambda record, at: act, out, prepared_by)
-    _show_approvers(officers(record, datetime.now(UTC)), record, who)
+    _show_approvers(officers(record, system_clock()), record, who)
 
 
 @app.command()
@@ -132,7 +133,7 @@ def list_consents(
 
 def show(record: Record, consents: tuple[Consent, ...], *, as_json: bool) -> int:
     """Print consents, with the exit status."""
-    now = moment_of(record, datetime.now(UTC))
+    now = moment_of(record, system_clock())
     able = officers(record, now)
     rows = [row(each, record, now) for each in consents]
     red = not able or any(each["unanswered"] for each in rows)
@@ -187,7 +188,7 @@ def row(each: Consent, record: Record, now: datetime) -> dict[str, Any]:
 def read_extent(text: str) -> Extent:
     """Read an extent; ``everything`` is all until a consent that is asked for now has ended for certain."""
     if text == "everything":
-        return Extent.everything(datetime.now(UTC))
+        return Extent.everything(system_clock())
     try:
         return Extent.parse(text)
     except ValueError:

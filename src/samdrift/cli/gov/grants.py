@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +16,7 @@ from samdrift.config.errors import Unusable
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.governance.words import named
 from samdrift.installation.loop import run
+from samdrift.net.clock import system_clock
 from samdrift.rights.fields import LONGEST, Scope
 from samdrift.rights.folding import Holding
 from samdrift.rights.record import Record
@@ -164,7 +165,7 @@ def list_grants(
 ) -> None:
     """Show who has which rights by signed statements, now or on a day."""
     with reported_as_usage_errors():
-        when = moment("--on", on) if on else datetime.now(UTC)
+        when = moment("--on", on) if on else system_clock()
         record = run(record_of(config, organisation, "grant list", asked(by, reason)))
     rows = [_row(each, record) for each in record.state.holdings(when)]
     if as_json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,6 +34,7 @@ from samdrift.contracts.principals import Purpose, Role
 from samdrift.evidence.trace import Asked
 from samdrift.governance.papercode import new_code, public_of
 from samdrift.installation.loop import run
+from samdrift.net.clock import system_clock
 from samdrift.rights.enrolment import Enrolment
 from samdrift.rights.fields import Subject
 from samdrift.rights.keyacts import Enrolled, Lost, PublicKey, Scheme
@@ -77,7 +78,7 @@ def enrol(
     ] = "",
     role: Annotated[
         str,
-        typer.Option("--role", help="administrator or security-officer, which custodians give too."),
+        typer.Option("--role", help="Role to grant with the key: administrator or security-officer."),
     ] = "",
     paper: Annotated[bool, typer.Option("--paper", help="The key is that of a code on paper.")] = False,
     why: Why = "gov officer enrol",
@@ -120,7 +121,7 @@ def enrol(
         made = run(bring_in())
     print_line(f"{made.act.to}  {made.act.name}  {made.key.fingerprint}")
     begins = made.begins
-    if begins is not None and begins > datetime.now(UTC):
+    if begins is not None and begins > system_clock():
         print_line(f"begins {begins:%Y-%m-%d %H:%M} UTC, since people of the organisation have keys")
 
 
@@ -153,7 +154,7 @@ def list_officers(
     """Show every key that was enrolled or asked for: whose, since when, until when, by which statements."""
     with reported_as_usage_errors():
         record = run(record_of(config, organisation, "officer list", asked(by, reason)))
-    now = datetime.now(UTC)
+    now = system_clock()
     rows = [_row(each, record, now) for each in record.keys.all()]
     if as_json:
         print_json({"officers": rows})
@@ -203,7 +204,7 @@ def lost(
 ) -> None:
     """State that a key is lost: it signs nothing from then on, and never comes back."""
     with reported_as_usage_errors():
-        when = min(moment("--since", since), datetime.now(UTC).replace(microsecond=0))
+        when = min(moment("--since", since), system_clock().replace(microsecond=0))
         propose(
             config,
             organisation,
