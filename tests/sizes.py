@@ -127,9 +127,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.add_cleanup(Cleaner().close)
         if config.option.numprocesses:
             bytecode.prepare(config)
-        if config.option.numprocesses and not (
-            config.option.keyword or config.option.peers or config.option.soak
-        ):
+        less = config.option.keyword or config.option.peers or config.option.soak
+        if config.option.numprocesses and _all_of_a_size(config) and not less:
             checks.begin(Path(tempfile.mkdtemp(prefix="checks-")))
     config.addinivalue_line("markers", "soak: does more in a soak")
     config.addinivalue_line("markers", "whole: a case of a matrix of which the default size has samples")
