@@ -46,6 +46,7 @@ def cheap_files() -> Iterator[None]:
     compiled = cache(texts.compiled)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
+        patch.setattr(os, "sync", lambda: None)
         patch.setattr(pages, "Environment", partial(pages.Environment, bytecode_cache=_Compiled()))
         patch.setattr(texts, "compiled", lambda files: compiled(tuple(files)))
         yield
