@@ -97,6 +97,7 @@ class Photographed(Mailroom):
             "mailbox": mailbox,
             "lines": lines,
             "groups": groups,
+            "coming": [],
             "may_give": True,
             "form": Form(),
             "day": None,

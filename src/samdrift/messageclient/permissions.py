@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from samdrift.contracts.clock import Clock
@@ -47,6 +47,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 _PAGE = 500
 _ATTEMPTS = 5
+_EVER = datetime.max.replace(tzinfo=UTC)
 OF_MAILBOX = OF_CONTENT | {Right.MANAGE}
 
 Claims = Mapping[str, Sequence[str]]
@@ -172,7 +173,7 @@ class Assigned:
         found: dict[str, list[str]] = {}
         for holding in self.copy.state.holdings(self.moment):
             what = holding.given.what
-            if isinstance(what, Substitution) and what.scope in (ORGANISATION, Scope(mailbox)):
+            if isinstance(what, Substitution) and _lends(what, mailbox):
                 found.setdefault(what.absent.id, []).append(what.subject.id)
         writers = set(self.holders(Right.WRITE, mailbox)) if found else set()
         able = {absent: sorted(writers.intersection(those)) for absent, those in found.items()}
@@ -220,6 +221,15 @@ class Assigned:
             if _gives(holding, mailbox) and holding.given.what.subject.kind is SubjectKind.SYSTEM
         )
 
+    def coming(self, mailbox: str) -> tuple[tuple[str, Way], ...]:
+        """Return what begins later in a mailbox, with the id of the one who gets it, the earliest first."""
+        found = [
+            (holding.given.what.subject.id, self._way(_kind(holding), holding))
+            for holding, ended in self.copy.state.between(self.moment, _EVER)
+            if ended is None and _begins(holding) > self.moment and _gives_or_lends(holding, mailbox)
+        ]
+        return tuple(sorted(found, key=lambda pair: (pair[1].since, pair[0])))
+
     def groups(self, mailbox: str) -> tuple[Way, ...]:
         """Return the groups that have rights to a mailbox now: claims of the sign-in service, and groups of
         a directory with the age of their lists.
@@ -237,7 +247,7 @@ class Assigned:
             if _gives(holding, mailbox):
                 yield self._way(Through.ASSIGNMENT, holding)
             what = holding.given.what
-            if isinstance(what, Substitution) and what.scope in (ORGANISATION, Scope(mailbox)):
+            if isinstance(what, Substitution) and _lends(what, mailbox):
                 lent = [each for each in state.holdings(moment, what.absent) if _gives(each, mailbox)]
                 if lent:
                     yield self._way(Through.SUBSTITUTION, holding)
@@ -475,3 +485,24 @@ def _concerns(holding: Holding, mailbox: str) -> bool:
 def _gives(holding: Holding, mailbox: str) -> bool:
     what = holding.given.what
     return isinstance(what, Rights) and what.scope == Scope(mailbox)
+
+
+def _lends(what: Substitution, mailbox: str) -> bool:
+    return what.scope in (ORGANISATION, Scope(mailbox))
+
+
+def _gives_or_lends(holding: Holding, mailbox: str) -> bool:
+    what = holding.given.what
+    return _lends(what, mailbox) if isinstance(what, Substitution) else _gives(holding, mailbox)
+
+
+def _begins(holding: Holding) -> datetime:
+    return max(holding.given.start, holding.begins[0])
+
+
+def _kind(holding: Holding) -> Through:
+    """Return the kind of way that something given is for those whom it names."""
+    what = holding.given.what
+    if isinstance(what, Substitution):
+        return Through.SUBSTITUTION
+    return _GROUPS.get(what.subject.kind, Through.ASSIGNMENT)

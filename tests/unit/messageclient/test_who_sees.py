@@ -442,11 +442,14 @@ async def test_who_can_read_says_since_when_until_when_last_here_and_on_another_
     begins = await eva.post(f"/rights/{SOC}/substitute", since=day(20), until=day(30), **absent)
     assert begins.status_code == 303
     whole.clock.forward()
-    assert "Bo" not in (await anna.get(f"/rights/{SOC}")).text
+    today = (await anna.get(f"/rights/{SOC}")).text.split("Börjar senare")
+    assert ["Bo" in part for part in today] == [False, True]
+    assert "Ersätter Anna" in today[1]
     later = await anna.post(f"/rights/{SOC}", day=day(25))
-    assert ("Ersätter Anna" in later.text, "Vilka kunde läsa" in later.text) == (True, True)
+    assert ("Ersätter Anna" in later.text, "Vilka kommer att kunna läsa" in later.text) == (True, True)
+    assert "Börjar senare" not in later.text
     earlier = await anna.post(f"/rights/{SOC}", day=day(-10))
-    assert "Ingen kan läsa" in earlier.text
+    assert ("Ingen kan läsa" in earlier.text, "Vilka kunde läsa" in earlier.text) == (True, True)
     for wrong in ("snart", "0001-01-01", "9999-12-31"):
         assert (await anna.post(f"/rights/{SOC}", day=wrong)).status_code == 422, wrong
     table = await anna.post(f"/rights/{SOC}/table")
@@ -455,3 +458,22 @@ async def test_who_can_read_says_since_when_until_when_last_here_and_on_another_
     assert rows[1][8] != ""
     for path in (f"/rights/{ENVIRONMENT}", f"/rights/{ENVIRONMENT}/table"):
         assert (await anna.post(path, day=day())).status_code == 404
+
+
+async def test_what_begins_later_is_ended_before_it_begins(whole: Whole) -> None:
+    await whole.give("anna", SOC, *READS)
+    eva, bo = await whole.visit("eva"), await whole.person("bo")
+    about = {"absent": await whole.person("anna"), "person": bo, "why": "Semester"}
+    assert (
+        await eva.post(f"/rights/{SOC}/substitute", since=day(20), until=day(30), **about)
+    ).status_code == 303
+    whole.clock.forward()
+    page = await eva.get(f"/rights/{SOC}")
+    coming = httpx.Response(200, text=page.text.split("Börjar senare")[1])
+    (ending,) = hrefs(coming, '/rights/[^"]+/end/[^"]+')
+    assert "Bo" in (await eva.get(ending)).text
+    assert (await eva.get(ending.replace(SOC, ENVIRONMENT))).status_code == 404
+    assert (await eva.post(ending, why="Semestern är inställd")).status_code == 303
+    whole.clock.forward()
+    assert "Börjar senare" not in (await eva.get(f"/rights/{SOC}")).text
+    assert "Ersätter Anna" not in (await eva.post(f"/rights/{SOC}", day=day(25))).text

@@ -132,7 +132,8 @@ class RightsPages:
 
     async def overview(self, request: Request, visit: Visit) -> Response:
         """Show the mailboxes whose readers a person may see."""
-        mailboxes = [one for one in await self._mailboxes(visit) if _may_see(visit, one.id)]
+        found = [one for one in await self._mailboxes(visit) if _may_see(visit, one.id)]
+        mailboxes = sorted(found, key=lambda one: (one.retired, one.name.casefold(), one.id))
         ends = visit.permissions.may(Right.ADMINISTRATOR)
         return self._page(request, visit, "rights.html", mailboxes=mailboxes, ends=ends)
 
@@ -205,6 +206,7 @@ class RightsPages:
             form=form,
             lines=await self._lines(visit, mailbox, assigned),
             groups=[_way(each, names) for each in assigned.groups(mailbox.id)],
+            coming=[] if assigned.another_day else _coming(assigned, mailbox.id, names),
             at_operator=readers_at_operator(visit.permissions, mailbox.id),
             may_give=_may_give(visit, mailbox.id) and not assigned.another_day,
             day=assigned.at if assigned.another_day else None,
@@ -300,11 +302,10 @@ class RightsPages:
         number = request.path_params["decision"]
         if _decision(assigned, number, mailbox.id) is None:
             raise HTTPException(404)
-        whom = [
-            reader.name
-            for reader in assigned.readers(mailbox.id)
-            if number in {way.number for way in reader.ways}
-        ]
+        names = {each.id: each.identity.name for each in assigned.persons}
+        readers = [(each.name, each.ways) for each in assigned.readers(mailbox.id)]
+        later = [(names.get(who, ""), (way,)) for who, way in assigned.coming(mailbox.id)]
+        whom = [name for name, ways in (*readers, *later) if name and number in {way.number for way in ways}]
         context = {"mailbox": mailbox, "form": form, "number": number, "whom": whom}
         return self._page(request, visit, "end_rights.html", status, **context)
 
@@ -424,7 +425,8 @@ def _ended(digest: str, at: datetime) -> Ended:
 def _decision(assigned: Assigned, number: str, mailbox: str) -> str | None:
     """Return the digest of a decision about a mailbox by its number."""
     ways = [way for reader in assigned.readers(mailbox) for way in reader.ways]
-    for way in (*ways, *assigned.groups(mailbox)):
+    later = (way for _, way in assigned.coming(mailbox))
+    for way in (*ways, *assigned.groups(mailbox), *later):
         if way.number == number:
             return way.digest
     return None
@@ -446,6 +448,19 @@ def _until(form: Form) -> datetime | None:
 def _persons(assigned: Assigned) -> list[tuple[str, str]]:
     found = [(each.id, each.identity.name or each.identity.subject) for each in assigned.persons]
     return sorted(found, key=lambda pair: pair[1].casefold())
+
+
+def _coming(assigned: Assigned, mailbox: str, names: dict[str, str]) -> list[Line]:
+    """Return what begins later, each with the one who gets it: a group is named by its way."""
+    return [
+        Line(
+            names.get(who, who if way.through is Through.ASSIGNMENT else ""),
+            _in_order(way.rights),
+            (_way(way, names),),
+            None,
+        )
+        for who, way in assigned.coming(mailbox)
+    ]
 
 
 def _line(reader: Reader, names: dict[str, str], seen_at: datetime | None) -> Line:
