@@ -331,6 +331,9 @@ class Desk(Protocol):
     async def decline(self, draft: str, version: int, reason: str) -> int:
         """Send a draft back to its writer, with a reason."""
 
+    async def withdraw(self, draft: str, version: int) -> int:
+        """Withdraw what the writer asked a second person for; the draft can be changed again."""
+
     async def submit(self, draft: str, version: int) -> Submitted:
         """Send: from here on nothing changes, and for a short time it can be undone.
 

@@ -25,6 +25,8 @@ from samdrift.web.tables import BEGINNING, csv_lines
 PAGE = 100
 """Entries on a page."""
 _BATCH = 1000
+SECONDS = 2.0
+"""Time of one page, after which it goes on from where it came: a person may have few of very many entries."""
 _SLACK = timedelta(minutes=5)
 """Entries are in the order of commit: the time of one may be this much before that of its neighbour."""
 _PERSON = "person:"
@@ -97,12 +99,14 @@ class LogReading:
             mailboxes = {one.id: one.name for one in await vault.mailboxes()}
             end = await vault.log_end()
             place = max(after, await self._begin(vault, asked.since, end))
-            found: list[LogEntry] = []
-            while len(found) <= PAGE and place < end:
+            clock, found = asyncio.get_running_loop().time, list[LogEntry]()
+            ends, begun = clock() + SECONDS, False
+            while len(found) <= PAGE and place < end and not (begun and clock() >= ends):
                 batch, place = await self._batch(vault, asked, place, end)
-                found += batch
+                found, begun = found + batch, True
         lines = tuple(_line(each, people) for each in found[:PAGE])
-        return LogPage(lines, found[PAGE - 1].sequence if len(found) > PAGE else 0, mailboxes)
+        onward = place if place < end else 0
+        return LogPage(lines, found[PAGE - 1].sequence if len(found) > PAGE else onward, mailboxes)
 
     async def table(self, asked: LogQuestion) -> AsyncIterator[bytes]:
         """Yield the log as CSV, piece by piece; that it is read is in the log before the first piece.

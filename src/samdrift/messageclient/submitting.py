@@ -7,7 +7,7 @@ from there on nothing of it changes. Whoever submits it again learns what the fi
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -19,6 +19,7 @@ from samdrift.messageclient import content, drafts
 from samdrift.messageclient.desk import (
     ConversationMoved,
     DraftClosed,
+    DraftTaken,
     NotHere,
     NotReady,
     OwnApproval,
@@ -67,6 +68,8 @@ from samdrift.wire.sdkmessage.rules import MAX_BYTES
 OUTBOX_DEADLINE = timedelta(hours=24)
 """Time, from the end of the undo window, within which the message service must have taken a message."""
 _MAX_WAITING = 200
+_MAX_REASON = 1_000
+"""Characters of the reason for which a draft is sent back."""
 _UNANSWERED = 2
 """Messages to an address without a receipt since its last one, of which a person is warned."""
 _SENT = frozenset({DraftStage.WINDOW, DraftStage.SENT})
@@ -87,12 +90,13 @@ class SubmittingDesk:
             mailbox = await _mailbox(vault, found.mailbox)
             home, _ = await self._answered(vault, found, mailbox)
             people = await scope.people(vault)
-            known = await vault.addresses()
+            used = await vault.addresses()
             answered = await vault.mail([found.reply_to]) if found.reply_to else ()
             vault.record(MKEvent.MK_READING_DRAFT, draft=found.id)
         typed = drafts.typed(found.content)
+        known = {content.address_key(content.recipient_of(one.content)): one for one in used}
         wrote = {_from(one) for one in answered if one.direction is Direction.IN}
-        checks = [await self._check(one, known, wrote) for one in typed.recipients]
+        checks = [await self._check(one, known, wrote) for one in typed.recipients[: drafts.MAX_RECIPIENTS]]
         gone = [_gone(one.recipient) for one in checks if Caution.NOT_LISTED in one.cautions]
         elsewhere = (*gone, *_ended(mailbox, home), *await scope.uncovered())
         return Review(
@@ -105,14 +109,14 @@ class SubmittingDesk:
         )
 
     async def _check(
-        self, recipient: Recipient, known: Sequence[AddressRecord], wrote: Container[tuple[str, str]]
+        self,
+        recipient: Recipient,
+        known: Mapping[tuple[str, str], AddressRecord],
+        wrote: Container[tuple[str, str]],
     ) -> RecipientCheck:
         """Return what to look at before writing to a recipient; ``wrote`` is whom the draft answers."""
         key = content.address_key(recipient)
-        used = next(
-            (one for one in known if content.address_key(content.recipient_of(one.content)) == key),
-            None,
-        )
+        used = known.get(key)
         cautions = set()
         if used is None:
             if key not in wrote:
@@ -129,8 +133,9 @@ class SubmittingDesk:
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.WRITE)
         recipients = () if found.stage in _SENT else drafts.typed(found.content).recipients
-        listings = await asyncio.gather(*map(self._listing, recipients))
-        pairs = zip(recipients, listings, strict=True)
+        asked = recipients[: drafts.MAX_RECIPIENTS]  # A draft with more of them is not sent at all.
+        listings = await asyncio.gather(*map(self._listing, asked))
+        pairs = zip(asked, listings, strict=True)
         return tuple(_gone(one) for one, listing in pairs if listing is Listing.NOT_LISTED)
 
     async def _listing(self, recipient: Recipient) -> Listing:
@@ -165,15 +170,13 @@ class SubmittingDesk:
 
     async def decline(self, draft: str, version: int, reason: str) -> int:
         """Send a draft back to its writer, with a reason."""
-        return await self._decide(draft, version, reason or "-")
+        return await self._decide(draft, version, reason[:_MAX_REASON] or "-")
 
     async def _decide(self, draft: str, version: int, declined: str) -> int:
         scope = self._scope
         async with scope.open(Purpose.COMPOSE) as vault:
             found = await scope.draft(vault, draft, Right.APPROVE)
-            if found.stage != DraftStage.APPROVAL:
-                raise DraftClosed(DraftStage(found.stage))
-            require_version(found, version)
+            _require_asked(found, version)
             if scope.person.id in (found.writer, found.asked_by) and not declined:
                 raise OwnApproval
             decided = replace(
@@ -183,6 +186,17 @@ class SubmittingDesk:
                 content=dict(found.content) | {"declined": declined},
             )
             return await change_draft(vault, decided, "declined" if declined else "approved")
+
+    async def withdraw(self, draft: str, version: int) -> int:
+        """Withdraw what the writer asked a second person for; the draft can be changed again."""
+        scope = self._scope
+        async with scope.open(Purpose.COMPOSE) as vault:
+            found = await scope.draft(vault, draft, Right.WRITE)
+            _require_asked(found, version)
+            if found.writer != scope.person.id:
+                raise DraftTaken((await scope.people(vault))[found.writer], found.saved_at)
+            changeable = replace(found, stage=DraftStage.OPEN.value, asked_by=None)
+            return await change_draft(vault, changeable, "approval-withdrawn")
 
     # --- sending ------------------------------------------------------------------------------------------
 
@@ -358,6 +372,13 @@ def _require_ready(draft: DraftRecord, files: Sequence[FileRecord]) -> None:
     wrong = drafts.problems(drafts.typed(draft.content), files)
     if wrong:
         raise NotReady(wrong)
+
+
+def _require_asked(draft: DraftRecord, version: int) -> None:
+    """Raise :class:`DraftClosed`, or :class:`Changed`, for a draft that does not wait for a second person."""
+    if draft.stage != DraftStage.APPROVAL:
+        raise DraftClosed(DraftStage(draft.stage))
+    require_version(draft, version)
 
 
 def _ended(*mailboxes: MailboxRecord) -> tuple[Problem, ...]:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import mimetypes
+from collections import defaultdict
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import NoReturn
@@ -63,9 +64,10 @@ class WritingDesk:
             vault.record(
                 MKEvent.MK_READING_LIST, folder="drafts", mailbox=mailbox or "", lines=str(len(found))
             )
-        return tuple(
-            drafts.draft_shown(one, [file for file in files if file.owner == one.id], people) for one in found
-        )
+        of_draft = defaultdict[str, list[FileRecord]](list)
+        for file in files:
+            of_draft[file.owner].append(file)
+        return tuple(drafts.draft_shown(one, of_draft[one.id], people) for one in found)
 
     async def draft(self, draft: str) -> Draft:
         """Open a draft."""

@@ -356,6 +356,27 @@ DESK = (
         (f"{_DESK}::test_a_second_person_approves_and_a_change_takes_the_approval_away",),
     ),
     Mutant(
+        "what a second person has approved, or what is sent, is not withdrawn",
+        "messageclient/submitting.py",
+        "    if draft.stage != DraftStage.APPROVAL:\n        raise DraftClosed(DraftStage(draft.stage))\n",
+        "",
+        (f"{_DESK}::test_who_asked_a_second_person_withdraws_that_and_changes_the_draft",),
+    ),
+    Mutant(
+        "nobody withdraws what another asked a second person for",
+        "messageclient/submitting.py",
+        "if found.writer != scope.person.id:",
+        "if False:",
+        (f"{_DESK}::test_who_asked_a_second_person_withdraws_that_and_changes_the_draft",),
+    ),
+    Mutant(
+        "each person of an organisation has documents set in turn",
+        "messageclient/handover/pdf.py",
+        "self._of_one[whose].turn(person)",
+        "self._of_one[whose].turn(whose)",
+        (f"{_HANDOVER}::test_an_organisation_that_has_many_documents_set_holds_up_no_other",),
+    ),
+    Mutant(
         "a mailbox that asks for approval sends nothing without",
         "messageclient/submitting.py",
         "if asks and draft.stage != DraftStage.APPROVED:",

@@ -187,7 +187,7 @@ LABORIOUS = (
     Mutant(
         "one organisation's documents are set one at a time",
         "messageclient/handover/pdf.py",
-        "async with self._of_one[whose].turn(whose), self._turns.turn(whose):",
+        "async with self._of_one[whose].turn(person), self._turns.turn(whose):",
         "async with self._turns.turn(whose):",
         (_DOCUMENTS,),
     ),

@@ -632,6 +632,14 @@ class MemoryDesk:
     async def decline(self, draft: str, version: int, reason: str) -> int:
         return self._keep(self._asked(draft, version), stage=DraftStage.OPEN, declined=reason).version
 
+    async def withdraw(self, draft: str, version: int) -> int:
+        one = self._draft(draft)
+        if one.stage is not DraftStage.APPROVAL or one.version != version:
+            raise DraftClosed(one.stage)
+        if one.writer != self._person:
+            raise DraftTaken(one.writer, one.saved_at)
+        return self._keep(one, stage=DraftStage.OPEN, asked_by=None).version
+
     async def submit(self, draft: str, version: int) -> Submitted:
         one = self._draft(draft)
         if one.stage is DraftStage.WINDOW:

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from samdrift.contracts.principals import Role
+from samdrift.messageclient import logreading
 from samdrift.messageclient.administering.log import EVENTS
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.notices.manning import ZONE
@@ -278,6 +279,31 @@ async def test_the_security_officer_reads_the_log_by_person_and_by_period(whole:
     assert decision[2] == "Eva"
     assert "Orosanmälan" not in table.text
     assert [one.event for one in await whole.log()].count(MKEvent.MK_READING_LOG) >= 7
+
+
+async def test_a_long_log_is_read_for_a_time_and_then_from_where_that_ended(
+    whole: Whole, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it is found by going on, however little one page may look through."""
+    await whole.appoint("siv", Right.SECURITY_OFFICER)
+    anna, siv = await whole.visit("anna"), await whole.visit("siv")
+    await whole.give("anna", SOC, *READS)
+    await anna.get("/conversation/elsewhere")
+    for _ in range(15):
+        await anna.get("/lists")
+    period = {"since": today(-1), "until": today(1), "person": "", "failed": "yes"}
+    row = '<tr><th scope="row">'
+    all_at_once = (await siv.post("/administration/log", **period)).text
+    monkeypatch.setattr(logreading, "SECONDS", 0.0)
+    monkeypatch.setattr(logreading, "_BATCH", 15)
+    pages, after = list[str](), "0"
+    while after and len(pages) < 100:
+        pages.append((await siv.post("/administration/log", after=after, **period)).text)
+        (after,) = re.findall(r'name="after" value="(\d+)"', pages[-1]) or [""]
+    assert [page.count(row) for page in pages if row in page] == [all_at_once.count(row)] == [1]
+    assert sum("Inget än så länge." in page for page in pages) == len(pages) - 2
+    assert "Loggen har inget sådant." in pages[-1]
+    assert 2 < len(pages) < 100
 
 
 async def test_a_reader_of_the_log_who_is_no_security_officer_gets_nothing(whole: Whole) -> None:

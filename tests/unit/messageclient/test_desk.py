@@ -13,6 +13,7 @@ from uuid import uuid4
 import pytest
 import pytest_asyncio
 
+from samdrift.contracts.addressbook import Listing
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Role
 from samdrift.messageclient import finding
@@ -27,6 +28,7 @@ from samdrift.messageclient.desk import (
     OwnApproval,
     TooLate,
 )
+from samdrift.messageclient.drafts import MAX_RECIPIENTS
 from samdrift.messageclient.fetching import Fetching
 from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import (
@@ -235,6 +237,7 @@ async def test_what_is_in_another_mailbox_or_organisation_is_not_here_alike(
             desk.ask_approval(draft, 1),
             desk.approve(draft, 1),
             desk.decline(draft, 1, "no"),
+            desk.withdraw(draft, 1),
             desk.submit(draft, 1),
             desk.undo(draft),
         ]
@@ -620,6 +623,57 @@ async def test_a_second_person_approves_and_a_change_takes_the_approval_away(
     approved = await bo.approve(draft, await anna.ask_approval(draft, with_file))
     await anna.submit(draft, approved)
     assert (await anna.undo(draft)).stage is DraftStage.APPROVED
+
+
+async def test_who_asked_a_second_person_withdraws_that_and_changes_the_draft(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    office = await Office(installation, organisation).opened(needs_approval=True)
+    anna, bo = office.desk("anna"), office.desk("bo")
+    draft, version = await written(anna)
+    asked = await anna.ask_approval(draft, version)
+    with pytest.raises(DraftTaken):
+        await bo.withdraw(draft, asked)
+    with pytest.raises(Changed):
+        await anna.withdraw(draft, version)
+    withdrawn = await anna.withdraw(draft, asked)
+    now = await anna.draft(draft)
+    assert (now.stage, now.asked_by, now.declined) == (DraftStage.OPEN, None, "")
+    with pytest.raises(DraftClosed):
+        await bo.approve(draft, asked)
+    with pytest.raises(NotReady):
+        await anna.submit(draft, withdrawn)
+    changed = await anna.save_draft(draft, withdrawn, DraftContent((TO,), "annat", "x"))
+    approved = await bo.approve(draft, await anna.ask_approval(draft, changed))
+    with pytest.raises(DraftClosed):
+        await anna.withdraw(draft, approved)
+    await anna.submit(draft, approved)
+    sent = (await anna.draft(draft)).version
+    with pytest.raises(DraftClosed):
+        await anna.withdraw(draft, sent)
+    assert ("mk:draft:changed", "approval-withdrawn") in [
+        (event, ids.get("action", "")) for event, ids in await office.events()
+    ]
+
+
+async def test_no_more_recipients_are_looked_up_than_a_draft_may_have(office: Office) -> None:
+    asked = set[str]()
+
+    async def listing(organisation: ParticipantIdentifier, address: str) -> Listing:
+        asked.add(address)
+        return Listing.LISTED
+
+    office.book.listing = listing  # type: ignore[method-assign]
+    anna = office.desk()
+    many = tuple(Recipient("0203:x.se", f"{number}:0203:x.se") for number in range(MAX_RECIPIENTS * 3))
+    draft = (await anna.new_draft("box", DraftContent(many, "Kallelse", "Hej"))).id
+    review = await anna.review(draft)
+    assert [one.code for one in review.problems] == [ProblemCode.TOO_MANY_RECIPIENTS]
+    with pytest.raises(NotReady) as refused:
+        await anna.submit(draft, 1)
+    assert [one.code for one in refused.value.problems] == [ProblemCode.TOO_MANY_RECIPIENTS]
+    assert len(asked) == MAX_RECIPIENTS
+    assert review.draft.content.recipients == many, "what was chosen is all there"
 
 
 # --- finding ----------------------------------------------------------------------------------------------

@@ -774,7 +774,9 @@ async def test_a_manager_says_when_a_mailbox_is_manned_and_others_find_nothing_t
         times = {"from-0": "8.30", "to-0": "16:00", "from-5": "09:00", "to-5": "24:00", "holidays": "yes"}
         faults = {"to-0": "7:00", "from-0": "24:30", "closed": "i juli", "hours": "0", "to": "x"}
         decades = "\n".join(f"{year}-01-01 – {year}-12-31" for year in range(1900, 2100))
-        for field, value in (*faults.items(), ("hours", "9" * 5000), ("closed", decades)):
+        one_day_often = "\n".join(["2026-12-23"] * 401)
+        vast = (("hours", "9" * 5000), ("closed", decades), ("closed", one_day_often))
+        for field, value in (*faults.items(), *vast):
             wrong = await post(house, anna, f"/manning/{SOC}", **(times | {field: value}))
             assert (wrong.status_code, "Något behöver rättas" in wrong.text) == (422, True), field
         more = {"closed": "2026-12-23\n2026-07-06 – 2026-07-07", "hours": "4", "to": "chef@habo.se"}

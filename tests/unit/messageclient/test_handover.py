@@ -52,10 +52,11 @@ from samdrift.web.messagetext import message_text
 from samdrift.web.pages import Pages
 from samdrift.web.texts import Language
 from samdrift.wire.identifiers import ParticipantIdentifier
+from tests.unit.messageclient.day import MULLSJO, SOC
 from tests.unit.messageclient.desks import Office
 from tests.unit.messageclient.mailroom import TEXTS, Mailroom
-from tests.unit.messageclient.memorydesk import InMemory
-from tests.vaults import Installation
+from tests.unit.messageclient.memorydesk import InMemory, message
+from tests.vaults import NOW, Installation
 
 ROLES = (Role.MESSAGE_CLIENT,)
 HABO = "0203:habo.se"
@@ -386,6 +387,29 @@ async def test_a_process_of_its_own_without_keys_sets_the_pdf(monkeypatch: pytes
     assert one["arguments"][0] == sys.executable
 
 
+async def test_an_organisation_that_has_many_documents_set_holds_up_no_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, end = list[str](), asyncio.Event()
+
+    async def run(self: Typesetter, content: bytes) -> bytes:
+        begun.append(json.loads(content)["title"])
+        await end.wait()
+        return b"%PDF"
+
+    monkeypatch.setattr(Typesetter, "_run", run)
+    typesetter = Typesetter()
+    asked = [("habo", "anna")] * 3 + [("habo", "bo"), ("mullsjo", "karin")]
+    async with asyncio.TaskGroup() as tasks:
+        for organisation, person in asked:
+            document = {"title": f"{person} at {organisation}"}
+            tasks.create_task(typesetter.pdf(document, organisation, person))
+        await asyncio.sleep(0)
+        assert begun == ["anna at habo", "karin at mullsjo"]
+        end.set()
+    assert begun[2:] == ["anna at habo", "bo at habo", "anna at habo"], "each person in turn"
+
+
 async def test_without_the_optional_part_it_is_said_that_there_is_no_pdf(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -475,7 +499,7 @@ async def test_the_package_is_downloaded_as_it_was_chosen(room: Mailroom) -> Non
     anna = await room.visit()
     page = await anna.get(path)
     assert 'value="pdf" checked' in page.text
-    answer = await anna.post(path, messages="all", parts=["pdf", "files"])
+    answer = await anna.post(path, parts=["pdf", "files"])
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/zip"
     assert 'attachment; filename="meddelanden-' in answer.headers["content-disposition"]
@@ -487,9 +511,28 @@ async def test_the_package_is_downloaded_as_it_was_chosen(room: Mailroom) -> Non
     assert room.scene.failures == []
 
 
+async def test_one_of_200_messages_is_chosen_from_a_list_that_is_one_field(room: Mailroom) -> None:
+    sip, anna = the_sip(room), await room.visit()
+    for number in range(len(room.office.conversations[sip].messages), 200):
+        room.office.add(sip, message(room.office, MULLSJO, SOC, f"Fråga {number}", "Text", NOW))
+    path = f"/conversation/{sip}/package"
+    page = await anna.get(path)
+    assert (page.text.count("<option"), 'type="radio"' in page.text) == (201, False)
+    assert '<option value="">Hela samtalet, 200 meddelanden</option>' in page.text
+    chosen = room.office.conversations[sip].messages[7]
+    refused = await anna.post(path, message=chosen.id)
+    assert f'<option value="{chosen.id}" selected>' in refused.text
+    answer = await anna.post(path, message=chosen.id, parts=["files"])
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        (one,) = json.loads(archive.read(MANIFEST))["messages"]
+    assert one["messageId"] == chosen.message_id
+    nowhere = await anna.post(path, message="elsewhere", parts=["files"])
+    assert nowhere.status_code == 404
+
+
 async def test_nothing_chosen_is_said_and_nothing_leaves(room: Mailroom) -> None:
     anna = await room.visit()
-    answer = await anna.post(f"/conversation/{the_sip(room)}/package", messages="all")
+    answer = await anna.post(f"/conversation/{the_sip(room)}/package")
     assert (answer.status_code, "Välj vad som ska följa med" in answer.text) == (422, True)
     assert Act.HANDED_OVER not in [reading.act for _, reading in room.office.readings]
 
@@ -502,8 +545,8 @@ async def test_without_the_optional_part_everything_else_can_be_had(
     page = await anna.get(path)
     assert "Här finns ingen PDF." in page.text
     assert 'value="pdf"' not in page.text
-    assert (await anna.post(path, messages="all", parts=["pdf"])).status_code == 503
-    assert (await anna.post(path, messages="all", parts=["files"])).status_code == 200
+    assert (await anna.post(path, parts=["pdf"])).status_code == 503
+    assert (await anna.post(path, parts=["files"])).status_code == 200
 
 
 async def test_a_conversation_is_marked_as_registered_on_the_page_and_shows_in_the_list(

@@ -629,6 +629,70 @@ async def test_a_second_person_approves_before_it_is_sent(room: Mailroom) -> Non
     assert (await anna.post(f"/draft/{draft}/send", version="4")).status_code == 303
 
 
+async def test_who_asked_a_second_person_takes_that_back_and_goes_on_writing(room: Mailroom) -> None:
+    room.office.approval.add("soc")
+    anna, eva = await room.visit(), await room.visit(EVA)
+    draft = await ready(room)
+    button = f'action="/draft/{draft}/withdraw"'
+    assert button not in (await anna.get(f"/draft/{draft}/review")).text
+    asked = await anna.follow(await anna.post(f"/draft/{draft}/ask", version="2"))
+    assert (button in asked.text, "Ta tillbaka och ändra" in asked.text) == (True, True)
+    assert button not in (await eva.get(f"/draft/{draft}/review")).text
+    assert (await eva.post(f"/draft/{draft}/withdraw", version="3")).status_code == 409
+    form = await anna.follow(await anna.post(f"/draft/{draft}/withdraw", version="3"))
+    assert 'name="subject"' in form.text
+    assert (await eva.post(f"/draft/{draft}/approve", version="3")).status_code == 409
+    await anna.post(f"/draft/{draft}/ask", version="4")
+    await eva.post(f"/draft/{draft}/approve", version="5")
+    assert (await anna.post(f"/draft/{draft}/withdraw", version="5")).status_code == 409
+    assert "Eva Ek har godkänt" in (await anna.get(f"/draft/{draft}/review")).text
+
+
+async def test_what_is_looked_for_has_an_end_and_is_all_there_when_it_is_refused(room: Mailroom) -> None:
+    anna, words = await room.visit(), "ord " * 200 + "sist"
+    answer = await anna.post("/search", words=words)
+    assert (answer.status_code, "Skriv högst 500 tecken" in answer.text) == (422, True)
+    assert words in answer.text
+    answer = await anna.post("/select", organisation=words)
+    assert (answer.status_code, "Skriv högst 500 tecken" in answer.text) == (422, True)
+    assert words in answer.text
+    assert room.office.searches == {}
+    assert room.office.selections == {}
+    assert (await anna.post("/search", words="ord " * 64)).status_code == 303
+
+
+async def test_a_note_and_the_reason_of_a_colleague_keep_their_lines(room: Mailroom) -> None:
+    room.office.approval.add("soc")
+    anna, eva, sip = await room.visit(), await room.visit(EVA), the_sip(room)
+    lines = "Ringt pappan:\n- kommer torsdag\n- vill ha tolk"
+    page = await anna.follow(await anna.post(f"/conversation/{sip}/note", note=lines))
+    assert f'<span class="plain">{lines}</span>' in page.text
+    draft = await ready(room)
+    await anna.post(f"/draft/{draft}/ask", version="2")
+    await eva.post(f"/draft/{draft}/decline", version="3", reason=lines)
+    assert f'<span class="plain">{lines}</span>' in (await anna.get(f"/draft/{draft}")).text
+
+
+async def test_a_note_has_an_end_and_is_all_there_when_it_is_refused(room: Mailroom) -> None:
+    anna, sip = await room.visit(), the_sip(room)
+    note, before = "x" * 20_001, room.office.conversations[sip].notes
+    answer = await anna.post(f"/conversation/{sip}/note", note=note)
+    assert (answer.status_code, "högst 20 000 tecken" in answer.text) == (422, True)
+    assert note in answer.text
+    assert room.office.conversations[sip].notes == before
+    assert (await anna.post(f"/conversation/{sip}/note", note=note[1:])).status_code == 303
+
+
+async def test_of_files_that_were_refused_before_no_more_are_told_than_a_form_may_have(
+    room: Mailroom,
+) -> None:
+    anna, draft = await room.visit(), await ready(room)
+    refused = "\n".join(f"file-type fil-{number}-" for number in range(5000))
+    answer = await anna.post(f"/draft/{draft}", version="2", subject="Hej", refused=refused)
+    assert answer.status_code == 422
+    assert ("fil-99-" in answer.text, "fil-100-" in answer.text) == (True, False)
+
+
 async def test_a_draft_is_deleted_only_after_a_question(room: Mailroom) -> None:
     anna = await room.visit()
     draft = await ready(room)

@@ -92,7 +92,6 @@ WALK: tuple[Sight, ...] = (
     does(
         "/conversation/{conversation}/package",
         MKEvent.MK_READING_HANDED_OVER,
-        messages="all",
         parts="files",
     ),
     does("/conversation/{conversation}/take", CHANGED, version="1"),
@@ -109,10 +108,12 @@ WALK: tuple[Sight, ...] = (
     sees("/draft/{draft}/review", READ_DRAFT),
     does("/draft/{draft}/news-read", OPENED, messages="1"),
     does("/draft/{draft}/ask", DRAFT, version="3"),
-    does("/draft/{draft}/decline", DRAFT, version="4", reason="Nej", by="bo"),
+    does("/draft/{draft}/withdraw", DRAFT, version="4"),
     does("/draft/{draft}/ask", DRAFT, version="5"),
-    does("/draft/{draft}/approve", DRAFT, version="6", by="bo"),
-    does("/draft/{draft}/send", MKEvent.MK_MESSAGE_SUBMITTED, version="7"),
+    does("/draft/{draft}/decline", DRAFT, version="6", reason="Nej", by="bo"),
+    does("/draft/{draft}/ask", DRAFT, version="7"),
+    does("/draft/{draft}/approve", DRAFT, version="8", by="bo"),
+    does("/draft/{draft}/send", MKEvent.MK_MESSAGE_SUBMITTED, version="9"),
     sees("/draft/{draft}/sending", READ_DRAFT),
     does("/draft/{draft}/undo", MKEvent.MK_MESSAGE_UNDONE),
     does("/draft/{draft}/take-over", DRAFT, by="bo"),
@@ -407,7 +408,7 @@ async def test_who_does_not_work_in_a_mailbox_says_why_before_what_is_marked_is_
         asked_why = await bo.get(path)
         assert (asked_why.status_code, "Varför öppnar du det här?" in asked_why.text) == (403, True), path
         assert "Hemligt" not in asked_why.text
-    package = await bo.post(f"{place}/package", messages="all", parts="files")
+    package = await bo.post(f"{place}/package", parts="files")
     assert (package.status_code, "Varför öppnar du det här?" in package.text) == (403, True)
     assert (await bo.post(f"{place}/why", reason="så klart")).status_code == 422
     opened = await bo.follow(await bo.post(f"{place}/why", reason="supervision"))

@@ -125,6 +125,7 @@ _VALUES: Mapping[str, Phrase] = {
     "discarded": Phrase("deleted it"),
     "taken-over": Phrase("took it over"),
     "approval-asked": Phrase("asked for approval"),
+    "approval-withdrawn": Phrase("took back the request for approval"),
     "approved": Phrase("approved it"),
     "declined": Phrase("sent it back"),
     "manning": Phrase("when it is manned"),

@@ -38,7 +38,6 @@ _PARTS = {
     Part.ORIGINAL: Phrase("Each message as it was sent, byte for byte"),
     Part.NOTES: Phrase("Notes, which were never sent"),
 }
-_ALL = "all"
 _LONGEST_NUMBER = 256
 _USUAL = frozenset({Part.PDF, Part.FILES, Part.EVIDENCE, Part.ORIGINAL})
 
@@ -63,18 +62,17 @@ class HandOverPages:
     async def choice(self, request: Request, desk: Desk) -> Response:
         """Show what can go along, and whether the conversation is registered."""
         usual = _USUAL if self._typesetter.available else _USUAL - {Part.PDF}
-        form = Form((("messages", _ALL), *(("parts", part.value) for part in sorted(usual))))
+        form = Form(("parts", part.value) for part in sorted(usual))
         return await self._page(request, desk, form)
 
     async def package(self, request: Request, desk: Desk) -> Response:
         """Answer with the package, which is made while it is sent."""
         form = await received(request)
         parts = frozenset(Part(each) for each in form.all("parts") if each in set(Part))
-        chosen = form["messages"]
         if not parts:
             form.refuse("parts", Phrase("Choose what is to go along"))
             return await self._page(request, desk, form, 422)
-        messages = () if chosen in ("", _ALL) else (chosen,)
+        messages = (form["message"],) if form["message"] else ()
         handover = await desk.handed_over(request.path_params["conversation"], messages, parts)
         try:
             pdf = await self._pdf(request, desk, handover)
@@ -127,7 +125,8 @@ class HandOverPages:
         shown = Shown(self._pages.lasting_wording(Language.SWEDISH), desk.person)
         site = site_of(request).name
         document = Document(shown, handover, site, await digests(handover))
-        return await self._typesetter.pdf(await asyncio.to_thread(document.content), handover.organisation)
+        content = await asyncio.to_thread(document.content)
+        return await self._typesetter.pdf(content, handover.organisation, desk.person.id)
 
     async def _page(
         self,
@@ -150,7 +149,7 @@ class HandOverPages:
             conversation=one,
             marked_here=marked_here(one),
             subject=shown.subject(one.subject),
-            messages=[(_ALL, self._all(request, one)), *self._each(request, shown, one)],
+            messages=self._each(request, shown, one),
             parts=[
                 (part.value, self._frame.text(request, phrase))
                 for part, phrase in _PARTS.items()
@@ -162,12 +161,8 @@ class HandOverPages:
             held_by=shown.person(one.held.person) if one.held else "",
         )
 
-    def _all(self, request: Request, one: Conversation) -> str:
-        count = {"count": len(one.messages)}
-        whole = Phrase("The whole conversation, %(count)s messages", count)
-        return self._frame.text(request, Phrase("The message") if len(one.messages) == 1 else whole)
-
     def _each(self, request: Request, shown: Shown, one: Conversation) -> list[tuple[str, str]]:
+        """Return the messages to choose one from, the latest first; none where there is but one."""
         if len(one.messages) < 2:
             return []
         return [

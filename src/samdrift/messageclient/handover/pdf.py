@@ -49,10 +49,10 @@ class Typesetter:
         """Return whether the optional part of the program that does it (extra ``pdf``) is installed."""
         return find_spec("typst") is not None
 
-    async def pdf(self, document: Mapping[str, Any], whose: str) -> bytes:
+    async def pdf(self, document: Mapping[str, Any], whose: str, person: str = "") -> bytes:
         """Return a document of an organisation as a PDF; :class:`NoPdf` with the reason where that cannot be.
 
-        Organisations have their documents set in fair turns.
+        Organisations, and in each its people, have their documents set in fair turns.
         """
         if not self.available:
             raise NoPdf("the program was installed without it (extra pdf)")
@@ -61,7 +61,7 @@ class Typesetter:
         content = json.dumps(document, ensure_ascii=False).encode("utf-8", "replace")
         self._wanted[whose] += 1
         try:
-            async with self._of_one[whose].turn(whose), self._turns.turn(whose):
+            async with self._of_one[whose].turn(person), self._turns.turn(whose):
                 return await self._run(content)
         finally:
             self._wanted[whose] -= 1

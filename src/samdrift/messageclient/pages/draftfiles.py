@@ -12,7 +12,7 @@ from samdrift.messageclient.pages.handling import version_of
 from samdrift.web.application import NotSignedIn
 from samdrift.web.forms import Form
 from samdrift.web.texts import Phrase
-from samdrift.web.uploads import FilePart, FileSink
+from samdrift.web.uploads import FilePart, FileSink, FormLimits
 
 FILE_PROBLEMS = {
     ProblemCode.EMPTY: Phrase("A file is empty. Choose another one"),
@@ -22,6 +22,7 @@ FILE_PROBLEMS = {
     ),
 }
 """Reasons for which a file is not in a draft; the draft's own for the same codes are about all of it."""
+_MAX_REFUSED = FormLimits().files
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Refused:
 
 def refused_before(form: Form) -> list[Refused]:
     """Return the files that script sent ahead of the form and that were refused, as the form says."""
-    lines = (line.partition(" ") for line in form["refused"].split("\n"))
+    lines = (line.partition(" ") for line in form["refused"].split("\n", _MAX_REFUSED)[:_MAX_REFUSED])
     return [Refused(ProblemCode(code), name) for code, _, name in lines if code in FILE_PROBLEMS]
 
 

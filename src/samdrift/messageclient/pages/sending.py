@@ -68,6 +68,9 @@ class Sending:
         async def decline(desk: Desk, draft: str, version: int, form: Form) -> object:
             return await desk.decline(draft, version, form["reason"].strip())
 
+        async def withdraw(desk: Desk, draft: str, version: int, form: Form) -> object:
+            return await desk.withdraw(draft, version)
+
         async def news_read(desk: Desk, draft: str, version: int, form: Form) -> object:
             await desk.news_read(draft, number_in(form["messages"]))
             return None
@@ -78,6 +81,7 @@ class Sending:
             ("POST", "/draft/{draft}/send", self.send),
             ("GET", "/draft/{draft}/sending", self.sending),
             ("POST", "/draft/{draft}/undo", self.undo),
+            ("POST", "/draft/{draft}/withdraw", self._act(withdraw, "")),
             *(("POST", f"/draft/{{draft}}/{name}", self._act(act)) for name, act in acts.items()),
         )
 
@@ -115,7 +119,9 @@ class Sending:
             return await self._sending(request, desk, await desk.draft(draft), 409, _TOO_LATE)
         return see(f"/draft/{draft}")
 
-    def _act(self, act: Act) -> Callable[[Request, Desk], Awaitable[Response]]:
+    def _act(self, act: Act, then: str = "/review") -> Callable[[Request, Desk], Awaitable[Response]]:
+        """Return a handler that acts on a draft and leads to it, or to what ``then`` names of it."""
+
         async def answer(request: Request, desk: Desk) -> Response:
             form = await received(request)
             draft = request.path_params["draft"]
@@ -125,7 +131,7 @@ class Sending:
                 return await self._review(request, desk, draft, 409, _CHANGED)
             except NotReady:
                 return await self._review(request, desk, draft, 422)
-            return see(f"/draft/{draft}/review")
+            return see(f"/draft/{draft}{then}")
 
         return answer
 
