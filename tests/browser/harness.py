@@ -9,8 +9,10 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+import pytest
 import uvicorn
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright, expect
 from starlette.responses import HTMLResponse
@@ -28,6 +30,11 @@ CHROMIUM = requires(PROGRAM, PROGRAM)
 """Skips a test where there is no Chromium."""
 DARK, FORCED = "dark", "forced colours"
 LOOKS = ("light", DARK, FORCED)
+PAPER = "paper"
+"""A look of :func:`photograph` alone: printed by a person who has the dark one."""
+SEEN = os.environ.get("SAMDRIFT_TESTS_SEEN", "")
+"""A folder into which walks through pages put a picture of each, for whoever changes the look."""
+seen_alone = pytest.mark.skipif(not SEEN, reason="only for who looks: SAMDRIFT_TESTS_SEEN names a folder")
 expect.set_options(timeout=60_000)
 Make = Callable[[Scene, dict[str, Site]], Any]
 
@@ -60,7 +67,7 @@ async def profile(browser: Browser, **seen: Unpack[Seen]) -> AsyncIterator[Brows
     look = seen.get("look", "light")
     context = await browser.new_context(
         viewport={"width": seen.get("width", 1280), "height": seen.get("height", 900)},
-        color_scheme="dark" if look == DARK else "light",
+        color_scheme="dark" if look in (DARK, PAPER) else "light",
         forced_colors="active" if look == FORCED else "none",
         locale="sv-SE" if seen.get("language", "sv") == "sv" else "en-GB",
         java_script_enabled=seen.get("script", True),
@@ -86,6 +93,14 @@ async def keep_session(context: BrowserContext, origin: str, value: str) -> None
             }
         ]
     )
+
+
+async def photograph(page: Page, path: str, width: int, look: str, language: str) -> None:
+    """Keep a picture of a page, as a person sees it who looks at it so."""
+    if look == PAPER:
+        await page.emulate_media(media="print", color_scheme="dark")
+    file = f"{path.strip('/').replace('/', '-')[:60]}-{width}-{look}-{language}.png"
+    await page.screenshot(path=Path(SEEN) / file.replace("?", "-"), full_page=True)
 
 
 async def stop_the_clock(page: Page) -> None:

@@ -29,6 +29,8 @@ async def paths(room: Mailroom) -> list[str]:
     empty = await desk.new_draft("soc")
     for text in ("Ringt.", "Ringt igen."):  # Parts of a page that are alike.
         await desk.add_note(sip.id, text)
+    waiting = await desk.new_draft("soc", content)
+    await desk.ask_approval(waiting.id, waiting.version)
     token = await desk.begin_search(Search("mote", whole_text=False, mailbox=None))
     return [
         "/mailbox/soc",
@@ -46,6 +48,7 @@ async def paths(room: Mailroom) -> list[str]:
         f"/draft/{draft.id}/review",
         f"/draft/{leaving.id}/sending",
         f"/draft/{theirs.id}/review",
+        f"/draft/{waiting.id}/review",
         "/search",
         f"/search/{token}",
         "/addresses",

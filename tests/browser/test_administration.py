@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Unpack
 
 import pytest
@@ -18,16 +16,31 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Route, expect
 from samdrift.contracts.principals import Role
 from samdrift.net.server import listening_socket, serving
 from samdrift.rights import Right
-from tests.browser.harness import CHROMIUM, LOOKS, Seen, complained, keep_session, profile
+from tests.browser.harness import (
+    CHROMIUM,
+    LOOKS,
+    PAPER,
+    Seen,
+    complained,
+    keep_session,
+    photograph,
+    profile,
+    seen_alone,
+)
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
 from tests.sizes import sampled, whole
-from tests.unit.messageclient.wholerole import ENVIRONMENT, SOC, Whole, hrefs, whole_role
+from tests.unit.messageclient.wholerole import (
+    ENVIRONMENT,
+    SOC,
+    Whole,
+    deleting_service,
+    hrefs,
+    whole_role,
+)
 from tests.vaults import Installation
 
 pytestmark = CHROMIUM
 ROLES = (Role.MESSAGE_CLIENT,)
-PICTURES = os.environ.get("SAMDRIFT_TESTS_SEEN", "")
-"""A folder into which the walk puts a picture of each page, for whoever changes the look."""
 
 
 @dataclass
@@ -60,11 +73,12 @@ async def opened(installation: Installation, browser: Browser) -> AsyncIterator[
     """Serve the role with persons of each kind, mail, a view, a list and a text template."""
     sock = listening_socket("127.0.0.1")
     origin = f"http://habo.localhost:{sock.getsockname()[1]}"
-    async with whole_role(installation, origin=origin) as whole:
+    async with whole_role(installation, deleting_service(), origin=origin) as whole:
         await whole.give("anna", SOC, Right.READ, Right.WRITE, Right.MANAGE)
         await whole.give("anna", ENVIRONMENT, Right.READ, Right.WRITE)
         await whole.give("bo", SOC, Right.READ)
         await whole.appoint("siv", Right.SECURITY_OFFICER)
+        await _proposed_disposal(whole)
         for label in ("Kallelse till SIP-möte", "Begäran om yttrande"):
             await whole.receives(label=label)
         anna = await whole.visit("anna")
@@ -84,6 +98,21 @@ async def role(installation: Installation, browser: Browser) -> AsyncIterator[Op
         yield running
 
 
+async def _proposed_disposal(whole: Whole) -> None:
+    """Have a message come in that is read and done, and its disposal proposed when that is two days ago."""
+    await whole.receives(label="Intyg om närvaro")
+    anna = await whole.visit("anna")
+    (line,) = hrefs(await anna.get(f"/mailbox/{SOC}/open"), '/conversation/[^"]+')
+    place = line.partition("?")[0]
+    await anna.get(place)
+    assert (await anna.post(f"{place}/done", version="1")).status_code == 303
+    whole.clock.forward(2 * 86400)
+    anna, disposal = await whole.visit("anna"), f"/administration/disposal/{SOC}"
+    decision = "Dokumenthanteringsplan 2026, SN 2026/12"
+    assert (await anna.post(f"{disposal}/rule", days="1", since="done", decision=decision)).status_code == 303
+    assert (await anna.post(f"{disposal}/propose")).status_code == 303
+
+
 async def pages(role: Open) -> list[tuple[str, str]]:
     """Return the pages, with a person who sees each."""
     anna, siv = await role.whole.visit("anna"), await role.whole.visit("siv")
@@ -93,6 +122,10 @@ async def pages(role: Open) -> list[tuple[str, str]]:
     made = (await anna.post("/lists", name="Skolor i länet", mailbox=SOC)).headers["location"]
     begun = (await anna.post("/select", mailbox=SOC, state="open")).headers["location"]
     assert (await siv.get("/administration/log")).status_code == 200
+    disposal = f"/administration/disposal/{SOC}"
+    (proposed,) = hrefs(await anna.get(disposal), f'{disposal}/[^"/]{{20,}}')
+    eva = await role.whole.visit("eva")
+    ending = hrefs(await eva.get(f"/rights/{SOC}"), f'/rights/{SOC}/end/[^"]+')[0]
     own = [
         *(
             "/lists",
@@ -106,12 +139,14 @@ async def pages(role: Open) -> list[tuple[str, str]]:
             text,
         ),
         *("/addresses", f"/administration/mailbox/{SOC}", "/accessibility"),
-        f"/administration/mailbox/{SOC}/rules",
+        *(f"/administration/mailbox/{SOC}/rules", f"{texts}/new", f"/manning/{SOC}", "/notices"),
+        *("/administration/disposal", disposal, proposed),
     ]
     administrators = [
         *("/administration/mailboxes", "/administration/mailboxes/new", "/administration/service"),
         *(f"/administration/mailbox/{SOC}", f"/administration/mailbox/{SOC}/end", "/rights"),
-        *(f"/rights/{SOC}/give", f"/rights/{SOC}/substitute"),
+        *(f"/rights/{SOC}/give", f"/rights/{SOC}/substitute", ending, "/sessions"),
+        f"/administration/service/confirm/{SOC}",
     ]
     return [
         *(("anna", path) for path in own),
@@ -245,14 +280,15 @@ async def test_no_page_scrolls_sideways_and_what_is_pressed_is_large_enough(role
     assert {where: each for where, each in found.items() if each} == {}
 
 
-@pytest.mark.skipif(not PICTURES, reason="only for who looks: SAMDRIFT_TESTS_SEEN names a folder")
-@pytest.mark.parametrize("look", LOOKS)
-async def test_pictures_for_who_changes_the_look(role: Open, look: str) -> None:
-    for width in (1280, 320):
-        for name, path in await pages(role):
-            async with role.visitor(name, width=width, look=look) as page:
+@seen_alone
+@pytest.mark.parametrize("language", ["sv", "en"])
+@pytest.mark.parametrize("look", [*LOOKS, PAPER])
+async def test_pictures_for_who_changes_the_look(role: Open, look: str, language: str) -> None:
+    for name, path in await pages(role):
+        for width in (1280, 768, 320):
+            async with role.visitor(name, width=width, look=look, language=language) as page:
                 await page.goto(role.at(path))
                 if path == "/administration/log":
-                    await page.get_by_role("button", name="Visa", exact=True).click()
-                file = f"{name}{path.replace('/', '-')[:40]}-{width}-{look}.png"
-                await page.screenshot(path=Path(PICTURES) / file, full_page=True)
+                    await page.locator("main form button").first.click()
+                    await page.wait_for_selector("tbody")
+                await photograph(page, f"{name}{path}", width, look, language)

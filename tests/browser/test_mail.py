@@ -11,7 +11,16 @@ import pytest_asyncio
 from playwright.async_api import Browser, Dialog, Page, Request, expect
 
 from samdrift.messageclient.mail import DraftContent, DraftStage
-from tests.browser.harness import CHROMIUM, Served, served, stop_the_clock
+from tests.browser.harness import (
+    CHROMIUM,
+    LOOKS,
+    PAPER,
+    Served,
+    photograph,
+    seen_alone,
+    served,
+    stop_the_clock,
+)
 from tests.browser.mailpages import PDF, paths
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE
 from tests.sizes import sampled, whole
@@ -304,3 +313,14 @@ async def test_the_views_of_a_mailbox_are_one_line_on_a_phone(mail: Served, widt
         tops = await page.locator(".tabs a").evaluate_all("all => all.map(one => one.offsetTop)")
         assert len(tops) == 5
         assert len(set(tops)) == 1, tops
+
+
+@seen_alone
+@pytest.mark.parametrize("language", ["sv", "en"])
+@pytest.mark.parametrize("look", [*LOOKS, PAPER])
+async def test_pictures_for_who_changes_the_look(mail: Served, look: str, language: str) -> None:
+    for path in await paths(mail.gallery):
+        for width in (1280, 768, 320):
+            async with mail.visitor(width=width, look=look, language=language) as page:
+                await page.goto(mail.address(path))
+                await photograph(page, path, width, look, language)

@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import Page, Request, expect
 
 from samdrift.web.cookies import SESSION
-from tests.browser.harness import CHROMIUM, LOOKS, Served, stop_the_clock
+from tests.browser.harness import CHROMIUM, DARK, LOOKS, Served, stop_the_clock
 from tests.sizes import sampled
 from tests.unit.web.scene import ANNA
 
@@ -406,6 +406,18 @@ async def test_on_paper_there_is_what_was_read_and_nothing_to_press(gallery: Ser
         for hidden in (".nav", ".list", ".actions", ".search", ".top-end", ".button"):
             await expect(page.locator(hidden).first).not_to_be_visible()
         assert len(await page.pdf()) > 10_000
+
+
+async def test_on_paper_colours_are_those_of_the_light_look(gallery: Served) -> None:
+    """Whoever has the dark one prints no pale text: browsers leave the ground out."""
+    async with gallery.visitor(look=DARK) as page:
+        await page.goto(gallery.address("/conversation"))
+        colour = "each => getComputedStyle(each).color"
+        band = page.locator(".band.confidential").first
+        assert await band.evaluate(colour) == "rgb(242, 168, 201)"
+        await page.emulate_media(media="print", color_scheme="dark")
+        assert await band.evaluate(colour) == "rgb(122, 31, 75)"
+        assert await page.locator("h1").first.evaluate(colour) == "rgb(0, 0, 0)"
 
 
 async def test_the_browser_itself_refuses_what_the_policy_forbids(gallery: Served) -> None:

@@ -10,7 +10,7 @@ from samdrift.web.assets import STATIC, Assets
 from samdrift.web.sites import Accent
 
 STYLE = (STATIC / "style.css").read_text()
-LIGHT, _, AFTER = STYLE.partition("@media (prefers-color-scheme: dark)")
+LIGHT, _, AFTER = STYLE.partition("@media screen and (prefers-color-scheme: dark)")
 DARK = AFTER.partition("/* Ground */")[0]
 PAIRS = (
     *(("ink", ground) for ground in ("page", "card", "accent-ground", "warning-ground")),
