@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from samdrift.administration.events import AdminEvent
 from samdrift.cli.gov import app
+from samdrift.cli.mailbox import app as mailbox
 from samdrift.config.errors import Unusable
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.net import clock
@@ -161,6 +162,33 @@ async def test_officers_enrol_give_approve_review_and_end_with_their_own_keys(
     await desk.state("kim", "review answer", number, "--outcome", "remove", "--by", "kim")
     assert len(json.loads(await desk.run("grant list", "--json"))["grants"]) == 1
     assert "gives a right" in await desk.run("statement list", "--number", number)
+
+
+async def test_a_substitute_is_appointed_listed_and_ended_by_command(
+    installation: Installation, config: Path, two: list[str], tmp_path: Path
+) -> None:
+    """Rights to content are the organisation's to give: a person signs, and the operator cannot."""
+    desk = await opened(installation, config, two, tmp_path)
+    await in_another_second()
+    end = datetime.now(UTC) + timedelta(days=30)
+    where = ("--mailbox", "skola", "--until", f"{end:%Y-%m-%d}", "--by", "kim")
+    await desk.state("kim", "grant give", "--to", "dag", "--rights", "read,write", *where)
+    appointed = await desk.state("kim", "grant give", "--to", "eva", "--for", "dag", *where)
+    assert appointed["effect"] == "taken"
+    with pytest.raises(Unusable, match="either --rights or, for a substitute, --for"):
+        await desk.signed("kim", "grant give", "--to", "eva", "--for", "dag", "--rights", "read", *where)
+
+    async def substitutes() -> list[tuple[str, str, str]]:
+        command = ["rights", str(desk.organisation), "--json", "--reason", "test", "--config", str(config)]
+        ended = await asyncio.to_thread(CliRunner().invoke, mailbox, command, standalone_mode=False)
+        found = json.loads(ended.stdout)["rights"]
+        return [(one["to"], one["what"], one["scope"]) for one in found if one["what"].startswith("for ")]
+
+    assert await substitutes() == [("person:eva", "for person:dag", "mailbox:skola")]
+    listed = json.loads(await desk.run("grant list", "--json"))["grants"]
+    assert [one["rights"] for one in listed if one["to"].startswith("person:eva")] == ["for person:dag"]
+    await desk.state("kim", "grant end", str(appointed["statement"]), "--by", "kim")
+    assert await substitutes() == []
 
 
 async def test_what_has_ended_by_what_a_witness_signed_gives_nobody_authority_by_a_clock_set_back(
