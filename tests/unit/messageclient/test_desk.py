@@ -640,7 +640,7 @@ async def test_who_asked_a_second_person_withdraws_that_and_changes_the_draft(
     now = await anna.draft(draft)
     assert (now.stage, now.asked_by, now.declined) == (DraftStage.OPEN, None, "")
     with pytest.raises(DraftClosed):
-        await bo.approve(draft, asked)
+        await bo.approve(draft, withdrawn)
     with pytest.raises(NotReady):
         await anna.submit(draft, withdrawn)
     changed = await anna.save_draft(draft, withdrawn, DraftContent((TO,), "annat", "x"))
