@@ -98,7 +98,7 @@ BROKEN: set[str] = set()
 async def faults(page: Page, axe: str) -> list[object]:
     await page.evaluate(axe)
     found: list[object] = await page.evaluate(RUN, TAGS)
-    where = re.sub(r"/[0-9a-f-]{20,}", "/…", urlsplit(page.url).path)
+    where = re.sub(r"/(?:[0-9a-f-]{20,}|[a-z]+\d+)(?=/|$)", "/…", urlsplit(page.url).path)
     LOOKED_AT[where] = LOOKED_AT.get(where, 0) + 1
     BROKEN.update(f"{rule} ({where})" for rule, _ in found)
     return found
