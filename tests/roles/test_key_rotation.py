@@ -29,6 +29,7 @@ from samdrift.config.malware import MalwareConfig
 from samdrift.contracts.messages import Direction, MessageStatus
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import SYSTEM, enrol
+from samdrift.federation.authority import Applicant
 from samdrift.federation.directory import FunctionalAddress
 from samdrift.federation.shapes import Use
 from samdrift.installation.operator import running
@@ -37,6 +38,7 @@ from samdrift.messageservice.events import MTEvent
 from samdrift.wire.crypto.certificates import fingerprint
 from samdrift.wire.identifiers import ParticipantIdentifier
 from samdrift.wire.smp import PublishedCertificates
+from tests import pki
 from tests.roles.member import MT, Member
 from tests.roles.stage import Stage, hasty, member_of, no_patience_with_dns
 from tests.secretfiles import secret_file
@@ -54,6 +56,7 @@ NASSJO = DemoOrganisation(
 OPERATOR = DemoOperator("operator-f", "AP0007-SDK-DEMO", (NASSJO,))
 WORDS = {"anna": b"a long row of words", "bo": b"quite another row"}
 USES = {"signing": Use.SIGNING, "encryption": Use.ENCRYPTION}
+ALL = {**USES, "tls-client": None, "log-signing": Use.SIGNING}
 
 
 @dataclass
@@ -93,13 +96,16 @@ class Place:
 
     async def certified(self, key: str) -> Path:
         """Have the next key made and certified; gives the file with its certificate."""
-        request = (await self.keys("create", key, *self.two)).encode()
+        return self.certificate(key, (await self.keys("create", key, *self.two)).encode())
+
+    def certificate(self, key: str, request: Applicant) -> Path:
+        """Have a key certified; gives the file with the certificate."""
         authority = self.stage.federation.authority
-        if key == "tls-client":
+        if (use := ALL[key]) is None:
             certificate = authority.issue_tls_client(SYSTEM, request, organisation=NASSJO.name)
         else:
             certificate = authority.issue_organisation(
-                NASSJO.identifier, NASSJO.name, request, USES[key], organisation_number=NASSJO.number
+                NASSJO.identifier, NASSJO.name, request, use, organisation_number=NASSJO.number
             )
         file = self.folder / f"{key}.pem"
         file.write_bytes(certificate.public_bytes(Encoding.PEM))
@@ -359,3 +365,33 @@ async def test_while_no_signing_key_is_in_use_messages_wait_and_go_on_with_the_n
     await place.publish()
     await place.keys("activate", "signing", str((await place.listed("signing"))[1][0]))
     assert await nassjo.ends(message_id) is MessageStatus.ACCEPTED
+
+
+async def test_all_keys_that_an_organisation_lacks_take_two_commands(place: Place) -> None:
+    """Revoked ones are replaced like those of a new organisation; what waits or is used is left as it is."""
+    for key in ALL:
+        for number, state in await place.listed(key):
+            if state in ("in use", "waits for its certificate"):
+                await place.keys("revoke", key, str(number), "--reason", "superseded")
+    requests = place.folder / "requests"
+    create = ("create-all", "--out", str(requests), *place.two)
+    files = {key: requests / f"{key}.request.pem" for key in ALL}
+    printed = (await place.keys(*create)).splitlines()
+    assert printed[:-1] == list(map(str, files.values()))
+    assert f"org keys install-all {NASSJO.identifier} " in printed[-1]
+    assert "every key has been made" in await place.refusal(*create)
+    foreign = place.certificate("signing", pki.key(3, 3072).public_key())
+    certified = [str(place.certificate(key, files[key].read_bytes())) for key in ALL if key != "signing"]
+    assert await place.refusal("install-all", *certified, str(foreign)) == (
+        f"{foreign}: the certificate cannot be used: it belongs to no key here that waits for its certificate"
+    )
+    for key in ALL:
+        assert (0, "in use") not in enumerate(state for _, state in await place.listed(key))
+    signing = str(place.certificate("signing", files["signing"].read_bytes()))
+    installed = (await place.keys("install-all", *certified)).splitlines()
+    assert installed[0].startswith("encryption: decrypts ")
+    installed = (await place.keys("install-all", signing, *certified)).splitlines()
+    assert installed[0].startswith("signing: signs ")
+    assert installed[-3:] == [f"{file}: is installed already" for file in certified]
+    for key in ALL:
+        assert (await place.listed(key))[0][1] == "in use"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cryptography import x509
 
@@ -241,10 +241,7 @@ def _key(facts: Facts, name: KeyName, held: Sequence[HeldKey]) -> Item:
     which = {"organisation": facts.organisation, "name": name.value}
     rows = key_rows(held, facts.now, [name])
     used = next((row.key for row in rows if row.in_use), None)
-    again = Phrase(
-        "two persons: samdrift org keys create %(organisation)s %(name)s; then have the request certified",
-        which,
-    )
+    again = _again(facts, which)
     if used is not None and used.certificate is not None:
         until = used.certificate.not_valid_after_utc
         day = {"day": f"{until:%Y-%m-%d}"}
@@ -265,6 +262,21 @@ def _key(facts: Facts, name: KeyName, held: Sequence[HeldKey]) -> Item:
         return Item(item, State.MISSING, Phrase("waits for its certificate"), todo)
     text = Phrase("has been revoked and has no successor") if held else Phrase("has not been made")
     return Item(item, State.MISSING, text, again)
+
+
+def _again(facts: Facts, which: dict[str, Any]) -> Phrase:
+    """Return how a key is made: with all others, where the organisation has none yet."""
+    if facts.keys.keys:
+        return Phrase(
+            "two persons: samdrift org keys create %(organisation)s %(name)s; then have the request"
+            " certified",
+            which,
+        )
+    return Phrase(
+        "two persons: samdrift org keys create-all %(organisation)s --out %(folder)s; then have the"
+        " requests certified",
+        {**which, "folder": "FOLDER"},
+    )
 
 
 def _interface_c(facts: Facts) -> Items:

@@ -35,9 +35,13 @@ class Keeper:
     def vault(self) -> str:
         return self.registration.vault
 
+    def keeps(self, name: KeyName) -> bool:
+        """Return whether it is here: one whose message service is elsewhere has its other keys there too."""
+        return self.registration.role is Role.MESSAGE_SERVICE or name is KeyName.LOG_SIGNING
+
     def require(self, name: KeyName) -> None:
-        """An organisation whose message service is elsewhere has its other keys there too."""
-        if self.registration.role is not Role.MESSAGE_SERVICE and name is not KeyName.LOG_SIGNING:
+        """Raise :class:`Unusable` for a key that is elsewhere."""
+        if not self.keeps(name):
             raise Unusable("the organisation's message service is not here, and that key is where it is")
 
 

@@ -96,6 +96,10 @@ READ_ONCE: dict[tuple[str, ...], tuple[str, Callable[[str], tuple[str, ...]]]] =
         CERTIFICATE,
         lambda file: ("{organisation}", "signing", file, "--by", "ola"),
     ),
+    ("org", "keys", "install-all", "certificates"): (
+        CERTIFICATE,
+        lambda file: ("{organisation}", file, "--by", "ola"),
+    ),
 }
 """Files that are read once, by command and parameter: content that can be used, and the run."""
 READ_FOR_OFFICERS = {

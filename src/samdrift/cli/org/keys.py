@@ -1,7 +1,8 @@
 """`samdrift org keys`: an organisation's keys, from the certificate request to their end.
 
 A key is made, certified, used from a day on, and published so that peers find it
-(`list`, `create`, `install`, `activate`, `publish`); in the end it is revoked or destroyed
+(`list`, `create`, `install`, `activate`, `publish`; all of a new organisation at the same time by
+`create-all` and `install-all`); in the end it is revoked or destroyed
 (`revoke`, `retire`). `rotate-data-key` replaces the key that stored content is encrypted with, and
 `rotate-log-key` the one that the log is signed with.
 """
@@ -37,22 +38,24 @@ from samdrift.cli.org.options import (
     one_line,
 )
 from samdrift.cli.output import print_json, print_line, print_rows, print_text, require_new
-from samdrift.cli.persons import Actor, By, ByFile, With, WithFile, acting, present
+from samdrift.cli.persons import Acting, Actor, By, ByFile, With, WithFile, acting, present
 from samdrift.cli.published import REPLACE_FIRST, Anyway, still_named
-from samdrift.config.errors import Unusable
+from samdrift.config.errors import Unusable, shown
 from samdrift.config.failures import reported_as_usage_errors
 from samdrift.config.inputs import read_certificates, read_time
 from samdrift.config.reader import load
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
-from samdrift.installation.keyrows import PURPOSES, KeyRow, key_rows, not_used
+from samdrift.installation.keyrows import PURPOSES, KeyRow, Standing, key_rows, not_used
 from samdrift.installation.loop import run
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyName
-from samdrift.trust.keycertificate import Expected, judge
+from samdrift.trust.keycertificate import Expected, Flaw, judge
 from samdrift.wire.crypto.certificates import fingerprint
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 app = typer.Typer(add_completion=False)
+_THERE = (Standing.IN_USE, Standing.PLANNED, Standing.WAITS)
+"""Standings of a key that needs no other one now."""
 
 
 @app.callback()
@@ -105,12 +108,7 @@ def create(
         name = subject(place.keeper.owner)
         matter = Matter("org keys create", organisation.value, f"make a new {key} key of {organisation}")
         await two_persons(place.installation, matter, persons)
-        store, vault = place.installation.keys, place.keeper.vault
-        request = await asyncio.to_thread(store.create_key, vault, key.value, name)
-        digest = hashes.Hash(hashes.SHA256())
-        digest.update(request)
-        await place.note(OrgEvent.KEYS_CREATED, by, key=key.value, request=digest.finalize().hex())
-        return request
+        return await _created(place, key, name, by)
 
     with reported_as_usage_errors():
         if out is not None:
@@ -122,6 +120,46 @@ def create(
     else:
         with reported_as_usage_errors():
             out.write_bytes(request)
+
+
+@app.command("create-all")
+def create_all(
+    organisation: Organisation,
+    config: ConfigFile,
+    by: By,
+    out: Annotated[
+        Path, typer.Option("--out", help="The folder for the requests; made where it is not there.")
+    ],
+    other: With = None,
+    by_file: ByFile = None,
+    other_file: WithFile = None,
+) -> None:
+    """Create each key that the organisation lacks, and write its certificate request. Needs two custodians.
+
+    A key that is in use, or waits for its certificate or its day, is left as it is.
+    """
+
+    async def work(place: Workplace) -> list[Path]:
+        name, wanted = subject(place.keeper.owner), _lacking(place)
+        if not wanted:
+            raise Unusable("every key has been made: samdrift org keys list shows how they stand")
+        files = {key: out / f"{key}.request.pem" for key in wanted}
+        out.mkdir(exist_ok=True)
+        for file in files.values():
+            require_new(file)
+        text = f"make new keys of {organisation}: {', '.join(wanted)}"
+        await two_persons(
+            place.installation, Matter("org keys create-all", organisation.value, text), persons
+        )
+        for key, file in files.items():
+            file.write_bytes(await _created(place, key, name, by))
+        return list(files.values())
+
+    with reported_as_usage_errors():
+        persons = present(by, other, by_file, other_file)
+    for file in worked(config, organisation, work):
+        print_line(shown(file))
+    print_line(f"have each certified; then samdrift org keys install-all {organisation} CERTIFICATE...")
 
 
 @app.command()
@@ -143,15 +181,47 @@ def install(
         now = datetime.now(UTC)
         place.keeper.require(key.key)
         _check(place, key, own, chain, max(at or now, now))
-        facts = {"key": key.value, "certificate": fingerprint(own), "start": (at or now).isoformat()}
-        await place.note(OrgEvent.KEYS_INSTALLED, who.name, **facts, **who.facts())
-        store, vault = place.installation.keys, place.keeper.vault
-        others = any(one.name is key.key and one.certificate is not None for one in store.keys(vault))
-        await asyncio.to_thread(store.install_certificate, vault, key.value, own, tuple(chain), at)
-        return others
+        return await _installed(place, key, own, chain, at, who)
 
     others = worked(config, organisation, work)
     for line in _next(key, own, at, first=not others):
+        print_line(line)
+
+
+@app.command("install-all")
+def install_all(
+    organisation: Organisation,
+    certificates: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CERTIFICATE...", help="Files, each with a certificate, followed by its issuers (PEM)."
+        ),
+    ],
+    config: ConfigFile,
+    by: Actor = None,
+) -> None:
+    """Put keys to use with their certificates, each known by its key: all are checked before the first."""
+    with reported_as_usage_errors():
+        read = {file: read_certificates(file, read_input) for file in dict.fromkeys(certificates)}
+        who = acting(by)
+
+    async def work(place: Workplace) -> list[str]:
+        now, lines = datetime.now(UTC), list[str]()
+        used = {one.certificate for one in place.installation.keys.keys(place.keeper.vault)}
+        known = {
+            file: None if own in used else _key_of(place, file, own, chain, now)
+            for file, (own, *chain) in read.items()
+        }
+        for file, (own, *chain) in read.items():
+            if (key := known[file]) is None:
+                lines.append(f"{shown(file)}: is installed already")
+                continue
+            others = await _installed(place, key, own, chain, None, who)
+            first, *more = _next(key, own, None, first=not others)
+            lines += [f"{key}: {first}", *more]
+        return lines
+
+    for line in worked(config, organisation, work):
         print_line(line)
 
 
@@ -350,6 +420,56 @@ def rotate_log_key(organisation: Organisation, config: ConfigFile, by: Actor = N
 app.command("lost-marks")(keybackup.lost_marks)
 app.command("backup")(keybackup.backup)
 app.command("restore")(keybackup.restore)
+
+
+def _lacking(place: Workplace) -> list[Which]:
+    """Return the keys of which none is in use, waits for its certificate or for its day."""
+    rows = key_rows(place.installation.keys.keys(place.keeper.vault), datetime.now(UTC))
+    there = {row.name for row in rows if row.standing in _THERE}
+    return [each for each in Which if place.keeper.keeps(each.key) and each.key not in there]
+
+
+async def _created(place: Workplace, key: Which, name: x509.Name, by: str) -> bytes:
+    """Create a key, and record it; returns its request."""
+    store, vault = place.installation.keys, place.keeper.vault
+    request = await asyncio.to_thread(store.create_key, vault, key.value, name)
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(request)
+    await place.note(OrgEvent.KEYS_CREATED, by, key=key.value, request=digest.finalize().hex())
+    return request
+
+
+async def _installed(
+    place: Workplace,
+    key: Which,
+    own: x509.Certificate,
+    chain: list[x509.Certificate],
+    at: datetime | None,
+    who: Acting,
+) -> bool:
+    """Put a key to use with a certificate that was checked, and record it; true where it has a former one."""
+    start = at or datetime.now(UTC)
+    facts = {"key": key.value, "certificate": fingerprint(own), "start": start.isoformat()}
+    await place.note(OrgEvent.KEYS_INSTALLED, who.name, **facts, **who.facts())
+    store, vault = place.installation.keys, place.keeper.vault
+    others = any(one.name is key.key and one.certificate is not None for one in store.keys(vault))
+    await asyncio.to_thread(store.install_certificate, vault, key.value, own, tuple(chain), at)
+    return others
+
+
+def _key_of(
+    place: Workplace, file: Path, own: x509.Certificate, chain: list[x509.Certificate], now: datetime
+) -> Which:
+    """Return the waiting key that a certificate belongs to; :class:`Unusable` where it cannot be used."""
+    store, vault = place.installation.keys, place.keeper.vault
+    for key in Which:
+        if own.public_key() in store.waiting(vault, key.value):
+            try:
+                _check(place, key, own, chain, now)
+            except Unusable as error:
+                raise Unusable(f"{shown(file)}: {error}") from None
+            return key
+    raise Unusable(f"{shown(file)}: the certificate cannot be used: it {Flaw.NO_KEY}")
 
 
 def _check(
