@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from samdrift.administration.administration import Administration, beside
+from samdrift.config.hsm import HsmTokenConfig
+from samdrift.config.mail import MailConfig
 from samdrift.config.malware import MalwareConfig
 from samdrift.config.model import Config, Environment, SocketAddress
+from samdrift.config.signin import SignInConfig
 from samdrift.config.staff import StaffKeysConfig
 from samdrift.contracts.principals import Role
 from samdrift.federation.server import Failure, Service
@@ -126,6 +129,35 @@ async def test_a_passphrase_that_others_read(config: Config, tmp_path: Path, mod
     found = by_id(list(places.check_files(moved(config, passphrase_file=file))))["files.passphrase"]
     assert found.state is State.FAIL
     assert found.todo == f"chmod 0600 {file}"
+
+
+async def test_a_secret_for_another_service_that_others_read(config: Config, tmp_path: Path) -> None:
+    """Of whatever table names it, also at level `process`, where it may belong to a user of a process."""
+    files = {name: secret_file(tmp_path / name, "words") for name in ("mail", "sign-in", "pin")}
+    sign_in = SignInConfig("https://login.test", "samdrift", ("loa3",), files["sign-in"])
+    first, *others = config.organisations
+    changed = replace(
+        config,
+        mail=MailConfig("mail.test", "drift@example.se", password_file=files["mail"]),
+        organisations=(
+            replace(first, sign_in=sign_in, hsm=HsmTokenConfig("habo", pin_file=files["pin"])),
+            *others,
+        ),
+    )
+
+    def found() -> list[tuple[State, str]]:
+        all_files = places.check_files(changed)
+        named = [one for one in all_files if one.id == "files.service-secrets"]
+        return [
+            (one.state, one.todo) for one in named if any(str(file) in one.found for file in files.values())
+        ]
+
+    assert [state for state, _ in found()] == [State.OK] * 3
+    for file in files.values():
+        file.chmod(0o640)
+    assert found() == [(State.FAIL, f"chmod 0600 {file}") for file in sorted(files.values())]
+    files["pin"].unlink()
+    assert (State.FAIL, f"ls -l {files['pin']}") in found()
 
 
 async def test_a_key_store_whose_mount_keeps_no_locks_for_other_hosts(

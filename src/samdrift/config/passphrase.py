@@ -1,4 +1,4 @@
-"""The passphrase of an installation's key store: in a file, or a credential that systemd hands over."""
+"""The passphrase of an installation's key store, in a file or a credential of systemd's; secrets in files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from samdrift.config.credentials import credential_file
 from samdrift.config.errors import Unusable, shown
+from samdrift.config.inputs import reason
 from samdrift.config.model import VaultConfig
 from samdrift.config.toml import ConfigError
 from samdrift.keystore import durablefiles
@@ -35,6 +36,24 @@ def read_private(file: Path) -> bytes:
     except durablefiles.NotPrivate:
         text = "others than its owner can read or write it; a passphrase is for one: chmod 600"
         raise Unusable(f"{shown(file)}: {text}") from None
+
+
+def read_secret(file: Path, where: str) -> str:
+    """Return the secret in a file of its owner's alone, without white space around it.
+
+    :class:`ConfigError` for the key ``where`` of the configuration when the file is none.
+    """
+    try:
+        secret = durablefiles.read_private(file).decode().strip()
+    except durablefiles.NotPrivate:
+        raise ConfigError(where, "others than its owner can read or write it: chmod 600") from None
+    except OSError as error:
+        raise ConfigError(where, f"cannot be read: {reason(error)}") from None
+    except UnicodeError:
+        raise ConfigError(where, "is not text") from None
+    if not secret:
+        raise ConfigError(where, "is empty")
+    return secret
 
 
 def _read(file: Path, setting: str, read: Callable[[Path], bytes]) -> bytes:

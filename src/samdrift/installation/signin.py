@@ -15,6 +15,7 @@ from samdrift.config.errors import Unusable
 from samdrift.config.inputs import read_certificates, reason
 from samdrift.config.model import Config, Environment, OrganisationConfig
 from samdrift.config.organisations import SamlConfig, SignInConfig, UsedServiceConfig, host_of
+from samdrift.config.passphrase import read_secret
 from samdrift.config.roles import GovernanceConfig, MessageClientRoleConfig
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.principals import Role
@@ -167,7 +168,7 @@ def oidc_service(
         None if longest is None else timedelta(seconds=longest),
     )
     if sign_in.secret_file is not None:
-        authenticate = by_secret(sign_in.client_id, _secret(sign_in.secret_file, f"{where}.secret_file"))
+        authenticate = by_secret(sign_in.client_id, read_secret(sign_in.secret_file, f"{where}.secret_file"))
     elif keys is not None:
         authenticate = by_key(sign_in.client_id, keys.tokens)
     else:
@@ -253,16 +254,6 @@ def sign_in_client(
     permits = any_address if demonstration else EnteredAddresses(networks)
     told = partial(watch, Dependency.IDENTITY_PROVIDER)
     return EnteredAddressClient(permits, client_tls(trust=tls_issuers), plain=demonstration, watch=told)
-
-
-def _secret(file: Path, where: str) -> str:
-    try:
-        secret = _read(file, where).decode("utf-8").strip()
-    except UnicodeError:
-        raise ConfigError(where, "is not text") from None
-    if not secret:
-        raise ConfigError(where, "is empty")
-    return secret
 
 
 def _read(file: Path, where: str) -> bytes:

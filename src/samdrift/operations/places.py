@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 from samdrift.config.errors import shown
@@ -15,6 +16,11 @@ _READS_KEYS = "whoever reads these files can open every organisation's keys"
 _SECRETS = Subject("files.secrets", _READS_KEYS)
 _SEALS = Subject("files.seals", _READS_KEYS)
 _PASSPHRASE = Subject("files.passphrase", _READS_KEYS)
+_AT_OTHERS = Subject(
+    "files.service-secrets", "whoever reads it can act in its owner's place at another service"
+)
+_AT_OTHERS_KEYS = frozenset({"key_file", "password_file", "pin_file", "secret_file"})
+"""Keys of the configuration that name a file with a secret for something else than our key store."""
 _OBJECTS = Subject("files.objects", "whoever writes there can destroy messages")
 _CONFIGURATION = Subject("files.configuration", "whoever writes it decides whom the installation trusts")
 _TRUST = Subject("files.trust", "whoever writes there decides whose certificates are trusted")
@@ -42,6 +48,21 @@ def check_files(config: Config) -> Iterator[Finding]:
     if config.file is not None:
         yield _file(_CONFIGURATION, config.file, _OTHERS_WRITE)
     yield _folder(_TRUST, config.federation.trust, _OTHERS_WRITE)
+    for file in sorted({*_secret_files(config)}):
+        yield _place(_AT_OTHERS, file, _OTHERS_READ, 0o600, owned=False)
+
+
+def _secret_files(part: object) -> Iterator[Path]:
+    """Return the files with secrets for other services that a part of the configuration names."""
+    if isinstance(part, tuple):
+        for each in part:
+            yield from _secret_files(each)
+    elif is_dataclass(part):
+        for name, value in ((field.name, getattr(part, field.name)) for field in fields(part)):
+            if name in _AT_OTHERS_KEYS and isinstance(value, Path):
+                yield value
+            else:
+                yield from _secret_files(value)
 
 
 def _folder(subject: Subject, folder: Path, denied: int) -> Finding:
@@ -53,13 +74,15 @@ def _file(subject: Subject, file: Path, denied: int) -> Finding:
     return _place(subject, file, denied, 0o600 if denied == _OTHERS_READ else 0o644)
 
 
-def _place(subject: Subject, path: Path, denied: int, right: int) -> Finding:
+def _place(subject: Subject, path: Path, denied: int, right: int, *, owned: bool = True) -> Finding:
+    """Judge who may reach a place; ``owned`` where it is whose that runs this, or root's."""
     name = shown(path)
     try:
         found = path.stat()
     except OSError as error:
         return subject.fail(
-            f"{name}: {(error.strerror or '').lower()}", f"samdrift init makes it, or: ls -ld {name}"
+            f"{name}: {(error.strerror or '').lower()}",
+            f"samdrift init makes it, or: ls -ld {name}" if owned else f"ls -l {name}",
         )
     mode = stat.S_IMODE(found.st_mode)
     if mode & denied:
@@ -67,7 +90,7 @@ def _place(subject: Subject, path: Path, denied: int, right: int) -> Finding:
         return subject.fail(
             f"{name} has mode {mode:04o}: others than its owner may {does} it", f"chmod {right:04o} {name}"
         )
-    if found.st_uid not in (0, os.geteuid()):
+    if owned and found.st_uid not in (0, os.geteuid()):
         return subject.fail(
             f"{name} belongs to user {found.st_uid}, not to user {os.geteuid()} who runs this",
             f"chown it, or run this as the user that serves (User= of the unit): sudo -u '#{found.st_uid}'",

@@ -20,7 +20,7 @@ from samdrift.contracts.principals import Role
 from samdrift.installation.doors import Door
 from samdrift.installation.listeners import bound_socket
 from samdrift.installation.lives import Lives
-from samdrift.keystore.durablefiles import private_folder
+from samdrift.keystore.durablefiles import NotPrivate, private_folder, read_private
 from samdrift.keystore.interface import OPERATOR_KEYS, KeyStore
 from samdrift.keystore.keyfiles import (
     KeyFault,
@@ -208,21 +208,30 @@ class Hands:
             for file in filter(None, files):
                 _own(file.resolve(), user)
             copied: list[Path | None] = [*(one.log_system.identity if one.log_system is not None else ())]
-            if registration.role in HOST_KEYS and one.sign_in is not None:
-                copied.append(one.sign_in.secret_file)
             for file in filter(None, copied):
                 self._copy(file, name, user)
+            if registration.role in HOST_KEYS and one.sign_in is not None and one.sign_in.secret_file:
+                self._copy(one.sign_in.secret_file, name, user, read_private)
 
-    def _copy(self, file: Path, worker: str, user: UnixUser | None) -> None:
-        """Give a worker its own copy of a file that other workers of the organisation read too."""
+    def _copy(
+        self,
+        file: Path,
+        worker: str,
+        user: UnixUser | None,
+        read: Callable[[Path], bytes] = Path.read_bytes,
+    ) -> None:
+        """Give a worker its own copy of a file that others read too."""
         folder = private_folder(copy_folder(file, worker))
         if user is not None:
             self.users.let_pass(folder)
         _let_enter(folder, user)
         try:
-            _write_for(folder / file.name, file.read_bytes(), user)
+            _write_for(folder / file.name, read(file), user)
         except OSError as error:
             _LOGGER.warning("supervisor: a file of an organisation cannot be read (%s)", type(error).__name__)
+        except NotPrivate:
+            text = "supervisor: %s: others than its owner can read or write it: chmod 600"
+            _LOGGER.warning(text, file.name)
 
     def _make_room(
         self,
@@ -232,9 +241,11 @@ class Hands:
         user: UnixUser | None,
     ) -> None:
         """Make a folder for the copy of the address book, and give what else a worker reads itself."""
-        book = self._config.address_book
+        book, mail = self._config.address_book, self._config.mail
         if registration is not None:
             self._give_files(name, registration, user)
+        if Role.MESSAGE_CLIENT in roles and mail is not None and mail.password_file is not None:
+            self._copy(mail.password_file, name, user)
         if book is None or not {Role.MESSAGE_SERVICE, Role.MESSAGE_CLIENT} & {*roles}:
             return
         folder = private_folder(copy_folder(book.file, name))

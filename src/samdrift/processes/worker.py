@@ -97,7 +97,7 @@ def _replace_reader(database: HandedDatabase, line: bytes) -> None:
 
 
 def narrowed(config: Config, handed: WorkerHandOver) -> Config:
-    """The configuration without the other organisations, and with a copy of the address book of its own."""
+    """The configuration without the other organisations, with copies of its own of what several read."""
     own = tuple(
         _with_copies(one, handed.name)
         for one in config.organisations
@@ -105,15 +105,22 @@ def narrowed(config: Config, handed: WorkerHandOver) -> Config:
     )
     book = config.address_book
     if book is not None:
-        book = replace(book, file=copy_folder(book.file, handed.name) / book.file.name)
-    return replace(config, organisations=own, address_book=book)
+        book = replace(book, file=_copy_of(book.file, handed.name))
+    mail = config.mail
+    if mail is not None and mail.password_file is not None:
+        mail = replace(mail, password_file=_copy_of(mail.password_file, handed.name))
+    return replace(config, organisations=own, address_book=book, mail=mail)
+
+
+def _copy_of(file: Path, worker: str) -> Path:
+    return copy_folder(file, worker) / file.name
 
 
 def _with_copies(one: OrganisationConfig, worker: str) -> OrganisationConfig:
     """The organisation with the worker's own copies of the files that several of its workers read."""
 
     def copied(file: Path) -> Path:
-        return copy_folder(file, worker) / file.name
+        return _copy_of(file, worker)
 
     if one.sign_in is not None and one.sign_in.secret_file is not None:
         one = replace(one, sign_in=replace(one.sign_in, secret_file=copied(one.sign_in.secret_file)))

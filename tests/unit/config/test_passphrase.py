@@ -9,7 +9,7 @@ import pytest
 from samdrift.cli.persons import passphrase
 from samdrift.config.errors import Unusable
 from samdrift.config.model import VaultConfig
-from samdrift.config.passphrase import read_passphrase
+from samdrift.config.passphrase import read_passphrase, read_secret
 from samdrift.config.toml import ConfigError
 from tests.secretfiles import secret_file
 
@@ -54,3 +54,25 @@ def test_what_is_missing_is_told(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=complaint):
             read_passphrase(config, environment)
+
+
+def test_a_secret_for_another_service_is_its_owners_alone(tmp_path: Path) -> None:
+    """Such as the one that a sign-in service knows the installation by."""
+    file = secret_file(tmp_path / "login.secret", " words\n")
+    assert read_secret(file, "sign_in.secret_file") == "words"
+
+    def fault() -> str:
+        with pytest.raises(ConfigError) as caught:
+            read_secret(file, "sign_in.secret_file")
+        return str(caught.value)
+
+    for mode in (0o640, 0o604, 0o620, 0o602):
+        file.chmod(mode)
+        assert fault() == "sign_in.secret_file: others than its owner can read or write it: chmod 600"
+    file.chmod(0o600)
+    file.write_bytes(b"\xff")
+    assert fault() == "sign_in.secret_file: is not text"
+    file.write_bytes(b" \n")
+    assert fault() == "sign_in.secret_file: is empty"
+    file.unlink()
+    assert fault() == "sign_in.secret_file: cannot be read: no such file or directory"

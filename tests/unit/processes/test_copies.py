@@ -14,7 +14,8 @@ from samdrift.contracts.principals import Role
 from samdrift.processes.hands import Hands
 from samdrift.processes.users import Users
 from samdrift.processes.worker import narrowed
-from tests.unit.config.test_reader import FOUR, write
+from tests.secretfiles import secret_file
+from tests.unit.config.test_reader import FOUR, PAGES, write
 
 FIRST = 330_000
 LOG_SYSTEM = f"""
@@ -26,6 +27,13 @@ key_file = "habo.key"
 [isolation]
 level = "process"
 first_user = {FIRST}
+"""
+MAIL = """[mail]
+host = "mail.habo.test"
+sender = "samdrift@habo.test"
+user = "samdrift"
+password_file = "smtp-password"
+
 """
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root may give files to others")
 
@@ -65,3 +73,42 @@ def test_each_worker_reads_its_own_copy_of_the_key_for_the_log_system(tmp_path: 
     assert len(copies) == 2 * len(Role)
     for name in ("habo.pem", "habo.key"):
         assert (tmp_path / name).stat().st_uid == 0
+
+
+def test_secrets_for_services_are_read_by_their_workers_and_by_nobody_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those for the sign-in service and the mail server need be readable for root alone."""
+    text = PAGES.replace("[[organisations]]", MAIL + "[[organisations]]", 1)
+    config = load(write(tmp_path, text + f'[isolation]\nlevel = "process"\nfirst_user = {FIRST}\n'))
+    (own,) = config.organisations
+    for name in ("secret", "smtp-password"):
+        secret_file(tmp_path / name, f"of {name}")
+    users = Users(config.isolation, cast(Any, SimpleNamespace(secrets=tmp_path, objects=tmp_path)))
+    folder = tmp_path / "sockets"
+    folder.mkdir()
+    none = cast(Any, None)
+    hands = Hands(config, lambda: config.organisations, none, none, folder, users, none)
+    (tmp_path / "vault" / "0001").mkdir(parents=True)
+    user = users.of_vault("vault", access_point=False)
+    registration = cast(Any, SimpleNamespace(organisation=own.identifier, role=Role.MESSAGE_CLIENT))
+    hands._make_room("worker", registration, (Role.MESSAGE_CLIENT,), user)
+    handed = SimpleNamespace(organisation=own.identifier.value, name="worker")
+    mine = narrowed(config, cast(Any, handed))
+    assert user is not None
+    assert mine.mail is not None
+    assert mine.organisations[0].sign_in is not None
+    for file, name in (
+        (mine.organisations[0].sign_in.secret_file, "secret"),
+        (mine.mail.password_file, "smtp-password"),
+    ):
+        assert file is not None
+        assert file.read_text() == f"of {name}"
+        assert (file.stat().st_uid, file.stat().st_mode & 0o777) == (user.user, 0o600)
+    (tmp_path / "secret").chmod(0o644)
+    hands._make_room("another", registration, (Role.MESSAGE_CLIENT,), user)
+    assert "supervisor: secret: others than its owner can read or write it: chmod 600" in caplog.messages
+    another = narrowed(config, cast(Any, SimpleNamespace(organisation=own.identifier.value, name="another")))
+    assert another.organisations[0].sign_in is not None
+    assert another.organisations[0].sign_in.secret_file is not None
+    assert not another.organisations[0].sign_in.secret_file.exists()
