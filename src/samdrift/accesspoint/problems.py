@@ -71,7 +71,7 @@ async def answer_unavailable(request: Request, error: Exception) -> Response:
     """The problem document for an outage: the message service comes again."""
     assert isinstance(error, Temporary)
     _postponed(error)
-    return _document(ProblemKind.UNAVAILABLE, str(error), _LATER)
+    return _document(ProblemKind.UNAVAILABLE, str(error), _LATER, waitsFor=error.hold.value)
 
 
 async def answer_full(request: Request, error: Exception) -> Response:
@@ -80,8 +80,10 @@ async def answer_full(request: Request, error: Exception) -> Response:
     return _document(ProblemKind.UNAVAILABLE, "too many requests at once; try again later", _SOON)
 
 
-def _document(kind: ProblemKind, text: str, headers: Mapping[str, str] | None = None) -> Response:
+def _document(
+    kind: ProblemKind, text: str, headers: Mapping[str, str] | None = None, **more: str
+) -> Response:
     document = {"type": TYPE + kind.value, "title": kind.value, "status": kind.status, "detail": text}
     return JSONResponse(
-        document, status_code=kind.status, media_type="application/problem+json", headers=headers
+        document | more, status_code=kind.status, media_type="application/problem+json", headers=headers
     )

@@ -117,9 +117,11 @@ class TransferUnavailable(Temporary):
     service = "The access point"
     hold = Hold.ACCESS_POINT
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, waits_for: str = "") -> None:
+        """``waits_for`` is the :class:`Hold` that the access point itself waits for, where it says so."""
         super().__init__(text)
         self.text = text
+        self.waits_for = waits_for
 
 
 class AccessPoint(Protocol):

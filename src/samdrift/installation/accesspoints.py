@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from samdrift.config.kinds import is_loopback
 from samdrift.config.model import Config, DomibusConfig, OrganisationConfig
+from samdrift.contracts.hold import Hold
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint, Poll, Submission, TransferUnavailable
 from samdrift.domibus import DomibusAccessPoint, DomibusSettings, Login, Plugin
@@ -46,9 +47,9 @@ def connected_later(
     """
     client_tls(None, organisation.domibus.issuers if organisation.domibus else config.inner_issuers)
     where = urlsplit(organisation.domibus.url if organisation.domibus else organisation.access_point)
-    return LaterAccessPoint(
-        partial(connected, stack, organisation, gate, config), partial(watch, "access-point", where.netloc)
-    )
+    told = partial(watch, "access-point", where.netloc)
+    ours = organisation.domibus is None and is_ours(config, organisation.access_point)
+    return LaterAccessPoint(partial(connected, stack, organisation, gate, config), told, ours=ours)
 
 
 class LaterAccessPoint:
@@ -62,12 +63,16 @@ class LaterAccessPoint:
         self,
         connect: Callable[[], Awaitable[AccessPoint]],
         watch: Callable[[str, datetime], None] = lambda reason, began: None,
+        *,
+        ours: bool = False,
     ) -> None:
         """``watch`` is told of each call why the access point did not answer, or nothing when it did, and
-        when the call began.
+        when the call began. One that is ``ours`` and waits for its database is there: what is gone is the
+        database, which has a state of its own.
         """
         self._connect = connect
         self._watch = watch
+        self._ours = ours
         self._access_point: AccessPoint | None = None
         self._connecting = asyncio.Lock()
 
@@ -99,7 +104,8 @@ class LaterAccessPoint:
         try:
             yield access_point
         except TransferUnavailable as error:
-            self._watch(error.text, began)
+            if not (self._ours and error.waits_for == Hold.DATABASE):
+                self._watch(error.text, began)
             raise
         self._watch("", began)
 
@@ -145,6 +151,14 @@ def name_of_own(config: Config, access_point: str) -> str | None:
         return None
     here = (where.hostname, where.port) == (own.listen_c.host, own.listen_c.port)
     return urlsplit(own.address).hostname if here and is_loopback(own.listen_c.host) else None
+
+
+def is_ours(config: Config, access_point: str) -> bool:
+    """Return whether an access point on interface C is this installation's, whose dependencies it has."""
+    own, where = config.access_point, urlsplit(access_point)
+    if own is None or own.listen_c is None or where.port != own.listen_c.port:
+        return False
+    return where.hostname in (own.listen_c.called, urlsplit(own.address).hostname)
 
 
 def _domibus(

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, TypeVar
 
+from samdrift.contracts.hold import Hold
 from samdrift.contracts.transfer import (
     InboxItem,
     Poll,
@@ -170,7 +171,7 @@ class HttpAccessPoint:
         try:
             async with self._client.exchange("GET", f"{self._base}/inbox/{item_id}") as answer:
                 if answer.status != 200:
-                    raise TransferUnavailable(f"fetch: HTTP status {answer.status}")
+                    raise _unavailable(_Answer(answer.status, await answer.read(_MOST)), "fetch: ")
                 async for piece in answer.pieces():
                     yield piece
         except NoAnswer as failure:
@@ -211,12 +212,24 @@ async def _pieces(body: bytes) -> AsyncIterator[bytes]:
 def _refusal(answer: _Answer) -> TransferRefused | TransferUnavailable:
     """422 says that the envelope will never be taken; everything else may pass."""
     if answer.status != 422:
-        return TransferUnavailable(f"HTTP status {answer.status}")
+        return _unavailable(answer)
     try:
         document = json.loads(answer.body)
         return TransferRefused(TransferReason(document["title"]), str(document["detail"]))
     except _OTHER_SHAPE:
         return TransferRefused(TransferReason.ENVELOPE_INVALID, "refused without a reason")
+
+
+def _unavailable(answer: _Answer, what: str = "") -> TransferUnavailable:
+    """Return the error for an answer that may be another one later; one word of its problem is believed."""
+    text = f"{what}HTTP status {answer.status}"
+    try:
+        waits_for = json.loads(answer.body)["waitsFor"]
+    except _OTHER_SHAPE:
+        waits_for = ""
+    if waits_for != Hold.DATABASE:
+        return TransferUnavailable(text)
+    return TransferUnavailable(f"{text}: it waits for its database or object store", Hold.DATABASE)
 
 
 _MOST_TAKEN = 200

@@ -21,6 +21,7 @@ from samdrift.accesspoint.problems import TYPE
 from samdrift.accesspoint.settings import Client
 from samdrift.audit.tiles import Tile
 from samdrift.contracts.cover import Cover, Mode
+from samdrift.contracts.hold import Hold
 from samdrift.contracts.principals import Principal, PrincipalKind, Role
 from samdrift.contracts.transfer import Poll, TransferReason
 from samdrift.net.interface_c import ENVELOPES, PollRequest, decode_poll
@@ -160,6 +161,8 @@ async def test_every_answer_in_the_document_is_given_and_no_other(
     for method, path, _ in operations():
         answer = await without.call(method, path, b"{}", **NAMES)
         assert (answer.status_code == 503) == ("retry-after" in answer.headers)
+        if answer.status_code == 503:
+            assert answer.json()["waitsFor"] == Hold.DATABASE
     promised = {
         (method, path, *answer) for method, path, operation in operations() for answer in answers(operation)
     }

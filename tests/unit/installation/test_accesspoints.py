@@ -10,8 +10,9 @@ from typing import Any, cast
 import pytest
 
 from samdrift.config.reader import load
+from samdrift.contracts.hold import Hold
 from samdrift.contracts.transfer import AccessPoint, Poll, TransferUnavailable
-from samdrift.installation.accesspoints import LaterAccessPoint, name_of_own
+from samdrift.installation.accesspoints import LaterAccessPoint, is_ours, name_of_own
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.vault.errors import VaultLocked, VaultSuspended
 from tests.unit.config.test_reader import GOOD, write
@@ -78,6 +79,39 @@ async def test_it_is_connected_with_once_however_many_ask_at_once() -> None:
     assert connecting.connected == 1
 
 
+async def test_our_own_access_point_that_waits_for_its_database_is_there() -> None:
+    """In an outage of the database its own line says so; another's access point has no such line here."""
+
+    class Waiting(Made):
+        def __init__(self, *errors: TransferUnavailable) -> None:
+            self.errors = list(errors)
+
+        async def poll(self, *arguments: object) -> Poll:
+            raise self.errors.pop(0)
+
+    told: list[str] = []
+
+    async def noted(*, ours: bool) -> list[str]:
+        del told[:]
+        errors = (
+            TransferUnavailable("HTTP status 503: it waits", Hold.DATABASE),
+            TransferUnavailable("POST: timeout"),
+        )
+
+        async def connect() -> AccessPoint:
+            return made
+
+        made = cast(Any, Waiting(*errors))
+        access_point = LaterAccessPoint(connect, lambda reason, began: told.append(reason), ours=ours)
+        for error in errors:
+            with pytest.raises(TransferUnavailable, match=error.text):
+                await access_point.poll(0, 0)
+        return [*told]
+
+    assert await noted(ours=True) == ["POST: timeout"]
+    assert await noted(ours=False) == ["HTTP status 503: it waits", "POST: timeout"]
+
+
 def test_only_the_access_point_of_this_installation_is_called_by_another_name_than_its_address(
     tmp_path: Path,
 ) -> None:
@@ -89,3 +123,12 @@ def test_only_the_access_point_of_this_installation_is_called_by_another_name_th
         assert name_of_own(config, other) is None
     public = GOOD.replace("lease_seconds = 20", address).replace("[::1]:8444", "192.0.2.1:8444")
     assert name_of_own(load(write(tmp_path, public)), "https://192.0.2.1:8444") is None
+
+
+def test_an_access_point_is_ours_where_ours_listens(tmp_path: Path) -> None:
+    address = 'address = "https://sdk.example.se/as4"\nlease_seconds = 20'
+    config = load(write(tmp_path, GOOD.replace("lease_seconds = 20", address)))
+    for ours in ("https://[::1]:8444", "https://sdk.example.se:8444"):
+        assert is_ours(config, ours)
+    for other in ("https://[::1]:8445", "https://sdk.example.se", "https://ap.example.com:8444"):
+        assert not is_ours(config, other)

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from samdrift.contracts.hold import Hold
 from samdrift.contracts.transfer import (
     InboxItem,
     Poll,
@@ -87,6 +88,24 @@ async def test_another_answer_than_agreed_may_be_another_one_later(
 ) -> None:
     with pytest.raises(TransferUnavailable):
         await answered(client, answer, call)
+
+
+@pytest.mark.parametrize("call", ["submit", "poll", "fetch", "acknowledge"])
+async def test_an_access_point_says_that_it_waits_for_its_database_and_of_that_a_known_word_is_believed(
+    client: HttpClient, call: str
+) -> None:
+    for body, waits_for in (
+        (b'{"waitsFor": "database"}', Hold.DATABASE),
+        (b'{"waitsFor": "database\\nALARM"}', ""),
+        (b'{"waitsFor": ["database"]}', ""),
+        (b'["waitsFor"]', ""),
+        (b"\xff", ""),
+    ):
+        with pytest.raises(TransferUnavailable, match="HTTP status 503") as caught:
+            await answered(client, reply(body, "503 Service Unavailable"), call)
+        assert caught.value.waits_for == waits_for
+        assert ("waits for its database" in caught.value.text) is bool(waits_for)
+        assert "ALARM" not in caught.value.text
 
 
 @pytest.mark.parametrize("call", ["submit", "poll"])
