@@ -30,6 +30,8 @@ class Temporary(Explained):
     cause = ""
     """Words of ours for what failed and where (``connection refused at 192.0.2.1:5432``), for the operator:
     no answer to a peer or client has them."""
+    reported = False
+    """True when what is down is a dependency, whose own line in the log says so with this cause."""
     announced = False
     """True when its end is announced to the waiting worker, who then need not try before."""
 

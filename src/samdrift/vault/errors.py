@@ -31,15 +31,23 @@ class VaultUnavailable(VaultError, Temporary):
     text = "the vault cannot be reached now"
     hold = Hold.DATABASE
 
-    def __init__(self, cause: str = "") -> None:
+    def __init__(self, cause: str = "", *, reported: bool = True) -> None:
         super().__init__()
         self.cause = cause
+        self.reported = reported and bool(cause)
 
 
 class Entangled(VaultUnavailable):
     """A transaction and another one wait for each other, and the database has ended this one; begun anew it
     goes on.
     """
+
+
+class EndedByDatabase(VaultUnavailable):
+    """The database was there, and ended the work: no room, too little time, a queue that is full."""
+
+    def __init__(self, cause: str = "") -> None:
+        super().__init__(cause, reported=False)
 
 
 class LoginRefused(VaultUnavailable):

@@ -32,6 +32,8 @@ from samdrift.vault.remoteobjects import FAILURES, remote_cause, remote_store
 from samdrift.vault.settings import ObjectPlace, S3Settings
 from samdrift.vault.uploads import Uploads
 
+_LEAST_ROOM = 16 << 20
+"""Bytes that are free on the disk of a folder that can be written in."""
 _IN_A_FOLDER = 1 << 20
 _OVER_THE_NETWORK = 5 << 20
 """Bytes read or written at once: every time costs a change of thread, and S3 takes no smaller parts."""
@@ -244,11 +246,16 @@ class ObjectWriter:
             yield
         except FAILURES as error:
             self._note(False)
-            raise VaultUnavailable(f"object store: {_cause(error)}") from None
+            # One large object may find no room where the store, as it is looked at, has some.
+            raise VaultUnavailable(f"object store: {_cause(error)}", reported=False) from None
 
 
 def _require_room(folder: Path) -> None:
-    """Raise :class:`VaultUnavailable` for a folder that is gone, read only, or on a full disk."""
+    """Raise :class:`VaultUnavailable` for a folder that is gone, read only, or on a disk as good as full.
+
+    On one that is nearly full some messages fit and others do not, and each that is deleted makes room for a
+    while: it would not be known as full as long as a look finds a block.
+    """
     try:
         found = os.statvfs(folder)
     except OSError as error:
@@ -257,6 +264,8 @@ def _require_room(folder: Path) -> None:
         raise VaultUnavailable(f"object store: {os.strerror(errno.EROFS).lower()}")
     if found.f_bavail == 0:
         raise VaultUnavailable(f"object store: {os.strerror(errno.ENOSPC).lower()}")
+    if (left := found.f_bavail * found.f_frsize) < _LEAST_ROOM:
+        raise VaultUnavailable(f"object store: {left >> 10} KiB are left on its disk")
 
 
 def _remove(folder: Path, prefix: str) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -58,6 +60,48 @@ async def test_a_folder_that_is_gone_is_not_made_anew_by_whoever_writes(tmp_path
     assert not (tmp_path / "objects").exists()
     (tmp_path / "aside").rename(tmp_path / "objects")
     await put(objects, "v1/one", b"1")
+
+
+@pytest.mark.parametrize(
+    ("blocks", "cause"),
+    [
+        (0, "no space left on device"),
+        (3, "12 KiB are left on its disk"),
+        (4095, "16380 KiB are left on its disk"),
+    ],
+)
+async def test_a_disk_that_is_nearly_full_is_known_before_each_message_finds_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blocks: int, cause: str
+) -> None:
+    """Some messages fit and others do not: callers were asked to come again, and nothing said why."""
+    objects, room = Objects(tmp_path / "objects"), {"free": 4096}
+
+    def statvfs(_: Path) -> SimpleNamespace:
+        return SimpleNamespace(f_flag=0, f_bavail=room["free"], f_frsize=4096)
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    await objects.reach()
+    room["free"] = blocks
+    with pytest.raises(VaultUnavailable) as caught:
+        await objects.reach()
+    assert caught.value.cause == f"object store: {cause}"
+    assert caught.value.reported
+
+
+async def test_that_a_body_finds_no_room_is_a_warning_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one large body the store does not tell, as long as it has room for others."""
+    writer = Objects(tmp_path / "objects").writer("v1/one")
+
+    async def full(data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(writer, "_file", SimpleNamespace(write=full))
+    with pytest.raises(VaultUnavailable) as caught:
+        await writer.write(bytes(3 << 20))
+    assert caught.value.cause == "object store: no space left on device"
+    assert not caught.value.reported
 
 
 async def test_what_is_in_a_folder_that_is_gone_is_not_taken_for_lost(tmp_path: Path) -> None:
