@@ -127,12 +127,13 @@ def postponing(where: str) -> Callable[[Exception], None]:
 
     By type and, for an outage, its cause in our own words: one line a minute, however many call. So it is
     with what a person has caused and will end: a suspended organisation's peers call as often as they like.
+    An outage of a dependency, which has a line of its own, is no warning a second time.
     """
-    told = _Minutely(logging.WARNING)
+    told, known = _Minutely(logging.WARNING), _Minutely(logging.INFO)
 
     def log(why: Exception) -> None:
         cause = getattr(why, "cause", "")
-        told(
+        (known if getattr(why, "reported", False) else told)(
             f"{where} asked to come again: {type(why).__name__}{f': {cause}' if cause else ''}",
             each=not cause and not getattr(why, "expected", False),
         )

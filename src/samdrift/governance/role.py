@@ -10,6 +10,7 @@ from functools import partial
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from samdrift.audit.operations import postponing
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
 from samdrift.entrance.ownkeys import jwks_route
@@ -77,7 +78,9 @@ class GovernanceRole:
         Whether one is served is said without a session, to monitoring; all else is for its pages.
         """
         health = by_host({host: origin(partial(self._serves, whose)) for host, whose in self._hosts.items()})
-        application = web.application(self._sites.find, self._pages, self.routes(), on_failure)
+        application = web.application(
+            self._sites.find, self._pages, self.routes(), on_failure, on_outage=postponing("governance")
+        )
 
         async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
             monitoring = scope["type"] == "http" and scope["path"] == HEALTH

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from samdrift.audit.operations import postponing
 from samdrift.contracts.addressbook import AddressBook
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.principals import Role
@@ -92,7 +93,14 @@ class MessageClientRole:
         """
         health = by_host({host: origin(partial(self._serves, whose)) for host, whose in self._hosts.items()})
         answers: dict[type[Exception], web.OnError] = {NoRights: without_rights(self._pages, self._typed_in)}
-        application = web.application(self._sites.find, self._pages, self._routes(), on_failure, answers)
+        application = web.application(
+            self._sites.find,
+            self._pages,
+            self._routes(),
+            on_failure,
+            answers,
+            on_outage=postponing("the message client"),
+        )
 
         async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
             monitoring = scope["type"] == "http" and scope["path"] == HEALTH

@@ -50,7 +50,7 @@ from samdrift.processes.loglines import name_in_log
 from samdrift.processes.memory import used
 from samdrift.processes.survivors import end_survivors
 from samdrift.processes.users import Users
-from samdrift.vault.errors import VaultError
+from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.openkeys import open_keys
 from samdrift.vault.registry import Registration
@@ -182,7 +182,7 @@ class _House:
         )
         self._renewed = -_RENEW_SECONDS
         self._told: set[str] = set()
-        self._blind = False
+        self._level = self._blind = logging.NOTSET
 
     async def start(self) -> None:
         """Start the front and who answers for nobody, and then a worker for each vault that is open."""
@@ -219,17 +219,24 @@ class _House:
             await self._renew()
             await self._replace_readers()
         except (OSError, KeyStoreError, ConfigError, VaultError) as error:
+            known = isinstance(error, VaultUnavailable) and error.reported
+            self._level = logging.INFO if known else logging.WARNING
             return in_words(error)
         return ""
 
     def _note_look(self, fault: str) -> None:
-        """Write once that the supervisor cannot follow what changes, and once that it can again."""
-        if fault and not self._blind:
+        """Write once that the supervisor cannot follow what changes, and once that it can again.
+
+        That is no warning where the database is away, which its own line says.
+        """
+        if fault and self._level > self._blind:
             text = "supervisor: changes of organisations, keys and certificates are not followed now: %s"
-            _LOGGER.warning(text, fault)
-        elif self._blind and not fault:
-            _LOGGER.warning("supervisor: changes of organisations, keys and certificates are followed again")
-        self._blind = bool(fault)
+            _LOGGER.log(self._level, text, fault)
+            self._blind = self._level
+        elif not fault and self._blind:
+            text = "supervisor: changes of organisations, keys and certificates are followed again"
+            _LOGGER.log(self._blind, text)
+            self._blind = logging.NOTSET
 
     async def roll(self) -> None:
         """Start one process after the other again, each when the one before serves: workers, then the front.

@@ -4,7 +4,8 @@ The queue of notifications is the whole cluster's: whoever may log in can fill i
 and keep it full, and a full one refuses the commit of every transaction that
 notifies. So no transaction that stores anything does, but for moments on their way to the registry, which
 are sent again without it where it is refused (:mod:`samdrift.vault.moments`). A notification that fails is
-counted, logged once, and sent later; meanwhile work is found by polling.
+counted, logged once, and sent later; meanwhile work is found by polling. While the database is away that is
+told by its own line.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection
 
+from samdrift.audit.operations import failing
 from samdrift.contracts.errors import for_operator
 from samdrift.vault.database.session import Statement
-from samdrift.vault.errors import VaultError
+from samdrift.vault.errors import VaultError, VaultUnavailable
 
 _NOTIFY = "SELECT pg_notify(channel, '') FROM unnest($1::text[]) AS channel"
 _AGAIN_AFTER = 1.0
@@ -70,7 +72,7 @@ class Announcements:
             await self._task
 
     async def _keep(self) -> None:
-        failed = False
+        failed, away = False, failing("the news of work for other processes", VaultUnavailable)
         while True:
             await self._asked.wait()
             await asyncio.sleep(self._together)
@@ -80,13 +82,15 @@ class Announcements:
             except VaultError as error:
                 self.failures += 1
                 self._waiting |= channels
-                if not failed:
+                if isinstance(error, VaultUnavailable) and error.reported:
+                    away(error)
+                elif not failed:
                     _LOGGER.warning(
                         "database: notifications cannot be sent now (%s):"
                         " other processes find work by polling",
                         for_operator(error),
                     )
-                failed = True
+                    failed = True
                 await asyncio.sleep(_AGAIN_AFTER)
                 continue
             if failed:

@@ -26,7 +26,7 @@ from samdrift.contracts.principals import Role
 from samdrift.scheduling.claims import Claimant
 from samdrift.scheduling.leases import Leases, Partition
 from samdrift.vault.database.session import Row
-from samdrift.vault.errors import VaultError
+from samdrift.vault.errors import VaultError, VaultUnavailable
 
 _RENEW = "SELECT role, number, former, surplus FROM renew_leases($1, $2, $3, $4, $5, $6, $7, $8)"
 _END = "SELECT end_leases($1)"
@@ -80,6 +80,8 @@ class LeaseKeeper:
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
     _until: float = 0.0
     _lapsed: bool = False
+    _away: bool = False
+    """True while the registry's database is away, which its own line in the log says."""
     _aside: bool = False
     _task: asyncio.Task[None] | None = None
 
@@ -148,10 +150,14 @@ class LeaseKeeper:
             task.add_done_callback(self._tasks.discard)
         if self._lapsed:
             self._lapsed = False
-            _LOGGER.warning("leases: renewed again: work that comes by itself goes on here")
+            _LOGGER.log(self._level, "leases: renewed again: work that comes by itself goes on here")
         if gone:
             _LOGGER.warning("leases: processes that are gone without having ended in order: %d", len(gone))
             self.found_gone()
+
+    @property
+    def _level(self) -> int:
+        return logging.INFO if self._away else logging.WARNING
 
     def _judged(self, *, aside: bool) -> None:
         if aside != self._aside:
@@ -177,10 +183,11 @@ class LeaseKeeper:
             self._look_at_clock()
             try:
                 await self._in_time()
-            except (VaultError, TimeoutError):
+            except (VaultError, TimeoutError) as error:
                 wait = _AGAIN_AFTER
+                self._away = isinstance(error, VaultUnavailable) and error.reported
             else:
-                wait = self.times.renewed_every
+                wait, self._away = self.times.renewed_every, False
 
     async def _in_time(self) -> None:
         """Renew, and give up when the lease ends before the registry has answered."""
@@ -193,9 +200,10 @@ class LeaseKeeper:
         if self._lapsed or self.clock() < self._until:
             return
         self._lapsed = True
-        _LOGGER.warning(
+        _LOGGER.log(
+            self._level,
             "leases: could not be renewed in time: work that comes by itself stops here, and is left to other"
-            " processes"
+            " processes",
         )
         self._given.clear()
         self.leases.renewed({}, self._until)

@@ -17,9 +17,10 @@ from typing import Any, Self
 
 from psycopg import sql
 
+from samdrift.audit.operations import failing
 from samdrift.contracts.errors import for_operator
 from samdrift.vault.database.session import Statement
-from samdrift.vault.errors import VaultError
+from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.logins import Connection
 
 NOW = "SELECT extract(epoch FROM clock_timestamp())::float8"
@@ -164,25 +165,28 @@ class Moments:
             self._waiting[vault] = moment
 
     async def _keep(self) -> None:
-        failed = False
+        told, wait, away = False, _TOGETHER, failing("the news of what is due in vaults", VaultUnavailable)
         while True:
             await self._asked.wait()
-            await asyncio.sleep(_AGAIN_AFTER if failed else _TOGETHER)
+            await asyncio.sleep(wait)
             self._asked.clear()
             try:
                 await self.bring()
             except VaultError as error:
-                if not failed:
+                if isinstance(error, VaultUnavailable) and error.reported:
+                    away(error)
+                elif not told:
                     _LOGGER.warning(
                         "database: when something is due in vaults cannot be brought to the registry now: %s",
                         for_operator(error),
                     )
-                failed = True
+                    told = True
+                wait = _AGAIN_AFTER
                 self._asked.set()
                 continue
-            if failed:
+            if told:
                 _LOGGER.info("database: when something is due in vaults is brought to the registry again")
-            failed = False
+            told, wait = False, _TOGETHER
 
 
 Placed = tuple[str, str]

@@ -25,7 +25,7 @@ from psycopg.errors import Diagnostic
 from samdrift.contracts.errors import for_operator
 from samdrift.vault.database.cluster import cause_of
 from samdrift.vault.database.server import Database
-from samdrift.vault.errors import LoginRefused, VaultError, VaultUnavailable
+from samdrift.vault.errors import VaultError, VaultUnavailable
 from samdrift.vault.logins import members
 
 _LOOK_SECONDS = 5.0
@@ -190,8 +190,9 @@ class NotifyQueue:
 
 def _is_away(error: VaultError | psycopg.Error) -> bool:
     """Return whether the database itself is away, and not this login that is not let in."""
-    outage = isinstance(error, VaultUnavailable | psycopg.OperationalError)
-    return outage and not isinstance(error, LoginRefused)
+    if isinstance(error, VaultUnavailable):
+        return error.reported
+    return isinstance(error, psycopg.OperationalError)
 
 
 def _why(error: VaultError | psycopg.Error) -> str:

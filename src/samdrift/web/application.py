@@ -58,12 +58,14 @@ def application(
     routes: Sequence[BaseRoute],
     on_failure: Callable[[BaseException], None],
     answers: Mapping[type[Exception], OnError] | None = None,
+    on_outage: Callable[[Exception], None] = lambda outage: None,
 ) -> ASGIApp:
     """Return the application; ``on_failure`` hears of every unexpected exception, whose text is shown
-    nowhere. ``answers`` are those of the role's own errors.
+    nowhere, and ``on_outage`` of each outage for which a person is asked to try again. ``answers`` are those
+    of the role's own errors.
     """
     journal = Journal()
-    ends = _Ends(pages, journal)
+    ends = _Ends(pages, journal, on_outage)
     sign_in = SignInRoutes(pages, journal).routes()
     inner = Starlette(
         routes=[*sign_in, *routes],
@@ -85,7 +87,7 @@ def application(
         from_elsewhere=frozenset({NOTICE, POSTED}),
         by_own_proof=frozenset({ANSWER}),
     )
-    opened = _unless_closed(guards, pages, journal)
+    opened = _unless_closed(guards, pages, on_outage)
     assets = Starlette(routes=[Route(f"{PREFIX}{{name}}", pages.assets.answer)])
 
     async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,7 +97,7 @@ def application(
     return guarded(by_host(find, with_policy(dispatch)), on_failure)
 
 
-def _unless_closed(inner: ASGIApp, pages: Pages, journal: Journal) -> ASGIApp:
+def _unless_closed(inner: ASGIApp, pages: Pages, on_outage: Callable[[Exception], None]) -> ASGIApp:
     """Show one page, whatever is asked for, while an organisation's vault cannot be opened."""
 
     async def unless_closed(scope: Scope, receive: Receive, send: Send) -> None:
@@ -109,7 +111,7 @@ def _unless_closed(inner: ASGIApp, pages: Pages, journal: Journal) -> ASGIApp:
         try:
             await inner(scope, receive, send)
         except Temporary as outage:  # While the session was looked for: nothing has been answered.
-            journal(f"pages: {outage}")
+            on_outage(outage)
             await pages.page(request, "later.html", 503)(scope, receive, send)
 
     return unless_closed
@@ -118,9 +120,10 @@ def _unless_closed(inner: ASGIApp, pages: Pages, journal: Journal) -> ASGIApp:
 class _Ends:
     """Answers in place of what was asked for."""
 
-    def __init__(self, pages: Pages, journal: Journal) -> None:
+    def __init__(self, pages: Pages, journal: Journal, on_outage: Callable[[Exception], None]) -> None:
         self._pages = pages
         self._journal = journal
+        self._on_outage = on_outage
 
     async def forged(self, request: Request, refused: Exception) -> Response:
         """Answer like an address that is not there, and log why."""
@@ -159,7 +162,7 @@ class _Ends:
 
     async def later(self, request: Request, outage: Exception) -> Response:
         """Ask to try again: something that is needed cannot be reached now."""
-        self._journal(f"pages: {outage}")
+        self._on_outage(outage)
         return self._pages.page(request, "later.html", 503)
 
     async def failed(self, request: Request, error: Exception) -> Response:

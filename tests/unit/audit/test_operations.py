@@ -10,18 +10,42 @@ from samdrift.audit import operations
 from samdrift.audit.operations import failing, postponing, unexpected
 from samdrift.contracts.errors import Temporary
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
-from samdrift.vault.errors import VaultDenied, VaultRefused, VaultSuspended, VaultUnavailable
+from samdrift.vault.errors import (
+    EndedByDatabase,
+    LoginRefused,
+    VaultDenied,
+    VaultRefused,
+    VaultSuspended,
+    VaultUnavailable,
+)
 
 
 def test_an_outage_that_many_calls_meet_is_one_line_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever is woken reads what is gone, and not how many peers have asked meanwhile."""
+    """Whoever is woken reads what is gone, and not how many peers have asked meanwhile.
+
+    What is gone warns by itself: that calls meet it is no second warning.
+    """
+    caplog.set_level("INFO", "samdrift")
     log = postponing("interface A")
     for _ in range(100):
         log(VaultUnavailable("key store: there is no such folder"))
     log(VaultUnavailable("connection refused at 192.0.2.1:5432"))
+    assert {each.levelname for each in caplog.records} == {"INFO"}
     assert caplog.messages == [
         "interface A asked to come again: VaultUnavailable: key store: there is no such folder",
         "interface A asked to come again: VaultUnavailable: connection refused at 192.0.2.1:5432",
+    ]
+
+
+def test_an_outage_that_no_dependency_tells_of_warns(caplog: pytest.LogCaptureFixture) -> None:
+    """Such as one of our logins that is refused, or a database that ends one kind of work."""
+    log = postponing("interface A")
+    for _ in range(2):
+        log(EndedByDatabase("the database ended the work (SQLSTATE 57014)"))
+    log(LoginRefused())
+    assert caplog.messages == [
+        "interface A asked to come again: EndedByDatabase: the database ended the work (SQLSTATE 57014)",
+        "interface A asked to come again: LoginRefused",
     ]
 
 

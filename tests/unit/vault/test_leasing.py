@@ -417,6 +417,7 @@ class Answers:
 
     def __init__(self) -> None:
         self.there = True
+        self.cause = ""
         self.hangs = False
         self.asked: list[float] = []
 
@@ -425,7 +426,7 @@ class Answers:
         if self.hangs:
             await asyncio.sleep(1e9)
         if not self.there:
-            raise VaultUnavailable
+            raise VaultUnavailable(self.cause)
         return [("ap", number, None, False) for number in range(PARTITIONS)]
 
 
@@ -441,13 +442,19 @@ async def test_leases_are_renewed_long_before_their_end() -> None:
     assert 20 <= len(registry.asked) <= 25
 
 
-@pytest.mark.parametrize("cut", ["there", "hangs"])
+@pytest.mark.parametrize(
+    ("cut", "cause", "level"),
+    [("there", "", "WARNING"), ("there", "connection refused at db:5432", "INFO"), ("hangs", "", "WARNING")],
+)
 def test_a_process_that_is_cut_off_stops_its_work_before_another_may_begin(
-    cut: str, caplog: pytest.LogCaptureFixture
+    cut: str, cause: str, level: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Where the database is away, that has a line of its own, which warns."""
+
     @in_virtual_time
     async def run() -> None:
         registry, times = Answers(), LeaseTimes()
+        registry.cause = cause
         keeper, ended = kept(registry, times), list[float]()
         await keeper.start()
         await asyncio.sleep(7)
@@ -470,8 +477,9 @@ def test_a_process_that_is_cut_off_stops_its_work_before_another_may_begin(
         assert keeper.leases.holds(A, AP)
         await keeper.stop()
 
-    with caplog.at_level(logging.WARNING, "samdrift"):
+    with caplog.at_level(logging.INFO, "samdrift"):
         run()
+    assert {each.levelname for each in caplog.records} == {level}
     assert [each.getMessage().partition(":")[2].strip() for each in caplog.records] == [
         "could not be renewed in time: work that comes by itself stops here, and is left to other processes",
         "renewed again: work that comes by itself goes on here",

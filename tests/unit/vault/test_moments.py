@@ -21,7 +21,7 @@ from samdrift.scheduling.rounds import Rounds
 from samdrift.vault import moments
 from samdrift.vault.announcing import notify
 from samdrift.vault.database.session import Row, Statement
-from samdrift.vault.errors import VaultLocked, VaultUnavailable
+from samdrift.vault.errors import EndedByDatabase, VaultLocked, VaultUnavailable
 from samdrift.vault.gate import Gate
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.moments import Moment, Moments, keep
@@ -335,7 +335,7 @@ async def test_what_the_registry_does_not_take_is_sent_later_and_said_once(
         nonlocal refusals
         refusals -= 1
         if refusals >= 0:
-            raise VaultUnavailable
+            raise EndedByDatabase
         sent.extend(statements)
 
     async def read(vault: str) -> Moment | None:
@@ -352,6 +352,31 @@ async def test_what_the_registry_does_not_take_is_sent_later_and_said_once(
         await sending.stop()
     assert sent == [keep({"a": Moment(2, None), "b": Moment(3, None)})]
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+
+
+async def test_while_the_database_is_away_its_own_line_says_so_and_moments_are_sent_later(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(moments, "_TOGETHER", 0.0)
+    monkeypatch.setattr(moments, "_AGAIN_AFTER", 0.0)
+    failures, sent = [VaultUnavailable("connection refused at 192.0.2.1:5432")] * 3, list[Statement]()
+
+    async def run(statements: Sequence[Statement]) -> None:
+        if failures:
+            raise failures.pop()
+        sent.extend(statements)
+
+    async def read(vault: str) -> Moment | None:
+        return None
+
+    sending = Moments(run, read)
+    sending.start()
+    with caplog.at_level("INFO", "samdrift"):
+        sending.committed("a", Moment(2, None))
+        await until(lambda: bool(sent))
+        await sending.stop()
+    assert sent == [keep({"a": Moment(2, None)})]
+    assert not caplog.messages
 
 
 async def test_moments_travel_with_a_notification_and_by_themselves_where_that_is_refused() -> None:

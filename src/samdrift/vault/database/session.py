@@ -23,7 +23,13 @@ from psycopg.errors import error_from_result
 
 from samdrift.vault.database.cluster import refused_login
 from samdrift.vault.database.hosts import connected
-from samdrift.vault.errors import UnknownRecord, VaultError, VaultRefused, VaultUnavailable
+from samdrift.vault.errors import (
+    EndedByDatabase,
+    UnknownRecord,
+    VaultError,
+    VaultRefused,
+    VaultUnavailable,
+)
 
 Value = Any
 """Values that psycopg adapts: ``str``, ``int``, ``bytes``, ``bool``, ``datetime``, lists of them,
@@ -44,6 +50,8 @@ UNKNOWN_RECORD = "SD404"
 _BROKE = "the connection to the database broke"
 _TRANSIENT = ("08", "40", "53", "55", "57", "58")
 """SQLSTATE classes after which the same call may succeed: connection, conflict, space, lock, shutdown."""
+_GOES_AWAY = ("08", "57P")
+"""Classes among these with which the server itself is not there any more, or not yet."""
 
 
 def call(function: str, arguments: int) -> str:
@@ -293,7 +301,9 @@ def _error(result: pq.abc.PGresult) -> VaultError:
     if error.sqlstate == UNKNOWN_RECORD:
         return UnknownRecord()
     if _is_transient(error):
-        return VaultUnavailable(f"the database ended the work (SQLSTATE {error.sqlstate or 'not said'})")
+        goes = error.sqlstate is None or error.sqlstate.startswith(_GOES_AWAY)
+        kind = VaultUnavailable if goes else EndedByDatabase
+        return kind(f"the database ended the work (SQLSTATE {error.sqlstate or 'not said'})")
     return VaultRefused(error.sqlstate)
 
 

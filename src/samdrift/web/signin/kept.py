@@ -34,6 +34,7 @@ class Kept(Generic[T]):
         self._clock = clock
         self._fresh = fresh
         self._fetching = asyncio.Lock()
+        self._failure = ""
         self._value: T | None = None
         self._fetched_at = self._tried_at = datetime.min.replace(tzinfo=clock().tzinfo)
 
@@ -47,7 +48,11 @@ class Kept(Generic[T]):
                     self._value = await self._fetch()
                     self._fetched_at = now
                 except ProviderUnavailable as failure:
-                    _LOGGER.warning("metadata of a sign-in service: %s", failure)
+                    if self._failure != str(failure):
+                        _LOGGER.warning("metadata of a sign-in service: %s", failure)
+                    self._failure = str(failure)
+                else:
+                    self._failure = ""
         if self._value is None or now - self._fetched_at > _STALE:
             raise ProviderUnavailable("the sign-in service does not answer")
         return self._value

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from samdrift.vault.database.server import Database
 from samdrift.vault.database.session import Byteas, Int4s, Int8s, Session
-from samdrift.vault.errors import UnknownRecord, VaultRefused, VaultUnavailable
+from samdrift.vault.errors import EndedByDatabase, UnknownRecord, VaultRefused, VaultUnavailable
 from tests.vaults import NOW, Installation
 
 
@@ -127,8 +127,10 @@ async def test_errors_repeat_no_value(session: Session) -> None:
     ("code", "error"),
     [
         ("SD404", UnknownRecord),
-        ("40001", VaultUnavailable),
-        ("53100", VaultUnavailable),
+        ("08006", VaultUnavailable),
+        ("40001", EndedByDatabase),
+        ("53100", EndedByDatabase),
+        ("57014", EndedByDatabase),
         ("57P01", VaultUnavailable),
         ("23505", VaultRefused),
     ],
@@ -136,6 +138,7 @@ async def test_errors_repeat_no_value(session: Session) -> None:
 async def test_codes_become_typed_errors(session: Session, code: str, error: type[Exception]) -> None:
     with pytest.raises(error) as raised:
         await session.run([(f"DO $$ BEGIN RAISE 'x' USING ERRCODE = '{code}'; END $$", ())])
+    assert type(raised.value) is error, "what the server ended is told from a server that goes away"
     if isinstance(raised.value, VaultUnavailable):
         assert raised.value.cause == f"the database ended the work (SQLSTATE {code})"
 
