@@ -8,11 +8,10 @@ from datetime import datetime
 from starlette.requests import Request
 from starlette.responses import Response
 
-from samdrift.administration.incidents import operators_incidents
 from samdrift.console.frame import Frame, Visit
-from samdrift.console.opened import Open
+from samdrift.console.operatorslog import OperatorsLog
 from samdrift.console.words import lasting
-from samdrift.governance.incidents import CLOCKS
+from samdrift.governance.incidents import CLOCKS, concerned, from_log
 from samdrift.rights.incidentfold import Incident, Running
 from samdrift.web.pages import Wording
 from samdrift.web.texts import Phrase
@@ -41,13 +40,14 @@ class IncidentLine:
 class IncidentsPage:
     """The page of incidents."""
 
-    def __init__(self, frame: Frame, opened: Open) -> None:
+    def __init__(self, frame: Frame, log: OperatorsLog) -> None:
         self._frame = frame
-        self._opened = opened
+        self._log = log
 
     async def show(self, request: Request, visit: Visit) -> Response:
         """Show the operator's incidents, the open ones first."""
-        known, whose = await operators_incidents(await self._opened())
+        entries = await self._log.entries()
+        known, whose = from_log(entries), concerned(entries)
         wording = self._frame.wording(request)
         lines = [
             IncidentLine(

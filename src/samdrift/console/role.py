@@ -9,6 +9,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from samdrift.administration import LOCALE as CHECKLIST
+from samdrift.audit.operations import postponing
 from samdrift.config.model import Config
 from samdrift.console import LOCALE, TEMPLATES
 from samdrift.console.availabilitypage import AvailabilityPage
@@ -37,6 +38,7 @@ from samdrift.console.reports import Ask
 from samdrift.console.staff import StaffSessions
 from samdrift.console.watching import Watch
 from samdrift.contracts.clock import Clock
+from samdrift.governance.incidents import IncidentEvent
 from samdrift.net.origins import HEALTH, by_host, origin
 from samdrift.web import application as web
 from samdrift.web.assets import Assets
@@ -48,6 +50,7 @@ _KEPT = (
     ConsoleEvent.OUTAGE_ANNOUNCED,
     ConsoleEvent.OUTAGE_WITHDRAWN,
     ConsoleEvent.AVAILABILITY_MEASURED,
+    *IncidentEvent,
 )
 """Events of the operator's log that pages are made of."""
 
@@ -67,7 +70,9 @@ class OperatorConsole:
     def application(self, on_failure: Callable[[BaseException], None]) -> ASGIApp:
         """Return the application at the console's host; whether it answers is said to monitoring, too."""
         pages = Pages(Texts((OWN, CHECKLIST, LOCALE)), Assets(), self.clock, (TEMPLATES,))
-        served = web.application(self._find, pages, self.routes(pages), on_failure)
+        served = web.application(
+            self._find, pages, self.routes(pages), on_failure, on_outage=postponing("the console")
+        )
         host = self.site.origin.partition("://")[2]
         health = by_host({host.partition(":")[0]: origin(lambda: True)})
 
@@ -92,7 +97,7 @@ class OperatorConsole:
             f"{QUEUES}/{{organisation}}/{{transfer}}": queues.transfer,
             f"{QUEUES}/{{organisation}}/{{transfer}}/give-up": queues.ask,
             REFUSALS: RefusalsPage(frame, opened).show,
-            INCIDENTS: IncidentsPage(frame, opened).show,
+            INCIDENTS: IncidentsPage(frame, log).show,
             ORGANISATIONS: organisations.show,
             f"{ORGANISATIONS}/{{organisation}}": organisations.one,
             CERTIFICATES: CertificatesPage(frame, opened).show,

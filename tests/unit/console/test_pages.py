@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from samdrift.administration import incidents
+from samdrift.audit.entries import LogEntry
 from samdrift.console.availabilitypage import spans
 from samdrift.console.certificates import soonest
 from samdrift.console.events import ConsoleEvent
@@ -26,6 +27,7 @@ from samdrift.installation.reporting import Running
 from samdrift.keystore.keyfiles import KeyName
 from samdrift.rights.incidents import Clock, IncidentOpened
 from samdrift.vault.errors import VaultLocked
+from samdrift.vault.gate import Gate
 from samdrift.vault.records import Transfer
 from samdrift.web.signin.faults import Fault
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -94,6 +96,19 @@ async def test_now_is_shown_while_the_database_is_away_and_other_pages_say_so(sc
             answer = await visitor.get(path)
             assert answer.status_code == 503, path
             assert "127.0.0.1" not in answer.text
+
+
+async def test_an_outage_that_many_pages_meet_is_one_line_with_its_cause(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "samdrift")
+    scene.away = True
+    async with scene.visit() as visitor:
+        for _ in range(5):
+            assert (await visitor.get("/queues")).status_code == 503
+    assert [each for each in caplog.messages if "again" in each] == [
+        "the console asked to come again: VaultUnavailable: connection refused at 127.0.0.1:5432"
+    ]
 
 
 async def test_processes_that_do_not_serve_and_roles_that_nobody_serves_are_named(scene: Scene) -> None:
@@ -282,6 +297,32 @@ async def test_an_incident_is_shown_with_its_clocks(
     assert re.search(r"berörda, inom 6 timmar 6\d min över tiden", page)
     assert re.search(r"anmälan till MCF, inom 72 timmar 2 dagar kvar", page)
     assert str(organisation) in page
+
+
+async def test_of_the_operators_log_the_incidents_read_again_what_is_new_alone(
+    scene: Scene, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log has an entry of each command for years, and the page is opened again and again."""
+    read: list[tuple[int, int]] = []
+    whole = Gate.read_operator_log
+
+    async def counted(gate: Gate, after: int = 0, limit: int = 500) -> tuple[LogEntry, ...]:
+        found = await whole(gate, after, limit)
+        read.append((after, len(found)))
+        return found
+
+    monkeypatch.setattr(Gate, "read_operator_log", counted)
+    now = datetime.now(UTC).replace(microsecond=0)
+    async with scene.visit() as visitor:
+        await visitor.get("/incidents")
+        (last, none), first = read[-1], sum(number for _, number in read)
+        assert (none, first > 0) == (0, True)
+        act = IncidentOpened("Ett avbrott till", now, now, frozenset({Clock.CONCERNED}))
+        await incidents.open_for(await scene.opened(), act, [organisation], Asked("anna-ap", "test"))
+        del read[:]
+        assert "Ett avbrott till öppen" in words((await visitor.get("/incidents")).text)
+    assert min(after for after, _ in read) == last
+    assert 0 < sum(number for _, number in read) <= 5
 
 
 def fields_of(organisation: ParticipantIdentifier, days: int, hours: int = 2) -> dict[str, str]:
