@@ -222,12 +222,13 @@ class HttpClient:
 
 
 _CONNECTING = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
+_BREAKING = (errno.ECONNRESET, errno.EPIPE)
 
 
 def no_connection(error: OSError) -> str:
     """Return why there is no connection, as the system says it, or as the type does."""
     number = error.errno
-    return os.strerror(number).lower() if number in _CONNECTING else type(error).__name__
+    return os.strerror(number).lower() if number in _CONNECTING + _BREAKING else type(error).__name__
 
 
 def _connecting(error: aiohttp.ClientConnectorError) -> str:
@@ -250,7 +251,8 @@ def _typed() -> Iterator[None]:
     except (WireError, aiohttp.InvalidURL):
         raise NoAnswer(HttpFault.FORBIDDEN) from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise NoAnswer(HttpFault.UNREACHABLE, type(error).__name__) from None
+        kind = no_connection(error) if isinstance(error, OSError) else type(error).__name__
+        raise NoAnswer(HttpFault.UNREACHABLE, kind) from None
 
 
 @dataclass(frozen=True, slots=True)

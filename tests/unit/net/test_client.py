@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
+import aiohttp
 import pytest
 
-from samdrift.net.client import HttpClient, HttpFault, http_client
+from samdrift.net.client import HttpClient, HttpFault, NoAnswer, _typed, http_client
 from tests.unit.net.calling import KEPT, Reader, Writer, call, fault, pieces, remembering
 from tests.unit.net.servers import Asked, answering, asked, reply, talking
 
@@ -140,3 +142,18 @@ async def test_a_call_that_is_given_up_leaves_no_connection(client: HttpClient) 
         await asyncio.wait_for(came.wait(), 60)
         task.cancel()
         await asyncio.wait_for(left.wait(), 60)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (aiohttp.ClientOSError(errno.ECONNRESET, "at 192.0.2.1"), "connection reset by peer"),
+        (BrokenPipeError(errno.EPIPE, "at 192.0.2.1"), "broken pipe"),
+        (aiohttp.ClientOSError(errno.EIO, "at 192.0.2.1"), "ClientOSError"),
+        (aiohttp.ClientPayloadError("of somebody"), "ClientPayloadError"),
+    ],
+)
+def test_a_connection_that_breaks_says_so_in_words(error: Exception, words: str) -> None:
+    with pytest.raises(NoAnswer) as caught, _typed():
+        raise error
+    assert caught.value.words == f"unreachable ({words})"
