@@ -36,6 +36,7 @@ from samdrift.installation.health import GONE
 from samdrift.net.server import listening_socket, serving
 from tests.roles.beside import Beside, beside
 from tests.roles.crashes import crashed
+from tests.roles.disks import Disk, disk
 from tests.roles.member import until
 from tests.roles.ownrestarts import SETTINGS, Layout, how_it_ended, readable_by_workers
 from tests.roles.processes import Played, Process, organisation, played
@@ -68,6 +69,8 @@ time_stamps_trust = "{{roots}}"
 """
 _NOTHING_KEPT = "metadata_seconds = 0\nverdict_seconds = 0\nrevocation_seconds = 0\n"
 """So that shared services are asked by each exchange, as they are now and then with what is kept."""
+_DISK, _OBJECTS = "disk", "objects"
+"""A folder with a small disk of its own, and that of the object store in it."""
 _NEEDED_EVERY = 3.0
 _LINE = re.compile(r"((?P<process>.+): )?(?P<at>\S+Z) (?P<level>[A-Z]+) (?P<text>.*)")
 _WARNINGS = ("WARNING", "ERROR", "CRITICAL")
@@ -132,6 +135,7 @@ class Ground:
     scanner: Clamd
     taps: dict[str, Tap]
     beside: Beside
+    disk: Disk
     patience: float
 
     @property
@@ -145,6 +149,7 @@ class Ground:
         return [
             Fault("database", "database", lambda: crashed(config, self.process.gate)),
             Fault("object store", "object-store", lambda: _aside(config.vaults.objects)),
+            Fault("disk of the object store", "object-store", self._full),
             Fault("key store", "key-store", lambda: _aside(config.vaults.secrets)),
             Fault("scanner", "scanner", self._no_scanner),
             *(
@@ -167,6 +172,11 @@ class Ground:
             ),
             *(Fault(name, name_of_tap(name), tap.broken) for name, tap in self.taps.items()),
         ]
+
+    @asynccontextmanager
+    async def _full(self) -> AsyncIterator[None]:
+        with self.disk.full():
+            yield
 
     @asynccontextmanager
     async def _no_scanner(self) -> AsyncIterator[None]:
@@ -313,6 +323,8 @@ async def ground(
         taps["witness"] = await tapped(stack, witness.sock.getsockname()[1])
         for operator in (_BROKEN, _STEADY):
             (home / operator.folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+        own_disk = stack.enter_context(disk(home / _BROKEN.folder / _DISK, "64m"))
+        (own_disk.folder / _OBJECTS).mkdir(mode=0o700)
         policy = f"witness other {witness.key} http://{HOST}:{taps['witness'].port}\nquorum other\n"
         (home / _BROKEN.folder / POLICY).write_text(policy)
         operators = {_BROKEN: ("all",), _STEADY: ("all",)}
@@ -322,6 +334,8 @@ async def ground(
             if operator is not _BROKEN:
                 return text
             text = _configured(text, scanner, port, system.identity, system.tls_issuers)
+            assert f'objects = "{_OBJECTS}"' in text
+            text = text.replace(f'objects = "{_OBJECTS}"', f'objects = "{_DISK}/{_OBJECTS}"')
             return own.configured(text + settings)
 
         playing = played(federation, home, operators, tokens={_BROKEN: own.tokens}, changed=changed)
@@ -335,7 +349,7 @@ async def ground(
             own.open_to_workers()
             await each.start()
         own.open_to_workers()  # What the supervisor has made in it, too.
-        yield Ground(federation, those, scanner, taps, own, patience)
+        yield Ground(federation, those, scanner, taps, own, own_disk, patience)
 
 
 def _configured(text: str, scanner: Clamd, port: int, identity: Sequence[Path], issuers: Path | None) -> str:

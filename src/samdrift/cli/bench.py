@@ -1,15 +1,17 @@
 """`samdrift bench`: how much more than the bare cryptography the work takes, measured in one run.
 
-`bench soak` measures nothing: it counts what is lost under kill -9, and fails when that is not nothing.
+`bench soak`, `restarts` and `faults` measure nothing: they count what is lost under kill -9, own restarts and
+outages, and fail when that is not nothing.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,8 +25,10 @@ _BACKLOG = "backlog"
 _HOSTS = "hosts"
 _WORKERS = "workers"
 _ROLLING = "rolling"
+_RESTARTS = "restarts"
+_FAULTS = "faults"
 _EXCHANGES = 1000
-_PLAYED = ("exchange", "isolation", "neighbour", _BACKLOG, _ROLLING, _SOAK)
+_PLAYED = ("exchange", "isolation", "neighbour", _BACKLOG, _ROLLING, _RESTARTS, _FAULTS, _SOAK)
 """Benchmarks that play operators and peers as the tests do, and need what these need."""
 _BENCHES = (
     "wire",
@@ -37,11 +41,35 @@ _BENCHES = (
     _WORKERS,
     _HOSTS,
     _ROLLING,
+    _RESTARTS,
+    _FAULTS,
     "statements",
     "log",
     "web",
     _SOAK,
 )
+_TAKE = {
+    "--exchanges": (_SOAK, _HOSTS, _ROLLING, _ORGANISATIONS),
+    "--seed": (_SOAK, _HOSTS, _ROLLING, _RESTARTS, _FAULTS),
+    "--rounds": (_ORGANISATIONS, _BACKLOG, _WORKERS, _RESTARTS),
+    "--idle-seconds": (_ORGANISATIONS,),
+    "--waiting": (_BACKLOG,),
+    "--seconds": (_FAULTS,),
+    "--layout": (_RESTARTS, _FAULTS),
+    "--organisations": (_ORGANISATIONS,),
+    "--only": (_FAULTS,),
+}
+"""Benchmarks that take each option."""
+Given = dict[str, Any]
+"""Options as they were given, ``None`` where they were not."""
+
+
+class Layout(StrEnum):
+    """The processes of an installation that is tried: one, several workers, or one for each role."""
+
+    SHARED = "shared"
+    WORKERS = "workers"
+    PROCESS = "process"
 
 
 @app.command()
@@ -60,7 +88,8 @@ def bench(
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="For soak, hosts and rolling: the seed of the random choices.")
+        int | None,
+        typer.Option(help="For soak, hosts, rolling, restarts and faults: the seed of the random choices."),
     ] = None,
     organisations: Annotated[
         list[int] | None,
@@ -70,7 +99,8 @@ def bench(
         int | None,
         typer.Option(
             min=1,
-            help="For organisations and workers: warm rounds, 3 by default. For backlog: rounds, 5.",
+            help="For organisations and workers: warm rounds, 3 by default. For backlog: rounds, 5."
+            " For restarts: how many of each layout, 20.",
         ),
     ] = None,
     idle_seconds: Annotated[
@@ -80,38 +110,48 @@ def bench(
         int | None,
         typer.Option(min=1000, help="For backlog: messages of the large one, 10000 by default."),
     ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="For faults: how long each lasts once it is known, 60.")
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="For faults: those whose names have this word; may be repeated. All by default."),
+    ] = None,
+    layout: Annotated[
+        Layout | None,
+        typer.Option(help="For restarts and faults: the processes that run. By default each, and shared."),
+    ] = None,
 ) -> int:
     """Measure floor and work in turn, and print medians, spreads and the ratio."""
     if name not in _BENCHES:
         raise Unusable(f"no such benchmark; there are {', '.join(_BENCHES)}")
-    given = {
-        "--exchanges": (exchanges, (_SOAK, _HOSTS, _ROLLING, _ORGANISATIONS)),
-        "--seed": (seed, (_SOAK, _HOSTS, _ROLLING)),
-        "--organisations": (organisations, (_ORGANISATIONS,)),
-        "--rounds": (rounds, (_ORGANISATIONS, _BACKLOG, _WORKERS)),
-        "--idle-seconds": (idle_seconds, (_ORGANISATIONS,)),
-        "--waiting": (waiting, (_BACKLOG,)),
+    given: Given = {
+        "--exchanges": exchanges,
+        "--seed": seed,
+        "--rounds": rounds,
+        "--idle-seconds": idle_seconds,
+        "--waiting": waiting,
+        "--seconds": seconds,
+        "--layout": layout,
+        "--organisations": organisations,
+        "--only": only,
     }
-    for option, (value, whose) in given.items():
-        if value is not None and name not in whose:
+    _require(name, given)
+    if name == _SOAK and exchanges is None:
+        given["--exchanges"] = _EXCHANGES
+    command = [sys.executable, "-m", "bench", name, *(["--json"] if as_json else [])]
+    for option, value in given.items():
+        values = value if isinstance(value, list) else [value]
+        command += [] if value is None else [option, *map(str, values)]
+    return subprocess.run(command, cwd=_CHECKOUT, check=False).returncode
+
+
+def _require(name: str, given: Given) -> None:
+    """Raise :class:`Unusable` for what a benchmark does not take, and where it cannot run."""
+    for option, value in given.items():
+        if value is not None and name not in (whose := _TAKE[option]):
             raise Unusable(f"{option} is not for {name}, but for {' and '.join(whose)}")
     if not (_CHECKOUT / "bench" / "__main__.py").is_file():
         raise Unusable("benchmarks run from a checkout of the project")
     if name in _PLAYED and find_spec("pytest") is None:
         raise Unusable(f"{name} needs what only tests need; ./samdrift test --collect-only installs it")
-    command = [sys.executable, "-m", "bench", name]
-    if as_json:
-        command += ["--json"]
-    if name == _SOAK:
-        command += ["--exchanges", str(exchanges or _EXCHANGES)]
-    elif exchanges is not None:
-        command += ["--exchanges", str(exchanges)]
-    for option, value in (
-        ("--seed", seed),
-        ("--rounds", rounds),
-        ("--idle-seconds", idle_seconds),
-        ("--waiting", waiting),
-    ):
-        command += [] if value is None else [option, str(value)]
-    command += ["--organisations", *map(str, organisations)] if organisations else []
-    return subprocess.run(command, cwd=_CHECKOUT, check=False).returncode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -60,12 +61,36 @@ def test_a_soak_fails_when_anything_was_lost(
         ("wire", "--rounds", "2"),
         ("neighbour", "--waiting", "2000"),
         ("backlog", "--waiting", "10"),
+        ("restarts", "--only", "scanner"),
+        ("soak", "--layout", "process"),
+        ("wire", "--seconds", "5"),
     ],
 )
 def test_what_cannot_be_measured_is_unusable(arguments: tuple[str, ...]) -> None:
     ended = in_process("bench", *arguments)
     assert (ended.status, ended.output) == (2, "")
     assert "Traceback" not in ended.complaints
+
+
+def test_faults_and_restarts_are_named_and_are_run_as_they_were_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    runs: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> subprocess.CompletedProcess[bytes]:
+        runs.append(command[3:])
+        return subprocess.CompletedProcess(command, 1)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    named = in_process("bench", "--help").output
+    assert {"faults", "restarts"} < {*re.findall(r"[a-z_]+", named)}
+    faults = ("faults", "--only", "scanner", "--only", "key store", "--seconds", "5", "--layout", "process")
+    assert in_process("bench", *faults).status == 1
+    assert in_process("bench", "restarts", "--rounds", "3", "--seed", "7").status == 1
+    assert runs == [
+        ["faults", "--seconds", "5.0", "--layout", "process", "--only", "scanner", "key store"],
+        ["restarts", "--seed", "7", "--rounds", "3"],
+    ]
 
 
 def test_the_size_of_a_run_is_handed_to_the_bench_of_organisations(
