@@ -36,7 +36,7 @@ COUNTS = {"openings": 10.0, "round trips": 18.0}
 _ROUNDS = 7
 _FIRST_ROUNDS = 3
 _BATCH = 20
-_SETTLED = 61.0
+SETTLED = 61.0
 """Seconds since keys were made, after which their folders are listed only when they change."""
 _OFTEN = 0.03
 """Seconds between looks where time is measured."""
@@ -61,7 +61,7 @@ async def _run(folder: Path) -> list[Row]:
         processes = Processes(folder)
         await pair.batch(_BATCH, SELDOM)
         first = await _rounds(pair, processes, _FIRST_ROUNDS)
-        await asyncio.sleep(max(0.0, made + _SETTLED - time.monotonic()))
+        await asyncio.sleep(max(0.0, made + SETTLED - time.monotonic()))
         await pair.batch(_BATCH, SELDOM)
         floors, works = await _rounds(pair, processes, _ROUNDS)
         with counted() as counts:

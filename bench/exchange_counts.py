@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 from bench.measure import Row, reported
 from samdrift.audit.entries import Happening
 from samdrift.net.client import HttpClient
+from samdrift.net.inprocess import InProcess
 from samdrift.vault import work
 from samdrift.vault.database.session import Row as Found
 from samdrift.vault.database.session import Session, Statement
@@ -57,6 +58,8 @@ class Counts:
     """In logs, by event."""
     requests: Counter[str] = field(default_factory=Counter)
     """Requests over interfaces A and C, and to shared services."""
+    calls: Counter[str] = field(default_factory=Counter)
+    """Requests over interface C within a process, without HTTP."""
 
     def rows(self, exchanges: int, bars: dict[str, float]) -> list[Row]:
         """A row for each, all kinds together."""
@@ -73,6 +76,7 @@ class Counts:
                 ("flushes", self.flushes),
                 ("log entries", self.entries),
                 ("requests", self.requests),
+                ("calls within a process", self.calls),
             )
         ]
 
@@ -115,7 +119,9 @@ def counted() -> Iterator[Counts]:
     def requested(client: HttpClient, method: str, address: str, *given: Any, **named: Any) -> Any:
         path = urlsplit(address).path
         ours = path.startswith(_INTERFACES)
-        counts.requests[f"{method} {_IDENTIFIER.sub('ID', path)}" if ours else "shared service"] += 1
+        within = isinstance(client._transport, InProcess)
+        by_way = counts.calls if within else counts.requests
+        by_way[f"{method} {_IDENTIFIER.sub('ID', path)}" if ours else "shared service"] += 1
         return exchange(client, method, address, *given, **named)
 
     with contextlib.ExitStack() as patches:

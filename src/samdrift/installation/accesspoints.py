@@ -20,8 +20,9 @@ from samdrift.installation.listeners import CONNECTIONS_TO_ACCESS_POINT
 from samdrift.installation.replaceable import newest_identity
 from samdrift.keystore.keyfiles import KeyStoreError
 from samdrift.messageservice.lifecycle.transfers import under_way
-from samdrift.net.client import http_client
+from samdrift.net.client import HttpClient, http_client
 from samdrift.net.clock import system_clock
+from samdrift.net.inprocess import InProcess, LocalApplication
 from samdrift.net.interface_c import HttpAccessPoint
 from samdrift.net.tls import TlsIdentity, client_tls
 from samdrift.vault.errors import VaultLocked
@@ -30,6 +31,8 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 Watch = Callable[[str, str, str, datetime], None]
 """Told of a call: the kind of service, its host, why it got no answer, or nothing, and when it began."""
+_SILENCE = 10.0
+"""Seconds that an access point may keep its message service waiting, at any step; a poll has its own."""
 _DOMIBUS_SILENCE = 120.0
 """Seconds that a Domibus may take to store a large envelope before it answers."""
 
@@ -40,16 +43,18 @@ def connected_later(
     gate: Gate,
     config: Config,
     watch: Watch = lambda *told: None,
+    local: LocalApplication | None = None,
 ) -> AccessPoint:
     """Return the organisation's access point, connected when it is first used.
 
-    Bundles of issuers that cannot be used are reported immediately.
+    ``local`` is interface C of this process, which is called directly where that is the organisation's access
+    point. Bundles of issuers that cannot be used are reported immediately.
     """
     client_tls(None, organisation.domibus.issuers if organisation.domibus else config.inner_issuers)
     where = urlsplit(organisation.domibus.url if organisation.domibus else organisation.access_point)
     told = partial(watch, "access-point", where.netloc)
     ours = organisation.domibus is None and is_ours(config, organisation.access_point)
-    return LaterAccessPoint(partial(connected, stack, organisation, gate, config), told, ours=ours)
+    return LaterAccessPoint(partial(connected, stack, organisation, gate, config, local), told, ours=ours)
 
 
 class LaterAccessPoint:
@@ -122,22 +127,43 @@ class LaterAccessPoint:
 
 
 async def connected(
-    stack: AsyncExitStack, organisation: OrganisationConfig, gate: Gate, config: Config
+    stack: AsyncExitStack,
+    organisation: OrganisationConfig,
+    gate: Gate,
+    config: Config,
+    local: LocalApplication | None = None,
 ) -> AccessPoint:
-    """Connect over TLS with the organisation's own client certificate."""
+    """Connect with the organisation's own client certificate: over TLS, or to ``local`` where that is it."""
     vaults = gate.worker("operator", Role.MESSAGE_SERVICE)
     async with vaults.open(organisation.identifier, Purpose.MAINTAIN) as vault:
         own = newest_identity(vault.tls_client())
     if organisation.domibus is not None:
         return _domibus(stack, organisation.identifier, organisation.domibus, gate, own)
-    client = http_client(
-        client_tls(own, config.inner_issuers),
-        public_only=False,
-        connections=CONNECTIONS_TO_ACCESS_POINT,
-        server_name=name_of_own(config, organisation.access_point),
-    )
+    tls, name = client_tls(own, config.inner_issuers), name_of_own(config, organisation.access_point)
+    if local is not None and is_own_listener(config, organisation.access_point):
+        name = name or urlsplit(organisation.access_point).hostname or ""
+        way = InProcess(local, tls, server_name=name, connections=CONNECTIONS_TO_ACCESS_POINT)
+        client = HttpClient(way, silence=_SILENCE)
+    else:
+        client = http_client(
+            tls,
+            public_only=False,
+            connections=CONNECTIONS_TO_ACCESS_POINT,
+            seconds=_SILENCE,
+            server_name=name,
+        )
     stack.push_async_callback(client.aclose)
     return HttpAccessPoint(client, organisation.access_point)
+
+
+def is_own_listener(config: Config, access_point: str) -> bool:
+    """Return whether this is where interface C of this installation listens, host and port alike.
+
+    Another name of the same host is not: whoever answers there may be another one.
+    """
+    own, where = config.access_point, urlsplit(access_point)
+    here = own is not None and (where.hostname, where.port) == (own.listen_c.host, own.listen_c.port)
+    return here and where.scheme == "https"
 
 
 def name_of_own(config: Config, access_point: str) -> str | None:
@@ -146,11 +172,10 @@ def name_of_own(config: Config, access_point: str) -> str | None:
     No issuer certifies such an address, and the certificate is the one that peers see: it has the host of the
     access point's own address. ``None`` for any other access point, which is known by its address.
     """
-    own, where = config.access_point, urlsplit(access_point)
-    if own is None or own.listen_c is None:
+    own = config.access_point
+    if own is None or not is_own_listener(config, access_point) or not is_loopback(own.listen_c.host):
         return None
-    here = (where.hostname, where.port) == (own.listen_c.host, own.listen_c.port)
-    return urlsplit(own.address).hostname if here and is_loopback(own.listen_c.host) else None
+    return urlsplit(own.address).hostname
 
 
 def is_ours(config: Config, access_point: str) -> bool:

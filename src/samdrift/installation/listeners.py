@@ -33,6 +33,11 @@ class Doors(Protocol):
     async def open(self, stack: AsyncExitStack, door: Door, application: ASGIApp) -> None:
         """Serve ``application`` until ``stack`` ends; an :class:`OSError` for an address that is taken."""
 
+    def tls(self, door: Door) -> TlsContext | None:
+        """Return what connections at a door are made with; ``None`` where it is not this process that makes
+        them, or without TLS.
+        """
+
 
 class PublicDoors:
     """At the addresses of the configuration, over TLS."""
@@ -46,7 +51,7 @@ class PublicDoors:
         self._bound = bound or (lambda door: bound_socket(config, door))
 
     async def open(self, stack: AsyncExitStack, door: Door, application: ASGIApp) -> None:
-        tls = self._tls(door)
+        tls = self.tls(door)
         sock = self._bound(door)
         await stack.enter_async_context(
             serving(
@@ -58,7 +63,7 @@ class PublicDoors:
             )
         )
 
-    def _tls(self, door: Door) -> TlsContext | None:
+    def tls(self, door: Door) -> TlsContext | None:
         access_point = self._config.access_point
         pages = {Door.MK: self._config.message_client, Door.GOV: self._config.governance}.get(door)
         if door is Door.METRICS or (pages is not None and pages.plain):
@@ -77,6 +82,9 @@ class InnerDoors:
 
     async def open(self, stack: AsyncExitStack, door: Door, application: ASGIApp) -> None:
         await stack.enter_async_context(serving(behind_front(application), self._sockets[door]))
+
+    def tls(self, door: Door) -> TlsContext | None:
+        return None  # The front makes them.
 
 
 def connections_per_address(config: Config, door: Door) -> int:

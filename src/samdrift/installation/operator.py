@@ -77,6 +77,7 @@ from samdrift.net.clamd import ClamdScanner
 from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.guard import guarded
+from samdrift.net.inprocess import LocalApplication, called_here
 from samdrift.net.tls import client_tls
 from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.scheduling.pace import Pace
@@ -210,6 +211,8 @@ class Parts:
     """Folder of the control sockets of all workers, where this process is one of several."""
     commands: dict[str, Command] = field(default_factory=dict)
     """Commands of the roles to the process, in addition to its own."""
+    local: dict[Door, LocalApplication] = field(default_factory=dict)
+    """Applications of this process that its other roles call directly."""
 
     def held_numbers(self) -> tuple[HeldNumber, ...]:
         """The numbers of what waits now, by role and reason."""
@@ -400,6 +403,9 @@ async def _run_access_point(
     # Reached before anything is sent, and until nothing is: it may be for an organisation that is here too.
     await parts.doors.open(stack, Door.A, role.interface_a)
     await parts.doors.open(stack, Door.C, role.interface_c)
+    tls = parts.doors.tls(Door.C)
+    if tls is not None and parts.workers is None:  # Of several workers, one that has time takes a request.
+        parts.local[Door.C] = await stack.enter_async_context(called_here(role.interface_c, tls))
     await stack.enter_async_context(role.working())
     return role.queue_lengths.measure
 
@@ -443,8 +449,9 @@ async def _run_message_service(
     """Run it for the organisations in ``profiles``, to which those are added that the configuration gains."""
     config, gate, watch = parts.config, parts.gate, parts.health.note
     connections = await stack.enter_async_context(AsyncExitStack())  # Closed when polling has ended.
+    local = parts.local.get(Door.C)
     access_points = {
-        organisation.identifier: connected_later(connections, organisation, gate, config, watch)
+        organisation.identifier: connected_later(connections, organisation, gate, config, watch, local)
         for organisation in config.organisations
         if Role.MESSAGE_SERVICE in organisation.roles
     }
@@ -470,7 +477,8 @@ async def _run_message_service(
 
     def take_up(one: OrganisationConfig) -> None:
         if Role.MESSAGE_SERVICE in one.roles:
-            role.serve(rolesettings.profile(one), connected_later(connections, one, gate, config, watch))
+            access_point = connected_later(connections, one, gate, config, watch, local)
+            role.serve(rolesettings.profile(one), access_point)
 
     parts.newcomers.append(take_up)
     return role

@@ -72,10 +72,48 @@ class NoAnswer(Exception):
         return told if self.kind == self.fault.value else f"{told} ({self.kind})"
 
 
+class Response(Protocol):
+    """An answer on its way, as a transport has it."""
+
+    status: int
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The header fields, found in lower case."""
+
+    def ready(self) -> bytes | None:
+        """Return what has come of the body, empty at its end; ``None`` where it has to be waited for."""
+
+    async def piece(self) -> bytes:
+        """Wait for the next piece of the body, empty at its end."""
+
+    def close(self) -> None:
+        """Give up what has not been read."""
+
+
+class Transport(Protocol):
+    """The way that requests go and answers come.
+
+    What goes wrong on it is raised as aiohttp does, or as an :class:`OSError`.
+    """
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | AsyncIterable[bytes] | None,
+        headers: Mapping[str, str] | None,
+    ) -> Response:
+        """Send a request, and return the answer as soon as its head has come."""
+
+    async def aclose(self) -> None:
+        """Break off all that is under way."""
+
+
 class HttpAnswer:
     """An answer whose head has come; its body is read while the exchange lasts."""
 
-    def __init__(self, response: aiohttp.ClientResponse, silence: float) -> None:
+    def __init__(self, response: Response, silence: float) -> None:
         self._response = response
         self._silence = silence
         self.status = response.status
@@ -110,16 +148,35 @@ class HttpAnswer:
         return bytes(body)
 
     async def _piece(self) -> bytes:
-        content = self._response.content
         with _typed():
-            if content.is_eof():  # All has come: there is nothing to wait for.
-                return content.read_nowait()
+            ready = self._response.ready()
+            if ready is not None:
+                return ready
             async with asyncio.timeout(self._silence):
-                return await content.readany()
+                return await self._response.piece()
 
 
-class HttpClient:
-    """Kept connections to others, over TLS that follows its files; to be closed by its owner.
+class _NetworkResponse:
+    """An answer over the network."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+
+    def ready(self) -> bytes | None:
+        content = self._response.content
+        return content.read_nowait() if content.is_eof() else None
+
+    async def piece(self) -> bytes:
+        return await self._response.content.readany()
+
+    def close(self) -> None:
+        self._response.close()  # A connection whose answer was read to its end is kept all the same.
+
+
+class Network:
+    """Kept connections to others, over TLS that follows its files.
 
     A connection belongs to the TLS context that it was made under. When the
     files change, new exchanges get new connections, those under way end on
@@ -127,21 +184,14 @@ class HttpClient:
     """
 
     def __init__(
-        self,
-        tls: TlsContext,
-        permits: Permits,
-        *,
-        connections: int,
-        silence: float,
-        server_name: str | None = None,
+        self, tls: TlsContext, permits: Permits, *, connections: int, server_name: str | None = None
     ) -> None:
-        """At most ``connections`` at once; ``silence`` is how many seconds a peer may keep us waiting.
+        """At most ``connections`` at once.
 
         ``server_name`` is the name in the certificates of all servers, where it is not that in the address.
         """
         self._tls = tls
         self._server_name = server_name
-        self._silence = silence
         addresses = PermittedAddresses(permits)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
@@ -157,6 +207,37 @@ class HttpClient:
             trust_env=False,
         )
 
+    async def request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | AsyncIterable[bytes] | None,
+        headers: Mapping[str, str] | None,
+    ) -> Response:
+        response = await self._session.request(
+            method,
+            URL(web_address(url, "url"), encoded=True),
+            data=body,
+            headers=headers,
+            ssl=self._tls.current(),
+            server_hostname=self._server_name,
+            allow_redirects=False,
+        )
+        return _NetworkResponse(response)
+
+    async def aclose(self) -> None:
+        """Close all connections, also those in use."""
+        await self._session.close()
+
+
+class HttpClient:
+    """Exchanges of requests and answers with others, over a transport; to be closed by its owner."""
+
+    def __init__(self, transport: Transport, *, silence: float) -> None:
+        """``silence`` is how many seconds a peer may keep us waiting."""
+        self._transport = transport
+        self._silence = silence
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -166,8 +247,8 @@ class HttpClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Close all connections, also those in use."""
-        await self._session.close()
+        """Break off all that is under way."""
+        await self._transport.aclose()
 
     @contextlib.asynccontextmanager
     async def exchange(
@@ -193,7 +274,7 @@ class HttpClient:
         try:
             with _typed():
                 async with patience:
-                    response = await self._request(method, url, body, headers)
+                    response = await self._transport.request(method, url, body, headers)
         except NoAnswer:
             if outgoing is not None and outgoing.failure is not None:
                 raise outgoing.failure from None
@@ -201,24 +282,7 @@ class HttpClient:
         try:
             yield HttpAnswer(response, silence or self._silence)
         finally:
-            response.close()  # A connection whose answer was read to its end is kept all the same.
-
-    async def _request(
-        self,
-        method: str,
-        url: str,
-        body: bytes | AsyncIterable[bytes] | None,
-        headers: Mapping[str, str] | None,
-    ) -> aiohttp.ClientResponse:
-        return await self._session.request(
-            method,
-            URL(web_address(url, "url"), encoded=True),
-            data=body,
-            headers=headers,
-            ssl=self._tls.current(),
-            server_hostname=self._server_name,
-            allow_redirects=False,
-        )
+            response.close()
 
 
 _CONNECTING = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
@@ -288,9 +352,8 @@ def http_client(
     is the name in the server's certificate, where it is not that in its address.
     """
     permits = is_public if public_only else any_address
-    return HttpClient(
-        tls or client_tls(), permits, connections=connections, silence=seconds, server_name=server_name
-    )
+    network = Network(tls or client_tls(), permits, connections=connections, server_name=server_name)
+    return HttpClient(network, silence=seconds)
 
 
 async def fetch(

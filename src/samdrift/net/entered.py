@@ -17,7 +17,16 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from samdrift.net.addresses import EnteredAddresses, Permits
-from samdrift.net.client import Fetched, FetchLimits, HttpClient, HttpFault, NoAnswer, fetch, no_connection
+from samdrift.net.client import (
+    Fetched,
+    FetchLimits,
+    HttpClient,
+    HttpFault,
+    Network,
+    NoAnswer,
+    fetch,
+    no_connection,
+)
 from samdrift.net.tls import TlsContext, client_tls
 
 _CONNECTIONS = 20
@@ -46,7 +55,8 @@ class EnteredAddressClient:
         self._plain = plain
         self._seconds = seconds
         self._watch = watch
-        self._http = HttpClient(self._tls, self._permits, connections=_CONNECTIONS, silence=seconds)
+        network = Network(self._tls, self._permits, connections=_CONNECTIONS)
+        self._http = HttpClient(network, silence=seconds)
 
     async def __aenter__(self) -> Self:
         return self

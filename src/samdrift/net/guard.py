@@ -12,7 +12,7 @@ from collections.abc import Callable
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_ENDS = "timeout graceful shutdown exceeded"
+ENDS = "timeout graceful shutdown exceeded"
 """Words with which uvicorn cancels a request that has not ended in good time when it ends itself."""
 _LATER = [(b"retry-after", b"30")]
 
@@ -38,7 +38,7 @@ def guarded(application: ASGIApp, on_failure: Callable[[BaseException], None]) -
             return
         except asyncio.CancelledError as error:
             # Of the server alone, which would log the end of the request as a failure, and answer with 500.
-            if _ENDS not in str(error):
+            if ENDS not in str(error):
                 raise
             if not begun:
                 await send({"type": "http.response.start", "status": 503, "headers": _LATER})

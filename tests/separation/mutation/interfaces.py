@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.separation.mutation.mutant import Mutant
 
 _C = "tests/roles/test_interface_c.py"
+_WAYS = "tests/unit/accesspoint/test_interface_c_ways.py"
 _D = "tests/roles/test_interface_d_separation.py"
 _EVIDENCE = "tests/roles/test_interface_d_evidence.py"
 _ASKED = "tests/roles/test_interface_d_requests.py"
@@ -47,6 +48,33 @@ INTERFACE_C = (
         'client = self._clients().get(request.scope.get(CLIENT_CERTIFICATE) or "")',
         "client = next(iter(self._clients().values()), None)",
         (f"{_C}::test_an_unregistered_client_of_another_operator",),
+    ),
+    Mutant(
+        "who calls within a process is the one whose certificate a handshake has verified",
+        "net/inprocess.py",
+        "CLIENT_CERTIFICATE: shown.fingerprint,",
+        "CLIENT_CERTIFICATE: headers.get(CLIENT_CERTIFICATE, shown.fingerprint),",
+        (f"{_WAYS}::test_nobody_calls_in_the_name_of_another_organisation",),
+    ),
+    Mutant(
+        "within a process, too, a certificate is one of an issuer that is trusted now",
+        "net/inprocess.py",
+        "if shown is None or shown.contexts != contexts or now > shown.until:",
+        "if shown is None:",
+        (
+            "tests/unit/net/test_inprocess.py"
+            "::test_an_issuer_that_is_removed_is_trusted_no_more_at_the_next_call",
+        ),
+    ),
+    Mutant(
+        "an organisation whose access point is another one is not served by ours",
+        "installation/accesspoints.py",
+        "if local is not None and is_own(config, organisation.access_point):",
+        "if local is not None:",
+        (
+            "tests/unit/installation/test_accesspoints.py"
+            "::test_the_access_point_of_this_process_is_called_directly_and_no_other",
+        ),
     ),
     Mutant(
         "an answer with envelopes is in the log, beside what it removed",

@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from starlette.types import Receive, Scope, Send
 
 from samdrift.config.reader import load
 from samdrift.contracts.hold import Hold
 from samdrift.contracts.transfer import AccessPoint, Poll, TransferUnavailable
-from samdrift.installation.accesspoints import LaterAccessPoint, is_ours, name_of_own
+from samdrift.federation.ports import free_port
+from samdrift.installation.accesspoints import (
+    LaterAccessPoint,
+    connected,
+    is_ours,
+    is_own_listener,
+    name_of_own,
+)
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
+from samdrift.net.inprocess import LocalApplication, called_here
+from samdrift.net.server import CLIENT_CERTIFICATE
+from samdrift.net.tls import TlsIdentity
 from samdrift.vault.errors import VaultLocked, VaultSuspended
 from tests.unit.config.test_reader import GOOD, write
+from tests.unit.net.ways import HERE, Way
 
 
 class Made:
@@ -132,3 +148,71 @@ def test_an_access_point_is_ours_where_ours_listens(tmp_path: Path) -> None:
         assert is_ours(config, ours)
     for other in ("https://[::1]:8445", "https://sdk.example.se", "https://ap.example.com:8444"):
         assert not is_ours(config, other)
+
+
+def test_only_where_this_installation_listens_is_its_own_access_point(tmp_path: Path) -> None:
+    """Another supplier's is reached over the network, and so is our own by another name."""
+    config = load(write(tmp_path, GOOD))
+    assert is_own_listener(config, "https://[::1]:8444")
+    for other in (
+        "https://[::1]:8445",
+        "https://[::1]",
+        "https://127.0.0.1:8444",
+        "https://localhost:8444",
+        "https://ap.example.com:8444",
+        "http://[::1]:8444",
+    ):
+        assert not is_own_listener(config, other)
+    assert not is_own_listener(replace(config, access_point=None), "https://[::1]:8444")
+
+
+class OneVault:
+    """A gate to a message service's vault, whose client certificate is in a file."""
+
+    def __init__(self, identity: TlsIdentity) -> None:
+        self._identity = identity
+
+    def worker(self, *_: object) -> OneVault:
+        return self
+
+    @contextlib.asynccontextmanager
+    async def open(self, *_: object) -> AsyncIterator[OneVault]:
+        yield self
+
+    def tls_client(self) -> Callable[[], tuple[Path, str]]:
+        return lambda: (self._identity.certificate, "")
+
+
+async def test_the_access_point_of_this_process_is_called_directly_and_no_other(tmp_path: Path) -> None:
+    """Nothing listens at either address: what is answered has not gone over the network."""
+    asked = []
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append((scope["method"], scope["path"], scope[CLIENT_CERTIFICATE]))
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b'{"events": [], "inbox": []}'})
+
+    way = Way(HERE, tmp_path)
+    identity = way.identity("caller")
+    gate: Any = OneVault(identity)
+    address = 'address = "https://localhost/as4"\nlease_seconds = 20'
+    text = GOOD.replace("lease_seconds = 20", address).replace(
+        "[::1]:8444", f"127.0.0.1:{free_port('127.0.0.1')}"
+    )
+    config = replace(load(write(tmp_path, text)), inner_issuers=way.trust)
+    assert config.access_point is not None
+    own = f"https://127.0.0.1:{config.access_point.listen_c.port}"
+    other = f"https://localhost:{config.access_point.listen_c.port}"
+    async with called_here(application, way.listener()) as local, contextlib.AsyncExitStack() as stack:
+
+        async def poll(address: str, way: LocalApplication | None) -> Poll:
+            organisation = replace(config.organisations[0], access_point=address, domibus=None)
+            return await (await connected(stack, organisation, gate, config, way)).poll(0, 0)
+
+        assert await poll(own, local) == Poll((), ())
+        shown = x509.load_pem_x509_certificate(identity.certificate.read_bytes())
+        assert asked == [("POST", "/c/v1/poll", shown.fingerprint(SHA256()).hex())]
+        for elsewhere, direct in ((other, local), (own, None)):
+            with pytest.raises(TransferUnavailable):
+                await poll(elsewhere, direct)
+    assert len(asked) == 1

@@ -9,7 +9,7 @@ from aiohttp.abc import ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
 from samdrift.net.addresses import is_public
-from samdrift.net.client import FetchLimits, HttpClient, HttpFault, NoAnswer, fetch, http_client
+from samdrift.net.client import FetchLimits, HttpClient, HttpFault, Network, NoAnswer, fetch, http_client
 from samdrift.net.tls import client_tls
 from tests.unit.net.servers import Asked, answering, reply
 
@@ -78,7 +78,7 @@ async def test_the_address_is_checked_that_is_connected_to_and_the_name_stays_fo
         hosts.append(asked.headers["host"].partition(":")[0])
         return reply(b"")
 
-    guarded = HttpClient(client_tls(), only_ours, connections=1, silence=2.0)
+    guarded = HttpClient(Network(client_tls(), only_ours, connections=1), silence=2.0)
     async with answering(answer) as url, guarded as client:
         assert (await fetch(client, url, LIMITS)).status == 200
     assert hosts == ["localhost"]
@@ -102,7 +102,7 @@ async def test_of_several_addresses_only_the_permitted_ones_are_tried(
     async def answer(asked: Asked) -> bytes:
         return reply(b"")
 
-    guarded = HttpClient(client_tls(), only_ours, connections=1, silence=2.0)
+    guarded = HttpClient(Network(client_tls(), only_ours, connections=1), silence=2.0)
     async with answering(answer) as url, guarded as client:
         assert (await fetch(client, url, LIMITS)).status == 200
         assert await fault(client, "http://several.example:1/") is HttpFault.UNREACHABLE
