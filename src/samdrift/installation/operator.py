@@ -78,7 +78,7 @@ from samdrift.net.client import http_client
 from samdrift.net.clock import system_clock
 from samdrift.net.guard import guarded
 from samdrift.net.inprocess import LocalApplication, called_here
-from samdrift.net.tls import client_tls
+from samdrift.net.tls import TlsContext, client_tls
 from samdrift.scheduling.held import Held, HeldNumber
 from samdrift.scheduling.pace import Pace
 from samdrift.vault.gate import Gate
@@ -213,6 +213,14 @@ class Parts:
     """Commands of the roles to the process, in addition to its own."""
     local: dict[Door, LocalApplication] = field(default_factory=dict)
     """Applications of this process that its other roles call directly."""
+
+    def called_with(self, door: Door) -> TlsContext | None:
+        """Return the TLS of a listener whose application the other roles of this process call directly.
+
+        ``None`` where others answer there, too: of several workers, one that has time takes a request; and
+        at level ``process`` a front hands it on.
+        """
+        return self.doors.tls(door) if self.workers is None else None
 
     def held_numbers(self) -> tuple[HeldNumber, ...]:
         """The numbers of what waits now, by role and reason."""
@@ -403,8 +411,7 @@ async def _run_access_point(
     # Reached before anything is sent, and until nothing is: it may be for an organisation that is here too.
     await parts.doors.open(stack, Door.A, role.interface_a)
     await parts.doors.open(stack, Door.C, role.interface_c)
-    tls = parts.doors.tls(Door.C)
-    if tls is not None and parts.workers is None:  # Of several workers, one that has time takes a request.
+    if (tls := parts.called_with(Door.C)) is not None:
         parts.local[Door.C] = await stack.enter_async_context(called_here(role.interface_c, tls))
     await stack.enter_async_context(role.working())
     return role.queue_lengths.measure

@@ -69,7 +69,7 @@ INTERFACE_C = (
     Mutant(
         "an organisation whose access point is another one is not served by ours",
         "installation/accesspoints.py",
-        "if local is not None and is_own(config, organisation.access_point):",
+        "if local is not None and is_own_listener(config, organisation.access_point):",
         "if local is not None:",
         (
             "tests/unit/installation/test_accesspoints.py"

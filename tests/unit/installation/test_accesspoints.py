@@ -25,10 +25,13 @@ from samdrift.installation.accesspoints import (
     is_own_listener,
     name_of_own,
 )
+from samdrift.installation.doors import Door
+from samdrift.installation.listeners import InnerDoors, PublicDoors
+from samdrift.installation.operator import Parts
 from samdrift.keystore.keyfiles import KeyFault, KeyStoreError
 from samdrift.net.inprocess import LocalApplication, called_here
 from samdrift.net.server import CLIENT_CERTIFICATE
-from samdrift.net.tls import TlsIdentity
+from samdrift.net.tls import TlsContext, TlsIdentity
 from samdrift.vault.errors import VaultLocked, VaultSuspended
 from tests.unit.config.test_reader import GOOD, write
 from tests.unit.net.ways import HERE, Way
@@ -216,3 +219,15 @@ async def test_the_access_point_of_this_process_is_called_directly_and_no_other(
             with pytest.raises(TransferUnavailable):
                 await poll(elsewhere, direct)
     assert len(asked) == 1
+
+
+def test_interface_c_is_called_directly_where_no_other_process_answers_there(tmp_path: Path) -> None:
+    """Neither where it is one of several workers nor behind a front."""
+    way = Way(HERE, tmp_path)
+    config = replace(load(write(tmp_path, GOOD)), inner_issuers=way.trust)
+    doors = PublicDoors(config, way.identity("server"))
+    nothing: Any = None
+    alone = Parts(config, config.roles, nothing, nothing, doors)
+    assert isinstance(alone.called_with(Door.C), TlsContext)
+    assert replace(alone, workers=tmp_path).called_with(Door.C) is None
+    assert replace(alone, doors=InnerDoors({})).called_with(Door.C) is None
