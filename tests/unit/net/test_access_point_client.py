@@ -126,7 +126,7 @@ async def test_another_answer_than_agreed_may_be_another_one_later(
 
 @pytest.mark.parametrize("call", ["submit", "poll", "fetch", "acknowledge"])
 async def test_an_access_point_says_that_it_waits_for_its_database_and_of_that_a_known_word_is_believed(
-    client: HttpClient, call: str
+    way: Way, call: str
 ) -> None:
     for body, waits_for in (
         (b'{"waitsFor": "database"}', Hold.DATABASE),
@@ -136,7 +136,7 @@ async def test_an_access_point_says_that_it_waits_for_its_database_and_of_that_a
         (b"\xff", ""),
     ):
         with pytest.raises(TransferUnavailable, match="HTTP status 503") as caught:
-            await answered(client, reply(body, "503 Service Unavailable"), call)
+            await answered(way, reply(body, "503 Service Unavailable"), call)
         assert caught.value.waits_for == waits_for
         assert ("waits for its database" in caught.value.text) is bool(waits_for)
         assert "ALARM" not in caught.value.text

@@ -81,7 +81,7 @@ class Handling:
         conversation = request.path_params["conversation"]
         text = form.required("note", Phrase("Write the note first"))
         if len(text) > _MAX_NOTE:
-            form.refuse("note", Phrase("Write at most %(most)s characters", {"most": _MAX_NOTE}))
+            form.refuse("note", Phrase("Write at most %(most)s characters", {"most": "20 000"}))
         if form.errors:
             fault = form.errors["note"]
             return await self._reading.open(request, desk, conversation, 422, fault, text, note_open=True)
