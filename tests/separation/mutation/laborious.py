@@ -84,7 +84,7 @@ LABORIOUS = (
         "if False:",
         (
             "tests/unit/messageclient/test_mail_pages.py::"
-            "test_a_note_is_kept_with_the_conversation_and_an_empty_one_is_not",
+            "test_a_note_has_an_end_and_is_all_there_when_it_is_refused",
         ),
     ),
     Mutant(
