@@ -7,20 +7,18 @@ and how to use each.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from samdrift.keystore import vaultfolder
 from samdrift.keystore.interface import HeldKey
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError, key_name
 from samdrift.keystore.states import UNDECIDED, KeyState, KeyStates, in_use, opening, usable
+from samdrift.keystore.vaultfolder import Values
 from samdrift.keystore.witness import Witness, marks_folder, read_witness, write_witness
 from samdrift.wire.crypto.keys import DecryptionKey, SigningKey
-
-T = TypeVar("T")
 
 
 def now() -> datetime:
@@ -68,7 +66,9 @@ class KeyChoice(ABC):
             self._finish_removals(vault)
             self._require(vault, key, number)
             states = self._states(vault)
-            if number == in_use(self._numbers(vault, key), states.of(key), self._clock()):
+            if number == in_use(
+                self._numbers(vault, key, self._values(vault)), states.of(key), self._clock()
+            ):
                 raise KeyStoreError(KeyFault.ACTIVE, "the active key is replaced, not retired")
             self._remove(vault, key, number)
             states.forget(key, number)
@@ -78,8 +78,8 @@ class KeyChoice(ABC):
 
         They change whenever another key is to be used: with each rotation, and with time.
         """
-        key = key_name(name)
-        return self._usable(vault, key, self._numbers(vault, key))
+        key, values = key_name(name), self._values(vault)
+        return self._usable(vault, key, self._numbers(vault, key, values), values)
 
     def signing_key(self, vault: str, name: str = KeyName.SIGNING) -> SigningKey:
         """The newest key whose time has come and that is not revoked; ``MISSING`` when there is none."""
@@ -87,15 +87,15 @@ class KeyChoice(ABC):
 
     def signing_keys(self, vault: str, name: str = KeyName.SIGNING) -> tuple[SigningKey, ...]:
         """Every key that is neither retired nor revoked, the one in use first."""
-        key = key_name(name)
-        keys = self._signing(vault, key)
-        return tuple(keys[each] for each in self._usable(vault, key, keys))
+        key, values = key_name(name), self._values(vault)
+        keys = self._signing(vault, key, values)
+        return tuple(keys[each] for each in self._usable(vault, key, keys, values))
 
     def decryption_keys(self, vault: str, name: str = KeyName.ENCRYPTION) -> tuple[DecryptionKey, ...]:
         """Every key with a certificate that is neither retired nor compromised, the newest first."""
-        key = key_name(name)
-        keys = self._decrypting(vault, key)
-        found = opening(keys, self._decided(vault, key))
+        key, values = key_name(name), self._values(vault)
+        keys = self._decrypting(vault, key, values)
+        found = opening(keys, self._decided(vault, key, values))
         if not found:
             raise KeyStoreError(KeyFault.MISSING, f"the vault has no {name} key with a certificate")
         return tuple(keys[each] for each in found)
@@ -113,17 +113,20 @@ class KeyChoice(ABC):
         found = map(told, self._held(vault))
         return tuple(sorted(found, key=lambda held: (order.index(held.name), -held.number)))
 
-    def _usable(self, vault: str, name: KeyName, numbers: Iterable[int]) -> tuple[int, ...]:
+    def _usable(self, vault: str, name: KeyName, numbers: Iterable[int], values: Values) -> tuple[int, ...]:
         """Return those of some keys, which were read before, that are used: the one in use first."""
-        return usable(numbers, self._decided(vault, name), self._clock())
+        return usable(numbers, self._decided(vault, name, values), self._clock())
 
-    def _decided(self, vault: str, name: KeyName) -> Mapping[int, KeyState]:
+    def _decided(self, vault: str, name: KeyName, values: Values) -> Mapping[int, KeyState]:
         """The states of keys about which anything was decided, by number."""
-        return self._kept(vault, ("decided", name), lambda: self._states(vault).of(name))
+        return values.of(("decided", name), lambda: self._states(vault).of(name))
 
-    def _kept(self, vault: str, what: Hashable, read: Callable[[], T]) -> T:
-        """Return what ``read`` returns of the vault, read again when its folders have changed."""
-        return self._unchanged.of(self._vault_folder(vault), what, read)
+    def _values(self, vault: str) -> Values:
+        """Return what was read of the vault, to be read again when its folders have changed.
+
+        For one question to the key store: what another process has changed is seen by the next one.
+        """
+        return self._unchanged.now(self._vault_folder(vault))
 
     def _states(self, vault: str) -> KeyStates:
         return KeyStates(self._vault_folder(vault))
@@ -146,15 +149,15 @@ class KeyChoice(ABC):
         """Every key, without opening any and without what was decided about it."""
 
     @abstractmethod
-    def _numbers(self, vault: str, name: KeyName) -> list[int]:
+    def _numbers(self, vault: str, name: KeyName, values: Values) -> list[int]:
         """Return the numbers of the keys with certificates, without opening any."""
 
     @abstractmethod
-    def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:
+    def _signing(self, vault: str, name: KeyName, values: Values) -> Mapping[int, SigningKey]:
         """The keys with certificates, to sign with."""
 
     @abstractmethod
-    def _decrypting(self, vault: str, name: KeyName) -> Mapping[int, DecryptionKey]:
+    def _decrypting(self, vault: str, name: KeyName, values: Values) -> Mapping[int, DecryptionKey]:
         """The keys with certificates, to decrypt with."""
 
     @abstractmethod

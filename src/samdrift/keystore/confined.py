@@ -22,7 +22,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from samdrift.keystore.durablefiles import remove_tree, sync_descriptor
@@ -83,28 +83,30 @@ def numbered(vault_folder: Path) -> list[str]:
     ]
 
 
-def mark(vault_folder: Path, *inner: str) -> tuple[Hashable, ...] | None:
+Mark = Mapping[str, tuple[int, ...]]
+"""The state of a vault's folder, under the empty name, and of folders in it, by name."""
+
+
+def mark(vault_folder: Path, folders: Iterable[str]) -> Mark | None:
     """Return a value that changes when an entry of the vault's folder, or of folders in it, comes or goes.
 
-    A folder in it that is missing cannot come without a change of the vault's own. ``None`` where that one is
-    missing, one of them is a link, or changed so recently that a change just after it need not show: the
-    system's clock has ticks, and that of a file server may be wrong by seconds.
+    A folder in it that is missing is left out, and need not be asked for again: it cannot come without a
+    change of the vault's own. ``None`` where that one is missing, one of them is a link, or changed so
+    recently that a change just after it need not show: the system's clock has ticks, and that of a file
+    server may be wrong by seconds.
     """
-    vault, found = str(vault_folder), list[tuple[Hashable, ...] | None]()
-    for folder in (vault, *(f"{vault}/{name}" for name in inner)):
+    vault, found = str(vault_folder), dict[str, tuple[int, ...]]()
+    for name in folders:
         try:
-            one = os.stat(folder, follow_symlinks=False)
+            one = os.stat(f"{vault}/{name}" if name else vault, follow_symlinks=False)
         except FileNotFoundError:
-            if folder is vault:
-                return None
-            found.append(None)
             continue
         except OSError:
             return None
         if not stat.S_ISDIR(one.st_mode) or time.time_ns() - one.st_ctime_ns < _SETTLED:
             return None
-        found.append((one.st_dev, one.st_ino, one.st_uid, one.st_mode, one.st_ctime_ns))
-    return tuple(found)
+        found[name] = (one.st_dev, one.st_ino, one.st_uid, one.st_mode, one.st_ctime_ns)
+    return found if "" in found else None
 
 
 def links(vault_folder: Path) -> list[str]:

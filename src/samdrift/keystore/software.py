@@ -50,7 +50,7 @@ from samdrift.keystore.vaultfiles import (
     installed_files,
     locked_secret,
 )
-from samdrift.keystore.vaultfolder import key_files
+from samdrift.keystore.vaultfolder import Values, key_files
 from samdrift.keystore.wrapping import Lock, LockedSecret, WrappingError, sealed
 from samdrift.wire.crypto.keys import DecryptionKey, LogKey, SigningKey
 from samdrift.wire.crypto.softwarekeys import SoftwareDecryptionKey, SoftwareSigningKey, SoftwareTokenKey
@@ -229,7 +229,7 @@ class SoftwareKeyStore(KeyChoice):
 
     def state(self, vault: str) -> Hashable:
         """Return a value that changes with the vault's data keys or lock; cheap enough for every opening."""
-        return self._kept(vault, "state", partial(vaultfiles.state, self._vault_folder(vault)))
+        return self._values(vault).of("state", partial(vaultfiles.state, self._vault_folder(vault)))
 
     def token_keys(self, vault: str, today: date) -> tuple[SoftwareTokenKey, ...]:
         """Return the keys that access tokens are signed with, the newest first.
@@ -454,8 +454,9 @@ class SoftwareKeyStore(KeyChoice):
                 confined.read(file.path)  # The TLS library opens it by its name.
             return {number: (file.path, password) for number, file in files.items()}
 
-        found = self._kept(vault, ("tls", name), partial(self._reading, vault, read))
-        return tuple(found[number] for number in self._usable(vault, name, found))
+        values = self._values(vault)
+        found = values.of(("tls", name), partial(self._reading, vault, read))
+        return tuple(found[number] for number in self._usable(vault, name, found, values))
 
     def _held(self, vault: str) -> list[HeldKey]:
         def held(file: KeyFile) -> HeldKey:
@@ -468,12 +469,12 @@ class SoftwareKeyStore(KeyChoice):
             vault, lambda folder: [held(file) for name in KeyName for file in key_files(folder, name)]
         )
 
-    def _numbers(self, vault: str, name: KeyName) -> list[int]:
+    def _numbers(self, vault: str, name: KeyName, values: Values) -> list[int]:
         read = partial(self._reading, vault, partial(installed_files, name=name))
-        return list(self._kept(vault, ("installed", name), read))
+        return list(values.of(("installed", name), read))
 
-    def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:
-        loaded = self._load(vault, name).items()
+    def _signing(self, vault: str, name: KeyName, values: Values) -> Mapping[int, SigningKey]:
+        loaded = self._load(vault, name, values).items()
         return {number: SoftwareSigningKey(one.private_key, one.certificate) for number, one in loaded}
 
     def _has_log_key(self, vault: str) -> bool:
@@ -487,8 +488,8 @@ class SoftwareKeyStore(KeyChoice):
     def _add_log_key(self, vault: str, files: VaultFiles) -> None:
         files.add_log_key()
 
-    def _decrypting(self, vault: str, name: KeyName) -> Mapping[int, DecryptionKey]:
-        loaded = self._load(vault, name).items()
+    def _decrypting(self, vault: str, name: KeyName, values: Values) -> Mapping[int, DecryptionKey]:
+        loaded = self._load(vault, name, values).items()
         return {number: SoftwareDecryptionKey(one.private_key, one.certificate) for number, one in loaded}
 
     def _finish_removals(self, vault: str) -> None:
@@ -501,7 +502,7 @@ class SoftwareKeyStore(KeyChoice):
                 remove(file.path.with_suffix(".key"))
                 remove(file.path.with_suffix(".pem"))
 
-    def _load(self, vault: str, name: KeyName) -> Mapping[int, LoadedKey]:
+    def _load(self, vault: str, name: KeyName, values: Values) -> Mapping[int, LoadedKey]:
         """Every key with a certificate, by number."""
 
         def read(folder: Path) -> Mapping[int, LoadedKey]:
@@ -512,7 +513,7 @@ class SoftwareKeyStore(KeyChoice):
                 known = self._loaded[vault] = LoadedKeys(folder)
             return known.take(name, files, lambda: self._open(vault, folder))
 
-        return self._kept(vault, ("loaded", name), partial(self._reading, vault, read))
+        return values.of(("loaded", name), partial(self._reading, vault, read))
 
 
 def backed_up(vault_folder: Path, unlocker: Unlocker, folder: Path) -> VaultBackup:

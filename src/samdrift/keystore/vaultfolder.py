@@ -19,12 +19,11 @@ import logging
 import os
 import re
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from samdrift.keystore import confined
-from samdrift.keystore.confined import BESIDE, DRAFT
+from samdrift.keystore.confined import BESIDE, DRAFT, Mark
 from samdrift.keystore.durablefiles import private_folder
 from samdrift.keystore.keyfiles import KeyFault, KeyFile, KeyName, KeyStoreError
 from samdrift.keystore.witness import forget_witness
@@ -46,45 +45,49 @@ def current(folder: Path) -> Path | None:
     return folder / max(found, key=int) if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A value, and the folders that it was read from as they were before."""
+class Values:
+    """Values that were read from the folders of one vault since these have changed last."""
 
-    mark: tuple[Hashable, ...]
-    inner: tuple[str, ...]
-    value: Any
+    def __init__(self) -> None:
+        self._read: dict[Hashable, Any] = {}
+
+    def of(self, what: Hashable, read: Callable[[], T]) -> T:
+        """Return what ``read`` returns; it is called once for each ``what``."""
+        if what not in self._read:
+            self._read[what] = read()
+        found: T = self._read[what]
+        return found
 
 
 class Unchanged:
     """Values that were read from the folders of vaults, until an entry of these comes or goes.
 
     Keys, their states and the lock are known by names of files that never change once written. So what a
-    message needs of them costs a question for each folder, not a dozen for each of its levels.
+    message needs of them costs a question for each folder that is there, not a dozen for each of its levels.
     """
 
     def __init__(self) -> None:
-        self._read: dict[Path, dict[Hashable, _Read]] = {}
+        self._known: dict[Path, tuple[Mark, Values]] = {}
 
-    def of(self, folder: Path, what: Hashable, read: Callable[[], T]) -> T:
-        """Return what ``read`` returns for the vault with that folder; ``what`` tells its values apart."""
-        values = self._read.setdefault(folder, {})
-        known = values.get(what)
-        if known is not None and confined.mark(folder, *known.inner) == known.mark:
-            found: T = known.value
-            return found
-        values.pop(what, None)
+    def now(self, folder: Path) -> Values:
+        """Return the values of the vault with that folder: those known before, or none if it has changed."""
+        known = self._known.get(folder)
+        if known is not None:
+            mark, values = known
+            if confined.mark(folder, mark) == mark:
+                return values
+            self._known.pop(folder, None)
         counts = current(folder)
-        inner = BESIDE if counts is None else (counts.name, *BESIDE)
-        # Before it is read: what changes meanwhile is seen the next time.
-        mark = confined.mark(folder, *inner)
-        found = read()
-        if mark is not None:
-            values[what] = _Read(mark, inner, found)
-        return found
+        # Before anything is read: what changes meanwhile is seen the next time.
+        found = confined.mark(folder, ("", *BESIDE) if counts is None else ("", counts.name, *BESIDE))
+        values = Values()
+        if found is not None:
+            self._known[folder] = found, values
+        return values
 
     def forget(self, folder: Path) -> None:
         """Keep nothing of a vault in memory."""
-        self._read.pop(folder, None)
+        self._known.pop(folder, None)
 
 
 def key_files(folder: Path, name: KeyName) -> list[KeyFile]:

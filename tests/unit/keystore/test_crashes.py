@@ -10,15 +10,19 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from samdrift.keystore import confined
+from samdrift.keystore.hsm.locks import Hsm
+from samdrift.keystore.hsm.store import HsmKeyStore
+from samdrift.keystore.hsm.unlocking import HsmUnlocker
 from samdrift.keystore.keyfiles import KeyFault, KeyName, KeyStoreError
 from samdrift.keystore.software import SoftwareKeyStore
 from tests.unit.keystore.test_software import SUBJECT, add_key, issue
-from tests.vaults import key_store
+from tests.vaults import CHEAP, key_store
 
 TODAY = date(2026, 3, 2)
 OFFICER = b"the officer's own"
@@ -51,6 +55,12 @@ def fresh(made: Path, tmp_path: Path) -> Callable[[], Path]:
         return tmp_path / "keys"
 
     return fresh
+
+
+def store_of_installation(folder: Path) -> SoftwareKeyStore:
+    """The key store as an installation has it, in which no organisation has an HSM."""
+    seals, tokens = folder.with_name(f"{folder.name}-seals"), Hsm(None)
+    return HsmKeyStore(folder, HsmUnlocker(folder, seals, b"open sesame", tokens, cost=CHEAP), tokens)
 
 
 def held(store: SoftwareKeyStore) -> list[object]:
@@ -236,12 +246,13 @@ def test_a_vaults_folders_are_listed_again_only_when_they_have_changed(
         running.state("a1")
 
 
+@pytest.mark.parametrize("store", [key_store, store_of_installation])
 def test_keys_are_looked_for_again_only_when_the_vaults_folders_have_changed(
-    fresh: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+    fresh: Callable[[], Path], monkeypatch: pytest.MonkeyPatch, store: Callable[[Path], SoftwareKeyStore]
 ) -> None:
     """Also when nothing had been decided about any key: the first decision makes the folder of these."""
     folder = fresh()
-    running, other = key_store(folder), key_store(folder)
+    running, other = store(folder), key_store(folder)
     listed: list[int] = []
     real = os.scandir
 
@@ -275,6 +286,33 @@ def test_keys_are_looked_for_again_only_when_the_vaults_folders_have_changed(
     other.destroy("a1")
     with pytest.raises(KeyStoreError):
         running.signing_keys("a1")
+
+
+def test_for_the_keys_of_a_name_each_folder_that_is_there_is_looked_at_once(
+    fresh: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = store_of_installation(fresh())
+    looked: list[str] = []
+    real = os.stat
+
+    def noted(path: str, **named: Any) -> os.stat_result:
+        looked.append(os.path.basename(path))
+        return real(path, **named)
+
+    def folders() -> list[str]:
+        time.sleep(0.05)  # Longer than a tick of the system's clock, by which a change shows.
+        running.signing_keys("a1")
+        with monkeypatch.context() as noting:
+            noting.setattr(os, "stat", noted)
+            looked.clear()
+            running.signing_keys("a1")
+        return looked
+
+    monkeypatch.setattr(confined, "_SETTLED", 0)
+    add_key(running, "a1", KeyName.SIGNING)
+    assert folders() == ["a1", "0001"]
+    running.revoke("a1", KeyName.SIGNING, 1, "tried", at=datetime.now(UTC), compromised=False)
+    assert folders() == ["a1", "0001", "states"]
 
 
 def test_a_process_sees_what_another_wrapped_anew(fresh: Callable[[], Path]) -> None:

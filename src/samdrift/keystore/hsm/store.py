@@ -60,7 +60,7 @@ from samdrift.keystore.selfsigned import self_signed
 from samdrift.keystore.software import SoftwareKeyStore, require_strong
 from samdrift.keystore.unlocking import Unlocker
 from samdrift.keystore.vaultfiles import VaultFiles, log_key_numbers
-from samdrift.keystore.vaultfolder import key_files
+from samdrift.keystore.vaultfolder import Values, key_files
 from samdrift.wire.crypto.keys import DecryptionKey, LogKey, Oaep, OaepNotOffered, SigningKey
 from samdrift.wire.errors import WireError, WireFault
 from samdrift.wire.identifiers import ParticipantIdentifier
@@ -220,25 +220,26 @@ class HsmKeyStore(SoftwareKeyStore):
             held += [HeldKey(name, each.file.number, each.certificate) for each in references.installed(name)]
         return held
 
-    def _numbers(self, vault: str, name: KeyName) -> list[int]:
-        def read() -> list[int]:
-            return [each.file.number for each in self._references(vault).installed(name)]
+    def _numbers(self, vault: str, name: KeyName, values: Values) -> list[int]:
+        there = [each.file.number for each in self._in_token(vault, name, values)]
+        return there + super()._numbers(vault, name, values)
 
-        return self._kept(vault, ("in token", name), read) + super()._numbers(vault, name)
-
-    def _signing(self, vault: str, name: KeyName) -> Mapping[int, SigningKey]:
+    def _signing(self, vault: str, name: KeyName, values: Values) -> Mapping[int, SigningKey]:
         there: dict[int, SigningKey] = {
             each.file.number: HsmSigningKey(self._required(vault), each.key_id, each.certificate)
-            for each in self._references(vault).installed(name)
+            for each in self._in_token(vault, name, values)
         }
-        return {**there, **super()._signing(vault, name)}
+        return {**there, **super()._signing(vault, name, values)}
 
-    def _decrypting(self, vault: str, name: KeyName) -> Mapping[int, DecryptionKey]:
+    def _decrypting(self, vault: str, name: KeyName, values: Values) -> Mapping[int, DecryptionKey]:
         there: dict[int, DecryptionKey] = {
             each.file.number: HsmDecryptionKey(self._required(vault), each.key_id, each.certificate)
-            for each in self._references(vault).installed(name)
+            for each in self._in_token(vault, name, values)
         }
-        return {**there, **super()._decrypting(vault, name)}
+        return {**there, **super()._decrypting(vault, name, values)}
+
+    def _in_token(self, vault: str, name: KeyName, values: Values) -> list[Reference]:
+        return values.of(("in token", name), partial(self._references(vault).installed, name))
 
     def _has_log_key(self, vault: str) -> bool:
         return bool(self._log_references(vault).numbers()) or super()._has_log_key(vault)
