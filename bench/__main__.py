@@ -21,8 +21,9 @@ _ROLLING = "rolling"
 _WORKERS = "workers"
 _TRAFFIC = "neighbour_traffic"
 _ORGANISATIONS = "organisations"
+_ISOLATION = "isolation"
 _BACKLOG = "backlog"
-_ASKING = ("exchange", "large", "isolation", _ORGANISATIONS, _BACKLOG)
+_ASKING = ("exchange", "large", _ISOLATION, _ORGANISATIONS, _BACKLOG)
 """Those that ask shared services, as an installation with the defaults does."""
 KEPT = {
     each.name.removesuffix("_seconds"): each.default
@@ -84,6 +85,8 @@ def _asked(given: argparse.Namespace) -> tuple[object, ...]:
         return given.layout, given.rounds, given.seed
     if given.name == _WORKERS:
         return (given.rounds,)
+    if given.name == _ISOLATION:
+        return given.organisations, given.idle_seconds
     if given.name == _ORGANISATIONS:
         options = {
             "numbers": given.organisations and tuple(given.organisations),

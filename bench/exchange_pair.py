@@ -34,9 +34,9 @@ class Pair:
         self._recipient = recipient
         self._done: dict[str, asyncio.Future[MessageStatus]] = {}
 
-    async def batch(self, count: int, look_every: float) -> list[float]:
+    async def batch(self, count: int, look_every: float, at_once: int = _AT_ONCE) -> list[float]:
         """Exchange ``count`` messages; gives the seconds that each took until its receipt was back."""
-        slots = asyncio.Semaphore(_AT_ONCE)
+        slots = asyncio.Semaphore(at_once)
 
         async def one() -> float:
             async with slots:
@@ -91,13 +91,13 @@ class Processes:
 
     def cpu(self) -> float:
         """Seconds of CPU so far, of processes that have ended too."""
-        return _seconds(self._own) + sum(
-            _seconds(server, ended=True) + sum(_seconds(child) for child in server.children(recursive=True))
+        return seconds(self._own) + sum(
+            seconds(server, ended=True) + sum(seconds(child) for child in server.children(recursive=True))
             for server in self._servers
         )
 
 
-def _seconds(process: psutil.Process, *, ended: bool = False) -> float:
+def seconds(process: psutil.Process, *, ended: bool = False) -> float:
     """Seconds of CPU of a process, with those of its children that have ended, where they are asked for.
 
     A backend that has ended meanwhile counts among these, at the latest with the next look.

@@ -1,62 +1,112 @@
-"""What isolation level ``process`` costs in memory: processes of idle organisations, by what they are for.
+"""What isolation level ``process`` costs, beside one process for all: a start, memory, idle organisations.
 
 Each kind's memory is read from the metrics, where every process tells its own; PSS
 counts what several processes share once, so that the sum is what the machine gives.
+What an organisation takes is told with PostgreSQL, and all roles.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import tempfile
+import time
 import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 from tests.roles.processes import Process, organisation, played
 
+from bench.backlog import started
 from bench.measure import Row, reported
+from bench.workers import installation, installation_cpu
+from samdrift.contracts.principals import Role
 from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import LocalFederation, running
 from samdrift.installation.loop import run
 
-_ORGANISATIONS = (2, 10)
-_IDLE_SECONDS = 10.0
+_ORGANISATIONS = (3, 12)
+_SETTLE_SECONDS = 60.0
+"""After a start, in which logs get their first checkpoints and message clients their first access tokens."""
+_IDLE_SECONDS = 120.0
 _MB = 1e6
 
 
-def rows() -> list[Row]:
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """All processes of an installation together, with those of PostgreSQL."""
+
+    organisations: int
+    level: str
+    start: float
+    """Seconds of CPU until everything was served."""
+    wall: float
+    memory: float
+    """Bytes, PSS."""
+    idle: float
+    """Per cent of a core."""
+
+
+def rows(numbers: Sequence[int] | None = None, idle_seconds: float | None = None) -> list[Row]:
     """For few organisations and for several, beside one process for all of them."""
     with tempfile.TemporaryDirectory(prefix="samdrift-isolation-") as folder:
-        return run(_measured(Path(folder)))
+        measured = _measured(Path(folder), sorted(numbers or _ORGANISATIONS), idle_seconds or _IDLE_SECONDS)
+        return run(measured)
 
 
-async def _measured(folder: Path) -> list[Row]:
-    found = []
+async def _measured(folder: Path, numbers: Sequence[int], idle_seconds: float) -> list[Row]:
+    found, wholes = list[Row](), list[_Whole]()
     async with running(folder / "federation") as federation:
-        for number in _ORGANISATIONS:
-            found += await _of(federation, folder, number)
-    return found
+        for number in numbers:
+            found += await _of(federation, folder, number, idle_seconds, wholes)
+    return [*found, *_further(wholes), reported("load of the machine", [*os.getloadavg()], "")]
 
 
-async def _of(federation: LocalFederation, folder: Path, number: int) -> list[Row]:
-    cast = tuple(organisation(f"kommun{each}", f"21200{each:05d}") for each in range(number))
+async def _of(
+    federation: LocalFederation, folder: Path, number: int, idle_seconds: float, wholes: list[_Whole]
+) -> list[Row]:
+    cast = tuple(organisation(f"kommun{each}", f"21200{each:05d}", tuple(Role)) for each in range(number))
     operator = DemoOperator(f"operator-of-{number}", "AP0090-SDK-DEMO", cast)
     found = []
     async with played(federation, folder, {operator: ("all",)}) as there:
         (process,) = there.processes
         assert process.config.metrics is not None
         listen = process.config.metrics.listen
+        wholes.append(await _whole(process, number, "shared", idle_seconds))
         found += await _shared(process, number)
         with process.config_file.open("a") as file:
             file.write('[isolation]\nlevel = "process"\n')
+        wholes.append(await _whole(process, number, "process", idle_seconds))
         found += await _apart(process, number, f"http://{listen.host}:{listen.port}/metrics")
-    return found
+    return [*found, *(row for whole in wholes[-2:] for row in _together(whole))]
+
+
+async def _whole(process: Process, number: int, level: str, idle_seconds: float) -> _Whole:
+    """Start it, let it settle, and measure it while nothing is to be done; it goes on running."""
+    began = time.monotonic()
+    await (started(process) if level == "shared" else process.start())
+    wall, start = time.monotonic() - began, installation_cpu(process)
+    await asyncio.sleep(_SETTLE_SECONDS)
+    began, before = time.monotonic(), installation_cpu(process)
+    await asyncio.sleep(idle_seconds)
+    idle = (installation_cpu(process) - before) / (time.monotonic() - began) * 100
+    memory = sum(map(_pss, installation(process)))
+    return _Whole(number, level, start, wall, memory, idle)
+
+
+def _pss(process: psutil.Process) -> int:
+    """Bytes; 0 for a connection of PostgreSQL that has just ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return int(process.memory_full_info().pss)
+    return 0
 
 
 async def _shared(process: Process, number: int) -> list[Row]:
-    await process.start()
-    await asyncio.sleep(_IDLE_SECONDS)
     assert process.running is not None
     use = psutil.Process(process.running.pid).memory_full_info()
     await process.stop()
@@ -64,8 +114,6 @@ async def _shared(process: Process, number: int) -> list[Row]:
 
 
 async def _apart(process: Process, number: int, metrics: str) -> list[Row]:
-    await process.start()
-    await asyncio.sleep(_IDLE_SECONDS)
     assert process.running is not None
     supervisor = psutil.Process(process.running.pid).memory_full_info()
     text = await asyncio.to_thread(lambda: urllib.request.urlopen(metrics).read().decode())
@@ -89,3 +137,27 @@ def _rows(name: str, processes: int, use: dict[str, float]) -> list[Row]:
         reported(f"{name}, {measure.upper()}", [use[measure] / processes / _MB], "MB")
         for measure in ("rss", "pss")
     ]
+
+
+def _together(whole: _Whole) -> list[Row]:
+    name = f"{whole.organisations} organisations, {whole.level}"
+    return [
+        reported(f"{name}: with PostgreSQL, PSS", [whole.memory / _MB], "MB"),
+        reported(f"{name}: start, CPU", [whole.start], "s"),
+        reported(f"{name}: start, wall", [whole.wall], "s"),
+        reported(f"{name}: idle", [whole.idle], "% of a core"),
+    ]
+
+
+def _further(wholes: Sequence[_Whole]) -> list[Row]:
+    """What each organisation takes that comes on top, from one number to the next."""
+    found = list[Row]()
+    for level in dict.fromkeys(whole.level for whole in wholes):
+        for fewer, more in pairwise(whole for whole in wholes if whole.level == level):
+            name = f"{level}: each further organisation from {fewer.organisations} to {more.organisations}"
+            of = more.organisations - fewer.organisations
+            found += [
+                reported(f"{name}, PSS", [(more.memory - fewer.memory) / of / _MB], "MB"),
+                reported(f"{name}, idle", [(more.idle - fewer.idle) / of], "% of a core"),
+            ]
+    return found

@@ -2,8 +2,12 @@
 
 The part of ``bench neighbour`` in which the neighbour does nothing wrong, or is sent what means nothing. The
 undisturbed organisation exchanges messages with another operator, one after another, and the time of each
-ends when the message receipt is there. In each round it does so alone, and then while the neighbour is at it.
+ends when the message receipt is there. In each round it does so alone, and then until the neighbour is done.
+Of what means nothing it is measured as well how much processor time each takes at the neighbour's operator.
 ``python -m bench neighbour_traffic --only WORD`` has the rows with such a word in their names.
+
+What means nothing comes from an operator whose processes have less priority: on this machine it stands for
+another one.
 """
 
 from __future__ import annotations
@@ -12,21 +16,24 @@ import asyncio
 import contextlib
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from tests.roles.letters import enclose, enclose_receipt, letter
+from tests.roles.letters import Envelope, enclose, enclose_receipt, letter
 from tests.roles.member import MT, Member
-from tests.roles.processes import organisation, played
+from tests.roles.processes import Process, organisation, played
 
 from bench.backlog import done_after, ended, latencies, messages, started
 from bench.measure import Row, against_floor, reported
-from samdrift.contracts.messages import WorkKind
+from bench.workers import installation, installation_cpu
+from samdrift.contracts.messages import Direction, WorkKind
 from samdrift.demo.cast import DemoOperator
 from samdrift.federation.server import running
 from samdrift.installation.loop import run
@@ -41,15 +48,22 @@ _EXCHANGES = 6
 _MAILING = 30
 """Messages that the neighbour sends in a round."""
 _JUNK = 150
-"""Receipts for nothing that the neighbour is sent in a round."""
+"""Envelopes that mean nothing which the neighbour is sent in a round."""
+_JUNK_BYTES = 7_000
+_NICE = 10
 _AT_ONCE = 8
 _LARGEST = 100 << 20
 """Bytes of an envelope that access points pass (transport-profile-as4 2.8 a), and message services refuse."""
 _LARGE = (MAX_BYTES - 8192) // 4 * 3
 """Bytes whose base64 fills the largest message, with room for the rest of it."""
 _WITHIN = 300.0
+_LOOK_EVERY = 0.5
+_JUDGED = (MTEvent.MT_RECEIPT_UNMATCHED, MTEvent.MT_MESSAGE_REFUSED, MTEvent.MT_MESSAGE_HELD)
+"""What the log says of an envelope that means nothing: of a sender of too many, that it waits."""
 
-Disturbance = Callable[[], AbstractAsyncContextManager[None]]
+Disturbance = Callable[[], Coroutine[Any, Any, None]]
+"""What the neighbour does or has done to it, until it is over or goes on by itself."""
+Preparation = Callable[[], Coroutine[Any, Any, Disturbance]]
 
 
 def rows(only: Sequence[str] | None = None) -> list[Row]:
@@ -75,6 +89,7 @@ async def _measured(folder: Path, only: Sequence[str]) -> list[Row]:
         for place, (name, cast) in enumerate(
             {
                 "far": [organisation("fjarran", "2120000941"), organisation("mottagare", "2120000942")],
+                "crowd": [organisation("hop", "2120000945")],
                 "dead": [organisation("stum", "2120000943")],
                 "slow": [organisation("trog", "2120000944")],
             }.items()
@@ -87,21 +102,28 @@ async def _measured(folder: Path, only: Sequence[str]) -> list[Row]:
         federation = await stack.enter_async_context(running(folder / "federation"))
         there = await stack.enter_async_context(played(federation, folder, plays, own=own))
         members = {member.demo.name.lower(): member for member in there.members}
-        for process in there.processes[: len(hosts) + 1]:
+        *own_hosts, far_host, crowd = there.processes[: len(hosts) + 2]
+        for process in (*own_hosts, far_host, crowd):
             await started(process)
+        for each in installation(crowd):
+            each.nice(_NICE)
         await stack.enter_async_context(_silent(members["trog"]))
         far = members["fjarran"]
-        for level in _LEVELS:
+        for level, host in zip(_LEVELS, own_hosts, strict=True):
             calm, loud = members[f"stilla{level}"], members[f"ivrig{level}"]
             await latencies(calm, far, done_after(_EXCHANGES))
-            for kind, disturbed in _kinds(loud, members).items():
+            for kind, prepare in _kinds(loud, members).items():
                 if any(word in kind for word in only):
-                    found.append(await _row(f"{level}: {kind}", calm, far, disturbed))
+                    found.append(await _row(f"{level}: {kind}", calm, far, prepare))
+            for kind, prepare in _floods(loud, members).items():
+                if any(word in kind for word in only):
+                    found.append(await _row(f"{level}: {kind}", calm, far, prepare))
+                    found.append(await _cost(f"{level}: {kind}", host, prepare))
     return [*found, reported("load of the machine", [*os.getloadavg()], "")]
 
 
-def _kinds(loud: Member, members: dict[str, Member]) -> dict[str, Disturbance]:
-    """What the neighbour does, the last ones leave transfers that go on waiting."""
+def _kinds(loud: Member, members: dict[str, Member]) -> dict[str, Preparation]:
+    """What the neighbour does; the last ones leave transfers that go on waiting."""
     recipient = members["mottagare"]
     return {
         "mails 30 others": lambda: _mailing(loud, recipient, awaited=True),
@@ -109,58 +131,98 @@ def _kinds(loud: Member, members: dict[str, Member]) -> dict[str, Disturbance]:
         "receives a message of 30 MB": lambda: _large(recipient, loud),
         "sends an envelope of 100 MB": lambda: _largest(loud, recipient),
         "receives an envelope of 100 MB": lambda: _largest(recipient, loud),
-        "is sent receipts for nothing": lambda: _junk(recipient, loud),
         "mails a peer that is dead": lambda: _mailing(loud, members["stum"], awaited=False),
         "mails a peer that is slow": lambda: _mailing(loud, members["trog"], awaited=False),
     }
 
 
-async def _row(name: str, calm: Member, far: Member, disturbance: Disturbance) -> Row:
+def _floods(loud: Member, members: dict[str, Member]) -> dict[str, Preparation]:
+    """What means nothing, signed as it should be; the last one leaves envelopes that go on waiting."""
+    crowd = members["hop"]
+    ends = crowd.organisation, loud.organisation
+
+    async def receipts() -> Disturbance:
+        signer = await crowd.signing()
+        envelopes = [enclose_receipt(*ends, str(uuid4()), signer) for _ in range(_JUNK)]
+        return partial(_junk, crowd, loud, envelopes)
+
+    async def noise() -> Disturbance:
+        signer, recipient = await crowd.signing(), loud.encryption
+        letters = [letter(crowd.address, loud.address) for _ in range(_JUNK)]
+        envelopes = [enclose(one, signer, recipient, payload=os.urandom(_JUNK_BYTES)) for one in letters]
+        return partial(_junk, crowd, loud, envelopes)
+
+    return {"is sent receipts for nothing": receipts, "is sent what decrypts to nothing": noise}
+
+
+async def _row(name: str, calm: Member, far: Member, prepare: Preparation) -> Row:
     floors, works = list[float](), list[float]()
     for _ in range(_ROUNDS):
         floors.append(median(await latencies(calm, far, done_after(_EXCHANGES))))
-        async with disturbance():
-            works.append(median(await latencies(calm, far, done_after(_EXCHANGES))))
+        disturbing = asyncio.create_task((await prepare())())
+        works.append(median(await latencies(calm, far, _both(done_after(_EXCHANGES), disturbing.done))))
+        await disturbing
     return against_floor(name, floors, works, bar=_BAR, unit="ms")
 
 
-@asynccontextmanager
-async def _mailing(sender: Member, recipient: Member, *, awaited: bool) -> AsyncIterator[None]:
+def _both(one: Callable[[], bool], other: Callable[[], bool]) -> Callable[[], bool]:
+    return lambda: one() and other()
+
+
+async def _cost(name: str, host: Process, prepare: Preparation) -> Row:
+    """Processor time of the recipient's installation for each envelope, while nothing else goes on."""
+    flood, before = await prepare(), installation_cpu(host)
+    await flood()
+    each = (installation_cpu(host) - before) / _JUNK * 1e3
+    return reported(f"{name}, processor time of the recipient's operator for each", [each], "ms CPU")
+
+
+async def _mailing(sender: Member, recipient: Member, *, awaited: bool) -> Disturbance:
     """Have many messages come due at the same time."""
     waiting = await messages(sender, recipient, _MAILING)
-    async with sender.open(MT) as vault:
-        for each in waiting:
-            await vault.schedule(WorkKind.MESSAGE, each, datetime.now(UTC))
-    yield
-    if awaited:
-        await ended(sender, waiting)
+
+    async def mail() -> None:
+        async with sender.open(MT) as vault:
+            for each in waiting:
+                await vault.schedule(WorkKind.MESSAGE, each, datetime.now(UTC))
+        if awaited:
+            await ended(sender, waiting)
+
+    return mail
 
 
-@asynccontextmanager
-async def _large(sender: Member, recipient: Member) -> AsyncIterator[None]:
+async def _large(sender: Member, recipient: Member) -> Disturbance:
+    """Have a message of the largest size sent; it is stored, and due a moment later."""
     attachment = Attachment("a.pdf", "application/pdf", b"%PDF-1.4\n" + os.urandom(_LARGE))
     sent = await sender.send(recipient.address, Draft("Prov", "Ett stort meddelande.", (attachment,)))
-    yield
-    await sender.ends(sent, within=_WITHIN)
+
+    async def is_final() -> bool:
+        record = await sender.record(sent, Direction.OUT)
+        return record is not None and record.status.final
+
+    return partial(_until, is_final)
 
 
-@asynccontextmanager
-async def _largest(sender: Member, recipient: Member) -> AsyncIterator[None]:
+async def _largest(sender: Member, recipient: Member) -> Disturbance:
     """Have an access point take an envelope whose message the recipient's message service refuses."""
     message, payload = letter(sender.address, recipient.address), os.urandom(_LARGEST * 3 // 4)
     envelope = enclose(message, await sender.signing(), recipient.encryption, payload=payload)
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(sender.submit(envelope))
-        yield
-    await recipient.logged(MT, envelope.id, MTEvent.MT_MESSAGE_REFUSED)
+
+    async def is_refused() -> bool:
+        entries = await recipient.log(MT, envelope.id)
+        return any(one.event == MTEvent.MT_MESSAGE_REFUSED for one in entries)
+
+    async def submit() -> None:
+        await sender.submit(envelope)
+        await _until(is_refused)
+
+    return submit
 
 
-@asynccontextmanager
-async def _junk(sender: Member, recipient: Member) -> AsyncIterator[None]:
-    """Have small envelopes come that are signed as they should be, and mean nothing to their recipient."""
-    signer = await sender.signing()
-    ends = sender.organisation, recipient.organisation
-    envelopes = [enclose_receipt(*ends, str(uuid4()), signer) for _ in range(_JUNK)]
+async def _junk(sender: Member, recipient: Member, envelopes: Sequence[Envelope]) -> None:
+    """Have small envelopes come that mean nothing to their recipient, until each has been judged once."""
+    async with recipient.open(MT) as vault:
+        end = await vault.log_end()
     left, access_point = iter(envelopes), await sender.interface_c()
 
     async def submit() -> None:
@@ -171,9 +233,23 @@ async def _junk(sender: Member, recipient: Member) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as tasks:
         for _ in range(_AT_ONCE):
             tasks.create_task(submit())
-        yield
-    for envelope in envelopes:
-        await recipient.logged(MT, envelope.id, MTEvent.MT_RECEIPT_UNMATCHED)
+
+    async def are_judged() -> bool:
+        async with recipient.open(MT) as vault:
+            entries = await vault.log(end, 10 * _JUNK)
+        judged = {one.ids.get("envelope") for one in entries if one.event in _JUDGED}
+        return judged.issuperset(envelope.id for envelope in envelopes)
+
+    await _until(are_judged)
+
+
+async def _until(look: Callable[[], Awaitable[bool]]) -> None:
+    """Look seldom: looking takes time of the operator that is measured."""
+    async with asyncio.timeout(_WITHIN):
+        while True:
+            if await look():
+                return
+            await asyncio.sleep(_LOOK_EVERY)
 
 
 @asynccontextmanager

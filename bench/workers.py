@@ -2,23 +2,30 @@
 
 CPU is that of the installation alone, its processes and its PostgreSQL: messages are put into the vaults from
 here. All eight organisations are of one operator, so that each exchange goes through all of it on both sides.
+
+Each round is run with more and more exchanges at the same time. The knee is the smallest number of them
+beyond which the rate hardly grows; how busy the processors of the machine are then counts this process too.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import cast
 
 import psutil
 from tests.roles.member import Member
 from tests.roles.processes import Process, organisation, played
 
-from bench.exchange_pair import SELDOM, Pair
+from bench.exchange_pair import SELDOM, Pair, seconds
 from bench.measure import Row, against_floor, reported
 from samdrift.demo.cast import DemoOperator
 from samdrift.demo.scenario import Party
@@ -27,9 +34,15 @@ from samdrift.installation.loop import run
 
 BAR = 1.1
 WORKERS = (1, 2)
+IDLE_BAR = 10.0
+"""Per cent of its time that the least busy processor may be idle at the knee, with two workers on two."""
 _ROUNDS = 3
-_EACH = 20
+_EACH = 40
 """Exchanges of one pair in one round."""
+_AT_ONCE = (2, 4, 8, 16)
+"""Exchanges of one pair at the same time."""
+_KNEE = 0.95
+"""The part of the highest rate from which more at the same time counts as hardly faster."""
 _NEWEST = 60
 _NAMES = "boden", "gallivare", "haparanda", "jokkmokk", "kalix", "kiruna", "lulea", "pitea"
 _NUMBER = 2120002600
@@ -37,48 +50,103 @@ _NUMBER = 2120002600
 
 @dataclass
 class House:
-    """An installation with some workers, and what was measured of it."""
+    """An installation with some workers, and what was measured of it, by exchanges at the same time."""
 
     process: Process
     pairs: list[Pair]
-    cpu: list[float] = field(default_factory=list)
+    cpu: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     """Milliseconds an exchange, of each round."""
-    rate: list[float] = field(default_factory=list)
+    rate: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    idle: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """Per cent of its time that the least busy processor of the machine had nothing to do, in the middle half
+    of each round: in its beginning and at its end fewer are under way.
+    """
 
-    async def round(self) -> None:
+    async def round(self, at_once: int) -> None:
         """Exchange between all pairs at the same time."""
-        before, began = self._seconds(), time.monotonic()
-        await asyncio.gather(*(pair.batch(_EACH, SELDOM) for pair in self.pairs))
-        number = _EACH * len(self.pairs)
-        self.rate.append(number / (time.monotonic() - began))
-        self.cpu.append((self._seconds() - before) / number * 1e3)
+        before, began, looks = installation_cpu(self.process), time.monotonic(), list[_Look]()
+        looking = asyncio.create_task(_looks(looks))
+        await asyncio.gather(*(pair.batch(_EACH, SELDOM, at_once) for pair in self.pairs))
+        looking.cancel()
+        number, together = _EACH * len(self.pairs), at_once * len(self.pairs)
+        self.rate[together].append(number / (time.monotonic() - began))
+        self.cpu[together].append((installation_cpu(self.process) - before) / number * 1e3)
+        self.idle[together].append(idlest(looks[len(looks) // 4 : -(len(looks) // 4) or None]))
 
-    def _seconds(self) -> float:
-        """CPU of all processes so far; none of them ends meanwhile but connections of PostgreSQL."""
-        assert self.process.running is not None
-        folder = self.process.config.vaults.database
-        assert isinstance(folder, Path)
-        server = psutil.Process(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
-        serve = psutil.Process(self.process.running.pid)
-        found = [serve, *serve.children(recursive=True), *server.children(recursive=True)]
-        times = [each.cpu_times() for each in found]
-        ended = server.cpu_times()
-        own = ended.user + ended.system + ended.children_user + ended.children_system
-        return own + sum(each.user + each.system for each in times)
+
+def installation(process: Process) -> list[psutil.Process]:
+    """The processes of an installation, with those of its PostgreSQL, whose parent is the first."""
+    assert process.running is not None
+    folder = process.config.vaults.database
+    assert isinstance(folder, Path)
+    server = psutil.Process(int((folder / "data" / "postmaster.pid").read_text().split()[0]))
+    serve = psutil.Process(process.running.pid)
+    return [server, *server.children(recursive=True), serve, *serve.children(recursive=True)]
+
+
+def installation_cpu(process: Process) -> float:
+    """Seconds of CPU so far of an installation and its PostgreSQL, of connections that have ended too.
+
+    Of its own processes none has ended.
+    """
+    server, *others = installation(process)
+    return seconds(server, ended=True) + sum(map(seconds, others))
+
+
+_Look = tuple[float, tuple[float, ...]]
+"""A moment, and the seconds that each processor had nothing to do until then."""
+
+
+async def _looks(found: list[_Look]) -> None:
+    while True:
+        times = psutil.cpu_times(percpu=True)
+        mine = sorted(os.sched_getaffinity(0))
+        found.append((time.monotonic(), tuple(times[each].idle + times[each].iowait for each in mine)))
+        await asyncio.sleep(SELDOM)
+
+
+def idlest(looks: Sequence[_Look]) -> float:
+    """Return for how much of the time between first and last look the least busy processor was idle, in %."""
+    (began, before), (ended, after) = looks[0], looks[-1]
+    return max(late - early for early, late in zip(before, after, strict=True)) / (ended - began) * 100
+
+
+def knee(rates: Mapping[int, Sequence[float]]) -> int:
+    """Return the smallest number of exchanges at the same time beyond which the rate hardly grows."""
+    middle = {number: median(found) for number, found in rates.items()}
+    return min(number for number, rate in middle.items() if rate >= _KNEE * max(middle.values()))
 
 
 def rows(rounds: int | None = None) -> list[Row]:
     """Measure both in turn."""
     with tempfile.TemporaryDirectory(prefix="samdrift-workers-") as folder:
-        houses = run(_run(Path(folder), rounds or _ROUNDS))
-    one, two = houses
+        one, two = houses = run(_run(Path(folder), rounds or _ROUNDS))
+    knees = [knee(house.rate) for house in houses]
+    at_one, at_two = knees
     return [
-        against_floor("exchange with two workers, over one", one.cpu, two.cpu, bar=BAR, unit="ms CPU"),
         *(
-            reported(f"throughput, workers {number}", house.rate, "per second")
-            for number, house in zip(WORKERS, houses, strict=True)
+            against_floor(
+                f"exchange with two workers, over one, {number} at once",
+                one.cpu[number],
+                two.cpu[number],
+                bar=BAR,
+                unit="ms CPU",
+            )
+            for number in one.cpu
         ),
-        reported("throughput with two workers, over one", _ratios(one.rate, two.rate), ""),
+        *(
+            reported(f"throughput, workers {workers}, {number} at once", found, "per second")
+            for workers, house in zip(WORKERS, houses, strict=True)
+            for number, found in house.rate.items()
+        ),
+        *(
+            reported(f"knee, workers {workers}", [float(number)], "at once")
+            for workers, number in zip(WORKERS, knees, strict=True)
+        ),
+        reported("least busy processor at the knee, workers 1", one.idle[at_one], "% idle"),
+        reported("least busy processor at the knee, workers 2", two.idle[at_two], "% idle", bar=IDLE_BAR),
+        reported("throughput with two workers, over one", _ratios(one.rate[at_one], two.rate[at_two]), ""),
+        reported("load of the machine", [*os.getloadavg()], ""),
     ]
 
 
@@ -91,12 +159,14 @@ async def _run(folder: Path, rounds: int) -> list[House]:
         federation = await stack.enter_async_context(running(folder / "federation"))
         houses = [await _house(stack, federation, folder, number) for number in WORKERS]
         for house in houses:
-            await house.round()  # Warms it up.
+            await house.round(_AT_ONCE[-1])  # Warms it up.
             house.cpu.clear()
             house.rate.clear()
+            house.idle.clear()
         for _ in range(rounds):
-            for house in houses:
-                await house.round()
+            for at_once in _AT_ONCE:
+                for house in houses:
+                    await house.round(at_once)
     return houses
 
 

@@ -21,6 +21,7 @@ app = typer.Typer(add_completion=False)
 _CHECKOUT = Path(__file__).parents[3]
 _SOAK = "soak"
 _ORGANISATIONS = "organisations"
+_ISOLATION = "isolation"
 _BACKLOG = "backlog"
 _HOSTS = "hosts"
 _WORKERS = "workers"
@@ -28,14 +29,14 @@ _ROLLING = "rolling"
 _RESTARTS = "restarts"
 _FAULTS = "faults"
 _EXCHANGES = 1000
-_PLAYED = ("exchange", "isolation", "neighbour", _BACKLOG, _ROLLING, _RESTARTS, _FAULTS, _SOAK)
+_PLAYED = ("exchange", _ISOLATION, "neighbour", _BACKLOG, _ROLLING, _RESTARTS, _FAULTS, _SOAK)
 """Benchmarks that play operators and peers as the tests do, and need what these need."""
 _BENCHES = (
     "wire",
     "exchange",
     "large",
     _ORGANISATIONS,
-    "isolation",
+    _ISOLATION,
     "neighbour",
     _BACKLOG,
     _WORKERS,
@@ -52,11 +53,11 @@ _TAKE = {
     "--exchanges": (_SOAK, _HOSTS, _ROLLING, _ORGANISATIONS),
     "--seed": (_SOAK, _HOSTS, _ROLLING, _RESTARTS, _FAULTS),
     "--rounds": (_ORGANISATIONS, _BACKLOG, _WORKERS, _RESTARTS),
-    "--idle-seconds": (_ORGANISATIONS,),
+    "--idle-seconds": (_ORGANISATIONS, _ISOLATION),
     "--waiting": (_BACKLOG,),
     "--seconds": (_FAULTS,),
     "--layout": (_RESTARTS, _FAULTS),
-    "--organisations": (_ORGANISATIONS,),
+    "--organisations": (_ORGANISATIONS, _ISOLATION),
     "--only": (_FAULTS,),
 }
 """Benchmarks that take each option."""
@@ -93,7 +94,11 @@ def bench(
     ] = None,
     organisations: Annotated[
         list[int] | None,
-        typer.Option(min=2, help="For organisations: how many; may be repeated. 3, 30 and 300 by default."),
+        typer.Option(
+            min=2,
+            help="For organisations: how many; may be repeated. 3, 30 and 300 by default."
+            " For isolation: 3 and 12.",
+        ),
     ] = None,
     rounds: Annotated[
         int | None,
@@ -104,7 +109,10 @@ def bench(
         ),
     ] = None,
     idle_seconds: Annotated[
-        float | None, typer.Option(min=1, help="For organisations: time without traffic, 600 by default.")
+        float | None,
+        typer.Option(
+            min=1, help="For organisations: time without traffic, 600 by default. For isolation: 120."
+        ),
     ] = None,
     waiting: Annotated[
         int | None,

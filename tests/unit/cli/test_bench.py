@@ -27,6 +27,7 @@ from bench.exchange_pair import Processes
 from bench.idle_parts import Part, accounted
 from bench.measure import Row, against_floor, reported
 from bench.plot import drawn
+from bench.workers import idlest, knee
 
 import samdrift.cli.bench
 from tests.roles.soak import Report
@@ -201,6 +202,25 @@ def test_a_backend_that_ends_while_its_time_is_read_ends_no_bench(
     (tmp_path / "postmaster.pid").write_text(f"{psutil.Process().pid}\n")
     monkeypatch.setattr(psutil.Process, "children", lambda *_, **__: [backend])
     assert Processes(tmp_path).cpu() > 0
+
+
+@pytest.mark.parametrize(
+    ("rates", "found"),
+    [
+        ({8: [10.0], 16: [20.0], 32: [21.0], 64: [20.5]}, 16),
+        ({8: [10.0], 16: [14.0], 32: [20.0]}, 32),
+        ({8: [20.0, 1.0, 20.0], 16: [19.0], 32: [19.5]}, 8),
+    ],
+)
+def test_the_knee_is_the_smallest_number_beyond_which_the_rate_hardly_grows(
+    rates: dict[int, list[float]], found: int
+) -> None:
+    assert knee(rates) == found
+
+
+def test_the_least_busy_processor_counts_between_the_first_look_and_the_last() -> None:
+    looks = [(10.0, (100.0, 50.0)), (11.0, (100.0, 50.5)), (14.0, (100.1, 51.0))]
+    assert idlest(looks) == pytest.approx(25.0)
 
 
 def test_the_picture_of_a_bench_has_each_ratio_as_long_as_it_is_and_its_bar() -> None:
