@@ -156,10 +156,11 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
     ) -> bool:
         """Store a message to be sent, and its work, claimed with a lease. False when its id is known."""
         values = messagerows.message_values(record, body, self._sealer)
-        then = [*self._known_mailbox(record), _planned(WorkKind.MESSAGE, record.id, now, lease)]
+        then = [*self._new_mailbox(record, now), _planned(WorkKind.MESSAGE, record.id, now, lease)]
         ((created,),) = await self._work.decide(_STORE, *values, then=then)
         if created:
             self._keep(body)
+            self._remember_mailbox(record, now)
             self._changed()
         return bool(created)
 
@@ -180,13 +181,14 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         No record and a receipt: a second message with a known id is answered.
         The receipt is stored with its work (born claimed with a lease).
         """
-        then = self._known_mailbox(record) if record is not None and body is not None else []
+        then = self._new_mailbox(record, now) if record is not None and body is not None else []
         if receipt is not None and receipt_body is not None:
             values = messagerows.receipt_values(receipt, receipt_body, now, self._sealer)
             then += [(_STORE_RECEIPT, values), _planned(WorkKind.RECEIPT, receipt.id, now, lease)]
         received = await self._take(record, body, item_id, now, then)
-        if received is Received.STORED and body is not None:
+        if received is Received.STORED and record is not None and body is not None:
             self._keep(body)
+            self._remember_mailbox(record, now)
             self._changed()
         return received
 
@@ -395,10 +397,12 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         In one round trip.
         """
         self._work.use()
-        asked: list[Statement] = [(_RECEIPTS, (list(receipt_ids),)), (_SENT, (list(message_ids),))]
-        receipts, sent = await self._work.look_together(*asked)
-        answers = [messagerows.receipt(row, self._sealer) for row in receipts]
-        messages = [messagerows.message(row, self._sealer) for row in sent]
+        ids = {_RECEIPTS: receipt_ids, _SENT: message_ids}
+        asked: list[Statement] = [(sql, (list(named),)) for sql, named in ids.items() if named]
+        rows = await self._work.look_together(*asked) if asked else []
+        found = dict(zip((sql for sql, _ in asked), rows, strict=True))
+        answers = [messagerows.receipt(row, self._sealer) for row in found.get(_RECEIPTS, ())]
+        messages = [messagerows.message(row, self._sealer) for row in found.get(_SENT, ())]
         return {one.id: one for one in answers}, {one.id: one for one in messages}
 
     async def receipt_for_message(
@@ -447,9 +451,21 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         """Notify followers of the organisation's messages in this process, after the commit."""
         self._work.after_commit(self._room.tell)
 
-    def _known_mailbox(self, record: MessageRecord) -> list[Statement]:
+    def _new_mailbox(self, record: MessageRecord, now: datetime) -> list[Statement]:
+        """What stores the message's mailbox, unless this process has stored it today."""
+        if self._room.grounds.has(self._mailbox_name(record), now.date()):
+            return []
         values = messagerows.mailbox_values(record.mailbox, self._sealer)
         return [] if values is None else [(messagerows.KNOW_MAILBOX, values)]
+
+    def _remember_mailbox(self, record: MessageRecord, now: datetime) -> None:
+        async def remember() -> None:
+            self._room.grounds.add(self._mailbox_name(record), now.date())
+
+        self._work.after_commit(remember)
+
+    def _mailbox_name(self, record: MessageRecord) -> str:
+        return f"mailbox {self._sealer.mark(record.mailbox).hex()}"
 
     async def _take(
         self,

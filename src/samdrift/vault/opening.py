@@ -57,8 +57,8 @@ def promised() -> Iterator[list[str]]:
 
 
 class GroundsKnown:
-    """Grounds (:mod:`samdrift.vault.grounds`) and certificates that this process has stored in a vault today,
-    by name, so that they are not sent there again.
+    """Grounds (:mod:`samdrift.vault.grounds`), certificates and mailboxes that this process has stored in a
+    vault today, by name, so that they are not sent there again.
     """
 
     def __init__(self) -> None:
@@ -97,7 +97,7 @@ class Room:
     claimant: str = ""
     """The name of this process, as its claims carry it."""
     grounds: GroundsKnown = field(default_factory=GroundsKnown, compare=False)
-    """The grounds and certificates that are known to be stored there."""
+    """The grounds, certificates and mailboxes that are known to be stored there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
@@ -14,6 +15,7 @@ from samdrift.audit.events import LogEvent
 from samdrift.contracts.messages import Direction, MessageStatus, ReceiptState, WorkKind
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import UnderWay
+from samdrift.vault.database.session import Row, Session, Statement
 from samdrift.vault.errors import UnknownRecord
 from samdrift.vault.messageservice import MessageServiceVault
 from samdrift.vault.records import MessageRecord, ReceiptRecord, Received, StatusEvent, WorkItem
@@ -471,3 +473,61 @@ async def test_mark_processed_may_be_repeated(
         async with installation.open(organisation, MT) as vault:
             await vault.mark_processed("item", now=NOW)
             assert await vault.was_processed("item")
+
+
+async def test_a_mailbox_is_stored_once_a_day_by_a_process(
+    installation: Installation, organisation: ParticipantIdentifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored: list[object] = []
+    run = Session.run
+
+    async def noted(session: Session, statements: Sequence[Statement]) -> list[list[Row]]:
+        stored.extend(sql for sql, _ in statements if "know_mailbox" in sql)
+        return await run(session, statements)
+
+    monkeypatch.setattr(Session, "run", noted)
+    for day, number in ((0, 1), (0, 1), (1, 2)):
+        async with installation.open(organisation, MT) as vault:
+            content = await body(vault, b"<sdk/>")
+            record = message(sender_address="sdk.once@0203:habo.se")
+            assert await vault.create_outgoing(record, content, now=NOW + timedelta(day), lease=MINUTE)
+        assert len(stored) == number
+    async with installation.open(organisation, MT) as vault:
+        await came_in(vault, message(direction=IN, recipient_address="sdk.once@0203:habo.se"))
+    assert len(stored) == 3, "the day before is another day"
+
+
+async def test_a_mailbox_of_a_message_that_was_not_stored_is_stored_with_the_next_one(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    """Else nobody would know its address: details of this length are not read to find it."""
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault)
+    other = replace(record, sender_address="sdk.never@0203:habo.se")
+    for supposed in (False, True):
+        async with installation.open(organisation, MT) as vault:
+            content = await body(vault, b"<sdk/>")
+
+            async def again() -> None:
+                await vault.create_outgoing(other, content, now=NOW, lease=MINUTE)  # noqa: B023
+
+            assert not (supposed and await vault.suppose(again))
+            assert supposed or not await vault.create_outgoing(other, content, now=NOW, lease=MINUTE)
+    async with installation.open(organisation, MT) as vault:
+        await sent(vault, sender_address=other.sender_address, label="x" * 70_000)
+    async with installation.open(organisation, MT) as vault:
+        assert other.sender_address in await vault.mailboxes()
+
+
+async def test_what_is_asked_for_none_is_not_asked(
+    installation: Installation, organisation: ParticipantIdentifier
+) -> None:
+    async with installation.open(organisation, MT) as vault:
+        record = await sent(vault)
+        _, answer = await came_in(vault, message(direction=IN))
+    async with installation.open(organisation, MT) as vault:
+        receipts, messages = await vault.concerned([answer.id], [record.id])
+        assert await vault.concerned([], []) == ({}, {})
+        assert await vault.concerned([answer.id], []) == (receipts, {})
+        assert await vault.concerned([], [record.id]) == ({}, messages)
+    assert (list(receipts), list(messages)) == ([answer.id], [record.id])
