@@ -4,7 +4,8 @@ The part of ``bench neighbour`` in which the neighbour does nothing wrong, or is
 undisturbed organisation exchanges messages with another operator, one after another, and the time of each
 ends when the message receipt is there. In each round it does so alone, and then until the neighbour is done.
 Of what means nothing it is measured as well how much processor time each takes at the neighbour's operator.
-``python -m bench neighbour_traffic --only WORD`` has the rows with such a word in their names.
+``python -m bench neighbour_traffic --only WORD`` has the rows with such a word in their names, which begin
+with the level.
 
 What means nothing comes from an operator whose processes have less priority: on this machine it stands for
 another one.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -103,7 +105,7 @@ async def _measured(folder: Path, only: Sequence[str]) -> list[Row]:
         there = await stack.enter_async_context(played(federation, folder, plays, own=own))
         members = {member.demo.name.lower(): member for member in there.members}
         *own_hosts, far_host, crowd = there.processes[: len(hosts) + 2]
-        for process in (*own_hosts, far_host, crowd):
+        for process in (far_host, crowd):
             await started(process)
         for each in installation(crowd):
             each.nice(_NICE)
@@ -111,14 +113,18 @@ async def _measured(folder: Path, only: Sequence[str]) -> list[Row]:
         far = members["fjarran"]
         for level, host in zip(_LEVELS, own_hosts, strict=True):
             calm, loud = members[f"stilla{level}"], members[f"ivrig{level}"]
+            kinds, floods = _kinds(loud, members), _floods(loud, members)
+            named = {f"{level}: {kind}": prepare for kind, prepare in {**kinds, **floods}.items()}
+            wanted = {name: each for name, each in named.items() if any(word in name for word in only)}
+            if not wanted:
+                continue
+            await started(host)
             await latencies(calm, far, done_after(_EXCHANGES))
-            for kind, prepare in _kinds(loud, members).items():
-                if any(word in kind for word in only):
-                    found.append(await _row(f"{level}: {kind}", calm, far, prepare))
-            for kind, prepare in _floods(loud, members).items():
-                if any(word in kind for word in only):
-                    found.append(await _row(f"{level}: {kind}", calm, far, prepare))
-                    found.append(await _cost(f"{level}: {kind}", host, prepare))
+            for name, prepare in wanted.items():
+                found.append(await _row(name, calm, far, prepare))
+                if prepare in floods.values():
+                    found.append(await _cost(name, host, prepare))
+            await host.stop()
     return [*found, reported("load of the machine", [*os.getloadavg()], "")]
 
 
@@ -162,7 +168,14 @@ async def _row(name: str, calm: Member, far: Member, prepare: Preparation) -> Ro
         disturbing = asyncio.create_task((await prepare())())
         works.append(median(await latencies(calm, far, _both(done_after(_EXCHANGES), disturbing.done))))
         await disturbing
-    return against_floor(name, floors, works, bar=_BAR, unit="ms")
+    return _told(against_floor(name, floors, works, bar=_BAR, unit="ms"))
+
+
+def _told(row: Row) -> Row:
+    """Say how it went as soon as it is known: a whole run takes many minutes on a busy machine."""
+    found = f"{row.work:.1f} {row.unit}" if row.ratio is None else f"{row.ratio:.2f}"
+    print(f"{row.name}: {found}; load {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
+    return row
 
 
 def _both(one: Callable[[], bool], other: Callable[[], bool]) -> Callable[[], bool]:
@@ -174,7 +187,7 @@ async def _cost(name: str, host: Process, prepare: Preparation) -> Row:
     flood, before = await prepare(), installation_cpu(host)
     await flood()
     each = (installation_cpu(host) - before) / _JUNK * 1e3
-    return reported(f"{name}, processor time of the recipient's operator for each", [each], "ms CPU")
+    return _told(reported(f"{name}, processor time of the recipient's operator for each", [each], "ms CPU"))
 
 
 async def _mailing(sender: Member, recipient: Member, *, awaited: bool) -> Disturbance:

@@ -454,8 +454,7 @@ class SoftwareKeyStore(KeyChoice):
                 confined.read(file.path)  # The TLS library opens it by its name.
             return {number: (file.path, password) for number, file in files.items()}
 
-        values = self._values(vault)
-        found = values.of(("tls", name), partial(self._reading, vault, read))
+        found = (values := self._values(vault)).of(("tls", name), partial(self._reading, vault, read))
         return tuple(found[number] for number in self._usable(vault, name, found, values))
 
     def _held(self, vault: str) -> list[HeldKey]:

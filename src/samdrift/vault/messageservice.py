@@ -452,7 +452,7 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         self._work.after_commit(self._room.tell)
 
     def _new_mailbox(self, record: MessageRecord, now: datetime) -> list[Statement]:
-        """What stores the message's mailbox, unless this process has stored it today."""
+        """Return the statement for the mailbox of the message, unless this process has stored it today."""
         if self._room.grounds.has(self._mailbox_name(record), now.date()):
             return []
         values = messagerows.mailbox_values(record.mailbox, self._sealer)
