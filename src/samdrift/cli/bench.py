@@ -111,7 +111,7 @@ def bench(
     idle_seconds: Annotated[
         float | None,
         typer.Option(
-            min=1, help="For organisations: time without traffic, 600 by default. For isolation: 120."
+            min=1, help="For organisations: time without traffic, 1800 by default. For isolation: 120."
         ),
     ] = None,
     waiting: Annotated[
