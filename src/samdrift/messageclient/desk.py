@@ -196,14 +196,17 @@ class Desk(Protocol):
     ) -> Lines:
         """Return conversations, the latest first; without ``mailbox`` those of all that may be read."""
 
-    async def conversation(self, conversation: str) -> Conversation:
-        """Open a conversation: each message in it counts as read by the person from now on."""
+    async def conversation(self, conversation: str, before: str = "") -> Conversation:
+        """Open a conversation: each message that is shown counts as read by the person from now on.
+
+        These are its latest ones, or those before a message: as many as one page has room for.
+        """
 
     async def way(self, message: str) -> Message:
         """Return a message without what it says, to see the way that it took: nobody has read it by that."""
 
-    async def printed(self, conversation: str) -> Conversation:
-        """Open a conversation in order to print it."""
+    async def printed(self, conversation: str, before: str = "") -> Conversation:
+        """Open a conversation in order to print it, as far as one page has room."""
 
     async def file(self, message: str, file: str) -> FileContent:
         """Open a file of a message."""

@@ -292,6 +292,12 @@ class Conversation:
     held: Hold | None = None
     substitutes: tuple[Person, ...] = ()
     """Substitutes of its handler, who is absent now."""
+    earlier: str = ""
+    """The first of these messages, where there are earlier ones, which another page shows."""
+    later: bool = False
+    """True where there are later ones than these."""
+    others: int = 0
+    """Messages that other pages show."""
 
 
 @dataclass(frozen=True, slots=True)

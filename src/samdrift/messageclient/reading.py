@@ -52,6 +52,8 @@ from samdrift.vault.mailrecords import (
 from samdrift.vault.messageclient import MessageClientVault
 
 _MAX_LINES = 200
+_MOST_SHOWN, _MOST_BYTES = 200, 4 << 20
+"""Messages on one page of a conversation, and bytes of what they say: others wait while it is made."""
 _REASON_LASTS, _NEVER = timedelta(hours=1), datetime.min.replace(tzinfo=UTC)
 _WATCHED = (Folder.UNREAD, Folder.UNHANDLED, Folder.OPEN)
 """Views in which what has lain unread is seen, or can be taken."""
@@ -122,13 +124,13 @@ class ReadingDesk:
         last = (shown[-1].sent_at if folder is Folder.SENT else shown[-1].latest_at) if more else None
         return Lines(lines, next_place(last, shown[-1].id) if last else "", lain)
 
-    async def conversation(self, conversation: str) -> Conversation:
+    async def conversation(self, conversation: str, before: str = "") -> Conversation:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
-        return await self._conversation(conversation, Act.READ)
+        return await self._conversation(conversation, before, Act.READ)
 
-    async def printed(self, conversation: str) -> Conversation:
+    async def printed(self, conversation: str, before: str = "") -> Conversation:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
-        return await self._conversation(conversation, Act.PRINTED)
+        return await self._conversation(conversation, before, Act.PRINTED)
 
     async def way(self, message: str) -> Message:
         """See :class:`~samdrift.messageclient.desk.Desk`."""
@@ -197,23 +199,41 @@ class ReadingDesk:
                 reason=reason.value,
             )
 
-    async def _conversation(self, conversation: str, act: Act) -> Conversation:
+    async def _conversation(self, conversation: str, before: str, act: Act) -> Conversation:
         scope = self._scope
         async with scope.open(Purpose.READ) as vault:
             found = await scope.conversation(vault, conversation, Right.READ)
             await require_reason(scope, vault, found)
             mail = await vault.mail_of(found.id)
             people = await scope.people(vault)
-            shown = await conversation_of(scope, vault, found, mail, people, act)
+            part = await _part(vault, mail, before)
+            shown = await conversation_of(scope, vault, found, mail, people, act, part)
             names = {one.content["conversation_id"] for one in mail}
             vault.record(
                 _READ_AS[act],
                 conversation=min(names, default=""),
                 case=found.id,
                 mailbox=found.mailbox,
-                messages=str(len(mail)),
+                messages=str(len(part)),
             )
         return shown
+
+
+async def _part(vault: MessageClientVault, mail: Sequence[MailRecord], before: str) -> range:
+    """Return the places of the messages that one page shows: the last ones before a message, or of all.
+
+    There is always one, however long.
+    """
+    end = next((place for place, one in enumerate(mail) if one.id == before), 0) or len(mail)
+    last = mail[max(0, end - _MOST_SHOWN) : end]
+    bodies = await vault.mail_bodies([one.id for one in last if one.stage != Stage.UNREADABLE])
+    begin, room = end, _MOST_BYTES
+    for one in reversed(last):
+        room -= bodies[one.id].size if one.id in bodies else 0
+        if room < 0 and begin < end:
+            break
+        begin -= 1
+    return range(begin, end)
 
 
 async def conversation_of(
@@ -223,10 +243,20 @@ async def conversation_of(
     mail: Sequence[MailRecord],
     people: People,
     act: Act,
+    part: range | None = None,
 ) -> Conversation:
-    """Return a conversation with some of its messages, which count as seen by the person from now on."""
-    messages = in_thread(await messages_of(scope, vault, mail, people, act))
-    notes = await vault.notes(found.id)
+    """Return a conversation with some of its messages, which count as seen by the person from now on.
+
+    ``part`` is the places of these in ``mail``, and all of them without it; notes are those of that time.
+    """
+    part = range(len(mail)) if part is None else part
+    shown, after = mail[part.start : part.stop], mail[part.stop : part.stop + 1]
+    messages = in_thread(await messages_of(scope, vault, shown, people, act))
+    notes = [
+        one
+        for one in await vault.notes(found.id)
+        if (not part.start or one.at >= shown[0].at) and (not after or one.at < after[0].at)
+    ]
     drafts = await vault.drafts_in([found.id])
     registrations = await vault.registrations([found.id])
     held = (await vault.holds([found.id])).get(found.id)
@@ -248,6 +278,9 @@ async def conversation_of(
         registered=registered(registrations.get(found.id), people),
         held=Hold(held.content["reason"], people[held.person], held.at) if held else None,
         substitutes=people.sorted(scope.substitutes(found.mailbox).get(found.handler or "", ())),
+        earlier=shown[0].id if part.start else "",
+        later=bool(after),
+        others=len(mail) - len(shown),
     )
 
 

@@ -247,4 +247,18 @@ LABORIOUS = (
         "if len(told) == _MAX_TOLD:",
         ("tests/unit/installation/test_presence.py::test_what_is_told_at_once_is_bounded",),
     ),
+    Mutant(
+        "what is said in a conversation fills no page",
+        "messageclient/reading.py",
+        "if room < 0 and begin < end:",
+        "if False:",
+        (f"{_COSTLY}::test_a_page_of_a_conversation_ends_and_leads_to_what_came_before",),
+    ),
+    Mutant(
+        "the messages of a conversation fill no page",
+        "messageclient/reading.py",
+        "mail[max(0, end - _MOST_SHOWN) : end]",
+        "mail[:end]",
+        (f"{_COSTLY}::test_a_page_of_a_conversation_has_so_many_messages_and_the_notes_of_their_time",),
+    ),
 )

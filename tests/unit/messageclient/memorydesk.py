@@ -317,7 +317,7 @@ class MemoryDesk:
         self._need(right, one.mailbox)
         return one
 
-    async def conversation(self, conversation: str) -> Conversation:
+    async def conversation(self, conversation: str, before: str = "") -> Conversation:
         return self._open(conversation, Act.READ)
 
     def _open(self, conversation: str, act: Act) -> Conversation:
@@ -339,7 +339,7 @@ class MemoryDesk:
         self._office.seen.append(f"way {one.id}")
         return replace(one, documents=())
 
-    async def printed(self, conversation: str) -> Conversation:
+    async def printed(self, conversation: str, before: str = "") -> Conversation:
         return self._open(conversation, Act.PRINTED)
 
     async def file(self, message: str, file: str) -> FileContent:

@@ -6,6 +6,7 @@ What is counted is how often something is read, and how long it is where the wor
 from __future__ import annotations
 
 import asyncio
+import html
 import re
 import threading
 import unicodedata
@@ -18,7 +19,8 @@ import pytest_asyncio
 
 from samdrift.client.errors import Unreadable
 from samdrift.contracts.principals import Role
-from samdrift.messageclient import content, finding, presetdesk, rules
+from samdrift.messageclient import content, finding, presetdesk, reading, rules
+from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Folder, HandlerRule, Party, Search
 from samdrift.messageclient.notices import routes
 from samdrift.messageclient.reading import in_thread
@@ -367,6 +369,58 @@ async def test_of_drafts_without_end_so_much_is_read_and_the_page_says_so(whole:
         marked, every = await vault.drafts_in(places), await vault.drafts_in(places, most=None)
     assert [one.content["subject"] for one in marked] == ["Nummer 2", "Nummer 3", "Nummer 4"]
     assert len(every) == 5
+
+
+async def test_a_page_of_a_conversation_ends_and_leads_to_what_came_before(whole: Whole) -> None:
+    """A peer could have a page be as long as it liked; what is not shown has nobody read."""
+    await whole.give("anna", SOC, Right.READ, Right.WRITE)
+    for number in range(5):
+        body = [f"Nummer {number} " + "x" * 900_000]
+        await whole.receives(label="Hej", conversationId="one", digitalDocument=[{"contentTextBody": body}])
+    anna = await whole.visit("anna")
+    unread = f"/mailbox/{SOC}/unread"
+    address = hrefs(await anna.get(unread), r"/conversation/[^\"]+")[0]
+    seen, buttons = list[list[int]](), list[bool]()
+    while address:
+        assert address.partition("?")[0] in (await anna.get(unread)).text, "as long as there is more"
+        page = await anna.get(address)
+        seen.append([number for number in range(5) if f"Nummer {number} " in page.text])
+        buttons.append(">Svara</button></form>" in page.text)
+        assert ("Gå till de senaste" in page.text) is (len(seen) > 1)
+        (address,) = {html.unescape(each) for each in hrefs(page, r"[^\"]+before=[^\"]+")} or {""}
+    assert (seen, buttons) == ([[3, 4], [1, 2], [0]], [True, False, False])
+    assert "Inget är oläst" in (await anna.get(unread)).text
+    printed = await anna.get(hrefs(page, r"/conversation/[^\"]+/print")[0])
+    assert [number for number in range(5) if f"Nummer {number} " in printed.text] == [3, 4]
+    assert "Det finns tidigare meddelanden." in printed.text
+    package = await anna.get(hrefs(page, r"/conversation/[^\"]+/package")[0])
+    assert "Hela samtalet, 5 meddelanden" in package.text
+    read = [one for one in await whole.log() if one.event == MKEvent.MK_READING_CONVERSATION]
+    assert [dict(one.ids)["messages"] for one in read] == ["2", "2", "1", "2"]
+
+
+async def test_a_page_of_a_conversation_has_so_many_messages_and_the_notes_of_their_time(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_MOST_SHOWN", 2)
+    anna = office.desk("anna")
+    for number in range(5):
+        await office.receives(label=f"Nummer {number}", conversationId="one")
+        (line,) = (await anna.lines(Folder.OPEN, "box")).lines
+        await anna.add_note(line.id, f"Anteckning {number}")
+        office.pass_by(1)
+    parts, before = [], ""
+    while not parts or before:
+        one = await anna.conversation(line.id, before)
+        notes = [note.text[-1] for note in one.notes]
+        parts.append(([each.subject[-1] for each in one.messages], notes, one.later, one.others))
+        before = one.earlier
+    assert parts == [
+        (["3", "4"], ["3", "4"], False, 3),
+        (["1", "2"], ["1", "2"], True, 3),
+        (["0"], ["0"], True, 4),
+    ]
+    assert len((await anna.conversation(line.id, "elsewhere")).messages) == 2
 
 
 class Referring:

@@ -163,7 +163,7 @@ class HandOverPages:
 
     def _each(self, request: Request, shown: Shown, one: Conversation) -> list[tuple[str, str]]:
         """Return the messages to choose one from, the latest first; none where there is but one."""
-        if len(one.messages) < 2:
+        if len(one.messages) + one.others < 2:
             return []
         return [
             (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import accumulate
 from typing import Any
@@ -222,7 +222,7 @@ class Reading:
         everywhere = folder_of(request.query_params.get("all", ""))
         view = OpenPage(everything=everywhere is not None, conversation=conversation)
         live = await self._frame.live(request, desk, view)
-        one = await desk.conversation(conversation)
+        one = await desk.conversation(conversation, request.query_params.get("before", ""))
         mailboxes = await desk.mailboxes()
         box = await find(desk, mailboxes, one.mailbox)
         folder = everywhere or folder_of(request.query_params.get("in", "")) or Folder.OPEN
@@ -258,8 +258,8 @@ class Reading:
             is_mine=one.handler is not None and one.handler.id == desk.person.id,
             may_write=may_write,
             items_in_order=tuple(reversed(_in_order(shown, one, may_write=may_write))),
-            latest=next((each for each in reversed(one.messages) if each.direction == "in"), None),
-            ours=next((each for each in reversed(one.messages) if _is_with_them(each)), None),
+            latest=_last(one, lambda each: each.direction == "in"),
+            ours=_last(one, _is_with_them),
             drafts=[
                 (draft, shown.person(draft.writer), draft.writer.id == desk.person.id) for draft in one.drafts
             ],
@@ -291,7 +291,8 @@ class Reading:
 
     async def printed(self, request: Request, desk: Desk) -> Response:
         """Open a conversation as it goes on paper."""
-        one = await desk.printed(request.path_params["conversation"])
+        before = request.query_params.get("before", "")
+        one = await desk.printed(request.path_params["conversation"], before)
         shown = self._frame.lasting_voice(request, desk)
         return await self._frame.page(
             request,
@@ -352,6 +353,11 @@ class Reading:
             words=() if message.delivery is None else shown.steps(message.delivery),
             may_send_again=again,
         )
+
+
+def _last(one: mail.Conversation, wanted: Callable[[mail.Message], bool]) -> mail.Message | None:
+    """Return the last message of a kind, which is answered: none where a page shows earlier ones."""
+    return None if one.later else next(filter(wanted, reversed(one.messages)), None)
 
 
 def _is_with_them(message: mail.Message) -> bool:
