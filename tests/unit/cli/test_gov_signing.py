@@ -169,7 +169,7 @@ async def test_a_substitute_is_appointed_listed_and_ended_by_command(
 ) -> None:
     """Rights to content are the organisation's to give: a person signs, and the operator cannot."""
     desk = await opened(installation, config, two, tmp_path)
-    await in_another_second()
+    in_another_second()
     end = datetime.now(UTC) + timedelta(days=30)
     where = ("--mailbox", "skola", "--until", f"{end:%Y-%m-%d}", "--by", "kim")
     await desk.state("kim", "grant give", "--to", "dag", "--rights", "read,write", *where)

@@ -318,6 +318,7 @@ async def test_junk_fills_no_journal(
 ) -> None:
     """Anybody on the network can send what is no request, or ask for a tunnel, over and over."""
     monkeypatch.setattr(server, "_journal", Journal(lambda: 0.0))
+    caplog.set_level(logging.WARNING, "uvicorn.error")
     for junk in [b"junk\r\n\r\n", b"CONNECT x:443 HTTP/1.1\r\nhost: x\r\n\r\n"] * 5:
         async with reading() as (reader, writer):
             writer.write(junk)
