@@ -18,7 +18,7 @@ from samdrift.rights.agreements import Function, Party
 from samdrift.rights.statements import Statement
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing
-from tests.unit.cli.test_gov_signing import Desk, in_another_second, opened
+from tests.unit.cli.test_gov_signing import Desk, in_another_second, in_days, opened
 from tests.unit.rights.agreementbuilding import OPERATOR, TOWN, agreed
 from tests.vaults import Installation
 
@@ -58,7 +58,7 @@ async def two_officers(
     await desk.run("officer enrol", *kim, "--role", "administrator", *two)
     in_another_second()  # A role lends authority after its moment.
     alex = ("--key", desk.key("alex"), "--name", "Alex", "--person", "alex")
-    role = ("--to", "alex", "--rights", "security-officer", "--until", "2027-06-01")
+    role = ("--to", "alex", "--rights", "security-officer", "--until", in_days(180))
     for asked in (("officer enrol", *alex), ("grant give", *role)):
         stated = await desk.state("kim", *asked, "--by", "kim")
         await desk.run("officer confirm", str(stated["statement"]), *two[:4])

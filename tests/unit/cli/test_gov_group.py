@@ -18,7 +18,7 @@ from tests.secretfiles import secret_file
 from tests.slapd import GROUPS, PASSWORD, PEOPLE, READER, Slapd, group, person, requires_slapd
 from tests.unit.cli import test_gov_signing
 from tests.unit.cli.test_gov_agreements import two_officers
-from tests.unit.cli.test_gov_signing import Desk
+from tests.unit.cli.test_gov_signing import Desk, in_days
 from tests.vaults import Installation
 
 pytestmark = [requires("ssh-keygen", "openssh-client"), requires_slapd]
@@ -83,7 +83,7 @@ async def test_a_directory_is_enrolled_a_group_gets_a_right_and_is_read(
     desk = await two_officers(installation, config, two, tmp_path, roles)
     desk = with_directory(desk, server, tmp_path)
     assert "no group of it has a right" in await desk.run("group synchronise", *WHY)
-    given = ("grant give", "--to", NIGHT, "--rights", "read", "--mailbox", "soc", "--until", "2027-01-31")
+    given = ("grant give", "--to", NIGHT, "--rights", "read", "--mailbox", "soc", "--until", in_days(60))
     await desk.state("kim", *given, "--by", "kim")
     assert "its key is not enrolled" in await desk.run("group synchronise", *WHY)
     assert f"{NIGHT}  0 people, never read" in await desk.run("group show", *WHY)

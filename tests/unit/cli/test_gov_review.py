@@ -26,7 +26,7 @@ from samdrift.rights.reviews import ReviewClosed, ReviewOpened
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing
 from tests.unit.cli.test_gov_agreements import two_officers
-from tests.unit.cli.test_gov_signing import in_another_second
+from tests.unit.cli.test_gov_signing import in_another_second, in_days
 from tests.unit.rights.building import ANNA, BO, CILLA, HABO, KURT, ROBOT, SCHOOL
 from tests.unit.rights.signers import House, founded
 from tests.vaults import Installation
@@ -40,7 +40,7 @@ async def test_a_review_is_opened_shown_with_use_answered_and_listed(
     installation: Installation, config: Path, two: list[str], tmp_path: Path
 ) -> None:
     desk = await two_officers(installation, config, two, tmp_path)
-    given = ("--mailbox", "6c1d", "--rights", "read", "--until", "2027-06-01", "--by", "kim")
+    given = ("--mailbox", "6c1d", "--rights", "read", "--until", in_days(180), "--by", "kim")
     numbers = [
         str((await desk.state("kim", "grant give", "--to", name, *given))["statement"])
         for name in ("dag", "eva")
@@ -50,7 +50,7 @@ async def test_a_review_is_opened_shown_with_use_answered_and_listed(
     opening = ("review open", "--mailbox", "6c1d", "--reviewer", "kim", "--stand-in", "alex")
     opened = await desk.state("kim", *opening, "--until", until, "--by", "kim")
     with pytest.raises(Unusable, match="nothing to review"):
-        await desk.signed("kim", *opening, "--until", "2026-12-24", "--by", "kim")
+        await desk.signed("kim", *opening, "--until", in_days(25), "--by", "kim")
     await desk.state("kim", "review answer", numbers[0], "--outcome", "keep", "--by", "kim")
     await desk.state("alex", "review answer", numbers[1], "--outcome", "remove", "--by", "alex")
     in_another_second()

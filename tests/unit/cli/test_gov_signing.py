@@ -99,6 +99,11 @@ class _Ahead(datetime):
         return datetime.now(tz) + timedelta(seconds=cls.seconds)
 
 
+def in_days(days: int) -> str:
+    """A day to come, as options take it: a day that is written down here would pass."""
+    return (datetime.now(UTC) + timedelta(days=days)).date().isoformat()
+
+
 def in_another_second() -> None:
     """Have the next second begin, in which what was stated lends authority: statements have no fractions."""
     _Ahead.seconds += 1
@@ -149,7 +154,7 @@ async def test_officers_enrol_give_approve_review_and_end_with_their_own_keys(
         "person:alex": "waits",
     }
     given = ("grant give", "--to", "dag", "--rights", "read,write", "--mailbox", "skola")
-    file, shown = await desk.signed("kim", *given, "--until", "2027-01-31", "--by", "kim")
+    file, shown = await desk.signed("kim", *given, "--until", in_days(60), "--by", "kim")
     assert re.search(r"by +person:kim \(Kim Åberg\)", shown)
     assert re.search(r"rights +read, write", shown)
     assert re.search(r"where +mailbox:skola", shown)
@@ -198,11 +203,11 @@ async def test_what_has_ended_by_what_a_witness_signed_gives_nobody_authority_by
     desk = await opened(installation, config, two, tmp_path)
     in_another_second()
     given = ("grant give", "--to", "dag", "--rights", "read", "--mailbox", "skola", "--by", "kim")
-    await desk.signed("kim", *given, "--until", "2027-01-31")
+    await desk.signed("kim", *given, "--until", in_days(60))
     later = datetime.now(UTC) + 3 * timedelta(days=365)
     await installation.witness(desk.organisation, Role.GOVERNANCE, later)
     with pytest.raises(Unusable, match="may not state that"):
-        await desk.signed("kim", *given, "--until", "2030-01-31")
+        await desk.signed("kim", *given, "--until", in_days(3 * 365 + 60))
     # Their keys have ended, too: custodians bring officers in again, at the moment that counts.
     again = ("officer enrol", "--key", desk.key("eva"), "--name", "Eva", "--person", "eva")
     assert (await desk.run(*again, "--role", "administrator", *two)).startswith("person:eva  Eva  ")
@@ -233,7 +238,7 @@ async def test_what_another_key_signed_is_refused_and_logged(
     desk = await opened(installation, config, two, tmp_path)
     in_another_second()
     desk.key("mallory")
-    given = ("grant give", "--to", "dag", "--rights", "read", "--mailbox", "skola", "--until", "2027-01-31")
+    given = ("grant give", "--to", "dag", "--rights", "read", "--mailbox", "skola", "--until", in_days(60))
     file, _ = await desk.signed("mallory", *given, "--by", "kim")
     with pytest.raises(Unusable, match="no key is enrolled that has signed it"):
         await desk.run("statement append", file)

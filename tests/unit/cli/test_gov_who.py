@@ -30,13 +30,13 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 from tests.programs import requires
 from tests.unit.cli import test_gov_signing
 from tests.unit.cli.commandline import in_process
-from tests.unit.cli.test_gov_signing import Desk, in_another_second, opened
+from tests.unit.cli.test_gov_signing import Desk, in_another_second, in_days, opened
 from tests.vaults import Installation
 
 pytestmark = requires("ssh-keygen", "openssh-client")
 config, two = test_gov_signing.config, test_gov_signing.two
 MAILBOX = "6c1d0a"
-GIVEN = ("--rights", "read", "--mailbox", MAILBOX, "--until", "2027-08-01")
+GIVEN = ("--rights", "read", "--mailbox", MAILBOX, "--until", in_days(240))
 
 
 async def asked(desk: Desk, question: str, *words: str | Path) -> dict[str, Any]:
