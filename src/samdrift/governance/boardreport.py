@@ -96,7 +96,7 @@ def page(board: Party, members: Sequence[Member], moment: datetime, language: st
     title = escape(title.format(board=board))
     ages = [none if each.at is None else age_text(moment - each.at, language) for each in members]
     parts = [
-        '<div class="members" tabindex="0"><table><thead><tr>',
+        f'<div class="members" role="region" aria-label="{title}" tabindex="0"><table><thead><tr>',
         f'<th scope="col">{escape(words["duty"])}</th>',
         *(f'<th scope="col">{escape(each.organisation)}</th>' for each in members),
         "</tr></thead><tbody>",
