@@ -1,7 +1,6 @@
 """Mailboxes, conversations, messages and drafts as pages show them.
 
-Ids are random and say nothing; they may be in a path. Times carry a zone.
-"""
+Ids are random and say nothing; they may be in a path. Times carry a zone."""
 
 from __future__ import annotations
 
@@ -270,9 +269,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Messages of one ``conversationId`` in one mailbox, with notes and drafts; the oldest first, but none
-    before the one that it refers to.
-    """
+    """Messages of one ``conversationId`` in a mailbox, none before what it refers to, notes and drafts."""
 
     id: str
     version: int
@@ -292,12 +289,9 @@ class Conversation:
     held: Hold | None = None
     substitutes: tuple[Person, ...] = ()
     """Substitutes of its handler, who is absent now."""
-    earlier: str = ""
-    """The first of these messages, where there are earlier ones, which another page shows."""
-    later: bool = False
-    """True where there are later ones than these."""
-    others: int = 0
-    """Messages that other pages show."""
+    earlier: str = ""  # The first of these messages, where another page shows earlier ones.
+    later: bool = False  # True where another page shows later ones.
+    others: int = 0  # Messages that other pages show.
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from samdrift.messageservice.lifecycle.transfers import CURSOR, Transfers
 from samdrift.messageservice.outgoing.compose import Address
 from samdrift.messageservice.settings import OrganisationProfile
 from samdrift.scheduling.pace import Pace
+from samdrift.vault.database.pool import Login
 from samdrift.vault.errors import VaultUnavailable
 from samdrift.vault.opening import Vault
 from samdrift.vault.records import MessageRecord
@@ -129,15 +130,22 @@ def service(installation: Installation, organisation: ParticipantIdentifier) -> 
 
 
 @pytest.fixture
-def openings(monkeypatch: pytest.MonkeyPatch) -> list[Counter[str]]:
-    """The openings of vaults, each with what was asked of it."""
-    made: list[Counter[str]] = []
-    begin = UnitOfWork.__init__
+def openings(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[Counter[str]]:
+    """The openings of the vault, each with what was asked of it.
 
-    def begun(work: UnitOfWork, *given: Any, **named: Any) -> None:
+    Those of other tests' vaults do not count, which a slow machine may still be ending.
+    """
+    made: list[Counter[str]] = []
+    begin, registry = UnitOfWork.__init__, service.installation.gate.registry
+    registration = registry.find(service.organisation, MT)
+    assert registration is not None
+
+    def begun(work: UnitOfWork, pool: Any, login: Login, *given: Any, **named: Any) -> None:
+        begin(work, pool, login, *given, **named)
+        if login.name != registration.login:
+            return
         asked: Counter[str] = Counter()
         made.append(asked)
-        begin(work, *given, **named)
         look, end = work.look_together, work._end
 
         async def looked(*statements: Any) -> Any:
