@@ -174,6 +174,8 @@ class Session:
             raise
         finally:
             self._answered = None
+            if answered.done() and not answered.cancelled():
+                answered.exception()  # Heard of, also where it was raised while statements were being sent.
         try:
             return self._rows(prepared)
         except psycopg.Error:  # it broke after the last answer: times cannot be read without it

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
+import signal
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -154,6 +157,35 @@ async def test_a_cancelled_wait_closes_the_session(session: Session) -> None:
     assert session.closed
     with pytest.raises(VaultUnavailable):
         await session.run([("SELECT 1", ())])
+
+
+@pytest.mark.parametrize("way", ["lost", "closed", "cancelled"])
+async def test_a_connection_that_ends_while_statements_are_sent_leaves_no_failure_that_nobody_hears_of(
+    session: Session, way: str
+) -> None:
+    """The loop would write a line of its own for it, later and without a cause."""
+    unheard = list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda loop, told: unheard.append(told))
+    process = session.backend
+    os.kill(process, signal.SIGSTOP)  # It reads nothing: what is sent waits.
+    running = asyncio.create_task(session.run([("SELECT $1::bytea", (b"x" * 50_000_000,))]))
+    try:
+        await asyncio.sleep(0.1)
+        if way == "lost":
+            with socket.socket(fileno=os.dup(session._pg.socket)) as connection:
+                connection.shutdown(socket.SHUT_RDWR)
+        elif way == "closed":
+            session.close()
+        else:
+            running.cancel()
+        (ended,) = await asyncio.gather(running, return_exceptions=True)
+    finally:
+        os.kill(process, signal.SIGCONT)
+    assert isinstance(ended, asyncio.CancelledError if way == "cancelled" else VaultUnavailable)
+    del running, ended
+    await asyncio.sleep(0.1)
+    gc.collect()
+    assert unheard == []
 
 
 async def test_a_lost_connection_is_noticed_while_idle(session: Session, installation: Installation) -> None:
