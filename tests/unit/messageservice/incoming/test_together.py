@@ -133,7 +133,7 @@ def service(installation: Installation, organisation: ParticipantIdentifier) -> 
 def openings(service: Service, monkeypatch: pytest.MonkeyPatch) -> list[Counter[str]]:
     """The openings of the vault, each with what was asked of it.
 
-    Those of other tests' vaults do not count, which a slow machine may still be ending.
+    Operators of other tests, which go on, open theirs meanwhile.
     """
     made: list[Counter[str]] = []
     begin, registry = UnitOfWork.__init__, service.installation.gate.registry
