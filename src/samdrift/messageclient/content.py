@@ -25,10 +25,11 @@ Json = Mapping[str, Any]
 
 _MAX_LABEL = 10_000
 """Characters of a subject or name that are kept; the specification has 256."""
-_MAX_IDENTIFIERS, _MAX_IDENTIFIER = 100, 1_000
-"""Persons, and references, of one side of a message that are kept with it, and characters of what each says.
+_MAX_IDENTIFIERS, _MAX_IDENTIFIER, _MAX_NAMED = 1_000, 1_000, 100_000
+"""Persons, or references, of one side of a message that are kept with it, characters of each part of one, and
+characters of all.
 
-Every list that shows the message reads all of them. One with more of them is kept as it came.
+Every list that shows the message reads all of them. A message with more of them is kept as it came.
 """
 _MAX_EVENTS = 500
 """Steps of a message that are kept, the last ones."""
@@ -122,7 +123,7 @@ def documents(resource: Json) -> tuple[DocumentText, ...]:
     """Read the documents of a message; :class:`Unreadable` where it has none that can be shown."""
     attributes = _object(resource.get("attributes"))
     if _names_too_many(attributes):
-        raise Unreadable(f"the message names more than {_MAX_IDENTIFIERS} persons or references of one side")
+        raise Unreadable("the message names more persons or references of one side than are kept")
     found = attributes.get("digitalDocument")
     if not isinstance(found, list) or not all(isinstance(each, Mapping) for each in found):
         raise Unreadable("the message has no documents (digitalDocument)")
@@ -309,16 +310,19 @@ def _names_too_many(attributes: Json) -> bool:
     """Return whether a side of a message has more persons or references than are kept beside it."""
     sides = (_object(attributes.get(f"{side}Attention")) for side in ("sender", "recipient"))
     named = (_list(side.get(kind)) for side in sides for kind in ("attentionPerson", "referenceId"))
-    return any(len(each) > _MAX_IDENTIFIERS for each in named)
+    return any(len(_identifiers(each)) < len(each) for each in named)
 
 
 def _identifiers(value: object) -> tuple[Identifier, ...]:
-    return tuple(
-        Identifier(
-            *(_text(_object(each).get(name))[:_MAX_IDENTIFIER] for name in ("root", "extension", "label"))
-        )
-        for each in _list(value)[:_MAX_IDENTIFIERS]
-    )
+    """Return as many persons or references as are kept, the first ones."""
+    found, room = list[Identifier](), _MAX_NAMED
+    for each in map(_object, _list(value)[:_MAX_IDENTIFIERS]):
+        parts = [_text(each.get(name))[:_MAX_IDENTIFIER] for name in ("root", "extension", "label")]
+        room -= sum(map(len, parts))
+        if room < 0:
+            break
+        found.append(Identifier(*parts))
+    return tuple(found)
 
 
 def _object(value: object) -> Json:

@@ -111,8 +111,15 @@ LABORIOUS = (
     Mutant(
         "of what a message names a list keeps so much",
         "messageclient/content.py",
-        "for each in _list(value)[:_MAX_IDENTIFIERS]",
-        "for each in _list(value)",
+        "_list(value)[:_MAX_IDENTIFIERS]",
+        "_list(value)",
+        (_NAMED,),
+    ),
+    Mutant(
+        "what a message names is not long without end",
+        "messageclient/content.py",
+        "        if room < 0:\n            break\n",
+        "",
         (_NAMED,),
     ),
     Mutant(

@@ -83,7 +83,7 @@ async def test_what_is_told_at_once_is_bounded(name: str) -> None:
             stay = Stay(person, "b" * 32, f"{number:032}", writing=False)
             stack.enter_context(presence.during(HABO, stay))
         told = presence.own(HABO)
-    assert len(json.dumps({"stays": json.dumps(told)})) < 64_000
+    assert len(json.dumps({"stays": json.dumps(told)})) < 60_000
     assert len(told) > 10
 
 

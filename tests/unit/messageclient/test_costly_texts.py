@@ -309,6 +309,11 @@ def test_a_message_that_names_thousands_is_kept_as_it_came() -> None:
         content.documents(many)
     head = content.head(many)
     assert (len(head.sender.references), len(head.sender.persons)) == (most, most)
+    assert most >= 1_000, "so many do not break a page"
+    fit = content._MAX_NAMED // (3 + 2 * 500)
+    assert len(content.documents({"attributes": named(fit, "x" * 500)})) == 1
+    with pytest.raises(Unreadable):
+        content.documents({"attributes": named(fit + 1, "x" * 500)})
     long = content.head({"attributes": named(1, "x" * 5_000)}).sender.references[0]
     assert {len(each) for each in (long.extension, long.label)} == {content._MAX_IDENTIFIER}
 

@@ -28,7 +28,7 @@ _MAX_STAYS = 5_000
 """Pages of one organisation that are kept in mind; further ones are open unseen."""
 _MAX_TOLD = 100
 """Pages of one organisation that other processes are told of."""
-_MAX_LINE = 60_000
+_MAX_LINE = 59_000
 """Bytes of them in that line, as a text in JSON: of a longer one than 64 KiB nothing is heard."""
 
 
