@@ -38,17 +38,24 @@ def read_private(file: Path) -> bytes:
         raise Unusable(f"{shown(file)}: {text}") from None
 
 
-def read_secret(file: Path, where: str) -> str:
-    """Return the secret in a file of its owner's alone, without white space around it.
+def read_named(file: Path, where: str, read: Callable[[Path], bytes] = durablefiles.read_private) -> bytes:
+    """Return what is in a file of its owner's alone that the configuration names.
 
-    :class:`ConfigError` for the key ``where`` of the configuration when the file is none.
+    :class:`ConfigError` for the key ``where`` that names it when it cannot be read, or others can read or
+    write it.
     """
     try:
-        secret = durablefiles.read_private(file).decode().strip()
+        return read(file)
     except durablefiles.NotPrivate:
         raise ConfigError(where, "others than its owner can read or write it: chmod 600") from None
     except OSError as error:
         raise ConfigError(where, f"cannot be read: {reason(error)}") from None
+
+
+def read_secret(file: Path, where: str) -> str:
+    """Return the secret in such a file, without white space around it; :class:`ConfigError` for none."""
+    try:
+        secret = read_named(file, where).decode().strip()
     except UnicodeError:
         raise ConfigError(where, "is not text") from None
     if not secret:

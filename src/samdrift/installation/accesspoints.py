@@ -181,7 +181,7 @@ def name_of_own(config: Config, access_point: str) -> str | None:
 def is_ours(config: Config, access_point: str) -> bool:
     """Return whether an access point on interface C is this installation's, whose dependencies it has."""
     own, where = config.access_point, urlsplit(access_point)
-    if own is None or own.listen_c is None or where.port != own.listen_c.port:
+    if own is None or where.port != own.listen_c.port:
         return False
     return where.hostname in (own.listen_c.called, urlsplit(own.address).hostname)
 

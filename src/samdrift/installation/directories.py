@@ -22,6 +22,7 @@ from samdrift.config.directories import DirectoryConfig
 from samdrift.config.inputs import reason
 from samdrift.config.model import Config
 from samdrift.config.organisations import OrganisationConfig, sign_in_issuer
+from samdrift.config.passphrase import read_named
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import NotServed, Temporary
@@ -38,7 +39,6 @@ from samdrift.governance.groups import (
 )
 from samdrift.governance.records import Records
 from samdrift.installation.health import Dependency
-from samdrift.keystore.durablefiles import NotPrivate, read_private
 from samdrift.net.background import in_background
 from samdrift.net.clock import system_clock
 from samdrift.net.directories import DirectoryUnavailable, LdapSecurity, LdapSettings
@@ -107,7 +107,7 @@ def source_of(place: Place) -> Source:
 
 def _password(file: Path) -> str:
     try:
-        password = _read("password_file", file).decode().strip("\r\n")
+        password = read_named(file, "password_file").decode().strip("\r\n")
     except UnicodeError:
         raise ConfigError("password_file", "is not text") from None
     if not password:
@@ -116,22 +116,12 @@ def _password(file: Path) -> str:
 
 
 def _key(file: Path) -> Ed25519PrivateKey:
-    content = _read("key_file", file)
+    content = read_named(file, "key_file")  # Who has it says who is in the directory's groups.
     with contextlib.suppress(ValueError, TypeError, UnsupportedAlgorithm):
         key = load_ssh_private_key(content, password=None)
         if isinstance(key, Ed25519PrivateKey):
             return key
     raise ConfigError("key_file", "is not a private key of OpenSSH, Ed25519 and without a passphrase")
-
-
-def _read(name: str, file: Path) -> bytes:
-    """Read a file of its owner's alone: who has the key of a directory says who is in its groups."""
-    try:
-        return read_private(file)
-    except NotPrivate:
-        raise ConfigError(name, "others than its owner can read or write it: chmod 600") from None
-    except OSError as error:
-        raise ConfigError(name, f"cannot be read: {reason(error)}") from None
 
 
 class DirectoryKeeper:

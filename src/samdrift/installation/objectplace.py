@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
 from samdrift.config.credentials import credential_file
 from samdrift.config.model import VaultConfig
 from samdrift.config.objects import S3Config
+from samdrift.config.passphrase import read_named
 from samdrift.config.toml import ConfigError
-from samdrift.keystore.durablefiles import NotPrivate, read_private
 from samdrift.vault.settings import ObjectPlace, S3Settings
 
 
@@ -34,19 +35,15 @@ def object_place(vaults: VaultConfig, environment: Mapping[str, str] = os.enviro
 
 def _secret(store: S3Config, environment: Mapping[str, str]) -> str:
     where = f"vaults.s3.{'secret_credential' if store.secret_file is None else 'secret_file'}"
+    if store.secret_file is not None:
+        content = read_named(store.secret_file, where)
+    else:
+        file = credential_file(store.secret_credential, environment)
+        if file is None:
+            raise ConfigError(where, "no credentials were handed over: start it by systemd")
+        content = read_named(file, where, Path.read_bytes)
     try:
-        if store.secret_file is not None:
-            content = read_private(store.secret_file)
-        else:
-            file = credential_file(store.secret_credential, environment)
-            if file is None:
-                raise ConfigError(where, "no credentials were handed over: start it by systemd")
-            content = file.read_bytes()
         secret = content.decode("ascii").strip()
-    except NotPrivate:
-        raise ConfigError(where, "others than its owner can read or write it: chmod 600") from None
-    except OSError as error:
-        raise ConfigError(where, f"cannot be read: {(error.strerror or '').lower()}") from None
     except UnicodeError:
         raise ConfigError(where, "is not text in ASCII") from None
     if not secret:

@@ -186,7 +186,7 @@ def row(each: Consent, record: Record, now: datetime) -> dict[str, Any]:
 
 
 def read_extent(text: str) -> Extent:
-    """Read an extent; ``everything`` is all until a consent that is asked for now has ended for certain."""
+    """Read an extent; ``everything`` reaches to the latest end of a consent that is asked for now."""
     if text == "everything":
         return Extent.everything(system_clock())
     try:

@@ -187,8 +187,7 @@ class Entering:
     async def extend(self, request: Request, visit: Visit) -> Response:
         """Have it stated that an agreement goes on, which another officer approves."""
         latest, form = _latest(request, visit), await received(request)
-        day = form.day("until", Phrase("Choose the last day"))
-        end = None if day is None else end_of(day, SWEDEN).astimezone(UTC)
+        end = _end_of(form, "until", Phrase("Choose the last day"))
         if end is not None and not visit.now < end <= latest:
             form.refuse("until", Phrase("The last day is after today, and no later than the latest day"))
         if end is None or form.errors:
