@@ -58,7 +58,8 @@ def application(
     routes: Sequence[BaseRoute],
     on_failure: Callable[[BaseException], None],
     answers: Mapping[type[Exception], OnError] | None = None,
-    on_outage: Callable[[Exception], None] = lambda outage: None,
+    *,
+    on_outage: Callable[[Exception], None],
 ) -> ASGIApp:
     """Return the application; ``on_failure`` hears of every unexpected exception, whose text is shown
     nowhere, and ``on_outage`` of each outage for which a person is asked to try again. ``answers`` are those

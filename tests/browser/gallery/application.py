@@ -78,7 +78,10 @@ class Gallery:
             Route("/forgetful", self.forgetful, methods=["POST"]),
             Route("/broken", self.broken),
         ]
-        return application(self.find, self.pages, [*routes, *posted], self.scene.failures.append)
+        scene = self.scene
+        return application(
+            self.find, self.pages, [*routes, *posted], scene.failures.append, on_outage=scene.outages.append
+        )
 
     async def find(self, host: str) -> Site | None:
         return self.beside.get(host) or await self.scene.find(host)

@@ -130,10 +130,13 @@ async def peer(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Peer]:
             async def find(host: str) -> Site:
                 return one.site
 
-            served = application(find, pages, [Route("/inside", signed_in(inside))], lambda error: None)
+            outages: list[Exception] = []
+            routes = [Route("/inside", signed_in(inside))]
+            served = application(find, pages, routes, lambda error: None, on_outage=outages.append)
             server = uvicorn.Server(uvicorn.Config(served, log_level="error", lifespan="off"))
             serving = asyncio.create_task(server.serve(sockets=[listening]))
             yield one
+            assert outages == []
             server.should_exit = True
             await serving
 

@@ -110,6 +110,7 @@ class Scene:
     store: MemoryStore = field(default_factory=MemoryStore)
     faults: list[Fault] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
+    outages: list[Exception] = field(default_factory=list)
     origin: str = ORIGIN
     key: bytes = b"k" * 32
     settings: ProviderSettings = SETTINGS
@@ -141,7 +142,9 @@ class Scene:
 
     def browser(self, *routes: BaseRoute) -> httpx.AsyncClient:
         """A client that keeps cookies like a browser; redirects are shown, not followed."""
-        served = application(self.find, self.pages(), routes, self.failures.append)
+        served = application(
+            self.find, self.pages(), routes, self.failures.append, on_outage=self.outages.append
+        )
         transport = httpx.ASGITransport(served, raise_app_exceptions=False)
         return httpx.AsyncClient(transport=transport, base_url=self.origin)
 
