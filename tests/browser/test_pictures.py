@@ -81,7 +81,10 @@ class Photographed(Mailroom):
 
     def application(self) -> ASGIApp:
         routes = (*self.routes(), Route("/rights/soc", signed_in(self._readers)))
-        return application(self.scene.find, self.pages, routes, self.scene.failures.append)
+        scene = self.scene
+        return application(
+            scene.find, self.pages, routes, scene.failures.append, on_outage=scene.outages.append
+        )
 
     def _read(self, subject: str) -> None:
         """Have a conversation read: a list with fewer rows makes a smaller picture."""

@@ -39,7 +39,10 @@ class Mailroom:
         self.pages = Pages(TEXTS, Assets(), self.scene.clock, FOLDERS)
 
     def application(self) -> ASGIApp:
-        return application(self.scene.find, self.pages, self.routes(), self.scene.failures.append)
+        scene = self.scene
+        return application(
+            scene.find, self.pages, self.routes(), scene.failures.append, on_outage=scene.outages.append
+        )
 
     def routes(self) -> tuple[Route, ...]:
         """Return the routes of all pages about mail."""
