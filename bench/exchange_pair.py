@@ -83,18 +83,23 @@ class Processes:
     """This process and the PostgreSQL servers whose folders lie in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
-        self._own = psutil.Process()
+        self._looking = 0.0
+        """Seconds that looking has taken: it reads the state of each process of the machine."""
         pids = [int(file.read_text().split()[0]) for file in folder.rglob("postmaster.pid")]
         if not pids:
             raise RuntimeError("no PostgreSQL server to measure")
         self._servers = [psutil.Process(pid) for pid in pids]
 
     def cpu(self) -> float:
-        """Seconds of CPU so far, of processes that have ended too."""
-        return seconds(self._own) + sum(
+        """Seconds of CPU so far, of processes that have ended too, without those of looking."""
+        own = time.process_time()
+        worked = own - self._looking
+        servers = sum(
             seconds(server, ended=True) + sum(seconds(child) for child in server.children(recursive=True))
             for server in self._servers
         )
+        self._looking += time.process_time() - own
+        return worked + servers
 
 
 def seconds(process: psutil.Process, *, ended: bool = False) -> float:

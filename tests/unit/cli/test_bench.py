@@ -19,6 +19,7 @@ from xml.etree import ElementTree
 
 import bench.__main__
 import bench.backlog
+import bench.exchange_pair
 import bench.organisations
 import bench.soak
 import psutil
@@ -202,6 +203,27 @@ def test_a_backend_that_ends_while_its_time_is_read_ends_no_bench(
     (tmp_path / "postmaster.pid").write_text(f"{psutil.Process().pid}\n")
     monkeypatch.setattr(psutil.Process, "children", lambda *_, **__: [backend])
     assert Processes(tmp_path).cpu() > 0
+
+
+def test_what_looking_at_all_processes_takes_is_no_part_of_what_is_measured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """An exchange would take a twentieth more on a machine with four hundred processes."""
+    clock = [10.0]
+
+    def look(*_: object, **__: object) -> list[psutil.Process]:
+        clock[0] += 0.5
+        return []
+
+    monkeypatch.setattr(bench.exchange_pair, "seconds", lambda *_, **__: 0.0)
+    monkeypatch.setattr(bench.exchange_pair.time, "process_time", lambda: clock[0])
+    monkeypatch.setattr(psutil.Process, "children", look)
+    (tmp_path / "postmaster.pid").write_text(f"{psutil.Process().pid}\n")
+    processes = Processes(tmp_path)
+    before = processes.cpu()
+    clock[0] += 2.0
+    assert processes.cpu() - before == 2.0
+    assert processes.cpu() - before == 2.0
 
 
 @pytest.mark.parametrize(
