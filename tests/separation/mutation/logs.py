@@ -13,6 +13,7 @@ _GATE = "tests/unit/vault/test_gate.py"
 _LIFE = "tests/unit/messageservice/test_life_of_a_message.py"
 _EXPECTED = "tests/unit/vault/test_expected.py"
 _SETTLING = "tests/unit/accesspoint/test_settling.py"
+_POLLING = "tests/unit/messageservice/incoming/test_polling.py"
 _TOGETHER = "tests/unit/messageservice/incoming/test_together.py"
 _SQL = "vault/sql/salted-log-1.sql"
 
@@ -178,6 +179,24 @@ LOGS = (
         "            if task not in done or task.cancelled() or task.exception() is not None:\n",
         "            if task not in done:\n",
         (f"{_TOGETHER}::test_what_cannot_be_judged_now_holds_up_nothing_that_came_with_it",),
+    ),
+    Mutant(
+        "what waits for its sender's limit is not acknowledged",
+        "messageservice/incoming/polling.py",
+        "            self._defer(organisation, state, item_id, Hold.LIMIT)\n",
+        "            self._is_taken(organisation, state, item_id)\n",
+        (
+            f"{_POLLING}::test_what_waits_for_its_senders_limit_is_tried_together_again_and_not_by_itself_meanwhile",
+        ),
+    ),
+    Mutant(
+        "envelopes of a limited sender are not judged again by themselves",
+        "messageservice/incoming/polling.py",
+        "each.id not in usual.items | usual.limited",
+        "each.id not in usual.items",
+        (
+            f"{_POLLING}::test_what_waits_for_its_senders_limit_is_tried_together_again_and_not_by_itself_meanwhile",
+        ),
     ),
     Mutant(
         "the body of what was supposed and is not so goes with its opening",

@@ -130,7 +130,7 @@ class Inbox:
             raise
         except Temporary as failure:
             async with self._vaults.open(organisation, Purpose.RECEIVE) as vault:
-                await held(vault, str(failure), **_ids(item))
+                await held(vault, str(failure), **item_ids(item))
             raise
         if answer is not None:
             self._sender.start_receipt(organisation, *answer)
@@ -270,7 +270,7 @@ class Inbox:
         return copy.address(new.header.sender, functional_address(new.message.sender)) is not None
 
 
-def _ids(item: InboxItem, envelope_id: str = "") -> dict[str, str]:
+def item_ids(item: InboxItem, envelope_id: str = "") -> dict[str, str]:
     """Return the ids of an envelope for the log; another supplier's access point knows no envelope id."""
     ids = {"envelope": envelope_id or item.envelope_id, "as4": item.as4_message_id}
     return {key: value for key, value in ids.items() if value}
@@ -278,7 +278,7 @@ def _ids(item: InboxItem, envelope_id: str = "") -> dict[str, str]:
 
 def refuse(vault: MessageServiceVault, item: InboxItem, judgement: Unanswerable) -> None:
     """Log that an envelope gets no receipt, and why."""
-    ids = _ids(item, judgement.envelope_id)
+    ids = item_ids(item, judgement.envelope_id)
     vault.record(MTEvent.MT_MESSAGE_REFUSED, **ids, reason=judgement.reason)
 
 

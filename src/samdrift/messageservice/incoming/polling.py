@@ -14,6 +14,7 @@ from samdrift.audit.operations import unexpected
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.discovery import DiscoveryError
 from samdrift.contracts.errors import Temporary
+from samdrift.contracts.hold import Hold
 from samdrift.contracts.principals import Role
 from samdrift.contracts.transfer import AccessPoint, InboxItem
 from samdrift.messageservice.incoming.inbox import Inbox
@@ -178,6 +179,8 @@ class Polling:
         usual = await self._together.take(organisation, poll.events, items)
         for item_id in usual.items:
             self._is_taken(organisation, state, item_id)
+        for item_id in usual.limited:
+            self._defer(organisation, state, item_id, Hold.LIMIT)
         if poll.events:
             if not usual.events:
                 await self._transfers.apply(organisation, poll.events)
@@ -190,7 +193,7 @@ class Polling:
             await asyncio.sleep(_BREATH)
         slots = asyncio.Semaphore(self._settings.parallel)
         async with asyncio.TaskGroup() as tasks:
-            for item in (each for each in items if each.id not in usual.items):
+            for item in (each for each in items if each.id not in usual.items | usual.limited):
                 taking = partial(self._take, organisation, item, state, slots)
                 tasks.create_task(self._pace.of(organisation, taking))
 
@@ -211,9 +214,13 @@ class Polling:
             except Exception as error:
                 self._unexpected(error)
                 reason = reason_of(error)
-            when = state.deferred[item.id] = self._clock() + self._settings.retry_after
-            until = when + self._settings.lease
-            self._held.note(Role.MESSAGE_SERVICE, organisation, item.id, reason, until)
+            self._defer(organisation, state, item.id, reason)
+
+    def _defer(self, organisation: ParticipantIdentifier, state: _State, item_id: str, reason: Hold) -> None:
+        """Note that an item waits, and why, until it is tried again."""
+        when = state.deferred[item_id] = self._clock() + self._settings.retry_after
+        until = when + self._settings.lease
+        self._held.note(Role.MESSAGE_SERVICE, organisation, item_id, reason, until)
 
     def _is_taken(self, organisation: ParticipantIdentifier, state: _State, item_id: str) -> None:
         state.taken.add(item_id)

@@ -19,8 +19,15 @@ from samdrift.contracts.errors import Temporary
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import InboxItem, TransferEvent
 from samdrift.messageservice.aside import digest
-from samdrift.messageservice.incoming.inbox import Answer, Inbox, Storing, refuse, settle
-from samdrift.messageservice.incoming.judging import Judgement, NewMessage, NewReceipt, Unanswerable
+from samdrift.messageservice.incoming.inbox import Answer, Inbox, Storing, item_ids, refuse, settle
+from samdrift.messageservice.incoming.judging import (
+    Judgement,
+    NewMessage,
+    NewReceipt,
+    SenderLimited,
+    Unanswerable,
+)
+from samdrift.messageservice.lifecycle.ledger import held
 from samdrift.messageservice.lifecycle.transfers import Transfers
 from samdrift.messageservice.outgoing.sender import Sender
 from samdrift.messageservice.settings import WORKER
@@ -43,6 +50,8 @@ class Taken:
     events: bool = False
     """True when its events were applied."""
     items: frozenset[str] = frozenset()
+    limited: frozenset[str] = frozenset()
+    """Items that wait since their sender is limited: the log has that, and they need not be judged again."""
 
 
 _Judged = tuple[InboxItem, bytes, Judgement]
@@ -80,10 +89,13 @@ class Together:
         answers: list[Answer] = []
         try:
             async with self._vaults.open(organisation, Purpose.RECEIVE) as vault:
-                judged = await self._judged(organisation, vault, small, now)
+                judged, limited = await self._judged(organisation, vault, small, now)
+                for item in limited:
+                    await held(vault, SenderLimited.text, **item_ids(item))
+                waiting = frozenset(item.id for item in limited)
                 storing = await self._prepared(vault, events, judged, answers, now)
                 if not (storing and await vault.suppose(partial(_each, list(storing.values())))):
-                    return Taken()
+                    storing, answers = {}, []
         except Temporary:
             return Taken()  # Each waits for it by itself and says so; or all is stored, and is known again.
         except Exception as error:
@@ -91,7 +103,8 @@ class Together:
             return Taken()
         for answer in answers:
             self._sender.start_receipt(organisation, *answer)
-        return Taken(bool(events), frozenset(each for each in storing if each is not None))
+        items_taken = frozenset(each for each in storing if each is not None)
+        return Taken(None in storing, items_taken, waiting)
 
     async def _judged(
         self,
@@ -99,15 +112,17 @@ class Together:
         vault: MessageServiceVault,
         items: Sequence[InboxItem],
         now: datetime,
-    ) -> list[_Judged]:
-        """Judge envelopes at the same time; return those whose sender has nothing counted against it."""
+    ) -> tuple[list[_Judged], list[InboxItem]]:
+        """Judge envelopes at the same time; return those whose sender has nothing counted against it, and
+        those whose sender is limited.
+        """
 
         async def judge(item: InboxItem) -> tuple[Judgement, bytes]:
             data = item.envelope or b""
             return await self._inbox.judge(organisation, data, item, vault, now), await digest(data)
 
         if not items:
-            return []
+            return [], []
         paced = (self._pace.of(organisation, partial(judge, item)) for item in items)
         judging = {asyncio.create_task(each): item for each, item in zip(paced, items, strict=True)}
         try:
@@ -117,13 +132,16 @@ class Together:
                 task.cancel()
             await asyncio.gather(*judging, return_exceptions=True)
         found: list[_Judged] = []
+        limited: list[InboxItem] = []
         for task, item in judging.items():
+            if task in done and not task.cancelled() and isinstance(task.exception(), SenderLimited):
+                limited.append(item)
             if task not in done or task.cancelled() or task.exception() is not None:
                 continue
             judgement, envelope = task.result()
             if not judgement.meaningless:
                 found.append((item, envelope, judgement))
-        return found
+        return found, limited
 
     async def _prepared(
         self,

@@ -78,12 +78,17 @@ class Transfers:
 
 
 class Together:
-    """Leaves everything to itself, but for what begins with ``t``."""
+    """Leaves everything to itself, but for what begins with ``t``, and with ``l``: its sender is limited."""
+
+    def __init__(self) -> None:
+        self.limited = 0
 
     async def take(
         self, organisation: ParticipantIdentifier, events: object, items: Sequence[InboxItem]
     ) -> Taken:
-        return Taken(items=frozenset(each.id for each in items if each.id.startswith("t")))
+        limited = frozenset(each.id for each in items if each.id.startswith("l"))
+        self.limited += len(limited)
+        return Taken(items=frozenset(each.id for each in items if each.id.startswith("t")), limited=limited)
 
 
 @contextlib.asynccontextmanager
@@ -93,10 +98,11 @@ async def polling(
     retry_after: timedelta,
     served: Callable[[ParticipantIdentifier], bool] = lambda _: True,
     held: Held | None = None,
+    together: Together | None = None,
 ) -> AsyncIterator[None]:
     settings = message_service_settings(FEDERATION_TEST, retry_after=retry_after)
     points = {ORGANISATION: cast(Any, access_point)}
-    others = cast(Any, inbox), cast(Any, Transfers()), cast(Any, Together())
+    others = cast(Any, inbox), cast(Any, Transfers()), cast(Any, together or Together())
     made = Polling(settings, points, *others, served, now, held)
     running = asyncio.create_task(made.run(ORGANISATION))
     try:
@@ -133,6 +139,18 @@ async def test_what_is_taken_over_together_is_acknowledged_and_the_rest_taken_by
         for gone in ("a", "t1", "t2"):
             await until_gone(access_point, gone)
     assert (inbox.taken, [*access_point.waiting]) == (["a"], ["x"])
+
+
+@in_virtual_time
+async def test_what_waits_for_its_senders_limit_is_tried_together_again_and_not_by_itself_meanwhile() -> None:
+    access_point, inbox, held, together = AccessPoint("l1", "l2", "a"), Inbox(), Held(), Together()
+    async with polling(access_point, inbox, timedelta(seconds=5), held=held, together=together):
+        await until_gone(access_point, "a")
+        await asyncio.sleep(1)
+        assert (inbox.tried, together.limited) == (1, 2)
+        assert held.numbers(now()) == (HeldNumber("mt", "limit", 2),)
+        await asyncio.sleep(6)
+        assert (inbox.tried, together.limited) == (1, 4)
 
 
 @in_virtual_time

@@ -20,7 +20,7 @@ from samdrift.installation.services import NoAddressBook
 from samdrift.messageservice.events import MTEvent
 from samdrift.messageservice.incoming import together as module
 from samdrift.messageservice.incoming.inbox import Inbox
-from samdrift.messageservice.incoming.judging import Judgement, NewMessage, Unanswerable
+from samdrift.messageservice.incoming.judging import Judgement, NewMessage, SenderLimited, Unanswerable
 from samdrift.messageservice.incoming.together import Taken, Together
 from samdrift.messageservice.lifecycle.ledger import pass_deadline
 from samdrift.messageservice.lifecycle.transfers import CURSOR, Transfers
@@ -104,7 +104,7 @@ class Service:
         """Take over what a poll brought, together and then each that is left."""
         taken = await self.take(*items)
         for item in items:
-            if item.id not in taken.items:
+            if item.id not in taken.items | taken.limited:
                 with contextlib.suppress(Exception):
                     await self.inbox.take(self.organisation, item)
 
@@ -350,6 +350,42 @@ async def test_junk_is_refused_together_in_one_opening_and_judged_once(
         assert await service.told(f"junk-{number}") == [MTEvent.MT_MESSAGE_REFUSED]
     async with service.installation.open(service.organisation, MT) as vault:
         assert all([await vault.was_processed(item.id) for item in (*junk, comes)])
+
+
+@pytest.mark.parametrize("among", ["a message", "what is known already", "nothing else"])
+async def test_envelopes_of_a_limited_sender_are_judged_once_in_one_opening_and_that_they_wait_is_told_once(
+    service: Service, openings: list[Counter[str]], among: str
+) -> None:
+    """Whatever comes with them, and whether or not that is taken over with them."""
+    limited = [service.comes(SenderLimited()) for _ in range(3)]
+    other = [] if among == "nothing else" else [service.comes(service.message())]
+    if among == "what is known already":
+        await service.inbox.take(service.organisation, other[0])
+    for _ in range(2):
+        service.judged.clear()
+        openings.clear()
+        taken = await service.take(*limited, *other)
+        assert len(openings) == 1
+        assert taken.limited == {item.id for item in limited}
+        assert {service.judged[item.envelope or b""] for item in limited} == {1}
+        assert taken.items == ({item.id for item in other} if among == "a message" else frozenset())
+        other = []
+    async with service.installation.open(service.organisation, MT) as vault:
+        assert not any([await vault.was_processed(item.id) for item in limited])
+    for item in limited:
+        assert await service.told(item.envelope_id) == [MTEvent.MT_MESSAGE_HELD]
+
+
+async def test_where_it_is_not_recorded_that_envelopes_of_a_limited_sender_wait_each_is_left_to_itself(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise VaultUnavailable
+
+    limited = [service.comes(SenderLimited()) for _ in range(2)]
+    with monkeypatch.context() as patched:
+        patched.setattr(Vault, "find_log", away)
+        assert await service.take(*limited) == Taken()
 
 
 async def test_junk_that_comes_again_is_told_once(service: Service) -> None:
