@@ -18,17 +18,17 @@ _GB, _TB = 1e6, 1e9
 class Measured:
     """Figures of docs/performance.md."""
 
-    exchange_cpu: float = 0.258
-    """Seconds of processor time of an exchange with 300 organisations, both sides, the slower round."""
-    idle_cpu: float = 0.106 / 300
-    """Part of a core that an organisation takes which has nothing to do."""
-    memory: float = 5.9
-    """MB of each further organisation."""
-    connections: float = 384 / 300
-    """Connections of each organisation while idle."""
-    start_cpu: float = 10.5 / 300
+    exchange_cpu: float = 0.249
+    """Seconds of processor time of an exchange with 300 organisations, both sides, vaults met anew (cold)."""
+    idle_cpu: float = 0.0591 / 300
+    """Part of a core that an organisation takes which has nothing to do, new tokens included."""
+    memory: float = 938 / 300
+    """MB of each organisation while idle, with what all of them share."""
+    connection: float = (5.9 - 0.96) / (384 / 300)
+    """MB of a connection: an organisation with its connections, less what Python takes for it."""
+    start_cpu: float = 7.0 / 300
     """Seconds of processor time of each organisation at a start."""
-    disk: float = 147.0
+    disk: float = 145.0
     """kB on disk, of both sides, of an exchange of 10 kB."""
 
 
@@ -50,6 +50,8 @@ class Assumed:
     kept_days: int = 30
     """Days for which message services keep content, at both ends, until their clients have it for good."""
     working_days: int = 250
+    connections: int = 3
+    """Of each organisation in the busiest hour: one for each vault that its exchanges need (ap, mt, mk)."""
     busy: float = 0.5
     """Part of the processors that the busiest hour may take."""
 
@@ -80,7 +82,7 @@ class Need:
     cores: float
     """Busy in the busiest hour."""
     memory: float
-    connections: float
+    connections: int
     bodies: float
     """kB of content that is kept."""
     growth: float
@@ -103,8 +105,8 @@ def need(assumed: Assumed, measured: Measured, times: int = 1) -> Need:
         messages=messages,
         peak=peak,
         cores=peak * measured.exchange_cpu + organisations * measured.idle_cpu,
-        memory=organisations * measured.memory,
-        connections=organisations * measured.connections,
+        memory=organisations * (measured.memory + assumed.connections * measured.connection),
+        connections=organisations * assumed.connections,
         bodies=2 * messages * assumed.size * assumed.kept_days,
         growth=messages * assumed.working_days * measured.disk,
         start=organisations * measured.start_cpu,
@@ -137,7 +139,7 @@ def tables(measured: Measured, assumed: Assumed, limits: Limits) -> str:
         ("cores to have", [f"{ceil(each.cores / assumed.busy)}" for each in loads]),
         ("processes at least, with an event loop each", [f"{ceil(each.cores)}" for each in loads]),
         ("memory, GB", [f"{each.memory / 1e3:.1f}" for each in loads]),
-        ("connections to PostgreSQL", [f"{each.connections:,.0f}" for each in loads]),
+        ("connections to PostgreSQL", [f"{each.connections:,}" for each in loads]),
         ("content that is kept, TB", [f"{each.bodies / _TB:.1f}" for each in loads]),
         ("tables and logs, GB a year", [f"{each.growth / _GB:,.0f}" for each in loads]),
         ("start, seconds of processor time", [f"{each.start:.0f}" for each in loads]),

@@ -20,8 +20,8 @@ def test_the_figures_that_the_document_calls_measured_are_those_of_the_model() -
     for value in (
         f"{MEASURED.exchange_cpu * 1e3:.0f} ms",
         f"{MEASURED.idle_cpu * 100:.3f} % of a core",
-        f"{MEASURED.memory:.1f} MB",
-        f"{MEASURED.connections:.2f} connections",
+        f"| {MEASURED.memory:.1f} MB |",
+        f"| {MEASURED.connection:.1f} MB |",
         f"{MEASURED.start_cpu * 1e3:.0f} ms of processor time",
         f"| {MEASURED.disk:.0f} kB |",
     ):
@@ -34,10 +34,11 @@ def test_the_figures_that_the_document_calls_measured_are_those_of_the_model() -
         f"{ASSUMED.size:.0f} kB for a message",
         f"for {ASSUMED.kept_days} days",
         f"{ASSUMED.working_days} working days",
+        "has three connections",
     )
     in_one_line = " ".join(text.split())
     assert [each for each in assumed if each not in in_one_line] == []
-    assert ASSUMED.of_region == 1_500
+    assert (ASSUMED.of_region, ASSUMED.connections) == (1_500, 3)
 
 
 def test_what_messages_take_grows_with_them_and_what_organisations_take_does_not() -> None:
