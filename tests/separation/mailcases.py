@@ -480,6 +480,10 @@ async def drafts(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.drafts([victim.mail.mailbox]))
 
 
+async def drafts_of(vault: MessageClientVault, victim: Knowing) -> object:
+    return await is_(0, vault.drafts_of(PERSON, victim.mail.mailbox))
+
+
 async def drafts_in(vault: MessageClientVault, victim: Knowing) -> object:
     return await is_((), vault.drafts_in([victim.mail.conversation]))
 
@@ -815,9 +819,9 @@ MAIL: dict[str, Case] = {
             last_readings,
             mail_setting,
         ),
-        *(keep_mail_setting, keep_draft, draft, drafts, drafts_in, drop_draft, see_news, add_draft_file),
-        *(drop_draft_file, messages_of_draft, undo_sending, end_windows, claim_mail, move_mail, next_due),
-        *(release_claims,),
+        *(keep_mail_setting, keep_draft, draft, drafts, drafts_in, drafts_of, drop_draft, see_news),
+        *(add_draft_file, drop_draft_file, messages_of_draft, undo_sending, end_windows, claim_mail),
+        *(move_mail, next_due, release_claims),
         *(waiting, keep_search, search, use_address, address_answered, addresses, keep_favourite),
         *(drop_favourite, favourites, keep_registration, registrations, keep_hold, holds),
         *(keep_disposal_rule, disposal_rules, disposable, propose_disposal, decide_disposal, disposals),

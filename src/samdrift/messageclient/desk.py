@@ -115,25 +115,38 @@ class ReasonAsked(Explained):
         self.conversation = conversation
 
 
+MAX_DRAFTS, MAX_FILES, MAX_NOTES = 1_000, 500, 200
+"""Drafts of one person in a mailbox, files of a draft, and notes of one person in a conversation.
+
+Nobody who works meets them: a person has a dozen drafts, and makes a few notes on a case; 500 pictures of a
+message of 30 MB have 44 kB each. Without them one member, or a script in their name, could fill a vault, or a
+page that colleagues need. Drafts and notes count by person, so that who fills theirs stops no colleague; all
+notes of one person are as long as a page of a conversation may be.
+"""
+
+
 class TooManyKept(Explained):
-    """More views or lists than one person or mailbox may have: remove one first. Nothing was kept."""
+    """More views, lists, drafts or notes than one person or mailbox may have. Nothing was kept."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(f"at most {most} of these are kept: remove one first")
+        super().__init__(f"at most {most} of these are kept")
         self.most = most
 
 
 class ConversationMoved(Explained):
     """The conversation has new messages since the answer was begun: read ``news`` before sending.
 
-    ``messages`` is their number in it with these, which is what :meth:`Desk.news_read` is told.
+    These are the first of them, as many as one page has room for; ``more`` is the number of the others, which
+    stop sending once more. ``messages`` is the number of messages in it up to the last one of ``news``, which
+    is what :meth:`Desk.news_read` is told.
     """
 
-    def __init__(self, version: int, news: Sequence[Message], messages: int) -> None:
+    def __init__(self, version: int, news: Sequence[Message], messages: int, more: int = 0) -> None:
         super().__init__("something new has come in this conversation since you opened it")
         self.version = version
         self.news = tuple(news)
         self.messages = messages
+        self.more = more
 
 
 class Permissions(Protocol):
@@ -272,7 +285,7 @@ class Desk(Protocol):
         """Keep it from being disposed of, for a reason; an empty one ends that."""
 
     async def add_note(self, conversation: str, text: str) -> Note:
-        """Add a note, which is never sent."""
+        """Add a note, which is never sent; :class:`TooManyKept`."""
 
     # --- writing ------------------------------------------------------------------------------------------
 
@@ -280,7 +293,7 @@ class Desk(Protocol):
         """Return drafts that are not sent, the latest first."""
 
     async def new_draft(self, mailbox: str, content: DraftContent | None = None) -> Draft:
-        """Begin a message."""
+        """Begin a message. These raise :class:`TooManyKept` where the person has too many in the mailbox."""
 
     async def reply(self, message: str) -> Draft:
         """Begin an answer: recipient, subject and references of both sides are filled in."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from samdrift.contracts.principals import Purpose
-from samdrift.messageclient.desk import Changed, NotHere
+from samdrift.messageclient.desk import MAX_NOTES, Changed, NotHere, TooManyKept
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import Note, Person
 from samdrift.messageclient.scope import Scope
@@ -72,6 +72,8 @@ class HandlingDesk:
         scope = self._scope
         async with scope.open(Purpose.PROCESS) as vault:
             found = await scope.conversation(vault, conversation, Right.READ, Right.WRITE)
+            if sum(one.author == scope.person.id for one in await vault.notes(found.id)) >= MAX_NOTES:
+                raise TooManyKept(MAX_NOTES)
             note = NoteRecord(new_id(), found.id, scope.person.id, scope.now(), {"text": text})
             if not await vault.add_note(note):
                 raise NotHere("conversation", conversation)

@@ -290,8 +290,8 @@ class Conversation:
     substitutes: tuple[Person, ...] = ()
     """Substitutes of its handler, who is absent now."""
     earlier: str = ""  # The first of these messages, where another page shows earlier ones.
-    later: bool = False  # True where another page shows later ones.
-    others: int = 0  # Messages that other pages show.
+    later: int = 0  # Messages after these, which other pages show.
+    others: int = 0  # All messages that other pages show.
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,8 +497,8 @@ class ProblemCode(StrEnum):
     """Neither text nor file."""
     TOO_LARGE = "too-large"
     FILE_TYPE = "file-type"
-    NOT_APPROVED = "not-approved"
-    """The mailbox asks for a second person's approval, which is not there."""
+    TOO_MANY_FILES = "too-many-files"
+    NOT_APPROVED = "not-approved"  # The mailbox asks for a second person's approval, which is not there.
     NOT_COVERED = "not-covered"
     """No agreement of the organisation covers that new messages are sent."""
     ENDED_MAILBOX = "ended-mailbox"

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 from samdrift.audit.events import AuditEvent
@@ -220,20 +221,18 @@ class ReadingDesk:
 
 
 async def _part(vault: MessageClientVault, mail: Sequence[MailRecord], before: str) -> range:
-    """Return the places of the messages that one page shows: the last ones before a message, or of all.
-
-    There is always one, however long.
-    """
+    """Return the places of the messages that one page shows: the last ones before a message, or of all."""
     end = next((place for place, one in enumerate(mail) if one.id == before), 0) or len(mail)
-    last = mail[max(0, end - _MOST_SHOWN) : end]
-    bodies = await vault.mail_bodies([one.id for one in last if one.stage != Stage.UNREADABLE])
-    begin, room = end, _MOST_BYTES
-    for one in reversed(last):
-        room -= bodies[one.id].size if one.id in bodies else 0
-        if room < 0 and begin < end:
-            break
-        begin -= 1
-    return range(begin, end)
+    return range(end - await fitting(vault, mail[:end][::-1]), end)
+
+
+async def fitting(vault: MessageClientVault, mail: Sequence[MailRecord]) -> int:
+    """Return how many of some messages one page has room for, in this order; there is always one."""
+    first = mail[:_MOST_SHOWN]
+    bodies = await vault.mail_bodies([one.id for one in first if one.stage != Stage.UNREADABLE])
+    sizes = (bodies[one.id].size if one.id in bodies else 0 for one in first)
+    fit = sum(size <= _MOST_BYTES for size in accumulate(sizes))
+    return max(fit, 1) if first else 0
 
 
 async def conversation_of(
@@ -279,7 +278,7 @@ async def conversation_of(
         held=Hold(held.content["reason"], people[held.person], held.at) if held else None,
         substitutes=people.sorted(scope.substitutes(found.mailbox).get(found.handler or "", ())),
         earlier=shown[0].id if part.start else "",
-        later=bool(after),
+        later=len(mail) - part.stop,
         others=len(mail) - len(shown),
     )
 

@@ -42,7 +42,7 @@ from samdrift.messageclient.mail import (
     Stage,
     Submitted,
 )
-from samdrift.messageclient.reading import messages_of
+from samdrift.messageclient.reading import fitting, messages_of
 from samdrift.messageclient.scope import OF_DRAFTS, Scope
 from samdrift.messageclient.writing import (
     change_draft,
@@ -255,7 +255,7 @@ class SubmittingDesk:
         return Submitted(draft.id, tuple(messages), conversation, until)
 
     async def _moved(self, vault: MessageClientVault, draft: DraftRecord) -> ConversationMoved | None:
-        """Return what came in the conversation since its writer last looked, if anything did.
+        """Return what came in the conversation since its writer last looked, if anything did, part by part.
 
         By the order in which it came here, as ids have it: by its time, what others sent lies before.
         """
@@ -264,7 +264,9 @@ class SubmittingDesk:
             if found.messages > seen:
                 came = sorted(await vault.mail_of(found.id), key=lambda one: one.id)
                 new = came[seen:] if scope.may(Right.READ, found.mailbox) else []
-                news = await messages_of(scope, vault, new, await scope.people(vault), Act.READ)
+                first = new[: await fitting(vault, new)]
+                news = await messages_of(scope, vault, first, await scope.people(vault), Act.READ)
+                more = len(new) - len(first)
                 vault.record(
                     MKEvent.MK_READING_CONVERSATION,
                     conversation=found.id,
@@ -272,7 +274,7 @@ class SubmittingDesk:
                     mailbox=found.mailbox,
                     messages=str(len(news)),
                 )
-                return ConversationMoved(found.version, news, found.messages)
+                return ConversationMoved(found.version, news, found.messages - more, more)
         return None
 
     async def _answered(

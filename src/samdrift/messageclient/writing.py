@@ -17,7 +17,16 @@ from typing import NoReturn
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose
 from samdrift.messageclient import content, drafts
-from samdrift.messageclient.desk import Changed, DraftClosed, DraftTaken, NotHere, NotReady
+from samdrift.messageclient.desk import (
+    MAX_DRAFTS,
+    MAX_FILES,
+    Changed,
+    DraftClosed,
+    DraftTaken,
+    NotHere,
+    NotReady,
+    TooManyKept,
+)
 from samdrift.messageclient.events import MKEvent
 from samdrift.messageclient.mail import (
     Draft,
@@ -167,6 +176,8 @@ class WritingDesk:
     async def _begin(
         self, vault: MessageClientVault, begun: DraftRecord, files: tuple[FileRecord, ...] = ()
     ) -> Draft:
+        if await vault.drafts_of(begun.writer, begun.mailbox) >= MAX_DRAFTS:
+            raise TooManyKept(MAX_DRAFTS)
         await vault.keep_draft(begun)
         for file in files:
             again = replace(file, id=new_id(), owner=begun.id)
@@ -283,7 +294,7 @@ class DraftUpload:
         self._detector.feed(piece)
 
     async def close(self) -> None:
-        """Keep the file, which is whole; :class:`NotReady` where it is empty or of another type.
+        """Keep the file, which is whole; :class:`NotReady` where it is empty, of another type, or too many.
 
         Much time may have passed since it was begun: what counts is what the person may do now.
         """
@@ -308,6 +319,8 @@ class DraftUpload:
         await scope.renew()
         async with self._opening:
             found = await scope.draft(vault, self._draft, Right.WRITE)
+            if len(await vault.files_of([found.id])) >= MAX_FILES:
+                self._refuse(ProblemCode.TOO_MANY_FILES)
             kept = {"name": self._name, "type": kind}
             file = FileRecord(new_id(), found.id, 0, body.size, body.id, kept)
             if not await vault.add_draft_file(file, body, scope.person.id):

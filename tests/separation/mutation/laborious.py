@@ -6,6 +6,7 @@ from tests.separation.mutation.mutant import Mutant
 
 _LOGS = "tests/unit/installation/test_loghandover.py"
 _COSTLY = "tests/unit/messageclient/test_costly_texts.py"
+_NUMBERS = "tests/unit/messageclient/test_numbers.py"
 _HANDOVER = "tests/unit/messageclient/test_handover.py"
 _DOCUMENTS = f"{_HANDOVER}::test_an_organisation_waits_for_its_own_documents_alone"
 _NAMED = f"{_COSTLY}::test_a_message_that_names_thousands_is_kept_as_it_came"
@@ -86,6 +87,34 @@ LABORIOUS = (
             "tests/unit/messageclient/test_mail_pages.py::"
             "test_a_note_has_an_end_and_is_all_there_when_it_is_refused",
         ),
+    ),
+    Mutant(
+        "a person begins drafts up to a number",
+        "messageclient/writing.py",
+        "if await vault.drafts_of(begun.writer, begun.mailbox) >= MAX_DRAFTS:",
+        "if False:",
+        (f"{_NUMBERS}::test_a_person_begins_no_more_drafts_than_so_many_and_is_led_to_them",),
+    ),
+    Mutant(
+        "a draft has files up to a number",
+        "messageclient/writing.py",
+        "if len(await vault.files_of([found.id])) >= MAX_FILES:",
+        "if False:",
+        (f"{_NUMBERS}::test_a_draft_has_no_more_files_than_so_many_and_says_which_are_not_in_it",),
+    ),
+    Mutant(
+        "a person makes notes on a conversation up to a number",
+        "messageclient/handling.py",
+        "if sum(one.author == scope.person.id for one in await vault.notes(found.id)) >= MAX_NOTES:",
+        "if False:",
+        (f"{_NUMBERS}::test_a_person_makes_no_more_notes_than_so_many_and_keeps_what_was_written",),
+    ),
+    Mutant(
+        "the news of a draft are as long as a page of a conversation may be",
+        "messageclient/submitting.py",
+        "first = new[: await fitting(vault, new)]",
+        "first = new",
+        (f"{_NUMBERS}::test_news_of_a_draft_are_no_longer_than_a_page_of_a_conversation",),
     ),
     Mutant(
         "a run of blanks between two days is read once",
@@ -257,15 +286,15 @@ LABORIOUS = (
     Mutant(
         "what is said in a conversation fills no page",
         "messageclient/reading.py",
-        "if room < 0 and begin < end:",
-        "if False:",
+        "fit = sum(size <= _MOST_BYTES for size in accumulate(sizes))",
+        "fit = len(first)",
         (f"{_COSTLY}::test_a_page_of_a_conversation_ends_and_leads_to_what_came_before",),
     ),
     Mutant(
         "the messages of a conversation fill no page",
         "messageclient/reading.py",
-        "mail[max(0, end - _MOST_SHOWN) : end]",
-        "mail[:end]",
+        "first = mail[:_MOST_SHOWN]",
+        "first = mail",
         (f"{_COSTLY}::test_a_page_of_a_conversation_has_so_many_messages_and_the_notes_of_their_time",),
     ),
 )

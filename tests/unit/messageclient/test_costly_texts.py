@@ -421,9 +421,9 @@ async def test_a_page_of_a_conversation_has_so_many_messages_and_the_notes_of_th
         parts.append(([each.subject[-1] for each in one.messages], notes, one.later, one.others))
         before = one.earlier
     assert parts == [
-        (["3", "4"], ["3", "4"], False, 3),
-        (["1", "2"], ["1", "2"], True, 3),
-        (["0"], ["0"], True, 4),
+        (["3", "4"], ["3", "4"], 0, 3),
+        (["1", "2"], ["1", "2"], 2, 3),
+        (["0"], ["0"], 4, 4),
     ]
     assert len((await anna.conversation(line.id, "elsewhere")).messages) == 2
 

@@ -162,6 +162,15 @@ class Visitor:
         headers = {"sec-fetch-site": "same-origin", "origin": self._origin}
         return await self._browser.post(path, data={"form-token": self._token(), **fields}, headers=headers)
 
+    async def post_files(
+        self, path: str, files: Sequence[tuple[str, bytes]], **fields: str
+    ) -> httpx.Response:
+        """Post a form of a page with PDF files."""
+        headers = {"sec-fetch-site": "same-origin", "origin": self._origin}
+        parts = [("files", (name, content, "application/pdf")) for name, content in files]
+        data = {"form-token": self._token(), **fields}
+        return await self._browser.post(path, data=data, files=parts, headers=headers)
+
     async def follow(self, answer: httpx.Response) -> httpx.Response:
         """Look at the page that the answer to a form leads to."""
         assert answer.status_code == 303, answer.text[-3000:]

@@ -17,7 +17,7 @@ from samdrift.messageclient.handover.pdf import NoPdf, Typesetter
 from samdrift.messageclient.mail import Conversation, HandOver, Part
 from samdrift.messageclient.pages import OpenDesk, routes_of
 from samdrift.messageclient.pages.frame import Frame, RouteOf, see
-from samdrift.messageclient.pages.handling import version_of
+from samdrift.messageclient.pages.handling import query_of, version_of
 from samdrift.messageclient.pages.reading import CHANGED
 from samdrift.messageclient.pages.shown import Shown, marked_here, party
 from samdrift.rights import Right
@@ -136,7 +136,8 @@ class HandOverPages:
         status: int = 200,
         notice: Phrase | None = None,
     ) -> Response:
-        one = await desk.conversation(request.path_params["conversation"])
+        before = request.query_params.get("before", "")
+        one = await desk.conversation(request.path_params["conversation"], before)
         shown = self._frame.voice(request, desk)
         return await self._frame.page(
             request,
@@ -147,6 +148,8 @@ class HandOverPages:
             form=form,
             notice=notice,
             conversation=one,
+            part=shown.part(one),
+            query=query_of(request),
             marked_here=marked_here(one),
             subject=shown.subject(one.subject),
             messages=self._each(request, shown, one),

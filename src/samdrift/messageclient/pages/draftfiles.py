@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from samdrift.messageclient.desk import Changed, Desk, DraftClosed, DraftTaken, NotReady
+from samdrift.messageclient.desk import MAX_FILES, Changed, Desk, DraftClosed, DraftTaken, NotReady
 from samdrift.messageclient.entrance.access import NoRights
 from samdrift.messageclient.mail import Draft, ProblemCode
 from samdrift.messageclient.pages.handling import version_of
@@ -19,6 +19,9 @@ FILE_PROBLEMS = {
     ProblemCode.TOO_LARGE: Phrase("There is no room for a file: the message would be over 30 MB"),
     ProblemCode.FILE_TYPE: Phrase(
         "A file is of a type that is not accepted in the federation. Choose another one, PDF if you can"
+    ),
+    ProblemCode.TOO_MANY_FILES: Phrase(
+        "A message has at most %(most)s files. Send the others in another message", {"most": str(MAX_FILES)}
     ),
 }
 """Reasons for which a file is not in a draft; the draft's own for the same codes are about all of it."""

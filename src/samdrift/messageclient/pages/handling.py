@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from starlette.requests import Request
 from starlette.responses import Response
 
-from samdrift.messageclient.desk import Changed, Desk
+from samdrift.messageclient.desk import Changed, Desk, TooManyKept
 from samdrift.messageclient.pages.frame import Frame, RouteOf, see
 from samdrift.messageclient.pages.reading import CHANGED, Reading
 from samdrift.web.forms import Form
@@ -82,11 +82,19 @@ class Handling:
         text = form.required("note", Phrase("Write the note first"))
         if len(text) > _MAX_NOTE:
             form.refuse("note", Phrase("Write at most %(most)s characters", {"most": "20 000"}))
-        if form.errors:
-            fault = form.errors["note"]
-            return await self._reading.open(request, desk, conversation, 422, fault, text, note_open=True)
-        added = await desk.add_note(conversation, text)
-        return see(f"/conversation/{conversation}{query_of(request)}#n-{added.id}")
+        if not form.errors:
+            try:
+                added = await desk.add_note(conversation, text)
+                return see(f"/conversation/{conversation}{query_of(request)}#n-{added.id}")
+            except TooManyKept as many:
+                why = Phrase(
+                    "Not saved: you have made %(most)s notes here, which is the most that one person may "
+                    "make in a conversation. What you wrote is below: keep it in your case system instead.",
+                    {"most": str(many.most)},
+                )
+                form.refuse("note", why)
+        fault = form.errors["note"]
+        return await self._reading.open(request, desk, conversation, 422, fault, text, note_open=True)
 
 
 def query_of(request: Request) -> str:

@@ -300,6 +300,7 @@ class Reading:
             "print.html",
             subject=shown.subject(one.subject),
             conversation=one,
+            part=shown.part(one),
             marked_here=marked_here(one),
             tags=_references(shown, one),
             items_in_order=_in_order(shown, one, may_write=False),

@@ -197,6 +197,7 @@ class Sending:
             may_send=_may_send(desk, review, mine=mine),
             notice=notice,
             news_up_to=0 if moved is None else moved.messages,
+            news_more=0 if moved is None else moved.more,
             news=[] if moved is None else [shown.message(each, may_write=False) for each in moved.news],
         )
 

@@ -119,6 +119,21 @@ class Shown:
         """Return a person's name, or that it is not known any more."""
         return person.name or self.say(Phrase("A person who is not known any more"))
 
+    def part(self, one: mail.Conversation) -> str:
+        """Return which messages of a conversation a page shows; empty where it shows them all."""
+        if not one.others:
+            return ""
+        before = one.others - one.later
+        numbers = {
+            "first": before + 1,
+            "last": before + len(one.messages),
+            "count": len(one.messages) + one.others,
+        }
+        words = {name: self.formats.number(number) for name, number in numbers.items()}
+        if numbers["first"] == numbers["last"]:
+            return self.say(Phrase("Message %(first)s of %(count)s.", words))
+        return self.say(Phrase("Messages %(first)s to %(last)s of %(count)s.", words))
+
     # --- references ---------------------------------------------------------------------------------------
 
     def reference(self, one: mail.Identifier) -> str:

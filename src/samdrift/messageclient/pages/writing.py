@@ -6,13 +6,13 @@ alone; a form adds to it and removes from it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from samdrift.messageclient.desk import Changed, Desk, DraftClosed, DraftTaken, NotHere
+from samdrift.messageclient.desk import Changed, Desk, DraftClosed, DraftTaken, NotHere, TooManyKept
 from samdrift.messageclient.live.openpages import OpenPage
 from samdrift.messageclient.mail import (
     Draft,
@@ -110,6 +110,11 @@ class Writing:
 
     async def drafts(self, request: Request, desk: Desk) -> Response:
         """Show drafts of the mailboxes that the person writes in."""
+        return await self._drafts(request, desk)
+
+    async def _drafts(
+        self, request: Request, desk: Desk, status: int = 200, notice: Phrase | None = None
+    ) -> Response:
         shown = self._frame.voice(request, desk)
         drafts, mailboxes = await desk.drafts(), await desk.mailboxes()
         all_of_them = sum(box.drafts for box in mailboxes if box.rights.intersection(OF_DRAFTS))
@@ -118,6 +123,8 @@ class Writing:
             desk,
             "drafts.html",
             Place(path="/drafts"),
+            status,
+            notice=notice,
             mailboxes=mailboxes,
             hidden=max(all_of_them - len(drafts), 0),
             drafts=[
@@ -138,17 +145,30 @@ class Writing:
         for draft in await desk.drafts(mailbox):
             if _untouched(draft) and draft.writer.id == desk.person.id:
                 return see(f"/draft/{draft.id}")
-        return see(f"/draft/{(await desk.new_draft(mailbox)).id}")
+        return await self._begun(request, desk, desk.new_draft(mailbox))
 
     async def reply(self, request: Request, desk: Desk) -> Response:
         """Begin an answer."""
         await received(request)
-        return see(f"/draft/{(await desk.reply(request.path_params['message'])).id}")
+        return await self._begun(request, desk, desk.reply(request.path_params["message"]))
 
     async def again(self, request: Request, desk: Desk) -> Response:
         """Begin a new message with the content of one that was sent."""
         await received(request)
-        return see(f"/draft/{(await desk.send_again(request.path_params['message'])).id}")
+        return await self._begun(request, desk, desk.send_again(request.path_params["message"]))
+
+    async def _begun(self, request: Request, desk: Desk, begun: Awaitable[Draft]) -> Response:
+        """Lead to a draft, or to those of which the person has too many."""
+        try:
+            return see(f"/draft/{(await begun).id}")
+        except TooManyKept as many:
+            most = self._frame.voice(request, desk).formats.number(many.most)
+            notice = Phrase(
+                "No draft was begun: you have %(most)s in the mailbox, which is the most that one person may "
+                "have. Send or delete some of them first.",
+                {"most": most},
+            )
+            return await self._drafts(request, desk, 409, notice)
 
     async def draft(self, request: Request, desk: Desk) -> Response:
         """Show a draft to its writer as a form; to others, and after sending, what has become of it."""
