@@ -211,7 +211,7 @@ async def _answers(demo: Demonstration) -> None:
         await page.get_by_label("Note for colleagues").fill(f"{WORDS['note']} {HOSTILE}")
         await page.get_by_role("button", name="Save the note").click()
         await expect(page.get_by_text(f"{WORDS['note']} {HOSTILE}")).to_be_visible()
-        await page.get_by_role("button", name="Answer", exact=True).click()
+        await page.get_by_role("button", name="Reply", exact=True).click()
         await page.get_by_label("Text", exact=True).fill(WORDS["answer"])
         await page.locator("#files").set_input_files([FILE])
         await page.get_by_role("button", name="Check before sending").click()

@@ -490,7 +490,7 @@ class ProblemCode(StrEnum):
     NO_RECIPIENT = "no-recipient"
     TOO_MANY_RECIPIENTS = "too-many-recipients"
     UNKNOWN_RECIPIENT = "unknown-recipient"
-    """The address book does not list the address any more."""
+    """The address is no longer in the address book."""
     NO_SUBJECT = "no-subject"
     SUBJECT_TOO_LONG = "subject-too-long"
     EMPTY = "empty"

@@ -70,8 +70,8 @@ class Welcome:
 _TO_MESSAGES = Welcome(
     Phrase("Confidential messages between public authorities, regions, municipalities and care providers."),
     Phrase(
-        "Your session had ended, since nothing happened for a while or you signed out in another window. "
-        "Nothing is lost: drafts are kept, and you come back to the page where you were."
+        "Your session ended because nothing happened for a while, or because you signed out in another "
+        "window. Nothing is lost: drafts are kept, and you will come back to the page you were on."
     ),
     "/accessibility",
 )

@@ -89,13 +89,13 @@ def sections(pages: Pages, request: Request, held: frozenset[Right]) -> tuple[Se
     if Right.SECURITY_OFFICER in held:
         own.append(link(Phrase("Log"), LOG))
     if Right.READ in held:
-        own.append(link(Phrase("Notices by mail"), NOTICES))
+        own.append(link(Phrase("Email notifications"), NOTICES))
     own.append(link(Phrase("Accessibility"), ACCESSIBILITY))
     mail = (Section("", (Link(text(Phrase("Back to the mail")), "/"),)),)
     return (
         *(() if held.isdisjoint(_AT_WORK) else mail),
         *((Section(text(Phrase("Administration")), tuple(found)),) if found else ()),
-        Section(text(Phrase("Insight")), tuple(own)),
+        Section(text(Phrase("Oversight")), tuple(own)),
     )
 
 

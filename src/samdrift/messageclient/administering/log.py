@@ -34,9 +34,9 @@ EVENTS: Mapping[str, Phrase] = {
     EntranceEvent.REQUEST_REFUSED: Phrase("A request in their name from elsewhere was refused"),
     MKEvent.MK_RIGHTS_STATED: Phrase("Decided about a right"),
     MKEvent.MK_MAILBOX_CHANGED: Phrase("Changed a mailbox"),
-    MKEvent.MK_MAILBOX_ESCALATED: Phrase("A mailbox lay unread, and others were told"),
-    MKEvent.MK_NOTICE_CHOSEN: Phrase("Chose notices by mail"),
-    MKEvent.MK_NOTICE_ENDED: Phrase("A notice by mail came to its end"),
+    MKEvent.MK_MAILBOX_ESCALATED: Phrase("A mailbox was left unread, and others were notified"),
+    MKEvent.MK_NOTICE_CHOSEN: Phrase("Changed email notifications"),
+    MKEvent.MK_NOTICE_ENDED: Phrase("An email notification ended"),
     MKEvent.MK_PRESET_CHANGED: Phrase("Changed a view, text or list"),
     MKEvent.MK_SERVICE_CHANGED: Phrase("Changed the message service"),
     MKEvent.MK_SERVICE_CHECKED: Phrase("Looked at the message service"),
@@ -58,12 +58,12 @@ EVENTS: Mapping[str, Phrase] = {
     MKEvent.MK_READING_CONVERSATION: Phrase("Read a conversation"),
     MKEvent.MK_READING_MESSAGE: Phrase("Read a message"),
     MKEvent.MK_READING_FILE: Phrase("Opened a file"),
-    MKEvent.MK_READING_RAW: Phrase("Downloaded the raw form"),
+    MKEvent.MK_READING_RAW: Phrase("Downloaded the raw data"),
     MKEvent.MK_READING_PRINTED: Phrase("Printed a conversation"),
     MKEvent.MK_READING_HANDED_OVER: Phrase("Took messages along in a package"),
     MKEvent.MK_READING_SEARCH: Phrase("Searched"),
     MKEvent.MK_READING_DRAFT: Phrase("Read a draft"),
-    MKEvent.MK_READING_WAY: Phrase("Saw the way of a message"),
+    MKEvent.MK_READING_WAY: Phrase("Saw the tracking of a message"),
     MKEvent.MK_READING_READERS: Phrase("Saw who has read a message"),
     MKEvent.MK_READING_REASON: Phrase("Said why a conversation is opened"),
     MKEvent.MK_READING_LOG: Phrase("Read the log"),
@@ -80,7 +80,7 @@ EVENTS: Mapping[str, Phrase] = {
     MKEvent.MK_DISPOSAL_DONE: Phrase("A disposal is done"),
     MKEvent.MK_DISPOSAL_SHOWN: Phrase("Read the record of a disposal"),
     MKEvent.MK_DRAFT_CHANGED: Phrase("Wrote in a draft"),
-    MKEvent.MK_ACCESS_DENIED: Phrase("Asked for something that is not theirs to see"),
+    MKEvent.MK_ACCESS_DENIED: Phrase("Asked for something they may not see"),
 }
 """Entries in words, by event; an event that is not here is shown by its name."""
 SERVICE = "service"
@@ -128,7 +128,7 @@ _VALUES: Mapping[str, Phrase] = {
     "approval-withdrawn": Phrase("took back the request for approval"),
     "approved": Phrase("approved it"),
     "declined": Phrase("sent it back"),
-    "manning": Phrase("when it is manned"),
+    "manning": Phrase("when it is staffed"),
     "by-rule": Phrase("by a rule"),
     "automatic": Phrase("automatically"),
     "view": Phrase("view"),
@@ -143,7 +143,7 @@ _VALUES: Mapping[str, Phrase] = {
     "service": Phrase("message service"),
     "administration": Phrase("administration"),
     "disposal": Phrase("disposal"),
-    "raw": Phrase("raw form"),
+    "raw": Phrase("raw data"),
     "mailbox": Phrase("mailbox"),
     "list": Phrase("list"),
     "message": Phrase("message"),
@@ -224,7 +224,7 @@ def _question(form: Form) -> LogQuestion | None:
     if since is None or until is None:
         return None
     if until < since:
-        form.refuse("until", Phrase("The last day is not before the first"))
+        form.refuse("until", Phrase("The last day must not be before the first"))
         return None
     begin, end = (datetime.combine(day, time(), _ZONE) for day in (since, until + timedelta(days=1)))
     service = form["person"] == SERVICE

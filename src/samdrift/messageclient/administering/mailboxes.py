@@ -31,18 +31,18 @@ from samdrift.web.uploads import received
 
 WEEKS = 8
 _UNFIT = {
-    "name": Phrase("Write a name of at most %(most)s characters", {"most": MAX_NAME}),
+    "name": Phrase("Enter a name of no more than %(most)s characters", {"most": MAX_NAME}),
     "address": Phrase(
-        "Choose one of the organisation’s addresses that no other mailbox has. An address that messages "
-        "have come to stays."
+        "Choose one of the organisation’s addresses that no other mailbox has. An address that has received"
+        " messages cannot be changed."
     ),
-    "undo_seconds": Phrase("Write a number of seconds from 0 to %(most)s", {"most": MAX_UNDO_SECONDS}),
-    "title": Phrase("Write a title of at most %(most)s characters", {"most": MAX_TITLE}),
-    "text": Phrase("Write a text of at most %(most)s characters", {"most": MAX_TEXT}),
+    "undo_seconds": Phrase("Enter a number of seconds from 0 to %(most)s", {"most": MAX_UNDO_SECONDS}),
+    "title": Phrase("Enter a title of no more than %(most)s characters", {"most": MAX_TITLE}),
+    "text": Phrase("Write a text of no more than %(most)s characters", {"most": MAX_TEXT}),
 }
 
 _UNFIT_RULE = {
-    "organisation": Phrase("Write words of the organisation’s name, of the subject, or both"),
+    "organisation": Phrase("Enter words in the organisation’s name, in the subject, or both"),
     "handler": Phrase("Choose a person who writes in the mailbox"),
 }
 
@@ -119,7 +119,7 @@ class Mailboxes:
         form = await received(request)
         if not form["address"]:
             form.refuse("address", Phrase("Choose an address"))
-        form.required("name", Phrase("Write a name"))
+        form.required("name", Phrase("Enter a name"))
         if not form.errors:
             try:
                 made = await office.management.make(form["address"], form["name"])
@@ -251,7 +251,7 @@ class Mailboxes:
                 office,
                 Phrase("Remove the template?"),
                 titles[asked],
-                Phrase("Messages that were written with it stay. It cannot be brought back."),
+                Phrase("Messages written with it are kept. The template cannot be restored."),
                 Phrase("Remove the template"),
                 back=f"{place}/{asked}",
             )
@@ -300,7 +300,7 @@ class Mailboxes:
                 office,
                 Phrase("Remove the rule?"),
                 handlers[asked],
-                Phrase("Conversations that have a handler keep that one."),
+                Phrase("Conversations that are already assigned stay as they are."),
                 Phrase("Remove the rule"),
                 back=place,
             )

@@ -50,7 +50,7 @@ TROUBLES: Mapping[Trouble, Phrase] = {
         "The certificate is not trusted, or is for another name. Check the issuers in the configuration "
         "(tls_issuers), or ask the supplier for a new certificate."
     ),
-    Trouble.TOO_SLOW: Phrase("The answer took too long. Try again; if it stays so, ask the supplier."),
+    Trouble.TOO_SLOW: Phrase("The answer took too long. Try again; if it keeps happening, ask the supplier."),
     Trouble.KEY: Phrase(
         "The key file holds no usable private key. Make a new one and hand over its public half."
     ),
@@ -67,7 +67,7 @@ TROUBLES: Mapping[Trouble, Phrase] = {
     ),
     Trouble.NO_LIST: Phrase("The message service gave no usable answer. Ask the supplier."),
     Trouble.NOT_LISTED: Phrase(
-        "The address book does not list this address: nobody else can write to it. Have it published."
+        "The address is not in the address book: nobody else can write to it. Have it published."
     ),
     Trouble.BOOK_UNKNOWN: Phrase(
         "The address book could not be asked. Messages come and go all the same; try again later."
@@ -154,7 +154,7 @@ class Service:
         try:
             await office.management.confirm(mailbox, rule.interface, form["text"])
         except UnfitSetting:
-            form.refuse("text", Phrase("Write how you know it, in at most %(most)s characters", _MOST))
+            form.refuse("text", Phrase("Say how you know this, in no more than %(most)s characters", _MOST))
             return await self._form(request, office, form, 422)
         return see(SERVICE)
 

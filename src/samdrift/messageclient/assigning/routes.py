@@ -73,9 +73,11 @@ RIGHTS = {
 _REFUSED = {
     Effect.SELF: Phrase("Nobody gives rights to themselves. Ask another administrator."),
     Effect.NO_AUTHORITY: Phrase("You may not give this. An administrator may."),
-    Effect.OVER: Phrase("It has ended already."),
+    Effect.OVER: Phrase("It has already ended."),
 }
-_UNFIT = Phrase("This cannot be decided so. The end is at most a year away, and the reason is one line.")
+_UNFIT = Phrase(
+    "This decision is not possible. The last day must be within a year, and the reason must be one line."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +243,10 @@ class RightsPages:
         if not rights:
             form.refuse("rights", Phrase("Choose at least one right"))
         person = await self._person(visit, form)
-        until, why = _until(form), form.required("why", Phrase("Say why, for those who see the list later"))
+        until, why = (
+            _until(form),
+            form.required("why", Phrase("Give a reason, for those who see the list later")),
+        )
         if not form.errors and person is not None and until is not None:
             what = Rights(person_subject(person), Scope(mailbox.id), rights)
             await self._state(visit, form, "person", why, partial(_given, what, until))
@@ -264,9 +269,12 @@ class RightsPages:
             if value not in known:
                 form.refuse(name, Phrase("Choose a person"))
         if absent == person:
-            form.refuse("person", Phrase("Nobody substitutes for themselves"))
+            form.refuse("person", Phrase("Nobody can be their own substitute"))
         since = _since(form)
-        until, why = _until(form), form.required("why", Phrase("Say why, for those who see the list later"))
+        until, why = (
+            _until(form),
+            form.required("why", Phrase("Give a reason, for those who see the list later")),
+        )
         if not form.errors and until is not None:
             what = Substitution(person_subject(person), Scope(mailbox.id), person_subject(absent))
             await self._state(visit, form, "person", why, partial(_given, what, until, since=since))
@@ -288,7 +296,7 @@ class RightsPages:
         )
         if digest is None:
             raise HTTPException(404)
-        why = form.required("why", Phrase("Say why, for those who see the list later"))
+        why = form.required("why", Phrase("Give a reason, for those who see the list later"))
         if not form.errors:
             await self._state(visit, form, "why", why, partial(_ended, digest))
         if form.errors:
@@ -345,7 +353,7 @@ class RightsPages:
         subject, name = form["subject"].strip(), form["name"].strip()
         if (subject or name) and visit.permissions.may(Right.ADMINISTRATOR):
             if not subject or not name or len(subject) > 255 or len(name) > 255:
-                form.refuse("subject", Phrase("A new person has both an identity and a name"))
+                form.refuse("subject", Phrase("Enter both an identity and a name for a new person"))
                 return None
             async with self._gate.open(
                 self._principal(visit), visit.organisation, Role.MESSAGE_CLIENT, Purpose.ADMINISTER
@@ -363,7 +371,7 @@ class RightsPages:
         try:
             await self._assignments.state(visit.organisation, person_subject(visit.person.id), why, act)
         except SignedAlone:
-            form.refuse(field, Phrase("Here rights are given by signed decisions alone."))
+            form.refuse(field, Phrase("Here, rights are given only by signed decisions."))
         except RightsRefused as refused:
             form.refuse(field, _REFUSED.get(refused.effect, _UNFIT))
         except StatementError:

@@ -41,8 +41,8 @@ SINCE = {
     "registered": Phrase("After they were registered in our own records"),
 }
 STAGES = {
-    "proposed": Phrase("Waits for a decision"),
-    "agreed": Phrase("Is being done"),
+    "proposed": Phrase("Awaiting a decision"),
+    "agreed": Phrase("In progress"),
     "done": Phrase("Disposed of"),
     "dropped": Phrase("Not carried out"),
 }
@@ -96,10 +96,10 @@ class DisposalPages:
         form = await received(request)
         days = form["days"].strip()
         if not (days.isascii() and days.isdecimal() and 0 < len(days) < 6 and 1 <= int(days) <= MAX_DAYS):
-            form.refuse("days", Phrase("Write a number of days, at least 1"))
+            form.refuse("days", Phrase("Enter a number of days, at least 1"))
         if form["since"] not in SINCE:
             form.refuse("since", Phrase("Choose when the time begins"))
-        decision = form.required("decision", Phrase("Name the decision that the disposal rests on"))
+        decision = form.required("decision", Phrase("Enter the decision that the disposal rests on"))
         if len(decision) > MAX_DECISION or not decision.isprintable():
             form.refuse("decision", Phrase("The decision is one line of at most 300 characters"))
         if form.errors:
@@ -136,7 +136,7 @@ class DisposalPages:
             notice = Phrase("You proposed this. Another manager of the mailbox has to agree.")
             return await self._disposal(request, office, 409, notice)
         except Decided:
-            notice = Phrase("Somebody has decided about this already. Nothing was done; look again.")
+            notice = Phrase("Someone has already decided about this. Nothing was done: please look again.")
             return await self._disposal(request, office, 409, notice)
         if act == "agree":
             self._notify(office.scope.organisation)

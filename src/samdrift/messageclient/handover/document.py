@@ -18,7 +18,7 @@ from samdrift.web.texts import Phrase
 ACTS = {
     Act.READ: Phrase("Read"),
     Act.FILE: Phrase("Opened a file"),
-    Act.RAW: Phrase("Downloaded the raw form"),
+    Act.RAW: Phrase("Downloaded the raw data"),
     Act.PRINTED: Phrase("Printed"),
     Act.HANDED_OVER: Phrase("Handed over"),
 }

@@ -34,9 +34,9 @@ LOCALE = Path(__file__).parent / "locale"
 _PARTS = {
     Part.PDF: Phrase("PDF for the archive, with all texts and the list of files"),
     Part.FILES: Phrase("The files as they are"),
-    Part.EVIDENCE: Phrase("Receipts and evidence of the message service"),
+    Part.EVIDENCE: Phrase("Receipts and evidence from the message service"),
     Part.ORIGINAL: Phrase("Each message as it was sent, byte for byte"),
-    Part.NOTES: Phrase("Notes, which were never sent"),
+    Part.NOTES: Phrase("Notes, which have never been sent"),
 }
 _LONGEST_NUMBER = 256
 _USUAL = frozenset({Part.PDF, Part.FILES, Part.EVIDENCE, Part.ORIGINAL})
@@ -70,7 +70,7 @@ class HandOverPages:
         form = await received(request)
         parts = frozenset(Part(each) for each in form.all("parts") if each in set(Part))
         if not parts:
-            form.refuse("parts", Phrase("Choose what is to go along"))
+            form.refuse("parts", Phrase("Choose what to include"))
             return await self._page(request, desk, form, 422)
         messages = (form["message"],) if form["message"] else ()
         handover = await desk.handed_over(request.path_params["conversation"], messages, parts)
@@ -91,7 +91,7 @@ class HandOverPages:
         conversation = request.path_params["conversation"]
         number = form["number"].strip()
         if len(number) > _LONGEST_NUMBER:
-            form.refuse("number", Phrase("The number is at most 256 characters long"))
+            form.refuse("number", Phrase("The number must be no more than 256 characters"))
         if not number and form["act"] != "take-back":
             form.refuse("number", Phrase("Enter the number in your records"))
         if form.errors:
@@ -108,9 +108,9 @@ class HandOverPages:
         conversation, ends = request.path_params["conversation"], form["act"] == "take-back"
         reason = form["reason"].strip()
         if len(reason) > _LONGEST_NUMBER:
-            form.refuse("reason", Phrase("The reason is at most 256 characters long"))
+            form.refuse("reason", Phrase("The reason must be no more than 256 characters"))
         if not reason and not ends:
-            form.refuse("reason", Phrase("Say why, for those who see it later"))
+            form.refuse("reason", Phrase("Give a reason, for those who see it later"))
         if form.errors:
             return await self._page(request, desk, form, 422)
         try:
@@ -174,7 +174,7 @@ class HandOverPages:
                 self._frame.text(
                     request,
                     Phrase(
-                        "Only that of %(time)s from %(name)s",
+                        "Only the one from %(name)s, %(time)s",
                         {"time": shown.formats.longer(each.at), "name": party(each.sender)},
                     ),
                 ),

@@ -53,9 +53,9 @@ _DAYS = (
     Phrase("Saturday"),
     Phrase("Sunday"),
 )
-_NO_ADDRESS = Phrase("Write a mail address such as namn@kommun.se")
-_SO_MANY_DAYS = Phrase("So many days cannot be kept: 400 at most")
-_NO_TIME = Phrase("Write times such as 08:00 and 17:00, the later one last, or leave both empty")
+_NO_ADDRESS = Phrase("Enter an email address such as namn@kommun.se")
+_SO_MANY_DAYS = Phrase("That is too many days: 400 at most")
+_NO_TIME = Phrase("Enter times such as 08:00 and 17:00, the later one last, or leave both empty")
 
 
 class NoticePages:
@@ -198,11 +198,11 @@ def _manning_of(form: Form) -> Manning | None:
     closed = _closed_of(form)
     after, to = form["hours"].strip(), form["to"].strip()
     if after and not (_NUMBER.fullmatch(after) and 0 < int(after) <= MAX_HOURS):
-        form.refuse("hours", Phrase("Write a number of hours from 1 to 200, or leave it empty"))
+        form.refuse("hours", Phrase("Enter a number of hours from 1 to 200, or leave it empty"))
     if to and not is_mail_address(to):
         form.refuse("to", _NO_ADDRESS)
     if to and not after:
-        form.refuse("hours", Phrase("Write after how many hours the address is to be told"))
+        form.refuse("hours", Phrase("Enter after how many hours the address is to be notified"))
     acknowledge = form["acknowledge"].strip()
     if len(acknowledge) > MAX_TEXT:
         form.refuse("acknowledge", Phrase("The answer is too long: 2 000 characters at most"))
@@ -238,7 +238,7 @@ def _closed_of(form: Form) -> frozenset[date]:
         except ValueError:
             begin, end = date.max, date.min
         if not timedelta() <= end - begin <= timedelta(days=MAX_CLOSED):
-            form.refuse("closed", Phrase("Write a day or a period on each line: 2026-07-06 – 2026-07-31"))
+            form.refuse("closed", Phrase("Enter a day or a period on each line: 2026-07-06 – 2026-07-31"))
             continue
         closed |= {begin + timedelta(days=number) for number in range((end - begin).days + 1)}
         if len(closed) > MAX_CLOSED:

@@ -35,7 +35,7 @@ class Words:
 
 
 _ON_ITS_WAY = Phrase("On its way")
-_NOBODY_HAS_IT = Phrase("Nobody there has got it. Correct what is wrong, and send it again.")
+_NOBODY_HAS_IT = Phrase("Nobody there has received it. Correct what is wrong, then send it again.")
 _UNKNOWN = Words(
     _ON_ITS_WAY, Phrase("The message service reports a state that is not in the code list."), Kind.PLAIN
 )
@@ -44,14 +44,14 @@ STAGES: Mapping[Stage, Words] = MappingProxyType(
     {
         Stage.ARRIVED: Words(Phrase("Received"), Phrase("It can be read here."), Kind.PLAIN),
         Stage.UNREADABLE: Words(
-            Phrase("Cannot be shown"), Phrase("Its raw form can be downloaded."), Kind.WARNING
+            Phrase("Cannot be shown"), Phrase("Its raw data can be downloaded."), Kind.WARNING
         ),
-        Stage.WINDOW: Words(
-            Phrase("Is about to be sent"), Phrase("Sending can still be undone."), Kind.WARNING
-        ),
+        Stage.WINDOW: Words(Phrase("About to be sent"), Phrase("Sending can still be undone."), Kind.WARNING),
         Stage.OUTBOX: Words(
-            Phrase("Waits to be sent"),
-            Phrase("The message service has not taken it yet. Another try follows by itself."),
+            Phrase("Waiting to be sent"),
+            Phrase(
+                "The message service has not accepted it yet. Another attempt will be made automatically."
+            ),
             Kind.WARNING,
         ),
         Stage.HANDED_OVER: Words(_ON_ITS_WAY, Phrase("The message service has it."), Kind.PLAIN),
@@ -69,38 +69,40 @@ STAGES: Mapping[Stage, Words] = MappingProxyType(
 )
 STATUSES: Mapping[MessageStatus, Words] = MappingProxyType(
     {
-        MessageStatus.SCHEDULED: Words(_ON_ITS_WAY, Phrase("It is in line to be sent."), Kind.PLAIN),
+        MessageStatus.SCHEDULED: Words(_ON_ITS_WAY, Phrase("It is queued for sending."), Kind.PLAIN),
         MessageStatus.SUBMITTED: Words(
-            _ON_ITS_WAY, Phrase("It is encrypted and signed and leaves soon."), Kind.PLAIN
+            _ON_ITS_WAY, Phrase("It is encrypted and signed, and will leave shortly."), Kind.PLAIN
         ),
         MessageStatus.SCHEDULED_FOR_RESEND: Words(
-            Phrase("Is tried again"),
-            Phrase("The recipient’s system did not answer. Another try follows by itself."),
+            Phrase("Will be tried again"),
+            Phrase("The recipient’s system did not answer. Another attempt will be made automatically."),
             Kind.WARNING,
         ),
         MessageStatus.ACKNOWLEDGE: Words(
-            Phrase("Arrived, waits for receipt"),
+            Phrase("Arrived, awaiting receipt"),
             Phrase("The recipient’s system has it; the organisation has not confirmed it yet."),
             Kind.PLAIN,
         ),
         MessageStatus.WAITING_FOR_RECEIPT: Words(
-            Phrase("Arrived, waits for receipt"),
+            Phrase("Arrived, awaiting receipt"),
             Phrase("The recipient’s system has it; the organisation has not confirmed it yet."),
             Kind.PLAIN,
         ),
         MessageStatus.ACCEPTED: Words(
             Phrase("Received by the organisation at %(time)s"),
-            Phrase("It does not say that anybody has read it."),
+            Phrase("This does not mean that anyone has read it."),
             Kind.GOOD,
         ),
         MessageStatus.REJECTED: Words(Phrase("Rejected by the recipient"), _NOBODY_HAS_IT, Kind.BAD),
         MessageStatus.MESSAGE_EXCHANGE_ERROR: Words(
             Phrase("Not delivered"),
-            Phrase("Nothing says that the recipient has it. Call the recipient, or send it again."),
+            Phrase("There is no sign that the recipient has it. Call the recipient, or send it again."),
             Kind.BAD,
         ),
-        MessageStatus.ERROR: Words(Phrase("Not delivered"), Phrase("Something failed on its way."), Kind.BAD),
-        MessageStatus.RETRIEVED: Words(Phrase("Received"), Phrase("It came to us."), Kind.PLAIN),
+        MessageStatus.ERROR: Words(
+            Phrase("Not delivered"), Phrase("Something went wrong on the way."), Kind.BAD
+        ),
+        MessageStatus.RETRIEVED: Words(Phrase("Received"), Phrase("It has reached us."), Kind.PLAIN),
         MessageStatus.RECEIPT_SENT: Words(
             Phrase("Receipt sent"), Phrase("The sender knows that it has come."), Kind.GOOD
         ),
@@ -114,21 +116,24 @@ OVERDUE = Words(
 )
 GIVEN_UP = Words(
     Phrase("No receipt came"),
-    Phrase("Nothing says that the organisation has it, and nothing is waited for. Call the recipient."),
+    Phrase(
+        "There is no sign that the organisation has it, and the system has stopped waiting. Call the "
+        "recipient."
+    ),
     Kind.BAD,
 )
 LATE = Words(
     Phrase("Not sent in time"),
     Phrase(
-        "The message service could not be reached, and it is not sent any more. Whether it came there all the"
-        " same is asked as soon as the service answers. Call the recipient if it is urgent."
+        "The message service could not be reached, and no more attempts will be made. Once the service "
+        "answers, it will show whether the message arrived after all. Call the recipient if it is urgent."
     ),
     Kind.BAD,
 )
 """A message whose deadline is over while the message service is gone: nobody knows yet what became of it."""
 REJECTIONS: Mapping[Detail, Phrase] = MappingProxyType(
     {
-        Detail.STRUCTURE: Phrase("Rejected: the message is not built as the rules say"),
+        Detail.STRUCTURE: Phrase("Rejected: the message is not structured as the rules require"),
         Detail.FORBIDDEN: Phrase("Rejected: malicious code was found in it"),
         Detail.TOO_LONG: Phrase("Rejected: the message is larger than 30 MB"),
         Detail.INVARIANT: Phrase("Rejected: a field breaks a rule"),
@@ -141,7 +146,7 @@ REJECTIONS: Mapping[Detail, Phrase] = MappingProxyType(
 """Detail codes of a rejection (content-specification 5.3)."""
 REASONS: Mapping[Reason, Phrase] = MappingProxyType(
     {
-        Reason.SCHEMA: Phrase("Rejected: the message is not built as the rules say"),
+        Reason.SCHEMA: Phrase("Rejected: the message is not structured as the rules require"),
         Reason.RULE: Phrase("Rejected: the message breaks a rule"),
         Reason.SIGNATURE: Phrase("Rejected: the signature could not be verified"),
     }
@@ -253,22 +258,22 @@ def event_words(event: DeliveryEvent) -> Phrase:
 
 STEPS: Mapping[MessageStatus, Phrase] = MappingProxyType(
     {
-        MessageStatus.SCHEDULED: Phrase("Taken by the message service"),
+        MessageStatus.SCHEDULED: Phrase("Accepted by the message service"),
         MessageStatus.SUBMITTED: Phrase("Encrypted and signed"),
         MessageStatus.SCHEDULED_FOR_RESEND: Phrase("Tried again"),
         MessageStatus.ACKNOWLEDGE: Phrase("Arrived at the recipient’s system"),
-        MessageStatus.WAITING_FOR_RECEIPT: Phrase("Waits for the organisation’s receipt"),
+        MessageStatus.WAITING_FOR_RECEIPT: Phrase("Awaiting the organisation’s receipt"),
         MessageStatus.ACCEPTED: Phrase("Receipt from the organisation"),
         MessageStatus.REJECTED: Phrase("Rejected by the recipient"),
         MessageStatus.MESSAGE_EXCHANGE_ERROR: Phrase("Not delivered"),
-        MessageStatus.ERROR: Phrase("Something failed on its way"),
+        MessageStatus.ERROR: Phrase("Something went wrong on the way"),
         MessageStatus.RETRIEVED: Phrase("Came in"),
         MessageStatus.RECEIPT_SENT: Phrase("Receipt sent to the sender"),
-        MessageStatus.NEW: Phrase("Could be fetched"),
+        MessageStatus.NEW: Phrase("Ready to be fetched"),
     }
 )
 _PICTURE = (
-    (Phrase("Taken by the message service"), frozenset({MessageStatus.SCHEDULED})),
+    (Phrase("Accepted by the message service"), frozenset({MessageStatus.SCHEDULED})),
     (Phrase("Encrypted and signed"), frozenset({MessageStatus.SUBMITTED})),
     (
         Phrase("Arrived at the recipient’s system"),

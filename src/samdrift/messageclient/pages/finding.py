@@ -22,7 +22,7 @@ from samdrift.web.texts import Phrase
 from samdrift.web.uploads import received
 
 _ADDRESSES = 50
-LONG_WORDS = Phrase("Write at most %(most)s characters", {"most": MAX_WORDS})
+LONG_WORDS = Phrase("Write no more than %(most)s characters", {"most": MAX_WORDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Finding:
     async def search(self, request: Request, desk: Desk) -> Response:
         """Keep a search and lead to its results."""
         form = await received(request)
-        words = form.required("words", Phrase("Write what to look for"))
+        words = form.required("words", Phrase("Enter what to search for"))
         if len(words) > MAX_WORDS:
             form.refuse("words", LONG_WORDS)
         if form.errors:

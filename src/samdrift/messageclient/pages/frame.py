@@ -41,16 +41,16 @@ RouteOf = tuple[str, str, Handler]
 _FOLDERS = (
     (Folder.UNREAD, Phrase("Unread")),
     (Folder.MINE, Phrase("Mine")),
-    (Folder.UNHANDLED, Phrase("No handler")),
+    (Folder.UNHANDLED, Phrase("Unassigned")),
     (Folder.OPEN, Phrase("All")),
     (Folder.DONE, Phrase("Finished")),
 )
 REASONS = (
-    (Reason.CASE, Phrase("I work with a case that it belongs to")),
-    (Reason.COVER, Phrase("I stand in for a colleague")),
+    (Reason.CASE, Phrase("I am working on a case it belongs to")),
+    (Reason.COVER, Phrase("I am covering for a colleague")),
     (Reason.SUPERVISION, Phrase("I supervise or follow up the work")),
     (Reason.RECORDS, Phrase("A request for public records")),
-    (Reason.MISTAKE, Phrase("I look into a fault, or something that went to the wrong place")),
+    (Reason.MISTAKE, Phrase("I am looking into a fault, or something sent to the wrong place")),
 )
 FOLDER_OF_ALL = {Folder.MINE: "/mine", Folder.SENT: "/sent"}
 """Views over all mailboxes at a time."""
@@ -243,7 +243,7 @@ class Frame:
             organisation.insert(
                 0, Link(text(Phrase("Address book")), "/addresses", current=place.path == "/addresses")
             )
-            organisation.append(Link(text(Phrase("Notices by mail")), NOTICES))
+            organisation.append(Link(text(Phrase("Email notifications")), NOTICES))
         if may_administer(desk, mailboxes):
             organisation.append(Link(text(Phrase("Administration")), ADMINISTRATION))
         kept = tuple(

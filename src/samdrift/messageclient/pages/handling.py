@@ -81,7 +81,7 @@ class Handling:
         conversation = request.path_params["conversation"]
         text = form.required("note", Phrase("Write the note first"))
         if len(text) > _MAX_NOTE:
-            form.refuse("note", Phrase("Write at most %(most)s characters", {"most": "20 000"}))
+            form.refuse("note", Phrase("Write no more than %(most)s characters", {"most": "20 000"}))
         if not form.errors:
             try:
                 added = await desk.add_note(conversation, text)

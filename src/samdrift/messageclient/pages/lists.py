@@ -44,7 +44,7 @@ class Lists:
     async def make(self, request: Request, desk: Desk) -> Response:
         """Make a list, and lead to its recipients."""
         form = await received(request)
-        name = form.required("name", Phrase("Write a name"))
+        name = form.required("name", Phrase("Enter a name"))
         if not form.errors:
             try:
                 made = await desk.keep_list(RecipientList("", name, (), form["mailbox"] or None))
@@ -68,7 +68,7 @@ class Lists:
             left = tuple(each for each in kept.recipients if key_of(each) != form["remove"])
             await desk.keep_list(replace(kept, recipients=left))
         elif form["rename"]:
-            name = form.required("name", Phrase("Write a name"))
+            name = form.required("name", Phrase("Enter a name"))
             if form.errors:
                 return await self._page(request, desk, kept, form, 422)
             await desk.keep_list(replace(kept, name=name))
@@ -88,7 +88,7 @@ class Lists:
                 desk,
                 Phrase("Remove the list?"),
                 kept.name,
-                Phrase("Messages that were sent with it stay. It cannot be brought back."),
+                Phrase("Messages sent with it are kept. The list cannot be restored."),
                 Phrase("Remove the list"),
                 back=f"/list/{kept.id}",
             )

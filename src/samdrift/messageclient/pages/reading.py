@@ -39,15 +39,15 @@ _BESIDE = 20
 _ACTS = {
     Act.READ: Phrase("Read"),
     Act.FILE: Phrase("Opened a file"),
-    Act.RAW: Phrase("Downloaded the raw form"),
+    Act.RAW: Phrase("Downloaded the raw data"),
     Act.PRINTED: Phrase("Printed"),
     Act.WHY: Phrase("Said why"),
-    Act.HANDED_OVER: Phrase("Took along in a package"),
+    Act.HANDED_OVER: Phrase("Exported in a package"),
 }
 EMPTY = {
     Folder.UNREAD: Phrase("Nothing is unread. New messages to the mailbox appear here."),
-    Folder.MINE: Phrase("You have no open conversation. Those that you take appear here."),
-    Folder.UNHANDLED: Phrase("Every open conversation has a handler."),
+    Folder.MINE: Phrase("You have no open conversations. Those you take appear here."),
+    Folder.UNHANDLED: Phrase("Every open conversation has been assigned."),
     Folder.OPEN: Phrase("Nothing is open. New messages to the mailbox appear here."),
     Folder.DONE: Phrase("Nothing is done yet. Conversations that you mark as done appear here."),
     Folder.SENT: Phrase("Nothing has been sent yet. What you send appears here."),
@@ -55,7 +55,8 @@ EMPTY = {
 NAME_OF_ALL = {Folder.MINE: Phrase("With me"), Folder.SENT: Phrase("Sent")}
 """Names of views over all mailboxes."""
 CHANGED = Phrase(
-    "A colleague changed this conversation while you looked at it. Nothing was done; look again."
+    "A colleague changed this conversation while you were looking at it. Nothing has been done: please look"
+    " again."
 )
 
 
@@ -200,7 +201,7 @@ class Reading:
             lain=None,
             path="/outbox",
             live="",
-            empty=Phrase("Everything that you sent has left."),
+            empty=Phrase("Everything you sent has gone."),
         )
 
     async def conversation(self, request: Request, desk: Desk) -> Response:

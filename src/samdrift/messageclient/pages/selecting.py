@@ -68,7 +68,9 @@ class Selecting:
         mailboxes = await desk.mailboxes()
         days = form["quiet_days"].strip() or "0"
         if not (days.isascii() and days.isdecimal() and len(days) < 6 and int(days) <= _MAX_DAYS):
-            form.refuse("quiet_days", Phrase("Write a number of days, at most %(most)s", {"most": _MAX_DAYS}))
+            form.refuse(
+                "quiet_days", Phrase("Enter a number of days, no more than %(most)s", {"most": _MAX_DAYS})
+            )
         if len(form["organisation"].strip()) > MAX_WORDS:
             form.refuse("organisation", LONG_WORDS)
         if form.errors:
@@ -91,7 +93,7 @@ class Selecting:
     async def keep(self, request: Request, desk: Desk) -> Response:
         """Keep a selection as a view."""
         form = await received(request)
-        name = form.required("name", Phrase("Write a name"))
+        name = form.required("name", Phrase("Enter a name"))
         if not form.errors:
             try:
                 shared = form["shared"] == "yes"
@@ -117,7 +119,7 @@ class Selecting:
                 desk,
                 Phrase("Remove the view?"),
                 kept.name,
-                Phrase("The conversations in it stay. It cannot be brought back."),
+                Phrase("The conversations in it are kept. The view cannot be restored."),
                 Phrase("Remove the view"),
                 back=f"/view/{kept.id}",
             )
@@ -207,7 +209,7 @@ def _words(selection: Selection, people: dict[str, str]) -> Iterator[Phrase]:
     if selection.state is not State.ANY:
         yield _STATES[selection.state]
     if selection.handler:
-        yield Phrase("handler: %(name)s", {"name": people.get(selection.handler, "?")})
+        yield Phrase("assigned to: %(name)s", {"name": people.get(selection.handler, "?")})
     if selection.confidential is not None:
         yield Phrase("Marked as confidential") if selection.confidential else Phrase("Not confidential")
     if selection.files is not None:
@@ -215,7 +217,7 @@ def _words(selection: Selection, people: dict[str, str]) -> Iterator[Phrase]:
     if selection.quiet_days:
         yield Phrase("nothing new for %(days)s days", {"days": selection.quiet_days})
     if selection.organisation:
-        yield Phrase("other side: %(name)s", {"name": selection.organisation})
+        yield Phrase("other organisation: %(name)s", {"name": selection.organisation})
 
 
 def _flag(text: str) -> bool | None:

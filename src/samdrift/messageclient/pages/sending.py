@@ -39,11 +39,15 @@ from samdrift.web.views import Answer, Kind
 
 CAUTIONS = {
     Caution.FIRST_TIME: Phrase("First message to this address. Check that it is the right one."),
-    Caution.NOT_LISTED: Phrase("The address book does not list the address any more."),
-    Caution.NO_RECEIPT_LATELY: Phrase("The latest messages to it got no receipt. Call if it is urgent."),
+    Caution.NOT_LISTED: Phrase("The address is no longer in the address book."),
+    Caution.NO_RECEIPT_LATELY: Phrase(
+        "The latest messages to this address got no receipt. Call if it is urgent."
+    ),
 }
 _PREVIEW = 400
-_CHANGED = Phrase("The draft was changed while you looked at it. Check it again; nothing was sent.")
+_CHANGED = Phrase(
+    "The draft was changed while you were looking at it. Nothing was sent: please check it again."
+)
 _MOVED = Phrase("Something new has come in the conversation. Read it below, then send or change your answer.")
 _TOO_LATE = Phrase("It was too late to undo: the message is on its way.")
 
@@ -262,7 +266,9 @@ def _answers(
         add(Phrase("Confidentiality"), shown.say(Phrase("Not confidential")), field="confidentiality")
     ours = ", ".join(map(shown.reference, content.references))
     theirs = ", ".join(map(shown.reference, content.recipient_references))
-    returned = shown.say(Phrase("Theirs, returned: %(references)s", {"references": theirs})) if theirs else ""
+    returned = (
+        shown.say(Phrase("Theirs, quoted back: %(references)s", {"references": theirs})) if theirs else ""
+    )
     add(Phrase("References"), ours or shown.say(Phrase("None of ours")), returned, field="references")
     if content.persons:
         contact = ", ".join(f"{each.label}, {each.extension}" for each in content.persons)

@@ -38,7 +38,7 @@ CODE_SYSTEMS: Mapping[str, Phrase] = MappingProxyType(
         "1.2.752.74.9.1": Phrase("National reserve number"),
         "1.3.88": Phrase("GLN"),
         "1.2.752.29.6.2.1": Phrase("HSA id"),
-        "0.9.2342.19200300.100.1.3": Phrase("E-mail"),
+        "0.9.2342.19200300.100.1.3": Phrase("Email"),
         _LOCAL: Phrase("Local id"),
         "unregistred": Phrase("Reference"),
     }
@@ -97,10 +97,10 @@ def _listed(references: Sequence[mail.Identifier]) -> list[str]:
 
 
 _LEFT_OF_THEIRS = Phrase(
-    "It is left at the message service. Ask the sender to send it again in smaller parts, each under 30 MB;"
-    " who runs your message service can hand out what came."
+    "It is still at the message service. Ask the sender to send it again in smaller parts, each under 30 "
+    "MB; whoever runs your message service can give you what arrived."
 )
-_LEFT_OF_OURS = Phrase("It is left at the message service, and can be read in the system that sent it.")
+_LEFT_OF_OURS = Phrase("It is still at the message service, and can be read in the system that sent it.")
 
 
 class Shown:
@@ -117,7 +117,7 @@ class Shown:
 
     def person(self, person: mail.Person) -> str:
         """Return a person's name, or that it is not known any more."""
-        return person.name or self.say(Phrase("A person who is not known any more"))
+        return person.name or self.say(Phrase("A person who is no longer known here"))
 
     def part(self, one: mail.Conversation) -> str:
         """Return which messages of a conversation a page shows; empty where it shows them all."""
@@ -190,7 +190,7 @@ class Shown:
     def _here(self, one: Present) -> str:
         name = {"name": self.person(one.person)}
         return self.say(
-            Phrase("%(name)s writes now", name) if one.writing else Phrase("%(name)s is here", name)
+            Phrase("%(name)s is writing now", name) if one.writing else Phrase("%(name)s is here", name)
         )
 
     # --- lists --------------------------------------------------------------------------------------------
@@ -228,11 +228,11 @@ class Shown:
         if lain is None:
             return None
         one, hours = lain.messages == 1, {"hours": lain.hours}
-        several = Phrase("%(count)s messages have lain unread", {"count": lain.messages})
-        long = Phrase("for more than %(hours)s manned hours.", hours)
+        several = Phrase("%(count)s messages have been unread", {"count": lain.messages})
+        long = Phrase("for more than %(hours)s staffed hours.", hours)
         return Lain(
-            self.say(Phrase("One message has lain unread") if one else several),
-            self.say(Phrase("for more than one manned hour.") if lain.hours == 1 else long),
+            self.say(Phrase("One message has been unread") if one else several),
+            self.say(Phrase("for more than one staffed hour.") if lain.hours == 1 else long),
             f"/conversation/{lain.oldest}{query}",
             self.say(Phrase("Open it") if one else Phrase("Open the oldest")),
         )
@@ -275,15 +275,15 @@ class Shown:
     def handler(self, handler: mail.Person | None, substitutes: Sequence[mail.Person] = ()) -> str:
         """Return who has a conversation, in words; and who has it instead while its handler is absent."""
         if handler is None:
-            return self.say(Phrase("without handler"))
+            return self.say(Phrase("unassigned"))
         if handler.id == self._me.id:
             return self.say(Phrase("with you"))
         name = self.person(handler)
         if any(one.id == self._me.id for one in substitutes):
-            return self.say(Phrase("with you, in place of %(name)s who is absent", {"name": name}))
+            return self.say(Phrase("with you, covering for %(name)s, who is absent", {"name": name}))
         if substitutes:
             others = ", ".join(map(self.person, substitutes))
-            phrase = Phrase("with %(name)s, absent; %(others)s in place", {"name": name, "others": others})
+            phrase = Phrase("with %(name)s, absent; %(others)s covering", {"name": name, "others": others})
             return self.say(phrase)
         return self.say(Phrase("with %(name)s", {"name": name}))
 

@@ -46,20 +46,20 @@ from samdrift.web.uploads import StaleForm, received
 from samdrift.web.views import Attached
 
 PROBLEMS = {
-    ProblemCode.NO_RECIPIENT: Phrase("Choose whom the message goes to"),
+    ProblemCode.NO_RECIPIENT: Phrase("Choose who the message is for"),
     ProblemCode.TOO_MANY_RECIPIENTS: Phrase("Choose fewer recipients"),
     ProblemCode.UNKNOWN_RECIPIENT: Phrase(
-        "Remove the recipient that is not in the address book any more, or look up its new address"
+        "Remove the recipient that is no longer in the address book, or look up its new address"
     ),
-    ProblemCode.NO_SUBJECT: Phrase("Write a subject"),
-    ProblemCode.SUBJECT_TOO_LONG: Phrase("Write a subject of 256 characters at most"),
+    ProblemCode.NO_SUBJECT: Phrase("Enter a subject"),
+    ProblemCode.SUBJECT_TOO_LONG: Phrase("Enter a subject of no more than 256 characters"),
     ProblemCode.EMPTY: Phrase("Write a text or add a file"),
     ProblemCode.TOO_LARGE: Phrase("Remove files: the message is over 30 MB"),
     ProblemCode.FILE_TYPE: FILE_PROBLEMS[ProblemCode.FILE_TYPE],
-    ProblemCode.NOT_APPROVED: Phrase("A second person has to approve it first"),
+    ProblemCode.NOT_APPROVED: Phrase("A second person must approve it first"),
     ProblemCode.NOT_COVERED: NOT_COVERED,
-    ProblemCode.ENDED_MAILBOX: Phrase("The mailbox has ended: write in another one"),
-    ProblemCode.REFERENCE: Phrase("Fill in both kind and value of the reference"),
+    ProblemCode.ENDED_MAILBOX: Phrase("The mailbox is closed: write in another one"),
+    ProblemCode.REFERENCE: Phrase("Enter both the type and the value of the reference"),
 }
 FIELDS = {
     "recipients": "find",
@@ -81,8 +81,8 @@ _SUGGESTED, _SHORTEST = 8, 2
 _EMPTY_ROWS = 1
 _ENDED = Phrase("Not saved: you no longer have access to the mailbox. The draft is kept there.")
 _LOST = Phrase(
-    "Your text could not be saved in the draft, since it was changed elsewhere. It is kept below: compare, "
-    "then save again."
+    "Your text could not be saved, because the draft was changed elsewhere. It is kept below: compare, then"
+    " save again."
 )
 
 
@@ -264,7 +264,7 @@ class Writing:
             draft = await as_it_was(desk, draft, form, files)
             version = await desk.save_draft(draft.id, draft.version, content_of(form, draft.content))
         except DraftTaken as taken:
-            phrase = Phrase("%(name)s writes in this draft now.", {"name": shown.person(taken.writer)})
+            phrase = Phrase("%(name)s is writing in this draft now.", {"name": shown.person(taken.writer)})
             return JSONResponse({"said": self._frame.text(request, phrase), "over": True, **files.answer()})
         except (Changed, DraftClosed):
             phrase = Phrase("Not saved: the draft was changed in another window.")
@@ -292,7 +292,7 @@ class Writing:
                         "beneath": " · ".join(
                             self._frame.text(request, one)
                             for one in (
-                                *((Phrase("nearly what you wrote"),) if each.near else ()),
+                                *((Phrase("close to what you typed"),) if each.near else ()),
                                 *((Phrase("Favourite"),) if each.favourite else ()),
                                 said[bool(each.used)],
                             )
