@@ -587,6 +587,26 @@ async def test_a_draft_that_a_colleague_took_over_keeps_both_texts(room: Mailroo
     assert answer.status_code == 409
     assert "Min rad" in answer.text
     assert "En text" in answer.text
+    assert "Inte sparat: Bo Berg har tagit över utkastet" in answer.text
+    assert f'action="/draft/{draft}/take-over"' in answer.text
+    assert 'name="review"' not in answer.text, "it would be refused again"
+    assert re.findall(r"<(\w+)[^>]* autofocus", answer.text) == ["div"], (
+        "what happened, and no field below it"
+    )
+    await anna.post(f"/draft/{draft}/take-over")
+    assert (await anna.post(f"/draft/{draft}/save", version="4", text="Min rad")).json()["said"] == "Sparat"
+
+
+async def test_an_answer_that_another_tab_changed_begins_with_what_happened(room: Mailroom) -> None:
+    """The field of the text took the focus, and the page began below the text that was not saved."""
+    anna, sip = await room.visit(), room.office.conversations[the_sip(room)]
+    draft = (await anna.post(f"/message/{sip.messages[-1].id}/reply")).headers["location"]
+    assert re.findall(r"<(\w+)[^>]* autofocus", (await anna.get(draft)).text) == ["textarea"]
+    await anna.post(f"{draft}/save", version="1", text="Nyare")
+    answer = await anna.post(draft, version="1", subject="Ämne", text="Äldre", review="yes")
+    assert (answer.status_code, "Äldre" in answer.text) == (409, True)
+    assert re.findall(r"<(\w+)[^>]* autofocus", answer.text) == ["div"]
+    assert 'name="review"' in answer.text
 
 
 async def test_an_answer_stops_when_the_conversation_has_something_new(room: Mailroom) -> None:

@@ -391,7 +391,7 @@ class Writing:
             draft=draft,
             form=form,
             typed=None if typed is None else typed_in(typed, shown),
-            lost=_LOST,
+            lost=_LOST if mine else _taken(shown.person(draft.writer)),
             files_lost=files_lost,
             mine=mine,
             live=live,
@@ -476,6 +476,14 @@ async def _with_list(desk: Desk, content: DraftContent, kept: str) -> DraftConte
             known = {key_of(one): one for one in (*content.recipients, *each.recipients)}
             return replace(content, recipients=tuple(known.values()))
     return content
+
+
+def _taken(name: str) -> Phrase:
+    return Phrase(
+        "Not saved: %(name)s has taken over this draft. Your text is kept below: copy what you need before you "
+        "go on.",
+        {"name": name},
+    )
 
 
 def _untouched(draft: Draft) -> bool:
