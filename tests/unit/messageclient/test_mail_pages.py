@@ -634,6 +634,14 @@ async def test_an_answer_stops_when_the_conversation_has_something_new(room: Mai
     assert (await anna.post(f"/draft/{draft.id}/send", version=str(version))).status_code == 303
 
 
+async def test_a_line_of_a_list_says_once_who_has_drafts_in_it(room: Mailroom) -> None:
+    anna, message = await room.visit(), room.office.conversations[the_sip(room)].messages[-1].id
+    for person in (ANNA, BO, ANNA, BO):
+        await MemoryDesk(room.office, person).reply(message)
+    page = (await anna.get("/mailbox/soc/open")).text
+    assert (page.count("ditt utkast"), page.count("Bo Berg skriver svar")) == (1, 1)
+
+
 async def test_a_second_person_approves_before_it_is_sent(room: Mailroom) -> None:
     room.office.approval.add("soc")
     anna, eva = await room.visit(), await room.visit(EVA)

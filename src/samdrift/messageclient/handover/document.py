@@ -138,7 +138,7 @@ class Document:
             facts.append(_fact(shown.say(references), "\n".join(map(shown.reference, side.references))))
         facts += [
             _fact(say(Phrase("Sent by")), author),
-            _fact(say(Phrase("Came or left")), shown.formats.exact(one.at)),
+            _fact(say(Phrase("Received or sent")), shown.formats.exact(one.at)),
             _fact(
                 say(Phrase("The sender’s time stamp")),
                 shown.formats.exact(one.dated_at) if one.dated_at else "",

@@ -205,7 +205,7 @@ def _manning_of(form: Form) -> Manning | None:
         form.refuse("hours", Phrase("Enter after how many hours the address is to be notified"))
     acknowledge = form["acknowledge"].strip()
     if len(acknowledge) > MAX_TEXT:
-        form.refuse("acknowledge", Phrase("The answer is too long: 2 000 characters at most"))
+        form.refuse("acknowledge", Phrase("The reply is too long: 2 000 characters at most"))
     if form.errors:
         return None
     return Manning(hours, closed, form["holidays"] == "yes", int(after or 0), to, acknowledge)

@@ -18,7 +18,7 @@ FILE_PROBLEMS = {
     ProblemCode.EMPTY: Phrase("A file is empty. Choose another one"),
     ProblemCode.TOO_LARGE: Phrase("There is no room for a file: the message would be over 30 MB"),
     ProblemCode.FILE_TYPE: Phrase(
-        "A file is of a type that is not accepted in the federation. Choose another one, PDF if you can"
+        "A file is of a type that is not accepted in the federation. Choose another one, preferably PDF"
     ),
     ProblemCode.TOO_MANY_FILES: Phrase(
         "A message has at most %(most)s files. Send the others in another message", {"most": str(MAX_FILES)}

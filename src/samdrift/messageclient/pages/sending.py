@@ -48,7 +48,9 @@ _PREVIEW = 400
 _CHANGED = Phrase(
     "The draft was changed while you were looking at it. Nothing was sent: please check it again."
 )
-_MOVED = Phrase("Something new has come in the conversation. Read it below, then send or change your answer.")
+_MOVED = Phrase(
+    "Something new has arrived in the conversation. Read it below, then send or change your reply."
+)
 _TOO_LATE = Phrase("It was too late to undo: the message is on its way.")
 
 Act = Callable[[Desk, str, int, Form], Awaitable[object]]

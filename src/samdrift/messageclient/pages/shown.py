@@ -260,12 +260,12 @@ class Shown:
 
     def _beside(self, line: mail.Line) -> Iterable[str]:
         yield from _listed(line.references)
-        for draft in line.drafts:
-            if draft.writer.id == self._me.id:
+        for writing in dict.fromkeys(draft.writer for draft in line.drafts):
+            if writing.id == self._me.id:
                 yield self.say(Phrase("your draft"))
             else:
-                writer = {"name": self.person(draft.writer)}
-                yield self.say(Phrase("%(name)s is writing an answer", writer))
+                writer = {"name": self.person(writing)}
+                yield self.say(Phrase("%(name)s is writing a reply", writer))
         if not line.done:
             yield self.handler(line.handler, line.substitutes)
         if line.files:

@@ -480,8 +480,8 @@ async def _with_list(desk: Desk, content: DraftContent, kept: str) -> DraftConte
 
 def _taken(name: str) -> Phrase:
     return Phrase(
-        "Not saved: %(name)s has taken over this draft. Your text is kept below: copy what you need before you "
-        "go on.",
+        "Not saved: %(name)s has taken over this draft. Your text is kept below: copy what you need "
+        "before you go on.",
         {"name": name},
     )
 
