@@ -11,7 +11,7 @@ import pytest
 
 from samdrift.accesspoint.events import APEvent
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose
+from samdrift.contracts.principals import Purpose
 from samdrift.evidence.trace import entries
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.keystore.custody import FOLDER, Custodians
@@ -22,9 +22,7 @@ from tests.roles.stage import Stage
 from tests.secretfiles import secret_file
 from tests.sizes import whole
 from tests.unit.cli.commandline import Ended, in_process
-from tests.vaults import CHEAP
-
-WORKER = Principal(PrincipalKind.WORKER, "test")
+from tests.vaults import CHEAP, WORKER
 
 
 async def run(*arguments: str | Path) -> Ended:

@@ -13,6 +13,7 @@ from samdrift.administration.turns import in_turn
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.audit.events import AuditEvent
 from samdrift.config.model import Config
+from samdrift.contracts import workers
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.trace import Asked
 from samdrift.installation.vaultsettings import vault_settings
@@ -137,7 +138,6 @@ async def record_command(
         await gate.operator_log(event, **facts, **untold)
 
 
-WORKER = Principal(PrincipalKind.WORKER, "export")
 Check = Callable[[], Awaitable[None]]
 """Asked before each part of what is read of an organisation; raises when no more may be."""
 
@@ -161,7 +161,7 @@ async def signing_key(
     message_service = Role.MESSAGE_SERVICE in roles
     role = next(role for role in ORGANISATIONS_OWN if role in roles)
     try:
-        async with installation.gate.open(WORKER, organisation, role, Purpose.EXPORT) as vault:
+        async with installation.gate.open(workers.EXPORT, organisation, role, Purpose.EXPORT) as vault:
             return vault.proving_key()
     except KeyStoreError as error:
         if message_service or error.fault is not KeyFault.MISSING:

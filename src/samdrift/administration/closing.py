@@ -31,8 +31,9 @@ from samdrift.attestation import signatures
 from samdrift.attestation.signatures import canonical
 from samdrift.audit.entries import Happening
 from samdrift.config.errors import Unusable
+from samdrift.contracts import workers
 from samdrift.contracts.clock import Clock
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.interface import OPERATOR_KEYS
 from samdrift.keystore.keyfiles import KeyName, KeyStoreError
 from samdrift.messageservice.lifecycle import ledger as mt
@@ -62,7 +63,6 @@ _REMAINS_IN_SWEDISH = (
     "Tidigare säkerhetskopior av databas, objektlager och nyckellager, som ingen nyckel längre öppnar.",
     "Det som andra organisationer har tagit emot och som är deras.",
 )
-_WORKER = Principal(PrincipalKind.WORKER, "closing")
 
 _ENDINGS: Mapping[Role, Callable[[Any, str, datetime], Awaitable[int]]] = {
     Role.ACCESS_POINT: ap.end_some,
@@ -206,7 +206,9 @@ async def _end_unfinished(
     for role in (one.role for one in able):
         ended = True
         while ended:
-            async with installation.gate.open(_WORKER, order.organisation, role, Purpose.CLOSE) as vault:
+            async with installation.gate.open(
+                workers.CLOSING, order.organisation, role, Purpose.CLOSE
+            ) as vault:
                 ended = bool(await _ENDINGS[role](vault, why, clock()))
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from samdrift.administration.administration import Administration
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts import workers
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.governance.coverage import Basis, Standing, standing
 from samdrift.governance.duties.catalogue import shipped
 from samdrift.governance.records import Records
@@ -19,8 +20,6 @@ from samdrift.rights.agreements import Function
 from samdrift.rights.folding import State
 from samdrift.vault.coverkeeping import CoverFacts, CoverKeeping
 from samdrift.wire.identifiers import ParticipantIdentifier
-
-_LOOKING = Principal(PrincipalKind.WORKER, "agreements")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,6 @@ async def inherited_by(
 
 
 async def _facts(installation: Administration, organisation: ParticipantIdentifier, role: Role) -> CoverFacts:
-    async with installation.gate.open(_LOOKING, organisation, role, Purpose.MAINTAIN) as vault:
+    async with installation.gate.open(workers.AGREEMENTS, organisation, role, Purpose.MAINTAIN) as vault:
         assert isinstance(vault, CoverKeeping)
         return await vault.cover_facts()

@@ -10,6 +10,7 @@ from samdrift.administration.administration import Administration, note, record_
 from samdrift.administration.governing import Governance
 from samdrift.audit.entries import LogEntry
 from samdrift.config.errors import Unusable
+from samdrift.contracts import workers
 from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.trace import Asked
 from samdrift.governance.incidents import (
@@ -29,7 +30,6 @@ from samdrift.rights.record import Record
 from samdrift.vault.errors import VaultError
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "governance")
 _PAGE = 2000
 
 
@@ -43,7 +43,7 @@ async def incidents_of(
     entries: list[LogEntry] = []
     role = _first_role(installation, organisation)
     if role is not None:
-        async with installation.gate.open(_WORKER, organisation, role, Purpose.TRACE) as vault:
+        async with installation.gate.open(workers.GOVERNANCE, organisation, role, Purpose.TRACE) as vault:
             after = 0
             while found := await vault.log(after, _PAGE):
                 entries += [each for each in found if each.event in tuple(IncidentEvent)]

@@ -21,7 +21,8 @@ from samdrift.administration.keyholder import held_keys, sha256
 from samdrift.administration.logs import logs_of, standing
 from samdrift.audit.entries import LogEntry
 from samdrift.config.organisations import OrganisationConfig, sign_in_issuer
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts import workers
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.statements import RightsBehind
 from samdrift.governance.who import Basis
 from samdrift.governance.whodoors import Door, DoorEvent, DoorKind, Doors
@@ -37,7 +38,6 @@ from samdrift.vault.events import VaultEvent
 from samdrift.vault.people import PersonRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "governance")
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _PAGE = 2000
 _SLACK = timedelta(minutes=5)
@@ -77,7 +77,9 @@ async def count_doors(installation: Administration, organisation: ParticipantIde
                 left += [door for each in entries if (door := copy_of(each, role)) is not None]
     here = [*await _here(installation, organisation, copy, persons, now), *left]
     new, gone = known.changes(here)
-    async with installation.gate.open(_WORKER, organisation, Role.GOVERNANCE, Purpose.ADMINISTER) as vault:
+    async with installation.gate.open(
+        workers.GOVERNANCE, organisation, Role.GOVERNANCE, Purpose.ADMINISTER
+    ) as vault:
         for name in gone:
             vault.record(DoorEvent.GOV_DOOR_GONE, door=name)
         for each in new:
@@ -89,7 +91,9 @@ async def shown_names(installation: Administration, organisation: ParticipantIde
     """Return the names of people and mailboxes as the message client knows them today, for people to read."""
     if installation.gate.registry.find(organisation, Role.MESSAGE_CLIENT) is None:
         return {}
-    async with installation.gate.open(_WORKER, organisation, Role.MESSAGE_CLIENT, Purpose.TRACE) as vault:
+    async with installation.gate.open(
+        workers.GOVERNANCE, organisation, Role.MESSAGE_CLIENT, Purpose.TRACE
+    ) as vault:
         people = {f"person:{each.id}": each.identity.name for each in await vault.persons()}
         return people | {f"mailbox:{each.id}": each.name for each in await vault.mailboxes()}
 
@@ -104,7 +108,9 @@ async def _rights(
     """Return rights by all statements, those of the message client's pages too, and its persons."""
     copy, persons = Copy.of(organisation.value), tuple[PersonRecord, ...]()
     if installation.gate.registry.find(organisation, Role.MESSAGE_CLIENT) is not None:
-        async with installation.gate.open(_WORKER, organisation, Role.MESSAGE_CLIENT, Purpose.TRACE) as vault:
+        async with installation.gate.open(
+            workers.GOVERNANCE, organisation, Role.MESSAGE_CLIENT, Purpose.TRACE
+        ) as vault:
             last, persons = await vault.last_statement(), await vault.persons()
             while copy.number < last and copy.not_understood is None:
                 found = await vault.statements_after(copy.number, _PAGE)
@@ -123,7 +129,7 @@ async def _entries(
     last: datetime,
 ) -> AsyncIterator[tuple[LogEntry, ...]]:
     """Yield the entries of a time, a page at a time, having halved the log to find where they begin."""
-    async with installation.gate.open(_WORKER, organisation, role, Purpose.TRACE) as vault:
+    async with installation.gate.open(workers.GOVERNANCE, organisation, role, Purpose.TRACE) as vault:
         end = await vault.log_end()
         low, high = 0, end
         while high - low > _PAGE:
@@ -144,7 +150,9 @@ async def _entries(
 async def _counted(installation: Administration, organisation: ParticipantIdentifier) -> Doors:
     """Return the counts that governance's log has."""
     doors, after = Doors(), 0
-    async with installation.gate.open(_WORKER, organisation, Role.GOVERNANCE, Purpose.TRACE) as vault:
+    async with installation.gate.open(
+        workers.GOVERNANCE, organisation, Role.GOVERNANCE, Purpose.TRACE
+    ) as vault:
         while entries := await vault.log(after, _PAGE):
             for each in entries:
                 doors.take(each)

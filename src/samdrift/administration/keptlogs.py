@@ -30,8 +30,9 @@ from samdrift.audit.policies import Policy
 from samdrift.config.errors import Unusable
 from samdrift.config.inputs import reason
 from samdrift.config.model import Config
+from samdrift.contracts import workers
 from samdrift.contracts.errors import Explained
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.evidence.logexport import verify_log
 from samdrift.vault.closing import Closing, Stock
 from samdrift.vault.errors import VaultUnavailable
@@ -43,7 +44,6 @@ ROLES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
 """Roles whose logs have transfers."""
 KEPT = timedelta(days=366)
 """Time for which they are kept after a closing; nothing younger is disposed of before it either."""
-_WORKER = Principal(PrincipalKind.WORKER, "closing")
 
 
 class KeptState(StrEnum):
@@ -121,14 +121,14 @@ async def _written(
     now: datetime,
 ) -> dict[str, Any]:
     """Write a log with a last checkpoint over it, and verify the file as it is."""
-    async with gate.open(_WORKER, organisation, role, Purpose.EXPORT) as vault:
+    async with gate.open(workers.CLOSING, organisation, role, Purpose.EXPORT) as vault:
         facts = {"by": by[0], "with": by[1], "reason": f"closing, decided {decision}"}
         vault.record(AdminEvent.LOG_EXPORTED, **facts)
         begins = vault.log_origin.hash
-    async with gate.open(_WORKER, organisation, role, Purpose.EXPORT) as vault:
+    async with gate.open(workers.CLOSING, organisation, role, Purpose.EXPORT) as vault:
         with contextlib.suppress(SigningStopped):
             await vault.tree.sign(now)
-    async with gate.open(_WORKER, organisation, role, Purpose.EXPORT) as vault:
+    async with gate.open(workers.CLOSING, organisation, role, Purpose.EXPORT) as vault:
         keys = [each.key for each in await vault.tree.keys()]
         exported = await write_tree(vault.tree, begins, f"{organisation.value} {role.value}", file)
     policy = "".join(f"log {key}\n" for key in keys) + "quorum none\n"

@@ -16,6 +16,7 @@ from samdrift.administration.events import AdminEvent
 from samdrift.attestation.signatures import canonical, signed
 from samdrift.audit.events import Retention
 from samdrift.audit.reading import MAX_NUMBER
+from samdrift.contracts import workers
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.evidence.logstatements import FORMAT, NAMESPACE
@@ -35,7 +36,6 @@ from samdrift.wire.crypto.sshsig import public_line
 from samdrift.wire.crypto.sshsig import sign as sshsig
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "log")
 KEPT_YEARS = {
     Retention.TRANSFER: 5,
     Retention.READING: 5,
@@ -189,13 +189,15 @@ async def dispose(
     if place.organisation is None or place.role is None:
         tree = installation.gate.operator_tree()
         return await tree.dispose(retention, before, decision, agreed.first, agreed.second)
-    async with installation.gate.open(_WORKER, place.organisation, place.role, Purpose.MAINTAIN) as vault:
+    async with installation.gate.open(workers.LOG, place.organisation, place.role, Purpose.MAINTAIN) as vault:
         gone = await vault.tree.dispose(retention, before, decision, agreed.first, agreed.second)
         if isinstance(vault, JudgingVault) and retention is Retention.TRANSFER:
             await vault.dispose_grounds(before)
     more = retention is Retention.TRANSFER
     while more:
-        async with installation.gate.open(_WORKER, place.organisation, place.role, Purpose.MAINTAIN) as vault:
+        async with installation.gate.open(
+            workers.LOG, place.organisation, place.role, Purpose.MAINTAIN
+        ) as vault:
             more = isinstance(vault, ForgettingVault) and await vault.dispose_proofs(before)
     return gone
 
@@ -259,7 +261,7 @@ async def opened(installation: Administration, place: LogPlace) -> AsyncIterator
     if place.organisation is None or place.role is None:
         yield installation.gate.operator_tree()
         return
-    async with installation.gate.open(_WORKER, place.organisation, place.role, Purpose.MAINTAIN) as vault:
+    async with installation.gate.open(workers.LOG, place.organisation, place.role, Purpose.MAINTAIN) as vault:
         yield vault.tree
 
 

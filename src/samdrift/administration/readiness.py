@@ -15,6 +15,7 @@ from samdrift.administration.checklist import Asked, Facts
 from samdrift.administration.covering import standings
 from samdrift.administration.keyholder import HeldKeys, held_keys
 from samdrift.config.model import Config, OrganisationConfig
+from samdrift.contracts import workers
 from samdrift.contracts.discovery import (
     Discovery,
     DiscoveryError,
@@ -22,7 +23,7 @@ from samdrift.contracts.discovery import (
     NotRegistered,
     SharedService,
 )
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.statements import RightsBehind
 from samdrift.governance.coverage import Standing
 from samdrift.governance.records import RecordBroken
@@ -43,7 +44,6 @@ from samdrift.wire.addressbook import AddressBookCopy
 from samdrift.wire.identifiers import DocumentIdentifier, ParticipantIdentifier
 from samdrift.wire.smp import ServiceMetadata
 
-_LOOKING = Principal(PrincipalKind.WORKER, "org-show")
 _PATIENCE = 20.0
 """Seconds that one answer of the federation is waited for."""
 
@@ -185,7 +185,9 @@ async def marks_lost(
     if gate.registry.find(organisation, Role.MESSAGE_SERVICE) is None:
         return Asked(())
     try:
-        async with gate.open(_LOOKING, organisation, Role.MESSAGE_SERVICE, Purpose.ADMINISTER) as vault:
+        async with gate.open(
+            workers.ORG_SHOW, organisation, Role.MESSAGE_SERVICE, Purpose.ADMINISTER
+        ) as vault:
             return Asked(tuple(one for one in await vault.lost_marks() if one.accepted_at is None))
     except VaultUnavailable as error:
         return Asked(unknown=f"which marks are lost cannot be known: {error}")

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from samdrift.accesspoint.events import APEvent
 from samdrift.audit.chain import LogVerification
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts import workers
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.demo.scenario import DemoFailed, Exchange, Party
 from samdrift.evidence.trace import Step
 from samdrift.messageservice.events import MTEvent
 
-_PROVER = Principal(PrincipalKind.WORKER, "demonstration")
 _PATIENCE = 10.0
 _PAGE = 500
 
@@ -75,7 +75,7 @@ async def _access_point_is_empty(party: Party) -> None:
     deadline = asyncio.get_running_loop().time() + _PATIENCE
     while True:
         async with party.operator.gate.open(
-            _PROVER, party.organisation, Role.ACCESS_POINT, Purpose.TRACE
+            workers.DEMONSTRATION, party.organisation, Role.ACCESS_POINT, Purpose.TRACE
         ) as vault:
             if not await vault.inbox(1) and await vault.next_due() is None:
                 return
@@ -87,7 +87,9 @@ async def _access_point_is_empty(party: Party) -> None:
 async def _chain_holds(party: Party, role: Role) -> None:
     known: LogVerification | None = None
     while True:
-        async with party.operator.gate.open(_PROVER, party.organisation, role, Purpose.TRACE) as vault:
+        async with party.operator.gate.open(
+            workers.DEMONSTRATION, party.organisation, role, Purpose.TRACE
+        ) as vault:
             known = known or LogVerification(vault.log_origin)
             entries = await vault.log(known.head.sequence, _PAGE)
         verdict = known.take(entries)

@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from samdrift.config.model import Config, SocketAddress
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts import workers
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import AccessPoint
 from samdrift.demo.cast import DemoOperator, DemoOrganisation
 from samdrift.demo.enrolment import EnrolledOperator, enrol
@@ -35,7 +36,6 @@ _TESTED = DemoOrganisation(
     FunctionalAddress("sdk.test.0203:testdeltagare.example.se", "Test"),
 )
 _OPERATOR = DemoOperator("access-point", "AP0001-SDK-DEMO", (_TESTED,))
-_WORKER = Principal(PrincipalKind.WORKER, "testbed")
 _ANSWER_WITHIN = 120.0
 _START_WITHIN = 30.0
 
@@ -149,7 +149,9 @@ def _impatient(config: Config) -> Config:
 async def _subject(
     federation: LocalFederation, enrolled: EnrolledOperator, gate: Gate, access_point: AccessPoint
 ) -> Subject:
-    async with gate.open(_WORKER, _TESTED.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as vault:
+    async with gate.open(
+        workers.TESTBED, _TESTED.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN
+    ) as vault:
         keys = vault.keys()
     return Subject(
         participant=_TESTED.identifier,
@@ -168,7 +170,7 @@ def _log_of(gate: Gate) -> Evidence:
     """Reads what the organisation's log and the operator's say about an identifier."""
 
     async def said(identifier: str) -> str:
-        async with gate.open(_WORKER, _TESTED.identifier, Role.ACCESS_POINT, Purpose.TRACE) as vault:
+        async with gate.open(workers.TESTBED, _TESTED.identifier, Role.ACCESS_POINT, Purpose.TRACE) as vault:
             entries = list(await vault.find_log(identifier))
         entries += [entry for entry in await gate.read_operator_log() if identifier in entry.ids.values()]
         return "; ".join(

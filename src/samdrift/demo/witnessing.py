@@ -22,8 +22,9 @@ from samdrift.audit.operations import unexpected
 from samdrift.audit.policies import Policy
 from samdrift.audit.reading import Malformed, Unverified
 from samdrift.config.model import Config
+from samdrift.contracts import workers
 from samdrift.contracts.errors import Explained
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.demo.cast import DemoOperator
 from samdrift.demo.scenario import DemoFailed
 from samdrift.installation.logkeeping import OPERATORS, LogKeeper, Policies, witness_caller
@@ -44,7 +45,6 @@ from samdrift.vault.messageservice import MessageServiceVault
 POLICY = "witnesses.policy"
 """The file in an operator's folder with the witness of its logs, which the other operator runs."""
 _HOST = "127.0.0.1"
-_PROVER = Principal(PrincipalKind.WORKER, "demonstration")
 _PAGE = 500
 _TRIES = 10
 _PAUSE = 0.5
@@ -155,7 +155,9 @@ async def _verified(
 async def _followed(config: Config, gate: Gate, place: LogPlace, policy: Policy) -> int:
     """Follow a log from its first entry on, over interface C."""
     assert place.organisation is not None
-    async with gate.open(_PROVER, place.organisation, Role.MESSAGE_SERVICE, Purpose.TRACE) as vault:
+    async with gate.open(
+        workers.DEMONSTRATION, place.organisation, Role.MESSAGE_SERVICE, Purpose.TRACE
+    ) as vault:
         assert isinstance(vault, MessageServiceVault)
         file, password = vault.tls_client()()
     (own,) = [one for one in config.organisations if one.identifier == place.organisation]
@@ -184,7 +186,7 @@ async def _operators(gate: Gate, policy: Policy) -> int:
 async def _sign(gate: Gate, place: LogPlace) -> TreeState:
     if place.organisation is None or place.role is None:
         return await gate.operator_tree().sign(system_clock())
-    async with gate.open(_PROVER, place.organisation, place.role, Purpose.MAINTAIN) as vault:
+    async with gate.open(workers.DEMONSTRATION, place.organisation, place.role, Purpose.MAINTAIN) as vault:
         return await vault.tree.sign(system_clock())
 
 

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from samdrift.audit.events import AuditEvent
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts import workers
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.interface import KeyStore
 from samdrift.rights.consentfold import Consent
 from samdrift.rights.fields import Subject
@@ -26,7 +27,6 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 NOTICE = "emergency"
 """Kind of the notice that officers get by mail."""
 _TRIED = timedelta(hours=24)
-_WORKER = Principal(PrincipalKind.WORKER, "governance")
 
 
 class EmergencyEvent(AuditEvent):
@@ -78,7 +78,9 @@ async def announce(
     told = [
         role
         for role in hosted
-        if await gate.tell_organisation(_WORKER, organisation, EmergencyEvent.BEGUN, facts, (role,))
+        if await gate.tell_organisation(
+            workers.GOVERNANCE, organisation, EmergencyEvent.BEGUN, facts, (role,)
+        )
     ]
     return Announced(tuple(told), await _mailed(gate, organisation, officers, now))
 
@@ -90,7 +92,7 @@ async def _mailed(
     if gate.registry.find(organisation, Role.MESSAGE_CLIENT) is None:
         return ()
     try:
-        async with gate.open(_WORKER, organisation, Role.MESSAGE_CLIENT, Purpose.PROCESS) as vault:
+        async with gate.open(workers.GOVERNANCE, organisation, Role.MESSAGE_CLIENT, Purpose.PROCESS) as vault:
             choices = await vault.notice_choices()
             chosen = [each.id for each in officers if each.id in choices]
             for person in chosen:

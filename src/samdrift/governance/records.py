@@ -14,9 +14,10 @@ import contextlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 
+from samdrift.contracts import workers
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
-from samdrift.contracts.principals import ORGANISATIONS_OWN, Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import ORGANISATIONS_OWN, Purpose, Role
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
 from samdrift.governance.emergency import announce
 from samdrift.governance.events import GovEvent
@@ -40,7 +41,6 @@ _ATTEMPTS = 5
 """Attempts at appending statements, where another process has appended some at the same moment."""
 _PLACES = (Role.GOVERNANCE, *(each for each in ORGANISATIONS_OWN if each is not Role.GOVERNANCE))
 """Roles in whose vaults the record is looked for, in this order."""
-_PRINCIPAL = Principal(PrincipalKind.WORKER, "governance")
 Roots = Callable[[Subject], Collection[str]]
 """Fingerprints of the keys by which the installation knows a custodian."""
 
@@ -152,7 +152,7 @@ class Records:
         """
         for role in _PLACES:
             if self._gate.registry.find(organisation, role) is not None:
-                async with self._gate.open(_PRINCIPAL, organisation, role, Purpose.EXPORT) as vault:
+                async with self._gate.open(workers.GOVERNANCE, organisation, role, Purpose.EXPORT) as vault:
                     assert isinstance(vault, CoverKeeping)
                     if await vault.last_signed_statement():
                         record = await self._current(organisation, vault)
@@ -206,7 +206,7 @@ class Records:
         for role in Role:
             if self._gate.registry.find(organisation, role) is not None:
                 try:
-                    async with self._gate.open(_PRINCIPAL, organisation, role, Purpose.ADMINISTER):
+                    async with self._gate.open(workers.GOVERNANCE, organisation, role, Purpose.ADMINISTER):
                         pass
                 except VaultError:
                     raise SilenceHeld(role) from None
@@ -262,7 +262,7 @@ class Records:
 
     async def _copied(self, organisation: ParticipantIdentifier, role: Role) -> bool:
         try:
-            async with self._gate.open(_PRINCIPAL, organisation, role, Purpose.ADMINISTER) as vault:
+            async with self._gate.open(workers.GOVERNANCE, organisation, role, Purpose.ADMINISTER) as vault:
                 assert isinstance(vault, SignedStatementKeeping)
                 last = await vault.last_signed_statement()
                 async with self._vaults.open(organisation, Purpose.READ) as office:

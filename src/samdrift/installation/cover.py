@@ -18,10 +18,11 @@ from datetime import datetime, timedelta
 from samdrift.audit.operations import unexpected
 from samdrift.config.model import Config
 from samdrift.config.toml import ConfigError
+from samdrift.contracts import workers
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.cover import Cover, Mode
 from samdrift.contracts.errors import NotServed, Temporary
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.statements import RightsBehind
 from samdrift.governance.coverage import WARNINGS, Basis, Past, Standing, standing
 from samdrift.governance.duties.catalogue import Catalogue, shipped
@@ -41,7 +42,6 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 COVERED_ROLES = tuple(role for role in Role if role.value in set(ROLES))
 """Roles whose functions agreements cover."""
-_WORKER = Principal(PrincipalKind.WORKER, "agreements")
 _FRESH = 1.0
 """Seconds for which an answer is good: whatever ends, ends everywhere within them."""
 _EVERY = timedelta(minutes=10)
@@ -144,7 +144,7 @@ class CoverKeeper:
         return None if stale or turned else kept.cover
 
     async def _look(self, organisation: ParticipantIdentifier, role: Role, kept: _Kept) -> Cover:
-        async with self._gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+        async with self._gate.open(workers.AGREEMENTS, organisation, role, Purpose.MAINTAIN) as vault:
             assert isinstance(vault, CoverKeeping)
             facts = await vault.cover_facts()
             before = kept.record.number

@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from samdrift.audit.operations import unexpected
 from samdrift.config.logs import LogSystemConfig
 from samdrift.config.model import Config
+from samdrift.contracts import workers
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Temporary
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.health import Dependency
 from samdrift.installation.logkeeping import Watch
 from samdrift.installation.logturns import LogPlace
@@ -41,7 +42,6 @@ from samdrift.vault.database.session import Row
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "log-hand-over")
 _EVERY = 5.0
 """Seconds between two looks at a log."""
 _AT_ONCE = 16
@@ -89,7 +89,7 @@ class LogHandOver:
 
     async def round(self, organisation: ParticipantIdentifier, role: Role) -> int:
         """Hand over what is new in a log, and return how many entries that were; :class:`NotTaken`."""
-        async with self._gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+        async with self._gate.open(workers.LOG_HAND_OVER, organisation, role, Purpose.MAINTAIN) as vault:
             origin, rows = await vault.tree.to_hand_over(_MOST)
         if not rows:
             return 0
@@ -101,7 +101,7 @@ class LogHandOver:
             self._note(Dependency.LOG_SYSTEM, origin, str(outage))
             raise
         self._note(Dependency.LOG_SYSTEM, origin, "")
-        async with self._gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+        async with self._gate.open(workers.LOG_HAND_OVER, organisation, role, Purpose.MAINTAIN) as vault:
             await vault.tree.handed_over(rows[-1][0], self._clock())
         return len(rows)
 

@@ -27,9 +27,10 @@ from samdrift.audit.reading import Malformed
 from samdrift.config.errors import shown
 from samdrift.config.model import Config
 from samdrift.config.organisations import OrganisationConfig
+from samdrift.contracts import workers
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.health import Dependency
 from samdrift.installation.logturns import LogPlace, LogTurns
 from samdrift.installation.replaceable import current_organisations
@@ -49,7 +50,6 @@ from samdrift.vault.logtree import LogTree, SigningStopped, TreeState
 from samdrift.vault.registry import RegistrationState
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "log")
 _AT_ONCE = 64
 """Logs whose witnesses are waited for at the same time."""
 OLDEST_COSIGNATURE = "samdrift_log_oldest_cosignature_seconds"
@@ -434,7 +434,7 @@ class LogKeeper:
         if place.organisation is None or place.role is None:
             yield self._gate.operator_tree()
             return
-        async with self._gate.open(_WORKER, place.organisation, place.role, Purpose.MAINTAIN) as vault:
+        async with self._gate.open(workers.LOG, place.organisation, place.role, Purpose.MAINTAIN) as vault:
             yield vault.tree
 
 

@@ -22,9 +22,10 @@ from samdrift.audit.leaves import Leaf, commitment
 from samdrift.audit.notes import SignedCheckpoint, VerifierKey
 from samdrift.audit.operations import unexpected
 from samdrift.audit.reading import Malformed, Unverified
+from samdrift.contracts import workers
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import Explained, Temporary
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.evidence.reconciliation import EXCHANGE, SOURCES, ReadLog, Reconciliation, reconcile
 from samdrift.installation.events import RunEvent
 from samdrift.installation.health import Dependency
@@ -35,7 +36,6 @@ from samdrift.vault.gate import Gate
 from samdrift.vault.logtree import LogTree, TreeState
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "reconciliation")
 _ROLES = tuple(Role(source) for source in SOURCES)
 _BACK = 2 * EXCHANGE
 """Time before the comparison that is read: what began in its first half had all of the second to end."""
@@ -112,7 +112,7 @@ class Reconciler:
         origin, logs = "", list[ReadLog]()
         try:
             for role in roles:
-                async with self.gate.open(_WORKER, organisation, role, Purpose.TRACE) as vault:
+                async with self.gate.open(workers.RECONCILIATION, organisation, role, Purpose.TRACE) as vault:
                     state = await vault.tree.state()
                     origin = origin or state.origin
                     since = self.clock() - _BACK
@@ -133,7 +133,7 @@ class Reconciler:
         self, organisation: ParticipantIdentifier, roles: Sequence[Role], facts: dict[str, str]
     ) -> None:
         for role in roles:
-            async with self.gate.open(_WORKER, organisation, role, Purpose.TRACE) as vault:
+            async with self.gate.open(workers.RECONCILIATION, organisation, role, Purpose.TRACE) as vault:
                 vault.record(RunEvent.LOG_RECONCILED, **facts)
 
     def _noted(self, organisation: ParticipantIdentifier, origin: str, reason: str) -> None:

@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from samdrift.audit.operations import unexpected
+from samdrift.contracts import workers
 from samdrift.contracts.clock import Clock
 from samdrift.contracts.errors import NotServed, Temporary
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.governance.consent import SETTLES, ConsentEvent, Opened
 from samdrift.governance.incidents import from_log
 from samdrift.governance.records import read_on
@@ -42,7 +43,6 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 NOTICE = "decision"
 """Kind of the notice that officers get by mail."""
 _TRIED = timedelta(hours=24)
-_WORKER = Principal(PrincipalKind.WORKER, "reminders")
 _EVERY = timedelta(minutes=10)
 """Time between two rounds: what could not be looked at is looked at again."""
 _NET = timedelta(hours=2)
@@ -92,7 +92,7 @@ class Reminders:
     async def look(self, organisation: ParticipantIdentifier, role: Role) -> None:
         """Look at one organisation, and have its people hear of each step that was reached."""
         kept = self._kept.setdefault((organisation, role), _Kept(Record(organisation.value, FOLDS)))
-        async with self._gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+        async with self._gate.open(workers.REMINDERS, organisation, role, Purpose.MAINTAIN) as vault:
             assert isinstance(vault, CoverKeeping)
             facts = await vault.cover_facts()
             if not await self._continue(organisation, kept, vault, facts.statements):

@@ -9,7 +9,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts import workers
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.installation.control import Command, ControlRefused
 from samdrift.installation.events import RunEvent
 from samdrift.keystore.interface import KeyStore
@@ -32,7 +33,6 @@ NOT_UNLOCKED = "%s: %s is not unlocked here, while it is elsewhere: %s; its offi
 _LONGEST_BEFORE = 100.0
 """Seconds by which a start is put off: a process that does not come to serve in time is killed."""
 _LOGGER = logging.getLogger("samdrift")
-_WORKER = Principal(PrincipalKind.WORKER, "unlocking")
 
 
 def unlocking(gate: Gate, keys: KeyStore) -> Command:
@@ -149,7 +149,7 @@ async def _without_sessions(gate: Gate, one: Registration) -> None:
     if one.role not in WITH_SESSIONS or not one.active:
         return
     try:
-        async with gate.open(_WORKER, one.organisation, one.role, Purpose.MAINTAIN) as vault:
+        async with gate.open(workers.UNLOCKING, one.organisation, one.role, Purpose.MAINTAIN) as vault:
             assert isinstance(vault, People)
             await vault.end_all_sessions("unlocked")
     except VaultError as error:
@@ -159,6 +159,8 @@ async def _without_sessions(gate: Gate, one: Registration) -> None:
 async def _logged(gate: Gate, one: Registration, who: Mapping[str, str]) -> None:
     """In the organisation's own log, where this process may write it."""
     try:
-        await gate.tell_organisation(_WORKER, one.organisation, RunEvent.VAULT_UNLOCKED, who, [one.role])
+        await gate.tell_organisation(
+            workers.UNLOCKING, one.organisation, RunEvent.VAULT_UNLOCKED, who, [one.role]
+        )
     except VaultError as error:
         raise ControlRefused(f"unlocked, but {error}") from None

@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 from uuid import uuid4
 
 from samdrift.config.model import OrganisationConfig
+from samdrift.contracts import workers
 from samdrift.contracts.messages import Direction, MessageStatus
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.transfer import TransferReason
 from samdrift.messageservice.attributes import attributes
 from samdrift.messageservice.outgoing.compose import Address, Draft, compose
@@ -28,9 +29,6 @@ from samdrift.vault.recordkeeping import RecordKeepingVault
 from samdrift.vault.records import IncomingEnvelope, MessageRecord, OutgoingEnvelope
 from samdrift.wire import sdkmessage
 from samdrift.wire.identifiers import NO_PROCESS, SDK_MESSAGE_EXTENDED, ParticipantIdentifier
-
-CHECKER = Principal(PrincipalKind.WORKER, "isolation-check")
-"""The principal of the check in the canaries' logs when it acts for an organisation itself."""
 
 _DOMAIN = "isolation-check.invalid"
 _LABEL = "Isolation check"
@@ -92,10 +90,14 @@ async def plant(gate: Gate, canary: OrganisationConfig, now: datetime) -> Plante
     address = next(iter(canary.functional_addresses), f"sdk.isolation-check.{organisation.value}")
     body, transfer_id = None, nothing.transfer_id
     if gate.registry.serves(organisation, Role.ACCESS_POINT):
-        async with gate.open(CHECKER, organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as transfers:
+        async with gate.open(
+            workers.ISOLATION_CHECK, organisation, Role.ACCESS_POINT, Purpose.MAINTAIN
+        ) as transfers:
             transfer_id, body = await _envelope(transfers, organisation, nothing.envelope_id, marker, now)
     if gate.registry.serves(organisation, Role.MESSAGE_SERVICE):
-        async with gate.open(CHECKER, organisation, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as messages:
+        async with gate.open(
+            workers.ISOLATION_CHECK, organisation, Role.MESSAGE_SERVICE, Purpose.MAINTAIN
+        ) as messages:
             await _message(messages, canary, address, nothing.message_id, marker, now)
     for opening in _record_keeping(gate, organisation):
         async with opening as vault:
@@ -117,7 +119,9 @@ async def plant(gate: Gate, canary: OrganisationConfig, now: datetime) -> Plante
 async def remove(gate: Gate, organisation: ParticipantIdentifier, now: datetime) -> None:
     """Take away everything that this check, or one before it, has planted."""
     if gate.registry.serves(organisation, Role.ACCESS_POINT):
-        async with gate.open(CHECKER, organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as transfers:
+        async with gate.open(
+            workers.ISOLATION_CHECK, organisation, Role.ACCESS_POINT, Purpose.MAINTAIN
+        ) as transfers:
             for status in await transfers.waiting(_MOST):
                 if status.as4_message_id.endswith(f"@{_DOMAIN}"):
                     reason = TransferReason.GIVEN_UP
@@ -126,7 +130,9 @@ async def remove(gate: Gate, organisation: ParticipantIdentifier, now: datetime)
                 if item.as4_message_id.endswith(f"@{_DOMAIN}"):
                     await transfers.acknowledge(item.id, now=now)
     if gate.registry.serves(organisation, Role.MESSAGE_SERVICE):
-        async with gate.open(CHECKER, organisation, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as messages:
+        async with gate.open(
+            workers.ISOLATION_CHECK, organisation, Role.MESSAGE_SERVICE, Purpose.MAINTAIN
+        ) as messages:
             for record in await messages.messages(direction=Direction.OUT, limit=_MOST):
                 if record.label.startswith(_LABEL) and record.recipient == record.sender:
                     await messages.set_status(
@@ -161,7 +167,9 @@ async def deliver(gate: Gate, planted: Planted, now: datetime) -> str:
         "isolation-check",
         "00" * 32,
     )
-    async with gate.open(CHECKER, planted.organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as vault:
+    async with gate.open(
+        workers.ISOLATION_CHECK, planted.organisation, Role.ACCESS_POINT, Purpose.MAINTAIN
+    ) as vault:
         writer = vault.new_body()
         await writer.write(_filled(planted.marker))
         await vault.accept(item, await writer.finish(), b"", now=now)
@@ -171,7 +179,9 @@ async def deliver(gate: Gate, planted: Planted, now: datetime) -> str:
 
 async def waits(gate: Gate, planted: Planted, item_id: str) -> bool:
     """Return whether an item waits in the canary's inbox still."""
-    async with gate.open(CHECKER, planted.organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as vault:
+    async with gate.open(
+        workers.ISOLATION_CHECK, planted.organisation, Role.ACCESS_POINT, Purpose.MAINTAIN
+    ) as vault:
         return await vault.incoming_body(item_id) is not None
 
 
@@ -180,10 +190,14 @@ async def state(gate: Gate, planted: Planted) -> Sequence[object]:
     found: list[object] = []
     organisation = planted.organisation
     if gate.registry.serves(organisation, Role.ACCESS_POINT):
-        async with gate.open(CHECKER, organisation, Role.ACCESS_POINT, Purpose.MAINTAIN) as transfers:
+        async with gate.open(
+            workers.ISOLATION_CHECK, organisation, Role.ACCESS_POINT, Purpose.MAINTAIN
+        ) as transfers:
             found.append(await transfers.status(planted.transfer_id))
     if gate.registry.serves(organisation, Role.MESSAGE_SERVICE):
-        async with gate.open(CHECKER, organisation, Role.MESSAGE_SERVICE, Purpose.MAINTAIN) as messages:
+        async with gate.open(
+            workers.ISOLATION_CHECK, organisation, Role.MESSAGE_SERVICE, Purpose.MAINTAIN
+        ) as messages:
             found.append(await messages.message(planted.message_id, Direction.OUT))
     for opening in _record_keeping(gate, organisation):
         async with opening as vault:
@@ -250,9 +264,9 @@ def _record_keeping(
 ) -> Iterator[AbstractAsyncContextManager[RecordKeepingVault]]:
     """Open each vault of the canary that keeps public records."""
     if gate.registry.serves(organisation, Role.MESSAGE_CLIENT):
-        yield gate.open(CHECKER, organisation, Role.MESSAGE_CLIENT, Purpose.MAINTAIN)
+        yield gate.open(workers.ISOLATION_CHECK, organisation, Role.MESSAGE_CLIENT, Purpose.MAINTAIN)
     if gate.registry.serves(organisation, Role.GOVERNANCE):
-        yield gate.open(CHECKER, organisation, Role.GOVERNANCE, Purpose.MAINTAIN)
+        yield gate.open(workers.ISOLATION_CHECK, organisation, Role.GOVERNANCE, Purpose.MAINTAIN)
 
 
 def _record(message_id: str) -> str:

@@ -21,6 +21,7 @@ from samdrift.audit.events import AuditEvent
 from samdrift.config.isolationcheck import IsolationCheckConfig
 from samdrift.config.model import Config, OrganisationConfig
 from samdrift.config.toml import ConfigError
+from samdrift.contracts import workers
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
 from samdrift.installation import rolesettings
@@ -28,7 +29,7 @@ from samdrift.installation.accesspoints import name_of_own
 from samdrift.installation.replaceable import newest_identity
 from samdrift.installation.vaultsettings import vault_settings
 from samdrift.isolationcheck import interface_c, interface_d, result
-from samdrift.isolationcheck.canary import CHECKER, Planted, nonexistent, plant, remove, state
+from samdrift.isolationcheck.canary import Planted, nonexistent, plant, remove, state
 from samdrift.isolationcheck.interface_d import Door, over_interface_d
 from samdrift.isolationcheck.ledger import Ledger
 from samdrift.isolationcheck.whocan import against_what_is_so
@@ -194,7 +195,7 @@ async def _over_interface_c(
     async with AsyncExitStack() as stack:
         issuers = ground.config.inner_issuers
         async with ground.gate.open(
-            CHECKER, mine.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN
+            workers.ISOLATION_CHECK, mine.identifier, Role.MESSAGE_SERVICE, Purpose.MAINTAIN
         ) as vault:
             own = newest_identity(vault.tls_client())
         name = name_of_own(ground.config, theirs.access_point)
@@ -232,7 +233,9 @@ async def tell(gate: Gate, found: result.Document, who: Mapping[str, str]) -> li
     untold, facts = [], {**result.facts(found), **who}
     for organisation in sorted({one.organisation for one in gate.registry.all()}, key=str):
         try:
-            told = await gate.tell_organisation(CHECKER, organisation, CheckEvent.ISOLATION_CHECKED, facts)
+            told = await gate.tell_organisation(
+                workers.ISOLATION_CHECK, organisation, CheckEvent.ISOLATION_CHECKED, facts
+            )
         except VaultError:
             told = False
         if not told:
@@ -315,7 +318,7 @@ async def in_own_vaults(gate: Gate, own: ParticipantIdentifier, planted: Planted
     """Ask one's own vaults for another's records, by all that can be asked for without changing anything."""
     for role, (everything, by_name) in QUESTIONS.items():
         if gate.registry.serves(own, role):
-            async with gate.open(CHECKER, own, role, Purpose.MAINTAIN) as vault:
+            async with gate.open(workers.ISOLATION_CHECK, own, role, Purpose.MAINTAIN) as vault:
                 for name, question in {**everything, **by_name}.items():
                     leak = await _learned(vault, question, planted, compare=name in by_name)
                     ledger.tried(LOG if "log" in name else SEARCH, f"{role}: {name}", _OWN, leak)
@@ -405,12 +408,12 @@ async def _enters(opening: Any) -> str:
 
 
 async def _log_end(gate: Gate, organisation: ParticipantIdentifier, role: Role) -> int:
-    async with gate.open(CHECKER, organisation, role, Purpose.MAINTAIN) as vault:
+    async with gate.open(workers.ISOLATION_CHECK, organisation, role, Purpose.MAINTAIN) as vault:
         return await vault.log_end()
 
 
 async def _denials(gate: Gate, organisation: ParticipantIdentifier, role: Role, after: int) -> int:
     """Return the number of denials that the organisation's log has got since."""
-    async with gate.open(CHECKER, organisation, role, Purpose.MAINTAIN) as vault:
+    async with gate.open(workers.ISOLATION_CHECK, organisation, role, Purpose.MAINTAIN) as vault:
         entries = await vault.log(after, _MAX_ROWS)
     return sum(entry.event == VaultEvent.VAULT_OPENING_DENIED for entry in entries)

@@ -11,11 +11,12 @@ from datetime import datetime
 from urllib.parse import quote, urlencode
 
 from samdrift.client.keys import ClientKey
+from samdrift.contracts import workers
 from samdrift.contracts.messageclients import AUTH_ID, Scope
 from samdrift.contracts.messages import Direction
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.isolationcheck.calls import Call, Calls, Request, ask, attempt
-from samdrift.isolationcheck.canary import CHECKER, Planted, nonexistent
+from samdrift.isolationcheck.canary import Planted, nonexistent
 from samdrift.isolationcheck.ledger import Ledger
 from samdrift.messageservice.interface_d.writing import MESSAGES
 from samdrift.messageservice.oauth.issuing import ORGANISATION, TOKEN_TYPE
@@ -156,7 +157,9 @@ class Door:
         claimed: Planted | None = None,
     ) -> str:
         """A token as the issuer of ``signer`` makes it; ``issuer`` is in whose name, ``claimed`` for whom."""
-        async with self.gate.open(CHECKER, signer, Role.MESSAGE_SERVICE, Purpose.AUTHORISE) as vault:
+        async with self.gate.open(
+            workers.ISOLATION_CHECK, signer, Role.MESSAGE_SERVICE, Purpose.AUTHORISE
+        ) as vault:
             key = vault.token_keys(now=self.now)[0]
         issued = int(self.now.timestamp())
         organisation = claimed.organisation if claimed else signer

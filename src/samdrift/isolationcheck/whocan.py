@@ -13,10 +13,10 @@ from secrets import token_hex
 from samdrift.administration.administration import Administration, beside
 from samdrift.administration.inventory import basis_of, count_doors
 from samdrift.config.model import Config
+from samdrift.contracts import workers
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.governance.who import PathKind, paths
 from samdrift.installation.services import NoAddressBook
-from samdrift.isolationcheck.canary import CHECKER
 from samdrift.isolationcheck.ledger import Ledger
 from samdrift.keystore.interface import KeyStore
 from samdrift.messageclient.desk import NotHere
@@ -46,7 +46,9 @@ async def against_what_is_so(
             why = "the canary has no message client and governance here"
             ledger.untried(INTERFACE, _UNREPORTED, "everybody", why, expected=True)
             return
-        async with installation.gate.open(CHECKER, organisation, Role.MESSAGE_CLIENT, Purpose.TRACE) as vault:
+        async with installation.gate.open(
+            workers.ISOLATION_CHECK, organisation, Role.MESSAGE_CLIENT, Purpose.TRACE
+        ) as vault:
             mailboxes, persons = [each.id for each in await vault.mailboxes()], await vault.persons()
         await count_doors(installation, organisation)
         everywhere = {str(Scope(each)) for each in mailboxes}

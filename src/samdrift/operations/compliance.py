@@ -23,9 +23,10 @@ from samdrift.administration.logs import Standing, logs_of, standing
 from samdrift.administration.readiness import Federation, asking, gather
 from samdrift.audit.entries import LogEntry
 from samdrift.config.model import Config
+from samdrift.contracts import workers
 from samdrift.contracts.errors import Explained
 from samdrift.contracts.malware import ScannerUnavailable
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.governance.duties.catalogue import Text
 from samdrift.governance.report import Collected
 from samdrift.installation.events import RunEvent
@@ -46,7 +47,6 @@ from samdrift.vault.opening import Vault
 from samdrift.wire.crypto.certificates import fingerprint
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "compliance")
 _ISOLATION = "isolation:checked"
 """An event of the isolation check, a package that this one cannot import."""
 _RECONCILED = RunEvent.LOG_RECONCILED.value
@@ -265,7 +265,7 @@ async def _last_entries(
         if installation.gate.registry.find(organisation, role) is None:
             continue
         try:
-            async with installation.gate.open(_WORKER, organisation, role, Purpose.TRACE) as vault:
+            async with installation.gate.open(workers.COMPLIANCE, organisation, role, Purpose.TRACE) as vault:
                 for event, entry in (await _last_in(vault, now - _BACK)).items():
                     if event not in last or last[event].at < entry.at:
                         last[event] = entry

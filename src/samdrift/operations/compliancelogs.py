@@ -16,8 +16,9 @@ from samdrift.administration.incidents import incidents_of
 from samdrift.administration.inventory import basis_of
 from samdrift.audit.entries import LogEntry
 from samdrift.audit.events import AuditEvent, LogEvent, Retention
+from samdrift.contracts import workers
 from samdrift.contracts.errors import Explained
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.governance.duties.catalogue import Text
 from samdrift.governance.incidents import collected
 from samdrift.governance.report import Collected
@@ -29,7 +30,6 @@ from samdrift.vault.errors import VaultError
 from samdrift.vault.events import VaultEvent
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "compliance")
 _PAGE = 500
 _MOST = 2000
 """Latest entries of an access point's log whose fields are looked at."""
@@ -175,7 +175,9 @@ async def _event_fields(
     if installation.gate.registry.find(organisation, Role.ACCESS_POINT) is None:
         return None
     try:
-        async with installation.gate.open(_WORKER, organisation, Role.ACCESS_POINT, Purpose.TRACE) as vault:
+        async with installation.gate.open(
+            workers.COMPLIANCE, organisation, Role.ACCESS_POINT, Purpose.TRACE
+        ) as vault:
             end = await vault.log_end()
             return of_event_fields(await vault.log(max(0, end - _MOST), _MOST), now)
     except VaultError:
@@ -206,7 +208,7 @@ async def _decisions(
 ) -> Counter[Retention]:
     """Return how many entries of each class a log says were disposed of, and who decided that."""
     found: Counter[Retention] = Counter()
-    async with installation.gate.open(_WORKER, organisation, role, Purpose.TRACE) as vault:
+    async with installation.gate.open(workers.COMPLIANCE, organisation, role, Purpose.TRACE) as vault:
         after = 0
         while entries := await vault.log(after, _PAGE):
             for each in entries:

@@ -21,7 +21,8 @@ import pyrage
 
 from samdrift.administration.administration import Administration, note, record_command
 from samdrift.administration.events import AdminEvent
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts import workers
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.evidence.trace import Asked
 from samdrift.installation.objectplace import object_place
 from samdrift.keystore.interface import KeyStore
@@ -41,7 +42,6 @@ from samdrift.vault.provision import Provisioner
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 _TRIES = 100
-_WORKER = Principal(PrincipalKind.WORKER, "restore")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ async def _look_after_marks(gate: Gate, organisation: ParticipantIdentifier) -> 
     opens.
     """
     with suppress(VaultLocked):
-        async with gate.open(_WORKER, organisation, Role.MESSAGE_SERVICE, Purpose.IMPORT) as vault:
+        async with gate.open(workers.RESTORE, organisation, Role.MESSAGE_SERVICE, Purpose.IMPORT) as vault:
             await vault.look_after_marks(now=datetime.now(UTC))
 
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from samdrift.administration.administration import Administration
 from samdrift.administration.keptlogs import kept_logs
 from samdrift.config.errors import Unusable
+from samdrift.contracts import workers
 from samdrift.contracts.errors import Explained
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.operations import backupset
 from samdrift.operations.backup import BackupEvent
 from samdrift.operations.backupset import BackupSet
@@ -29,7 +30,6 @@ from samdrift.vault.portability.copies import hosted_by_organisation
 from samdrift.vault.retention import TABLES, Ending, Kind
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "storage")
 _PAGE = 2000
 _KEPT = "a year after the organisation was closed (samdrift log kept --remove)"
 _COPIES = "when the operator removes the backup"
@@ -153,7 +153,7 @@ async def _vaults(
         if installation.gate.registry.find(organisation, role) is None:
             continue
         try:
-            async with installation.gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+            async with installation.gate.open(workers.STORAGE, organisation, role, Purpose.MAINTAIN) as vault:
                 assert isinstance(vault, HoldingsVault)
                 holdings = await vault.holdings()
             place = places.get(role)

@@ -21,7 +21,6 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from samdrift import __version__
 from samdrift.administration.administration import (
-    WORKER,
     Administration,
     Check,
     hosted,
@@ -34,6 +33,7 @@ from samdrift.attestation.archive import ArchiveWriter, Member, Writing, new_fil
 from samdrift.attestation.errors import MoveError, MoveFault
 from samdrift.config.model import MessageClientConfig, OrganisationConfig
 from samdrift.config.organisations import HOST_KEYS, host_of
+from samdrift.contracts import workers
 from samdrift.contracts.principals import Purpose, Role
 from samdrift.keystore.interface import KeyStore
 from samdrift.portability import layout
@@ -211,7 +211,7 @@ class _Writing:
 
     async def vault(self, kind: type[Departure], parts: Iterable[Part]) -> None:
         """Parts of a vault, as they are at one moment."""
-        async with self._gate.depart(WORKER, self._organisation, kind, self._facts) as vault:
+        async with self._gate.depart(workers.EXPORT, self._organisation, kind, self._facts) as vault:
             for part in parts:
                 await self._part(vault, part)
                 if part.name == "log":
@@ -319,7 +319,7 @@ async def _log(
     gate: Gate, organisation: ParticipantIdentifier, roles: Iterable[Role], facts: dict[str, str]
 ) -> None:
     for role in roles:
-        async with gate.open(WORKER, organisation, role, Purpose.EXPORT) as vault:
+        async with gate.open(workers.EXPORT, organisation, role, Purpose.EXPORT) as vault:
             vault.record(VaultEvent.ORGANISATION_EXPORTED, **facts)
 
 

@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts import workers
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.scheduling.leases import NotLeased
 from samdrift.vault.errors import VaultError, VaultLocked
 from samdrift.vault.forgetting import ForgettingVault
 from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_WORKER = Principal(PrincipalKind.WORKER, "upkeep")
 _SETTLED = timedelta(hours=1)
 """Time after a start before anything is forgotten: what waited is fetched and acknowledged first."""
 _EVERY = timedelta(hours=11)
@@ -45,7 +45,7 @@ async def sweep_vault(gate: Gate, role: Role, organisation: ParticipantIdentifie
     A body is in the object store before its row is committed: a process that is killed in between leaves
     an object that nobody knows.
     """
-    async with gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+    async with gate.open(workers.UPKEEP, organisation, role, Purpose.MAINTAIN) as vault:
         await vault.sweep()
 
 
@@ -56,7 +56,7 @@ async def forget_in_vault(gate: Gate, role: Role, organisation: ParticipantIdent
     """
     more = True
     while more:
-        async with gate.open(_WORKER, organisation, role, Purpose.MAINTAIN) as vault:
+        async with gate.open(workers.UPKEEP, organisation, role, Purpose.MAINTAIN) as vault:
             more = isinstance(vault, ForgettingVault) and await vault.forget_duplicates()
         await asyncio.sleep(_BREATH if more else 0)
 

@@ -194,8 +194,10 @@ CONSENTS = (
     _without(
         "an organisation hears of an emergency in every role",
         "governance/emergency.py",
-        "if await gate.tell_organisation(_WORKER, organisation, EmergencyEvent.BEGUN, facts, (role,))",
-        "if True",
+        "if await gate.tell_organisation(\n"
+        "            workers.GOVERNANCE, organisation, EmergencyEvent.BEGUN, facts, (role,)\n"
+        "        )\n",
+        "if True\n",
         f"{_SESSIONS}::test_an_emergency_opens_metadata_and_every_role_hears_of_it_at_once",
     ),
     _without(

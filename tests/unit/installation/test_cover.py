@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from samdrift.config.model import Config
 from samdrift.config.toml import ConfigError
 from samdrift.contracts.cover import OF_FUNCTION, Mode, NotCovered
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.contracts.statements import NumberedStatement, RightsBehind
 from samdrift.governance.duties.catalogue import PassOn, shipped
 from samdrift.governance.records import Records
@@ -41,11 +41,10 @@ from tests.unit.governance.test_records import roots, statements
 from tests.unit.rights.agreementbuilding import HOST, OPERATOR, TOWN, agreed, named
 from tests.unit.rights.building import ANNA, BO
 from tests.unit.rights.signers import House, founded
-from tests.vaults import Installation, inherits, until
+from tests.vaults import WORKER, Installation, inherits, until
 
 PASSED_ON = [each.id for each in shipped()[-1].duties.values() if each.pass_on is not PassOn.NO]
 MT, AP, GOV = Role.MESSAGE_SERVICE, Role.ACCESS_POINT, Role.GOVERNANCE
-WORKER = Principal(PrincipalKind.WORKER, "test")
 
 
 @dataclass

@@ -25,7 +25,8 @@ from samdrift.config.kinds import PARTICIPANT, TEXT
 from samdrift.config.model import Config, Environment, OrganisationConfig
 from samdrift.config.reading import read_table
 from samdrift.config.toml import ConfigError, read_file
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts import workers
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.demo.qualification.cases import CASES, Model, QaCase, Verdict
 from samdrift.demo.qualification.protocol import NO_REPORT, CaseRecord, State, TestProtocol
 from samdrift.evidence.trace import Logged, entries
@@ -38,7 +39,6 @@ from samdrift.wire.identifiers import SDK_MESSAGE_BASE, SDK_MESSAGE_EXTENDED, Pa
 
 NAMES = ("TestAP-01", "TestAP-02", "TestAP-03", "TestAP-04", "TestAP-05")
 """Names from the text (accesspoint-test-cases 3.1): the second has a part in no case."""
-_WORKER = Principal(PrincipalKind.WORKER, "testbed")
 _DOCUMENTS = {Model.BASE: SDK_MESSAGE_BASE, Model.EXTENDED: SDK_MESSAGE_EXTENDED}
 _ROLES = (Role.ACCESS_POINT, Role.MESSAGE_SERVICE)
 _TEXT = "Testmeddelande i QA-miljön. Uppgifterna är påhittade."
@@ -185,7 +185,7 @@ class Session:
         draft = Draft(f"Testmeddelande {case.id}", _TEXT, confidentiality=False)
         message = compose(draft, sender, to, message_id=message_id, at=datetime.now(UTC))
         document = _DOCUMENTS[self._subject.model]
-        await self._messages.send(_WORKER, own.identifier, message, document)
+        await self._messages.send(workers.TESTBED, own.identifier, message, document)
 
     async def _came(self, case: QaCase, record: CaseRecord) -> None:
         """Judge what came in for the case, or find the first that no case has and make it this one's."""
@@ -226,7 +226,7 @@ class Session:
     async def _arrivals(self, since: datetime) -> list[LogEntry]:
         """Arrivals and refusals since then, for our participant or for nobody known, in order."""
         participant = self._subject.participant
-        async with self._gate.open(_WORKER, participant, Role.ACCESS_POINT, Purpose.TRACE) as vault:
+        async with self._gate.open(workers.TESTBED, participant, Role.ACCESS_POINT, Purpose.TRACE) as vault:
             while page := await vault.log(self._read_to, _PAGE):
                 self._came_in += [entry for entry in page if entry.event in _ARRIVALS]
                 self._read_to = page[-1].sequence
@@ -235,7 +235,7 @@ class Session:
 
     async def _trace(self, identifier: str) -> tuple[Logged, ...]:
         return await entries(
-            self._gate, _WORKER, Purpose.TRACE, self._subject.participant, _ROLES, identifier
+            self._gate, workers.TESTBED, Purpose.TRACE, self._subject.participant, _ROLES, identifier
         )
 
 

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from samdrift.contracts.principals import Principal, PrincipalKind, Purpose, Role
+from samdrift.contracts import workers
+from samdrift.contracts.principals import Purpose, Role
 from samdrift.governance.who import UNUSED
 from samdrift.governance.whouses import Uses
 from samdrift.rights.fields import Subject, SubjectKind
@@ -23,7 +24,6 @@ from samdrift.vault.opening import Vault
 from samdrift.vault.people import PersonRecord
 from samdrift.wire.identifiers import ParticipantIdentifier
 
-_PRINCIPAL = Principal(PrincipalKind.WORKER, "governance")
 _PAGE = 2000
 _MOST = 10
 """Most pages of one log that are read for one answer."""
@@ -88,7 +88,7 @@ class UseReader:
             if self._gate.registry.find(organisation, role) is None:
                 continue
             try:
-                async with self._gate.open(_PRINCIPAL, organisation, role, Purpose.TRACE) as vault:
+                async with self._gate.open(workers.GOVERNANCE, organisation, role, Purpose.TRACE) as vault:
                     found.logs[role] = await _newest(vault, now)
                     if isinstance(vault, MessageClientVault):
                         found.members |= _members(await vault.persons())
