@@ -289,9 +289,9 @@ GROUPS = (
     ),
     Mutant(
         "directories: a secret that others can read is not used",
-        "installation/directories.py",
-        "        return read_private(file)",
-        "        return file.read_bytes()",
+        "config/passphrase.py",
+        "read: Callable[[Path], bytes] = durablefiles.read_private)",
+        "read: Callable[[Path], bytes] = Path.read_bytes)",
         (f"{_KEPT}::test_a_secret_that_others_than_its_owner_can_read_or_write_is_not_used",),
     ),
     Mutant(
