@@ -54,7 +54,7 @@ _LAST_WORDS = 5.0
 _TRIES = 8
 """Attempts at a silent peer in the time between two attempts at a transfer, at least."""
 _LEFT_TO_OTHERS = 4
-"""One in so many of a sender's places is left to other recipients, however much waits for one."""
+"""One in this many of a sender's places is left to other recipients, however much waits for one."""
 _LAST_WAITS = 3
 """Times that the last attempt at a transfer is put off, for one that tries whether its peer is back."""
 
@@ -436,7 +436,7 @@ class Sending(InFlight):
     async def _given_up(
         self, organisation: ParticipantIdentifier, vault: AccessPointVault, transfer: Transfer, now: datetime
     ) -> bool:
-        """End a transfer whose attempts have no outcome, time and again (invariant 8)."""
+        """End a transfer whose attempts have repeatedly had no outcome (invariant 8)."""
         if transfer.counted <= self._settings.retry.most:
             return False
         reason, detail = TransferReason.GIVEN_UP, "too many attempts ended without an outcome"

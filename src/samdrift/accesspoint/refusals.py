@@ -1,7 +1,7 @@
 """Refused messages: what the operator's log says of them, and when a peer's are too many.
 
 Whoever reaches interface A can have messages refused as fast as the network carries
-them, and the log is kept for years. So only so many are logged one by one
+them, and the log is kept for years. So only a limited number is logged one by one
 (:class:`Refusals`), and the rest are counted: a stranger cannot fill the log.
 
 A peer whose messages break the rules is reported to DIGG (operator-common-rules 4.1.1 a).
@@ -137,7 +137,7 @@ def clauses_of(reason: str) -> tuple[str, ...]:
 def is_of_peer(facts: Mapping[str, str], *, in_organisations_log: bool) -> bool:
     """Return whether a refusal is of the peer that its entry names.
 
-    What is in an organisation's log was refused after the peer was authenticated, also in entries from
+    What is in an organisation's log was refused after the peer was authenticated, even in entries from
     before they say so. The operator's log has strangers too.
     """
     return "certificate" in facts and (in_organisations_log or AUTHENTICATED.items() <= facts.items())

@@ -40,7 +40,7 @@ async def admit(installation: Administration, key: PublicKey, persons: Persons |
 
 
 async def dismiss(installation: Administration, name: str, persons: Persons) -> None:
-    """Make ``name`` a custodian no more, which two agree to; two must remain."""
+    """Make ``name`` no longer a custodian, which two agree to; two must remain."""
     custodians = custodians_of(installation)
     async with custodians.in_turn():
         custodians.require_removable(name)

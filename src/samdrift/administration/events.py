@@ -15,7 +15,7 @@ class AdminEvent(AuditEvent):
     LOG_KEPT_HANDED_OVER = "log:kept:handed-over"
     """A person of a closed organisation got its kept log; the entry is the receipt for it."""
     LOG_CONTROL_RECORDED = "log:control:recorded"
-    """The organisation has looked through the log, and this is what came of it."""
+    """The organisation has reviewed the log, with this outcome."""
     CUSTODY_CUSTODIAN_ADDED = "custody:custodian:added"
     CUSTODY_CUSTODIAN_REMOVED = "custody:custodian:removed"
     CUSTODY_RESTARTED = "custody:custodians:restarted"

@@ -1,6 +1,6 @@
 """Logs of organisations that are closed: their transfers stay readable for as long as the rules want.
 
-DIGG has event logs of an access point kept for at least twelve months, also of an organisation that has left
+DIGG has event logs of an access point kept for at least twelve months, even of an organisation that has left
 (information-security 6.6). Closing destroys vault and keys; before that, the logs that have transfers are
 written to files, as :mod:`samdrift.evidence.logexport` has them, which anybody can verify. What they are is
 in the record of the closing, so that a file that is missing or was changed shows.
@@ -248,7 +248,7 @@ async def hand_over(
 
 
 def _state_of(one: KeptLog) -> KeptState:
-    """The state of the file itself, also of one whose time is over."""
+    """The state of the file itself, even of one whose time is over."""
     return _found(one.file, one.sha256)
 
 

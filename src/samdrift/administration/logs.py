@@ -205,7 +205,7 @@ async def dispose(
 async def record_control(
     installation: Administration, place: LogPlace, custodian: Custodian, facts: Mapping[str, str]
 ) -> bool:
-    """Record in a log what came of a look through it; false where the vault waits for its officer.
+    """Record in a log the outcome of its review; false where the vault waits for its officer.
 
     :class:`NoSuchLog` where there is none.
     """

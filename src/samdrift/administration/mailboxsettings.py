@@ -111,7 +111,7 @@ class MailboxSettings:
         return Manning() if kept is None else Manning.read(kept)
 
     async def set_manning(self, address: str, changed: Callable[[Manning], Manning]) -> Manning:
-        """Change when a mailbox is manned, who is told when it lies unread, and its automatic answer."""
+        """Change when a mailbox is manned, who is notified when it lies unread, and its automatic answer."""
         async with self._mailbox(address) as (vault, box):
             kept = (await vault.manning()).get(box.id)
             manning = changed(Manning() if kept is None else Manning.read(kept))
@@ -122,12 +122,12 @@ class MailboxSettings:
         return manning
 
     async def notices(self) -> tuple[tuple[MailboxRecord, ...], Mapping[str, Content]]:
-        """Return the mailboxes, and what each person is told of by mail, by the person's id."""
+        """Return the mailboxes, and what each person is notified of by mail, by the person's id."""
         async with self._opened() as vault:
             return await vault.mailboxes(), await vault.notice_choices()
 
     async def stop_notices(self, person: str) -> None:
-        """Have a person be told of nothing any more, and forget the mail address."""
+        """Stop notifying a person, and forget the mail address."""
         async with self._opened() as vault:
             if person not in await vault.notice_choices():
                 raise Unusable("nobody of that id is told of anything: samdrift mailbox notices shows who is")

@@ -79,7 +79,7 @@ class TransferQueues:
         return Retried(Standing.UNKNOWN) if found is None else Retried(stood, owner, found.status)
 
     async def give_up(self, identifier: str, why: str, now: datetime) -> Standing:
-        """End a transfer if it waits, as failed; returns how it stood."""
+        """End a transfer if it waits, as failed; returns its state before."""
         if (owner := await self._owner(identifier)) is None:
             return Standing.UNKNOWN
         async with self._gate.operate(self._principal, owner) as desk:

@@ -46,7 +46,7 @@ class LogEvent(AuditEvent):
     """An event that a log is verified by."""
 
     LOG_TREE_BEGUN = "log:tree:begun"
-    """Entries are leaves of a tree from here on; names the head of the chain before it."""
+    """Entries are leaves of a tree from now on; names the head of the chain before it."""
     LOG_FACTS_DISPOSED = "log:facts:disposed"
     """The facts of all entries of a class, up to a number, are disposed of by this decision."""
     LOG_KEY_STATED = "log:key:stated"

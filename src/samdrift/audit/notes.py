@@ -236,7 +236,7 @@ class SignedCheckpoint:
     ) -> Self:
         """Read and verify a checkpoint of one of ``logs``, each of which signs under its own name alone.
 
-        :class:`Malformed` or :class:`Unverified`, also for a witness's signature that does not hold.
+        :class:`Malformed` or :class:`Unverified`, even for a witness's signature that does not hold.
         """
         note = Note.parse(content)
         verified = note.verified([*logs, *witnesses])

@@ -40,7 +40,7 @@ def unexpected(where: str) -> Callable[[BaseException], None]:
 
 
 class _Minutely:
-    """Writes each line once a minute, with how often it was."""
+    """Writes each line at most once a minute, with how often it was left out."""
 
     def __init__(self, level: int) -> None:
         self._level = level
@@ -108,7 +108,7 @@ def failing(
 
     The line about an outage is its dependency's, which has a state with a reason. Each piece of work of each
     process would bury that under its own, and tells only what nothing else may: an outage that it has met
-    for five minutes, by its cause, and once an hour from then on. Work that is tried more seldom than every
+    for five minutes, by its cause, and once an hour from then on. Work that is tried less often than every
     two minutes leaves it to the dependency; where none has a line about it, ``after`` is 0 seconds.
     """
     unforeseen, lasting = unexpected(where), _Lasting(after)

@@ -130,7 +130,7 @@ class Environment:
             raise EnvironmentFailure(f"{self.folder} has no pip and cannot get one, see above")
 
     def _add_sources(self, sources: Path) -> None:
-        """Make our own packages importable from where they lie, also when the checkout is moved."""
+        """Make our own packages importable from where they lie, even when the checkout is moved."""
         ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
         packages = subprocess.check_output([self._python, "-c", ask], text=True).strip()
         (Path(packages) / "samdrift-checkout.pth").write_text(os.path.relpath(sources, packages) + "\n")

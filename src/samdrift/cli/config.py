@@ -66,7 +66,7 @@ def _place(file: Path, error: ConfigError) -> str:
 
 
 def _text(file: Path, error: ConfigError) -> str:
-    """Return the fault's text; that of the file as a whole names the file, which is in front already."""
+    """Return the fault's text, without the file's name, which the line already begins with."""
     return error.text if error.where == str(file) else f"{error.where}: {error.text}"
 
 

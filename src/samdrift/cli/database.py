@@ -1,4 +1,4 @@
-"""`samdrift database`: the database of an installation, in the hands of its operator."""
+"""`samdrift database`: commands for the operator about the database of an installation."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def demo(
         Path, typer.Option(help="The folder in which federation and operators are kept between runs.")
     ] = Path(".samdrift/demo"),
 ) -> int:
-    """Start a federation and two operators, exchange messages between three organisations, show their way."""
+    """Start a federation and two operators; exchange messages between three organisations."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     console = demoview.console()
     try:

@@ -35,7 +35,7 @@ def doctor(
 ) -> int:
     """Examine an installation: say what is wrong, why it matters, and what to type. Nothing is changed.
 
-    Run it as the user that serves, also while it does.
+    Run it as the user that serves, even while it does.
 
     Exit status 0 when nothing is wrong, 1 when something has to be seen to soon, 2 when something fails.
     """

@@ -24,7 +24,7 @@ _KEPT = "samdrift.cli.inputs"
 
 
 def read_input(file: Path, most: int = MAX_FILE) -> bytes:
-    """Return the content of a file of at most so many bytes; :class:`Unusable` with the reason."""
+    """Return the content of a file of at most ``most`` bytes; :class:`Unusable` with the reason."""
     try:
         with file.open("rb") as opened:
             content = opened.read(most + 1)

@@ -90,7 +90,7 @@ def request(
     ] = None,
     hosts: Annotated[
         list[str] | None,
-        typer.Option("--host", help="A host that the certificate of a server is to name; again for more."),
+        typer.Option("--host", help="A host name for a server's certificate; may be repeated."),
     ] = None,
     by: Actor = None,
 ) -> None:

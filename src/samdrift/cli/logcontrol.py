@@ -130,7 +130,7 @@ def outcome(
     ] = 0,
     by_file: ByFile = None,
 ) -> None:
-    """Record in a log that it was looked through, and what came of it."""
+    """Record in a log that it was reviewed, and with which outcome."""
     facts = {"outcome": one_line("--outcome", text), "period": one_line("--period", period), "by": by}
     facts |= {"entries": str(entries)} | ({"seed": one_line("--seed", seed)} if seed else {})
 

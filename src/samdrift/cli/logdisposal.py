@@ -82,7 +82,7 @@ def dispose(
         ),
     ] = None,
 ) -> None:
-    """Dispose of the facts of a class, permanently, as two custodians decide. Proofs stay as they are."""
+    """Dispose of the facts of a class, permanently, as two custodians decide. Proofs stay unchanged."""
     text, which = one_line("--decision", decision), _class(kind)
 
     async def decide() -> int:

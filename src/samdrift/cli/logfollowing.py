@@ -50,7 +50,7 @@ Certificate = Annotated[
     Path | None, typer.Option("--certificate", help="Your client certificate of interface C (PEM).")
 ]
 PrivateKey = Annotated[
-    Path | None, typer.Option("--key", help="Its private key (PEM), where it is in another file.")
+    Path | None, typer.Option("--key", help="Its private key (PEM), if that is in another file.")
 ]
 Issuers = Annotated[
     Path | None, typer.Option("--issuers", help="Issuers of the server's certificate; otherwise Mozilla's.")

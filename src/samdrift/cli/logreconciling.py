@@ -56,7 +56,7 @@ def reconcile_logs(
     ] = [],  # noqa: B006
     since: Annotated[
         datetime | None,
-        typer.Option("--since", formats=["%Y-%m-%d"], help="Compare what is logged from that day on."),
+        typer.Option("--since", formats=["%Y-%m-%d"], help="Compare what was logged from that day on."),
     ] = None,
     as_json: AsJson = False,
 ) -> int:

@@ -1,4 +1,4 @@
-"""`samdrift mailbox`: mailboxes of message clients, who may what in them, and the first roles of persons."""
+"""`samdrift mailbox`: mailboxes of message clients, who has which rights in them, and first roles."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Name = Annotated[str, typer.Option("--name", help="The person's name, until the 
 
 @app.callback()
 def mailbox() -> None:
-    """Mailboxes of message clients, who may what in them, and the first roles of persons."""
+    """Mailboxes of message clients, who has which rights in them, and people's first roles."""
 
 
 @app.command("add")
@@ -101,7 +101,7 @@ def change(
     ] = None,
     by: Actor = None,
 ) -> None:
-    """Change the settings of a mailbox; what is not named stays as it is."""
+    """Change the settings of a mailbox; what is not named stays unchanged."""
     chosen = {
         "name": name and one_line("--name", name),
         "needs_approval": second_person,
@@ -149,9 +149,9 @@ def figures(
 def disposals(
     organisation: Organisation, config: ConfigFile, reason: Reason, by: Actor = None, as_json: AsJson = False
 ) -> None:
-    """List the rules for disposal of each mailbox, and the disposals with their counts; no content.
+    """List each mailbox's disposal rules, and disposals with their counts, without content.
 
-    Managers of mailboxes decide about them on the pages.
+    Mailbox managers decide on them in the message client.
     """
     with reported_as_usage_errors():
         found = run(_disposals(load(config), organisation, asked(by, reason)))

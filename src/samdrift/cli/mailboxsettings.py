@@ -47,7 +47,7 @@ _HOURS = re.compile(rf"({'|'.join(_DAYS)})(?:-({'|'.join(_DAYS)}))?=(?:(\d\d):(\
 
 Address = Annotated[str, typer.Argument(help="The functional address of the mailbox.")]
 Id = Annotated[str, typer.Argument(help="Its id, as the list shows it.")]
-Which = Annotated[str, typer.Option("--id", help="The id of one to change; otherwise a new one is made.")]
+Which = Annotated[str, typer.Option("--id", help="The id of the one to change; by default one is created.")]
 
 texts = typer.Typer(add_completion=False, no_args_is_help=True, help="Text templates of a mailbox.")
 rules = typer.Typer(add_completion=False, no_args_is_help=True, help="Rules for who becomes the handler.")
@@ -193,7 +193,7 @@ def manning(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show when a mailbox is manned, who is told when it lies unread, and its answer; or change that."""
+    """Show when a mailbox is manned, who is notified when it lies unread, and its answer; or change that."""
     given = (hours, closed, open_again, holidays, escalate_after, escalate_to, acknowledge)
     changes = any(each not in (None, False) for each in given) or holidays is False
     read, days = [_hours(each) for each in hours or ()], _closed(closed or ())
@@ -239,7 +239,7 @@ def notices(
     by: Actor = None,
     as_json: AsJson = False,
 ) -> None:
-    """List who is told of which mailboxes by mail, persons by their ids, without addresses; or end that."""
+    """List by id the persons who are notified of mailboxes by mail, without addresses; or end that."""
     if stop:
         _worked(
             config, organisation, "notices", asked(by, reason), lambda settings: settings.stop_notices(stop)

@@ -37,7 +37,7 @@ COMMANDS = {
     "config": "The configuration file: check one, or print what every key means.",
     "org": "Organisations: add, examine, suspend, resume, move and close them.",
     "gov": "Signed decisions: officers, rights, agreements with suppliers, duties, and what is covered.",
-    "mailbox": "Mailboxes of message clients, who may what in them, and the first roles of persons.",
+    "mailbox": "Mailboxes of message clients, who has which rights in them, and people's first roles.",
     "custodian": "Custodians: people who approve operations under dual control.",
     "database": "The database: new passwords for the vaults' logins, hardening of the operator's own.",
     "backup": "Backups of everything, for each organisation: create, list, verify, restore, drill.",

@@ -34,7 +34,7 @@ async def still_named(
     """Return why the certificate's key must stay: SMP names it, or cannot be asked; empty if neither.
 
     Certificate publishing answers in the same metadata (certpub-rest-binding 3). Every type of
-    message is asked for, also one that a participant is not configured for any more.
+    message is asked for, including one that a participant is not configured for any more.
     """
     turn = asyncio.Semaphore(_AT_ONCE)
     async with discovering(config) as discovery:

@@ -223,7 +223,7 @@ class _Rolling:
         task.add_done_callback(self._tasks.discard)
 
     async def stop(self) -> None:
-        """Leave what has not been started again as it is."""
+        """Leave what has not been started again unchanged."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -243,7 +243,7 @@ class Stop(asyncio.Event):
         self._interrupt = interrupt
 
     def serves(self) -> None:
-        """Interrupt nothing any more: from here on being set is enough."""
+        """Stop interrupting: from now on it is enough that the event is set."""
         self._interrupt = bool
 
     def tell(self) -> None:

@@ -49,7 +49,7 @@ class KeptKey:
         return client_assertion(client, audience, str(uuid.uuid4()), now, (await self._keys())[0])
 
     async def key_set(self) -> dict[str, object]:
-        """The public keys, also of the key that is used next."""
+        """The public keys, including that of the key that is used next."""
         return {"keys": [PublicKey.named(key.public).published() for key in await self._keys()]}
 
 

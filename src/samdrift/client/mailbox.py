@@ -177,7 +177,7 @@ class Mailbox:
         ``opened`` is called once the message service has accepted, and ``placed`` with each place to go on
         from. One that answers with something else has no events:
         :class:`~samdrift.client.errors.Refused` with status 406. ``wait`` asks for a sign of life no more
-        often than after so many seconds (RFC 7240 4.3), which the message service may pass over.
+        often than after that many seconds (RFC 7240 4.3), which the message service may pass over.
         """
         stream = EventStream()
         headers = {"accept": "text/event-stream", **({"last-event-id": last_id} if last_id else {})}
@@ -207,7 +207,7 @@ class Mailbox:
         self._tokens.forget()
 
     def _next(self, link: object) -> str:
-        """The path of the next page; never at another server, whatever the link says."""
+        """Return the path of the next page; never on another server, whatever the link says."""
         if not isinstance(link, str) or not link:
             return ""
         url = urljoin(f"{self._base}/sdk/messages", link)

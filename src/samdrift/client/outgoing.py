@@ -13,7 +13,7 @@ from pathlib import Path
 from samdrift.wire.identifiers import FUNCTIONAL_ADDRESS_ROOT
 
 _PIECE = 3 << 18
-"""Bytes of a file at once; a multiple of three, so that the base64 of the pieces is that of the whole."""
+"""Bytes of a file read at a time: a multiple of three, so that the pieces' base64 joins to the file's."""
 
 DOCUMENT_ID = "SDK-Meddelande"
 
@@ -137,7 +137,7 @@ class OutgoingMessage:
     """``root`` and ``extension`` of the system that writes the message."""
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """The request body, piece by piece; what a source raises is raised as it is."""
+        """The request body, piece by piece; what a source raises is raised unchanged."""
         head = _open({"data": {"type": "messages", "attributes": self._attributes()}}, 3)
         yield head + b', "digitalDocument": ['
         for number, document in enumerate(self.documents):

@@ -1,4 +1,4 @@
-"""The operator's incidents with their clocks: who has to be told until when."""
+"""The operator's incidents with their clocks: who must be told by when."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ class NowPage:
 
 
 def merged(running: Iterable[Running]) -> list[Condition]:
-    """Return each dependency once, as the process sees it for which it is gone; those first."""
+    """Return each dependency once, the missing first; one that any process misses counts as missing."""
     found: dict[tuple[str, str], Condition] = {}
     for each in running:
         for one in each.conditions:

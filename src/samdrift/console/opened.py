@@ -26,7 +26,7 @@ Open = Callable[[], Awaitable[Administration]]
 
 
 class Opened:
-    """An :data:`Open` over the life of the console; to be entered and left."""
+    """A context manager that provides an :data:`Open` for the life of the console."""
 
     def __init__(self, config: Config, keys: KeyStore) -> None:
         self._config = config

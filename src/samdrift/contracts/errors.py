@@ -33,7 +33,7 @@ class Temporary(Explained):
     reported = False
     """True when what is down is a dependency, whose own line in the log says so with this cause."""
     announced = False
-    """True when its end is announced to the waiting worker, who then need not try before."""
+    """True when its end is announced to the waiting worker, which need not try before that."""
 
 
 def for_operator(error: Explained) -> str:

@@ -293,7 +293,7 @@ class WaitingMessages:
             raise NotForUs("names another recipient")
 
     def not_marked(self, message_id: str, refusal: PluginRefused) -> None:
-        """A message that is safe with us, and that Domibus would not mark: it holds up no other.
+        """A message that is stored here but that Domibus would not mark; it does not hold up others.
 
         It is reported again later, and marked again when it is found to be known.
         """

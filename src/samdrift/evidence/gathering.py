@@ -183,7 +183,7 @@ class _Writing:
                     await self._add(named[digest], kept[digest])
 
     async def _message_receipts(self, vault: MessageServiceVault) -> None:
-        """Add the message receipts, as sent and as received, also of a message that was deleted."""
+        """Add the message receipts, as sent and as received, even of a message that was deleted."""
         for name, entry in self._receipts_of(Role.MESSAGE_SERVICE):
             record = await vault.receipt(entry.ids["envelope"])
             if record is not None and record.message_id == self._order.message_id:

@@ -1,7 +1,7 @@
 """Hints for log control: what in an exported log deserves a question, by rules that anybody can repeat.
 
 A hint is not a finding. Who read so much, or at that hour, or in another's case, may have had every reason;
-the organisation asks, and records what came of it. Only persons are looked at: a system reads what it is
+the organisation asks, and records the outcome. Only persons are looked at: a system reads what it is
 there to fetch, at any hour.
 """
 

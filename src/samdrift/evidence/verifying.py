@@ -421,7 +421,7 @@ def _about(said: _Said, name: str, message: str) -> Iterator[Finding]:
 
 
 def _receipts(said: _Said, message: str) -> Iterator[Finding]:
-    """Receipts are for the message, or for an AS4 message that the entries about it name."""
+    """Check that receipts are for the message, or for an AS4 message that the entries about it name."""
     entries = [entry.ids for log in said.entries.values() for entry in log]
     named = {ids["as4"] for ids in entries if "as4" in ids}
     for name, (kind, identifier) in said.receipts.items():

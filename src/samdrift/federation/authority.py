@@ -159,7 +159,7 @@ class Authority:
     def revoke(
         self, certificate: x509.Certificate, reason: x509.ReasonFlags = x509.ReasonFlags.key_compromise
     ) -> None:
-        """Revoke a certificate that was issued here; told in the next list and answer."""
+        """Revoke a certificate that was issued here; reported in the next list and answer."""
         revocation = Revocation(self._clock().replace(microsecond=0), reason)
         self._register.revoked(self._issuer_of(certificate), certificate.serial_number, revocation)
 

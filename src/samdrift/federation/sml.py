@@ -19,7 +19,7 @@ from samdrift.wire import bdxl
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 TTL = 60
-"""Seconds that an answer may be kept, also that there is none."""
+"""Seconds for which an answer may be cached, including a negative one."""
 
 
 class Sml:

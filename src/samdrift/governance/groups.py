@@ -46,11 +46,11 @@ MANY = 10
 CONFIRMED_AFTER = timedelta(hours=20)
 """Age of the last reading after which one that found no change is stated as well."""
 OUT_OF_DATE = CONFIRMED_AFTER + timedelta(hours=6)
-"""Age of the last reading after which a directory that somebody else is to read is gone."""
+"""Age of the last reading after which a directory that another process reads counts as gone."""
 _WHY = "reading of the directory"
 _ATTEMPTS = 3
 _AGAIN = frozenset({Refusal.OUT_OF_ORDER, Refusal.REPEATED, Effect.OTHER_LISTING})
-"""Refusals after which somebody else has stated something meanwhile."""
+"""Refusals that mean that another process has added a statement meanwhile."""
 
 
 class Reader(Protocol):

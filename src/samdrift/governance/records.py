@@ -227,7 +227,7 @@ class Records:
     async def copy(self, organisation: ParticipantIdentifier) -> Mapping[Role, bool]:
         """Bring every role's copy up to date; of each, whether that could be done.
 
-        A copy that has something else than the record is left as it is: its role finds that it does not hold.
+        A copy that differs from the record is left unchanged: its role finds that it does not hold.
         """
         others = [role for role in Role if role is not Role.GOVERNANCE]
         hosted = [role for role in others if self._gate.registry.find(organisation, role) is not None]

@@ -30,7 +30,7 @@ from samdrift.vault.gate import Gate
 from samdrift.wire.identifiers import ParticipantIdentifier
 
 Watch = Callable[[str, str, str, datetime], None]
-"""Told of a call: the kind of service, its host, why it got no answer, or nothing, and when it began."""
+"""Notified of a call: the kind of service, its host, why it got no answer, or nothing, and when it began."""
 _SILENCE = 10.0
 """Seconds that an access point may keep its message service waiting, at any step; a poll has its own."""
 _DOMIBUS_SILENCE = 120.0
@@ -71,7 +71,7 @@ class LaterAccessPoint:
         *,
         ours: bool = False,
     ) -> None:
-        """``watch`` is told of each call why the access point did not answer, or nothing when it did, and
+        """``watch`` is notified of each call why the access point did not answer, or nothing when it did, and
         when the call began. One that is ``ours`` and waits for its database is there: what is gone is the
         database, which has a state of its own.
         """

@@ -133,9 +133,9 @@ async def tell(folder: Path, command: str, **values: str) -> list[dict[str, Any]
 async def tell_process(
     folder: Path, process: int, command: str, seconds: float = _SILENCE, **values: str
 ) -> dict[str, Any] | None:
-    """The answer of one process, also where that is a refusal; ``None`` when it does not listen.
+    """The answer of one process, even where that is a refusal; ``None`` when it does not listen.
 
-    :class:`Unanswered` when it listens and has not answered after so many seconds.
+    :class:`Unanswered` when it listens and has not answered after ``seconds``.
     """
     try:
         return await _told(_socket_of(folder, process), {"command": command, **values}, seconds)

@@ -138,7 +138,7 @@ class CoverKeeper:
             raise
 
     def _known(self, kept: _Kept) -> Cover | None:
-        """Return the answer that is good still."""
+        """Return the last answer while it is still valid."""
         stale = time.monotonic() - kept.looked >= _FRESH
         turned = kept.turn is not None and self._clock() >= kept.turn
         return None if stale or turned else kept.cover

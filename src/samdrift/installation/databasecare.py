@@ -37,7 +37,7 @@ async def cared_for(
     """Put the database's rights in order, then keep its queue of notifications moving.
 
     A database that cannot be reached is waited for, however long that takes: it may be starting, too.
-    ``heard`` is told at each try why it is not there, or nothing when it is.
+    ``heard`` is notified at each try why it is not there, or nothing when it is.
     :class:`~samdrift.vault.errors.DatabaseUnfit` where everybody may connect and that cannot be changed.
     """
     provisioner = await _when_there(settings, keys, heard)

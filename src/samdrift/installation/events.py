@@ -9,7 +9,7 @@ class RunEvent(AuditEvent):
     """An event that a running installation writes."""
 
     LOG_RECONCILED = "log:reconciliation:made"
-    """The organisation's logs here were compared with each other, and what came of it."""
+    """The organisation's logs here were compared with each other; has the outcome."""
     COVER_CHANGED = "gov:cover:changed"
     """The cover of a function is another one now, or ends within some days; in the operator's log, too."""
     MATTER_REMINDED = "gov:matter:reminded"

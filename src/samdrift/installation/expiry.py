@@ -1,4 +1,4 @@
-"""Certificates that are about to expire: told in the log once a day, and in the metrics all the time.
+"""Certificates that are about to expire: reported in the log once a day, and in the metrics all the time.
 
 The log of the service names no organisation: it says the reference that
 ``samdrift org keys list`` shows beside each organisation.

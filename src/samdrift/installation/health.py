@@ -258,7 +258,7 @@ class Health(Collector):
             kept.pop(key, None)
 
     def collect(self) -> Iterator[Metric]:
-        """Return the metric as it is now."""
+        """Return the current value of the metric."""
         yield from Gone(self._known.values()).collect()
 
 
@@ -291,7 +291,7 @@ async def trying(health: Health, tries: Mapping[str, Try]) -> AsyncIterator[None
 
 
 class ClockDiffers(Explained):
-    """A clock that differs from the database's."""
+    """A clock differs from that of the database."""
 
     def __init__(self, ahead: float) -> None:
         side = "ahead of" if ahead > 0 else "behind"

@@ -502,7 +502,7 @@ async def witness_caller(config: Config) -> AsyncIterator[Caller]:
 
 @contextlib.asynccontextmanager
 async def stamp_caller(config: Config) -> AsyncIterator[Caller]:
-    """Return the client that calls the authority for time stamps, also without TLS: they are signed."""
+    """Return the client that calls the authority for time stamps, even without TLS: they are signed."""
     permits = (
         any_address if config.federation.private_addresses else EnteredAddresses(config.logs.witness_networks)
     )

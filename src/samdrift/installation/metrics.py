@@ -60,7 +60,7 @@ class HeldMetrics(Collector):
         self._numbers = numbers
 
     def collect(self) -> Iterator[Metric]:
-        """Return the metric as it is now."""
+        """Return the current value of the metric."""
         metric = GaugeMetricFamily(
             HELD, "Messages, receipts and transfers that wait, by reason", labels=["role", "reason"]
         )

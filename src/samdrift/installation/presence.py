@@ -36,7 +36,7 @@ class SharedPresence:
         self._presence = presence
 
     async def hear(self, told: Mapping[str, Any]) -> dict[str, Any]:
-        """Note what another worker has told of an organisation."""
+        """Note what another worker has reported about an organisation."""
         try:
             organisation = ParticipantIdentifier.parse(told["organisation"])
             self._presence.hear(int(told["worker"]), organisation, json.loads(told["stays"]))

@@ -104,7 +104,7 @@ class Reconciler:
         return self.gate.leases.holds(organisation, self._first_role(organisation))
 
     async def compare(self, organisation: ParticipantIdentifier) -> Reconciliation | None:
-        """Compare the logs of one organisation now, record what came of it, and note a difference.
+        """Compare the logs of one organisation now, record the outcome, and note a difference.
 
         ``None`` where a log does not hold.
         """

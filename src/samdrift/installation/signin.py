@@ -61,7 +61,7 @@ async def sites_of(
     """Return a role's sites of organisations whose persons can sign in; :class:`ConfigError` for what is
     unfit.
 
-    ``watch`` is told of each call whether a sign-in service answered.
+    ``watch`` is notified of each call whether a sign-in service answered.
     """
     vaults: WorkerGate[People] = gate.worker("sign-in", role)
     async with AsyncExitStack() as stack:

@@ -54,7 +54,7 @@ class CheckEvent(AuditEvent):
     """The event of a check."""
 
     ISOLATION_CHECKED = "isolation:checked"
-    """The operator has tried to cross from one organisation to another, and what came of it."""
+    """The operator has tried to cross from one organisation to another; has the outcome."""
 
 
 KINDS: Mapping[PrincipalKind, str] = {

@@ -60,7 +60,7 @@ class KeyChoice(ABC):
             self._states(vault).revoke(key, number, reason, at, compromised=compromised)
 
     def retire(self, vault: str, name: str, number: int) -> None:
-        """Remove a key permanently, also one that waits; the one in use stays (``ACTIVE``)."""
+        """Remove a key permanently, including one that waits; the one in use stays (``ACTIVE``)."""
         key = key_name(name)
         with vaultfolder.writing(self._vault_folder(vault)):
             self._finish_removals(vault)
@@ -101,7 +101,7 @@ class KeyChoice(ABC):
         return tuple(keys[each] for each in found)
 
     def keys(self, vault: str) -> tuple[HeldKey, ...]:
-        """List the vault's keys for people, also while it is locked: by name, the newest first."""
+        """List the vault's keys for people, even while it is locked: by name, the newest first."""
         states, order = self._states(vault), list(KeyName)
         decided = {name: states.of(name) for name in KeyName}
 

@@ -206,7 +206,7 @@ class Custodians:
         self._cost = cost or PERSONS_COST
 
     def names(self) -> tuple[str, ...]:
-        """List them in the order of the alphabet, also those whose file is damaged."""
+        """List them in the order of the alphabet, including those whose file is damaged."""
         if not self._folder.is_dir():
             return ()
         found = (path.name.removesuffix(_SUFFIX) for path in self._folder.glob(f"*{_SUFFIX}"))
@@ -222,7 +222,7 @@ class Custodians:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[None]:
-        """While no other process adds or removes a custodian."""
+        """Lock custodians, so that no other process adds or removes one."""
         descriptor = self._locked()
         try:
             yield
@@ -292,7 +292,7 @@ class Custodians:
             self.admit(key)
 
     def remove(self, name: str) -> None:
-        """Make ``name`` a custodian no more; two must remain, or one person alone could fill the places."""
+        """Make ``name`` no longer a custodian; two must remain, or one person alone could fill the places."""
         with self.writing():
             self.dismiss(name)
 

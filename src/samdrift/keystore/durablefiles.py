@@ -98,7 +98,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sync_descriptor(folder: int) -> None:
-    """Make the names in an open folder durable, also in one that was opened for passing through alone."""
+    """Make the names in an open folder durable, even in one that was opened for passing through alone."""
     descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY, dir_fd=folder)
     try:
         os.fsync(descriptor)

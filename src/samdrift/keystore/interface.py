@@ -148,7 +148,7 @@ class KeyStore(Protocol):
         """Put a key to use that was made elsewhere, with its certificate, and return its number.
 
         ``MISMATCH`` when they do not belong together, ``WEAK`` for a small key, ``ACTIVE`` where keys are
-        made in a token. One that is there with that certificate already stays as it is.
+        made in a token. One that is there with that certificate already stays unchanged.
         """
 
     def waiting(self, vault: str, name: str) -> tuple[rsa.RSAPublicKey, ...]:
@@ -244,7 +244,7 @@ class KeyStore(Protocol):
         """List the vault's keys for people: by name, the newest first."""
 
     def retire(self, vault: str, name: str, number: int) -> None:
-        """Remove a key permanently, also one that waits; the one in use stays (``ACTIVE``)."""
+        """Remove a key permanently, including one that waits; the one in use stays (``ACTIVE``)."""
 
     def rewrap(self, vault: str) -> None:
         """Wrap everything of the vault again under a new secret, while other processes go on."""
@@ -279,7 +279,7 @@ class KeyStore(Protocol):
         """
 
     def back_up(self, vault: str) -> VaultBackup:
-        """Return a backup of the vault, also while it waits for its officer."""
+        """Return a backup of the vault, even while it waits for its officer."""
 
     def restore(self, backup: VaultBackup, officer: bytes | None = None) -> None:
         """Bring the vault back where its keys or its seal are lost; ``ACTIVE`` where they are not.
@@ -297,4 +297,4 @@ class KeyStore(Protocol):
         """Keep no key of the vault in memory; where it is still there, it is read again when it is used."""
 
     def destroy(self, vault: str) -> None:
-        """Make everything that the vault's keys protect unreadable, for good, also in copies made before."""
+        """Make everything that the vault's keys protect unreadable, for good, even in copies made before."""

@@ -156,7 +156,7 @@ class SoftwareKeyStore(KeyChoice):
         """Put a key to use that was made elsewhere, with its certificate, and return its number.
 
         ``MISMATCH`` when they do not belong together, ``WEAK`` for a small key, ``ACTIVE`` where keys are
-        made in a token. One that is there with that certificate already stays as it is; one that a kill has
+        made in a token. One that is there with that certificate already stays unchanged; one that a kill has
         left without it gets it.
         """
         require_strong(private_key.key_size)
@@ -347,7 +347,7 @@ class SoftwareKeyStore(KeyChoice):
         return self._unlocker.key(vault)
 
     def back_up(self, vault: str) -> VaultBackup:
-        """Return a backup of the vault, also while it waits for its officer."""
+        """Return a backup of the vault, even while it waits for its officer."""
         folder = self._vault_folder(vault)
         with vaultfolder.writing(folder):
             return self._reading(vault, partial(backed_up, folder, self._unlocker))
@@ -368,7 +368,7 @@ class SoftwareKeyStore(KeyChoice):
         self._unlocker.forget(vault)
 
     def destroy(self, vault: str) -> None:
-        """Make everything that the vault's keys protect unreadable, permanently, also in copies made before.
+        """Make everything that the vault's keys protect unreadable, permanently, even in copies made before.
 
         The seals go first: what a crash leaves after that opens for nobody.
         """

@@ -330,7 +330,7 @@ class Desk(Protocol):
         """Open a file of a draft."""
 
     async def news_read(self, draft: str, messages: int) -> None:
-        """Note that the person has read the conversation that the draft answers up to so many messages.
+        """Note that the person has read the conversation that the draft answers up to ``messages``.
 
         Only what was shown counts: a message that came meanwhile stops sending once more.
         """
@@ -351,7 +351,7 @@ class Desk(Protocol):
         """Withdraw what the writer asked a second person for; the draft can be changed again."""
 
     async def submit(self, draft: str, version: int) -> Submitted:
-        """Send: from here on nothing changes, and for a short time it can be undone.
+        """Send: from now on nothing changes, and for a short time it can be undone.
 
         The same draft submitted again returns what the first time did: a second tab sends nothing twice.
         :class:`NotReady`, :class:`Changed`, :class:`DraftTaken`, or :class:`ConversationMoved`.

@@ -146,7 +146,7 @@ class Fetching:
         """Fetch what another client of the organisation has sent, by ids that events have named.
 
         Most are of what was sent from here: that is known by its ``messageId``, which many a message service
-        takes for its own id, also before the vault has the latter. What cannot be had in this way is found in
+        takes for its own id, even before the vault has the latter. What cannot be had in this way is found in
         a list.
         """
         asked = [each for each in remote_ids if each not in self._here]
@@ -205,14 +205,14 @@ class Fetching:
         return missing
 
     def _due(self, missing: list[Head]) -> list[Head]:
-        """Return those that may be asked for now, those last with which there was trouble before."""
+        """Return those that may be fetched now; those that failed before come last."""
         now = self._clock()
         waits = {each for each, one in self._troubled.items() if one.again is not None and one.again > now}
         due = [each for each in missing if each.remote_id not in waits]
         return sorted(due, key=lambda each: each.remote_id in self._troubled)
 
     def _remember(self, remote_ids: set[str]) -> None:
-        """Keep in mind what is stored; beyond a number, begin anew rather than grow."""
+        """Keep in mind what is stored; beyond a number, start over rather than grow."""
         if len(self._here) + len(remote_ids) > _MAX_REMEMBERED:
             self._here.clear()
         self._here |= remote_ids

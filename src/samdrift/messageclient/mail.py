@@ -199,7 +199,7 @@ class Lines:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file of a message or draft, without its content. Its type is what its content is, not its name."""
+    """A file of a message or draft, without its content. Its type is that of its content, not of its name."""
 
     id: str
     name: str

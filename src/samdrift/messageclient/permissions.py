@@ -1,6 +1,6 @@
 """Rights of persons in an organisation's message client, decided from the statements in its vault.
 
-Each request asks anew, from a folded copy in memory that is brought up to date first: a right that was ended
+Each request asks for them again, from a folded copy in memory that is first updated: a right that was ended
 a moment ago is gone. Nothing is cached longer than that, and nobody has a right that no statement gives.
 """
 

@@ -78,7 +78,7 @@ class Scope:
         self.away_since = away_since
 
     async def renew(self) -> None:
-        """Ask anew for the person's rights, which may have ended while the request took its time."""
+        """Ask again for the person's rights, which may have ended while the request took its time."""
         if self._renewed is not None:
             self.permissions = await self._renewed()
             self._substitutes.clear()

@@ -41,7 +41,7 @@ _LONGEST_PAUSE = timedelta(minutes=10)
 _LONGEST_UNHEARD = timedelta(seconds=20)
 """Time between two questions for a status where no event says that it has changed."""
 _MAX_LISTED = 5_000
-"""Messages of a list among which one is looked for, the newest first."""
+"""Limit of listed messages, newest first, among which a message is searched for."""
 _FAILED = frozenset({MessageStatus.REJECTED, MessageStatus.MESSAGE_EXCHANGE_ERROR, MessageStatus.ERROR})
 """Statuses of which a person has to know: the recipient does not have the message, as far as is known."""
 _AGAIN = frozenset({401, 403, 408, 425, 429})

@@ -86,7 +86,7 @@ async def try_service(
 
 
 def result_of(tried: Sequence[Tried]) -> str:
-    """Return what came of a trial, for the log."""
+    """Return the outcome of a trial, for the log."""
     return next((f"{one.step}: {one.trouble}" for one in tried if one.trouble), "no trouble")
 
 

@@ -201,7 +201,7 @@ class SubmittingDesk:
     # --- sending ------------------------------------------------------------------------------------------
 
     async def submit(self, draft: str, version: int) -> Submitted:
-        """Send: from here on nothing changes, and for a short time it can be undone."""
+        """Send: from now on nothing changes, and for a short time it can be undone."""
         scope = self._scope
         refused = (*await self._vanished(draft), *await scope.uncovered())
         try:

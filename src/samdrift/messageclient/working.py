@@ -52,7 +52,7 @@ class ServiceSettings:
     token_endpoint: str
     client_id: str
     key: bytes | OwnKeys = field(repr=False)
-    """The private key by which it shows who it is: in PEM, or in its vault."""
+    """The private key with which it authenticates: in PEM, or in its vault."""
     tls_issuers: Path | None = None
     audience: str | None = None
     """The authorisation server's name in assertions; its token endpoint by default."""

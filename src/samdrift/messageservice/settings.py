@@ -48,7 +48,7 @@ class MessageServiceSettings:
     def sent_within(self) -> timedelta:
         """Return the time that what is to be sent may wait for submission, whatever keeps it (invariant 8).
 
-        Longer than ``submit_within``: a passing failure is told by its own name.
+        Longer than ``submit_within``: a passing failure is reported under its own name.
         """
         return self.submit_within + self.retry_after + self.lease
 

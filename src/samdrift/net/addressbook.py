@@ -152,7 +152,7 @@ class LocalAddressBook:
         self._copy = copy
 
     async def run(self, heard: Callable[[Exception | None], None]) -> None:
-        """Refresh the copy whenever it is old enough; ``heard`` is told why that failed, if it did."""
+        """Refresh the copy whenever it is old enough; ``heard`` learns why that failed, if it did."""
         while True:
             await asyncio.sleep(self._wait())
             try:

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 async def in_background(
     *work: Coroutine[None, None, None], on_failure: Callable[[BaseException], None]
 ) -> AsyncIterator[None]:
-    """Run ``work`` while the context lasts; what the context raises goes on as it is.
+    """Run ``work`` while the context lasts; what the context raises propagates unchanged.
 
     ``on_failure`` hears of work that ended with an exception.
     """

@@ -146,7 +146,7 @@ class _Verdicts:
         """Return the first grounds of the day that hold for as long as this verdict is kept.
 
         They are stored with what is exchanged: so an organisation stores one for each peer and day, however
-        often the answers are fetched anew.
+        often the answers are fetched again.
         """
         former = self._grounds.get(key, at)
         if former is not None and ends <= former.until:

@@ -46,10 +46,10 @@ class HttpFault(StrEnum):
 
 
 class Watch(Protocol):
-    """Told of a service, by its kind and host, that it answered, or the reason why it did not."""
+    """Notified of a service, by its kind and host, that it answered, or the reason why it did not."""
 
     def __call__(self, service: str, at: str, reason: str, began: datetime | None = None, /) -> None:
-        """``began`` is when a call began: one that got no answer while a later one did says nothing."""
+        """``began`` is the start of the call: a failure counts for nothing if a later call got an answer."""
 
 
 def unwatched(service: str, at: str, reason: str, began: datetime | None = None) -> None:
@@ -226,7 +226,7 @@ class Network:
         return _NetworkResponse(response)
 
     async def aclose(self) -> None:
-        """Close all connections, also those in use."""
+        """Close all connections, including those in use."""
         await self._session.close()
 
 
@@ -264,7 +264,7 @@ class HttpClient:
         """Send a request, and give the answer as soon as its head has come, or :class:`NoAnswer`.
 
         A body in pieces has ``length`` bytes, or goes in chunks when nobody knows.
-        What goes wrong in such a body itself is raised as it is.
+        What goes wrong in such a body itself is raised unchanged.
         """
         patience = _Patience(silence or self._silence)
         outgoing = None

@@ -59,7 +59,7 @@ class SmpDiscovery:
         require_dnssec: bool = False,
         watch: Watch = unwatched,
     ) -> None:
-        """``watch`` is told of each call whether SML, or the SMP, answered."""
+        """``watch`` is notified of each call whether SML, or the SMP, answered."""
         self._zone = zone
         self._resolver = resolver
         self._client = client
@@ -173,9 +173,9 @@ async def require_sender(
     """Return when the sender is registered for the receipt of what it sends, else raise a ``DiscoveryError``.
 
     The recipient answers under the same transport model, and looks the sender's signing certificate up
-    under the type of the receipt, also when what is sent is a receipt (transport-model-extended 3.2 c,
+    under the type of the receipt, even when what is sent is a receipt (transport-model-extended 3.2 c,
     transport-model-base 3.2 b, transport-profile-as4 2.6 b). The discovery remembers what it found, so that
-    this seldom costs a request; that a sender is not registered is never remembered.
+    this rarely costs a request; that a sender is not registered is never remembered.
 
     Clauses: transport-model-base 2.1 sentence 1.
     """

@@ -59,7 +59,7 @@ class ResolverUnavailable(Temporary):
 
 
 class NaptrResolver:
-    """A stub resolver that keeps answers, also negative ones, for as long as they say."""
+    """A stub resolver that caches answers, including negative ones, for as long as they say."""
 
     def __init__(
         self,

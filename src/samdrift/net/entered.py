@@ -48,7 +48,7 @@ class EnteredAddressClient:
         """``permits`` is :class:`EnteredAddresses` with the operator's list.
 
         ``plain`` allows HTTP without TLS, for services of the demonstration on this machine; ``seconds``
-        is the longest silence, at any step; ``watch`` is told of each fetch whether the host answered.
+        is the longest silence, at any step; ``watch`` is notified of each fetch whether the host answered.
         """
         self._permits = permits or EnteredAddresses()
         self._tls = tls or client_tls()

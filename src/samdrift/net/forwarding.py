@@ -45,7 +45,7 @@ _BLANK = b" \t"
 """Around a value, and no part of it (RFC 9110 5.5): the server leaves what stands after it."""
 _ADDED_BY_AIOHTTP = ("user-agent", "accept", "accept-encoding", "content-type")
 _NOWHERE = URL("http://worker/-")
-"""Stands for a path that no URL can have, which no process has anything at either."""
+"""Placeholder for a path that no URL can have: no process serves anything there."""
 _CONNECT_SECONDS = 5.0
 _PATIENCE = 120.0
 """Seconds in which a process may take nothing of a body. Nobody can be heard to leave meanwhile."""
@@ -77,7 +77,7 @@ class Forwarder:
         self._sessions: dict[Path, aiohttp.ClientSession] = {}
 
     async def aclose(self) -> None:
-        """Close all connections, also those in use."""
+        """Close all connections, including those in use."""
         for session in self._sessions.values():
             await session.close()
 

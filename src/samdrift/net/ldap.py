@@ -417,7 +417,7 @@ def _unescaped(value: str) -> str:
 
 
 def _part(group: _Entry, attribute: str, begin: int) -> tuple[Sequence[bytes], bool]:
-    """Return the members in an answer that goes on from so many, and whether there are more."""
+    """Return the members in an answer that begins at an offset, and whether there are more."""
     plain, ranged = group.values.get(attribute, ()), dict[str, Sequence[bytes]]()
     for name, values in group.values.items():
         bare, semicolon, option = name.partition(";")

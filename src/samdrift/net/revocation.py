@@ -69,7 +69,7 @@ class RevocationSource:
         """``keep`` is how long nothing fresh is asked for, ``retry`` how long a failing address rests.
 
         ``patience`` is how many seconds a check waits for something fresh while it has something valid.
-        ``watch`` is told of each call whether the issuer's service answered.
+        ``watch`` is notified of each call whether the issuer's service answered.
         """
         self._client = client
         self._clock = clock

@@ -35,7 +35,7 @@ Which = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A rule whose condition has held for its time, and, once it does no more, until when."""
+    """A rule whose condition has held for its time, and the end of that once it no longer holds."""
 
     rule: Rule
     about: str
@@ -47,7 +47,7 @@ class Alert:
 
 @dataclass
 class Alerts:
-    """Rules as they stand, and the changes that no mail has told of."""
+    """Rules as they stand, and the changes that no mail has reported."""
 
     rules: Sequence[Rule]
     _begun: dict[Which, datetime] = field(default_factory=dict)
@@ -70,7 +70,7 @@ class Alerts:
         return tuple(self._raised.values())
 
     def untold(self) -> tuple[Alert, ...]:
-        """Return the changes that no mail has told of."""
+        """Return the changes that no mail has reported."""
         return tuple(self._untold.values())
 
     def told(self, alerts: Iterable[Alert]) -> None:

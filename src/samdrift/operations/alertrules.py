@@ -45,7 +45,7 @@ _HOUR_SECONDS, _DAY_SECONDS = 3600, 86_400
 
 
 class History:
-    """Metrics of one installation as they were looked at, for as long as rules look back."""
+    """Past metrics of one installation, as far back as the rules look."""
 
     def __init__(self) -> None:
         self._series: dict[Series, deque[tuple[datetime, float]]] = {}
@@ -65,7 +65,7 @@ class History:
                 del self._series[series]
 
     def now(self, name: str, within: Within | None = None) -> Iterator[tuple[Mapping[str, str], float]]:
-        """Yield the labels and the value of each series of a metric as it was seen last."""
+        """Yield the labels and latest value of each series of a metric."""
         for labels, values in self._of(name, within):
             if values[-1][0] == self._now:
                 yield labels, values[-1][1]

@@ -179,7 +179,7 @@ def _host(url: str) -> str:
 
 
 async def _all(subject: str, check: Callable[[], Findings]) -> list[Finding]:
-    """Return all findings of a check, also of one that does not end, or fails itself."""
+    """Return all findings of a check, even of one that does not end, or fails itself."""
     found: list[Finding] = []
     unknown = Subject(subject, "what could not be examined may be wrong")
     try:

@@ -36,7 +36,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 
 @dataclass(frozen=True, slots=True)
 class Drilled:
-    """A file of a backup that was restored, and what came of it."""
+    """A file of a backup that was restored, with the outcome."""
 
     file: BackupFile
     compared: int
@@ -58,7 +58,7 @@ async def drill(
     only: ParticipantIdentifier | None = None,
     progress: Progress = quiet,
 ) -> list[Drilled]:
-    """Restore each file of a backup, or that of one organisation, and record what came of it."""
+    """Restore each file of a backup, or that of one organisation, and record the outcome."""
     files = [backup.manifest.of(only.value)] if only is not None else list(backup.manifest.files)
     hosted = await copies.hosted_by_organisation(installation.provisioner.database)
     found, read = [], 0

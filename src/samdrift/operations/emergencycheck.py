@@ -24,7 +24,7 @@ _WHY_TOLD = "whoever has to hear of an incident by law or agreement hears too la
 async def check_emergencies(installation: Administration, now: datetime) -> AsyncIterator[Finding]:
     """Check that every emergency is accounted for, and that no clock of an incident has run out.
 
-    Clocks of the operator's own incidents are told of while they run.
+    Clocks of the operator's own incidents are reported while they run.
     """
     own, _ = await operators_incidents(installation)
     for finding in judge_own(own.values(), now.astimezone(UTC)):

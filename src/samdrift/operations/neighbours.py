@@ -44,7 +44,7 @@ _OFF, _TOO_FAR_OFF = timedelta(seconds=1), timedelta(seconds=30)
 
 
 async def check_scanner(config: MalwareConfig | None, now: datetime) -> AsyncIterator[Finding]:
-    """Check that clamd answers, finds the test file in archives, and has signatures that are not old."""
+    """Check that clamd answers, finds the test file in archives, and has current signatures."""
     if config is None or config.clamd is None:
         yield _SCANNER.skipped("the configuration names none")
         return

@@ -32,7 +32,7 @@ SIGNATURE_FILE = "manifest.json.sig"
 SIGNER_FILE = "certificate.pem"
 
 MOST_PAGE = 64 << 20
-"""Bytes of a page: what the facts of a message may be has no bound of its own, but so many fit in memory."""
+"""Bytes of a page: the facts of a message have no bound of their own, but this many bytes fit in memory."""
 MOST_RECORDS = 1000
 """Lines of a page; those that are written have half as many at most."""
 MOST_LINE = 1 << 20

@@ -7,7 +7,7 @@ held, and bounded.
 
 An attachment has the name that its sender chose. What it becomes is one name that
 every file system accepts, that leads nowhere, and that no other file in its
-folder has, also where large and small letters are the same (:class:`Names`).
+folder has, even where large and small letters are the same (:class:`Names`).
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def table_line(facts: Facts, documents: Sequence[Members], content: str, folder:
 
 
 def _line(cells: Sequence[str | None]) -> bytes:
-    """Cells that no spreadsheet takes for formulas, also one that parts them elsewhere than it should."""
+    """Cells that no spreadsheet takes for formulas, even one that splits them in the wrong place."""
     line = io.StringIO()
     safe = [_FORMULA.sub(r"\1'", _flat(cell or "")) for cell in cells]
     csv.writer(line, delimiter=";", quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerow(safe)

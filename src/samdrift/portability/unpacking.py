@@ -173,5 +173,5 @@ def _append(path: Path, data: bytes) -> None:
 
 
 def _plain(name: str) -> str:
-    """An id as part of a file's name, also where large and small letters are the same; else its digest."""
+    """An id as part of a file's name, even where large and small letters are the same; else its digest."""
     return name if _PLAIN.fullmatch(name) else f"sha256-{sha256(name.encode()).hexdigest()}"

@@ -48,7 +48,7 @@ class NotStarted(Explained):
 
 
 def pause(failures: int) -> float:
-    """Seconds to wait before a process is started again that failed so many times in a row."""
+    """Seconds to wait before a process is started again that failed ``failures`` times in a row."""
     return min(2.0 ** (failures - 1), _LONGEST_PAUSE)
 
 

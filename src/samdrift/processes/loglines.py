@@ -18,7 +18,7 @@ def name_in_log(kind: str, organisation: str | None) -> str:
 
 
 def write_lines(form: LogLines, name: str | None = None) -> None:
-    """Write lines of that form from here on; ``name`` is that of the process or installation, if any."""
+    """Write lines of that form from now on; ``name`` is that of the process or installation, if any."""
     logging.basicConfig(level=logging.INFO)
     formatter = JsonLines(name) if form is LogLines.JSON else TextLines(name)
     for handler in logging.getLogger().handlers:

@@ -443,7 +443,7 @@ class _Together(Collector):
         self._metrics: Sequence[Metric] = ()
 
     async def gather(self) -> None:
-        """Ask every worker; one that is away is missing from the sums, and from the count of processes."""
+        """Ask every worker; one that does not answer is missing from the sums and the count of processes."""
         texts = [*await self._pool.texts(), generate_latest(self._own).decode()]
         found = await asyncio.to_thread(merged, texts)
         self._metrics = [each for each in found if each.name != GONE]

@@ -365,7 +365,7 @@ class _House:
             self._failed(vault, error)
 
     def _hanging(self, vault: str) -> None:
-        """A look that does not end leaves the vault's worker as it is."""
+        """A look that does not end leaves the vault's worker unchanged."""
         if vault not in self._told:
             self._told.add(vault)
             _LOGGER.error("supervisor: a look at an organisation's keys does not end")
@@ -378,7 +378,7 @@ class _House:
         return b""
 
     async def _kept(self, child: Child, tried: asyncio.Event) -> None:
-        """Only so many start at once as there are processors: each takes seconds of one."""
+        """Only as many start at the same time as there are processors: each takes seconds of one."""
         try:
             async with self._starting:
                 await child.start()

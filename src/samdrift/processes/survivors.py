@@ -54,7 +54,7 @@ In one step, so that a process that starts others as fast as it can does not out
 
 
 class Survives(OSError):
-    """Processes of a user are still there, although they were killed again and again."""
+    """A user still has processes after they were killed repeatedly."""
 
 
 def end_all_of(user: int) -> int:

@@ -73,7 +73,7 @@ class Users:
     def let_in(self, operator: Path) -> None:
         """Let the processes reach what belongs to them: access points may read the folder ``operator``.
 
-        A folder that is gone, as one of a file system that is not mounted any more, is not made anew: an
+        A folder that is gone, as one of a file system that is not mounted any more, is not made again: an
         empty one in its place would look as if all were well.
         """
         if self._first is None:

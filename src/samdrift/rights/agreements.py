@@ -152,7 +152,7 @@ class PartyNamed:
     participant: str = ""
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         members: dict[str, Json] = {"party": str(self.party), "name": self.name, "form": self.form.value}
         return members | ({"participant": self.participant} if self.participant else {})
 
@@ -215,7 +215,7 @@ class Agreed:
         return next((each.clause for each in self.duties if each.duty == duty), None)
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {
             "form": self.form.value,
             "principal": str(self.principal),
@@ -292,7 +292,7 @@ class NoticeGiven:
     start: datetime
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {
             "of": self.of,
             "performer": str(self.performer),
@@ -326,7 +326,7 @@ class Extended:
     end: datetime
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {"of": self.of, "until": moment_text(self.end)}
 
     @classmethod
@@ -349,7 +349,7 @@ class Released:
     """Name and version of the catalogue that does not have it."""
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {"duty": self.duty, "catalogue": self.catalogue}
 
     @classmethod
@@ -367,7 +367,7 @@ class Chosen:
     sending: AtEnd
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {"sending": self.sending.value}
 
     @classmethod

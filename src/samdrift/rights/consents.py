@@ -139,7 +139,7 @@ class AccessAsked:
         return timedelta(minutes=self.minutes)
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return _members(self) | {"level": self.level.value, "minutes": self.minutes}
 
     @classmethod
@@ -173,7 +173,7 @@ class EmergencyStated:
         return EMERGENCY
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return _members(self)
 
     @classmethod
@@ -195,7 +195,7 @@ class AccountGiven:
     done: str
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {"of": self.of, "done": self.done}
 
     @classmethod

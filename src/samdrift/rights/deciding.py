@@ -1,6 +1,6 @@
 """Deciding: may this subject do that, now, and by which statements.
 
-Denied by default. A right is had in one of four ways, which are looked for in this order:
+Denied by default. A subject has a right in one of four ways, which are tried in this order:
 
 - the subject was given it;
 - the identity provider vouches for the session of a person, and a stored mapping gives that claim the
@@ -10,8 +10,8 @@ Denied by default. A right is had in one of four ways, which are looked for in t
 - a person substitutes for another who was given it. Not for rights that the other has by a claim, by a
   group or by substituting.
 
-Of several that give it, the answer rests on the one that lasts longest, so that it is the same answer
-wherever it is asked.
+If several apply, the answer rests on the one that lasts longest, so that it is the same
+everywhere.
 """
 
 from __future__ import annotations

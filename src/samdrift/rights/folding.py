@@ -169,7 +169,7 @@ class State:
             self._ends.setdefault(digest, ((moment, _ENDING), by))
 
     def judge(self, statement: Statement) -> Effect:
-        """Return the effect that ``statement`` would have, and leave the state as it is."""
+        """Return the effect that ``statement`` would have, and leave the state unchanged."""
         if statement.digest in self._statements:
             return self.effect(statement.digest)
         last, batch, added = self._last, dict(self._batch), self._added

@@ -52,7 +52,7 @@ class MembersListed:
         return directory_of(self.group)
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {
             "group": str(self.group),
             "server": self.server,

@@ -43,7 +43,7 @@ class IncidentOpened:
     clocks: frozenset[Clock]
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {
             "title": self.title,
             "began": moment_text(self.began),
@@ -75,7 +75,7 @@ class IncidentNoted:
     """SHA-256 of a file that is kept elsewhere, such as a section of a log with its proofs."""
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         members: dict[str, Json] = {"of": self.of, "clocks": sorted(self.clocks)}
         return members | ({"file": self.file} if self.file else {})
 
@@ -98,7 +98,7 @@ class IncidentTold:
     reference: str
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {
             "of": self.of,
             "clock": self.clock.value,
@@ -124,7 +124,7 @@ class IncidentClosed:
     of: str
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {"of": self.of}
 
     @classmethod

@@ -70,7 +70,7 @@ class PublicKey:
         return WebAuthnKey.read(decoded(self.public))
 
     def members(self) -> dict[str, Json]:
-        """Return the key as it is written in a statement."""
+        """Return the key in the form that statements have."""
         members: dict[str, Json] = {"scheme": self.scheme.value, "public": self.public}
         if self.scheme is Scheme.WEBAUTHN:
             members |= {"site": self.site, "credential": self.credential}
@@ -126,7 +126,7 @@ class Enrolled:
     end: datetime
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         until = moment_text(self.end)
         return {"to": str(self.to), "name": self.name, "key": self.key.members(), "until": until}
 
@@ -154,7 +154,7 @@ class Lost:
     since: datetime
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {"of": self.of, "since": moment_text(self.since)}
 
     @classmethod

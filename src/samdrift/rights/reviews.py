@@ -33,7 +33,7 @@ class ReviewOpened:
     due: datetime
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {
             "about": self.about,
             "items": list(self.items),
@@ -64,7 +64,7 @@ class ReviewClosed:
     of: str
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {"of": self.of}
 
     @classmethod

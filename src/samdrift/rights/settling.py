@@ -30,7 +30,7 @@ class SettlementAsked:
     listing: str
 
     def members(self) -> dict[str, Json]:
-        """Return the act as it is written in a statement."""
+        """Return the act in the form that statements have."""
         return {"number": self.number, "listing": self.listing}
 
     @classmethod

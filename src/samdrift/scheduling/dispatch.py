@@ -64,7 +64,7 @@ class Dispatcher:
         self._looks_now = False
 
     def look(self) -> None:
-        """Ask now what is due: more organisations may be this process's than before."""
+        """Look for due work now, since this process may have taken over more organisations."""
         self._looks_now = True
         self._changed.set()
 

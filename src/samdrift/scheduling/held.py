@@ -75,7 +75,7 @@ class Held:
             heapify(self._ends)
 
     def release(self, role: Role, organisation: ParticipantIdentifier, name: str) -> None:
-        """Forget what waits no more."""
+        """Forget what no longer waits."""
         self._forget((role, organisation.value, name))
 
     def numbers(self, now: datetime) -> tuple[HeldNumber, ...]:

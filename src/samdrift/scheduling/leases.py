@@ -83,7 +83,7 @@ class Leases:
         self._work: set[_Work] = set()
         self._changed = asyncio.Event()
         self._ended = asyncio.Event()
-        """Set when something is done no more."""
+        """Set when something is no longer done."""
         self._on_gain: list[Callable[[], None]] = []
         self.changes = 0
         """Times that partitions were gained or lost."""
@@ -183,7 +183,7 @@ class Leases:
                 notify()
 
     async def leave(self, partitions: Iterable[Partition] | None = None) -> None:
-        """Be in charge of them no more, or of nothing at all; returns when nobody works on them."""
+        """Give up the lease on them, or on everything; returns when nobody works on them."""
         if self._held is None:
             return
         lost = set(self._held if partitions is None else partitions)

@@ -247,7 +247,7 @@ class Followed:
 
 
 async def follow(log: LogAddress, policy: Policy, copy: LogCopy) -> Followed:
-    """Bring ``copy`` up to date by ``policy``, or leave it as it is.
+    """Bring ``copy`` up to date by ``policy``, or leave it unchanged.
 
     :class:`LogContradicted`, :class:`LogUnreadable`, :class:`LogUnreachable`, :class:`CopyUnusable`.
     """

@@ -476,12 +476,12 @@ class AccessPointVault(JudgingVault, CoverKeeping, ForgettingVault, HoldingsVaul
         return rows[0][0] if rows else None
 
     async def hasten(self, transfer_id: str, *, now: datetime) -> Standing:
-        """Have a transfer attempted now if it waits; returns how it stood."""
+        """Have a transfer attempted now if it waits; returns its state before."""
         ((stood,),) = await self._work.query(_HASTEN, transfer_id, now)
         return Standing(stood or Standing.UNKNOWN)
 
     async def give_up(self, transfer_id: str, *, now: datetime, why: str) -> Standing:
-        """Final, if it waits: failed with ``GIVEN_UP``, its body deleted; returns how it stood."""
+        """Final, if it waits: failed with ``GIVEN_UP``, its body deleted; returns its state before."""
         ((stood, body),) = await self._work.query(_GIVE_UP, transfer_id, now, why)
         self._drop_object(body)
         return Standing(stood or Standing.UNKNOWN)

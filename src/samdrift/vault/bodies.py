@@ -88,7 +88,7 @@ class Body:
     shelf: Shelf = field(repr=False)
 
     def reader(self) -> BodyReader:
-        """Read it back, also after the opening."""
+        """Read it back, even after the opening."""
         return BodyReader(self.shelf, self.id, self.size, self.sealed)
 
 
@@ -98,7 +98,7 @@ def body_values(body: Body | None) -> tuple[str | None, int | None, bytes | None
 
 
 class BodyReader:
-    """Plaintext of a stored body in pieces, also after the opening; each iteration starts over."""
+    """Plaintext of a stored body in pieces, even after the opening; each iteration starts over."""
 
     def __init__(self, shelf: Shelf, body_id: str, size: int, sealed: bytes | None) -> None:
         self.id = body_id

@@ -38,7 +38,7 @@ class VaultUnavailable(VaultError, Temporary):
 
 
 class Entangled(VaultUnavailable):
-    """A transaction and another one wait for each other, and the database has ended this one; begun anew it
+    """A transaction and another one wait for each other, and the database has ended this one; begun again it
     goes on.
     """
 

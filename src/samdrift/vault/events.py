@@ -9,7 +9,7 @@ class VaultEvent(AuditEvent):
     """An event that the vault writes, whoever asked for it."""
 
     LOG_KEY_ANNOUNCED = "log:key:announced"
-    """The key that checkpoints are signed with from here on; by the key before it, where there was one."""
+    """The key that checkpoints are signed with from now on; by the key before it, where there was one."""
     LOG_WITNESS_REFUSED = "log:witness:refused"
     """A witness has seen another history of the log: nothing is signed until people have decided."""
     LOG_WITNESS_RESOLVED = "log:witness:resolved"

@@ -78,7 +78,7 @@ _VAULTS: Mapping[Role, type[Vault]] = {
 }
 """The opened vault in each role."""
 _OF_MOVES = frozenset({Purpose.EXPORT, Purpose.IMPORT})
-"""Purposes for which only a worker opens a vault, also of a suspended organisation."""
+"""Purposes for which only a worker opens a vault, even of a suspended organisation."""
 _NEWS_TOGETHER = 0.05
 """Seconds for which news of a vault waits for others: each notification wakes every process that listens."""
 _LOGGER = logging.getLogger("samdrift")
@@ -364,7 +364,7 @@ class Gate:
         facts: Mapping[str, str],
         roles: Sequence[Role] = ORGANISATIONS_OWN,
     ) -> bool:
-        """Write what was done about an organisation in its own log, also while it is suspended.
+        """Write what was done about an organisation in its own log, even while it is suspended.
 
         In the vault of the first of ``roles`` that it has here. False when that cannot be:
         it has none, or the vault waits for its officer. The vault is not opened: nothing of
@@ -397,7 +397,7 @@ class Gate:
     async def pause_signing(self, registration: Registration, reason: str | None) -> None:
         """Record in the operator's log that a vault signs no checkpoints, or, without a reason, does again.
 
-        Once for each change, also when it is told often and by several processes.
+        Once for each change, even when it is told often and by several processes.
         """
         ((new,),) = await self._ask_operator(logbook.PAUSE, registration.vault, reason, self._clock())
         if new:
@@ -471,7 +471,7 @@ class Gate:
         raise VaultDenied
 
     def _forget(self) -> None:
-        """Keep no key of a vault that is hosted no more, and connections for those that are."""
+        """Keep no key of a vault that is no longer hosted, and connections for those that are."""
         hosted = {one.vault for one in self.registry.all()}
         self._adjust(sum(one.role in self._roles for one in self.registry.all()))
         for vault in self._hosted - hosted:

@@ -420,7 +420,7 @@ class Mail(StatementKeeping):
         return opened(rows[0][0], f"setting {name}", self._sealer) if rows else None
 
     def keep_mail_setting(self, name: str, content: dict[str, Any], *, first: bool = False) -> None:
-        """Store a setting; ``first`` leaves one that is there as it is."""
+        """Store a setting; ``first`` leaves one that is there unchanged."""
         value = sealed(content, f"setting {name}", self._sealer)
         self._work.later(_KEEP_FIRST_SETTING if first else _KEEP_SETTING, name, value)
 

@@ -155,7 +155,7 @@ class MailDeletion(MailWriting):
     async def end_disposed_deletion(
         self, message: str, outcome: str | None, *, now: datetime, due: datetime | None = None
     ) -> bool:
-        """Note what came of deleting a message that was disposed of, as :meth:`end_deletion`."""
+        """Note the outcome of deleting a message that was disposed of, as :meth:`end_deletion`."""
         return bool((await self._work.query(_END_DISPOSED, message, outcome, now, due))[0][0])
 
     async def deletion_counts(self) -> DeletionCounts:

@@ -151,7 +151,7 @@ class MailDisposal(MailWriting):
     async def keep_hold(
         self, conversation: ConversationRecord, person: str, content: Content | None, *, now: datetime
     ) -> int:
-        """Hold a conversation, or end that; the new version, or less than 0 if it has another."""
+        """Put a conversation on hold or release it; return the new version, less than 0 if it has another."""
         value = None if content is None else sealed(content, f"hold {conversation.id}", self._sealer)
         values = (conversation.id, conversation.version, person, now, value)
         ((version,),) = await self._work.query(_KEEP_HOLD, *values)

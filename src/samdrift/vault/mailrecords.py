@@ -181,7 +181,7 @@ class RegistrationRecord:
 
 @dataclass(frozen=True, slots=True)
 class AddressRecord:
-    """An address that was written to, and what came of it."""
+    """An address that was written to, with the outcome."""
 
     content: Content
     used: int

@@ -110,7 +110,7 @@ class MailWriting(Mail):
     async def drafts(
         self, mailboxes: Collection[str], most: int | None = MOST_BYTES
     ) -> tuple[DraftRecord, ...]:
-        """Return the drafts in some mailboxes that are not sent, the latest first: so many bytes of them."""
+        """Return the drafts in some mailboxes that are not sent, the latest first, up to a limit of bytes."""
         return await self._unsent("mailbox", mailboxes, most, "d.saved_at DESC")
 
     async def drafts_in(
@@ -208,7 +208,7 @@ class MailWriting(Mail):
     ) -> bool:
         """Move a message on; false when it is not on its way any more.
 
-        ``content`` and ``delivery`` stay as they are where they are left out.
+        ``content`` and ``delivery`` stay unchanged where they are left out.
         """
         facts = sealed(mail.content if content is None else content, f"message {mail.id}", self._sealer)
         steps = None if delivery is None else sealed(delivery, f"delivery {mail.id}", self._sealer)

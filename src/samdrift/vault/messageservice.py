@@ -340,7 +340,7 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return tuple(messagerows.status_event(row, message_id, direction, self._sealer) for row in rows)
 
     async def under_way(self, limit: int) -> tuple[UnderWay, ...]:
-        """Messages and receipts that the access point has, and has not told the end of.
+        """Return messages and receipts that the access point has, and whose outcome it has not reported.
 
         What waits for the access point has a deadline, so that few rows are looked at.
         """
@@ -385,14 +385,14 @@ class MessageServiceVault(SessionKeys, ForgettingVault, HoldingsVault):
         return messagerows.receipt(rows[0], self._sealer) if rows else None
 
     async def receipts(self, receipt_ids: Collection[str]) -> dict[str, ReceiptRecord]:
-        """Return those of these receipts that there are, by their ids."""
+        """Return the receipts that exist, by their ids."""
         rows = await self._work.query(_RECEIPTS, list(receipt_ids))
         return {record.id: record for record in (messagerows.receipt(row, self._sealer) for row in rows)}
 
     async def concerned(
         self, receipt_ids: Collection[str], message_ids: Collection[str]
     ) -> tuple[dict[str, ReceiptRecord], dict[str, MessageRecord]]:
-        """Return those of these receipts, and of these messages that were sent, that there are, by their ids.
+        """Return the receipts and sent messages that exist, by their ids.
 
         In one round trip.
         """

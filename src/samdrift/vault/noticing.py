@@ -1,4 +1,4 @@
-"""Notices in a message client's vault: who wants to be told of what, when mailboxes are manned, what waits.
+"""Notices in a message client's vault: who wants which, when mailboxes are manned, what waits.
 
 A notice says that there is something to read. What it is about is not in it, so nothing of a message is here.
 """

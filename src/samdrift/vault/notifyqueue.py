@@ -4,7 +4,7 @@ PostgreSQL keeps a notification until every session that listens has passed it, 
 one queue for all databases of a cluster. A session that listens and stays in a
 transaction, or does not read what it is sent, holds the queue's tail; any login can
 do that, and any login can fill the queue behind it. A queue that was filled stays
-full, also after its holder has gone, until somebody moves its tail, which asking how
+full, even after its holder has gone, until somebody moves its tail, which asking how
 full it is does. So it is asked every few seconds, and sessions of our own logins that
 hold the tail are ended: none of ours does so in its ordinary work. Other systems'
 sessions are named to the operator, who alone may end them.

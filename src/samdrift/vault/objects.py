@@ -187,7 +187,7 @@ def _present(place: ObjectPlace) -> Objects:
 
 
 def _require_folder(folder: Path) -> None:
-    """Raise :class:`VaultUnavailable` for a folder that is gone, which a writer would make anew.
+    """Raise :class:`VaultUnavailable` for a folder that is gone, which a writer would make again.
 
     What it had would come back over what had been written meanwhile, and hide that. What it has is not lost.
     """

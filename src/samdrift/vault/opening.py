@@ -163,7 +163,7 @@ class Vault:
     def expect(self) -> None:
         """Expect the next operation that changes something to come about, and to be the last one.
 
-        What is recorded and arranged from here on goes with it, in one round trip with the commit. The
+        What is recorded and arranged from now on goes with it, in one round trip with the commit. The
         opening is over when the operation returns that it came about; where it returns anything else,
         what was to go with it is forgotten, and the opening goes on as if nothing had been expected.
         """

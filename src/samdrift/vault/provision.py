@@ -230,8 +230,8 @@ class Provisioner:
         """Give the vault another login with a new password; :class:`UnknownRecord` when there is no vault.
 
         ``happening`` goes with it into the organisation's log and the operator's.
-        The former login is dropped with its sessions and settings. The new one is made, and then told in one
-        transaction: whoever logs in meanwhile has the old one or reads the new one.
+        The former login is dropped with its sessions and settings. The new one is made, and then published
+        in one transaction: whoever logs in meanwhile has the old one or reads the new one.
         """
         async with self.alone():
             known = await self._rows(
@@ -262,7 +262,7 @@ class Provisioner:
         """Give the registry another login with a new password; the former one is dropped with its sessions.
 
         The new one is kept before it is made, and older ones stay: whoever logs in finds
-        the one that opens (:meth:`Database.registry_session`), also after a crash between both.
+        the one that opens (:meth:`Database.registry_session`), even after a crash between both.
         """
         password = logins.new_password()
         async with self.alone():
@@ -419,7 +419,7 @@ class Provisioner:
         return dict(await self._rows("SELECT vault, organisation FROM registry.registrations"))
 
     async def _mended(self, inside: migrations.Connection, vaults: Sequence[Hosted]) -> None:
-        """Mend vaults of a database in one transaction, anew where it and traffic wait for each other."""
+        """Mend vaults of a database in one transaction, again where it and traffic wait for each other."""
         for tries_left in reversed(range(_TRIES)):
             try:
                 async with self._transaction(inside):

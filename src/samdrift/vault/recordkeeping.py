@@ -22,7 +22,7 @@ class RecordKeepingVault(CoverKeeping):
     """A vault with the register of public records that are to be handed over."""
 
     def keep_record(self, record_id: str, *, now: datetime) -> None:
-        """Enter a public record that is kept here; one that is there already stays as it is.
+        """Enter a public record that is kept here; one that is there already stays unchanged.
 
         The id is random, and says nothing of what the record is or whom it concerns.
         """

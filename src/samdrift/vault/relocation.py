@@ -1,7 +1,7 @@
 """Moves the vaults of an organisation into a database of its own, or back, as the database's administrator.
 
 Version 0.1 had all vaults in the installation's database. A vault moves table by table; owner, login and
-names stay as they are, and nobody is let in meanwhile. All that arrives is stored in one transaction, and
+names stay unchanged, and nobody is let in meanwhile. All that arrives is stored in one transaction, and
 compared with the original before that is committed. The registry's rows decide where the vaults are, and
 change last: a move that is cut short begins again, after what it left behind was dropped.
 """

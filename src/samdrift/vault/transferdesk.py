@@ -52,7 +52,7 @@ class TransferDesk:
         )
 
     async def retry(self, identifier: str, *, now: datetime) -> Standing:
-        """Have a transfer attempted now if it waits; returns how it stood."""
+        """Have a transfer attempted now if it waits; returns its state before."""
         status = await self._vault.status(identifier)
         if status is None:
             return Standing.UNKNOWN
@@ -62,7 +62,7 @@ class TransferDesk:
         return stood
 
     async def give_up(self, identifier: str, *, now: datetime, why: str) -> Standing:
-        """End a transfer if it waits, as failed; its sender's message service is told why."""
+        """End a transfer if it waits, as failed; its sender's message service learns why."""
         status = await self._vault.status(identifier)
         if status is None:
             return Standing.UNKNOWN

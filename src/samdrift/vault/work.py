@@ -147,7 +147,7 @@ class UnitOfWork:
     def expect(self) -> None:
         """Expect what is asked next with :meth:`decide`, as the last thing, to come about.
 
-        What is arranged and recorded from here on counts only then, and is sent and committed with it.
+        What is arranged and recorded from now on counts only then, and is sent and committed with it.
         """
         self.check_open()
         self._expected = len(self._held), len(self._happenings), len(self._afterwards)

@@ -49,9 +49,9 @@ def plain_text(text: str) -> Markup:
 
 
 def kept_text(html: str) -> Markup:
-    """Return what :func:`message_text` made once and a role has kept; cleaned anew, wherever it comes from.
+    """Return what :func:`message_text` made once and a role has kept; cleaned again, wherever it comes from.
 
-    Reading markdown takes many times as long as cleaning what came of it.
+    Reading markdown takes many times as long as cleaning the result.
     """
     return Markup(_CLEANER.clean(html))  # noqa: S704
 

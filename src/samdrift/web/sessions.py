@@ -46,7 +46,7 @@ class Session:
     mark: bytes
     """Keyed hash of the cookie's value."""
     sign_in: bytes
-    """Mark of the sign-in that it came from: one sign-in makes one session, also when it is replayed."""
+    """Mark of the sign-in that it came from: one sign-in makes one session, even when it is replayed."""
     person: Person
     began: datetime
     used: datetime
@@ -62,7 +62,7 @@ class SessionStore(Protocol):
     async def add(self, session: Session) -> bool:
         """Store a new session; ``False``, and nothing stored, where its sign-in already made one.
 
-        The marks of sign-ins are kept for an hour at least, also after the session's end.
+        The marks of sign-ins are kept for an hour at least, even after the session's end.
         """
 
     async def find(self, mark: bytes) -> Session | None:

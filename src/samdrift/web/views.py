@@ -32,7 +32,7 @@ class Tag:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A way to another page; ``count`` is how many things wait there."""
+    """A link to another page; ``count`` is the number of things that wait there."""
 
     text: str
     href: str

@@ -376,7 +376,7 @@ class _Archive:
 
 
 class _Sparse:
-    """A file of which some parts are here: as much of one as :class:`zipfile.ZipFile` asks for."""
+    """A file of which only some parts are held: those that :class:`zipfile.ZipFile` reads."""
 
     def __init__(self, size: int, parts: Sequence[tuple[int, bytes]]) -> None:
         self._size = size

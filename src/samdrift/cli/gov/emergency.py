@@ -27,7 +27,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 @app.callback()
 def emergency() -> None:
-    """State an emergency, sign it as the second one, give an account of it; the organisation hears of it."""
+    """State an emergency, sign it as the second person, account for it; the organisation is notified."""
 
 
 @app.command()

@@ -148,7 +148,7 @@ def end_all(
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """End everything that a person, a system or a group has been given."""
+    """End every grant to a person, a system or a group."""
     with reported_as_usage_errors():
         whose = subject("--to", to)
         propose(config, organisation, by, why, lambda record, at: Ended(subject=whose), out, prepared_by)

@@ -51,7 +51,7 @@ Of = Annotated[str, typer.Argument(metavar="INCIDENT", help="Its number, or digi
 Title = Annotated[str, typer.Option("--title", help="A few words on what happened, without any content.")]
 Aware = Annotated[
     str,
-    typer.Option("--aware", help="The moment at which it was known, from which clocks run; now by default."),
+    typer.Option("--aware", help="When it became known, from which its clocks run; now by default."),
 ]
 Began = Annotated[str, typer.Option("--began", help="The moment at which it began; when known by default.")]
 Clocks = Annotated[
@@ -63,7 +63,7 @@ Reference = Annotated[str, typer.Option("--reference", help="Their case number, 
 WhichClock = Annotated[str, typer.Argument(metavar="CLOCK", help=f"One of {', '.join(Clock)}.")]
 Whose = Annotated[
     list[ParticipantIdentifier],
-    typer.Option("--organisation", parser=read_participant, help="One that it concerns; repeatable."),
+    typer.Option("--organisation", parser=read_participant, help="An organisation concerned; repeatable."),
 ]
 
 
@@ -152,7 +152,7 @@ def tell(
     told: Told = "",
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Write a statement that those of a clock were told, to be signed; that stops the clock."""
+    """Write a statement, to be signed, that the recipients of a clock were notified, which stops it."""
     with reported_as_usage_errors():
         named, moment = _clock(clock), _moment("--at", told)
         text = one_line("--reference", reference)
@@ -303,7 +303,7 @@ def tell_shared(
     by: Actor = None,
     told: Told = "",
 ) -> None:
-    """State that those of a clock were told; that stops the clock."""
+    """State that the recipients of a clock were notified, which stops it."""
     with reported_as_usage_errors():
         named, moment = _clock(clock), _moment("--at", told) or _now()
         text = one_line("--reference", reference)
@@ -312,7 +312,7 @@ def tell_shared(
 
 @shared.command("close")
 def close_shared(of: Of, config: ConfigFile, reason: Reason, by: Actor = None) -> None:
-    """Close an incident of the operator's; clocks that run go on."""
+    """Close one of the operator's incidents; running clocks go on."""
     with reported_as_usage_errors():
         _shared(config, of, IncidentClosed, by, reason)
 

@@ -39,7 +39,7 @@ def export(
     reason: Reason,
     by: Actor = None,
     cedar: Annotated[
-        Path | None, typer.Option("--cedar", help="A new file for the rights as policies of Cedar.")
+        Path | None, typer.Option("--cedar", help="A new file for the rights as Cedar policies.")
     ] = None,
     openfga: Annotated[
         Path | None,

@@ -96,14 +96,14 @@ def open_review(
 def answer(
     organisation: Organisation,
     of: Of,
-    outcome: Annotated[str, typer.Option("--outcome", help="keep or remove; to remove ends it at once.")],
+    outcome: Annotated[str, typer.Option("--outcome", help="keep or remove; remove ends it immediately.")],
     by: By,
     config: ConfigFile,
     out: Out,
     why: Why,
     prepared_by: PreparedBy = None,
 ) -> None:
-    """Write an answer about a right, to be signed: keep it until its end, or remove it at once."""
+    """Write an answer about a right, to be signed: keep it until its end, or remove it immediately."""
     if outcome not in tuple(Outcome):
         raise Unusable("--outcome is keep or remove")
     with reported_as_usage_errors():

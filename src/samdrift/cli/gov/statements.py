@@ -193,7 +193,7 @@ async def _appended(
 ) -> tuple[tuple[Entry, ...], list[str]]:
     """Append statements, all or none; returns them with the roles that do not have them.
 
-    The organisation's log has who brings each, by its digest, also where it is then refused.
+    The organisation's log has who brings each, by its digest, even where it is then refused.
     """
     # Waits for no other command: the end of a consent must reach the one that it stops.
     async with administering(load(config), changes=False) as installation:

@@ -148,7 +148,7 @@ def restore(
     """Bring back an organisation's keys, where they or their seals are lost. Takes both its custodians.
 
     Only a file that both have signed, by the keys that they have here, is restored. One that version 0.1
-    made, or whose custodians are custodians no more, takes --accept-unsigned and two who are.
+    made, or whose custodians are no longer custodians, takes --accept-unsigned and two who are.
     """
     with reported_as_usage_errors():
         loaded = load(config)

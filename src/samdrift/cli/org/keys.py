@@ -127,16 +127,14 @@ def create_all(
     organisation: Organisation,
     config: ConfigFile,
     by: By,
-    out: Annotated[
-        Path, typer.Option("--out", help="The folder for the requests; made where it is not there.")
-    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder for the requests; created if missing.")],
     other: With = None,
     by_file: ByFile = None,
     other_file: WithFile = None,
 ) -> None:
     """Create each key that the organisation lacks, and write its certificate request. Needs two custodians.
 
-    A key that is in use, or waits for its certificate or its day, is left as it is.
+    A key that is in use, or waits for its certificate or its day, is left unchanged.
     """
 
     async def work(place: Workplace) -> list[Path]:

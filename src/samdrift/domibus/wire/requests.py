@@ -65,7 +65,7 @@ def retrieve(message_id: str) -> bytes:
 
 
 def mark_downloaded(message_id: str) -> bytes:
-    """``markMessageAsDownloaded``: the message is durable with us, and is listed no more."""
+    """``markMessageAsDownloaded``: the message is durable with us, and is no longer listed."""
     return _plain("markMessageAsDownloadedRequest", messageID=message_id)
 
 
@@ -78,7 +78,7 @@ def ask_status(message_id: str) -> bytes:
 
 
 def ask_errors(message_id: str) -> bytes:
-    """``getMessageErrors``: all, also those that the other access point signalled, which Domibus
+    """``getMessageErrors``: all, including those that the other access point signalled, which Domibus
     keeps under the role of a receiver."""
     return _plain("getErrorsRequest", messageID=message_id)
 

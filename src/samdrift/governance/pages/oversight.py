@@ -1,4 +1,4 @@
-"""Incidents: opened, noted, told and closed by officers, and those that the operator has told of.
+"""Incidents: opened, noted, told and closed by officers, and those that the operator has reported.
 
 Whoever finds an incident has hours: all of it is done here, without a command of the operator's. Those of
 the operator's own stand here as its entries in the log have them, and only the operator adds to them.

@@ -72,7 +72,7 @@ class Hsm:
         return objects.authenticate(self.token(uri), lock.key_id, f"samdrift vault {vault}".encode())
 
     def token(self, uri: str) -> Token:
-        """The token that a lock names; ``UNAVAILABLE`` when the configuration has it no more."""
+        """The token that a lock names; ``UNAVAILABLE`` when the configuration no longer has it."""
         token = self._tokens.get(HsmLock.read(uri).label)
         if token is None:
             raise HsmUnavailable(

@@ -38,7 +38,7 @@ _RENEWED_AT_MOST = 30.0
 
 T = TypeVar("T")
 Watch = Callable[[str, str], None]
-"""Told of a token, by its label and from any thread, why it cannot be used, or nothing once it can."""
+"""Notified of a token, by its label and from any thread, why it cannot be used, or nothing once it can."""
 
 
 def unwatched(label: str, reason: str) -> None:
@@ -67,7 +67,7 @@ _LOST: Final = (
     pkcs11.SessionClosed,
     pkcs11.ObjectHandleInvalid,
 )
-"""Errors of a library that has nothing behind a token's label any more, until it begins anew."""
+"""Errors of a library that has nothing behind a token's label any more, until it begins again."""
 
 
 class Token:
@@ -122,7 +122,7 @@ class Token:
                 raise _unavailable(error) from None
 
     def _in_session(self, work: Callable[[Session], T], library: Any) -> T:
-        """In the session that there is, else in a new one, else in one of the library when it began anew."""
+        """In the session that there is, else in a new one, else in one of the library when it began again."""
         try:
             return work(self._logged_in(library))
         except (pkcs11.PKCS11Error, KeyStoreError) as error:

@@ -176,7 +176,7 @@ def authenticate(token: Token, key_id: bytes, data: bytes) -> bytes:
 
 
 def destroy(token: Token, *key_ids: bytes) -> None:
-    """Destroy the keys with those ids; those that are gone already stay so."""
+    """Destroy the keys with those ids; missing ones are ignored."""
 
     def work(session: Any) -> None:
         for key_id in key_ids:
@@ -187,7 +187,7 @@ def destroy(token: Token, *key_ids: bytes) -> None:
 
 
 def destroy_all(token: Token, vault: str) -> None:
-    """Destroy everything of a vault, also what a crash left behind."""
+    """Destroy everything of a vault, including what a crash left behind."""
 
     def work(session: Any) -> None:
         for kind in (ObjectClass.SECRET_KEY, ObjectClass.PRIVATE_KEY, ObjectClass.PUBLIC_KEY):

@@ -129,7 +129,7 @@ class Service:
         return await self._page(request, office, ())
 
     async def check(self, request: Request, office: Office) -> Response:
-        """Try the message service, and show what came of it."""
+        """Try the message service, and show the outcome."""
         await received(request)
         if not office.scope.may(Right.ADMINISTRATOR):
             await office.scope.refuse("service")

@@ -1,4 +1,4 @@
-"""Access of the person who is signed in: rights, asked for anew with each request.
+"""Access of the person who is signed in: rights, asked for again with each request.
 
 A person whose last right has ended is signed out at the next request, and told so.
 """

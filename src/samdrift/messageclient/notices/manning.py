@@ -37,7 +37,7 @@ class Lain:
 
 @dataclass(frozen=True, slots=True)
 class Manning:
-    """Hours in which a mailbox is manned, and the address that is told when it lies unread all the same."""
+    """Hours in which a mailbox is manned, and the address that is notified when mail is still unread."""
 
     hours: tuple[Hours, ...] = OFFICE
     """Hours of each day, the first for Mondays."""

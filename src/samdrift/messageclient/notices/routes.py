@@ -1,4 +1,4 @@
-"""Pages about notices: what a person is told of by mail, and when a mailbox is manned."""
+"""Pages about notices: what a person is notified of by mail, and when a mailbox is manned."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class NoticePages:
     # --- what a person is told ----------------------------------------------------------------------------
 
     async def choice_form(self, request: Request, visit: Visit) -> Response:
-        """Show what the person is told of by mail."""
+        """Show what the person is notified of by mail."""
         async with self._opened(visit, Purpose.READ) as vault:
             mailboxes = [one for one in await vault.mailboxes() if visit.permissions.may(Right.READ, one.id)]
             kept = (await vault.notice_choices()).get(visit.person.id, {})

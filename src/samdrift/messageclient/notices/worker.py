@@ -40,7 +40,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(minutes=1), timedelta(hours=1)
 _COMMITTED = timedelta(minutes=1)
 """Time by which a message is here that came before a mailbox was looked at."""
 _WITHIN = timedelta(hours=24)
-"""Time in which a notice is tried; one that is older is news no more."""
+"""Time in which a notice is tried; one that is older is no longer news."""
 
 
 class Kind(StrEnum):
@@ -56,7 +56,7 @@ class Kind(StrEnum):
 
 
 class How(StrEnum):
-    """Ways in which a person is told of a mailbox."""
+    """Ways in which a person is notified of a mailbox."""
 
     SOON = "soon"
     DAILY = "daily"
@@ -105,7 +105,10 @@ class Notices:
         clock: Clock,
         watch: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """Without ``post`` nobody is told by mail. ``watch`` hears why the mail server is gone, or empty."""
+        """Without ``post`` nobody is notified by mail.
+
+        ``watch`` is called with the reason why the mail server is gone, or an empty text.
+        """
         self._vaults = vaults
         self._assignments = assignments
         self._settings = settings

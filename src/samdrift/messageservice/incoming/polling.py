@@ -63,7 +63,7 @@ class Patience:
         return cls(least, least, max(least, _LONGEST_WAIT))
 
     def waited(self, seconds: float) -> None:
-        """Note that an answer without news came after so many seconds."""
+        """Note that an answer without news came after ``seconds``."""
         if seconds >= self.now * _WHOLE:
             self.now = min(self.now * 2, self.most)
 

@@ -40,7 +40,7 @@ from samdrift.wire.identifiers import ParticipantIdentifier
 _MOST = 8
 """Envelopes of one opening: each waits until all of them are judged."""
 _WITHIN = 1.0
-"""Seconds for that. What takes longer is judged by itself, anew."""
+"""Seconds for that. What takes longer is judged by itself, again."""
 
 
 @dataclass(frozen=True, slots=True)

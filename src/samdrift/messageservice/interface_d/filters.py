@@ -43,7 +43,7 @@ _OTHER_NAMES = {"status": "messagestatus", "handlingserviceid": _RECIPIENT}
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """All of them must fit; of the values of one filter, one.
+    """Filters of a list: a message must match every filter, and one of the values of each.
 
     Clauses: api-mt-mk 3 sentence 2.
     """

@@ -5,7 +5,7 @@ a place in the organisation's log: who comes back with it misses nothing, since
 the log is in the order of commit. A client that was away learns the status as
 it is now, once, however many steps it missed.
 
-Where nothing happens, a stream sends signs of life, as seldom as its client can bear, and opens no vault. The
+Where nothing happens, a stream sends signs of life, as rarely as its client can bear, and opens no vault. The
 token is verified again with each of them, before anything is told, and at its end.
 """
 
@@ -128,7 +128,7 @@ class Following:
             yield ": alive\n\n"
 
     def _left(self, access: Access) -> float:
-        """Return the seconds until the token has certainly ended."""
+        """Return the seconds until the token has expired, with a margin."""
         if access.until is None:
             return _LOOK
         return max((access.until - self._clock()).total_seconds(), 0.0) + _SPARE

@@ -26,7 +26,7 @@ _MOST_UNDER_WAY = 10_000
 async def under_way(gate: Gate, organisation: ParticipantIdentifier) -> tuple[UnderWay, ...]:
     """The transfers whose end is not known here, for an access point that has to be asked for each.
 
-    At most so many, those first whose time runs out first.
+    At most ``_MOST_UNDER_WAY``, in the order in which their time runs out.
     """
     async with gate.worker(WORKER, Role.MESSAGE_SERVICE).open(organisation, Purpose.PROCESS) as vault:
         return await vault.under_way(_MOST_UNDER_WAY)

@@ -1,6 +1,6 @@
 """Number and idle time of a process's database connections, by the number of vaults that it serves.
 
-The same traffic over more vaults comes to each of them more seldom, and a connection that was closed
+The same traffic over more vaults comes to each of them less often, and a connection that was closed
 meanwhile costs a login and a cold server process. So there is one for each vault, and some for bursts,
 as far as the server has room; and the more vaults there are, the longer an unused one stays. A server process
 takes memory, so that none stays for longer than some minutes, and one that was needed only once or twice, as

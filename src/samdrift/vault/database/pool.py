@@ -52,7 +52,7 @@ class Patience:
     busy: float = 0.5
     """Time after its last use in which a connection's vault counts as busy."""
     others: float = 1.0
-    """Wait for a vault that is not busy; then the longest idle connection makes room, also a busy one's."""
+    """Wait for a vault that is not busy; then the longest idle connection makes room, even a busy vault's."""
     rest: float = 1.0
     """Time without use that parts two uses: what one moment needs, often several openings, is one."""
 

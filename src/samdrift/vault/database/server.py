@@ -135,7 +135,7 @@ class Database:
         """A session of that login, with whichever of its passwords opens now.
 
         The newest is kept before it is set, so that it may not open yet; an older one may
-        open no more by the time that it is tried. So the newest is tried once more after
+        no longer open by the time that it is tried. So the newest is tried once more after
         the others, and all of them while there are newer ones.
         """
         tried: tuple[str, ...] = ()

@@ -55,7 +55,7 @@ _GOES_AWAY = ("08", "57P")
 
 
 def call(function: str, arguments: int) -> str:
-    """SQL that calls one of our functions with so many values."""
+    """Return SQL that calls one of our functions with that many ``arguments``."""
     return f"SELECT {function}({', '.join(f'${number}' for number in range(1, arguments + 1))})"
 
 
@@ -298,7 +298,7 @@ def _set(future: asyncio.Future[None]) -> None:
 
 
 def _error(result: pq.abc.PGresult) -> VaultError:
-    """The vault's own error; the server's text may repeat values and is dropped (invariant 9)."""
+    """Return the vault's own error; the server's text may repeat values and is dropped (invariant 9)."""
     error = error_from_result(result)
     if error.sqlstate == UNKNOWN_RECORD:
         return UnknownRecord()

@@ -364,7 +364,7 @@ class MessageClientDeparture(RecordKeepingDeparture):
         return await self._mail(mailparts.FAVOURITES, after)
 
     async def notice_choices(self, after: Key = ()) -> list[Taken]:
-        """Choices of persons about what they are told of by mail."""
+        """Choices of persons about what they are notified of by mail."""
         return await self._mail(mailparts.NOTICE_CHOICES, after)
 
     async def manning(self, after: Key = ()) -> list[Taken]:

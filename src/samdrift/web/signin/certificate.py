@@ -47,7 +47,7 @@ class CertificateSettings:
     revoked: frozenset[str] = frozenset()
     """SHA-256 of certificates that do not count any more."""
     named: Callable[[x509.Certificate], str | None] = fingerprint
-    """Returns by what a person is known whose certificate this is; ``None`` for one who may not sign in."""
+    """Returns the identifier of the certificate's holder; ``None`` for a person who may not sign in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class CertificateSignIn:
             raise
 
     async def end_from_outside(self, notice: str) -> int:
-        """Refuse: nobody sends notices of logout here."""
+        """Refuse: certificates have no notices of logout."""
         raise SignInFailed(Fault.EVENT)
 
     async def leave(self, back: str) -> str | None:

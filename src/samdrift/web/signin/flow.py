@@ -29,7 +29,7 @@ class SignIn:
         self._on_failure = on_failure
 
     async def begin(self, back: str, *, again: bool = False) -> Begun:
-        """Begin a sign-in that ends at the page ``back``; ``again`` has the person show who they are anew."""
+        """Begin a sign-in that ends at the page ``back``; ``again`` has the person authenticate again."""
         metadata = await self._provider.metadata()
         pending = Pending.new(self._clock(), back)
         verifier = self._derived("verifier", pending)

@@ -51,7 +51,7 @@ class SignInFlow(Protocol):
     """Sign-in at one organisation, by the protocol of its sign-in service."""
 
     async def begin(self, back: str, *, again: bool = False) -> Begun:
-        """Begin a sign-in that ends at the page ``back``; ``again`` has the person show who they are anew.
+        """Begin a sign-in that ends at the page ``back``; ``again`` has the person authenticate again.
 
         :class:`~samdrift.web.signin.kept.ProviderUnavailable`.
         """

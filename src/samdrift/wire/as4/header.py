@@ -108,7 +108,7 @@ def _verified(
 def _payload_id(message: UserMessage) -> str:
     """The Content-ID of the one payload, which is compressed (transport-profile-as4 2.2 a).
 
-    Compressed always: the digest of an attachment that is not depends on its media type, as
+    Always compressed: the digest of an uncompressed attachment depends on its media type, as
     text and XML are normalized before they are digested.
     """
     if len(message.parts) != 1:

@@ -89,7 +89,7 @@ class CaptureKind(StrEnum):
 
 
 class SignatureState(StrEnum):
-    """Extent to which a signature holds."""
+    """Results of verifying a signature, from valid to absent."""
 
     VALID = "valid"
     """Every reference was checked."""

@@ -88,7 +88,7 @@ class LogKey(Protocol):
 
 
 class TokenKey(Protocol):
-    """A private key that signs access tokens. No certificate: others know it by its number."""
+    """A private key that signs access tokens. It has no certificate: others identify it by its number."""
 
     @property
     def public(self) -> ec.EllipticCurvePublicKey: ...

@@ -42,7 +42,7 @@ class Document:
     long_text: memoryview
 
     def text(self, element: Element) -> str | memoryview:
-        """The whole text of ``element``, also when it is the one kept aside."""
+        """The whole text of ``element``, even when it is the one kept aside."""
         found = xml.text(element)
         return self.long_text if found == PLACEHOLDER and self.long_text else found
 

@@ -30,7 +30,7 @@ class AuthnRequest:
     levels: tuple[str, ...]
     """Levels of assurance, one of which is demanded, the preferred one first."""
     again: bool = False
-    """The person is to show who they are anew."""
+    """The person is to authenticate again."""
     persistent: bool = False
     """A name that stays the same is asked for, which the service may make for us."""
 

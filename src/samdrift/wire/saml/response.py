@@ -86,7 +86,7 @@ def read_response(
 
 
 def _verified(element: Element, signers: Sequence[x509.Certificate]) -> tuple[Element, bool]:
-    """Return what was signed of an element, read anew; the element itself where it has no signature."""
+    """Return what was signed of an element, parsed again; the element itself where it has no signature."""
     if element.find(ds("Signature")) is None:
         return element, False
     return parse(signed_bytes(element, required(element, "ID"), signers), LIMITS), True

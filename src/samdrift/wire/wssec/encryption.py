@@ -135,7 +135,7 @@ class Encryptor:
 class Decryptor:
     """Decrypts one attachment. Its output is not authentic before :meth:`finish` returned.
 
-    One and the same :class:`WireError` (``DECRYPTION``) for every failure.
+    Every failure raises the same :class:`WireError` (``DECRYPTION``).
     """
 
     def __init__(self, key: bytes) -> None:

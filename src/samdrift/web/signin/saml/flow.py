@@ -71,7 +71,7 @@ class Site:
     ) -> str | None:
         """Return our metadata with the certificates of our keys; ``None`` before the first ones.
 
-        Every key that signs is named, also the next one. Of those that decrypt the newest is, by which
+        Every key that signs is named, including the next one. Of those that decrypt the newest is, by which
         assertions are to be encrypted from now on.
         """
         if not signers or not recipients:
@@ -99,7 +99,7 @@ class SamlSignIn:
         self._on_failure = on_failure
 
     async def begin(self, back: str, *, again: bool = False) -> Begun:
-        """Begin a sign-in that ends at the page ``back``; ``again`` has the person show who they are anew."""
+        """Begin a sign-in that ends at the page ``back``; ``again`` has the person authenticate again."""
         description = await self._provider.description()
         keys = await self._keys.signing()
         if not keys:
