@@ -29,6 +29,9 @@ class RetryPolicy:
     attempt may come earlier or later, so that a peer that comes back is not met
     by all senders simultaneously.
 
+    An attempt is spent when it has an outcome. One that met a restart of our own, or ended with its process,
+    counts for nothing, within limits (``outbound._MOST_SPARED``, ``vault.accesspoint._PARDONED``).
+
     Clauses: component-accesspoint 3.2.5 a.
     """
 

@@ -49,7 +49,7 @@ _DATE = "%a %b %d %H:%M:%S %Y"
 _SIGNATURE = re.compile(r"[\w.:/()-]{1,128}", re.ASCII)
 
 LARGEST = 30 << 20
-"""Bytes that a file in a message may have at most (content-specification 4.3.3.3 content)."""
+"""Size limit of a file in a message, in bytes (content-specification 4.3.3.3 content)."""
 
 _BELIEVED = timedelta(hours=1)
 """Time for which a scanner is believed: one that was restarted in a quiet moment was never away."""

@@ -85,7 +85,7 @@ class SessionStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SessionLimits:
-    """Limits of a session: without use, and in all."""
+    """Limits of a session: how long a session lasts without use, and in all."""
 
     idle: timedelta = timedelta(minutes=30)
     whole: timedelta = timedelta(hours=10)
