@@ -79,7 +79,7 @@ def bench(
         str,
         typer.Argument(help=f"{', '.join(_BENCHES[:-1])} or {_SOAK}."),
     ],
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
     exchanges: Annotated[
         int | None,
         typer.Option(
